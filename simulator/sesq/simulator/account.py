@@ -1,0 +1,149 @@
+"""One account in one region: SES's rules, in the order in which this simulator checks them.
+
+Which check SES does first is not known. Here: the request can be read, the account and the configuration
+set may send, the sender (and in the sandbox each recipient) is verified, the rate, the day. A refused
+message uses up nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sesq.simulator.addresses import bare_address, simulated
+from sesq.simulator.bucket import TokenBucket
+from sesq.simulator.clock import Clock
+from sesq.simulator.errors import SesError
+from sesq.simulator.faults import STOPS_THE_CALL, STOPS_THE_MESSAGE, Faults, ReplyLost
+from sesq.simulator.identities import Identities
+from sesq.simulator.mail import Mail
+from sesq.simulator.message_id import new_message_id, region_code
+from sesq.simulator.record import Entry, Record
+from sesq.simulator.settings import AccountSettings
+from sesq.simulator.window import Ledger
+
+
+class Account:
+    """The state of one region. Not thread-safe: everything happens on the server's loop."""
+
+    def __init__(self, region: str, settings: AccountSettings, clock: Clock, record: Record) -> None:
+        self.region = region
+        self.settings = settings
+        self.clock = clock
+        self.record = record
+        self.faults = Faults()
+        self.identities = Identities()
+        self._code = region_code(region)
+        self._ledger = Ledger()
+        self._bucket = TokenBucket(settings.max_send_rate, settings.effective_burst, clock.now())
+        self._control: dict[str, TokenBucket] = {}
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Some settings from now on; the tokens there are stay. ValueError names what cannot be."""
+        self.settings = AccountSettings.model_validate({**self.settings.model_dump(), **changes})
+        self._bucket.resize(self.settings.max_send_rate, self.settings.effective_burst, self.clock.now())
+        if "control_rate" in changes:
+            self._control.clear()
+
+    def state(self) -> dict[str, Any]:
+        now = self.clock.now()
+        return {
+            **self.settings.model_dump(),
+            "burst": self.settings.effective_burst,
+            "region": self.region,
+            "tokens": round(self._bucket.level(now), 6),
+            "sent_last_24_hours": self._ledger.last_24_hours(now),
+        }
+
+    def sent_last_24_hours(self) -> int:
+        """As GetAccount tells it, which may lag."""
+        return self._ledger.last_24_hours(self.clock.now() - self.settings.sent_lag)
+
+    def control_call(self, operation: str) -> None:
+        """Count a call of an operation that SES throttles at one a second; SesError(control_throttle)."""
+        rate = self.settings.control_rate
+        if rate is None:
+            return
+        now = self.clock.now()
+        bucket = self._control.get(operation)
+        if bucket is None:
+            bucket = self._control[operation] = TokenBucket(rate, max(1.0, rate), now)
+        if not bucket.allows(1, now):
+            raise SesError("control_throttle")
+        bucket.take(1, now)
+
+    def send(self, read: Callable[[], Mail], size: int) -> str:
+        """Judge one sending call of one message and record it: its MessageId, SesError, or ReplyLost.
+
+        `read` parses the request and raises SesError where it cannot; `size` is the request's, in bytes.
+        """
+        entry = self.judge(read, size, STOPS_THE_CALL + STOPS_THE_MESSAGE)
+        self.lose_reply(entry)
+        assert entry.id is not None
+        return entry.id
+
+    def judge(
+        self, read: Callable[[], Mail], size: int, faults: tuple[str, ...] = STOPS_THE_MESSAGE
+    ) -> Entry:
+        """The same without the reply's fate: one entry of a bulk call."""
+        now = self.clock.now()
+        mail = Mail("")
+        try:
+            mail = read()
+            self.faults.stop(faults)
+            self._check(mail, now)
+        except SesError as refusal:
+            self.record.refuse(refusal.kind, refusal.message, mail, now, size)
+            if self.settings.failed_calls_use_rate and refusal.kind != "throttle":
+                self._bucket.take(max(1, len(mail.recipients)), now)
+            raise
+        return self._accept(mail, size, now)
+
+    def lose_reply(self, *entries: Entry) -> None:
+        """Raise ReplyLost where that fault strikes an accepted call."""
+        if self.faults.loses_reply():
+            for entry in entries:
+                entry.reply_lost = True
+            raise ReplyLost
+
+    def _check(self, mail: Mail, now: float) -> None:
+        self._check_may_send()
+        self._check_verified(mail)
+        if not self._bucket.allows(len(mail.recipients), now):
+            raise SesError("throttle")
+        quota = self.settings.max_24_hour_send
+        if quota >= 0:
+            wanted = _day_recipients(mail)
+            if wanted and self._ledger.last_24_hours(now) + wanted > quota:
+                raise SesError("daily")
+
+    def _check_may_send(self) -> None:
+        if self.settings.suspended:
+            raise SesError("suspended")
+        if not self.settings.may_send:
+            raise SesError("paused")
+
+    def _check_verified(self, mail: Mail) -> None:
+        covers = self.identities.covers
+        failed = [given for given in (mail.sender, *mail.other_senders) if not covers(bare_address(given))]
+        if not self.settings.production_access:
+            pairs = zip(mail.given_recipients(), mail.recipients, strict=True)
+            failed += [given for given, address in pairs if not covers(address) and not simulated(address)]
+        if failed:
+            names = ", ".join(dict.fromkeys(failed))
+            raise SesError(
+                "unverified",
+                "Email address is not verified. The following identities failed the check in region "
+                f"{self.region.upper()}: {names}",
+            )
+
+    def _accept(self, mail: Mail, size: int, now: float) -> Entry:
+        counted = _day_recipients(mail)
+        self._bucket.take(len(mail.recipients), now)
+        self._ledger.add(counted, now)
+        return self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
+
+
+def _day_recipients(mail: Mail) -> int:
+    """Mail to the mailbox simulator uses rate, but no daily quota."""
+    return sum(1 for address in mail.recipients if not simulated(address))

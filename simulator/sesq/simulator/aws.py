@@ -1,0 +1,101 @@
+"""The ASGI application that answers as AWS does. It is plain ASGI, since every send of a benchmark goes
+through it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sesq.simulator.account import Account
+from sesq.simulator.cloud import Cloud
+from sesq.simulator.errors import SesError
+from sesq.simulator.faults import ReplyLost
+from sesq.simulator.http import Call, Reply, signed_region
+from sesq.simulator.v2 import account, identities, sending
+from sesq.simulator.v2.router import Router, error_reply
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# A 40 MB message in base64, in JSON.
+MAX_BODY = 60 * 1024 * 1024
+# Sent with what was not read: the connection is of no further use.
+_CLOSE = (b"connection", b"close")
+_SENDING_PATHS = frozenset({"/v2/email/outbound-emails", "/v2/email/outbound-bulk-emails", "/"})
+
+
+class AwsApi:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._v2 = Router(sending.OPERATIONS, account.OPERATIONS, identities.OPERATIONS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive, scope["headers"])
+        if body is None:
+            await _write(send, error_reply(SesError("body_too_large", "The request is too large.")), _CLOSE)
+            return
+        call = Call(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
+        account = self._cloud.account(signed_region(call.header(b"authorization")))
+        try:
+            reply = await self._answer(account, call)
+        except ReplyLost:
+            scope["transport"].close()
+            await receive()  # until the connection is gone: uvicorn would complain of a missing reply
+        except SesError:
+            _reset(scope["transport"])
+            await receive()
+        else:
+            await _write(send, reply)
+
+    async def _answer(self, account: Account, call: Call) -> Reply:
+        if call.path not in _SENDING_PATHS or account.faults.slow is None:
+            return self._v2.answer(account, call)
+        await asyncio.sleep(account.faults.latency("before"))
+        after = account.faults.latency("after")
+        try:
+            return self._v2.answer(account, call)
+        finally:
+            await asyncio.sleep(after)
+
+
+async def _read(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """The request's body, or None as soon as it is seen to be too large."""
+    announced = next((value for name, value in headers if name == b"content-length"), b"0")
+    if int(announced) > MAX_BODY:
+        return None
+    message = await receive()
+    if not message.get("more_body"):
+        return bytes(message.get("body", b""))
+    body = bytearray(message["body"])
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
+
+
+async def _write(send: Send, reply: Reply, *more: tuple[bytes, bytes]) -> None:
+    headers = [
+        (b"content-type", reply.content_type.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-amzn-requestid", str(uuid.uuid4()).encode()),
+        *more,
+    ]
+    if reply.error_code is not None:
+        headers.append((b"x-amzn-errortype", reply.error_code.encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with a TCP reset instead of a goodbye."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

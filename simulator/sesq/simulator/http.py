@@ -1,0 +1,42 @@
+"""Calls and replies between the network and the APIs, and who signed a call."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+DEFAULT_REGION = "us-east-1"
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
+
+
+class Call(NamedTuple):
+    method: str
+    path: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> str:
+        """The first header of that (lower-case) name, or nothing."""
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+
+
+class Reply(NamedTuple):
+    status: int
+    body: bytes
+    content_type: str
+    error_code: str | None = None
+
+
+def valid_region(name: str) -> bool:
+    return _REGION.fullmatch(name) is not None
+
+
+def signed_region(authorization: str) -> str:
+    """The region in a SigV4 credential scope (key/date/region/service/aws4_request); us-east-1 without
+    one."""
+    _, found, credential = authorization.partition("Credential=")
+    scope = credential.partition(",")[0].split("/")
+    if found and len(scope) >= 5 and valid_region(scope[-3]):
+        return scope[-3]
+    return DEFAULT_REGION

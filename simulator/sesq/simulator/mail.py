@@ -1,0 +1,32 @@
+"""One message as every door (SESv2, v1, SMTP) hands it to the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+MAX_RECIPIENTS = 50
+
+
+@dataclass(slots=True)
+class Mail:
+    """Addresses are kept as given (`Ada <ada@example.org>`); `recipients` are the bare ones, duplicates
+    and all."""
+
+    sender: str
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    recipients: Sequence[str] = ()
+    # Whatever else must be verified: envelope sender, Sender and Return-Path, as given.
+    other_senders: Sequence[str] = ()
+    subject: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    configuration_set: str | None = None
+    # The raw message, or the request's JSON as it came: nobody parses it again until someone looks.
+    content: bytes = b""
+    raw: bool = False
+    api: str = "v2"
+
+    def given_recipients(self) -> list[str]:
+        return [*self.to, *self.cc, *self.bcc]

@@ -1,0 +1,115 @@
+"""Raw messages: what SES reads in their headers, and what it refuses in them. Parsing never raises but
+SesError."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
+from email.parser import BytesHeaderParser
+
+from sesq.simulator.addresses import header_addresses
+from sesq.simulator.errors import SesError
+from sesq.simulator.mail import Mail
+
+MAX_LINE = 1000
+MAX_PARTS = 500
+# Headers that may stand once (To, Cc and Bcc are not in SES's list).
+ONCE = frozenset(
+    {
+        "content-type",
+        "content-transfer-encoding",
+        "mime-version",
+        "date",
+        "message-id",
+        "subject",
+        "from",
+        "reply-to",
+        "return-path",
+        "sender",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "dkim-signature",
+    }
+)
+_headers = BytesHeaderParser()
+
+
+def read_headers(raw: bytes) -> Message:
+    """The header section of a message; SesError(bad_request) for a header that may not repeat."""
+    section = _header_section(raw)
+    message = _headers.parsebytes(section)
+    seen: set[str] = set()
+    for name in message:
+        lower = name.lower()
+        if lower in ONCE and lower in seen:
+            raise SesError("bad_request", f"Duplicate header '{name}'.")
+        seen.add(lower)
+    return message
+
+
+def _header_section(raw: bytes) -> bytes:
+    ends = [end for end in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if end >= 0]
+    return raw[: min(ends)] + b"\n\n" if ends else raw
+
+
+def check_form(raw: bytes) -> None:
+    """Line length and number of MIME parts; SesError(bad_request)."""
+    if max(map(len, raw.splitlines()), default=0) > MAX_LINE:
+        raise SesError("bad_request", f"Line length exceeds {MAX_LINE}.")
+    # A part begins with a boundary line: without that many of them the message need not be parsed.
+    if raw.count(b"\n--") > MAX_PARTS and _count_parts(raw) > MAX_PARTS:
+        raise SesError("bad_request", f"MIME part count exceeds {MAX_PARTS}.")
+
+
+def _count_parts(raw: bytes) -> int:
+    try:
+        return sum(1 for part in message_from_bytes(raw).walk() if not part.is_multipart())
+    except (RecursionError, ValueError, LookupError):
+        return MAX_PARTS + 1
+
+
+def values(message: Message, name: str) -> list[str]:
+    return [str(value) for value in message.get_all(name, [])]
+
+
+def addresses(message: Message, name: str) -> list[str]:
+    return header_addresses(values(message, name))
+
+
+def readable(value: str) -> str:
+    """A header's text with its encoded words decoded, or as it stands when they are broken."""
+    try:
+        return str(make_header(decode_header(value)))
+    except (LookupError, ValueError):
+        return value
+
+
+def fill_from_headers(mail: Mail, raw: bytes) -> None:
+    """Take sender, subject, tags and configuration set from a raw message, where the call has not given
+    them."""
+    check_form(raw)
+    message = read_headers(raw)
+    senders = addresses(message, "From")
+    if not senders:
+        raise SesError("bad_request", "Missing required header 'From'.")
+    others = [mail.sender] if mail.sender else []
+    for name in ("Sender", "Return-Path"):
+        others += addresses(message, name)
+    mail.sender = senders[0]
+    mail.other_senders = [*senders[1:], *others, *mail.other_senders]
+    mail.subject = readable(str(message.get("Subject", "")))
+    mail.configuration_set = mail.configuration_set or message.get("X-SES-CONFIGURATION-SET")
+    # The call's tags win over the header's; SES does not merge them.
+    mail.tags = mail.tags or _header_tags(str(message.get("X-SES-MESSAGE-TAGS", "")))
+
+
+def header_recipients(mail: Mail, raw: bytes) -> None:
+    """Address a raw message by its own headers, as SES does without a Destination."""
+    message = read_headers(raw)
+    mail.to, mail.cc, mail.bcc = (addresses(message, name) for name in ("To", "Cc", "Bcc"))
+
+
+def _header_tags(value: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in value.split(",") if "=" in pair)
+    return {name.strip(): text.strip() for name, _, text in pairs}

@@ -1,0 +1,149 @@
+"""The network side: uvicorn in a thread of its own (tests) or in the foreground (the command)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sesq.simulator.aws import AwsApi, Receive, Scope, Send
+from sesq.simulator.cloud import Cloud
+from sesq.simulator.control import Control
+
+
+class WebApp:
+    """`/_sim/` is the control's; all else is AWS's."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._aws = AwsApi(cloud)
+        self._control = Starlette(routes=Control(cloud).routes())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/_sim/"):
+            await self._control(scope, receive, send)
+        else:
+            await self._aws(scope, receive, send)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Tells the application its transport, so that a fault can cut it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it is up, stops at once when told, and leaves signals to us (uvicorn would raise them again)."""
+
+    def __init__(self, config: uvicorn.Config, on_up: Callable[[], None], foreground: bool) -> None:
+        super().__init__(config)
+        self._on_up = on_up
+        self._foreground = foreground
+        self._stopped = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        if self._foreground:
+            self._stop_on_signals(self.loop)
+        self._on_up()
+
+    async def main_loop(self) -> None:
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Safe from any thread, and when it is down already."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._stopped.set)
+
+    def _stop_on_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt
+                loop.add_signal_handler(each, self._stopped.set)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """One listening socket and the loop behind it. Port 0 takes a free one; `port` is known once made."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        host: str,
+        port: int,
+        on_ready: Callable[[], None] | None = None,
+        foreground: bool = False,
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        self._up = threading.Event()
+        self._on_ready = on_ready
+        self._thread: threading.Thread | None = None
+        self._uvicorn = _Uvicorn(_uvicorn_config(WebApp(cloud)), self._is_up, foreground)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Serve in a background thread; returns when requests are answered."""
+        self._thread = threading.Thread(target=self.run, name="sesq-simulator", daemon=True)
+        self._thread.start()
+        if not self._up.wait(timeout=30):
+            raise RuntimeError("the simulator did not come up within 30 seconds")
+
+    def stop(self) -> None:
+        """Close the socket and the connections, and wait for the thread."""
+        self._uvicorn.stop()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def run(self) -> None:
+        """Serve until stopped, in the foreground also until SIGINT or SIGTERM."""
+        self._uvicorn.run(sockets=[self._socket])
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run `function` on the loop, where all state lives, and return what it returns."""
+
+        async def on_loop() -> Any:
+            return function()
+
+        if self._uvicorn.loop is None or self._thread is None or not self._thread.is_alive():
+            return function()
+        return asyncio.run_coroutine_threadsafe(on_loop(), self._uvicorn.loop).result(timeout=60)
+
+    def _is_up(self) -> None:
+        if self._on_ready is not None:
+            self._on_ready()
+        self._up.set()
+
+
+def _uvicorn_config(app: WebApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )

@@ -1,0 +1,43 @@
+"""What an account is set to, and how the simulator is set up. Checked at the door: unknown names are
+errors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class AccountSettings(BaseModel):
+    """One account in one region. Rates are recipients a second, the day is recipients in 24 hours."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    production_access: bool = False
+    max_send_rate: float = Field(1.0, gt=0)
+    max_24_hour_send: float = Field(200.0, ge=-1, description="-1 is unlimited")
+    burst: float | None = Field(None, ge=1, description="none: one second's worth, at least 1")
+    sending_enabled: bool = True
+    enforcement_status: Literal["HEALTHY", "PROBATION", "SHUTDOWN"] = "HEALTHY"
+    suspended: bool = Field(False, description="permanently restricted")
+    control_rate: float | None = Field(
+        1.0, gt=0, description="calls a second of each operation; none: no limit"
+    )
+    failed_calls_use_rate: bool = False
+    sent_lag: float = Field(0.0, ge=0, description="seconds by which SentLast24Hours is behind")
+
+    @field_validator("max_24_hour_send")
+    @classmethod
+    def _no_other_negative(cls, value: float) -> float:
+        if -1 < value < 0:
+            raise ValueError("max_24_hour_send is 0 or more, or -1 for unlimited")
+        return value
+
+    @property
+    def effective_burst(self) -> float:
+        return max(1.0, self.max_send_rate) if self.burst is None else self.burst
+
+    @property
+    def may_send(self) -> bool:
+        """GetAccount's SendingEnabled: a pause by AWS shows there too."""
+        return self.sending_enabled and self.enforcement_status != "SHUTDOWN" and not self.suspended

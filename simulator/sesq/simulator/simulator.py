@@ -1,0 +1,170 @@
+"""SES on localhost, for tests and for the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sesq.simulator.clock import Clock
+from sesq.simulator.cloud import Cloud
+from sesq.simulator.http import DEFAULT_REGION
+from sesq.simulator.server import Server
+from sesq.simulator.settings import AccountSettings
+
+
+class Simulator:
+    """`with Simulator() as ses: boto3.client("sesv2", endpoint_url=ses.endpoint_url, …)`
+
+    Every region starts with these settings: rates in recipients a second, the day in recipients of 24
+    hours (-1 is unlimited), `burst` in recipients (none: one second's worth, at least 1), `control_rate`
+    in calls a second (none: no limit). `verified` names identities that every region has from the start.
+    Further settings: see AccountSettings. The methods do what `/_sim/` does; they are safe from any
+    thread. ValueError or SesError
+    says what cannot be.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        production: bool = False,
+        max_send_rate: float = 1.0,
+        max_24_hour_send: float = 200.0,
+        burst: float | None = None,
+        control_rate: float | None = 1.0,
+        verified: tuple[str, ...] | list[str] = (),
+        clock: Clock | None = None,
+        keep_content: int = 64 * 1024 * 1024,
+        keep_entries: int = 500_000,
+        **settings: Any,
+    ) -> None:
+        account = AccountSettings(
+            production_access=production,
+            max_send_rate=max_send_rate,
+            max_24_hour_send=max_24_hour_send,
+            burst=burst,
+            control_rate=control_rate,
+            **settings,
+        )
+        self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries)
+        self._where = host, port
+        self._server: Server | None = None
+
+    def __enter__(self) -> Simulator:  # noqa: PYI034  (Self is not in Python 3.10)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, and answer when this returns. OSError where the port is taken."""
+        self._server = Server(self.cloud, *self._where)
+        self._server.start()
+
+    def stop(self) -> None:
+        """End all connections. The record stays readable."""
+        if self._server is not None:
+            self._server.stop()
+
+    def run(self, on_ready: Callable[[Simulator], None] | None = None) -> None:
+        """Serve in the foreground until SIGINT or SIGTERM; only from the main thread."""
+        ready = (lambda: on_ready(self)) if on_ready else None
+        self._server = Server(self.cloud, *self._where, on_ready=ready, foreground=True)
+        self._server.run()
+
+    @property
+    def port(self) -> int:
+        return self._running.port
+
+    @property
+    def endpoint_url(self) -> str:
+        return self._running.url
+
+    def verify(self, *identities: str, region: str = DEFAULT_REGION) -> None:
+        """Make addresses or domains verified, as a click on the link does."""
+
+        def verify() -> None:
+            account = self.cloud.account(region)
+            for name in identities:
+                account.identities.verify(name, self.cloud.clock.now())
+
+        self._do(verify)
+
+    def set_account(self, *, region: str = DEFAULT_REGION, **changes: Any) -> dict[str, Any]:
+        """Change some AccountSettings from now on; returns the account's settings and state."""
+
+        def change() -> dict[str, Any]:
+            account = self.cloud.account(region)
+            account.change(changes)
+            return account.state()
+
+        return self._do(change)  # type: ignore[no-any-return]
+
+    def account(self, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        return self._do(lambda: self.cloud.account(region).state())  # type: ignore[no-any-return]
+
+    def set_faults(
+        self, plan: Mapping[str, Any] | None = None, *, region: str = DEFAULT_REGION, **faults: Any
+    ) -> None:
+        """Replace all faults: `set_faults(lose_reply=0.03, throttle={"count": 3})`; `set_faults()` ends
+        them."""
+        self._do(lambda: self.cloud.set_faults({**(plan or {}), **faults}, region))
+
+    def advance(self, seconds: float) -> float:
+        """Move the clock of all regions forward; returns its time (epoch seconds)."""
+        return self._do(lambda: self.cloud.move_clock(seconds))["now"]  # type: ignore[no-any-return]
+
+    def freeze(self, frozen: bool = True) -> float:
+        """Stop the clock of all regions, or let it run again; returns its time (epoch seconds)."""
+        return self._do(lambda: self.cloud.move_clock(freeze=frozen))["now"]  # type: ignore[no-any-return]
+
+    def reset(self, region: str = DEFAULT_REGION) -> None:
+        self._do(lambda: self.cloud.reset(region))
+
+    def messages(
+        self,
+        region: str = DEFAULT_REGION,
+        since: float = 0.0,
+        limit: int | None = None,
+        content: bool = False,
+    ) -> list[dict[str, Any]]:
+        return self._do(lambda: self.cloud.messages(region, since, limit, content))  # type: ignore[no-any-return]
+
+    def report(self, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        return self._do(lambda: self.cloud.account(region).record.report())  # type: ignore[no-any-return]
+
+    @property
+    def _running(self) -> Server:
+        if self._server is None:
+            raise RuntimeError("the simulator is not started")
+        return self._server
+
+    def _do(self, function: Callable[[], Any]) -> Any:
+        return function() if self._server is None else self._server.call(function)
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 9797,
+    *,
+    on_ready: Callable[[Simulator], None] | None = None,
+    **options: Any,
+) -> None:
+    """Simulator(host, port, **options) in the foreground until SIGINT or SIGTERM; then it returns."""
+    Simulator(host, port, **options).run(on_ready)
+
+
+def read_account_file(path: Path) -> dict[str, Any]:
+    """Options of Simulator from a JSON file, e.g. {"production": true, "max_send_rate": 14, "verified":
+    ["x.org"]}.
+
+    ValueError where it is not a JSON object.
+    """
+    options = json.loads(path.read_text("utf-8"))
+    if not isinstance(options, dict):
+        raise ValueError(f"{path} does not hold a JSON object")
+    return options

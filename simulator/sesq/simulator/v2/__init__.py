@@ -1,0 +1,1 @@
+"""The SESv2 API (rest-json): one module a family of operations, `router` in front."""

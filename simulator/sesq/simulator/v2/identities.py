@@ -1,0 +1,98 @@
+"""Identities in SESv2. Verifying one is not in the API: a link or a DNS record does it, here the control
+does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sesq.simulator.identities import SUCCESS, Identity
+from sesq.simulator.v2.router import Operation, Request, page, page_size
+from sesq.simulator.v2.sending import text
+
+
+def create(request: Request) -> dict[str, Any]:
+    account = request.account
+    identity = account.identities.create(text(request.body, "EmailIdentity"), account.clock.now())
+    identity.configuration_set = text(request.body, "ConfigurationSetName") or None
+    return {
+        "IdentityType": _type(identity),
+        "VerifiedForSendingStatus": False,
+        "DkimAttributes": _dkim(identity, "NOT_STARTED"),
+    }
+
+
+def get(request: Request) -> dict[str, Any]:
+    account = request.account
+    identity = account.identities.get(request.names["EmailIdentity"])
+    status = identity.status(account.clock.now())
+    answer = {
+        "IdentityType": _type(identity),
+        "FeedbackForwardingStatus": True,
+        "VerifiedForSendingStatus": identity.verified,
+        "VerificationStatus": status,
+        "DkimAttributes": _dkim(identity, status if identity.is_domain else "NOT_STARTED"),
+        "MailFromAttributes": {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"},
+        "Policies": {},
+        "Tags": [],
+    }
+    if identity.configuration_set:
+        answer["ConfigurationSetName"] = identity.configuration_set
+    return answer
+
+
+def delete(request: Request) -> dict[str, Any]:
+    request.account.identities.delete(request.names["EmailIdentity"])
+    return {}
+
+
+def list_by_post(request: Request) -> dict[str, Any]:
+    """The form since botocore 1.43.105."""
+    return _list(request, request.body.get("PageSize"), text(request.body, "NextToken"))
+
+
+def list_by_get(request: Request) -> dict[str, Any]:
+    """The form before."""
+    size, token = (request.query.get(name, [None])[0] for name in ("PageSize", "NextToken"))
+    return _list(request, size, token)
+
+
+def _list(request: Request, size: Any, token: str | None) -> dict[str, Any]:
+    now = request.account.clock.now()
+    by_name = {identity.name: identity for identity in request.account.identities}
+    names, following = page(list(by_name), page_size(size), token or None)
+    answer: dict[str, Any] = {"EmailIdentities": [_item(by_name[name], now) for name in names]}
+    if following:
+        answer["NextToken"] = following
+    return answer
+
+
+def _item(identity: Identity, now: float) -> dict[str, Any]:
+    return {
+        "IdentityType": _type(identity),
+        "IdentityName": identity.name,
+        "SendingEnabled": identity.verified,
+        "VerificationStatus": identity.status(now),
+    }
+
+
+def _type(identity: Identity) -> str:
+    return "DOMAIN" if identity.is_domain else "EMAIL_ADDRESS"
+
+
+def _dkim(identity: Identity, status: str) -> dict[str, Any]:
+    tokens = [f"{identity.name.replace('.', '-')}-{number}" for number in (1, 2, 3)]
+    return {
+        "SigningEnabled": identity.is_domain and status == SUCCESS,
+        "Status": status if status != "NOT_STARTED" or not identity.is_domain else "PENDING",
+        "SigningAttributesOrigin": "AWS_SES",
+        "Tokens": tokens if identity.is_domain else [],
+    }
+
+
+OPERATIONS = (
+    Operation("POST", "/v2/email/identities", "CreateEmailIdentity", create),
+    Operation("GET", "/v2/email/identities", "ListEmailIdentities", list_by_get),
+    Operation("POST", "/v2/email/list-identities", "ListEmailIdentities", list_by_post),
+    Operation("GET", "/v2/email/identities/{EmailIdentity}", "GetEmailIdentity", get),
+    Operation("DELETE", "/v2/email/identities/{EmailIdentity}", "DeleteEmailIdentity", delete),
+)
