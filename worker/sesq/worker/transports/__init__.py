@@ -1,0 +1,7 @@
+"""Ways to hand a message to SES: one `send`, and one error with a verdict in it."""
+
+from sesq.worker.transports.base import Outgoing, SendFailed, Transport
+from sesq.worker.transports.recording import RecordingTransport
+from sesq.worker.transports.ses import SesTransport
+
+__all__ = ["Outgoing", "RecordingTransport", "SendFailed", "SesTransport", "Transport"]

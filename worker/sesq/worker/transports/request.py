@@ -1,0 +1,70 @@
+"""The request for one message: the parameters of SESv2's SendEmail.
+
+A raw message is sent with its destinations beside it, which count in place of its To, Cc and Bcc headers: so a blind
+copy needs no header. Its From header is the sender: FromEmailAddress is left out, since SES would put it in that
+header's place, and Reply-To stands in the mail itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.worker.transports.base import Outgoing
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2.type_defs import (
+        ContentTypeDef,
+        DestinationTypeDef,
+        EmailContentTypeDef,
+        MessageTypeDef,
+        SendEmailRequestTypeDef,
+    )
+
+ID_TAG = "sesq-id"
+"""The SES message tag that carries the message's id: events bring it back."""
+
+
+def request_for(outgoing: Outgoing) -> SendEmailRequestTypeDef:
+    """What SendEmail is called with."""
+    envelope, content = outgoing.envelope, outgoing.content
+    request: SendEmailRequestTypeDef = {
+        "Destination": _destination(envelope),
+        "Content": _content(content),
+        "EmailTags": [{"Name": n, "Value": v} for n, v in ((ID_TAG, outgoing.id), *envelope.tags.items())],
+    }
+    if envelope.configuration_set:
+        request["ConfigurationSetName"] = envelope.configuration_set
+    if isinstance(content, SimpleContent):
+        request["FromEmailAddress"] = envelope.sender
+        if envelope.reply_to:
+            request["ReplyToAddresses"] = envelope.reply_to
+    return request
+
+
+def _destination(envelope: Envelope) -> DestinationTypeDef:
+    destination: DestinationTypeDef = {}
+    if envelope.to:
+        destination["ToAddresses"] = envelope.to
+    if envelope.cc:
+        destination["CcAddresses"] = envelope.cc
+    if envelope.bcc:
+        destination["BccAddresses"] = envelope.bcc
+    return destination
+
+
+def _content(content: SimpleContent | bytes) -> EmailContentTypeDef:
+    if isinstance(content, bytes):
+        return {"Raw": {"Data": content}}
+    message: MessageTypeDef = {"Subject": _utf8(content.subject), "Body": {}}
+    if content.text is not None:
+        message["Body"]["Text"] = _utf8(content.text)
+    if content.html is not None:
+        message["Body"]["Html"] = _utf8(content.html)
+    if content.headers:
+        message["Headers"] = [{"Name": name, "Value": value} for name, value in content.headers]
+    return {"Simple": message}
+
+
+def _utf8(text: str) -> ContentTypeDef:
+    return {"Data": text, "Charset": "UTF-8"}

@@ -1,0 +1,86 @@
+"""What an exception of the AWS client says: read by its parts, never by `str(error)`, which boto3 adds to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, SSLError
+
+from sesq.worker.verdicts.model import Answer, Door
+
+SIGN_IN_OPERATIONS = re.compile(r"Assume\w+|Create\w*Token\w*|Get\w*(Credentials|Token)")
+SENDING_PATH = "/v2/email/outbound-"
+
+WIRE_ERRORS = (HTTPClientError, SSLError, IncompleteReadError)
+"""botocore's errors that can come after the message left. All its others come before, or while connecting."""
+
+
+def read(error: Exception) -> Answer:
+    """The answer in an exception. What is neither a reply of AWS nor known to come before the message left is LOST."""
+    if isinstance(error, ClientError):
+        return _read_reply(error)
+    names = tuple(kind.__name__ for kind in type(error).__mro__)
+    return Answer(Door.UNSENT if _before_it_left(error) else Door.LOST, names, _system_words(error))
+
+
+def _read_reply(error: ClientError) -> Answer:
+    """The code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
+    details = error.response.get("Error", {})
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    codes = tuple(str(code) for code in (details.get("Code"), status) if code)
+    door = Door.SIGN_IN if SIGN_IN_OPERATIONS.fullmatch(error.operation_name) else Door.API
+    return Answer(door, codes or ("no code",), str(details.get("Message") or ""))
+
+
+def _before_it_left(error: Exception) -> bool:
+    if not isinstance(error, BotoCoreError):
+        return False
+    return not isinstance(error, WIRE_ERRORS) or _of_another_request(error) or _while_connecting(error)
+
+
+def _of_another_request(error: BotoCoreError) -> bool:
+    """Fetching the credentials can fail on the wire too, in the middle of a send, and then no message has left."""
+    return SENDING_PATH not in error.kwargs.get("endpoint_url", SENDING_PATH)
+
+
+def _while_connecting(error: BaseException) -> bool:
+    """Whether it broke in urllib3's `connect`, TLS handshake included.
+
+    The class does not tell: a reset in the handshake is a ConnectionClosedError, a slow handshake a ReadTimeoutError,
+    and an SSLError may also come in place of the reply. The traceback does tell; where it does not, the message counts
+    as sent.
+    """
+    return any(
+        frame.f_code.co_name == "connect" and frame.f_globals.get("__name__") == "urllib3.connection"
+        for cause in _causes(error)
+        for frame in _frames(cause.__traceback__)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what was raised below it in the same call.
+
+    Python also chains what a *caller* was handling at that time, such as the try before this one: that was caught in
+    a frame through which this error has not come.
+    """
+    yield error
+    cause = error.__context__
+    caught_in = next(_frames(cause.__traceback__), None) if cause is not None else None
+    if cause is not None and any(frame is caught_in for frame in _frames(error.__traceback__)):
+        yield from _causes(cause)
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _system_words(error: Exception) -> str:
+    """What the system said at the bottom of it ("Connection refused"); other exceptions may quote the message."""
+    *_, root = _causes(error)
+    if not isinstance(root, OSError):
+        return ""
+    return root.strerror or next((arg for arg in root.args if isinstance(arg, str)), "")

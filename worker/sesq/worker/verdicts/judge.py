@@ -1,0 +1,77 @@
+"""From an error to a verdict: read the answer, see whom it concerns, take the first row that fits."""
+
+from __future__ import annotations
+
+import re
+
+from sesq.config.envelope import Envelope
+from sesq.worker.verdicts.foreign import read
+from sesq.worker.verdicts.identities import means, named_identities
+from sesq.worker.verdicts.model import Answer, Verdict
+from sesq.worker.verdicts.outcomes import DEFAULT, Outcome
+from sesq.worker.verdicts.table import ROWS, Concern
+
+MAX_TEXT = 300  # characters of SES's words that are kept
+SET_IN_TEXT = re.compile(r"configuration set <([\w-]+)>|:configuration-set/([\w-]+)", re.IGNORECASE)
+
+
+def judge(error: Exception, *, envelope: Envelope, region: str) -> Verdict:
+    """What an exception of the AWS client means for this message. Never raises."""
+    return weigh(read(error), envelope=envelope, region=region)
+
+
+def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
+    """What an answer means for this message: for transports that read their own (SMTP, the entries of a bulk call)."""
+    identities = named_identities(answer.text)
+    configuration_set = envelope.configuration_set or _set_in(answer.text)
+    concern = _concern(identities, configuration_set, envelope)
+    outcome = next((row.outcome for row in ROWS if row.fits(answer, concern)), DEFAULT)
+    failing = [a for a in envelope.recipients if any(means(i, a) for i in identities)] or list(
+        envelope.recipients
+    )
+    words = {
+        "region": region,
+        "sender": envelope.sender_spec,
+        "recipient": failing[0] if failing else "",
+        "recipients": _few(failing),
+        "configuration_set": configuration_set or "",
+        "code": answer.code,
+        "text": _short(answer.text) or "no text",
+    }
+    return _verdict(outcome, answer, identities, words)
+
+
+def _verdict(outcome: Outcome, answer: Answer, identities: tuple[str, ...], words: dict[str, str]) -> Verdict:
+    return Verdict(
+        kind=outcome.kind,
+        code=answer.code,
+        text=_short(answer.text),
+        reason=outcome.reason.format(**words),
+        hold=outcome.hold and outcome.hold.format(**words),
+        identities=identities,
+    )
+
+
+def _concern(identities: tuple[str, ...], configuration_set: str | None, envelope: Envelope) -> Concern:
+    if identities:
+        if any(means(identity, envelope.sender_spec) for identity in identities):
+            return Concern.SENDER
+        to_recipient = any(means(i, address) for i in identities for address in envelope.recipients)
+        return Concern.RECIPIENT if to_recipient else Concern.SENDER
+    return Concern.CONFIGURATION_SET if configuration_set else Concern.NOBODY
+
+
+def _set_in(text: str) -> str | None:
+    found = SET_IN_TEXT.search(text)
+    return (found[1] or found[2]) if found else None
+
+
+def _few(addresses: list[str]) -> str:
+    """The first three: a reason is read by people, and logged."""
+    rest = len(addresses) - 3
+    return ", ".join(addresses[:3]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…"

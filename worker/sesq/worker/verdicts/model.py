@@ -1,0 +1,77 @@
+"""The words of a verdict: through which door an answer came, and what it means for the message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(str, Enum):
+    """What an answer means. The value is what Redis, JSON and the command line show."""
+
+    RATE = "rate"  # the sending rate, per second
+    DAY_SPENT = "day_spent"  # the rolling 24 h quota
+    THROTTLED = "throttled"  # slowed down for another reason than the two quotas
+    TRANSIENT = "transient"  # nothing was sent: may be tried again
+    UNKNOWN = "unknown"  # may have been accepted: must not be tried again unasked
+    REFUSED = "refused"  # this message, as it is, never
+    UNVERIFIED_RECIPIENT = "unverified_recipient"  # the sandbox: waits for a verification, or for production
+    UNVERIFIED_SENDER = "unverified_sender"  # waits for a verification of the From, or of its domain
+    CONFIGURATION = "configuration"  # every message of this stream: permission, configuration set, MAIL FROM
+    CREDENTIALS = "credentials"  # no message can go: no, wrong or expired keys
+    PAUSED = "paused"  # sending is off for the account: GetAccount tells when it is on again
+    SUSPENDED = "suspended"  # as paused, but only AWS can lift it, and a person resumes the queue
+    UNRECOGNIZED = "unrecognized"  # refused in words that no row knows: nothing was sent, a person decides
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Door(str, Enum):
+    """Where an answer came from, which decides what its code is."""
+
+    API = "api"  # an HTTP answer of SES, v1 or v2: its error code, or its status where it has none
+    BULK = "bulk"  # one entry of SendBulkEmail: its status
+    SMTP = "smtp"  # a reply: its three digits
+    SIGN_IN = "sign_in"  # an HTTP answer of the service that hands out credentials: its error code
+    UNSENT = "unsent"  # no answer, and the message had not left: the names of the exception's classes
+    LOST = "lost"  # no answer, and the message may have left: the names of the exception's classes
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it was read off the wire, before it is weighed.
+
+    `codes` begins with the one to show; the others mean the same in wider words (the HTTP status, a parent class).
+    """
+
+    door: Door
+    codes: tuple[str, ...]
+    text: str = ""
+
+    @property
+    def code(self) -> str:
+        """The most exact code."""
+        return self.codes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means for one message.
+
+    `code` and `text` are SES's own, or an exception's name and the system's words when SES did not answer. `reason`
+    is for people: what it is, and the cure. `hold` names *whose* mail must wait: `recipient:bob@x.org`,
+    `sender:shop@x.org`, `configuration_set:news`, `account`, `credentials`, or `person` (this message, until somebody
+    decides); None when nobody's has to. `kind` says what it waits *for*. `identities` are the addresses or domains
+    that SES named, bare, in its order.
+    """
+
+    kind: Kind
+    code: str
+    text: str
+    reason: str
+    hold: str | None = None
+    identities: tuple[str, ...] = ()

@@ -1,0 +1,170 @@
+"""Every answer we know, as data: the first row that fits decides.
+
+Codes and texts are regular expressions; one of the answer's codes must match whole, the text anywhere, in any case.
+Text matters as much as code: SES has one code for its rate and its daily quota, and one for a missing verification, a
+bad content and a paused account.
+
+Choices made here in the open:
+
+* Tried again unasked is only what was surely not sent: no connection, 408, 503, and throttling. A 500, 502 or 504 comes
+  after the message left: unknown.
+* An error below 500 is an answer, and a refusal: nothing was sent. When its code is new to us it is held for a person,
+  since neither "never" nor "again" is known to be true.
+* SendingPausedException means the account or a configuration set. When its text does not say which and the message
+  names a set, it is taken for the set's: account sync sees a paused account by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from sesq.worker.verdicts import outcomes as o
+from sesq.worker.verdicts.model import Answer, Door
+
+
+class Concern(str, Enum):
+    """Whom an answer is about, read from its text and the envelope: decides between rows of the same code and text."""
+
+    SENDER = "sender"  # the From, its domain, or an identity that is no recipient either (a Return-Path)
+    RECIPIENT = "recipient"  # recipients, and not the sender
+    CONFIGURATION_SET = "configuration_set"  # no identity, and a set is named
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answer and its meaning. `concern` None fits all."""
+
+    door: Door
+    code: str
+    text: str
+    outcome: o.Outcome
+    concern: Concern | None = None
+
+    def fits(self, answer: Answer, concern: Concern) -> bool:
+        """Whether this row is about that answer."""
+        return (
+            self.door is answer.door
+            and self.concern in (None, concern)
+            and any(re.fullmatch(self.code, code) for code in answer.codes)
+            and re.search(self.text, answer.text, re.IGNORECASE | re.DOTALL) is not None
+        )
+
+
+ANY = ""
+RATE = r"maximum sending rate exceeded"
+DAY = r"daily (message|sending) quota exceeded"
+UNVERIFIED = r"address(es)? (is |are )?not verified|failed the check in region"
+PAUSED = r"sending (is |has been )?(paused|suspended|disabled) for this account"
+NO_SET = r"configuration set\b.*does not exist"
+
+THROTTLES = r"TooManyRequestsException|Throttl\w+|RequestThrottled\w*|RequestLimitExceeded|429"
+DENIED = r"AccessDenied(Exception)?"
+PAUSES = r"SendingPausedException|ConfigurationSetSendingPausedException"
+NO_SET_CODES = r"NotFoundException|ConfigurationSetDoesNotExist(Exception)?|BadRequestException"
+INVALID = r"BadRequestException|InvalidParameter\w*|Validation(Exception|Error)|MissingParameter|SerializationException"
+BAD_KEYS = (
+    r"UnrecognizedClientException|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidSignature\w*|"
+    r"IncompleteSignature\w*|OptInRequired|NotAuthorized|RequestExpired|RequestTimeTooSkewed|MissingAuthenticationToken\w*"
+)
+NO_KEYS = (
+    r"(No|Partial|Unknown)Credential\w*|Credential\w*|NoAuthToken\w*|Token\w*|UnknownTokenProvider\w*|SSO\w*|\w*SSOToken\w*|"
+    r"Login\w*|Metadata\w*|RefreshWithMFA\w*|ProfileNotFound|Config(NotFound|ParseError)|InfiniteLoopConfigError|"
+    r"InvalidConfigError|MissingDependencyException|NoRegionError|InvalidRegionError|InvalidIMDS\w+|BaseEndpointResolverError"
+)
+
+API = (
+    Row(Door.API, rf"{THROTTLES}|LimitExceededException", RATE, o.RATE),
+    Row(Door.API, rf"{THROTTLES}|LimitExceededException", DAY, o.DAY),
+    Row(Door.API, r"LimitExceededException", ANY, o.DAY),
+    Row(Door.API, THROTTLES, ANY, o.THROTTLED),
+    Row(Door.API, r"AccountSuspendedException", ANY, o.SUSPENDED),
+    Row(Door.API, r"AccountSendingPausedException", ANY, o.PAUSED),
+    Row(Door.API, PAUSES, r"configuration set", o.SET_PAUSED, Concern.CONFIGURATION_SET),
+    Row(Door.API, PAUSES, r"configuration set", o.DEFAULT_SET_PAUSED),
+    Row(Door.API, PAUSES, r"\baccount\b", o.PAUSED),
+    Row(Door.API, PAUSES, ANY, o.SET_PAUSED, Concern.CONFIGURATION_SET),
+    Row(Door.API, r"ConfigurationSetSendingPausedException", ANY, o.DEFAULT_SET_PAUSED),
+    Row(Door.API, PAUSES, ANY, o.PAUSED),
+    Row(Door.API, r"MessageRejected", PAUSED, o.PAUSED),
+    Row(Door.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Door.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_SENDER),
+    Row(Door.API, r"MessageRejected", ANY, o.REFUSED),
+    Row(Door.API, r"MailFromDomainNotVerified(Exception)?", ANY, o.MAIL_FROM),
+    Row(Door.API, NO_SET_CODES, NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Door.API, r"ConfigurationSetDoesNotExist(Exception)?", ANY, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Door.API, r"NotFoundException|\w+DoesNotExist(Exception)?", ANY, o.NOT_FOUND),
+    Row(Door.API, DENIED, r":identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Door.API, DENIED, r":identity/", o.DENIED),
+    Row(Door.API, DENIED, r":configuration-set/", o.DENIED_SET, Concern.CONFIGURATION_SET),
+    Row(Door.API, DENIED, ANY, o.DENIED_ACCOUNT),
+    Row(Door.API, r"ExpiredToken(Exception)?", ANY, o.EXPIRED_KEYS),
+    Row(Door.API, BAD_KEYS, ANY, o.BAD_KEYS),
+    Row(Door.API, r"RequestEntityTooLarge(Exception)?|413", ANY, o.TOO_BIG),
+    Row(Door.API, INVALID, ANY, o.REFUSED),
+    Row(Door.API, r"RequestTimeout(Exception)?|ServiceUnavailable(Exception)?|408|503", ANY, o.TRANSIENT),
+    Row(Door.API, r"Internal(Failure|ServerError|ServiceError\w*)|5\d\d", ANY, o.FAILED_LATE),
+    Row(Door.API, r"UnknownOperationException|InvalidAction|3\d\d|404|405", ANY, o.NOT_SES),
+    Row(Door.API, r"401|403", ANY, o.BAD_KEYS),
+    Row(Door.API, r"4\d\d", ANY, o.UNRECOGNIZED),
+)
+
+BULK = (
+    Row(Door.BULK, r"ACCOUNT_THROTTLED", ANY, o.RATE),
+    Row(Door.BULK, r"ACCOUNT_DAILY_QUOTA_EXCEEDED", ANY, o.DAY),
+    Row(Door.BULK, r"ACCOUNT_SUSPENDED", ANY, o.SUSPENDED),
+    Row(Door.BULK, r"ACCOUNT_SENDING_PAUSED", ANY, o.PAUSED),
+    Row(Door.BULK, r"CONFIGURATION_SET_SENDING_PAUSED", ANY, o.SET_PAUSED, Concern.CONFIGURATION_SET),
+    Row(Door.BULK, r"CONFIGURATION_SET_SENDING_PAUSED", ANY, o.DEFAULT_SET_PAUSED),
+    Row(Door.BULK, r"CONFIGURATION_SET_NOT_FOUND", ANY, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Door.BULK, r"INVALID_SENDING_POOL_NAME", ANY, o.POOL, Concern.CONFIGURATION_SET),
+    Row(Door.BULK, r"(CONFIGURATION_SET|TEMPLATE)_NOT_FOUND|INVALID_SENDING_POOL_NAME", ANY, o.NOT_FOUND),
+    Row(Door.BULK, r"MAIL_FROM_DOMAIN_NOT_VERIFIED", ANY, o.MAIL_FROM),
+    Row(Door.BULK, r"MESSAGE_REJECTED", PAUSED, o.PAUSED),
+    Row(Door.BULK, r"MESSAGE_REJECTED", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Door.BULK, r"MESSAGE_REJECTED", UNVERIFIED, o.UNVERIFIED_SENDER),
+    Row(Door.BULK, r"MESSAGE_REJECTED|INVALID_PARAMETER", ANY, o.REFUSED),
+    Row(Door.BULK, r"TRANSIENT_FAILURE", ANY, o.TRANSIENT),
+    Row(Door.BULK, r"FAILED", ANY, o.UNRECOGNIZED),
+)
+
+SMTP = (
+    Row(Door.SMTP, r"4\d\d", RATE, o.RATE),
+    Row(Door.SMTP, r"4\d\d", DAY, o.DAY),
+    Row(Door.SMTP, r"\d{3}", r"SigV2 SMTP sending rate", o.BAD_SMTP_KEYS),
+    Row(Door.SMTP, r"454", r"throttling", o.THROTTLED),
+    Row(Door.SMTP, r"4\d\d", ANY, o.TRANSIENT),
+    Row(Door.SMTP, r"530|535", ANY, o.BAD_SMTP_KEYS),
+    Row(Door.SMTP, r"552", ANY, o.TOO_BIG),
+    Row(Door.SMTP, r"554", PAUSED, o.PAUSED),
+    Row(Door.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Door.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_SENDER),
+    Row(Door.SMTP, r"554", r"access denied.*:identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Door.SMTP, r"554", r"access denied.*:identity/", o.DENIED),
+    Row(Door.SMTP, r"554", r"access denied", o.DENIED_ACCOUNT),
+    Row(Door.SMTP, r"554", NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Door.SMTP, r"5\d\d", ANY, o.REFUSED),
+)
+
+SIGN_IN = (
+    Row(
+        Door.SIGN_IN,
+        rf"{THROTTLES}|RequestTimeout(Exception)?|IDPCommunicationError|408|5\d\d",
+        ANY,
+        o.TRANSIENT,
+    ),
+    Row(Door.SIGN_IN, r".*", ANY, o.NO_SIGN_IN),
+)
+
+UNSENT = (
+    Row(Door.UNSENT, r"ParamValidationError", ANY, o.INVALID),
+    Row(Door.UNSENT, NO_KEYS, ANY, o.NO_KEYS),
+    Row(Door.UNSENT, r"HTTPClientError|ConnectionError", ANY, o.NO_CONNECTION),
+    Row(Door.UNSENT, r".*", ANY, o.BAD_CLIENT),
+)
+
+LOST = (Row(Door.LOST, r"HTTPClientError|ConnectionError|OSError|SMTPServerDisconnected", ANY, o.NO_REPLY),)
+
+ROWS = API + BULK + SMTP + SIGN_IN + UNSENT + LOST
