@@ -1,0 +1,90 @@
+"""Files that travel with a message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sesq.config.addresses import has_unsafe, shown
+from sesq.config.errors import InvalidMessage
+
+MAX_NAME_LENGTH = 255
+DEFAULT_TYPE = "application/octet-stream"
+
+_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_is_type = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[A-Za-z0-9 ,:/_.+-]*"))*').fullmatch
+_is_inline_id = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file: a name without folders, its bytes, and its MIME type (guessed from the name when not given).
+
+    With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. Mails inside mails
+    (message/*) travel as application/octet-stream, since MIME would have their bytes changed.
+    Raises InvalidMessage("attachments").
+    """
+
+    name: str
+    content: bytes
+    content_type: str | None = None
+    inline_id: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not isinstance(self.content, bytes):
+            raise InvalidMessage(
+                "attachments", f"{self.name}: content is bytes, not {type(self.content).__name__}"
+            )
+        if self.content_type is None:
+            object.__setattr__(self, "content_type", _guess(self.name))
+        _check_type(self.name, self.content_type)
+        if self.inline_id is not None and not (
+            isinstance(self.inline_id, str) and _is_inline_id(self.inline_id)
+        ):
+            raise InvalidMessage(
+                "attachments",
+                f"{self.name}: inline_id {shown(self.inline_id)} is no id: use letters, digits, - _ . @",
+            )
+
+    @classmethod
+    def from_path(
+        cls, path: str | Path, *, content_type: str | None = None, inline_id: str | None = None
+    ) -> Attachment:
+        """The file at `path`, under its own name; OSError when it cannot be read."""
+        path = Path(path)
+        return cls(path.name, path.read_bytes(), content_type, inline_id)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        raise InvalidMessage("attachments", f"{shown(name)} is no file name: give one like report.pdf")
+    if "/" in name or "\\" in name:
+        raise InvalidMessage("attachments", f"{shown(name)} is a path: give the file's name alone")
+    if has_unsafe(name):
+        raise InvalidMessage(
+            "attachments", f"{shown(name)} contains a line break or a control character: remove it"
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidMessage("attachments", f"{shown(name)} is longer than {MAX_NAME_LENGTH} characters")
+
+
+def _check_type(name: str, content_type: object) -> None:
+    if not isinstance(content_type, str) or not _is_type(content_type):
+        raise InvalidMessage(
+            "attachments", f"{name}: {shown(content_type)} is no MIME type: write type/subtype"
+        )
+    if content_type.lower().startswith(("multipart/", "message/")):
+        raise InvalidMessage(
+            "attachments", f"{name}: {content_type} is no type of a file: use {DEFAULT_TYPE}"
+        )
+
+
+def _guess(name: str) -> str:
+    import mimetypes  # reads the system's tables: only for who attaches something
+
+    guessed, encoding = mimetypes.guess_type(name)
+    if guessed is None or encoding or guessed.startswith(("multipart/", "message/")):
+        return DEFAULT_TYPE
+    return guessed

@@ -1,0 +1,270 @@
+"""One mail to send, checked at the door: a `Message` that exists is one that SES's and mail's own rules let through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sesq.config.addresses import shown, wire_form
+from sesq.config.envelope import Envelope, OnUnknown, SimpleContent
+from sesq.config.errors import InvalidMessage
+from sesq.config.states import Lane
+from sesq.producer import rules
+from sesq.producer.attachment import Attachment
+from sesq.producer.raw import BLIND, RawMail, written
+from sesq.producer.serial import dump, load
+
+if TYPE_CHECKING:
+    from email.message import Message as AnyEmail
+
+__all__ = ["Attachment", "Message"]
+
+Addresses = str | Iterable[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Message:
+    """A frozen message. Every argument is checked; InvalidMessage names the field and the cure.
+
+    >>> message = Message(sender="Shop <shop@example.com>", to="ada@example.org", subject="Hi", text="It is here.")
+    >>> message.envelope().recipients
+    ('ada@example.org',)
+
+    `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII). `headers` are the
+    caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes.
+    `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
+    account. `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
+    `from_email` fill in its envelope.
+    """
+
+    sender: str
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    configuration_set: str | None = None
+    lane: Lane = Lane.TRANSACTIONAL
+    send_at: datetime | None = None
+    expires_at: datetime | None = None
+    account: str = "default"
+    on_unknown: OnUnknown | None = None
+    idempotency_key: str | None = None
+    raw: bytes | None = field(default=None, repr=False)
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        to: Addresses = (),
+        cc: Addresses = (),
+        bcc: Addresses = (),
+        reply_to: Addresses = (),
+        subject: str = "",
+        text: str | None = None,
+        html: str | None = None,
+        attachments: Iterable[Attachment] = (),
+        headers: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        configuration_set: str | None = None,
+        lane: Lane | str = Lane.TRANSACTIONAL,
+        send_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        account: str = "default",
+        on_unknown: OnUnknown | None = None,
+        idempotency_key: str | None = None,
+        raw: bytes | None = None,
+    ) -> None:
+        keep = object.__setattr__
+        keep(self, "sender", wire_form(sender, "sender"))
+        keep(self, "to", rules.address_list(to, "to"))
+        keep(self, "cc", rules.address_list(cc, "cc"))
+        keep(self, "bcc", rules.address_list(bcc, "bcc"))
+        keep(self, "reply_to", rules.address_list(reply_to, "reply_to"))
+        keep(self, "subject", subject)
+        keep(self, "text", text)
+        keep(self, "html", html)
+        keep(self, "attachments", _attachments(attachments))
+        keep(self, "headers", rules.check_headers(headers) if headers else {})
+        keep(self, "tags", rules.check_tags(tags) if tags else {})
+        keep(self, "configuration_set", configuration_set)
+        keep(self, "lane", _lane(lane))
+        keep(self, "send_at", send_at)
+        keep(self, "expires_at", expires_at)
+        keep(self, "account", account)
+        keep(self, "on_unknown", on_unknown)
+        keep(self, "idempotency_key", idempotency_key)
+        keep(self, "raw", raw)
+        self._check_options()
+        self._check_content() if raw is None else self._check_raw(raw)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        raw: bytes,
+        *,
+        sender: str | None = None,
+        to: Addresses | None = None,
+        cc: Addresses | None = None,
+        bcc: Addresses | None = None,
+        **options: Any,
+    ) -> Message:
+        """A mail that is already written. What is sent is `raw` to the byte, less Bcc and what sesq took over.
+
+        The sender comes from From, the recipients from To, Cc and Bcc; when any of to, cc and bcc is given, the
+        headers address nobody. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options. `options` are those of
+        `Message`.
+        """
+        mail = RawMail.read(raw)
+        if to is None and cc is None and bcc is None:
+            to, cc, bcc = mail.addresses("to"), mail.addresses("cc"), mail.addresses("bcc")
+        for name in mail.values(_SES_SET):
+            options.setdefault("configuration_set", name)
+        for tags in mail.values(_SES_TAGS):
+            options.setdefault("tags", _header_tags(tags))
+        return cls(
+            sender=mail.addresses("from")[0] if sender is None else sender,
+            to=to or (),
+            cc=cc or (),
+            bcc=bcc or (),
+            raw=mail.without(*BLIND, _SES_SET, _SES_TAGS).content,
+            **options,
+        )
+
+    @classmethod
+    def from_email(
+        cls,
+        email: AnyEmail,
+        *,
+        sender: str | None = None,
+        to: Addresses | None = None,
+        cc: Addresses | None = None,
+        bcc: Addresses | None = None,
+        **options: Any,
+    ) -> Message:
+        """A mail of the standard library's `email`, an `EmailMessage` or of the older classes; else as `from_bytes`."""
+        return cls.from_bytes(written(email), sender=sender, to=to, cc=cc, bcc=bcc, **options)
+
+    def envelope(self) -> Envelope:
+        """All but the content, for the queue."""
+        return Envelope(
+            sender=self.sender,
+            to=self.to,
+            cc=self.cc,
+            bcc=self.bcc,
+            reply_to=self.reply_to,
+            subject=self.subject,
+            tags=self.tags,
+            configuration_set=self.configuration_set,
+            on_unknown=self.on_unknown,
+            kind="simple" if self._is_simple() else "raw",
+        )
+
+    def content(self) -> bytes:
+        """`SimpleContent` where SES puts the mail together itself; else the whole mail (see `Envelope.kind`)."""
+        if self.raw is not None:
+            return self.raw
+        content = SimpleContent(self.subject, self.text, self.html, rules.encoded_headers(self.headers))
+        if self._is_simple():
+            return content.to_bytes()
+        from sesq.producer.mime import render  # plain mail never loads the email package
+
+        rendered = render(self.envelope(), content, self.attachments)
+        rules.check_size(len(rendered), "attachments")
+        return rendered
+
+    def to_json(self) -> str:
+        """The whole message as versioned JSON; bytes in base64, times in ISO 8601."""
+        values = {name: getattr(self, name) for name in _DEFAULTS}
+        return dump({name: value for name, value in values.items() if value != _DEFAULTS[name]})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Message:
+        """Back from `to_json`, or from JSON written elsewhere: checked in full, unknown names and versions refused."""
+        return cls(**load(text, _DEFAULTS))
+
+    def _is_simple(self) -> bool:
+        if self.raw is not None or self.attachments:
+            return False
+        return not self.headers or rules.fit_simple(rules.encoded_headers(self.headers))
+
+    def _check_options(self) -> None:
+        rules.check_recipients(len(self.to) + len(self.cc) + len(self.bcc))
+        rules.check_account(self.account)
+        rules.check_times(self.send_at, self.expires_at)
+        if self.configuration_set is not None:
+            rules.check_configuration_set(self.configuration_set)
+        if self.idempotency_key is not None:
+            rules.check_key(self.idempotency_key)
+        if self.on_unknown not in (None, "hold", "resend"):
+            raise InvalidMessage("on_unknown", f"{shown(self.on_unknown)}: allowed are hold and resend")
+
+    def _check_content(self) -> None:
+        rules.check_line(self.subject, "subject")
+        if self.text is None and self.html is None:
+            raise InvalidMessage("text", "there is no body: give text=, html= or both")
+        size = sum(rules.text_size(body, name) for name, body in (("text", self.text), ("html", self.html)))
+        if self.attachments:
+            _check_attachments(self.attachments, self.html)
+            size += sum(len(attachment.content) for attachment in self.attachments)
+        rules.check_size(rules.base64_size(size), "attachments" if self.attachments else "text")
+
+    def _check_raw(self, raw: bytes) -> None:
+        for name in ("text", "html", "attachments", "headers", "reply_to"):
+            if getattr(self, name):
+                raise InvalidMessage(name, "is part of the raw mail already: give one or the other")
+        mail = RawMail.read(raw)
+        if mail.values(_SES_SET) or mail.values(_SES_TAGS):
+            raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
+        object.__setattr__(self, "raw", mail.without(*BLIND).content)
+        object.__setattr__(self, "subject", mail.text("subject"))
+
+
+_SES_SET, _SES_TAGS = "x-ses-configuration-set", "x-ses-message-tags"
+_DEFAULTS: dict[str, Any] = {
+    field.name: field.default if field.default_factory is MISSING else field.default_factory()
+    for field in fields(Message)
+}
+
+
+def _lane(lane: object) -> Lane:
+    try:
+        return Lane(lane)
+    except ValueError as error:
+        raise InvalidMessage("lane", f"{shown(lane)}: allowed are {', '.join(Lane)}") from error
+
+
+def _attachments(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:
+    if not attachments:
+        return ()
+    given = tuple(attachments) if isinstance(attachments, Iterable) else (attachments,)
+    for attachment in given:
+        if not isinstance(attachment, Attachment):
+            raise InvalidMessage(
+                "attachments", f"{shown(attachment)} is no Attachment: use Attachment.from_path"
+            )
+    return given
+
+
+def _check_attachments(attachments: tuple[Attachment, ...], html: str | None) -> None:
+    if len(attachments) > rules.MAX_ATTACHMENTS:
+        raise InvalidMessage(
+            "attachments", f"{len(attachments)} files, and SES takes {rules.MAX_PARTS} parts a mail"
+        )
+    inline = [attachment.inline_id for attachment in attachments if attachment.inline_id is not None]
+    if inline and html is None:
+        raise InvalidMessage("attachments", "an inline_id needs html= that shows it")
+    if len(set(inline)) < len(inline):
+        raise InvalidMessage("attachments", "an inline_id is given twice")
+
+
+def _header_tags(text: str) -> dict[str, str]:
+    pairs = (tag.partition("=") for tag in text.split(",") if tag.strip())
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,81 @@
+"""A mail in MIME (RFC 5322, 2045 to 2049, 2231), all ASCII: for what SES's Simple content cannot carry, and for SMTP.
+
+Bcc has no header here, and Date and Message-ID are SES's: it overwrites them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from email.header import Header
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from sesq.config.addresses import encode_words
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.producer.attachment import Attachment
+
+# "7bit": without it the library would leave short non-ASCII lines as 8bit, which not every relay takes.
+_POLICY = SMTP.clone(cte_type="7bit")
+_FOLD_AT = 76
+
+
+def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Attachment] = ()) -> bytes:
+    """The mail as bytes with CRLF line ends: text and HTML as alternatives, inline files beside the HTML."""
+    body = EmailMessage(_POLICY)
+    _add_texts(body, content)
+    for attachment in attachments:
+        if attachment.inline_id is not None:
+            _add_inline(body, attachment)
+    for attachment in attachments:
+        if attachment.inline_id is None:
+            body.add_attachment(attachment.content, **_described(attachment, "attachment"))
+    return _head(envelope, content).encode("ascii") + body.as_bytes()
+
+
+def _head(envelope: Envelope, content: SimpleContent) -> str:
+    lists = (("To", envelope.to), ("Cc", envelope.cc), ("Reply-To", envelope.reply_to))
+    fields = [("From", envelope.sender)]
+    fields += [(name, ", ".join(wires)) for name, wires in lists if wires]
+    fields += [("Subject", content.subject), *content.headers]
+    return "".join(f"{name}: {_folded(name, value)}\r\n" for name, value in fields)
+
+
+def _folded(name: str, value: str) -> str:
+    """One header value in lines. Runs of spaces become one: some readers end the headers at a line of spaces alone."""
+    line = re.sub(" {2,}", " ", (value if value.isascii() else encode_words(value)).strip())
+    return Header(line, "us-ascii", maxlinelen=_FOLD_AT, header_name=name).encode(linesep="\r\n")
+
+
+def _add_texts(body: EmailMessage, content: SimpleContent) -> None:
+    if content.html is None:
+        body.set_content(content.text or "")
+    elif content.text is None:
+        body.set_content(content.html, subtype="html")
+    else:
+        body.set_content(content.text)
+        body.add_alternative(content.html, subtype="html")
+
+
+def _add_inline(body: EmailMessage, attachment: Attachment) -> None:
+    html = body.get_body(("related", "html")) or body
+    html.add_related(attachment.content, cid=f"<{attachment.inline_id}>", **_described(attachment, "inline"))
+
+
+def _described(attachment: Attachment, disposition: str) -> dict[str, Any]:
+    kind, _, parameters = (attachment.content_type or "").partition(";")
+    maintype, _, subtype = kind.partition("/")
+    return {
+        "maintype": maintype,
+        "subtype": subtype,
+        "disposition": disposition,
+        "filename": attachment.name,
+        "params": dict(_parameters(parameters)),
+    }
+
+
+def _parameters(text: str) -> Iterable[tuple[str, str]]:
+    for parameter in filter(None, map(str.strip, text.split(";"))):
+        name, _, value = parameter.partition("=")
+        yield name, value.strip('"')

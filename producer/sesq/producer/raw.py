@@ -1,0 +1,155 @@
+"""A mail that is already written: its header fields told apart, and every byte kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown
+from sesq.config.errors import InvalidMessage
+from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
+
+if TYPE_CHECKING:
+    from email.message import Message as AnyEmail
+
+BLIND = ("bcc", "resent-bcc")
+"""Header fields that never leave."""
+
+_blank_line = re.compile(rb"(?:^|\r?\n)\r?\n").search
+_bare_cr = re.compile(rb"\r(?!\n)").search
+_bare_lf = re.compile(rb"(?<!\r)\n").search
+_control = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
+_opens_line = re.compile(r"[\r\n](?![ \t\n])").search
+_field_name = re.compile(rb"([!-9;-~]+):").match
+
+
+@dataclass(frozen=True, slots=True)
+class RawMail:
+    """`fields` are (lower-case name, its bytes with folds and line ends); `rest` begins with the blank line."""
+
+    fields: tuple[tuple[str, bytes], ...]
+    rest: bytes
+
+    @classmethod
+    def read(cls, raw: bytes) -> RawMail:
+        """InvalidMessage("raw") for what is no mail, or what two readers could read in two ways."""
+        if not isinstance(raw, bytes):
+            raise InvalidMessage("raw", f"is bytes, not {type(raw).__name__}")
+        check_size(len(raw), "raw")
+        blank = _blank_line(raw)
+        if blank is None:
+            raise InvalidMessage(
+                "raw", "has no blank line after its headers: add one, even if there is no body"
+            )
+        start = blank.end() - (2 if blank[0].endswith(b"\r\n") else 1)
+        head = raw[:start]
+        _check_head(raw[: blank.end()])
+        _check_lines(raw)
+        mail = cls(_fields(head), raw[start:])
+        mail._check_fields()
+        return mail
+
+    @property
+    def content(self) -> bytes:
+        return b"".join([field for _, field in self.fields]) + self.rest
+
+    def without(self, *names: str) -> RawMail:
+        """The same mail less the fields of these lower-case names."""
+        return replace(self, fields=tuple(field for field in self.fields if field[0] not in names))
+
+    def values(self, name: str) -> list[str]:
+        """The values of the fields of a lower-case name, unfolded, encoded words as they are."""
+        return [
+            re.sub(r"\r?\n", "", field.partition(b":")[2].decode(errors="replace")).strip()
+            for field_name, field in self.fields
+            if field_name == name
+        ]
+
+    def text(self, name: str) -> str:
+        """The first value, readable, what cannot be printed left out; "" without one."""
+        text = decode_words(next(iter(self.values(name)), ""))
+        return "".join(character for character in text if character.isprintable() or character == " ")
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Wire forms of all addresses in the fields of a name; InvalidMessage(name) when one cannot be read."""
+        return tuple(wire for value in self.values(name) for wire in _addresses(name, value))
+
+    def _check_fields(self) -> None:
+        counts = Counter(name for name, _ in self.fields)
+        twice = next((name for name, count in counts.items() if count > 1 and name in SINGLE_HEADERS), None)
+        if twice:
+            raise InvalidMessage("raw", f"has the header {twice} twice, which SES refuses: keep one")
+        if len(self.addresses("from")) != 1:
+            raise InvalidMessage("raw", "needs a From header with one address")
+
+
+def written(email: AnyEmail) -> bytes:
+    """A mail of the standard library as bytes with CRLF line ends; InvalidMessage("email") when it cannot be one.
+
+    Its headers are looked at first: not every Python that runs this refuses line breaks in them.
+    """
+    from email.errors import MessageError
+    from email.policy import EmailPolicy
+
+    policy = email.policy.clone(linesep="\r\n")
+    if isinstance(policy, EmailPolicy):
+        policy = policy.clone(utf8=False)
+    try:
+        for name, value in email.items():
+            if _opens_line(name) or _opens_line(str(value)):
+                raise InvalidMessage("email", f"the header {shown(name)} contains a line break: remove it")
+        return email.as_bytes(policy=policy)
+    except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
+        raise InvalidMessage("email", f"cannot be written: {error}") from error
+
+
+def _check_head(head: bytes) -> None:
+    if _bare_cr(head) or (b"\r\n" in head and _bare_lf(head)):
+        raise InvalidMessage(
+            "raw", r"mixes line ends in its headers: end every line with \r\n, or every one with \n"
+        )
+    if _control(head):
+        raise InvalidMessage("raw", "has a control character in its headers: remove it")
+
+
+def _check_lines(raw: bytes) -> None:
+    if max(map(len, raw.splitlines())) > MAX_LINE_LENGTH:
+        raise InvalidMessage(
+            "raw",
+            f"has a line of more than {MAX_LINE_LENGTH} bytes: encode that part as quoted-printable or base64",
+        )
+
+
+def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
+    fields: list[tuple[str, bytes]] = []
+    for line in head.splitlines(keepends=True):
+        named = _field_name(line)
+        if line[:1] in (b" ", b"\t") and fields:
+            fields[-1] = (fields[-1][0], fields[-1][1] + line)
+        elif named:
+            fields.append((named[1].decode().lower(), line))
+        else:
+            raise InvalidMessage("raw", f"{shown(line)} among its headers is none: write Name: value")
+    return tuple(fields)
+
+
+def _addresses(name: str, value: str) -> list[str]:
+    from email.errors import MessageError
+    from email.policy import default
+
+    try:
+        found = [
+            (address.display_name, address.addr_spec)
+            for address in default.header_factory(name, value).addresses
+        ]
+    except (MessageError, LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise InvalidMessage(name, f"{shown(value)} cannot be read as addresses") from error
+    return [_wire(name, display, spec) for display, spec in found]
+
+
+def _wire(name: str, display: str, spec: str) -> str:
+    if has_unsafe(display):
+        raise InvalidMessage(name, f"the name of {shown(spec)} contains a line break or a control character")
+    return replace(parse_address(spec, name), display=" ".join(display.split())).wire

@@ -1,0 +1,279 @@
+"""What SES and mail itself ask of the parts of a message. Each check raises InvalidMessage with field and cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sesq.config.addresses import encode_words, has_unsafe, shown, wire_form
+from sesq.config.errors import InvalidMessage
+
+MAX_RECIPIENTS = 50
+"""To, Cc and Bcc of one message together (SES developer guide, "Service quotas")."""
+
+MAX_MESSAGE_BYTES = 40 * 1024 * 1024
+"""A whole mail, its parts in base64, by the v2 API or SMTP (same page; SES's error text counts 1 MB as 1024 * 1024)."""
+
+MAX_PARTS = 500
+"""MIME parts of one mail (same page)."""
+
+MAX_ATTACHMENTS = MAX_PARTS - 5
+"""What is left beside text, HTML and the parts that hold them together."""
+
+MAX_LINE_LENGTH = 998
+"""Bytes of a line in a raw mail, without its end (API reference, RawMessage: 1,000 with it)."""
+
+MAX_WORD_LENGTH = 900
+"""Characters without a space in a header: a longer word could not be folded into lines that mail allows."""
+
+MAX_SIMPLE_HEADERS = 15
+MAX_SIMPLE_VALUE = 995
+MAX_SIMPLE_HEADER = 996
+"""Own headers of SES's Simple content, the length of a value, and of a name with its value (API, MessageHeader)."""
+
+MAX_KEY_LENGTH = 256
+RESERVED_TAG = "sesq-id"
+"""The tag by which feedback finds the message; sesq sets it."""
+
+OWN_HEADERS = {
+    "from": "give sender=",
+    "sender": "give sender=",
+    "to": "give to=",
+    "cc": "give cc=",
+    "bcc": "give bcc=",
+    "reply-to": "give reply_to=",
+    "subject": "give subject=",
+    "return-path": "SES sets it",
+    "date": "SES sets it",
+    "message-id": "SES sets it",
+    "dkim-signature": "SES signs",
+    "domainkey-signature": "SES signs",
+    "received": "mail servers set it",
+    "mime-version": "sesq sets it",
+}
+"""Headers that are not the caller's, and what to do instead."""
+
+OWN_PREFIXES = {
+    "content-": "give text=, html= or attachments=",
+    "resent-": "resending is not supported; send the mail as raw bytes",
+    "x-ses-": "give configuration_set= or tags=",
+    "x-sesq-": "give the option itself: lane=, tags=, send_at=, expires_at=, idempotency_key=",
+}
+
+SINGLE_HEADERS = frozenset(
+    [
+        "accept-language",
+        "acceptlanguage",
+        "archived-at",
+        "auto-submitted",
+        "bounces-to",
+        "comments",
+        "content-alternative",
+        "content-base",
+        "content-class",
+        "content-description",
+        "content-disposition",
+        "content-duration",
+        "content-id",
+        "content-language",
+        "content-length",
+        "content-location",
+        "content-md5",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "delivered-to",
+        "disposition-notification-options",
+        "disposition-notification-to",
+        "dkim-signature",
+        "domainkey-signature",
+        "errors-to",
+        "from",
+        "importance",
+        "in-reply-to",
+        "keywords",
+        "list-archive",
+        "list-help",
+        "list-id",
+        "list-owner",
+        "list-post",
+        "list-subscribe",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "message-context",
+        "message-id",
+        "mime-version",
+        "organization",
+        "original-from",
+        "original-message-id",
+        "original-recipient",
+        "original-subject",
+        "precedence",
+        "priority",
+        "references",
+        "reply-to",
+        "return-path",
+        "return-receipt-to",
+        "sender",
+        "solicitation",
+        "sensitivity",
+        "subject",
+        "thread-index",
+        "thread-topic",
+        "user-agent",
+        "vbr-info",
+    ]
+)
+"""Headers that SES refuses to see twice (developer guide, "Amazon SES header fields"), in lower case."""
+
+_is_header_name = re.compile(r"[!-9;-~]{1,126}").fullmatch
+_is_tag = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
+_is_configuration_set = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_is_account = re.compile(r"[a-z0-9_-]{1,32}").fullmatch
+
+
+def address_list(addresses: str | Iterable[str], field: str) -> tuple[str, ...]:
+    """Wire forms of one address or several."""
+    if isinstance(addresses, str):
+        return (wire_form(addresses, field),)
+    try:
+        return tuple([wire_form(address, field) for address in addresses])
+    except TypeError as error:
+        raise InvalidMessage(field, f"is an address or a list of them, not {shown(addresses)}") from error
+
+
+def check_recipients(count: int) -> None:
+    if not count:
+        raise InvalidMessage("to", "nobody would receive this: give to=, cc= or bcc=")
+    if count > MAX_RECIPIENTS:
+        raise InvalidMessage(
+            "to",
+            f"{count} recipients, and SES takes {MAX_RECIPIENTS} a message: "
+            "split them, or send each their own (a refused address then stops nobody else)",
+        )
+
+
+def text_size(text: object, field: str) -> int:
+    """The bytes of a body that is given: any Unicode text that can be encoded."""
+    if text is None:
+        return 0
+    if not isinstance(text, str):
+        raise InvalidMessage(field, f"is text, not {type(text).__name__}")
+    if "\0" in text:
+        raise InvalidMessage(field, "contains a NUL character: remove it")
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidMessage(field, f"contains half a character at {error.start}: decode it anew") from error
+
+
+def check_line(text: object, field: str) -> None:
+    """One line of a header: no line breaks or control characters, plain or encoded, and words that can be folded."""
+    if not isinstance(text, str):
+        raise InvalidMessage(field, f"is text, not {shown(text)}")
+    if has_unsafe(text):
+        raise InvalidMessage(field, "contains a line break or a control character: remove it")
+    if len(text) > MAX_WORD_LENGTH and max(map(len, text.split(" "))) > MAX_WORD_LENGTH:
+        raise InvalidMessage(field, f"has more than {MAX_WORD_LENGTH} characters without a space: shorten it")
+
+
+def check_headers(headers: object) -> dict[str, str]:
+    """Own headers, copied: names that are the caller's to set, each once whatever its case, values of one line."""
+    if not isinstance(headers, Mapping):
+        raise InvalidMessage("headers", f"is a mapping of names to values, not {shown(headers)}")
+    seen: set[str] = set()
+    for name, value in headers.items():
+        _check_header_name(name)
+        check_line(value, f"headers: {name}")
+        if name.lower() in seen:
+            raise InvalidMessage("headers", f"{name} is given twice")
+        seen.add(name.lower())
+    return dict(headers)
+
+
+def _check_header_name(name: object) -> None:
+    if not isinstance(name, str) or not _is_header_name(name):
+        raise InvalidMessage(
+            "headers", f"{shown(name)} is no header name: printable ASCII without a colon, at most 126"
+        )
+    lower = name.lower()
+    cures = (cure for prefix, cure in OWN_PREFIXES.items() if lower.startswith(prefix))
+    cure = OWN_HEADERS.get(lower) or next(cures, None)
+    if cure is not None:
+        raise InvalidMessage("headers", f"{name} is not set by hand: {cure}")
+
+
+def encoded_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers as ASCII: what is not is written in encoded words (RFC 2047)."""
+    return tuple((name, value if value.isascii() else encode_words(value)) for name, value in headers.items())
+
+
+def fit_simple(headers: tuple[tuple[str, str], ...]) -> bool:
+    """Whether SES's Simple content can carry these encoded headers."""
+    return len(headers) <= MAX_SIMPLE_HEADERS and all(
+        0 < len(value) <= MAX_SIMPLE_VALUE and len(name) + len(value) <= MAX_SIMPLE_HEADER
+        for name, value in headers
+    )
+
+
+def check_tags(tags: object) -> dict[str, str]:
+    """Message tags, copied (API reference, MessageTag)."""
+    if not isinstance(tags, Mapping):
+        raise InvalidMessage("tags", f"is a mapping of names to values, not {shown(tags)}")
+    for name, value in tags.items():
+        if name == RESERVED_TAG or (isinstance(name, str) and name.startswith("ses:")):
+            raise InvalidMessage("tags", f"{shown(name)} is set by sesq or SES: choose another name")
+        for part in (name, value):
+            if not isinstance(part, str) or not _is_tag(part):
+                raise InvalidMessage(
+                    "tags", f"{shown(part)}: SES allows 1 to 256 of A-Z a-z 0-9 _ and - here"
+                )
+    return dict(tags)
+
+
+def check_configuration_set(name: object) -> None:
+    if not isinstance(name, str) or not _is_configuration_set(name):
+        raise InvalidMessage(
+            "configuration_set", f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here"
+        )
+
+
+def check_account(name: object) -> None:
+    if not isinstance(name, str) or not _is_account(name):
+        raise InvalidMessage("account", f"{shown(name)} is no account name: 1 to 32 of a-z 0-9 _ and -")
+
+
+def check_key(key: object) -> None:
+    if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY_LENGTH or has_unsafe(key):
+        raise InvalidMessage(
+            "idempotency_key", f"{shown(key)}: 1 to {MAX_KEY_LENGTH} printable characters are allowed"
+        )
+
+
+def check_times(send_at: datetime | None, expires_at: datetime | None) -> None:
+    for field, moment in (("send_at", send_at), ("expires_at", expires_at)):
+        if moment is None:
+            continue
+        if not isinstance(moment, datetime):
+            raise InvalidMessage(field, f"is a datetime, not {shown(moment)}")
+        if moment.utcoffset() is None:
+            raise InvalidMessage(field, "has no time zone: give one, as in datetime.now(timezone.utc)")
+    if send_at is not None and expires_at is not None and send_at >= expires_at:
+        raise InvalidMessage("expires_at", "is not after send_at: the message would expire before it may go")
+
+
+def base64_size(byte_count: int) -> int:
+    """What bytes become in base64 with MIME's line ends: each 57 a line of 78."""
+    return -(-byte_count // 57) * 78
+
+
+def check_size(byte_count: int, field: str) -> None:
+    if byte_count > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(
+            field,
+            f"the mail has {byte_count:,} bytes as it would be sent, and SES takes {MAX_MESSAGE_BYTES:,}: "
+            "send less, or link to it",
+        )

@@ -1,0 +1,78 @@
+"""A message as JSON and back: bytes in base64, times in ISO 8601, only what differs from the defaults."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sesq.config.addresses import shown
+from sesq.config.envelope import VERSIONS, encode_json, read_versioned
+from sesq.config.errors import InvalidMessage
+from sesq.producer.attachment import Attachment
+
+_ATTACHMENT = ("name", "content", "content_type", "inline_id")
+
+
+def dump(values: Mapping[str, Any]) -> str:
+    """Versioned JSON of a message's arguments."""
+    return encode_json({"v": VERSIONS[-1], **{name: _plain(value) for name, value in values.items()}})
+
+
+def load(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
+    """A message's arguments, to be checked by it; InvalidMessage for another version, or a name not among `names`."""
+    data = read_versioned(text, "message")
+    _check_names(data, names, "message")
+    if "sender" not in data:
+        raise InvalidMessage("sender", "is missing")
+    for name, convert in (("send_at", _moment), ("expires_at", _moment), ("raw", _bytes)):
+        if data.get(name) is not None:
+            data[name] = convert(data[name], name)
+    if "attachments" in data:
+        data["attachments"] = _attachments(data["attachments"])
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Attachment):
+        return {name: _plain(part) for name in _ATTACHMENT if (part := getattr(value, name)) is not None}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _check_names(data: Mapping[str, Any], names: Collection[str], field: str) -> None:
+    unknown = sorted(set(data) - set(names))
+    if unknown:
+        raise InvalidMessage(field, f"has no {shown(unknown[0])}; it knows {', '.join(names)}")
+
+
+def _bytes(text: object, field: str) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except ValueError as error:
+        raise InvalidMessage(field, f"is not base64: {error}") from error
+
+
+def _moment(text: object, field: str) -> datetime:
+    try:
+        # Python 3.10 does not read the Z of other languages' times.
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InvalidMessage(field, f"{shown(text)} is no time: write 2030-01-31T09:30:00+00:00") from error
+
+
+def _attachments(data: object) -> tuple[Attachment, ...]:
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise InvalidMessage("attachments", "is a list of objects with name and content")
+    return tuple(_attachment(item) for item in data)
+
+
+def _attachment(data: dict[str, Any]) -> Attachment:
+    _check_names(data, _ATTACHMENT, "attachments")
+    if not {"name", "content"} <= set(data):
+        raise InvalidMessage("attachments", "each has a name and content")
+    return Attachment(**{**data, "content": _bytes(data["content"], "attachments")})
