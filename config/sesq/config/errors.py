@@ -1,0 +1,55 @@
+"""The errors of sesq: one tree, so that `except SesqError` catches whatever the project raises on purpose.
+
+SesqError
+├── InputError               what the caller handed in cannot be right
+│   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
+│   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
+│   └── SettingsError        sesq.toml or SESQ_*: names the key, the file and what is allowed
+├── QueueUnavailable         Redis cannot be reached, or did not answer in time: nothing was queued
+├── UnknownMessage           no message with that id (never queued here, or its record has expired)
+├── WrongState               the message is in a state in which that cannot be done
+└── MissingPart              an optional part is not installed: names the extra that brings it
+"""
+
+from __future__ import annotations
+
+
+class SesqError(Exception):
+    """Whatever sesq raises on purpose. `str(error)` is a sentence for people, and names the cure where one is known."""
+
+
+class InputError(SesqError):
+    """What the caller handed in cannot be right."""
+
+
+class InvalidMessage(InputError):
+    """A message that SES or a mail rule would refuse. `field` names the part at fault."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidPolicy(InputError):
+    """A limit that makes no sense (zero, negative, not a number), or lies above SES's."""
+
+
+class SettingsError(InputError):
+    """A setting that cannot be used: the text names the key, where it stands and what is allowed."""
+
+
+class QueueUnavailable(SesqError):
+    """Redis cannot be reached, or did not answer in time. Nothing was queued."""
+
+
+class UnknownMessage(SesqError):
+    """No message has that id: it was never queued here, or its record has expired."""
+
+
+class WrongState(SesqError):
+    """The message is in a state in which that cannot be done: a sent mail cannot be cancelled."""
+
+
+class MissingPart(SesqError):
+    """An optional part of sesq is not installed; the text names the extra that brings it."""

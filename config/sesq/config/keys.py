@@ -1,0 +1,131 @@
+"""Every key that sesq has in Redis, and how RQ names its own: the one place to look, for people and for code.
+
+All keys of an account begin with `sesq:<account>:`. The scripts build the same names from the account's name; their
+headers say what lies in each key and in which unit. Times are seconds since the epoch by Redis's own clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sesq.config.states import Lane, State
+
+ACCOUNTS = "sesq:accounts"
+"""Set: the names of all accounts that have been queued for or worked on."""
+
+CLOCK_OFFSET = "sesq:clock:offset"
+"""String, seconds: moves the scripts' clock. For tests only; `sesq doctor` fails where it is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one account."""
+
+    account: str
+
+    def _key(self, *parts: str) -> str:
+        return ":".join(("sesq", self.account, *parts))
+
+    # messages
+    def message(self, id: str) -> str:
+        """Hash: the record of one message (state, envelope, costs, history)."""
+        return self._key("message", id)
+
+    def content(self, id: str) -> str:
+        """String: the body of one message; gone once it is sent, unless it is to be kept."""
+        return self._key("content", id)
+
+    def state(self, state: State) -> str:
+        """Sorted set: the messages in that state by the time they entered it."""
+        return self._key("state", state.value)
+
+    def idempotency(self, digest: str) -> str:
+        """String with expiry: the id and content digest that an idempotency key stands for."""
+        return self._key("idempotency", digest)
+
+    # waiting for something that is not time
+    def hold(self, what: str) -> str:
+        """Sorted set: the messages that wait for `what`, by the time they were queued."""
+        return self._key("hold", what)
+
+    @property
+    def holds(self) -> str:
+        """Hash: what is waited for -> why, in words."""
+        return self._key("holds")
+
+    @property
+    def blocks(self) -> str:
+        """Hash: a sender, set or account that SES refuses as a whole -> why; its messages are not tried one by one."""
+        return self._key("blocks")
+
+    # the gate
+    @property
+    def gate(self) -> str:
+        """Hash: the token bucket and the ledger's head."""
+        return self._key("gate")
+
+    @property
+    def ledger(self) -> str:
+        """String: 1,442 one-minute counts of recipients, packed."""
+        return self._key("ledger")
+
+    @property
+    def line(self) -> str:
+        """Sorted set: the workers that wait for a token, by the time of the token each was told."""
+        return self._key("line")
+
+    @property
+    def leases(self) -> str:
+        """Sorted set: the messages being sent, by the time their worker's lease runs out."""
+        return self._key("leases")
+
+    # limits
+    @property
+    def policy(self) -> str:
+        """Hash: the limits and the pause that people set; they outlive restarts."""
+        return self._key("policy")
+
+    @property
+    def configured(self) -> str:
+        """Hash: the starting limits, from sesq.toml as the last worker to start read it."""
+        return self._key("configured")
+
+    @property
+    def policy_history(self) -> str:
+        """List: who changed what and when, newest first."""
+        return self._key("policy", "history")
+
+    # what SES says
+    @property
+    def snapshot(self) -> str:
+        """Hash: the account as SES last described it."""
+        return self._key("snapshot")
+
+    @property
+    def identities(self) -> str:
+        """Hash: identity -> 1 (verified) or 0, as SES last listed them."""
+        return self._key("identities")
+
+    @property
+    def synced(self) -> str:
+        """String with expiry: the account has been read, or is being read; while it is there nobody else does."""
+        return self._key("synced")
+
+    @property
+    def control(self) -> str:
+        """String, expires after a second: SES allows one control call a second, over all processes."""
+        return self._key("control")
+
+    @property
+    def wake(self) -> str:
+        """Channel: something may be able to go now."""
+        return self._key("wake")
+
+    def queue(self, lane: Lane) -> str:
+        """The name of the lane's RQ queue (not its Redis key)."""
+        return queue_name(self.account, lane)
+
+
+def queue_name(account: str, lane: Lane | str) -> str:
+    """`sesq.default.bulk`: the RQ queue of an account's lane."""
+    return f"sesq.{account}.{lane}"

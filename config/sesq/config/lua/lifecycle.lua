@@ -1,0 +1,90 @@
+-- How a message changes its state. Put before every script that changes one, so that there is one way to do it.
+--
+-- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
+-- Keys, A = "sesq:<account>:"
+--   sesq:clock:offset          string  seconds added to Redis's clock; tests only
+--   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
+--                                      keep (s that the record stays once all is over), hold (what it waits for), …
+--   A content:<id>             string  the body
+--   A state:<state>            zset    id -> time it entered the state (s)
+--   A leases                   zset    id -> time its worker's lease runs out (s)
+--   A hold:<what>              zset    id -> time it was queued (s)
+--   A holds                    hash    what -> why, in words
+-- RQ's own keys, R = "<prefix>:"
+--   R queue:<name>             list    ids, the next to go first
+--   R job:<id>                 hash    status, …
+--   R wip|deferred|scheduled|finished|failed|canceled:<name>   zset
+-- All times are seconds since the epoch by Redis's clock.
+
+local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
+local call = redis.call
+
+local function clock()
+  local t = call('TIME')
+  return t[1] + t[2] / 1e6 + tonumber(call('GET', 'sesq:clock:offset') or 0)
+end
+local now = clock()
+
+-- state -> {RQ's registry, RQ's job status}
+local PLACE = {
+  scheduled = {'scheduled', 'scheduled'}, retrying = {'scheduled', 'scheduled'},
+  queued = {'queue', 'queued'}, sending = {'wip', 'started'},
+  held = {'deferred', 'deferred'}, unknown = {'deferred', 'deferred'},
+  sent = {'finished', 'finished'}, delivered = {'finished', 'finished'},
+  bounced = {'finished', 'finished'}, complained = {'finished', 'finished'},
+  refused = {'failed', 'failed'}, failed = {'failed', 'failed'}, suppressed = {'failed', 'failed'},
+  expired = {'failed', 'failed'}, cancelled = {'canceled', 'canceled'},
+}
+local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
+local ENDED = {finished = true, failed = true, canceled = true}
+
+-- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, execution.
+local function place(id, queue, state, keep, opts)
+  local registry, status = PLACE[state][1], PLACE[state][2]
+  local job = R .. 'job:' .. id
+  keep = tonumber(keep) or 3600
+  for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+  if opts.execution and opts.execution ~= '' then
+    call('ZREM', R .. 'wip:' .. queue, id .. ':' .. opts.execution)
+  end
+  if registry == 'queue' then
+    call(opts.front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
+  elseif registry == 'wip' then
+    -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
+    call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. opts.execution)
+  elseif registry == 'scheduled' then
+    call('ZADD', R .. 'scheduled:' .. queue, opts.due, id)
+  else
+    local score = ENDED[registry] and call('TIME')[1] + keep or now
+    call('ZADD', R .. registry .. ':' .. queue, score, id)
+  end
+  if call('EXISTS', job) == 1 then
+    call('HSET', job, 'status', status)
+    if ENDED[registry] then call('EXPIRE', job, keep) else call('PERSIST', job) end
+  end
+end
+
+-- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
+-- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
+local function move(id, to, reason, fields, opts)
+  local key = A .. 'message:' .. id
+  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep')
+  if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
+  if was[5] and was[5] ~= '' then
+    call('ZREM', A .. 'hold:' .. was[5], id)
+    if call('EXISTS', A .. 'hold:' .. was[5]) == 0 then call('HDEL', A .. 'holds', was[5]) end
+    call('HSET', key, 'hold', '')
+  end
+  call('ZADD', A .. 'state:' .. to, now, id)
+  local event = cjson.encode({now, to, reason})
+  call('HSET', key, 'state', to, 'since', now, 'reason', reason,
+       'history', (was[4] and was[4] ~= '') and (was[4] .. '\n' .. event) or event, unpack(fields))
+  if to ~= 'sending' then call('ZREM', A .. 'leases', id) end
+  if not opts.foreign then
+    opts.execution = opts.execution or was[3]
+    place(id, was[2], to, was[6], opts)
+  end
+  if ENDED[PLACE[to][1]] then call('EXPIRE', key, was[6] or 3600) else call('PERSIST', key) end
+end
+
+local function wake() call('PUBLISH', A .. 'wake', '') end

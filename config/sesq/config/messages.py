@@ -1,0 +1,249 @@
+"""The messages of one account as Redis has them: look one up, list them, count them, and what a person may do to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.envelope import Envelope
+from sesq.config.errors import UnknownMessage, WrongState
+from sesq.config.keys import ACCOUNTS, Keys
+from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.states import SENT_STATES, WAITING_STATES, State
+
+CHANGE = compose("sesq.config", "change.lua", base=[LIFECYCLE])
+FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
+
+RETRYABLE = frozenset(
+    {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}
+)
+FREE_AT_ONCE = 500
+RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state: when (seconds since the epoch), to which state, and why."""
+
+    at: float
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet)."""
+
+    id: str
+    account: str
+    state: State
+    reason: str
+    lane: str
+    envelope: Envelope
+    attempts: int
+    created: float
+    since: float
+    send_at: float | None
+    expires_at: float | None
+    message_id: str | None
+    hold: str | None
+    worker: str | None
+    history: tuple[Event, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: what `sesq messages show --json` prints."""
+        envelope = self.envelope
+        return {
+            "id": self.id,
+            "account": self.account,
+            "state": self.state.value,
+            "reason": self.reason,
+            "lane": self.lane,
+            "from": envelope.sender,
+            "to": list(envelope.to),
+            "cc": list(envelope.cc),
+            "bcc": list(envelope.bcc),
+            "subject": envelope.subject,
+            "tags": dict(envelope.tags),
+            "attempts": self.attempts,
+            "created": self.created,
+            "since": self.since,
+            "send_at": self.send_at,
+            "expires_at": self.expires_at,
+            "message_id": self.message_id,
+            "hold": self.hold,
+            "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
+        }
+
+
+def accounts(redis: Redis) -> list[str]:
+    """The names of all accounts that this Redis knows."""
+    with mapped():
+        return sorted(name.decode() for name in redis.smembers(ACCOUNTS))
+
+
+class Messages:
+    """The messages of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+
+    def get(self, id: str) -> Record:
+        """The record of one message. Raises UnknownMessage."""
+        with mapped():
+            fields = self.redis.hgetall(self.keys.message(id))
+        if not fields:
+            raise UnknownMessage(
+                f"no message {id} in account {self.keys.account}; records are kept for `keep_days`"
+            )
+        return _record(id, self.keys.account, fields)
+
+    def counts(self) -> dict[State, int]:
+        """How many messages are in each state; every state is there."""
+        with mapped():
+            pipeline = self.redis.pipeline(transaction=False)
+            for state in State:
+                pipeline.zcard(self.keys.state(state))
+            return dict(zip(State, pipeline.execute(), strict=True))
+
+    def list(self, states: Iterable[State] = tuple(State), *, limit: int = 50) -> list[Record]:
+        """The newest messages in any of the states, newest first; at most `limit`."""
+        found: list[tuple[float, str]] = []
+        with mapped():
+            for state in states:
+                newest = self.redis.zrevrange(self.keys.state(state), 0, limit - 1, withscores=True)
+                found += [(score, id.decode()) for id, score in newest]
+            found = sorted(found, reverse=True)[:limit]
+            pipeline = self.redis.pipeline(transaction=False)
+            for _, id in found:
+                pipeline.hgetall(self.keys.message(id))
+            rows = zip(found, pipeline.execute(), strict=True)
+        return [_record(id, self.keys.account, fields) for (_, id), fields in rows if fields]
+
+    def cancel(self, id: str, by: str) -> None:
+        """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent."""
+        self._change(
+            id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
+        )
+
+    def release(self, id: str, by: str) -> None:
+        """Lets a held message try again now, whatever it waited for."""
+        self._change(id, {State.HELD}, State.QUEUED, f"released by {by}")
+
+    def retry(self, id: str, by: str) -> None:
+        """Queues a failed, refused, expired or waiting message again, with its attempts forgotten."""
+        self._needs_content(id)
+        fields = {"attempts": 0, "expires_at": ""}
+        self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
+
+    def resolve(self, id: str, to: str, by: str) -> None:
+        """Settles an unknown message: it was `sent`, is to be `queued` again, or counts as `failed`."""
+        state = RESOLUTIONS[to]
+        self._change(
+            id, {State.UNKNOWN}, state, f"resolved as {to} by {by}", drop_content=state in SENT_STATES
+        )
+
+    def reschedule(self, id: str, due: float, by: str) -> None:
+        """Puts a waiting message off until `due` (seconds since the epoch)."""
+        fields = {"send_at": due}
+        self._change(id, WAITING_STATES, State.SCHEDULED, f"rescheduled by {by}", due=due, fields=fields)
+
+    def holds(self) -> dict[str, str]:
+        """What is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
+        with mapped():
+            return {what.decode(): why.decode() for what, why in self.redis.hgetall(self.keys.holds).items()}
+
+    def waiting_for(self, what: str) -> int:
+        """How many messages wait for it."""
+        with mapped():
+            return int(self.redis.zcard(self.keys.hold(what)))
+
+    def free(self, what: str, reason: str, most: int | None = None) -> int:
+        """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
+        freed = 0
+        with mapped():
+            while most is None or freed < most:
+                chunk = min(FREE_AT_ONCE, most - freed if most else FREE_AT_ONCE)
+                count = int(FREE.run(self.redis, self.keys.account, what, chunk, reason))
+                freed += count
+                if count < chunk:
+                    break
+        return freed
+
+    def prune(self, before: float) -> int:
+        """Forgets in the lists what ended before that time and whose record has expired. How many were forgotten."""
+        with mapped():
+            return sum(
+                int(self.redis.zremrangebyscore(self.keys.state(state), "-inf", before)) for state in _ended()
+            )
+
+    def _needs_content(self, id: str) -> None:
+        with mapped():
+            if not self.redis.exists(self.keys.content(id)):
+                self.get(id)
+                raise WrongState(
+                    f"the content of message {id} is gone, so it cannot be sent again; queue it anew"
+                )
+
+    def _change(
+        self,
+        id: str,
+        allowed: Iterable[State],
+        to: State,
+        reason: str,
+        *,
+        due: float | None = None,
+        fields: dict[str, Any] | None = None,
+        drop_content: bool = False,
+    ) -> None:
+        states = sorted(state.value for state in allowed)
+        options = {"due": due, "fields": fields, "drop_content": drop_content or None}
+        given = json.dumps({name: value for name, value in options.items() if value is not None})
+        with mapped():
+            was = CHANGE.run(
+                self.redis, self.keys.account, id, json.dumps(states), to.value, reason, given
+            ).decode()
+        if not was:
+            raise UnknownMessage(f"no message {id} in account {self.keys.account}")
+        if was not in states:
+            raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
+
+
+def _ended() -> Iterator[State]:
+    return (state for state in State if state not in WAITING_STATES | {State.SENDING, State.UNKNOWN})
+
+
+def _record(id: str, account: str, fields: dict[bytes, bytes]) -> Record:
+    text = {name.decode(): value.decode() for name, value in fields.items()}
+    return Record(
+        id=id,
+        account=account,
+        state=State(text["state"]),
+        reason=text.get("reason", ""),
+        lane=text["queue"].rpartition(".")[2],
+        envelope=Envelope.from_json(text["envelope"]),
+        attempts=int(text.get("attempts") or 0),
+        created=float(text["created"]),
+        since=float(text["since"]),
+        send_at=_number(text.get("send_at")),
+        expires_at=_number(text.get("expires_at")),
+        message_id=text.get("message_id") or None,
+        hold=text.get("hold") or None,
+        worker=text.get("worker") or None,
+        history=tuple(_event(line) for line in text.get("history", "").splitlines()),
+    )
+
+
+def _event(line: str) -> Event:
+    at, state, reason = json.loads(line)
+    return Event(at, State(state), reason)
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -1,0 +1,248 @@
+"""The live policy: the limits that people set while the queue runs. The gate reads it itself, at every claim.
+
+Three layers, the first that has a value counts: what `sesq quota set` wrote (until `sesq quota reset`), what `sesq.toml`
+said when the last worker started, what SES says. A limit above SES's counts only where it was forced.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidPolicy
+from sesq.config.keys import Keys
+from sesq.config.quotas import parse_daily, parse_rate
+from sesq.config.snapshot import read_snapshot, redis_now
+
+HISTORY_LENGTH = 1000
+MAX_MARGIN = 0.5
+
+
+def _rate(text: str) -> str:
+    return _positive("rate", parse_rate(text))
+
+
+def _daily(text: str) -> str:
+    daily = parse_daily(text)
+    return "-1" if daily is None else _positive("daily", daily, least=1)
+
+
+def _burst(text: str) -> str:
+    return _positive("burst", _finite("burst", text), least=1)
+
+
+def _margin(text: str) -> str:
+    margin = _finite("margin", text)
+    if not 0 <= margin <= MAX_MARGIN:
+        raise InvalidPolicy(f"margin: {text} is not a share of the rate from 0 to {MAX_MARGIN}")
+    return repr(margin)
+
+
+def _reserve(text: str) -> str:
+    share = text.strip()
+    number = _finite("reserve", share.removesuffix("%"))
+    if number < 0 or (share.endswith("%") and number > 100):
+        raise InvalidPolicy(f"reserve: {text} is neither a number of recipients nor a share from 0% to 100%")
+    return share
+
+
+def _finite(knob: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidPolicy(f"{knob}: {text!r} is not a number")
+    return number
+
+
+def _positive(knob: str, number: float, least: float = 0.0) -> str:
+    if not math.isfinite(number) or number <= 0 or number < least:
+        raise InvalidPolicy(
+            f"{knob}: must be {f'at least {least:g}' if least else 'more than 0'}, not {number:g}"
+        )
+    return repr(number)
+
+
+KNOBS: Mapping[str, Callable[[str], str]] = {
+    "rate": _rate,
+    "daily": _daily,
+    "burst": _burst,
+    "margin": _margin,
+    "reserve": _reserve,
+}
+"""knob -> what turns its text into the form that the gate reads. Each raises InvalidPolicy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One knob as it stands. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
+
+    value: str | None
+    origin: str
+    until: float | None = None
+    forced: bool = False
+
+
+class Policy:
+    """The live policy of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+
+    def show(self) -> dict[str, Setting]:
+        """Every knob with its value and where that comes from."""
+        own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
+        snapshot = read_snapshot(self.redis, self.keys.account)
+        theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
+        forced, now = _forced(own), redis_now(self.redis)
+        return {knob: _setting(knob, own, configured, theirs.get(knob), forced, now) for knob in KNOBS}
+
+    @property
+    def paused(self) -> str:
+        """Why a person paused the account; empty where nobody did."""
+        return self._layer(self.keys.policy).get("paused", "")
+
+    def configure(self, limits: Mapping[str, str]) -> None:
+        """Writes down the starting limits, as `sesq.toml` has them. Workers do it when they start."""
+        with mapped(), self.redis.pipeline() as pipeline:
+            pipeline.delete(self.keys.configured)
+            if limits:
+                pipeline.hset(self.keys.configured, mapping={k: KNOBS[k](v) for k, v in limits.items()})
+            pipeline.execute()
+
+    def set(
+        self, changes: Mapping[str, str], *, by: str, for_seconds: float | None = None, force: bool = False
+    ) -> None:
+        """Changes limits from the next claim on, in every process; with `for_seconds`, only for that long.
+
+        Raises InvalidPolicy, and nothing has changed, for a value that makes no sense or lies above SES's
+        without `force`.
+        """
+        if not changes:
+            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(KNOBS)}")
+        values = {knob: _known(knob)(text) for knob, text in changes.items()}
+        own, now = self._layer(self.keys.policy), redis_now(self.redis)
+        above = self._above_ses(values)
+        if above and not force:
+            raise InvalidPolicy(
+                f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
+            )
+        self._check_reserve(values)
+        forced = (_forced(own) - set(values)) | set(above)
+        fields: dict[str, Any] = {"force": ",".join(sorted(forced))}
+        if for_seconds is None:
+            fields.update(values)
+        else:
+            fields.update({f"{knob}:for": value for knob, value in values.items()})
+            fields.update({f"{knob}:until": now + for_seconds for knob in values})
+        stale = (
+            [f"{knob}:{part}" for knob in values for part in ("for", "until")] if for_seconds is None else []
+        )
+        until = None if for_seconds is None else now + for_seconds
+        old = {knob: own.get(knob) for knob in values}
+        self._write(
+            fields, stale, {"by": by, "at": now, "old": old, "new": values, "until": until, "force": force}
+        )
+
+    def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
+        """Back to `sesq.toml`, or to SES's own limits: the named knobs, or all of them."""
+        names = list(KNOBS) if not knobs else knobs
+        for knob in names:
+            _known(knob)
+        own = self._layer(self.keys.policy)
+        stale = [field for knob in names for field in (knob, f"{knob}:for", f"{knob}:until")]
+        fields = {"force": ",".join(sorted(_forced(own) - set(names)))}
+        event = {"by": by, "at": redis_now(self.redis), "old": {k: own.get(k) for k in names}, "new": None}
+        self._write(fields, stale, event)
+
+    def pause(self, reason: str, *, by: str) -> None:
+        """Nothing goes from the next claim on, in every process, until somebody resumes."""
+        event = {
+            "by": by,
+            "at": redis_now(self.redis),
+            "old": {"paused": self.paused},
+            "new": {"paused": reason},
+        }
+        self._write({"paused": reason or f"paused by {by}"}, [], event)
+
+    def resume(self, *, by: str) -> None:
+        """Ends a pause."""
+        event = {"by": by, "at": redis_now(self.redis), "old": {"paused": self.paused}, "new": {"paused": ""}}
+        self._write({"paused": ""}, [], event)
+
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""
+        with mapped():
+            return [json.loads(entry) for entry in self.redis.lrange(self.keys.policy_history, 0, limit - 1)]
+
+    def _layer(self, key: str) -> dict[str, str]:
+        with mapped():
+            return {name.decode(): value.decode() for name, value in self.redis.hgetall(key).items()}
+
+    def _above_ses(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Which of the values are above SES's, in words. Without a known account nothing is."""
+        snapshot = read_snapshot(self.redis, self.keys.account)
+        above = {}
+        for knob, limit, unit in (
+            ("rate", snapshot.rate, "a second"),
+            ("daily", snapshot.daily, "in 24 hours"),
+        ):
+            value = float(values.get(knob, 0))
+            if limit is not None and limit >= 0 and (value > limit or (knob == "daily" and value < 0)):
+                above[knob] = f"{knob}: {value:g} is above the {limit:g} {unit} that SES allows"
+        return above
+
+    def _check_reserve(self, values: Mapping[str, str]) -> None:
+        settings = {knob: setting.value for knob, setting in self.show().items()} | dict(values)
+        reserve, daily = settings["reserve"], float(settings["daily"] or -1)
+        if reserve and not reserve.endswith("%") and 0 <= daily < float(reserve):
+            raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
+
+    def _write(self, fields: Mapping[str, Any], stale: list[str], event: Mapping[str, Any]) -> None:
+        with mapped(), self.redis.pipeline() as pipeline:
+            if stale:
+                pipeline.hdel(self.keys.policy, *stale)
+            pipeline.hset(self.keys.policy, mapping=dict(fields))
+            pipeline.lpush(self.keys.policy_history, json.dumps(event))
+            pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
+            # what waiting workers were told was by the old limits
+            pipeline.delete(self.keys.line)
+            pipeline.publish(self.keys.wake, "")
+            pipeline.execute()
+
+
+def _known(knob: str) -> Callable[[str], str]:
+    if knob not in KNOBS:
+        raise InvalidPolicy(f"there is no limit called {knob!r}; the limits are {', '.join(KNOBS)}")
+    return KNOBS[knob]
+
+
+def _forced(own: Mapping[str, str]) -> set[str]:
+    return {knob for knob in own.get("force", "").split(",") if knob}
+
+
+def _setting(
+    knob: str,
+    own: Mapping[str, str],
+    configured: Mapping[str, str],
+    theirs: float | None,
+    forced: set[str],
+    now: float,
+) -> Setting:
+    until = float(own.get(f"{knob}:until") or 0)
+    if until > now:
+        return Setting(own[f"{knob}:for"], "set", until, knob in forced)
+    for layer, origin in ((own, "set"), (configured, "sesq.toml")):
+        if knob in layer:
+            return Setting(layer[knob], origin, None, knob in forced)
+    if theirs is not None:
+        return Setting(repr(theirs), "SES")
+    return Setting(None, "default")

@@ -1,0 +1,75 @@
+"""Lua scripts: composed from `.lua` files, called by their digest, loaded again where Redis has forgotten them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError
+from rq.defaults import RQ_KEY_PREFIX
+
+Argument = str | bytes | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: the files it is made of, in order, as one text."""
+
+    text: str
+    digest: str
+
+    def arguments(self, account: str, arguments: Sequence[Argument]) -> list[Argument]:
+        """The script's ARGV: every script begins with the account and RQ's key prefix."""
+        return [account, RQ_KEY_PREFIX, *arguments]
+
+    def run(self, redis: Redis, account: str, *arguments: Argument) -> Any:
+        """One round trip; a second one where Redis does not know the script yet."""
+        argv = self.arguments(account, arguments)
+        try:
+            return redis.evalsha(self.digest, 0, *argv)  # type: ignore[arg-type]
+        except NoScriptError:
+            return redis.eval(self.text, 0, *argv)  # type: ignore[arg-type]
+
+    def queue(self, pipeline: Pipeline, account: str, *arguments: Argument) -> None:
+        """Adds one call to a pipeline; see `run_many` for one that minds forgotten scripts."""
+        pipeline.evalsha(self.digest, 0, *self.arguments(account, arguments))  # type: ignore[arg-type]
+
+
+Call = tuple[Script, Sequence[Argument]]
+
+
+def run_many(redis: Redis, account: str, calls: Sequence[Call]) -> list[Any]:
+    """Runs script calls in one round trip, each atomic by itself. Raises the first error, after all have run.
+
+    A call whose script Redis has forgotten had no effect, so it is simply run again.
+    """
+    pipeline = redis.pipeline(transaction=False)
+    for script, arguments in calls:
+        script.queue(pipeline, account, *arguments)
+    answers: list[Any] = pipeline.execute(raise_on_error=False)
+    for i, (answer, (script, arguments)) in enumerate(zip(answers, calls, strict=True)):
+        if isinstance(answer, NoScriptError):
+            answers[i] = script.run(redis, account, *arguments)
+        elif isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def read_lua(package: str, name: str) -> str:
+    """The text of a `.lua` file in the folder `lua` beside a package's modules."""
+    return (resources.files(package) / "lua" / name).read_text(encoding="utf-8")
+
+
+def compose(package: str, *names: str, base: Sequence[Script] = ()) -> Script:
+    """A script of the files `names` of `package`, put after the scripts of `base`, whose functions it uses."""
+    text = "\n".join([*(script.text for script in base), *(read_lua(package, name) for name in names)])
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+LIFECYCLE = compose("sesq.config", "lifecycle.lua")
+"""How a message changes its state: before every script that changes one."""

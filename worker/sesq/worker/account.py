@@ -1,0 +1,124 @@
+"""The account at SES: what GetAccount and the identity list say, one control call a second over all processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import SesqError
+from sesq.config.keys import Keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+CONTROL_SPACING_MS = 1050
+PAGE_SIZE = 1000
+ENOUGH_IDENTITIES = 10_000
+NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+class AccountUnavailable(SesqError):
+    """SES did not describe the account this time; the text says why. The next sync asks again."""
+
+
+class AccountUnreadable(SesqError):
+    """These credentials may not read the account (`ses:GetAccount`): the configured limits count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What SES says. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited)."""
+
+    rate: float
+    daily: float
+    sent: float
+    production: bool
+    sending: bool
+    enforcement: str
+    identities: dict[str, bool] | None = field(default=None)
+    """Identity -> verified; None where the credentials may not list them: SES judges identities then."""
+
+    @property
+    def paused_because(self) -> str:
+        """Why SES sends nothing for this account; empty where it does."""
+        if self.enforcement == "SHUTDOWN":
+            return "SES has paused sending for this account (SHUTDOWN): see the account dashboard for the open review"
+        return "" if self.sending else "sending is switched off for this account at SES"
+
+
+class ControlCalls:
+    """Hands out SES's one control call a second, to whoever asks in any process."""
+
+    def __init__(self, redis: Redis, account: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.redis = redis
+        self.key = Keys(account).control
+        self.sleep = sleep
+
+    def wait(self) -> None:
+        """Returns when the next control call may be made, and counts it."""
+        with mapped():
+            while not self.redis.set(self.key, 1, nx=True, px=CONTROL_SPACING_MS):
+                self.sleep(max(1, int(self.redis.pttl(self.key))) / 1000)
+
+
+class SesAccount:
+    """Reads one account through its SESv2 client."""
+
+    def __init__(self, client: SESV2Client, calls: ControlCalls) -> None:
+        self.client = client
+        self.calls = calls
+
+    def describe(self) -> Description:
+        """Reads the account and its identities. Raises AccountUnreadable or AccountUnavailable."""
+        account = self._call(self.client.get_account)
+        quota = account["SendQuota"]
+        enforcement = account.get("EnforcementStatus", "")
+        return Description(
+            rate=quota["MaxSendRate"],
+            daily=quota["Max24HourSend"],
+            sent=quota["SentLast24Hours"],
+            production=account.get("ProductionAccessEnabled", False),
+            sending=account.get("SendingEnabled", True) and enforcement != "SHUTDOWN",
+            enforcement=enforcement,
+            identities=self._identities(),
+        )
+
+    def _identities(self) -> dict[str, bool] | None:
+        found: dict[str, bool] = {}
+        try:
+            for page in self._pages():
+                for item in page["EmailIdentities"]:
+                    found[item["IdentityName"]] = item.get("VerificationStatus", "") == "SUCCESS" or (
+                        "VerificationStatus" not in item and item.get("SendingEnabled", False)
+                    )
+        except AccountUnreadable:
+            return None
+        return found
+
+    def _pages(self) -> Iterator[dict[str, Any]]:
+        token: str | None = None
+        for _ in range(0, ENOUGH_IDENTITIES, PAGE_SIZE):
+            more = {"NextToken": token} if token else {}
+            page = self._call(lambda more=more: self.client.list_email_identities(PageSize=PAGE_SIZE, **more))
+            yield page
+            token = page.get("NextToken")
+            if not token:
+                return
+
+    def _call(self, operation: Callable[[], Any]) -> Any:
+        self.calls.wait()
+        try:
+            return operation()
+        except ClientError as error:
+            code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code in NOT_ALLOWED:
+                raise AccountUnreadable(text) from error
+            raise AccountUnavailable(f"{code}: {text}") from error
+        except BotoCoreError as error:
+            raise AccountUnavailable(str(error)) from error

@@ -1,0 +1,178 @@
+"""The life of one message at a worker: may it go, send it, and what does the answer mean.
+
+A `Courier` carries the messages of one account. It takes what the gate has granted and returns an outcome for
+`Gate.settle`; it writes nothing itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.config.states import State
+from sesq.worker.gate import Begun, Gate
+from sesq.worker.retry import OnUnknown, RetryPolicy, decide
+from sesq.worker.rules import Missing, Rules
+from sesq.worker.transports import Outgoing, SendFailed, Transport
+from sesq.worker.verdicts import Kind
+
+Outcome = dict[str, Any]
+"""What became of a claimed message, in the words of `settle.lua`."""
+
+BLIP_TRIES = 3
+BLIP_LONGEST_SECONDS = 1.0
+"""A wait for new tokens within one delivery; what takes longer goes back to the queue."""
+
+PERSONAL_HOLDS = ("recipient:", "person")
+"""Holds that concern one message; every other one concerns all mail of a sender, a set or the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the settings say about mail that cannot simply go."""
+
+    on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
+    redirect_to: str | None = None
+    on_unknown: OnUnknown = "hold"
+    keep_content: bool = False
+    retry: RetryPolicy = RetryPolicy()
+
+
+class _NoTokens(Exception):
+    """Another try within this delivery would have to wait too long for its tokens."""
+
+
+class Courier:
+    """Carries the messages of one account. `carry` may be called from several threads at once."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        transport: Transport,
+        rules: Rules,
+        orders: Orders,
+        *,
+        lease: float,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.gate = gate
+        self.transport = transport
+        self.rules = rules
+        self.orders = orders
+        self.lease = lease
+        self.sleep = sleep
+        self.jitter = jitter
+
+    def carry(self, begun: Begun) -> Outcome:
+        """Sends one message, or says why not."""
+        envelope = self._redirected(begun.envelope)
+        missing = self.rules.missing(envelope)
+        if missing:
+            return self._not_tried(begun, missing)
+        try:
+            message_id = self._send(begun, envelope)
+        except SendFailed as failure:
+            return self._failed(begun, failure)
+        return {
+            **_name(begun),
+            "to": State.SENT.value,
+            "message_id": message_id,
+            "reason": message_id,
+            "attempts": begun.attempts + 1,
+            "drop_content": not self.orders.keep_content,
+        }
+
+    def put_back(self, begun: Begun, reason: str) -> Outcome:
+        """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
+        back = {"to": State.QUEUED.value, "front": True, "refund_rate": True, "refund_day": True}
+        return {**_name(begun), **back, "reason": reason}
+
+    def _redirected(self, envelope: Envelope) -> Envelope:
+        if self.orders.on_unverified != "redirect" or not self.orders.redirect_to:
+            return envelope
+        return replace(envelope, to=(self.orders.redirect_to,), cc=(), bcc=())
+
+    def _not_tried(self, begun: Begun, missing: Missing) -> Outcome:
+        given_back = {**_name(begun), "refund_rate": True, "refund_day": True, "reason": missing.reason}
+        if self.orders.on_unverified == "refuse" and missing.hold.startswith("recipient:"):
+            return {**given_back, "to": State.REFUSED.value}
+        return {**given_back, "to": State.HELD.value, "hold": missing.hold, "block": missing.block}
+
+    def _send(self, begun: Begun, envelope: Envelope) -> str:
+        content = begun.content if begun.content is not None else self.gate.content(begun.id)
+        body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
+        outgoing = Outgoing(begun.id, envelope, body)
+        try:
+            return self.transport.send(outgoing)
+        except SendFailed as failure:
+            if not _is_blip(failure):
+                raise
+            return self._send_again(begun, outgoing, failure)
+
+    def _send_again(self, begun: Begun, outgoing: Outgoing, failure: SendFailed) -> str:
+        """A blip: a few more tries at once, each with tokens of its own."""
+
+        def claim_anew(_: RetryCallState) -> None:
+            self._take_tokens(begun)
+
+        tries = Retrying(
+            stop=stop_after_attempt(BLIP_TRIES - 1),
+            wait=wait_random_exponential(multiplier=0.1, max=BLIP_LONGEST_SECONDS),
+            retry=retry_if_exception(_is_blip),
+            before=claim_anew,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return tries(self.transport.send, outgoing)
+        except _NoTokens:
+            raise failure from None
+
+    def _take_tokens(self, begun: Begun) -> None:
+        answer, wait = self.gate.take(begun.id, "", begun.execution, lease=self.lease)
+        if answer == "rate" and wait <= BLIP_LONGEST_SECONDS:
+            self.sleep(wait)
+            answer, wait = self.gate.take(begun.id, "", begun.execution, lease=self.lease)
+        if answer != "granted":
+            raise _NoTokens
+
+    def _failed(self, begun: Begun, failure: SendFailed) -> Outcome:
+        verdict = failure.verdict
+        on_unknown: OnUnknown = (
+            "resend" if (begun.on_unknown or self.orders.on_unknown) == "resend" else "hold"
+        )
+        decision = decide(verdict, begun.attempts, on_unknown, self.orders.retry, self.jitter())
+        if decision.hold and not decision.hold.startswith(PERSONAL_HOLDS):
+            self.rules.blocks[decision.hold] = decision.reason
+        state = decision.state
+        if verdict.kind is Kind.UNVERIFIED_RECIPIENT and self.orders.on_unverified == "refuse":
+            state = State.REFUSED
+        return {
+            **_name(begun),
+            "to": state.value,
+            "reason": decision.reason,
+            "attempts": decision.attempts,
+            "delay": decision.delay,
+            "front": decision.state is State.QUEUED,
+            "hold": decision.hold if state is State.HELD else None,
+            "block": bool(decision.hold) and not (decision.hold or "").startswith(PERSONAL_HOLDS),
+            "refund_day": decision.refund_day,
+            "throttled": decision.throttled,
+            "day_spent": decision.day_spent,
+            "paused": decision.reason if decision.paused else None,
+        }
+
+
+def _name(begun: Begun) -> Outcome:
+    return {"id": begun.id, "execution": begun.execution}
+
+
+def _is_blip(error: BaseException) -> bool:
+    return isinstance(error, SendFailed) and error.verdict.kind is Kind.TRANSIENT

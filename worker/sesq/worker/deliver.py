@@ -1,0 +1,92 @@
+"""What a job of sesq runs where a stock `rq worker -S json` takes it: slower than sesq's own worker, by the same rules.
+
+RQ has already taken the job out of its queue and does its own bookkeeping by what this function does: return (sent),
+raise (not sent: RQ's failed registry shows why) or ask to be run again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+
+from rq import Retry
+
+from sesq.config.connection import connect
+from sesq.config.errors import SesqError
+from sesq.config.settings import Settings
+from sesq.config.states import SENT_STATES, State
+from sesq.worker.courier import Outcome
+from sesq.worker.desk import Desk, open_desk
+
+PATIENCE_SECONDS = 5.0
+"""How long a job waits for its turn before it goes back to the head of its queue."""
+WAITS = frozenset({"rate", "day", "paused", "ses_paused", "unsynced"})
+AGAIN = 1_000_000
+"""RQ wants a limit of tries; sesq counts its own, and waiting for quota is none."""
+
+
+class NotSent(SesqError):
+    """The message was not sent, and RQ's tools show why. sesq itself queues it again when that changes."""
+
+
+def deliver(account: str, id: str) -> str | Retry:
+    """Sends one message if it may go. Returns SES's MessageId, or RQ's request to run the job again."""
+    desk = _desk(account)
+    desk.sync.run_if_due()
+    desk.rules.refresh()
+    execution = f"rq-{os.urandom(6).hex()}"
+    answer = _wait_for_turn(desk, id, execution)
+    if answer in WAITS:
+        return _back_to_the_head()
+    if answer != "granted":
+        return _already(desk, id, answer)
+    begun = desk.gate.begin(execution, [id])
+    if not begun:
+        return _already(desk, id, "sending")
+    outcome = desk.courier.carry(begun[0])
+    desk.gate.settle([{**outcome, "foreign": True}])
+    return _result(outcome)
+
+
+def _wait_for_turn(desk: Desk, id: str, execution: str) -> str:
+    """Asks the gate until it grants, or the wait would be longer than a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    worker = f"rq:{os.getpid()}"
+    while True:
+        answer, wait = desk.gate.take(id, worker, execution, lease=desk.courier.lease)
+        if answer not in WAITS:
+            return answer
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return answer
+        desk.courier.sleep(min(wait or left, left))
+
+
+def _back_to_the_head() -> Retry:
+    return Retry(max=AGAIN, enqueue_at_front=True)
+
+
+def _already(desk: Desk, id: str, state: str) -> str:
+    """Somebody queued what is not to be sent, or what is being sent."""
+    if state in {s.value for s in SENT_STATES}:
+        return desk.gate.redis.hget(desk.gate.keys.message(id), "message_id").decode()
+    raise NotSent(f"message {id} is {state}, so it is not sent now")
+
+
+def _result(outcome: Outcome) -> str | Retry:
+    state = State(outcome["to"])
+    if state is State.SENT:
+        return str(outcome["message_id"])
+    if state is State.QUEUED:
+        return _back_to_the_head()
+    if state is State.RETRYING:
+        return Retry(max=AGAIN, interval=max(1, round(outcome["delay"])))
+    raise NotSent(f"{state}: {outcome['reason']}")
+
+
+@lru_cache(maxsize=8)
+def _desk(account: str) -> Desk:
+    """This process's desk for the account. A forked work horse makes its own: clients do not survive a fork."""
+    settings = Settings.load()
+    return open_desk(connect(settings=settings), account, settings, concurrency=1)

@@ -1,0 +1,121 @@
+"""One account's side of a worker: its gate, its courier, and when to ask the gate again."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from sesq.config.settings import AccountSettings, Settings
+from sesq.config.states import Lane
+from sesq.worker.account import ControlCalls, SesAccount
+from sesq.worker.courier import Courier, Orders
+from sesq.worker.gate import Begun, Claim, Gate
+from sesq.worker.retry import RetryPolicy
+from sesq.worker.rules import Rules
+from sesq.worker.sync import AccountSync
+from sesq.worker.transports import SesTransport
+
+log = logging.getLogger("sesq.worker")
+
+POLL_SECONDS = 1.0
+"""An idle worker is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
+LONGEST_SLEEP_SECONDS = 30.0
+UNSYNCED_SECONDS = 0.25
+QUANTUM_SECONDS = 0.03
+"""A worker that got all it wanted asks again when half its places are free, or after this long."""
+
+NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
+"""Answers after which nothing more could go now: `--burst` ends."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One account, served. Not for several threads, except the courier."""
+
+    name: str
+    gate: Gate
+    courier: Courier
+    rules: Rules
+    sync: AccountSync
+    lanes: Sequence[Lane] = tuple(Lane)
+    ask_at: float = 0.0
+    """When to ask the gate again, on `time.monotonic`."""
+    answer: str = ""
+    _serial: itertools.count[int] = field(default_factory=itertools.count)
+    _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
+
+    def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, list[Begun], float]:
+        """Asks the gate for up to `want` messages: its answer, what may leave, and when it was granted (monotonic)."""
+        execution = f"{self._prefix}-{next(self._serial)}"
+        granted_at = time.monotonic()
+        claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
+        self.answer = claim.reason
+        self.ask_at = time.monotonic() + _pause(claim)
+        begun = self.gate.begin(execution, claim.ids) if claim.ids else []
+        return claim, begun, granted_at
+
+    def wake(self) -> None:
+        """Something may be able to go now. A worker that waits for its own token waits on: others have theirs."""
+        if self.answer != "rate":
+            self.ask_at = 0.0
+
+
+def _pause(claim: Claim) -> float:
+    if claim.reason == "full":
+        return QUANTUM_SECONDS
+    if claim.reason == "rate":
+        return claim.wait
+    if claim.reason == "empty":
+        return POLL_SECONDS
+    if claim.reason == "unsynced":
+        return UNSYNCED_SECONDS
+    return min(claim.wait, LONGEST_SLEEP_SECONDS)
+
+
+def open_desk(
+    redis: Redis,
+    name: str,
+    settings: Settings,
+    *,
+    lanes: Sequence[Lane] = tuple(Lane),
+    concurrency: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Desk:
+    """A desk for a configured account. Raises SettingsError for one that is not, or that has no region."""
+    account = settings.account(name)
+    transport = SesTransport.create(
+        region=account.region,
+        profile=account.profile,
+        role_arn=account.role_arn,
+        endpoint_url=account.endpoint_url,
+        concurrency=concurrency or settings.concurrency,
+    )
+    ses = SesAccount(transport.client, ControlCalls(redis, name, sleep))
+    gate, region = Gate(redis, name), transport.region
+    rules = Rules(redis, name, region)
+    courier = Courier(gate, transport, rules, orders(settings), lease=settings.lease_seconds, sleep=sleep)
+    sync = AccountSync(redis, name, ses, region, settings.sync_seconds)
+    return Desk(name, gate, courier, rules, sync, lanes)
+
+
+def orders(settings: Settings) -> Orders:
+    """What the settings say about mail that cannot simply go."""
+    return Orders(
+        on_unverified=settings.on_unverified,
+        redirect_to=settings.redirect_to,
+        on_unknown=settings.on_unknown,
+        keep_content=settings.keep_content,
+        retry=RetryPolicy(max_attempts=settings.retry.max_attempts),
+    )
+
+
+def starting_limits(account: AccountSettings) -> dict[str, str]:
+    """The limits of `sesq.toml` in the words of the live policy."""
+    limits = {name: getattr(account, name) for name in ("rate", "daily", "burst", "margin", "reserve")}
+    return {name: str(value) for name, value in limits.items() if value is not None}

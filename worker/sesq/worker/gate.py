@@ -1,0 +1,195 @@
+"""The gate: decides, in one Lua script on Redis's clock, whether and how many recipients may go now.
+
+`Gate.claim` asks and takes: the messages it returns are already out of their lanes and under this worker's lease.
+Whatever becomes of them is told with `settle`. The rules stand in `lua/gate.lua`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.envelope import Envelope
+from sesq.config.keys import Keys
+from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
+from sesq.config.states import Lane
+
+RULES = compose("sesq.worker", "gate.lua", base=[LIFECYCLE])
+CLAIM = compose("sesq.worker", "claim.lua", base=[RULES])
+SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
+REAP = compose("sesq.worker", "reap.lua", base=[RULES])
+TAKE = compose("sesq.worker", "take.lua", base=[RULES])
+USAGE = compose("sesq.worker", "usage.lua", base=[RULES])
+SYNC = compose("sesq.worker", "sync.lua", base=[RULES])
+BEGIN = compose("sesq.worker", "begin.lua", base=[LIFECYCLE])
+PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
+
+INLINE_CONTENT_BYTES = 64 * 1024
+"""Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one question to the gate brought.
+
+    `reason` says why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`,
+    `ses_paused` or `unsynced`; `wait` is after how many seconds to ask again. `strangers` are jobs in our queues that
+    are not ours.
+    """
+
+    reason: str
+    wait: float
+    ids: tuple[str, ...]
+    strangers: tuple[str, ...]
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A message that may leave now. `content` is None where it is too large to come along."""
+
+    id: str
+    execution: str
+    envelope: Envelope
+    attempts: int
+    on_unknown: str
+    size: int
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The limits in force and what is used of them, as the gate sees it. Times are seconds since the epoch."""
+
+    now: float
+    closed: str | None
+    rate: float
+    daily: float | None
+    burst: float
+    reserve: float
+    tokens: float
+    pace: float
+    slow: float
+    total: int
+    others: float
+    remaining: float | None
+    throttles: int
+    lanes: tuple[dict[str, Any], ...]
+
+    @property
+    def last_24h(self) -> int:
+        """Recipients in any 24 hours by our own ledger, which errs on the safe side by up to two minutes."""
+        return self.total
+
+
+class Gate:
+    """The gate of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+
+    def claim(
+        self,
+        worker: str,
+        execution: str,
+        *,
+        want: int,
+        lease: float,
+        lanes: Sequence[Lane] = tuple(Lane),
+    ) -> Claim:
+        """Asks for up to `want` messages of the lanes in their order, leased for `lease` seconds."""
+        queues = [self.keys.queue(lane) for lane in lanes]
+        with mapped():
+            answer = CLAIM.run(self.redis, self.account, worker, want, lease, execution, *queues)
+        reason, wait, ids, strangers = answer
+        return Claim(
+            reason.decode(),
+            float(wait),
+            tuple(id.decode() for id in ids),
+            tuple(id.decode() for id in strangers),
+            execution,
+        )
+
+    def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float | None]:
+        """Tokens for one message by name (see `take.lua`): `granted`, or why not and for how many seconds."""
+        with mapped():
+            answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
+        return answer.decode(), float(wait) if wait else None
+
+    def begin(self, execution: str, ids: Sequence[str], inline: int = INLINE_CONTENT_BYTES) -> list[Begun]:
+        """The last look before claimed messages go: those that are still this claim's to send, with their content."""
+        with mapped():
+            answers = run_many(self.redis, self.account, [(BEGIN, (id, execution, inline)) for id in ids])
+        return [_begun(id, execution, a) for id, a in zip(ids, answers, strict=True) if a]
+
+    def content(self, id: str) -> bytes:
+        """The body of one message; empty where it is gone."""
+        with mapped():
+            return self.redis.get(self.keys.content(id)) or b""
+
+    def settle(self, outcomes: Iterable[Mapping[str, Any]]) -> list[bool]:
+        """Tells what became of claimed messages (see `settle.lua`); False where one was already judged otherwise."""
+        calls: list[tuple[Script, tuple[str]]] = [
+            (SETTLE, (json.dumps({k: v for k, v in outcome.items() if v is not None}),))
+            for outcome in outcomes
+        ]
+        with mapped():
+            return [bool(answer) for answer in run_many(self.redis, self.account, calls)]
+
+    def reap(self, *, on_unknown: str, max_attempts: int, most: int = 100) -> list[tuple[str, str]]:
+        """Judges what dead workers left behind: (id, new state) of each."""
+        with mapped():
+            judged = REAP.run(self.redis, self.account, most, on_unknown, max_attempts)
+        return [(id.decode(), state.decode()) for id, state in judged]
+
+    def renew(self, ids: Iterable[str], until: float) -> None:
+        """Keeps the leases of messages that are still being sent, until a time by Redis's clock."""
+        leases = dict.fromkeys(ids, until)
+        if leases:
+            with mapped():
+                self.redis.zadd(self.keys.leases, leases, xx=True)
+
+    def promote(self, lanes: Sequence[Lane] = tuple(Lane), most: int = 500) -> tuple[int, float | None]:
+        """Moves what is due from the schedule into its lane: how many, and in how many seconds the next one is."""
+        with mapped():
+            moved, wait = PROMOTE.run(
+                self.redis, self.account, most, *(self.keys.queue(lane) for lane in lanes)
+            )
+        return int(moved), float(wait) if wait else None
+
+    def usage(self, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
+        """The limits in force and what is used of them."""
+        with mapped():
+            answer = json.loads(
+                USAGE.run(self.redis, self.account, *(self.keys.queue(lane) for lane in lanes))
+            )
+        return Usage(
+            closed=answer.get("closed"),
+            daily=answer.get("daily"),
+            remaining=answer.get("remaining"),
+            lanes=tuple(answer["lanes"]),
+            **{name: answer[name] for name in _ALWAYS},
+        )
+
+
+_ALWAYS = ("now", "rate", "burst", "reserve", "tokens", "pace", "slow", "total", "others", "throttles")
+
+
+def _begun(id: str, execution: str, answer: list[bytes]) -> Begun:
+    envelope, attempts, on_unknown, size, content = answer
+    return Begun(
+        id,
+        execution,
+        Envelope.from_json(envelope.decode()),
+        int(attempts),
+        on_unknown.decode(),
+        int(size),
+        content if content or not int(size) else None,
+    )

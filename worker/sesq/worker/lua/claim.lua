@@ -1,0 +1,81 @@
+-- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease.
+-- After lifecycle.lua and gate.lua, whose keys it uses, and
+--   A line        zset    worker -> when the token that it was told of is due (s)
+--
+-- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}}
+--   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
+--   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
+
+local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local CLAIMABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
+local QUANTUM, LOOK_AGAIN = 0.03, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
+
+call('ZREM', A .. 'line', worker)
+local why = closed()
+if why then return {why, '1', {}, {}} end
+
+local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tokens (recipients), or of the day until (s)
+
+-- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
+local function set_aside(id, queue, record)
+  call('LPOP', R .. 'queue:' .. queue)
+  if not record[1] then strangers[#strangers + 1] = id
+  elseif CLAIMABLE[record[1]] then move(id, 'expired', 'its time ran out before it could go', {}, {})
+  elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = now}) end
+end
+
+local function grant(id, queue, n, day)
+  call('LPOP', R .. 'queue:' .. queue)
+  take(n, execution, lease)
+  if day > 0 then count(minute, day) end
+  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution})
+  call('ZADD', A .. 'leases', now + lease, id)
+  granted[#granted + 1] = id
+end
+
+-- Works through one lane; true when the lanes after it may be looked at.
+local function serve(queue, spare)
+  while #granted + #strangers < want do
+    local id = call('LINDEX', R .. 'queue:' .. queue, 0)
+    if not id then return true end
+    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep')
+    local expires = tonumber(record[4])
+    if not CLAIMABLE[record[1] or ''] or (expires and expires <= now) then
+      set_aside(id, queue, record)
+    else
+      local n, day = tonumber(record[2]), tonumber(record[3])
+      if day > 0 and total + others + day + spare > daily then
+        reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
+        return false
+      end
+      if tokens() < needs(n) - 1e-9 then
+        reason, short = 'rate', n
+        return false
+      end
+      grant(id, queue, n, day)
+    end
+  end
+  reason = 'full'
+  return false
+end
+
+for i = 7, #ARGV do
+  local spare = i > 7 and reserve or 0
+  if not serve(ARGV[i], spare) then break end
+end
+save()
+
+local wait = 0
+if reason == 'day' then wait = short - now
+elseif reason == 'rate' then
+  -- the next free token that nobody else was told of
+  local last = call('ZREVRANGE', A .. 'line', 0, 0, 'WITHSCORES')[2]
+  local due = ready_at(short)
+  if last then due = math.max(due, tonumber(last) + math.max(1 / pace, QUANTUM)) end
+  due = math.max(due, now + math.min(QUANTUM, 1 / pace))
+  call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)
+  call('ZADD', A .. 'line', due, worker)
+  wait = due - now
+end
+return {reason, string.format('%.6f', wait), granted, strangers}

@@ -1,0 +1,118 @@
+-- The rules of the gate: limits, token bucket, rolling day. Put before the scripts that ask or change them.
+--
+-- Keys, A = "sesq:<account>:"
+--   A policy      hash    what people set: rate, daily, burst, margin, reserve, force, paused; for a knob with a time
+--                         limit also <knob>:until (s) and <knob>:for (the value until then)
+--   A configured  hash    the same knobs as sesq.toml starts them
+--   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable (0/1),
+--                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h)
+--   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
+--                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
+--                         slow (share of the rate withheld after a throttle), slow_at (s)
+--   A ledger      string  1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
+-- A token is a recipient. Amounts of the policy never stand in A gate, so a changed limit changes no balance.
+
+local SLOTS, SLOW_HALF_LIFE = 1442, 60
+local policy = {}
+for _, layer in ipairs({'configured', 'policy'}) do
+  local flat = call('HGETALL', A .. layer)
+  for i = 1, #flat, 2 do policy[flat[i]] = flat[i + 1] end
+end
+local function knob(name)
+  local till = tonumber(policy[name .. ':until'])
+  if till and now < till then return policy[name .. ':for'] end
+  return policy[name]
+end
+
+local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others')
+local gate = call('HMGET', A .. 'gate', 'level', 'at', 'holder', 'minute', 'total', 'slow', 'slow_at')
+local others = tonumber(seen[6]) or 0
+
+-- Effective limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked.
+local forced = {}
+for name in string.gmatch(knob('force') or '', '%a+') do forced[name] = true end
+local function smaller(name, theirs)
+  local ours = tonumber(knob(name))
+  if not ours then return theirs end
+  if forced[name] or seen[3] == '0' then return ours end
+  return math.min(ours, theirs)
+end
+local ses_rate, ses_daily = tonumber(seen[1]) or 1, tonumber(seen[2]) or 200
+if ses_daily < 0 then ses_daily = math.huge end
+local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
+local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
+local pace = rate * (1 - (tonumber(knob('margin')) or 0)) * (1 - slow)
+
+-- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
+-- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.
+local ses_burst = math.max(1, (forced.rate or seen[3] == '0') and rate or ses_rate)
+local serial = ses_burst < 2
+local burst = serial and 1 or math.max(1, math.min(ses_burst, rate) / 2)
+if tonumber(knob('burst')) then burst = math.max(1, math.min(burst, tonumber(knob('burst')))) end
+
+local reserve = knob('reserve') or '0'
+if string.sub(reserve, -1) == '%' then
+  reserve = daily < math.huge and math.floor(daily * tonumber(string.sub(reserve, 1, -2)) / 100) or 0
+end
+reserve = tonumber(reserve)
+
+-- token bucket ---------------------------------------------------------------------------------------------------
+local level, flows = tonumber(gate[1]) or 0, tonumber(gate[2]) or now
+local function tokens() return math.min(ses_burst, level + math.max(0, now - flows) * pace) end
+local function needs(n) return math.min(n, ses_burst) end
+-- When n recipients may go if nobody else takes a token (s). While an answer is awaited: as if it came now.
+local function ready_at(n)
+  local from = (gate[3] and gate[3] ~= '') and math.min(flows, now) or flows
+  return from + (needs(n) - level) / pace
+end
+local function take(n, execution, lease)
+  level, flows = math.min(tokens(), burst) - n, now
+  if serial then flows, gate[3] = now + lease, execution end
+end
+local function answered(execution)
+  if gate[3] == execution then flows, gate[3] = math.min(flows, now), '' end
+end
+local function untake(n) level = math.min(burst, level + n) end
+
+-- ledger ---------------------------------------------------------------------------------------------------------
+local minute, total = tonumber(gate[4]), tonumber(gate[5]) or 0
+local today = math.floor(now / 60)
+local function count(m, n)
+  local at = m % SLOTS * 4
+  local cell = call('GETRANGE', A .. 'ledger', at, at + 3)
+  local old = #cell == 4 and struct.unpack('<I4', cell) or 0
+  local new = n and math.max(0, old + n) or 0
+  if new ~= old then call('SETRANGE', A .. 'ledger', at, struct.pack('<I4', new)) end
+  total = total + new - old
+end
+-- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was on its way.
+if not minute or today - minute >= SLOTS then
+  call('DEL', A .. 'ledger')
+  minute, total = today, 0
+end
+for m = minute + 1, today do count(m, nil) end
+minute = math.max(minute, today)
+
+-- When n more fit into the day for a lane that must leave `spare` (s), or nil where only other senders are in the way.
+local function room_at(n, spare)
+  local excess = total + others + n + spare - daily
+  if excess <= 0 then return now end
+  local cells = call('GET', A .. 'ledger') or ''
+  for m = minute - SLOTS + 1, minute do
+    local at = m % SLOTS * 4
+    if #cells >= at + 4 then excess = excess - struct.unpack('<I4', cells, at + 1) end
+    if excess <= 0 then return (m + SLOTS) * 60 end
+  end
+end
+
+local function save()
+  call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
+       'minute', minute, 'total', total)
+end
+
+-- Why nothing may go at all, or nil.
+local function closed()
+  if knob('paused') and knob('paused') ~= '' then return 'paused' end
+  if not seen[1] and seen[3] ~= '0' then return 'unsynced' end
+  if seen[4] == '0' then return 'ses_paused' end
+end

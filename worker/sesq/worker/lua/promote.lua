@@ -1,0 +1,23 @@
+-- Promote: moves what is due from the schedule into its lane. After lifecycle.lua.
+--
+-- ARGV[3] most to move   [4…] RQ queues
+-- What was put off after a try goes to the head of its lane, what comes for the first time to the end.
+-- Returns {number moved, seconds until the next is due or ''}
+
+local moved, soonest = 0, nil
+for i = 4, #ARGV do
+  local schedule = R .. 'scheduled:' .. ARGV[i]
+  for _, id in ipairs(call('ZRANGEBYSCORE', schedule, '-inf', now, 'LIMIT', 0, ARGV[3])) do
+    local state = call('HGET', A .. 'message:' .. id, 'state')
+    if state == 'scheduled' or state == 'retrying' then
+      move(id, 'queued', 'due', {}, {front = state == 'retrying'})
+      moved = moved + 1
+    else
+      call('ZREM', schedule, id)
+    end
+  end
+  local next = call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]
+  if next then soonest = math.min(soonest or math.huge, tonumber(next)) end
+end
+if moved > 0 then wake() end
+return {moved, soonest and string.format('%.3f', math.max(0, soonest - now)) or ''}

@@ -1,0 +1,32 @@
+-- Reap: judges what workers left behind when they died. After lifecycle.lua and gate.lua.
+--
+-- ARGV[3] most to judge   [4] on_unknown where the message says nothing: hold or resend   [5] most attempts
+-- A lease that ran out before the message was begun means that nothing left: it goes back to the head of its lane, and
+-- its tokens with it. After that it may have left: unknown, or again where its policy says so.
+-- Returns {{id, new state}, …}
+
+local judged = {}
+for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  local m = call('HMGET', A .. 'message:' .. id, 'state', 'posted', 'rate', 'day', 'claimed', 'on_unknown', 'attempts', 'execution')
+  if m[1] ~= 'sending' then call('ZREM', A .. 'leases', id)
+  else
+    if gate[3] == m[8] then answered(m[8]) end
+    local attempts = (tonumber(m[7]) or 0) + 1
+    local to, reason = 'unknown', 'its worker died while it was on its way: SES may have taken it'
+    if (m[2] or '') == '' then
+      to, reason = 'queued', 'its worker died before sending it'
+      untake(tonumber(m[3]))
+      local at = math.floor(tonumber(m[5]) / 60)
+      if minute - at < SLOTS and tonumber(m[4]) > 0 then count(at, -tonumber(m[4])) end
+    elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' then
+      if attempts >= tonumber(ARGV[5]) then to = 'failed'
+      else to, reason = 'queued', reason .. '; sent again, as its policy says' end
+    end
+    local fields = (m[2] or '') == '' and {} or {'attempts', attempts}
+    move(id, to, reason, fields, {front = true})
+    judged[#judged + 1] = {id, to}
+  end
+end
+save()
+if #judged > 0 then wake() end
+return judged

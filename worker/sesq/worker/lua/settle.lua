@@ -1,0 +1,54 @@
+-- Settle: what became of a claimed message. The MessageId, the new state and the gate's books are written in one step.
+-- After lifecycle.lua and gate.lua.
+--
+-- ARGV[3] JSON {
+--   id, execution
+--   to           the new state            reason      in words, for the history
+--   message_id   SES's, when sent         attempts    tries spent so far
+--   delay        s, for retrying          front       back to the head of its lane
+--   hold         what it waits for        held_because  in words
+--   block        true: everything of that sender, set or account waits with it
+--   refund_rate  nothing went to SES      refund_day  SES took nothing
+--   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends nothing for us
+--   drop_content the body goes            foreign      RQ itself tends the job
+-- }
+-- Returns 1, or 0 where the message was already judged otherwise. A MessageId counts even then: SES has taken it.
+
+local o = cjson.decode(ARGV[3])
+local id, key = o.id, A .. 'message:' .. o.id
+local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created')
+if not was[1] then return 0 end
+
+if gate[3] == o.execution then answered(o.execution) end
+local mine = was[1] == 'sending' and was[2] == o.execution
+if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then save() return 0 end
+
+if mine and o.refund_rate then untake(tonumber(was[3])) end
+if mine and o.refund_day and tonumber(was[4]) > 0 then
+  local m = math.floor(tonumber(was[5]) / 60)
+  if minute - m < SLOTS then count(m, -tonumber(was[4])) end
+end
+if o.throttled then
+  -- The bucket starts again from nothing, and a tenth of the rate is withheld for a while; a half at the most.
+  level, flows = math.min(level, 0), math.max(flows, now)
+  call('HSET', A .. 'gate', 'slow', math.min(0.5, slow + 0.1), 'slow_at', now)
+  call('HINCRBY', A .. 'gate', 'throttles', 1)
+end
+if o.day_spent then call('HSET', A .. 'snapshot', 'others', math.max(others, daily < math.huge and daily - total or 0)) end
+if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o.paused) end
+save()
+
+local fields = {}
+for _, name in ipairs({'message_id', 'attempts', 'hold'}) do
+  if o[name] then fields[#fields + 1] = name fields[#fields + 1] = o[name] end
+end
+if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[6], 0, id) end
+move(id, o.to, o.reason or '', fields,
+     {due = now + (o.delay or 0), front = o.front, foreign = o.foreign})
+if o.hold then
+  call('ZADD', A .. 'hold:' .. o.hold, was[7] or now, id)
+  call('HSET', A .. 'holds', o.hold, o.held_because or o.reason)
+  if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, o.held_because or o.reason})) end
+end
+if o.drop_content then call('DEL', A .. 'content:' .. id) end
+return 1

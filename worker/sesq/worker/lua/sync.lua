@@ -1,0 +1,38 @@
+-- Sync: writes down what SES says of the account. After lifecycle.lua and gate.lua.
+--
+-- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24 h),
+--               production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
+--         readable 0: the account may not be read; nothing else is given, and the configured limits count
+--         without identities: they may not be listed, so SES judges them
+-- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before.
+
+local o = cjson.decode(ARGV[3])
+local flat, before = call('HGETALL', A .. 'snapshot'), {}
+for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
+
+local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0}
+if o.readable == 1 then
+  for _, name in ipairs({'rate', 'daily', 'sent', 'production', 'sending', 'paused_because', 'enforcement'}) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = o[name]
+  end
+  fields[#fields + 1] = 'others'
+  fields[#fields + 1] = math.max(0, o.sent - total)
+else
+  call('DEL', A .. 'snapshot')
+end
+call('HSET', A .. 'snapshot', unpack(fields))
+save()
+
+if o.identities then
+  call('DEL', A .. 'identities')
+  for name, verified in pairs(o.identities) do call('HSET', A .. 'identities', name, verified) end
+end
+for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
+  if o[name] ~= tonumber(before[name]) then
+    call('DEL', A .. 'line')
+    wake()
+    break
+  end
+end
+return cjson.encode(before)

@@ -1,0 +1,40 @@
+-- Take: tokens for one message by name. For another try within one delivery, and for a stock RQ worker, which has taken
+-- the job out of its queue already. After lifecycle.lua and gate.lua.
+--
+-- ARGV[3] id   [4] worker   [5] lease (s)   [6] execution
+-- Returns {'granted', '0'}; {'rate' | 'day' | 'paused' | 'ses_paused' | 'unsynced', seconds to wait}; or {state, ''} where a
+-- message in that state is not to be sent.
+
+local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution')
+local again = record[1] == 'sending' and record[6] == execution
+local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
+if not again and not SENDABLE[record[1] or ''] then return {record[1] or 'gone', ''} end
+if tonumber(record[4]) and tonumber(record[4]) <= now and not again then
+  move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
+  return {'expired', ''}
+end
+local why = closed()
+if why then return {why, '5'} end
+
+local n, day = tonumber(record[2]), tonumber(record[3])
+local is_bulk = string.sub(record[5], -5) == '.bulk'
+if not again then
+  -- an urgent message never waits behind this one
+  local urgent = is_bulk and string.gsub(record[5], '%.bulk$', '.transactional')
+  if urgent and call('LLEN', R .. 'queue:' .. urgent) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
+  local spare = is_bulk and reserve or 0
+  if day > 0 and total + others + day + spare > daily then
+    return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
+  end
+end
+if tokens() < needs(n) - 1e-9 then return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))} end
+
+take(n, execution, lease)
+if not again then
+  if day > 0 then count(minute, day) end
+  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {foreign = true})
+end
+call('ZADD', A .. 'leases', now + lease, id)
+save()
+return {'granted', '0'}

@@ -1,0 +1,104 @@
+"""Starts workers: one in this process, or several processes under a parent that keeps them running."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from redis import Redis
+
+from sesq.config.errors import SesqError
+from sesq.config.policy import Policy
+from sesq.config.settings import Settings
+from sesq.config.states import Lane
+from sesq.worker.desk import open_desk, starting_limits
+from sesq.worker.transports import SendFailed
+from sesq.worker.verdicts import Kind
+from sesq.worker.worker import SesqWorker
+
+log = logging.getLogger("sesq.worker")
+
+RESTART_SECONDS = 1.0
+WATCH_SECONDS = 0.2
+HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
+
+
+class CannotStart(SesqError):
+    """The worker cannot send anything as it is set up: no region, no credentials. The text names the cure."""
+
+
+def run_worker(
+    redis: Redis,
+    settings: Settings,
+    *,
+    accounts: Sequence[str] = (),
+    lanes: Sequence[Lane] = tuple(Lane),
+    burst: bool = False,
+    name: str | None = None,
+) -> bool:
+    """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
+
+    Raises CannotStart before anything is claimed, and SettingsError for an account that is not configured.
+    """
+    desks = []
+    for account in accounts or sorted(settings.accounts):
+        desk = open_desk(redis, account, settings, lanes=lanes)
+        _warm_up(desk.courier.transport.warm_up, account)
+        Policy(redis, account).configure(starting_limits(settings.account(account)))
+        desks.append(desk)
+    return SesqWorker(desks, redis, settings, name=name).work(burst=burst)
+
+
+def _warm_up(connect: Callable[[], None], account: str) -> None:
+    """An open connection before the first claim, so that the first mail leaves in its turn."""
+    try:
+        connect()
+    except SendFailed as failure:
+        if failure.verdict.kind in HOPELESS:
+            raise CannotStart(f"account {account}: {failure.verdict.reason}") from failure
+        log.warning("account %s: SES cannot be reached yet: %s", account, failure.verdict.reason)
+
+
+class Processes:
+    """Several worker processes under one parent: started again when they die, stopped together."""
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self.command = list(command)
+        self.count = count
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.signals = 0
+
+    def run(self) -> int:
+        """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._pass_on)
+        self.children = [self._start() for _ in range(self.count)]
+        while any(child.poll() is None for child in self.children):
+            time.sleep(WATCH_SECONDS)
+            if not self.signals and "--burst" not in self.command:
+                self._replace_the_dead()
+        return max(abs(child.returncode) for child in self.children)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
+        return subprocess.Popen([sys.executable, "-m", "sesq.console", *self.command], start_new_session=True)
+
+    def _replace_the_dead(self) -> None:
+        for i, child in enumerate(self.children):
+            if child.poll() is not None:
+                log.error(
+                    "worker process %d ended with status %s; starting another", child.pid, child.returncode
+                )
+                time.sleep(RESTART_SECONDS)
+                self.children[i] = self._start()
+
+    def _pass_on(self, signum: int, _: FrameType | None) -> None:
+        self.signals += 1
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signum)

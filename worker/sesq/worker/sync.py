@@ -1,0 +1,108 @@
+"""Account sync: what SES says now becomes what the gate uses, and what waited for it goes.
+
+Any number of processes may try; one of them reads the account every `interval` seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.messages import Messages
+from sesq.config.snapshot import redis_now
+from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount
+from sesq.worker.gate import SYNC
+from sesq.worker.rules import Rules
+
+log = logging.getLogger("sesq.sync")
+
+RETRY_SECONDS = 5
+PROBE_SECONDS = 300
+"""A sender, set or account that SES refuses as a whole is tried again with one message after this long."""
+
+CHANGES = {
+    "rate": "the rate is now {0} recipients a second (was {1})",
+    "daily": "the quota is now {0} recipients in 24 hours (was {1})",
+    "production": "production access is now {0} (was {1})",
+    "sending": "sending is now {0} (was {1})",
+}
+
+
+class AccountSync:
+    """Keeps one account's snapshot fresh."""
+
+    def __init__(self, redis: Redis, account: str, ses: SesAccount, region: str, interval: float) -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+        self.ses = ses
+        self.rules = Rules(redis, account, region)
+        self.interval = interval
+
+    def run_if_due(self) -> bool:
+        """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
+        with mapped():
+            if not self.redis.set(self.keys.synced, 1, nx=True, px=int(self.interval * 1000)):
+                return False
+        try:
+            self.run()
+        except AccountUnavailable as error:
+            log.warning("account %s: SES did not describe the account: %s", self.account, error)
+            with mapped():
+                self.redis.pexpire(self.keys.synced, int(min(RETRY_SECONDS, self.interval) * 1000))
+        return True
+
+    def run(self) -> None:
+        """Reads the account now. Raises AccountUnavailable."""
+        try:
+            told = _told(self.ses.describe())
+        except AccountUnreadable as error:
+            log.warning("account %s: %s; the configured limits count", self.account, error)
+            told = {"readable": 0}
+        with mapped():
+            before = json.loads(SYNC.run(self.redis, self.account, json.dumps(told)) or "{}")
+        self._report(before or {}, told)
+        self.rules.refresh()
+        self._free_what_came_true()
+        self._probe_blocks()
+
+    def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
+        for name, sentence in CHANGES.items():
+            if name in before and name in told and float(before[name]) != float(told[name]):
+                log.info("account %s: %s", self.account, sentence.format(told[name], before[name]))
+
+    def _free_what_came_true(self) -> None:
+        messages = Messages(self.redis, self.account)
+        for hold in messages.holds():
+            kind = hold.partition(":")[0]
+            open_again = kind not in ("recipient", "sender", "person") and hold not in self.rules.blocks
+            if self.rules.satisfied(hold) or open_again:
+                freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
+                log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
+
+    def _probe_blocks(self) -> None:
+        """One message may try whether SES still refuses; if it does not, the next sync frees the rest."""
+        with mapped():
+            blocks = self.redis.hgetall(self.keys.blocks)
+        now = redis_now(self.redis)
+        for what, since_and_why in blocks.items():
+            hold = what.decode()
+            if not hold.startswith("sender:") and now - json.loads(since_and_why)[0] > PROBE_SECONDS:
+                Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
+
+
+def _told(description: Description) -> dict[str, Any]:
+    told = asdict(description) | {"readable": 1, "paused_because": description.paused_because}
+    for name in ("production", "sending"):
+        told[name] = int(told[name])
+    if description.identities is None:
+        del told["identities"]
+    else:
+        told["identities"] = {name: int(verified) for name, verified in description.identities.items()}
+    return told

@@ -1,0 +1,321 @@
+"""The worker: an RQ worker that claims, takes and sends many messages at once from one process.
+
+One thread talks to Redis: it claims, begins and settles in pipelines. `concurrency` threads talk to SES. They meet in two
+queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker).
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.suspension import is_suspended
+from rq.worker import BaseWorker, WorkerStatus
+
+from sesq.config.connection import mapped
+from sesq.config.errors import QueueUnavailable
+from sesq.config.settings import Settings
+from sesq.config.snapshot import redis_now
+from sesq.config.states import State
+from sesq.worker.courier import Outcome
+from sesq.worker.desk import NOTHING_NOW, QUANTUM_SECONDS, Desk
+from sesq.worker.gate import Begun
+
+log = logging.getLogger("sesq.worker")
+
+UNUSED_SECONDS = 0.25
+"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
+TICK_SECONDS = 1.0
+RENEW_SECONDS = 8.0
+WORKER_TTL_SECONDS = 60
+SHUTDOWN_SECONDS = 30.0
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
+
+WAKE, STOP = object(), object()
+
+
+class SesqWorker(BaseWorker):  # type: ignore[misc]
+    """Sends the mail of one or more accounts. RQ's own tools see it as any worker: registered, suspended, stopped."""
+
+    def __init__(
+        self, desks: Sequence[Desk], redis: Redis, settings: Settings, *, name: str | None = None
+    ) -> None:
+        self.desks = list(desks)
+        self.settings = settings
+        self.concurrency = settings.concurrency
+        names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
+        queues = [Queue(queue_name, connection=redis, serializer=JSONSerializer) for queue_name in names]
+        super().__init__(
+            queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
+        )
+        self.log_job_description = False
+        self._work: queue.SimpleQueue[tuple[Desk, Begun, float] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
+        self._in_flight: dict[str, Desk] = {}
+        self._unsettled: list[tuple[Desk, Outcome]] = []
+        self._next_tick = self._next_renewal = self._claimed_at = 0.0
+        self._suspended = False
+        self._troubles = 0
+        self._syncing: threading.Thread | None = None
+
+    # the loop ---------------------------------------------------------------------------------------------------
+
+    def work(self, burst: bool = False, **_: Any) -> bool:
+        """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
+        self.register_birth()
+        self.subscribe()
+        self.set_state(WorkerStatus.STARTED)
+        self._install_signal_handlers()
+        self._start_threads()
+        log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
+        try:
+            while not self._stop_requested and not (burst and self._nothing_left()):
+                self._turn()
+            self._wind_up()
+        finally:
+            self.teardown()
+        return self.successful_job_count > 0
+
+    def _turn(self) -> None:
+        try:
+            self._tick()
+            self._settle()
+            if not self._suspended:
+                self._claim()
+            self._troubles = 0
+        except QueueUnavailable as error:
+            self._wait_for_redis(error)
+        self._receive(self._until_next())
+
+    def _nothing_left(self) -> bool:
+        idle = not self._in_flight and not self._unsettled
+        return idle and all(desk.answer in NOTHING_NOW for desk in self.desks)
+
+    def _until_next(self) -> float:
+        """Seconds until something is to be done without being woken."""
+        if self._unsettled:
+            return 0.0
+        now = time.monotonic()
+        times = [self._next_tick]
+        if not self._suspended and self._wanted() > 0:
+            times += [desk.ask_at for desk in self.desks]
+        return max(0.0, min(times) - now)
+
+    def _receive(self, timeout: float) -> None:
+        """Waits for an outcome or a wake-up, and takes in all that is there."""
+        try:
+            item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+            while True:
+                self._take_in(item)
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
+        if isinstance(item, tuple):
+            self._unsettled.append(item)
+        elif item is WAKE:
+            for desk in self.desks:
+                desk.wake()
+
+    def _wait_for_redis(self, error: QueueUnavailable) -> None:
+        wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
+        self._troubles += 1
+        log.warning("worker %s: %s; trying again in %.1f s", self.name, error, wait)
+        deadline = time.monotonic() + wait
+        while not self._stop_requested and (left := deadline - time.monotonic()) > 0:
+            self._receive(left)
+        for desk in self.desks:
+            desk.ask_at = 0.0
+
+    # claiming ---------------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> int:
+        """Free places. After a full answer worth a question only when many are free, or the quantum is over."""
+        free = self.concurrency - len(self._in_flight)
+        early = time.monotonic() < self._claimed_at + QUANTUM_SECONDS
+        return 0 if early and free < self.concurrency / 2 else free
+
+    def _claim(self) -> None:
+        for desk in self.desks:
+            now = time.monotonic()
+            wanted = self._wanted()
+            if (
+                wanted <= 0
+                or now < desk.ask_at
+                and not (desk.answer == "full" and wanted >= self.concurrency / 2)
+            ):
+                continue
+            claim, begun, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
+            if claim.reason == "full":
+                self._claimed_at = granted_at
+            for message in begun:
+                self._in_flight[message.id] = desk
+                self._work.put((desk, message, granted_at))
+            for id in claim.strangers:
+                self._turn_away(id)
+
+    def _turn_away(self, id: str) -> None:
+        """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
+        log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
+        with mapped():
+            if not self.connection.exists(Job.key_for(id)):
+                return
+            job = Job.fetch(id, connection=self.connection, serializer=self.serializer)
+            job.set_status("failed")
+            job.failed_job_registry.add(
+                job, exc_string="not a message of sesq, whose workers run nothing else"
+            )
+
+    # sending ----------------------------------------------------------------------------------------------------
+
+    def _start_threads(self) -> None:
+        for number in range(self.concurrency):
+            threading.Thread(target=self._send_all, name=f"send-{number}", daemon=True).start()
+
+    def _send_all(self) -> None:
+        while (order := self._work.get()) is not None:
+            desk, begun, granted_at = order
+            self._inbox.put((desk, self._carry(desk, begun, granted_at)))
+
+    def _carry(self, desk: Desk, begun: Begun, granted_at: float) -> Outcome:
+        if time.monotonic() - granted_at > UNUSED_SECONDS:
+            return desk.courier.put_back(begun, "was not sent in its turn")
+        try:
+            return desk.courier.carry(begun)
+        except Exception as error:  # noqa: BLE001 - a thread that died would take a message with it
+            log.exception("worker %s: message %s: unexpected error", self.name, begun.id)
+            reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
+            return {"id": begun.id, "execution": begun.execution, "to": State.UNKNOWN.value, "reason": reason}
+
+    def _settle(self) -> None:
+        """Writes down what became of messages, many at once; what Redis did not take stays to be written."""
+        if not self._unsettled:
+            return
+        outcomes = self._unsettled
+        for desk in self.desks:
+            mine = [outcome for at, outcome in outcomes if at is desk]
+            if mine:
+                desk.gate.settle(mine)
+                self._settled(desk, mine)
+        self._unsettled = []
+
+    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
+        sent = 0
+        for outcome in outcomes:
+            self._in_flight.pop(outcome["id"], None)
+            sent += outcome["to"] == State.SENT.value
+            level = logging.DEBUG if outcome["to"] == State.QUEUED.value else logging.INFO
+            log.log(level, "message %s: %s %s", outcome["id"], outcome["to"], outcome.get("message_id", ""))
+            log.debug("message %s: %s", outcome["id"], outcome.get("reason", ""))
+        self.successful_job_count += sent
+        # what was waiting for this answer may be able to go
+        if desk.answer == "full":
+            desk.ask_at = min(desk.ask_at, self._claimed_at + QUANTUM_SECONDS)
+
+    # once a second ----------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._next_tick:
+            return
+        self._next_tick = now + TICK_SECONDS
+        with mapped():
+            self.heartbeat()
+            self._suspended = bool(is_suspended(self.connection))
+        for desk in self.desks:
+            desk.rules.refresh()
+            moved, due = desk.gate.promote(desk.lanes)
+            if moved:
+                desk.wake()
+            if due is not None:
+                self._next_tick = min(self._next_tick, now + max(0.02, due))
+            self._judge_the_dead(desk)
+        self._renew_leases(now)
+        self._sync()
+
+    def _judge_the_dead(self, desk: Desk) -> None:
+        judged = desk.gate.reap(
+            on_unknown=self.settings.on_unknown, max_attempts=self.settings.retry.max_attempts
+        )
+        for id, state in judged:
+            log.warning("message %s: %s: its worker died", id, state)
+
+    def _renew_leases(self, now: float) -> None:
+        if now < self._next_renewal:
+            return
+        self._next_renewal = now + RENEW_SECONDS
+        until = redis_now(self.connection) + self.settings.lease_seconds
+        for desk in self.desks:
+            desk.gate.renew([id for id, at in self._in_flight.items() if at is desk], until)
+
+    def _sync(self) -> None:
+        """Account sync waits for SES, so it has a thread of its own."""
+        if self._syncing is None or not self._syncing.is_alive():
+            self._syncing = threading.Thread(target=self._sync_all, name="sync", daemon=True)
+            self._syncing.start()
+
+    def _sync_all(self) -> None:
+        for desk in self.desks:
+            try:
+                desk.sync.run_if_due()
+            except QueueUnavailable as error:
+                log.debug("worker %s: sync: %s", self.name, error)
+
+    # RQ's ways --------------------------------------------------------------------------------------------------
+
+    def subscribe(self) -> None:
+        """RQ's commands, and the bell of each account."""
+        super().subscribe()
+        bells = {desk.gate.keys.wake: self._on_bell for desk in self.desks}
+        self.pubsub.subscribe(**bells)
+
+    def _on_bell(self, _: object) -> None:
+        self._inbox.put(WAKE)
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
+        return connection
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
+        signal.signal(signal.SIGINT, self.request_force_stop)
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+        self._stop_requested = True
+        self._inbox.put(STOP)
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """The second one: stop at once; what was in flight is judged as after a crash."""
+        raise SystemExit(1)
+
+    def _wind_up(self) -> None:
+        """Gives back what no thread has begun, waits for what is on its way, and writes both down."""
+        log.info("worker %s: stopping; %d on their way", self.name, len(self._in_flight))
+        self._put_back_unbegun()
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
+        while self._in_flight and time.monotonic() < deadline:
+            try:
+                self._settle()
+            except QueueUnavailable as error:
+                self._wait_for_redis(error)
+            self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
+        for _ in range(self.concurrency):
+            self._work.put(None)
+
+    def _put_back_unbegun(self) -> None:
+        try:
+            while order := self._work.get_nowait():
+                desk, begun, _ = order
+                self._unsettled.append((desk, desk.courier.put_back(begun, "its worker stopped")))
+        except queue.Empty:
+            return
