@@ -1,0 +1,134 @@
+"""Connections to Redis, and what its errors mean.
+
+A command is sent once: a lost reply to a claim or to an enqueue, asked for again, would count or queue it twice. A
+connection that the server has closed meanwhile is replaced before it is used, by redis-py's pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from redis import Redis
+from redis import exceptions as foreign
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from sesq.config.embedded import EmbeddedRedis
+    from sesq.config.settings import Settings
+
+TIMEOUT_SECONDS = 5.0
+HEALTH_CHECK_SECONDS = 30
+SENTINEL_PORT = 26_379
+
+MEANINGS: tuple[tuple[type[Exception], str], ...] = (
+    (foreign.AuthenticationError, "Redis refuses the user or the password"),
+    (foreign.AuthorizationError, "Redis refuses this user"),
+    (foreign.BusyLoadingError, "Redis is starting and still reads its data"),
+    (foreign.TimeoutError, "Redis did not answer in time"),
+    (foreign.ConnectionError, "Redis cannot be reached"),
+    (foreign.ReadOnlyError, "this Redis is a replica: a fail-over is under way, or the address is wrong"),
+    (foreign.OutOfMemoryError, "Redis is full"),
+)
+"""What a redis-py error means, the first that fits. Each is a `QueueUnavailable`; other errors are bugs, and pass."""
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Turns redis-py's errors into `QueueUnavailable`: `with mapped():`, or `@mapped()` on a function."""
+    try:
+        yield
+    except tuple(kind for kind, _ in MEANINGS) as error:
+        meaning = next(text for kind, text in MEANINGS if isinstance(error, kind))
+        raise QueueUnavailable(f"{meaning}: {error}") from error
+
+
+def connect(url: str | None = None, *, settings: Settings | None = None) -> Redis:
+    """A client for `url`, or for the settings' redis_url; without either for the embedded Redis, started if need be.
+
+    Nothing is asked of a Redis server yet, except of the embedded one. Raises `SettingsError`, `MissingPart` and
+    `QueueUnavailable` (the latter two for the embedded Redis alone).
+    """
+    if url is None:
+        settings = settings or _load_settings()
+        url = settings.redis_url or _embedded(settings.data_dir / "redis").url
+    timeout = settings.redis_timeout_seconds if settings else TIMEOUT_SECONDS
+    try:
+        return _client(url, timeout)
+    except ValueError as error:
+        raise SettingsError(f"redis_url cannot be used: {error}") from error
+
+
+def _client(url: str, timeout_seconds: float) -> Redis:
+    parts = urlsplit(url)
+    options = _options(parts.scheme, timeout_seconds)
+    if parts.scheme == "redis+sentinel":
+        return _of_sentinels(parts, options)
+    return Redis.from_url(url, **options)
+
+
+def _options(scheme: str, timeout_seconds: float) -> dict[str, Any]:
+    """What the query string of the URL does not say otherwise."""
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_seconds,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,  # one shape of replies with every redis-py from 5 on
+    }
+    if scheme != "unix":
+        options |= {"socket_connect_timeout": timeout_seconds, "socket_keepalive": True}
+    return options
+
+
+def _of_sentinels(parts: SplitResult, options: dict[str, Any]) -> Redis:
+    """`redis+sentinel://user:password@host:port,host:port/service/db`: the master of now, at each new connection."""
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    service, _, database = parts.path.strip("/").partition("/")
+    if not hosts or not service:
+        raise ValueError("allowed: redis+sentinel://host:port,host:port/service/db")
+    user, _, password = credentials.partition(":")
+    sentinels = [_host_and_port(host) for host in hosts.split(",")]
+    of_master = {
+        "username": unquote(user) or None,
+        "password": unquote(password) or None,
+        "db": int(database or 0),
+    }
+    sentinel = Sentinel(sentinels, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(service, **of_master)  # type: ignore[no-untyped-call]
+    return client
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError(f"{text!r} is not host:port")
+    return parts.hostname, parts.port or SENTINEL_PORT
+
+
+def _load_settings() -> Settings:
+    from sesq.config.settings import (
+        Settings,
+    )  # here, so that a producer with a URL of its own does not load pydantic
+
+    return Settings.load()
+
+
+_shares: dict[Path, EmbeddedRedis] = {}
+
+
+def _embedded(directory: Path) -> EmbeddedRedis:
+    """This process's share in the embedded Redis of `directory`, held until the process ends."""
+    try:
+        from sesq.config.embedded import EmbeddedRedis  # here, since Windows has no fcntl
+    except ImportError as error:
+        raise MissingPart("there is no embedded Redis on this system: set SESQ_REDIS_URL") from error
+    if directory not in _shares:
+        _shares[directory] = EmbeddedRedis(directory).start()
+    return _shares[directory]

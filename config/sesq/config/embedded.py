@@ -1,0 +1,219 @@
+"""The embedded Redis: a private server for the processes of one user, with its data under one directory.
+
+The first process starts it, others join, and it stops when the last of them is gone, even if that one was killed
+(see `keeper`); what is queued stays on disk. It listens on a unix socket in a directory that only its user may enter,
+and on no TCP port. What a client was told is safe when any process is killed, the server too; a power cut can take
+the last second.
+
+    DIRECTORY/redis.sock    the socket
+    DIRECTORY/users.lock    every user of the server holds a shared lock on it
+    DIRECTORY/start.lock    held while one process looks whether the server runs, and starts it
+    DIRECTORY/server.log    the server's own log
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+from redis import Redis, exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sesq.config import keeper
+from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
+from sesq.config.server_binary import Server, ask, find_server
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+log = logging.getLogger("sesq.redis")
+
+SOCKET_PATH_BYTES = 103  # what the smallest sockaddr_un (macOS) holds, less the closing zero
+START_SECONDS = 60  # reading a large append-only file takes a while
+STOP_SECONDS = 10
+POLL_SECONDS = 0.01
+
+
+class EmbeddedRedis:
+    """A share in the server of `directory`, as a context manager. `server` names an executable, else one is found.
+
+    Raises `MissingPart` where no server can run here, `SettingsError` for a directory that cannot serve, and
+    `QueueUnavailable` when the server does not come up.
+    """
+
+    def __init__(self, directory: Path | str, server: Path | str | None = None) -> None:
+        self.directory = Path(directory).absolute()
+        self.socket = self.directory / "redis.sock"
+        self._executable = server
+        self._share: int | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for a client: `unix:///…/redis.sock`."""
+        return f"unix://{quote(str(self.socket))}"
+
+    def start(self) -> Self:
+        """Join the server, or start it. Starting twice is one share."""
+        if self._share is None:
+            _make_private(self.directory, self.socket)
+            self._share = _shared_lock(self.directory / "users.lock")
+            try:
+                self._join_or_launch()
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
+    def stop(self) -> None:
+        """Give the share back. Where it was the last, the server is gone when this returns."""
+        if self._share is None:
+            return
+        os.close(self._share)
+        self._share = None
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._answers():
+            if self._has_users() or time.monotonic() > deadline:
+                return
+            time.sleep(POLL_SECONDS)
+        os.close(_shared_lock(self.directory / "users.lock"))  # granted when the server has ended
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _join_or_launch(self) -> None:
+        with _exclusive_lock(self.directory / "start.lock"):
+            if self._answers():
+                log.info("joined the embedded Redis at %s", self.socket)
+                return
+            server = self._find()
+            with self._launch(server) as keeper_lives:
+                self._wait_for(keeper_lives)
+            log.info("started the embedded Redis (%s) at %s; its data stays there", server, self.socket)
+
+    def _find(self) -> Server:
+        server = ask(Path(self._executable)) if self._executable else find_server()
+        if server is None:
+            raise MissingPart(f"{self._executable}: not a Redis or Valkey server that runs here")
+        # A Redis before 7 looks for its data elsewhere: it would start empty, and say nothing.
+        if server.version < (7,) and (self.directory / "appendonlydir").exists():
+            raise MissingPart(
+                f"the queue in {self.directory} was written by a newer server than {server}: install redis-server 7 "
+                "or newer (or valkey-server)"
+            )
+        return server
+
+    def _launch(self, server: Server) -> IO[bytes]:
+        """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them.
+
+        The answer is a pipe that ends when the keeper does.
+        """
+        command = [sys.executable, "-I", "-S", keeper.__file__, str(self.directory / "users.lock")]
+        command += [str(server.path), *self._options()]
+        with (self.directory / "server.log").open("ab") as output:
+            launched = subprocess.Popen(
+                command,
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        launched.wait()
+        assert launched.stdout
+        return launched.stdout
+
+    def _options(self) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.directory),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def _wait_for(self, keeper_lives: IO[bytes]) -> None:
+        os.set_blocking(keeper_lives.fileno(), False)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            ended = keeper_lives.read(1) == b""  # None as long as it lives
+            if ended or time.monotonic() > deadline:
+                raise QueueUnavailable(f"the embedded Redis did not start: {self._last_line_of_log()}")
+            time.sleep(POLL_SECONDS)
+
+    def _answers(self) -> bool:
+        """Whether the server is there and has read its data (until then it answers with an error)."""
+        client = Redis(
+            unix_socket_path=str(self.socket), socket_timeout=STOP_SECONDS, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            return bool(client.ping())
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            return False
+        finally:
+            client.close()
+
+    def _has_users(self) -> bool:
+        """Whether somebody else uses the server. False while the keeper stops it."""
+        with (self.directory / "users.lock").open("rb") as users:
+            return not _try_lock(users.fileno(), fcntl.LOCK_EX) and _try_lock(users.fileno(), fcntl.LOCK_SH)
+
+    def _last_line_of_log(self) -> str:
+        file = self.directory / "server.log"
+        lines = file.read_text(errors="replace").splitlines()
+        return f"{lines[-1] if lines else 'it said nothing'} (see {file})"
+
+
+def _make_private(directory: Path, socket: Path) -> None:
+    if len(os.fsencode(socket)) > SOCKET_PATH_BYTES:
+        raise SettingsError(
+            f"{socket}: too long for a socket; allowed: {SOCKET_PATH_BYTES} bytes. Set a shorter SESQ_DATA_DIR"
+        )
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)  # fails for a directory of another user's
+    except OSError as error:
+        raise SettingsError(
+            f"{directory}: cannot be the embedded Redis's private directory: {error.strerror}"
+        ) from error
+
+
+def _shared_lock(file: Path) -> int:
+    """Waits while a server that nobody used any more is being stopped."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+@contextmanager
+def _exclusive_lock(file: Path) -> Iterator[None]:
+    with file.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

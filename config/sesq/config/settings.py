@@ -1,0 +1,182 @@
+"""The settings: `SESQ_*` variables over `sesq.toml` over defaults. `config/sesq.example.toml` explains every key.
+
+The file is the one that $SESQ_CONFIG names, else ./sesq.toml, else ~/.config/sesq/sesq.toml; none is fine. A nested
+key is written with two underscores in the environment: SESQ_ACCOUNTS__SHOP__RATE="14/second".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sesq.config.errors import InvalidPolicy, SettingsError
+from sesq.config.quotas import parse_daily, parse_rate
+from sesq.config.sources import checked, read_settings
+
+URL_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
+
+
+def _rate(value: str | float) -> float:
+    try:
+        return parse_rate(value)
+    except InvalidPolicy as error:
+        raise ValueError(str(error)) from error
+
+
+def _daily(value: str | float) -> float | None:
+    try:
+        return parse_daily(value)
+    except InvalidPolicy as error:
+        raise ValueError(str(error)) from error
+
+
+def _reserve(value: int | str) -> int | str:
+    """A count of recipients, or a share of the day as `10%`."""
+    number = str(value).removesuffix("%")
+    share = number != str(value)
+    if not number.isascii() or not number.isdigit() or (share and int(number) > 100):
+        raise ValueError('allowed: a number of recipients, or a share of the day from "0%" to "100%"')
+    return value if share else int(number)
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(URL_SCHEMES):
+        raise ValueError(f"allowed: an address that starts with {', '.join(URL_SCHEMES)}")
+    return value
+
+
+Rate = Annotated[float, BeforeValidator(_rate)]
+Daily = Annotated[float | None, BeforeValidator(_daily)]
+Reserve = Annotated[int | str, AfterValidator(_reserve)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=32)]
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class AccountSettings(BaseModel):
+    """One AWS account in one region. What is left out is what AWS's own settings say, or what SES allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    endpoint_url: str | None = None
+    transport: Literal["ses"] = "ses"
+    rate: Rate | None = None
+    """Recipients a second; None: SES's rate."""
+    daily: Daily = None
+    """Recipients in any 24 hours; None: SES's quota."""
+    burst: float | None = Field(default=None, ge=1)
+    """Recipients that may go at once; None: half of what SES lets through."""
+    margin: float = Field(default=0.0, ge=0.0, le=0.5)
+    """The share of the rate that is left unused."""
+    reserve: Reserve = 0
+    """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
+
+
+class RetrySettings(BaseModel):
+    """How often a delivery that failed for a while is tried."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_attempts: int = Field(default=10, ge=1)
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. `Settings.load()` reads file and environment; `Settings(...)` takes what it is given."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="SESQ_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
+
+    redis_url: RedisUrl | None = Field(default=None, repr=False)
+    """None: the embedded Redis. Not in the repr: it may hold a password."""
+    redis_timeout_seconds: float = Field(default=5.0, gt=0)
+    data_dir: Path = Field(
+        default_factory=lambda: _home("XDG_DATA_HOME", ".local/share", os.environ) / "sesq"
+    )
+    sync_seconds: float = Field(default=60.0, ge=1)
+    lease_seconds: float = Field(default=30.0, ge=5, le=60)
+    keep_days: float = Field(default=14.0, gt=0)
+    keep_content: bool = False
+    on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
+    redirect_to: Address | None = None
+    on_unknown: Literal["hold", "resend"] = "hold"
+    concurrency: int = Field(default=16, ge=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    retry: RetrySettings = RetrySettings()
+    accounts: dict[AccountName, AccountSettings] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("accounts")
+    @classmethod
+    def _with_default(cls, accounts: dict[str, AccountSettings]) -> dict[str, AccountSettings]:
+        return {"default": AccountSettings(), **accounts}
+
+    @model_validator(mode="after")
+    def _redirect_has_a_target(self) -> Settings:
+        if self.on_unverified == "redirect" and not self.redirect_to:
+            raise ValueError('on_unverified = "redirect" needs redirect_to, a verified address')
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed in, and no more: `load` reads file and environment, and knows which of them is wrong."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, env: Mapping[str, str] | None = None) -> Settings:
+        """Read `path`, or the file that is found, under the environment `env` (os.environ). Raises `SettingsError`."""
+        env = os.environ if env is None else env
+        file = Path(path) if path is not None else find_file(env)
+        return checked(cls, *read_settings(cls, file, env), file)
+
+    def account(self, name: str = "default") -> AccountSettings:
+        """The settings of one account. Raises `SettingsError` for a name that is not configured."""
+        try:
+            return self.accounts[name]
+        except KeyError:
+            known = ", ".join(sorted(self.accounts))
+            raise SettingsError(f"account {name!r} is not configured; known accounts: {known}") from None
+
+
+def find_file(env: Mapping[str, str]) -> Path | None:
+    """The settings file that counts under `env`, if there is one. $SESQ_CONFIG is taken at its word."""
+    if env.get("SESQ_CONFIG"):
+        return Path(env["SESQ_CONFIG"]).expanduser()
+    candidates = (Path("sesq.toml"), _home("XDG_CONFIG_HOME", ".config", env) / "sesq" / "sesq.toml")
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _home(variable: str, fallback: str, env: Mapping[str, str]) -> Path:
+    return Path(env.get(variable) or Path(env.get("HOME") or Path.home()) / fallback)

