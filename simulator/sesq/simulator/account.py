@@ -13,6 +13,7 @@ from typing import Any
 from sesq.simulator.addresses import bare_address, simulated
 from sesq.simulator.bucket import TokenBucket
 from sesq.simulator.clock import Clock
+from sesq.simulator.configuration_sets import ConfigurationSets
 from sesq.simulator.errors import SesError
 from sesq.simulator.faults import STOPS_THE_CALL, STOPS_THE_MESSAGE, Faults, ReplyLost
 from sesq.simulator.identities import Identities
@@ -20,6 +21,8 @@ from sesq.simulator.mail import Mail
 from sesq.simulator.message_id import new_message_id, region_code
 from sesq.simulator.record import Entry, Record
 from sesq.simulator.settings import AccountSettings
+from sesq.simulator.suppression import SuppressionList
+from sesq.simulator.templates import Templates
 from sesq.simulator.window import Ledger
 
 
@@ -33,6 +36,11 @@ class Account:
         self.record = record
         self.faults = Faults()
         self.identities = Identities()
+        self.configuration_sets = ConfigurationSets()
+        self.suppression = SuppressionList()
+        self.templates = Templates()
+        self.details: dict[str, Any] = {}
+        self.case_id = ""
         self._code = region_code(region)
         self._ledger = Ledger()
         self._bucket = TokenBucket(settings.max_send_rate, settings.effective_burst, clock.now())
@@ -40,6 +48,8 @@ class Account:
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Some settings from now on; the tokens there are stay. ValueError names what cannot be."""
+        if changes.get("review") == "GRANTED":
+            changes = {"production_access": True, **changes}
         self.settings = AccountSettings.model_validate({**self.settings.model_dump(), **changes})
         self._bucket.resize(self.settings.max_send_rate, self.settings.effective_burst, self.clock.now())
         if "control_rate" in changes:
@@ -58,6 +68,18 @@ class Account:
     def sent_last_24_hours(self) -> int:
         """As GetAccount tells it, which may lag."""
         return self._ledger.last_24_hours(self.clock.now() - self.settings.sent_lag)
+
+    def ask_for_review(self, details: Mapping[str, Any], production_access: bool) -> None:
+        """Take the account's details, and open a review where production access is asked for.
+
+        SesError(conflict) while one is open, and after a denial: then only a person at AWS can help.
+        """
+        if self.settings.review in ("PENDING", "DENIED"):
+            raise SesError("conflict")
+        self.details = dict(details)
+        if production_access and not self.settings.production_access:
+            self.case_id = f"{int(self.clock.now())}"
+            self.change({"review": "PENDING"})
 
     def control_call(self, operation: str) -> None:
         """Count a call of an operation that SES throttles at one a second; SesError(control_throttle)."""
@@ -99,6 +121,14 @@ class Account:
             raise
         return self._accept(mail, size, now)
 
+    def stop_call(self, faults: tuple[str, ...]) -> None:
+        """Let a bulk call meet the faults that stop a whole call, and record it where one does."""
+        try:
+            self.faults.stop(faults)
+        except SesError as refusal:
+            self.record.refuse(refusal.kind, refusal.message, Mail(""), self.clock.now(), 0)
+            raise
+
     def lose_reply(self, *entries: Entry) -> None:
         """Raise ReplyLost where that fault strikes an accepted call."""
         if self.faults.loses_reply():
@@ -108,6 +138,7 @@ class Account:
 
     def _check(self, mail: Mail, now: float) -> None:
         self._check_may_send()
+        self._check_configuration_set(mail)
         self._check_verified(mail)
         if not self._bucket.allows(len(mail.recipients), now):
             raise SesError("throttle")
@@ -122,6 +153,16 @@ class Account:
             raise SesError("suspended")
         if not self.settings.may_send:
             raise SesError("paused")
+
+    def _check_configuration_set(self, mail: Mail) -> None:
+        name = mail.configuration_set
+        if name is None:
+            identity = self.identities.nearest(bare_address(mail.sender))
+            name = mail.configuration_set = identity.configuration_set if identity is not None else None
+            if name is not None and self.configuration_sets.find(name) is None:
+                raise SesError("bad_request", f"Configuration set <{name}> does not exist.")
+        if name is not None and not self.configuration_sets.get(name).sending_enabled:
+            raise SesError("configuration_set_paused")
 
     def _check_verified(self, mail: Mail) -> None:
         covers = self.identities.covers

@@ -14,8 +14,10 @@ from sesq.simulator.account import Account
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.errors import SesError
 from sesq.simulator.faults import ReplyLost
-from sesq.simulator.http import Call, Reply, signed_region
-from sesq.simulator.v2 import account, identities, sending
+from sesq.simulator.http import Call, Reply
+from sesq.simulator.signature import check_signature, signed_region
+from sesq.simulator.v1 import router as v1
+from sesq.simulator.v2 import account, configuration_sets, identities, sending, suppression, templates
 from sesq.simulator.v2.router import Router, error_reply
 
 Scope = MutableMapping[str, Any]
@@ -26,23 +28,26 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_BODY = 60 * 1024 * 1024
 # Sent with what was not read: the connection is of no further use.
 _CLOSE = (b"connection", b"close")
-_SENDING_PATHS = frozenset({"/v2/email/outbound-emails", "/v2/email/outbound-bulk-emails", "/"})
+V1_PATH = "/"
 
 
 class AwsApi:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._v2 = Router(sending.OPERATIONS, account.OPERATIONS, identities.OPERATIONS)
+        families = (sending, account, identities, templates, configuration_sets, suppression)
+        self._v2 = Router(*(family.OPERATIONS for family in families))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive, scope["headers"])
         if body is None:
-            await _write(send, error_reply(SesError("body_too_large", "The request is too large.")), _CLOSE)
+            too_large = SesError("body_too_large", "The request is too large.")
+            await _write(send, _refusal(scope["path"], too_large), _CLOSE)
             return
-        call = Call(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
-        account = self._cloud.account(signed_region(call.header(b"authorization")))
+        call = Call(
+            scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["headers"], body
+        )
         try:
-            reply = await self._answer(account, call)
+            reply = await self._answer(call)
         except ReplyLost:
             scope["transport"].close()
             await receive()  # until the connection is gone: uvicorn would complain of a missing reply
@@ -52,15 +57,39 @@ class AwsApi:
         else:
             await _write(send, reply)
 
-    async def _answer(self, account: Account, call: Call) -> Reply:
-        if call.path not in _SENDING_PATHS or account.faults.slow is None:
-            return self._v2.answer(account, call)
+    async def _answer(self, call: Call) -> Reply:
+        """The reply, in its time. ReplyLost, or a `reset` SesError, where a fault leaves none."""
+        try:
+            account = self._account(call)
+        except SesError as error:
+            return _refusal(call.path, error)
+        answer = v1.answer if call.path == V1_PATH else self._v2.answer
+        if account.faults.slow is None or not _is_send(call):
+            return answer(account, call)
         await asyncio.sleep(account.faults.latency("before"))
         after = account.faults.latency("after")
         try:
-            return self._v2.answer(account, call)
+            return answer(account, call)
         finally:
             await asyncio.sleep(after)
+
+    def _account(self, call: Call) -> Account:
+        if self._cloud.keys:
+            check_signature(call, self._cloud.keys)
+        try:
+            return self._cloud.account(signed_region(call.header(b"authorization")))
+        except ValueError as error:
+            raise SesError("bad_signature", str(error)) from error
+
+
+def _is_send(call: Call) -> bool:
+    if call.path == V1_PATH:
+        return b"Action=Send" in call.body
+    return call.path.startswith("/v2/email/outbound-")
+
+
+def _refusal(path: str, error: SesError) -> Reply:
+    return v1.refuse(error) if path == V1_PATH else error_reply(error)
 
 
 async def _read(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes | None:

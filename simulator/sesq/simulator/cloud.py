@@ -27,7 +27,9 @@ class Cloud:
         clock: Clock | None = None,
         keep_content: int = 64 * 1024 * 1024,
         keep_entries: int = 500_000,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
+        self.keys = dict(keys or {})
         self.clock = clock or Clock()
         self._settings = settings
         self._verified = verified

@@ -87,6 +87,7 @@ TEXT: dict[str, str] = {
     "control_throttle": CONTROL_EXCEEDED,
     "paused": PAUSED,
     "suspended": SUSPENDED,
+    "configuration_set_paused": "Sending paused for this configuration set.",
     "rejected": "Message rejected.",
     "access_denied": "User is not authorized to perform ses:SendEmail",
     "expired_token": "The security token included in the request is expired",

@@ -1,4 +1,4 @@
-"""Calls and replies between the network and the APIs, and who signed a call."""
+"""Calls and replies between the network and the APIs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 class Call(NamedTuple):
     method: str
     path: str
+    raw_path: bytes
     query: bytes
     headers: list[tuple[bytes, bytes]]
     body: bytes
@@ -30,13 +31,3 @@ class Reply(NamedTuple):
 
 def valid_region(name: str) -> bool:
     return _REGION.fullmatch(name) is not None
-
-
-def signed_region(authorization: str) -> str:
-    """The region in a SigV4 credential scope (key/date/region/service/aws4_request); us-east-1 without
-    one."""
-    _, found, credential = authorization.partition("Credential=")
-    scope = credential.partition(",")[0].split("/")
-    if found and len(scope) >= 5 and valid_region(scope[-3]):
-        return scope[-3]
-    return DEFAULT_REGION

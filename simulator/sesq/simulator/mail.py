@@ -26,6 +26,9 @@ class Mail:
     # The raw message, or the request's JSON as it came: nobody parses it again until someone looks.
     content: bytes = b""
     raw: bool = False
+    # The name of the stored template, and why its data does not fit: such mail is accepted, and fails later.
+    template: str | None = None
+    rendering_error: str | None = None
     api: str = "v2"
 
     def given_recipients(self) -> list[str]:

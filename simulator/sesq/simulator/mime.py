@@ -85,9 +85,9 @@ def readable(value: str) -> str:
         return value
 
 
-def fill_from_headers(mail: Mail, raw: bytes) -> None:
-    """Take sender, subject, tags and configuration set from a raw message, where the call has not given
-    them."""
+def fill_from_headers(mail: Mail, raw: bytes) -> Message:
+    """Return the headers of a raw message, and take sender, subject, tags and configuration set from them
+    where the call has not given them."""
     check_form(raw)
     message = read_headers(raw)
     senders = addresses(message, "From")
@@ -102,11 +102,11 @@ def fill_from_headers(mail: Mail, raw: bytes) -> None:
     mail.configuration_set = mail.configuration_set or message.get("X-SES-CONFIGURATION-SET")
     # The call's tags win over the header's; SES does not merge them.
     mail.tags = mail.tags or _header_tags(str(message.get("X-SES-MESSAGE-TAGS", "")))
+    return message
 
 
-def header_recipients(mail: Mail, raw: bytes) -> None:
+def header_recipients(mail: Mail, message: Message) -> None:
     """Address a raw message by its own headers, as SES does without a Destination."""
-    message = read_headers(raw)
     mail.to, mail.cc, mail.bcc = (addresses(message, name) for name in ("To", "Cc", "Bcc"))
 
 

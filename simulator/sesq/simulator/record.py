@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sesq.simulator.addresses import simulated
 from sesq.simulator.mail import Mail
 from sesq.simulator.window import DAY, Peak
 
 SESQ_ID = "sesq-id"
+QUARTER = 900.0
+STATISTICS_SPAN = 14 * DAY
+_COLUMNS = ("DeliveryAttempts", "Bounces", "Complaints", "Rejects")
 
 
 @dataclass(slots=True)
@@ -53,6 +57,8 @@ class Entry:
             "recipients": len(mail.recipients),
             "subject": mail.subject,
             "tags": dict(mail.tags),
+            "template": mail.template,
+            "rendering_error": mail.rendering_error,
             "configuration_set": mail.configuration_set,
         }
 
@@ -109,6 +115,18 @@ class Record:
 
     def find(self, number: int) -> Entry | None:
         return next((entry for entry in self._entries if entry.number == number), None)
+
+    def quarters(self, now: float) -> list[tuple[float, dict[str, int]]]:
+        """v1's statistics: recipients by 15 minutes of the last two weeks, oldest first."""
+        points: dict[float, dict[str, int]] = {}
+        for entry in self.entries(now - STATISTICS_SPAN):
+            if entry.accepted:
+                point = points.setdefault(entry.at // QUARTER * QUARTER, dict.fromkeys(_COLUMNS, 0))
+                fates = [simulated(address) for address in entry.mail.recipients]
+                point["DeliveryAttempts"] += len(fates)
+                point["Bounces"] += fates.count("bounce")
+                point["Complaints"] += fates.count("complaint")
+        return list(points.items())
 
     def report(self) -> dict[str, Any]:
         return {

@@ -23,6 +23,9 @@ class AccountSettings(BaseModel):
     control_rate: float | None = Field(
         1.0, gt=0, description="calls a second of each operation; none: no limit"
     )
+    review: Literal["PENDING", "GRANTED", "DENIED", "FAILED"] | None = Field(
+        None, description="of the request for production access; GRANTED gives it"
+    )
     failed_calls_use_rate: bool = False
     sent_lag: float = Field(0.0, ge=0, description="seconds by which SentLast24Hours is behind")
 

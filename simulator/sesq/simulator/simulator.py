@@ -19,7 +19,8 @@ class Simulator:
 
     Every region starts with these settings: rates in recipients a second, the day in recipients of 24
     hours (-1 is unlimited), `burst` in recipients (none: one second's worth, at least 1), `control_rate`
-    in calls a second (none: no limit). `verified` names identities that every region has from the start.
+    in calls a second (none: no limit). `verified` names identities that every region has from the start;
+    `keys` (access key to secret) makes signatures checked.
     Further settings: see AccountSettings. The methods do what `/_sim/` does; they are safe from any
     thread. ValueError or SesError
     says what cannot be.
@@ -39,6 +40,7 @@ class Simulator:
         clock: Clock | None = None,
         keep_content: int = 64 * 1024 * 1024,
         keep_entries: int = 500_000,
+        keys: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
         account = AccountSettings(
@@ -49,7 +51,7 @@ class Simulator:
             control_rate=control_rate,
             **settings,
         )
-        self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries)
+        self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries, keys)
         self._where = host, port
         self._server: Server | None = None
 

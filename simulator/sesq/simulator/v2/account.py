@@ -1,17 +1,21 @@
-"""GetAccount and PutAccountSendingAttributes of SESv2."""
+"""The account in SESv2: its state, its own pause, and the way out of the sandbox."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sesq.simulator.errors import SesError
+from sesq.simulator.members import choices, flag, needed_text, text, texts
+from sesq.simulator.suppression import REASONS
 from sesq.simulator.v2.router import Operation, Request
+
+MAX_CONTACTS = 4
 
 
 def get_account(request: Request) -> dict[str, Any]:
     account = request.account
     settings = account.settings
-    return {
+    answer = {
         "DedicatedIpAutoWarmupEnabled": False,
         "EnforcementStatus": settings.enforcement_status,
         "ProductionAccessEnabled": settings.production_access,
@@ -21,19 +25,46 @@ def get_account(request: Request) -> dict[str, Any]:
             "SentLast24Hours": float(account.sent_last_24_hours()),
         },
         "SendingEnabled": settings.may_send,
+        "SuppressionAttributes": {"SuppressedReasons": account.suppression.reasons},
     }
+    if account.details:
+        review = {"Status": settings.review, "CaseId": account.case_id} if settings.review else {}
+        answer["Details"] = {**account.details, "ReviewDetails": review}
+    return answer
 
 
 def put_sending(request: Request) -> dict[str, Any]:
     """The account's own pause. It cannot lift one set by AWS (SHUTDOWN)."""
-    enabled = request.body.get("SendingEnabled", False)
-    if not isinstance(enabled, bool):
-        raise SesError("unreadable", "SendingEnabled is not a boolean.")
-    request.account.change({"sending_enabled": enabled})
+    request.account.change({"sending_enabled": flag(request.body, "SendingEnabled", missing=False)})
+    return {}
+
+
+def put_details(request: Request) -> dict[str, Any]:
+    """Ask for production access: PENDING until somebody decides (`PUT /_sim/account {"review": "GRANTED"}`)."""
+    account, body = request.account, request.body
+    if needed_text(body, "MailType") not in ("MARKETING", "TRANSACTIONAL"):
+        raise SesError("bad_request", "MailType is not one of MARKETING, TRANSACTIONAL.")
+    if len(needed_text(body, "WebsiteURL")) > 1000 or len(text(body, "UseCaseDescription")) > 5000:
+        raise SesError("bad_request", "WebsiteURL or UseCaseDescription is too long.")
+    if text(body, "ContactLanguage") not in ("", "EN", "JA"):
+        raise SesError("bad_request", "ContactLanguage is not one of EN, JA.")
+    if len(texts(body, "AdditionalContactEmailAddresses")) > MAX_CONTACTS:
+        raise SesError("bad_request", f"There are at most {MAX_CONTACTS} additional contacts.")
+    wanted = flag(body, "ProductionAccessEnabled", missing=False)
+    account.ask_for_review(
+        {name: value for name, value in body.items() if name != "ProductionAccessEnabled"}, wanted
+    )
+    return {}
+
+
+def put_suppression(request: Request) -> dict[str, Any]:
+    request.account.suppression.reasons = choices(request.body, "SuppressedReasons", REASONS)
     return {}
 
 
 OPERATIONS = (
     Operation("GET", "/v2/email/account", "GetAccount", get_account),
     Operation("PUT", "/v2/email/account/sending", "PutAccountSendingAttributes", put_sending),
+    Operation("POST", "/v2/email/account/details", "PutAccountDetails", put_details),
+    Operation("PUT", "/v2/email/account/suppression", "PutAccountSuppressionAttributes", put_suppression),
 )

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.identities import SUCCESS, Identity
-from sesq.simulator.v2.router import Operation, Request, page, page_size
-from sesq.simulator.v2.sending import text
+from sesq.simulator.members import text
+from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
 def create(request: Request) -> dict[str, Any]:
@@ -45,25 +45,11 @@ def delete(request: Request) -> dict[str, Any]:
     return {}
 
 
-def list_by_post(request: Request) -> dict[str, Any]:
-    """The form since botocore 1.43.105."""
-    return _list(request, request.body.get("PageSize"), text(request.body, "NextToken"))
-
-
-def list_by_get(request: Request) -> dict[str, Any]:
-    """The form before."""
-    size, token = (request.query.get(name, [None])[0] for name in ("PageSize", "NextToken"))
-    return _list(request, size, token)
-
-
-def _list(request: Request, size: Any, token: str | None) -> dict[str, Any]:
+def list_all(request: Request) -> dict[str, Any]:
     now = request.account.clock.now()
     by_name = {identity.name: identity for identity in request.account.identities}
-    names, following = page(list(by_name), page_size(size), token or None)
-    answer: dict[str, Any] = {"EmailIdentities": [_item(by_name[name], now) for name in names]}
-    if following:
-        answer["NextToken"] = following
-    return answer
+    names, more = asked_page(request, list(by_name))
+    return {"EmailIdentities": [_item(by_name[name], now) for name in names], **more}
 
 
 def _item(identity: Identity, now: float) -> dict[str, Any]:
@@ -91,8 +77,9 @@ def _dkim(identity: Identity, status: str) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("POST", "/v2/email/identities", "CreateEmailIdentity", create),
-    Operation("GET", "/v2/email/identities", "ListEmailIdentities", list_by_get),
-    Operation("POST", "/v2/email/list-identities", "ListEmailIdentities", list_by_post),
+    Operation("GET", "/v2/email/identities", "ListEmailIdentities", list_all),
+    # botocore moved the list from the path above to this one in 1.43.105.
+    Operation("POST", "/v2/email/list-identities", "ListEmailIdentities", list_all),
     Operation("GET", "/v2/email/identities/{EmailIdentity}", "GetEmailIdentity", get),
     Operation("DELETE", "/v2/email/identities/{EmailIdentity}", "DeleteEmailIdentity", delete),
 )

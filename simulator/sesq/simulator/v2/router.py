@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from sesq.simulator.account import Account
 from sesq.simulator.errors import WIRE, SesError
 from sesq.simulator.http import Call, Reply
+from sesq.simulator.members import text
 
 
 class Request(NamedTuple):
@@ -84,12 +85,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def error_reply(error: SesError) -> Reply:
     wire = WIRE[error.kind]
-    body = {} if error.message is None else {"message": error.message}
-    return Reply(wire.v2_status, json.dumps(body).encode(), "application/json", wire.v2_code)
+    body = json.dumps({"message": error.message}).encode()
+    return Reply(wire.v2_status, body, "application/json", wire.v2_code)
 
 
-def page_size(value: Any, largest: int = 1000) -> int:
-    """A PageSize from a query or body; SesError(bad_request)."""
+def asked_page(request: Request, names: list[str], largest: int = 1000) -> tuple[list[str], dict[str, str]]:
+    """The page of some sorted names that a request asks for, by body or query, and its NextToken if there is more.
+
+    The token is the last name of the page before. SesError(bad_request).
+    """
+    asked = {name: values[0] for name, values in request.query.items()} | request.body
+    size = _page_size(asked.get("PageSize"), largest)
+    token = text(asked, "NextToken")
+    rest = [name for name in names if name > token]
+    return rest[:size], {"NextToken": rest[size - 1]} if len(rest) > size else {}
+
+
+def _page_size(value: Any, largest: int) -> int:
     try:
         size = largest if value is None else int(value)
     except (TypeError, ValueError) as error:
@@ -97,9 +109,3 @@ def page_size(value: Any, largest: int = 1000) -> int:
     if not 0 <= size <= largest:
         raise SesError("bad_request", f"PageSize is not between 0 and {largest}.")
     return size or largest
-
-
-def page(names: list[str], size: int, token: str | None) -> tuple[list[str], str | None]:
-    """The part of some sorted names after `token` (the last name of the page before), and the next token."""
-    rest = [name for name in names if token is None or name > token]
-    return rest[:size], rest[size - 1] if len(rest) > size else None

@@ -1,0 +1,86 @@
+"""Configuration sets: a pause of their own, and where events of their messages go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sesq.simulator.errors import SesError
+
+MAX_DESTINATIONS = 10
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass
+class EventDestination:
+    """`event_types` in the API's spelling (SEND, DELIVERY, …); `definition` as it was given."""
+
+    name: str
+    event_types: frozenset[str]
+    enabled: bool
+    definition: Mapping[str, Any]
+
+    @property
+    def topic(self) -> str | None:
+        """The name of its SNS topic; other kinds of destination are kept, but get nothing."""
+        arn = self.definition.get("SnsDestination", {}).get("TopicArn", "")
+        return arn.rpartition(":")[2] or None
+
+
+@dataclass
+class ConfigurationSet:
+    name: str
+    sending_enabled: bool = True
+    suppressed_reasons: list[str] | None = None
+    destinations: dict[str, EventDestination] = field(default_factory=dict)
+
+    def add(self, destination: EventDestination) -> None:
+        """SesError(already_exists, limit)."""
+        if destination.name in self.destinations:
+            raise SesError("already_exists", f"Event destination {destination.name} already exists.")
+        if len(self.destinations) >= MAX_DESTINATIONS:
+            raise SesError("limit", f"A configuration set has at most {MAX_DESTINATIONS} event destinations.")
+        self.destinations[destination.name] = destination
+
+    def replace(self, destination: EventDestination) -> None:
+        self.remove(destination.name)
+        self.destinations[destination.name] = destination
+
+    def remove(self, name: str) -> None:
+        """SesError(not_found)."""
+        if self.destinations.pop(name, None) is None:
+            raise SesError("not_found", f"Event destination {name} does not exist.")
+
+
+class ConfigurationSets:
+    """Those of one account in one region, by name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, ConfigurationSet] = {}
+
+    def names(self) -> list[str]:
+        return sorted(self._by_name)
+
+    def find(self, name: str) -> ConfigurationSet | None:
+        return self._by_name.get(name)
+
+    def get(self, name: str) -> ConfigurationSet:
+        """SesError(configuration_set)."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise SesError("configuration_set", f"Configuration set <{name}> does not exist.")
+        return found
+
+    def create(self, name: str) -> ConfigurationSet:
+        """SesError(already_exists, bad_request)."""
+        if not _NAME.fullmatch(name):
+            raise SesError("bad_request", f"Invalid configuration set name {name!r}.")
+        if name in self._by_name:
+            raise SesError("already_exists", f"Configuration set <{name}> already exists.")
+        created = self._by_name[name] = ConfigurationSet(name)
+        return created
+
+    def delete(self, name: str) -> None:
+        del self._by_name[self.get(name).name]

@@ -1,0 +1,149 @@
+"""A SendEmail request of SESv2 as a message. v1's SendEmail and SendRawEmail are put into the same shape first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sesq.simulator.addresses import bare_address
+from sesq.simulator.errors import SesError
+from sesq.simulator.mail import MAX_RECIPIENTS, Mail
+from sesq.simulator.members import items, mapping, text, texts
+from sesq.simulator.mime import fill_from_headers, header_recipients
+from sesq.simulator.templates import RenderingError, Template, Templates, read_data, render
+
+V1_MAX_BYTES = 10 * 1024 * 1024
+V2_MAX_BYTES = 40 * 1024 * 1024
+MAX_HEADERS = 15
+MAX_HEADER = 996  # name and value together
+_HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
+_HEADER_VALUE = re.compile(r"[ -~]{1,995}")
+_TAG = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
+
+
+def read_send_email(
+    body: Mapping[str, Any], source: bytes, templates: Templates, max_bytes: int = V2_MAX_BYTES
+) -> Mail:
+    """SesError(bad_request, too_long, unreadable, template). `source` is what is kept as the content."""
+    content = mapping(body, "Content")
+    kinds = [kind for kind in ("Simple", "Raw", "Template") if content.get(kind) is not None]
+    if len(kinds) != 1:
+        raise SesError("bad_request", "Exactly one of Simple, Raw and Template is needed in Content.")
+    mail = Mail(
+        sender=text(body, "FromEmailAddress"),
+        tags=read_tags(items(body, "EmailTags")),
+        configuration_set=text(body, "ConfigurationSetName") or None,
+        content=source,
+    )
+    if body.get("FeedbackForwardingEmailAddress"):
+        mail.other_senders = [text(body, "FeedbackForwardingEmailAddress")]
+    if kinds[0] == "Raw":
+        _read_raw(mail, mapping(content, "Raw"), body, max_bytes)
+        return mail
+    if not mail.sender:
+        raise SesError("bad_request", "Missing required header 'From'.")
+    check_size(len(source), max_bytes)
+    part = mapping(content, kinds[0])
+    _check_headers(part)
+    if kinds[0] == "Simple":
+        _read_simple(mail, part)
+    else:
+        read_template(mail, part, templates, read_data(text(part, "TemplateData")))
+    for reply_to in texts(body, "ReplyToAddresses"):
+        bare_address(reply_to)
+    read_destination(mail, mapping(body, "Destination"))
+    return mail
+
+
+def _read_simple(mail: Mail, simple: Mapping[str, Any]) -> None:
+    mail.subject = text(mapping(simple, "Subject"), "Data")
+    parts = mapping(simple, "Body")
+    if not mapping(parts, "Text") and not mapping(parts, "Html"):
+        raise SesError("bad_request", "Body is missing.")
+    for kind in ("Text", "Html"):
+        text(mapping(parts, kind), "Data")
+
+
+def _read_raw(mail: Mail, raw: Mapping[str, Any], body: Mapping[str, Any], max_bytes: int) -> None:
+    try:
+        data = base64.b64decode(text(raw, "Data"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SesError("unreadable", "Data is not base64.") from error
+    check_size(len(data), max_bytes)
+    mail.content, mail.raw = data, True
+    headers = fill_from_headers(mail, data)
+    if mapping(body, "Destination"):
+        read_destination(mail, mapping(body, "Destination"))
+    else:
+        header_recipients(mail, headers)
+        address(mail)
+
+
+def read_template(
+    mail: Mail, part: Mapping[str, Any], templates: Templates, data: Mapping[str, Any]
+) -> Template | None:
+    """The rendered template of a Template content, or None where the data does not fit: accepted all the same."""
+    mail.template = text(part, "TemplateName") or text(part, "TemplateArn").rpartition("/")[2] or None
+    if mail.template:
+        template = templates.get(mail.template)
+    else:
+        given = mapping(part, "TemplateContent")
+        template = Template(text(given, "Subject"), text(given, "Text"), text(given, "Html"))
+        if not any(template[:3]):
+            raise SesError("bad_request", "Template name, ARN or content is missing.")
+    try:
+        rendered = render(template, data)
+    except RenderingError as error:
+        mail.rendering_error = str(error)
+        return None
+    mail.subject = rendered.subject
+    return rendered
+
+
+def read_destination(mail: Mail, destination: Mapping[str, Any]) -> None:
+    mail.to = texts(destination, "ToAddresses")
+    mail.cc = texts(destination, "CcAddresses")
+    mail.bcc = texts(destination, "BccAddresses")
+    address(mail)
+
+
+def address(mail: Mail) -> None:
+    """Check every address of a message and fill in its recipients; SesError(bad_request)."""
+    given = mail.given_recipients()
+    if not given:
+        raise SesError("bad_request", "Missing required header 'To'.")
+    if len(given) > MAX_RECIPIENTS:
+        raise SesError("bad_request", f"Recipient count exceeds {MAX_RECIPIENTS}.")
+    for sender in (mail.sender, *mail.other_senders):
+        bare_address(sender)
+    mail.recipients = [bare_address(recipient) for recipient in given]
+
+
+def read_tags(tags: list[Any]) -> dict[str, str]:
+    """[{Name, Value}] as a mapping; SesError(bad_request)."""
+    read: dict[str, str] = {}
+    for tag in tags:
+        name, value = text(tag, "Name"), text(tag, "Value")
+        if not _TAG.fullmatch(name) or not _TAG.fullmatch(value):
+            raise SesError("bad_request", f"Invalid tag {name!r}: {value!r}.")
+        read[name] = value
+    return read
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise SesError("too_long", f"Message length is more than {max_bytes} bytes long: '{size}'.")
+
+
+def _check_headers(part: Mapping[str, Any]) -> None:
+    headers = items(part, "Headers")
+    if len(headers) > MAX_HEADERS:
+        raise SesError("bad_request", f"A message has at most {MAX_HEADERS} headers of its own.")
+    for header in headers:
+        name, value = text(header, "Name"), text(header, "Value")
+        fits = len(name) + len(value) <= MAX_HEADER
+        if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise SesError("bad_request", f"Invalid header {name[:126]!r}.")

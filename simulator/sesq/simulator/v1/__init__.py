@@ -1,0 +1,1 @@
+"""The first SES API (query protocol: a form in, XML out)."""

@@ -1,0 +1,175 @@
+"""The actions of SES v1. Sending is put into SESv2's shape and read by the same reader, with v1's size limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from sesq.simulator.account import Account
+from sesq.simulator.errors import SesError
+from sesq.simulator.identities import FAILED, Identity
+from sesq.simulator.mail import Mail
+from sesq.simulator.reading import V1_MAX_BYTES, read_send_email
+from sesq.simulator.v1.form import members, tags
+from sesq.simulator.v1.xml import entries
+
+Form = dict[str, str]
+MAX_ATTRIBUTES = 100
+MAX_PAGE = 1000
+_STATUS = {"SUCCESS": "Success", "PENDING": "Pending", "FAILED": "Failed"}
+
+
+class Action(NamedTuple):
+    run: Callable[[Account, Form], dict[str, Any]]
+    throttled: bool = True
+
+
+def send_email(account: Account, form: Form) -> dict[str, Any]:
+    body = {
+        part: {"Data": form[f"Message.Body.{part}.Data"]}
+        for part in ("Text", "Html")
+        if f"Message.Body.{part}.Data" in form
+    }
+    lists = ("ToAddresses", "CcAddresses", "BccAddresses")
+    return _send(
+        account,
+        form,
+        {
+            "Destination": {name: members(form, f"Destination.{name}") for name in lists},
+            "ReplyToAddresses": members(form, "ReplyToAddresses"),
+            "Content": {"Simple": {"Subject": {"Data": form.get("Message.Subject.Data", "")}, "Body": body}},
+        },
+    )
+
+
+def send_raw_email(account: Account, form: Form) -> dict[str, Any]:
+    content = {"Content": {"Raw": {"Data": form.get("RawMessage.Data", "")}}}
+    destinations = members(form, "Destinations")
+    return _send(
+        account, form, content | ({"Destination": {"ToAddresses": destinations}} if destinations else {})
+    )
+
+
+def _send(account: Account, form: Form, rest: dict[str, Any]) -> dict[str, Any]:
+    request = {
+        "FromEmailAddress": form.get("Source"),
+        "FeedbackForwardingEmailAddress": form.get("ReturnPath"),
+        "EmailTags": tags(form),
+        "ConfigurationSetName": form.get("ConfigurationSetName"),
+        **rest,
+    }
+    source = json.dumps(request).encode()
+
+    def read() -> Mail:
+        mail = read_send_email(request, source, account.templates, V1_MAX_BYTES)
+        mail.api = "v1"
+        return mail
+
+    return {"MessageId": account.send(read, len(source))}
+
+
+def get_send_quota(account: Account, _form: Form) -> dict[str, Any]:
+    return {
+        "Max24HourSend": account.settings.max_24_hour_send,
+        "MaxSendRate": account.settings.max_send_rate,
+        "SentLast24Hours": float(account.sent_last_24_hours()),
+    }
+
+
+def get_send_statistics(account: Account, _form: Form) -> dict[str, Any]:
+    points = account.record.quarters(account.clock.now())
+    return {"SendDataPoints": [{"Timestamp": _iso(start), **counts} for start, counts in points]}
+
+
+def get_sending_enabled(account: Account, _form: Form) -> dict[str, Any]:
+    return {"Enabled": account.settings.may_send}
+
+
+def update_sending_enabled(account: Account, form: Form) -> dict[str, Any]:
+    account.change({"sending_enabled": form.get("Enabled") == "true"})
+    return {}
+
+
+def list_identities(account: Account, form: Form) -> dict[str, Any]:
+    kind, token = form.get("IdentityType"), form.get("NextToken", "")
+    size = _number(form.get("MaxItems", str(MAX_PAGE)))
+    wanted = [
+        each.name
+        for each in account.identities
+        if each.name > token and (kind is None or each.is_domain == (kind == "Domain"))
+    ]
+    more = {"NextToken": wanted[size - 1]} if len(wanted) > size else {}
+    return {"Identities": wanted[:size], **more}
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_PAGE:
+        raise SesError("bad_request", f"MaxItems is not between 1 and {MAX_PAGE}.")
+    return int(text)
+
+
+def get_verification(account: Account, form: Form) -> dict[str, Any]:
+    names = members(form, "Identities")
+    if len(names) > MAX_ATTRIBUTES:
+        raise SesError("bad_request", f"At most {MAX_ATTRIBUTES} identities a call.")
+    known = {name: identity for name in names if (identity := account.identities.find(name)) is not None}
+    now = account.clock.now()
+    return {
+        "VerificationAttributes": entries({name: _verification(each, now) for name, each in known.items()})
+    }
+
+
+def _verification(identity: Identity, now: float) -> dict[str, str]:
+    token = {"VerificationToken": f"token-of-{identity.name}"} if identity.is_domain else {}
+    return {"VerificationStatus": _STATUS[identity.status(now)], **token}
+
+
+def verify_email(account: Account, form: Form) -> dict[str, Any]:
+    _ask(account, form.get("EmailAddress", ""), address=True)
+    return {}
+
+
+def verify_domain(account: Account, form: Form) -> dict[str, Any]:
+    name = form.get("Domain", "")
+    _ask(account, name, address=False)
+    return {"VerificationToken": f"token-of-{name.lower()}"}
+
+
+def _ask(account: Account, name: str, address: bool) -> None:
+    """Unlike SESv2, v1 may be asked again: a pending identity's time starts anew."""
+    if ("@" in name) != address:
+        raise SesError("bad_request", f"Invalid {'email address' if address else 'domain name'} {name}.")
+    now = account.clock.now()
+    known = account.identities.find(name)
+    if known is None or known.status(now) == FAILED:
+        account.identities.create(name, now)
+    elif not known.verified:
+        known.created_at = now
+
+
+def delete_identity(account: Account, form: Form) -> dict[str, Any]:
+    """Deleting what is not there is no error in v1."""
+    if account.identities.find(form.get("Identity", "")) is not None:
+        account.identities.delete(form["Identity"])
+    return {}
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+ACTIONS = {
+    "SendEmail": Action(send_email, throttled=False),
+    "SendRawEmail": Action(send_raw_email, throttled=False),
+    "GetSendQuota": Action(get_send_quota),
+    "GetSendStatistics": Action(get_send_statistics),
+    "GetAccountSendingEnabled": Action(get_sending_enabled),
+    "UpdateAccountSendingEnabled": Action(update_sending_enabled),
+    "ListIdentities": Action(list_identities),
+    "GetIdentityVerificationAttributes": Action(get_verification),
+    "VerifyEmailIdentity": Action(verify_email),
+    "VerifyDomainIdentity": Action(verify_domain),
+    "DeleteIdentity": Action(delete_identity),
+}

@@ -1,0 +1,54 @@
+"""The suppression list in SESv2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sesq.simulator.errors import SesError
+from sesq.simulator.members import needed_text
+from sesq.simulator.suppression import Suppressed
+from sesq.simulator.v2.router import Operation, Request, asked_page
+
+
+def put(request: Request) -> dict[str, Any]:
+    account = request.account
+    if not account.settings.production_access:
+        # That it is disabled in the sandbox is documented; with what error is not known.
+        raise SesError(
+            "bad_request", "The suppression list cannot be changed while the account is in the sandbox."
+        )
+    address, reason = needed_text(request.body, "EmailAddress"), needed_text(request.body, "Reason")
+    account.suppression.put(address, reason, account.clock.now())
+    return {}
+
+
+def get(request: Request) -> dict[str, Any]:
+    return {"SuppressedDestination": _summary(request.account.suppression.get(request.names["EmailAddress"]))}
+
+
+def delete(request: Request) -> dict[str, Any]:
+    request.account.suppression.delete(request.names["EmailAddress"])
+    return {}
+
+
+def list_all(request: Request) -> dict[str, Any]:
+    reasons = request.query.get("Reason") or request.query.get("Reasons")
+    found = {
+        each.address: each for each in request.account.suppression if not reasons or each.reason in reasons
+    }
+    names, more = asked_page(request, list(found))
+    return {"SuppressedDestinationSummaries": [_summary(found[name]) for name in names], **more}
+
+
+def _summary(entry: Suppressed) -> dict[str, Any]:
+    return {"EmailAddress": entry.address, "Reason": entry.reason, "LastUpdateTime": entry.at}
+
+
+_ALL = "/v2/email/suppression/addresses"
+
+OPERATIONS = (
+    Operation("PUT", _ALL, "PutSuppressedDestination", put),
+    Operation("GET", _ALL, "ListSuppressedDestinations", list_all),
+    Operation("GET", _ALL + "/{EmailAddress}", "GetSuppressedDestination", get),
+    Operation("DELETE", _ALL + "/{EmailAddress}", "DeleteSuppressedDestination", delete),
+)
