@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from redis import Redis, exceptions
@@ -82,7 +82,7 @@ class EmbeddedRedis:
         os.close(self._share)
         self._share = None
         deadline = time.monotonic() + STOP_SECONDS
-        while self._answers():
+        while self._ping() is not None:
             if self._has_users() or time.monotonic() > deadline:
                 return
             time.sleep(POLL_SECONDS)
@@ -98,13 +98,11 @@ class EmbeddedRedis:
 
     def _join_or_launch(self) -> None:
         with _exclusive_lock(self.directory / "start.lock"):
-            if self._answers():
-                log.info("joined the embedded Redis at %s", self.socket)
-                return
-            server = self._find()
-            with self._launch(server) as keeper_lives:
-                self._wait_for(keeper_lives)
-            log.info("started the embedded Redis (%s) at %s; its data stays there", server, self.socket)
+            found = self._ping() is not None
+            if not found:
+                self._launch(self._find())
+            self._wait_until_loaded()
+            log.info("%s the embedded Redis at %s", "joined" if found else "started", self.socket)
 
     def _find(self) -> Server:
         server = ask(Path(self._executable)) if self._executable else find_server()
@@ -118,13 +116,11 @@ class EmbeddedRedis:
             )
         return server
 
-    def _launch(self, server: Server) -> IO[bytes]:
-        """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them.
-
-        The answer is a pipe that ends when the keeper does.
-        """
+    def _launch(self, server: Server) -> None:
+        """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them."""
         command = [sys.executable, "-I", "-S", keeper.__file__, str(self.directory / "users.lock")]
         command += [str(server.path), *self._options()]
+        log.info("starting %s for the queue in %s", server, self.directory)
         with (self.directory / "server.log").open("ab") as output:
             launched = subprocess.Popen(
                 command,
@@ -134,9 +130,14 @@ class EmbeddedRedis:
                 stderr=output,
                 start_new_session=True,
             )
-        launched.wait()
-        assert launched.stdout
-        return launched.stdout
+        launched.wait()  # the keeper went to the background
+        assert launched.stdout is not None
+        with launched.stdout as keeper_lives:
+            os.set_blocking(keeper_lives.fileno(), False)
+            while self._ping() is None:
+                if keeper_lives.read(1) == b"":  # the pipe ends when the keeper does
+                    raise self._did_not_start()
+                time.sleep(POLL_SECONDS)
 
     def _options(self) -> list[str]:
         options = {
@@ -151,24 +152,27 @@ class EmbeddedRedis:
         }
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    def _wait_for(self, keeper_lives: IO[bytes]) -> None:
-        os.set_blocking(keeper_lives.fileno(), False)
+    def _wait_until_loaded(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            ended = keeper_lives.read(1) == b""  # None as long as it lives
-            if ended or time.monotonic() > deadline:
-                raise QueueUnavailable(f"the embedded Redis did not start: {self._last_line_of_log()}")
+        while not (answer := self._ping()):
+            if answer is None or time.monotonic() > deadline:
+                raise self._did_not_start()
             time.sleep(POLL_SECONDS)
 
-    def _answers(self) -> bool:
-        """Whether the server is there and has read its data (until then it answers with an error)."""
+    def _ping(self) -> bool | None:
+        """True: the server serves. False: it is there, and still reads its data. None: nobody listens."""
         client = Redis(
-            unix_socket_path=str(self.socket), socket_timeout=STOP_SECONDS, retry=Retry(NoBackoff(), 0)
+            unix_socket_path=str(self.socket),
+            socket_timeout=STOP_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
         )
         try:
             return bool(client.ping())
-        except (exceptions.ConnectionError, exceptions.TimeoutError):
+        except (exceptions.BusyLoadingError, exceptions.TimeoutError):
             return False
+        except exceptions.ConnectionError:
+            return None
         finally:
             client.close()
 
@@ -177,10 +181,10 @@ class EmbeddedRedis:
         with (self.directory / "users.lock").open("rb") as users:
             return not _try_lock(users.fileno(), fcntl.LOCK_EX) and _try_lock(users.fileno(), fcntl.LOCK_SH)
 
-    def _last_line_of_log(self) -> str:
+    def _did_not_start(self) -> QueueUnavailable:
         file = self.directory / "server.log"
-        lines = file.read_text(errors="replace").splitlines()
-        return f"{lines[-1] if lines else 'it said nothing'} (see {file})"
+        lines = file.read_text(errors="replace").splitlines() or ["it said nothing"]
+        return QueueUnavailable(f"the embedded Redis did not start: {lines[-1]} (see {file})")
 
 
 def _make_private(directory: Path, socket: Path) -> None:
