@@ -1,11 +1,11 @@
-"""The messages of one account as Redis has them: look one up, list them, count them, and what a person may do to one."""
+"""The messages of one account as Redis has them: to look up, to list, to count, and what a person may do to one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -13,6 +13,7 @@ from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import UnknownMessage, WrongState
 from sesq.config.keys import ACCOUNTS, Keys
+from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.states import SENT_STATES, WAITING_STATES, State
 
@@ -84,7 +85,7 @@ class Record:
 def accounts(redis: Redis) -> list[str]:
     """The names of all accounts that this Redis knows."""
     with mapped():
-        return sorted(name.decode() for name in redis.smembers(ACCOUNTS))
+        return sorted(texts(redis.smembers(ACCOUNTS)))
 
 
 class Messages:
@@ -97,7 +98,7 @@ class Messages:
     def get(self, id: str) -> Record:
         """The record of one message. Raises UnknownMessage."""
         with mapped():
-            fields = self.redis.hgetall(self.keys.message(id))
+            fields = read_hash(self.redis, self.keys.message(id))
         if not fields:
             raise UnknownMessage(
                 f"no message {id} in account {self.keys.account}; records are kept for `keep_days`"
@@ -118,13 +119,14 @@ class Messages:
         with mapped():
             for state in states:
                 newest = self.redis.zrevrange(self.keys.state(state), 0, limit - 1, withscores=True)
-                found += [(score, id.decode()) for id, score in newest]
+                found += [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", newest)]
             found = sorted(found, reverse=True)[:limit]
-            pipeline = self.redis.pipeline(transaction=False)
-            for _, id in found:
-                pipeline.hgetall(self.keys.message(id))
-            rows = zip(found, pipeline.execute(), strict=True)
-        return [_record(id, self.keys.account, fields) for (_, id), fields in rows if fields]
+            rows = read_hashes(self.redis, (self.keys.message(id) for _, id in found))
+        return [
+            _record(id, self.keys.account, fields)
+            for (_, id), fields in zip(found, rows, strict=True)
+            if fields
+        ]
 
     def cancel(self, id: str, by: str) -> None:
         """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent."""
@@ -157,7 +159,7 @@ class Messages:
     def holds(self) -> dict[str, str]:
         """What is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
         with mapped():
-            return {what.decode(): why.decode() for what, why in self.redis.hgetall(self.keys.holds).items()}
+            return read_hash(self.redis, self.keys.holds)
 
     def waiting_for(self, what: str) -> int:
         """How many messages wait for it."""
@@ -206,9 +208,9 @@ class Messages:
         options = {"due": due, "fields": fields, "drop_content": drop_content or None}
         given = json.dumps({name: value for name, value in options.items() if value is not None})
         with mapped():
-            was = CHANGE.run(
-                self.redis, self.keys.account, id, json.dumps(states), to.value, reason, given
-            ).decode()
+            was = text(
+                CHANGE.run(self.redis, self.keys.account, id, json.dumps(states), to.value, reason, given)
+            )
         if not was:
             raise UnknownMessage(f"no message {id} in account {self.keys.account}")
         if was not in states:
@@ -219,24 +221,23 @@ def _ended() -> Iterator[State]:
     return (state for state in State if state not in WAITING_STATES | {State.SENDING, State.UNKNOWN})
 
 
-def _record(id: str, account: str, fields: dict[bytes, bytes]) -> Record:
-    text = {name.decode(): value.decode() for name, value in fields.items()}
+def _record(id: str, account: str, fields: dict[str, str]) -> Record:
     return Record(
         id=id,
         account=account,
-        state=State(text["state"]),
-        reason=text.get("reason", ""),
-        lane=text["queue"].rpartition(".")[2],
-        envelope=Envelope.from_json(text["envelope"]),
-        attempts=int(text.get("attempts") or 0),
-        created=float(text["created"]),
-        since=float(text["since"]),
-        send_at=_number(text.get("send_at")),
-        expires_at=_number(text.get("expires_at")),
-        message_id=text.get("message_id") or None,
-        hold=text.get("hold") or None,
-        worker=text.get("worker") or None,
-        history=tuple(_event(line) for line in text.get("history", "").splitlines()),
+        state=State(fields["state"]),
+        reason=fields.get("reason", ""),
+        lane=fields["queue"].rpartition(".")[2],
+        envelope=Envelope.from_json(fields["envelope"]),
+        attempts=int(fields.get("attempts") or 0),
+        created=float(fields["created"]),
+        since=float(fields["since"]),
+        send_at=_number(fields.get("send_at")),
+        expires_at=_number(fields.get("expires_at")),
+        message_id=fields.get("message_id") or None,
+        hold=fields.get("hold") or None,
+        worker=fields.get("worker") or None,
+        history=tuple(_event(line) for line in fields.get("history", "").splitlines()),
     )
 
 
@@ -245,5 +246,5 @@ def _event(line: str) -> Event:
     return Event(at, State(state), reason)
 
 
-def _number(text: str | None) -> float | None:
-    return float(text) if text else None
+def _number(field: str | None) -> float | None:
+    return float(field) if field else None

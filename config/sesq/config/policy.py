@@ -1,7 +1,7 @@
 """The live policy: the limits that people set while the queue runs. The gate reads it itself, at every claim.
 
-Three layers, the first that has a value counts: what `sesq quota set` wrote (until `sesq quota reset`), what `sesq.toml`
-said when the last worker started, what SES says. A limit above SES's counts only where it was forced.
+Three layers, the first that has a value counts: what `sesq quota set` wrote (until `sesq quota reset`), what
+`sesq.toml` said when the last worker started, what SES says. A limit above SES's counts only where it was forced.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -18,6 +18,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
 from sesq.config.keys import Keys
 from sesq.config.quotas import parse_daily, parse_rate
+from sesq.config.replies import read_hash
 from sesq.config.snapshot import read_snapshot, redis_now
 
 HISTORY_LENGTH = 1000
@@ -137,7 +138,7 @@ class Policy:
             )
         self._check_reserve(values)
         forced = (_forced(own) - set(values)) | set(above)
-        fields: dict[str, Any] = {"force": ",".join(sorted(forced))}
+        fields: dict[str, str | float] = {"force": ",".join(sorted(forced))}
         if for_seconds is None:
             fields.update(values)
         else:
@@ -154,7 +155,7 @@ class Policy:
 
     def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
         """Back to `sesq.toml`, or to SES's own limits: the named knobs, or all of them."""
-        names = list(KNOBS) if not knobs else knobs
+        names = knobs or list(KNOBS)
         for knob in names:
             _known(knob)
         own = self._layer(self.keys.policy)
@@ -185,7 +186,7 @@ class Policy:
 
     def _layer(self, key: str) -> dict[str, str]:
         with mapped():
-            return {name.decode(): value.decode() for name, value in self.redis.hgetall(key).items()}
+            return read_hash(self.redis, key)
 
     def _above_ses(self, values: Mapping[str, str]) -> dict[str, str]:
         """Which of the values are above SES's, in words. Without a known account nothing is."""
@@ -206,11 +207,11 @@ class Policy:
         if reserve and not reserve.endswith("%") and 0 <= daily < float(reserve):
             raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
 
-    def _write(self, fields: Mapping[str, Any], stale: list[str], event: Mapping[str, Any]) -> None:
+    def _write(self, fields: Mapping[str, str | float], stale: list[str], event: Mapping[str, Any]) -> None:
         with mapped(), self.redis.pipeline() as pipeline:
             if stale:
                 pipeline.hdel(self.keys.policy, *stale)
-            pipeline.hset(self.keys.policy, mapping=dict(fields))
+            pipeline.hset(self.keys.policy, mapping=cast("dict[Any, Any]", fields))
             pipeline.lpush(self.keys.policy_history, json.dumps(event))
             pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
             # what waiting workers were told was by the old limits

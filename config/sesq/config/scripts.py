@@ -31,13 +31,13 @@ class Script:
         """One round trip; a second one where Redis does not know the script yet."""
         argv = self.arguments(account, arguments)
         try:
-            return redis.evalsha(self.digest, 0, *argv)  # type: ignore[arg-type]
+            return redis.evalsha(self.digest, 0, *argv)
         except NoScriptError:
-            return redis.eval(self.text, 0, *argv)  # type: ignore[arg-type]
+            return redis.eval(self.text, 0, *argv)
 
     def queue(self, pipeline: Pipeline, account: str, *arguments: Argument) -> None:
         """Adds one call to a pipeline; see `run_many` for one that minds forgotten scripts."""
-        pipeline.evalsha(self.digest, 0, *self.arguments(account, arguments))  # type: ignore[arg-type]
+        pipeline.evalsha(self.digest, 0, *self.arguments(account, arguments))
 
 
 Call = tuple[Script, Sequence[Argument]]

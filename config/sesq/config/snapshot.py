@@ -9,6 +9,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.identities import Identities
 from sesq.config.keys import CLOCK_OFFSET, Keys
+from sesq.config.replies import read_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class Snapshot:
     """What SES says of one account. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited).
 
     `known` is False before the first sync; `readable` is False where IAM does not let the account be read: then
-    the configured limits count, else 1 a second and 200 a day. `listed` is False where the identities may not be listed:
-    then SES judges them.
+    the configured limits count, else 1 a second and 200 a day. `listed` is False where the identities may not be
+    listed: then SES judges them.
     """
 
     known: bool = False
@@ -44,8 +45,7 @@ class Snapshot:
 def read_snapshot(redis: Redis, account: str) -> Snapshot:
     """The last snapshot of the account; `known` is False where there is none yet."""
     with mapped():
-        fields = redis.hgetall(Keys(account).snapshot)
-    text = {name.decode(): value.decode() for name, value in fields.items()}
+        text = read_hash(redis, Keys(account).snapshot)
     if "readable" not in text:
         return Snapshot()
     return Snapshot(
@@ -67,8 +67,8 @@ def read_snapshot(redis: Redis, account: str) -> Snapshot:
 def read_identities(redis: Redis, account: str) -> Identities:
     """The account's identities as SES last listed them; empty before the first sync."""
     with mapped():
-        fields = redis.hgetall(Keys(account).identities)
-    return Identities.from_names((name.decode(), verified == b"1") for name, verified in fields.items())
+        listed = read_hash(redis, Keys(account).identities)
+    return Identities.from_names((name, verified == "1") for name, verified in listed.items())
 
 
 def redis_now(redis: Redis) -> float:
@@ -78,7 +78,7 @@ def redis_now(redis: Redis) -> float:
         pipeline.time()
         pipeline.get(CLOCK_OFFSET)
         (seconds, micros), offset = pipeline.execute()
-    return float(seconds) + micros / 1e6 + float(offset or 0)
+    return float(seconds + micros / 1e6 + float(offset or 0))
 
 
 def _number(text: dict[str, str], name: str) -> float | None:

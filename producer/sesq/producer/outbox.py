@@ -62,8 +62,8 @@ class Outbox:
     def send_many(self, messages: Iterable[Message]) -> list[str]:
         """Queues messages, each atomically, in few round trips; their ids in the same order.
 
-        Raises InvalidMessage where an idempotency key was already used for other content; messages before and after that
-        one are queued.
+        Raises InvalidMessage where an idempotency key was already used for other content; messages before and
+        after that one are queued.
         """
         ids: list[str] = []
         chunk: list[Message] = []
@@ -99,9 +99,10 @@ class Outbox:
         id = uuid.uuid4().hex
         envelope, content = message.envelope(), message.content()
         queue = queue_name(message.account, message.lane)
+        described = envelope.to_json()
         record = {
             "v": 1,
-            "envelope": envelope.to_json(),
+            "envelope": described,
             "rate": envelope.rate_cost,
             "day": envelope.day_cost,
             "on_unknown": envelope.on_unknown or "",
@@ -112,7 +113,7 @@ class Outbox:
         key, digest = "", ""
         if message.idempotency_key:
             key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-            digest = hashlib.sha256(record["envelope"].encode() + b"\n" + content).hexdigest()
+            digest = hashlib.sha256(described.encode() + b"\n" + content).hexdigest()
         job = _job_fields(message.account, id, queue, self.keep_seconds)
         fields = [part for pair in record.items() for part in pair]
         due = _seconds(message.send_at)

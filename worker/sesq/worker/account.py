@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -104,8 +105,8 @@ class SesAccount:
     def _pages(self) -> Iterator[dict[str, Any]]:
         token: str | None = None
         for _ in range(0, ENOUGH_IDENTITIES, PAGE_SIZE):
-            more = {"NextToken": token} if token else {}
-            page = self._call(lambda more=more: self.client.list_email_identities(PageSize=PAGE_SIZE, **more))
+            more: dict[str, Any] = {"NextToken": token} if token else {}
+            page = self._call(partial(self.client.list_email_identities, PageSize=PAGE_SIZE, **more))
             yield page
             token = page.get("NextToken")
             if not token:

@@ -14,6 +14,7 @@ from rq import Retry
 
 from sesq.config.connection import connect
 from sesq.config.errors import SesqError
+from sesq.config.messages import Messages
 from sesq.config.settings import Settings
 from sesq.config.states import SENT_STATES, State
 from sesq.worker.courier import Outcome
@@ -60,7 +61,7 @@ def _wait_for_turn(desk: Desk, id: str, execution: str) -> str:
         left = deadline - time.monotonic()
         if left <= 0:
             return answer
-        desk.courier.sleep(min(wait or left, left))
+        desk.courier.sleep(min(wait, left))
 
 
 def _back_to_the_head() -> Retry:
@@ -70,7 +71,7 @@ def _back_to_the_head() -> Retry:
 def _already(desk: Desk, id: str, state: str) -> str:
     """Somebody queued what is not to be sent, or what is being sent."""
     if state in {s.value for s in SENT_STATES}:
-        return desk.gate.redis.hget(desk.gate.keys.message(id), "message_id").decode()
+        return Messages(desk.gate.redis, desk.gate.account).get(id).message_id or ""
     raise NotSent(f"message {id} is {state}, so it is not sent now")
 
 

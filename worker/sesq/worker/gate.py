@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -117,11 +117,11 @@ class Gate:
             execution,
         )
 
-    def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float | None]:
-        """Tokens for one message by name (see `take.lua`): `granted`, or why not and for how many seconds."""
+    def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float]:
+        """Tokens for one message by name (see `take.lua`): `granted`, or why not, and for how many seconds."""
         with mapped():
             answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
-        return answer.decode(), float(wait) if wait else None
+        return answer.decode(), float(wait or 0)
 
     def begin(self, execution: str, ids: Sequence[str], inline: int = INLINE_CONTENT_BYTES) -> list[Begun]:
         """The last look before claimed messages go: those that are still this claim's to send, with their content."""
@@ -132,7 +132,7 @@ class Gate:
     def content(self, id: str) -> bytes:
         """The body of one message; empty where it is gone."""
         with mapped():
-            return self.redis.get(self.keys.content(id)) or b""
+            return cast("bytes", self.redis.get(self.keys.content(id)) or b"")
 
     def settle(self, outcomes: Iterable[Mapping[str, Any]]) -> list[bool]:
         """Tells what became of claimed messages (see `settle.lua`); False where one was already judged otherwise."""

@@ -14,6 +14,7 @@ from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.identities import Identities, unverified
 from sesq.config.keys import Keys
+from sesq.config.replies import read_hash
 from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 
 
@@ -79,6 +80,4 @@ class Rules:
 def read_blocks(redis: Redis, account: str) -> dict[str, str]:
     """What SES refuses as a whole -> why: senders, configuration sets, the account, the credentials."""
     with mapped():
-        return {
-            what.decode(): json.loads(why)[1] for what, why in redis.hgetall(Keys(account).blocks).items()
-        }
+        return {what: json.loads(why)[1] for what, why in read_hash(redis, Keys(account).blocks).items()}

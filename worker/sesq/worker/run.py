@@ -82,7 +82,7 @@ class Processes:
             time.sleep(WATCH_SECONDS)
             if not self.signals and "--burst" not in self.command:
                 self._replace_the_dead()
-        return max(abs(child.returncode) for child in self.children)
+        return max(abs(child.wait()) for child in self.children)
 
     def _start(self) -> subprocess.Popen[bytes]:
         # a session of its own: Ctrl-C at the terminal reaches it once, through the parent

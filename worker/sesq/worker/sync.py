@@ -15,6 +15,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages
+from sesq.config.replies import read_hash
 from sesq.config.snapshot import redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount
 from sesq.worker.gate import SYNC
@@ -89,10 +90,9 @@ class AccountSync:
     def _probe_blocks(self) -> None:
         """One message may try whether SES still refuses; if it does not, the next sync frees the rest."""
         with mapped():
-            blocks = self.redis.hgetall(self.keys.blocks)
+            blocks = read_hash(self.redis, self.keys.blocks)
         now = redis_now(self.redis)
-        for what, since_and_why in blocks.items():
-            hold = what.decode()
+        for hold, since_and_why in blocks.items():
             if not hold.startswith("sender:") and now - json.loads(since_and_why)[0] > PROBE_SECONDS:
                 Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
 

@@ -1,7 +1,7 @@
 """The worker: an RQ worker that claims, takes and sends many messages at once from one process.
 
-One thread talks to Redis: it claims, begins and settles in pipelines. `concurrency` threads talk to SES. They meet in two
-queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker).
+One thread talks to Redis: it claims, begins and settles in pipelines. `concurrency` threads talk to SES. They meet
+in two queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from redis import Redis
 from rq import Queue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
@@ -44,7 +44,7 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 WAKE, STOP = object(), object()
 
 
-class SesqWorker(BaseWorker):  # type: ignore[misc]
+class SesqWorker(BaseWorker):
     """Sends the mail of one or more accounts. RQ's own tools see it as any worker: registered, suspended, stopped."""
 
     def __init__(
@@ -70,12 +70,12 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
 
     # the loop ---------------------------------------------------------------------------------------------------
 
-    def work(self, burst: bool = False, **_: Any) -> bool:
+    def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
         """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
-        self.register_birth()
+        self.register_birth()  # type: ignore[no-untyped-call]
         self.subscribe()
         self.set_state(WorkerStatus.STARTED)
-        self._install_signal_handlers()
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]
         self._start_threads()
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
         try:
@@ -83,7 +83,7 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
                 self._turn()
             self._wind_up()
         finally:
-            self.teardown()
+            self.teardown()  # type: ignore[no-untyped-call]
         return self.successful_job_count > 0
 
     def _turn(self) -> None:
@@ -150,10 +150,8 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
         for desk in self.desks:
             now = time.monotonic()
             wanted = self._wanted()
-            if (
-                wanted <= 0
-                or now < desk.ask_at
-                and not (desk.answer == "full" and wanted >= self.concurrency / 2)
+            if wanted <= 0 or (
+                now < desk.ask_at and not (desk.answer == "full" and wanted >= self.concurrency / 2)
             ):
                 continue
             claim, begun, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
@@ -172,7 +170,7 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
             if not self.connection.exists(Job.key_for(id)):
                 return
             job = Job.fetch(id, connection=self.connection, serializer=self.serializer)
-            job.set_status("failed")
+            job.set_status(JobStatus.FAILED)
             job.failed_job_registry.add(
                 job, exc_string="not a message of sesq, whose workers run nothing else"
             )
@@ -193,7 +191,7 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
             return desk.courier.put_back(begun, "was not sent in its turn")
         try:
             return desk.courier.carry(begun)
-        except Exception as error:  # noqa: BLE001 - a thread that died would take a message with it
+        except Exception as error:
             log.exception("worker %s: message %s: unexpected error", self.name, begun.id)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
             return {"id": begun.id, "execution": begun.execution, "to": State.UNKNOWN.value, "reason": reason}
@@ -266,19 +264,19 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
             self._syncing.start()
 
     def _sync_all(self) -> None:
-        for desk in self.desks:
-            try:
+        try:
+            for desk in self.desks:
                 desk.sync.run_if_due()
-            except QueueUnavailable as error:
-                log.debug("worker %s: sync: %s", self.name, error)
+        except QueueUnavailable as error:
+            log.debug("worker %s: sync: %s", self.name, error)
 
     # RQ's ways --------------------------------------------------------------------------------------------------
 
     def subscribe(self) -> None:
         """RQ's commands, and the bell of each account."""
-        super().subscribe()
-        bells = {desk.gate.keys.wake: self._on_bell for desk in self.desks}
-        self.pubsub.subscribe(**bells)
+        super().subscribe()  # type: ignore[no-untyped-call]
+        assert self.pubsub is not None
+        self.pubsub.subscribe(**{desk.gate.keys.wake: self._on_bell for desk in self.desks})
 
     def _on_bell(self, _: object) -> None:
         self._inbox.put(WAKE)
@@ -287,14 +285,14 @@ class SesqWorker(BaseWorker):  # type: ignore[misc]
         """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
         return connection
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+    def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
         self._stop_requested = True
         self._inbox.put(STOP)
 
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+    def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """The second one: stop at once; what was in flight is judged as after a crash."""
         raise SystemExit(1)
 
