@@ -14,6 +14,7 @@ from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Answer, Door, judge, weigh
 
 if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef, SendEmailResponseTypeDef
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
@@ -75,6 +76,11 @@ class SesTransport:
         """The region in use, as far as it is known."""
         client = self._client
         return client.region if client else self._settings.region or "the region"
+
+    @property
+    def client(self) -> SESV2Client:
+        """The SESv2 client, for what is not a mail: the account, its identities."""
+        return self._connected().api
 
     def _call(self, request: SendEmailRequestTypeDef) -> SendEmailResponseTypeDef:
         """One call; a second one only when SES would not look at the first, since its token had expired."""

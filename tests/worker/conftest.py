@@ -1,0 +1,155 @@
+"""What the worker's tests share: an HTTP endpoint that answers as it is told, down to the last byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class StubRequest:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+Play = Callable[["StubHandler"], None]
+
+
+@dataclass
+class StubEndpoint:
+    """`stub.plays.append(stub.reply(400, …))`: one play a request, or a connection; without one it accepts."""
+
+    port: int
+    plays: deque[Play] = field(default_factory=deque)
+    requests: list[StubRequest] = field(default_factory=list)
+    connections: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def sends(self) -> list[StubRequest]:
+        return [request for request in self.requests if request.path == "/v2/email/outbound-emails"]
+
+    @staticmethod
+    def reply(status: int, body: bytes | dict = b"", **headers: str) -> Play:
+        content = json.dumps(body).encode() if isinstance(body, dict) else body
+        lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(content)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        return lambda handler: handler.answer("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+
+    @classmethod
+    def error(cls, status: int, code: str, message: str | None) -> Play:
+        """An error as SESv2 sends it: the code in a header, the text in the body."""
+        return cls.reply(status, {"message": message}, x_amzn_ErrorType=code)
+
+    @staticmethod
+    def raw(data: bytes) -> Play:
+        """These bytes, then the end of the connection."""
+        return lambda handler: handler.answer(data, close=True)
+
+    @staticmethod
+    def reset(handler: StubHandler) -> None:
+        """The request was read; the connection ends with RST in place of a reply."""
+        handler.read()
+        handler.abort()
+
+    @staticmethod
+    def hang(handler: StubHandler) -> None:
+        """The request was read, and then there is silence until the test is over."""
+        handler.read()
+        handler.server.stub.released.wait(30)
+        handler.going = False
+
+
+class StubHandler(socketserver.StreamRequestHandler):
+    server: StubServer
+
+    def setup(self) -> None:
+        self.going = True
+        self.plain = self.request
+        if self.server.stub.tls:
+            self.request = self.server.stub.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def handle(self) -> None:
+        self.server.stub.connections += 1
+        while self.going and self.rfile.peek(1):
+            plays = self.server.stub.plays
+            play = plays.popleft() if plays else StubEndpoint.reply(200, {"MessageId": "stub-id"})
+            play(self)
+
+    def read(self) -> None:
+        method, path, _ = self.rfile.readline().decode().split()
+        headers = {}
+        while line := self.rfile.readline().strip():
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        self.server.stub.requests.append(StubRequest(method, path, headers, body))
+
+    def answer(self, data: bytes, close: bool = False) -> None:
+        self.read()
+        self.wfile.write(data)
+        self.going = not close
+
+    def abort(self) -> None:
+        self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.going = False
+
+
+class StubServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    stub: StubEndpoint
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        self.close_request(request)  # no shutdown first: it would send FIN where a reset is wanted
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Broken connections are what these tests are about."""
+
+
+@pytest.fixture
+def stub() -> Iterator[StubEndpoint]:
+    """An endpoint in a thread of its own, which accepts every message unless told otherwise."""
+    with StubServer(("127.0.0.1", 0), StubHandler) as server:
+        server.stub = StubEndpoint(server.server_address[1])
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.stub
+        server.stub.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Credentials that are nobody's, and none of this machine's AWS settings."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")

@@ -1,0 +1,398 @@
+"""The verdict table, row by row: what SES says, and what that means for the message."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sesq.config.envelope import Envelope
+from sesq.worker.transports.client import AwsClient, ClientSettings
+from sesq.worker.verdicts import Answer, Door, Kind, judge, weigh
+from sesq.worker.verdicts.identities import means, named_identities
+from sesq.worker.verdicts.judge import MAX_TEXT
+from sesq.worker.verdicts.table import ROWS
+
+PLAIN = Envelope(sender="Shop <shop@shop.example>", to=("bob@x.org",), cc=("Ann <ann@y.org>",))
+WITH_SET = Envelope(sender="shop@shop.example", to=("bob@x.org",), configuration_set="news")
+CHECK = "Email address is not verified. The following identities failed the check in region EU-WEST-1: "
+ARN = "arn:aws:ses:eu-west-1:123456789012:"
+NOT_ALLOWED = f"User `arn:aws:iam::1:user/u' is not authorized to perform `ses:SendEmail' on resource `{ARN}"
+SENDER, RECIPIENT, SET = "sender:shop@shop.example", "recipient:bob@x.org", "configuration_set:news"
+
+
+class Api(NamedTuple):
+    """An answer over HTTP, and what it means."""
+
+    status: int
+    code: str
+    text: str | None
+    kind: Kind
+    hold: str | None = None
+    envelope: Envelope = PLAIN
+
+
+class Other(NamedTuple):
+    """An answer through another door."""
+
+    door: Door
+    code: str
+    text: str
+    kind: Kind
+    hold: str | None = None
+    envelope: Envelope = PLAIN
+
+
+API_CASES = [
+    # v2: one exception for the rate and the day, told apart by the text alone
+    Api(429, "TooManyRequestsException", "Maximum sending rate exceeded.", Kind.RATE),
+    Api(429, "TooManyRequestsException", "Daily message quota exceeded.", Kind.DAY_SPENT),
+    Api(429, "TooManyRequestsException", "Rate exceeded", Kind.THROTTLED),
+    Api(429, "TooManyRequestsException", None, Kind.THROTTLED),
+    Api(429, "SomethingNew", "slow down", Kind.THROTTLED),
+    Api(400, "LimitExceededException", "Maximum sending rate exceeded.", Kind.RATE),
+    Api(400, "LimitExceededException", "too many instances of the resource", Kind.DAY_SPENT),
+    # v1's code for the same
+    Api(400, "Throttling", "Maximum sending rate exceeded.", Kind.RATE),
+    Api(400, "Throttling", "Daily message quota exceeded.", Kind.DAY_SPENT),
+    Api(400, "ThrottlingException", "Rate exceeded", Kind.THROTTLED),
+    # the account and the configuration set
+    Api(400, "AccountSuspendedException", "Your account is suspended.", Kind.SUSPENDED, "account"),
+    Api(400, "AccountSendingPausedException", "paused", Kind.PAUSED, "account"),
+    Api(
+        400,
+        "MessageRejected",
+        "Sending paused for this account. For more information, …",
+        Kind.PAUSED,
+        "account",
+    ),
+    Api(400, "MessageRejected", "Sending suspended for this account. For more …", Kind.PAUSED, "account"),
+    Api(
+        400, "SendingPausedException", "Sending is paused for your account", Kind.PAUSED, "account", WITH_SET
+    ),
+    Api(400, "SendingPausedException", "paused", Kind.PAUSED, "account"),
+    Api(400, "SendingPausedException", "paused", Kind.CONFIGURATION, SET, WITH_SET),
+    Api(400, "SendingPausedException", "Configuration set is paused", Kind.CONFIGURATION, SET, WITH_SET),
+    Api(
+        400,
+        "SendingPausedException",
+        "Sending is paused for configuration set <news>",
+        Kind.CONFIGURATION,
+        SET,
+    ),
+    Api(400, "SendingPausedException", "The configuration set is paused", Kind.CONFIGURATION, SENDER),
+    Api(400, "ConfigurationSetSendingPausedException", None, Kind.CONFIGURATION, SET, WITH_SET),
+    Api(400, "ConfigurationSetSendingPausedException", None, Kind.CONFIGURATION, SENDER),
+    Api(404, "NotFoundException", "Configuration set <news> does not exist.", Kind.CONFIGURATION, SET),
+    Api(
+        400,
+        "ConfigurationSetDoesNotExist",
+        "Configuration set <news> does not exist.",
+        Kind.CONFIGURATION,
+        SET,
+    ),
+    Api(400, "ConfigurationSetDoesNotExist", None, Kind.CONFIGURATION, SET, WITH_SET),
+    Api(404, "NotFoundException", "Template t does not exist.", Kind.CONFIGURATION, SENDER),
+    Api(400, "TemplateDoesNotExist", "Template t does not exist.", Kind.CONFIGURATION, SENDER),
+    Api(400, "MailFromDomainNotVerifiedException", "…", Kind.CONFIGURATION, SENDER),
+    # verification
+    Api(400, "MessageRejected", CHECK + "bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
+    Api(400, "MessageRejected", CHECK + "Ann <ann@y.org>", Kind.UNVERIFIED_RECIPIENT, "recipient:ann@y.org"),
+    Api(
+        400, "MessageRejected", CHECK + "Shop <shop@shop.example>, bob@x.org", Kind.UNVERIFIED_SENDER, SENDER
+    ),
+    Api(400, "MessageRejected", CHECK + "bounces@elsewhere.example", Kind.UNVERIFIED_SENDER, SENDER),
+    Api(400, "MessageRejected", "Email address not verified", Kind.UNVERIFIED_SENDER, SENDER),
+    # permissions and credentials
+    Api(403, "AccessDeniedException", NOT_ALLOWED + "identity/shop.example'", Kind.CONFIGURATION, SENDER),
+    Api(403, "AccessDenied", NOT_ALLOWED + "identity/bob@x.org'", Kind.CONFIGURATION, RECIPIENT),
+    Api(403, "AccessDeniedException", NOT_ALLOWED + "configuration-set/news'", Kind.CONFIGURATION, SET),
+    Api(403, "AccessDeniedException", None, Kind.CONFIGURATION, "account", WITH_SET),
+    Api(403, "UnrecognizedClientException", "The security token is invalid", Kind.CREDENTIALS, "credentials"),
+    Api(403, "InvalidClientTokenId", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "SignatureDoesNotMatch", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "IncompleteSignature", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "OptInRequired", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "ExpiredTokenException", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "ExpiredToken", "…", Kind.CREDENTIALS, "credentials"),
+    Api(403, "Forbidden", None, Kind.CREDENTIALS, "credentials"),
+    # this message
+    Api(400, "MessageRejected", "Illegal content.", Kind.REFUSED),
+    Api(400, "BadRequestException", "Domain contains illegal character", Kind.REFUSED),
+    Api(400, "BadRequestException", "Missing required header 'From'.", Kind.REFUSED),
+    Api(400, "InvalidParameterValue", "Missing final '@domain'", Kind.REFUSED),
+    Api(400, "InvalidParameterValue", "Recipient count exceeds 50.", Kind.REFUSED),
+    Api(413, "RequestEntityTooLargeException", None, Kind.REFUSED),
+    # the service
+    Api(408, "RequestTimeoutException", None, Kind.TRANSIENT),
+    Api(503, "ServiceUnavailable", None, Kind.TRANSIENT),
+    Api(503, "SomethingNew", None, Kind.TRANSIENT),
+    Api(500, "InternalFailure", None, Kind.UNKNOWN),
+    Api(502, "SomethingNew", None, Kind.UNKNOWN),
+    Api(504, "SomethingNew", None, Kind.UNKNOWN),
+    Api(404, "UnknownOperationException", None, Kind.CONFIGURATION, "account"),
+    Api(301, "PermanentRedirect", None, Kind.CONFIGURATION, "account"),
+    # a refusal in new words
+    Api(400, "TenantOnHolidayException", "Come back later", Kind.UNRECOGNIZED, "person"),
+    Api(409, "ConflictException", None, Kind.UNRECOGNIZED, "person"),
+]
+
+OTHER_CASES = [
+    Other(Door.BULK, "ACCOUNT_THROTTLED", "", Kind.RATE),
+    Other(Door.BULK, "ACCOUNT_DAILY_QUOTA_EXCEEDED", "", Kind.DAY_SPENT),
+    Other(Door.BULK, "ACCOUNT_SUSPENDED", "", Kind.SUSPENDED, "account"),
+    Other(Door.BULK, "ACCOUNT_SENDING_PAUSED", "", Kind.PAUSED, "account"),
+    Other(Door.BULK, "CONFIGURATION_SET_SENDING_PAUSED", "", Kind.CONFIGURATION, SET, WITH_SET),
+    Other(Door.BULK, "CONFIGURATION_SET_SENDING_PAUSED", "", Kind.CONFIGURATION, SENDER),
+    Other(Door.BULK, "CONFIGURATION_SET_NOT_FOUND", "", Kind.CONFIGURATION, SET, WITH_SET),
+    Other(Door.BULK, "INVALID_SENDING_POOL_NAME", "", Kind.CONFIGURATION, SET, WITH_SET),
+    Other(Door.BULK, "INVALID_SENDING_POOL_NAME", "", Kind.CONFIGURATION, SENDER),
+    Other(Door.BULK, "TEMPLATE_NOT_FOUND", "", Kind.CONFIGURATION, SENDER),
+    Other(Door.BULK, "MAIL_FROM_DOMAIN_NOT_VERIFIED", "", Kind.CONFIGURATION, SENDER),
+    Other(Door.BULK, "MESSAGE_REJECTED", "Sending paused for this account.", Kind.PAUSED, "account"),
+    Other(Door.BULK, "MESSAGE_REJECTED", CHECK + "bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
+    Other(Door.BULK, "MESSAGE_REJECTED", CHECK + "shop@shop.example", Kind.UNVERIFIED_SENDER, SENDER),
+    Other(Door.BULK, "MESSAGE_REJECTED", "Illegal content.", Kind.REFUSED),
+    Other(Door.BULK, "INVALID_PARAMETER", "", Kind.REFUSED),
+    Other(Door.BULK, "TRANSIENT_FAILURE", "", Kind.TRANSIENT),
+    Other(Door.BULK, "FAILED", "", Kind.UNRECOGNIZED, "person"),
+    Other(Door.SMTP, "454", "Throttling failure: Maximum sending rate exceeded.", Kind.RATE),
+    Other(Door.SMTP, "454", "Throttling failure: Daily message quota exceeded.", Kind.DAY_SPENT),
+    Other(Door.SMTP, "454", "Throttling failure: something else", Kind.THROTTLED),
+    Other(Door.SMTP, "454", "Temporary authentication failure", Kind.TRANSIENT),
+    Other(Door.SMTP, "421", "Too many concurrent SMTP connections", Kind.TRANSIENT),
+    Other(Door.SMTP, "451", "4.4.2 Timeout waiting for data from client.", Kind.TRANSIENT),
+    Other(Door.SMTP, "454", "Maximum SigV2 SMTP sending rate exceeded", Kind.CREDENTIALS, "credentials"),
+    Other(Door.SMTP, "530", "Authentication required", Kind.CREDENTIALS, "credentials"),
+    Other(Door.SMTP, "535", "Authentication Credentials Invalid", Kind.CREDENTIALS, "credentials"),
+    Other(Door.SMTP, "552", "Message is too long.", Kind.REFUSED),
+    Other(Door.SMTP, "553", "<x> Invalid email address", Kind.REFUSED),
+    Other(Door.SMTP, "554", "Transaction failed: Recipient count exceeds 50.", Kind.REFUSED),
+    Other(
+        Door.SMTP, "554", "Message rejected: Sending suspended for this account. …", Kind.PAUSED, "account"
+    ),
+    Other(Door.SMTP, "554", f"Message rejected: {CHECK}bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
+    Other(Door.SMTP, "554", f"Message rejected: {CHECK}shop@shop.example", Kind.UNVERIFIED_SENDER, SENDER),
+    Other(
+        Door.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/bob@x.org'", Kind.CONFIGURATION, RECIPIENT
+    ),
+    Other(
+        Door.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/shop.example'", Kind.CONFIGURATION, SENDER
+    ),
+    Other(Door.SMTP, "554", "Access denied: User a is not authorized", Kind.CONFIGURATION, "account"),
+    Other(Door.SMTP, "554", "Configuration set <news> does not exist.", Kind.CONFIGURATION, SET),
+    Other(
+        Door.SIGN_IN,
+        "AccessDenied",
+        "not authorized to perform: sts:AssumeRole",
+        Kind.CREDENTIALS,
+        "credentials",
+    ),
+    Other(Door.SIGN_IN, "Throttling", "Rate exceeded", Kind.TRANSIENT),
+    Other(Door.UNSENT, "ParamValidationError", "", Kind.REFUSED),
+    Other(Door.UNSENT, "NoCredentialsError", "", Kind.CREDENTIALS, "credentials"),
+    Other(Door.UNSENT, "NoRegionError", "", Kind.CREDENTIALS, "credentials"),
+    Other(Door.UNSENT, "ConnectionError", "Connection refused", Kind.TRANSIENT),
+    Other(Door.UNSENT, "UnknownServiceError", "", Kind.CONFIGURATION, "account"),
+    Other(Door.LOST, "HTTPClientError", "", Kind.UNKNOWN),
+    Other(Door.LOST, "ZeroDivisionError", "", Kind.UNKNOWN),
+]
+
+
+@pytest.fixture
+def client(stub, aws_environment):
+    client = AwsClient(ClientSettings(region="eu-west-1", endpoint_url=stub.url))
+    yield client
+    client.close()
+
+
+def raised_by(client) -> Exception:
+    with pytest.raises(Exception) as caught:
+        client.api.send_email(Content={"Raw": {"Data": b"x"}})
+    return caught.value
+
+
+@pytest.mark.parametrize("case", API_CASES, ids=lambda case: f"{case.status}-{case.code}-{case.text}"[:70])
+def test_an_answer_over_http_has_its_meaning(case, stub, client):
+    # Given an endpoint that answers in SES's wire form
+    stub.plays.append(stub.error(case.status, case.code, case.text))
+
+    # When the error that boto3 makes of it is judged
+    verdict = judge(raised_by(client), envelope=case.envelope, region="eu-west-1")
+
+    # Then it is of that kind, holds those, and keeps SES's own words
+    assert (verdict.kind, verdict.hold) == (case.kind, case.hold)
+    assert verdict.code == case.code
+    assert verdict.text == (case.text or "")
+    assert verdict.reason
+
+
+@pytest.mark.parametrize("case", OTHER_CASES, ids=lambda case: f"{case.door}-{case.code}-{case.text}"[:70])
+def test_an_answer_through_another_door_has_its_meaning(case):
+    verdict = weigh(Answer(case.door, (case.code,), case.text), envelope=case.envelope, region="eu-west-1")
+
+    assert (verdict.kind, verdict.hold) == (case.kind, case.hold)
+
+
+def test_every_row_of_the_table_is_met_by_a_case(monkeypatch):
+    # Given a table that tells which rows decided
+    deciding = set()
+    fits = type(ROWS[0]).fits
+
+    def noting(row, answer, concern):
+        if fits(row, answer, concern):
+            deciding.add(row)
+            return True
+        return False
+
+    monkeypatch.setattr(type(ROWS[0]), "fits", noting)
+
+    # When every case is weighed
+    for case in API_CASES:
+        answer = Answer(Door.API, (case.code, str(case.status)), case.text or "")
+        weigh(answer, envelope=case.envelope, region="r")
+    for case in OTHER_CASES:
+        weigh(Answer(case.door, (case.code,), case.text), envelope=case.envelope, region="r")
+
+    # Then no row was left without one
+    assert [row for row in ROWS if row not in deciding] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, b"<html>Internal Server Error</html>", Kind.UNKNOWN),
+        (502, b"<html>Bad Gateway</html>", Kind.UNKNOWN),
+        (503, b"", Kind.TRANSIENT),
+        (413, b"too much", Kind.REFUSED),
+        (403, b"<html>Forbidden by the proxy</html>", Kind.CREDENTIALS),
+        (400, b'["no", "object"]', Kind.UNKNOWN),
+        (400, b"\xff\xfe", Kind.UNKNOWN),
+        (200, b"\xff\xfe", Kind.UNKNOWN),
+    ],
+)
+def test_an_answer_without_a_code_is_judged_by_its_status(status, body, kind, stub, client):
+    stub.plays.append(stub.reply(status, body))
+
+    assert judge(raised_by(client), envelope=PLAIN, region="eu-west-1").kind is kind
+
+
+def test_the_code_in_the_body_counts_where_the_header_is_missing(stub, client):
+    body = {
+        "__type": "com.amazonaws.ses#TooManyRequestsException",
+        "Message": "Daily message quota exceeded.",
+    }
+    stub.plays.append(stub.reply(429, body))
+
+    assert judge(raised_by(client), envelope=PLAIN, region="eu-west-1").kind is Kind.DAY_SPENT
+
+
+def test_texts_are_read_from_the_response_and_not_from_what_boto3_prints():
+    # Given an error that boto3 prints with the operation and a note of its own
+    error = ClientError(
+        {
+            "Error": {"Code": "MessageRejected", "Message": "Illegal content."},
+            "ResponseMetadata": {"HTTPStatusCode": 400, "RetryAttempts": 4, "MaxAttemptsReached": True},
+        },
+        "SendEmail",
+    )
+    assert "reached max retries" in str(error)
+
+    # When it is judged, then nothing of that note is left
+    assert judge(error, envelope=PLAIN, region="eu-west-1").text == "Illegal content."
+
+
+def test_a_refusal_of_the_role_is_about_credentials_and_not_about_the_sender():
+    error = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+
+    assert judge(error, envelope=PLAIN, region="eu-west-1").hold == "credentials"
+
+
+def test_a_reason_names_whom_it_is_about_and_the_region():
+    verdict = weigh(
+        Answer(Door.API, ("MessageRejected", "400"), CHECK + "bob@x.org, Ann <ann@y.org>"),
+        envelope=PLAIN,
+        region="eu-west-1",
+    )
+
+    assert "bob@x.org, ann@y.org" in verdict.reason
+    assert "eu-west-1" in verdict.reason
+    assert verdict.identities == ("bob@x.org", "ann@y.org")
+
+
+def test_a_reason_lists_few_of_many_recipients_and_only_the_failing_ones():
+    crowd = Envelope(sender="shop@shop.example", to=tuple(f"p{n}@x.org" for n in range(9)))
+    text = CHECK + ", ".join(crowd.to[1:6])
+
+    verdict = weigh(Answer(Door.API, ("MessageRejected",), text), envelope=crowd, region="r")
+
+    assert "p1@x.org, p2@x.org, p3@x.org and 2 more" in verdict.reason
+    assert "p0@x.org" not in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("listed", "identities"),
+    [
+        ("a@b.c", ("a@b.c",)),
+        ("a@b.c, Name <c@d.e>", ("a@b.c", "c@d.e")),
+        ('"Doe, John" <j@x.org>, a@b.c', ("j@x.org", "a@b.c")),
+        ("Doe, John <j@x.org>", ("j@x.org",)),
+        ('"me@home, at work" <j@x.org>', ("j@x.org",)),
+        ('"a \\" quote" <j@x.org>', ("j@x.org",)),
+        ("yoyo <yoyo@domain.com>, yoyo@domain.com", ("yoyo@domain.com",)),
+        ("Ünïcode Näme <ü@x.org>", ("ü@x.org",)),
+        ("=?UTF-8?B?w4Q=?= <a@b.c>", ("a@b.c",)),
+        ("a@b.c, d@e.f, ...", ("a@b.c", "d@e.f")),
+        ("a@b.c, d@e.f...", ("a@b.c", "d@e.f")),
+        ("a@b.c, Some Na...", ("a@b.c",)),
+        ('a@b.c, "Some Na...', ("a@b.c",)),
+        ("a@b.c,d@e.f", ("a@b.c", "d@e.f")),
+        ("", ()),
+    ],
+)
+def test_the_identities_of_a_failed_check_are_read_whatever_their_form(listed, identities):
+    assert named_identities(CHECK + listed) == identities
+
+
+@pytest.mark.parametrize(
+    ("identity", "address", "meant"),
+    [
+        ("bob@x.org", "bob@x.org", True),
+        ("BOB@X.org", "bob@x.org", True),
+        ("bob@x.org", "bob+news@x.org", True),
+        ("bob+news@x.org", "bob@x.org", False),
+        ("x.org", "bob@mail.x.org", True),
+        ("x.org", "bob@box.org", False),
+        ("mail.x.org", "bob@x.org", False),
+    ],
+)
+def test_whom_an_identity_means(identity, address, meant):
+    assert means(identity, address) is meant
+
+
+@given(
+    door=st.sampled_from(Door),
+    codes=st.lists(st.text(max_size=30), min_size=1, max_size=3).map(tuple),
+    text=st.text() | st.text().map(lambda tail: CHECK + tail) | st.just("{curly} {0}"),
+)
+def test_whatever_is_said_there_is_a_verdict(door, codes, text):
+    verdict = weigh(Answer(door, codes, text), envelope=PLAIN, region="r")
+
+    assert verdict.reason
+    assert len(verdict.text) <= MAX_TEXT
+    assert "\n" not in verdict.text
+
+
+@given(
+    error=st.sampled_from(
+        [ValueError("x"), ConnectionResetError(104, "reset"), RuntimeError(), MemoryError()]
+    )
+)
+def test_an_exception_nobody_expected_is_unknown_and_quotes_nothing(error):
+    verdict = judge(error, envelope=PLAIN, region="r")
+
+    assert verdict.kind is Kind.UNKNOWN
+    assert "x" not in verdict.text
