@@ -32,7 +32,7 @@ class Attachment:
     inline_id: str | None = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        object.__setattr__(self, "name", _checked_name(self.name))
         if not isinstance(self.content, bytes):
             raise InvalidMessage(
                 "attachments", f"{self.name}: content is bytes, not {type(self.content).__name__}"
@@ -57,8 +57,9 @@ class Attachment:
         return cls(path.name, path.read_bytes(), content_type, inline_id)
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or name in ("", ".", ".."):
+def _checked_name(name: object) -> str:
+    """The name without spaces around it, which would not survive the way."""
+    if not isinstance(name, str) or name.strip() in ("", ".", ".."):
         raise InvalidMessage("attachments", f"{shown(name)} is no file name: give one like report.pdf")
     if "/" in name or "\\" in name:
         raise InvalidMessage("attachments", f"{shown(name)} is a path: give the file's name alone")
@@ -68,6 +69,7 @@ def _check_name(name: object) -> None:
         )
     if len(name) > MAX_NAME_LENGTH:
         raise InvalidMessage("attachments", f"{shown(name)} is longer than {MAX_NAME_LENGTH} characters")
+    return name.strip()
 
 
 def _check_type(name: str, content_type: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.addresses import shown, wire_form
@@ -13,7 +14,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer import rules
 from sesq.producer.attachment import Attachment
-from sesq.producer.raw import BLIND, RawMail, written
+from sesq.producer.raw import BLIND, RawMail
 from sesq.producer.serial import dump, load
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Message:
         **options: Any,
     ) -> Message:
         """A mail of the standard library's `email`, an `EmailMessage` or of the older classes; else as `from_bytes`."""
+        from sesq.producer.mime import written
+
         return cls.from_bytes(written(email), sender=sender, to=to, cc=cc, bcc=bcc, **options)
 
     def envelope(self) -> Envelope:
@@ -179,6 +182,14 @@ class Message:
         rendered = render(self.envelope(), content, self.attachments)
         rules.check_size(len(rendered), "attachments")
         return rendered
+
+    def fingerprint(self) -> str:
+        """The same for the same mail to the same people, in hexadecimal. Date and Message-ID, which SES sets anew and
+        mail libraries invent anew each time, do not count.
+        """
+        raw = self.raw
+        content = self.content() if raw is None else RawMail.read(raw).without("date", "message-id").content
+        return sha256(self.envelope().to_json().encode() + b"\n" + content).hexdigest()
 
     def to_json(self) -> str:
         """The whole message as versioned JSON; bytes in base64, times in ISO 8601."""

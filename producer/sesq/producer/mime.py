@@ -5,20 +5,26 @@ Bcc has no header here, and Date and Message-ID are SES's: it overwrites them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from email.errors import MessageError
 from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.message import Message as AnyEmail
+from email.policy import SMTP, EmailPolicy
 from typing import Any
 
-from sesq.config.addresses import encode_words
+from sesq.config.addresses import encode_words, shown
 from sesq.config.envelope import Envelope, SimpleContent
+from sesq.config.errors import InvalidMessage
 from sesq.producer.attachment import Attachment
 
 # "7bit": without it the library would leave short non-ASCII lines as 8bit, which not every relay takes.
 _POLICY = SMTP.clone(cte_type="7bit")
 _FOLD_AT = 76
+
+_opens_line = re.compile(r"[\r\n](?![ \t\n])").search
 
 
 def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Attachment] = ()) -> bytes:
@@ -31,7 +37,40 @@ def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Att
     for attachment in attachments:
         if attachment.inline_id is None:
             body.add_attachment(attachment.content, **_described(attachment, "attachment"))
+    set_boundaries(body)
     return _head(envelope, content).encode("ascii") + body.as_bytes()
+
+
+def set_boundaries(mail: AnyEmail) -> None:
+    """Gives the multiparts of a mail that have no boundary one made from its content: the same mail, the same bytes.
+
+    The library's own boundaries are random, and would make every retry of a mail look like another mail.
+    """
+    digest = hashlib.sha256()
+    for part in mail.walk():
+        if not part.is_multipart():
+            digest.update(str(part.get_payload()).encode(errors="replace"))
+    for number, part in enumerate(mail.walk()):
+        if part.get_content_maintype() == "multipart" and part.get_boundary() is None:
+            part.set_boundary(f"=_{digest.hexdigest()[:32]}_{number}")
+
+
+def written(email: AnyEmail) -> bytes:
+    """A mail of the standard library as bytes with CRLF line ends; InvalidMessage("email") when it cannot be one.
+
+    Its headers are looked at first: not every Python that runs this refuses line breaks in them.
+    """
+    policy = email.policy.clone(linesep="\r\n")
+    if isinstance(policy, EmailPolicy):
+        policy = policy.clone(utf8=False)
+    try:
+        for name, value in email.items():
+            if _opens_line(name) or _opens_line(str(value)):
+                raise InvalidMessage("email", f"the header {shown(name)} contains a line break: remove it")
+        set_boundaries(email)
+        return email.as_bytes(policy=policy)
+    except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
+        raise InvalidMessage("email", f"cannot be written: {error}") from error
 
 
 def _head(envelope: Envelope, content: SimpleContent) -> str:

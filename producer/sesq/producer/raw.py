@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown
 from sesq.config.errors import InvalidMessage
 from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
-
-if TYPE_CHECKING:
-    from email.message import Message as AnyEmail
 
 BLIND = ("bcc", "resent-bcc")
 """Header fields that never leave."""
@@ -21,7 +17,6 @@ _blank_line = re.compile(rb"(?:^|\r?\n)\r?\n").search
 _bare_cr = re.compile(rb"\r(?!\n)").search
 _bare_lf = re.compile(rb"(?<!\r)\n").search
 _control = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
-_opens_line = re.compile(r"[\r\n](?![ \t\n])").search
 _field_name = re.compile(rb"([!-9;-~]+):").match
 
 
@@ -83,26 +78,6 @@ class RawMail:
             raise InvalidMessage("raw", f"has the header {twice} twice, which SES refuses: keep one")
         if len(self.addresses("from")) != 1:
             raise InvalidMessage("raw", "needs a From header with one address")
-
-
-def written(email: AnyEmail) -> bytes:
-    """A mail of the standard library as bytes with CRLF line ends; InvalidMessage("email") when it cannot be one.
-
-    Its headers are looked at first: not every Python that runs this refuses line breaks in them.
-    """
-    from email.errors import MessageError
-    from email.policy import EmailPolicy
-
-    policy = email.policy.clone(linesep="\r\n")
-    if isinstance(policy, EmailPolicy):
-        policy = policy.clone(utf8=False)
-    try:
-        for name, value in email.items():
-            if _opens_line(name) or _opens_line(str(value)):
-                raise InvalidMessage("email", f"the header {shown(name)} contains a line break: remove it")
-        return email.as_bytes(policy=policy)
-    except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
-        raise InvalidMessage("email", f"cannot be written: {error}") from error
 
 
 def _check_head(head: bytes) -> None:
