@@ -301,7 +301,11 @@ HEAD = b"From: a@example.org\r\nTo: b@example.org\r\n"
         (b"From: a@example.org\r\n\r\nnobody", "to", "give to="),
         (b"From: a@example.org\r\nTo: undisclosed-recipients:;\r\n\r\n", "to", "give to="),
         (b"From: a@example.org\r\nTo: b\r\n\r\n", "to", "no domain"),
-        (b"From: a@example.org\r\nCc: =?utf-8?q?a=0Ab?= <b@example.org>\r\n\r\n", "cc", "line break"),
+        (
+            b"From: a@example.org\r\nCc: =?utf-8?q?a=0Ab?= <b@example.org>\r\n\r\n",
+            "cc",
+            "line break|cannot be read",
+        ),
         ("no bytes", "raw", "bytes"),
     ],
 )
@@ -452,7 +456,7 @@ def test_no_argument_crashes_the_door(changes: dict[str, Any]) -> None:
 @given(st.binary(max_size=60), st.sampled_from([b"To: ", b"Subject: ", b"X-A: ", b""]))
 def test_no_bytes_crash_the_door_or_change_who_sends(junk: bytes, name: bytes) -> None:
     # Given a mail with anything at all in one header
-    raw = b"From: a@example.org\r\n" + name + junk + b"\r\n\r\nHello\r\n"
+    raw = b"From: a@example.org\r\nX-First: 1\r\n" + name + junk + b"\r\n\r\nHello\r\n"
 
     # When it is let through
     try:
