@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from sesq.worker.transports.client import AwsClient, ClientSettings
+
 
 @dataclass
 class StubRequest:
@@ -86,7 +88,6 @@ class StubHandler(socketserver.StreamRequestHandler):
 
     def setup(self) -> None:
         self.going = True
-        self.plain = self.request
         if self.server.stub.tls:
             self.request = self.server.stub.tls.wrap_socket(self.request, server_side=True)
         super().setup()
@@ -113,8 +114,12 @@ class StubHandler(socketserver.StreamRequestHandler):
         self.going = not close
 
     def abort(self) -> None:
-        self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.going = False
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
 
 
 class StubServer(socketserver.ThreadingTCPServer):
@@ -129,27 +134,47 @@ class StubServer(socketserver.ThreadingTCPServer):
         """Broken connections are what these tests are about."""
 
 
-@pytest.fixture
-def stub() -> Iterator[StubEndpoint]:
-    """An endpoint in a thread of its own, which accepts every message unless told otherwise."""
+@pytest.fixture(scope="module")
+def stub_server() -> Iterator[StubServer]:
     with StubServer(("127.0.0.1", 0), StubHandler) as server:
         server.stub = StubEndpoint(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server.stub
-        server.stub.released.set()
+        yield server
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
-def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def stub(stub_server: StubServer) -> Iterator[StubEndpoint]:
+    """An endpoint that accepts every message unless told otherwise."""
+    stub_server.stub = StubEndpoint(stub_server.stub.port)
+    yield stub_server.stub
+    stub_server.stub.released.set()
+
+
+def nobodys_aws(patch: pytest.MonkeyPatch, directory: Path) -> None:
     """Credentials that are nobody's, and none of this machine's AWS settings."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        patch.delenv(name, raising=False)
+    patch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", str(directory / "config"))
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(directory / "credentials"))
+    patch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nobodys_aws(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def aws_client(stub_server: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsClient]:
+    """A client of the stub's, made once for many tests: that takes longer than they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        nobodys_aws(patch, tmp_path_factory.mktemp("aws"))
+        client = AwsClient(ClientSettings(region="eu-west-1", endpoint_url=stub_server.stub.url))
+    yield client
+    client.close()

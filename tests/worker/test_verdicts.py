@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.envelope import Envelope
-from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.verdicts import Answer, Door, Kind, judge, weigh
 from sesq.worker.verdicts.identities import means, named_identities
 from sesq.worker.verdicts.judge import MAX_TEXT
@@ -202,13 +201,6 @@ OTHER_CASES = [
 ]
 
 
-@pytest.fixture
-def client(stub, aws_environment):
-    client = AwsClient(ClientSettings(region="eu-west-1", endpoint_url=stub.url))
-    yield client
-    client.close()
-
-
 def raised_by(client) -> Exception:
     with pytest.raises(Exception) as caught:
         client.api.send_email(Content={"Raw": {"Data": b"x"}})
@@ -216,12 +208,12 @@ def raised_by(client) -> Exception:
 
 
 @pytest.mark.parametrize("case", API_CASES, ids=lambda case: f"{case.status}-{case.code}-{case.text}"[:70])
-def test_an_answer_over_http_has_its_meaning(case, stub, client):
+def test_an_answer_over_http_has_its_meaning(case, stub, aws_client):
     # Given an endpoint that answers in SES's wire form
     stub.plays.append(stub.error(case.status, case.code, case.text))
 
     # When the error that boto3 makes of it is judged
-    verdict = judge(raised_by(client), envelope=case.envelope, region="eu-west-1")
+    verdict = judge(raised_by(aws_client), envelope=case.envelope, region="eu-west-1")
 
     # Then it is of that kind, holds those, and keeps SES's own words
     assert (verdict.kind, verdict.hold) == (case.kind, case.hold)
@@ -274,20 +266,20 @@ def test_every_row_of_the_table_is_met_by_a_case(monkeypatch):
         (200, b"\xff\xfe", Kind.UNKNOWN),
     ],
 )
-def test_an_answer_without_a_code_is_judged_by_its_status(status, body, kind, stub, client):
+def test_an_answer_without_a_code_is_judged_by_its_status(status, body, kind, stub, aws_client):
     stub.plays.append(stub.reply(status, body))
 
-    assert judge(raised_by(client), envelope=PLAIN, region="eu-west-1").kind is kind
+    assert judge(raised_by(aws_client), envelope=PLAIN, region="eu-west-1").kind is kind
 
 
-def test_the_code_in_the_body_counts_where_the_header_is_missing(stub, client):
+def test_the_code_in_the_body_counts_where_the_header_is_missing(stub, aws_client):
     body = {
         "__type": "com.amazonaws.ses#TooManyRequestsException",
         "Message": "Daily message quota exceeded.",
     }
     stub.plays.append(stub.reply(429, body))
 
-    assert judge(raised_by(client), envelope=PLAIN, region="eu-west-1").kind is Kind.DAY_SPENT
+    assert judge(raised_by(aws_client), envelope=PLAIN, region="eu-west-1").kind is Kind.DAY_SPENT
 
 
 def test_texts_are_read_from_the_response_and_not_from_what_boto3_prints():

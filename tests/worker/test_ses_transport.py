@@ -1,0 +1,491 @@
+"""The SES transport on a wire that breaks: what leaves, how often, and what a broken call is taken for."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.worker.transports import Outgoing, SendFailed, SesTransport
+from sesq.worker.transports.client import ClientSettings
+from sesq.worker.transports.request import request_for
+from sesq.worker.verdicts import Kind
+
+REGION = "eu-west-1"
+MAIL = Outgoing(
+    "0123abcd",
+    Envelope(sender="Shop <shop@shop.example>", to=("bob@x.org",)),
+    SimpleContent("Hi", text="Good day", html="<p>Good day</p>"),
+)
+
+pytestmark = pytest.mark.usefixtures("aws_environment")
+
+
+@pytest.fixture
+def connect():
+    """`connect(url, read_seconds=0.05)`: a transport that is closed after the test."""
+    opened = []
+
+    def make(url, **settings):
+        transport = SesTransport(ClientSettings(region=REGION, endpoint_url=url, **settings))
+        opened.append(transport)
+        return transport
+
+    yield make
+    for transport in opened:
+        transport.close()
+
+
+@pytest.fixture
+def transport(connect, stub):
+    return connect(stub.url)
+
+
+def failure(transport, outgoing=MAIL):
+    with pytest.raises(SendFailed) as caught:
+        transport.send(outgoing)
+    assert caught.value.__cause__ is not None
+    return caught.value.verdict
+
+
+# What leaves
+
+
+def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
+    # Given a message with everything
+    envelope = Envelope(
+        sender="Shop <shop@shop.example>",
+        to=("bob@x.org",),
+        cc=("Ann <ann@y.org>",),
+        bcc=("eve@z.org",),
+        reply_to=("help@shop.example",),
+        tags={"campaign": "spring"},
+        configuration_set="news",
+    )
+    content = SimpleContent(
+        "Grüße", "Text", "<p>Html</p>", headers=(("List-Unsubscribe", "<https://x.org/u>"),)
+    )
+
+    # When it is sent
+    message_id = transport.send(Outgoing("0123abcd", envelope, content))
+
+    # Then SES's id comes back, and one request has left
+    assert message_id == "stub-id"
+    (request,) = stub.sends
+    assert request.json == {
+        "FromEmailAddress": "Shop <shop@shop.example>",
+        "Destination": {
+            "ToAddresses": ["bob@x.org"],
+            "CcAddresses": ["Ann <ann@y.org>"],
+            "BccAddresses": ["eve@z.org"],
+        },
+        "ReplyToAddresses": ["help@shop.example"],
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": "Grüße", "Charset": "UTF-8"},
+                "Body": {
+                    "Text": {"Data": "Text", "Charset": "UTF-8"},
+                    "Html": {"Data": "<p>Html</p>", "Charset": "UTF-8"},
+                },
+                "Headers": [{"Name": "List-Unsubscribe", "Value": "<https://x.org/u>"}],
+            }
+        },
+        "EmailTags": [{"Name": "sesq-id", "Value": "0123abcd"}, {"Name": "campaign", "Value": "spring"}],
+        "ConfigurationSetName": "news",
+    }
+
+
+def test_a_raw_message_leaves_byte_for_byte_with_its_recipients_beside_it(transport, stub):
+    raw = b"From: shop@shop.example\r\nTo: bob@x.org\r\n\r\n\xff\x00body\r\n"
+    envelope = Envelope(
+        sender="shop@shop.example", to=("bob@x.org",), bcc=("eve@z.org",), reply_to=("a@b.c",), kind="raw"
+    )
+
+    transport.send(Outgoing("0123abcd", envelope, raw))
+
+    (request,) = stub.sends
+    assert base64.b64decode(request.json["Content"]["Raw"]["Data"]) == raw
+    assert request.json["Destination"] == {"ToAddresses": ["bob@x.org"], "BccAddresses": ["eve@z.org"]}
+    assert request.json.keys() == {"Destination", "Content", "EmailTags"}
+
+
+def test_what_is_missing_is_left_out(transport, stub):
+    transport.send(Outgoing("0123abcd", MAIL.envelope, SimpleContent("Hi", text="Good day")))
+
+    assert stub.sends[0].json["Content"]["Simple"].keys() == {"Subject", "Body"}
+    assert stub.sends[0].json["Content"]["Simple"]["Body"].keys() == {"Text"}
+
+
+def test_an_empty_body_is_a_body():
+    assert request_for(Outgoing("i", MAIL.envelope, SimpleContent("Hi", text="")))["Content"]["Simple"][
+        "Body"
+    ] == {"Text": {"Data": "", "Charset": "UTF-8"}}
+
+
+# One call, one request
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_nothing_is_sent_a_second_time_behind_our_back(status, transport, stub, monkeypatch):
+    # Given settings of this machine that ask boto3 for retries
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
+    monkeypatch.setenv("AWS_RETRY_MODE", "standard")
+    stub.plays.append(stub.reply(status))
+
+    # When a send fails, then there was one request
+    failure(transport)
+    assert len(stub.sends) == 1
+
+
+def test_one_client_serves_all_threads(connect, stub):
+    transport = connect(stub.url, concurrency=4)
+
+    with ThreadPoolExecutor(4) as threads:
+        ids = list(threads.map(transport.send, [MAIL] * 20))
+
+    assert ids == ["stub-id"] * 20
+    assert len(stub.sends) == 20
+    assert stub.connections <= 4
+
+
+# A wire that breaks after the message left
+
+
+def test_a_reset_in_place_of_the_reply_is_unknown(transport, stub):
+    stub.plays.append(stub.reset)
+
+    verdict = failure(transport)
+
+    assert (verdict.kind, verdict.hold, len(stub.sends)) == (Kind.UNKNOWN, None, 1)
+
+
+def test_silence_in_place_of_the_reply_is_unknown(connect, stub):
+    stub.plays.append(stub.hang)
+
+    assert failure(connect(stub.url, read_seconds=0.05)).kind is Kind.UNKNOWN
+    assert len(stub.sends) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\ncut",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"Mess',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"MessageId":null}',
+    ],
+)
+def test_a_reply_that_cannot_be_read_is_unknown(answer, transport, stub):
+    stub.plays.append(stub.raw(answer))
+
+    with pytest.raises(SendFailed) as caught:
+        transport.send(MAIL)
+
+    assert caught.value.verdict.kind is Kind.UNKNOWN
+
+
+def test_a_broken_connection_does_not_outlive_its_message(transport, stub):
+    stub.plays.append(stub.reset)
+    failure(transport)
+
+    assert transport.send(MAIL) == "stub-id"
+
+
+def test_a_lost_reply_stays_unknown_while_an_earlier_refused_connection_is_handled(connect, stub):
+    # Given a send that fails harmlessly, since its connection is refused
+    stub.plays.append(stub.reset)
+    try:
+        connect(f"http://127.0.0.1:{closed_port()}").send(MAIL)
+    except SendFailed:
+        # When the next one, made while that is handled, loses its reply
+        verdict = failure(connect(stub.url))
+
+    # Then the harmless cause, which Python chains to the second, does not make it harmless
+    assert verdict.kind is Kind.UNKNOWN
+
+
+# A wire that breaks before
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_a_refused_connection_may_be_tried_again(connect):
+    verdict = failure(connect(f"http://127.0.0.1:{closed_port()}"))
+
+    assert verdict.kind is Kind.TRANSIENT
+    assert "refused" in verdict.reason
+
+
+def test_a_name_that_does_not_resolve_may_be_tried_again(connect, monkeypatch):
+    def no_such_name(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+
+    assert failure(connect("http://email.nowhere.example")).kind is Kind.TRANSIENT
+
+
+def test_a_connection_that_takes_too_long_may_be_tried_again(connect, monkeypatch):
+    def too_long(*_, **__):
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.socket.socket.connect", too_long, raising=True)
+
+    assert failure(connect("http://127.0.0.1:9")).kind is Kind.TRANSIENT
+
+
+def test_a_proxy_that_is_not_there_may_be_tried_again(connect, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+
+    assert failure(connect("https://email.nowhere.example")).kind is Kind.TRANSIENT
+
+
+# TLS: the same classes of errors before and after the message left
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1, signed by itself: (file with both parts)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stub")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "stub.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def tls_stub(stub, certificate):
+    stub.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stub.tls.load_cert_chain(certificate)
+    return stub
+
+
+@pytest.fixture
+def trusted(monkeypatch, certificate):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+
+
+def test_a_message_goes_over_tls(trusted, tls_stub, connect):
+    assert connect(tls_stub.url).send(MAIL) == "stub-id"
+
+
+def test_a_certificate_that_is_not_trusted_may_be_tried_again(tls_stub, connect):
+    verdict = failure(connect(tls_stub.url))
+
+    assert (verdict.kind, tls_stub.requests) == (Kind.TRANSIENT, [])
+
+
+def handshake_ends(handler):
+    handler.request.recv(65536)
+    handler.abort()
+
+
+def handshake_is_no_tls(handler):
+    handler.request.recv(65536)
+    handler.request.sendall(b"HTTP/1.1 400 This is no TLS\r\n\r\n")
+    handler.going = False
+
+
+def handshake_hangs(handler):
+    handler.server.stub.released.wait(30)
+    handler.going = False
+
+
+@pytest.mark.parametrize("play", [handshake_ends, handshake_is_no_tls, handshake_hangs])
+def test_a_broken_handshake_may_be_tried_again(play, stub, connect):
+    # Given what boto3 reports as a closed connection, an SSL error, and a read timeout
+    stub.plays.append(play)
+    transport = connect(stub.url.replace("http:", "https:"), connect_seconds=0.2)
+
+    # When it fails, then nothing had been sent, and that is known
+    assert failure(transport).kind is Kind.TRANSIENT
+
+
+def garbage_over_tls(handler):
+    handler.read()
+    with socket.socket(fileno=socket.dup(handler.request.fileno())) as below_tls:
+        below_tls.sendall(b"\x17\x03\x03\x00\x05wrong")
+    handler.going = False
+
+
+def reset_over_tls(handler):
+    handler.read()
+    handler.abort()
+
+
+@pytest.mark.parametrize("play", [garbage_over_tls, reset_over_tls])
+def test_tls_that_breaks_in_place_of_the_reply_is_unknown(play, trusted, tls_stub, connect):
+    # Given that the first of these is an SSLError, as an untrusted certificate is
+    tls_stub.plays.append(play)
+
+    assert failure(connect(tls_stub.url)).kind is Kind.UNKNOWN
+    assert len(tls_stub.sends) == 1
+
+
+# Credentials
+
+
+def test_an_expired_token_is_renewed_once_and_the_message_goes(transport, stub, monkeypatch):
+    # Given a session token that has expired, and a newer one in its place
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "old")
+    transport.warm_up()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "new")
+    stub.plays.append(stub.error(403, "ExpiredTokenException", "The security token is expired"))
+
+    # When the message is sent
+    message_id = transport.send(MAIL)
+
+    # Then it went with the new one
+    assert message_id == "stub-id"
+    assert [request.headers["x-amz-security-token"] for request in stub.sends] == ["old", "new"]
+
+
+def test_a_token_that_stays_expired_is_told_after_the_second_try(transport, stub):
+    stub.plays.extend([stub.error(403, "ExpiredTokenException", "expired")] * 2)
+
+    verdict = failure(transport)
+
+    assert (verdict.kind, verdict.hold, len(stub.sends)) == (Kind.CREDENTIALS, "credentials", 2)
+
+
+def test_no_credentials_are_told_by_warm_up_and_by_send(transport, stub, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    with pytest.raises(SendFailed) as caught:
+        transport.warm_up()
+
+    assert caught.value.verdict.kind is Kind.CREDENTIALS
+    assert failure(transport).kind is Kind.CREDENTIALS
+    assert stub.requests == []
+
+
+@pytest.mark.parametrize("settings", [{"region": None}, {"region": REGION, "profile": "nobody"}])
+def test_a_region_or_profile_that_is_not_there_is_told(settings):
+    verdict = failure(SesTransport.create(**settings))
+
+    assert (verdict.kind, verdict.hold) == (Kind.CREDENTIALS, "credentials")
+
+
+ROLE = "arn:aws:iam::123456789012:role/mailer"
+ASSUMED = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<AssumedRoleUser><AssumedRoleId>A:sesq</AssumedRoleId><Arn>{ROLE}/sesq</Arn></AssumedRoleUser><Credentials>
+<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>role-token</SessionToken>
+<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>""".encode()
+DENIED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error>
+<RequestId>r</RequestId></ErrorResponse>"""
+
+
+def test_a_role_is_assumed_and_signs(connect, stub, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+    transport = connect(stub.url, role_arn=ROLE)
+
+    assert transport.send(MAIL) == "stub-id"
+
+    assume, send = stub.requests
+    assert b"Action=AssumeRole" in assume.body
+    assert send.headers["x-amz-security-token"] == "role-token"
+
+
+@pytest.mark.parametrize(
+    ("play", "kind"),
+    [
+        (lambda stub: stub.reply(403, DENIED, Content_Type="text/xml"), Kind.CREDENTIALS),
+        (lambda stub: stub.reset, Kind.TRANSIENT),
+        (lambda stub: stub.reply(500, DENIED.replace(b"AccessDenied", b"InternalFailure")), Kind.TRANSIENT),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_never_counts_as_sent(play, kind, connect, stub, monkeypatch):
+    # Given that the role is assumed in the midst of the send, and that fails
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    stub.plays.append(play(stub))
+
+    # When the message is sent, then it is known that it did not leave
+    assert failure(connect(stub.url, role_arn=ROLE)).kind is kind
+    assert stub.sends == []
+
+
+# Settings, warming up, closing
+
+
+def test_the_endpoint_comes_from_the_environment_as_for_every_aws_tool(stub, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", stub.url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    transport = SesTransport.create()
+
+    assert transport.send(MAIL) == "stub-id"
+    assert transport.region == REGION
+    transport.close()
+
+
+def test_a_profile_brings_its_region_and_its_keys(stub, aws_environment, tmp_path):
+    (tmp_path / "config").write_text("[profile shop]\nregion = ap-south-1\n")
+    (tmp_path / "credentials").write_text("[shop]\naws_access_key_id = AKSHOP\naws_secret_access_key = s\n")
+    transport = SesTransport.create(profile="shop", endpoint_url=stub.url)
+
+    transport.send(MAIL)
+
+    assert "Credential=AKSHOP/" in stub.sends[0].headers["authorization"]
+    assert "/ap-south-1/ses/" in stub.sends[0].headers["authorization"]
+    transport.close()
+
+
+def test_warming_up_leaves_one_open_connection_and_asks_ses_for_nothing(transport, stub):
+    # When the transport is warmed up, and sends
+    transport.warm_up()
+    transport.send(MAIL)
+
+    # Then both went over one connection, and the first was no action of the API and carried no signature
+    first, second = stub.requests
+    assert (first.method, first.path, "authorization" in first.headers) == ("HEAD", "/", False)
+    assert second.path == "/v2/email/outbound-emails"
+    assert stub.connections == 1
+
+
+def test_warming_up_tells_that_there_is_no_connection(connect):
+    with pytest.raises(SendFailed) as caught:
+        connect(f"http://127.0.0.1:{closed_port()}").warm_up()
+
+    assert caught.value.verdict.kind is Kind.TRANSIENT
+
+
+def test_a_failure_says_nothing_of_the_content(transport, stub):
+    secret = Outgoing("0123abcd", MAIL.envelope, SimpleContent("hush-subject", text="hush-body"))
+    stub.plays.append(stub.reset)
+
+    verdict = failure(transport, secret)
+
+    assert "hush" not in repr(verdict)
