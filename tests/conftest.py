@@ -13,10 +13,18 @@ from redis import Redis
 
 from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
+from sesq.config.server_binary import in_wheels
 from sesq.config.settings import Settings
 
-SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER")
-"""The executable that tests start; unset: the one that sesq finds by itself."""
+SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels(), None)
+"""The executable that tests start: the wheel's, since it is the same everywhere, or the one that CI names."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m redis` selects whatever touches a server."""
+    for item in items:
+        if "redis_server" in getattr(item, "fixturenames", ()):
+            item.add_marker("redis")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from redis import Redis
 from sesq.config import server_binary
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
+from sesq.config.server_binary import in_wheels
 
 USER = """
 import sys
@@ -22,12 +23,14 @@ print("joined", flush=True)
 sys.stdin.read()
 """
 
-SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER")
+SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels(), None)
+
+pytestmark = pytest.mark.redis
 
 
 def another_process(directory: Path) -> subprocess.Popen[str]:
     """A process that uses the server until its standard input ends."""
-    command = [sys.executable, "-c", USER, str(directory), SERVER or ""]
+    command = [sys.executable, "-c", USER, str(directory), str(SERVER or "")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "joined\n"

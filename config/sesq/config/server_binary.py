@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Server(NamedTuple):
 
 def find_server() -> Server:
     """The first server that runs here and is new enough. Raises `MissingPart` with the cure."""
-    for path in _candidates():
+    for path in chain(on_path(), in_wheels()):
         server = ask(path)
         if server and server.version >= OLDEST:
             return server
@@ -53,10 +54,15 @@ def ask(path: Path) -> Server | None:
     return Server(path, found[1], tuple(map(int, found[2].split(".")))) if found else None
 
 
-def _candidates() -> Iterator[Path]:
+def on_path() -> Iterator[Path]:
+    """The servers that the system brings."""
     for name in ON_PATH:
         if found := shutil.which(name):
             yield Path(found)
+
+
+def in_wheels() -> Iterator[Path]:
+    """The servers that installed wheels bring. Nothing is imported."""
     for package, pattern in IN_WHEELS:
         spec = find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():

@@ -1,0 +1,52 @@
+# make demo   the main job on this machine: a simulated SES, real workers, a live table
+# make test   linters, types and every test
+# Both set up what they need in .venv first. PYTHON=python3.13 and VENV=… choose another interpreter and place.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST ?= $(BIN)/pytest -n auto
+
+.PHONY: setup demo test lint pytest bench constraints clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "sesq needs Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "this Python cannot make a virtual environment: install python3-venv" >&2; exit 1; }
+	@echo "installing sesq and its tools into $(VENV)"
+	@$(PIP) install --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/sesq demo
+
+test: lint pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+pytest: setup
+	$(PYTEST)
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+# Renew the exact versions, for every supported Python at once.
+constraints: setup
+	$(PIP) install uv
+	{ echo '# The exact versions that `make setup` and CI install. Renewed by `make constraints`.'; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-header --no-annotate \
+	    --upgrade pyproject.toml; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""Guards of the house itself: the namespace package, the floors, what a wheel holds, and what no file may say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from importlinter.api import read_configuration
+
+from sesq import config, console, producer, simulator, worker
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {
+    module.__name__.removeprefix("sesq."): module for module in (config, producer, worker, console, simulator)
+}
+PORTIONS = [ROOT / name / "sesq" / name for name in FLOORS]
+
+
+def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        code,
+    ]  # the directory comes first on the path, as a host application's does
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+
+
+def test_every_floor_comes_from_its_own_folder() -> None:
+    assert {name: Path(str(module.__file__)).parent for name, module in FLOORS.items()} == {
+        portion.name: portion for portion in PORTIONS
+    }
+
+
+@pytest.mark.parametrize("portion", PORTIONS, ids=lambda portion: portion.name)
+def test_a_portion_is_typed_and_leaves_the_namespace_open(portion: Path) -> None:
+    assert (portion / "py.typed").is_file()
+    assert [path.name for path in portion.parent.iterdir() if path.name != "__pycache__"] == [portion.name]
+
+
+def test_the_import_contracts_know_every_floor() -> None:
+    configuration = read_configuration(str(ROOT / "pyproject.toml"))
+    assert set(configuration["session_options"]["root_packages"]) == {f"sesq.{name}" for name in FLOORS}
+    contracts = configuration["contracts_options"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert set(layers) == {f"sesq.{name}" for name in FLOORS if name != "simulator"}
+
+
+def test_a_producer_loads_nothing_that_only_others_need(tmp_path: Path) -> None:
+    heavy = {"boto3", "botocore", "tenacity", "rich", "typer", "starlette", "sesq.worker", "sesq.console"}
+    ran = run(f"import sys, sesq.producer; print(*({heavy} & sys.modules.keys()))", tmp_path)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "")
+
+
+@pytest.mark.parametrize("shape", ["{}.py", "{}/__init__.py"])
+def test_modules_of_a_host_application_do_not_shadow_ours(shape: str, tmp_path: Path) -> None:
+    # Given an application with modules that bear the floors' names
+    for name in FLOORS:
+        file = tmp_path / shape.format(name)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("raise RuntimeError('the host application was imported')\n")
+    # When it imports sesq, Then it gets ours
+    ran = run("".join(f"import sesq.{name}\n" for name in FLOORS), tmp_path)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_wheel_holds_every_portion_and_what_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    sources = {path for portion in PORTIONS for path in portion.rglob("*") if path.is_file()}
+    wanted = {f"sesq/{path.relative_to(path_of_root(path))}" for path in sources if path.suffix != ".pyc"}
+    assert any(name.endswith(".lua") for name in wanted)
+    assert names >= wanted | {"sesq/config/sesq.example.toml"}
+    assert "sesq/__init__.py" not in names
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"sesq"}
+
+
+def path_of_root(path: Path) -> Path:
+    """The `…/sesq` folder that `path` lies in."""
+    return next(portion.parent for portion in PORTIONS if path.is_relative_to(portion))
+
+
+def test_no_file_names_the_host_of_a_registry() -> None:
+    hosts = re.compile(
+        rb"(pypi|pythonhosted|npmjs|debian|ubuntu|crates|golang)\.(org|com|io)|registry\.[a-z]+\.[a-z]+|index-url"
+    )
+    guilty = [str(path.relative_to(ROOT)) for path in project_files() if hosts.search(path.read_bytes())]
+    assert guilty == [str(Path(__file__).relative_to(ROOT))]  # the pattern above
+
+
+def project_files() -> list[Path]:
+    folders = [ROOT / name for name in (*FLOORS, "tests", "docs", "benchmarks", ".ci")]
+    deep = [path for folder in folders for path in folder.rglob("*")]
+    return [path for path in (*ROOT.iterdir(), *deep) if path.is_file() and "__pycache__" not in path.parts]
