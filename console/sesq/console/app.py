@@ -1,0 +1,93 @@
+"""The command line: its list of commands, what is asked of all of them, and what an error becomes.
+
+A command's module is imported when the command is called, so `sesq --help` and `sesq send` load no AWS library.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from sesq.config.errors import InputError, SesqError
+from sesq.console.output import complain
+
+SUMMARIES = {
+    "demo": "Watch the queue do its job against a simulated SES, in under a minute.",
+    "send": "Put one message into the queue.",
+    "worker": "Send what is queued, within the limits of SES.",
+    "status": "Show the limits, the queue, and why what waits waits.",
+    "messages": "List and show messages; cancel, retry, release or resolve them.",
+    "quota": "Show and change the limits while the queue runs; pause and resume.",
+    "simulator": "Run SES on localhost, with its rules and its limits.",
+    "doctor": "Check all that sending needs, and name the cure of what is wrong.",
+}
+"""Command -> its first sentence. The module of the same name in `commands` has an `app` with it."""
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands by their summaries, and imports the one that is called."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = {name: TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, summary, rest = super().resolve_command(ctx, args)
+        if name not in SUMMARIES:
+            return name, summary, rest
+        command = typer.main.get_command(import_module(f"sesq.console.commands.{name}").app)
+        command.name = name
+        _unwrap(command)
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """What sesq raises on purpose is for people: a line on stderr instead of a traceback."""
+        try:
+            return super().invoke(ctx)
+        except SesqError as error:
+            complain(str(error))
+            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+
+def _unwrap(command: Any) -> None:
+    """Paragraphs of a help text as one line each: the terminal's width breaks them, not the source's."""
+    paragraphs = (command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for inner in getattr(command, "commands", {}).values():
+        _unwrap(inner)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="sesq",
+    no_args_is_help=True,
+    # a traceback with local variables would show the content of mail
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sesq {version('sesq')}")
+        raise typer.Exit
+
+
+@app.callback()
+def sesq(
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The settings file, instead of the one that is found.")
+    ] = None,
+    version: Annotated[  # noqa: ARG001  (the callback answers)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A sending queue for Amazon SES that knows SES's rules."""
+    if config is not None:
+        os.environ["SESQ_CONFIG"] = str(config)

@@ -1,0 +1,16 @@
+"""The entry point `sesq`. It imports nothing at first, so that an install without the command line can say so."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs the command that `sys.argv` names, and ends the process: 0 done, 1 refused or failed, 2 wrong use."""
+    try:
+        from sesq.console.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        sys.exit("sesq: the command line needs typer and rich: pip install 'sesq[console]'")
+    app(prog_name="sesq")

@@ -1,0 +1,203 @@
+"""`sesq send`: one message into the queue, from options or from a mail that is already written."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError
+from sesq.config.messages import Record
+from sesq.config.states import FINAL_STATES, SENT_STATES, Lane
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    Json,
+    configured_or_seen,
+    load_settings,
+    open_redis,
+    pairs,
+)
+from sesq.console.output import complain, print_json
+from sesq.console.times import parse_moment
+from sesq.producer import Attachment, Message, Outbox
+
+POLL_SECONDS = 0.2
+EXAMPLES = """Examples
+
+  sesq send --from shop@example.com --to ada@example.org --subject Hi --text "It is here."
+  sesq send --from shop@example.com --to ada@example.org --subject Invoice --text @body.txt --attach invoice.pdf
+  sesq send --from news@example.com --to ada@example.org --subject News --html @news.html --lane bulk --at +2h
+  sesq send --raw mail.eml
+  generate-mail | sesq send --raw --tag campaign=autumn --wait 30
+"""
+
+app = typer.Typer(add_completion=False)
+Addresses = Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="May be given several times.")]
+
+
+@app.command(epilog=EXAMPLES)
+def send(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="With --raw: the mail; stdin if not given, or -.")
+    ] = None,
+    sender: Annotated[str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")] = None,
+    to: Addresses = None,
+    cc: Addresses = None,
+    bcc: Addresses = None,
+    reply_to: Addresses = None,
+    subject: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The plain body: text, @FILE, or - for stdin.")
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option(metavar="HTML", help="The HTML body: HTML, @FILE, or - for stdin.")
+    ] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="May be given several times.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:VALUE", help="May be given several times.")
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Send a finished mail (RFC 5322); addresses given here replace its own."),
+    ] = False,
+    lane: Annotated[
+        Lane, typer.Option(help="Which lane: transactional mail goes first.")
+    ] = Lane.TRANSACTIONAL,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Not before: ISO 8601, or +10m, +2h.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(metavar="TIME", help="Not after: as --at.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A message tag of SES.")] = None,
+    configuration_set: Annotated[
+        str | None, typer.Option(metavar="NAME", help="SES's configuration set.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Idempotency key: the same key queues the mail once.")
+    ] = None,
+    account: Account = DEFAULT_ACCOUNT,
+    wait: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Wait that long for it to be sent.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Put one message into the queue.
+
+    Prints the message's id. A worker sends it when SES's limits let it go. With --wait: exit 0 once it is sent, 1
+    where it is refused or failed, or waits still.
+    """
+    options: dict[str, Any] = {
+        "lane": lane,
+        "send_at": parse_moment(at, "--at") if at else None,
+        "expires_at": parse_moment(expires, "--expires") if expires else None,
+        "account": account,
+        "idempotency_key": key,
+    }
+    if configuration_set:
+        options["configuration_set"] = configuration_set
+    if tag:
+        options["tags"] = pairs(tag, "=", "--tag")
+    content = {"--subject": subject, "--text": text, "--html": html, "--attach": attach, "--header": header}
+    if raw:
+        _refuse({**content, "--reply-to": reply_to}, "is part of the raw mail already")
+        recipients = {"to": to, "cc": cc, "bcc": bcc} if to or cc or bcc else {}
+        message = Message.from_bytes(_read_bytes(file), sender=sender, **recipients, **options)
+    else:
+        _refuse({"FILE": file}, "goes with --raw only")
+        if sender is None:
+            raise InputError("--from: is missing: give the address that sends, one that is verified at SES")
+        message = Message(
+            sender=sender,
+            to=to or (),
+            cc=cc or (),
+            bcc=bcc or (),
+            reply_to=reply_to or (),
+            subject=subject or "",
+            text=_body(text, "--text"),
+            html=_body(html, "--html"),
+            attachments=[_attachment(path) for path in attach or ()],
+            headers=pairs(header or [], ":", "--header"),
+            **options,
+        )
+    settings = load_settings()
+    redis = open_redis(settings)
+    configured_or_seen(settings, redis, account)
+    outbox = Outbox(redis, keep_days=settings.keep_days)
+    id = outbox.send(message)
+    if wait is None:
+        print_json({"id": id}) if json else typer.echo(id)
+        return
+    if not json:
+        typer.echo(id)
+    record = wait_for_end(lambda: outbox.status(id, account), wait)
+    _report(record, json)
+
+
+def wait_for_end(
+    look: Callable[[], Record],
+    seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Record:
+    """The record once its message has come to an end, or as it stands after so many seconds."""
+    deadline = clock() + seconds
+    while (record := look()).state not in FINAL_STATES and (left := deadline - clock()) > 0:
+        sleep(min(POLL_SECONDS, left))
+    return record
+
+
+def _report(record: Record, json: bool) -> None:
+    sent = record.state in SENT_STATES
+    if json:
+        told = {"id": record.id, "state": record.state.value, "reason": record.reason}
+        print_json(told | {"message_id": record.message_id})
+    elif sent:
+        typer.echo(f"{record.state} {record.message_id}")
+    else:
+        complain(f"message {record.id} is {record.state}{': ' if record.reason else ''}{record.reason}")
+    if not sent:
+        raise typer.Exit(1)
+
+
+def _refuse(given: dict[str, Any], why: str) -> None:
+    for option, value in given.items():
+        if value:
+            raise InputError(f"{option}: {why}")
+
+
+def _body(text: str | None, option: str) -> str | None:
+    """The text itself, what stands in `@FILE`, or stdin for `-`."""
+    if text == "-":
+        return _decoded(sys.stdin.buffer.read(), option)
+    if text is not None and text.startswith("@"):
+        return _decoded(_read(Path(text[1:]), option), option)
+    return text
+
+
+def _decoded(data: bytes, option: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{option}: is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _read_bytes(file: Path | None) -> bytes:
+    return sys.stdin.buffer.read() if file is None or str(file) == "-" else _read(file, "--raw")
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option}: {path} cannot be read: {error}") from error
+
+
+def _attachment(path: Path) -> Attachment:
+    return Attachment(path.name, _read(path, "--attach"))

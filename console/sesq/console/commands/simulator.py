@@ -1,0 +1,61 @@
+"""`sesq simulator`: SES on localhost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError
+from sesq.console.context import part
+
+EXAMPLES = """Examples
+
+  sesq simulator
+  sesq simulator --production --rate 14 --daily 50000
+  AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:9797 AWS_DEFAULT_REGION=us-east-1 sesq worker
+  curl -X POST http://127.0.0.1:9797/_sim/identities/ada@example.org/verify
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLES)
+def simulator(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 9797,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    account: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A JSON object of settings; the options here count more."),
+    ] = None,
+    production: Annotated[
+        bool | None, typer.Option("--production/--sandbox", help="Whether the account is out of the sandbox.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Recipients a second; 1 if not given.")] = None,
+    daily: Annotated[
+        float | None, typer.Option(help="Recipients in 24 hours; 200 if not given, -1: unlimited.")
+    ] = None,
+    burst: Annotated[
+        float | None, typer.Option(help="Recipients at once; a second's worth if not given.")
+    ] = None,
+) -> None:
+    """Run SES on localhost, with its rules and its limits.
+
+    The account starts in the sandbox. What the simulator accepted is at /_sim/report and /_sim/messages.
+    """
+    with part("simulator"):
+        from sesq.simulator import Simulator, read_account_file, serve
+
+    def announce(running: Simulator) -> None:
+        typer.echo(f"listening on {running.endpoint_url}")
+
+    given = {"production": production, "max_send_rate": rate, "max_24_hour_send": daily, "burst": burst}
+    try:
+        options: dict[str, Any] = read_account_file(account) if account else {}
+        options |= {name: value for name, value in given.items() if value is not None}
+        serve(host, port, on_ready=announce, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the simulator cannot be set up so: {error}") from error
+    except OSError as error:
+        raise InputError(f"{account or f'{host}:{port}'}: {error}") from error

@@ -1,0 +1,202 @@
+"""`sesq status`: one account at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError
+from sesq.config.quotas import format_daily, format_rate
+from sesq.config.states import SENT_STATES, State
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.output import console, print_json, printable, table
+from sesq.console.overview import Overview, read_overview
+from sesq.console.times import local, utc
+from sesq.console.why import sentences
+
+WATCH_SECONDS = 1.0
+FEEDBACK_STATES = (State.DELIVERED, State.BOUNCED, State.COMPLAINED)
+EXAMPLES = """Examples
+
+  sesq status
+  sesq status --watch
+  sesq status --json | jq .usage.remaining
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLES)
+def status(
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")
+    ] = False,
+) -> None:
+    """Show the limits, the queue, and why what waits waits."""
+    if watch and (json or not console().is_terminal):
+        raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
+    redis = open_redis(load_settings())
+    if watch:
+        _watch(lambda: read_overview(redis, account))
+    elif json:
+        print_json(as_json(read_overview(redis, account)))
+    else:
+        console().print(as_text(read_overview(redis, account)))
+
+
+def as_json(view: Overview) -> dict[str, Any]:
+    """What scripts rely on. Rates in recipients a second, days in recipients; None is unlimited, or not so (yet)."""
+    usage = view.usage
+    return {
+        "account": view.account,
+        "mode": view.snapshot.mode,
+        "paused": view.paused or False,
+        "policy": {
+            "rate": usage.rate,
+            "daily": usage.daily,
+            "burst": usage.burst,
+            "margin": view.margin,
+            "reserve": usage.reserve,
+            "pace": usage.pace,
+        },
+        "usage": {
+            "last_24h": usage.last_24h,
+            "others": usage.others,
+            "remaining": usage.remaining,
+            "next_free_at": utc(view.next_free_at),
+            "throttles": usage.throttles,
+        },
+        "lanes": {
+            lane.lane.value: {
+                "queued": lane.queued,
+                "oldest_at": utc(lane.head.since if lane.head else None),
+                "next_at": utc(None if usage.closed else lane.next_at),
+            }
+            for lane in view.lanes
+        },
+        "messages": totals(view),
+        "feedback": {state.value: view.counts[state] for state in FEEDBACK_STATES},
+        "waiting": [{"what": w.what, "reason": w.reason, "count": w.count} for w in view.waiting],
+        "workers": [
+            {
+                "name": worker.name,
+                "host": worker.host,
+                "pid": worker.pid,
+                "state": worker.state,
+                "last_heartbeat": utc(worker.last_heartbeat),
+                "sent": worker.sent,
+            }
+            for worker in view.workers
+        ],
+        "memory": {"used": view.memory.used, "limit": view.memory.limit} if view.memory else None,
+        "synced_at": utc(view.snapshot.synced_at),
+        "why": sentences(view),
+    }
+
+
+def totals(view: Overview) -> dict[str, int]:
+    """How many messages are in each state; `sent` counts those as well of which SES has told more since."""
+    states = {state.value: view.counts[state] for state in State if state not in FEEDBACK_STATES}
+    return states | {"sent": sum(view.counts[state] for state in SENT_STATES)}
+
+
+def as_text(view: Overview) -> Any:
+    """The same for people, as something that rich draws."""
+    from rich.console import Group
+    from rich.text import Text
+
+    usage, now = view.usage, view.usage.now
+    counted = [(name, count) for name, count in totals(view).items() if count]
+    parts: list[Any] = [
+        Text(f"account {view.account}, {view.snapshot.mode}, {'paused' if view.paused else 'open'}", "bold"),
+        Text(f"limits  {format_rate(usage.rate)}, {format_daily(usage.daily)}; {_used(view)}"),
+        table(
+            ("lane", "queued", "oldest since", "next goes"),
+            [
+                (
+                    lane.lane,
+                    lane.queued,
+                    local(lane.head.since if lane.head else None, now),
+                    _next(view, lane.next_at),
+                )
+                for lane in view.lanes
+            ],
+        ),
+        table([name for name, _ in counted], [[count for _, count in counted]])
+        if counted
+        else Text("no messages"),
+        _workers(view),
+        *(Text(printable(sentence)) for sentence in sentences(view)),
+    ]
+    return Group(*parts)
+
+
+def _used(view: Overview) -> str:
+    usage = view.usage
+    left = "" if usage.remaining is None else f", {usage.remaining:g} left"
+    others = f" and {usage.others:g} by others" if usage.others else ""
+    return f"{usage.last_24h} sent in 24 hours{others}{left}"
+
+
+def _next(view: Overview, at: float | None) -> str:
+    return "" if view.usage.closed else local(at, view.usage.now)
+
+
+def _workers(view: Overview) -> Any:
+    from rich.text import Text
+
+    if not view.workers:
+        return Text("no workers")
+    return table(
+        ("worker", "host", "pid", "state", "sent"),
+        [(worker.name, worker.host, worker.pid, worker.state, worker.sent) for worker in view.workers],
+    )
+
+
+def _watch(look: Callable[[], Overview]) -> None:
+    from rich.live import Live
+
+    with (
+        _key_pressed() as pressed,
+        Live(as_text(look()), console=console(), screen=True, auto_refresh=False) as live,
+    ):
+        try:
+            while not pressed("q", WATCH_SECONDS):
+                live.update(as_text(look()), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+@contextmanager
+def _key_pressed() -> Iterator[Callable[[str, float], bool]]:
+    """`pressed("q", 1.0)`: whether that key comes within so many seconds. Keys are not shown meanwhile."""
+    import select
+    import sys
+    import termios
+    import time
+    import tty
+
+    if not sys.stdin.isatty():
+
+        def only_wait(_: str, seconds: float) -> bool:
+            time.sleep(seconds)
+            return False
+
+        yield only_wait
+        return
+
+    def pressed(key: str, seconds: float) -> bool:
+        ready, _, _ = select.select([sys.stdin], [], [], seconds)
+        return bool(ready) and sys.stdin.read(1) == key
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield pressed
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

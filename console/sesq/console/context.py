@@ -1,0 +1,100 @@
+"""What commands share: the settings, the connection to Redis, who is asking, and what is not installed."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sesq.config.errors import InputError, MissingPart
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from sesq.config.settings import Settings
+
+DEFAULT_ACCOUNT = "default"
+
+
+def _account(name: str) -> str:
+    from sesq.producer.rules import check_account
+
+    check_account(name)
+    return name
+
+
+Account = Annotated[
+    str, typer.Option("--account", metavar="NAME", callback=_account, help="The account in sesq.toml.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    from sesq.config.settings import Settings
+
+    return Settings.load()
+
+
+def open_redis(settings: Settings) -> Redis:
+    """The queue's Redis; where the embedded one is started for it, a line on stderr says so."""
+    from sesq.config.connection import connect
+
+    if settings.redis_url is None:
+        log_to_stderr("%(message)s", "INFO", "sesq.redis")
+    return connect(settings=settings)
+
+
+def configured_or_seen(settings: Settings, redis: Redis, account: str) -> str:
+    """The account's name. Raises SettingsError where neither sesq.toml nor Redis knows it: its mail would never go."""
+    from sesq.config.messages import accounts
+
+    if account not in settings.accounts and account not in accounts(redis):
+        settings.account(account)
+    return account
+
+
+def log_to_stderr(form: str, level: str, *names: str) -> None:
+    """Shows what these loggers say from `level` on. All others from WARNING on: botocore's own would show content."""
+    logging.basicConfig(format=form, level=logging.WARNING)
+    for name in names:
+        logging.getLogger(name).setLevel(level)
+
+
+def asker() -> str:
+    """`user@host`, for the audit trail."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+@contextmanager
+def part(extra: str) -> Iterator[None]:
+    """`with part("worker"):` around the imports that an extra brings. Raises MissingPart."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sesq":
+            raise
+        raise MissingPart(f"this needs {error.name}: pip install 'sesq[{extra}]'") from error
+
+
+def pairs(values: list[str], separator: str, option: str) -> dict[str, str]:
+    """`["a=b"]` as a mapping. Raises InputError for one without the separator, and for a name given twice."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, middle, rest = value.partition(separator)
+        if not middle or not name.strip():
+            raise InputError(f"{option}: {value!r} has no {separator!r}; write name{separator}value")
+        if name.strip() in found:
+            raise InputError(f"{option}: {name.strip()} is given twice")
+        found[name.strip()] = rest.strip()
+    return found

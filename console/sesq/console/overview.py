@@ -1,0 +1,182 @@
+"""One account at a glance: its limits, its lanes, what waits and for what, who works. Read from Redis alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq import Queue
+from rq.serializers import JSONSerializer
+from rq.worker import Worker
+
+from sesq.config.connection import mapped
+from sesq.config.errors import UnknownMessage
+from sesq.config.keys import Keys
+from sesq.config.messages import Messages, Record
+from sesq.config.policy import Policy
+from sesq.config.snapshot import Snapshot, read_snapshot
+from sesq.config.states import Lane, State
+from sesq.worker.gate import Gate, Usage
+
+HEARTBEAT_SECONDS = 90
+"""A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane. `head` goes next. Times are seconds since the epoch by Redis's clock; `next_at` None: not known."""
+
+    lane: Lane
+    queued: int
+    head: Record | None
+    room_at: float | None
+    """When the day has room for one recipient more; None where only other senders are in the way."""
+    ready_at: float
+    """When the rate lets one recipient more go."""
+
+    @property
+    def next_at(self) -> float | None:
+        """When the head may go, as far as rate and quota are concerned."""
+        return None if self.head is None or self.room_at is None else max(self.room_at, self.ready_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that messages wait for, other than time."""
+
+    what: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker that lives. `sent`: messages since it started."""
+
+    name: str
+    host: str
+    pid: int | None
+    state: str
+    last_heartbeat: float
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of Redis; `limit` None: as much as the machine has."""
+
+    used: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of it. `paused`: why nothing goes, None where something may."""
+
+    account: str
+    snapshot: Snapshot
+    usage: Usage
+    paused: str | None
+    margin: float
+    lanes: tuple[LaneView, ...]
+    counts: Mapping[State, int]
+    waiting: tuple[Waiting, ...]
+    workers: tuple[WorkerView, ...]
+    memory: Memory | None
+
+    @property
+    def next_free_at(self) -> float | None:
+        """When the next recipient of the day frees up; None where none is in the way, or only other senders are."""
+        room_at = self.lanes[0].room_at
+        return room_at if room_at is not None and room_at > self.usage.now else None
+
+
+def read_overview(redis: Redis, account: str) -> Overview:
+    """The account as it stands. Works for one that nobody has queued for yet. Raises QueueUnavailable."""
+    usage = Gate(redis, account).usage()
+    messages, policy = Messages(redis, account), Policy(redis, account)
+    snapshot = read_snapshot(redis, account)
+    return Overview(
+        account=account,
+        snapshot=snapshot,
+        usage=usage,
+        paused=_paused(usage, policy, snapshot),
+        margin=float(policy.show()["margin"].value or 0),
+        lanes=tuple(_lane(lane, told, messages) for lane, told in zip(Lane, usage.lanes, strict=True)),
+        counts=messages.counts(),
+        waiting=_waiting(redis, messages),
+        workers=read_workers(redis, account),
+        memory=_memory(redis),
+    )
+
+
+def _paused(usage: Usage, policy: Policy, snapshot: Snapshot) -> str | None:
+    if usage.closed == "paused":
+        return policy.paused
+    if usage.closed == "ses_paused":
+        return snapshot.paused_because or "SES sends nothing for this account"
+    return None
+
+
+def _lane(lane: Lane, told: Mapping[str, Any], messages: Messages) -> LaneView:
+    head = _record(messages, told.get("head"))
+    return LaneView(lane, int(told["queued"]), head, told.get("room_at"), told["ready_at"])
+
+
+def _record(messages: Messages, id: str | None) -> Record | None:
+    """None also for a job that is no message of ours, and for one that has gone meanwhile."""
+    try:
+        return messages.get(id) if id else None
+    except UnknownMessage:
+        return None
+
+
+def _waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
+    holds = messages.holds()
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        for what in holds:
+            pipeline.zcard(messages.keys.hold(what))
+        counts = pipeline.execute()
+    found = [
+        Waiting(what, why, count) for (what, why), count in zip(holds.items(), counts, strict=True) if count
+    ]
+    return tuple(sorted(found, key=lambda waiting: (-waiting.count, waiting.what)))
+
+
+def read_workers(redis: Redis, account: str, now: datetime | None = None) -> tuple[WorkerView, ...]:
+    """The workers that serve the account and live, by name."""
+    now = now or datetime.now(timezone.utc)
+    found = {}
+    with mapped():
+        for lane in Lane:
+            queue = Queue(Keys(account).queue(lane), connection=redis, serializer=JSONSerializer)
+            found.update({worker.name: worker for worker in Worker.all(queue=queue)})
+    return tuple(_worker(found[name]) for name in sorted(found) if _lives(found[name], now))
+
+
+def _lives(worker: Any, now: datetime) -> bool:
+    beat = worker.last_heartbeat
+    return beat is not None and (now - beat).total_seconds() < HEARTBEAT_SECONDS
+
+
+def _worker(worker: Any) -> WorkerView:
+    beat = worker.last_heartbeat.timestamp()
+    state = str(getattr(worker.get_state(), "value", worker.get_state()))
+    return WorkerView(
+        worker.name, worker.hostname or "", worker.pid, state, beat, worker.successful_job_count
+    )
+
+
+def _memory(redis: Redis) -> Memory | None:
+    """None where this user may not ask: a managed Redis need not allow INFO."""
+    try:
+        with mapped():
+            info = redis.info("memory")
+    except ResponseError:
+        return None
+    return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)

@@ -1,0 +1,72 @@
+"""Moments and durations as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from sesq.config.errors import InputError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
+_PART = r"(\d+(?:\.\d+)?)([smhd])"
+_is_duration = re.compile(rf"(?:{_PART})+").fullmatch
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Seconds of `10m`, `1d12h`. Raises InputError, which names the option."""
+    if not _is_duration(text):
+        raise InputError(f"{option}: {text!r} is no duration; allowed: {DURATIONS_ALLOWED}")
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(_PART, text))
+
+
+def parse_moment(text: str, option: str, now: datetime | None = None) -> datetime:
+    """`+10m` from now, or ISO 8601; without a zone the local one is meant. Raises InputError."""
+    if text.startswith("+"):
+        after = timedelta(seconds=parse_duration(text[1:], option))
+        return (now or datetime.now(timezone.utc)) + after
+    try:
+        # fromisoformat takes "Z" from Python 3.11 on
+        return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(
+            f"{option}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00, or +10m, +2h"
+        ) from error
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, for JSON; None stays None."""
+    if seconds is None:
+        return None
+    return (
+        datetime.fromtimestamp(seconds, timezone.utc)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def local(seconds: float | None, now: float | None = None) -> str:
+    """`14:03:05`, with its day where that is another; with `now` also how far away it is."""
+    if seconds is None:
+        return ""
+    moment = datetime.fromtimestamp(seconds).astimezone()
+    today = datetime.now().astimezone() if now is None else datetime.fromtimestamp(now).astimezone()
+    text = moment.strftime("%H:%M:%S" if moment.date() == today.date() else "%d %b %H:%M:%S")
+    if moment.year != today.year:
+        text = moment.strftime("%Y-%m-%d %H:%M:%S")
+    return text if now is None else f"{text} ({relative(seconds - now)})"
+
+
+def relative(seconds: float) -> str:
+    """`in 2 h`, `5 min ago`, `now`."""
+    if abs(seconds) < 1:
+        return "now"
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """A length of time in the largest unit that leaves a whole number of them: `90 s`, `3 h`, `2 d`."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

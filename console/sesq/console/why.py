@@ -1,0 +1,91 @@
+"""Why what waits waits, in sentences for people, and when it goes. Pure: says what an `Overview` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sesq.config.quotas import format_rate
+from sesq.config.states import Lane, State
+from sesq.console.overview import LaneView, Overview
+from sesq.console.times import local
+
+SOON_SECONDS = 0.05
+HOLDS_NAMED = 5
+VISIBLE_SLOWNESS = 0.01
+
+
+def sentences(view: Overview) -> list[str]:
+    """The account first, then each lane, then what waits for something other than time."""
+    return [*_account(view), *_lanes(view), *_states(view)]
+
+
+def _account(view: Overview) -> Iterator[str]:
+    if view.usage.closed == "paused":
+        yield f"Paused: {view.paused}. Nothing goes until `sesq quota resume`."
+    elif view.usage.closed == "ses_paused":
+        yield f"{view.paused}. Workers ask again every minute and go on by themselves."
+    elif view.usage.closed == "unsynced":
+        yield "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`."
+    elif view.snapshot.known and not view.snapshot.readable:
+        yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
+    if view.usage.slow > VISIBLE_SLOWNESS:
+        yield f"SES throttled lately, so the pace is {format_rate(round(view.usage.pace, 2))} for a while."
+    if not view.workers and any(lane.queued for lane in view.lanes):
+        yield "No worker is running: `sesq worker` starts one."
+
+
+def _lanes(view: Overview) -> Iterator[str]:
+    if view.usage.closed:
+        return
+    for lane in view.lanes:
+        if lane.queued:
+            yield f"{lane.lane}: {lane.queued} queued; {_head(view, lane)}"
+
+
+def _head(view: Overview, lane: LaneView) -> str:
+    now = view.usage.now
+    if lane.room_at is None:
+        return f"the day is spent, by other senders on this account; room is looked for at each sync{_spent(view)}."
+    if lane.room_at > now:
+        return f"{_day(view, lane)}; the next recipient frees up at {local(lane.room_at, now)}."
+    if not _fits(view, lane):
+        return f"the next one has more recipients than the day has room for{_spent(view)}."
+    if lane.lane is not Lane.TRANSACTIONAL and view.lanes[0].queued:
+        return "it goes after the transactional mail."
+    if lane.ready_at > now + SOON_SECONDS:
+        return (
+            f"the rate of {format_rate(view.usage.rate)} lets the next one go at {local(lane.ready_at, now)}."
+        )
+    return "the next one may go now."
+
+
+def _day(view: Overview, lane: LaneView) -> str:
+    if lane.lane is not Lane.TRANSACTIONAL and (view.usage.remaining or 0) >= 1:
+        return f"what is left of the day is kept for transactional mail (reserve: {view.usage.reserve:g}){_spent(view)}"
+    return f"the day is spent{_spent(view)}"
+
+
+def _fits(view: Overview, lane: LaneView) -> bool:
+    if view.usage.remaining is None or lane.head is None:
+        return True
+    spare = 0 if lane.lane is Lane.TRANSACTIONAL else view.usage.reserve
+    return lane.head.envelope.day_cost + spare <= view.usage.remaining
+
+
+def _spent(view: Overview) -> str:
+    usage = view.usage
+    if usage.daily is None:
+        return ""
+    others = f", {usage.others:g} by others" if usage.others else ""
+    return f" ({usage.last_24h + usage.others:g} of {usage.daily:g} recipients in 24 hours{others})"
+
+
+def _states(view: Overview) -> Iterator[str]:
+    for waiting in view.waiting[:HOLDS_NAMED]:
+        yield f"{waiting.count} held: {waiting.reason}."
+    more = len(view.waiting) - HOLDS_NAMED
+    if more > 0:
+        yield f"{more} more things are waited for: `sesq messages list --state held`."
+    unknown = view.counts[State.UNKNOWN]
+    if unknown:
+        yield f"{unknown} may have been sent, or not: SES's answer was lost. Settle them with `sesq messages resolve`."
