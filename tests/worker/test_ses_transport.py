@@ -380,6 +380,16 @@ def test_a_token_that_stays_expired_is_told_after_the_second_try(transport, stub
     assert (verdict.kind, verdict.hold, len(stub.sends)) == (Kind.CREDENTIALS, "credentials", 2)
 
 
+def test_threads_that_meet_the_same_expired_client_share_its_successor(transport):
+    stale = transport._connected()
+
+    successor = transport._renewed(stale)
+
+    assert successor is not stale
+    assert transport._renewed(stale) is successor
+    assert transport._connected() is successor
+
+
 def test_no_credentials_are_told_by_warm_up_and_by_send(transport, stub, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -473,6 +483,15 @@ def test_warming_up_leaves_one_open_connection_and_asks_ses_for_nothing(transpor
     assert (first.method, first.path, "authorization" in first.headers) == ("HEAD", "/", False)
     assert second.path == "/v2/email/outbound-emails"
     assert stub.connections == 1
+
+
+def test_warming_up_assumes_the_role_ahead_of_the_first_message(connect, stub, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+
+    connect(stub.url, role_arn=ROLE).warm_up()
+
+    assert [request.method for request in stub.requests] == ["POST", "HEAD"]
 
 
 def test_warming_up_tells_that_there_is_no_connection(connect):

@@ -1,0 +1,179 @@
+"""What every transport promises, asked of each: a new one joins by a scene of its own in `SCENES`."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
+
+import pytest
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.simulator import Simulator
+from sesq.worker.transports import Outgoing, RecordingTransport, SendFailed, SesTransport, Transport
+from sesq.worker.verdicts import Answer, Door, Kind, weigh
+
+SENDER = "Shop <shop@shop.example>"
+CODES = {
+    Kind.RATE: ("TooManyRequestsException", "Maximum sending rate exceeded."),
+    Kind.DAY_SPENT: ("TooManyRequestsException", "Daily message quota exceeded."),
+    Kind.PAUSED: ("MessageRejected", "Sending paused for this account."),
+    Kind.TRANSIENT: ("ServiceUnavailable", ""),
+    Kind.UNKNOWN: ("InternalFailure", ""),
+}
+FAULTS = {
+    Kind.RATE: "throttle",
+    Kind.DAY_SPENT: "daily",
+    Kind.PAUSED: "paused",
+    Kind.TRANSIENT: "unavailable",
+    Kind.UNKNOWN: "internal_error",
+}
+
+
+class Scene(ABC):
+    """A transport, and what stands behind it."""
+
+    transport: Transport
+
+    @abstractmethod
+    def answer_next(self, kind: Kind) -> None:
+        """Make the next send meet an answer of that kind."""
+
+    @abstractmethod
+    def accepted(self) -> list[str]:
+        """The ids (the `sesq-id`) of what was accepted, in order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class RecordingScene(Scene):
+    def __init__(self) -> None:
+        self.transport = self._recording = RecordingTransport()
+
+    def answer_next(self, kind: Kind) -> None:
+        code, text = CODES[kind]
+        self._recording.answer(
+            weigh(Answer(Door.API, (code,), text), envelope=Envelope(sender=SENDER), region="us-east-1")
+        )
+
+    def accepted(self) -> list[str]:
+        return [outgoing.id for outgoing in self._recording.sent]
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+class SesScene(Scene):
+    """The API transport before the simulator, in an account that lets everything through."""
+
+    def __init__(self) -> None:
+        self._ses = Simulator(
+            production=True, max_send_rate=1000, max_24_hour_send=-1, verified=("shop@shop.example",)
+        )
+        self._ses.start()
+        self.transport = SesTransport.create(
+            region="us-east-1", endpoint_url=self._ses.endpoint_url, concurrency=4
+        )
+
+    def answer_next(self, kind: Kind) -> None:
+        self._ses.set_faults({FAULTS[kind]: {"count": 1}})
+
+    def accepted(self) -> list[str]:
+        return [mail["tags"]["sesq-id"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def close(self) -> None:
+        self.transport.close()
+        self._ses.stop()
+
+
+SCENES = [RecordingScene, SesScene]
+
+
+@pytest.fixture(params=SCENES, ids=lambda scene: scene.__name__)
+def scene(request, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    scene = request.param()
+    yield scene
+    scene.close()
+
+
+def simple(**changes) -> Outgoing:
+    envelope = Envelope(**{"sender": SENDER, "to": ("bob@x.org",), "subject": "Hi", **changes})
+    return Outgoing(uuid.uuid4().hex, envelope, SimpleContent("Hi", text="Good day"))
+
+
+def raw() -> Outgoing:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = SENDER, "bob@x.org", "Grüße"
+    mail.set_content("Schönen Tag")
+    mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="Größe.pdf")
+    envelope = Envelope(sender=SENDER, to=("bob@x.org",), bcc=("eve@z.org",), kind="raw")
+    return Outgoing(uuid.uuid4().hex, envelope, mail.as_bytes())
+
+
+@pytest.mark.parametrize("make", [simple, raw])
+def test_an_accepted_message_has_a_message_id_and_leaves_once(make, scene):
+    outgoing = make()
+
+    message_id = scene.transport.send(outgoing)
+
+    assert isinstance(message_id, str)
+    assert message_id
+    assert scene.accepted() == [outgoing.id]
+
+
+def test_every_message_has_a_message_id_of_its_own(scene):
+    ids = {scene.transport.send(simple()) for _ in range(5)}
+
+    assert len(ids) == 5
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_a_failure_comes_as_a_verdict_and_the_next_message_goes(kind, scene):
+    # Given an answer that is no yes
+    scene.answer_next(kind)
+
+    # When a message is sent
+    with pytest.raises(SendFailed) as caught:
+        scene.transport.send(simple())
+
+    # Then it is judged, nothing was accepted and nothing was tried again
+    assert caught.value.verdict.kind is kind
+    assert str(caught.value) == caught.value.verdict.reason
+    assert scene.accepted() == []
+
+    # And the transport is none the worse for it
+    later = simple()
+    scene.transport.send(later)
+    assert scene.accepted() == [later.id]
+
+
+def test_several_threads_may_send_at_once(scene):
+    outgoing = [simple() for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as threads:
+        ids = list(threads.map(scene.transport.send, outgoing))
+
+    assert len(set(ids)) == 20
+    assert sorted(scene.accepted()) == sorted(one.id for one in outgoing)
+
+
+def test_warming_up_sends_nothing(scene):
+    scene.transport.warm_up()
+
+    assert scene.accepted() == []
+
+
+def test_closing_twice_is_fine_and_a_later_message_goes(scene):
+    scene.transport.warm_up()
+    scene.transport.close()
+    scene.transport.close()
+
+    outgoing = simple()
+    scene.transport.send(outgoing)
+
+    assert scene.accepted() == [outgoing.id]
