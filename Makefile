@@ -12,6 +12,7 @@ PYTEST ?= $(BIN)/pytest -n auto
 .PHONY: setup demo test lint pytest bench constraints clean
 
 setup: $(STAMP)
+	@:
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
