@@ -14,7 +14,8 @@ ACCOUNTS = "sesq:accounts"
 """Set: the names of all accounts that have been queued for or worked on."""
 
 CLOCK_OFFSET = "sesq:clock:offset"
-"""String, seconds: moves the scripts' clock. For tests only; `sesq doctor` fails where it is set."""
+"""String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
+where it is set."""
 
 
 @dataclass(frozen=True, slots=True)

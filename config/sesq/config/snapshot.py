@@ -9,7 +9,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.identities import Identities
 from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.replies import read_hash
+from sesq.config.replies import read_hash, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,22 @@ class Snapshot:
 def read_snapshot(redis: Redis, account: str) -> Snapshot:
     """The last snapshot of the account; `known` is False where there is none yet."""
     with mapped():
-        text = read_hash(redis, Keys(account).snapshot)
-    if "readable" not in text:
+        fields = read_hash(redis, Keys(account).snapshot)
+    if "readable" not in fields:
         return Snapshot()
     return Snapshot(
         known=True,
-        readable=text["readable"] == "1",
-        listed=text.get("listed") == "1",
-        production=text.get("production") == "1",
-        sending=text.get("sending", "1") == "1",
-        paused_because=text.get("paused_because", ""),
-        enforcement=text.get("enforcement", ""),
-        rate=_number(text, "rate"),
-        daily=_number(text, "daily"),
-        sent=_number(text, "sent"),
-        others=_number(text, "others") or 0.0,
-        synced_at=_number(text, "synced_at"),
+        readable=fields["readable"] == "1",
+        listed=fields.get("listed") == "1",
+        production=fields.get("production") == "1",
+        sending=fields.get("sending", "1") == "1",
+        paused_because=fields.get("paused_because", ""),
+        enforcement=fields.get("enforcement", ""),
+        rate=_number(fields, "rate"),
+        daily=_number(fields, "daily"),
+        sent=_number(fields, "sent"),
+        others=_number(fields, "others") or 0.0,
+        synced_at=_number(fields, "synced_at"),
     )
 
 
@@ -78,8 +78,9 @@ def redis_now(redis: Redis) -> float:
         pipeline.time()
         pipeline.get(CLOCK_OFFSET)
         (seconds, micros), offset = pipeline.execute()
-    return float(seconds + micros / 1e6 + float(offset or 0))
+    moved = text(offset) or "0"
+    return float(moved[1:]) if moved.startswith("=") else float(seconds + micros / 1e6 + float(moved))
 
 
-def _number(text: dict[str, str], name: str) -> float | None:
-    return float(text[name]) if name in text else None
+def _number(fields: dict[str, str], name: str) -> float | None:
+    return float(fields[name]) if name in fields else None

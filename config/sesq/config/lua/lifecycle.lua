@@ -2,7 +2,7 @@
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
---   sesq:clock:offset          string  seconds added to Redis's clock; tests only
+--   sesq:clock:offset          string  seconds added to Redis's clock, or =<s> to stop it there; tests only
 --   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
 --                                      keep (s that the record stays once all is over), hold (what it waits for), …
 --   A content:<id>             string  the body
@@ -20,8 +20,9 @@ local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
 local call = redis.call
 
 local function clock()
-  local t = call('TIME')
-  return t[1] + t[2] / 1e6 + tonumber(call('GET', 'sesq:clock:offset') or 0)
+  local t, offset = call('TIME'), call('GET', 'sesq:clock:offset') or '0'
+  if string.sub(offset, 1, 1) == '=' then return tonumber(string.sub(offset, 2)) end
+  return t[1] + t[2] / 1e6 + tonumber(offset)
 end
 local now = clock()
 

@@ -49,7 +49,7 @@ local function serve(queue, spare)
         reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
         return false
       end
-      if tokens() < needs(n) - 1e-9 then
+      if tokens() < needs(n) - 1e-6 then
         reason, short = 'rate', n
         return false
       end
