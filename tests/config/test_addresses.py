@@ -31,6 +31,7 @@ from sesq.config.errors import InvalidMessage
         (r'"the \"first\"" <ada@example.org>', 'the "first"', "ada@example.org"),
         ("ada@example.org <ada@example.org>", "ada@example.org", "ada@example.org"),
         ("=?utf-8?q?J=C3=B6rg?= <j@example.org>", "Jörg", "j@example.org"),
+        ("=?utf-8?q?=3D=3Futf-8=3Fq=3Fx=3F=3D?= <a@example.org>", "=?utf-8?q?x?=", "a@example.org"),
         ("Jörg <j@bücher.example>", "Jörg", "j@xn--bcher-kva.example"),
         ("Case.Kept+Label@Example.ORG", "", "Case.Kept+Label@Example.ORG"),
         ('"a..b"@example.org', "", '"a..b"@example.org'),

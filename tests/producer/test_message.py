@@ -126,6 +126,7 @@ def test_a_message_is_frozen_and_keeps_no_hold_on_what_it_was_given() -> None:
         ({"headers": {"X-Sesq-Lane": "bulk"}}, "headers", "lane="),
         ({"headers": {"Resent-To": "eve@example.org"}}, "headers", "raw"),
         ({"headers": {"X-A": "1", "x-a": "2"}}, "headers", "twice"),
+        ({"headers": {"x-a": "1", "X-A": "2"}}, "headers", "twice"),
         ({"headers": {"X A": "1"}}, "headers", "no header name"),
         ({"headers": {"X:A": "1"}}, "headers", "no header name"),
         ({"headers": {"X-Ä": "1"}}, "headers", "no header name"),

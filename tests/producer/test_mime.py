@@ -102,6 +102,16 @@ def test_an_inline_image_is_found_by_its_id_and_a_file_keeps_its_type() -> None:
     assert calendar.get_content() == "BEGIN:VCALENDAR"
 
 
+def test_no_line_of_the_head_is_empty_to_any_reader() -> None:
+    # Given a subject with enough spaces to fill lines of their own
+    raw = render(ENVELOPE, SimpleContent(f"a{' ' * 300}Bcc: eve@example.org", "Hello"))
+
+    # Then no line of the head looks like its end
+    head = raw.partition(b"\r\n\r\n")[0]
+    assert all(line.strip() for line in head.split(b"\r\n"))
+    assert read(raw)["subject"] == "a Bcc: eve@example.org"
+
+
 def test_the_same_mail_is_the_same_bytes() -> None:
     def rendered(content: bytes) -> bytes:
         return render(ENVELOPE, SimpleContent("", "a", "b"), [Attachment("a", content)])
