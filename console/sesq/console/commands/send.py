@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sesq.config.errors import InputError
+from sesq.config.errors import InputError, InvalidMessage
 from sesq.config.messages import Record
 from sesq.config.states import FINAL_STATES, SENT_STATES, Lane
 from sesq.console.context import (
@@ -27,6 +29,16 @@ from sesq.console.times import parse_moment
 from sesq.producer import Attachment, Message, Outbox
 
 POLL_SECONDS = 0.2
+OPTIONS = {
+    "sender": "--from",
+    "attachments": "--attach",
+    "headers": "--header",
+    "tags": "--tag",
+    "send_at": "--at",
+    "expires_at": "--expires",
+    "idempotency_key": "--key",
+}
+"""Field of a message -> the option that fills it, where that is not just the field's name."""
 EXAMPLES = """Examples
 
   sesq send --from shop@example.com --to ada@example.org --subject Hi --text "It is here."
@@ -35,6 +47,8 @@ EXAMPLES = """Examples
   sesq send --raw mail.eml
   generate-mail | sesq send --raw --tag campaign=autumn --wait 30
 """
+
+Given = dict[str, Any]
 
 app = typer.Typer(add_completion=False)
 Addresses = Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="May be given several times.")]
@@ -92,51 +106,72 @@ def send(
     Prints the message's id. A worker sends it when SES's limits let it go. With --wait: exit 0 once it is sent, 1
     where it is refused or failed, or waits still.
     """
-    options: dict[str, Any] = {
-        "lane": lane,
-        "send_at": parse_moment(at, "--at") if at else None,
-        "expires_at": parse_moment(expires, "--expires") if expires else None,
-        "account": account,
-        "idempotency_key": key,
-    }
+    options: dict[str, Any] = {"lane": lane, "account": account, "idempotency_key": key}
+    options |= {"send_at": _moment(at, "--at"), "expires_at": _moment(expires, "--expires")}
     if configuration_set:
         options["configuration_set"] = configuration_set
     if tag:
         options["tags"] = pairs(tag, "=", "--tag")
-    content = {"--subject": subject, "--text": text, "--html": html, "--attach": attach, "--header": header}
-    if raw:
-        _refuse({**content, "--reply-to": reply_to}, "is part of the raw mail already")
-        recipients = {"to": to, "cc": cc, "bcc": bcc} if to or cc or bcc else {}
-        message = Message.from_bytes(_read_bytes(file), sender=sender, **recipients, **options)
-    else:
-        _refuse({"FILE": file}, "goes with --raw only")
-        if sender is None:
-            raise InputError("--from: is missing: give the address that sends, one that is verified at SES")
-        message = Message(
-            sender=sender,
-            to=to or (),
-            cc=cc or (),
-            bcc=bcc or (),
-            reply_to=reply_to or (),
-            subject=subject or "",
-            text=_body(text, "--text"),
-            html=_body(html, "--html"),
-            attachments=[_attachment(path) for path in attach or ()],
-            headers=pairs(header or [], ":", "--header"),
-            **options,
+    envelope: dict[str, Any] = {"sender": sender, "to": to or (), "cc": cc or (), "bcc": bcc or ()}
+    content = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
+    content |= {"--attach": attach, "--header": header}
+    with _named_by_option():
+        message = (
+            _finished(file, envelope, content, options)
+            if raw
+            else _composed(file, envelope, content, options)
         )
     settings = load_settings()
     redis = open_redis(settings)
     configured_or_seen(settings, redis, account)
     outbox = Outbox(redis, keep_days=settings.keep_days)
-    id = outbox.send(message)
-    if wait is None:
-        print_json({"id": id}) if json else typer.echo(id)
-        return
+    with _named_by_option():
+        id = outbox.send(message)
     if not json:
         typer.echo(id)
-    record = wait_for_end(lambda: outbox.status(id, account), wait)
-    _report(record, json)
+    if wait is not None:
+        _report(wait_for_end(lambda: outbox.status(id, account), wait), json)
+    elif json:
+        print_json({"id": id})
+
+
+def _composed(file: Path | None, envelope: Given, content: Given, options: Given) -> Message:
+    _refuse({"FILE": file}, "goes with --raw only")
+    if envelope["sender"] is None:
+        raise InputError("--from: is missing: give the address that sends, one that is verified at SES")
+    return Message(
+        **envelope,
+        reply_to=content["--reply-to"] or (),
+        subject=content["--subject"] or "",
+        text=_body(content["--text"], "--text"),
+        html=_body(content["--html"], "--html"),
+        attachments=[Attachment(path.name, _read(path, "--attach")) for path in content["--attach"] or ()],
+        headers=pairs(content["--header"] or [], ":", "--header"),
+        **options,
+    )
+
+
+def _finished(file: Path | None, envelope: Given, content: Given, options: Given) -> Message:
+    """The mail as it is written. Its own addresses count where none are given."""
+    _refuse(content, "is part of the raw mail already")
+    mail = sys.stdin.buffer.read() if file is None or str(file) == "-" else _read(file, "--raw")
+    if not any(envelope[name] for name in ("to", "cc", "bcc")):
+        envelope = {"sender": envelope["sender"]}
+    return Message.from_bytes(mail, **envelope, **options)
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    return parse_moment(text, option) if text else None
+
+
+@contextmanager
+def _named_by_option() -> Iterator[None]:
+    """What is wrong with a message, by the option that says it."""
+    try:
+        yield
+    except InvalidMessage as error:
+        option = OPTIONS.get(error.field, f"--{error.field.replace('_', '-')}")
+        raise InputError(f"{option}: {error.problem}") from error
 
 
 def wait_for_end(
@@ -166,7 +201,7 @@ def _report(record: Record, json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _refuse(given: dict[str, Any], why: str) -> None:
+def _refuse(given: Given, why: str) -> None:
     for option, value in given.items():
         if value:
             raise InputError(f"{option}: {why}")
@@ -188,16 +223,8 @@ def _decoded(data: bytes, option: str) -> str:
         raise InputError(f"{option}: is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
-def _read_bytes(file: Path | None) -> bytes:
-    return sys.stdin.buffer.read() if file is None or str(file) == "-" else _read(file, "--raw")
-
-
 def _read(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(f"{option}: {path} cannot be read: {error}") from error
-
-
-def _attachment(path: Path) -> Attachment:
-    return Attachment(path.name, _read(path, "--attach"))

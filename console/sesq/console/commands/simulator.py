@@ -10,6 +10,7 @@ import typer
 from sesq.config.errors import InputError
 from sesq.console.context import part
 
+SMTP_PORT = 9798
 EXAMPLES = """Examples
 
   sesq simulator
@@ -24,6 +25,12 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog=EXAMPLES)
 def simulator(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 9797,
+    smtp_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help=f"SMTP with STARTTLS; {SMTP_PORT} if not given.")
+    ] = None,
+    smtp_tls_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="SMTP over TLS; none if not given.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     account: Annotated[
         Path | None,
@@ -50,9 +57,17 @@ def simulator(
     def announce(running: Simulator) -> None:
         typer.echo(f"listening on {running.endpoint_url}")
 
-    given = {"production": production, "max_send_rate": rate, "max_24_hour_send": daily, "burst": burst}
+    given = {
+        "smtp_port": smtp_port,
+        "smtp_tls_port": smtp_tls_port,
+        "production": production,
+        "max_send_rate": rate,
+        "max_24_hour_send": daily,
+        "burst": burst,
+    }
     try:
-        options: dict[str, Any] = read_account_file(account) if account else {}
+        options: dict[str, Any] = {"smtp_port": SMTP_PORT}
+        options |= read_account_file(account) if account else {}
         options |= {name: value for name, value in given.items() if value is not None}
         serve(host, port, on_ready=announce, **options)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,8 @@
+"""What `sesq doctor` checks: Redis, the account at SES, and whether the queue moves."""
+
+from sesq.console.checkup.aws import check_account
+from sesq.console.checkup.check import Check, Status
+from sesq.console.checkup.queue import check_queue
+from sesq.console.checkup.server import check_redis
+
+__all__ = ["Check", "Status", "check_account", "check_queue", "check_redis"]

@@ -1,0 +1,97 @@
+"""Whether this host can send: credentials, region, permissions, and what SES says of the account. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+from sesq.config.addresses import parse_address
+from sesq.config.errors import MissingPart, SesqError
+from sesq.config.identities import Identities
+from sesq.config.quotas import format_daily, format_rate
+from sesq.config.settings import Settings
+from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.console.context import part
+
+if TYPE_CHECKING:
+    from sesq.worker.account import Description
+
+CREDENTIALS_CURE = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or profile or role_arn in sesq.toml"
+GET_ACCOUNT_CURE = "allow ses:GetAccount; until then the limits of sesq.toml count, else 1/second and 200/day"
+LIST_CURE = "allow ses:ListEmailIdentities; until then SES refuses what sesq could have held"
+VERIFY_CURE = "verify it at SES: aws sesv2 create-email-identity --email-identity ADDRESS"
+
+
+def check_account(redis: Redis, account: str, settings: Settings, sender: str | None) -> Iterator[Check]:
+    """Asks SES twice (the account, its identities), within its one control call a second over all processes."""
+    try:
+        with part("worker"):
+            from sesq.worker.account import AccountUnavailable, AccountUnreadable
+            from sesq.worker.desk import open_desk
+            from sesq.worker.transports import SendFailed
+    except MissingPart as error:
+        yield warn("boto3", f"not installed: this host can queue mail, not send it ({error})", str(error))
+        return
+    try:
+        desk = open_desk(redis, account, settings)
+        desk.courier.transport.warm_up()
+        yield ok("credentials", f"found; SES answers in {desk.rules.region}")
+        described = desk.sync.ses.describe()
+    except SendFailed as error:
+        yield fail("credentials", error.verdict.reason, CREDENTIALS_CURE)
+    except AccountUnreadable as error:
+        yield warn("permissions", f"the account may not be read: {error}", GET_ACCOUNT_CURE)
+    except AccountUnavailable as error:
+        yield fail("account", f"SES did not describe it: {error}", "see what SES says, and try again")
+    except SesqError as error:
+        yield fail("credentials", str(error), CREDENTIALS_CURE)
+    else:
+        yield from judge_account(described, sender)
+
+
+def judge_account(described: Description, sender: str | None) -> Iterator[Check]:
+    """What SES's own words mean for sending."""
+    if described.identities is None:
+        yield warn("permissions", "the identities may not be listed", LIST_CURE)
+    else:
+        yield ok("permissions", "the account and its identities may be read")
+    yield ok("mode", "production" if described.production else "sandbox: only verified recipients get mail")
+    yield _sending(described)
+    yield _quota(described)
+    if described.identities is not None:
+        yield _sender(Identities.from_names(described.identities.items()), sender, described.identities)
+
+
+def _sending(described: Description) -> Check:
+    if described.paused_because:
+        return fail(
+            "sending",
+            described.paused_because,
+            "see the SES console, account dashboard; mail waits meanwhile",
+        )
+    return ok("sending", described.enforcement.lower() or "enabled")
+
+
+def _quota(described: Description) -> Check:
+    used = (
+        f"{format_rate(described.rate)}, {format_daily(described.daily)}, {described.sent:g} sent in 24 hours"
+    )
+    if 0 <= described.daily <= described.sent:
+        return warn(
+            "quota", f"{used}: the day is spent", "mail waits until recipients free up; or ask SES for more"
+        )
+    return ok("quota", used)
+
+
+def _sender(identities: Identities, sender: str | None, named: dict[str, bool]) -> Check:
+    if sender is None:
+        verified = sum(named.values())
+        if verified:
+            return ok("sender", f"{verified} verified identities; --from ADDRESS checks one")
+        return fail("sender", "no identity is verified, so nothing can be sent", VERIFY_CURE)
+    spec = parse_address(sender, "--from").spec
+    if identities.covers_sender(spec):
+        return ok("sender", f"{spec} may send")
+    return fail("sender", f"{spec} is not verified", VERIFY_CURE)

@@ -1,0 +1,39 @@
+"""One check, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Status(str, Enum):
+    """`warn`: it works, and something should be known. `fail`: it does not work, or mail may be lost."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`detail` is what was found, `cure` what to do about it ("" where nothing is to be done)."""
+
+    name: str
+    status: Status
+    detail: str
+    cure: str = ""
+
+
+def ok(name: str, detail: str) -> Check:
+    return Check(name, Status.OK, detail)
+
+
+def warn(name: str, detail: str, cure: str) -> Check:
+    return Check(name, Status.WARN, detail, cure)
+
+
+def fail(name: str, detail: str, cure: str) -> Check:
+    return Check(name, Status.FAIL, detail, cure)

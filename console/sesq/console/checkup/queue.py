@@ -1,0 +1,59 @@
+"""Whether the queue moves: workers live, nothing is stuck, nothing waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis import Redis
+
+from sesq.config.messages import Messages
+from sesq.config.states import State
+from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.console.overview import Overview, read_overview
+from sesq.console.times import span
+from sesq.worker.rules import read_blocks
+
+STUCK_SECONDS = 60
+SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages resolve`"
+
+
+def check_queue(redis: Redis, account: str) -> Iterator[Check]:
+    """Reads Redis alone."""
+    view = read_overview(redis, account)
+    last = Messages(redis, account).list([State.SENT], limit=1)
+    yield judge_workers(view)
+    yield judge_movement(view, last[0].since if last else None)
+    for what, why in read_blocks(redis, account).items():
+        yield fail("blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself")
+    if view.counts[State.UNKNOWN]:
+        yield warn(
+            "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE
+        )
+
+
+def judge_workers(view: Overview) -> Check:
+    """None is no failure as long as nothing waits for one."""
+    if view.workers:
+        return ok("workers", f"{len(view.workers)} alive")
+    waiting = sum(lane.queued for lane in view.lanes)
+    if waiting:
+        return fail("workers", f"none, and {waiting} messages are queued", "start one: sesq worker")
+    return warn("workers", "none", "start one before mail is queued: sesq worker")
+
+
+def judge_movement(view: Overview, last_sent: float | None) -> Check:
+    """`last_sent`: when the last message left (seconds since the epoch), None for never."""
+    if view.paused:
+        return warn("queues", f"paused: {view.paused}", "sesq quota resume, where it was a person who paused")
+    queued = sum(lane.queued for lane in view.lanes)
+    now = view.usage.now
+    for lane in view.lanes:
+        may_go = view.usage.closed is None and lane.next_at is not None and lane.next_at <= now
+        if may_go and lane.head is not None and view.workers:
+            still = now - max(lane.head.since, last_sent or 0)
+            if still > STUCK_SECONDS:
+                cure = "see the workers' logs, and that one of them serves this lane"
+                return fail("queues", f"{lane.lane} could go, and has not moved for {span(still)}", cure)
+    return ok(
+        "queues", f"{queued} queued, {view.counts[State.HELD]} held" if queued else "nothing waits to be sent"
+    )

@@ -1,0 +1,110 @@
+"""Whether this Redis can hold a queue: reachable, new enough, writes to disk, forgets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from sesq.config.connection import mapped
+from sesq.config.errors import QueueUnavailable
+from sesq.config.keys import CLOCK_OFFSET
+from sesq.console.checkup.check import Check, fail, ok, warn
+
+OLDEST = (6, 2)
+NEARLY_FULL = 0.8
+
+
+def check_redis(redis: Redis) -> Iterator[Check]:
+    """The first check says whether Redis answers; where it does not, there are no others."""
+    try:
+        info = _info(redis)
+    except QueueUnavailable as error:
+        yield fail("redis", str(error), "start Redis, or set SESQ_REDIS_URL or redis_url in sesq.toml")
+        return
+    yield ok("redis", "answers")
+    yield from check_info(info)
+    if not info.get("aof_enabled"):
+        yield _snapshots(redis)
+    yield _clock(redis)
+
+
+def check_info(info: Mapping[str, Any]) -> Iterator[Check]:
+    """What INFO tells of version, persistence and memory."""
+    yield _version(info)
+    if info.get("aof_enabled"):
+        yield _append_only_file(info)
+    yield _eviction(info)
+    limit = int(info.get("maxmemory") or 0)
+    used = int(info.get("used_memory") or 0)
+    if limit and used > NEARLY_FULL * limit:
+        yield warn(
+            "memory", f"{used:,} of {limit:,} bytes are used", "raise maxmemory before sends are refused"
+        )
+
+
+def _info(redis: Redis) -> dict[str, Any]:
+    with mapped():
+        redis.ping()
+        try:
+            return {**redis.info("server"), **redis.info("persistence"), **redis.info("memory")}
+        except ResponseError:  # a user with few rights
+            return {}
+
+
+def _version(info: Mapping[str, Any]) -> Check:
+    """Valkey calls itself a Redis 7.2 for the sake of clients."""
+    text = str(info.get("redis_version", ""))
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {text}"
+    if not text:
+        return warn(
+            "version", "this user may not ask (INFO)", "see that it is Redis 6.2, Valkey 7.2 or newer"
+        )
+    if tuple(int(part) for part in text.split(".")[:2]) < OLDEST:
+        return fail("version", f"{name} is too old", "use Redis 6.2 or newer, or Valkey 7.2 or newer")
+    return ok("version", name)
+
+
+def _append_only_file(info: Mapping[str, Any]) -> Check:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return fail(
+            "persistence", "the last write of the append-only file failed", "look at Redis's disk and log"
+        )
+    return ok("persistence", "append-only file")
+
+
+def _snapshots(redis: Redis) -> Check:
+    """Without an append-only file: what a crash loses is told by how often Redis saves, where we may ask."""
+    cure = "set appendonly yes, so that a crash loses no accepted mail"
+    try:
+        with mapped():
+            saves = str(redis.config_get("save").get("save", ""))
+    except ResponseError:
+        return warn("persistence", "no append-only file, and this user may not ask for more (CONFIG)", cure)
+    if saves:
+        return warn(
+            "persistence", f"snapshots only (save {saves}): a crash loses what came since the last", cure
+        )
+    return fail("persistence", "nothing is written to disk: a restart loses the queue", cure)
+
+
+def _eviction(info: Mapping[str, Any]) -> Check:
+    policy = str(info.get("maxmemory_policy", ""))
+    cure = "set maxmemory-policy noeviction, so that a full Redis refuses mail instead of forgetting some"
+    if not policy:
+        return warn("eviction", "this user may not ask (INFO)", cure)
+    if policy != "noeviction":
+        return fail("eviction", f"maxmemory-policy is {policy}", cure)
+    return ok("eviction", policy)
+
+
+def _clock(redis: Redis) -> Check:
+    with mapped():
+        offset = redis.get(CLOCK_OFFSET)
+    if offset is not None:
+        text = offset.decode() if isinstance(offset, bytes) else str(offset)
+        cure = f"this is for tests alone, and breaks SES's limits: redis-cli DEL {CLOCK_OFFSET}"
+        return fail("clock", f"the clock is moved by {text} s", cure)
+    return ok("clock", "Redis's own")

@@ -1,0 +1,204 @@
+"""`sesq messages`: look at messages, and do to one what a person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
+from sesq.config.messages import RESOLUTIONS, Messages, Record
+from sesq.config.snapshot import redis_now
+from sesq.config.states import State
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis
+from sesq.console.output import complain, print_json, show, table
+from sesq.console.times import local, utc
+
+MOST_LISTED = 100_000
+LIST_EXAMPLES = """Examples
+
+  sesq messages list
+  sesq messages list --state held --state unknown --limit 500
+  sesq messages list --state failed --json | jq -r '.[].id' | xargs sesq messages retry
+"""
+SHOW_EXAMPLES = """Examples
+
+  sesq messages show 31510b20223d4ab7bde708569ac68c54
+"""
+CANCEL_EXAMPLES = """Examples
+
+  sesq messages cancel 31510b20223d4ab7bde708569ac68c54
+"""
+RETRY_EXAMPLES = """Examples
+
+  sesq messages retry 31510b20223d4ab7bde708569ac68c54 08734d4b228944ad89656d0f04d06239
+"""
+RELEASE_EXAMPLES = """Examples
+
+  sesq messages release 31510b20223d4ab7bde708569ac68c54
+  sesq messages release --waiting-for sender:shop@example.com
+"""
+RESOLVE_EXAMPLES = """Examples
+
+  sesq messages resolve 31510b20223d4ab7bde708569ac68c54 --as sent
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Show and change messages.\n\nRecords of finished messages are kept for `keep_days`.",
+)
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="One message or more.")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_(
+    state: Annotated[
+        list[State] | None, typer.Option(help="Only in this state; may be given several times.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many.")] = 50,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """List messages, the newest first."""
+    messages = _open(account)
+    found = messages.list(state or tuple(State), limit=limit)
+    if json:
+        print_json([as_json(record) for record in found])
+        return
+    now = redis_now(messages.redis)
+    columns = ("id", "state", "lane", "to", "subject", "since", "why")
+    show(table(columns, [_row(record, now) for record in found]) if found else "no messages")
+
+
+def _row(record: Record, now: float) -> tuple[str, ...]:
+    first, *more = record.envelope.recipients
+    to = f"{first} and {len(more)} more" if more else first
+    since = local(record.since, now)
+    return record.id, record.state.value, record.lane, to, record.envelope.subject, since, record.reason
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Show one message: what it is, where it stands, and all it went through."""
+    messages = _open(account)
+    record = messages.get(id)
+    if json:
+        print_json(as_json(record))
+        return
+    now = redis_now(messages.redis)
+    facts = [(name, value) for name, value in _facts(record, now) if value]
+    history = [(local(event.at, now), event.state, event.reason) for event in record.history]
+    show(table(("", ""), facts), table(("at", "state", "why"), history))
+
+
+def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
+    envelope = record.envelope
+    yield "id", record.id
+    yield "state", f"{record.state} since {local(record.since, now)}"
+    yield "why", record.reason
+    yield "waits for", record.hold
+    yield "MessageId", record.message_id
+    yield "from", envelope.sender
+    for name in ("to", "cc", "bcc"):
+        yield name, ", ".join(getattr(envelope, name))
+    yield "subject", envelope.subject
+    yield "lane", record.lane
+    yield "tags", ", ".join(f"{name}={value}" for name, value in envelope.tags.items())
+    yield "configuration set", envelope.configuration_set
+    yield "attempts", record.attempts
+    yield "not before", local(record.send_at, now)
+    yield "not after", local(record.expires_at, now)
+
+
+@app.command(epilog=CANCEL_EXAMPLES)
+def cancel(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
+    """Take back messages that are not sent yet."""
+    messages = _open(account)
+    _each(ids, messages.cancel, "cancelled")
+
+
+@app.command(epilog=RETRY_EXAMPLES)
+def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
+    """Queue failed, refused, expired, cancelled or retrying messages again, with their attempts forgotten."""
+    messages = _open(account)
+    _each(ids, messages.retry, "queued")
+
+
+@app.command(epilog=RELEASE_EXAMPLES)
+def release(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Held messages.")] = None,
+    waiting_for: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="All that wait for this, as `sesq status --json` names it."),
+    ] = None,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Let held messages try again now, whatever they wait for."""
+    if bool(ids) == bool(waiting_for):
+        raise InputError("release: give ids, or --waiting-for")
+    messages = _open(account)
+    if not waiting_for:
+        _each(ids or (), messages.release, "queued")
+        return
+    known = messages.holds()
+    if waiting_for not in known:
+        raise WaitsForNothing(
+            f"nothing waits for {waiting_for!r}; waited for: {', '.join(sorted(known)) or 'nothing'}"
+        )
+    freed = messages.free(waiting_for, f"released by {asker()}")
+    typer.echo(f"{freed} queued")
+
+
+class WaitsForNothing(SesqError):
+    """No message waits for that."""
+
+
+@app.command(epilog=RESOLVE_EXAMPLES)
+def resolve(
+    id: Id,
+    outcome: Annotated[
+        Resolution, typer.Option("--as", help="What it is to count as; queued sends it again.")
+    ],
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Settle a message of which nobody knows whether SES took it."""
+    messages = _open(account)
+    messages.resolve(id, outcome.value, asker())
+    typer.echo(f"{id} {outcome.value}")
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """`Record.as_json` with its times in ISO 8601."""
+    told = record.as_json()
+    for name in ("created", "since", "send_at", "expires_at"):
+        told[name] = utc(told[name])
+    told["history"] = [event | {"at": utc(event["at"])} for event in told["history"]]
+    return told
+
+
+def _open(account: str) -> Messages:
+    return Messages(open_redis(load_settings()), account)
+
+
+def _each(ids: Iterable[str], act: Callable[[str, str], None], done: str) -> None:
+    """Does it to every one that it can be done to; exit 1 where there was another."""
+    refused = False
+    for id in ids:
+        problem = _try(act, id)
+        refused = refused or problem is not None
+        complain(problem) if problem else typer.echo(f"{id} {done}")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _try(act: Callable[[str, str], None], id: str) -> str | None:
+    try:
+        act(id, asker())
+    except (UnknownMessage, WrongState) as error:
+        return str(error)
+    return None

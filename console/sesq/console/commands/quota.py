@@ -1,0 +1,205 @@
+"""`sesq quota`: the limits in force, and changing them while the queue runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from redis import Redis
+
+from sesq.config.policy import KNOBS, Policy
+from sesq.config.quotas import format_daily, format_rate
+from sesq.config.snapshot import read_snapshot, redis_now
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
+from sesq.console.limits import Limit, read_limits
+from sesq.console.output import print_json, show, table
+from sesq.console.times import local, parse_duration, utc
+
+SHOW_EXAMPLES = """Examples
+
+  sesq quota show
+  sesq quota show --json | jq .rate.value
+"""
+SET_EXAMPLES = """Examples
+
+  sesq quota set --rate 10/second --daily 40000/day
+  sesq quota set --rate "1 per 2 seconds" --for 2h
+  sesq quota set --reserve 10% --margin 0.05
+"""
+RESET_EXAMPLES = """Examples
+
+  sesq quota reset
+  sesq quota reset rate burst
+"""
+SYNC_EXAMPLES = """Examples
+
+  sesq quota sync
+  sesq quota sync --account shop --json
+"""
+HISTORY_EXAMPLES = """Examples
+
+  sesq quota history
+  sesq quota history --limit 500 --json
+"""
+PAUSE_EXAMPLES = """Examples
+
+  sesq quota pause "bounces are high"
+  sesq quota resume
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Show and change the limits.\n\nA change holds from the next claim on, in every worker.",
+)
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Show each limit: what is in force, where that comes from, what SES allows."""
+    _print(open_redis(load_settings()), account, json)
+
+
+@app.command("set", epilog=SET_EXAMPLES)
+def set_(
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help='Recipients a second: "14/second", "1 per 2 seconds", 0.5.'),
+    ] = None,
+    daily: Annotated[
+        str | None,
+        typer.Option(metavar="DAILY", help='Recipients in 24 hours: "50000/day", 200, "unlimited".'),
+    ] = None,
+    burst: Annotated[str | None, typer.Option(metavar="N", help="Recipients at once, after a pause.")] = None,
+    margin: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Share of the rate left unused, 0 to 0.5.")
+    ] = None,
+    reserve: Annotated[
+        str | None, typer.Option(metavar="N|N%", help="What of the day is kept for transactional mail.")
+    ] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Only for so long: 90s, 10m, 2h, 1d12h.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also above what SES allows.")] = False,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Change limits; they outlive restarts until `sesq quota reset`. Where SES allows less, that counts."""
+    given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
+    changes = {knob: value for knob, value in given.items() if value is not None}
+    seconds = parse_duration(for_, "--for") if for_ else None
+    redis = open_redis(load_settings())
+    Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
+    _print(redis, account, json)
+
+
+@app.command(epilog=RESET_EXAMPLES)
+def reset(
+    knobs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LIMIT...]", help=f"{', '.join(KNOBS)}; all if none is given."),
+    ] = None,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Forget what was set: back to sesq.toml, or to what SES allows."""
+    redis = open_redis(load_settings())
+    Policy(redis, account).reset(knobs or None, by=asker())
+    _print(redis, account, json)
+
+
+@app.command(epilog=SYNC_EXAMPLES)
+def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Read the account at SES now, as workers do every minute, and free what waited for what has come true."""
+    settings = load_settings()
+    with part("worker"):
+        from sesq.worker.desk import open_desk
+    redis = open_redis(settings)
+    open_desk(redis, account, settings).sync.run()
+    snapshot = read_snapshot(redis, account)
+    if not json:
+        sent = "" if snapshot.sent is None else f", {snapshot.sent:g} sent in 24 hours"
+        typer.echo(f"account {account}: {snapshot.mode}{sent}")
+    _print(redis, account, json)
+
+
+@app.command(epilog=HISTORY_EXAMPLES)
+def history(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Show who changed what, when, and from which value to which; the newest first."""
+    redis = open_redis(load_settings())
+    entries = Policy(redis, account).history(limit)
+    if json:
+        print_json([entry | {"at": utc(entry["at"]), "until": utc(entry.get("until"))} for entry in entries])
+        return
+    now = redis_now(redis)
+    rows = [(local(entry["at"], now), entry["by"], *_change(entry, now)) for entry in entries]
+    show(table(("at", "by", "what", "until"), rows) if rows else "no changes")
+
+
+def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
+    old, new = entry.get("old") or {}, entry.get("new")
+    if new is None:
+        return f"reset {', '.join(old)}", ""
+    words = [f"{name}: {old.get(name) or 'not set'} -> {value or 'not set'}" for name, value in new.items()]
+    return "; ".join(words) + (" (forced)" if entry.get("force") else ""), local(entry.get("until"), now)
+
+
+@app.command(epilog=PAUSE_EXAMPLES)
+def pause(
+    reason: Annotated[str, typer.Argument(metavar="[REASON]", help="Shown wherever somebody asks why.")] = "",
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Let nothing go, from the next claim on, until somebody resumes."""
+    by = asker()
+    Policy(open_redis(load_settings()), account).pause(reason or f"paused by {by}", by=by)
+    typer.echo(f"account {account}: paused")
+
+
+@app.command(epilog=PAUSE_EXAMPLES)
+def resume(account: Account = DEFAULT_ACCOUNT) -> None:
+    """End a pause."""
+    Policy(open_redis(load_settings()), account).resume(by=asker())
+    typer.echo(f"account {account}: open")
+
+
+def _print(redis: Redis, account: str, json: bool) -> None:
+    limits = read_limits(redis, account)
+    if json:
+        print_json({knob: _as_json(limit) for knob, limit in limits.items()})
+        return
+    now = redis_now(redis)
+    rows = [
+        (
+            knob,
+            _shown(knob, limit.value),
+            f"{limit.origin} (forced)" if limit.forced else limit.origin,
+            limit.asked,
+            "" if limit.ses is None else _shown(knob, limit.ses),
+            local(limit.until, now),
+        )
+        for knob, limit in limits.items()
+    ]
+    show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
+
+
+def _as_json(limit: Limit) -> dict[str, Any]:
+    return {
+        "value": limit.value,
+        "origin": limit.origin,
+        "set_to": limit.asked,
+        "ses": None if limit.ses == -1 else limit.ses,
+        "until": utc(limit.until),
+        "forced": limit.forced,
+    }
+
+
+def _shown(knob: str, value: float | None) -> str:
+    if knob == "daily":
+        return format_daily(value)
+    if knob == "rate" and value is not None:
+        return format_rate(value)
+    return f"{value:g}"

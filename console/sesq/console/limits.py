@@ -1,0 +1,58 @@
+"""The limits in force, and where each comes from: what `sesq quota show` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sesq.config.policy import Policy, Setting
+from sesq.config.snapshot import read_snapshot
+from sesq.worker.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit. `value` is in force (None: unlimited), by `origin`: `set`, `sesq.toml`, `SES` or `default`.
+
+    `asked` is what somebody set, as written; `ses` what SES allows (-1: unlimited), None where that is not known.
+    """
+
+    value: float | None
+    origin: str
+    asked: str | None
+    ses: float | None
+    until: float | None
+    forced: bool
+
+
+def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
+    """Knob -> limit. Works for an account that nobody has used yet. Raises QueueUnavailable."""
+    usage, snapshot = Gate(redis, account).usage(), read_snapshot(redis, account)
+    settings = Policy(redis, account).show()
+    in_force = {
+        "rate": usage.rate,
+        "daily": usage.daily,
+        "burst": usage.burst,
+        "margin": float(settings["margin"].value or 0),
+        "reserve": usage.reserve,
+    }
+    ses = {"rate": snapshot.rate, "daily": snapshot.daily}
+    # whose limit counts where what was set does not: it is above SES's, or SES has not been asked yet
+    elsewhere = "SES" if snapshot.readable else "default"
+    return {
+        knob: _limit(setting, in_force[knob], ses.get(knob), elsewhere) for knob, setting in settings.items()
+    }
+
+
+def _limit(setting: Setting, value: float | None, ses: float | None, elsewhere: str) -> Limit:
+    own = setting.value if setting.origin in ("set", "sesq.toml") else None
+    origin = setting.origin if own is None or _is_in_force(own, value) else elsewhere
+    return Limit(value, origin, own, ses, setting.until, setting.forced)
+
+
+def _is_in_force(asked: str, value: float | None) -> bool:
+    """A share ("10%") is never a limit of SES's, so what was asked counts."""
+    if asked.endswith("%"):
+        return True
+    return float(asked) == (-1 if value is None else value)

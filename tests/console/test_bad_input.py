@@ -1,0 +1,124 @@
+"""Bad input gets a clear error at the door: it names the place and the cure, and nothing is queued or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from typer.testing import Result
+
+from sesq.config.keys import ACCOUNTS
+
+Run = Callable[..., Result]
+FROM = ["send", "--from", "shop@example.com"]
+BODY = ["--subject", "Hi", "--text", "Hello"]
+SEND = [*FROM, "--to", "ada@example.org", *BODY]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["send", "--to", "ada@example.org", *BODY], ["--from", "verified"]),
+        ([*FROM, *BODY], ["--to", "nobody"]),
+        ([*FROM, *(word for n in range(51) for word in ("--to", f"a{n}@example.org")), *BODY], ["51", "50"]),
+        ([*FROM, "--to", "ada", *BODY], ["--to", "'ada' has no domain", "name@domain"]),
+        ([*FROM, "--to", "ada@", *BODY], ["--to", "has no domain", "name@domain"]),
+        (
+            [*FROM, "--to", "ada@example.org\nBcc: eve@example.org", *BODY],
+            ["--to", "line break", "remove it"],
+        ),
+        ([*FROM, "--to", "ada@xn--\u00e9.org", *BODY], ["--to", "IDNA"]),
+        (["send", "--from", "shop", "--to", "ada@example.org", *BODY], ["--from", "'shop' has no domain"]),
+        ([*SEND, "--reply-to", "x"], ["--reply-to", "has no domain"]),
+        ([*FROM, "--to", "ada@example.org"], ["--text", "no body"]),
+        ([*SEND, "--header", "X-A"], ["--header", "'X-A'", "name:value"]),
+        ([*SEND, "--header", "X-A: 1", "--header", "X-A: 2"], ["--header", "X-A is given twice"]),
+        ([*SEND, "--header", "X-A: 1\r\nBcc: eve@example.org"], ["--header", "X-A"]),
+        ([*SEND, "--header", "Bcc: eve@example.org"], ["--header", "Bcc"]),
+        ([*SEND, "--tag", "campaign"], ["--tag", "'campaign'", "name=value"]),
+        ([*SEND, "--attach", "nowhere.pdf"], ["--attach", "nowhere.pdf", "No such file"]),
+        ([*SEND, "--html", "@nowhere.html"], ["--html", "nowhere.html", "No such file"]),
+        ([*SEND, "--at", "tomorrow"], ["--at", "'tomorrow'", "+10m"]),
+        ([*SEND, "--at", "+2h", "--expires", "+1h"], ["--expires", "not after send_at"]),
+        ([*SEND, "--expires", "+soon"], ["--expires", "'soon'", "2h"]),
+        ([*SEND, "--account", "No Such"], ["account", "'No Such'", "a-z"]),
+        ([*SEND, "--account", "shop"], ["account 'shop' is not configured", "default"]),
+        ([*SEND, "--key", ""], ["--key", "printable"]),
+        ([*SEND, "mail.eml"], ["FILE", "--raw"]),
+        ([*SEND, "--raw"], ["--subject", "raw mail"]),
+        (["send", "--raw", "nowhere.eml"], ["--raw", "nowhere.eml", "No such file"]),
+        (["send", "--raw", "--reply-to", "a@b.org"], ["--reply-to", "raw mail"]),
+        (["quota", "set"], ["nothing to set", "rate, daily, burst"]),
+        (["quota", "set", "--rate", "fast"], ["'fast'", "14/second"]),
+        (["quota", "set", "--rate", "0"], ["rate"]),
+        (["quota", "set", "--rate", "nan"], ["nan", "14/second"]),
+        (["quota", "set", "--daily", "-5"], ["-5", "50000/day"]),
+        (["quota", "set", "--burst", "0.5"], ["burst", "at least 1"]),
+        (["quota", "set", "--margin", "0.9"], ["margin", "0 to 0.5"]),
+        (["quota", "set", "--daily", "100", "--reserve", "101"], ["reserve", "101"]),
+        (["quota", "set", "--rate", "1", "--for", "long"], ["--for", "'long'", "2h"]),
+        (["quota", "reset", "speed"], ["'speed'", "rate, daily, burst"]),
+        (["messages", "release"], ["ids", "--waiting-for"]),
+        (["worker", "--lanes", "fast"], ["--lanes", "'fast'", "transactional, bulk"]),
+        (["worker", "--account", "shop"], ["account 'shop' is not configured"]),
+        (["worker", "--name", "w", "--processes", "2"], ["--name", "one process"]),
+        (["doctor", "--from", "shop"], ["--from", "has no domain"]),
+        (["status", "--watch", "--json"], ["--watch", "--json"]),
+        (["simulator", "--account", "nowhere.json"], ["nowhere.json", "No such file"]),
+        (["simulator", "--rate", "-1"], ["max_send_rate"]),
+    ],
+)
+def test_wrong_use_is_named_with_its_cure_and_changes_nothing(
+    run: Run, redis: Redis, words: list[str], parts: list[str]
+) -> None:
+    result = run(*words, stdin=b"")
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert all(line.startswith("sesq: ") for line in result.stderr.splitlines()), result.stderr
+    for part in parts:
+        assert part in result.stderr
+    assert redis.smembers(ACCOUNTS) == set()
+    assert list(redis.scan_iter("sesq:*:policy*")) == []
+
+
+@pytest.mark.parametrize(
+    ("toml", "parts"),
+    [
+        ('redis = "redis://localhost"', ["sesq.toml", "redis: unknown key", "did you mean redis_url?"]),
+        ('[accounts.default]\nrate = "fast"', ["sesq.toml", "accounts.default.rate = 'fast'", "14/second"]),
+        ("[accounts.default]\nregoin = 'eu-west-1'", ["sesq.toml", "regoin", "did you mean region?"]),
+        ("concurrency = 0", ["sesq.toml", "concurrency = 0"]),
+        ("concurrency = [", ["sesq.toml", "TOML"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "worker", "doctor"])
+def test_a_wrong_settings_file_is_named_with_the_key(
+    run: Run, here: Path, command: str, toml: str, parts: list[str]
+) -> None:
+    (here / "sesq.toml").write_text(toml)
+    result = run(command)
+    assert result.exit_code == 2
+    for part in parts:
+        assert part in result.stderr
+
+
+def test_config_names_the_file(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESQ_CONFIG", "")  # so that what --config sets is undone after the test
+    (here / "other.toml").write_text("colour = 1")
+    assert run("--config", "other.toml", "status").stderr.startswith("sesq: other.toml: colour: unknown key")
+    missing = run("--config", "nowhere.toml", "status")
+    assert (missing.exit_code, missing.stderr) == (2, "sesq: nowhere.toml: there is no such settings file\n")
+
+
+@pytest.mark.parametrize(
+    "words", [SEND, ["status"], ["messages", "list"], ["quota", "show"], ["worker"], ["doctor"]]
+)
+def test_redis_away_is_said_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.setenv("SESQ_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr("sesq.console.commands.worker.START_PAUSES_SECONDS", (0.0, 0.0))
+    result = run(*words)
+    assert result.exit_code == 1
+    assert "Redis cannot be reached" in result.output
+    assert "Traceback" not in result.output

@@ -1,0 +1,87 @@
+"""The list of commands, their help, and that a command loads no more than it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
+
+import pytest
+import typer
+from typer.testing import Result
+
+from sesq.console.app import SUMMARIES
+
+Run = Callable[..., Result]
+GROUPS = {
+    "messages": ("list", "show", "cancel", "retry", "release", "resolve"),
+    "quota": ("show", "set", "reset", "sync", "history", "pause", "resume"),
+}
+COMMANDS = [(name,) for name in SUMMARIES] + [
+    (group, name) for group, names in GROUPS.items() for name in names
+]
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in SUMMARIES:
+        assert f" {name} " in result.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in SUMMARIES if name not in GROUPS])
+def test_the_summary_is_the_first_sentence_of_the_command(name: str) -> None:
+    command = typer.main.get_command(import_module(f"sesq.console.commands.{name}").app)
+    assert (command.help or "").split("\n")[0] == SUMMARIES[name]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_examples(run: Run, words: tuple[str, ...]) -> None:
+    result = run(*words, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: sesq {' '.join(words)}" in result.stdout
+    if words[0] not in GROUPS or len(words) == 2:
+        assert "Examples" in result.stdout
+        assert f"sesq {' '.join(words)}" in result.stdout.partition("Examples")[2]
+
+
+def test_the_version_is_that_of_the_distribution(run: Run) -> None:
+    assert run("--version").stdout == f"sesq {version('sesq')}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["send", "--nonsense"], ["messages", "show"], ["quota", "nonsense"]]
+)
+def test_wrong_use_ends_with_2(run: Run, words: list[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_a_mistyped_command_gets_a_hint(run: Run) -> None:
+    assert "Did you mean 'status'" in run("statsu").output
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("sesq.console.app", ["redis", "rq", "pydantic", "boto3", "rich.live"]),
+        ("sesq.console.commands.send", ["boto3", "botocore", "rich.live", "sesq.worker", "sesq.simulator"]),
+        ("sesq.console.commands.status", ["boto3", "botocore", "rich.live", "sesq.simulator"]),
+        ("sesq.console.commands.worker", ["boto3", "botocore", "sesq.simulator"]),
+        ("sesq.console.commands.quota", ["boto3", "botocore"]),
+        ("sesq.console.commands.doctor", ["boto3", "botocore"]),
+        ("sesq.console.commands.simulator", ["starlette", "uvicorn", "boto3", "redis"]),
+    ],
+)
+def test_a_command_loads_no_more_than_it_needs(module: str, heavy: list[str]) -> None:
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_without_typer_the_command_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None; from sesq.console.cli import main; main()"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert said.stderr == "sesq: the command line needs typer and rich: pip install 'sesq[console]'\n"

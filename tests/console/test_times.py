@@ -1,0 +1,88 @@
+"""Moments and durations as people write and read them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sesq.config.errors import InputError
+from sesq.console.times import local, parse_duration, parse_moment, relative, utc
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d12h", 129_600), ("1.5h", 5400)]
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
+    assert parse_duration(text, "--for") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2hours", "1h2", "nan", "2h\n"])
+def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InputError, match=r"--for: .* is no duration; allowed: .*10m"):
+        parse_duration(text, "--for")
+
+
+def test_a_plus_counts_from_now() -> None:
+    assert parse_moment("+10m", "--at", NOON) == NOON + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-24T12:00:00Z", "2026-11-24T13:00+01:00", "2026-11-24 12:00:00+00:00"]
+)
+def test_iso_8601_with_a_zone_is_that_moment(text: str) -> None:
+    assert parse_moment(text, "--at") == NOON
+
+
+def test_iso_8601_without_a_zone_is_local_and_known_as_such() -> None:
+    assert parse_moment("2026-11-24T12:00", "--at") == datetime(2026, 11, 24, 12).astimezone()
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "24.11.2026", "+soon", "2026-13-01", "0001-01-01T00:00"])
+def test_what_is_no_time_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InputError, match="--at: "):
+        parse_moment(text, "--at")
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_json_times_are_read_back_as_the_same_moment(seconds: int) -> None:
+    text = utc(seconds + 0.25)
+    assert text is not None
+    assert text.endswith("Z")
+    assert parse_moment(text, "--at").timestamp() == seconds + 0.25
+
+
+def test_no_time_is_none_in_json_and_nothing_for_people() -> None:
+    assert utc(None) is None
+    assert local(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "now"), (90, "in 90 s"), (-600, "10 min ago"), (7200, "in 2 h"), (86_400 * 3, "in 3 d")],
+)
+def test_how_far_away_a_time_is(seconds: float, words: str) -> None:
+    assert relative(seconds) == words
+
+
+@pytest.fixture
+def in_london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "GMT0")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_london")
+def test_another_day_is_named() -> None:
+    now = NOON.timestamp()
+    assert local(now + 3600, now) == "13:00:00 (in 60 min)"
+    assert local(now + 5 * 86_400, now) == "29 Nov 12:00:00 (in 5 d)"
+    assert local(now + 200 * 86_400, now) == "2027-06-12 12:00:00 (in 200 d)"
