@@ -52,8 +52,11 @@ def test_it_serves_what_the_queue_needs(redis: Redis) -> None:
     assert config == {"appendonly": "yes", "maxmemory-policy": "noeviction", "port": "0"}
 
 
-def test_only_its_user_may_enter(redis_server: EmbeddedRedis) -> None:
-    assert stat.S_IMODE(redis_server.directory.stat().st_mode) == 0o700
+def test_only_its_user_may_enter(short_path: Path) -> None:
+    short_path.chmod(0o755)
+    with EmbeddedRedis(short_path, SERVER) as server:
+        assert stat.S_IMODE(short_path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
 
 
 def test_when_the_last_share_is_given_back_it_stops_and_the_data_stays(short_path: Path) -> None:
