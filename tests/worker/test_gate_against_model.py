@@ -10,7 +10,14 @@ import pytest
 from gate_model import GateModel, Mail, StrictSes
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from redis import Redis
 
 from sesq.config.keys import CLOCK_OFFSET
@@ -74,7 +81,13 @@ class GateMachine(RuleBasedStateMachine):
         told: dict[str, Any] = {"id": mail.id, "execution": execution, "to": "sent", "message_id": "m"}
         if outcome == "unused" and self.model.serial:
             self.model.refund(mail, claimed, rate=True)
-            told = {"id": mail.id, "execution": execution, "to": "refused", "refund_rate": True, "refund_day": True}
+            told = {
+                "id": mail.id,
+                "execution": execution,
+                "to": "refused",
+                "refund_rate": True,
+                "refund_day": True,
+            }
         self.gate.settle([told])
 
     @rule(ticks=st.sampled_from([1, 4, 16, 64, 64 * 10, 64 * 60, 64 * 3600]), times=st.integers(1, 20))
@@ -124,8 +137,12 @@ class GateMachine(RuleBasedStateMachine):
     @rule()
     def throttle(self) -> None:
         """SES said "too fast" about something (nothing of ours): the gate must believe it."""
-        mail_id = self.outbox.send(Message(sender="a@example.com", to=["success@simulator.amazonses.com"], text="t"))
-        self.redis.hset(self.gate.keys.message(mail_id), mapping={"state": "sending", "execution": "y", "claimed": 0})
+        mail_id = self.outbox.send(
+            Message(sender="a@example.com", to=["success@simulator.amazonses.com"], text="t")
+        )
+        self.redis.hset(
+            self.gate.keys.message(mail_id), mapping={"state": "sending", "execution": "y", "claimed": 0}
+        )
         self.redis.lrem(f"rq:queue:{self.gate.keys.queue(Lane.TRANSACTIONAL)}", 0, mail_id)
         self.gate.settle([{"id": mail_id, "execution": "y", "to": "refused", "throttled": True}])
         self.model.throttled()
@@ -153,7 +170,11 @@ class GateMachine(RuleBasedStateMachine):
     def _sync(self) -> None:
         sent = self.ses.sent(self.model.now)
         told = {"rate": self.ses.rate, "daily": self.ses.daily, "sent": sent, "production": 1, "sending": 1}
-        SYNC.run(self.redis, "default", json.dumps({**told, "readable": 1, "paused_because": "", "enforcement": ""}))
+        SYNC.run(
+            self.redis,
+            "default",
+            json.dumps({**told, "readable": 1, "paused_because": "", "enforcement": ""}),
+        )
         self.model.others = max(0, sent - self.model.total)
 
     def _set_clock(self) -> None:

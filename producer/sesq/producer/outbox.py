@@ -113,7 +113,7 @@ class Outbox:
         key, digest = "", ""
         if message.idempotency_key:
             key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-            digest = hashlib.sha256(described.encode() + b"\n" + content).hexdigest()
+            digest = message.fingerprint()
         job = _job_fields(message.account, id, queue, self.keep_seconds)
         fields = [part for pair in record.items() for part in pair]
         due = _seconds(message.send_at)
