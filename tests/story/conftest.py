@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from system import System, running_system
 
 from sesq.config.embedded import EmbeddedRedis
+from system import System, running_system
 
 SystemFactory = Callable[..., AbstractContextManager[System]]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from system import System, eventually
-
 from sesq.config.states import State
+from system import System, eventually
 
 DAY_SECONDS = 86_400
 

@@ -8,9 +8,9 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from system import System, eventually
 
 from sesq.config.states import Lane, State
+from system import System, eventually
 
 
 def rq_queue(redis: Redis, lane: Lane) -> Queue:

@@ -1,4 +1,4 @@
-"""The gate's rules once more, as plainly as Python can say them: what `lua/gate.lua` and `lua/claim.lua` are checked by.
+"""The gate's rules once more, as plainly as Python can say them, to check `lua/gate.lua` and `lua/claim.lua` by.
 
 And SES as strict as it could be: a judge that knows nothing of the gate. Times are seconds; a token is a recipient.
 """

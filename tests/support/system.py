@@ -117,11 +117,7 @@ class System:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _wait_or_kill(process)
 
     # looking
 
@@ -143,6 +139,14 @@ class System:
         self.redis.incrbyfloat(CLOCK_OFFSET, seconds)
         self.redis.delete(self.keys.synced)
         self.redis.publish(self.keys.wake, "")
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager

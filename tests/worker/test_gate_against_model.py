@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gate_model import GateModel, Mail, StrictSes
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +18,7 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
+from gate_model import GateModel, Mail, StrictSes
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.config.policy import Policy
 from sesq.config.states import Lane
@@ -182,8 +181,8 @@ class GateMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(redis: Redis) -> Iterator[type[GateMachine]]:
-    yield type("GateMachineOnRedis", (GateMachine,), {"redis": redis})
+def machine(redis: Redis) -> type[GateMachine]:
+    return type("GateMachineOnRedis", (GateMachine,), {"redis": redis})
 
 
 def test_script_and_model_grant_the_same_and_ses_never_refuses(machine: type[GateMachine]) -> None:
