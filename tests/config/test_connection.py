@@ -65,6 +65,16 @@ def test_a_redis_that_is_away_is_told_at_once() -> None:
         connect(f"redis://127.0.0.1:{port}").ping()
 
 
+def test_sentinels_that_are_away_are_told_in_one_short_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with (
+        pytest.raises(QueueUnavailable, match="^Redis cannot be reached: No master found for 'mail'$"),
+        mapped(),
+    ):
+        connect(f"redis+sentinel://127.0.0.1:{port}/mail").ping()
+
+
 def test_a_connection_that_the_server_closed_is_replaced(redis_server: EmbeddedRedis, redis: Redis) -> None:
     client = connect(redis_server.url)
     client.ping()

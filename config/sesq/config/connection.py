@@ -47,7 +47,10 @@ def mapped() -> Iterator[None]:
         yield
     except tuple(kind for kind, _ in MEANINGS) as error:
         meaning = next(text for kind, text in MEANINGS if isinstance(error, kind))
-        raise QueueUnavailable(f"{meaning}: {error}") from error
+        said = str(error).partition(" : <")[
+            0
+        ]  # a Sentinel's error goes on with the whole client and its options
+        raise QueueUnavailable(f"{meaning}: {said}") from error
 
 
 def connect(url: str | None = None, *, settings: Settings | None = None) -> Redis:
