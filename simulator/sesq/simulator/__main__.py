@@ -14,6 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sesq.simulator", description="SES on localhost")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9797, help="0 takes a free one")
+    parser.add_argument("--smtp-port", type=int, help="SMTP with STARTTLS (none)")
+    parser.add_argument("--smtp-tls-port", type=int, help="SMTP over TLS (none)")
     parser.add_argument("--account", type=Path, metavar="FILE", help="options as a JSON object")
     parser.add_argument("--production", action="store_true", default=None, help="out of the sandbox")
     parser.add_argument("--rate", type=float, help="recipients a second (1)")
@@ -35,6 +37,8 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
         "max_send_rate": given.rate,
         "max_24_hour_send": given.daily,
         "burst": given.burst,
+        "smtp_port": given.smtp_port,
+        "smtp_tls_port": given.smtp_tls_port,
     }
     return options | {name: value for name, value in flags.items() if value is not None}
 

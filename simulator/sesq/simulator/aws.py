@@ -4,14 +4,13 @@ through it."""
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sesq.simulator.account import Account
 from sesq.simulator.cloud import Cloud
+from sesq.simulator.cut import reset_connection
 from sesq.simulator.errors import SesError
 from sesq.simulator.faults import ReplyLost
 from sesq.simulator.http import Call, Reply
@@ -52,7 +51,7 @@ class AwsApi:
             scope["transport"].close()
             await receive()  # until the connection is gone: uvicorn would complain of a missing reply
         except SesError:
-            _reset(scope["transport"])
+            reset_connection(scope["transport"])
             await receive()
         else:
             await _write(send, reply)
@@ -120,11 +119,3 @@ async def _write(send: Send, reply: Reply, *more: tuple[bytes, bytes]) -> None:
         headers.append((b"x-amzn-errortype", reply.error_code.encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Close with a TCP reset instead of a goodbye."""
-    raw = transport.get_extra_info("socket")
-    if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

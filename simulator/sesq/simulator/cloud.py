@@ -45,6 +45,10 @@ class Cloud:
             raise ValueError(f"not a region: {region[:40]!r}")
         return self._fresh(region)
 
+    def regions(self) -> list[str]:
+        """Those that were named so far."""
+        return sorted(self._accounts)
+
     def reset(self, region: str = DEFAULT_REGION) -> Account:
         """A region as it was at the start. The clock runs on from where it stands, also when it was frozen."""
         self.account(region)  # so that only a region can be reset

@@ -7,8 +7,8 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -41,11 +41,22 @@ class _Protocol(HttpToolsProtocol):
         self.scope["transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
+class Door(Protocol):
+    """A further listening socket on the same loop."""
+
+    async def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class _Uvicorn(uvicorn.Server):
     """Says when it is up, stops at once when told, and leaves signals to us (uvicorn would raise them again)."""
 
-    def __init__(self, config: uvicorn.Config, on_up: Callable[[], None], foreground: bool) -> None:
+    def __init__(
+        self, config: uvicorn.Config, doors: Sequence[Door], on_up: Callable[[], None], foreground: bool
+    ) -> None:
         super().__init__(config)
+        self._doors = doors
         self._on_up = on_up
         self._foreground = foreground
         self._stopped = asyncio.Event()
@@ -53,6 +64,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for door in self._doors:
+            await door.open()
         self.loop = asyncio.get_running_loop()
         if self._foreground:
             self._stop_on_signals(self.loop)
@@ -60,6 +73,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._stopped.wait()
+        for door in self._doors:
+            door.close()
 
     def stop(self) -> None:
         """Safe from any thread, and when it is down already."""
@@ -84,6 +99,7 @@ class Server:
         cloud: Cloud,
         host: str,
         port: int,
+        doors: Sequence[Door] = (),
         on_ready: Callable[[], None] | None = None,
         foreground: bool = False,
     ) -> None:
@@ -94,7 +110,7 @@ class Server:
         self._up = threading.Event()
         self._on_ready = on_ready
         self._thread: threading.Thread | None = None
-        self._uvicorn = _Uvicorn(_uvicorn_config(WebApp(cloud)), self._is_up, foreground)
+        self._uvicorn = _Uvicorn(_uvicorn_config(WebApp(cloud)), doors, self._is_up, foreground)
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -53,6 +54,12 @@ def signing_key(secret: str, scope: tuple[str, ...]) -> bytes:
     for part in scope:
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+def smtp_password(secret: str, region: str) -> str:
+    """The password for SMTP that AWS derives from a secret key (its documented algorithm, version 4)."""
+    key = signing_key(secret, ("11111111", region, "ses", "aws4_request", "SendRawEmail"))
+    return base64.b64encode(b"\x04" + key).decode()
 
 
 def _parse(authorization: str) -> Signature:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sesq.simulator.clock import Clock
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.http import DEFAULT_REGION
 from sesq.simulator.server import Server
 from sesq.simulator.settings import AccountSettings
+
+if TYPE_CHECKING:
+    from sesq.simulator.smtp.door import SmtpDoor
 
 
 class Simulator:
@@ -20,9 +23,10 @@ class Simulator:
     Every region starts with these settings: rates in recipients a second, the day in recipients of 24
     hours (-1 is unlimited), `burst` in recipients (none: one second's worth, at least 1), `control_rate`
     in calls a second (none: no limit). `verified` names identities that every region has from the start;
-    `keys` (access key to secret) makes signatures checked.
-    Further settings: see AccountSettings. The methods do what `/_sim/` does; they are safe from any
-    thread. ValueError or SesError
+    `keys` (access key to secret) makes signatures checked. `smtp_port` is for STARTTLS, `smtp_tls_port`
+    for TLS from the first byte (0 takes a free one, none is no SMTP); `smtp_options` are those of
+    SmtpOptions: region, idle, connections. Further settings: see AccountSettings. The methods do what
+    `/_sim/` does; they are safe from any thread. ValueError or SesError
     says what cannot be.
     """
 
@@ -41,6 +45,9 @@ class Simulator:
         keep_content: int = 64 * 1024 * 1024,
         keep_entries: int = 500_000,
         keys: Mapping[str, str] | None = None,
+        smtp_port: int | None = None,
+        smtp_tls_port: int | None = None,
+        smtp_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         account = AccountSettings(
@@ -53,6 +60,10 @@ class Simulator:
         )
         self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries, keys)
         self._where = host, port
+        self._smtp_ports = {False: smtp_port, True: smtp_tls_port}
+        self._smtp_options = dict(smtp_options or {})
+        self._smtp_doors: dict[bool, SmtpDoor] = {}
+        self._certificate = ""
         self._server: Server | None = None
 
     def __enter__(self) -> Simulator:  # noqa: PYI034  (Self is not in Python 3.10)
@@ -63,8 +74,8 @@ class Simulator:
         self.stop()
 
     def start(self) -> None:
-        """Listen, and answer when this returns. OSError where the port is taken."""
-        self._server = Server(self.cloud, *self._where)
+        """Listen, and answer when this returns. OSError where a port is taken."""
+        self._server = self._listen()
         self._server.start()
 
     def stop(self) -> None:
@@ -74,9 +85,33 @@ class Simulator:
 
     def run(self, on_ready: Callable[[Simulator], None] | None = None) -> None:
         """Serve in the foreground until SIGINT or SIGTERM; only from the main thread."""
-        ready = (lambda: on_ready(self)) if on_ready else None
-        self._server = Server(self.cloud, *self._where, on_ready=ready, foreground=True)
+        self._server = self._listen((lambda: on_ready(self)) if on_ready else None, foreground=True)
         self._server.run()
+
+    def _listen(self, on_ready: Callable[[], None] | None = None, foreground: bool = False) -> Server:
+        try:
+            doors = self._open_smtp()
+            return Server(self.cloud, *self._where, doors=doors, on_ready=on_ready, foreground=foreground)
+        except OSError:
+            for door in self._smtp_doors.values():
+                door.close()
+            raise
+
+    def _open_smtp(self) -> list[SmtpDoor]:
+        ports = {wrapped: port for wrapped, port in self._smtp_ports.items() if port is not None}
+        if not ports:
+            return []
+        # Whoever asks for no SMTP waits for neither these imports nor a key pair.
+        from sesq.simulator.smtp.certificate import Certificate
+        from sesq.simulator.smtp.door import SmtpDoor, SmtpOptions
+
+        host = self._where[0]
+        certificate = Certificate(host)
+        self._certificate = certificate.pem
+        tls, options = certificate.server_context(), SmtpOptions(**self._smtp_options)
+        for wrapped, port in ports.items():
+            self._smtp_doors[wrapped] = SmtpDoor(self.cloud, host, port, tls, wrapped, options)
+        return list(self._smtp_doors.values())
 
     @property
     def port(self) -> int:
@@ -85,6 +120,21 @@ class Simulator:
     @property
     def endpoint_url(self) -> str:
         return self._running.url
+
+    @property
+    def smtp_port(self) -> int:
+        """The port with STARTTLS; KeyError where there is none."""
+        return self._smtp_doors[False].port
+
+    @property
+    def smtp_tls_port(self) -> int:
+        """The port with TLS from the first byte; KeyError where there is none."""
+        return self._smtp_doors[True].port
+
+    @property
+    def certificate(self) -> str:
+        """What a client has to trust for SMTP, as PEM: `ssl.create_default_context(cadata=…)`."""
+        return self._certificate
 
     def verify(self, *identities: str, region: str = DEFAULT_REGION) -> None:
         """Make addresses or domains verified, as a click on the link does."""

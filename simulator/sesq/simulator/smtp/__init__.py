@@ -1,0 +1,1 @@
+"""SES's SMTP endpoint: `door` listens, `session` speaks, `certificate` makes TLS possible."""

@@ -1,0 +1,73 @@
+"""One listening SMTP port, and who may come in."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import socket
+import ssl
+from dataclasses import dataclass
+
+from sesq.simulator.account import Account
+from sesq.simulator.cloud import Cloud
+from sesq.simulator.http import DEFAULT_REGION
+from sesq.simulator.signature import smtp_password
+from sesq.simulator.smtp.session import SesSmtp
+
+
+@dataclass(frozen=True)
+class SmtpOptions:
+    """`idle` in seconds: about what was seen at SES, which publishes no number; nor does it for `connections`."""
+
+    region: str = DEFAULT_REGION
+    idle: float = 10.0
+    connections: int = 100
+
+
+class SmtpDoor:
+    """STARTTLS, or with `wrapped` TLS from the first byte. Port 0 takes a free one."""
+
+    def __init__(
+        self, cloud: Cloud, host: str, port: int, tls: ssl.SSLContext, wrapped: bool, options: SmtpOptions
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family)
+        self.port: int = self._socket.getsockname()[1]
+        self.tls = tls
+        self.wrapped = wrapped
+        self.options = options
+        self._cloud = cloud
+        self._sessions: set[SesSmtp] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        tls = self.tls if self.wrapped else None
+        self._server = await loop.create_server(lambda: SesSmtp(self, loop), sock=self._socket, ssl=tls)
+
+    def close(self) -> None:
+        """Stop listening, and end the sessions there are."""
+        (self._server or self._socket).close()
+        for session in tuple(self._sessions):
+            session.abort()
+
+    def admit(self, session: SesSmtp) -> bool:
+        """Whether there is room for one more connection."""
+        self._sessions.add(session)
+        return len(self._sessions) <= self.options.connections
+
+    def leave(self, session: SesSmtp) -> None:
+        self._sessions.discard(session)
+
+    def account_for(self, user: str, password: str) -> Account | None:
+        """The account whose credentials these are; any are good unless keys are configured.
+
+        Credentials belong to one region, so the region is the one whose password fits.
+        """
+        if not self._cloud.keys:
+            return self._cloud.account(self.options.region)
+        secret = self._cloud.keys.get(user)
+        for region in dict.fromkeys((self.options.region, *self._cloud.regions())):
+            if secret and hmac.compare_digest(smtp_password(secret, region).encode(), password.encode()):
+                return self._cloud.account(region)
+        return None
