@@ -69,7 +69,7 @@ def test_sentinels_that_are_away_are_told_in_one_short_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with (
-        pytest.raises(QueueUnavailable, match="^Redis cannot be reached: No master found for 'mail'$"),
+        pytest.raises(QueueUnavailable, match=r"^Redis cannot be reached: No master found for 'mail'$"),
         mapped(),
     ):
         connect(f"redis+sentinel://127.0.0.1:{port}/mail").ping()

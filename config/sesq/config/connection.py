@@ -116,9 +116,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 def _load_settings() -> Settings:
-    from sesq.config.settings import (
-        Settings,
-    )  # here, so that a producer with a URL of its own does not load pydantic
+    # Here, so that a producer with a URL of its own does not load pydantic.
+    from sesq.config.settings import Settings
 
     return Settings.load()
 
