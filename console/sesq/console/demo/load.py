@@ -1,0 +1,49 @@
+"""The mail of a small shop: who it writes to, and whom of them the simulated account may write to."""
+
+from __future__ import annotations
+
+from sesq.console.demo.newsletter import newsletter
+from sesq.console.demo.shipped import shipped
+from sesq.producer import Message
+
+SENDER = "The Tea Shop <hello@shop.example>"
+
+VERIFIED = ("shop.example", "partner.example", "readers.example", "ada@example.org", "grace@example.org")
+"""The identities of the account: our own domain, two domains that may receive, two single addresses."""
+
+VERIFIED_LATER = "lin@example.net"
+NEVER_VERIFIED = "stranger@example.net"
+
+
+def batch() -> list[Message]:
+    """A hundred newsletters: most go to a verified domain, two to nobody SES knows, one to the mailbox simulator."""
+    examples = shipped("docs/examples")
+    return list(newsletter(examples / "newsletter", examples / "recipients.csv", SENDER))
+
+
+def transactional() -> list[Message]:
+    """What a shop sends in the course of a morning; the last two are to addresses that are not verified."""
+    return [
+        _note("ada@example.org", "Welcome, Ada"),
+        _note("zoe.akesson@partner.example", "Your order 117 is on its way"),
+        Message.from_bytes(shipped("docs/examples/invoice.eml").read_bytes()),
+        Message(
+            sender=SENDER,
+            to="buying@partner.example",
+            cc="warehouse@partner.example",
+            bcc="archive@shop.example",
+            subject="Delivery on Friday",
+            text="Twelve tins, at your back door.",
+        ),
+        _note(VERIFIED_LATER, "Welcome, Lin"),
+        _note(NEVER_VERIFIED, "Welcome, stranger"),
+    ]
+
+
+def urgent() -> list[Message]:
+    """What somebody waits for at a screen."""
+    return [_note(to, "Reset your password") for to in ("grace@example.org", "ada@example.org")]
+
+
+def _note(to: str, subject: str) -> Message:
+    return Message(sender=SENDER, to=to, subject=subject, text=f"{subject}.\n\nYour tea shop\n")

@@ -1,0 +1,86 @@
+"""What the queue itself knows at one moment: its messages with their histories, and what its gate says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sesq.config.messages import Messages, Record
+from sesq.config.states import SENT_STATES, State
+from sesq.worker.gate import Gate, Usage
+
+MOST = 1000
+PACE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a message's history, with the message."""
+
+    at: float
+    state: State
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All messages, and the limits in force. Times are seconds since the epoch by Redis's clock."""
+
+    records: dict[str, Record]
+    usage: Usage
+
+    @property
+    def now(self) -> float:
+        return self.usage.now
+
+    @property
+    def waiting_for_limits(self) -> int:
+        """Messages that only the limits keep back."""
+        return sum(lane["queued"] for lane in self.usage.lanes)
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is being sent, and nothing waits for a time: what is left waits for somebody."""
+        return all(record.state in SENT_STATES | {State.HELD} for record in self.records.values())
+
+    def count(self) -> Counter[State]:
+        """How many messages are in each state."""
+        return Counter(record.state for record in self.records.values())
+
+    def sent(self) -> list[Record]:
+        return [record for record in self.records.values() if record.state in SENT_STATES]
+
+    def held(self) -> list[Record]:
+        return [record for record in self.records.values() if record.state is State.HELD]
+
+    def changes(self) -> Iterator[Change]:
+        """All histories as one, the latest first."""
+        changes = [Change(e.at, e.state, record) for record in self.records.values() for e in record.history]
+        return iter(sorted(changes, key=lambda change: change.at, reverse=True))
+
+    def pace(self, since: float, until: float) -> float:
+        """Recipients a second that went out between two times."""
+        went = (record for record in self.sent() if since <= sent_at(record) < until)
+        return sum(record.envelope.rate_cost for record in went) / (until - since)
+
+    def pace_now(self) -> float:
+        return self.pace(self.now - PACE_SECONDS, self.now)
+
+
+def look(redis: Redis) -> View:
+    """The queue as it is now."""
+    usage = Gate(redis).usage()
+    return View({record.id: record for record in Messages(redis).list(limit=MOST)}, usage)
+
+
+def sent_at(record: Record) -> float:
+    """When the queue wrote down that SES has it."""
+    return next(event.at for event in record.history if event.state is State.SENT)
+
+
+def claimed_at(record: Record) -> float:
+    """When the gate let it go, the last time."""
+    return max(event.at for event in record.history if event.state is State.SENDING)
