@@ -47,9 +47,8 @@ def mapped() -> Iterator[None]:
         yield
     except tuple(kind for kind, _ in MEANINGS) as error:
         meaning = next(text for kind, text in MEANINGS if isinstance(error, kind))
-        said = str(error).partition(" : <")[
-            0
-        ]  # a Sentinel's error goes on with the whole client and its options
+        # After " : " an error of Sentinel's goes on with the whole client and its options.
+        said = str(error).partition(" : ")[0]
         raise QueueUnavailable(f"{meaning}: {said}") from error
 
 
