@@ -15,6 +15,7 @@ from sesq.simulator.bucket import TokenBucket
 from sesq.simulator.clock import Clock
 from sesq.simulator.configuration_sets import ConfigurationSets
 from sesq.simulator.errors import SesError
+from sesq.simulator.events.publisher import Publisher
 from sesq.simulator.faults import STOPS_THE_CALL, STOPS_THE_MESSAGE, Faults, ReplyLost
 from sesq.simulator.identities import Identities
 from sesq.simulator.mail import Mail
@@ -39,6 +40,7 @@ class Account:
         self.configuration_sets = ConfigurationSets()
         self.suppression = SuppressionList()
         self.templates = Templates()
+        self.events = Publisher(region, clock, self.suppression)
         self.details: dict[str, Any] = {}
         self.case_id = ""
         self._code = region_code(region)
@@ -63,6 +65,7 @@ class Account:
             "region": self.region,
             "tokens": round(self._bucket.level(now), 6),
             "sent_last_24_hours": self._ledger.last_24_hours(now),
+            "suppressed": [each.address for each in self.suppression],
         }
 
     def sent_last_24_hours(self) -> int:
@@ -182,7 +185,10 @@ class Account:
         counted = _day_recipients(mail)
         self._bucket.take(len(mail.recipients), now)
         self._ledger.add(counted, now)
-        return self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
+        entry = self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
+        name = mail.configuration_set
+        self.events.accepted(entry, self.configuration_sets.find(name) if name else None)
+        return entry
 
 
 def _day_recipients(mail: Mail) -> int:

@@ -12,6 +12,7 @@ from sesq.simulator.account import Account
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.cut import reset_connection
 from sesq.simulator.errors import SesError
+from sesq.simulator.events import sqs
 from sesq.simulator.faults import ReplyLost
 from sesq.simulator.http import Call, Reply
 from sesq.simulator.signature import check_signature, signed_region
@@ -62,6 +63,8 @@ class AwsApi:
             account = self._account(call)
         except SesError as error:
             return _refusal(call.path, error)
+        if call.header(b"x-amz-target").startswith(sqs.TARGET):
+            return await sqs.answer(account.events, self._cloud.clock, call)
         answer = v1.answer if call.path == V1_PATH else self._v2.answer
         if account.faults.slow is None or not _is_send(call):
             return answer(account, call)

@@ -47,6 +47,7 @@ class Control:
         return [
             Route("/_sim/clock", _json(self.clock), methods=["GET", "POST"]),
             Route("/_sim/faults", _json(self.faults), methods=["GET", "PUT"]),
+            Route("/_sim/events", _json(self.events), methods=["GET", "PUT"]),
             Route("/_sim/account", _json(self.account), methods=["GET", "PUT"]),
             Route(verify, _json(self.verify), methods=["POST"]),
             Route("/_sim/reset", _json(self.reset), methods=["POST"]),
@@ -61,6 +62,12 @@ class Control:
         if ask.method == "PUT":
             return self._cloud.set_faults(ask.body, ask.region)
         return self._cloud.account(ask.region).faults.model_dump(exclude_none=True)
+
+    def events(self, ask: Ask) -> Any:
+        events = self._cloud.account(ask.region).events
+        if ask.method == "PUT":
+            events.change(ask.body)
+        return events.state()
 
     def account(self, ask: Ask) -> Any:
         account = self._cloud.account(ask.region)

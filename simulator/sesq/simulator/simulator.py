@@ -166,6 +166,16 @@ class Simulator:
         them."""
         self._do(lambda: self.cloud.set_faults({**(plan or {}), **faults}, region))
 
+    def set_events(self, *, region: str = DEFAULT_REGION, **settings: Any) -> dict[str, Any]:
+        """Replace the EventSettings: `set_events(queue="ses-events", wrapped=False, fates={"a@b.org": "bounce"})`."""
+
+        def change() -> dict[str, Any]:
+            events = self.cloud.account(region).events
+            events.change(settings)
+            return events.state()
+
+        return self._do(change)  # type: ignore[no-any-return]
+
     def advance(self, seconds: float) -> float:
         """Move the clock of all regions forward; returns its time (epoch seconds)."""
         return self._do(lambda: self.cloud.move_clock(seconds))["now"]  # type: ignore[no-any-return]
