@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sesq.simulator", description="SES on localhost")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9797, help="0 takes a free one")
+    parser.add_argument("--allowed-host", action="append", help="a name by which the page may be asked for")
     parser.add_argument("--smtp-port", type=int, help="SMTP with STARTTLS (none)")
     parser.add_argument("--smtp-tls-port", type=int, help="SMTP over TLS (none)")
     parser.add_argument("--account", type=Path, metavar="FILE", help="options as a JSON object")
@@ -37,6 +38,7 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
         "max_send_rate": given.rate,
         "max_24_hour_send": given.daily,
         "burst": given.burst,
+        "allowed_hosts": given.allowed_host,
         "smtp_port": given.smtp_port,
         "smtp_tls_port": given.smtp_tls_port,
     }

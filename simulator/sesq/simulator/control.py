@@ -49,6 +49,7 @@ class Control:
             Route("/_sim/faults", _json(self.faults), methods=["GET", "PUT"]),
             Route("/_sim/events", _json(self.events), methods=["GET", "PUT"]),
             Route("/_sim/account", _json(self.account), methods=["GET", "PUT"]),
+            Route("/_sim/identities", _json(self.identities), methods=["GET"]),
             Route(verify, _json(self.verify), methods=["POST"]),
             Route("/_sim/reset", _json(self.reset), methods=["POST"]),
             Route("/_sim/messages", _json(self.messages), methods=["GET"]),
@@ -74,6 +75,13 @@ class Control:
         if ask.method == "PUT":
             account.change(ask.body)
         return account.state()
+
+    def identities(self, ask: Ask) -> Any:
+        now = self._cloud.clock.now()
+        return [
+            {"identity": each.name, "status": each.status(now)}
+            for each in self._cloud.account(ask.region).identities
+        ]
 
     def verify(self, ask: Ask) -> Any:
         account = self._cloud.account(ask.region)

@@ -12,25 +12,41 @@ from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sesq.simulator.aws import AwsApi, Receive, Scope, Send
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.control import Control
+from sesq.simulator.page.guard import allowed
+from sesq.simulator.page.routes import Page
 
 
 class WebApp:
-    """`/_sim/` is the control's; all else is AWS's."""
+    """`/` in a browser and `/_sim/` are the simulator's own; all else is AWS's."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, hosts: frozenset[str] = frozenset()) -> None:
         self._aws = AwsApi(cloud)
-        self._control = Starlette(routes=Control(cloud).routes())
+        self._own = Starlette(routes=[*Control(cloud).routes(), *Page(cloud).routes()])
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("/_sim/"):
-            await self._control(scope, receive, send)
-        else:
+        if not _is_own(scope):
             await self._aws(scope, receive, send)
+        elif allowed(Headers(scope=scope), self._hosts):
+            await self._own(scope, receive, send)
+        else:
+            refusal = PlainTextResponse("Ask by localhost, an IP address, or a host that is allowed.", 403)
+            await refusal(scope, receive, send)
+
+
+def _is_own(scope: Scope) -> bool:
+    path = scope["path"]
+    if path.startswith("/_sim/"):
+        return True
+    # The v1 API is at the root too; a GET of it names an action.
+    return path == "/" and scope["method"] in ("GET", "HEAD") and b"Action=" not in scope["query_string"]
 
 
 class _Protocol(HttpToolsProtocol):
@@ -99,6 +115,7 @@ class Server:
         cloud: Cloud,
         host: str,
         port: int,
+        allowed_hosts: Sequence[str] = (),
         doors: Sequence[Door] = (),
         on_ready: Callable[[], None] | None = None,
         foreground: bool = False,
@@ -110,7 +127,9 @@ class Server:
         self._up = threading.Event()
         self._on_ready = on_ready
         self._thread: threading.Thread | None = None
-        self._uvicorn = _Uvicorn(_uvicorn_config(WebApp(cloud)), doors, self._is_up, foreground)
+        self._uvicorn = _Uvicorn(
+            _uvicorn_config(WebApp(cloud, frozenset({host, *allowed_hosts}))), doors, self._is_up, foreground
+        )
 
     @property
     def url(self) -> str:

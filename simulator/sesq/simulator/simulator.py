@@ -23,7 +23,8 @@ class Simulator:
     Every region starts with these settings: rates in recipients a second, the day in recipients of 24
     hours (-1 is unlimited), `burst` in recipients (none: one second's worth, at least 1), `control_rate`
     in calls a second (none: no limit). `verified` names identities that every region has from the start;
-    `keys` (access key to secret) makes signatures checked. `smtp_port` is for STARTTLS, `smtp_tls_port`
+    `keys` (access key to secret) makes signatures checked; `allowed_hosts` are names by which the page may be
+    asked for. `smtp_port` is for STARTTLS, `smtp_tls_port`
     for TLS from the first byte (0 takes a free one, none is no SMTP); `smtp_options` are those of
     SmtpOptions: region, idle, connections. Further settings: see AccountSettings. The methods do what
     `/_sim/` does; they are safe from any thread. ValueError or SesError
@@ -45,6 +46,7 @@ class Simulator:
         keep_content: int = 64 * 1024 * 1024,
         keep_entries: int = 500_000,
         keys: Mapping[str, str] | None = None,
+        allowed_hosts: tuple[str, ...] | list[str] = (),
         smtp_port: int | None = None,
         smtp_tls_port: int | None = None,
         smtp_options: Mapping[str, Any] | None = None,
@@ -60,6 +62,7 @@ class Simulator:
         )
         self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries, keys)
         self._where = host, port
+        self._allowed_hosts = tuple(allowed_hosts)
         self._smtp_ports = {False: smtp_port, True: smtp_tls_port}
         self._smtp_options = dict(smtp_options or {})
         self._smtp_doors: dict[bool, SmtpDoor] = {}
@@ -91,7 +94,14 @@ class Simulator:
     def _listen(self, on_ready: Callable[[], None] | None = None, foreground: bool = False) -> Server:
         try:
             doors = self._open_smtp()
-            return Server(self.cloud, *self._where, doors=doors, on_ready=on_ready, foreground=foreground)
+            return Server(
+                self.cloud,
+                *self._where,
+                self._allowed_hosts,
+                doors=doors,
+                on_ready=on_ready,
+                foreground=foreground,
+            )
         except OSError:
             for door in self._smtp_doors.values():
                 door.close()
