@@ -106,7 +106,7 @@ def test_the_demo_plays_to_its_end_and_both_records_agree(
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"), [("are starting", signal.SIGINT), ("password resets are queued", signal.SIGTERM)]
+    ("moment", "number"), [("are starting", signal.SIGINT), ("password resets are queued", signal.SIGHUP)]
 )
 def test_stopped_at_any_moment_it_leaves_nothing(
     start: Callable[..., Demo], short_path: Path, moment: str, number: signal.Signals

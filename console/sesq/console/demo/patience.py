@@ -25,7 +25,7 @@ class TooLate(SesqError):
 
 
 class Patience:
-    """As a context manager it takes SIGINT and SIGTERM: they end a wait, and never what is started or cleaned up."""
+    """As a context manager it takes SIGINT, SIGTERM and SIGHUP: they end a wait, never a start or a clean-up."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Patience:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._ask_to_stop)
         return self
 

@@ -61,7 +61,7 @@ def _progress(view: View) -> RenderableType:
         (f"{count[State.HELD]} held", "yellow"),
     )
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(line, ProgressBar(total or 1, count[State.SENT], width=24))
+    grid.add_row(line, ProgressBar(total or 1, count[State.SENT], width=20))
     return grid
 
 
@@ -70,9 +70,9 @@ def _lanes(view: View) -> RenderableType:
     for lane, seen in zip(Lane, view.usage.lanes, strict=True):
         table.add_row(str(lane), str(seen["queued"]), _why(view, seen))
     used, usage = view.usage.last_24h, view.usage
-    day = "no limit" if usage.daily is None else f"of {usage.daily:g}"
-    table.add_row("pace", f"{view.pace_now():.1f}/s", f"{usage.rate:g} recipients a second are allowed")
-    table.add_row("day", str(used), f"{day} recipients in 24 hours used")
+    day = "any number" if usage.daily is None else f"{usage.daily:g}"
+    table.add_row("pace", f"{view.pace_now():.1f}/s", f"recipients a second; allowed: {usage.rate:g}")
+    table.add_row("day", str(used), f"recipients in 24 hours; allowed: {day}")
     return table
 
 
@@ -111,7 +111,9 @@ def _about(change: Change) -> str:
 
 
 def _plain(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
-    for heading, width in zip(headings, (15, 10, None), strict=True):
-        table.add_column(heading, width=width, no_wrap=True, overflow="ellipsis")
+    """Three columns; the last takes what width there is, and is cut off where that is too little."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
+    for heading, width in zip(headings, (14, 8, None), strict=True):
+        ratio = None if width else 1
+        table.add_column(heading, width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
     return table
