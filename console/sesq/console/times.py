@@ -67,6 +67,6 @@ def relative(seconds: float) -> str:
 def span(seconds: float) -> str:
     """A length of time in the largest unit that leaves a whole number of them: `90 s`, `3 h`, `2 d`."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
+        if round(seconds) >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"

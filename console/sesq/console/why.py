@@ -45,7 +45,7 @@ def _lanes(view: Overview) -> Iterator[str]:
 def _head(view: Overview, lane: LaneView) -> str:
     now = view.usage.now
     if lane.room_at is None:
-        return f"the day is spent, by other senders on this account; room is looked for at each sync{_spent(view)}."
+        return f"{_day(view, lane)}; others use it too, so workers look for room at each sync."
     if lane.room_at > now:
         return f"{_day(view, lane)}; the next recipient frees up at {local(lane.room_at, now)}."
     if not _fits(view, lane):

@@ -106,14 +106,14 @@ def send(
     Prints the message's id. A worker sends it when SES's limits let it go. With --wait: exit 0 once it is sent, 1
     where it is refused or failed, or waits still.
     """
-    options: dict[str, Any] = {"lane": lane, "account": account, "idempotency_key": key}
+    options: Given = {"lane": lane, "account": account, "idempotency_key": key}
     options |= {"send_at": _moment(at, "--at"), "expires_at": _moment(expires, "--expires")}
     if configuration_set:
         options["configuration_set"] = configuration_set
     if tag:
         options["tags"] = pairs(tag, "=", "--tag")
-    envelope: dict[str, Any] = {"sender": sender, "to": to or (), "cc": cc or (), "bcc": bcc or ()}
-    content = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
+    envelope: Given = {"sender": sender, "to": to or (), "cc": cc or (), "bcc": bcc or ()}
+    content: Given = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
     content |= {"--attach": attach, "--header": header}
     with _named_by_option():
         message = (

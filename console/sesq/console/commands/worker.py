@@ -17,6 +17,7 @@ from sesq.console.context import load_settings, log_to_stderr, open_redis, part
 
 log = logging.getLogger("sesq.worker")
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 START_PAUSES_SECONDS = (0.5, 1.0, 2.0)
 EXAMPLES = """Examples
 
@@ -60,7 +61,8 @@ def worker(
     chosen, accounts = parse_lanes(lanes), account or []
     for each in accounts:
         settings.account(each)
-    log_to_stderr("%(asctime)s %(levelname)s %(message)s", settings.log_level, "sesq")
+    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    log_to_stderr(LOG_FORMAT, "WARNING", "rq.worker")  # sesq's worker says the same itself
     with part("worker"):
         from sesq.worker.run import Processes, run_worker
     redis = open_redis(settings)

@@ -1,0 +1,237 @@
+"""`sesq doctor`: each thing that sending needs, found well and found ill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from rq.worker import Worker
+from typer.testing import Result
+
+from sesq.config.keys import CLOCK_OFFSET, Keys
+from sesq.config.states import Lane, State
+from sesq.console.checkup.aws import judge_account
+from sesq.console.checkup.queue import judge_movement, judge_workers
+from sesq.console.checkup.server import check_info
+from sesq.console.overview import WorkerView, read_overview
+from sesq.simulator import Simulator
+from sesq.worker.account import Description
+
+Run = Callable[..., Result]
+SANDBOX = Description(
+    rate=1,
+    daily=200,
+    sent=0,
+    production=False,
+    sending=True,
+    enforcement="HEALTHY",
+    identities={"example.com": True},
+)
+INFO = {
+    "redis_version": "7.2.4",
+    "aof_enabled": 1,
+    "aof_last_write_status": "ok",
+    "maxmemory_policy": "noeviction",
+    "maxmemory": 0,
+    "used_memory": 1_000_000,
+}
+OX = WorkerView("ox", "host", 1, "idle", 0.0, 0)
+
+
+@pytest.fixture(scope="module")
+def ses() -> Iterator[Simulator]:
+    with Simulator(control_rate=None, verified=["example.com"]) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def aws(ses: Simulator, monkeypatch: pytest.MonkeyPatch, here: Path) -> Simulator:
+    """Credentials that are nobody's, for the simulator."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.endpoint_url)
+    monkeypatch.setattr("sesq.worker.account.CONTROL_SPACING_MS", 1)
+    return ses
+
+
+def found(result: Result) -> dict[str, str]:
+    """Check -> status, of a run with --json."""
+    return {check["name"]: check["status"] for check in json.loads(result.stdout)}
+
+
+def test_a_host_in_good_health(run: Run, aws: Simulator) -> None:
+    result = run("doctor", "--json", "--from", "Shop <shop@example.com>")
+    assert found(result) == {
+        "redis": "ok",
+        "version": "ok",
+        "persistence": "ok",
+        "eviction": "ok",
+        "clock": "ok",
+        "credentials": "ok",
+        "permissions": "ok",
+        "mode": "ok",
+        "sending": "ok",
+        "quota": "ok",
+        "sender": "ok",
+        "workers": "warn",
+        "queues": "ok",
+    }
+    assert result.exit_code == 0
+    assert aws.messages() == []
+
+
+def test_what_is_wrong_has_a_cure_and_ends_with_1(run: Run, aws: Simulator, redis: Redis) -> None:
+    redis.set(CLOCK_OFFSET, 60)
+    result = run("doctor", "--from", "shop@example.org")
+    assert result.exit_code == 1
+    for part in (
+        "shop@example.org is not verified",
+        "create-email-identity",
+        "redis-cli DEL sesq:clock:offset",
+    ):
+        assert part in result.stdout
+
+
+def test_no_credentials(run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    (check,) = [check for check in json.loads(result.stdout) if check["name"] == "credentials"]
+    assert check["status"] == "fail"
+    assert "AWS_PROFILE" in check["cure"]
+
+
+def test_without_boto3_this_host_can_only_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [
+        name for name in sys.modules if name.startswith(("sesq.worker.desk", "sesq.worker.account"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    result = run("doctor", "--json")
+    assert result.exit_code == 0
+    assert found(result)["boto3"] == "warn"
+    assert "pip install 'sesq[worker]'" in result.stdout
+
+
+def test_no_redis_to_start(run: Run, monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
+    monkeypatch.delenv("SESQ_REDIS_URL")
+    monkeypatch.setenv("SESQ_DATA_DIR", str(short_path))
+    monkeypatch.setattr("sesq.config.server_binary.ON_PATH", ())
+    monkeypatch.setattr("sesq.config.server_binary.IN_WHEELS", ())
+    result = run("doctor", "--json")
+    assert (result.exit_code, found(result)) == (1, {"redis": "fail"})
+
+
+def test_a_redis_that_forgets_and_does_not_save(run: Run, redis: Redis, aws: Simulator) -> None:
+    redis.config_set("appendonly", "no")
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        result = run("doctor", "--json")
+    finally:
+        redis.config_set("appendonly", "yes")
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert result.exit_code == 1
+    assert (found(result)["persistence"], found(result)["eviction"]) == ("fail", "fail")
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "status"),
+    [
+        ({}, "version", "ok"),
+        ({"redis_version": "6.2.0"}, "version", "ok"),
+        ({"redis_version": "6.0.16"}, "version", "fail"),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, "version", "ok"),
+        ({"redis_version": ""}, "version", "warn"),
+        ({"aof_last_write_status": "err"}, "persistence", "fail"),
+        ({"maxmemory_policy": "volatile-ttl"}, "eviction", "fail"),
+        ({"maxmemory_policy": ""}, "eviction", "warn"),
+        ({"maxmemory": 1_100_000}, "memory", "warn"),
+    ],
+)
+def test_what_info_tells(facts: dict[str, Any], name: str, status: str) -> None:
+    checks = {check.name: check for check in check_info({**INFO, **facts})}
+    assert checks[name].status.value == status
+    assert bool(checks[name].cure) == (status != "ok")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sender", "name", "status", "part"),
+    [
+        ({}, None, "sender", "ok", "1 verified"),
+        ({}, "shop@mail.example.com", "sender", "ok", "may send"),
+        ({}, "shop@example.org", "sender", "fail", "is not verified"),
+        ({"identities": {"example.com": False}}, None, "sender", "fail", "no identity is verified"),
+        ({"identities": None}, None, "permissions", "warn", "may not be listed"),
+        ({"production": True}, None, "mode", "ok", "production"),
+        ({}, None, "mode", "ok", "sandbox"),
+        ({"sent": 200}, None, "quota", "warn", "the day is spent"),
+        ({"daily": -1, "sent": 5000}, None, "quota", "ok", "unlimited"),
+        ({"enforcement": "SHUTDOWN", "sending": False}, None, "sending", "fail", "SHUTDOWN"),
+    ],
+)
+def test_what_ses_says(facts: dict[str, Any], sender: str | None, name: str, status: str, part: str) -> None:
+    checks = {check.name: check for check in judge_account(replace(SANDBOX, **facts), sender)}
+    assert checks[name].status.value == status
+    assert part in checks[name].detail
+
+
+def test_queued_mail_needs_a_worker(redis: Redis, queue: Callable[..., str]) -> None:
+    view = read_overview(redis, "default")
+    assert judge_workers(view).status.value == "warn"
+    queue()
+    assert judge_workers(read_overview(redis, "default")).status.value == "fail"
+    assert judge_workers(replace(view, workers=(OX,))).status.value == "ok"
+
+
+def test_a_lane_that_could_go_and_does_not(
+    redis: Redis, queue: Callable[..., str], ses_says: Callable[..., None]
+) -> None:
+    # Given a message that could go, and a worker
+    ses_says()
+    queue()
+    redis.set(CLOCK_OFFSET, 300)
+    view = replace(read_overview(redis, "default"), workers=(OX,))
+    # Then five minutes of silence are too long, unless something was sent meanwhile
+    stuck = judge_movement(view, None)
+    assert (stuck.status.value, stuck.detail) == (
+        "fail",
+        "transactional could go, and has not moved for 5 min",
+    )
+    assert judge_movement(view, view.usage.now - 5).status.value == "ok"
+    assert judge_movement(replace(view, paused="by ops"), None).status.value == "warn"
+
+
+def test_what_ses_refuses_as_a_whole_and_what_nobody_knows(
+    run: Run,
+    redis: Redis,
+    aws: Simulator,
+    queue: Callable[..., str],
+    becomes: Callable[..., None],
+    ses_says: Callable[..., None],
+) -> None:
+    ses_says()
+    becomes(queue(), State.UNKNOWN)
+    why = "sender shop@example.com is not verified"
+    becomes(queue(), State.HELD, hold="sender:shop@example.com", held_because=why, block=True)
+    redis.delete(CLOCK_OFFSET)
+    result = run("doctor", "--json")
+    assert (found(result)["unknown"], found(result)["blocked"]) == ("warn", "fail")
+    assert why in result.stdout
+
+
+def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:
+    queues = [
+        Queue(Keys("default").queue(lane), connection=redis, serializer=JSONSerializer) for lane in Lane
+    ]
+    Worker(queues, name="ox", connection=redis, serializer=JSONSerializer).register_birth()
+    assert found(run("doctor", "--json"))["workers"] == "ok"

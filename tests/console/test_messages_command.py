@@ -1,0 +1,136 @@
+"""`sesq messages`: look, and do what a person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+from typer.testing import Result
+
+from sesq.config.messages import Messages
+from sesq.config.states import State
+
+Run = Callable[..., Result]
+RunJson = Callable[..., Any]
+Queued = Callable[..., str]
+Becomes = Callable[..., None]
+HOLD = {"hold": "recipient:bob@x.org", "held_because": "recipient bob@x.org is not verified"}
+
+
+@pytest.fixture(autouse=True)
+def _open(ses_says: Callable[..., None]) -> None:
+    ses_says(rate=100)
+
+
+def state(redis: Redis, id: str) -> State:
+    return Messages(redis).get(id).state
+
+
+def test_the_newest_come_first_and_no_more_than_asked(run_json: RunJson, queue: Queued) -> None:
+    ids = [queue() for _ in range(3)]
+    assert [record["id"] for record in run_json("messages", "list")] == ids[::-1]
+    assert [record["id"] for record in run_json("messages", "list", "--limit", "2")] == ids[:0:-1]
+
+
+def test_only_the_states_asked_for(run_json: RunJson, run: Run, queue: Queued, becomes: Becomes) -> None:
+    held, unknown, _ = queue(), queue(), queue()
+    becomes(held, State.HELD, **HOLD)
+    becomes(unknown, State.UNKNOWN)
+    assert [r["id"] for r in run_json("messages", "list", "--state", "held")] == [held]
+    both = run_json("messages", "list", "--state", "held", "--state", "unknown")
+    assert {r["id"] for r in both} == {held, unknown}
+    assert run("messages", "list", "--state", "lost").exit_code == 2
+
+
+def test_the_table_shows_whole_ids_and_plain_text(run: Run, queue: Queued) -> None:
+    id = queue(subject="[bold]50 %[/bold] off", to=["a@example.com", "b@example.com"])
+    shown = run("messages", "list").stdout
+    assert id in shown
+    assert "[bold]50 %[/bold] off" in shown
+    assert "a@example.com and 1 more" in shown
+
+
+def test_an_empty_list_says_so(run: Run, run_json: RunJson) -> None:
+    assert run("messages", "list").stdout == "no messages\n"
+    assert run_json("messages", "list") == []
+
+
+def test_one_message_with_its_history(run: Run, run_json: RunJson, queue: Queued, becomes: Becomes) -> None:
+    id = queue(tags={"campaign": "autumn"})
+    becomes(id, State.SENT, message_id="ses-1", reason="")
+    told = run_json("messages", "show", id)
+    assert (told["id"], told["state"], told["message_id"]) == (id, "sent", "ses-1")
+    assert (told["from"], told["to"], told["tags"]) == (
+        "shop@example.com",
+        ["ada@example.com"],
+        {"campaign": "autumn"},
+    )
+    assert [event["state"] for event in told["history"]] == ["queued", "sending", "sent"]
+    assert all(event["at"].endswith("Z") for event in told["history"])
+    shown = run("messages", "show", id).stdout
+    for part in (id, "ses-1", "campaign=autumn", "sending"):
+        assert part in shown
+
+
+def test_one_that_is_not_there(run: Run) -> None:
+    result = run("messages", "show", "nope")
+    assert result.exit_code == 1
+    assert "no message nope in account default" in result.stderr
+
+
+def test_what_waits_can_be_cancelled_and_what_is_sent_cannot(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes
+) -> None:
+    sent, waits = queue(), queue()
+    becomes(sent, State.SENT, message_id="ses-1")
+    result = run("messages", "cancel", sent, waits)
+    assert result.exit_code == 1
+    assert result.stdout == f"{waits} cancelled\n"
+    assert f"message {sent} is sent" in result.stderr
+    assert (state(redis, sent), state(redis, waits)) == (State.SENT, State.CANCELLED)
+    assert "@" in Messages(redis).get(waits).reason
+
+
+def test_what_failed_can_be_tried_again(run: Run, redis: Redis, queue: Queued, becomes: Becomes) -> None:
+    id = queue()
+    becomes(id, State.FAILED, reason="no route")
+    assert run("messages", "retry", id).exit_code == 0
+    assert state(redis, id) is State.QUEUED
+
+
+def test_a_held_one_can_be_released(run: Run, redis: Redis, queue: Queued, becomes: Becomes) -> None:
+    id, other = queue(), queue()
+    becomes(id, State.HELD, **HOLD)
+    becomes(other, State.HELD, **HOLD)
+    assert run("messages", "release", id).exit_code == 0
+    assert (state(redis, id), state(redis, other)) == (State.QUEUED, State.HELD)
+
+
+def test_all_that_wait_for_one_thing_can_be_released(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes
+) -> None:
+    ids = [queue(), queue()]
+    for id in ids:
+        becomes(id, State.HELD, **HOLD)
+    assert run("messages", "release", "--waiting-for", HOLD["hold"]).stdout == "2 queued\n"
+    assert {state(redis, id) for id in ids} == {State.QUEUED}
+    again = run("messages", "release", "--waiting-for", HOLD["hold"])
+    assert again.exit_code == 1
+    assert "nothing waits for 'recipient:bob@x.org'; waited for: nothing" in again.stderr
+
+
+@pytest.mark.parametrize("outcome", ["sent", "queued", "failed"])
+def test_an_unknown_one_can_be_settled(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes, outcome: str
+) -> None:
+    id = queue()
+    assert run("messages", "resolve", id, "--as", outcome).exit_code == 1
+    becomes(id, State.UNKNOWN)
+    assert run("messages", "resolve", id, "--as", outcome).stdout == f"{id} {outcome}\n"
+    assert state(redis, id) is State(outcome)
+
+
+def test_it_is_settled_as_nothing_else(run: Run, queue: Queued) -> None:
+    assert run("messages", "resolve", queue(), "--as", "delivered").exit_code == 2
