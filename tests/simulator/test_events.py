@@ -152,6 +152,18 @@ def test_queue_hands_out_again_what_was_not_deleted(ses, sesv2, mail, sqs):
     assert sqs.list_queues()["QueueUrls"] == [url]
 
 
+def test_late_delete_still_counts(ses, sesv2, mail, sqs):
+    ses.set_events(queue="ses-events")
+    url = sqs.get_queue_url(QueueName="ses-events")["QueueUrl"]
+    sesv2.send_email(**mail())
+    late = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1)["Messages"]
+    ses.advance(1)
+    assert sqs.get_queue_attributes(QueueUrl=url)["Attributes"]["ApproximateNumberOfMessages"] == "2"
+    for message in late:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+
+
 def test_reader_waits_for_what_comes(ses, sesv2, mail, sqs):
     ses.set_events(queue="ses-events")
     url = sqs.get_queue_url(QueueName="ses-events")["QueueUrl"]

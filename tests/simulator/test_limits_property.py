@@ -60,10 +60,13 @@ class Model:
         return max(windows, default=0)
 
 
-SENDS = st.tuples(st.just("send"), st.integers(1, 50), st.integers(0, 3))
+SENDS = st.tuples(
+    st.just("send"), st.one_of(st.just(1), st.integers(1, 50)), st.sampled_from([0, 0, 0, 1, 3])
+)
+# Often to the very edge of a day, from either side.
 WAITS = st.tuples(
     st.just("wait"),
-    st.one_of(st.sampled_from([0.1, 0.5, 1.0, 3600.0, DAY - 1, DAY]), st.floats(0, 7200)),
+    st.one_of(st.sampled_from([0.1, 0.5, 1.0, 30.0, 3600.0, DAY - 30.0, DAY - 1.0, DAY]), st.floats(0, 7200)),
     st.none(),
 )
 CHANGES = st.tuples(
@@ -71,11 +74,11 @@ CHANGES = st.tuples(
 )
 
 
-@example_settings(max_examples=300, deadline=None)
+@example_settings(max_examples=600, deadline=None)
 @given(
     rate=st.sampled_from([0.5, 1.0, 2.5, 14.0]),
-    quota=st.sampled_from([5.0, 60.0, 200.0]),
-    steps=st.lists(st.one_of(SENDS, SENDS, SENDS, WAITS, CHANGES), max_size=60),
+    quota=st.sampled_from([2.0, 5.0, 60.0, 200.0]),
+    steps=st.lists(st.one_of(SENDS, SENDS, WAITS, WAITS, CHANGES), max_size=60),
 )
 def test_both_limits_agree_with_brute_force(rate, quota, steps):
     now = [START]

@@ -165,6 +165,16 @@ def test_more_than_fifty_recipients(smtp):
     assert refused.value.args == (554, b"Transaction failed: Recipient count exceeds 50.")
 
 
+def test_too_much_to_hold_is_552(ses, trust, monkeypatch):
+    monkeypatch.setattr("sesq.simulator.smtp.session.HELD_BYTES", 10_000)
+    with smtplib.SMTP_SSL("localhost", ses.smtp_tls_port, context=trust, timeout=10) as client:
+        client.login("AKIATEST", "anything")
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.sendmail("shop@example.com", ["ada@example.org"], MESSAGE + "\r\nx" * 5_000)
+        assert refused.value.args == (552, b"Message is too long.")
+        client.sendmail("shop@example.com", ["ada@example.org"], MESSAGE)
+
+
 def test_configuration_set_and_tags_come_from_headers(ses, smtp):
     with pytest.raises(smtplib.SMTPDataError, match="Configuration set <news> does not exist"):
         smtp.sendmail("shop@example.com", ["ada@example.org"], "X-SES-CONFIGURATION-SET: news\r\n" + MESSAGE)
