@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
@@ -74,6 +74,7 @@ CHANGES = st.tuples(
 )
 
 
+@example(rate=14.0, quota=2.0, steps=[("send", 2, 0), ("wait", DAY - 30.0, None), ("send", 1, 0)])
 @example_settings(max_examples=600, deadline=None)
 @given(
     rate=st.sampled_from([0.5, 1.0, 2.5, 14.0]),
