@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
+from redis import Redis
 
 from sesq.config.envelope import Envelope
-from sesq.config.messages import Event, Record
+from sesq.config.messages import Event, Messages, Record
 from sesq.config.states import State
 from sesq.console.demo import demo
 from sesq.console.demo.compare import Row, SesRecord, compare
@@ -28,7 +29,8 @@ from sesq.console.demo.newsletter import newsletter
 from sesq.console.demo.parts import Part, PartFailed
 from sesq.console.demo.patience import Patience, TooLate
 from sesq.console.demo.shipped import shipped
-from sesq.console.demo.view import View
+from sesq.console.demo.view import View, look
+from sesq.producer import Message, Outbox
 
 ROOT = Path(__file__).parents[2]
 MARK = "DEMO_OF_THIS_TEST"
@@ -239,6 +241,14 @@ def test_records_that_differ_make_it_exit_1(
 
 
 # its parts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_moves_while_states_are_listed_is_not_missed(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = Outbox(redis).send(Message(sender="a@shop.example", to="ada@example.org", subject="Hi", text="Hi"))
+    monkeypatch.setattr(Messages, "list", lambda *_, **__: [])
+    assert look(redis, [id]).records[id].state is State.QUEUED
 
 
 def test_no_wait_goes_beyond_the_deadline() -> None:

@@ -39,6 +39,7 @@ class Story:
         self.outbox, self.ses, self.workers = outbox, ses, workers
         self.screen, self.patience = screen, patience
         self.policy = Policy(outbox.redis)
+        self.ids: list[str] = []
         self.paces: list[Pace] = []
         self.raised_at = 0.0
         self.freed_after = 0.0
@@ -64,7 +65,7 @@ class Story:
             f"{len(mails)} transactional mails follow, one to three recipients, one a finished .eml file "
             "with a PDF. Their lane goes first."
         )
-        start = look(self.outbox.redis).now
+        start = self._look().now
         self._until(lambda view: all(record.state in SENT_STATES for record in _of(view, mails[:4])))
         self._say(
             "The mail to three took three seconds' worth of rate: SES counts recipients. Mail to addresses that "
@@ -73,7 +74,7 @@ class Story:
         return start
 
     def _overtake(self) -> None:
-        waiting = look(self.outbox.redis).waiting_for_limits
+        waiting = self._look().waiting_for_limits
         ids = self._send(load.urgent())
         self._say(f"Two password resets are queued last, behind {waiting} newsletters.")
         view = self._until(lambda view: all(record.state in SENT_STATES for record in _of(view, ids)))
@@ -85,7 +86,7 @@ class Story:
 
     def _verify(self) -> None:
         self.ses.verify(load.VERIFIED_LATER)
-        asked = look(self.outbox.redis).now
+        asked = self._look().now
         self._say(
             f"[b]{load.VERIFIED_LATER}[/] clicks SES's link and is verified now; nobody tells the queue."
         )
@@ -96,7 +97,7 @@ class Story:
         )
 
     def _raise_the_quota(self, start: float) -> None:
-        before = look(self.outbox.redis)
+        before = self._look()
         self.paces.append(Pace(1, "SES", before.pace(start, before.now)))
         self.raised_at = self.ses.now()
         self.ses.change_account(max_send_rate=20, max_24_hour_send=1000)
@@ -126,14 +127,19 @@ class Story:
         return view
 
     def _send(self, messages: list[Message]) -> list[str]:
-        return self.outbox.send_many(messages)
+        ids = self.outbox.send_many(messages)
+        self.ids += ids
+        return ids
+
+    def _look(self) -> View:
+        return look(self.outbox.redis, self.ids)
 
     def _say(self, text: str) -> None:
         self.screen.say(text)
 
     def _until(self, comes_true: Callable[[View], bool]) -> View:
         while True:
-            view = look(self.outbox.redis)
+            view = self._look()
             self.screen.show(view)
             if comes_true(view):
                 return view

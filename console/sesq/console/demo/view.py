@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from redis import Redis
@@ -70,10 +70,12 @@ class View:
         return self.pace(self.now - PACE_SECONDS, self.now)
 
 
-def look(redis: Redis) -> View:
-    """The queue as it is now."""
-    usage = Gate(redis).usage()
-    return View({record.id: record for record in Messages(redis).list(limit=MOST)}, usage)
+def look(redis: Redis, ids: Iterable[str]) -> View:
+    """The queue as it is now: these messages, of which there are at most a thousand."""
+    usage, messages = Gate(redis).usage(), Messages(redis)
+    listed = {record.id: record for record in messages.list(limit=MOST)}
+    # a list, read state by state, misses what changes its state meanwhile
+    return View({id: listed.get(id) or messages.get(id) for id in ids}, usage)
 
 
 def sent_at(record: Record) -> float:
