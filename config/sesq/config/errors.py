@@ -5,7 +5,7 @@ SesqError
 │   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
 │   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
 │   └── SettingsError        sesq.toml or SESQ_*: names the key, the file and what is allowed
-├── QueueUnavailable         Redis cannot be reached, or did not answer in time: nothing was queued
+├── QueueUnavailable         Redis cannot be reached, or did not answer in time
 ├── UnknownMessage           no message with that id (never queued here, or its record has expired)
 ├── WrongState               the message is in a state in which that cannot be done
 └── MissingPart              an optional part is not installed: names the extra that brings it
@@ -40,7 +40,8 @@ class SettingsError(InputError):
 
 
 class QueueUnavailable(SesqError):
-    """Redis cannot be reached, or did not answer in time. Nothing was queued."""
+    """Redis cannot be reached: nothing was queued. Or it did not answer in time: the command may still have been carried
+    out, and only an idempotency key makes it safe to send again."""
 
 
 class UnknownMessage(SesqError):

@@ -48,7 +48,7 @@ class Outbox:
 
     `redis`: a URL, a `redis.Redis`, or nothing for the settings (`SESQ_REDIS_URL`, sesq.toml, else the embedded
     Redis). `keep_days`: how long the record of a finished message stays. Every method raises QueueUnavailable when
-    Redis cannot be reached within its timeout; then nothing was queued.
+    Redis cannot be reached within its timeout.
     """
 
     def __init__(self, redis: str | Redis | None = None, *, keep_days: float = KEEP_DAYS) -> None:

@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 """An idle worker is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
 LONGEST_SLEEP_SECONDS = 30.0
 UNSYNCED_SECONDS = 0.25
-QUANTUM_SECONDS = 0.03
+QUANTUM_SECONDS = 0.04
 """A worker that got all it wanted asks again when half its places are free, or after this long."""
 
 NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})

@@ -78,6 +78,7 @@ class Usage:
     total: int
     others: float
     remaining: float | None
+    claims: int
     throttles: int
     lanes: tuple[dict[str, Any], ...]
 
@@ -179,7 +180,19 @@ class Gate:
         )
 
 
-_ALWAYS = ("now", "rate", "burst", "reserve", "tokens", "pace", "slow", "total", "others", "throttles")
+_ALWAYS = (
+    "now",
+    "rate",
+    "burst",
+    "reserve",
+    "tokens",
+    "pace",
+    "slow",
+    "total",
+    "others",
+    "claims",
+    "throttles",
+)
 
 
 def _begun(id: str, execution: str, answer: list[bytes]) -> Begun:

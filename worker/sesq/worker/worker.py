@@ -7,6 +7,7 @@ in two queues: `_work` (what may leave) and `_inbox` (what became of it, and wha
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import signal
 import threading
@@ -28,7 +29,7 @@ from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
 from sesq.worker.courier import Outcome
-from sesq.worker.desk import NOTHING_NOW, QUANTUM_SECONDS, Desk
+from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Begun
 
 log = logging.getLogger("sesq.worker")
@@ -41,7 +42,31 @@ WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
+AHEAD_SECONDS = 0.05
+"""A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
+
 WAKE, STOP = object(), object()
+
+
+class Pace:
+    """How many messages a second are done, over the last quarter of a second or so."""
+
+    WINDOW_SECONDS = 0.25
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._at = 0.0
+
+    def count(self, done: int, now: float) -> None:
+        """So many more are done."""
+        passed = max(1e-6, now - self._at)
+        fresh = 1 - math.exp(-passed / self.WINDOW_SECONDS)
+        self._rate += (done / passed - self._rate) * fresh
+        self._at = now
+
+    def in_seconds(self, seconds: float) -> int:
+        """How many will be done in that time at this pace."""
+        return int(self._rate * seconds)
 
 
 class SesqWorker(BaseWorker):
@@ -63,7 +88,8 @@ class SesqWorker(BaseWorker):
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
         self._in_flight: dict[str, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
-        self._next_tick = self._next_renewal = self._claimed_at = 0.0
+        self._next_tick = self._next_renewal = 0.0
+        self._pace = Pace()
         self._suspended = False
         self._troubles = 0
         self._syncing: threading.Thread | None = None
@@ -107,8 +133,8 @@ class SesqWorker(BaseWorker):
             return 0.0
         now = time.monotonic()
         times = [self._next_tick]
-        if not self._suspended and self._wanted() > 0:
-            times += [desk.ask_at for desk in self.desks]
+        if not self._suspended and (wanted := self._wanted()) > 0:
+            times += [now if self._may_ask(desk, wanted) else desk.ask_at for desk in self.desks]
         return max(0.0, min(times) - now)
 
     def _receive(self, timeout: float) -> None:
@@ -140,23 +166,25 @@ class SesqWorker(BaseWorker):
 
     # claiming ---------------------------------------------------------------------------------------------------
 
+    def _places(self) -> int:
+        """One a thread, and what the threads will take before the next question."""
+        return self.concurrency + self._pace.in_seconds(AHEAD_SECONDS)
+
     def _wanted(self) -> int:
-        """Free places. After a full answer worth a question only when many are free, or the quantum is over."""
-        free = self.concurrency - len(self._in_flight)
-        early = time.monotonic() < self._claimed_at + QUANTUM_SECONDS
-        return 0 if early and free < self.concurrency / 2 else free
+        return self._places() - len(self._in_flight)
+
+    def _may_ask(self, desk: Desk, wanted: int) -> bool:
+        """After a full answer a question is worth it when half the places are free, or the quantum is over."""
+        if wanted <= 0:
+            return False
+        return time.monotonic() >= desk.ask_at or (desk.answer == "full" and wanted >= self._places() / 2)
 
     def _claim(self) -> None:
         for desk in self.desks:
-            now = time.monotonic()
             wanted = self._wanted()
-            if wanted <= 0 or (
-                now < desk.ask_at and not (desk.answer == "full" and wanted >= self.concurrency / 2)
-            ):
+            if not self._may_ask(desk, wanted):
                 continue
             claim, begun, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
-            if claim.reason == "full":
-                self._claimed_at = granted_at
             for message in begun:
                 self._in_flight[message.id] = desk
                 self._work.put((desk, message, granted_at))
@@ -205,10 +233,10 @@ class SesqWorker(BaseWorker):
             mine = [outcome for at, outcome in outcomes if at is desk]
             if mine:
                 desk.gate.settle(mine)
-                self._settled(desk, mine)
+                self._settled(mine)
         self._unsettled = []
 
-    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
+    def _settled(self, outcomes: list[Outcome]) -> None:
         sent = 0
         for outcome in outcomes:
             self._in_flight.pop(outcome["id"], None)
@@ -217,9 +245,7 @@ class SesqWorker(BaseWorker):
             log.log(level, "message %s: %s %s", outcome["id"], outcome["to"], outcome.get("message_id", ""))
             log.debug("message %s: %s", outcome["id"], outcome.get("reason", ""))
         self.successful_job_count += sent
-        # what was waiting for this answer may be able to go
-        if desk.answer == "full":
-            desk.ask_at = min(desk.ask_at, self._claimed_at + QUANTUM_SECONDS)
+        self._pace.count(len(outcomes), time.monotonic())
 
     # once a second ----------------------------------------------------------------------------------------------
 

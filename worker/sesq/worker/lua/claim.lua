@@ -9,8 +9,9 @@
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local CLAIMABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
-local QUANTUM, LOOK_AGAIN = 0.03, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
+local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
 
+local place_in_line = call('ZSCORE', A .. 'line', worker)
 call('ZREM', A .. 'line', worker)
 local why = closed()
 if why then return {why, '1', {}, {}} end
@@ -65,16 +66,18 @@ for i = 7, #ARGV do
   if not serve(ARGV[i], spare) then break end
 end
 save()
+call('HINCRBY', A .. 'gate', 'claims', 1)
 
 local wait = 0
 if reason == 'day' then wait = short - now
 elseif reason == 'rate' then
-  -- the next free token that nobody else was told of
-  local last = call('ZREVRANGE', A .. 'line', 0, 0, 'WITHSCORES')[2]
-  local due = ready_at(short)
-  if last then due = math.max(due, tonumber(last) + math.max(1 / pace, QUANTUM)) end
-  due = math.max(due, now + math.min(QUANTUM, 1 / pace))
+  -- the next free token that nobody else was told of; who came for its token too early keeps its place
   call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)
+  local due, step = ready_at(short), math.max(1 / pace, QUANTUM)
+  local last = call('ZREVRANGE', A .. 'line', 0, 0, 'WITHSCORES')[2]
+  if place_in_line and #granted == 0 then due = due + step * call('ZCOUNT', A .. 'line', '-inf', '(' .. place_in_line)
+  elseif last then due = math.max(due, tonumber(last) + step) end
+  due = math.max(due, now + math.min(QUANTUM, 1 / pace))
   call('ZADD', A .. 'line', due, worker)
   wait = due - now
 end

@@ -8,7 +8,7 @@
 --                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h)
 --   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
 --                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
---                         slow (share of the rate withheld after a throttle), slow_at (s)
+--                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often)
 --   A ledger      string  1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
 -- A token is a recipient. Amounts of the policy never stand in A gate, so a changed limit changes no balance.
 

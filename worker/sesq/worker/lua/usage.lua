@@ -14,6 +14,6 @@ end
 return cjson.encode({
   now = now, closed = closed(), rate = rate, daily = number(daily), burst = burst, ses_burst = ses_burst, serial = serial,
   pace = pace, slow = slow, reserve = reserve, tokens = tokens(), total = total, others = others,
-  remaining = number(math.max(0, daily - total - others)), throttles = tonumber(call('HGET', A .. 'gate', 'throttles') or 0),
+  remaining = number(math.max(0, daily - total - others)), claims = tonumber(call('HGET', A .. 'gate', 'claims') or 0), throttles = tonumber(call('HGET', A .. 'gate', 'throttles') or 0),
   lanes = lanes,
 })
