@@ -83,6 +83,9 @@ class GateModel:
         for lane, spare in zip(self.lanes, (0.0, self.policy.get("reserve", 0.0)), strict=True):
             while lane and len(granted) < want:
                 mail = lane[0]
+                if mail.day > max(1, self.daily - spare):
+                    lane.popleft()  # more than a whole day: held, so that the others can go
+                    continue
                 if mail.day and self.total + self.others + mail.day + spare > self.daily:
                     return granted
                 if self.tokens < min(mail.n, self.ses_burst) - 1e-6:

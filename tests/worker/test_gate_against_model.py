@@ -146,6 +146,7 @@ class GateMachine(RuleBasedStateMachine):
         self.gate.settle([{"id": mail_id, "execution": "y", "to": "refused", "throttled": True}])
         self.model.throttled()
 
+    @precondition(lambda self: not self.flying)
     @rule(elsewhere=st.integers(0, 30))
     def sync_with_others(self, elsewhere: int) -> None:
         """Somebody else sends on the same account, and GetAccount tells. (Their rate is not ours to keep.)"""
@@ -163,7 +164,6 @@ class GateMachine(RuleBasedStateMachine):
     def _arrive(self, mails: list[Mail]) -> None:
         for mail in mails:
             answer = self.ses.offer(mail.n, mail.day, self.model.now)
-            # between two syncs others may have spent what we could not know of
             assert answer == "ok", (answer, mail, self.ses)
 
     def _sync(self) -> None:

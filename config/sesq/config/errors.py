@@ -40,8 +40,9 @@ class SettingsError(InputError):
 
 
 class QueueUnavailable(SesqError):
-    """Redis cannot be reached: nothing was queued. Or it did not answer in time: the command may still have been carried
-    out, and only an idempotency key makes it safe to send again."""
+    """Redis cannot be reached: nothing was queued. Or it did not answer in time: the command may still have been
+    carried out, and only an idempotency key makes it safe to send again.
+    """
 
 
 class UnknownMessage(SesqError):

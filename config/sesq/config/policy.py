@@ -216,7 +216,7 @@ class Policy:
             pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
             # what waiting workers were told was by the old limits
             pipeline.delete(self.keys.line)
-            pipeline.publish(self.keys.wake, "")
+            pipeline.publish(self.keys.wake, "policy")
             pipeline.execute()
 
 

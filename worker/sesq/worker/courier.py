@@ -89,11 +89,6 @@ class Courier:
             "drop_content": not self.orders.keep_content,
         }
 
-    def put_back(self, begun: Begun, reason: str) -> Outcome:
-        """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
-        back = {"to": State.QUEUED.value, "front": True, "refund_rate": True, "refund_day": True}
-        return {**_name(begun), **back, "reason": reason}
-
     def _redirected(self, envelope: Envelope) -> Envelope:
         if self.orders.on_unverified != "redirect" or not self.orders.redirect_to:
             return envelope
@@ -168,6 +163,12 @@ class Courier:
             "day_spent": decision.day_spent,
             "paused": decision.reason if decision.paused else None,
         }
+
+
+def put_back(id: str, execution: str, reason: str) -> Outcome:
+    """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
+    back = {"to": State.QUEUED.value, "front": True, "refund_rate": True, "refund_day": True}
+    return {"id": id, "execution": execution, **back, "reason": reason}
 
 
 def _name(begun: Begun) -> Outcome:

@@ -14,7 +14,7 @@ from redis import Redis
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.account import ControlCalls, SesAccount
-from sesq.worker.courier import Courier, Orders
+from sesq.worker.courier import Courier, Orders, put_back
 from sesq.worker.gate import Begun, Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
@@ -47,6 +47,8 @@ class Desk:
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
+    unbegun: list[tuple[str, str]] = field(default_factory=list)
+    """(id, execution) of what was granted while Redis went away: to be put back."""
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
@@ -57,20 +59,27 @@ class Desk:
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer = claim.reason
         self.ask_at = time.monotonic() + _pause(claim)
+        self.unbegun += [(id, execution) for id in claim.ids]
         begun = self.gate.begin(execution, claim.ids) if claim.ids else []
+        del self.unbegun[len(self.unbegun) - len(claim.ids) :]
         return claim, begun, granted_at
 
-    def wake(self) -> None:
+    def put_back_unbegun(self) -> None:
+        """Gives back what no thread will get, with all that it took."""
+        if self.unbegun:
+            reason = "Redis went away before it could be sent"
+            self.gate.settle(put_back(id, execution, reason) for id, execution in self.unbegun)
+            self.unbegun.clear()
+
+    def wake(self, *, limits_changed: bool = False) -> None:
         """Something may be able to go now. A worker that waits for its own token waits on: others have theirs."""
-        if self.answer != "rate":
+        if self.answer != "rate" or limits_changed:
             self.ask_at = 0.0
 
 
 def _pause(claim: Claim) -> float:
     if claim.reason == "full":
         return QUANTUM_SECONDS
-    if claim.reason == "rate":
-        return claim.wait
     if claim.reason == "empty":
         return POLL_SECONDS
     if claim.reason == "unsynced":

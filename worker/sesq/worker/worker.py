@@ -12,23 +12,27 @@ import queue
 import signal
 import threading
 import time
+import zlib
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
 from redis import Redis
 from rq import Queue
-from rq.job import Job, JobStatus
+from rq.defaults import DEFAULT_FAILURE_TTL
+from rq.job import Job
+from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
+from sesq.config.replies import text
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
-from sesq.worker.courier import Outcome
+from sesq.worker.courier import Outcome, put_back
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Begun
 
@@ -37,7 +41,6 @@ log = logging.getLogger("sesq.worker")
 UNUSED_SECONDS = 0.25
 """A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
 TICK_SECONDS = 1.0
-RENEW_SECONDS = 8.0
 WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
@@ -45,7 +48,7 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
 
-WAKE, STOP = object(), object()
+WAKE, NEW_LIMITS, STOP = object(), object(), object()
 
 
 class Pace:
@@ -88,7 +91,7 @@ class SesqWorker(BaseWorker):
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
         self._in_flight: dict[str, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
-        self._next_tick = self._next_renewal = 0.0
+        self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._pace = Pace()
         self._suspended = False
         self._troubles = 0
@@ -114,8 +117,9 @@ class SesqWorker(BaseWorker):
 
     def _turn(self) -> None:
         try:
-            self._tick()
             self._settle()
+            self._renew_leases()
+            self._tick()
             if not self._suspended:
                 self._claim()
             self._troubles = 0
@@ -150,13 +154,15 @@ class SesqWorker(BaseWorker):
     def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
         if isinstance(item, tuple):
             self._unsettled.append(item)
-        elif item is WAKE:
+        elif item in (WAKE, NEW_LIMITS):
             for desk in self.desks:
-                desk.wake()
+                desk.wake(limits_changed=item is NEW_LIMITS)
 
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
         self._troubles += 1
+        # leases ran out meanwhile whose workers are alive: they get the time to say so
+        self._judge_from = time.monotonic() + self.settings.lease_seconds
         log.warning("worker %s: %s; trying again in %.1f s", self.name, error, wait)
         deadline = time.monotonic() + wait
         while not self._stop_requested and (left := deadline - time.monotonic()) > 0:
@@ -195,13 +201,12 @@ class SesqWorker(BaseWorker):
         """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
         log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
         with mapped():
-            if not self.connection.exists(Job.key_for(id)):
-                return
-            job = Job.fetch(id, connection=self.connection, serializer=self.serializer)
-            job.set_status(JobStatus.FAILED)
-            job.failed_job_registry.add(
-                job, exc_string="not a message of sesq, whose workers run nothing else"
-            )
+            origin = text(self.connection.hget(Job.key_for(id), "origin"))
+            if origin:
+                reason = zlib.compress(b"not a message of sesq, whose workers run nothing else")
+                self.connection.hset(Job.key_for(id), mapping={"status": "failed", "exc_info": reason})
+                registry = FailedJobRegistry(origin, connection=self.connection, serializer=self.serializer)
+                self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
 
     # sending ----------------------------------------------------------------------------------------------------
 
@@ -216,7 +221,7 @@ class SesqWorker(BaseWorker):
 
     def _carry(self, desk: Desk, begun: Begun, granted_at: float) -> Outcome:
         if time.monotonic() - granted_at > UNUSED_SECONDS:
-            return desk.courier.put_back(begun, "was not sent in its turn")
+            return put_back(begun.id, begun.execution, "was not sent in its turn")
         try:
             return desk.courier.carry(begun)
         except Exception as error:
@@ -264,8 +269,9 @@ class SesqWorker(BaseWorker):
                 desk.wake()
             if due is not None:
                 self._next_tick = min(self._next_tick, now + max(0.02, due))
-            self._judge_the_dead(desk)
-        self._renew_leases(now)
+            desk.put_back_unbegun()
+            if now >= self._judge_from:
+                self._judge_the_dead(desk)
         self._sync()
 
     def _judge_the_dead(self, desk: Desk) -> None:
@@ -275,10 +281,10 @@ class SesqWorker(BaseWorker):
         for id, state in judged:
             log.warning("message %s: %s: its worker died", id, state)
 
-    def _renew_leases(self, now: float) -> None:
-        if now < self._next_renewal:
+    def _renew_leases(self) -> None:
+        if time.monotonic() < self._next_renewal:
             return
-        self._next_renewal = now + RENEW_SECONDS
+        self._next_renewal = time.monotonic() + self.settings.lease_seconds / 3
         until = redis_now(self.connection) + self.settings.lease_seconds
         for desk in self.desks:
             desk.gate.renew([id for id, at in self._in_flight.items() if at is desk], until)
@@ -304,8 +310,8 @@ class SesqWorker(BaseWorker):
         assert self.pubsub is not None
         self.pubsub.subscribe(**{desk.gate.keys.wake: self._on_bell for desk in self.desks})
 
-    def _on_bell(self, _: object) -> None:
-        self._inbox.put(WAKE)
+    def _on_bell(self, message: dict[str, Any]) -> None:
+        self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
 
     def _set_connection(self, connection: Redis) -> Redis:
         """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
@@ -340,6 +346,6 @@ class SesqWorker(BaseWorker):
         try:
             while order := self._work.get_nowait():
                 desk, begun, _ = order
-                self._unsettled.append((desk, desk.courier.put_back(begun, "its worker stopped")))
+                self._unsettled.append((desk, put_back(begun.id, begun.execution, "its worker stopped")))
         except queue.Empty:
             return

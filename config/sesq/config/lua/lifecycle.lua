@@ -88,4 +88,5 @@ local function move(id, to, reason, fields, opts)
   if ENDED[PLACE[to][1]] then call('EXPIRE', key, was[6] or 3600) else call('PERSIST', key) end
 end
 
-local function wake() call('PUBLISH', A .. 'wake', '') end
+-- Wakes the workers that wait for mail; with 'policy' also those that wait for a token by limits that no longer hold.
+local function wake(why) call('PUBLISH', A .. 'wake', why or '') end

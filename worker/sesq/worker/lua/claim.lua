@@ -26,6 +26,15 @@ local function set_aside(id, queue, record)
   elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = now}) end
 end
 
+-- A message for more recipients than a whole day has would stand in everybody's way for ever. The next sync looks again.
+local function too_large(id, queue, day, room)
+  call('LPOP', R .. 'queue:' .. queue)
+  local why = string.format('it is for %d recipients, and a whole day has room for %d', day, room)
+  move(id, 'held', why, {'hold', 'day'}, {})
+  call('ZADD', A .. 'hold:day', now, id)
+  call('HSET', A .. 'holds', 'day', 'messages for more recipients than a whole day has room for')
+end
+
 local function grant(id, queue, n, day)
   call('LPOP', R .. 'queue:' .. queue)
   take(n, execution, lease)
@@ -46,15 +55,17 @@ local function serve(queue, spare)
       set_aside(id, queue, record)
     else
       local n, day = tonumber(record[2]), tonumber(record[3])
-      if day > 0 and total + others + day + spare > daily then
+      if day > math.max(1, daily - spare) then
+        too_large(id, queue, day, daily - spare)
+      elseif day > 0 and total + others + day + spare > daily then
         reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
         return false
-      end
-      if tokens() < needs(n) - 1e-6 then
+      elseif tokens() < needs(n) - 1e-6 then
         reason, short = 'rate', n
         return false
+      else
+        grant(id, queue, n, day)
       end
-      grant(id, queue, n, day)
     end
   end
   reason = 'full'
@@ -77,7 +88,7 @@ elseif reason == 'rate' then
   local last = call('ZREVRANGE', A .. 'line', 0, 0, 'WITHSCORES')[2]
   if place_in_line and #granted == 0 then due = due + step * call('ZCOUNT', A .. 'line', '-inf', '(' .. place_in_line)
   elseif last then due = math.max(due, tonumber(last) + step) end
-  due = math.max(due, now + math.min(QUANTUM, 1 / pace))
+  due = math.max(due, now + (#granted > 0 and QUANTUM or 0.001))
   call('ZADD', A .. 'line', due, worker)
   wait = due - now
 end

@@ -31,7 +31,7 @@ end
 for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
   if o[name] ~= tonumber(before[name]) then
     call('DEL', A .. 'line')
-    wake()
+    wake('policy')
     break
   end
 end
