@@ -52,6 +52,16 @@ def test_the_table_shows_whole_ids_and_plain_text(run: Run, queue: Queued) -> No
     assert "a@example.com and 1 more" in shown
 
 
+def test_what_a_terminal_would_obey_is_not_printed(run: Run, queue: Queued, becomes: Becomes) -> None:
+    id = queue()
+    becomes(id, State.FAILED, reason="550 \x1b[2J[red]no\x07[/]")
+    for words in (["list"], ["show", id]):
+        shown = run("messages", *words).stdout
+        assert "[2J[red]no" in shown
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+
+
 def test_an_empty_list_says_so(run: Run, run_json: RunJson) -> None:
     assert run("messages", "list").stdout == "no messages\n"
     assert run_json("messages", "list") == []

@@ -84,6 +84,7 @@ def test_what_was_set_before_ses_allowed_less_is_shown_beside_it(
     assert limit(run_json, "rate") == (1, "default", "10.0", None, False)
     ses_says(rate=2)
     assert limit(run_json, "rate") == (2, "SES", "10.0", 2, False)
+    assert "10/second" in run("quota", "show").stdout
 
 
 def test_a_change_for_a_while_ends_by_itself(
@@ -94,7 +95,9 @@ def test_a_change_for_a_while_ends_by_itself(
     told = run_json("quota", "show")["rate"]
     assert (told["value"], told["origin"]) == (2, "set")
     assert told["until"].endswith("Z")
-    assert "(in 2 h)" in run("quota", "show").stdout
+    shown = run("quota", "show").stdout
+    assert "2/second" in shown
+    assert "(in 2 h)" in shown
     redis.set(CLOCK_OFFSET, 7201)
     assert limit(run_json, "rate")[:2] == (14, "SES")
 

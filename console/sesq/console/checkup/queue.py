@@ -54,6 +54,5 @@ def judge_movement(view: Overview, last_sent: float | None) -> Check:
             if still > STUCK_SECONDS:
                 cure = "see the workers' logs, and that one of them serves this lane"
                 return fail("queues", f"{lane.lane} could go, and has not moved for {span(still)}", cure)
-    return ok(
-        "queues", f"{queued} queued, {view.counts[State.HELD]} held" if queued else "nothing waits to be sent"
-    )
+    held = view.counts[State.HELD]
+    return ok("queues", f"{queued} queued, {held} held" if queued or held else "nothing waits to be sent")

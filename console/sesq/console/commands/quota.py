@@ -177,7 +177,7 @@ def _print(redis: Redis, account: str, json: bool) -> None:
             knob,
             _shown(knob, limit.value),
             f"{limit.origin} (forced)" if limit.forced else limit.origin,
-            limit.asked,
+            _asked(knob, limit.asked),
             "" if limit.ses is None else _shown(knob, limit.ses),
             local(limit.until, now),
         )
@@ -195,6 +195,11 @@ def _as_json(limit: Limit) -> dict[str, Any]:
         "until": utc(limit.until),
         "forced": limit.forced,
     }
+
+
+def _asked(knob: str, text: str | None) -> str:
+    """As written, where it is a share: `10%`."""
+    return text or "" if text is None or text.endswith("%") else _shown(knob, float(text))
 
 
 def _shown(knob: str, value: float | None) -> str:
