@@ -24,6 +24,9 @@ from sesq.config.snapshot import read_snapshot, redis_now
 HISTORY_LENGTH = 1000
 MAX_MARGIN = 0.5
 
+FORCE, FORCE_FOR = "force", "force:for"
+"""Which knobs may lie above SES's limits: those set to stay, and those set for a time."""
+
 
 def _rate(text: str) -> str:
     return _positive("rate", parse_rate(text))
@@ -46,11 +49,12 @@ def _margin(text: str) -> str:
 
 
 def _reserve(text: str) -> str:
-    share = text.strip()
-    number = _finite("reserve", share.removesuffix("%"))
-    if number < 0 or (share.endswith("%") and number > 100):
+    number, share = text.strip().removesuffix("%"), text.strip().endswith("%")
+    reserve = _finite("reserve", number)
+    if reserve < 0 or (share and reserve > 100):
         raise InvalidPolicy(f"reserve: {text} is neither a number of recipients nor a share from 0% to 100%")
-    return share
+    # written anew: Python reads more as a number (1_000, other digits) than the gate's script does
+    return f"{reserve:g}%" if share else f"{reserve:.15g}"
 
 
 def _finite(knob: str, text: str) -> float:
@@ -103,8 +107,8 @@ class Policy:
         own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
         snapshot = read_snapshot(self.redis, self.keys.account)
         theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
-        forced, now = _forced(own), redis_now(self.redis)
-        return {knob: _setting(knob, own, configured, theirs.get(knob), forced, now) for knob in KNOBS}
+        now = redis_now(self.redis)
+        return {knob: _setting(knob, own, configured, theirs.get(knob), now) for knob in KNOBS}
 
     @property
     def paused(self) -> str:
@@ -125,10 +129,12 @@ class Policy:
         """Changes limits from the next claim on, in every process; with `for_seconds`, only for that long.
 
         Raises InvalidPolicy, and nothing has changed, for a value that makes no sense or lies above SES's
-        without `force`.
+        without `force`, and for a time that is over at once.
         """
         if not changes:
             raise InvalidPolicy(f"nothing to set; the limits are {', '.join(KNOBS)}")
+        if for_seconds is not None and not 0 < for_seconds < math.inf:
+            raise InvalidPolicy(f"for: a limit cannot hold for {for_seconds:g} seconds")
         values = {knob: _known(knob)(text) for knob, text in changes.items()}
         own, now = self._layer(self.keys.policy), redis_now(self.redis)
         above = self._above_ses(values)
@@ -137,8 +143,9 @@ class Policy:
                 f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
             )
         self._check_reserve(values)
-        forced = (_forced(own) - set(values)) | set(above)
-        fields: dict[str, str | float] = {"force": ",".join(sorted(forced))}
+        force_field = FORCE if for_seconds is None else FORCE_FOR
+        forced = (_forced(own, force_field) - set(values)) | set(above)
+        fields: dict[str, str | float] = {force_field: ",".join(sorted(forced))}
         if for_seconds is None:
             fields.update(values)
         else:
@@ -160,7 +167,7 @@ class Policy:
             _known(knob)
         own = self._layer(self.keys.policy)
         stale = [field for knob in names for field in (knob, f"{knob}:for", f"{knob}:until")]
-        fields = {"force": ",".join(sorted(_forced(own) - set(names)))}
+        fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
         event = {"by": by, "at": redis_now(self.redis), "old": {k: own.get(k) for k in names}, "new": None}
         self._write(fields, stale, event)
 
@@ -226,8 +233,8 @@ def _known(knob: str) -> Callable[[str], str]:
     return KNOBS[knob]
 
 
-def _forced(own: Mapping[str, str]) -> set[str]:
-    return {knob for knob in own.get("force", "").split(",") if knob}
+def _forced(own: Mapping[str, str], field: str) -> set[str]:
+    return {knob for knob in own.get(field, "").split(",") if knob}
 
 
 def _setting(
@@ -235,15 +242,14 @@ def _setting(
     own: Mapping[str, str],
     configured: Mapping[str, str],
     theirs: float | None,
-    forced: set[str],
     now: float,
 ) -> Setting:
     until = float(own.get(f"{knob}:until") or 0)
     if until > now:
-        return Setting(own[f"{knob}:for"], "set", until, knob in forced)
+        return Setting(own[f"{knob}:for"], "set", until, knob in _forced(own, FORCE_FOR))
     for layer, origin in ((own, "set"), (configured, "sesq.toml")):
         if knob in layer:
-            return Setting(layer[knob], origin, None, knob in forced)
+            return Setting(layer[knob], origin, None, knob in _forced(own, FORCE))
     if theirs is not None:
         return Setting(repr(theirs), "SES")
     return Setting(None, "default")

@@ -1,8 +1,9 @@
 -- The rules of the gate: limits, token bucket, rolling day. Put before the scripts that ask or change them.
 --
 -- Keys, A = "sesq:<account>:"
---   A policy      hash    what people set: rate, daily, burst, margin, reserve, force, paused; for a knob with a time
---                         limit also <knob>:until (s) and <knob>:for (the value until then)
+--   A policy      hash    what people set: rate, daily, burst, margin, reserve, paused, force (the knobs that may lie above
+--                         SES's); for a knob with a time limit also <knob>:until (s), <knob>:for (the value until then)
+--                         and force:for (as force, of those values)
 --   A configured  hash    the same knobs as sesq.toml starts them
 --   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable (0/1),
 --                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h)
@@ -18,10 +19,12 @@ for _, layer in ipairs({'configured', 'policy'}) do
   local flat = call('HGETALL', A .. layer)
   for i = 1, #flat, 2 do policy[flat[i]] = flat[i + 1] end
 end
-local function knob(name)
+local function for_a_time(name)
   local till = tonumber(policy[name .. ':until'])
-  if till and now < till then return policy[name .. ':for'] end
-  return policy[name]
+  return till and now < till
+end
+local function knob(name)
+  return policy[for_a_time(name) and name .. ':for' or name]
 end
 
 local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others')
@@ -30,7 +33,11 @@ local others = tonumber(seen[6]) or 0
 
 -- Effective limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked.
 local forced = {}
-for name in string.gmatch(knob('force') or '', '%a+') do forced[name] = true end
+for _, field in ipairs({'force', 'force:for'}) do
+  for name in string.gmatch(policy[field] or '', '%a+') do
+    if (for_a_time(name) or false) == (field == 'force:for') then forced[name] = true end
+  end
+end
 local function smaller(name, theirs)
   local ours = tonumber(knob(name))
   if not ours then return theirs end
