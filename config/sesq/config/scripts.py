@@ -10,7 +10,7 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 from rq.defaults import RQ_KEY_PREFIX
 
 Argument = str | bytes | int | float
@@ -54,10 +54,18 @@ def run_many(redis: Redis, account: str, calls: Sequence[Call]) -> list[Any]:
     answers: list[Any] = pipeline.execute(raise_on_error=False)
     for i, (answer, (script, arguments)) in enumerate(zip(answers, calls, strict=True)):
         if isinstance(answer, NoScriptError):
-            answers[i] = script.run(redis, account, *arguments)
-        elif isinstance(answer, Exception):
+            answers[i] = _run_again(redis, account, script, arguments)
+    for answer in answers:
+        if isinstance(answer, Exception):
             raise answer
     return answers
+
+
+def _run_again(redis: Redis, account: str, script: Script, arguments: Sequence[Argument]) -> Any:
+    try:
+        return script.run(redis, account, *arguments)
+    except ResponseError as error:
+        return error
 
 
 def read_lua(package: str, name: str) -> str:
