@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,15 +15,17 @@ from sesq.config.errors import UnknownMessage, WrongState
 from sesq.config.keys import ACCOUNTS, Keys
 from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
-from sesq.config.states import SENT_STATES, WAITING_STATES, State
+from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 CHANGE = compose("sesq.config", "change.lua", base=[LIFECYCLE])
 FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
+PRUNE = compose("sesq.config", "prune.lua", base=[LIFECYCLE])
 
 RETRYABLE = frozenset(
     {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}
 )
-FREE_AT_ONCE = 500
+FREE_AT_ONCE = PRUNE_AT_ONCE = 500
+PRUNE_ROUNDS = 20
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
 
 
@@ -135,8 +137,8 @@ class Messages:
         )
 
     def release(self, id: str, by: str) -> None:
-        """Lets a held message try again now, whatever it waited for."""
-        self._change(id, {State.HELD}, State.QUEUED, f"released by {by}")
+        """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
+        self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
 
     def retry(self, id: str, by: str) -> None:
         """Queues a failed, refused, expired or waiting message again, with its attempts forgotten."""
@@ -178,12 +180,17 @@ class Messages:
                     break
         return freed
 
-    def prune(self, before: float) -> int:
-        """Forgets in the lists what ended before that time and whose record has expired. How many were forgotten."""
+    def prune(self) -> int:
+        """Takes those out of the lists whose record has expired, at most some thousands. How many."""
+        queues = [self.keys.queue(lane) for lane in Lane]
+        pruned = 0
         with mapped():
-            return sum(
-                int(self.redis.zremrangebyscore(self.keys.state(state), "-inf", before)) for state in _ended()
-            )
+            for _ in range(PRUNE_ROUNDS):
+                count = int(PRUNE.run(self.redis, self.keys.account, PRUNE_AT_ONCE, *queues))
+                pruned += count
+                if count < PRUNE_AT_ONCE:
+                    break
+        return pruned
 
     def _needs_content(self, id: str) -> None:
         with mapped():
@@ -203,9 +210,15 @@ class Messages:
         due: float | None = None,
         fields: dict[str, Any] | None = None,
         drop_content: bool = False,
+        unblock: bool = False,
     ) -> None:
         states = sorted(state.value for state in allowed)
-        options = {"due": due, "fields": fields, "drop_content": drop_content or None}
+        options = {
+            "due": due,
+            "fields": fields,
+            "drop_content": drop_content or None,
+            "unblock": unblock or None,
+        }
         given = json.dumps({name: value for name, value in options.items() if value is not None})
         with mapped():
             was = text(
@@ -215,10 +228,6 @@ class Messages:
             raise UnknownMessage(f"no message {id} in account {self.keys.account}")
         if was not in states:
             raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
-
-
-def _ended() -> Iterator[State]:
-    return (state for state in State if state not in WAITING_STATES | {State.SENDING, State.UNKNOWN})
 
 
 def _record(id: str, account: str, fields: dict[str, str]) -> Record:
@@ -237,7 +246,7 @@ def _record(id: str, account: str, fields: dict[str, str]) -> Record:
         message_id=fields.get("message_id") or None,
         hold=fields.get("hold") or None,
         worker=fields.get("worker") or None,
-        history=tuple(_event(line) for line in fields.get("history", "").splitlines()),
+        history=tuple(_event(line) for line in fields.get("history", "").split("\n") if line),
     )
 
 

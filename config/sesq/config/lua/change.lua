@@ -1,11 +1,12 @@
--- Change: a person, an event or the sync moves a message on. After lifecycle.lua.
+-- Change: a person, an event or the sync moves a message on.
+-- After lifecycle.lua; also uses A blocks (hash: what SES refuses as a whole -> why).
 --
 -- ARGV[3] id   [4] JSON: the states it may be in   [5] the new state   [6] reason
---     [7] JSON {due (s), front, fields {name: value}, drop_content}
+--     [7] JSON {due (s), front, fields {name: value}, drop_content, unblock: what it waits for is no longer refused unasked}
 -- Returns the state it was in; nothing has changed where that is not among those allowed. '' where there is no such message.
 
 local id, to, o = ARGV[3], ARGV[5], cjson.decode(ARGV[7])
-local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue')
+local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold')
 if not was[1] then return '' end
 local allowed = false
 for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was[1] end
@@ -14,6 +15,7 @@ if not allowed then return was[1] end
 local fields = {}
 for name, value in pairs(o.fields or {}) do fields[#fields + 1] = name fields[#fields + 1] = value end
 if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
+if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
 move(id, to, ARGV[6], fields, {due = o.due, front = o.front})
 if o.drop_content then call('DEL', A .. 'content:' .. id) end
 if to == 'queued' then wake() end

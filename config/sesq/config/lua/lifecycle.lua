@@ -5,7 +5,7 @@
 --   sesq:clock:offset          string  seconds added to Redis's clock, or =<s> to stop it there; tests only
 --   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
 --                                      keep (s that the record stays once all is over), hold (what it waits for), …
---   A content:<id>             string  the body
+--   A content:<id>             string  the body; stays no longer than the record
 --   A state:<state>            zset    id -> time it entered the state (s)
 --   A leases                   zset    id -> time its worker's lease runs out (s)
 --   A hold:<what>              zset    id -> time it was queued (s)
@@ -85,7 +85,9 @@ local function move(id, to, reason, fields, opts)
     opts.execution = opts.execution or was[3]
     place(id, was[2], to, was[6], opts)
   end
-  if ENDED[PLACE[to][1]] then call('EXPIRE', key, was[6] or 3600) else call('PERSIST', key) end
+  for _, kept in ipairs({key, A .. 'content:' .. id}) do
+    if ENDED[PLACE[to][1]] then call('EXPIRE', kept, was[6] or 3600) else call('PERSIST', kept) end
+  end
 end
 
 -- Wakes the workers that wait for mail; with 'policy' also those that wait for a token by limits that no longer hold.
