@@ -175,6 +175,7 @@ class GateMachine(RuleBasedStateMachine):
             json.dumps({**told, "readable": 1, "paused_because": "", "enforcement": ""}),
         )
         self.model.others = max(0, sent - self.model.total)
+        self.model.level, self.model.flows = self.model.tokens, max(self.model.flows, self.model.now)
 
     def _set_clock(self) -> None:
         self.redis.set(CLOCK_OFFSET, f"={self.model.now:.6f}")

@@ -239,6 +239,8 @@ class SesqWorker(BaseWorker):
             if mine:
                 desk.gate.settle(mine)
                 self._settled(mine)
+                if any(outcome.get("refund_rate") for outcome in mine):
+                    desk.wake(limits_changed=True)  # tokens have come back before their time
         self._unsettled = []
 
     def _settled(self, outcomes: list[Outcome]) -> None:

@@ -11,7 +11,6 @@ local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV
 local CLAIMABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
 
-local place_in_line = call('ZSCORE', A .. 'line', worker)
 call('ZREM', A .. 'line', worker)
 local why = closed()
 if why then return {why, '1', {}, {}} end
@@ -82,13 +81,15 @@ call('HINCRBY', A .. 'gate', 'claims', 1)
 local wait = 0
 if reason == 'day' then wait = short - now
 elseif reason == 'rate' then
-  -- the next free token that nobody else was told of; who came for its token too early keeps its place
+  -- the first coming token that nobody else was told of
   call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)
-  local due, step = ready_at(short), math.max(1 / pace, QUANTUM)
-  local last = call('ZREVRANGE', A .. 'line', 0, 0, 'WITHSCORES')[2]
-  if place_in_line and #granted == 0 then due = due + step * call('ZCOUNT', A .. 'line', '-inf', '(' .. place_in_line)
-  elseif last then due = math.max(due, tonumber(last) + step) end
-  due = math.max(due, now + (#granted > 0 and QUANTUM or 0.001))
+  local step = math.max(1 / pace, QUANTUM)
+  local due = math.max(ready_at(short), now + (#granted > 0 and QUANTUM or 0.001))
+  local told = call('ZRANGE', A .. 'line', 0, -1, 'WITHSCORES')
+  for i = 2, #told, 2 do
+    if tonumber(told[i]) - due > step / 2 then break end
+    due = math.max(due, tonumber(told[i]) + step)
+  end
   call('ZADD', A .. 'line', due, worker)
   wait = due - now
 end

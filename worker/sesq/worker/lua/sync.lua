@@ -10,6 +10,9 @@ local o = cjson.decode(ARGV[3])
 local flat, before = call('HGETALL', A .. 'snapshot'), {}
 for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
 
+-- What has flowed so far has flowed at the old rate.
+level, flows = tokens(), math.max(flows, now)
+
 local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0}
 if o.readable == 1 then
   for _, name in ipairs({'rate', 'daily', 'sent', 'production', 'sending', 'paused_because', 'enforcement'}) do
