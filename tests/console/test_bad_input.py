@@ -62,6 +62,7 @@ SEND = [*FROM, "--to", "ada@example.org", *BODY]
         (["quota", "reset", "speed"], ["'speed'", "rate, daily, burst"]),
         (["messages", "release"], ["ids", "--waiting-for"]),
         (["worker", "--lanes", "fast"], ["--lanes", "'fast'", "transactional, bulk"]),
+        (["worker", "--lanes", "bulk,bulk"], ["--lanes", "at most once"]),
         (["worker", "--account", "shop"], ["account 'shop' is not configured"]),
         (["worker", "--name", "w", "--processes", "2"], ["--name", "one process"]),
         (["doctor", "--from", "shop"], ["--from", "has no domain"]),

@@ -79,6 +79,8 @@ def test_one_message_with_its_history(run: Run, run_json: RunJson, queue: Queued
     )
     assert [event["state"] for event in told["history"]] == ["queued", "sending", "sent"]
     assert all(event["at"].endswith("Z") for event in told["history"])
+    assert told["created"] == told["history"][0]["at"]
+    assert told["since"] == told["history"][-1]["at"]
     shown = run("messages", "show", id).stdout
     for part in (id, "ses-1", "campaign=autumn", "sending"):
         assert part in shown
