@@ -1,7 +1,22 @@
 """SES on localhost that enforces SES's rules. It imports no other floor, so that it can judge them."""
 
-from sesq.simulator.clock import Clock
-from sesq.simulator.errors import SesError
-from sesq.simulator.simulator import Simulator, read_account_file, serve
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sesq.simulator.clock import Clock
+    from sesq.simulator.errors import SesError
+    from sesq.simulator.simulator import Simulator, read_account_file, serve
 
 __all__ = ["Clock", "SesError", "Simulator", "read_account_file", "serve"]
+
+_HOMES = {"Clock": "clock", "SesError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import at first use: pytest loads the plugin beside us in every run, also where nobody wants a server."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'simulator')}"), name)

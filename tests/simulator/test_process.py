@@ -1,0 +1,138 @@
+"""The simulator as a process, and as a fixture in somebody else's tests."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sesq.simulator import Simulator
+from sesq.simulator.__main__ import main
+
+pytest_plugins = ["pytester"]
+
+
+@contextmanager
+def process(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "sesq.simulator", "--port", "0", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        try:
+            assert started.stdout is not None
+            yield started, started.stdout.readline().removeprefix("listening on ").strip()
+        finally:
+            started.kill()
+
+
+def account(url: str, region: str = "us-east-1") -> dict[str, object]:
+    with urllib.request.urlopen(f"{url}/_sim/account?region={region}", timeout=10) as reply:
+        return dict(json.load(reply))
+
+
+def test_flags_win_over_the_file_and_sigterm_ends_it_cleanly(tmp_path):
+    file = tmp_path / "account.json"
+    file.write_text(
+        json.dumps({"production": True, "max_send_rate": 5, "max_24_hour_send": 70, "verified": ["x.org"]})
+    )
+    with process("--account", str(file), "--rate", "14", "--burst", "3") as (started, url):
+        state = account(url, "eu-west-1")
+        assert (
+            state["production_access"],
+            state["max_send_rate"],
+            state["max_24_hour_send"],
+            state["burst"],
+        ) == (
+            True,
+            14,
+            70,
+            3,
+        )
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(timeout=20) == 0
+        assert started.stderr is not None
+        assert started.stderr.read() == ""
+
+
+def test_ctrl_c_ends_it_cleanly_in_the_middle_of_a_slow_reply(tmp_path):
+    with process("--smtp-port", "0", "--smtp-tls-port", "0") as (started, url):
+        body = json.dumps({"slow": {"seconds": 30}}).encode()
+        urllib.request.urlopen(
+            urllib.request.Request(f"{url}/_sim/faults", data=body, method="PUT"), timeout=10
+        ).close()
+        assert account(url)["max_send_rate"] == 1
+        started.send_signal(signal.SIGINT)
+        assert started.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda path: ["--rate", "0"],
+        lambda path: ["--daily", "-7"],
+        lambda path: ["--account", str(path / "missing.json")],
+        lambda path: ["--account", str(_written(path, "[]"))],
+        lambda path: ["--account", str(_written(path, "{"))],
+        lambda path: ["--account", str(_written(path, '{"max_sendrate": 1}'))],
+        lambda path: ["--host", "no.such.host.invalid"],
+    ],
+)
+def test_wrong_use_is_told_and_exits_2(tmp_path, capsys, arguments: Callable[..., list[str]]):
+    assert main(["--port", "0", *arguments(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("sesq.simulator: ")
+
+
+def _written(path, text):
+    file = path / "account.json"
+    file.write_text(text)
+    return file
+
+
+def test_taken_port_is_told(capsys):
+    with Simulator() as ses:
+        assert main(["--port", str(ses.port)]) == 2
+        assert main(["--port", "0", "--smtp-port", str(ses.port)]) == 2
+    assert capsys.readouterr().err.count("in use") == 2
+
+
+def test_fixture_for_other_projects(pytester):
+    pytester.makepyfile(
+        """
+        import json, urllib.request
+
+        def test_two_lines(ses_simulator):
+            ses_simulator.verify("shop@example.com")
+            with urllib.request.urlopen(ses_simulator.endpoint_url + "/_sim/identities", timeout=10) as reply:
+                assert json.load(reply) == [{"identity": "shop@example.com", "status": "SUCCESS"}]
+
+        def test_is_fresh(ses_simulator):
+            assert ses_simulator.messages() == []
+            assert ses_simulator.account()["production_access"] is False
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_plugin_is_light():
+    heavy = "('uvicorn', 'pydantic', 'starlette')"
+    code = (
+        f"import sys, sesq.simulator.pytest_plugin; print([name for name in {heavy} if name in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert said.stdout.strip() == "[]"
+
+
+def test_record_is_readable_after_the_end_and_names_what_is_not_started():
+    ses = Simulator()
+    with pytest.raises(RuntimeError, match="not started"):
+        ses.endpoint_url  # noqa: B018
+    ses.verify("x.org")
+    with ses:
+        pass
+    assert ses.report()["accepted"] == 0
