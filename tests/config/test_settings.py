@@ -179,6 +179,8 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "rate",
         "daily",
         "burst",
+        "margin",
+        "reserve",
     }
 
     def comparable(settings: Settings) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def test_an_account_never_seen_has_the_sandbox_limits(run_json: RunJson) -> None
         "rate": (1, "default"),
         "daily": (200, "default"),
         "burst": (1, "default"),
-        "margin": (0, "default"),
+        "margin": (0.002, "default"),
         "reserve": (0, "default"),
     }
 
@@ -57,7 +57,7 @@ def test_what_is_set_holds_and_names_its_origin(run: Run, run_json: RunJson, ses
     assert limit(run_json, "rate")[:2] == (14, "SES")
     assert limit(run_json, "margin")[:2] == (0.1, "set")
     assert run("quota", "reset").exit_code == 0
-    assert limit(run_json, "margin")[:2] == (0, "default")
+    assert limit(run_json, "margin")[:2] == (0.002, "default")
 
 
 def test_the_settings_file_is_an_origin(run_json: RunJson, ses_says: SesSays, redis: Redis) -> None:

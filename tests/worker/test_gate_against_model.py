@@ -48,6 +48,7 @@ class GateMachine(RuleBasedStateMachine):
         self.gate, self.outbox, self.policy = Gate(self.redis), Outbox(self.redis), Policy(self.redis)
         self.flying: list[tuple[Mail, str, float]] = []
         self.claims = 0
+        self.policy.configure({"margin": "0"})
         self._set_clock()
         self._sync()
 

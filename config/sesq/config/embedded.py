@@ -102,7 +102,8 @@ class EmbeddedRedis:
             if not found:
                 self._launch(self._find())
             self._wait_until_loaded()
-            log.info("%s the embedded Redis at %s", "joined" if found else "started", self.socket)
+            if found:
+                log.debug("joined the embedded Redis at %s", self.socket)
 
     def _find(self) -> Server:
         server = ask(Path(self._executable)) if self._executable else find_server()
@@ -120,7 +121,11 @@ class EmbeddedRedis:
         """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them."""
         command = [sys.executable, "-I", "-S", keeper.__file__, str(self.directory / "users.lock")]
         command += [str(server.path), *self._options()]
-        log.info("starting %s for the queue in %s", server, self.directory)
+        log.info(
+            "no redis_url is set: starting the embedded Redis (%s) with its data in %s",
+            server,
+            self.directory,
+        )
         with (self.directory / "server.log").open("ab") as output:
             launched = subprocess.Popen(
                 command,

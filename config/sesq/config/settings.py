@@ -82,9 +82,9 @@ class AccountSettings(BaseModel):
     """Recipients in any 24 hours; None: SES's quota."""
     burst: float | None = Field(default=None, ge=1)
     """Recipients that may go at once; None: half of what SES lets through."""
-    margin: float = Field(default=0.0, ge=0.0, le=0.5)
-    """The share of the rate that is left unused."""
-    reserve: Reserve = 0
+    margin: float | None = Field(default=None, ge=0.0, le=0.5)
+    """The share of the rate that is left unused; None: the gate's own, a little more than clocks drift apart."""
+    reserve: Reserve | None = None
     """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
 
 

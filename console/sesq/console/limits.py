@@ -34,7 +34,7 @@ def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
         "rate": usage.rate,
         "daily": usage.daily,
         "burst": usage.burst,
-        "margin": float(settings["margin"].value or 0),
+        "margin": usage.margin,
         "reserve": usage.reserve,
     }
     ses = {"rate": snapshot.rate, "daily": snapshot.daily}

@@ -81,7 +81,6 @@ class Overview:
     snapshot: Snapshot
     usage: Usage
     paused: str | None
-    margin: float
     lanes: tuple[LaneView, ...]
     counts: Mapping[State, int]
     waiting: tuple[Waiting, ...]
@@ -105,7 +104,6 @@ def read_overview(redis: Redis, account: str) -> Overview:
         snapshot=snapshot,
         usage=usage,
         paused=_paused(usage, policy, snapshot),
-        margin=float(policy.show()["margin"].value or 0),
         lanes=tuple(_lane(lane, told, messages) for lane, told in zip(Lane, usage.lanes, strict=True)),
         counts=messages.counts(),
         waiting=_waiting(redis, messages),

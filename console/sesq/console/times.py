@@ -39,7 +39,7 @@ def utc(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return (
-        datetime.fromtimestamp(seconds, timezone.utc)
+        datetime.fromtimestamp(round(seconds, 3), timezone.utc)
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z")
     )

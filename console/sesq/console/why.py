@@ -47,9 +47,7 @@ def _head(view: Overview, lane: LaneView) -> str:
     if lane.room_at is None:
         return f"{_day(view, lane)}; others use it too, so workers look for room at each sync."
     if lane.room_at > now:
-        return f"{_day(view, lane)}; the next recipient frees up at {local(lane.room_at, now)}."
-    if not _fits(view, lane):
-        return f"the next one has more recipients than the day has room for{_spent(view)}."
+        return f"{_day(view, lane)}; enough of it frees up at {local(lane.room_at, now)}."
     if lane.lane is not Lane.TRANSACTIONAL and view.lanes[0].queued:
         return "it goes after the transactional mail."
     if lane.ready_at > now + SOON_SECONDS:
@@ -60,16 +58,11 @@ def _head(view: Overview, lane: LaneView) -> str:
 
 
 def _day(view: Overview, lane: LaneView) -> str:
-    if lane.lane is not Lane.TRANSACTIONAL and (view.usage.remaining or 0) >= 1:
+    if lane.lane is not Lane.TRANSACTIONAL and view.usage.reserve >= (view.usage.remaining or 0) >= 1:
         return f"what is left of the day is kept for transactional mail (reserve: {view.usage.reserve:g}){_spent(view)}"
+    if (view.usage.remaining or 0) >= 1:
+        return f"the next one has more recipients than the day has room for{_spent(view)}"
     return f"the day is spent{_spent(view)}"
-
-
-def _fits(view: Overview, lane: LaneView) -> bool:
-    if view.usage.remaining is None or lane.head is None:
-        return True
-    spare = 0 if lane.lane is Lane.TRANSACTIONAL else view.usage.reserve
-    return lane.head.envelope.day_cost + spare <= view.usage.remaining
 
 
 def _spent(view: Overview) -> str:

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from botocore.exceptions import NoRegionError, ProfileNotFound
 from redis import Redis
 
+from sesq.config.errors import SettingsError
+from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.account import ControlCalls, SesAccount
@@ -59,6 +62,8 @@ class Desk:
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer = claim.reason
         self.ask_at = time.monotonic() + _pause(claim)
+        if claim.ids and not self.rules.snapshot.known:
+            self.rules.refresh()
         self.unbegun += [(id, execution) for id in claim.ids]
         begun = self.gate.begin(execution, claim.ids) if claim.ids else []
         del self.unbegun[len(self.unbegun) - len(claim.ids) :]
@@ -99,13 +104,18 @@ def open_desk(
     """A desk for a configured account. Raises SettingsError for one that is not, or that has no region."""
     account = settings.account(name)
     transport = SesTransport.create(
-        region=account.region,
+        region=account.region or os.environ.get("AWS_REGION"),
         profile=account.profile,
         role_arn=account.role_arn,
         endpoint_url=account.endpoint_url,
         concurrency=concurrency or settings.concurrency,
     )
-    ses = SesAccount(transport.client, ControlCalls(redis, name, sleep))
+    try:
+        ses = SesAccount(transport.client, ControlCalls(redis, name, sleep))
+    except (NoRegionError, ProfileNotFound) as error:
+        raise SettingsError(
+            f"account {name}: {error} Set `region` and `profile` in sesq.toml, or AWS_REGION and AWS_PROFILE"
+        ) from error
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
     courier = Courier(gate, transport, rules, orders(settings), lease=settings.lease_seconds, sleep=sleep)
@@ -126,5 +136,5 @@ def orders(settings: Settings) -> Orders:
 
 def starting_limits(account: AccountSettings) -> dict[str, str]:
     """The limits of `sesq.toml` in the words of the live policy."""
-    limits = {name: getattr(account, name) for name in ("rate", "daily", "burst", "margin", "reserve")}
+    limits = {name: getattr(account, name) for name in KNOBS}
     return {name: str(value) for name, value in limits.items() if value is not None}

@@ -74,6 +74,7 @@ class Usage:
     reserve: float
     tokens: float
     pace: float
+    margin: float
     slow: float
     total: int
     others: float
@@ -181,6 +182,7 @@ class Gate:
 
 
 _ALWAYS = (
+    "margin",
     "now",
     "rate",
     "burst",

@@ -24,6 +24,8 @@ from sesq.worker.worker import SesqWorker
 log = logging.getLogger("sesq.worker")
 
 RESTART_SECONDS = 1.0
+HOPELESS_SECONDS = 10.0
+"""A child that gives up by itself so soon cannot start as it is set up; another one could not either."""
 WATCH_SECONDS = 0.2
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
 
@@ -72,6 +74,8 @@ class Processes:
         self.count = count
         self.children: list[subprocess.Popen[bytes]] = []
         self.signals = 0
+        self.hopeless = False
+        self._started: dict[int, float] = {}
 
     def run(self) -> int:
         """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
@@ -80,25 +84,35 @@ class Processes:
         self.children = [self._start() for _ in range(self.count)]
         while any(child.poll() is None for child in self.children):
             time.sleep(WATCH_SECONDS)
-            if not self.signals and "--burst" not in self.command:
+            if not self.signals and not self.hopeless and "--burst" not in self.command:
                 self._replace_the_dead()
         return max(abs(child.wait()) for child in self.children)
 
     def _start(self) -> subprocess.Popen[bytes]:
         # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
-        return subprocess.Popen([sys.executable, "-m", "sesq.console", *self.command], start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sesq.console", *self.command], start_new_session=True
+        )
+        self._started[child.pid] = time.monotonic()
+        return child
 
     def _replace_the_dead(self) -> None:
         for i, child in enumerate(self.children):
-            if child.poll() is not None:
-                log.error(
-                    "worker process %d ended with status %s; starting another", child.pid, child.returncode
-                )
-                time.sleep(RESTART_SECONDS)
-                self.children[i] = self._start()
+            if child.poll() is None:
+                continue
+            if child.returncode > 0 and time.monotonic() - self._started[child.pid] < HOPELESS_SECONDS:
+                self.hopeless = True
+                self._signal_all(signal.SIGTERM)
+                return
+            log.error("worker process %d ended with status %s; starting another", child.pid, child.returncode)
+            time.sleep(RESTART_SECONDS)
+            self.children[i] = self._start()
 
     def _pass_on(self, signum: int, _: FrameType | None) -> None:
         self.signals += 1
+        self._signal_all(signum)
+
+    def _signal_all(self, signum: int) -> None:
         for child in self.children:
             if child.poll() is None:
                 child.send_signal(signum)

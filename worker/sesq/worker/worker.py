@@ -155,6 +155,8 @@ class SesqWorker(BaseWorker):
         if isinstance(item, tuple):
             self._unsettled.append(item)
         elif item in (WAKE, NEW_LIMITS):
+            if item is NEW_LIMITS:
+                self._next_tick = 0.0
             for desk in self.desks:
                 desk.wake(limits_changed=item is NEW_LIMITS)
 
@@ -263,6 +265,7 @@ class SesqWorker(BaseWorker):
         self._next_tick = now + TICK_SECONDS
         with mapped():
             self.heartbeat()
+            self.connection.hset(self.key, "successful_job_count", self.successful_job_count)
             self._suspended = bool(is_suspended(self.connection))
         for desk in self.desks:
             desk.rules.refresh()

@@ -60,7 +60,7 @@ def as_json(view: Overview) -> dict[str, Any]:
             "rate": usage.rate,
             "daily": usage.daily,
             "burst": usage.burst,
-            "margin": view.margin,
+            "margin": view.usage.margin,
             "reserve": usage.reserve,
             "pace": usage.pace,
         },

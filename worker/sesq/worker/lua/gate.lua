@@ -14,6 +14,7 @@
 -- A token is a recipient. Amounts of the policy never stand in A gate, so a changed limit changes no balance.
 
 local SLOTS, SLOW_HALF_LIFE = 1442, 60
+local MARGIN = 0.002 -- more than the clocks of Redis and of SES drift apart
 local policy = {}
 for _, layer in ipairs({'configured', 'policy'}) do
   local flat = call('HGETALL', A .. layer)
@@ -48,7 +49,8 @@ local ses_rate, ses_daily = tonumber(seen[1]) or 1, tonumber(seen[2]) or 200
 if ses_daily < 0 then ses_daily = math.huge end
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
 local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
-local pace = rate * (1 - (tonumber(knob('margin')) or 0)) * (1 - slow)
+local margin = tonumber(knob('margin')) or MARGIN
+local pace = rate * (1 - margin) * (1 - slow)
 
 -- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
 -- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.

@@ -1,19 +1,21 @@
 -- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing but the ledger's head.
 --
 -- ARGV[3…] RQ queues, first lane first
--- Returns JSON: limits in force, what is used, when the next recipient of each lane may go.
+-- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the lane is empty).
 
 save()
 local function number(n) if n < math.huge then return n end end
 local lanes = {}
 for i = 3, #ARGV do
-  local spare = i > 3 and reserve or 0
-  lanes[#lanes + 1] = {queued = call('LLEN', R .. 'queue:' .. ARGV[i]), head = call('LINDEX', R .. 'queue:' .. ARGV[i], 0) or nil,
-                       room_at = room_at(1, spare), ready_at = math.max(now, ready_at(1))}
+  local spare, queue = i > 3 and reserve or 0, R .. 'queue:' .. ARGV[i]
+  local head = call('LINDEX', queue, 0) or nil
+  local cost = head and call('HMGET', A .. 'message:' .. head, 'rate', 'day') or {}
+  lanes[#lanes + 1] = {queued = call('LLEN', queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
+                       ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1))}
 end
 return cjson.encode({
   now = now, closed = closed(), rate = rate, daily = number(daily), burst = burst, ses_burst = ses_burst, serial = serial,
-  pace = pace, slow = slow, reserve = reserve, tokens = tokens(), total = total, others = others,
+  pace = pace, margin = margin, slow = slow, reserve = reserve, tokens = tokens(), total = total, others = others,
   remaining = number(math.max(0, daily - total - others)), claims = tonumber(call('HGET', A .. 'gate', 'claims') or 0), throttles = tonumber(call('HGET', A .. 'gate', 'throttles') or 0),
   lanes = lanes,
 })
