@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from redis import Redis
 
 from sesq.config.connection import mapped
@@ -78,7 +78,9 @@ class SesAccount:
     def describe(self) -> Description:
         """Reads the account and its identities. Raises AccountUnreadable or AccountUnavailable."""
         account = self._call(self.client.get_account)
-        quota = account["SendQuota"]
+        quota = account.get("SendQuota", {})
+        if not {"MaxSendRate", "Max24HourSend", "SentLast24Hours"} <= quota.keys():
+            raise AccountUnavailable("the answer tells no quota: check that the endpoint is SES")
         enforcement = account.get("EnforcementStatus", "")
         return Description(
             rate=quota["MaxSendRate"],
@@ -121,5 +123,7 @@ class SesAccount:
             if code in NOT_ALLOWED:
                 raise AccountUnreadable(text) from error
             raise AccountUnavailable(f"{code}: {text}") from error
-        except BotoCoreError as error:
-            raise AccountUnavailable(str(error)) from error
+        except (
+            Exception
+        ) as error:  # all that a client raises is foreign; a parser's errors have no class of their own
+            raise AccountUnavailable(str(error) or type(error).__name__) from error

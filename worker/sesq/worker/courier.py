@@ -15,8 +15,9 @@ from typing import Any, Literal
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from sesq.config.envelope import Envelope, SimpleContent
+from sesq.config.errors import InvalidMessage, QueueUnavailable
 from sesq.config.states import State
-from sesq.worker.gate import Begun, Gate
+from sesq.worker.gate import Begun, Gate, unsendable
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules
 from sesq.worker.transports import Outgoing, SendFailed, Transport
@@ -28,9 +29,6 @@ Outcome = dict[str, Any]
 BLIP_TRIES = 3
 BLIP_LONGEST_SECONDS = 1.0
 """A wait for new tokens within one delivery; what takes longer goes back to the queue."""
-
-PERSONAL_HOLDS = ("recipient:", "person")
-"""Holds that concern one message; every other one concerns all mail of a sender, a set or the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,18 @@ class Courier:
 
     def carry(self, begun: Begun) -> Outcome:
         """Sends one message, or says why not."""
-        envelope = self._redirected(begun.envelope)
-        missing = self.rules.missing(envelope)
-        if missing:
-            return self._not_tried(begun, missing)
         try:
-            message_id = self._send(begun, envelope)
+            envelope = self._redirected(begun.envelope)
+            missing = self.rules.missing_now(envelope)
+            if missing:
+                return self._not_tried(begun, missing)
+            outgoing = self._outgoing(begun, envelope)
+        except QueueUnavailable as error:
+            return put_back(begun.id, begun.execution, f"was not sent: {error}")
+        except InvalidMessage as error:
+            return unsendable(begun.id, begun.execution, State.FAILED, str(error))
+        try:
+            message_id = self._send(begun, outgoing)
         except SendFailed as failure:
             return self._failed(begun, failure)
         return {
@@ -100,10 +104,14 @@ class Courier:
             return {**given_back, "to": State.REFUSED.value}
         return {**given_back, "to": State.HELD.value, "hold": missing.hold, "block": missing.block}
 
-    def _send(self, begun: Begun, envelope: Envelope) -> str:
+    def _outgoing(self, begun: Begun, envelope: Envelope) -> Outgoing:
         content = begun.content if begun.content is not None else self.gate.content(begun.id)
+        if not content:
+            raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
         body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
-        outgoing = Outgoing(begun.id, envelope, body)
+        return Outgoing(begun.id, envelope, body)
+
+    def _send(self, begun: Begun, outgoing: Outgoing) -> str:
         try:
             return self.transport.send(outgoing)
         except SendFailed as failure:
@@ -127,7 +135,7 @@ class Courier:
         )
         try:
             return tries(self.transport.send, outgoing)
-        except _NoTokens:
+        except (_NoTokens, QueueUnavailable):
             raise failure from None
 
     def _take_tokens(self, begun: Begun) -> None:
@@ -144,25 +152,35 @@ class Courier:
             "resend" if (begun.on_unknown or self.orders.on_unknown) == "resend" else "hold"
         )
         decision = decide(verdict, begun.attempts, on_unknown, self.orders.retry, self.jitter())
-        if decision.hold and not decision.hold.startswith(PERSONAL_HOLDS):
-            self.rules.blocks[decision.hold] = decision.reason
         state = decision.state
         if verdict.kind is Kind.UNVERIFIED_RECIPIENT and self.orders.on_unverified == "refuse":
             state = State.REFUSED
+        hold = decision.hold if state is State.HELD else None
         return {
+            **(self._held(hold, decision.reason) if hold else {}),
             **_name(begun),
             "to": state.value,
             "reason": decision.reason,
             "attempts": decision.attempts,
             "delay": decision.delay,
             "front": decision.state is State.QUEUED,
-            "hold": decision.hold if state is State.HELD else None,
-            "block": bool(decision.hold) and not (decision.hold or "").startswith(PERSONAL_HOLDS),
             "refund_day": decision.refund_day,
             "throttled": decision.throttled,
             "day_spent": decision.day_spent,
             "paused": decision.reason if decision.paused else None,
         }
+
+    def _held(self, hold: str, reason: str) -> Outcome:
+        """A hold of one recipient, or of one message, concerns that message; every other one all mail of its kind.
+
+        Where the identities that SES lists speak for the address, they cannot tell when SES will take it: then all
+        its mail waits, and one message tries now and then.
+        """
+        doubt = self.rules.satisfied(hold)
+        block = doubt or not (hold == "person" or hold.startswith("recipient:"))
+        if block:
+            self.rules.block(hold, reason)
+        return {"hold": hold, "block": block, "doubt": doubt}
 
 
 def put_back(id: str, execution: str, reason: str) -> Outcome:

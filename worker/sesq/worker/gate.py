@@ -15,9 +15,10 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
+from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
-from sesq.config.states import Lane
+from sesq.config.states import Lane, State
 
 RULES = compose("sesq.worker", "gate.lua", base=[LIFECYCLE])
 CLAIM = compose("sesq.worker", "claim.lua", base=[RULES])
@@ -126,10 +127,17 @@ class Gate:
         return answer.decode(), float(wait or 0)
 
     def begin(self, execution: str, ids: Sequence[str], inline: int = INLINE_CONTENT_BYTES) -> list[Begun]:
-        """The last look before claimed messages go: those that are still this claim's to send, with their content."""
+        """The last look before claimed messages go: those that are still this claim's to send, with their content.
+
+        One whose time has run out, or whose envelope cannot be read (of an unknown version), ends here.
+        """
         with mapped():
             answers = run_many(self.redis, self.account, [(BEGIN, (id, execution, inline)) for id in ids])
-        return [_begun(id, execution, a) for id, a in zip(ids, answers, strict=True) if a]
+        read = [_begun(id, execution, answer) for id, answer in zip(ids, answers, strict=True) if answer]
+        ended = [outcome for outcome in read if not isinstance(outcome, Begun)]
+        if ended:
+            self.settle(ended)
+        return [begun for begun in read if isinstance(begun, Begun)]
 
     def content(self, id: str) -> bytes:
         """The body of one message; empty where it is gone."""
@@ -197,12 +205,30 @@ _ALWAYS = (
 )
 
 
-def _begun(id: str, execution: str, answer: list[bytes]) -> Begun:
-    envelope, attempts, on_unknown, size, content = answer
+def unsendable(id: str, execution: str, to: State, reason: str) -> dict[str, Any]:
+    """The outcome of a claimed message that ends without having been sent: all that it took is given back."""
+    return {
+        "id": id,
+        "execution": execution,
+        "to": to.value,
+        "reason": reason,
+        "refund_rate": True,
+        "refund_day": True,
+    }
+
+
+def _begun(id: str, execution: str, answer: list[bytes]) -> Begun | dict[str, Any]:
+    if answer[0] == b"expired":
+        return unsendable(id, execution, State.EXPIRED, "its time ran out before it could go")
+    described, attempts, on_unknown, size, content = answer
+    try:
+        envelope = Envelope.from_json(described)
+    except InvalidMessage as error:
+        return unsendable(id, execution, State.FAILED, str(error))
     return Begun(
         id,
         execution,
-        Envelope.from_json(envelope.decode()),
+        envelope,
         int(attempts),
         on_unknown.decode(),
         int(size),

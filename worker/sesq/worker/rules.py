@@ -6,6 +6,9 @@ Read from Redis once a second, never from SES; so a mail that SES would refuse i
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from redis import Redis
@@ -17,10 +20,13 @@ from sesq.config.keys import Keys
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 
+JUST_LEARNT_SECONDS = 2.0
+"""How long this process trusts its own word about a block over Redis's, where it may not be written down yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something a message has to wait for. `block`: all mail of that sender, set or account waits with it."""
+    """Something a message has to wait for. `block`: from now on all mail of that sender waits with it."""
 
     hold: str
     reason: str
@@ -37,26 +43,44 @@ class Rules:
     snapshot: Snapshot = field(default_factory=Snapshot)
     identities: Identities = field(default_factory=Identities)
     blocks: dict[str, str] = field(default_factory=dict)
+    _learnt: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _read_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
         """Reads the account's state again; the identities only where a sync has been since."""
+        began = time.monotonic()
         snapshot = read_snapshot(self.redis, self.account)
         if snapshot.synced_at != self.snapshot.synced_at:
             self.identities = read_identities(self.redis, self.account)
         self.snapshot = snapshot
-        self.blocks = read_blocks(self.redis, self.account)
+        learnt = {
+            hold: why for hold, (at, why) in self._learnt.copy().items() if began - at < JUST_LEARNT_SECONDS
+        }
+        self.blocks = read_blocks(self.redis, self.account) | learnt
+        self._read_at = began
+
+    def block(self, hold: str, why: str) -> None:
+        """SES has just refused everything of that sender, set or account."""
+        self._learnt[hold] = (time.monotonic(), why)
+        self.blocks[hold] = why
+
+    def missing_now(self, envelope: Envelope) -> Missing | None:
+        """As `missing`, but read afresh before anything is held: what was in the way may have gone just now."""
+        asked = time.monotonic()
+        if self.missing(envelope) is None:
+            return None
+        with self._lock:
+            if self._read_at < asked:
+                self.refresh()
+        return self.missing(envelope)
 
     def missing(self, envelope: Envelope) -> Missing | None:
         """What SES would refuse in this message, as far as it is known; the first of it."""
         sender = envelope.sender_spec
-        for hold in (
-            f"sender:{sender}",
-            f"configuration_set:{envelope.configuration_set}",
-            "account",
-            "credentials",
-        ):
+        for hold in _streams(envelope) if self.blocks else ():
             if hold in self.blocks:
-                return Missing(hold, self.blocks[hold], True)
+                return Missing(hold, self.blocks[hold], False)
         if not self.snapshot.listed:
             return None
         refused = unverified(self.identities, self.snapshot.production, sender, envelope.recipients)
@@ -75,6 +99,14 @@ class Rules:
                 self.snapshot.listed and self.identities.covers_recipient(name)
             )
         return kind == "sender" and self.snapshot.listed and self.identities.covers_sender(name)
+
+
+def _streams(envelope: Envelope) -> Iterator[str]:
+    """Everything that a block of this message's mail could be called."""
+    yield from ("account", "credentials", f"sender:{envelope.sender_spec}")
+    if envelope.configuration_set:
+        yield f"configuration_set:{envelope.configuration_set}"
+    yield from (f"recipient:{address}" for address in envelope.recipients)
 
 
 def read_blocks(redis: Redis, account: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis import Redis
@@ -35,6 +35,15 @@ CHANGES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What SES refuses as a whole: since when, why, and whether it does so against its own list of identities."""
+
+    since: float
+    why: str
+    doubt: bool
+
+
 class AccountSync:
     """Keeps one account's snapshot fresh."""
 
@@ -51,6 +60,7 @@ class AccountSync:
         with mapped():
             if not self.redis.set(self.keys.synced, 1, nx=True, px=int(self.interval * 1000)):
                 return False
+        Messages(self.redis, self.account).prune()
         try:
             self.run()
         except AccountUnavailable as error:
@@ -70,30 +80,38 @@ class AccountSync:
             before = json.loads(SYNC.run(self.redis, self.account, json.dumps(told)) or "{}")
         self._report(before or {}, told)
         self.rules.refresh()
-        self._free_what_came_true()
-        self._probe_blocks()
+        blocks = self._read_blocks()
+        self._free_what_came_true(blocks)
+        self._probe(blocks)
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():
             if name in before and name in told and float(before[name]) != float(told[name]):
                 log.info("account %s: %s", self.account, sentence.format(told[name], before[name]))
 
-    def _free_what_came_true(self) -> None:
+    def _read_blocks(self) -> dict[str, Block]:
+        with mapped():
+            return {
+                hold: Block(*json.loads(told))
+                for hold, told in read_hash(self.redis, self.keys.blocks).items()
+            }
+
+    def _free_what_came_true(self, blocks: dict[str, Block]) -> None:
         messages = Messages(self.redis, self.account)
         for hold in messages.holds():
             kind = hold.partition(":")[0]
-            open_again = kind not in ("recipient", "sender", "person") and hold not in self.rules.blocks
-            if self.rules.satisfied(hold) or open_again:
+            open_again = kind not in ("recipient", "sender", "person") and hold not in blocks
+            doubted = hold in blocks and blocks[hold].doubt
+            if open_again or (self.rules.satisfied(hold) and not doubted):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
                 log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
 
-    def _probe_blocks(self) -> None:
+    def _probe(self, blocks: dict[str, Block]) -> None:
         """One message may try whether SES still refuses; if it does not, the next sync frees the rest."""
-        with mapped():
-            blocks = read_hash(self.redis, self.keys.blocks)
         now = redis_now(self.redis)
-        for hold, since_and_why in blocks.items():
-            if not hold.startswith("sender:") and now - json.loads(since_and_why)[0] > PROBE_SECONDS:
+        for hold, block in blocks.items():
+            listed = hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt
+            if not listed and now - block.since > PROBE_SECONDS:
                 Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
 
 

@@ -2,7 +2,8 @@
 --
 -- ARGV[3] most to judge   [4] on_unknown where the message says nothing: hold or resend   [5] most attempts
 -- A lease that ran out before the message was begun means that nothing left: it goes back to the head of its lane, and
--- its tokens with it. After that it may have left: unknown, or again where its policy says so.
+-- its tokens with it. After that it may have left: unknown, or again where its policy says so and attempts are left (out of
+-- attempts it is still unknown: `failed` would say that nobody got it).
 -- Returns {{id, new state}, …}
 
 local judged = {}
@@ -18,9 +19,8 @@ for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0
       untake(tonumber(m[3]))
       local at = math.floor(tonumber(m[5]) / 60)
       if minute - at < SLOTS and tonumber(m[4]) > 0 then count(at, -tonumber(m[4])) end
-    elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' then
-      if attempts >= tonumber(ARGV[5]) then to = 'failed'
-      else to, reason = 'queued', reason .. '; sent again, as its policy says' end
+    elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' and attempts < tonumber(ARGV[5]) then
+      to, reason = 'queued', reason .. '; sent again, as its policy says'
     end
     local fields = (m[2] or '') == '' and {} or {'attempts', attempts}
     move(id, to, reason, fields, {front = true})

@@ -8,6 +8,7 @@
 --   delay        s, for retrying          front       back to the head of its lane
 --   hold         what it waits for        held_because  in words
 --   block        true: everything of that sender, set or account waits with it
+--   doubt        true: SES refuses what its own list of identities allows, so that only a try can tell when that ends
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
 --   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends nothing for us
 --   drop_content the body goes            foreign      RQ itself tends the job
@@ -48,7 +49,7 @@ move(id, o.to, o.reason or '', fields,
 if o.hold then
   call('ZADD', A .. 'hold:' .. o.hold, was[7] or now, id)
   call('HSET', A .. 'holds', o.hold, o.held_because or o.reason)
-  if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, o.held_because or o.reason})) end
+  if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, o.held_because or o.reason, o.doubt or false})) end
 end
 if o.drop_content then call('DEL', A .. 'content:' .. id) end
 return 1

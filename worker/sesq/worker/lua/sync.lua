@@ -13,6 +13,7 @@ for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
 -- What has flowed so far has flowed at the old rate.
 level, flows = tokens(), math.max(flows, now)
 
+local others_now = 0
 local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0}
 if o.readable == 1 then
   for _, name in ipairs({'rate', 'daily', 'sent', 'production', 'sending', 'paused_because', 'enforcement'}) do
@@ -20,7 +21,8 @@ if o.readable == 1 then
     fields[#fields + 1] = o[name]
   end
   fields[#fields + 1] = 'others'
-  fields[#fields + 1] = math.max(0, o.sent - total)
+  others_now = math.max(0, o.sent - total)
+  fields[#fields + 1] = others_now
 else
   call('DEL', A .. 'snapshot')
 end
@@ -31,11 +33,12 @@ if o.identities then
   call('DEL', A .. 'identities')
   for name, verified in pairs(o.identities) do call('HSET', A .. 'identities', name, verified) end
 end
+local changed = others_now < (tonumber(before.others) or 0)
 for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
-  if o[name] ~= tonumber(before[name]) then
-    call('DEL', A .. 'line')
-    wake('policy')
-    break
-  end
+  changed = changed or o[name] ~= tonumber(before[name])
+end
+if changed then
+  call('DEL', A .. 'line')
+  wake('policy')
 end
 return cjson.encode(before)

@@ -28,7 +28,11 @@ if not again then
     return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
   end
 end
-if tokens() < needs(n) - 1e-6 then return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))} end
+if again then answered(execution) end  -- by a failure: that is why it is tried again
+if tokens() < needs(n) - 1e-6 then
+  save()
+  return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))}
+end
 
 take(n, execution, lease)
 if not again then

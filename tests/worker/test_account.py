@@ -1,0 +1,120 @@
+"""What GetAccount and the identity list say, in one control call a second over all processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, SesAccount
+from sesq.worker.transports.client import AwsClient
+
+QUOTA = {"MaxSendRate": 14.0, "Max24HourSend": 50_000.0, "SentLast24Hours": 123.0}
+ACCOUNT = {
+    "SendQuota": QUOTA,
+    "ProductionAccessEnabled": True,
+    "SendingEnabled": True,
+    "EnforcementStatus": "HEALTHY",
+}
+
+
+class Calls:
+    """In place of ControlCalls: counts."""
+
+    made = 0
+
+    def wait(self) -> None:
+        self.made += 1
+
+
+@pytest.fixture
+def ses(aws_client: AwsClient, stub: Any) -> SesAccount:
+    return SesAccount(aws_client.api, Calls())  # type: ignore[arg-type]
+
+
+def identity(name: str, **fields: Any) -> dict[str, Any]:
+    return {"IdentityName": name, **fields}
+
+
+def test_an_account_as_ses_describes_it(ses: SesAccount, stub: Any) -> None:
+    listed = [
+        identity("example.com", VerificationStatus="SUCCESS", SendingEnabled=True),
+        identity("bob@example.org", VerificationStatus="PENDING", SendingEnabled=False),
+        identity("old.example", SendingEnabled=True),
+    ]
+    stub.plays.extend([stub.reply(200, ACCOUNT), stub.reply(200, {"EmailIdentities": listed})])
+    told = ses.describe()
+    assert (told.rate, told.daily, told.sent) == (14.0, 50_000.0, 123.0)
+    assert (told.production, told.sending, told.paused_because) == (True, True, "")
+    assert told.identities == {"example.com": True, "bob@example.org": False, "old.example": True}
+    assert ses.calls.made == 2
+
+
+def test_all_pages_are_read_each_with_a_call_of_its_own(ses: SesAccount, stub: Any) -> None:
+    pages = [{"EmailIdentities": [identity(f"{i}.example")], "NextToken": f"t{i}"} for i in range(2)]
+    pages.append({"EmailIdentities": [identity("last.example")]})
+    stub.plays.extend([stub.reply(200, ACCOUNT), *(stub.reply(200, page) for page in pages)])
+    assert set(ses.describe().identities or ()) == {"0.example", "1.example", "last.example"}
+    assert ses.calls.made == 4
+
+
+@pytest.mark.parametrize(
+    ("account", "why"),
+    [
+        ({"SendingEnabled": False}, "switched off"),
+        ({"EnforcementStatus": "SHUTDOWN"}, "SHUTDOWN"),
+        ({"EnforcementStatus": "PROBATION"}, ""),
+    ],
+)
+def test_why_an_account_does_not_send(ses: SesAccount, stub: Any, account: dict[str, Any], why: str) -> None:
+    stub.plays.extend([stub.reply(200, {**ACCOUNT, **account}), stub.reply(200, {"EmailIdentities": []})])
+    told = ses.describe()
+    assert told.sending is (not why)
+    assert why in told.paused_because
+
+
+def test_credentials_that_may_not_list_leave_identities_to_ses(ses: SesAccount, stub: Any) -> None:
+    stub.plays.extend([stub.reply(200, ACCOUNT), stub.error(403, "AccessDeniedException", "not authorized")])
+    assert ses.describe().identities is None
+
+
+def test_credentials_that_may_not_read_the_account(ses: SesAccount, stub: Any) -> None:
+    stub.plays.append(stub.error(403, "AccessDeniedException", "not authorized to perform ses:GetAccount"))
+    with pytest.raises(AccountUnreadable, match="ses:GetAccount"):
+        ses.describe()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda stub: stub.error(429, "TooManyRequestsException", "Rate exceeded"),
+        lambda stub: stub.error(400, "Whatever", None),
+        lambda stub: stub.reply(500, b"<html>oops</html>"),
+        lambda stub: stub.reply(200, b"<html>a proxy's page</html>"),
+        lambda stub: stub.reply(200, {}),
+        lambda stub: stub.reset,
+    ],
+    ids=["throttled", "no text", "500", "a proxy", "another service", "reset"],
+)
+def test_whatever_else_comes_it_is_unavailable_this_time(ses: SesAccount, stub: Any, answer: Any) -> None:
+    stub.plays.append(answer(stub))
+    with pytest.raises(AccountUnavailable) as raised:
+        ses.describe()
+    assert str(raised.value)
+
+
+def test_one_control_call_a_second_whoever_asks(redis: Redis) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        redis.delete(calls.key)  # the second is over
+
+    calls, others = ControlCalls(redis, "default", sleep), ControlCalls(redis, "default", sleep)
+    ControlCalls(redis, "shop", sleep).wait()
+    calls.wait()
+    assert slept == []
+    others.wait()
+    assert len(slept) == 1
+    assert 0.9 < slept[0] <= 1.05

@@ -1,0 +1,85 @@
+"""What a worker knows without asking SES."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.config.envelope import Envelope
+from sesq.worker import rules as module
+from sesq.worker.rules import Missing, Rules
+from stage import Stage
+
+SENDER = "shop@example.com"
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    return Stage(redis)
+
+
+def envelope(*to: str, **options: Any) -> Envelope:
+    return Envelope(sender=f"Shop <{SENDER}>", to=to or ("ada@example.org",), **options)
+
+
+def test_before_anything_is_known_ses_judges(redis: Redis) -> None:
+    rules = Rules(redis, "default", "eu-west-1")
+    rules.refresh()
+    assert rules.missing(envelope()) is None
+
+
+def test_the_sender_is_looked_at_first_and_the_first_recipient_named(stage: Stage) -> None:
+    stage.sync(production=0, identities={})
+    reason = f"sender {SENDER} is not verified in eu-west-1"
+    assert stage.rules.missing(envelope()) == Missing(f"sender:{SENDER}", reason, True)
+    stage.sync(production=0, identities={"example.com": True, "ada@example.org": True})
+    missing = stage.rules.missing(envelope("ada@example.org", "bob@example.org", "cleo@example.org"))
+    assert missing == Missing(
+        "recipient:bob@example.org", "recipient bob@example.org is not verified in eu-west-1", False
+    )
+    assert stage.rules.missing(envelope("bounce@simulator.amazonses.com")) is None
+    stage.sync(production=1, identities={"example.com": True})
+    assert stage.rules.missing(envelope("bob@example.org")) is None
+
+
+def test_what_comes_true(stage: Stage) -> None:
+    stage.sync(production=0, identities={"example.com": True})
+    satisfied = stage.rules.satisfied
+    assert satisfied(f"sender:{SENDER}")
+    assert satisfied("recipient:ada@mail.example.com")
+    assert not satisfied("recipient:ada@example.org")
+    stage.sync(production=1, identities={})
+    assert satisfied("recipient:ada@example.org")
+    assert not satisfied(f"sender:{SENDER}")
+    for hold in ("account", "credentials", "configuration_set:news", "person"):
+        assert not satisfied(hold)
+    stage.sync(production=0)
+    assert not satisfied("recipient:ada@example.org")
+
+
+def test_identities_are_read_again_only_after_a_sync(stage: Stage) -> None:
+    stage.sync(production=0, identities={"example.com": True})
+    stage.redis.delete(stage.keys.identities)
+    stage.rules.refresh()
+    assert stage.rules.identities.covers_sender(SENDER)
+    stage.sync(production=0)
+    assert not stage.rules.identities.covers_sender(SENDER)
+
+
+def test_nothing_is_read_where_nothing_is_missing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rules, "refresh", lambda self: pytest.fail("asked Redis for every mail"))
+    assert stage.rules.missing_now(envelope()) is None
+
+
+def test_what_this_process_has_just_learnt_outlives_a_look_into_redis(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer that says so is not written down yet."""
+    stage.rules.block("account", "Because.")
+    stage.rules.refresh()
+    assert stage.rules.missing_now(envelope()) == Missing("account", "Because.", False)
+    # but not for long
+    monkeypatch.setattr(module, "JUST_LEARNT_SECONDS", 0.0)
+    assert stage.rules.missing_now(envelope()) is None

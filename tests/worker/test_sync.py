@@ -1,0 +1,305 @@
+"""Account sync on a simulated SES: what SES says now is what the gate uses, and what waited for it goes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from agreement import assert_agreement
+from sesq.config.snapshot import read_snapshot
+from sesq.config.states import State
+from sesq.simulator import Simulator
+from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, SesAccount
+from sesq.worker.sync import PROBE_SECONDS, AccountSync
+from sesq.worker.transports.client import AwsClient, ClientSettings
+from sesq.worker.verdicts import Kind
+from stage import Stage, says
+
+BOB = "recipient:bob@example.org"
+SHOP = "sender:shop@example.com"
+
+
+@pytest.fixture
+def ses(aws_environment: None) -> Iterator[Simulator]:
+    with Simulator(control_rate=None, max_send_rate=50.0, max_24_hour_send=500.0) as ses:
+        ses.verify("example.com", "ada@example.org")
+        yield ses
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    return Stage(redis)
+
+
+@pytest.fixture
+def sync(stage: Stage, ses: Simulator) -> AccountSync:
+    client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url)).api
+    calls = ControlCalls(stage.redis, "default", sleep=lambda _: stage.redis.delete(stage.keys.control))
+    return AccountSync(stage.redis, "default", SesAccount(client, calls), "us-east-1", interval=60.0)
+
+
+def again(stage: Stage, sync: AccountSync, after: float = 60.0) -> None:
+    """The next sync, and the worker's look at it."""
+    stage.pass_time(after)
+    sync.run()
+    stage.rules.refresh()
+
+
+def test_the_snapshot_is_what_ses_says(stage: Stage, ses: Simulator, sync: AccountSync) -> None:
+    sync.run()
+    snapshot = read_snapshot(stage.redis, "default")
+    assert (snapshot.mode, snapshot.rate, snapshot.daily, snapshot.listed) == ("sandbox", 50.0, 500.0, True)
+    assert snapshot.synced_at == stage.now
+
+
+def test_what_others_sent_is_kept_apart_and_the_ledger_is_not_touched(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    for to in ("ada@example.org", "x@example.com"):
+        sync.ses.client.send_email(
+            FromEmailAddress="shop@example.com",
+            Destination={"ToAddresses": [to]},
+            Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},
+        )
+    sync.run()
+    usage = stage.gate.usage()
+    assert (usage.others, usage.total, usage.remaining) == (2, 0, 498)
+
+
+def test_one_process_reads_for_all_within_the_interval(stage: Stage, sync: AccountSync) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: sync.run_if_due(), range(8))) == [False] * 7 + [True]
+    assert 0 < stage.redis.pttl(stage.keys.synced) <= 60_000
+
+
+def test_when_ses_cannot_be_asked_the_last_word_counts_and_it_is_asked_again_soon(
+    stage: Stage, ses: Simulator, sync: AccountSync, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync.run()
+    before = read_snapshot(stage.redis, "default")
+    ses.stop()
+    assert sync.run_if_due()
+    assert read_snapshot(stage.redis, "default") == before
+    assert 0 < stage.redis.pttl(stage.keys.synced) <= 5000
+    assert "did not describe the account" in caplog.text
+
+
+def test_an_account_that_may_not_be_read_goes_by_the_configured_limits(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied() -> None:
+        raise AccountUnreadable("not authorized to perform ses:GetAccount")
+
+    monkeypatch.setattr(sync.ses, "describe", denied)
+    sync.run()
+    assert (stage.gate.usage().rate, stage.gate.usage().daily) == (1.0, 200.0)
+    stage.policy.configure({"rate": "14", "daily": "50000"})
+    assert (stage.gate.usage().rate, stage.gate.usage().daily) == (14.0, 50_000.0)
+    assert read_snapshot(stage.redis, "default").mode == "unknown"
+
+
+def test_a_change_is_told_and_wakes_those_who_wait(
+    stage: Stage, ses: Simulator, sync: AccountSync, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync.run()
+    caplog.set_level(logging.INFO, "sesq.sync")
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
+        bell.subscribe(stage.keys.wake)
+        bell.get_message(timeout=5)
+        again(stage, sync)
+        assert bell.get_message(timeout=0) is None
+        assert "is now" not in caplog.text
+        ses.set_account(max_send_rate=200.0, production_access=True)
+        again(stage, sync)
+        assert bell.get_message(timeout=5)
+    assert "the rate is now 200" in caplog.text
+    assert "production access is now 1" in caplog.text
+
+
+def test_the_day_that_ses_called_spent_goes_on_when_ses_says_otherwise(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    """Our ledger knew of nothing: somebody else had spent it, or SES was wrong."""
+    sync.run()
+    stage.rules.refresh()
+    id = stage.queue("ada@example.org")
+    stage.pass_time(1)
+    stage.transport.answer(says(Kind.DAY_SPENT))
+    stage.work()
+    assert stage.claim()[0].reason == "day"
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
+        bell.subscribe(stage.keys.wake)
+        bell.get_message(timeout=5)
+        again(stage, sync)
+        assert bell.get_message(timeout=5)
+    assert stage.claim()[0].ids == (id,)
+
+
+def test_a_pause_ends_when_ses_says_so(stage: Stage, ses: Simulator, sync: AccountSync) -> None:
+    ses.set_account(sending_enabled=False)
+    sync.run()
+    id = stage.queue("ada@example.org")
+    assert stage.claim()[0].reason == "ses_paused"
+    ses.set_account(sending_enabled=True)
+    again(stage, sync)
+    assert stage.claim()[0].ids == (id,)
+
+
+# what waited --------------------------------------------------------------------------------------------------------
+
+
+def test_what_waited_for_a_recipient_goes_in_order_once_it_is_verified(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    again(stage, sync)
+    ids = []
+    for to in ("bob@example.org", "cleo@example.org", "bob@example.org", "bob@example.org"):
+        ids.append(stage.queue(to))
+        stage.pass_time(1)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    again(stage, sync)
+    assert stage.messages.waiting_for(BOB) == 3
+    ses.verify("bob@example.org")
+    again(stage, sync)
+    assert [b.id for b in stage.claim()[1]] == [ids[0], ids[2], ids[3]]
+    assert stage.state(ids[1]) is State.HELD
+    assert_agreement(stage.redis)
+
+
+def test_production_access_frees_every_recipient(stage: Stage, ses: Simulator, sync: AccountSync) -> None:
+    again(stage, sync)
+    ids = [stage.queue(f"p{i}@example.net") for i in range(3)]
+    stage.work()
+    ses.set_account(production_access=True)
+    again(stage, sync)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert stage.messages.holds() == {}
+    assert_agreement(stage.redis)
+
+
+def test_what_waited_for_its_sender_goes_once_that_is_verified(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    again(stage, sync)
+    ids = [stage.queue("ada@example.org", sender="a@new.example") for _ in range(3)]
+    stage.work()
+    assert {stage.status(id).hold for id in ids} == {"sender:a@new.example"}
+    again(stage, sync, after=PROBE_SECONDS + 1)
+    assert {stage.state(id) for id in ids} == {State.HELD}, "a listed sender needs no probe"
+    ses.verify("new.example")
+    again(stage, sync)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert not stage.redis.exists(stage.keys.blocks)
+    assert_agreement(stage.redis)
+
+
+REFUSED_AS_A_WHOLE = [
+    ("configuration_set:news", {"configuration_set": "news"}),
+    ("account", {}),
+    ("credentials", {}),
+    # its sender is verified: MAIL FROM, or a permission, is what is missing
+    (SHOP, {}),
+    # the list says that the recipient may receive
+    ("recipient:ada@example.org", {}),
+]
+
+
+@pytest.mark.parametrize(("hold", "options"), REFUSED_AS_A_WHOLE)
+def test_a_block_is_probed_with_one_message_and_ends_with_its_success(
+    stage: Stage, sync: AccountSync, hold: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    again(stage, sync)
+    # Given mail that SES refuses as a whole
+    ids = [stage.queue("ada@example.org", **options) for _ in range(4)]
+    stage.transport.answer(says(Kind.CONFIGURATION, hold))
+    stage.work(want=1)
+    stage.work()
+    assert len(stage.transport.tried) == 1
+    # When syncs come, then nothing is tried for a while
+    for _ in range(4):
+        again(stage, sync)
+        stage.work()
+    assert len(stage.transport.tried) == 1
+    # then one is, and is refused again
+    again(stage, sync, after=PROBE_SECONDS)
+    stage.transport.answer(says(Kind.CONFIGURATION, hold))
+    stage.work()
+    assert len(stage.transport.tried) == 2
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    again(stage, sync)
+    stage.work()
+    assert len(stage.transport.tried) == 2
+    # until one gets through: then all go
+    again(stage, sync, after=PROBE_SECONDS + 1)
+    stage.work()
+    assert len(stage.transport.sent) == 1
+    again(stage, sync)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert not stage.redis.exists(stage.keys.blocks)
+    assert_agreement(stage.redis)
+
+
+def test_a_sender_that_cannot_be_looked_up_is_probed_too(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the identities may not be listed, only a try can tell."""
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    monkeypatch.setattr(sync.ses, "_identities", lambda: None)
+    again(stage, sync)
+    ids = [stage.queue("ada@example.org") for _ in range(2)]
+    stage.transport.answer(says(Kind.UNVERIFIED_SENDER, SHOP))
+    stage.work()
+    again(stage, sync)
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    again(stage, sync, after=PROBE_SECONDS)
+    stage.work()
+    assert len(stage.transport.sent) == 1
+
+
+def test_a_worker_with_an_old_view_does_not_block_the_probe(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    again(stage, sync)
+    id = stage.queue("ada@example.org")
+    stage.transport.answer(says(Kind.CONFIGURATION, "account"))
+    stage.work()
+    stage.pass_time(PROBE_SECONDS + 1)
+    sync.run()  # and the worker has not looked since
+    assert stage.rules.blocks
+    stage.work()
+    assert stage.state(id) is State.SENT
+
+
+def test_what_waits_for_a_person_waits(stage: Stage, sync: AccountSync) -> None:
+    again(stage, sync)
+    id = stage.queue("ada@example.org")
+    stage.transport.answer(says(Kind.UNRECOGNIZED, "person"))
+    stage.work()
+    again(stage, sync, after=PROBE_SECONDS + 1)
+    assert stage.state(id) is State.HELD
+    assert_agreement(stage.redis)
+
+
+def test_it_takes_expired_records_out_of_the_lists(stage: Stage, sync: AccountSync) -> None:
+    again(stage, sync)
+    id = stage.queue("ada@example.org")
+    stage.work()
+    stage.redis.delete(stage.keys.message(id))
+    sync.run_if_due()
+    assert stage.messages.counts()[State.SENT] == 0
+
+
+def test_a_sync_that_is_asked_for_says_why_it_could_not(ses: Simulator, sync: AccountSync) -> None:
+    ses.stop()
+    with pytest.raises(AccountUnavailable):
+        sync.run()
