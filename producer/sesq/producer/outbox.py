@@ -65,14 +65,22 @@ class Outbox:
         Raises InvalidMessage where an idempotency key was already used for other content; messages before and
         after that one are queued.
         """
-        ids: list[str] = []
+        answers = self.offer(messages)
+        for answer in answers:
+            if isinstance(answer, InvalidMessage):
+                raise answer
+        return [str(answer) for answer in answers]
+
+    def offer(self, messages: Iterable[Message]) -> list[str | InvalidMessage]:
+        """As `send_many`; but where an idempotency key was used for other content, the answer is that error."""
+        answers: list[str | InvalidMessage] = []
         chunk: list[Message] = []
         for message in messages:
             chunk.append(message)
             if len(chunk) == CHUNK:
-                ids += self._enqueue(chunk)
+                answers += self._enqueue(chunk)
                 chunk = []
-        return ids + self._enqueue(chunk)
+        return answers + self._enqueue(chunk)
 
     def status(self, id: str, account: str = "default") -> Record:
         """The message as it stands: state, reason, MessageId, history. Raises UnknownMessage."""
@@ -82,17 +90,17 @@ class Outbox:
         """Takes a message back. Raises WrongState for one that is being, or was, sent."""
         Messages(self.redis, account).cancel(id, "its sender")
 
-    def _enqueue(self, messages: list[Message]) -> list[str]:
+    def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
         for i, message in enumerate(messages):
             calls.setdefault(message.account, []).append((i, self._arguments(message)))
-        ids = [""] * len(messages)
+        outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():
                 answers = run_many(self.redis, account, [(ENQUEUE, arguments) for _, arguments in batch])
                 for (i, _), answer in zip(batch, answers, strict=True):
-                    ids[i] = _accepted(answer)
-        return ids
+                    outcomes[i] = _outcome(answer)
+        return outcomes
 
     def _arguments(self, message: Message) -> list[Any]:
         """The ARGV of `enqueue.lua` for one message."""
@@ -124,9 +132,9 @@ def _seconds(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment.timestamp():.3f}"
 
 
-def _accepted(answer: bytes | list[bytes]) -> str:
+def _outcome(answer: bytes | list[bytes]) -> str | InvalidMessage:
     if isinstance(answer, list):
-        raise InvalidMessage(
+        return InvalidMessage(
             "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"
         )
     return answer.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown
 from sesq.config.errors import InvalidMessage
@@ -12,6 +13,9 @@ from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
 
 BLIND = ("bcc", "resent-bcc")
 """Header fields that never leave."""
+
+REMEMBERED_LENGTH = 500
+"""Characters of a header whose addresses are remembered once read."""
 
 _blank_line = re.compile(rb"(?:^|\r?\n)\r?\n").search
 _bare_cr = re.compile(rb"\r(?!\n)").search
@@ -69,7 +73,11 @@ class RawMail:
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """Wire forms of all addresses in the fields of a name; InvalidMessage(name) when one cannot be read."""
-        return tuple(wire for value in self.values(name) for wire in _addresses(name, value))
+        return tuple(
+            wire
+            for value in self.values(name)
+            for wire in (_remembered if len(value) <= REMEMBERED_LENGTH else _addresses)(name, value)
+        )
 
     def _check_fields(self) -> None:
         counts = Counter(name for name, _ in self.fields)
@@ -110,7 +118,7 @@ def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
     return tuple(fields)
 
 
-def _addresses(name: str, value: str) -> list[str]:
+def _addresses(name: str, value: str) -> tuple[str, ...]:
     from email.errors import MessageError
     from email.policy import default
 
@@ -121,7 +129,11 @@ def _addresses(name: str, value: str) -> list[str]:
         ]
     except (MessageError, LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InvalidMessage(name, f"{shown(value)} cannot be read as addresses") from error
-    return [_wire(name, display, spec) for display, spec in found]
+    return tuple(_wire(name, display, spec) for display, spec in found)
+
+
+_remembered = lru_cache(maxsize=1024)(_addresses)
+"""Reading addresses is the dearest part of reading a mail, and the same senders come again and again."""
 
 
 def _wire(name: str, display: str, spec: str) -> str:

@@ -26,7 +26,7 @@ def load(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
     _check_names(data, names, "message")
     if "sender" not in data:
         raise InvalidMessage("sender", "is missing")
-    for name, convert in (("send_at", _moment), ("expires_at", _moment), ("raw", _bytes)):
+    for name, convert in (("send_at", read_moment), ("expires_at", read_moment), ("raw", _bytes)):
         if data.get(name) is not None:
             data[name] = convert(data[name], name)
     if "attachments" in data:
@@ -57,7 +57,8 @@ def _bytes(text: object, field: str) -> bytes:
         raise InvalidMessage(field, f"is not base64: {error}") from error
 
 
-def _moment(text: object, field: str) -> datetime:
+def read_moment(text: object, field: str) -> datetime:
+    """A time in ISO 8601; InvalidMessage(field) for what is none."""
     try:
         # Python 3.10 does not read the Z of other languages' times.
         return datetime.fromisoformat(str(text).replace("Z", "+00:00"))

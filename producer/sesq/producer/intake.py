@@ -1,0 +1,114 @@
+"""Mail that another program has written, on its way into the queue: what Django, sendmail and SMTP submission share.
+
+Options that a program cannot give otherwise stand in the mail's own headers, which are taken out of it:
+
+    X-Sesq-Lane: bulk
+    X-Sesq-Tags: campaign=autumn, list=news
+    X-Sesq-Key: order-1042-receipt
+    X-Sesq-Send-At: 2030-01-31T09:30:00+00:00
+    X-Sesq-Expires: 2030-01-31T12:00:00+00:00
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sesq.config.addresses import shown, spec_of, wire_form
+from sesq.config.errors import InvalidMessage
+from sesq.producer.message import Message
+from sesq.producer.raw import RawMail
+from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS
+from sesq.producer.serial import read_moment
+
+PREFIX = "x-sesq-"
+
+Recipients = Mapping[str, Sequence[str]]
+"""Addresses by the field of a message they belong to: to, cc and bcc."""
+
+
+def messages_of(raw: bytes, recipients: Recipients | None = None, **options: Any) -> list[Message]:
+    """The messages to queue for one mail: one, or one for each 50 recipients, since SES takes no more at once.
+
+    Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
+    mail's X-Sesq headers. Raises InvalidMessage.
+    """
+    mail, own = take_options(RawMail.read(raw))
+    if recipients is None:
+        recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
+    options |= own
+    key, content = options.pop("idempotency_key", None), mail.content
+    parts = list(_parts(recipients))
+    return [
+        Message.from_bytes(content, **part, idempotency_key=_key_of_part(key, number, len(parts)), **options)
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
+    """The mail without its X-Sesq headers, and the options of a message that they stand for."""
+    names = [name for name, _ in mail.fields if name.startswith(PREFIX)]
+    options: dict[str, Any] = {}
+    for name in names:
+        if name not in _READERS:
+            raise InvalidMessage(name, f"is no header of sesq's; there are {', '.join(_READERS)}")
+        if names.count(name) > 1:
+            raise InvalidMessage(name, "is given twice: keep one")
+        field, read = _READERS[name]
+        options[field] = read(mail.values(name)[0], name)
+    return (mail.without(*names), options) if names else (mail, options)
+
+
+def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:
+    """The envelope's recipients by the header that shows them; who is in none is a blind copy."""
+    to, cc = ({spec_of(wire).lower() for wire in mail.addresses(name)} for name in ("to", "cc"))
+    fields: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+    for address in dict.fromkeys(wire_form(address, "recipient") for address in envelope):
+        spec = spec_of(address).lower()
+        fields["to" if spec in to else "cc" if spec in cc else "bcc"].append(address)
+    return fields
+
+
+def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
+    everybody = [(field, address) for field, addresses in recipients.items() for address in addresses]
+    for start in range(0, max(len(everybody), 1), MAX_RECIPIENTS):
+        part: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+        for field, address in everybody[start : start + MAX_RECIPIENTS]:
+            part[field].append(address)
+        yield part
+
+
+def _key_of_part(key: str | None, number: int, count: int) -> str | None:
+    """Each part of a mail has an idempotency key of its own."""
+    if not key or count == 1:
+        return key
+    numbered = f"{key} ({number}/{count})"
+    if len(numbered) > MAX_KEY_LENGTH:
+        raise InvalidMessage(
+            "idempotency_key", f"is too long for a mail to more than {MAX_RECIPIENTS} recipients"
+        )
+    return numbered
+
+
+def _text(value: str, _name: str) -> str:
+    return value
+
+
+def _tags(value: str, name: str) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for pair in value.split(","):
+        key, equals, text = map(str.strip, pair.partition("="))
+        if not equals or key in tags:
+            raise InvalidMessage(name, f"{shown(value)}: write name=value, name=value, each name once")
+        tags[key] = text
+    return tags
+
+
+_READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+    "x-sesq-lane": ("lane", _text),
+    "x-sesq-tags": ("tags", _tags),
+    "x-sesq-key": ("idempotency_key", _text),
+    "x-sesq-send-at": ("send_at", read_moment),
+    "x-sesq-expires": ("expires_at", read_moment),
+}
+"""Header -> the option it stands for, and how its value is read."""

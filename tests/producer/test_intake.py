@@ -1,0 +1,114 @@
+"""Mail that others have written: its X-Sesq headers, its envelope, and mail to more people than SES takes at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sesq.config.errors import InvalidMessage
+from sesq.config.states import Lane
+from sesq.producer.intake import messages_of, sorted_recipients, take_options
+from sesq.producer.raw import RawMail
+
+HEAD = b"From: Shop <shop@example.com>\r\nTo: Ada <ada@example.org>\r\nCc: cy@example.org\r\nSubject: Hi\r\n"
+
+
+def mail(headers: bytes = b"", head: bytes = HEAD) -> bytes:
+    return head + headers + b"\r\nBody\r\n"
+
+
+def test_options_come_from_headers_that_do_not_leave() -> None:
+    # Given a mail with every header that sesq knows
+    raw = mail(
+        b"X-Sesq-Lane: bulk\r\nx-sesq-tags: campaign=autumn,\r\n list = news\r\nX-SESQ-Key: order-7\r\n"
+        b"X-Sesq-Send-At: 2030-01-31T09:30:00Z\r\nX-Sesq-Expires: 2030-01-31T12:00:00+00:00\r\n"
+    )
+    # When it is read
+    (message,) = messages_of(raw, lane="transactional", account="shop")
+    # Then they are options, what they do not say is as it was given, and the mail is without them
+    assert message.lane is Lane.BULK
+    assert message.account == "shop"
+    assert message.tags == {"campaign": "autumn", "list": "news"}
+    assert message.idempotency_key == "order-7"
+    assert message.send_at == datetime(2030, 1, 31, 9, 30, tzinfo=timezone.utc)
+    assert message.expires_at == datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
+    assert message.raw == mail()
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (b"X-Sesq-Lame: bulk", "x-sesq-lane"),
+        (b"X-Sesq-Lane: fast", "allowed are transactional, bulk"),
+        (b"X-Sesq-Lane: bulk\r\nX-Sesq-Lane: bulk", "twice"),
+        (b"X-Sesq-Tags: autumn", "name=value"),
+        (b"X-Sesq-Tags: a=1, a=2", "each name once"),
+        (b"X-Sesq-Tags: sesq-id=1", "set by sesq"),
+        (b"X-Sesq-Key:", "printable characters"),
+        (b"X-Sesq-Send-At: tomorrow", "no time"),
+        (b"X-Sesq-Expires: 2030-01-31T12:00:00", "time zone"),
+    ],
+)
+def test_a_header_that_cannot_be_meant_is_refused(header: bytes, says: str) -> None:
+    with pytest.raises(InvalidMessage, match=says):
+        messages_of(mail(header + b"\r\n"))
+
+
+def test_the_envelope_counts_and_blind_copies_stay_blind() -> None:
+    # Given a mail to Ada with a copy to Cy, handed over for Ada, Cy and Dan
+    raw = mail(b"Bcc: dan@example.org\r\n")
+    fields = sorted_recipients(
+        RawMail.read(raw), ["dan@example.org", "ADA@example.org", "cy@example.org", "dan@example.org"]
+    )
+    # When it is read
+    (message,) = messages_of(raw, fields)
+    # Then each is where the headers show them, Dan nowhere, and nobody twice
+    assert message.to == ("ADA@example.org",)
+    assert message.cc == ("cy@example.org",)
+    assert message.bcc == ("dan@example.org",)
+    assert message.raw is not None
+    assert b"dan@" not in message.raw
+
+
+def test_the_headers_address_a_mail_without_an_envelope() -> None:
+    (message,) = messages_of(mail(b"Bcc: dan@example.org\r\n"))
+    assert message.envelope().recipients == ("ada@example.org", "cy@example.org", "dan@example.org")
+
+
+@given(count=st.integers(1, 160), key=st.sampled_from([None, "k"]))
+def test_more_than_50_recipients_are_several_messages_of_one_mail(count: int, key: str | None) -> None:
+    addresses = [f"person{i}@example.org" for i in range(count)]
+    options: dict[str, Any] = {"idempotency_key": key} if key else {}
+    messages = messages_of(mail(), {"to": addresses[:1], "cc": [], "bcc": addresses[1:]}, **options)
+    assert [spec for m in messages for spec in m.envelope().recipients] == addresses
+    assert all(len(m.envelope().recipients) <= 50 for m in messages)
+    assert {m.raw for m in messages} == {mail()}
+    keys = {m.idempotency_key for m in messages}
+    assert len(keys) == (len(messages) if key else 1)
+
+
+def test_a_mail_to_nobody_and_a_key_without_room_for_a_number_are_refused() -> None:
+    with pytest.raises(InvalidMessage, match="nobody"):
+        messages_of(mail(), {"to": [], "cc": [], "bcc": []})
+    many = {"to": [f"person{i}@example.org" for i in range(51)], "cc": [], "bcc": []}
+    with pytest.raises(InvalidMessage, match="too long"):
+        messages_of(mail(), many, idempotency_key="k" * 256)
+
+
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\r\n")),
+    name=st.sampled_from(["Lane", "Tags", "Key", "Send-At", "Expires", "Odd"]),
+)
+def test_no_value_of_a_header_crashes_or_stays_in_the_mail(value: str, name: str) -> None:
+    raw = mail(f"X-Sesq-{name}: {value}\r\n".encode())
+    try:
+        left, _ = take_options(RawMail.read(raw))
+        (message,) = messages_of(raw)
+    except InvalidMessage:
+        return
+    assert left.content == mail()
+    assert message.raw == mail()
