@@ -1,0 +1,41 @@
+"""What everything is compared with: boto3 in a loop of threads, no queue, no limits, nothing written down."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from itertools import count
+
+import boto3
+from botocore.config import Config
+
+
+def main(messages: int, threads: int) -> None:
+    """Sends so many messages from so many threads."""
+    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=threads)
+    client = boto3.client("sesv2", config=config)
+    numbers = count()
+
+    def loop() -> None:
+        while (number := next(numbers)) < messages:
+            client.send_email(
+                FromEmailAddress="Shop <shop@example.com>",
+                Destination={"ToAddresses": [f"person{number}@example.org"]},
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": "Hello", "Charset": "UTF-8"},
+                        "Body": {"Text": {"Data": "x" * 1000, "Charset": "UTF-8"}},
+                    }
+                },
+                EmailTags=[{"Name": "sesq-id", "Value": f"bare-{number}"}],
+            )
+
+    running = [threading.Thread(target=loop) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,94 @@
+"""What the queue costs beside the sending: sesq's worker, RQ's workers, and a bare loop of boto3, in one run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from benchmarks.measure import Bench, Cost, bench, show
+from sesq.config.states import Lane
+
+THREADS = 16
+LATENCY_SECONDS = 0.05
+QUEUES = [f"sesq.default.{lane}" for lane in Lane]
+
+
+def main(scale: float = 1.0) -> list[dict[str, Any]]:
+    """Both tables."""
+    with bench() as b:
+        return [pace_at_50_ms(b, scale), cost_at_once(b, scale)]
+
+
+def pace_at_50_ms(b: Bench, scale: float) -> dict[str, Any]:
+    """SES answers in 50 ms; one process of each."""
+    count = round(4000 * scale)
+    bare = _bare(b, count, LATENCY_SECONDS)
+    ours = _sesq(b, count, LATENCY_SECONDS)
+    few, fewer = max(20, round(200 * scale)), max(5, round(20 * scale))
+    simple = _rq(b, few, LATENCY_SECONDS, "rq.worker.SimpleWorker")
+    forking = _rq(b, fewer, LATENCY_SECONDS, "rq.worker.Worker")
+    paces = [
+        (f"bare boto3 loop, {THREADS} threads", count / bare.wall),
+        (f"sesq worker, concurrency {THREADS}", count / ours.wall),
+        ("RQ's SimpleWorker", few / simple.wall),
+        ("stock rq worker (forks)", fewer / forking.wall),
+    ]
+    rows = [(name, pace, pace / paces[0][1]) for name, pace in paces]
+    return show("SES answers in 50 ms, one process", ("sender", "mails a second", "of the bare loop"), rows)
+
+
+def cost_at_once(b: Bench, scale: float) -> dict[str, Any]:
+    """SES answers at once; CPU a mail, the start of the process taken off."""
+    count = round(10_000 * scale)
+    bare = _bare(b, count, 0)
+    one = _sesq(b, count, 0)
+    two = _sesq(b, count, 0, processes=2)
+    few, fewer = max(20, round(500 * scale)), max(5, round(20 * scale))
+    simple = _rq(b, few, 0, "rq.worker.SimpleWorker")
+    forking = _rq(b, fewer, 0, "rq.worker.Worker")
+    costs = [
+        ("bare boto3 loop", bare.cpu / count, count / bare.wall, bare.peak_mb),
+        ("sesq worker", one.cpu / count, count / one.wall, one.peak_mb),
+        ("sesq worker, two processes", two.cpu / count, count / two.wall, two.peak_mb),
+        ("RQ's SimpleWorker", simple.cpu / few, few / simple.wall, simple.peak_mb),
+        ("stock rq worker (forks)", forking.cpu / fewer, fewer / forking.wall, forking.peak_mb),
+    ]
+    base = costs[0][1]
+    rows = [(name, cpu * 1000, (cpu - base) * 1000, pace, peak) for name, cpu, pace, peak in costs]
+    columns = ("sender", "CPU ms a mail", "above the bare loop", "mails a second", "MB")
+    return show("SES answers at once", columns, rows)
+
+
+def _bare(b: Bench, count: int, latency: float) -> Cost:
+    b.set_up(latency=latency)
+    start = b.run("-m", "benchmarks.bare_loop", "0", str(THREADS))
+    return _less(b.run("-m", "benchmarks.bare_loop", str(count), str(THREADS)), start)
+
+
+def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
+    command = ["-m", "sesq.console", "worker", "--burst", "--concurrency", str(THREADS), "--processes", str(processes)]
+    b.set_up(latency=latency)
+    b.run(*command)  # the account is known from here on
+    start = b.run(*command)
+    b.queue(count)
+    return _less(b.run(*command), start)
+
+
+def _rq(b: Bench, count: int, latency: float, worker_class: str) -> Cost:
+    command = ["-m", "rq.cli", "worker", "--burst", "-S", "json", "-w", worker_class, "-q", "--url", b.redis_url, *QUEUES]
+    b.set_up(latency=latency)
+    b.queue(1)
+    b.run(*command)  # the account is known from here on
+    start = b.run(*command)
+    b.queue(count)
+    return _less(b.run(*command), start)
+
+
+def _less(cost: Cost, start: Cost) -> Cost:
+    return Cost(max(1e-9, cost.wall - start.wall), cost.cpu - start.cpu, cost.peak_mb)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times the usual number of mails")
+    main(parser.parse_args().scale)

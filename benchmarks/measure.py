@@ -1,0 +1,137 @@
+"""What the benchmarks share: a Redis and a simulated SES of their own, processes measured by the kernel, tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sesq.config.connection import connect
+from sesq.config.embedded import EmbeddedRedis
+from sesq.producer import Message, Outbox
+
+ENDLESS = 1e6
+"""Recipients a second and a day's worth: limits that nothing here meets."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One finished process: seconds by the clock, seconds of CPU, megabytes at its largest."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+class Bench:
+    """A Redis and a SES, each in a process of its own."""
+
+    def __init__(self, redis_url: str, ses_url: str) -> None:
+        self.redis_url = redis_url
+        self.ses_url = ses_url
+        self.redis = connect(redis_url)
+        self.outbox = Outbox(self.redis)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("SESQ_", "AWS_"))},
+            "SESQ_REDIS_URL": redis_url,
+            "SESQ_LOG_LEVEL": "WARNING",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_ENDPOINT_URL_SESV2": ses_url,
+        }
+
+    def ses(self, method: str, path: str, body: Any = None) -> Any:
+        """A call of the simulator's control."""
+        data = json.dumps(body).encode() if body is not None else b""
+        request = urllib.request.Request(self.ses_url + path, data, {"content-type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def set_up(self, rate: float = ENDLESS, daily: float = -1, latency: float = 0.0) -> None:
+        """An empty queue, and an account with these limits whose answers take so many seconds."""
+        self.redis.flushall()
+        self.ses("POST", "/_sim/reset")
+        limits = {"production_access": True, "max_send_rate": rate, "max_24_hour_send": daily, "burst": max(1.0, rate)}
+        self.ses("PUT", "/_sim/account", limits)
+        self.ses("POST", "/_sim/identities/example.com/verify")
+        slow = {"probability": 1, "seconds": latency, "when": "after"}
+        self.ses("PUT", "/_sim/faults", {"slow": slow} if latency else {})
+
+    def queue(self, count: int, lane: str = "transactional") -> None:
+        """So many small mails."""
+        self.outbox.send_many(mail(i, lane) for i in range(count))
+
+    def run(self, *command: str, timeout: float = 300) -> Cost:
+        """A process from its start to its end. RuntimeError where it fails."""
+        return finish(self.start(*command), timeout)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """A Python process with this bench's settings."""
+        return subprocess.Popen([sys.executable, *command], env=self.environment, stdout=subprocess.DEVNULL)
+
+    def report(self) -> dict[str, Any]:
+        """SES's own record."""
+        report: dict[str, Any] = self.ses("GET", "/_sim/report")
+        return report
+
+
+def mail(number: int, lane: str = "transactional") -> Message:
+    """A small mail to somebody."""
+    to = f"person{number}@example.org"
+    return Message(sender="Shop <shop@example.com>", to=to, subject="Hello", text="x" * 1000, lane=lane)
+
+
+def finish(process: subprocess.Popen[bytes], timeout: float = 300) -> Cost:
+    """Waits for the end of a process, children that it waited for included."""
+    started = time.monotonic()
+    while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+        if time.monotonic() - started > timeout:
+            process.kill()
+            raise RuntimeError(f"not done after {timeout:g} s: {process.args}")
+        time.sleep(0.005)
+    process.returncode = os.waitstatus_to_exitcode(ended[1])
+    if process.returncode:
+        raise RuntimeError(f"{process.args} ended with status {process.returncode}")
+    usage = ended[2]
+    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Both servers, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder, EmbeddedRedis(Path(folder) / "redis") as redis:
+        command = [sys.executable, "-m", "sesq.simulator", "--port", "0", "--production"]
+        ses = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert ses.stdout is not None
+            yield Bench(redis.url, ses.stdout.readline().split()[-1])
+        finally:
+            ses.terminate()
+            ses.wait()
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Prints a table; the same as JSON, with the machine it was measured on."""
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(f"  {note}", highlight=False)
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    return {"title": title, **machine, "rows": [dict(zip(columns, row, strict=True)) for row in rows], "notes": [*notes]}
