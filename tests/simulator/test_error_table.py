@@ -72,6 +72,9 @@ FROM, TO = "From: shop@example.com", "To: ada@example.org"
         (raw(FROM, TO, "Subject: a", "Subject: b"), "BadRequestException", "Duplicate header 'Subject'."),
         (raw(FROM, "To: nonsense"), "BadRequestException", "Missing final '@domain'"),
         (raw(FROM, TO, body="x" * 1001), "BadRequestException", "Line length exceeds 1000."),
+        (raw("X" * 1001 + ": y", FROM, TO), "BadRequestException", "Line length exceeds 1000."),
+        (raw(FROM, TO, *["X-A: " + "y" * 900] * 300), "BadRequestException", "Header section too long."),
+        (raw(FROM, "To: " + "\r\n ".join(["(" * 900] * 20)), "BadRequestException", "Illegal address"),
         (
             raw(FROM, TO) | {"ConfigurationSetName": "none"},
             "NotFoundException",

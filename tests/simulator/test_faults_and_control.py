@@ -109,6 +109,7 @@ def test_control_over_http(ses, control, sesv2, mail):
         ("PUT", "/_sim/faults", {"lose_replies": 1}),
         ("PUT", "/_sim/faults", {"reset": 1.5}),
         ("POST", "/_sim/clock", {"advance": -1}),
+        ("POST", "/_sim/clock", {"advance": 1e300}),
         ("POST", "/_sim/clock", {"back": 1}),
         ("POST", "/_sim/identities/nonsense/verify", None),
         ("GET", "/_sim/messages?limit=x", None),
@@ -119,4 +120,5 @@ def test_wrong_use_is_told(control, method, path, body):
     with pytest.raises(urllib.error.HTTPError) as refused:
         control(method, path, body)
     assert refused.value.code == 400
+    assert 0 < len(refused.value.read()) < 200
     refused.value.close()

@@ -118,6 +118,7 @@ NESTED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
     "body",
     [
         NESTED * 400,
+        NESTED * 499,
         b"Content-Type: multipart/mixed\r\n\r\n--\r\n",
         b"Content-Type: text/plain; charset=nonsense\r\n\r\n\xff\xfe",
         b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sesq.simulator.settings import explain
 from sesq.simulator.simulator import Simulator, read_account_file, serve
 
 
@@ -26,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         serve(given.host, given.port, on_ready=_announce, **_options(given))
     except (OSError, TypeError, ValueError) as error:
-        print(f"sesq.simulator: {error}", file=sys.stderr)  # noqa: T201  (a command speaks)
+        reason = explain(error) if isinstance(error, ValueError) else error
+        print(f"sesq.simulator: {reason}", file=sys.stderr)  # noqa: T201  (a command speaks)
         return 2
     return 0
 

@@ -65,8 +65,14 @@ def _check_domain(domain: str) -> None:
 
 
 def header_addresses(values: list[str]) -> list[str]:
-    """Every address of some To, Cc or From headers, each as given: with its display name where it has one."""
-    pairs = getaddresses(values)
+    """Every address of some To, Cc or From headers, as given: with its display name where it has one.
+
+    SesError(bad_request).
+    """
+    try:
+        pairs = getaddresses(values)
+    except RecursionError as error:  # comments in comments in comments
+        raise SesError("bad_request", "Illegal address") from error
     return [f"{name} <{address}>" if name else address for name, address in pairs if name or address]
 
 

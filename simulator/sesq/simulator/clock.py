@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+LATEST = 32_503_680_000.0  # the year 3000: beyond are times that cannot be written down
 # A double holds today's epoch to a quarter of a microsecond: times closer than this are the same time.
 GRACE = 1e-6
 
@@ -36,11 +37,9 @@ class Clock:
         return self._source() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move forward by `seconds` (0 or more; ValueError otherwise)."""
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(
-                "a clock is advanced by 0 or more seconds: sending limits look back, time does not"
-            )
+        """Move forward by `seconds`, 0 or more: the limits look back, time does not go back. ValueError."""
+        if not 0 <= seconds <= LATEST - self.now():
+            raise ValueError("a clock is advanced by 0 or more seconds, and not beyond the year 3000")
         if self._frozen_at is not None:
             self._frozen_at += seconds
         else:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.errors import SesError
 from sesq.simulator.http import DEFAULT_REGION
+from sesq.simulator.settings import explain
 
 MAX_BODY = 1024 * 1024
 
@@ -114,7 +115,7 @@ def _json(handler: Callable[[Ask], Any]) -> Callable[[Request], Any]:
         except SesError as error:
             return JSONResponse({"error": error.message}, 400)
         except ValueError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": explain(error)}, 400)
 
     return endpoint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
 class AccountSettings(BaseModel):
@@ -44,3 +44,10 @@ class AccountSettings(BaseModel):
     def may_send(self) -> bool:
         """GetAccount's SendingEnabled: a pause by AWS shows there too."""
         return self.sending_enabled and self.enforcement_status != "SHUTDOWN" and not self.suspended
+
+
+def explain(error: ValueError) -> str:
+    """What is wrong, in one line; pydantic's own text is for programmers."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

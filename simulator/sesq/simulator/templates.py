@@ -12,7 +12,7 @@ from sesq.simulator.errors import SesError
 MAX_TEMPLATES = 20_000
 MAX_TEMPLATE_BYTES = 500 * 1024
 MAX_DATA = 262_144
-_VARIABLE = re.compile(r"\{\{\{?\s*([^{}]*?)\s*\}?\}\}")
+_VARIABLE = re.compile(r"\{\{\{?([^{}]*)\}?\}\}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -32,9 +32,10 @@ def render(template: Template, data: Mapping[str, Any]) -> Template:
 
     def value(match: re.Match[str]) -> str:
         found: Any = data
-        for step in match[1].split("."):
+        name = match[1].strip()
+        for step in name.split("."):
             if not isinstance(found, Mapping) or step not in found:
-                raise RenderingError(f"Attribute '{match[1]}' is not present in the rendering data.")
+                raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
             found = found[step]
         return found if isinstance(found, str) else json.dumps(found)
 

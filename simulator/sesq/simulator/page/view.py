@@ -38,7 +38,14 @@ def view(entry: Entry, templates: Templates) -> View | None:
     """None where the content is no longer kept."""
     if entry.content is None:
         return None
-    return _raw_view(entry.content) if entry.mail.raw else _structured_view(entry, templates)
+    if not entry.mail.raw:
+        return _structured_view(entry, templates)
+    try:
+        return _raw_view(entry.content)
+    except (LookupError, RecursionError, ValueError) as error:
+        return View(
+            [], f"This message cannot be taken apart ({type(error).__name__}).", "", [], entry.content
+        )
 
 
 def _raw_view(raw: bytes) -> View:
