@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from agreement import assert_agreement
-from system import System, eventually
-
 from sesq.config.states import State
+from system import System, eventually
 
 
 def test_what_waits_for_a_verification_goes_by_itself(system: Any) -> None:

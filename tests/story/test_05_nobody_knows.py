@@ -1,14 +1,14 @@
-"""The reply is lost after the mail has left: nobody knows, so it is sent again only where a policy or a person says so."""
+"""The reply is lost after the mail has left: nobody knows. It is sent again where a policy or a person says so."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from agreement import assert_agreement
-from system import System, eventually
 
+from agreement import assert_agreement
 from sesq.config.states import State
+from system import System, eventually
 
 
 def test_a_lost_reply_is_not_sent_again_unasked(system: Any) -> None:

@@ -1,0 +1,100 @@
+"""Redis goes away while workers run: producers are told, workers wait and go on, and no answer of SES is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agreement import assert_agreement
+from own_redis import OwnRedis, own_redis
+from sesq.config.connection import connect
+from sesq.config.errors import QueueUnavailable
+from sesq.config.states import State
+from sesq.producer import Outbox
+from system import System, eventually, running_system
+
+pytestmark = pytest.mark.redis
+SETTINGS = {"SESQ_REDIS_TIMEOUT_SECONDS": "1", "SESQ_CONCURRENCY": "4"}
+
+
+@pytest.fixture
+def server(short_path: Path) -> Iterator[OwnRedis]:
+    with own_redis(short_path) as server:
+        yield server
+
+
+@pytest.fixture
+def s(server: OwnRedis, tmp_path: Path) -> Iterator[System]:
+    with (
+        server.client() as client,
+        running_system(
+            client, server.url, tmp_path, settings=SETTINGS, max_send_rate=100, max_24_hour_send=1000
+        ) as s,
+    ):
+        yield s
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "crashed"])
+def test_an_answer_that_came_while_redis_was_away_is_written_down(
+    s: System, server: OwnRedis, number: int
+) -> None:
+    # Given mail on its way to a slow SES
+    s.ses.set_faults(slow={"seconds": 1.5, "when": "after"})
+    workers = s.start_workers(1)
+    on_their_way = s.send(4)
+    waiting = s.send(6)
+    eventually(lambda: s.ses.report()["accepted"] == 4, "SES has taken four")
+    # When Redis goes away before SES answers
+    server.stop(number)
+    # Then a send is told so at once
+    with pytest.raises(QueueUnavailable, match="cannot be reached"):
+        s.outbox.send(s.mail())
+    eventually(lambda: "trying again in 1.0 s" in s.log(), "the worker waits longer and longer")
+    assert workers[0].poll() is None
+    # When it is back
+    s.ses.set_faults()
+    server.start()
+    # Then the answers are written down, the rest goes, and nothing twice
+    s.wait_for(State.SENT, 10)
+    assert all(s.outbox.status(id).message_id for id in (*on_their_way, *waiting))
+    report = s.ses.report()
+    assert (report["accepted"], report["duplicates"]) == (10, 0)
+    assert_agreement(s.redis)
+    # and the worker obeys
+    workers[0].send_signal(signal.SIGTERM)
+    assert workers[0].wait(timeout=20) == 0
+
+
+def test_a_redis_that_hangs_is_waited_for_and_no_longer_than_the_timeout_by_a_producer(
+    s: System, server: OwnRedis
+) -> None:
+    s.start_workers(1)
+    s.send(2)
+    s.wait_for(State.SENT, 2)
+    server.freeze()
+    with (
+        connect(f"{server.url}?socket_timeout=0.3") as impatient,
+        pytest.raises(QueueUnavailable, match="did not answer in time"),
+    ):
+        Outbox(impatient).send(s.mail("late@example.org"))
+    eventually(lambda: "trying again in 1.0 s" in s.log(), "the worker has noticed")
+    server.thaw()
+    s.send(3)
+    # the one of which the producer does not know may have been queued, as its error says
+    s.wait_for(State.SENT, 5)
+    eventually(lambda: s.count(State.QUEUED) == s.count(State.SENDING) == 0, "all is done")
+    assert s.ses.report()["duplicates"] == 0
+    assert_agreement(s.redis)
+
+
+def test_a_worker_goes_on_when_redis_has_forgotten_its_scripts(s: System, server: OwnRedis) -> None:
+    s.start_workers(1)
+    s.send(2)
+    s.wait_for(State.SENT, 2)
+    s.redis.script_flush()
+    s.send(2)
+    s.wait_for(State.SENT, 4)
+    assert_agreement(s.redis)
