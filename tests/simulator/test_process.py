@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,18 @@ def process(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield started, started.stdout.readline().removeprefix("listening on ").strip()
         finally:
             started.kill()
+
+
+def report(url: str) -> dict[str, object]:
+    with urllib.request.urlopen(f"{url}/_sim/report", timeout=10) as reply:
+        return dict(json.load(reply))
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def account(url: str, region: str = "us-east-1") -> dict[str, object]:
@@ -58,15 +72,18 @@ def test_flags_win_over_the_file_and_sigterm_ends_it_cleanly(tmp_path):
         assert started.stderr.read() == ""
 
 
-def test_ctrl_c_ends_it_cleanly_in_the_middle_of_a_slow_reply(tmp_path):
+def test_ctrl_c_ends_it_cleanly_in_the_middle_of_a_slow_reply():
     with process("--smtp-port", "0", "--smtp-tls-port", "0") as (started, url):
-        body = json.dumps({"slow": {"seconds": 30}}).encode()
-        urllib.request.urlopen(
-            urllib.request.Request(f"{url}/_sim/faults", data=body, method="PUT"), timeout=10
-        ).close()
-        assert account(url)["max_send_rate"] == 1
-        started.send_signal(signal.SIGINT)
-        assert started.wait(timeout=20) == 0
+        plan = json.dumps({"slow": {"seconds": 30, "when": "after"}}).encode()
+        fault = urllib.request.Request(f"{url}/_sim/faults", data=plan, method="PUT")
+        urllib.request.urlopen(fault, timeout=10).close()
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as waiting:
+            waiting.sendall(
+                b"POST /v2/email/outbound-emails HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+            )
+            wait_until(lambda: report(url)["refused"] == {"bad_request": 1})
+            started.send_signal(signal.SIGINT)
+            assert started.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize(
