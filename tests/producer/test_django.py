@@ -1,0 +1,346 @@
+"""Django's mail as its applications send it; what its own backends promise holds for ours."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage as Parsed
+from email.mime.image import MIMEImage
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection, send_mail, send_mass_mail
+from django.db import transaction
+from django.test import override_settings
+from django.utils.functional import lazystr
+from redis import Redis
+
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import InvalidMessage, QueueUnavailable, SesqError
+from sesq.config.keys import Keys
+from sesq.config.messages import Messages, Record
+from sesq.config.states import Lane, State
+from sesq.producer.django import EmailBackend
+
+BACKEND = "sesq.producer.django.EmailBackend"
+NOON = datetime.now(timezone.utc) + timedelta(hours=1)
+
+if not settings.configured:
+    settings.configure(
+        EMAIL_BACKEND=BACKEND,
+        DEFAULT_FROM_EMAIL="Shop <shop@example.com>",
+        SERVER_EMAIL="root@example.com",
+        ADMINS=[("Ada", "ada@example.org")],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+@pytest.fixture(autouse=True)
+def _queue(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[None]:
+    """Each test has an empty queue. The test runner's own place for mail is not in the way."""
+    with override_settings(EMAIL_BACKEND=BACKEND, SESQ_REDIS_URL=redis_server.url):
+        yield
+
+
+@pytest.fixture
+def queued(redis: Redis) -> Any:
+    """`queued()`: what was queued, oldest first; `queued(account="…")` of another account."""
+
+    def read(account: str = "default") -> list[Record]:
+        return sorted(Messages(redis, account).list(), key=lambda record: record.created)
+
+    return read
+
+
+@pytest.fixture
+def parsed(redis: Redis) -> Any:
+    """`parsed(record)`: the mail itself, as a mail program reads it."""
+
+    def read(record: Record) -> Parsed:
+        content = redis.get(Keys(record.account).content(record.id))
+        assert isinstance(content, bytes)
+        assert b"\n" not in content.replace(b"\r\n", b"")
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(message, Parsed)
+        return message
+
+    return read
+
+
+def letter(**changes: Any) -> EmailMessage:
+    return EmailMessage(**{"subject": "Hi", "body": "Hello", "to": ["bob@example.org"], **changes})
+
+
+def test_send_mail_queues_text_and_html(queued: Any, parsed: Any) -> None:
+    # When an application sends mail as it always has
+    count = send_mail(
+        "Grüße",
+        "Hallo, Welt",
+        None,
+        ["Bob <bob@example.org>"],
+        html_message="<p>Hallo</p>",
+        auth_user="unused",
+    )
+    # Then it is queued as written
+    assert count == 1
+    (record,) = queued()
+    assert record.envelope.sender == "Shop <shop@example.com>"
+    assert record.envelope.recipients == ("bob@example.org",)
+    assert record.envelope.subject == "Grüße"
+    assert (record.state, record.lane) == (State.QUEUED, Lane.TRANSACTIONAL)
+    message = parsed(record)
+    assert message["Subject"] == "Grüße"
+    assert message.get_content_type() == "multipart/alternative"
+    assert message.get_body(("plain",)).get_content() == "Hallo, Welt"
+    assert message.get_body(("html",)).get_content() == "<p>Hallo</p>"
+
+
+def test_many_messages_go_in_one_round_trip(queued: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    from sesq.producer import outbox
+
+    run_many = outbox.run_many
+    monkeypatch.setattr(outbox, "run_many", lambda *args: calls.append(len(args[2])) or run_many(*args))
+    letters = [(f"Hi {i}", "Hello", None, [f"person{i}@example.org"]) for i in range(20)]
+    assert send_mass_mail(letters) == 20
+    assert calls == [20]
+    assert [record.envelope.subject for record in queued()].count("Hi 7") == 1
+
+
+def test_mail_to_the_admins(queued: Any) -> None:
+    mail.mail_admins("Disk full", "It is.")
+    (record,) = queued()
+    assert record.envelope.sender == "root@example.com"
+    assert record.envelope.recipients == ("ada@example.org",)
+    assert record.envelope.subject.endswith("Disk full")
+
+
+def test_copies_are_shown_and_blind_copies_are_not(queued: Any, parsed: Any) -> None:
+    letter(cc=["Cy <cy@example.org>"], bcc=["dan@example.org"], reply_to=["help@example.com"]).send()
+    (record,) = queued()
+    envelope = record.envelope
+    assert (envelope.to, envelope.cc, envelope.bcc) == (
+        ("bob@example.org",),
+        ("Cy <cy@example.org>",),
+        ("dan@example.org",),
+    )
+    message = parsed(record)
+    assert message["Reply-To"] == "help@example.com"
+    assert "dan@example.org" not in message.as_string()
+
+
+def test_attachments_and_inline_images_come_through_to_the_byte(queued: Any, parsed: Any) -> None:
+    # Given a mail with an inline image, files of several kinds and an invitation
+    every_byte = bytes(range(256)) * 9
+    letter = EmailMultiAlternatives("Hi", "Hello", None, ["bob@example.org"])
+    letter.attach_alternative('<img src="cid:logo">', "text/html")
+    letter.attach_alternative("BEGIN:VCALENDAR", "text/calendar; method=REQUEST")
+    image = MIMEImage(b"\x89PNG" + every_byte, "png")
+    image.add_header("Content-ID", "<logo>")
+    image.add_header("Content-Disposition", "inline", filename="logo.png")
+    letter.attach(image)
+    letter.attach("données.bin", every_byte, "application/octet-stream")
+    letter.attach("latin.txt", "café".encode("latin-1"), "text/plain")
+    letter.attach(
+        "inner.eml",
+        EmailMessage("Inner", "Text", "a@example.org", ["b@example.org"]).message(),
+        "message/rfc822",
+    )
+    # When it is sent
+    letter.send()
+    # Then every part is there, and binary parts are what they were
+    (record,) = queued()
+    message = parsed(record)
+    leaves = {part.get_filename() or part.get_content_type(): part for part in message.walk()}
+    assert leaves["logo.png"].get_payload(decode=True) == b"\x89PNG" + every_byte
+    assert leaves["logo.png"]["Content-ID"] == "<logo>"
+    assert leaves["logo.png"].get_content_disposition() == "inline"
+    assert leaves["données.bin"].get_payload(decode=True) == every_byte
+    assert leaves["latin.txt"].get_payload(decode=True) == "café".encode("latin-1")
+    assert leaves["inner.eml"].get_payload(0)["Subject"] == "Inner"
+    assert leaves["text/calendar"].get_content().strip() == "BEGIN:VCALENDAR"
+
+
+def test_headers_are_the_applications(queued: Any, parsed: Any) -> None:
+    headers = {
+        "From": "News <news@example.com>",
+        "To": "everybody@example.org",
+        "X-Order": "7",
+        "X-Name": "Jörg",
+    }
+    letter(headers=headers, from_email="bounces@example.com").send()
+    (record,) = queued()
+    assert record.envelope.sender == "News <news@example.com>"
+    assert record.envelope.recipients == ("bob@example.org",)
+    message = parsed(record)
+    assert message["To"] == "everybody@example.org"
+    assert (message["X-Order"], message["X-Name"]) == ("7", "Jörg")
+
+
+def test_a_header_with_a_line_break_is_refused_however_silent(queued: Any) -> None:
+    with pytest.raises(ValueError):
+        letter(subject="Hi\nBcc: eve@example.org").send(fail_silently=True)
+    with pytest.raises(ValueError):
+        letter(headers={"X-Order": "7\r\nBcc: eve@example.org"}).send()
+    assert queued() == []
+
+
+def test_lazy_texts_bodies_with_from_and_long_lines(queued: Any, parsed: Any) -> None:
+    letter(
+        subject=lazystr("Später"), body="From here\n.\n..\n" + "ü" * 3000, to=[lazystr("bob@example.org")]
+    ).send()
+    (record,) = queued()
+    assert record.envelope.subject == "Später"
+    assert parsed(record).get_content().splitlines() == ["From here", ".", "..", "ü" * 3000]
+
+
+def test_another_charset_and_domains_that_are_not_ascii(queued: Any, parsed: Any) -> None:
+    message = letter(to=["to@bücher.example"], body="Été")
+    message.encoding = "iso-8859-1"
+    message.send()
+    (record,) = queued()
+    assert record.envelope.recipients == ("to@xn--bcher-kva.example",)
+    assert parsed(record).get_content_charset() == "iso-8859-1"
+    assert parsed(record).get_content().strip() == "Été"
+
+
+def test_mail_to_nobody_is_not_counted(queued: Any) -> None:
+    assert letter(to=[]).send() == 0
+    assert get_connection().send_messages([]) == 0
+    assert queued() == []
+
+
+def test_more_than_50_recipients_are_one_mail_in_several_messages(queued: Any) -> None:
+    message: Any = letter(bcc=[f"person{i}@example.org" for i in range(120)])
+    assert message.send() == 1
+    assert [record.id for record in queued()] == message.sesq_ids
+    assert sum(len(record.envelope.recipients) for record in queued()) == 121
+
+
+# options
+
+
+def test_options_by_settings_then_connection_then_message_then_header(queued: Any, parsed: Any) -> None:
+    with override_settings(SESQ_LANE="bulk", SESQ_TAGS={"app": "shop"}, SESQ_ACCOUNT="second"):
+        letter(subject="settings").send()
+        letter(subject="connection", connection=get_connection(lane="transactional")).send()
+        own: Any = letter(subject="message", headers={"X-Sesq-Tags": "app=header"})
+        own.sesq = {"lane": "transactional", "tags": {"app": "attribute"}, "send_at": NOON}
+        own.send()
+    records = {record.envelope.subject: record for record in queued("second")}
+    assert {subject: record.lane for subject, record in records.items()} == {
+        "settings": "bulk",
+        "connection": "transactional",
+        "message": "transactional",
+    }
+    assert records["settings"].envelope.tags == {"app": "shop"}
+    assert records["message"].envelope.tags == {"app": "header"}
+    assert records["message"].state is State.SCHEDULED
+    assert "X-Sesq-Tags" not in parsed(records["message"])
+
+
+def test_a_key_queues_a_mail_once_whatever_django_writes_anew(queued: Any) -> None:
+    # Given a multipart mail with a key: its Message-ID, Date and boundaries differ each time it is written
+    def once(body: str) -> list[str]:
+        message: Any = EmailMultiAlternatives("Hi", body, None, ["bob@example.org"])
+        message.attach_alternative("<p>Hello</p>", "text/html")
+        message.sesq = {"idempotency_key": "order-7"}
+        message.send()
+        return list(message.sesq_ids)
+
+    # When it is sent twice, it is one message; other content is a conflict
+    assert once("Hello") == once("Hello")
+    with pytest.raises(InvalidMessage, match="another"):
+        once("Other")
+    assert len(queued()) == 1
+
+
+def test_on_commit_a_rolled_back_mail_is_not_queued(queued: Any) -> None:
+    with override_settings(SESQ_ON_COMMIT=True):
+        with transaction.atomic():
+            assert letter(subject="lost").send() == 1
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            assert letter(subject="kept").send() == 1
+            urgent: Any = letter(subject="urgent")
+            urgent.sesq = {"on_commit": False}
+            urgent.send()
+            assert [record.envelope.subject for record in queued()] == ["urgent"]
+    assert {record.envelope.subject for record in queued()} == {"urgent", "kept"}
+
+
+def test_on_commit_bad_mail_is_told_before_it(queued: Any) -> None:
+    with override_settings(SESQ_ON_COMMIT=True), transaction.atomic(), pytest.raises(InvalidMessage):
+        letter(to=["bob"]).send()
+
+
+@pytest.mark.parametrize("name", ["SESQ_LAME", "SESQ_IDEMPOTENCY_KEY"])
+def test_an_unknown_setting_is_told(name: str) -> None:
+    with override_settings(**{name: "x"}), pytest.raises(ImproperlyConfigured, match="allowed"):
+        letter().send()
+
+
+def test_an_unknown_option_is_told() -> None:
+    with pytest.raises(ImproperlyConfigured, match="allowed"):
+        EmailBackend(lame="x")
+    message: Any = letter()
+    message.sesq = {"key": "x"}
+    with pytest.raises(ImproperlyConfigured, match=r"message\.sesq"):
+        message.send()
+
+
+# errors
+
+
+def test_nothing_is_queued_when_one_is_refused(queued: Any) -> None:
+    with pytest.raises(InvalidMessage, match="bob"):
+        get_connection().send_messages([letter(), letter(to=["bob"])])
+    assert queued() == []
+
+
+def test_in_silence_the_others_are_queued(queued: Any) -> None:
+    assert get_connection(fail_silently=True).send_messages([letter(), letter(to=["bob"])]) == 1
+    assert len(queued()) == 1
+
+
+def test_a_conflict_in_silence_is_not_counted(queued: Any) -> None:
+    first: Any = letter()
+    first.sesq = {"idempotency_key": "order-7"}
+    other: Any = letter(body="Other")
+    other.sesq = {"idempotency_key": "order-7"}
+    assert get_connection(fail_silently=True).send_messages([first, other, letter()]) == 2
+    assert other.sesq_ids == []
+    assert len(queued()) == 2
+
+
+def test_without_redis_it_is_said_or_swallowed() -> None:
+    with override_settings(SESQ_REDIS_URL="redis://127.0.0.1:1/0"):
+        with pytest.raises(QueueUnavailable):
+            letter().send()
+        assert letter().send(fail_silently=True) == 0
+        assert issubclass(QueueUnavailable, SesqError)
+
+
+def test_without_a_setting_of_its_own_sesqs_settings_count(
+    queued: Any, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_REDIS_URL", redis_server.url)
+    with override_settings():
+        del settings.SESQ_REDIS_URL
+        letter().send()
+    assert len(queued()) == 1
+
+
+def test_a_connection_can_be_opened_closed_and_used_in_a_with_block(queued: Any) -> None:
+    with get_connection() as connection:
+        connection.send_messages([letter(), letter()])
+    connection.close()
+    assert len(queued()) == 2

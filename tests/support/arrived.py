@@ -1,0 +1,43 @@
+"""The mail that has arrived at the simulated SES, as its recipients' mail programs would read it."""
+
+from __future__ import annotations
+
+import base64
+import email
+import email.policy
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any, cast
+
+from sesq.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """`call` is SES's record of the call, `raw` the mail itself."""
+
+    call: dict[str, Any]
+    raw: bytes
+
+    @property
+    def mail(self) -> EmailMessage:
+        return cast("EmailMessage", email.message_from_bytes(self.raw, policy=email.policy.default))
+
+    @property
+    def recipients(self) -> list[str]:
+        return [*self.call["to"], *self.call["cc"], *self.call["bcc"]]
+
+    def part(self, name: str) -> EmailMessage:
+        """The part with this file name, Content-ID, or else this type."""
+        parts = cast("list[EmailMessage]", list(self.mail.walk()))
+        return next(p for p in parts if name in (p.get_filename(), p["Content-ID"], p.get_content_type()))
+
+    def bytes_of(self, name: str) -> bytes:
+        """What that part holds, decoded."""
+        return cast("bytes", self.part(name).get_payload(decode=True))
+
+
+def arrived(ses: Simulator) -> list[Arrived]:
+    """Every raw mail that SES accepted, oldest first."""
+    calls = [call for call in ses.messages(content=True) if call["accepted"]]
+    return [Arrived(call, base64.b64decode(call["content"]["Raw"]["Data"])) for call in calls]
