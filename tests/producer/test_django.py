@@ -202,6 +202,26 @@ def test_lazy_texts_bodies_with_from_and_long_lines(queued: Any, parsed: Any) ->
     assert parsed(record).get_content().splitlines() == ["From here", ".", "..", "ü" * 3000]
 
 
+def test_a_django_that_writes_with_the_modern_classes_is_read_as_well(queued: Any, parsed: Any) -> None:
+    # Given what Django 6 hands over: an EmailMessage of the standard library
+    class Modern(EmailMessage):
+        def message(self) -> Any:
+            written = Parsed()
+            written["Subject"], written["From"], written["To"] = "Grüße", self.from_email, self.to[0]
+            written.set_content("Hallo, Jörg")
+            written.add_attachment(
+                b"\0\r\n\xff", maintype="application", subtype="octet-stream", filename="ü.bin"
+            )
+            return written
+
+    # When it is sent, Then it is a mail as any other
+    Modern(to=["bob@example.org"]).send()
+    message = parsed(queued()[0])
+    assert message["Subject"] == "Grüße"
+    assert message.get_body().get_content().strip() == "Hallo, Jörg"
+    assert next(message.iter_attachments()).get_content() == b"\0\r\n\xff"
+
+
 def test_another_charset_and_domains_that_are_not_ascii(queued: Any, parsed: Any) -> None:
     message = letter(to=["to@bücher.example"], body="Été")
     message.encoding = "iso-8859-1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import email
 import email.policy
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Arrived:
         return cast("bytes", self.part(name).get_payload(decode=True))
 
 
-def arrived(ses: Simulator) -> list[Arrived]:
+def arrived(ses: Simulator, region: str = "us-east-1") -> list[Arrived]:
     """Every raw mail that SES accepted, oldest first."""
-    calls = [call for call in ses.messages(content=True) if call["accepted"]]
-    return [Arrived(call, base64.b64decode(call["content"]["Raw"]["Data"])) for call in calls]
+    entries = ses._do(lambda: list(ses.cloud.account(region).record.entries()))
+    return [Arrived(entry.summary(region), entry.content) for entry in entries if entry.accepted]

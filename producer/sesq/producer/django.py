@@ -23,11 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.policy import SMTP
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django import VERSION
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
@@ -37,7 +35,7 @@ from sesq.config.addresses import shown
 from sesq.config.errors import InvalidMessage, SesqError
 from sesq.producer.intake import messages_of
 from sesq.producer.message import Message
-from sesq.producer.mime import set_boundaries
+from sesq.producer.mime import written
 from sesq.producer.outbox import KEEP_DAYS, Outbox
 
 if TYPE_CHECKING:
@@ -92,7 +90,7 @@ class EmailBackend(BaseEmailBackend):
             recipients = {
                 field: [str(each) for each in getattr(email, field)] for field in ("to", "cc", "bcc")
             }
-            parts = messages_of(_written(email), recipients, **options)
+            parts = messages_of(written(email.message()), recipients, **options)
             return Mail(email, parts, on_commit)
         except SesqError:
             if not self.fail_silently:
@@ -137,15 +135,3 @@ def _known(given: Mapping[str, Any], allowed: Sequence[str], where: str) -> dict
             f"sesq: {where}: {shown(unknown)} is unknown; allowed: {', '.join(allowed)}"
         )
     return dict(given)
-
-
-def _written(email: EmailMessage) -> bytes:
-    """The mail as Django writes it, for SMTP; written anew it is the same, and so an idempotency key knows it again."""
-    if VERSION >= (6, 0):
-        mail = email.message(policy=SMTP)
-        set_boundaries(mail)
-        return mail.as_bytes()
-    older: Any = email.message()
-    set_boundaries(older)
-    content: bytes = older.as_bytes(linesep="\r\n")
-    return content

@@ -9,10 +9,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from email.errors import MessageError
+from email.generator import BytesGenerator
 from email.header import Header
 from email.message import EmailMessage
 from email.message import Message as AnyEmail
 from email.policy import SMTP, EmailPolicy
+from io import BytesIO
 from typing import Any
 
 from sesq.config.addresses import encode_words, shown
@@ -68,7 +70,9 @@ def written(email: AnyEmail) -> bytes:
             if _opens_line(name) or _opens_line(str(value)):
                 raise InvalidMessage("email", f"the header {shown(name)} contains a line break: remove it")
         set_boundaries(email)
-        return email.as_bytes(policy=policy)
+        content = BytesIO()
+        BytesGenerator(content, mangle_from_=False, policy=policy).flatten(email)
+        return content.getvalue()
     except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
         raise InvalidMessage("email", f"cannot be written: {error}") from error
 
