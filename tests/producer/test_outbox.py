@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.errors import QueueUnavailable, UnknownMessage, WrongState
+from sesq.config.errors import InvalidMessage, QueueUnavailable, UnknownMessage, WrongState
 from sesq.config.keys import Keys
 from sesq.config.states import Lane, State
 from sesq.producer import Message, Outbox
@@ -119,6 +119,25 @@ def test_the_key_is_not_kept_in_the_clear_and_expires(redis: Redis, outbox: Outb
     assert len(keys) == 1
     assert b"ada" not in keys[0]
     assert 0 < redis.ttl(keys[0]) <= 86_400
+
+
+def test_another_mail_under_the_same_key_is_a_conflict_and_the_others_are_queued(
+    redis: Redis, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    first = outbox.send(mail(idempotency_key="k"))
+    batch = [
+        mail(to="a@example.org"),
+        mail(idempotency_key="k", text="Other."),
+        mail(to="b@example.org", account="shop"),
+        mail(to="c@example.org"),
+        mail(to="d@example.org"),
+    ]
+    with pytest.raises(InvalidMessage, match=f"idempotency_key: was already used for message {first}"):
+        outbox.send_many(batch)
+    assert redis.llen(f"rq:queue:{KEYS.queue(Lane.TRANSACTIONAL)}") == 4
+    assert redis.llen(f"rq:queue:{Keys('shop').queue(Lane.TRANSACTIONAL)}") == 1
+    assert_agreement(redis)
 
 
 def test_of_many_who_send_at_once_one_queues_it(redis_server: EmbeddedRedis, redis: Redis) -> None:

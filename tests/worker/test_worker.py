@@ -1,0 +1,218 @@
+"""The worker's loop on a real Redis: many at once, strangers, waking, stopping; no SES and no process of its own."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.suspension import resume, suspend
+
+from agreement import assert_agreement
+from sesq.config.keys import CLOCK_OFFSET
+from sesq.config.settings import Settings
+from sesq.config.states import Lane, State
+from sesq.worker import worker as module
+from sesq.worker.desk import Desk
+from sesq.worker.sync import AccountSync
+from sesq.worker.transports import Outgoing
+from sesq.worker.verdicts import Kind
+from sesq.worker.worker import STOP, SesqWorker
+from stage import Stage, says
+from system import eventually
+
+
+class NoSync:
+    """In place of AccountSync: SES is not asked."""
+
+    def run_if_due(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    """With time that runs."""
+    stage = Stage(redis)
+    redis.delete(CLOCK_OFFSET)
+    stage.sleep = time.sleep  # type: ignore[method-assign]
+    stage.courier = stage.hire()
+    return stage
+
+
+Hire = Callable[..., SesqWorker]
+
+
+@pytest.fixture
+def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Hire:
+    """A worker of this process, in a thread or not; it takes no signals."""
+    monkeypatch.setattr(SesqWorker, "_install_signal_handlers", lambda self: None)
+
+    def hire(**settings: Any) -> SesqWorker:
+        desk = Desk("default", stage.gate, stage.courier, stage.rules, cast("AccountSync", NoSync()))
+        return SesqWorker([desk], stage.redis, make_settings(concurrency=4, **settings))
+
+    return hire
+
+
+@contextmanager
+def working(worker: SesqWorker) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=worker.work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop(worker)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def stop(worker: SesqWorker) -> None:
+    """What a signal does."""
+    worker._stop_requested = True
+    worker._inbox.put(STOP)
+
+
+def lane_queue(stage: Stage, lane: Lane = Lane.TRANSACTIONAL, serializer: Any = JSONSerializer) -> Queue:
+    return Queue(stage.keys.queue(lane), connection=stage.redis, serializer=serializer)
+
+
+def test_a_burst_sends_all_that_may_go_and_ends(stage: Stage, hire: Hire) -> None:
+    ids = [stage.queue(lane=lane) for lane in Lane for _ in range(15)]
+    stage.transport.answer(says(Kind.REFUSED), says(Kind.UNKNOWN))
+    assert hire().work(burst=True)
+    counts = assert_agreement(stage.redis)
+    assert (counts[State.SENT], counts[State.REFUSED], counts[State.UNKNOWN]) == (28, 1, 1)
+    assert sorted(mail.id for mail in stage.transport.tried) == sorted(ids)
+
+
+def test_a_burst_with_nothing_to_do_ends_and_says_so(stage: Stage, hire: Hire) -> None:
+    assert not hire().work(burst=True)
+    stage.queue()
+    stage.policy.pause("stop", by="ada")
+    assert not hire().work(burst=True)
+    assert_agreement(stage.redis)
+
+
+def test_a_bug_in_a_transport_makes_one_mail_unknown_and_stops_nothing(stage: Stage, hire: Hire) -> None:
+    def broken(_: Outgoing) -> str:
+        raise ZeroDivisionError
+
+    stage.transport.answer(broken)
+    ids = [stage.queue() for _ in range(5)]
+    hire().work(burst=True)
+    states = [stage.state(id) for id in ids]
+    assert (states.count(State.UNKNOWN), states.count(State.SENT)) == (1, 4)
+    (unknown,) = stage.messages.list([State.UNKNOWN])
+    assert "ZeroDivisionError" in unknown.reason
+    assert_agreement(stage.redis)
+
+
+def test_a_strangers_job_is_not_run_and_rq_shows_why(stage: Stage, hire: Hire) -> None:
+    ran = f"{__name__}.nobody_may_run_this"
+    ours = lane_queue(stage)
+    json_job = ours.enqueue(ran)
+    pickled = lane_queue(stage, serializer=pickle).enqueue(ran)
+    stage.redis.rpush(ours.key, "no-such-job")
+    stage.redis.rpush(ours.key, "broken")
+    stage.redis.hset("rq:job:broken", "data", b"\x80garbage")
+    id = stage.queue()
+    hire().work(burst=True)
+    assert stage.state(id) is State.SENT
+    assert ours.job_ids == []
+    for job in (json_job, pickled):
+        assert Job.exists(job.id, stage.redis)
+        assert stage.redis.hget(job.key, "status") == b"failed"
+        assert stage.redis.zscore(ours.failed_job_registry.key, job.id) is not None
+        why = zlib.decompress(cast("bytes", stage.redis.hget(job.key, "exc_info")))
+        assert b"not a message of sesq" in why
+
+
+def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire: Hire) -> None:
+    id = stage.queue()
+    worker = hire()
+    _, (begun,) = stage.claim()
+    outcome = worker._carry(worker.desks[0], begun, time.monotonic() - module.UNUSED_SECONDS - 0.01)
+    stage.gate.settle([outcome])
+    assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
+    assert_agreement(stage.redis)
+
+
+def test_scheduled_it_goes_at_its_time_and_not_before(stage: Stage, hire: Hire) -> None:
+    send_at = datetime.now(timezone.utc) + timedelta(seconds=1.2)
+    id = stage.queue(send_at=send_at)
+    with working(hire()):
+        eventually(lambda: stage.state(id) is State.SENT, "it is sent")
+    sent_at = stage.status(id).history[-1].at
+    assert send_at.timestamp() - 0.001 <= sent_at
+    assert int(sent_at) <= int(send_at.timestamp()) + 1
+    assert_agreement(stage.redis)
+
+
+def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hire: Hire) -> None:
+    stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
+    ids = [stage.queue() for _ in range(3)]
+    with working(hire()) as _:
+        eventually(lambda: stage.redis.zcard(stage.keys.line) == 1, "it waits for a token of a far day")
+        stage.policy.reset(by="ada")
+        # it would have looked again after half a minute
+        eventually(lambda: stage.messages.counts()[State.SENT] == 3, "all are sent", patience=15)
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert_agreement(stage.redis)
+
+
+def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
+    suspend(stage.redis)
+    id = stage.queue()
+    with working(hire()) as _:
+        eventually(lambda: Worker.all(stage.redis, serializer=JSONSerializer), "it is registered")
+        eventually(lambda: stage.redis.exists(stage.keys.leases) == 0, "nothing is claimed")
+        assert stage.state(id) is State.QUEUED
+        resume(stage.redis)
+        eventually(lambda: stage.state(id) is State.SENT, "it is sent")
+    assert Worker.all(stage.redis, serializer=JSONSerializer) == []
+    assert_agreement(stage.redis)
+
+
+def test_stopped_what_is_on_its_way_ends_and_the_rest_stays_in_its_place(stage: Stage, hire: Hire) -> None:
+    go_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        assert go_on.wait(30)
+        return f"id-{outgoing.id}"
+
+    stage.transport.answer(*[slow] * 4)
+    ids = [stage.queue() for _ in range(10)]
+    worker = hire()
+    with working(worker) as thread:
+        eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+        stop(worker)
+        assert thread.is_alive()
+        go_on.set()
+    assert [stage.state(id) for id in ids] == [State.SENT] * 4 + [State.QUEUED] * 6
+    assert [b.id for b in stage.claim()[1]] == ids[4:]
+    assert stage.gate.usage().total == 10
+
+
+def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    kinds = [kind for kind in Kind if kind not in (Kind.RATE, Kind.DAY_SPENT, Kind.PAUSED, Kind.SUSPENDED)]
+    for kind in kinds:
+        to = f"{kind}@example.org"
+        stage.transport.answer(says(kind, f"recipient:{to}", f"{to} is the reason"))
+        stage.queue(to, subject="Secret", text="Private", sender=f"{kind}@example.com")
+    hire().work(burst=True)
+    assert "message" in caplog.text
+    for private in ("@", "Secret", "Private"):
+        assert private not in caplog.text
+    assert_agreement(stage.redis)
