@@ -66,7 +66,16 @@ def _bare(b: Bench, count: int, latency: float) -> Cost:
 
 
 def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
-    command = ["-m", "sesq.console", "worker", "--burst", "--concurrency", str(THREADS), "--processes", str(processes)]
+    command = [
+        "-m",
+        "sesq.console",
+        "worker",
+        "--burst",
+        "--concurrency",
+        str(THREADS),
+        "--processes",
+        str(processes),
+    ]
     b.set_up(latency=latency)
     b.run(*command)  # the account is known from here on
     start = b.run(*command)
@@ -75,7 +84,20 @@ def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
 
 
 def _rq(b: Bench, count: int, latency: float, worker_class: str) -> Cost:
-    command = ["-m", "rq.cli", "worker", "--burst", "-S", "json", "-w", worker_class, "-q", "--url", b.redis_url, *QUEUES]
+    command = [
+        "-m",
+        "rq.cli",
+        "worker",
+        "--burst",
+        "-S",
+        "json",
+        "-w",
+        worker_class,
+        "-q",
+        "--url",
+        b.redis_url,
+        *QUEUES,
+    ]
     b.set_up(latency=latency)
     b.queue(1)
     b.run(*command)  # the account is known from here on

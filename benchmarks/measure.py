@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
 
+PATIENCE_SECONDS = 120.0
 ENDLESS = 1e6
 """Recipients a second and a day's worth: limits that nothing here meets."""
 
@@ -57,7 +58,9 @@ class Bench:
     def ses(self, method: str, path: str, body: Any = None) -> Any:
         """A call of the simulator's control."""
         data = json.dumps(body).encode() if body is not None else b""
-        request = urllib.request.Request(self.ses_url + path, data, {"content-type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            self.ses_url + path, data, {"content-type": "application/json"}, method=method
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
 
@@ -65,7 +68,12 @@ class Bench:
         """An empty queue, and an account with these limits whose answers take so many seconds."""
         self.redis.flushall()
         self.ses("POST", "/_sim/reset")
-        limits = {"production_access": True, "max_send_rate": rate, "max_24_hour_send": daily, "burst": max(1.0, rate)}
+        limits = {
+            "production_access": True,
+            "max_send_rate": rate,
+            "max_24_hour_send": daily,
+            "burst": max(1.0, rate),
+        }
         self.ses("PUT", "/_sim/account", limits)
         self.ses("POST", "/_sim/identities/example.com/verify")
         slow = {"probability": 1, "seconds": latency, "when": "after"}
@@ -82,6 +90,10 @@ class Bench:
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """A Python process with this bench's settings."""
         return subprocess.Popen([sys.executable, *command], env=self.environment, stdout=subprocess.DEVNULL)
+
+    def now(self) -> float:
+        """SES's clock, in seconds since the epoch."""
+        return float(self.ses("GET", "/_sim/clock")["now"])
 
     def report(self) -> dict[str, Any]:
         """SES's own record."""
@@ -113,7 +125,10 @@ def finish(process: subprocess.Popen[bytes], timeout: float = 300) -> Cost:
 @contextmanager
 def bench() -> Iterator[Bench]:
     """Both servers, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder, EmbeddedRedis(Path(folder) / "redis") as redis:
+    with (
+        tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder,
+        EmbeddedRedis(Path(folder) / "redis") as redis,
+    ):
         command = [sys.executable, "-m", "sesq.simulator", "--port", "0", "--production"]
         ses = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
@@ -124,14 +139,50 @@ def bench() -> Iterator[Bench]:
             ses.wait()
 
 
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> dict[str, Any]:
+@contextmanager
+def running(b: Bench, command: Sequence[str], count: int) -> Iterator[None]:
+    """So many processes of a command that does not end by itself."""
+    workers = [b.start(*command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def until(look: Callable[[], Any], what: str) -> Any:
+    """What `look` sees, once that is something. RuntimeError after two minutes."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {PATIENCE_SECONDS:g} s: {what}")
+        time.sleep(0.05)
+    return seen
+
+
+def show(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Prints a table; the same as JSON, with the machine it was measured on."""
     table = Table(*columns, title=title)
     for row in rows:
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(_shown(cell) for cell in row))
     console = Console()
     console.print(table)
     for note in notes:
         console.print(f"  {note}", highlight=False)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-    return {"title": title, **machine, "rows": [dict(zip(columns, row, strict=True)) for row in rows], "notes": [*notes]}
+    return {
+        "title": title,
+        **machine,
+        "rows": [dict(zip(columns, row, strict=True)) for row in rows],
+        "notes": [*notes],
+    }
+
+
+def _shown(cell: Any) -> str:
+    """Three digits of a fraction, all of a large number."""
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"

@@ -1,7 +1,7 @@
 """The same calls to our simulator and to moto, through the real botocore.
 
-Where both know an operation they must agree; where they do not, the difference is written down here with its reason, and
-the test fails as soon as it is no longer one.
+Where both know an operation they must agree; where they do not, the difference is written down here with its reason,
+and the test fails as soon as it is no longer one.
 """
 
 from __future__ import annotations

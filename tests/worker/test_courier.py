@@ -178,7 +178,7 @@ def test_a_blip_is_tried_again_within_the_delivery_with_tokens_of_its_own(stage:
 
 def test_at_one_a_second_the_blip_waits_for_the_next_second(stage: Stage) -> None:
     stage.sync(rate=1.0, daily=200.0)
-    stage.pass_time(1)
+    stage.pass_time(1.01)
     id = stage.queue()
     arrivals: list[float] = []
 
@@ -194,7 +194,7 @@ def test_at_one_a_second_the_blip_waits_for_the_next_second(stage: Stage) -> Non
     # and the one after it waits a second from that answer
     stage.queue()
     assert stage.claim()[0].reason == "rate"
-    stage.pass_time(1)
+    stage.pass_time(1.01)
     assert len(stage.claim()[1]) == 1
 
 

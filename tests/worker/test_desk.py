@@ -16,7 +16,7 @@ def test_no_region(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     # When an account is opened, then the error names the setting and the cure
-    with pytest.raises(SettingsError, match="region.*AWS_REGION"):
+    with pytest.raises(SettingsError, match=r"region.*AWS_REGION"):
         open_desk(redis, "default", Settings())
 
 

@@ -27,8 +27,8 @@ Outcome = dict[str, Any]
 """What became of a claimed message, in the words of `settle.lua`."""
 
 BLIP_TRIES = 3
-BLIP_LONGEST_SECONDS = 1.0
-"""A wait for new tokens within one delivery; what takes longer goes back to the queue."""
+BLIP_LONGEST_SECONDS = 2.0
+"""A wait for new tokens within one delivery, long enough at 1 a second; what takes longer goes back to the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Whatever becomes of them is told with `settle`. The rules stand in `lua/gate.lua
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
 from sesq.config.states import Lane, State
+from sesq.worker.results import rq_result
 
 RULES = compose("sesq.worker", "gate.lua", base=[LIFECYCLE])
 CLAIM = compose("sesq.worker", "claim.lua", base=[RULES])
@@ -144,10 +145,13 @@ class Gate:
         with mapped():
             return cast("bytes", self.redis.get(self.keys.content(id)) or b"")
 
-    def settle(self, outcomes: Iterable[Mapping[str, Any]]) -> list[bool]:
+    def settle(self, outcomes: Iterable[dict[str, Any]]) -> list[bool]:
         """Tells what became of claimed messages (see `settle.lua`); False where one was already judged otherwise."""
         calls: list[tuple[Script, tuple[str]]] = [
-            (SETTLE, (json.dumps({k: v for k, v in outcome.items() if v is not None}),))
+            (
+                SETTLE,
+                (json.dumps({k: v for k, v in {**outcome, **rq_result(outcome)}.items() if v is not None}),),
+            )
             for outcome in outcomes
         ]
         with mapped():

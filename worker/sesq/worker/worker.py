@@ -23,7 +23,7 @@ from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
-from rq.suspension import is_suspended
+from rq.suspension import WORKERS_SUSPENDED
 from rq.worker import BaseWorker, WorkerStatus
 
 from sesq.config.connection import mapped
@@ -263,10 +263,7 @@ class SesqWorker(BaseWorker):
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_SECONDS
-        with mapped():
-            self.heartbeat()
-            self.connection.hset(self.key, "successful_job_count", self.successful_job_count)
-            self._suspended = bool(is_suspended(self.connection))
+        self._tell_rq()
         for desk in self.desks:
             desk.rules.refresh()
             moved, due = desk.gate.promote(desk.lanes)
@@ -278,6 +275,19 @@ class SesqWorker(BaseWorker):
             if now >= self._judge_from:
                 self._judge_the_dead(desk)
         self._sync()
+
+    def _tell_rq(self) -> None:
+        """Heartbeat, state and count, as RQ's tools show them; and whether somebody has suspended all workers."""
+        if self._suspended:
+            self._state = WorkerStatus.SUSPENDED
+        else:
+            self._state = WorkerStatus.BUSY if self._in_flight else WorkerStatus.IDLE
+        told: dict[Any, Any] = {"state": self._state.value, "successful_job_count": self.successful_job_count}
+        with mapped(), self.connection.pipeline(transaction=False) as pipeline:
+            self.heartbeat(pipeline=pipeline)
+            pipeline.hset(self.key, mapping=told)
+            pipeline.exists(WORKERS_SUSPENDED)
+            self._suspended = bool(pipeline.execute()[-1])
 
     def _judge_the_dead(self, desk: Desk) -> None:
         judged = desk.gate.reap(

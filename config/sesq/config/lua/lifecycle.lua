@@ -60,7 +60,7 @@ local function place(id, queue, state, keep, opts)
     call('ZADD', R .. registry .. ':' .. queue, score, id)
   end
   if call('EXISTS', job) == 1 then
-    call('HSET', job, 'status', status)
+    call('HSET', job, 'status', status, 'worker_name', opts.worker or '')
     if ENDED[registry] then call('EXPIRE', job, keep) else call('PERSIST', job) end
   end
 end

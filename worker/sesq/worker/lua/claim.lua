@@ -38,7 +38,7 @@ local function grant(id, queue, n, day)
   call('LPOP', R .. 'queue:' .. queue)
   take(n, execution, lease)
   if day > 0 then count(minute, day) end
-  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution})
+  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution, worker = worker})
   call('ZADD', A .. 'leases', now + lease, id)
   granted[#granted + 1] = id
 end

@@ -12,12 +12,13 @@
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
 --   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends nothing for us
 --   drop_content the body goes            foreign      RQ itself tends the job
+--   rq           {type, name, value}: the job's result as RQ writes it
 -- }
 -- Returns 1, or 0 where the message was already judged otherwise. A MessageId counts even then: SES has taken it.
 
 local o = cjson.decode(ARGV[3])
 local id, key = o.id, A .. 'message:' .. o.id
-local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created')
+local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created', 'worker', 'keep')
 if not was[1] then return 0 end
 
 if gate[3] == o.execution then answered(o.execution) end
@@ -50,6 +51,10 @@ if o.hold then
   call('ZADD', A .. 'hold:' .. o.hold, was[7] or now, id)
   call('HSET', A .. 'holds', o.hold, o.held_because or o.reason)
   if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, o.held_because or o.reason, o.doubt or false})) end
+end
+if o.rq and not o.foreign then
+  call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
+  call('EXPIRE', R .. 'results:' .. id, was[9] or 3600)
 end
 if o.drop_content then call('DEL', A .. 'content:' .. id) end
 return 1
