@@ -74,7 +74,6 @@ FROM, TO = "From: shop@example.com", "To: ada@example.org"
         (raw(FROM, TO, body="x" * 1001), "BadRequestException", "Line length exceeds 1000."),
         (raw("X" * 1001 + ": y", FROM, TO), "BadRequestException", "Line length exceeds 1000."),
         (raw(FROM, TO, *["X-A: " + "y" * 900] * 300), "BadRequestException", "Header section too long."),
-        (raw(FROM, "To: " + "\r\n ".join(["(" * 900] * 20)), "BadRequestException", "Illegal address"),
         (
             raw(FROM, TO) | {"ConfigurationSetName": "none"},
             "NotFoundException",
@@ -114,6 +113,13 @@ def test_what_is_wrong_with_an_address(sesv2, mail, address, text):
     with pytest.raises(sesv2.exceptions.BadRequestException) as refused:
         sesv2.send_email(**mail(address))
     assert refused.value.response["Error"]["Message"] == text
+
+
+def test_comments_in_comments_in_comments(ses, sesv2):
+    # What Python's own reader of addresses makes of them differs between its versions.
+    with pytest.raises(sesv2.exceptions.BadRequestException):
+        sesv2.send_email(**raw(FROM, "To: " + "\r\n ".join(["(" * 900] * 20)))
+    assert ses.report()["refused"] == {"bad_request": 1}
 
 
 def test_more_than_fifty_recipients(sesv2, mail):

@@ -1,5 +1,4 @@
-"""The ASGI application that answers as AWS does. It is plain ASGI, since every send of a benchmark goes
-through it."""
+"""The ASGI application that answers as AWS does. It is plain ASGI, since every send of a benchmark goes through it."""
 
 from __future__ import annotations
 

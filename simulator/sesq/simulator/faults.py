@@ -30,8 +30,7 @@ class Chance(BaseModel):
 
 
 class Slow(Chance):
-    """Latency of `seconds` on the host's clock. The message is judged at arrival, or `before`: after the
-    wait."""
+    """Latency of `seconds` on the host's clock. The message is judged at arrival, or `before`: after the wait."""
 
     seconds: float = Field(ge=0, le=3600)
     when: Literal["before", "after"] = "after"

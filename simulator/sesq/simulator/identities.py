@@ -54,8 +54,7 @@ class Identities:
         return identity
 
     def create(self, name: str, now: float) -> Identity:
-        """A pending identity; SesError(already_exists, bad_request, limit). A failed one may be asked for
-        again."""
+        """A pending identity; SesError(already_exists, bad_request, limit). A failed one may be asked for again."""
         key = _checked(name)
         known = self._by_name.get(key)
         if known is not None and known.status(now) != FAILED:

@@ -10,8 +10,7 @@ MAX_RECIPIENTS = 50
 
 @dataclass(slots=True)
 class Mail:
-    """Addresses are kept as given (`Ada <ada@example.org>`); `recipients` are the bare ones, duplicates
-    and all."""
+    """Addresses are kept as given (`Ada <ada@example.org>`); `recipients` are the bare ones, duplicates and all."""
 
     sender: str
     to: Sequence[str] = ()

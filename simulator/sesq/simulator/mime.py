@@ -1,5 +1,4 @@
-"""Raw messages: what SES reads in their headers, and what it refuses in them. Parsing never raises but
-SesError."""
+"""Raw messages: what SES reads in their headers, and what it refuses in them. Parsing never raises but SesError."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ses_simulator() -> Iterator[Simulator]:
-    """A sandbox account in every region, control calls unthrottled; see `Simulator` for what can be asked
-    of it."""
+    """A sandbox account in every region, control calls unthrottled; see `Simulator` for what can be asked of it."""
     # pytest loads this file in every run of everybody who installed sesq: the server is imported when
     # asked for.
     from sesq.simulator.simulator import Simulator

@@ -64,8 +64,7 @@ class Entry:
 
 
 class Record:
-    """`keep_content` bounds the bytes of content kept, `keep_entries` the calls listed; the counts know no
-    bound."""
+    """`keep_content` bounds the bytes of content kept, `keep_entries` the calls listed; the counts know no bound."""
 
     def __init__(self, keep_content: int, keep_entries: int) -> None:
         self._keep_content = keep_content

@@ -1,5 +1,4 @@
-"""What an account is set to, and how the simulator is set up. Checked at the door: unknown names are
-errors."""
+"""What an account is set to, and how the simulator is set up. Checked at the door: unknown names are errors."""
 
 from __future__ import annotations
 

@@ -172,8 +172,7 @@ class Simulator:
     def set_faults(
         self, plan: Mapping[str, Any] | None = None, *, region: str = DEFAULT_REGION, **faults: Any
     ) -> None:
-        """Replace all faults: `set_faults(lose_reply=0.03, throttle={"count": 3})`; `set_faults()` ends
-        them."""
+        """Replace all faults: `set_faults(lose_reply=0.03, throttle={"count": 3})`; `set_faults()` ends them."""
         self._do(lambda: self.cloud.set_faults({**(plan or {}), **faults}, region))
 
     def set_events(self, *, region: str = DEFAULT_REGION, **settings: Any) -> dict[str, Any]:

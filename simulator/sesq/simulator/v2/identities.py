@@ -1,5 +1,4 @@
-"""Identities in SESv2. Verifying one is not in the API: a link or a DNS record does it, here the control
-does."""
+"""Identities in SESv2. Verifying one is not in the API: a link or a DNS record does it, here the control does."""
 
 from __future__ import annotations
 

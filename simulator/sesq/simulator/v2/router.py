@@ -15,8 +15,7 @@ from sesq.simulator.members import text
 
 
 class Request(NamedTuple):
-    """What an operation is given: the account, the names in the path, the query and the JSON object of the
-    body."""
+    """What an operation is given: the account, the names in the path, the query and the JSON object of the body."""
 
     account: Account
     names: dict[str, str]
@@ -42,8 +41,7 @@ class Router:
         self._patterns = [(_pattern(each.path), each) for each in operations if "{" in each.path]
 
     def answer(self, account: Account, call: Call) -> Reply:
-        """Run the operation that a call names. ReplyLost and a `reset` SesError are the transport's to act
-        on."""
+        """Run the operation that a call names. ReplyLost and a `reset` SesError are the transport's to act on."""
         try:
             operation, names = self._find(call)
             if operation.throttled:
