@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST ?= $(BIN)/pytest -n auto
 
-.PHONY: setup demo test lint pytest bench constraints clean
+.PHONY: setup demo test lint pytest chaos bench constraints clean
 
 setup: $(STAMP)
 	@:
@@ -36,6 +36,10 @@ lint: setup
 
 pytest: setup
 	$(PYTEST)
+
+# A minute of chaos with 3,000 messages; SESQ_TEST_SEED=… for another order of events.
+chaos: setup
+	SESQ_TEST_CHAOS=long $(BIN)/pytest -rP tests/story/test_09_chaos.py
 
 bench: setup
 	$(BIN)/python -m benchmarks

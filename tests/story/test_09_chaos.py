@@ -1,0 +1,80 @@
+"""Everything at once: workers killed, Redis restarted, SES losing replies. Short in CI, `make chaos` at length."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agreement import assert_agreement
+from own_redis import own_redis
+from sesq.config.states import FINAL_STATES, State
+from system import eventually, running_system
+
+pytestmark = pytest.mark.redis
+
+LONG = os.environ.get("SESQ_TEST_CHAOS") == "long"
+SECONDS, MAILS, KILL_EVERY = (60.0, 3000, 2.0) if LONG else (16.0, 600, 2.0)
+SEED = int(os.environ.get("SESQ_TEST_SEED", "9"))
+WORKERS = 3
+RATE = 50.0
+SETTINGS = {"SESQ_LEASE_SECONDS": "5", "SESQ_REDIS_TIMEOUT_SECONDS": "2", "SESQ_CONCURRENCY": "8"}
+SETTLED = FINAL_STATES | {State.HELD, State.UNKNOWN}
+
+
+def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: Path, tmp_path: Path) -> None:
+    # Given an SES that loses 3 % of its replies, resets 3 % and answers 5 % with 503
+    with (
+        own_redis(short_path) as server,
+        server.client() as client,
+        running_system(
+            client, server.url, tmp_path, settings=SETTINGS, max_send_rate=RATE, max_24_hour_send=100_000
+        ) as s,
+    ):
+        s.ses.set_faults(
+            lose_reply=0.03, reset=0.03, unavailable=0.05, seed=SEED, slow={"seconds": 0.02, "when": "after"}
+        )
+        dice = random.Random(SEED)
+        ids = [*s.send(MAILS // 2, lane="bulk"), *s.send(MAILS // 2)]
+        workers = s.start_workers(WORKERS)
+        s.wait_for(State.SENT, 10)
+
+        # When one worker after the other is killed, and Redis restarted twice
+        start = time.monotonic()
+        restarts = [start + SECONDS / 3, start + SECONDS * 2 / 3]
+        while (now := time.monotonic()) < start + SECONDS:
+            victim = dice.randrange(WORKERS)
+            workers[victim].kill()
+            workers[victim].wait()
+            (workers[victim],) = s.start_workers(1)
+            if restarts and now > restarts[0]:
+                restarts.pop(0)
+                server.stop(signal.SIGKILL)
+                server.start()
+            time.sleep(KILL_EVERY)  # the pace of the chaos, not a wait for anything
+
+        # and then left alone
+        s.ses.set_faults()
+        settled = lambda: sum(s.count(state) for state in SETTLED) == MAILS  # noqa: E731
+        eventually(settled, f"all {MAILS} messages settle; {s.messages.counts()}", patience=180)
+
+        # Then each message is in one final state, or held or unknown with its reason
+        records = [s.outbox.status(id) for id in ids]
+        assert all(record.state in SETTLED for record in records)
+        assert all(record.reason for record in records if record.state in (State.HELD, State.UNKNOWN))
+        assert_agreement(s.redis)
+
+        # and SES took nothing twice, everything that we call sent, and no more than it allows
+        report = s.ses.report()
+        accepted = {m["tags"]["sesq-id"] for m in s.ses.messages() if m["accepted"]}
+        assert report["duplicates"] == 0
+        assert {record.id for record in records if record.state is State.SENT} <= accepted
+        maybe = {record.id for record in records if record.state is State.UNKNOWN}
+        assert accepted <= {record.id for record in records if record.state is State.SENT} | maybe
+        assert report["throttles"] == 0
+        assert report["max_recipients_in_1s"] <= 2 * RATE
+        print(f"{report['accepted']} accepted, {len(maybe)} unknown, {len(s.processes)} worker processes")  # noqa: T201
