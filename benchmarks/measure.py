@@ -23,7 +23,7 @@ from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 ENDLESS = 1e6
 """Recipients a second and a day's worth: limits that nothing here meets."""
 
@@ -152,7 +152,7 @@ def running(b: Bench, command: Sequence[str], count: int) -> Iterator[None]:
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
-    """What `look` sees, once that is something. RuntimeError after two minutes."""
+    """What `look` sees, once that is something. RuntimeError after five minutes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (seen := look()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""How fast our simulator accepts, beside moto_server in the same run: a table, and JSON with --json.
+"""How fast our simulator accepts, beside moto_server in the same run.
 
 Each server is a process of its own and gets the same requests over the same number of kept-open connections. The client
 is one process that writes ready-made requests, so that it is not what is measured; on a machine with one core it is.
@@ -6,24 +6,26 @@ is one process that writes ready-made requests, so that it is not what is measur
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+
+from benchmarks.measure import show
 
 CONTENT = {"Simple": {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "x" * 1000}}}}
 SENDER = "shop@example.com"
+CONNECTIONS = (1, 8, 32)
+SENDS, MOTO_SENDS = 20_000, 1000
+PORT = 9897
 
 
 def request(host: str, port: int) -> bytes:
@@ -42,8 +44,8 @@ def request(host: str, port: int) -> bytes:
     return head.encode() + body
 
 
-async def load(port: int, sends: int, connections: int) -> dict[str, Any]:
-    """`sends` requests over `connections`; RuntimeError for any answer but 200."""
+async def load(port: int, sends: int, connections: int) -> tuple[float, float, float]:
+    """`sends` requests over `connections`: sends a second, p50 and p99 in ms. RuntimeError for any answer but 200."""
     ready = request("127.0.0.1", port)
     left = iter(range(sends))
     seconds: list[float] = []
@@ -65,13 +67,7 @@ async def load(port: int, sends: int, connections: int) -> dict[str, Any]:
     await asyncio.gather(*(connection() for _ in range(connections)))
     elapsed = time.perf_counter() - start
     percentiles = statistics.quantiles(seconds, n=100)
-    return {
-        "connections": connections,
-        "sends": sends,
-        "sends_per_second": round(sends / elapsed),
-        "p50_ms": round(percentiles[49] * 1000, 2),
-        "p99_ms": round(percentiles[98] * 1000, 2),
-    }
+    return sends / elapsed, percentiles[49] * 1000, percentiles[98] * 1000
 
 
 async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ready: bytes) -> bool:
@@ -128,30 +124,19 @@ def post(url: str, body: bytes, **headers: str) -> None:
     ).close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sends", type=int, default=20_000, help="to the simulator, each time")
-    parser.add_argument("--moto-sends", type=int, default=1_000, help="to moto, each time; 0 leaves it out")
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--port", type=int, default=9897, help="moto gets the next one")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    given = parser.parse_args()
-    rows = run("sesq simulator", simulator, given.port, given.sends, given.connections)
-    if given.moto_sends:
-        rows += run("moto_server", moto, given.port + 1, given.moto_sends, given.connections)
-    print(f"{'server':16}{'connections':>12}{'sends/s':>10}{'p50 ms':>9}{'p99 ms':>9}")
-    for row in rows:
-        print(
-            f"{row['server']:16}{row['connections']:>12}{row['sends_per_second']:>10}{row['p50_ms']:>9}{row['p99_ms']:>9}"
-        )
-    if given.json:
-        host = {"python": platform.python_version(), "machine": platform.machine()}
-        given.json.write_text(json.dumps({"host": host, "runs": rows}, indent=2) + "\n")
+def main(scale: float = 1.0) -> list[dict[str, Any]]:
+    """One table."""
+    rows = run("sesq simulator", simulator, round(SENDS * scale))
+    rows += run("moto_server", moto, round(MOTO_SENDS * scale))
+    columns = ("server", "connections", "sends", "sends a second", "p50 ms", "p99 ms")
+    return [show("How fast the simulator accepts", columns, rows)]
 
 
-def run(name: str, server: Any, port: int, sends: int, connections: list[int]) -> list[dict[str, Any]]:
-    with server(port):
-        return [{"server": name, **asyncio.run(load(port, sends, each))} for each in connections]
+def run(
+    name: str, server: Callable[[int], AbstractContextManager[None]], sends: int
+) -> list[tuple[Any, ...]]:
+    with server(PORT):
+        return [(name, each, sends, *asyncio.run(load(PORT, sends, each))) for each in CONNECTIONS]
 
 
 if __name__ == "__main__":
