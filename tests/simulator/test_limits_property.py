@@ -75,7 +75,7 @@ CHANGES = st.tuples(
 
 
 @example(rate=14.0, quota=2.0, steps=[("send", 2, 0), ("wait", DAY - 30.0, None), ("send", 1, 0)])
-@example_settings(max_examples=600, deadline=None)
+@example_settings(max_examples=200, deadline=None)
 @given(
     rate=st.sampled_from([0.5, 1.0, 2.5, 14.0]),
     quota=st.sampled_from([2.0, 5.0, 60.0, 200.0]),
