@@ -3,6 +3,7 @@
 SesqError
 ├── InputError               what the caller handed in cannot be right
 │   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
+│   ├── WouldBeRefused       SES would refuse this message, by what is known of the account
 │   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
 │   └── SettingsError        sesq.toml or SESQ_*: names the key, the file and what is allowed
 ├── QueueUnavailable         Redis cannot be reached, or did not answer in time
@@ -29,6 +30,10 @@ class InvalidMessage(InputError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class WouldBeRefused(InputError):
+    """SES would refuse this message, by what is known of the account: who is not verified. Nothing was queued."""
 
 
 class InvalidPolicy(InputError):

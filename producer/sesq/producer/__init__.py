@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sesq.producer.async_outbox import AsyncOutbox
     from sesq.producer.message import Attachment, Message
     from sesq.producer.outbox import Outbox
 
-__all__ = ["Attachment", "Message", "Outbox"]
+__all__ = ["AsyncOutbox", "Attachment", "Message", "Outbox"]
 
-_HOMES = {"Attachment": "message", "Message": "message", "Outbox": "outbox"}
+_HOMES = {"AsyncOutbox": "async_outbox", "Attachment": "message", "Message": "message", "Outbox": "outbox"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timezone
@@ -20,15 +21,19 @@ from functools import lru_cache
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from sesq.config.connection import connect, mapped
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InvalidMessage, WouldBeRefused
+from sesq.config.identities import unverified
 from sesq.config.keys import queue_name
 from sesq.config.messages import Messages, Record
 from sesq.config.scripts import LIFECYCLE, compose, run_many
+from sesq.config.snapshot import read_identities, read_snapshot
+from sesq.config.states import FINAL_STATES, State
 from sesq.producer.message import Message
 
 ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
@@ -41,30 +46,55 @@ KEY_HOURS = 24
 JOB_TIMEOUT_SECONDS = 300
 SECONDS_A_DAY = 86_400
 CHUNK = 500
+LARGE_BYTES = 1024 * 1024
+"""A message of this size goes on its own, so that a pipeline does not hold many of them."""
+LOOK_SECONDS = 0.05
+WAITED_FOR = FINAL_STATES | {State.HELD, State.UNKNOWN}
 
 
 class Outbox:
     """Queues messages. Safe to share between threads; make one per process.
 
     `redis`: a URL, a `redis.Redis`, or nothing for the settings (`SESQ_REDIS_URL`, sesq.toml, else the embedded
-    Redis). `keep_days`: how long the record of a finished message stays. Every method raises QueueUnavailable when
-    Redis cannot be reached within its timeout.
+    Redis). `keep_days`: how long the record of a finished message stays; None: as the settings say, else 14. Every
+    method raises QueueUnavailable when Redis cannot be reached within its timeout.
     """
 
-    def __init__(self, redis: str | Redis | None = None, *, keep_days: float = KEEP_DAYS) -> None:
-        self.redis = redis if isinstance(redis, Redis) else connect(redis)
-        self.keep_seconds = round(keep_days * SECONDS_A_DAY)
+    def __init__(self, redis: str | Redis | None = None, *, keep_days: float | None = None) -> None:
+        if redis is None:
+            redis, kept = _from_settings()
+            keep_days = keep_days or kept
+        self.redis = reading_bytes(redis) if isinstance(redis, Redis) else connect(redis)
+        self.keep_seconds = round((keep_days or KEEP_DAYS) * SECONDS_A_DAY)
 
-    def send(self, message: Message) -> str:
-        """Queues one message and returns its id. With an idempotency key already used for the same content: that id."""
+    def send(self, message: Message, *, check: bool = False, pipeline: Pipeline | None = None) -> str:
+        """Queues one message and returns its id. With an idempotency key already used for the same content: that id.
+
+        `check`: raises WouldBeRefused for what SES would refuse by what is known of the account; see `check`.
+        `pipeline`: queues it in a transaction of the caller's, so that it is sent only if that one is executed;
+        an idempotency key is refused there, since a conflict would be known too late.
+
+        >>> from sesq.producer import Message, Outbox
+        >>> outbox = Outbox(redis)
+        >>> id = outbox.send(Message(sender="shop@example.com", to="ada@example.org", text="It is on its way."))
+        >>> outbox.status(id).state.value
+        'queued'
+        """
+        if check:
+            refuse(self.check(message))
+        if pipeline is not None:
+            return self._enqueue_in(pipeline, message)
         return self.send_many([message])[0]
 
-    def send_many(self, messages: Iterable[Message]) -> list[str]:
+    def send_many(self, messages: Iterable[Message], *, check: bool = False) -> list[str]:
         """Queues messages, each atomically, in few round trips; their ids in the same order.
 
         Raises InvalidMessage where an idempotency key was already used for other content; messages before and
-        after that one are queued.
+        after that one are queued. With `check` WouldBeRefused, and then none is.
         """
+        if check:
+            messages = list(messages)
+            refuse([problem for message in messages for problem in self.check(message)])
         answers = self.offer(messages)
         for answer in answers:
             if isinstance(answer, InvalidMessage):
@@ -77,10 +107,26 @@ class Outbox:
         chunk: list[Message] = []
         for message in messages:
             chunk.append(message)
-            if len(chunk) == CHUNK:
+            if len(chunk) == CHUNK or len(message.raw or b"") > LARGE_BYTES:
                 answers += self._enqueue(chunk)
                 chunk = []
         return answers + self._enqueue(chunk)
+
+    def check(self, message: Message) -> list[str]:
+        """What SES would refuse in this message, in words, by the account as the workers last read it; empty where
+        nothing is known against it. Asks Redis, never SES.
+        """
+        snapshot = read_snapshot(self.redis, message.account)
+        if not snapshot.listed:
+            return []
+        envelope = message.envelope()
+        identities = read_identities(self.redis, message.account)
+        refused = unverified(identities, snapshot.production, envelope.sender_spec, envelope.recipients)
+        problems = [f"sender {refused.sender} is not verified"] if refused.sender else []
+        return problems + [
+            f"recipient {spec} is not verified, and the account is in the sandbox"
+            for spec in refused.recipients
+        ]
 
     def status(self, id: str, account: str = "default") -> Record:
         """The message as it stands: state, reason, MessageId, history. Raises UnknownMessage."""
@@ -89,6 +135,31 @@ class Outbox:
     def cancel(self, id: str, account: str = "default") -> None:
         """Takes a message back. Raises WrongState for one that is being, or was, sent."""
         Messages(self.redis, account).cancel(id, "its sender")
+
+    def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
+        """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent."""
+        if send_at.tzinfo is None:
+            raise InvalidMessage("send_at", "has no time zone; use datetime.now(timezone.utc) + …")
+        Messages(self.redis, account).reschedule(id, send_at.timestamp(), "its sender")
+
+    def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
+        """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""
+        deadline = time.monotonic() + timeout
+        while True:
+            record = self.status(id, account)
+            left = deadline - time.monotonic()
+            if record.state in WAITED_FOR or left <= 0:
+                return record
+            time.sleep(min(LOOK_SECONDS, left))
+
+    def _enqueue_in(self, pipeline: Pipeline, message: Message) -> str:
+        if message.idempotency_key:
+            raise InvalidMessage(
+                "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
+            )
+        arguments = self._arguments(message)
+        pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
+        return str(arguments[0])
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
@@ -126,6 +197,34 @@ class Outbox:
         fields = [part for pair in record.items() for part in pair]
         due = _seconds(message.send_at)
         return [id, queue, due, content, key, digest, KEY_HOURS * 3600, len(fields), *fields, *job]
+
+
+def refuse(problems: list[str]) -> None:
+    """Raises WouldBeRefused where there are any."""
+    if problems:
+        raise WouldBeRefused("; ".join(problems))
+
+
+def reading_bytes(redis: Redis) -> Redis:
+    """The same server and pool options, for a client that decodes what it reads; any other client as it is."""
+    options = redis.connection_pool.connection_kwargs
+    if not options.get("decode_responses"):
+        return redis
+    pool = redis.connection_pool
+    return Redis(
+        connection_pool=type(pool)(
+            pool.connection_class, pool.max_connections, **{**options, "decode_responses": False}
+        )
+    )
+
+
+def _from_settings() -> tuple[Redis, float]:
+    from sesq.config.settings import (
+        Settings,
+    )  # here, so that a producer with a URL of its own does not load pydantic
+
+    settings = Settings.load()
+    return connect(settings=settings), settings.keep_days
 
 
 def _seconds(moment: datetime | None) -> str:

@@ -1,0 +1,58 @@
+"""The outbox for asyncio: the same calls, in threads, so that the loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime
+
+from redis import Redis
+
+from sesq.config.messages import Record
+from sesq.producer.message import Message
+from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
+
+
+class AsyncOutbox:
+    """`Outbox` whose methods are awaited. Takes what an Outbox takes, or an Outbox.
+
+    >>> import asyncio
+    >>> from sesq.producer import AsyncOutbox, Message
+    >>> outbox = AsyncOutbox(redis)
+    >>> id = asyncio.run(outbox.send(Message(sender="shop@example.com", to="ada@example.org", text="Hello.")))
+    >>> asyncio.run(outbox.status(id)).state.value
+    'queued'
+    """
+
+    def __init__(self, outbox: Outbox | str | Redis | None = None) -> None:
+        self._outbox = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
+
+    async def send(self, message: Message, *, check: bool = False) -> str:
+        """As Outbox.send."""
+        return await asyncio.to_thread(self._outbox.send, message, check=check)
+
+    async def send_many(self, messages: Iterable[Message], *, check: bool = False) -> list[str]:
+        """As Outbox.send_many."""
+        return await asyncio.to_thread(self._outbox.send_many, messages, check=check)
+
+    async def status(self, id: str, account: str = "default") -> Record:
+        """As Outbox.status."""
+        return await asyncio.to_thread(self._outbox.status, id, account)
+
+    async def cancel(self, id: str, account: str = "default") -> None:
+        """As Outbox.cancel."""
+        await asyncio.to_thread(self._outbox.cancel, id, account)
+
+    async def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
+        """As Outbox.reschedule."""
+        await asyncio.to_thread(self._outbox.reschedule, id, send_at, account)
+
+    async def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
+        """As Outbox.wait, and no thread waits meanwhile."""
+        deadline = time.monotonic() + timeout
+        while (
+            record := await self.status(id, account)
+        ).state not in WAITED_FOR and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+        return record

@@ -1,0 +1,169 @@
+"""What an application can ask of its outbox: early answers, its own transaction, asyncio, the examples as written."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from redis import Redis
+
+import sesq.producer.async_outbox
+import sesq.producer.outbox
+from agreement import assert_agreement
+from sesq.config.errors import InvalidMessage, WouldBeRefused, WrongState
+from sesq.config.messages import Messages
+from sesq.config.states import State
+from sesq.producer import AsyncOutbox, Message, Outbox
+from sesq.worker.gate import SYNC
+
+
+def mail(to: str = "ada@example.org", **options: object) -> Message:
+    return Message(**{"sender": "Shop <shop@example.com>", "to": to, "text": "Hello.", **options})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def sandbox(redis: Redis) -> Redis:
+    """An account in the sandbox, as a worker has read it."""
+    told = {"rate": 1, "daily": 200, "sent": 0, "production": 0, "sending": 1, "readable": 1}
+    identities = {"example.com": 1, "ada@example.org": 1, "bob@example.org": 0}
+    SYNC.run(
+        redis,
+        "default",
+        json.dumps({**told, "paused_because": "", "enforcement": "", "identities": identities}),
+    )
+    return redis
+
+
+@pytest.mark.parametrize(
+    "module", [sesq.producer.outbox, sesq.producer.async_outbox], ids=lambda m: m.__name__
+)
+def test_the_examples_in_the_docstrings_are_true(module: object, redis: Redis) -> None:
+    result = doctest.testmod(module, extraglobs={"redis": redis})  # type: ignore[arg-type]
+    assert result.attempted
+    assert result.failed == 0
+
+
+class TestCheck:
+    def test_it_tells_at_the_door_what_the_sandbox_would_refuse(self, sandbox: Redis) -> None:
+        # Given a recipient that is not verified; when it is sent with check, then it is refused and not queued
+        outbox = Outbox(sandbox)
+        with pytest.raises(WouldBeRefused, match=r"recipient bob@example\.org is not verified"):
+            outbox.send(mail("bob@example.org"), check=True)
+        with pytest.raises(WouldBeRefused, match=r"sender eve@elsewhere\.org is not verified"):
+            outbox.send(mail(sender="eve@elsewhere.org"), check=True)
+        assert sum(Messages(sandbox).counts().values()) == 0
+
+    def test_one_refused_mail_of_many_and_none_is_queued(self, sandbox: Redis) -> None:
+        with pytest.raises(WouldBeRefused):
+            Outbox(sandbox).send_many([mail(), mail("bob@example.org")], check=True)
+        assert sum(Messages(sandbox).counts().values()) == 0
+
+    def test_what_is_verified_goes_and_without_an_account_nothing_is_known_against_it(
+        self, sandbox: Redis
+    ) -> None:
+        outbox = Outbox(sandbox)
+        assert outbox.send(mail(), check=True)
+        assert outbox.check(mail("bob@example.org", account="other")) == []
+
+
+class TestTransaction:
+    def test_it_is_queued_only_if_the_transaction_is_executed(self, redis: Redis) -> None:
+        # Given an order and its mail in one transaction
+        outbox = Outbox(redis)
+        with redis.pipeline() as pipeline:
+            pipeline.set("order:1", "paid")
+            id = outbox.send(mail(), pipeline=pipeline)
+            assert not redis.exists("order:1")
+            assert sum(Messages(redis).counts().values()) == 0
+            # When it is executed
+            pipeline.execute()
+        # Then both are there
+        assert outbox.status(id).state is State.QUEUED
+        assert_agreement(redis)
+
+    def test_given_up_it_queues_nothing(self, redis: Redis) -> None:
+        with redis.pipeline() as pipeline:
+            Outbox(redis).send(mail(), pipeline=pipeline)
+            pipeline.reset()
+        assert sum(Messages(redis).counts().values()) == 0
+
+    def test_an_idempotency_key_is_refused_there(self, redis: Redis) -> None:
+        with redis.pipeline() as pipeline, pytest.raises(InvalidMessage, match="idempotency_key"):
+            Outbox(redis).send(mail(idempotency_key="order-1"), pipeline=pipeline)
+
+
+class TestReschedule:
+    def test_a_waiting_message_is_put_off(self, redis: Redis) -> None:
+        outbox = Outbox(redis)
+        id = outbox.send(mail())
+        due = datetime.now(timezone.utc) + timedelta(hours=2)
+        outbox.reschedule(id, due)
+        record = outbox.status(id)
+        assert (record.state, record.send_at) == (State.SCHEDULED, pytest.approx(due.timestamp(), abs=0.001))
+        assert_agreement(redis)
+
+    def test_a_time_without_a_zone_is_refused(self, redis: Redis) -> None:
+        outbox = Outbox(redis)
+        id = outbox.send(mail())
+        with pytest.raises(InvalidMessage, match="time zone"):
+            outbox.reschedule(id, datetime(2030, 1, 1))  # noqa: DTZ001
+
+    def test_a_cancelled_one_is_not(self, redis: Redis) -> None:
+        outbox = Outbox(redis)
+        id = outbox.send(mail())
+        outbox.cancel(id)
+        with pytest.raises(WrongState, match="cancelled"):
+            outbox.reschedule(id, datetime.now(timezone.utc))
+
+
+class TestWait:
+    def test_it_returns_at_the_end_of_the_message_or_of_the_time(self, redis: Redis) -> None:
+        outbox = Outbox(redis)
+        id = outbox.send(mail())
+        assert outbox.wait(id, timeout=0).state is State.QUEUED
+        outbox.cancel(id)
+        assert outbox.wait(id).state is State.CANCELLED
+
+
+class TestAsync:
+    def test_the_loop_goes_on_meanwhile(self, redis: Redis) -> None:
+        async def story() -> tuple[State, State]:
+            # Given a message that is waited for
+            outbox = AsyncOutbox(Outbox(redis))
+            id = await outbox.send(mail())
+            waiting = asyncio.create_task(outbox.wait(id))
+            # When another task cancels it, then the wait ends
+            before = (await outbox.status(id)).state
+            await outbox.cancel(id)
+            return before, (await waiting).state
+
+        assert asyncio.run(story()) == (State.QUEUED, State.CANCELLED)
+
+    def test_many_at_once(self, redis: Redis) -> None:
+        ids = asyncio.run(AsyncOutbox(redis).send_many(mail(f"person{i}@example.org") for i in range(20)))
+        assert len(set(ids)) == 20
+
+
+def test_a_client_that_decodes_serves_as_well(redis: Redis, redis_server: object) -> None:
+    # Given an application whose client reads text
+    decoding = Redis(unix_socket_path=redis.connection_pool.connection_kwargs["path"], decode_responses=True)
+    # When its outbox is used, then it works, and the application's client is as it was
+    outbox = Outbox(decoding)
+    assert outbox.status(outbox.send(mail())).state is State.QUEUED
+    decoding.set("text", "ä")
+    assert decoding.get("text") == "ä"
+    decoding.close()
+    outbox.redis.close()
+
+
+def test_the_settings_say_how_long_records_stay(
+    redis: Redis, redis_server: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_REDIS_URL", redis_server.url)  # type: ignore[attr-defined]
+    monkeypatch.setenv("SESQ_KEEP_DAYS", "2")
+    outbox = Outbox()
+    assert outbox.keep_seconds == 2 * 86_400
+    outbox.redis.close()
