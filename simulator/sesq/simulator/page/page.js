@@ -154,9 +154,15 @@ onSubmit("verify", (fields) => verify(fields.name.value.trim()));
 onSubmit("faults", (fields) => ask("PUT", "faults", JSON.parse(fields.plan.value || "{}")));
 byId("production").addEventListener("click", () => act(() => ask("PUT", "account", { production_access: !account.production_access })));
 byId("pause").addEventListener("click", () => act(() => ask("PUT", "account", { sending_enabled: !account.sending_enabled })));
-byId("reset").addEventListener("click", () => act(() => ask("POST", "reset")));
+byId("reset").addEventListener("click", () => act(async () => {
+  await ask("POST", "reset");
+  byId("message").hidden = true;
+}));
 byId("freeze").addEventListener("click", () => act(() => ask("POST", "clock", { freeze: !clock.frozen })));
-byId("region").addEventListener("change", () => act(fillForms));
+byId("region").addEventListener("change", () => {
+  byId("message").hidden = true;
+  act(async () => { await refresh(); await fillForms(); });
+});
 for (const button of document.querySelectorAll("[data-seconds]")) {
   button.addEventListener("click", () => act(() => ask("POST", "clock", { advance: Number(button.dataset.seconds) })));
 }
