@@ -171,8 +171,8 @@ def test_the_answer_of_a_worker_thought_dead_wins(stage: Stage, on_unknown: str)
     reap(stage, on_unknown)
     assert stage.gate.settle([sent(id, begun.execution)]) == [True]
     assert (stage.state(id), stage.status(id).message_id) == (State.SENT, "m-1")
-    assert stage.claim()[0].ids == ()
     assert assert_agreement(stage.redis)[State.SENT] == 1
+    assert stage.claim()[0].ids == ()
 
 
 def test_it_wins_over_a_person_too_and_over_a_retry(stage: Stage) -> None:

@@ -174,9 +174,11 @@ def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hi
 def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
     suspend(stage.redis)
     id = stage.queue()
+    due = stage.queue(send_at=datetime.now(timezone.utc) + timedelta(seconds=0.3))
     with working(hire()) as _:
         eventually(lambda: Worker.all(stage.redis, serializer=JSONSerializer), "it is registered")
-        eventually(lambda: stage.redis.exists(stage.keys.leases) == 0, "nothing is claimed")
+        eventually(lambda: stage.state(due) is State.QUEUED, "it looks after the schedule")
+        assert stage.gate.usage().claims == 0
         assert stage.state(id) is State.QUEUED
         resume(stage.redis)
         eventually(lambda: stage.state(id) is State.SENT, "it is sent")
@@ -202,6 +204,19 @@ def test_stopped_what_is_on_its_way_ends_and_the_rest_stays_in_its_place(stage: 
     assert [stage.state(id) for id in ids] == [State.SENT] * 4 + [State.QUEUED] * 6
     assert [b.id for b in stage.claim()[1]] == ids[4:]
     assert stage.gate.usage().total == 10
+
+
+def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire) -> None:
+    id = stage.queue()
+    worker = hire()
+    (desk,) = worker.desks
+    _, (begun,) = stage.claim()
+    worker._in_flight[id] = desk
+    worker._work.put((desk, begun, time.monotonic()))
+    worker._wind_up()
+    record = stage.status(id)
+    assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
+    assert_agreement(stage.redis)
 
 
 def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture) -> None:
