@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer.intake import messages_of, sorted_recipients, take_options
+from sesq.producer.message import Message
 from sesq.producer.raw import RawMail
 
 HEAD = b"From: Shop <shop@example.com>\r\nTo: Ada <ada@example.org>\r\nCc: cy@example.org\r\nSubject: Hi\r\n"
@@ -21,6 +24,10 @@ def mail(headers: bytes = b"", head: bytes = HEAD) -> bytes:
     return head + headers + b"\r\nBody\r\n"
 
 
+def messages(raw: bytes, *recipients: Any, **options: Any) -> list[Message]:
+    return messages_of(RawMail.read(raw), *recipients, **options)
+
+
 def test_options_come_from_headers_that_do_not_leave() -> None:
     # Given a mail with every header that sesq knows
     raw = mail(
@@ -28,7 +35,7 @@ def test_options_come_from_headers_that_do_not_leave() -> None:
         b"X-Sesq-Send-At: 2030-01-31T09:30:00Z\r\nX-Sesq-Expires: 2030-01-31T12:00:00+00:00\r\n"
     )
     # When it is read
-    (message,) = messages_of(raw, lane="transactional", account="shop")
+    (message,) = messages(raw, lane="transactional", account="shop")
     # Then they are options, what they do not say is as it was given, and the mail is without them
     assert message.lane is Lane.BULK
     assert message.account == "shop"
@@ -55,7 +62,7 @@ def test_options_come_from_headers_that_do_not_leave() -> None:
 )
 def test_a_header_that_cannot_be_meant_is_refused(header: bytes, says: str) -> None:
     with pytest.raises(InvalidMessage, match=says):
-        messages_of(mail(header + b"\r\n"))
+        messages(mail(header + b"\r\n"))
 
 
 def test_the_envelope_counts_and_blind_copies_stay_blind() -> None:
@@ -65,7 +72,7 @@ def test_the_envelope_counts_and_blind_copies_stay_blind() -> None:
         RawMail.read(raw), ["dan@example.org", "ADA@example.org", "cy@example.org", "dan@example.org"]
     )
     # When it is read
-    (message,) = messages_of(raw, fields)
+    (message,) = messages(raw, fields)
     # Then each is where the headers show them, Dan nowhere, and nobody twice
     assert message.to == ("ADA@example.org",)
     assert message.cc == ("cy@example.org",)
@@ -75,7 +82,7 @@ def test_the_envelope_counts_and_blind_copies_stay_blind() -> None:
 
 
 def test_the_headers_address_a_mail_without_an_envelope() -> None:
-    (message,) = messages_of(mail(b"Bcc: dan@example.org\r\n"))
+    (message,) = messages(mail(b"Bcc: dan@example.org\r\n"))
     assert message.envelope().recipients == ("ada@example.org", "cy@example.org", "dan@example.org")
 
 
@@ -83,20 +90,57 @@ def test_the_headers_address_a_mail_without_an_envelope() -> None:
 def test_more_than_50_recipients_are_several_messages_of_one_mail(count: int, key: str | None) -> None:
     addresses = [f"person{i}@example.org" for i in range(count)]
     options: dict[str, Any] = {"idempotency_key": key} if key else {}
-    messages = messages_of(mail(), {"to": addresses[:1], "cc": [], "bcc": addresses[1:]}, **options)
-    assert [spec for m in messages for spec in m.envelope().recipients] == addresses
-    assert all(len(m.envelope().recipients) <= 50 for m in messages)
-    assert {m.raw for m in messages} == {mail()}
-    keys = {m.idempotency_key for m in messages}
-    assert len(keys) == (len(messages) if key else 1)
+    several = messages(mail(), {"to": addresses[:1], "cc": [], "bcc": addresses[1:]}, **options)
+    assert [spec for m in several for spec in m.envelope().recipients] == addresses
+    assert all(len(m.envelope().recipients) <= 50 for m in several)
+    assert {m.raw for m in several} == {mail()}
+    keys = {m.idempotency_key for m in several}
+    assert len(keys) == (len(several) if key else 1)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_headers_that_are_not_ascii_become_encoded_words(charset: str, end: bytes) -> None:
+    # Given a mail as PHP's mail() often makes it
+    head = "From: Jörg <joerg@example.com>\r\nTo: Änne <aenne@example.org>, bob@example.org\r\nSubject: Grüße\r\n"
+    raw = (mail(head=head.encode(charset)) + "Grüße\r\n".encode(charset)).replace(b"\r\n", end)
+    # When it is read
+    (message,) = messages(raw)
+    # Then it says the same in ASCII, and the body is as it was
+    assert message.raw is not None
+    top, _, body = message.raw.partition(end * 2)
+    assert top.isascii()
+    read = email.message_from_bytes(message.raw, policy=email.policy.default)
+    assert [a.display_name for a in read["To"].addresses] == ["Änne", ""]
+    assert read["From"].addresses[0].display_name == "Jörg"
+    assert (read["Subject"], message.subject) == ("Grüße", "Grüße")
+    assert body.endswith("Grüße".encode(charset) + end)
+
+
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\r\n")),
+    name=st.sampled_from(["From", "To", "Cc", "Reply-To", "Subject", "X-Odd"]),
+)
+def test_no_header_becomes_another_one_when_it_is_made_ascii(value: str, name: str) -> None:
+    raw = mail(
+        f"X-A: 1\r\n{name}: ü{value}\r\nX-B: 2\r\n".encode(), b"From: a@example.com\r\nTo: b@example.org\r\n"
+    )
+    try:
+        (message,) = messages(raw.replace(b"From: a@example.com\r\n", b"", 1) if name == "From" else raw)
+    except InvalidMessage:
+        return
+    assert message.raw is not None
+    before = [field for field, _ in RawMail.read(raw).fields]
+    after = [field for field, _ in RawMail.read(message.raw).fields]
+    assert after == (before[1:] if name == "From" else before)
 
 
 def test_a_mail_to_nobody_and_a_key_without_room_for_a_number_are_refused() -> None:
     with pytest.raises(InvalidMessage, match="nobody"):
-        messages_of(mail(), {"to": [], "cc": [], "bcc": []})
+        messages(mail(), {"to": [], "cc": [], "bcc": []})
     many = {"to": [f"person{i}@example.org" for i in range(51)], "cc": [], "bcc": []}
     with pytest.raises(InvalidMessage, match="too long"):
-        messages_of(mail(), many, idempotency_key="k" * 256)
+        messages(mail(), many, idempotency_key="k" * 256)
 
 
 @given(
@@ -107,7 +151,7 @@ def test_no_value_of_a_header_crashes_or_stays_in_the_mail(value: str, name: str
     raw = mail(f"X-Sesq-{name}: {value}\r\n".encode())
     try:
         left, _ = take_options(RawMail.read(raw))
-        (message,) = messages_of(raw)
+        (message,) = messages(raw)
     except InvalidMessage:
         return
     assert left.content == mail()

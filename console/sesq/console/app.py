@@ -23,6 +23,7 @@ SUMMARIES = {
     "status": "Show the limits, the queue, and why what waits waits.",
     "messages": "List and show messages; cancel, retry, release or resolve them.",
     "quota": "Show and change the limits while the queue runs; pause and resume.",
+    "submission": "Take mail by SMTP and put it into the queue.",
     "simulator": "Run SES on localhost, with its rules and its limits.",
     "doctor": "Check all that sending needs, and name the cure of what is wrong.",
 }

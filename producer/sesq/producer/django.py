@@ -37,6 +37,7 @@ from sesq.producer.intake import messages_of
 from sesq.producer.message import Message
 from sesq.producer.mime import written
 from sesq.producer.outbox import KEEP_DAYS, Outbox
+from sesq.producer.raw import RawMail
 
 if TYPE_CHECKING:
     from django.core.mail import EmailMessage
@@ -90,7 +91,7 @@ class EmailBackend(BaseEmailBackend):
             recipients = {
                 field: [str(each) for each in getattr(email, field)] for field in ("to", "cc", "bcc")
             }
-            parts = messages_of(written(email.message()), recipients, **options)
+            parts = messages_of(RawMail.read(written(email.message())), recipients, **options)
             return Mail(email, parts, on_commit)
         except SesqError:
             if not self.fail_silently:

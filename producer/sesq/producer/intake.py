@@ -12,28 +12,32 @@ Options that a program cannot give otherwise stand in the mail's own headers, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sesq.config.addresses import shown, spec_of, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
-from sesq.producer.raw import RawMail
+from sesq.producer.mime import folded
+from sesq.producer.raw import RawMail, addresses_in
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS
 from sesq.producer.serial import read_moment
 
 PREFIX = "x-sesq-"
 
+_ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
+
 Recipients = Mapping[str, Sequence[str]]
 """Addresses by the field of a message they belong to: to, cc and bcc."""
 
 
-def messages_of(raw: bytes, recipients: Recipients | None = None, **options: Any) -> list[Message]:
+def messages_of(mail: RawMail, recipients: Recipients | None = None, **options: Any) -> list[Message]:
     """The messages to queue for one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
     mail's X-Sesq headers. Raises InvalidMessage.
     """
-    mail, own = take_options(RawMail.read(raw))
+    mail, own = take_options(ascii_headers(mail))
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options |= own
@@ -59,6 +63,16 @@ def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
     return (mail.without(*names), options) if names else (mail, options)
 
 
+def ascii_headers(mail: RawMail) -> RawMail:
+    """The mail with headers that are not ASCII written in encoded words (RFC 2047), since SES takes no SMTPUTF8.
+
+    They are read as UTF-8, and as Latin-1 where they are none. Content- fields are left: they are no text.
+    """
+    if all(field.isascii() or name.startswith("content-") for name, field in mail.fields):
+        return mail
+    return replace(mail, fields=tuple((name, _ascii_field(name, field)) for name, field in mail.fields))
+
+
 def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:
     """The envelope's recipients by the header that shows them; who is in none is a blind copy."""
     to, cc = ({spec_of(wire).lower() for wire in mail.addresses(name)} for name in ("to", "cc"))
@@ -67,6 +81,21 @@ def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[
         spec = spec_of(address).lower()
         fields["to" if spec in to else "cc" if spec in cc else "bcc"].append(address)
     return fields
+
+
+def _ascii_field(name: str, field: bytes) -> bytes:
+    if field.isascii() or name.startswith("content-"):
+        return field
+    try:
+        line = field.decode()
+    except UnicodeDecodeError:
+        line = field.decode("latin-1")
+    written_name, _, value = line.partition(":")
+    end = "\r\n" if line.endswith("\r\n") else "\n"
+    one_line = " ".join(value.split())
+    if name in _ADDRESS_FIELDS:
+        one_line = ", ".join(addresses_in(name, one_line))
+    return f"{written_name}: {folded(written_name, one_line, end)}{end}".encode("ascii")
 
 
 def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:

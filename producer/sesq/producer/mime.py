@@ -82,13 +82,13 @@ def _head(envelope: Envelope, content: SimpleContent) -> str:
     fields = [("From", envelope.sender)]
     fields += [(name, ", ".join(wires)) for name, wires in lists if wires]
     fields += [("Subject", content.subject), *content.headers]
-    return "".join(f"{name}: {_folded(name, value)}\r\n" for name, value in fields)
+    return "".join(f"{name}: {folded(name, value)}\r\n" for name, value in fields)
 
 
-def _folded(name: str, value: str) -> str:
+def folded(name: str, value: str, line_end: str = "\r\n") -> str:
     """One header value in lines. Runs of spaces become one: some readers end the headers at a line of spaces alone."""
     line = re.sub(" {2,}", " ", (value if value.isascii() else encode_words(value)).strip())
-    return Header(line, "us-ascii", maxlinelen=_FOLD_AT, header_name=name).encode(linesep="\r\n")
+    return Header(line, "us-ascii", maxlinelen=_FOLD_AT, header_name=name).encode(linesep=line_end)
 
 
 def _add_texts(body: EmailMessage, content: SimpleContent) -> None:

@@ -76,7 +76,7 @@ class RawMail:
         return tuple(
             wire
             for value in self.values(name)
-            for wire in (_remembered if len(value) <= REMEMBERED_LENGTH else _addresses)(name, value)
+            for wire in (_remembered if len(value) <= REMEMBERED_LENGTH else addresses_in)(name, value)
         )
 
     def _check_fields(self) -> None:
@@ -118,7 +118,8 @@ def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
     return tuple(fields)
 
 
-def _addresses(name: str, value: str) -> tuple[str, ...]:
+def addresses_in(name: str, value: str) -> tuple[str, ...]:
+    """Wire forms of the addresses in one header's value; InvalidMessage(name) when they cannot be read."""
     from email.errors import MessageError
     from email.policy import default
 
@@ -132,7 +133,7 @@ def _addresses(name: str, value: str) -> tuple[str, ...]:
     return tuple(_wire(name, display, spec) for display, spec in found)
 
 
-_remembered = lru_cache(maxsize=1024)(_addresses)
+_remembered = lru_cache(maxsize=1024)(addresses_in)
 """Reading addresses is the dearest part of reading a mail, and the same senders come again and again."""
 
 

@@ -1,0 +1,104 @@
+"""`sesq submission`: takes mail by SMTP, from whatever can send mail but knows no queue."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sesq.console.context import load_settings, log_to_stderr, open_redis, part
+from sesq.console.output import complain
+from sesq.producer import Outbox
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+EXAMPLES = """Examples
+
+  sesq submission
+  sesq submission --host 0.0.0.0 --port 587 --tls-cert mail.pem --tls-key mail.key --users users.toml
+  sesq submission --hash-password < password.txt
+  curl smtp://127.0.0.1:2525 --mail-from shop@example.com --mail-rcpt ada@example.org -T mail.eml --crlf
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLES)
+def submission(
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65_535, help="With STARTTLS where there is a certificate; 0: a free one."),
+    ] = 2525,
+    tls_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="TLS from the first byte; none if not given.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="The certificate, with its chain, in PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, in PEM.")
+    ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may send: names, hashed passwords, senders, lanes."),
+    ] = None,
+    hostname: Annotated[str, typer.Option(help="The name it greets with.")] = "localhost",
+    max_connections: Annotated[
+        int, typer.Option(min=1, help="At the same time; more are told to come back.")
+    ] = 100,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(min=1000, help="Of one mail; what SES takes if not given, which is the most."),
+    ] = None,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds of silence before it hangs up.")] = 60.0,
+    hash_password: Annotated[
+        bool,
+        typer.Option("--hash-password", help="Print the hash of a password for the users file, and end."),
+    ] = False,
+) -> None:
+    """Take mail by SMTP and put it into the queue.
+
+    A 250 means that the mail is safely in Redis; where Redis is away, the answer is 451, and the sender tries again.
+    On loopback, without --users, every program of this machine may send. Anywhere else a users file and a certificate
+    are needed.
+    """
+    with part("submission"):
+        from sesq.producer.submission.server import Options, SubmissionServer, serve
+    if hash_password:
+        return _print_hash()
+    settings = load_settings()
+    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    given: dict[str, Any] = {"max_bytes": max_bytes} if max_bytes is not None else {}
+    options = Options(
+        host=host,
+        port=port,
+        tls_port=tls_port,
+        certificate=tls_cert,
+        key=tls_key,
+        users=users,
+        hostname=hostname,
+        max_connections=max_connections,
+        idle_seconds=idle,
+        **given,
+    )
+
+    def announce(server: SubmissionServer) -> None:
+        for door in server.doors:
+            typer.echo(f"listening on {host}:{door.port}{' (TLS)' if door.wrapped else ''}")
+
+    serve(Outbox(open_redis(settings), keep_days=settings.keep_days), options, announce)
+    return None
+
+
+def _print_hash() -> None:
+    from sesq.producer.submission.users import hash_password
+
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        complain("--hash-password: there is no password on the standard input")
+        raise typer.Exit(2)
+    typer.echo(hash_password(password))

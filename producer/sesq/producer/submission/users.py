@@ -1,0 +1,162 @@
+"""Who may submit mail, as whom, and into which lanes: the users file, and its passwords.
+
+[shop]
+password = "scrypt$16384$8$1$…$…"                  # `sesq submission --hash-password` prints one
+senders = ["shop@example.com", "@news.example.com"] # addresses, domains, or "*"
+lanes = ["bulk"]                                    # the first is taken where the mail names none; all if left out
+account = "default"
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sesq.config.addresses import shown
+from sesq.config.errors import InvalidMessage, SettingsError
+from sesq.config.states import Lane
+from sesq.producer.rules import check_account
+
+_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 1
+"""scrypt's n, r and p: 16 MB and about 50 ms for a guess."""
+MOST_MEMORY = 64 * 1024 * 1024
+SALT_BYTES = HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user. `password` is a hash."""
+
+    name: str
+    password: str
+    senders: tuple[str, ...]
+    lanes: tuple[Lane, ...] = tuple(Lane)
+    account: str = "default"
+
+    def may_send_as(self, spec: str) -> bool:
+        """Whether this address is one of the user's senders; case does not count."""
+        spec = spec.lower()
+        return any(rule in ("*", spec, f"@{spec.rpartition('@')[2]}") for rule in self.senders)
+
+
+ANYBODY = User("", "", ("*",))
+"""Who needs no password: a server on loopback without a users file takes mail from every program of the machine."""
+
+
+class Users:
+    """The users by name. A password that was right is known again without the cost of its hash."""
+
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self._users = dict(users)
+        self._nobody = User("", hash_password(secrets.token_urlsafe()), ())
+        self._secret = secrets.token_bytes(32)
+        self._known: dict[str, bytes] = {}
+
+    @classmethod
+    def read(cls, file: Path) -> Users:
+        """The users file. Raises SettingsError, which names the user and the key."""
+        try:
+            data = _toml.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+        if not data:
+            raise SettingsError(f"{file}: has no users: write [name], password = … and senders = […]")
+        return cls({name: _user(name, table, file) for name, table in data.items()})
+
+    def find(self, name: str, password: str) -> User | None:
+        """The user whose name and password these are. Takes as long for a name that nobody has."""
+        user = self._users.get(name, self._nobody)
+        proof = hmac.digest(self._secret, f"{name}\0{password}".encode(errors="replace"), "sha256")
+        if hmac.compare_digest(self._known.get(name, b""), proof):
+            return user
+        if not is_password(password, user.password) or user is self._nobody:
+            return None
+        self._known[name] = proof
+        return user
+
+
+def hash_password(password: str) -> str:
+    """`scrypt$n$r$p$salt$hash`, the last two in base64."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    parts = (
+        base64.b64encode(part).decode()
+        for part in (salt, _scrypt(password, salt, COST, BLOCK_SIZE, PARALLELISM))
+    )
+    return "$".join(("scrypt", str(COST), str(BLOCK_SIZE), str(PARALLELISM), *parts))
+
+
+def is_password(password: str, hashed: str) -> bool:
+    """Whether this password was hashed to that. ValueError for what is no hash of ours."""
+    kind, n, r, p, salt, wanted = hashed.split("$")
+    if kind != "scrypt":
+        raise ValueError(f"{kind} is no kind of hash that is known")
+    found = _scrypt(password, base64.b64decode(salt, validate=True), int(n), int(r), int(p))
+    return hmac.compare_digest(found, base64.b64decode(wanted, validate=True))
+
+
+def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
+    secret = password.encode(errors="surrogateescape")
+    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=MOST_MEMORY, dklen=HASH_BYTES)
+
+
+def _user(name: str, table: object, file: Path) -> User:
+    where = f"{file}: [{name}]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{file}: {name} stands outside of a [user]")
+    allowed = [field.name for field in fields(User) if field.name != "name"]
+    unknown = next((key for key in table if key not in allowed), None)
+    if unknown is not None:
+        raise SettingsError(f"{where} {shown(unknown)} is unknown; allowed: {', '.join(allowed)}")
+    return User(
+        name,
+        _checked_hash(table.get("password"), where),
+        _senders(table.get("senders"), where),
+        _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
+        _account(table.get("account", "default"), where),
+    )
+
+
+def _checked_hash(hashed: Any, where: str) -> str:
+    try:
+        is_password("", hashed)
+    except (ValueError, AttributeError) as error:
+        raise SettingsError(
+            f"{where} password: is no hash; `sesq submission --hash-password` prints one"
+        ) from error
+    return str(hashed)
+
+
+def _senders(rules: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(rules, list) or not rules or not all(isinstance(rule, str) and rule for rule in rules):
+        raise SettingsError(
+            f'{where} senders: is a list of addresses, of domains as "@example.com", or ["*"]'
+        )
+    return tuple(rule.lower() if "@" in rule or rule == "*" else f"@{rule.lower()}" for rule in rules)
+
+
+def _lanes(names: Any, where: str) -> tuple[Lane, ...]:
+    try:
+        lanes = tuple(Lane(name) for name in names)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{where} lanes: is a list of {' and '.join(Lane)}") from error
+    if not lanes or isinstance(names, str):
+        raise SettingsError(f"{where} lanes: is a list of {' and '.join(Lane)}")
+    return lanes
+
+
+def _account(name: Any, where: str) -> str:
+    try:
+        check_account(name)
+    except InvalidMessage as error:
+        raise SettingsError(f"{where} {error}") from error
+    return str(name)
