@@ -27,6 +27,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 from sesq.config.connection import connect, mapped
+from sesq.config.envelope import encode_json
 from sesq.config.errors import InvalidMessage, WouldBeRefused
 from sesq.config.identities import unverified
 from sesq.config.keys import queue_name
@@ -157,9 +158,10 @@ class Outbox:
             raise InvalidMessage(
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
-        arguments = self._arguments(message)
-        pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
-        return str(arguments[0])
+        id = uuid.uuid4().hex
+        arguments = ENQUEUE.arguments(message.account, self._arguments(message, id))
+        pipeline.eval(ENQUEUE.text, 0, *arguments)
+        return id
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
@@ -173,30 +175,41 @@ class Outbox:
                     outcomes[i] = _outcome(answer)
         return outcomes
 
-    def _arguments(self, message: Message) -> list[Any]:
+    def _arguments(self, message: Message, id: str | None = None) -> list[str | bytes]:
         """The ARGV of `enqueue.lua` for one message."""
-        id = uuid.uuid4().hex
-        envelope, content = message.envelope(), message.content()
+        id = id or uuid.uuid4().hex
+        envelope = message.envelope()
         queue = queue_name(message.account, message.lane)
-        described = envelope.to_json()
-        record = {
-            "v": 1,
-            "envelope": described,
-            "rate": envelope.rate_cost,
-            "day": envelope.day_cost,
-            "on_unknown": envelope.on_unknown or "",
-            "send_at": _seconds(message.send_at),
-            "expires_at": _seconds(message.expires_at),
-            "keep": self.keep_seconds,
+        record = [
+            "v",
+            1,
+            "envelope",
+            envelope.to_json(),
+            "rate",
+            envelope.rate_cost,
+            "day",
+            envelope.day_cost,
+        ]
+        record += ["keep", self.keep_seconds]
+        order: dict[str, Any] = {
+            "id": id,
+            "queue": queue,
+            "at": utcformat(datetime.now(timezone.utc)),
+            "record": record,
         }
-        key, digest = "", ""
+        if envelope.on_unknown:
+            record += ["on_unknown", envelope.on_unknown]
+        if message.send_at:
+            order["due"] = round(message.send_at.timestamp(), 3)
+            record += ["send_at", order["due"]]
+        if message.expires_at:
+            record += ["expires_at", round(message.expires_at.timestamp(), 3)]
         if message.idempotency_key:
-            key = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-            digest = message.fingerprint()
-        job = _job_fields(message.account, id, queue, self.keep_seconds)
-        fields = [part for pair in record.items() for part in pair]
-        due = _seconds(message.send_at)
-        return [id, queue, due, content, key, digest, KEY_HOURS * 3600, len(fields), *fields, *job]
+            order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
+            order["digest"] = message.fingerprint()
+            order["key_ttl"] = KEY_HOURS * 3600
+        job = _job(message.account, queue, self.keep_seconds)
+        return [encode_json(order), message.content(), job]
 
 
 def refuse(problems: list[str]) -> None:
@@ -227,10 +240,6 @@ def _from_settings() -> tuple[Redis, float]:
     return connect(settings=settings), settings.keep_days
 
 
-def _seconds(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment.timestamp():.3f}"
-
-
 def _outcome(answer: bytes | list[bytes]) -> str | InvalidMessage:
     if isinstance(answer, list):
         return InvalidMessage(
@@ -240,28 +249,23 @@ def _outcome(answer: bytes | list[bytes]) -> str | InvalidMessage:
 
 
 @lru_cache(maxsize=64)
-def _job_template(account: str, queue: str, keep_seconds: int) -> dict[str, Any]:
-    """RQ's own fields of a job, made by RQ once; a message changes its id and times only."""
+def _job(account: str, queue: str, keep_seconds: int) -> str:
+    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …] with %id% for the message's id."""
     job = Job.create(
         DELIVER,
-        args=(account, "id"),
+        args=(account, "%id%"),
         id="template",
         connection=Redis(),
         origin=queue,
-        description="",
+        description="sesq message %id%",
         timeout=JOB_TIMEOUT_SECONDS,
         result_ttl=keep_seconds,
         failure_ttl=keep_seconds,
         serializer=JSONSerializer,
     )
-    fields = job.to_dict()
-    return {name: value for name, value in fields.items() if value not in (None, "") and name != "status"}
-
-
-def _job_fields(account: str, id: str, queue: str, keep_seconds: int) -> list[Any]:
-    now = utcformat(datetime.now(timezone.utc))
-    fields = dict(_job_template(account, queue, keep_seconds))
-    fields["data"] = json.dumps([DELIVER, None, [account, id], {}])
-    fields["description"] = f"sesq message {id}"
-    fields["created_at"] = fields["enqueued_at"] = now
-    return [part for pair in fields.items() for part in pair]
+    # RQ reads its data uncompressed as well; the script fills in the id
+    fields = {**job.to_dict(), "data": job.data.decode()}
+    own = ("status", "created_at", "enqueued_at")
+    return json.dumps(
+        [part for pair in fields.items() if pair[1] not in (None, "") and pair[0] not in own for part in pair]
+    )

@@ -1,33 +1,39 @@
 -- Enqueue: a message, its RQ job and its costs, in one step, or the id that its idempotency key already stands for.
 -- After lifecycle.lua; also A idempotency:<digest of the key>   string "<id> <digest of the content>"
 --
--- ARGV[3] id   [4] RQ queue   [5] due (s), '' for now   [6] content
---     [7] digest of the idempotency key, '' for none   [8] digest of the content   [9] s that the key is kept
---     [10] n: how many of the following belong to the record   [11…10+n] name, value, …   [11+n…] RQ's job: name, value, …
+-- ARGV[3] JSON {
+--   id, queue        the message's id and its lane's RQ queue
+--   due              s, where it is not to go before
+--   key, digest      of the idempotency key and of the content, where there is a key   key_ttl   s that it is kept
+--   at               the time as RQ writes it
+--   record           [name, value, …] of the message's record
+-- }
+-- ARGV[4] content   [5] RQ's job as JSON [name, value, …], with %id% for the id
 -- Returns the message's id: another's where the key is known. {'conflict', id} where the key stands for other content.
 
-local id, queue, due, n = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[10])
-if ARGV[7] ~= '' then
-  local known = call('GET', A .. 'idempotency:' .. ARGV[7])
+local o = cjson.decode(ARGV[3])
+local id, queue = o.id, o.queue
+if o.key then
+  local known = call('GET', A .. 'idempotency:' .. o.key)
   if known then
     local first, digest = string.match(known, '^(%S+) (%S+)$')
-    if digest == ARGV[8] then return first end
+    if digest == o.digest then return first end
     return {'conflict', first}
   end
-  call('SET', A .. 'idempotency:' .. ARGV[7], id .. ' ' .. ARGV[8], 'EX', ARGV[9])
+  call('SET', A .. 'idempotency:' .. o.key, id .. ' ' .. o.digest, 'EX', o.key_ttl)
 end
 
-local state = (due == '' or tonumber(due) <= now) and 'queued' or 'scheduled'
-local registry = PLACE[state]
+local state = (o.due or 0) <= now and 'queued' or 'scheduled'
 call('HSET', A .. 'message:' .. id, 'state', state, 'since', now, 'created', now, 'queue', queue, 'reason', '',
-     'history', cjson.encode({now, state, ''}), unpack(ARGV, 11, 10 + n))
-call('SET', A .. 'content:' .. id, ARGV[6])
+     'history', cjson.encode({now, state, ''}), unpack(o.record))
+call('SET', A .. 'content:' .. id, ARGV[4])
 call('ZADD', A .. 'state:' .. state, now, id)
-call('HSET', R .. 'job:' .. id, 'status', registry[2], unpack(ARGV, 11 + n))
+local job = cjson.decode((string.gsub(ARGV[5], '%%id%%', id)))
+call('HSET', R .. 'job:' .. id, 'status', PLACE[state][2], 'created_at', o.at, 'enqueued_at', o.at, unpack(job))
 call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 call('SADD', 'sesq:accounts', ARGV[1])
 if state == 'scheduled' then
-  call('ZADD', R .. 'scheduled:' .. queue, due, id)
+  call('ZADD', R .. 'scheduled:' .. queue, o.due, id)
 elseif call('RPUSH', R .. 'queue:' .. queue, id) == 1 then
   wake()
 end
