@@ -5,9 +5,13 @@ SesqError
 │   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
 │   ├── WouldBeRefused       SES would refuse this message, by what is known of the account
 │   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
+│   ├── InvalidTemplate      names the file and the line
+│   ├── InvalidRows          a file of recipients that cannot be read: names the line
 │   └── SettingsError        sesq.toml or SESQ_*: names the key, the file and what is allowed
 ├── QueueUnavailable         Redis cannot be reached, or did not answer in time
 ├── UnknownMessage           no message with that id (never queued here, or its record has expired)
+├── UnknownBatch             no batch with that id
+├── TakenBefore              the same batch was sent before
 ├── WrongState               the message is in a state in which that cannot be done
 └── MissingPart              an optional part is not installed: names the extra that brings it
 """
@@ -60,3 +64,19 @@ class WrongState(SesqError):
 
 class MissingPart(SesqError):
     """An optional part of sesq is not installed; the text names the extra that brings it."""
+
+
+class InvalidTemplate(InputError):
+    """A template that cannot be used; the text names the file and the line."""
+
+
+class InvalidRows(InputError):
+    """A file of recipients that cannot be read; the text names the line."""
+
+
+class UnknownBatch(SesqError):
+    """No batch has that id: it was never begun here, or its record has expired."""
+
+
+class TakenBefore(SesqError):
+    """The same rows were sent with the same template before; the text names the batch."""

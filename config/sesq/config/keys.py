@@ -44,6 +44,50 @@ class Keys:
         """String with expiry: the id and content digest that an idempotency key stands for."""
         return self._key("idempotency", digest)
 
+    # batches
+    @property
+    def batches(self) -> str:
+        """Sorted set: the batches by the time they were begun."""
+        return self._key("batches")
+
+    def batch(self, id: str) -> str:
+        """Hash: a batch and its counts; what else belongs to it is told in `lua/batch.lua`."""
+        return self._key("batch", id)
+
+    def template(self, batch: str) -> str:
+        """String: the template of a batch, packed."""
+        return self._key("template", batch)
+
+    def chunk(self, id: str) -> str:
+        """Hash: some hundred recipients of a batch, and how far they are."""
+        return self._key("chunk", id)
+
+    def rows(self, chunk: str) -> str:
+        """String: the rows of a chunk, packed."""
+        return self._key("rows", chunk)
+
+    def log(self, chunk: str) -> str:
+        """String: the MessageIds of a chunk that is not done yet."""
+        return self._key("log", chunk)
+
+    def results(self, chunk: str) -> str:
+        """String: the MessageIds of a chunk that is done, packed."""
+        return self._key("results", chunk)
+
+    def arrived(self, chunk: str) -> str:
+        """String: a bit for each recipient of a chunk, 1 where the mail was delivered."""
+        return self._key("arrived", chunk)
+
+    @property
+    def slices(self) -> str:
+        """Sorted set: the parts of chunks that are being sent, by the time their worker's lease runs out."""
+        return self._key("slices")
+
+    @property
+    def unpacked(self) -> str:
+        """Set: the chunks that are done and whose results are not packed yet."""
+        return self._key("unpacked")
+
     # waiting for something that is not time
     def hold(self, what: str) -> str:
         """Sorted set: the messages that wait for `what`, by the time they were queued."""

@@ -65,11 +65,13 @@ local function place(id, queue, state, keep, opts)
   end
 end
 
+local tally -- counts the recipients of a batch: see batch.lua
+
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
 -- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
-  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep')
+  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch')
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then
     call('ZREM', A .. 'hold:' .. was[5], id)
@@ -85,6 +87,7 @@ local function move(id, to, reason, fields, opts)
     opts.execution = opts.execution or was[3]
     place(id, was[2], to, was[6], opts)
   end
+  if was[7] then tally(was[7], was[1], to, 1) end
   for _, kept in ipairs({key, A .. 'content:' .. id}) do
     if ENDED[PLACE[to][1]] then call('EXPIRE', kept, was[6] or 3600) else call('PERSIST', kept) end
   end

@@ -1,0 +1,79 @@
+-- How the recipients of a batch are counted, and where the jobs of its chunks stand. After lifecycle.lua, whose move() calls tally().
+--
+-- Keys, A = "sesq:<account>:"
+--   A batches            zset    id -> time it was begun (s)
+--   A batch:<bid>        hash    state (running, paused, done, cancelled), reason, created, ended (s), filled (1: all its
+--                                rows are here), chunks, jobs (chunks in their queue), queue, keep (s), sender, …,
+--                                stop:bounces and stop:complaints (%), n:<where> (recipients): of those without a record
+--                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state
+--   A parked:<bid>       list    its chunks that wait for it to be resumed
+--   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
+--                                cursor (those before it were granted), redo ("start-end …": given back), out (slices on
+--                                their way), place (the state by which RQ shows its job)
+--   A rows:<bid>-<k>     string  the rows, packed
+--   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
+--   A results:<bid>-<k>  string  the same, packed, once the chunk is done
+--   A arrived:<bid>-<k>  string  one bit a row: delivered
+--   A template:<bid>     string  the template, packed
+-- A row is given by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it ever needs a record.
+
+local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'}
+local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
+local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
+local ENOUGH = 50 -- recipients that SES must have taken before a share of them means anything
+
+local function sum_of(key, names)
+  local fields, sum = {}, 0
+  for i, name in ipairs(names) do fields[i] = 'n:' .. name end
+  for _, n in ipairs(call('HMGET', key, unpack(fields))) do sum = sum + (tonumber(n) or 0) end
+  return sum
+end
+
+-- The batch's keys stay for ever while it goes on, and so long as its records after its end.
+local function keep_batch(bid, chunks, keep)
+  local function set(key) if keep then call('EXPIRE', key, keep) else call('PERSIST', key) end end
+  for k = 0, chunks - 1 do
+    for _, kind in ipairs(OF_CHUNK) do set(A .. kind .. ':' .. bid .. '-' .. k) end
+  end
+  for _, kind in ipairs({'batch', 'template', 'parked'}) do set(A .. kind .. ':' .. bid) end
+end
+
+-- Whether it is done, or goes on after all.
+local function judge_batch(bid)
+  local key = A .. 'batch:' .. bid
+  local b = call('HMGET', key, 'state', 'filled', 'chunks', 'keep', 'ended')
+  local open = sum_of(key, OPEN) > 0
+  if b[2] == '1' and not open and not b[5] then
+    call('HSET', key, 'ended', now)
+    if b[1] ~= 'cancelled' then call('HSET', key, 'state', 'done', 'reason', '') end
+    keep_batch(bid, b[3], b[4])
+  elseif open and b[5] then
+    call('HDEL', key, 'ended')
+    if b[1] == 'done' then call('HSET', key, 'state', 'running') end
+    keep_batch(bid, b[3], nil)
+  end
+end
+
+-- A batch with too many bounces or complaints pauses itself.
+local function mind_the_share(bid, bad)
+  local key = A .. 'batch:' .. bid
+  local b = call('HMGET', key, 'state', 'stop:' .. bad, 'n:' .. (bad == 'bounces' and 'bounced' or 'complained'))
+  local most, sent = tonumber(b[2]), sum_of(key, SENT)
+  if b[1] ~= 'running' or not most or sent < ENOUGH then return end
+  local share = tonumber(b[3]) / sent * 100
+  if share > most then
+    local why = string.format('%s: %s of %d recipients, %.2g %%; it was to stop above %s %%', bad, b[3], sent, share, b[2])
+    call('HSET', key, 'state', 'paused', 'reason', why)
+  end
+end
+
+-- So many recipients of a batch go from one count to another.
+function tally(bid, from, to, n)
+  local key = A .. 'batch:' .. bid
+  if n == 0 or call('EXISTS', key) == 0 then return end
+  if from then call('HINCRBY', key, 'n:' .. from, -n) end
+  call('HINCRBY', key, 'n:' .. to, n)
+  if to == 'bounced' then mind_the_share(bid, 'bounces')
+  elseif to == 'complained' then mind_the_share(bid, 'complaints') end
+  judge_batch(bid)
+end
