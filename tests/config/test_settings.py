@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from sesq.config.errors import SettingsError
-from sesq.config.settings import AccountSettings, RetrySettings, Settings
+from sesq.config.settings import AccountSettings, RetrySettings, Settings, SmtpSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
 
@@ -145,6 +146,41 @@ def test_an_account_that_is_not_configured_names_those_that_are() -> None:
         settings.account("news")
 
 
+@pytest.mark.parametrize(
+    ("smtp", "said"),
+    [
+        ({"tls": "none", "host": "mail.example.com"}, "for a relay on this machine"),
+        ({"tls": "none"}, "for a relay on this machine"),
+        ({"password": "hush", "password_file": "/x"}, "give one of them"),
+        ({"pasword": "hush"}, "did you mean password?"),
+        ({"port": 0}, "accounts.default.smtp.port = 0: "),
+        ({"password": ["hush"]}, "accounts.default.smtp.password: "),
+    ],
+)
+def test_smtp_is_safe_and_its_password_is_in_no_error(file: Path, smtp: dict[str, Any], said: str) -> None:
+    file.write_text("".join([f"accounts.default.smtp.{k} = {json.dumps(v)}\n" for k, v in smtp.items()]))
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(file, env={})
+    assert said in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_relay_on_this_machine_needs_no_tls(host: str) -> None:
+    assert SmtpSettings(host=host, tls="none", port=25).secret() == ""
+
+
+def test_the_smtp_password_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    password = {"SESQ_ACCOUNTS__DEFAULT__SMTP__PASSWORD": "12345"}
+    smtp = Settings.load(env=password).account().smtp
+    assert smtp.secret() == "12345"
+    assert "12345" not in repr(smtp)
+    (tmp_path / "secret").write_text("hush\n")
+    assert SmtpSettings(password_file=tmp_path / "secret").secret() == "hush"
+    with pytest.raises(SettingsError, match="cannot be read"):
+        SmtpSettings(password_file=tmp_path / "gone").secret()
+
+
 def test_settings_are_frozen_and_their_repr_has_no_password() -> None:
     settings = Settings(redis_url="redis://:secret@h")
     with pytest.raises(ValidationError):
@@ -165,6 +201,7 @@ def test_the_example_has_every_key_and_no_other(file: Path) -> None:
     assert settings.model_fields_set == set(Settings.model_fields)
     assert settings.retry.model_fields_set == set(RetrySettings.model_fields)
     assert settings.account().model_fields_set == set(AccountSettings.model_fields)
+    assert settings.account().smtp.model_fields_set == set(SmtpSettings.model_fields)
 
 
 def test_a_default_in_the_example_is_the_default(file: Path) -> None:
@@ -181,6 +218,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "burst",
         "margin",
         "reserve",
+        "smtp",
     }
 
     def comparable(settings: Settings) -> dict[str, Any]:
@@ -191,7 +229,9 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
             if k not in {*examples_without_default, "accounts"}
         }
 
-    assert comparable(Settings.load(file, env={})) == comparable(Settings())
+    loaded = Settings.load(file, env={})
+    assert comparable(loaded) == comparable(Settings())
+    assert (loaded.account().smtp.port, loaded.account().smtp.tls) == (587, "starttls")
 
 
 def test_a_connection_by_url_does_not_load_the_settings_library() -> None:

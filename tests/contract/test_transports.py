@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
-from sesq.worker.transports import Outgoing, RecordingTransport, SendFailed, SesTransport, Transport
+from sesq.worker.transports import (
+    Outgoing,
+    RecordingTransport,
+    SendFailed,
+    SesTransport,
+    SmtpTransport,
+    Transport,
+)
+from sesq.worker.transports.smtp_session import SmtpServer
 from sesq.worker.verdicts import Answer, Door, Kind, weigh
 
 SENDER = "Shop <shop@shop.example>"
@@ -89,7 +100,46 @@ class SesScene(Scene):
         self._ses.stop()
 
 
-SCENES = [RecordingScene, SesScene]
+class SmtpScene(Scene):
+    """SES's SMTP interface, with a certificate that is checked."""
+
+    FAULTS: ClassVar = {**FAULTS, Kind.UNKNOWN: "reset"}
+    TLS = "starttls"
+
+    def __init__(self) -> None:
+        self._ses = Simulator(
+            production=True,
+            max_send_rate=1000,
+            max_24_hour_send=-1,
+            verified=("shop@shop.example",),
+            smtp_port=0,
+            smtp_tls_port=0,
+        )
+        self._ses.start()
+        self._folder = tempfile.TemporaryDirectory()
+        trusted = Path(self._folder.name, "ca.pem")
+        trusted.write_text(self._ses.certificate)
+        port = self._ses.smtp_tls_port if self.TLS == "tls" else self._ses.smtp_port
+        server = SmtpServer("localhost", port, self.TLS, "AKIDEXAMPLE", "anything", str(trusted))
+        self.transport = SmtpTransport(server, region="us-east-1", concurrency=4)
+
+    def answer_next(self, kind: Kind) -> None:
+        self._ses.set_faults({self.FAULTS[kind]: {"count": 1}})
+
+    def accepted(self) -> list[str]:
+        return [mail["tags"]["sesq-id"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def close(self) -> None:
+        self.transport.close()
+        self._ses.stop()
+        self._folder.cleanup()
+
+
+class SmtpOverTlsScene(SmtpScene):
+    TLS = "tls"
+
+
+SCENES = [RecordingScene, SesScene, SmtpScene, SmtpOverTlsScene]
 
 
 @pytest.fixture(params=SCENES, ids=lambda scene: scene.__name__)

@@ -195,6 +195,8 @@ OTHER_CASES = [
     Other(Door.UNSENT, "NoCredentialsError", "", Kind.CREDENTIALS, "credentials"),
     Other(Door.UNSENT, "NoRegionError", "", Kind.CREDENTIALS, "credentials"),
     Other(Door.UNSENT, "ConnectionError", "Connection refused", Kind.TRANSIENT),
+    Other(Door.UNSENT, "SSLCertVerificationError", "self-signed", Kind.CONFIGURATION, "account"),
+    Other(Door.UNSENT, "NotLetIn", "No SMTP service here", Kind.CONFIGURATION, "account"),
     Other(Door.UNSENT, "UnknownServiceError", "", Kind.CONFIGURATION, "account"),
     Other(Door.LOST, "HTTPClientError", "", Kind.UNKNOWN),
     Other(Door.LOST, "ZeroDivisionError", "", Kind.UNKNOWN),

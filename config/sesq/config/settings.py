@@ -6,6 +6,7 @@ key is written with two underscores in the environment: SESQ_ACCOUNTS__SHOP__RAT
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     field_validator,
     model_validator,
 )
@@ -66,6 +68,49 @@ AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_l
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
+class SmtpSettings(BaseModel):
+    """Where an account with `transport = "smtp"` hands its mail in, and as whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str | None = None
+    """None: SES's own in the account's region."""
+    port: int = Field(default=587, ge=1, le=65_535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: Path | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _nothing_in_the_clear(self) -> SmtpSettings:
+        if self.tls == "none" and not _is_loopback(self.host or ""):
+            raise ValueError(
+                'tls = "none" is for a relay on this machine: host is 127.0.0.1, ::1 or localhost then'
+            )
+        if self.password and self.password.get_secret_value() and self.password_file:
+            raise ValueError("password and password_file: give one of them")
+        return self
+
+    def secret(self) -> str:
+        """The password, from the file where it lies in one. Raises SettingsError."""
+        if self.password_file is None:
+            return self.password.get_secret_value() if self.password else ""
+        try:
+            return self.password_file.expanduser().read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"smtp.password_file: {self.password_file} cannot be read: {error}"
+            ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class AccountSettings(BaseModel):
     """One AWS account in one region. What is left out is what AWS's own settings say, or what SES allows."""
 
@@ -75,7 +120,8 @@ class AccountSettings(BaseModel):
     profile: str | None = None
     role_arn: str | None = None
     endpoint_url: str | None = None
-    transport: Literal["ses"] = "ses"
+    transport: Literal["ses", "smtp"] = "ses"
+    smtp: SmtpSettings = SmtpSettings()
     rate: Rate | None = None
     """Recipients a second; None: SES's rate."""
     daily: Daily = None

@@ -87,7 +87,7 @@ def _explain(problem: Any, model: type[BaseModel], of_env: Values, file: Path | 
     if problem["type"] == "extra_forbidden":
         return f"{_place(path, of_env, file)}{'.'.join(path)}: {_unknown(path[-1], _keys(model, path[:-1]))}"
     text = problem["msg"].removeprefix("Value error, ")
-    shown = f"{'.'.join(path)} = {_shown(problem['input'])}: " if path else ""
+    shown = f"{'.'.join(path)}{_given(path, problem['input'])}: " if path else ""
     return f"{_place(path, of_env, file)}{shown}{text}"
 
 
@@ -102,22 +102,26 @@ def _place(path: Sequence[str], of_env: Values, file: Path | None) -> str:
 
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The keys allowed in the table at `path`: the settings, one account, or another group of them."""
-    if not path:
-        return list(model.model_fields)
-    annotation = model.model_fields[path[0]].annotation
-    nested = [annotation, *getattr(annotation, "__args__", ())]
-    return [
-        key
-        for kind in nested
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
-        for key in kind.model_fields
-    ]
+    for step in path:
+        if step not in model.model_fields:
+            continue  # the name of an account
+        annotation = model.model_fields[step].annotation
+        nested = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(
+            (kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), model
+        )
+    return list(model.model_fields)
 
 
 def _unknown(key: str, allowed: list[str]) -> str:
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"
+
+
+def _given(path: Sequence[str], value: object) -> str:
+    """` = 'fast'`; nothing for what is secret, and for a whole table, which may hold something secret."""
+    return "" if isinstance(value, dict) or "password" in path[-1] else f" = {_shown(value)}"
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 from redis import Redis
 
 from sesq.config.connection import mapped
@@ -68,12 +68,24 @@ class ControlCalls:
                 self.sleep(max(1, int(self.redis.pttl(self.key))) / 1000)
 
 
-class SesAccount:
-    """Reads one account through its SESv2 client."""
+class UnknownAccount:
+    """In place of an account that nobody here can ask about."""
 
-    def __init__(self, client: SESV2Client, calls: ControlCalls) -> None:
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def describe(self) -> Description:
+        """Raises AccountUnreadable: the configured limits count."""
+        raise AccountUnreadable(self.why)
+
+
+class SesAccount:
+    """Reads one account through its SESv2 client. `may_lack_keys`: its mail goes without AWS credentials."""
+
+    def __init__(self, client: SESV2Client, calls: ControlCalls, *, may_lack_keys: bool = False) -> None:
         self.client = client
         self.calls = calls
+        self.may_lack_keys = may_lack_keys
 
     def describe(self) -> Description:
         """Reads the account and its identities. Raises AccountUnreadable or AccountUnavailable."""
@@ -123,6 +135,8 @@ class SesAccount:
             if code in NOT_ALLOWED:
                 raise AccountUnreadable(text) from error
             raise AccountUnavailable(f"{code}: {text}") from error
+        except (NoCredentialsError, CredentialRetrievalError) as error:
+            raise (AccountUnreadable if self.may_lack_keys else AccountUnavailable)(str(error)) from error
         except (
             Exception
         ) as error:  # all that a client raises is foreign; a parser's errors have no class of their own

@@ -9,20 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from botocore.exceptions import NoRegionError, ProfileNotFound
 from redis import Redis
 
-from sesq.config.errors import SettingsError
 from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
-from sesq.worker.account import ControlCalls, SesAccount
 from sesq.worker.courier import Courier, Orders, put_back
+from sesq.worker.doors import open_doors
 from sesq.worker.gate import Begun, Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.sync import AccountSync
-from sesq.worker.transports import SesTransport
 
 log = logging.getLogger("sesq.worker")
 
@@ -102,20 +99,7 @@ def open_desk(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Desk:
     """A desk for a configured account. Raises SettingsError for one that is not, or that has no region."""
-    account = settings.account(name)
-    transport = SesTransport.create(
-        region=account.region or os.environ.get("AWS_REGION"),
-        profile=account.profile,
-        role_arn=account.role_arn,
-        endpoint_url=account.endpoint_url,
-        concurrency=concurrency or settings.concurrency,
-    )
-    try:
-        ses = SesAccount(transport.client, ControlCalls(redis, name, sleep))
-    except (NoRegionError, ProfileNotFound) as error:
-        raise SettingsError(
-            f"account {name}: {error} Set `region` and `profile` in sesq.toml, or AWS_REGION and AWS_PROFILE"
-        ) from error
+    transport, ses = open_doors(redis, name, settings, concurrency or settings.concurrency, sleep)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
     courier = Courier(gate, transport, rules, orders(settings), lease=settings.lease_seconds, sleep=sleep)

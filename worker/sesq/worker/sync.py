@@ -17,7 +17,7 @@ from sesq.config.keys import Keys
 from sesq.config.messages import Messages
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import redis_now
-from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount
+from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.gate import SYNC
 from sesq.worker.rules import Rules
 
@@ -30,8 +30,10 @@ PROBE_SECONDS = 300
 CHANGES = {
     "rate": "the rate is now {0} recipients a second (was {1})",
     "daily": "the quota is now {0} recipients in 24 hours (was {1})",
-    "production": "production access is now {0} (was {1})",
-    "sending": "sending is now {0} (was {1})",
+}
+SWITCHES = {
+    "production": ("the account is in the sandbox again", "the account is out of the sandbox"),
+    "sending": ("SES sends nothing for the account any more", "SES sends for the account again"),
 }
 
 
@@ -47,7 +49,9 @@ class Block:
 class AccountSync:
     """Keeps one account's snapshot fresh."""
 
-    def __init__(self, redis: Redis, account: str, ses: SesAccount, region: str, interval: float) -> None:
+    def __init__(
+        self, redis: Redis, account: str, ses: SesAccount | UnknownAccount, region: str, interval: float
+    ) -> None:
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
@@ -88,6 +92,9 @@ class AccountSync:
         for name, sentence in CHANGES.items():
             if name in before and name in told and float(before[name]) != float(told[name]):
                 log.info("account %s: %s", self.account, sentence.format(told[name], before[name]))
+        for name, sentences in SWITCHES.items():
+            if name in before and name in told and int(before[name]) != told[name]:
+                log.info("account %s: %s", self.account, sentences[told[name]])
 
     def _read_blocks(self) -> dict[str, Block]:
         with mapped():

@@ -3,5 +3,6 @@
 from sesq.worker.transports.base import Outgoing, SendFailed, Transport
 from sesq.worker.transports.recording import RecordingTransport
 from sesq.worker.transports.ses import SesTransport
+from sesq.worker.transports.smtp import SmtpTransport
 
-__all__ = ["Outgoing", "RecordingTransport", "SendFailed", "SesTransport", "Transport"]
+__all__ = ["Outgoing", "RecordingTransport", "SendFailed", "SesTransport", "SmtpTransport", "Transport"]

@@ -130,6 +130,16 @@ BAD_SMTP_KEYS = Outcome(
     "SES does not accept the SMTP credentials ({text}); make new ones for {region}.",
     "credentials",
 )
+NO_SMTP = Outcome(
+    Kind.CONFIGURATION,
+    "The SMTP server does not let this host in ({text}); check its host, port and tls in sesq.toml, then release.",
+    "account",
+)
+BAD_CERTIFICATE = Outcome(
+    Kind.CONFIGURATION,
+    "The server's certificate is not trusted ({text}); check host and ca_file, then release.",
+    "account",
+)
 NOT_SES = Outcome(
     Kind.CONFIGURATION,
     "The endpoint does not answer as SES does ({code}); check the endpoint URL and the region.",

@@ -136,7 +136,7 @@ SMTP = (
     Row(Door.SMTP, r"\d{3}", r"SigV2 SMTP sending rate", o.BAD_SMTP_KEYS),
     Row(Door.SMTP, r"454", r"throttling", o.THROTTLED),
     Row(Door.SMTP, r"4\d\d", ANY, o.TRANSIENT),
-    Row(Door.SMTP, r"530|535", ANY, o.BAD_SMTP_KEYS),
+    Row(Door.SMTP, r"53[0458]", ANY, o.BAD_SMTP_KEYS),
     Row(Door.SMTP, r"552", ANY, o.TOO_BIG),
     Row(Door.SMTP, r"554", PAUSED, o.PAUSED),
     Row(Door.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
@@ -161,7 +161,9 @@ SIGN_IN = (
 UNSENT = (
     Row(Door.UNSENT, r"ParamValidationError", ANY, o.INVALID),
     Row(Door.UNSENT, NO_KEYS, ANY, o.NO_KEYS),
-    Row(Door.UNSENT, r"HTTPClientError|ConnectionError", ANY, o.NO_CONNECTION),
+    Row(Door.UNSENT, r"SSLCertVerificationError", ANY, o.BAD_CERTIFICATE),
+    Row(Door.UNSENT, r"NotLetIn", ANY, o.NO_SMTP),
+    Row(Door.UNSENT, r"HTTPClientError|ConnectionError|OSError", ANY, o.NO_CONNECTION),
     Row(Door.UNSENT, r".*", ANY, o.BAD_CLIENT),
 )
 

@@ -1,0 +1,334 @@
+"""The SMTP transport before a server that answers as told. The contract suite puts it before SES's simulator."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.simulator import Simulator
+from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport
+from sesq.worker.transports.parcel import parcel_for
+from sesq.worker.transports.smtp import named_id
+from sesq.worker.transports.smtp_session import SmtpServer
+from sesq.worker.verdicts import Answer, Door, Kind, Verdict, weigh
+from sesq.worker.verdicts.table import SMTP, Row
+from smtp_stub import HANG_UP, SmtpStub, smtp_stub
+
+SENDER = "Shop <shop@example.com>"
+
+
+@pytest.fixture
+def stub() -> Iterator[SmtpStub]:
+    with smtp_stub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def transport(stub: SmtpStub) -> Iterator[SmtpTransport]:
+    server = SmtpServer("127.0.0.1", stub.port, "none", "AKIA", "secret-password")
+    transport = SmtpTransport(server, region="us-east-1", concurrency=4)
+    yield transport
+    transport.close()
+
+
+def outgoing(content: Any = None, **changes: Any) -> Outgoing:
+    envelope = Envelope(**{"sender": SENDER, "to": ("bob@x.org",), "subject": "Hi", **changes})
+    return Outgoing("id-1", envelope, content or SimpleContent("Hi", text="Good day"))
+
+
+def verdict_of(transport: SmtpTransport, message: Outgoing | None = None) -> Verdict:
+    with pytest.raises(SendFailed) as caught:
+        transport.send(message or outgoing())
+    return caught.value.verdict
+
+
+# what leaves ------------------------------------------------------------------------------------------------------
+
+
+def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
+    stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    message = outgoing(
+        cc=("Eve <eve@x.org>",), bcc=("mallory@z.org",), tags={"kind": "news"}, configuration_set="main"
+    )
+
+    assert transport.send(message) == "stub-1"
+
+    assert [line for line in stub.heard if line.startswith(("mail", "rcpt"))] == [
+        "mail FROM:<shop@example.com>",
+        "rcpt TO:<bob@x.org>",
+        "rcpt TO:<eve@x.org>",
+        "rcpt TO:<mallory@z.org>",
+    ]
+    mail = message_from_bytes(stub.mails[0], policy=default)
+    assert (mail["From"], mail["To"], mail["Cc"], mail["Bcc"]) == (
+        SENDER,
+        "bob@x.org",
+        "Eve <eve@x.org>",
+        None,
+    )
+    assert mail["X-SES-MESSAGE-TAGS"] == "sesq-id=id-1, kind=news"
+    assert mail["X-SES-CONFIGURATION-SET"] == "main"
+    assert b"mallory" not in stub.mails[0]
+
+
+def test_a_raw_mail_keeps_its_text_whatever_its_line_ends_and_dots(
+    stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    raw = b"From: shop@example.com\nSubject: Hi\n\n.one\n..two\rthree\n."
+
+    transport.send(outgoing(raw, kind="raw"))
+
+    assert stub.mails[0].endswith(b"\r\n\r\n..one\r\n...two\r\nthree\r\n..\r\n")
+
+
+def test_eight_bits_are_announced_where_the_server_takes_them(
+    stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    transport.send(outgoing("From: shop@example.com\r\n\r\nGrüße\r\n".encode(), kind="raw"))
+    assert any("BODY=8BITMIME" in line for line in stub.heard)
+
+
+def test_many_tags_are_folded_within_a_mails_line_length() -> None:
+    tags = {f"name-{i}-{'n' * 200}": "v" * 250 for i in range(10)}
+    content = parcel_for(outgoing(tags=tags)).content
+    assert max(map(len, content.splitlines())) < 998
+    folded = message_from_bytes(content)["X-SES-MESSAGE-TAGS"].split(",")
+    assert [pair.strip().partition("=")[0] for pair in folded] == ["sesq-id", *tags]
+
+
+@pytest.mark.parametrize(
+    ("reply", "id"),
+    [
+        ("Ok 0100019a-000000", "0100019a-000000"),
+        ("2.0.0 Ok: queued as 4F1C2", "4F1C2"),
+        ("2.6.0\nthanks", "2.6.0 thanks"),
+        ("", "accepted"),
+    ],
+)
+def test_the_id_in_a_reply(reply: str, id: str) -> None:
+    assert named_id(reply) == id
+
+
+def test_without_credentials_nobody_signs_in(stub: SmtpStub) -> None:
+    transport = SmtpTransport(SmtpServer("127.0.0.1", stub.port, "none"))
+    transport.send(outgoing())
+    transport.close()
+    assert "AUTH" not in stub.heard
+
+
+# every answer of the table, over a socket ----------------------------------------------------------------------------
+
+UNVERIFIED = (
+    "554 Message rejected: Email address is not verified. "
+    "The following identities failed the check in region US-EAST-1: {}"
+)
+DENIED = "554 Access denied: User arn:aws:iam::1:user/x is not authorized to perform ses:SendRawEmail on resource {}"
+
+ANSWERS: list[tuple[int, str, str]] = [
+    (0, ".", "454 Throttling failure: Maximum sending rate exceeded."),
+    (0, "DATA", "454 Throttling failure: Maximum sending rate exceeded."),
+    (1, ".", "454 Throttling failure: Daily message quota exceeded."),
+    (2, ".", "554 Maximum SigV2 SMTP sending rate exceeded"),
+    (3, ".", "454 Throttling failure: something new"),
+    (4, ".", "451 Temporary service failure"),
+    (4, "RCPT", "454 Temporary service failure"),
+    (4, "AUTH", "454 Temporary authentication failure"),
+    (4, "GREETING", "421 Too many concurrent SMTP connections"),
+    (5, "AUTH", "535 Authentication Credentials Invalid"),
+    (5, "AUTH", "535 Account not subscribed to SES"),
+    (5, "MAIL", "530 Authentication required"),
+    (6, ".", "552 Message is too long."),
+    (
+        7,
+        ".",
+        "554 Message rejected: Sending suspended for this account. For more information, please check the inbox",
+    ),
+    (8, ".", UNVERIFIED.format("bob@x.org")),
+    (9, ".", UNVERIFIED.format("Shop <shop@example.com>, shop@example.com, bob@x.org")),
+    (10, ".", DENIED.format("arn:aws:ses:us-east-1:1:identity/bob@x.org")),
+    (11, ".", DENIED.format("arn:aws:ses:us-east-1:1:identity/example.com")),
+    (12, ".", DENIED.format("something")),
+    (13, ".", "554 Transaction failed: Configuration set <gone> does not exist."),
+    (14, ".", "554 Transaction failed: Duplicate header 'Content-Type'."),
+    (14, "MAIL", "553 <shop> Invalid email address"),
+    (14, "RCPT", "553 <bob@x.org> address unknown"),
+]
+
+
+def test_every_row_of_the_table_is_among_the_answers() -> None:
+    assert {number for number, _, _ in ANSWERS} == set(range(len(SMTP)))
+
+
+@pytest.mark.parametrize(("number", "step", "reply"), ANSWERS)
+def test_an_answer_means_what_its_row_says(
+    number: int,
+    step: str,
+    reply: str,
+    stub: SmtpStub,
+    transport: SmtpTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a server that answers so; a sign-in is tried in two ways
+    stub.says(**{step: reply})
+    if step == "AUTH":
+        stub.says(AUTH=reply)
+
+    # When a message is sent
+    verdict = verdict_of(transport)
+
+    # Then the verdict is that row's
+    row: Row = SMTP[number]
+    monkeypatch.setattr(sys.modules["sesq.worker.verdicts.judge"], "ROWS", (row,))
+    code, _, text = reply.partition(" ")
+    expected = weigh(Answer(Door.SMTP, (code,), text), envelope=outgoing().envelope, region="us-east-1")
+    assert expected.kind is row.outcome.kind
+    assert verdict == expected
+    assert "secret-password" not in repr(verdict)
+
+    # And the next message goes, once
+    stub.mails.clear()
+    assert transport.send(outgoing()) == "stub-1"
+
+
+def test_one_refused_recipient_takes_the_whole_message_back(stub: SmtpStub, transport: SmtpTransport) -> None:
+    # Given a server that refuses the second of three
+    stub.says(RCPT="250 Ok")
+    stub.says(RCPT="553 <eve@x.org> address unknown")
+
+    # When the message is sent, then it is refused, nothing has left, and the session is cleared for the next one
+    verdict = verdict_of(transport, outgoing(to=("bob@x.org", "eve@x.org", "ada@x.org")))
+    assert verdict.kind is Kind.REFUSED
+    assert stub.mails == []
+    assert stub.heard[-1] == "rset"
+    transport.send(outgoing())
+    assert stub.connections == 1
+
+
+# connections --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA"])
+def test_an_end_before_the_mail_has_left_is_transient(
+    step: str, stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    stub.says(**{step: HANG_UP})
+    if step == "EHLO":
+        stub.says(HELO=HANG_UP)
+    assert verdict_of(transport).kind is Kind.TRANSIENT
+    assert stub.mails == []
+
+
+def test_an_end_after_the_final_dot_is_unknown(stub: SmtpStub, transport: SmtpTransport) -> None:
+    stub.after_the_dot(HANG_UP)
+    assert verdict_of(transport).kind is Kind.UNKNOWN
+    assert len(stub.mails) == 1
+    assert transport.send(outgoing()) == "stub-2"
+
+
+@pytest.mark.parametrize("reply", ["what?", "250", "250 " + "x" * 10_000])
+def test_a_reply_to_the_mail_that_cannot_be_read_is_unknown_or_a_yes(
+    reply: str, stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    stub.after_the_dot(reply)
+    if reply == "250":
+        assert transport.send(outgoing()) == "accepted"
+    else:
+        assert verdict_of(transport).kind is Kind.UNKNOWN
+
+
+def test_nobody_there_is_transient() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    verdict = verdict_of(SmtpTransport(SmtpServer("127.0.0.1", port, "none")))
+    assert (verdict.kind, verdict.text) == (Kind.TRANSIENT, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    "replies", [{"GREETING": "554 No SMTP service here"}, {"AUTH": "504 Unrecognized authentication type"}]
+)
+def test_a_server_that_lets_nobody_in_concerns_the_account_not_the_message(
+    replies: dict[str, str], stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    for _ in range(2):
+        stub.says(**replies)
+    verdict = verdict_of(transport)
+    assert (verdict.kind, verdict.hold) == (Kind.CONFIGURATION, "account")
+
+
+def test_without_tls_no_credentials_are_told(stub: SmtpStub) -> None:
+    transport = SmtpTransport(SmtpServer("127.0.0.1", stub.port, "starttls", "AKIA", "secret"))
+    assert verdict_of(transport).kind is Kind.CONFIGURATION
+    assert "AUTH" not in stub.heard
+
+
+@pytest.mark.parametrize("wrong", ["issuer", "host"])
+def test_a_certificate_is_checked(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a server whose certificate is by nobody we trust, or for another host
+    connect = socket.create_connection
+    monkeypatch.setattr(socket, "create_connection", lambda at, *rest: connect(("127.0.0.1", at[1]), *rest))
+    with Simulator(smtp_tls_port=0, smtp_port=0) as ses:
+        (tmp_path / "ca.pem").write_text(ses.certificate)
+        ca_file = None if wrong == "issuer" else str(tmp_path / "ca.pem")
+        host = "localhost" if wrong == "issuer" else "mail.example.com"
+        for port, tls in ((ses.smtp_port, "starttls"), (ses.smtp_tls_port, "tls")):
+            # When mail is handed to it, then it is told nothing, and the account's mail waits for a person
+            server = SmtpServer(host, port, tls, "AKIA", "secret", ca_file)  # type: ignore[arg-type]
+            verdict = verdict_of(SmtpTransport(server))
+            assert (verdict.kind, verdict.code) == (Kind.CONFIGURATION, "SSLCertVerificationError")
+        assert ses.messages() == []
+
+
+def test_sessions_are_used_again_and_a_dead_one_is_replaced_without_loss(
+    stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    # Given a session that the server ended while it was idle, in each of its ways
+    transport.send(outgoing())
+    transport.send(outgoing())
+    assert stub.connections == 1
+    for farewell in ("451 4.4.2 Timeout waiting for data from client.", "421 Closing", HANG_UP):
+        stub.says(MAIL=farewell)
+        # When the next message is sent, then it goes through a new one
+        transport.send(outgoing())
+    assert (stub.connections, len(stub.mails)) == (4, 5)
+
+
+def test_several_threads_have_a_session_each(stub: SmtpStub, transport: SmtpTransport) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(lambda _: transport.send(outgoing()), range(40)))
+    assert len(ids) == 40
+    assert stub.most_open <= 4
+
+
+def test_too_many_connections_are_waited_for_and_lowered(stub: SmtpStub, transport: SmtpTransport) -> None:
+    # Given one session at work, and a server that lets no second one in
+    started, finish = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+
+        def hold() -> None:
+            with transport._pool.lend():
+                started.set()
+                assert finish.wait(20)
+
+        holding = threads.submit(hold)
+        assert started.wait(20)
+        stub.says(GREETING="421 Too many concurrent SMTP connections")
+        # When another message is sent, it waits for the first session
+        sending = threads.submit(transport.send, outgoing())
+        while transport._pool.limit > 1:
+            assert not sending.done()
+        finish.set()
+        # Then it goes through that one, and no attempt is lost
+        assert sending.result(20) == "stub-1"
+        holding.result(20)
+    assert transport._pool.limit == 1

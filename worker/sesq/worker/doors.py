@@ -1,0 +1,83 @@
+"""The ways from one account to AWS: how its mail leaves, and who may be asked about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from botocore.exceptions import NoRegionError, ProfileNotFound
+from redis import Redis
+
+from sesq.config.errors import SettingsError
+from sesq.config.settings import AccountSettings, Settings
+from sesq.worker.account import ControlCalls, SesAccount, UnknownAccount
+from sesq.worker.transports import SesTransport, SmtpTransport
+from sesq.worker.transports.client import AwsClient, ClientSettings
+from sesq.worker.transports.smtp_session import SmtpServer
+
+SES_SMTP = "email-smtp.{region}.amazonaws.com"
+
+
+def client_settings(account: AccountSettings, concurrency: int = 1) -> ClientSettings:
+    """Where AWS is for an account, and as whom we come."""
+    return ClientSettings(
+        region_of(account), account.profile, account.role_arn, account.endpoint_url, concurrency
+    )
+
+
+def region_of(account: AccountSettings) -> str | None:
+    """The region as far as the settings say; containers set AWS_REGION, which boto3 does not read."""
+    return account.region or os.environ.get("AWS_REGION")
+
+
+def open_client(name: str, settings: Settings) -> AwsClient:
+    """The AWS client of a configured account. Raises SettingsError for a region or a profile that is missing."""
+    try:
+        return AwsClient(client_settings(settings.account(name)))
+    except (NoRegionError, ProfileNotFound) as error:
+        raise _without_region(name, error) from error
+
+
+def open_doors(
+    redis: Redis, name: str, settings: Settings, concurrency: int, sleep: Callable[[float], None]
+) -> tuple[SesTransport | SmtpTransport, SesAccount | UnknownAccount]:
+    """How the account's mail leaves, and who describes the account. Raises SettingsError where neither can be known."""
+    account, calls = settings.account(name), ControlCalls(redis, name, sleep)
+    if account.transport == "smtp":
+        return _open_smtp(name, account, concurrency), _account_beside_smtp(account, calls)
+    transport = SesTransport(client_settings(account, concurrency))
+    try:
+        return transport, SesAccount(transport.client, calls)
+    except (NoRegionError, ProfileNotFound) as error:
+        raise _without_region(name, error) from error
+
+
+def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTransport:
+    smtp, region = account.smtp, region_of(account)
+    if smtp.host is None and region is None:
+        raise SettingsError(
+            f"account {name}: set `region`, or `host` under [accounts.{name}.smtp], in sesq.toml"
+        )
+    server = SmtpServer(
+        host=smtp.host or SES_SMTP.format(region=region),
+        port=smtp.port,
+        tls=smtp.tls,
+        user=smtp.user,
+        password=smtp.secret(),
+        ca_file=str(smtp.ca_file) if smtp.ca_file else None,
+    )
+    return SmtpTransport(server, region=region, concurrency=concurrency)
+
+
+def _account_beside_smtp(account: AccountSettings, calls: ControlCalls) -> SesAccount | UnknownAccount:
+    """SMTP cannot tell the limits. The API can, for those who have AWS credentials as well; others set their own."""
+    try:
+        return SesAccount(AwsClient(client_settings(account)).api, calls, may_lack_keys=True)
+    except (NoRegionError, ProfileNotFound) as error:
+        return UnknownAccount(str(error))
+
+
+def _without_region(name: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"account {name}: {error} Set `region` and `profile` in sesq.toml, or AWS_REGION and AWS_PROFILE"
+    )

@@ -1,0 +1,63 @@
+"""One message as SMTP carries it: who sends, who gets it, and the mail itself.
+
+What the API takes beside the mail stands in headers of SES's, which it removes before the mail goes on (developer
+guide, "Amazon SES header fields"). A blind copy is named in the envelope alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.producer.mime import render
+from sesq.worker.transports.base import Outgoing
+from sesq.worker.transports.request import ID_TAG
+
+LINE_LENGTH = 900
+"""Bytes; a mail's line holds 998 (RFC 5322, 2.1.1)."""
+
+_any_line_end = re.compile(rb"\r\n|\r|\n")
+_leading_dot = re.compile(rb"^\.", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """`content` is ready for DATA: CRLF at every line's end and the last one's, leading dots doubled."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether it goes without the 8BITMIME extension."""
+        return self.content.isascii()
+
+
+def parcel_for(outgoing: Outgoing) -> Parcel:
+    """The message with its id and its options in SES's headers. Raises InvalidMessage where it cannot be written."""
+    envelope, content = outgoing.envelope, outgoing.content
+    mail = render(envelope, content) if isinstance(content, SimpleContent) else content
+    lines = _any_line_end.sub(b"\r\n", _ses_headers(outgoing.id, envelope) + mail)
+    ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+    return Parcel(envelope.sender_spec, envelope.recipients, _leading_dot.sub(b"..", ended))
+
+
+def _ses_headers(id: str, envelope: Envelope) -> bytes:
+    pairs = [f"{name}={value}" for name, value in ((ID_TAG, id), *envelope.tags.items())]
+    headers = f"X-SES-MESSAGE-TAGS: {_folded(pairs)}\r\n"
+    if envelope.configuration_set:
+        headers += f"X-SES-CONFIGURATION-SET: {envelope.configuration_set}\r\n"
+    return headers.encode("ascii")
+
+
+def _folded(pairs: list[str]) -> str:
+    """In as few lines as they fit in: readers other than SES may take a folded header badly."""
+    lines = [pairs[0]]
+    for pair in pairs[1:]:
+        if len(lines[-1]) + len(pair) < LINE_LENGTH:
+            lines[-1] += f", {pair}"
+        else:
+            lines.append(pair)
+    return ",\r\n ".join(lines)

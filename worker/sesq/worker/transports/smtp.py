@@ -1,0 +1,71 @@
+"""SES's SMTP interface, or another mail server that speaks SMTP: one transaction for one message.
+
+SMTP tells less than the API: neither quotas nor the sandbox can be read through it, and errors are a number and a text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sesq.config.envelope import Envelope
+from sesq.config.errors import SesqError
+from sesq.worker.transports.base import Outgoing, SendFailed
+from sesq.worker.transports.parcel import Parcel, parcel_for
+from sesq.worker.transports.smtp_pool import SmtpPool
+from sesq.worker.transports.smtp_session import Session, SmtpServer, Stale
+from sesq.worker.verdicts import Answer, Door, weigh
+from sesq.worker.verdicts.smtp import read_smtp
+
+NAMED = (re.compile(r"ok (\S+)", re.IGNORECASE), re.compile(r".*\bqueued as (\S+)", re.IGNORECASE))
+"""SES answers `250 Ok <MessageId>`; other servers write `queued as`."""
+
+UNWRITABLE = Answer(Door.UNSENT, ("ParamValidationError",))
+"""The content cannot be written as a mail; the API's client has the same word for what fits into no request."""
+
+
+class SmtpTransport:
+    """Sends through SMTP sessions that are opened when needed and shared by all threads."""
+
+    def __init__(self, server: SmtpServer, *, region: str | None = None, concurrency: int = 10) -> None:
+        self.region = region or server.host
+        self._pool = SmtpPool(lambda: Session(server), concurrency)
+
+    def send(self, outgoing: Outgoing) -> str:
+        """Sends one message and returns its MessageId, or the reply where that names none. Raises SendFailed."""
+        try:
+            parcel = parcel_for(outgoing)
+        except (SesqError, ValueError) as error:
+            raise SendFailed(weigh(UNWRITABLE, envelope=outgoing.envelope, region=self.region)) from error
+        try:
+            return named_id(self._pass_on(parcel))
+        except Exception as error:  # whatever smtplib and the system raise is foreign
+            raise self._failed(error, outgoing.envelope) from error
+
+    def warm_up(self) -> None:
+        """Opens a session and signs in. Raises SendFailed."""
+        try:
+            with self._pool.lend():
+                pass
+        except Exception as error:  # as above
+            raise self._failed(error, Envelope(sender="")) from error
+
+    def close(self) -> None:
+        """Closes the sessions that are not in use; the next `send` opens new ones."""
+        self._pool.close()
+
+    def _pass_on(self, parcel: Parcel) -> str:
+        try:
+            with self._pool.lend() as session:
+                return session.deliver(parcel)
+        except Stale:
+            with self._pool.lend(fresh=True) as session:
+                return session.deliver(parcel)
+
+    def _failed(self, error: Exception, envelope: Envelope) -> SendFailed:
+        return SendFailed(weigh(read_smtp(error), envelope=envelope, region=self.region))
+
+
+def named_id(reply: str) -> str:
+    """The id in the reply to a mail: `Ok 0102…-000000`, `2.0.0 Ok: queued as 4F1C…`; else the reply itself."""
+    found = next((match for pattern in NAMED if (match := pattern.match(reply))), None)
+    return found[1] if found else " ".join(reply.split()) or "accepted"

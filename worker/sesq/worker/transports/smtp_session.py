@@ -1,0 +1,169 @@
+"""One SMTP session: opened, secured and signed in, it hands over one mail after another."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sesq.worker.transports.parcel import Parcel
+from sesq.worker.verdicts.smtp import NotLetIn, ReplyLost, reply_text
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 20.0
+SEND_SECONDS = 45.0
+"""A mail must be settled before the ledger's slack of 60 s is over, however slowly each reply comes."""
+
+CLOSING = 421
+IDLE_TOO_LONG = 451
+"""`451 4.4.2 Timeout waiting for data from client.`, after about ten idle seconds at SES; it is no mail's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where mail is handed in, and as whom. `password` is never shown."""
+
+    host: str
+    port: int = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+
+
+class Stale(Exception):
+    """The server had ended this session while it lay idle: it took nothing, and another session will do."""
+
+
+class Session:
+    """Not for several threads at once. Raises NotLetIn, or an OSError, where it cannot be opened."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._used = False
+        self._deadline = 0.0
+        self._smtp = _open(server)
+
+    @property
+    def sound(self) -> bool:
+        """Whether another mail may be tried on it."""
+        return self._smtp.sock is not None
+
+    def deliver(self, parcel: Parcel) -> str:
+        """Hands over one mail to all its recipients, and returns the text of the reply.
+
+        Raises SMTPResponseException where a reply refuses it, to one recipient or to all: then nobody gets it. Raises
+        ReplyLost where it may have been taken, and Stale or another OSError where it was not.
+        """
+        self._deadline = time.monotonic() + SEND_SECONDS
+        self._propose(parcel)
+        self._patience()
+        self._smtp.send(parcel.content + b".\r\n")
+        try:
+            self._patience()
+            code, reply = self._smtp.getreply()
+        except Exception as error:
+            self._smtp.close()
+            raise ReplyLost from error
+        return self._agreed((code, reply), 250)
+
+    def close(self) -> None:
+        """Says goodbye, and does not wait for the answer."""
+        try:
+            if self.sound:
+                self._smtp.putcmd("QUIT")
+        except OSError:
+            pass
+        finally:
+            self._smtp.close()
+
+    def _propose(self, parcel: Parcel) -> None:
+        """All that comes before the mail itself. One refused recipient takes back the whole of it."""
+        try:
+            self._open_transaction(parcel)
+            for recipient in parcel.recipients:
+                self._patience()
+                self._agreed(self._smtp.rcpt(recipient), 250, 251)
+            self._patience()
+            self._agreed(self._smtp.docmd("DATA"), 354)
+        except smtplib.SMTPResponseException:
+            self._take_back()
+            raise
+
+    def _open_transaction(self, parcel: Parcel) -> None:
+        used, self._used = self._used, True
+        extension = not parcel.is_ascii and self._smtp.has_extn("8bitmime")
+        try:
+            self._patience()
+            answer = self._smtp.mail(parcel.sender, ["BODY=8BITMIME"] if extension else [])
+        except OSError as error:
+            if used:
+                raise Stale from error
+            raise
+        if used and _has_ended(*answer):
+            self._smtp.close()
+            raise Stale
+        self._agreed(answer, 250)
+
+    def _take_back(self) -> None:
+        try:
+            if self.sound and self._smtp.rset()[0] != 250:
+                self._smtp.close()
+        except OSError:
+            self._smtp.close()
+
+    def _agreed(self, answer: tuple[int, bytes], *wanted: int) -> str:
+        code, reply = answer
+        if code in wanted:
+            return reply_text(reply)
+        if code == CLOSING or not 200 <= code < 600:
+            self._smtp.close()
+        raise smtplib.SMTPResponseException(code, reply)
+
+    def _patience(self) -> None:
+        """For the next step: until the deadline of the whole."""
+        if self._smtp.sock is not None:
+            left = self._deadline - time.monotonic()
+            self._smtp.sock.settimeout(max(0.1, min(READ_SECONDS, left)))
+
+
+def _has_ended(code: int, reply: bytes) -> bool:
+    return code == CLOSING or (code == IDLE_TOO_LONG and b"imeout" in reply)
+
+
+def _open(server: SmtpServer) -> smtplib.SMTP:
+    try:
+        smtp = _connect(server)
+        try:
+            _sign_in(smtp, server)
+        except BaseException:
+            smtp.close()
+            raise
+    except smtplib.SMTPServerDisconnected:
+        raise
+    except smtplib.SMTPResponseException as error:
+        raise NotLetIn(error.smtp_code, reply_text(error.smtp_error)) from error
+    except smtplib.SMTPException as error:
+        raise NotLetIn(0, str(error)) from error
+    return smtp
+
+
+def _connect(server: SmtpServer) -> smtplib.SMTP:
+    # smtplib would look our own name up, which can take longer than the mail
+    name = socket.gethostname() or "localhost"
+    if server.tls == "tls":
+        context = ssl.create_default_context(cafile=server.ca_file)
+        return smtplib.SMTP_SSL(server.host, server.port, name, timeout=CONNECT_SECONDS, context=context)
+    return smtplib.SMTP(server.host, server.port, name, timeout=CONNECT_SECONDS)
+
+
+def _sign_in(smtp: smtplib.SMTP, server: SmtpServer) -> None:
+    """TLS before the credentials, or neither: where STARTTLS is not offered, smtplib refuses."""
+    smtp.ehlo_or_helo_if_needed()
+    if server.tls == "starttls":
+        smtp.starttls(context=ssl.create_default_context(cafile=server.ca_file))
+        smtp.ehlo_or_helo_if_needed()
+    if server.user is not None:
+        smtp.login(server.user, server.password)

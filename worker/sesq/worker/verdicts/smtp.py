@@ -1,0 +1,52 @@
+"""What went wrong in an SMTP conversation: a reply, a door that stayed closed, or silence where a reply should be."""
+
+from __future__ import annotations
+
+import smtplib
+
+from sesq.worker.verdicts.model import Answer, Door
+
+SIGN_IN_CODES = frozenset({530, 534, 535, 538})
+"""Replies that are about the credentials (RFC 4954, 6)."""
+
+
+class NotLetIn(Exception):
+    """The server refused before any message was named: its greeting, TLS or the sign-in. `code` 0: not by a reply."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class ReplyLost(Exception):
+    """The whole mail had left, and no reply to it can be read. Its cause says what came instead."""
+
+
+def read_smtp(error: Exception) -> Answer:
+    """The answer in an exception of an SMTP conversation. All but ReplyLost come before the mail's final dot."""
+    if isinstance(error, ReplyLost):
+        cause = error.__cause__ or error
+        return Answer(Door.LOST, _names(cause), _words(cause))
+    if isinstance(error, NotLetIn):
+        about_us = 400 <= error.code < 500 or error.code in SIGN_IN_CODES
+        codes = (str(error.code),) if about_us else _names(error)
+        return Answer(Door.SMTP if about_us else Door.UNSENT, codes, str(error))
+    if isinstance(error, smtplib.SMTPResponseException):
+        return Answer(Door.SMTP, (str(error.smtp_code),), reply_text(error.smtp_error))
+    return Answer(Door.UNSENT, _names(error), _words(error))
+
+
+def reply_text(reply: bytes | str) -> str:
+    """A reply's text; several lines stay several."""
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+
+
+def _names(error: BaseException) -> tuple[str, ...]:
+    return tuple(kind.__name__ for kind in type(error).__mro__)
+
+
+def _words(error: BaseException) -> str:
+    """What the system or smtplib said; other exceptions may quote the message."""
+    if not isinstance(error, OSError):
+        return ""
+    return error.strerror or next((arg for arg in error.args if isinstance(arg, str)), "")
