@@ -69,6 +69,9 @@ SEND = [*FROM, "--to", "ada@example.org", *BODY]
         (["status", "--watch", "--json"], ["--watch", "--json"]),
         (["simulator", "--account", "nowhere.json"], ["nowhere.json", "No such file"]),
         (["simulator", "--rate", "-1"], ["max_send_rate"]),
+        (["submission", "--host", "0.0.0.0"], ["0.0.0.0", "users file", "certificate"]),
+        (["submission", "--users", "nowhere.toml"], ["nowhere.toml", "No such file"]),
+        (["submission", "--hash-password"], ["--hash-password", "no password"]),
     ],
 )
 def test_wrong_use_is_named_with_its_cure_and_changes_nothing(
