@@ -24,10 +24,11 @@ SUMMARIES = {
     "messages": "List and show messages; cancel, retry, release or resolve them.",
     "quota": "Show and change the limits while the queue runs; pause and resume.",
     "submission": "Take mail by SMTP and put it into the queue.",
+    "smtp-password": "Derive the password for SES's SMTP interface from this account's AWS secret access key.",
     "simulator": "Run SES on localhost, with its rules and its limits.",
     "doctor": "Check all that sending needs, and name the cure of what is wrong.",
 }
-"""Command -> its first sentence. The module of the same name in `commands` has an `app` with it."""
+"""Command -> its first sentence. The module of the same name in `commands` (_ for -) has an `app` with it."""
 
 
 class LazyGroup(TyperGroup):
@@ -41,7 +42,7 @@ class LazyGroup(TyperGroup):
         name, summary, rest = super().resolve_command(ctx, args)
         if name not in SUMMARIES:
             return name, summary, rest
-        command = typer.main.get_command(import_module(f"sesq.console.commands.{name}").app)
+        command = typer.main.get_command(import_module(_module_of(name)).app)
         command.name = name
         _unwrap(command)
         return name, command, rest
@@ -53,6 +54,10 @@ class LazyGroup(TyperGroup):
         except SesqError as error:
             complain(str(error))
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+
+def _module_of(command: str) -> str:
+    return f"sesq.console.commands.{command.replace('-', '_')}"
 
 
 def _unwrap(command: Any) -> None:

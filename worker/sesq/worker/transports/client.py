@@ -15,6 +15,7 @@ from botocore.credentials import (
     CredentialProvider,
     CredentialResolver,
     DeferredRefreshableCredentials,
+    ReadOnlyCredentials,
 )
 from botocore.exceptions import NoCredentialsError
 
@@ -66,16 +67,19 @@ class AwsClient:
         """The region it turned out to be."""
         return self.api.meta.region_name
 
+    def credentials(self) -> ReadOnlyCredentials | None:
+        """Who we are there; None where no credentials are found."""
+        credentials = self._session.get_credentials()
+        return credentials.get_frozen_credentials() if credentials is not None else None
+
     def connect(self) -> None:
         """Fetch the credentials, and leave an open connection in the pool.
 
         It asks for "/" without a signature: that names no action of SES, so it costs neither rate nor quota nor one
         of the few control calls. boto3 has no public way to only connect.
         """
-        credentials = self._session.get_credentials()
-        if credentials is None:
+        if self.credentials() is None:
             raise NoCredentialsError
-        credentials.get_frozen_credentials()
         request = AWSRequest(method="HEAD", url=f"{self.api.meta.endpoint_url}/").prepare()
         self.api._endpoint.http_session.send(request)  # type: ignore[attr-defined]  # noqa: SLF001
 
