@@ -33,7 +33,7 @@ def test_help_lists_every_command(run: Run) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SUMMARIES if name not in GROUPS])
 def test_the_summary_is_the_first_sentence_of_the_command(name: str) -> None:
-    command = typer.main.get_command(import_module(f"sesq.console.commands.{name.replace("-", "_")}").app)
+    command = typer.main.get_command(import_module(f"sesq.console.commands.{name.replace('-', '_')}").app)
     assert (command.help or "").split("\n")[0] == SUMMARIES[name]
 
 
