@@ -117,7 +117,7 @@ def test_a_change_is_told_and_wakes_those_who_wait(
         again(stage, sync)
         assert bell.get_message(timeout=5)
     assert "the rate is now 200" in caplog.text
-    assert "production access is now 1" in caplog.text
+    assert "the account is out of the sandbox" in caplog.text
 
 
 def test_the_day_that_ses_called_spent_goes_on_when_ses_says_otherwise(

@@ -28,8 +28,8 @@ PROBE_SECONDS = 300
 """A sender, set or account that SES refuses as a whole is tried again with one message after this long."""
 
 CHANGES = {
-    "rate": "the rate is now {0} recipients a second (was {1})",
-    "daily": "the quota is now {0} recipients in 24 hours (was {1})",
+    "rate": "the rate is now {0:g} recipients a second (was {1:g})",
+    "daily": "the quota is now {0:.15g} recipients in 24 hours (was {1:.15g})",
 }
 SWITCHES = {
     "production": ("the account is in the sandbox again", "the account is out of the sandbox"),
@@ -90,8 +90,9 @@ class AccountSync:
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():
-            if name in before and name in told and float(before[name]) != float(told[name]):
-                log.info("account %s: %s", self.account, sentence.format(told[name], before[name]))
+            if name in before and name in told and float(before[name]) != told[name]:
+                changed = sentence.format(told[name], float(before[name]))
+                log.info("account %s: %s", self.account, changed)
         for name, sentences in SWITCHES.items():
             if name in before and name in told and int(before[name]) != told[name]:
                 log.info("account %s: %s", self.account, sentences[told[name]])

@@ -93,6 +93,7 @@ class SesqWorker(BaseWorker):
         self._unsettled: list[tuple[Desk, Outcome]] = []
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._pace = Pace()
+        self._first = 0
         self._suspended = False
         self._troubles = 0
         self._syncing: threading.Thread | None = None
@@ -137,8 +138,9 @@ class SesqWorker(BaseWorker):
             return 0.0
         now = time.monotonic()
         times = [self._next_tick]
-        if not self._suspended and (wanted := self._wanted()) > 0:
-            times += [now if self._may_ask(desk, wanted) else desk.ask_at for desk in self.desks]
+        if not self._suspended:
+            wanted = ((desk, self._wanted(desk)) for desk in self.desks)
+            times += [now if self._may_ask(desk, n) else desk.ask_at for desk, n in wanted if n > 0]
         return max(0.0, min(times) - now)
 
     def _receive(self, timeout: float) -> None:
@@ -178,8 +180,16 @@ class SesqWorker(BaseWorker):
         """One a thread, and what the threads will take before the next question."""
         return self.concurrency + self._pace.in_seconds(AHEAD_SECONDS)
 
-    def _wanted(self) -> int:
-        return self._places() - len(self._in_flight)
+    def _wanted(self, desk: Desk) -> int:
+        """How many more of this account fit. One place is left to each other account, whose SES may be the faster."""
+        places, others = self._places(), len(self.desks) - 1
+        own = sum(at is desk for at in self._in_flight.values()) if others else len(self._in_flight)
+        return min(places - len(self._in_flight), max(1, places - others) - own)
+
+    def _in_turn(self) -> list[Desk]:
+        """The accounts, each time another one first: where places are short, none takes them all."""
+        self._first = (self._first + 1) % len(self.desks)
+        return self.desks[self._first :] + self.desks[: self._first]
 
     def _may_ask(self, desk: Desk, wanted: int) -> bool:
         """After a full answer a question is worth it when half the places are free, or the quantum is over."""
@@ -188,8 +198,8 @@ class SesqWorker(BaseWorker):
         return time.monotonic() >= desk.ask_at or (desk.answer == "full" and wanted >= self._places() / 2)
 
     def _claim(self) -> None:
-        for desk in self.desks:
-            wanted = self._wanted()
+        for desk in self._in_turn():
+            wanted = self._wanted(desk)
             if not self._may_ask(desk, wanted):
                 continue
             claim, begun, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
