@@ -79,5 +79,5 @@ def compose(package: str, *names: str, base: Sequence[Script] = ()) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-LIFECYCLE = compose("sesq.config", "lifecycle.lua", "batch.lua")
+LIFECYCLE = compose("sesq.config", "clock.lua", "lifecycle.lua", "batch.lua")
 """How a message changes its state, and how a batch counts that: before every script that changes one."""

@@ -21,7 +21,7 @@ from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
 from sesq.config.states import Lane, State
 from sesq.worker.results import rq_result
 
-RULES = compose("sesq.worker", "gate.lua", base=[LIFECYCLE])
+RULES = compose("sesq.worker", "bucket.lua", "gate.lua", base=[LIFECYCLE])
 CLAIM = compose("sesq.worker", "claim.lua", base=[RULES])
 SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
 REAP = compose("sesq.worker", "reap.lua", base=[RULES])

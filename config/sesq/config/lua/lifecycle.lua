@@ -1,8 +1,8 @@
 -- How a message changes its state. Put before every script that changes one, so that there is one way to do it.
+-- After clock.lua.
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
---   sesq:clock:offset          string  seconds added to Redis's clock, or =<s> to stop it there; tests only
 --   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
 --                                      keep (s that the record stays once all is over), hold (what it waits for), …
 --   A content:<id>             string  the body; stays no longer than the record
@@ -17,14 +17,6 @@
 -- All times are seconds since the epoch by Redis's clock.
 
 local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
-local call = redis.call
-
-local function clock()
-  local t, offset = call('TIME'), call('GET', 'sesq:clock:offset') or '0'
-  if string.sub(offset, 1, 1) == '=' then return tonumber(string.sub(offset, 2)) end
-  return t[1] + t[2] / 1e6 + tonumber(offset)
-end
-local now = clock()
 
 -- state -> {RQ's registry, RQ's job status}
 local PLACE = {

@@ -1,4 +1,5 @@
--- The rules of the gate: limits, token bucket, rolling day. Put before the scripts that ask or change them.
+-- The rules of the gate: limits, token bucket, rolling day. Put before the scripts that ask or change them; after
+-- lifecycle.lua and bucket.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A policy      hash    what people set: rate, daily, burst, margin, reserve, paused, force (the knobs that may lie above
@@ -50,13 +51,13 @@ if ses_daily < 0 then ses_daily = math.huge end
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
 local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
 local margin = tonumber(knob('margin')) or MARGIN
-local pace = rate * (1 - margin) * (1 - slow)
+pace = rate * (1 - margin) * (1 - slow)
 
 -- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
 -- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.
-local ses_burst = math.max(1, (forced.rate or seen[3] == '0') and rate or ses_rate)
-local serial = ses_burst < 2
-local burst = serial and 1 or math.max(1, math.min(ses_burst, rate) / 2)
+brim = math.max(1, (forced.rate or seen[3] == '0') and rate or ses_rate)
+local serial = brim < 2
+burst = serial and 1 or math.max(1, math.min(brim, rate) / 2)
 if tonumber(knob('burst')) then burst = math.max(1, math.min(burst, tonumber(knob('burst')))) end
 
 local reserve = knob('reserve') or '0'
@@ -66,22 +67,19 @@ end
 reserve = tonumber(reserve)
 
 -- token bucket ---------------------------------------------------------------------------------------------------
-local level, flows = tonumber(gate[1]) or 0, tonumber(gate[2]) or now
-local function tokens() return math.min(ses_burst, level + math.max(0, now - flows) * pace) end
-local function needs(n) return math.min(n, ses_burst) end
+level, flows = tonumber(gate[1]) or 0, tonumber(gate[2]) or now
 -- When n recipients may go if nobody else takes a token (s). While an answer is awaited: as if it came now.
 local function ready_at(n)
   local from = (gate[3] and gate[3] ~= '') and math.min(flows, now) or flows
   return from + (needs(n) - level) / pace
 end
 local function take(n, execution, lease)
-  level, flows = math.min(tokens(), burst) - n, now
+  draw(n)
   if serial then flows, gate[3] = now + lease, execution end
 end
 local function answered(execution)
   if gate[3] == execution then flows, gate[3] = math.min(flows, now), '' end
 end
-local function untake(n) level = math.min(burst, level + n) end
 
 -- ledger ---------------------------------------------------------------------------------------------------------
 local minute, total = tonumber(gate[4]), tonumber(gate[5]) or 0

@@ -29,7 +29,7 @@ if not again then
   end
 end
 if again then answered(execution) end  -- by a failure: that is why it is tried again
-if tokens() < needs(n) - 1e-6 then
+if not enough(n) then
   save()
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))}
 end
