@@ -208,6 +208,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
     file.write_text(re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
     examples_without_default = {
         "redis_url",
+        "mail_domain",
         "redirect_to",
         "region",
         "profile",

@@ -22,6 +22,7 @@ from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from sesq.config.embedded import EmbeddedRedis
+    from sesq.config.essentials import Essentials
     from sesq.config.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
@@ -52,7 +53,7 @@ def mapped() -> Iterator[None]:
         raise QueueUnavailable(f"{meaning}: {said}") from error
 
 
-def connect(url: str | None = None, *, settings: Settings | None = None) -> Redis:
+def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:
     """A client for `url`, or for the settings' redis_url; without either for the embedded Redis, started if need be.
 
     Nothing is asked of a Redis server yet, except of the embedded one. Raises `SettingsError`, `MissingPart` and

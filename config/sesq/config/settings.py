@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sesq.config.errors import InvalidPolicy, SettingsError
+from sesq.config.places import default_data_dir, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.sources import checked, read_settings
 
@@ -65,6 +66,7 @@ Daily = Annotated[float | None, BeforeValidator(_daily)]
 Reserve = Annotated[int | str, AfterValidator(_reserve)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=32)]
+MailDomain = Annotated[str, Field(pattern=r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -152,9 +154,9 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = Field(default=None, repr=False)
     """None: the embedded Redis. Not in the repr: it may hold a password."""
     redis_timeout_seconds: float = Field(default=5.0, gt=0)
-    data_dir: Path = Field(
-        default_factory=lambda: _home("XDG_DATA_HOME", ".local/share", os.environ) / "sesq"
-    )
+    data_dir: Path = Field(default_factory=lambda: default_data_dir(os.environ))
+    mail_domain: MailDomain | None = None
+    """Where names without a domain are, for sesq-sendmail; None: /etc/mailname, else the host's own domain."""
     sync_seconds: float = Field(default=60.0, ge=1)
     lease_seconds: float = Field(default=30.0, ge=5, le=60)
     keep_days: float = Field(default=14.0, gt=0)
@@ -214,15 +216,3 @@ class Settings(BaseSettings):
         except KeyError:
             known = ", ".join(sorted(self.accounts))
             raise SettingsError(f"account {name!r} is not configured; known accounts: {known}") from None
-
-
-def find_file(env: Mapping[str, str]) -> Path | None:
-    """The settings file that counts under `env`, if there is one. $SESQ_CONFIG is taken at its word."""
-    if env.get("SESQ_CONFIG"):
-        return Path(env["SESQ_CONFIG"]).expanduser()
-    candidates = (Path("sesq.toml"), _home("XDG_CONFIG_HOME", ".config", env) / "sesq" / "sesq.toml")
-    return next((file for file in candidates if file.is_file()), None)
-
-
-def _home(variable: str, fallback: str, env: Mapping[str, str]) -> Path:
-    return Path(env.get(variable) or Path(env.get("HOME") or Path.home()) / fallback)

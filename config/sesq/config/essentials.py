@@ -1,0 +1,79 @@
+"""The few settings that a short-lived program needs, without the time it takes to load the others.
+
+The same names in the same places as `Settings`, which has the last word: whatever is not plainly right here is left to
+it, and so are the errors. A test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sesq.config.places import default_data_dir, find_file
+
+_plain: dict[str, Callable[[Any], Any]] = {
+    "redis_url": re.compile(r"(?:redis|rediss|unix|redis\+sentinel)://\S+").fullmatch,
+    "redis_timeout_seconds": lambda value: isinstance(value, float) and 0 < value < float("inf"),
+    "data_dir": lambda value: value.strip() == value != "",
+    "keep_days": lambda value: isinstance(value, float) and 0 < value < float("inf"),
+    "mail_domain": re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII).fullmatch,
+}
+"""Key -> whether a value is plainly right: true of none that `Settings` refuses."""
+
+_NUMBERS = frozenset({"redis_timeout_seconds", "keep_days"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Essentials:
+    """Named and meant as in `Settings`."""
+
+    redis_url: str | None = None
+    redis_timeout_seconds: float = 5.0
+    data_dir: Path
+    keep_days: float = 14.0
+    mail_domain: str | None = None
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None) -> Essentials:
+        """The file and environment `Settings.load` reads. Raises `SettingsError`, as it does."""
+        env = os.environ if env is None else env
+        try:
+            given = {name: value for name in _plain if (value := _value(name, env)) is not None}
+            data_dir = Path(given.pop("data_dir", default_data_dir(env))).expanduser().absolute()
+            return cls(data_dir=data_dir, **given)
+        except (ValueError, TypeError, AttributeError, OSError, RuntimeError):
+            return cls._of_settings(env)
+
+    @classmethod
+    def _of_settings(cls, env: Mapping[str, str]) -> Essentials:
+        from sesq.config.settings import Settings  # dear: it is what this module avoids
+
+        settings = Settings.load(env=env)
+        return cls(**{name: getattr(settings, name) for name in _plain})
+
+
+def _value(name: str, env: Mapping[str, str]) -> Any:
+    """The value of one key, None where it is not given; ValueError and others for what is not plainly right."""
+    names = [each for each in env if each.upper() == f"SESQ_{name.upper()}"]
+    value = env[names[0]] if names else _file(find_file(env)).get(name)
+    if value is None:
+        return None
+    if name in _NUMBERS:
+        value = float(value)
+    if len(names) > 1 or not _plain[name](value):
+        raise ValueError(name)
+    return value
+
+
+def _file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    values: dict[str, Any] = toml.loads(file.read_text("utf-8"))
+    return values
