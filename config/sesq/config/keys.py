@@ -78,6 +78,14 @@ class Keys:
         """String: a bit for each recipient of a chunk, 1 where the mail was delivered."""
         return self._key("arrived", chunk)
 
+    def spilled(self, batch: str) -> str:
+        """Set: the ids of a batch's recipients that have a record of their own."""
+        return self._key("spilled", batch)
+
+    def slice(self, name: str) -> str:
+        """Hash: a run of rows that were granted together, by "<chunk>:<start>"."""
+        return self._key("slice", name)
+
     @property
     def slices(self) -> str:
         """Sorted set: the parts of chunks that are being sent, by the time their worker's lease runs out."""
@@ -123,6 +131,11 @@ class Keys:
     def leases(self) -> str:
         """Sorted set: the messages being sent, by the time their worker's lease runs out."""
         return self._key("leases")
+
+    @property
+    def expiring(self) -> str:
+        """Sorted set: the messages that are not to be sent after a time, by that time."""
+        return self._key("expiring")
 
     # limits
     @property

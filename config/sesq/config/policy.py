@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
 from sesq.config.keys import Keys
+from sesq.config.messages import Messages
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import read_snapshot, redis_now
@@ -159,6 +160,7 @@ class Policy:
         self._write(
             fields, stale, {"by": by, "at": now, "old": old, "new": values, "until": until, "force": force}
         )
+        self._try_the_large_again(values)
 
     def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
         """Back to `sesq.toml`, or to SES's own limits: the named knobs, or all of them."""
@@ -170,6 +172,7 @@ class Policy:
         fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
         event = {"by": by, "at": redis_now(self.redis), "old": {k: own.get(k) for k in names}, "new": None}
         self._write(fields, stale, event)
+        self._try_the_large_again(names)
 
     def pause(self, reason: str, *, by: str) -> None:
         """Nothing goes from the next claim on, in every process, until somebody resumes."""
@@ -190,6 +193,11 @@ class Policy:
         """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""
         with mapped():
             return [json.loads(entry) for entry in self.redis.lrange(self.keys.policy_history, 0, limit - 1)]
+
+    def _try_the_large_again(self, knobs: Iterable[str]) -> None:
+        """What a whole day had no room for may fit now."""
+        if {"daily", "reserve"} & set(knobs):
+            Messages(self.redis, self.keys.account).free("day", "the limits have changed")
 
     def _layer(self, key: str) -> dict[str, str]:
         with mapped():

@@ -203,7 +203,8 @@ class Outbox:
             order["due"] = round(message.send_at.timestamp(), 3)
             record += ["send_at", order["due"]]
         if message.expires_at:
-            record += ["expires_at", round(message.expires_at.timestamp(), 3)]
+            order["expires"] = round(message.expires_at.timestamp(), 3)
+            record += ["expires_at", order["expires"]]
         if message.idempotency_key:
             order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
             order["digest"] = message.fingerprint()

@@ -86,6 +86,8 @@ class AccountSync:
         self.rules.refresh()
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
+        if "daily" in told and float(before.get("daily", 0)) != told["daily"]:
+            Messages(self.redis, self.account).free("day", "the quota of the day has changed")
         self._probe(blocks)
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
@@ -108,7 +110,7 @@ class AccountSync:
         messages = Messages(self.redis, self.account)
         for hold in messages.holds():
             kind = hold.partition(":")[0]
-            open_again = kind not in ("recipient", "sender", "person") and hold not in blocks
+            open_again = kind not in ("recipient", "sender", "person", "day") and hold not in blocks
             doubted = hold in blocks and blocks[hold].doubt
             if open_again or (self.rules.satisfied(hold) and not doubted):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")

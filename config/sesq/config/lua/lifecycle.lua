@@ -8,6 +8,7 @@
 --   A content:<id>             string  the body; stays no longer than the record
 --   A state:<state>            zset    id -> time it entered the state (s)
 --   A leases                   zset    id -> time its worker's lease runs out (s)
+--   A expiring                 zset    id -> time after which it is not to be sent (s)
 --   A hold:<what>              zset    id -> time it was queued (s)
 --   A holds                    hash    what -> why, in words
 -- RQ's own keys, R = "<prefix>:"
@@ -61,6 +62,7 @@ local tally -- counts the recipients of a batch: see batch.lua
 
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
 -- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
+local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
   local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch')
@@ -71,15 +73,17 @@ local function move(id, to, reason, fields, opts)
     call('HSET', key, 'hold', '')
   end
   call('ZADD', A .. 'state:' .. to, now, id)
-  local event = cjson.encode({now, to, reason})
+  local history, event = was[4] or '', cjson.encode({now, to, reason})
+  if #history > LONGEST_HISTORY then history = string.sub(history, string.find(history, '\n', LONGEST_HISTORY / 2, true) + 1) end
   call('HSET', key, 'state', to, 'since', now, 'reason', reason,
-       'history', (was[4] and was[4] ~= '') and (was[4] .. '\n' .. event) or event, unpack(fields))
+       'history', history ~= '' and (history .. '\n' .. event) or event, unpack(fields))
   if to ~= 'sending' then call('ZREM', A .. 'leases', id) end
   if not opts.foreign then
     opts.execution = opts.execution or was[3]
     place(id, was[2], to, was[6], opts)
   end
   if was[7] then tally(was[7], was[1], to, 1) end
+  if ENDED[PLACE[to][1]] then call('ZREM', A .. 'expiring', id) end
   for _, kept in ipairs({key, A .. 'content:' .. id}) do
     if ENDED[PLACE[to][1]] then call('EXPIRE', kept, was[6] or 3600) else call('PERSIST', kept) end
   end

@@ -3,7 +3,7 @@
 --
 -- ARGV[3] JSON {
 --   id, queue        the message's id and its lane's RQ queue
---   due              s, where it is not to go before
+--   due              s, where it is not to go before   expires   s, where it is not to go after
 --   key, digest      of the idempotency key and of the content, where there is a key   key_ttl   s that it is kept
 --   at               the time as RQ writes it
 --   record           [name, value, …] of the message's record
@@ -28,6 +28,7 @@ call('HSET', A .. 'message:' .. id, 'state', state, 'since', now, 'created', now
      'history', cjson.encode({now, state, ''}), unpack(o.record))
 call('SET', A .. 'content:' .. id, ARGV[4])
 call('ZADD', A .. 'state:' .. state, now, id)
+if o.expires then call('ZADD', A .. 'expiring', o.expires, id) end
 local job = cjson.decode((string.gsub(ARGV[5], '%%id%%', id)))
 call('HSET', R .. 'job:' .. id, 'status', PLACE[state][2], 'created_at', o.at, 'enqueued_at', o.at, unpack(job))
 call('SADD', R .. 'queues', R .. 'queue:' .. queue)

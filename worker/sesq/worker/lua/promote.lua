@@ -1,8 +1,21 @@
--- Promote: moves what is due from the schedule into its lane. After lifecycle.lua.
+-- Promote: moves what is due from the schedule into its lane, and what has expired to its end. After lifecycle.lua.
 --
 -- ARGV[3] most to move   [4…] RQ queues
 -- What was put off after a try goes to the head of its lane, what comes for the first time to the end.
 -- Returns {number moved, seconds until the next is due or ''}
+
+-- What waits and may no longer go, wherever it waits; what is on its way or unknown is not judged here.
+local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
+for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'expires_at')
+  local expires = tonumber(was[3] or '')
+  if WAITING[was[1] or ''] and expires and expires <= now then
+    if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
+    move(id, 'expired', 'its time ran out before it could go', {}, {})
+  else
+    call('ZREM', A .. 'expiring', id)
+  end
+end
 
 local moved, soonest = 0, nil
 for i = 4, #ARGV do

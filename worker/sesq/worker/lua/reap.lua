@@ -7,7 +7,9 @@
 -- Returns {{id, new state}, …}
 
 local judged = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0, ARGV[3])) do
+local ids = call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0, ARGV[3])
+for i = #ids, 1, -1 do -- the last first, so that they stand in their order at the head of the lane
+  local id = ids[i]
   local m = call('HMGET', A .. 'message:' .. id, 'state', 'posted', 'rate', 'day', 'claimed', 'on_unknown', 'attempts', 'execution')
   if m[1] ~= 'sending' then call('ZREM', A .. 'leases', id)
   else
