@@ -16,7 +16,7 @@ from sesq.config.errors import InvalidMessage
 VERSIONS = (1,)
 """The versions of JSON that can be read; the last one is written."""
 
-Kind = Literal["simple", "raw"]
+Kind = Literal["simple", "raw", "row"]
 OnUnknown = Literal["hold", "resend"]
 
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -26,7 +26,8 @@ encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Envelope:
     """All a worker needs to send a message, except its content. Addresses are wire forms.
 
-    `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To.
+    `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To,
+    "row" the id of a recipient of a batch, whose content is made when it is sent.
     `on_unknown` is the message's own answer to a lost reply, None for the account's.
     `subject` is for lists, and for logs at DEBUG.
     """

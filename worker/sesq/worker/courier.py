@@ -15,9 +15,10 @@ from typing import Any, Literal
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from sesq.config.envelope import Envelope, SimpleContent
-from sesq.config.errors import InvalidMessage, QueueUnavailable
+from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
 from sesq.worker.gate import Begun, Gate, unsendable
+from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules
 from sesq.worker.transports import Outgoing, SendFailed, Transport
@@ -61,6 +62,7 @@ class Courier:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.gate = gate
+        self.press = Press(gate.redis, gate.account)
         self.transport = transport
         self.rules = rules
         self.orders = orders
@@ -78,7 +80,7 @@ class Courier:
             outgoing = self._outgoing(begun, envelope)
         except QueueUnavailable as error:
             return put_back(begun.id, begun.execution, f"was not sent: {error}")
-        except InvalidMessage as error:
+        except (InputError, MissingPart) as error:
             return unsendable(begun.id, begun.execution, State.FAILED, str(error))
         try:
             message_id = self._send(begun, outgoing)
@@ -105,6 +107,8 @@ class Courier:
         return {**given_back, "to": State.HELD.value, "hold": missing.hold, "block": missing.block}
 
     def _outgoing(self, begun: Begun, envelope: Envelope) -> Outgoing:
+        if envelope.kind == "row":
+            return Outgoing(begun.id, envelope, self.press.mail(begun.id, envelope))
         content = begun.content if begun.content is not None else self.gate.content(begun.id)
         if not content:
             raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")

@@ -8,17 +8,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis import Redis
 
 from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
-from sesq.worker.courier import Courier, Orders, put_back
+from sesq.worker.courier import Courier, Orders, Outcome, put_back
 from sesq.worker.doors import open_doors
 from sesq.worker.gate import Begun, Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
+from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 
 log = logging.getLogger("sesq.worker")
@@ -44,6 +46,7 @@ class Desk:
     rules: Rules
     sync: AccountSync
     lanes: Sequence[Lane] = tuple(Lane)
+    slices: Slices = field(init=False)
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
@@ -52,6 +55,9 @@ class Desk:
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
+    def __post_init__(self) -> None:
+        self.slices = Slices(self.gate, self.courier.press)
+
     def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, list[Begun], float]:
         """Asks the gate for up to `want` messages: its answer, what may leave, and when it was granted (monotonic)."""
         execution = f"{self._prefix}-{next(self._serial)}"
@@ -59,18 +65,42 @@ class Desk:
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer = claim.reason
         self.ask_at = time.monotonic() + _pause(claim)
-        if claim.ids and not self.rules.snapshot.known:
+        if (claim.ids or claim.slices) and not self.rules.snapshot.known:
             self.rules.refresh()
         self.unbegun += [(id, execution) for id in claim.ids]
         begun = self.gate.begin(execution, claim.ids) if claim.ids else []
         del self.unbegun[len(self.unbegun) - len(claim.ids) :]
+        if claim.slices:
+            begun += self.slices.begin(execution, claim.slices)
         return claim, begun, granted_at
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Writes down what became of messages, and of recipients of batches."""
+        own = [outcome for outcome in outcomes if not self.slices.owns(outcome["id"])]
+        if own:
+            self.gate.settle(own)
+        if len(own) < len(outcomes):
+            self.slices.settle(outcome for outcome in outcomes if self.slices.owns(outcome["id"]))
+
+    def renew(self, ids: Sequence[str], until: float) -> None:
+        """Keeps the leases of what is on its way, until a time by Redis's clock."""
+        self.gate.renew([id for id in ids if not self.slices.owns(id)], until)
+        self.slices.renew(until)
+
+    def judge(self, worker: str, settings: Settings) -> list[tuple[str, str]]:
+        """Judges what dead workers left behind: (id, new state) of each."""
+        policy: dict[str, Any] = {
+            "on_unknown": settings.on_unknown,
+            "max_attempts": settings.retry.max_attempts,
+        }
+        judged = self.gate.reap(**policy)
+        return judged + self.slices.judge(worker, lease=settings.lease_seconds, **policy)
 
     def put_back_unbegun(self) -> None:
         """Gives back what no thread will get, with all that it took."""
         if self.unbegun:
             reason = "Redis went away before it could be sent"
-            self.gate.settle(put_back(id, execution, reason) for id, execution in self.unbegun)
+            self.gate.settle(put_back(id, execution, reason) for id, execution in reversed(self.unbegun))
             self.unbegun.clear()
 
     def wake(self, *, limits_changed: bool = False) -> None:

@@ -22,7 +22,8 @@ from sesq.config.states import Lane, State
 from sesq.worker.results import rq_result
 
 RULES = compose("sesq.worker", "bucket.lua", "gate.lua", base=[LIFECYCLE])
-CLAIM = compose("sesq.worker", "claim.lua", base=[RULES])
+SLICES = compose("sesq.worker", "slice.lua", base=[RULES])
+CLAIM = compose("sesq.worker", "claim.lua", base=[SLICES])
 SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
 REAP = compose("sesq.worker", "reap.lua", base=[RULES])
 TAKE = compose("sesq.worker", "take.lua", base=[RULES])
@@ -33,6 +34,19 @@ PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
 
 INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows of a chunk of a batch, from `start` up to but not including `end`, granted together."""
+
+    chunk: str
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.chunk}:{self.start}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,7 @@ class Claim:
     ids: tuple[str, ...]
     strangers: tuple[str, ...]
     execution: str
+    slices: tuple[Slice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +123,21 @@ class Gate:
         lease: float,
         lanes: Sequence[Lane] = tuple(Lane),
     ) -> Claim:
-        """Asks for up to `want` messages of the lanes in their order, leased for `lease` seconds."""
+        """Asks for up to `want` messages, and recipients of batches, of the lanes in their order.
+
+        What is granted is leased for `lease` seconds.
+        """
         queues = [self.keys.queue(lane) for lane in lanes]
         with mapped():
             answer = CLAIM.run(self.redis, self.account, worker, want, lease, execution, *queues)
-        reason, wait, ids, strangers = answer
+        reason, wait, ids, strangers, slices = answer
         return Claim(
             reason.decode(),
             float(wait),
             tuple(id.decode() for id in ids),
             tuple(id.decode() for id in strangers),
             execution,
+            tuple(Slice(chunk.decode(), start, end) for chunk, start, end in slices),
         )
 
     def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float]:

@@ -6,6 +6,7 @@ in two queues: `_work` (what may leave) and `_inbox` (what became of it, and wha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
@@ -237,7 +238,9 @@ class SesqWorker(BaseWorker):
         try:
             return desk.courier.carry(begun)
         except Exception as error:
-            log.exception("worker %s: message %s: unexpected error", self.name, begun.id)
+            # the text of a foreign error may quote an address, and its trace the content
+            log.error("worker %s: message %s: unexpected %s", self.name, begun.id, type(error).__name__)
+            log.debug("message %s", begun.id, exc_info=True)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
             return {"id": begun.id, "execution": begun.execution, "to": State.UNKNOWN.value, "reason": reason}
 
@@ -245,15 +248,14 @@ class SesqWorker(BaseWorker):
         """Writes down what became of messages, many at once; what Redis did not take stays to be written."""
         if not self._unsettled:
             return
-        outcomes = self._unsettled
         for desk in self.desks:
-            mine = [outcome for at, outcome in outcomes if at is desk]
+            mine = [outcome for at, outcome in self._unsettled if at is desk]
             if mine:
-                desk.gate.settle(mine)
+                desk.settle(mine)
+                self._unsettled = [told for told in self._unsettled if told[0] is not desk]
                 self._settled(mine)
                 if any(outcome.get("refund_rate") for outcome in mine):
                     desk.wake(limits_changed=True)  # tokens have come back before their time
-        self._unsettled = []
 
     def _settled(self, outcomes: list[Outcome]) -> None:
         sent = 0
@@ -282,6 +284,7 @@ class SesqWorker(BaseWorker):
             if due is not None:
                 self._next_tick = min(self._next_tick, now + max(0.02, due))
             desk.put_back_unbegun()
+            desk.slices.pack()
             if now >= self._judge_from:
                 self._judge_the_dead(desk)
         self._sync()
@@ -300,10 +303,7 @@ class SesqWorker(BaseWorker):
             self._suspended = bool(pipeline.execute()[-1])
 
     def _judge_the_dead(self, desk: Desk) -> None:
-        judged = desk.gate.reap(
-            on_unknown=self.settings.on_unknown, max_attempts=self.settings.retry.max_attempts
-        )
-        for id, state in judged:
+        for id, state in desk.judge(self.name, self.settings):
             log.warning("message %s: %s: its worker died", id, state)
 
     def _renew_leases(self) -> None:
@@ -312,7 +312,7 @@ class SesqWorker(BaseWorker):
         self._next_renewal = time.monotonic() + self.settings.lease_seconds / 3
         until = redis_now(self.connection) + self.settings.lease_seconds
         for desk in self.desks:
-            desk.gate.renew([id for id, at in self._in_flight.items() if at is desk], until)
+            desk.renew([id for id, at in self._in_flight.items() if at is desk], until)
 
     def _sync(self) -> None:
         """Account sync waits for SES, so it has a thread of its own."""
@@ -368,9 +368,10 @@ class SesqWorker(BaseWorker):
             self._work.put(None)
 
     def _put_back_unbegun(self) -> None:
-        try:
-            while order := self._work.get_nowait():
-                desk, begun, _ = order
-                self._unsettled.append((desk, put_back(begun.id, begun.execution, "its worker stopped")))
-        except queue.Empty:
-            return
+        """Each goes to the head of its lane, so the last one first."""
+        waiting = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.append(self._work.get_nowait())
+        for desk, begun, _ in filter(None, reversed(waiting)):
+            self._unsettled.append((desk, put_back(begun.id, begun.execution, "its worker stopped")))

@@ -14,6 +14,8 @@
 --   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
 --   A results:<bid>-<k>  string  the same, packed, once the chunk is done
 --   A arrived:<bid>-<k>  string  one bit a row: delivered
+--   A spilled:<bid>      set     ids of its recipients that have a record of their own
+--   A unpacked           set     chunks that are done and whose log is not packed yet
 --   A template:<bid>     string  the template, packed
 -- A row is given by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it ever needs a record.
 
@@ -35,7 +37,7 @@ local function keep_batch(bid, chunks, keep)
   for k = 0, chunks - 1 do
     for _, kind in ipairs(OF_CHUNK) do set(A .. kind .. ':' .. bid .. '-' .. k) end
   end
-  for _, kind in ipairs({'batch', 'template', 'parked'}) do set(A .. kind .. ':' .. bid) end
+  for _, kind in ipairs({'batch', 'template', 'parked', 'spilled'}) do set(A .. kind .. ':' .. bid) end
 end
 
 -- Whether it is done, or goes on after all.
@@ -76,4 +78,31 @@ function tally(bid, from, to, n)
   if to == 'bounced' then mind_the_share(bid, 'bounces')
   elseif to == 'complained' then mind_the_share(bid, 'complaints') end
   judge_batch(bid)
+end
+
+local function read_chunk(id)
+  local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place')
+  if not c[1] then return nil end
+  local b = call('HMGET', A .. 'batch:' .. c[1], 'state')
+  return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
+          redo = c[7], out = tonumber(c[8]), place = c[9], state = b[1] == 'done' and 'running' or b[1] or 'cancelled'}
+end
+
+local function has_rows(c) return c.cursor < c.n or c.redo ~= '' end
+
+-- Writes down how far a chunk is, and puts its job where RQ's tools expect it: in its queue while rows are to be granted.
+local function seat(c, worker)
+  local to = 'sent'
+  if c.state == 'cancelled' then c.cursor, c.redo = c.n, '' end
+  if has_rows(c) then to = c.state == 'paused' and 'held' or 'queued'
+  elseif c.out > 0 then to = 'sending'
+  elseif c.state == 'cancelled' then to = 'cancelled' end
+  call('HSET', A .. 'chunk:' .. c.id, 'cursor', c.cursor, 'redo', c.redo, 'out', c.out, 'place', to)
+  if to == c.place then return end
+  if c.place == 'queued' then call('LREM', R .. 'queue:' .. c.queue, 1, c.id) end
+  place(c.id, c.queue, to, c.keep, {front = true, execution = 'slices', worker = worker})
+  call('HINCRBY', A .. 'batch:' .. c.batch, 'jobs', (to == 'queued' and 1 or 0) - (c.place == 'queued' and 1 or 0))
+  if to == 'held' then call('RPUSH', A .. 'parked:' .. c.batch, c.id) end
+  if to == 'sent' or to == 'cancelled' then call('SADD', A .. 'unpacked', c.id) end
+  c.place = to
 end

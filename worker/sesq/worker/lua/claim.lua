@@ -1,9 +1,10 @@
--- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease.
--- After lifecycle.lua and gate.lua, whose keys it uses, and
+-- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease. Of a chunk of a
+-- batch, as many recipients as may go: it stays at the head of its lane until all are granted.
+-- After lifecycle.lua, gate.lua and slice.lua, whose keys it uses, and
 --   A line        zset    worker -> when the token that it was told of is due (s)
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}}
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end}, …}}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
@@ -13,8 +14,10 @@ local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each 
 
 call('ZREM', A .. 'line', worker)
 local why = closed()
-if why then return {why, '1', {}, {}} end
+if why then return {why, '1', {}, {}, {}} end
 
+local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: chunks moved out of the way
+local MOST_PARKED = 200
 local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tokens (recipients), or of the day until (s)
 
 -- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
@@ -39,18 +42,43 @@ local function grant(id, queue, n, day)
   take(n, execution, lease)
   if day > 0 then count(minute, day) end
   move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution, worker = worker})
-  call('ZADD', A .. 'leases', now + lease, id)
+  call('ZADD', A .. 'leases', now + lease + #granted * 1e-6, id) -- in their order
   granted[#granted + 1] = id
+end
+
+-- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
+local function serve_chunk(c, spare)
+  if c.place ~= 'queued' or c.state ~= 'running' or not has_rows(c) then
+    parked = parked + 1
+    if c.place == 'queued' then seat(c) else
+      call('LPOP', R .. 'queue:' .. c.queue)
+      place(c.id, c.queue, c.place, c.keep, {execution = 'slices'})
+    end
+    return true
+  end
+  local start, stop, _, day = next_rows(c)
+  local room = day > 0 and math.floor(daily - total - others - spare) or math.huge
+  local m = math.min(want - #granted - sliced, stop - start, math.floor(math.min(tokens(), burst) + 1e-6), room)
+  if room < 1 then reason, short = 'day', room_at(1, spare) or now + LOOK_AGAIN
+  elseif m < 1 then reason, short = 'rate', 1
+  else
+    slices[#slices + 1] = grant_rows(c, m, execution, worker, lease)
+    sliced = sliced + m
+  end
+  return m >= 1
 end
 
 -- Works through one lane; true when the lanes after it may be looked at.
 local function serve(queue, spare)
-  while #granted + #strangers < want do
+  while #granted + #strangers + sliced < want and parked < MOST_PARKED do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then return true end
     local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep')
     local expires = tonumber(record[4])
-    if not CLAIMABLE[record[1] or ''] or (expires and expires <= now) then
+    local chunk = not record[1] and read_chunk(id)
+    if chunk then
+      if not serve_chunk(chunk, spare) then return false end
+    elseif not CLAIMABLE[record[1] or ''] or (expires and expires <= now) then
       set_aside(id, queue, record)
     else
       local n, day = tonumber(record[2]), tonumber(record[3])
@@ -59,7 +87,7 @@ local function serve(queue, spare)
       elseif day > 0 and total + others + day + spare > daily then
         reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
         return false
-      elseif tokens() < needs(n) - 1e-6 then
+      elseif not enough(n) then
         reason, short = 'rate', n
         return false
       else
@@ -84,7 +112,7 @@ elseif reason == 'rate' then
   -- the first coming token that nobody else was told of
   call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)
   local step = math.max(1 / pace, QUANTUM)
-  local due = math.max(ready_at(short), now + (#granted > 0 and QUANTUM or 0.001))
+  local due = math.max(ready_at(short), now + (#granted + sliced > 0 and QUANTUM or 0.001))
   local told = call('ZRANGE', A .. 'line', 0, -1, 'WITHSCORES')
   for i = 2, #told, 2 do
     if tonumber(told[i]) - due > step / 2 then break end
@@ -93,4 +121,4 @@ elseif reason == 'rate' then
   call('ZADD', A .. 'line', due, worker)
   wait = due - now
 end
-return {reason, string.format('%.6f', wait), granted, strangers}
+return {reason, string.format('%.6f', wait), granted, strangers, slices}

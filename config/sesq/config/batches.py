@@ -1,0 +1,291 @@
+"""The batches of one account as Redis has them: to look up, to pause, resume and cancel, and each recipient's fate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.config.addresses import spec_of
+from sesq.config.chunks import Taken, place_of, read_results, unpack_rows
+from sesq.config.connection import mapped
+from sesq.config.envelope import Envelope
+from sesq.config.errors import UnknownBatch, WrongState
+from sesq.config.job import DELIVER, job_fields
+from sesq.config.keys import Keys
+from sesq.config.replies import read_hash, read_hashes, text, texts
+from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
+
+BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
+CANCEL_ALL = compose("sesq.config", "cancel_all.lua", base=[LIFECYCLE])
+UNFOLD = compose("sesq.config", "unfold.lua", base=[LIFECYCLE])
+ARRIVE = compose("sesq.config", "arrive.lua", base=[LIFECYCLE])
+
+WITHOUT_RECORD = {
+    "waiting": State.QUEUED,
+    "leaving": State.SENDING,
+    "taken": State.SENT,
+    "arrived": State.DELIVERED,
+}
+"""How recipients that have no record of their own are counted, and the state that this is for people."""
+CANCEL_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+
+    `state`: running, paused, done or cancelled. `filled`: all its rows are here. `total`: recipients queued so far.
+    `compact`: those of the counts that have no record of their own. `invalid`, `duplicates` and `suppressed` rows were
+    left out, which is known once it is filled.
+    """
+
+    id: str
+    account: str
+    name: str
+    state: str
+    reason: str
+    envelope: Envelope
+    created: float
+    ended: float | None
+    filled: bool
+    total: int
+    invalid: int
+    duplicates: int
+    suppressed: int
+    chunks: int
+    jobs: int
+    stop_bounces: float | None
+    stop_complaints: float | None
+    counts: Mapping[State, int]
+    compact: Mapping[State, int]
+
+    @property
+    def sent(self) -> int:
+        """Recipients that SES has taken."""
+        return sum(self.counts[state] for state in SENT_STATES)
+
+    @property
+    def waiting(self) -> int:
+        """Recipients that wait for rate, quota or their turn."""
+        return self.counts[State.QUEUED] + self.counts[State.SCHEDULED]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient of a batch. `at` is when it came into its state, None where it is still to be sent."""
+
+    id: str
+    to: str
+    state: State
+    message_id: str | None
+    at: float | None
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in ("id", "to", "message_id", "at", "reason")}
+        return {**told, "state": self.state.value}
+
+
+class Batches:
+    """The batches of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+
+    def get(self, id: str) -> Batch:
+        """One batch. Raises UnknownBatch."""
+        with mapped():
+            fields = read_hash(self.redis, self.keys.batch(id))
+        if not fields:
+            raise UnknownBatch(
+                f"no batch {id} in account {self.keys.account}; records are kept for `keep_days` after its end"
+            )
+        return _batch(id, self.keys.account, fields)
+
+    def list(self) -> list[Batch]:
+        """All batches, the newest first."""
+        with mapped():
+            ids = texts(self.redis.zrevrange(self.keys.batches, 0, -1))
+            found = read_hashes(self.redis, (self.keys.batch(id) for id in ids))
+            gone = [id for id, fields in zip(ids, found, strict=True) if not fields]
+            if gone:
+                self.redis.zrem(self.keys.batches, *gone)
+        return [_batch(id, self.keys.account, fields) for id, fields in zip(ids, found, strict=True) if fields]
+
+    def pause(self, id: str, reason: str) -> None:
+        """Nothing more of it is granted, from the next claim on. Raises UnknownBatch, WrongState."""
+        self._change(id, "pause", reason, "running")
+
+    def resume(self, id: str, reason: str = "") -> None:
+        """It goes on where it was. Raises UnknownBatch, WrongState."""
+        self._change(id, "resume", reason, "paused")
+
+    def cancel(self, id: str, reason: str) -> None:
+        """Takes back whoever is not being sent yet. Raises UnknownBatch, WrongState."""
+        self._change(id, "cancel", reason, "running or paused")
+        waiting = ",".join(state.value for state in WAITING_STATES)
+        with mapped():
+            for chunk in _in_parts(texts(self.redis.smembers(self.keys.spilled(id))), CANCEL_AT_ONCE):
+                CANCEL_ALL.run(self.redis, self.keys.account, reason, waiting, *chunk)
+
+    def _change(self, id: str, action: str, reason: str, allowed: str) -> None:
+        with mapped():
+            was = text(BATCH_CHANGE.run(self.redis, self.keys.account, id, action, reason))
+        if not was:
+            self.get(id)
+        if was not in allowed:
+            raise WrongState(f"batch {id} is {was}; only one that is {allowed} can be asked to {action}")
+
+    # recipients -------------------------------------------------------------------------------------------------
+
+    def recipients(self, id: str) -> Iterator[Recipient]:
+        """Everybody in the batch, chunk by chunk. Raises UnknownBatch."""
+        batch = self.get(id)
+        with mapped():
+            records = set(texts(self.redis.smembers(self.keys.spilled(id))))
+            leaving = self._leaving(id)
+            for number in range(batch.chunks):
+                yield from self._of_chunk(batch, number, records, leaving)
+
+    def find(self, id: str) -> Recipient | None:
+        """The recipient whose mail bears this id; None where no batch has one."""
+        place = place_of(id)
+        if place is None:
+            return None
+        with mapped():
+            fields = read_hash(self.redis, self.keys.batch(place.batch))
+            if not fields:
+                return None
+            batch = _batch(place.batch, self.keys.account, fields)
+            records = {id} if self.redis.sismember(self.keys.spilled(batch.id), id) else set()
+            found = self._of_chunk(batch, place.chunk, records, self._leaving(batch.id))
+        return next((recipient for recipient in found if recipient.id == id), None)
+
+    def unfold(self, id: str) -> bool:
+        """Gives a recipient whose mail SES took, and who has none, a record of its own: more is to be said of it."""
+        place, found = place_of(id), self.find(id)
+        if place is None or found is None or found.message_id is None or found.at is None:
+            return False
+        envelope = Envelope.from_json(text(self.redis.hget(self.keys.batch(place.batch), "envelope")))
+        queue = self.keys.queue(Lane.BULK)
+        job = job_fields(DELIVER, self.keys.account, id, queue, 0, f"sesq message {id}")
+        described = replace(envelope, to=(found.to,)).to_json()
+        with mapped():
+            done = UNFOLD.run(
+                self.redis,
+                self.keys.account,
+                id,
+                place.chunk_id,
+                place.row,
+                found.message_id,
+                found.at,
+                described,
+                *job,
+            )
+        return bool(done)
+
+    def arrive(self, id: str) -> bool:
+        """The mail of a recipient without a record was delivered; False where that is not so, or no news."""
+        place = place_of(id)
+        if place is None:
+            return False
+        with mapped():
+            if self.redis.sismember(self.keys.spilled(place.batch), id):
+                return False
+            return bool(ARRIVE.run(self.redis, self.keys.account, place.chunk_id, place.row))
+
+    def _of_chunk(
+        self, batch: Batch, number: int, records: set[str], leaving: Mapping[str, set[int]]
+    ) -> Iterator[Recipient]:
+        chunk = f"{batch.id}-{number}"
+        pipeline = self.redis.pipeline(transaction=False)
+        for key in (self.keys.rows, self.keys.results, self.keys.log, self.keys.arrived):
+            pipeline.get(key(chunk))
+        packed, results, log, arrived = cast("list[bytes | None]", pipeline.execute())
+        if packed is None:
+            return
+        rows = unpack_rows(packed)
+        taken = {**read_results(results or b""), **read_results(log or b"")}
+        ids = [f"{chunk}-{row}" for row in range(len(rows))]
+        own = self._records([id for id in ids if id in records])
+        for row, (id, named) in enumerate(zip(ids, rows, strict=True)):
+            to = spec_of(named.to)
+            if id in own:
+                yield _of_record(id, to, own[id], taken.get(row))
+            elif row in taken:
+                state = State.DELIVERED if _bit(arrived, row) else State.SENT
+                yield Recipient(id, to, state, taken[row].message_id, taken[row].at, "")
+            elif row in leaving.get(chunk, ()):
+                yield Recipient(id, to, State.SENDING, None, None, "")
+            elif batch.state == "cancelled":
+                yield Recipient(id, to, State.CANCELLED, None, None, batch.reason)
+            else:
+                reason = f"the batch is paused: {batch.reason}" if batch.state == "paused" else ""
+                yield Recipient(id, to, State.QUEUED, None, None, reason)
+
+    def _records(self, ids: list[str]) -> dict[str, dict[str, str]]:
+        return dict(zip(ids, read_hashes(self.redis, map(self.keys.message, ids)), strict=True))
+
+    def _leaving(self, batch: str) -> dict[str, set[int]]:
+        """Chunk -> the rows that are on their way."""
+        names = [name for name in texts(self.redis.zrange(self.keys.slices, 0, -1)) if name.startswith(batch)]
+        found: dict[str, set[int]] = {}
+        for fields in read_hashes(self.redis, map(self.keys.slice, names)):
+            if fields:
+                rows = range(int(fields["start"]), int(fields["end"]))
+                found.setdefault(fields["chunk"], set()).update(row for row in rows if str(row) not in fields)
+        return found
+
+    def _spilled(self, id: str) -> str:
+        return self.keys.spilled(id)
+
+
+def _batch(id: str, account: str, fields: dict[str, str]) -> Batch:
+    counts, compact = Counter[State](), Counter[State]()
+    for name, value in fields.items():
+        if name.startswith("n:"):
+            where, count = name[2:], int(value)
+            state = WITHOUT_RECORD.get(where) or State(where)
+            counts[state] += count
+            compact[state] += count if where in WITHOUT_RECORD else 0
+    return Batch(
+        id=id,
+        account=account,
+        name=fields["name"],
+        state=fields["state"],
+        reason=fields["reason"],
+        envelope=Envelope.from_json(fields["envelope"]),
+        created=float(fields["created"]),
+        ended=float(fields["ended"]) if "ended" in fields else None,
+        filled=fields["filled"] == "1",
+        counts={state: counts[state] for state in State},
+        compact={state: compact[state] for state in State},
+        stop_bounces=float(fields["stop:bounces"]) if fields.get("stop:bounces") else None,
+        stop_complaints=float(fields["stop:complaints"]) if fields.get("stop:complaints") else None,
+        **{
+            name: int(fields.get(name) or 0)
+            for name in ("total", "invalid", "duplicates", "suppressed", "chunks", "jobs")
+        },
+    )
+
+
+def _of_record(id: str, to: str, record: dict[str, str], taken: Taken | None) -> Recipient:
+    if not record:  # it has expired; what SES said is still here
+        state = State.SENT if taken else State.FAILED
+        return Recipient(id, to, state, taken.message_id if taken else None, None, "its record has expired")
+    message_id = record.get("message_id") or None
+    return Recipient(id, to, State(record["state"]), message_id, float(record["since"]), record.get("reason", ""))
+
+
+def _bit(bits: bytes | None, number: int) -> bool:
+    return bits is not None and number // 8 < len(bits) and bool(bits[number // 8] & (128 >> number % 8))
+
+
+def _in_parts(items: list[str], size: int) -> Iterator[list[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

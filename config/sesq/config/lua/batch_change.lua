@@ -1,0 +1,27 @@
+-- Change: a person, or the worker, pauses, resumes or cancels a batch. After lifecycle.lua and batch.lua.
+--
+-- ARGV[3] id   [4] pause, resume or cancel   [5] reason
+-- Returns the state it was in; nothing has changed where that does not allow it. '' where there is no such batch.
+
+local bid, action = ARGV[3], ARGV[4]
+local key = A .. 'batch:' .. bid
+local was = call('HGET', key, 'state')
+local FROM = {pause = {running = true}, resume = {paused = true}, cancel = {running = true, paused = true}}
+local TO = {pause = 'paused', resume = 'running', cancel = 'cancelled'}
+if not was then return '' end
+if not FROM[action][was] then return was end
+
+call('HSET', key, 'state', TO[action], 'reason', ARGV[5])
+if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or 0)) end
+if action ~= 'pause' then
+  -- the last one that was parked goes first to the head of the queue, so that the first one ends there
+  local id = call('RPOP', A .. 'parked:' .. bid)
+  while id do
+    local c = read_chunk(id)
+    if c and c.place == 'held' then seat(c) end
+    id = call('RPOP', A .. 'parked:' .. bid)
+  end
+  judge_batch(bid)
+  wake()
+end
+return was

@@ -1,0 +1,15 @@
+-- Cancel all: takes back those messages that wait. After lifecycle.lua.
+--
+-- ARGV[3] reason   [4] the states in which they may be, "held,queued,…"   [5…] ids
+
+local allowed = {}
+for state in string.gmatch(ARGV[4], '%a+') do allowed[state] = true end
+for i = 5, #ARGV do
+  local was = call('HMGET', A .. 'message:' .. ARGV[i], 'state', 'queue')
+  if was[1] and allowed[was[1]] then
+    if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, ARGV[i]) end
+    move(ARGV[i], 'cancelled', ARGV[3], {}, {})
+    call('DEL', A .. 'content:' .. ARGV[i])
+  end
+end
+return 1

@@ -1,0 +1,126 @@
+"""Files of recipients: CSV with a heading, or JSON lines. Read as a stream, line by line.
+
+What concerns the whole file is an InvalidRows with its line; what concerns one row is told by the row itself.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sesq.config.addresses import shown
+from sesq.config.errors import InvalidRows
+from sesq.producer.batch.template import RECIPIENT
+
+MAX_LINE = 1024 * 1024
+"""Bytes of a line, and characters of a cell: more is no recipient but a broken file."""
+
+BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row: the line it begins on, its columns, and what is wrong with it ("" for nothing)."""
+
+    line: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+def read_rows(path: Path, *, jsonl: bool | None = None, encoding: str | None = None) -> Iterator[SourceRow]:
+    """The rows of a file. `jsonl` None: by its name's ending. Raises InvalidRows."""
+    if jsonl is None:
+        jsonl = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
+    try:
+        with path.open("rb") as file:
+            yield from (_json_rows if jsonl else _csv_rows)(_lines(file, encoding))
+    except OSError as error:
+        raise InvalidRows(f"{path}: cannot be read: {error.strerror}") from error
+    except InvalidRows as error:
+        raise InvalidRows(f"{path}: {error}") from error
+
+
+def _lines(file: BinaryIO, encoding: str | None) -> Iterator[str]:
+    """Lines as text, however the file is encoded: UTF-8 unless it is told, or a byte order mark says otherwise."""
+    start = file.read(4)
+    file.seek(0)
+    encoding = encoding or next((name for bom, name in BOMS if start.startswith(bom)), "utf-8")
+    try:
+        wide = len("\n".encode(encoding)) > 1
+    except LookupError as error:
+        raise InvalidRows(f"the encoding {encoding!r} is not known") from error
+    source: Any = io.TextIOWrapper(file, encoding, newline="") if wide else file
+    number, line = 0, None
+    while True:
+        number += 1
+        try:
+            line = source.readline(MAX_LINE + 1)
+            if not line:
+                return
+            text = line if wide else line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
+        except UnicodeError as error:
+            raise InvalidRows(
+                f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
+            ) from error
+        if len(line) > MAX_LINE:
+            raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
+        yield text
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
+    heading = next(lines, "")
+    if not heading.strip():
+        raise InvalidRows("line 1: there is no heading; the first line names the columns, one of them `email`")
+    delimiter = max(DELIMITERS, key=heading.count)
+    columns = _columns(next(csv.reader([heading], delimiter=delimiter)))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    number = 2
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise InvalidRows(f"line {number}: {error}: look for a quote that is not closed") from error
+        if cells is None:
+            return
+        if len(cells) == len(columns):
+            yield SourceRow(number, dict(zip(columns, cells, strict=True)))
+        elif cells:
+            yield SourceRow(number, problem=f"has {len(cells)} columns, and the heading has {len(columns)}")
+        number = reader.line_num + 2
+
+
+def _columns(names: list[str]) -> list[str]:
+    columns = [name.strip() for name in names]
+    lower = [name.lower() for name in columns]
+    if RECIPIENT not in lower:
+        raise InvalidRows(f"line 1: there is no column `{RECIPIENT}`; there are: {', '.join(map(shown, columns))}")
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidRows(f"line 1: the column {shown(twice)} is there twice")
+    return [RECIPIENT if name.lower() == RECIPIENT else name for name in columns]
+
+
+def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
+    empty = True
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        empty = False
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield SourceRow(number, problem=f"is not JSON: {error}")
+            continue
+        if isinstance(values, dict):
+            yield SourceRow(number, values)
+        else:
+            yield SourceRow(number, problem="is not a JSON object")
+    if empty:
+        raise InvalidRows("line 1: it is empty; each line is a JSON object with `email`")

@@ -1,0 +1,90 @@
+"""Which rows become recipients, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from enum import Enum
+from typing import Any
+
+from sesq.config.addresses import shown, spec_of, wire_form
+from sesq.config.chunks import Row
+from sesq.config.envelope import encode_json
+from sesq.config.errors import InvalidMessage
+from sesq.producer.batch.template import RECIPIENT, Printer
+
+MAX_VALUE = 20_000
+"""Characters of one variable."""
+
+
+class Why(str, Enum):
+    """Why a row is left out."""
+
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    SUPPRESSED = "suppressed"
+
+
+class LeftOut(Exception):
+    """A row that becomes no recipient."""
+
+    def __init__(self, why: Why, reason: str) -> None:
+        super().__init__(reason)
+        self.why = why
+
+
+class Sieve:
+    """Looks at rows one after the other. It remembers a number for each address: some 70 bytes a recipient."""
+
+    def __init__(self, printer: Printer, suppressed: Container[str] = frozenset()) -> None:
+        self.needed = sorted(printer.needed)
+        self.names = sorted(printer.used)
+        self.suppressed = suppressed
+        self._seen: set[int] = set()
+
+    def look(self, values: Mapping[str, Any]) -> Row:
+        """The recipient that a row names, with the variables that the template uses. Raises LeftOut."""
+        wire = self._address(values.get(RECIPIENT))
+        kept = {}
+        for name in self.names:
+            if name in values:
+                kept[name] = _checked(name, values[name])
+        if len(kept) < len(self.names):
+            missing = [name for name in self.needed if name not in kept]
+            if missing:
+                raise LeftOut(Why.INVALID, f"has no {', '.join(missing)}")
+        spec = spec_of(wire)
+        # who is written to twice notices, whatever the case of the letters
+        number = hash(spec.lower())
+        if number in self._seen:
+            raise LeftOut(Why.DUPLICATE, f"{spec} was there before")
+        self._seen.add(number)
+        if spec in self.suppressed:
+            raise LeftOut(Why.SUPPRESSED, f"{spec} is on the suppression list")
+        return Row(wire, kept)
+
+    def _address(self, given: Any) -> str:
+        if not isinstance(given, str) or not given.strip():
+            raise LeftOut(Why.INVALID, f"has no {RECIPIENT}")
+        try:
+            return wire_form(given.strip(), RECIPIENT)
+        except InvalidMessage as error:
+            raise LeftOut(Why.INVALID, error.problem) from error
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value of a variable, as it may be kept. Raises LeftOut."""
+    plain = isinstance(value, str)
+    if plain and value.isascii() and len(value) <= MAX_VALUE and "\0" not in value:
+        return value
+    try:
+        text = value if plain else encode_json(value)
+        text.encode()
+    except UnicodeEncodeError:
+        raise LeftOut(Why.INVALID, f"{name} contains half a character") from None
+    except (TypeError, ValueError, RecursionError):
+        raise LeftOut(Why.INVALID, f"{name} is {shown(value)}, which is no JSON") from None
+    if len(text) > MAX_VALUE:
+        raise LeftOut(Why.INVALID, f"{name} has more than {MAX_VALUE:,} characters")
+    if plain and "\0" in text:
+        raise LeftOut(Why.INVALID, f"{name} contains a NUL character")
+    return value

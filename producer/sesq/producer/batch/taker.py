@@ -1,0 +1,199 @@
+"""Takes a batch in: rows become chunks, some hundred recipients each, while they are read.
+
+A chunk is so many rows of the source, whoever of them is left out. So the same rows always make the same chunks, and a
+batch whose producer died goes on with the first chunk that is not there yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.addresses import is_mailbox_simulator, spec_of
+from sesq.config.chunks import Row, pack_rows
+from sesq.config.connection import mapped
+from sesq.config.envelope import Envelope
+from sesq.config.errors import TakenBefore
+from sesq.config.job import DELIVER_CHUNK, job_fields
+from sesq.config.keys import Keys
+from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.states import Lane
+from sesq.producer.batch.rows import SourceRow
+from sesq.producer.batch.sieve import LeftOut, Sieve, Why
+from sesq.producer.batch.template import Template
+
+OPEN_BATCH = compose("sesq.producer", "open_batch.lua", base=[LIFECYCLE])
+ADD_CHUNK = compose("sesq.producer", "add_chunk.lua", base=[LIFECYCLE])
+CLOSE_BATCH = compose("sesq.producer", "close_batch.lua", base=[LIFECYCLE])
+
+CHUNK_ROWS = 500
+MOST_PROBLEMS = 1000
+"""Rows left out that are named one by one; more are counted."""
+ID_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row that was left out: the line it stands on (its number, where it comes from no file), and why."""
+
+    line: int
+    why: Why
+    reason: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of the rows. `queued` recipients; `left_out` counts the others, of which `problems` names the first."""
+
+    id: str
+    rows: int = 0
+    queued: int = 0
+    left_out: Counter[Why] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+    def leave_out(self, line: int, why: Why, reason: str) -> None:
+        self.left_out[why] += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(line, why, reason))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A batch to be sent. `key` tells the same rows from others, such as their file's digest."""
+
+    template: Template
+    envelope: Envelope
+    key: str
+    account: str = "default"
+    keep_seconds: int = 14 * 86_400
+    stop_bounces: float | None = None
+    stop_complaints: float | None = None
+    suppressed: Container[str] = frozenset()
+
+    def id(self, generation: int = 0) -> str:
+        """The same for the same template, sender, options and rows; another one for each time they are sent again."""
+        parts = (self.account, self.envelope.to_json(), self.template.digest, self.key, str(generation))
+        return sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
+
+
+def take(
+    redis: Redis,
+    order: Order,
+    rows: Iterable[SourceRow],
+    *,
+    again: bool = False,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Intake:
+    """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
+
+    Raises TakenBefore where all of it was queued before, unless `again`.
+    """
+    keys = Keys(order.account)
+    queue = keys.queue(Lane.BULK)
+    id, here = _open(redis, order, queue, again)
+    intake, sieve = Intake(id), Sieve(order.template.printer, order.suppressed)
+    for number, part in enumerate(_parts(rows)):
+        recipients = list(_sifted(part, sieve, intake))
+        if number >= here and not _add(redis, order, id, number, recipients, sieve.names, queue):
+            break
+        progress(intake.rows)
+    left_out = {why: intake.left_out[why] for why in Why}
+    known = {"rows": intake.rows, "invalid": left_out[Why.INVALID]}
+    known |= {"duplicates": left_out[Why.DUPLICATE], "suppressed": left_out[Why.SUPPRESSED]}
+    with mapped():
+        CLOSE_BATCH.run(redis, order.account, id, *(part for pair in known.items() for part in pair))
+    return intake
+
+
+def _open(redis: Redis, order: Order, queue: str, again: bool) -> tuple[str, int]:
+    """The id of the batch, and how many of its chunks are here already."""
+    generation = 0
+    while True:
+        id = order.id(generation)
+        fields: dict[str, Any] = {
+            "name": order.template.name,
+            "envelope": order.envelope.to_json(),
+            "queue": queue,
+            "keep": order.keep_seconds,
+            "stop:bounces": "" if order.stop_bounces is None else order.stop_bounces,
+            "stop:complaints": "" if order.stop_complaints is None else order.stop_complaints,
+        }
+        flat = [part for pair in fields.items() for part in pair]
+        with mapped():
+            here, filled, state = OPEN_BATCH.run(
+                redis, order.account, id, order.template.to_bytes(), *flat
+            )
+        if not filled:
+            return id, int(here)
+        if not again:
+            raise TakenBefore(
+                f"the same rows, template and sender are batch {id}, which is {state.decode()}: "
+                "it is not sent twice; give --again (again=True) to do so"
+            )
+        generation += 1
+
+
+def _parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
+    source = iter(rows)
+    while part := list(islice(source, CHUNK_ROWS)):
+        yield part
+
+
+def _sifted(part: Iterable[SourceRow], sieve: Sieve, intake: Intake) -> Iterator[Row]:
+    for source in part:
+        intake.rows += 1
+        if source.problem:
+            intake.leave_out(source.line, Why.INVALID, source.problem)
+            continue
+        try:
+            row = sieve.look(source.values)
+        except LeftOut as error:
+            intake.leave_out(source.line, error.why, str(error))
+        else:
+            intake.queued += 1
+            yield row
+
+
+def _add(
+    redis: Redis,
+    order: Order,
+    id: str,
+    number: int,
+    recipients: list[Row],
+    names: list[str],
+    queue: str,
+) -> bool:
+    """Queues one chunk; False where the batch has been cancelled. Those who cost nothing of the day come last."""
+    recipients = sorted(recipients, key=_is_free)
+    counted = sum(not _is_free(row) for row in recipients)
+    chunk = f"{id}-{number}"
+    job = job_fields(
+        DELIVER_CHUNK, order.account, chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}"
+    )
+    with mapped():
+        state = ADD_CHUNK.run(
+            redis,
+            order.account,
+            id,
+            number,
+            pack_rows(recipients, names),
+            len(recipients),
+            counted,
+            *job,
+        )
+    return bool(state in (b"running", b"paused"))
+
+
+def _is_free(row: Row) -> bool:
+    return is_mailbox_simulator(spec_of(row.to))
+
+
+def numbered(rows: Iterable[Mapping[str, Any]]) -> Iterator[SourceRow]:
+    """Rows that come from no file, numbered from 1."""
+    return (SourceRow(number, row) for number, row in enumerate(rows, 1))

@@ -1,0 +1,196 @@
+"""The template of a batch: a folder on disk, one string in Redis, and a mail for each row.
+
+    newsletter/subject.txt       one line
+    newsletter/body.txt          and, or, body.html: jinja2, escaped in HTML
+    newsletter/headers.toml      own headers, such as List-Unsubscribe; Reply-To too
+    newsletter/attachments/      files that go with every mail
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sesq.config.envelope import VERSIONS, Envelope, SimpleContent, encode_json, read_versioned
+from sesq.config.errors import InvalidMessage, InvalidTemplate, MissingPart
+from sesq.producer import rules
+from sesq.producer.attachment import Attachment
+
+if TYPE_CHECKING:
+    from sesq.producer.batch.sandbox import Text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MAX_BYTES = 10 * 1024 * 1024
+"""Of one text of a template: what a mail reader still shows is a hundredth of it."""
+RECIPIENT = "email"
+"""The column, and the variable, of the recipient's address."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Sources as they were written. `name` is the folder's, for people."""
+
+    name: str
+    subject: str
+    text: str | None = None
+    html: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reply_to: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+    def __post_init__(self) -> None:
+        rules.check_headers(self.headers)
+        if self.text is None and self.html is None:
+            raise InvalidTemplate(f"{self.name}: there is no body: write body.txt, body.html or both")
+        self.printer  # noqa: B018 - an error in it is told here
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Template:
+        """The template in a folder. Raises InvalidTemplate, which names the file."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise InvalidTemplate(f"{folder}: is no folder; a template is one, with subject.txt and a body")
+        subject = _read(folder / "subject.txt")
+        if subject is None:
+            raise InvalidTemplate(f"{folder}: there is no subject.txt")
+        headers = _read_headers(folder / "headers.toml")
+        reply_to = [value for name, value in headers.items() if name.lower() == "reply-to"]
+        try:
+            return cls(
+                name=folder.resolve().name,
+                subject=subject.strip(),
+                text=_read(folder / "body.txt"),
+                html=_read(folder / "body.html"),
+                headers={name: value for name, value in headers.items() if name.lower() != "reply-to"},
+                reply_to=rules.address_list(reply_to, "Reply-To"),
+                attachments=_read_attachments(folder / "attachments"),
+            )
+        except InvalidMessage as error:
+            raise InvalidTemplate(f"{folder}: {error}") from error
+
+    @cached_property
+    def printer(self) -> Printer:
+        """What makes mails of it; compiled once."""
+        return Printer(self)
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same content, in hexadecimal."""
+        return sha256(self._as_json().encode()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        return zlib.compress(self._as_json().encode())
+
+    @classmethod
+    def from_bytes(cls, packed: bytes) -> Template:
+        """Back from `to_bytes`. Raises InvalidMessage for an unknown version."""
+        told = read_versioned(zlib.decompress(packed), "template")
+        files = tuple(Attachment(name, b64decode(data), kind) for name, kind, data in told.pop("attachments"))
+        return cls(**{**told, "reply_to": tuple(told["reply_to"])}, attachments=files)
+
+    def _as_json(self) -> str:
+        files = [(each.name, each.content_type, b64encode(each.content).decode()) for each in self.attachments]
+        parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "subject", "text", "html")}
+        parts |= {"headers": dict(self.headers), "reply_to": self.reply_to, "attachments": files}
+        return encode_json({"v": VERSIONS[-1], **parts})
+
+
+class Printer:
+    """Makes mails of a template. `needed` are the variables that every row must have, `used` all that it may have."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        text = _text_class()
+        where = template.name
+        self._subject: Text = text(template.subject, f"{where}/subject.txt")
+        self._text = None if template.text is None else text(template.text, f"{where}/body.txt")
+        self._html = None if template.html is None else text(template.html, f"{where}/body.html", html=True)
+        self._headers = [
+            (name, text(value, f"{where}/headers.toml: {name}")) for name, value in template.headers.items()
+        ]
+        parts = [self._subject, self._text, self._html, *(value for _, value in self._headers)]
+        given = [part for part in parts if part is not None]
+        self.needed = frozenset().union(*(part.needed for part in given)) - {RECIPIENT}
+        self.used = frozenset().union(*(part.used for part in given)) - {RECIPIENT}
+
+    def content(self, values: dict[str, Any]) -> SimpleContent:
+        """The texts for one row, whose variables include `email`. Raises InvalidMessage."""
+        subject = self._subject.render(values).strip()
+        rules.check_line(subject, "subject")
+        text = None if self._text is None else self._text.render(values)
+        html = None if self._html is None else self._html.render(values)
+        rules.check_size(rules.base64_size(rules.text_size(text, "text") + rules.text_size(html, "html")), "text")
+        headers = {name: value.render(values).strip() for name, value in self._headers}
+        if headers:
+            rules.check_headers(headers)
+        return SimpleContent(subject, text, html, rules.encoded_headers(headers))
+
+    def mail(self, envelope: Envelope, values: dict[str, Any]) -> SimpleContent | bytes:
+        """What SES gets: a whole mail where its Simple form cannot carry it. Raises InvalidMessage."""
+        content = self.content(values)
+        if not self.template.attachments and (not content.headers or rules.fit_simple(content.headers)):
+            return content
+        from sesq.producer.mime import render
+
+        mail = render(envelope, content, self.template.attachments)
+        rules.check_size(len(mail), "attachments")
+        return mail
+
+
+def _text_class() -> type[Text]:
+    try:
+        from sesq.producer.batch.sandbox import Text  # here, so that only batches need jinja2
+    except ModuleNotFoundError as error:
+        raise MissingPart(f"a batch needs {error.name}: pip install 'sesq[batch]'") from error
+    return Text
+
+
+def _read(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidTemplate(f"{path}: is larger than {MAX_BYTES:,} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidTemplate(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InvalidTemplate(f"{path}, line {line}: is not UTF-8") from error
+
+
+def _read_headers(path: Path) -> dict[str, str]:
+    source = _read(path)
+    if source is None:
+        return {}
+    try:
+        headers = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidTemplate(f"{path}: {error}") from error
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise InvalidTemplate(f'{path}: {name} is not text: write {name} = "…"')
+    return headers
+
+
+def _read_attachments(folder: Path) -> tuple[Attachment, ...]:
+    if not folder.is_dir():
+        return ()
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    try:
+        return tuple(map(Attachment.from_path, files))
+    except OSError as error:
+        raise InvalidTemplate(f"{error.filename}: cannot be read: {error.strerror}") from error

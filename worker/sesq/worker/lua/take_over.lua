@@ -1,0 +1,22 @@
+-- Take over: slices that dead workers left behind become those of a worker that will judge them. After lifecycle.lua.
+--
+-- ARGV[3] most   [4] lease (s)   [5] execution   [6] worker
+-- Returns {{chunk, start, end, posted, {rows settled already}}, …}
+
+local found = {}
+for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  local key, s = A .. 'slice:' .. name, {}
+  local flat = call('HGETALL', key)
+  for i = 1, #flat, 2 do s[flat[i]] = flat[i + 1] end
+  if not s.chunk then call('ZREM', A .. 'slices', name)
+  else
+    call('HSET', key, 'execution', ARGV[5], 'worker', ARGV[6])
+    call('ZADD', A .. 'slices', now + tonumber(ARGV[4]), name)
+    local settled = {}
+    for row = tonumber(s.start), tonumber(s['end']) - 1 do
+      if s[tostring(row)] then settled[#settled + 1] = row end
+    end
+    found[#found + 1] = {s.chunk, tonumber(s.start), tonumber(s['end']), tonumber(s.posted), settled}
+  end
+end
+return found
