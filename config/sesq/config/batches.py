@@ -108,7 +108,7 @@ class Batches:
             )
         return _batch(id, self.keys.account, fields)
 
-    def list(self) -> list[Batch]:
+    def all(self) -> list[Batch]:
         """All batches, the newest first."""
         with mapped():
             ids = texts(self.redis.zrevrange(self.keys.batches, 0, -1))
@@ -116,7 +116,9 @@ class Batches:
             gone = [id for id, fields in zip(ids, found, strict=True) if not fields]
             if gone:
                 self.redis.zrem(self.keys.batches, *gone)
-        return [_batch(id, self.keys.account, fields) for id, fields in zip(ids, found, strict=True) if fields]
+        return [
+            _batch(id, self.keys.account, fields) for id, fields in zip(ids, found, strict=True) if fields
+        ]
 
     def pause(self, id: str, reason: str) -> None:
         """Nothing more of it is granted, from the next claim on. Raises UnknownBatch, WrongState."""
@@ -280,7 +282,9 @@ def _of_record(id: str, to: str, record: dict[str, str], taken: Taken | None) ->
         state = State.SENT if taken else State.FAILED
         return Recipient(id, to, state, taken.message_id if taken else None, None, "its record has expired")
     message_id = record.get("message_id") or None
-    return Recipient(id, to, State(record["state"]), message_id, float(record["since"]), record.get("reason", ""))
+    return Recipient(
+        id, to, State(record["state"]), message_id, float(record["since"]), record.get("reason", "")
+    )
 
 
 def _bit(bits: bytes | None, number: int) -> bool:

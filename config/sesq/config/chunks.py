@@ -5,7 +5,6 @@ A recipient is known by its number in its chunk, from 0; `<batch>-<chunk>-<numbe
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence

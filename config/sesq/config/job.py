@@ -19,7 +19,9 @@ DELIVER_CHUNK = "sesq.worker.deliver.deliver_chunk"
 JOB_TIMEOUT_SECONDS = 300
 
 
-def job_fields(function: str, account: str, id: str, queue: str, keep_seconds: int, description: str) -> list[Any]:
+def job_fields(
+    function: str, account: str, id: str, queue: str, keep_seconds: int, description: str
+) -> list[Any]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
     now = utcformat(datetime.now(timezone.utc))
     fields = dict(_template(queue, keep_seconds))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis import Redis
 
+from sesq.config.batches import Batch, Batches, Recipient
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import UnknownMessage, WrongState
@@ -96,11 +97,15 @@ class Messages:
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
         self.keys = Keys(account)
+        self._batches = Batches(redis, account)
 
     def get(self, id: str) -> Record:
         """The record of one message. Raises UnknownMessage."""
         with mapped():
             fields = read_hash(self.redis, self.keys.message(id))
+        recipient = None if fields else self._batches.find(id)
+        if recipient is not None:
+            return _of_batch(recipient, self._batches.get(id.partition("-")[0]))
         if not fields:
             raise UnknownMessage(
                 f"no message {id} in account {self.keys.account}; records are kept for `keep_days`"
@@ -135,6 +140,10 @@ class Messages:
         self._change(
             id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
         )
+
+    def restore(self, id: str) -> None:
+        """Puts a queued message into its lane again, whose RQ job somebody has taken away."""
+        self._change(id, {State.QUEUED}, State.QUEUED, "its RQ job had been taken away")
 
     def release(self, id: str, by: str) -> None:
         """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
@@ -220,14 +229,42 @@ class Messages:
             "unblock": unblock or None,
         }
         given = json.dumps({name: value for name, value in options.items() if value is not None})
+        arguments = (id, json.dumps(states), to.value, reason, given)
         with mapped():
-            was = text(
-                CHANGE.run(self.redis, self.keys.account, id, json.dumps(states), to.value, reason, given)
-            )
+            was = text(CHANGE.run(self.redis, self.keys.account, *arguments))
+            if not was and self._batches.unfold(id):
+                was = text(CHANGE.run(self.redis, self.keys.account, *arguments))
+        if not was and self._batches.find(id) is not None:
+            raise WrongState(f"message {id} waits in its batch: pause or cancel that")
         if not was:
             raise UnknownMessage(f"no message {id} in account {self.keys.account}")
         if was not in states:
             raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
+
+
+def _of_batch(recipient: Recipient, batch: Batch) -> Record:
+    """A recipient of a batch that has no record of its own, as if it had one."""
+    at = batch.created if recipient.at is None else recipient.at
+    history = [Event(batch.created, State.QUEUED, f"in batch {batch.id}")]
+    if recipient.at is not None:
+        history.append(Event(recipient.at, recipient.state, recipient.message_id or recipient.reason))
+    return Record(
+        id=recipient.id,
+        account=batch.account,
+        state=recipient.state,
+        reason=recipient.reason,
+        lane=Lane.BULK.value,
+        envelope=replace(batch.envelope, to=(recipient.to,)),
+        attempts=1 if recipient.message_id else 0,
+        created=batch.created,
+        since=at,
+        send_at=None,
+        expires_at=None,
+        message_id=recipient.message_id,
+        hold=None,
+        worker=None,
+        history=tuple(history),
+    )
 
 
 def _record(id: str, account: str, fields: dict[str, str]) -> Record:

@@ -22,6 +22,8 @@ from sesq.worker.desk import Desk, open_desk
 
 PATIENCE_SECONDS = 5.0
 """How long a job waits for its turn before it goes back to the head of its queue."""
+CHUNK_SECONDS = 60.0
+"""How long a job sends recipients of a batch before it lets RQ look at its other queues."""
 WAITS = frozenset({"rate", "day", "paused", "ses_paused", "unsynced"})
 AGAIN = 1_000_000
 """RQ wants a limit of tries; sesq counts its own, and waiting for quota is none."""
@@ -48,6 +50,30 @@ def deliver(account: str, id: str) -> str | Retry:
     outcome = desk.courier.carry(begun[0])
     desk.gate.settle([{**outcome, "foreign": True}])
     return _result(outcome)
+
+
+def deliver_chunk(account: str, chunk: str) -> str | Retry:
+    """Sends recipients of a batch's chunk one after the other, while it need not wait longer than a moment."""
+    desk = _desk(account)
+    desk.sync.run_if_due()
+    desk.rules.refresh()
+    deadline = time.monotonic() + CHUNK_SECONDS
+    while time.monotonic() < deadline:
+        execution = f"rq-{os.urandom(6).hex()}"
+        piece, answer, wait = desk.slices.take(
+            chunk, f"rq:{os.getpid()}", execution, lease=desk.courier.lease
+        )
+        if answer == "nothing":
+            desk.slices.pack()
+            return "sent"
+        if piece is not None:
+            for begun in desk.slices.begin(execution, [piece]):
+                desk.slices.settle([desk.courier.carry(begun)])
+        elif wait > PATIENCE_SECONDS:
+            break
+        else:
+            desk.courier.sleep(wait)
+    return _back_to_the_head()
 
 
 def _wait_for_turn(desk: Desk, id: str, execution: str) -> str:

@@ -11,16 +11,16 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from sesq.config.batches import Batches
 from sesq.config.chunks import pack_results
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, MissingPart
+from sesq.config.job import DELIVER, job_fields
 from sesq.config.replies import texts
 from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.states import Lane, State
-from sesq.config.job import DELIVER, job_fields
 from sesq.worker.gate import SLICES, Begun, Gate, Slice
 from sesq.worker.press import Press
 from sesq.worker.results import rq_result
@@ -28,6 +28,7 @@ from sesq.worker.results import rq_result
 BEGIN_SLICE = compose("sesq.worker", "begin_slice.lua", base=[LIFECYCLE])
 SETTLE_SLICE = compose("sesq.worker", "settle_slice.lua", base=[SLICES])
 SPILL = compose("sesq.worker", "spill.lua", "settle.lua", base=[SLICES])
+TAKE_SLICE = compose("sesq.worker", "take_slice.lua", base=[SLICES])
 TAKE_OVER = compose("sesq.worker", "take_over.lua", base=[LIFECYCLE])
 PACK = compose("sesq.worker", "pack.lua", base=[LIFECYCLE])
 
@@ -79,24 +80,34 @@ class Slices:
                 begun += self._rows(each, execution)
         return begun
 
-    def _rows(self, slice: Slice, execution: str) -> list[Begun]:
+    def take(
+        self, chunk: str, worker: str, execution: str, *, lease: float
+    ) -> tuple[Slice | None, str, float]:
+        """One recipient of a chunk by its name; or why not (see `take_slice.lua`), and for how many seconds."""
+        with mapped():
+            answer, told = TAKE_SLICE.run(self.gate.redis, self.gate.account, chunk, worker, lease, execution)
+        if answer == b"granted":
+            return Slice(chunk, int(told), int(told) + 1), "granted", 0.0
+        return None, answer.decode(), float(told or 0)
+
+    def _rows(self, piece: Slice, execution: str) -> list[Begun]:
         try:
-            envelopes = self.press.envelopes(slice.chunk, slice.start, slice.end)
+            envelopes = self.press.envelopes(piece.chunk, piece.start, piece.end)
         except (InputError, MissingPart) as error:
-            self._give_up(slice, execution, str(error))
+            self._give_up(piece, execution, str(error))
             return []
         found = []
-        for row, envelope in enumerate(envelopes, slice.start):
-            begun = Begun(f"{slice.chunk}-{row}", execution, envelope, 0, "", 0, b"")
-            self._of[begun.id] = (slice, begun)
+        for row, envelope in enumerate(envelopes, piece.start):
+            begun = Begun(f"{piece.chunk}-{row}", execution, envelope, 0, "", 0, b"")
+            self._of[begun.id] = (piece, begun)
             found.append(begun)
         return found
 
-    def _give_up(self, slice: Slice, execution: str, why: str) -> None:
-        batch = slice.chunk.rpartition("-")[0]
+    def _give_up(self, piece: Slice, execution: str, why: str) -> None:
+        batch = piece.chunk.rpartition("-")[0]
         log.error("batch %s: paused: %s", batch, why)
         Batches(self.gate.redis, self.gate.account).pause(batch, why)
-        self._settle(slice, execution, _Answers(back=list(range(slice.start, slice.end))))
+        self._settle(piece, execution, _Answers(back=list(range(piece.start, piece.end))))
 
     def owns(self, id: str) -> bool:
         """Whether it is a row of a slice here. A row that has a record of its own is none any more."""
@@ -106,21 +117,21 @@ class Slices:
         """Writes down what became of rows."""
         by_slice: dict[tuple[str, str], tuple[Slice, _Answers]] = {}
         for outcome in outcomes:
-            slice, begun = self._of[outcome["id"]]
-            _, answers = by_slice.setdefault((slice.name, begun.execution), (slice, _Answers()))
+            piece, begun = self._of[outcome["id"]]
+            _, answers = by_slice.setdefault((piece.name, begun.execution), (piece, _Answers()))
             answers.add(int(outcome["id"].rpartition("-")[2]), outcome)
-        for (_, execution), (slice, answers) in by_slice.items():
-            self._settle(slice, execution, answers)
-        for slice, answers in by_slice.values():
+        for (_, execution), (piece, answers) in by_slice.items():
+            self._settle(piece, execution, answers)
+        for piece, answers in by_slice.values():
             for row in answers.all:
-                del self._of[f"{slice.chunk}-{row}"]
+                del self._of[f"{piece.chunk}-{row}"]
 
-    def _settle(self, slice: Slice, execution: str, answers: _Answers) -> None:
+    def _settle(self, piece: Slice, execution: str, answers: _Answers) -> None:
         calls: list[tuple[Any, Sequence[Any]]] = []
         if answers.taken or answers.back:
             told = json.dumps({"taken": answers.taken, "back": sorted(answers.back)})
-            calls.append((SETTLE_SLICE, (slice.name, execution, told)))
-        calls += [(SPILL, self._spilled(slice, outcome)) for outcome in answers.others]
+            calls.append((SETTLE_SLICE, (piece.name, execution, told)))
+        calls += [(SPILL, self._spilled(piece, outcome)) for outcome in answers.others]
         with mapped():
             told_before = run_many(self.gate.redis, self.gate.account, calls)
         if answers.taken and told_before[0]:
@@ -128,7 +139,7 @@ class Slices:
             late = [answers.all[row] for row in told_before[0] if answers.all[row]["to"] == State.SENT.value]
             self.gate.settle(late)
 
-    def _spilled(self, slice: Slice, outcome: Outcome) -> Sequence[Any]:
+    def _spilled(self, piece: Slice, outcome: Outcome) -> Sequence[Any]:
         """The ARGV of `spill.lua` for a row."""
         id = outcome["id"]
         given = {k: v for k, v in {**outcome, **rq_result(outcome)}.items() if v is not None}
@@ -136,37 +147,37 @@ class Slices:
         queue = self.gate.keys.queue(Lane.BULK)
         job = job_fields(DELIVER, self.gate.account, id, queue, KEEP_SECONDS, f"sesq message {id}")
         row = id.rpartition("-")[2]
-        return (json.dumps(given), slice.name, row, len(record), *record, *job)
+        return (json.dumps(given), piece.name, row, len(record), *record, *job)
 
     def renew(self, until: float) -> None:
         """Keeps the leases of all slices that still have rows on their way."""
-        names = {slice.name: until for slice, _ in self._of.values()}
+        names = {piece.name: until for piece, _ in self._of.values()}
         if names:
             with mapped():
                 self.gate.redis.zadd(self.gate.keys.slices, names, xx=True)
 
-    def judge(self, worker: str, *, lease: float, on_unknown: str, max_attempts: int) -> list[tuple[str, str]]:
+    def judge(
+        self, worker: str, *, lease: float, on_unknown: str, max_attempts: int
+    ) -> list[tuple[str, str]]:
         """Judges what dead workers left of their slices: (id, new state) of each row that gets a record.
 
         Rows that had not left go back; those that may have are unknown, or go again where that is the policy.
         """
         execution = f"judge-{os.urandom(6).hex()}"
         with mapped():
-            found = TAKE_OVER.run(
-                self.gate.redis, self.gate.account, MOST_JUDGED, lease, execution, worker
-            )
+            found = TAKE_OVER.run(self.gate.redis, self.gate.account, MOST_JUDGED, lease, execution, worker)
         judged: list[tuple[str, str]] = []
         for chunk, start, end, posted, settled in found:
-            slice = Slice(chunk.decode(), start, end)
+            piece = Slice(chunk.decode(), start, end)
             open_rows = [row for row in range(start, end) if row not in set(settled)]
             resend = on_unknown == "resend" and max_attempts > 1
             answers = _Answers() if posted else _Answers(back=open_rows)
             for row in open_rows if posted else ():
-                answers.others.append(_may_have_left(f"{slice.chunk}-{row}", execution, resend))
+                answers.others.append(_may_have_left(f"{piece.chunk}-{row}", execution, resend))
             try:
-                self._settle(slice, execution, answers)
+                self._settle(piece, execution, answers)
             except InputError as error:
-                log.error("chunk %s: cannot be judged: %s", slice.chunk, error)
+                log.error("chunk %s: cannot be judged: %s", piece.chunk, error)
             judged += [(outcome["id"], outcome["to"]) for outcome in answers.others]
         return judged
 
@@ -174,8 +185,9 @@ class Slices:
         """Makes the results of chunks that are done small."""
         redis, keys = self.gate.redis, self.gate.keys
         with mapped():
-            for chunk in texts(redis.srandmember(keys.unpacked, MOST_PACKED)):
-                taken = redis.get(keys.log(chunk)) or b""
+            some = cast("list[bytes]", redis.srandmember(keys.unpacked, MOST_PACKED))
+            for chunk in texts(some):
+                taken = cast("bytes", redis.get(keys.log(chunk)) or b"")
                 PACK.run(redis, self.gate.account, chunk, len(taken), pack_results(taken))
 
 

@@ -64,7 +64,11 @@ def _lines(file: BinaryIO, encoding: str | None) -> Iterator[str]:
             line = source.readline(MAX_LINE + 1)
             if not line:
                 return
-            text = line if wide else line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
+            text = (
+                line
+                if wide
+                else line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
+            )
         except UnicodeError as error:
             raise InvalidRows(
                 f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
@@ -77,7 +81,9 @@ def _lines(file: BinaryIO, encoding: str | None) -> Iterator[str]:
 def _csv_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
     heading = next(lines, "")
     if not heading.strip():
-        raise InvalidRows("line 1: there is no heading; the first line names the columns, one of them `email`")
+        raise InvalidRows(
+            "line 1: there is no heading; the first line names the columns, one of them `email`"
+        )
     delimiter = max(DELIMITERS, key=heading.count)
     columns = _columns(next(csv.reader([heading], delimiter=delimiter)))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -100,7 +106,9 @@ def _columns(names: list[str]) -> list[str]:
     columns = [name.strip() for name in names]
     lower = [name.lower() for name in columns]
     if RECIPIENT not in lower:
-        raise InvalidRows(f"line 1: there is no column `{RECIPIENT}`; there are: {', '.join(map(shown, columns))}")
+        raise InvalidRows(
+            f"line 1: there is no column `{RECIPIENT}`; there are: {', '.join(map(shown, columns))}"
+        )
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise InvalidRows(f"line 1: the column {shown(twice)} is there twice")

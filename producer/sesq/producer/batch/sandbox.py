@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 
@@ -22,7 +23,9 @@ MAX_OUTPUT = 10 * 1024 * 1024
 """Characters of one part of a mail."""
 
 FILTERS = frozenset(
-    ["abs", "capitalize", "d", "default", "dictsort", "e", "escape", "first", "float", "forceescape", "groupby", "int", "items", "join", "last", "length", "count", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "urlize", "wordcount"]
+    """abs capitalize d default dictsort e escape first float forceescape groupby int items join last length count list
+    lower map max min reject rejectattr replace reverse round safe select selectattr sort string striptags sum title
+    tojson trim truncate unique upper urlencode urlize wordcount""".split()  # noqa: SIM905 - as words it can be read
 )
 REFUSED: tuple[tuple[type[nodes.Node], str], ...] = (
     (nodes.Call, "calls a function: a template can only use variables and filters, as in {{ name|upper }}"),
@@ -125,7 +128,7 @@ def _bound_loops(tree: nodes.Template) -> bool:
     loops = list(tree.find_all(nodes.For))
     for loop in loops:
         loop.iter = nodes.Filter(loop.iter, "_bounded", [], [], None, None, lineno=loop.lineno)
-        loop.iter.set_environment(tree.environment)
+        loop.iter.environment = tree.environment
     return bool(loops)
 
 

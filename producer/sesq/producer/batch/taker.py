@@ -7,9 +7,8 @@ batch whose producer died goes on with the first chunk that is not there yet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -18,15 +17,14 @@ from redis import Redis
 from sesq.config.addresses import is_mailbox_simulator, spec_of
 from sesq.config.chunks import Row, pack_rows
 from sesq.config.connection import mapped
-from sesq.config.envelope import Envelope
 from sesq.config.errors import TakenBefore
 from sesq.config.job import DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.states import Lane
+from sesq.producer.batch.order import Order
 from sesq.producer.batch.rows import SourceRow
 from sesq.producer.batch.sieve import LeftOut, Sieve, Why
-from sesq.producer.batch.template import Template
 
 OPEN_BATCH = compose("sesq.producer", "open_batch.lua", base=[LIFECYCLE])
 ADD_CHUNK = compose("sesq.producer", "add_chunk.lua", base=[LIFECYCLE])
@@ -35,7 +33,6 @@ CLOSE_BATCH = compose("sesq.producer", "close_batch.lua", base=[LIFECYCLE])
 CHUNK_ROWS = 500
 MOST_PROBLEMS = 1000
 """Rows left out that are named one by one; more are counted."""
-ID_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Intake:
-    """What became of the rows. `queued` recipients; `left_out` counts the others, of which `problems` names the first."""
+    """What became of the rows. `queued` recipients, and who was left out: `problems` names the first of them."""
 
     id: str
     rows: int = 0
@@ -63,32 +60,13 @@ class Intake:
             self.problems.append(Problem(line, why, reason))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A batch to be sent. `key` tells the same rows from others, such as their file's digest."""
-
-    template: Template
-    envelope: Envelope
-    key: str
-    account: str = "default"
-    keep_seconds: int = 14 * 86_400
-    stop_bounces: float | None = None
-    stop_complaints: float | None = None
-    suppressed: Container[str] = frozenset()
-
-    def id(self, generation: int = 0) -> str:
-        """The same for the same template, sender, options and rows; another one for each time they are sent again."""
-        parts = (self.account, self.envelope.to_json(), self.template.digest, self.key, str(generation))
-        return sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
-
-
 def take(
     redis: Redis,
     order: Order,
     rows: Iterable[SourceRow],
     *,
     again: bool = False,
-    progress: Callable[[int], None] = lambda rows: None,
+    progress: Callable[[int], object] = int,
 ) -> Intake:
     """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
 
@@ -126,9 +104,7 @@ def _open(redis: Redis, order: Order, queue: str, again: bool) -> tuple[str, int
         }
         flat = [part for pair in fields.items() for part in pair]
         with mapped():
-            here, filled, state = OPEN_BATCH.run(
-                redis, order.account, id, order.template.to_bytes(), *flat
-            )
+            here, filled, state = OPEN_BATCH.run(redis, order.account, id, order.template.to_bytes(), *flat)
         if not filled:
             return id, int(here)
         if not again:

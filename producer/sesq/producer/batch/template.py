@@ -1,9 +1,9 @@
 """The template of a batch: a folder on disk, one string in Redis, and a mail for each row.
 
-    newsletter/subject.txt       one line
-    newsletter/body.txt          and, or, body.html: jinja2, escaped in HTML
-    newsletter/headers.toml      own headers, such as List-Unsubscribe; Reply-To too
-    newsletter/attachments/      files that go with every mail
+newsletter/subject.txt       one line
+newsletter/body.txt          and, or, body.html: jinja2, escaped in HTML
+newsletter/headers.toml      own headers, such as List-Unsubscribe; Reply-To too
+newsletter/attachments/      files that go with every mail
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,8 @@ from sesq.producer.attachment import Attachment
 if TYPE_CHECKING:
     from sesq.producer.batch.sandbox import Text
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+"""Python's own from 3.11 on; before that the one by which sesq.toml is read."""
 
 MAX_BYTES = 10 * 1024 * 1024
 """Of one text of a template: what a mail reader still shows is a hundredth of it."""
@@ -100,7 +99,9 @@ class Template:
         return cls(**{**told, "reply_to": tuple(told["reply_to"])}, attachments=files)
 
     def _as_json(self) -> str:
-        files = [(each.name, each.content_type, b64encode(each.content).decode()) for each in self.attachments]
+        files = [
+            (each.name, each.content_type, b64encode(each.content).decode()) for each in self.attachments
+        ]
         parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "subject", "text", "html")}
         parts |= {"headers": dict(self.headers), "reply_to": self.reply_to, "attachments": files}
         return encode_json({"v": VERSIONS[-1], **parts})
@@ -130,7 +131,9 @@ class Printer:
         rules.check_line(subject, "subject")
         text = None if self._text is None else self._text.render(values)
         html = None if self._html is None else self._html.render(values)
-        rules.check_size(rules.base64_size(rules.text_size(text, "text") + rules.text_size(html, "html")), "text")
+        rules.check_size(
+            rules.base64_size(rules.text_size(text, "text") + rules.text_size(html, "html")), "text"
+        )
         headers = {name: value.render(values).strip() for name, value in self._headers}
         if headers:
             rules.check_headers(headers)
@@ -177,8 +180,8 @@ def _read_headers(path: Path) -> dict[str, str]:
     if source is None:
         return {}
     try:
-        headers = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
+        headers: dict[str, Any] = _toml.loads(source)
+    except _toml.TOMLDecodeError as error:
         raise InvalidTemplate(f"{path}: {error}") from error
     for name, value in headers.items():
         if not isinstance(value, str):

@@ -1,0 +1,78 @@
+"""What is to be sent, as whom, and when to stop: a batch before it is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sesq.config.addresses import wire_form
+from sesq.config.envelope import Envelope
+from sesq.config.errors import InvalidMessage
+from sesq.producer import rules
+from sesq.producer.batch.template import Template
+
+ID_LENGTH = 20
+KEEP_SECONDS = 14 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A batch to be sent. `key` tells the same rows from others, such as their file's digest."""
+
+    template: Template
+    envelope: Envelope
+    key: str
+    account: str = "default"
+    keep_seconds: int = KEEP_SECONDS
+    stop_bounces: float | None = None
+    stop_complaints: float | None = None
+    suppressed: Container[str] = frozenset()
+
+    def id(self, generation: int = 0) -> str:
+        """The same for the same template, sender, options and rows; another one for each time they are sent again."""
+        parts = (self.account, self.envelope.to_json(), self.template.digest, self.key, str(generation))
+        return sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
+
+
+def batch_order(
+    template: Template | str | Path,
+    sender: str,
+    key: str,
+    *,
+    account: str = "default",
+    tags: Mapping[str, str] | None = None,
+    configuration_set: str | None = None,
+    stop_bounces: float | None = None,
+    stop_complaints: float | None = None,
+    suppressed: Container[str] = frozenset(),
+    keep_seconds: int = KEEP_SECONDS,
+) -> Order:
+    """An order, checked. Raises InvalidTemplate and InvalidMessage."""
+    if not isinstance(template, Template):
+        template = Template.read(template)
+    rules.check_account(account)
+    if configuration_set is not None:
+        rules.check_configuration_set(configuration_set)
+    for name, share in (("stop_bounces", stop_bounces), ("stop_complaints", stop_complaints)):
+        if share is not None and not 0 <= share <= 100:
+            raise InvalidMessage(name, f"{share} is no share in %, from 0 to 100")
+    envelope = Envelope(
+        sender=wire_form(sender, "sender"),
+        reply_to=template.reply_to,
+        subject=template.subject,
+        tags=rules.check_tags(tags) if tags else {},
+        configuration_set=configuration_set,
+        kind="row",
+    )
+    return Order(
+        template=template,
+        envelope=envelope,
+        key=key,
+        account=account,
+        keep_seconds=keep_seconds,
+        stop_bounces=stop_bounces,
+        stop_complaints=stop_complaints,
+        suppressed=suppressed,
+    )

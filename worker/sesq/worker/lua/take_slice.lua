@@ -1,0 +1,26 @@
+-- Take: one recipient of a chunk by the chunk's name, for a stock RQ worker, which has taken the job out of its queue already.
+-- After lifecycle.lua, batch.lua, gate.lua and slice.lua.
+--
+-- ARGV[3] chunk   [4] worker   [5] lease (s)   [6] execution
+-- Returns {'granted', row}; {'rate' | 'day' | 'urgent' | 'paused' | …, seconds to wait}; {'nothing', ''} where no row is to be sent.
+
+local c = read_chunk(ARGV[3])
+if not c then return {'nothing', ''} end
+if c.state ~= 'running' or not has_rows(c) then seat(c) return {'nothing', ''} end
+local why = closed()
+if why then return {why, '5'} end
+-- an urgent message never waits behind this one
+local urgent = string.gsub(c.queue, '%.bulk$', '.transactional')
+if call('LLEN', R .. 'queue:' .. urgent) > 0 then return {'urgent', '60'} end
+
+local _, _, _, day = next_rows(c)
+if day > 0 and total + others + 1 + reserve > daily then
+  return {'day', string.format('%.3f', (room_at(1, reserve) or now + 60) - now)}
+end
+if tokens() < 1 - 1e-6 then
+  save()
+  return {'rate', string.format('%.6f', math.max(0.001, ready_at(1) - now))}
+end
+local granted = grant_rows(c, 1, ARGV[6], ARGV[4], tonumber(ARGV[5]))
+save()
+return {'granted', granted[2]}
