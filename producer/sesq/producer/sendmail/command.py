@@ -1,0 +1,146 @@
+"""`sesq-sendmail`: takes a mail as sendmail does. Its exit status is sendmail's, from sysexits.h."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from sesq.config.addresses import spec_of
+from sesq.config.errors import InputError, InvalidMessage, SesqError, SettingsError
+from sesq.config.essentials import Essentials
+from sesq.producer.intake import messages_of, sorted_recipients
+from sesq.producer.raw import RawMail
+from sesq.producer.rules import MAX_MESSAGE_BYTES
+from sesq.producer.sendmail.arguments import Request, parse
+from sesq.producer.sendmail.letter import Domain, addresses, compose, full_address
+from sesq.producer.sendmail.spool import Spool, new_name, with_keys
+
+if TYPE_CHECKING:
+    from sesq.producer.message import Message
+    from sesq.producer.outbox import Outbox
+
+EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
+AT_ONCE = 50
+"""Mails of the spool that a call takes along; `-q` takes all."""
+MAIL_NAME = Path("/etc/mailname")
+
+
+class NoDomain(SesqError):
+    """A name without a domain, on a host that has none."""
+
+
+def main() -> None:
+    """Runs `sys.argv`, and ends the process."""
+    sys.exit(run(sys.argv[1:], sys.stdin.buffer))
+
+
+def run(arguments: Sequence[str], stdin: BinaryIO) -> int:
+    """One call; its exit status. What is wrong is a line on stderr."""
+    try:
+        request = parse(arguments)
+        return _obey(request, Essentials.load(), stdin)
+    except InvalidMessage as error:
+        return _complain(EX_DATAERR, error)
+    except SettingsError as error:
+        return _complain(EX_CONFIG, error)
+    except InputError as error:
+        return _complain(EX_USAGE, error)
+    except NoDomain as error:
+        return _complain(EX_NOHOST, error)
+    except (SesqError, OSError) as error:
+        return _complain(EX_TEMPFAIL, error)
+
+
+def _obey(request: Request, settings: Essentials, stdin: BinaryIO) -> int:
+    spool = Spool(settings.data_dir)
+    if request.list_spool:
+        print(f"{len(spool)} mails wait for Redis in {spool.folder}")  # noqa: T201
+        return 0
+    if request.deliver_spool:
+        return _told(spool.deliver(_outbox(settings)))
+    return _send(_messages(request, stdin, settings), spool, settings)
+
+
+def _send(messages: list[Message], spool: Spool, settings: Essentials) -> int:
+    """Into the queue, or else into the spool; a mail that is in neither has failed."""
+    name = new_name()
+    messages = with_keys(messages, name)
+    try:
+        outbox = _outbox(settings)
+        outbox.send_many(messages)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever went wrong, a good mail is not lost by it)
+        spool.keep(name, messages)
+        return _complain(0, f"{error}; the mail is kept in {spool.folder}")
+    try:
+        return _told(spool.deliver(outbox, AT_ONCE))
+    except (SesqError, OSError) as error:
+        return _complain(0, f"the mail is queued, but not what waits in {spool.folder}: {error}")
+
+
+def _messages(request: Request, stdin: BinaryIO, settings: Essentials) -> list[Message]:
+    domain = partial(_domain, settings.mail_domain)
+    named = [address for argument in request.recipients for address in addresses(argument, domain)]
+    if not named and not request.from_headers:
+        raise InputError("there are no recipients: name them, or use -t where the mail does")
+    data = stdin.read(MAX_MESSAGE_BYTES + 1)
+    sender = partial(_sender, request, domain)
+    mail = RawMail.read(compose(data, sender=sender, domain=domain, dot_ends=request.dot_ends))
+    if not request.from_headers:
+        return messages_of(mail, sorted_recipients(mail, named))
+    shown = {field: list(mail.addresses(field)) for field in ("to", "cc", "bcc")}
+    return messages_of(mail, {**shown, "bcc": [*shown["bcc"], *named]})
+
+
+def _sender(request: Request, domain: Domain) -> str:
+    """Who a mail without a From is from: -f, else the user who calls."""
+    named = addresses(request.sender or "", domain)
+    return full_address(request.name, spec_of(named[0]) if named else _user(), domain)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user may have no name
+        return str(os.geteuid())
+
+
+def _domain(configured: str | None) -> str:
+    """Where bare names are on this host. Raises NoDomain."""
+    if configured:
+        return configured
+    with suppress(OSError, UnicodeError):
+        if name := MAIL_NAME.read_text("utf-8").strip():
+            return name
+    name = socket.getfqdn()
+    if "." not in name:
+        raise NoDomain(f"names without a domain: this host ({name}) has none; set SESQ_MAIL_DOMAIN")
+    return name
+
+
+def _told(refused: Sequence[str]) -> int:
+    """What was in the spool and is no mail any more is put aside; the call itself has done its work."""
+    for name in refused:
+        _complain(0, f"{name} of the spool was refused, and is put aside")
+    return 0
+
+
+def _complain(status: int, problem: object) -> int:
+    text = "".join(character if character.isprintable() else " " for character in str(problem))
+    print(f"sesq-sendmail: {text}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+def _outbox(settings: Essentials) -> Outbox:
+    from sesq.config.connection import connect
+    from sesq.producer.outbox import Outbox
+
+    return Outbox(connect(settings=settings), keep_days=settings.keep_days)

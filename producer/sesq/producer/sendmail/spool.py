@@ -1,0 +1,122 @@
+"""Mail on disk while Redis is away: a private folder, written as a maildir is, each mail queued once.
+
+A mail's file is named before Redis is asked for the first time, and its messages have idempotency keys of that name: so
+it does not matter whether Redis took it before its reply was lost, nor how many processes deliver the spool.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sesq.config.errors import InvalidMessage, SettingsError
+from sesq.producer.message import Message
+
+if TYPE_CHECKING:
+    from sesq.producer.outbox import Outbox
+
+FOLDERS = ("tmp", "new", "refused")
+
+
+def new_name() -> str:
+    """A name that nobody else has, in the order of time."""
+    return f"{time.time_ns()}.{os.getpid()}.{secrets.token_hex(4)}.{socket.gethostname().replace('/', '_')}"
+
+
+def with_keys(messages: list[Message], name: str) -> list[Message]:
+    """The messages with keys made from the name of their file, where they have none."""
+    return [
+        message if message.idempotency_key else replace(message, idempotency_key=f"spool {name} {number}")
+        for number, message in enumerate(messages)
+    ]
+
+
+class Spool:
+    """The spool of one user below `folder`. Raises SettingsError where others could read it, OSError as it comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / f"spool-{os.geteuid()}"
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def names(self) -> list[str]:
+        """The files that wait, oldest first."""
+        try:
+            return sorted(path.name for path in (self.folder / "new").iterdir())
+        except FileNotFoundError:
+            return []
+
+    def keep(self, name: str, messages: list[Message]) -> None:
+        """Writes one mail; it is safely on disk when this returns."""
+        self._prepare()
+        partly, whole = self.folder / "tmp" / name, self.folder / "new" / name
+        descriptor = os.open(partly, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write("\n".join(message.to_json() for message in messages).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        partly.rename(whole)
+        _sync_folder(whole.parent)
+
+    def deliver(self, outbox: Outbox, most: int | None = None) -> list[str]:
+        """Queues what waits, at most so many mails; what was refused is put aside, and its name is in the answer.
+
+        Raises QueueUnavailable. Does nothing while another process is at it.
+        """
+        names = self.names()[:most]
+        if not names:
+            return []
+        with self._alone() as alone:
+            return [name for name in names if alone and not self._deliver_one(outbox, name)]
+
+    def _deliver_one(self, outbox: Outbox, name: str) -> bool:
+        path = self.folder / "new" / name
+        try:
+            outbox.send_many([Message.from_json(line) for line in path.read_bytes().split(b"\n")])
+        except FileNotFoundError:  # delivered meanwhile
+            return True
+        except InvalidMessage:
+            path.rename(self.folder / "refused" / name)
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        self._prepare()
+        descriptor = os.open(self.folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            os.close(descriptor)
+
+    def _prepare(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        seen = self.folder.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
+            raise SettingsError(f"{self.folder}: is to be a folder that only its user can read (chmod 700)")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
