@@ -1,0 +1,66 @@
+"""Reconcile: a queued message whose RQ job somebody has taken away gets its job, and its place, back.
+
+RQ's own tools can do that: rq-dashboard empties a queue, a stock worker that cannot start fails its jobs. The message
+was accepted, so it must not be lost with its job.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from redis import Redis
+from rq.defaults import RQ_KEY_PREFIX
+
+from sesq.config.connection import mapped
+from sesq.config.job import DELIVER, job_fields
+from sesq.config.keys import Keys, queue_name
+from sesq.config.messages import Messages
+from sesq.config.replies import texts
+from sesq.config.snapshot import redis_now
+from sesq.config.states import Lane, State
+
+log = logging.getLogger("sesq.sync")
+
+SETTLED_SECONDS = 60.0
+"""A job that a stock worker has just taken out is in no queue for a moment."""
+KEEP_SECONDS = 14 * 86_400
+LONGEST_QUEUE = 200_000
+"""Longer ones are not compared: the next sync finds them shorter."""
+
+
+def restore_lost_jobs(redis: Redis, account: str) -> int:
+    """Queues again what our records call queued and no queue of RQ's holds. How many there were."""
+    keys = Keys(account)
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.zcard(keys.state(State.QUEUED))
+        for key in _lists(keys):
+            pipeline.llen(key)
+        recorded, *lengths = pipeline.execute()
+        if recorded <= sum(lengths) or sum(lengths) > LONGEST_QUEUE:
+            return 0
+        old = texts(redis.zrangebyscore(keys.state(State.QUEUED), "-inf", redis_now(redis) - SETTLED_SECONDS))
+        present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))}
+    lost = [id for id in old if id not in present]
+    for id in lost:
+        _restore(redis, account, id)
+    if lost:
+        log.warning(
+            "account %s: %d queued messages had lost their RQ job; they are queued again", account, len(lost)
+        )
+    return len(lost)
+
+
+def _lists(keys: Keys) -> list[str]:
+    """Where RQ keeps what waits: its queues, and what its single-queue workers are just taking."""
+    queues = [f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}" for lane in Lane]
+    return [*queues, *(f"{queue}:intermediate" for queue in queues)]
+
+
+def _restore(redis: Redis, account: str, id: str) -> None:
+    queue = queue_name(account, Messages(redis, account).get(id).lane)
+    with mapped():
+        keep = int(texts([redis.hget(Keys(account).message(id), "keep")])[0] or KEEP_SECONDS)
+        fields = job_fields(DELIVER, account, id, queue, keep, f"sesq message {id}")
+        redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=fields)
+    Messages(redis, account).restore(id)
