@@ -96,6 +96,22 @@ class Keys:
         """Set: the chunks that are done and whose results are not packed yet."""
         return self._key("unpacked")
 
+    # for those who look
+    @property
+    def counters(self) -> str:
+        """Hash: how often a message came into each state, and how long those that were sent had waited."""
+        return self._key("counters")
+
+    @property
+    def chronicle(self) -> str:
+        """String: how many waited in each minute of the last day, packed."""
+        return self._key("chronicle")
+
+    @property
+    def audit(self) -> str:
+        """List: what people did in the web console, newest first."""
+        return self._key("audit")
+
     # waiting for something that is not time
     def hold(self, what: str) -> str:
         """Sorted set: the messages that wait for `what`, by the time they were queued."""

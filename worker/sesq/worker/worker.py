@@ -27,6 +27,7 @@ from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker import BaseWorker, WorkerStatus
 
+from sesq.config.chronicle import Chronicle
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
 from sesq.config.replies import text
@@ -323,7 +324,8 @@ class SesqWorker(BaseWorker):
     def _sync_all(self) -> None:
         try:
             for desk in self.desks:
-                desk.sync.run_if_due()
+                if desk.sync.run_if_due():
+                    Chronicle(self.connection, desk.name).note()
         except QueueUnavailable as error:
             log.debug("worker %s: sync: %s", self.name, error)
 

@@ -11,6 +11,8 @@
 --   A expiring                 zset    id -> time after which it is not to be sent (s)
 --   A hold:<what>              zset    id -> time it was queued (s)
 --   A holds                    hash    what -> why, in words
+--   A counters                 hash    <state> -> how often a message came into it, ever; wait:<s> -> how many were sent within so
+--                                      many seconds and no fewer of when they might go; wait:sum (s)
 -- RQ's own keys, R = "<prefix>:"
 --   R queue:<name>             list    ids, the next to go first
 --   R job:<id>                 hash    status, …
@@ -60,12 +62,24 @@ end
 
 local tally -- counts the recipients of a batch: see batch.lua
 
+-- Counts n that came into a state, for metrics; of one that was sent, also how long after `since` (s).
+local WAITS = {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28800, 86400}
+local function note(to, n, since)
+  call('HINCRBY', A .. 'counters', to, n)
+  if not since then return end
+  local waited, within = math.max(0, now - since), 'inf'
+  for i = #WAITS, 1, -1 do if waited <= WAITS[i] then within = WAITS[i] end end
+  call('HINCRBY', A .. 'counters', 'wait:' .. within, 1)
+  call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
+end
+
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
 -- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
-  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch')
+  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at')
+  note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then
     call('ZREM', A .. 'hold:' .. was[5], id)

@@ -28,6 +28,7 @@ end
 if taken > 0 then
   call('APPEND', A .. 'log:' .. s[1], string.format('%.3f ', now) .. table.concat(log, ' ') .. '\n')
   tally(c.batch, 'leaving', 'taken', taken)
+  note('sent', taken)
 end
 if back > 0 then
   untake(back)
