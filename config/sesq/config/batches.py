@@ -70,6 +70,17 @@ class Batch:
         return sum(self.counts[state] for state in SENT_STATES)
 
     @property
+    def compact_waiting(self) -> int:
+        """Those of the waiting that are in no lane themselves, only their chunks."""
+        return self.compact[State.QUEUED]
+
+    @property
+    def left(self) -> int:
+        """Recipients that are still to go by themselves."""
+        states = (State.QUEUED, State.SCHEDULED, State.SENDING, State.RETRYING)
+        return sum(self.counts[state] for state in states)
+
+    @property
     def waiting(self) -> int:
         """Recipients that wait for rate, quota or their turn."""
         return self.counts[State.QUEUED] + self.counts[State.SCHEDULED]

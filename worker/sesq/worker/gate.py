@@ -7,6 +7,7 @@ Whatever becomes of them is told with `settle`. The rules stand in `lua/gate.lua
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,6 +18,7 @@ from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
+from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
 from sesq.config.states import Lane, State
 from sesq.worker.results import rq_result
@@ -32,6 +34,7 @@ SYNC = compose("sesq.worker", "sync.lua", base=[RULES])
 BEGIN = compose("sesq.worker", "begin.lua", base=[LIFECYCLE])
 PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
 
+LEDGER_SLOTS = 1442
 INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
 
@@ -113,6 +116,7 @@ class Gate:
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
+        self.replicas = Replicas(redis)
 
     def claim(
         self,
@@ -152,7 +156,8 @@ class Gate:
         One whose time has run out, or whose envelope cannot be read (of an unknown version), ends here.
         """
         with mapped():
-            answers = run_many(self.redis, self.account, [(BEGIN, (id, execution, inline)) for id in ids])
+            calls = [(BEGIN, (id, execution, inline)) for id in ids]
+            answers = run_many(self.redis, self.account, calls, self.replicas)
         read = [_begun(id, execution, answer) for id, answer in zip(ids, answers, strict=True) if answer]
         ended = [outcome for outcome in read if not isinstance(outcome, Begun)]
         if ended:
@@ -174,7 +179,7 @@ class Gate:
             for outcome in outcomes
         ]
         with mapped():
-            return [bool(answer) for answer in run_many(self.redis, self.account, calls)]
+            return [bool(answer) for answer in run_many(self.redis, self.account, calls, self.replicas)]
 
     def reap(self, *, on_unknown: str, max_attempts: int, most: int = 100) -> list[tuple[str, str]]:
         """Judges what dead workers left behind: (id, new state) of each."""
@@ -196,6 +201,20 @@ class Gate:
                 self.redis, self.account, most, *(self.keys.queue(lane) for lane in lanes)
             )
         return int(moved), float(wait) if wait else None
+
+    def ledger(self) -> dict[int, int]:
+        """What went in the last day, as the ledger has it: minute of the epoch -> recipients that count."""
+        with mapped():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.get(self.keys.ledger)
+            pipeline.hget(self.keys.gate, "minute")
+            cells, newest = pipeline.execute()
+        counts = [count for (count,) in struct.iter_unpack("<I", cells or b"")]
+        last = int(newest or 0)
+        minutes = {minute: minute % LEDGER_SLOTS for minute in range(last - LEDGER_SLOTS + 1, last + 1)}
+        return {
+            minute: counts[slot] for minute, slot in minutes.items() if slot < len(counts) and counts[slot]
+        }
 
     def usage(self, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
         """The limits in force and what is used of them."""

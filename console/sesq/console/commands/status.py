@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +13,9 @@ from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, 
 from sesq.console.output import console, print_json, printable, table
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import local, utc
+from sesq.console.watch import watch as keep_watching
 from sesq.console.why import sentences
 
-WATCH_SECONDS = 1.0
 FEEDBACK_STATES = (State.DELIVERED, State.BOUNCED, State.COMPLAINED)
 EXAMPLES = """Examples
 
@@ -42,7 +40,7 @@ def status(
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
     redis = open_redis(load_settings())
     if watch:
-        _watch(lambda: read_overview(redis, account))
+        keep_watching(lambda: as_text(read_overview(redis, account)))
     elif json:
         print_json(as_json(read_overview(redis, account)))
     else:
@@ -156,47 +154,3 @@ def _workers(view: Overview) -> Any:
         ("worker", "host", "pid", "state", "sent"),
         [(worker.name, worker.host, worker.pid, worker.state, worker.sent) for worker in view.workers],
     )
-
-
-def _watch(look: Callable[[], Overview]) -> None:
-    from rich.live import Live
-
-    with (
-        _key_pressed() as pressed,
-        Live(as_text(look()), console=console(), screen=True, auto_refresh=False) as live,
-    ):
-        try:
-            while not pressed("q", WATCH_SECONDS):
-                live.update(as_text(look()), refresh=True)
-        except KeyboardInterrupt:
-            return
-
-
-@contextmanager
-def _key_pressed() -> Iterator[Callable[[str, float], bool]]:
-    """`pressed("q", 1.0)`: whether that key comes within so many seconds. Keys are not shown meanwhile."""
-    import select
-    import sys
-    import termios
-    import time
-    import tty
-
-    if not sys.stdin.isatty():
-
-        def only_wait(_: str, seconds: float) -> bool:
-            time.sleep(seconds)
-            return False
-
-        yield only_wait
-        return
-
-    def pressed(key: str, seconds: float) -> bool:
-        ready, _, _ = select.select([sys.stdin], [], [], seconds)
-        return bool(ready) and sys.stdin.read(1) == key
-
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-    try:
-        yield pressed
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -77,7 +77,7 @@ def take(
     id, here = _open(redis, order, queue, again)
     intake, sieve = Intake(id), Sieve(order.template.printer, order.suppressed)
     for number, part in enumerate(_parts(rows)):
-        recipients = list(_sifted(part, sieve, intake))
+        recipients = [row for source in part if (row := sift(source, sieve, intake))]
         if number >= here and not _add(redis, order, id, number, recipients, sieve.names, queue):
             break
         progress(intake.rows)
@@ -121,19 +121,18 @@ def _parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
         yield part
 
 
-def _sifted(part: Iterable[SourceRow], sieve: Sieve, intake: Intake) -> Iterator[Row]:
-    for source in part:
-        intake.rows += 1
+def sift(source: SourceRow, sieve: Sieve, intake: Intake) -> Row | None:
+    """The recipient that a row becomes; None where it is left out. Both are counted."""
+    intake.rows += 1
+    try:
         if source.problem:
-            intake.leave_out(source.line, Why.INVALID, source.problem)
-            continue
-        try:
-            row = sieve.look(source.values)
-        except LeftOut as error:
-            intake.leave_out(source.line, error.why, str(error))
-        else:
-            intake.queued += 1
-            yield row
+            raise LeftOut(Why.INVALID, source.problem)
+        row = sieve.look(source.values)
+    except LeftOut as error:
+        intake.leave_out(source.line, error.why, str(error))
+        return None
+    intake.queued += 1
+    return row
 
 
 def _add(

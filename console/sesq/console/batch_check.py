@@ -1,0 +1,122 @@
+"""A dry run of a batch: every row is looked at as it will be when it is queued, and nothing is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.addresses import spec_of
+from sesq.config.chunks import Row
+from sesq.config.errors import InvalidMessage
+from sesq.config.identities import Identities, unverified
+from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.console.batch_plan import Plan, plan
+from sesq.console.times import utc
+from sesq.producer.batch.order import Order
+from sesq.producer.batch.rows import SourceRow
+from sesq.producer.batch.sieve import Sieve, Why
+from sesq.producer.batch.taker import Intake, sift
+from sesq.producer.batch.template import RECIPIENT
+
+PREVIEWS = 3
+STEP = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One mail as its recipient will see it; `size` in bytes."""
+
+    to: str
+    subject: str
+    text: str | None
+    html: str | None
+    size: int
+
+
+@dataclass(slots=True)
+class Check:
+    """`held`: recipients whom SES would refuse as things stand, so that they wait. `sender_problem`: why all do."""
+
+    intake: Intake
+    previews: list[Preview] = field(default_factory=list)
+    held: int = 0
+    sender_problem: str | None = None
+    plan: Plan | None = None
+
+    @property
+    def ready(self) -> int:
+        """Recipients that will go."""
+        return self.intake.queued - self.held
+
+    def as_json(self) -> dict[str, Any]:
+        left_out = self.intake.left_out
+        days = self.plan.days if self.plan else {}
+        return {
+            "rows": self.intake.rows,
+            "ready": self.ready,
+            "held": self.held,
+            "invalid": left_out[Why.INVALID],
+            "duplicates": left_out[Why.DUPLICATE],
+            "suppressed": left_out[Why.SUPPRESSED],
+            "problems": [
+                {"line": each.line, "why": each.why.value, "reason": each.reason}
+                for each in self.intake.problems
+            ],
+            "sender_problem": self.sender_problem,
+            "account_known": self.plan is not None and self.plan.known,
+            "ahead": self.plan.ahead if self.plan else 0,
+            "ends_at": utc(self.plan.ends_at) if self.plan else None,
+            "days": [{"date": day, "recipients": count} for day, count in days.items()],
+            "previews": [
+                {
+                    "to": each.to,
+                    "subject": each.subject,
+                    "text": each.text,
+                    "html": each.html,
+                    "size": each.size,
+                }
+                for each in self.previews
+            ],
+        }
+
+
+def check(
+    redis: Redis, order: Order, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
+) -> Check:
+    """Looks at all rows. Raises InvalidRows for the file, InvalidMessage for a template that cannot print them."""
+    printer = order.template.printer
+    sieve = Sieve(printer, order.suppressed)
+    found = Check(Intake(order.id()))
+    snapshot, identities = read_snapshot(redis, order.account), read_identities(redis, order.account)
+    sender = order.envelope.sender_spec
+    if snapshot.listed and not identities.covers_sender(sender):
+        found.sender_problem = f"sender {sender} is not verified"
+    for source in rows:
+        row = sift(source, sieve, found.intake)
+        if found.intake.rows % STEP == 0:
+            progress(found.intake.rows)
+        if row is None:
+            continue
+        found.held += _is_held(snapshot, identities, sender, row)
+        if len(found.previews) < PREVIEWS:
+            found.previews.append(_preview(order, row, source.line))
+    found.plan = plan(redis, order.account, found.ready)
+    return found
+
+
+def _is_held(snapshot: Snapshot, identities: Identities, sender: str, row: Row) -> bool:
+    return snapshot.listed and bool(unverified(identities, snapshot.production, sender, (spec_of(row.to),)))
+
+
+def _preview(order: Order, row: Row, line: int) -> Preview:
+    values = {**row.values, RECIPIENT: spec_of(row.to)}
+    try:
+        content = order.template.printer.content(values)
+        mail = order.template.printer.mail(order.envelope, values)
+    except InvalidMessage as error:
+        raise InvalidMessage(error.field, f"{error.problem} (the row of line {line})") from error
+    size = len(mail if isinstance(mail, bytes) else mail.to_bytes())
+    return Preview(row.to, content.subject, content.text, content.html, size)

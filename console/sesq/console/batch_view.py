@@ -1,0 +1,181 @@
+"""Batches as people and scripts see them: tables, JSON, and the days of a plan as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.batches import Batch
+from sesq.config.quotas import format_daily, format_rate
+from sesq.console.batch_check import Check, Preview
+from sesq.console.batch_plan import Plan, plan
+from sesq.console.output import printable, table
+from sesq.console.times import local, span, utc
+from sesq.producer.batch.sieve import Why
+
+BAR_WIDTH = 40
+MOST_DAYS = 31
+PROBLEMS_SHOWN = 20
+
+
+def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
+    """What scripts rely on. `rate`: recipients a second on average since it began."""
+    return {
+        "id": batch.id,
+        "name": batch.name,
+        "state": batch.state,
+        "reason": batch.reason,
+        "from": batch.envelope.sender,
+        "created": utc(batch.created),
+        "ended": utc(batch.ended),
+        "filled": batch.filled,
+        "total": batch.total,
+        "left": batch.left,
+        "sent": batch.sent,
+        "counts": {state.value: count for state, count in batch.counts.items()},
+        "invalid": batch.invalid,
+        "duplicates": batch.duplicates,
+        "suppressed": batch.suppressed,
+        "stop_bounces": batch.stop_bounces,
+        "stop_complaints": batch.stop_complaints,
+        "rate": _average(batch, when.now),
+        "ends_at": utc(when.ends_at) if batch.left else None,
+    }
+
+
+def as_text(batch: Batch, when: Plan) -> Any:
+    """The same for people, as something that rich draws."""
+    from rich.console import Group
+
+    counted = [(state.value, count) for state, count in batch.counts.items() if count]
+    parts: list[Any] = [table(("", ""), [fact for fact in _facts(batch, when) if fact[1]])]
+    if counted:
+        parts.append(table([name for name, _ in counted], [[f"{count:,}" for _, count in counted]]))
+    if batch.left and len(when.days) > 1:
+        parts.append(days_chart(when.days))
+    return Group(*parts)
+
+
+def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
+    yield "batch", batch.id
+    yield "template", batch.name
+    yield "from", batch.envelope.sender
+    yield "state", batch.state
+    yield "because", batch.reason
+    yield (
+        "recipients",
+        f"{batch.total:,}" + ("" if batch.filled else " so far: its rows are still being read"),
+    )
+    yield "begun", local(batch.created, when.now)
+    yield "ended", local(batch.ended, when.now)
+    if batch.total:
+        yield "done", f"{100 * (batch.total - batch.left) / batch.total:.1f} %, {batch.left:,} to go"
+    yield "rate", f"{format_rate(round(when.pace, 2))} allowed, {_average(batch, when.now):.3g}/second so far"
+    if batch.left:
+        yield "ends", _ends(when)
+
+
+def _average(batch: Batch, now: float) -> float:
+    return round(batch.sent / max(1.0, (batch.ended or now) - batch.created), 4)
+
+
+def _ends(when: Plan) -> str:
+    if when.ends_at is None:
+        return "nobody can tell: " + (
+            "sending is paused" if when.known else "SES has not described the account yet"
+        )
+    return local(when.ends_at, when.now)
+
+
+def rows_of(redis: Redis, batches: list[Batch]) -> Any:
+    """All batches in one table."""
+    columns = ("id", "template", "state", "recipients", "sent", "to go", "ends")
+    return table(columns, (_row(redis, batch) for batch in batches))
+
+
+def _row(redis: Redis, batch: Batch) -> tuple[object, ...]:
+    ends = ""
+    if batch.left:
+        when = plan(redis, batch.account, batch.left, of=batch)
+        ends = local(when.ends_at, when.now)
+    return batch.id, batch.name, batch.state, batch.total, batch.sent, batch.left, ends
+
+
+def check_as_text(check: Check) -> Any:
+    """A dry run for people."""
+    from rich.console import Group
+    from rich.text import Text
+
+    left_out = check.intake.left_out
+    counts = [
+        ("rows", check.intake.rows),
+        ("ready", check.ready),
+        ("held: SES would refuse them now", check.held),
+        ("invalid", left_out[Why.INVALID]),
+        ("duplicates", left_out[Why.DUPLICATE]),
+        ("suppressed", left_out[Why.SUPPRESSED]),
+    ]
+    parts: list[Any] = [table(("", ""), [(name, f"{count:,}") for name, count in counts])]
+    problems = check.intake.problems[:PROBLEMS_SHOWN]
+    if problems:
+        parts.append(table(("line", "left out because"), [(each.line, each.reason) for each in problems]))
+    more = sum(left_out.values()) - len(problems)
+    if more > 0:
+        parts.append(Text(f"and {more:,} more; --json names up to 1,000 of them"))
+    parts += [_preview(preview) for preview in check.previews]
+    if check.sender_problem:
+        parts.append(Text(f"{check.sender_problem}: nothing of it goes before that", "yellow"))
+    if check.plan is not None:
+        parts += _plan(check, check.plan)
+    return Group(*parts)
+
+
+def _preview(preview: Preview) -> Any:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    body = preview.text if preview.text is not None else preview.html or ""
+    lines = "\n".join(printable(line) for line in body.splitlines()[:12])
+    title = Text(printable(f"{preview.to}: {preview.subject}"))
+    return Panel(Text(lines), title=title, title_align="left", subtitle=f"{preview.size:,} bytes")
+
+
+def _plan(check: Check, when: Plan) -> Iterator[Any]:
+    from rich.text import Text
+
+    limits = f"{format_rate(round(when.pace, 2))}, {format_daily(when.daily)}"
+    if not when.known:
+        yield Text("SES has not described the account yet, so nobody can tell when it ends.")
+    elif when.ends_at is None:
+        yield Text(f"By the limits of {limits}, as things stand, it does not end.")
+    elif check.ready:
+        days = [f"{count:,} {_day(day, when)}" for day, count in when.days.items()]
+        told = ", ".join(days[:4]) + (", …" if len(days) > 4 else "")
+        behind = f", behind {when.ahead:,} that wait already" if when.ahead else ""
+        takes = span(when.ends_at - when.now)
+        yield Text(f"ends {local(when.ends_at, when.now)} ({takes}; {limits}{behind}): {told}", "bold")
+        if len(when.days) > 1:
+            yield days_chart(when.days)
+
+
+def _day(day: str, when: Plan) -> str:
+    distance = (date.fromisoformat(day) - datetime.fromtimestamp(when.now).astimezone().date()).days
+    return {0: "today", 1: "tomorrow"}.get(distance, date.fromisoformat(day).strftime("%a %d %b"))
+
+
+def days_chart(days: Mapping[str, int]) -> Any:
+    """A bar for each day, at most a month of them."""
+    from rich.bar import Bar
+    from rich.table import Table
+
+    most = max(days.values())
+    chart = Table(box=None, show_header=False, pad_edge=False)
+    for day, count in list(days.items())[:MOST_DAYS]:
+        label = date.fromisoformat(day).strftime("%a %d %b")
+        chart.add_row(label, Bar(most, 0, count, width=BAR_WIDTH), f"{count:,}")
+    if len(days) > MOST_DAYS:
+        chart.add_row("…", "", f"{len(days) - MOST_DAYS} days more")
+    return chart

@@ -1,0 +1,351 @@
+"""`sesq batch`: one template to many recipients; what will happen, what happens, and what happened."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json as json_module
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from redis import Redis
+
+from sesq.config.batches import Batch, Batches
+from sesq.config.errors import InputError, InvalidMessage, SesqError
+from sesq.console import batch_view
+from sesq.console.batch_check import Check, check
+from sesq.console.batch_plan import plan
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    Json,
+    asker,
+    configured_or_seen,
+    load_settings,
+    open_redis,
+    pairs,
+)
+from sesq.console.output import console, print_json, show
+from sesq.console.times import utc
+from sesq.console.watch import watch
+from sesq.producer.batch.order import Order, batch_order
+from sesq.producer.batch.rows import SourceRow, read_rows
+from sesq.producer.batch.taker import take
+
+BYTES_AT_ONCE = 1024 * 1024
+STDIN = "-"
+CHECK_EXAMPLES = """Examples
+
+  sesq batch check newsletter customers.csv --from "Shop <news@example.com>"
+  sesq batch check newsletter customers.csv --from news@example.com --json | jq .ends_at
+"""
+SEND_EXAMPLES = """Examples
+
+  sesq batch send newsletter customers.csv --from "Shop <news@example.com>"
+  export-customers | sesq batch send newsletter - --from news@example.com --yes
+  sesq batch send newsletter customers.jsonl --from news@example.com --stop-bounces 5 --stop-complaints 0.1
+"""
+SHOW_EXAMPLES = """Examples
+
+  sesq batch show 3f0c2a91d4e55b607a18 --watch
+"""
+REPORT_EXAMPLES = """Examples
+
+  sesq batch report 3f0c2a91d4e55b607a18 > who-got-it.csv
+  sesq batch report 3f0c2a91d4e55b607a18 --format jsonl --output report.jsonl
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Send one template to many recipients.\n\n"
+    "TEMPLATE is a folder with subject.txt, and body.txt or body.html or both; RECIPIENTS is a CSV file with a "
+    "heading, or JSON lines: `email` is who gets it, the rest are variables.",
+)
+
+
+class NothingToSend(SesqError):
+    """No row can be sent."""
+
+
+Form = Enum("Form", {"csv": "csv", "jsonl": "jsonl"}, type=str)
+Template = Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The template's folder.")]
+Recipients = Annotated[str, typer.Argument(metavar="RECIPIENTS", help="CSV or JSON lines; - for stdin.")]
+Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of the rows, such as cp1252; else UTF-8.")
+]
+FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
+ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
+Share = Annotated[float | None, typer.Option(metavar="PERCENT", min=0, max=100)]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
+
+
+@app.command("check", epilog=CHECK_EXAMPLES)
+def check_(
+    template: Template,
+    recipients: Recipients,
+    sender: Sender,
+    encoding: Encoding = None,
+    form: FormOfRows = None,
+    tag: Tags = None,
+    configuration_set: ConfigurationSet = None,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Say what would happen, and send nothing.
+
+    Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
+    """
+    redis, _ = _open(account)
+    with _rows(recipients) as path:
+        order = _order(template, sender, path, encoding, form, account, tag, configuration_set)
+        found = check(redis, order, _read(path, encoding, form))
+    print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
+
+
+@app.command(epilog=SEND_EXAMPLES)
+def send(
+    template: Template,
+    recipients: Recipients,
+    sender: Sender,
+    encoding: Encoding = None,
+    form: FormOfRows = None,
+    tag: Tags = None,
+    configuration_set: ConfigurationSet = None,
+    stop_bounces: Share = None,
+    stop_complaints: Share = None,
+    again: Annotated[bool, typer.Option("--again", help="Even if the same batch was sent before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Queue one mail for each row, in the bulk lane.
+
+    Rows that cannot be sent are left out and told; nothing is queued where the template or the file is wrong. A command
+    that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
+    pauses itself when more than that share of it bounces, or is complained about.
+    """
+    redis, keep_seconds = _open(account)
+    with _rows(recipients) as path:
+        options = {
+            "stop_bounces": stop_bounces,
+            "stop_complaints": stop_complaints,
+            "keep_seconds": keep_seconds,
+        }
+        order = _order(template, sender, path, encoding, form, account, tag, configuration_set, **options)
+        with _progress("checking") as progress:
+            found = check(redis, order, _read(path, encoding, form), progress)
+        if not found.intake.queued:
+            show(batch_view.check_as_text(found))
+            raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
+        _ask(found, yes or json)
+        with _progress("queueing", found.intake.rows) as progress:
+            intake = take(redis, order, _read(path, encoding, form), again=again, progress=progress)
+    told = found.as_json() | {"id": intake.id, "queued": intake.queued}
+    if json:
+        print_json(told)
+    else:
+        typer.echo(intake.id)
+
+
+def _ask(found: Check, sure: bool) -> None:
+    """At a terminal the check is shown, and a person decides."""
+    if sure or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    show(batch_view.check_as_text(found))
+    if not typer.confirm(f"Queue {found.intake.queued:,} mails?"):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """List the batches, the newest first."""
+    redis, _ = _open(account, must_be_known=False)
+    batches = Batches(redis, account).all()
+    if json:
+        print_json([_as_json(redis, batch) for batch in batches])
+    else:
+        show(batch_view.rows_of(redis, batches) if batches else "no batches")
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: Watch = False) -> None:
+    """Show how far a batch is, and when it ends."""
+    if live and (json or not console().is_terminal):
+        raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
+    redis, _ = _open(account, must_be_known=False)
+    batches = Batches(redis, account)
+
+    def look() -> Any:
+        batch = batches.get(id)
+        return batch_view.as_text(batch, plan(redis, account, batch.left, of=batch))
+
+    if live:
+        watch(look)
+    elif json:
+        print_json(_as_json(redis, batches.get(id)))
+    else:
+        show(look())
+
+
+def _as_json(redis: Redis, batch: Batch) -> dict[str, Any]:
+    return batch_view.as_json(batch, plan(redis, batch.account, batch.left, of=batch))
+
+
+@app.command()
+def pause(
+    id: Id,
+    reason: Annotated[str, typer.Argument(help="Why, for those who look.")] = "",
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Stop a batch, from the next claim of every worker on; other mail goes on."""
+    _act(account, id, lambda batches: batches.pause(id, _why("paused", reason)), "paused")
+
+
+@app.command()
+def resume(id: Id, account: Account = DEFAULT_ACCOUNT) -> None:
+    """Let a paused batch go on."""
+    _act(account, id, lambda batches: batches.resume(id), "running")
+
+
+@app.command()
+def cancel(
+    id: Id,
+    reason: Annotated[str, typer.Argument(help="Why, for those who look.")] = "",
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """End a batch: who has not got it will not; `sesq batch report` tells who has."""
+    _act(account, id, lambda batches: batches.cancel(id, _why("cancelled", reason)), "cancelled")
+
+
+def _why(done: str, reason: str) -> str:
+    return f"{done} by {asker()}" + (f": {reason}" if reason else "")
+
+
+def _act(account: str, id: str, act: Callable[[Batches], None], done: str) -> None:
+    redis, _ = _open(account, must_be_known=False)
+    act(Batches(redis, account))
+    typer.echo(f"{id} {done}")
+
+
+@app.command(epilog=REPORT_EXAMPLES)
+def report(
+    id: Id,
+    form: Annotated[Form, typer.Option("--format", help="csv or jsonl.")] = Form.csv,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of stdout.")] = None,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""
+    redis, _ = _open(account, must_be_known=False)
+    batches = Batches(redis, account)
+    batches.get(id)
+    if output is None:
+        _write_report(batches, id, form, sys.stdout)
+        return
+    try:
+        with output.open("w", encoding="utf-8", newline="") as file:
+            _write_report(batches, id, form, file)
+    except OSError as error:
+        raise InputError(f"--output: {output} cannot be written: {error.strerror}") from error
+
+
+def _write_report(batches: Batches, id: str, form: Form, file: Any) -> None:
+    columns = ("id", "email", "state", "message_id", "at", "reason")
+    rows = (
+        (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
+        for each in batches.recipients(id)
+    )
+    if form is Form.csv:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    else:
+        file.writelines(
+            json_module.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
+        )
+
+
+# what check and send share --------------------------------------------------------------------------------------
+
+
+def _open(account: str, *, must_be_known: bool = True) -> tuple[Redis, int]:
+    """The queue, and for how many seconds it keeps records."""
+    settings = load_settings()
+    redis = open_redis(settings)
+    if must_be_known:
+        configured_or_seen(settings, redis, account)
+    return redis, round(settings.keep_days * 86_400)
+
+
+def _order(
+    template: Path,
+    sender: str,
+    rows: Path,
+    encoding: str | None,
+    form: Form | None,
+    account: str,
+    tag: list[str] | None,
+    configuration_set: str | None,
+    **options: Any,
+) -> Order:
+    key = f"{_digest(rows)} {encoding or ''} {form.value if form else rows.suffix.lower()}"
+    tags = pairs(tag, "=", "--tag") if tag else {}
+    given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
+    try:
+        return batch_order(template, sender, key, **given)
+    except InvalidMessage as error:
+        option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
+        raise InputError(f"{option}: {error.problem}") from error
+
+
+def _read(path: Path, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
+    return read_rows(path, jsonl=form is Form.jsonl if form else None, encoding=encoding)
+
+
+@contextmanager
+def _rows(recipients: str) -> Iterator[Path]:
+    """The file of rows: they are read twice, so stdin is kept in one for the time being."""
+    if recipients != STDIN:
+        yield Path(recipients)
+        return
+    with tempfile.TemporaryDirectory(prefix="sesq-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with path.open("rb") as file:
+            is_json = file.read(1024).lstrip().startswith(b"{")
+        yield path.rename(path.with_suffix(".jsonl" if is_json else ".csv"))
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(BYTES_AT_ONCE):
+                digest.update(data)
+    except OSError as error:
+        raise InputError(f"RECIPIENTS: {path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+@contextmanager
+def _progress(what: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    """A bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    with bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)

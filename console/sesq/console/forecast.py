@@ -1,0 +1,109 @@
+"""When what is queued will have gone: both limits played forward, as the gate keeps them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MINUTE = 60
+SLOTS = 1442
+"""Minutes until what went in a minute no longer counts: all of it is a day old then, and a minute more."""
+LONGEST_MINUTES = 10 * 366 * 1440
+DAY_MINUTES = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds: recipients a second, recipients in 24 hours (None: unlimited), those of them kept for others."""
+
+    pace: float
+    daily: float | None
+    reserve: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`ends_at` and the minutes in which recipients go are seconds since the epoch; None: never, as things stand."""
+
+    ends_at: float | None
+    minutes: Mapping[int, float]
+
+
+def forecast(
+    count: int,
+    ahead: int,
+    now: float,
+    limits: Limits,
+    sent: Mapping[int, int],
+    others: float = 0.0,
+) -> Forecast:
+    """When `count` recipients will have gone after `ahead` others.
+
+    `sent`: the ledger, minute -> recipients. `others` were sent by other programs, nobody knows when in the last day:
+    they count for one day more.
+    """
+    if limits.daily is None or limits.pace <= 0:
+        return _by_rate(count, ahead, now, limits.pace)
+    room_of_a_day = limits.daily - limits.reserve
+    if room_of_a_day < 1:
+        return Forecast(None if count else now, {})
+    return _by_both(count, ahead, now, limits.pace, room_of_a_day, _Day(sent, others, int(now // MINUTE)))
+
+
+def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
+    if not count:
+        return Forecast(now, {})
+    if pace <= 0:
+        return Forecast(None, {})
+    begins, ends = now + ahead / pace, now + (ahead + count) / pace
+    minutes: dict[int, float] = {}
+    for minute in range(int(begins // MINUTE), int(ends // MINUTE) + 1):
+        start, stop = max(begins, minute * MINUTE), min(ends, (minute + 1) * MINUTE)
+        minutes[minute] = max(0.0, stop - start) * pace
+    return Forecast(ends, minutes)
+
+
+class _Day:
+    """The rolling day: what counts now, and what ceases to count in which minute."""
+
+    def __init__(self, sent: Mapping[int, int], others: float, minute: int) -> None:
+        self.frees: Counter[int] = Counter()
+        for at, recipients in sent.items():
+            if at + SLOTS > minute:
+                self.frees[at + SLOTS] += recipients
+        self.frees[minute + DAY_MINUTES] += others  # type: ignore[assignment]
+        self.total = float(sum(self.frees.values()))
+
+    def begin(self, minute: int) -> None:
+        self.total -= self.frees.pop(minute, 0)
+
+    def count(self, minute: int, recipients: float) -> None:
+        self.frees[minute + SLOTS] += recipients  # type: ignore[assignment]
+        self.total += recipients
+
+    def next_after(self, minute: int) -> int:
+        """The next minute in which room is freed."""
+        return min(
+            (at for at, recipients in self.frees.items() if at > minute and recipients), default=minute + 1
+        )
+
+
+def _by_both(count: int, ahead: int, now: float, pace: float, room: float, day: _Day) -> Forecast:
+    left, minutes, at = float(count + ahead), {}, now
+    minute = first = int(now // MINUTE)
+    while left > 1e-6 and minute - first < LONGEST_MINUTES:
+        free = max(0.0, room - day.total)
+        recipients = min(left, free, pace * ((minute + 1) * MINUTE - at))
+        if recipients > 0:
+            day.count(minute, recipients)
+            left -= recipients
+            at += recipients / pace
+            own = min(recipients, max(0.0, count - left))
+            if own > 0:
+                minutes[minute] = own
+        if left > 1e-6:
+            minute = minute + 1 if free > recipients + 1e-6 else day.next_after(minute)
+            at = minute * MINUTE
+            day.begin(minute)
+    return Forecast(at if left <= 1e-6 else None, minutes)
