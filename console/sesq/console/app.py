@@ -22,7 +22,7 @@ SUMMARIES = {
     "worker": "Send what is queued, within the limits of SES.",
     "status": "Show the limits, the queue, and why what waits waits.",
     "messages": "List and show messages; cancel, retry, release or resolve them.",
-    "batch": "Send one template to many recipients: check, send, pause, cancel, report.",
+    "batch": "Send one template to many recipients.",
     "quota": "Show and change the limits while the queue runs; pause and resume.",
     "submission": "Take mail by SMTP and put it into the queue.",
     "identities": "Show and verify addresses and domains.",

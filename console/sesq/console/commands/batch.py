@@ -56,6 +56,23 @@ SHOW_EXAMPLES = """Examples
 
   sesq batch show 3f0c2a91d4e55b607a18 --watch
 """
+LIST_EXAMPLES = """Examples
+
+  sesq batch list
+  sesq batch list --json | jq -r '.[] | select(.state == "running") | .id'
+"""
+PAUSE_EXAMPLES = """Examples
+
+  sesq batch pause 3f0c2a91d4e55b607a18 "a wrong link in it"
+"""
+RESUME_EXAMPLES = """Examples
+
+  sesq batch resume 3f0c2a91d4e55b607a18
+"""
+CANCEL_EXAMPLES = """Examples
+
+  sesq batch cancel 3f0c2a91d4e55b607a18 && sesq batch report 3f0c2a91d4e55b607a18
+"""
 REPORT_EXAMPLES = """Examples
 
   sesq batch report 3f0c2a91d4e55b607a18 > who-got-it.csv
@@ -167,7 +184,7 @@ def _ask(found: Check, sure: bool) -> None:
         raise typer.Exit(1)
 
 
-@app.command("list")
+@app.command("list", epilog=LIST_EXAMPLES)
 def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the batches, the newest first."""
     redis, _ = _open(account, must_be_known=False)
@@ -202,7 +219,7 @@ def _as_json(redis: Redis, batch: Batch) -> dict[str, Any]:
     return batch_view.as_json(batch, plan(redis, batch.account, batch.left, of=batch))
 
 
-@app.command()
+@app.command(epilog=PAUSE_EXAMPLES)
 def pause(
     id: Id,
     reason: Annotated[str, typer.Argument(help="Why, for those who look.")] = "",
@@ -212,13 +229,13 @@ def pause(
     _act(account, id, lambda batches: batches.pause(id, _why("paused", reason)), "paused")
 
 
-@app.command()
+@app.command(epilog=RESUME_EXAMPLES)
 def resume(id: Id, account: Account = DEFAULT_ACCOUNT) -> None:
     """Let a paused batch go on."""
     _act(account, id, lambda batches: batches.resume(id), "running")
 
 
-@app.command()
+@app.command(epilog=CANCEL_EXAMPLES)
 def cancel(
     id: Id,
     reason: Annotated[str, typer.Argument(help="Why, for those who look.")] = "",
