@@ -1,4 +1,4 @@
-"""The token bucket as a strategy of `limits`: beside a plain bucket, on real Redis, with a clock that the test moves."""
+"""The token bucket as a strategy of `limits`: against a plain bucket, on real Redis, by a clock that the test moves."""
 
 from __future__ import annotations
 

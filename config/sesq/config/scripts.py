@@ -13,6 +13,8 @@ from redis.client import Pipeline
 from redis.exceptions import NoScriptError, ResponseError
 from rq.defaults import RQ_KEY_PREFIX
 
+from sesq.config.replicas import Replicas
+
 Argument = str | bytes | int | float
 
 
@@ -43,15 +45,21 @@ class Script:
 Call = tuple[Script, Sequence[Argument]]
 
 
-def run_many(redis: Redis, account: str, calls: Sequence[Call]) -> list[Any]:
+def run_many(
+    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None = None
+) -> list[Any]:
     """Runs script calls in one round trip, each atomic by itself. Raises the first error, after all have run.
 
-    A call whose script Redis has forgotten had no effect, so it is simply run again.
+    A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
+    one of them has it all, where there are any.
     """
     pipeline = redis.pipeline(transaction=False)
     for script, arguments in calls:
         script.queue(pipeline, account, *arguments)
+    waits = replicas is not None and replicas.queue_wait(pipeline)
     answers: list[Any] = pipeline.execute(raise_on_error=False)
+    if replicas is not None and waits:
+        replicas.note(answers.pop())
     for i, (answer, (script, arguments)) in enumerate(zip(answers, calls, strict=True)):
         if isinstance(answer, NoScriptError):
             answers[i] = _run_again(redis, account, script, arguments)

@@ -32,6 +32,7 @@ from sesq.config.errors import InvalidMessage, WouldBeRefused
 from sesq.config.identities import unverified
 from sesq.config.keys import queue_name
 from sesq.config.messages import Messages, Record
+from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.config.states import FINAL_STATES, State
@@ -66,6 +67,7 @@ class Outbox:
             redis, kept = _from_settings()
             keep_days = keep_days or kept
         self.redis = reading_bytes(redis) if isinstance(redis, Redis) else connect(redis)
+        self.replicas = Replicas(self.redis)
         self.keep_seconds = round((keep_days or KEEP_DAYS) * SECONDS_A_DAY)
 
     def send(self, message: Message, *, check: bool = False, pipeline: Pipeline | None = None) -> str:
@@ -170,7 +172,9 @@ class Outbox:
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():
-                answers = run_many(self.redis, account, [(ENQUEUE, arguments) for _, arguments in batch])
+                answers = run_many(
+                    self.redis, account, [(ENQUEUE, arguments) for _, arguments in batch], self.replicas
+                )
                 for (i, _), answer in zip(batch, answers, strict=True):
                     outcomes[i] = _outcome(answer)
         return outcomes

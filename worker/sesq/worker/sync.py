@@ -16,12 +16,15 @@ from sesq.config.connection import mapped
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages
 from sesq.config.replies import read_hash
+from sesq.config.scripts import compose
 from sesq.config.snapshot import redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
-from sesq.worker.gate import SYNC
+from sesq.worker.gate import RULES, SYNC
 from sesq.worker.rules import Rules
 
 log = logging.getLogger("sesq.sync")
+
+DUE = compose("sesq.worker", "due.lua", base=[RULES])
 
 RETRY_SECONDS = 5
 PROBE_SECONDS = 300
@@ -62,7 +65,7 @@ class AccountSync:
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
         with mapped():
-            if not self.redis.set(self.keys.synced, 1, nx=True, px=int(self.interval * 1000)):
+            if not DUE.run(self.redis, self.account, int(self.interval * 1000)):
                 return False
         Messages(self.redis, self.account).prune()
         try:

@@ -7,7 +7,8 @@
 --                         and force:for (as force, of those values)
 --   A configured  hash    the same knobs as sesq.toml starts them
 --   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable (0/1),
---                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h)
+--                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h),
+--                         server (the run of the Redis server that it was written on)
 --   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
 --                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
 --                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often)
@@ -29,9 +30,13 @@ local function knob(name)
   return policy[for_a_time(name) and name .. ':for' or name]
 end
 
-local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others')
+local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others', 'server')
 local gate = call('HMGET', A .. 'gate', 'level', 'at', 'holder', 'minute', 'total', 'slow', 'slow_at')
 local others = tonumber(seen[6]) or 0
+
+-- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
+local about = redis.pcall('INFO', 'server')
+local server = type(about) == 'string' and string.match(about, 'run_id:(%x+)') or ''
 
 -- Effective limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked.
 local forced = {}
@@ -120,6 +125,6 @@ end
 -- Why nothing may go at all, or nil.
 local function closed()
   if knob('paused') and knob('paused') ~= '' then return 'paused' end
-  if not seen[1] and seen[3] ~= '0' then return 'unsynced' end
+  if not seen[3] or seen[7] ~= server then return 'unsynced' end
   if seen[4] == '0' then return 'ses_paused' end
 end

@@ -12,9 +12,11 @@ for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
 
 -- What has flowed so far has flowed at the old rate.
 level, flows = tokens(), math.max(flows, now)
+-- On a server that may have lost the last claims the bucket starts from nothing, as a new one does.
+if before.server ~= server then level = math.min(level, 0) end
 
 local others_now = 0
-local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0}
+local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0, 'server', server}
 if o.readable == 1 then
   for _, name in ipairs({'rate', 'daily', 'sent', 'production', 'sending', 'paused_because', 'enforcement'}) do
     fields[#fields + 1] = name
@@ -33,7 +35,7 @@ if o.identities then
   call('DEL', A .. 'identities')
   for name, verified in pairs(o.identities) do call('HSET', A .. 'identities', name, verified) end
 end
-local changed = others_now < (tonumber(before.others) or 0)
+local changed = before.server ~= server or others_now < (tonumber(before.others) or 0)
 for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
   changed = changed or o[name] ~= tonumber(before[name])
 end
