@@ -17,7 +17,9 @@ from sesq.console.app import SUMMARIES
 Run = Callable[..., Result]
 GROUPS = {
     "messages": ("list", "show", "cancel", "retry", "release", "resolve"),
-    "quota": ("show", "set", "reset", "sync", "history", "pause", "resume"),
+    "quota": ("show", "set", "reset", "sync", "history", "pause", "resume", "request"),
+    "identities": ("list", "verify", "check"),
+    "sandbox": ("status", "leave"),
 }
 COMMANDS = [(name,) for name in SUMMARIES] + [
     (group, name) for group, names in GROUPS.items() for name in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 from botocore.exceptions import NoRegionError, ProfileNotFound
@@ -11,6 +12,7 @@ from redis import Redis
 from sesq.config.errors import SettingsError
 from sesq.config.settings import AccountSettings, Settings
 from sesq.worker.account import ControlCalls, SesAccount, UnknownAccount
+from sesq.worker.control.calls import SesControl
 from sesq.worker.transports import SesTransport, SmtpTransport
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.smtp_session import SmtpServer
@@ -36,6 +38,13 @@ def open_client(name: str, settings: Settings) -> AwsClient:
         return AwsClient(client_settings(settings.account(name)))
     except (NoRegionError, ProfileNotFound) as error:
         raise _without_region(name, error) from error
+
+
+def open_control(
+    redis: Redis, name: str, settings: Settings, sleep: Callable[[float], None] = time.sleep
+) -> SesControl:
+    """SES's control calls for an account. Raises SettingsError as `open_client` does."""
+    return SesControl(open_client(name, settings).api, ControlCalls(redis, name, sleep))
 
 
 def open_doors(

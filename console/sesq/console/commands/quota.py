@@ -10,6 +10,7 @@ from redis import Redis
 from sesq.config.policy import KNOBS, Policy
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot, redis_now
+from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
 from sesq.console.limits import Limit, read_limits
 from sesq.console.output import print_json, show, table
@@ -164,6 +165,9 @@ def resume(account: Account = DEFAULT_ACCOUNT) -> None:
     """End a pause."""
     Policy(open_redis(load_settings()), account).resume(by=asker())
     typer.echo(f"account {account}: open")
+
+
+app.command(epilog=REQUEST_EXAMPLES)(request)
 
 
 def _print(redis: Redis, account: str, json: bool) -> None:

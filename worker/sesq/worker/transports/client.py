@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
@@ -66,6 +66,12 @@ class AwsClient:
     def region(self) -> str:
         """The region it turned out to be."""
         return self.api.meta.region_name
+
+    def service(self, name: str, read_seconds: float = READ_SECONDS) -> Any:
+        """A client of another AWS service in the same region, as the same somebody: `sqs`, `sns`, `service-quotas`."""
+        waits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, user_agent=USER_AGENT)
+        make: Any = self._session.client  # its types know the clients whose stubs are installed
+        return make(name, config=waits)
 
     def credentials(self) -> ReadOnlyCredentials | None:
         """Who we are there; None where no credentials are found."""

@@ -1,0 +1,192 @@
+"""`sesq identities`: who may send, and in the sandbox receive."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sesq.config.addresses import parse_address
+from sesq.config.errors import InputError, InvalidMessage
+from sesq.config.identities import Identities
+from sesq.config.snapshot import read_identities, read_snapshot
+from sesq.console.consent import Wait, Yes, agree, follow
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
+from sesq.console.output import complain, print_json, show, table
+
+if TYPE_CHECKING:
+    from sesq.worker.control import Identity, IdentityBook
+
+POLL_SECONDS = 5.0
+LIST_EXAMPLES = """Examples
+
+  sesq identities list
+"""
+VERIFY_EXAMPLES = """Examples
+
+  sesq identities verify example.com
+  sesq identities verify ada@example.org --yes --wait 1h
+"""
+CHECK_EXAMPLES = """Examples
+
+  sesq identities check recipients.csv
+  cut -d, -f2 customers.csv | sesq identities check - --json
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Show and verify addresses and domains.\n\nIn the sandbox mail goes to verified ones only.",
+)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """List the identities of the account at SES."""
+    found = _open(account).list()
+    if json:
+        print_json([asdict(identity) for identity in found])
+        return
+    rows = [(each.name, each.kind, each.status, "yes" if each.verified else "no") for each in found]
+    show(table(("identity", "kind", "status", "may send"), rows) if rows else "no identities")
+
+
+@app.command(epilog=VERIFY_EXAMPLES)
+def verify(
+    name: Annotated[str, typer.Argument(metavar="ADDRESS|DOMAIN")],
+    yes: Yes = False,
+    wait: Wait = None,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Start the verification of an address or a domain, or show how far it is.
+
+    SES sends a mail with a link to an address; a domain needs three DNS records, which are shown. With --wait, exit 1
+    where it is not verified within that time.
+    """
+    identity_name = _identity_name(name)
+    book = _open(account)
+    agree(_question(identity_name), yes)
+    identity = book.verify(identity_name)
+    if not json:
+        _show(identity)
+    if wait:
+        identity = follow(
+            lambda: book.get(identity_name), lambda seen: seen.verified, wait, every=POLL_SECONDS
+        )
+    if json:
+        print_json(asdict(identity))
+    elif wait:
+        typer.echo(f"{identity.name}: {identity.status}")
+    if wait and not identity.verified:
+        raise typer.Exit(1)
+
+
+def _identity_name(name: str) -> str:
+    """An address as it is, since SES tells identities apart by case; a domain in lower case."""
+    if "@" in name:
+        return parse_address(name, "ADDRESS").spec
+    return parse_address(f"postmaster@{name}", "DOMAIN").domain.lower()
+
+
+def _question(name: str) -> str:
+    mail = "SES sends it a mail with a link." if "@" in name else "SES then waits for its DNS records."
+    return f"Verify {name}? {mail}"
+
+
+def _show(identity: Identity) -> None:
+    typer.echo(f"{identity.name}: {identity.status}{f' ({identity.error})' if identity.error else ''}")
+    if identity.records and not identity.verified:
+        rows = [(record.name, record.type, record.value) for record in identity.records]
+        show("Add these records to the domain's DNS:", table(("name", "type", "value"), rows))
+    elif not identity.verified:
+        typer.echo("The mail's link is good for 24 hours.")
+
+
+@app.command(epilog=CHECK_EXAMPLES)
+def check(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="One address a line, or CSV with the column email.")
+    ],
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Say which recipients the sandbox would refuse. Exit 1 where there are any.
+
+    Sends nothing. What SES listed last is looked at, or asked for where no worker has run yet.
+    """
+    identities, production = _known(account)
+    checked, refused, unreadable = 0, [], []
+    for written in _addresses(file):
+        checked += 1
+        try:
+            spec = parse_address(written, "email").spec
+        except InvalidMessage:
+            unreadable.append(written)
+            continue
+        if not production and not identities.covers_recipient(spec):
+            refused.append(spec)
+    told = {"production": production, "checked": checked, "refused": refused, "unreadable": unreadable}
+    if json:
+        print_json(told)
+    else:
+        _show_refused(told["checked"], refused, unreadable, production)
+    if refused or unreadable:
+        raise typer.Exit(1)
+
+
+def _show_refused(checked: object, refused: list[str], unreadable: list[str], production: bool) -> None:
+    for spec in refused:
+        typer.echo(f"{spec}: not verified")
+    for written in unreadable:
+        complain(f"{written!r} is no address")
+    mode = (
+        "production: everybody gets mail" if production else f"{len(refused)} would be refused in the sandbox"
+    )
+    typer.echo(f"{checked} checked, {mode}", err=True)
+
+
+def _known(account: str) -> tuple[Identities, bool]:
+    settings = load_settings()
+    settings.account(account)
+    redis = open_redis(settings)
+    snapshot = read_snapshot(redis, account)
+    if snapshot.readable and (snapshot.listed or snapshot.production):
+        return read_identities(redis, account), snapshot.production
+    with part("worker"):
+        from sesq.worker.control import Access, IdentityBook
+        from sesq.worker.doors import open_control
+    control = open_control(redis, account, settings)
+    listed = IdentityBook(control).list()
+    return Identities.from_names((each.name, each.verified) for each in listed), Access.read(
+        control
+    ).production
+
+
+def _addresses(file: str) -> Iterator[str]:
+    """The addresses of a file. Raises InputError where it cannot be read."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
+    lines = text.splitlines()
+    header = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
+    cells: Iterable[str] = lines
+    if "email" in header:
+        cells = (
+            row[header.index("email")] for row in csv.reader(lines[1:]) if len(row) > header.index("email")
+        )
+    return (cell.strip() for cell in cells if cell.strip())
+
+
+def _open(account: str) -> IdentityBook:
+    settings = load_settings()
+    with part("worker"):
+        from sesq.worker.control import IdentityBook
+        from sesq.worker.doors import open_control
+    return IdentityBook(open_control(open_redis(settings), account, settings))

@@ -1,0 +1,20 @@
+"""What a person asks of SES about an account: its identities, its way out of the sandbox, larger quotas."""
+
+from sesq.worker.control.access import Access, Application, Review
+from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
+from sesq.worker.control.identities import DnsRecord, Identity, IdentityBook
+from sesq.worker.control.quotas import Quota, QuotaDesk
+
+__all__ = [
+    "Access",
+    "Application",
+    "ControlRefused",
+    "ControlUnavailable",
+    "DnsRecord",
+    "Identity",
+    "IdentityBook",
+    "Quota",
+    "QuotaDesk",
+    "Review",
+    "SesControl",
+]

@@ -1,0 +1,66 @@
+"""Calls of SES's control plane and of AWS's other services, with their errors in sesq's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sesq.config.errors import SesqError
+from sesq.worker.account import ControlCalls
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+PAGE_SIZE = 1000
+
+
+class ControlRefused(SesqError):
+    """AWS says no; `code` is its word for it, and `text` what it said, which may be nothing."""
+
+    def __init__(self, operation: str, code: str, text: str) -> None:
+        super().__init__(f"{operation}: {text or 'refused'} ({code})")
+        self.code = code
+        self.text = text
+
+
+class ControlUnavailable(SesqError):
+    """AWS gave no answer: no connection, no credentials."""
+
+
+def asked(operation: str, call: Callable[[], Any]) -> Any:
+    """The answer to a call of an AWS client. Raises ControlRefused or ControlUnavailable."""
+    try:
+        return call()
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        # ConflictException has been seen with a null for its text
+        code, text = str(details.get("Code", "")), str(details.get("Message") or "")
+        raise ControlRefused(operation, code, text) from error
+    except Exception as error:  # a client's other errors have no common class
+        raise ControlUnavailable(f"{operation}: {error}") from error
+
+
+class SesControl:
+    """SES's control calls for one account: one a second, counted over all processes."""
+
+    def __init__(self, client: SESV2Client, calls: ControlCalls) -> None:
+        self._client = client
+        self._calls = calls
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One call by its name in boto3, `get_account`. Raises ControlRefused or ControlUnavailable."""
+        self._calls.wait()
+        answer: dict[str, Any] = asked(operation, lambda: getattr(self._client, operation)(**parameters))
+        return answer
+
+    def pages(self, operation: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The items of all pages of a list, each page in a call of its own."""
+        token: dict[str, str] = {}
+        while True:
+            page = self.call(operation, PageSize=PAGE_SIZE, **parameters, **token)
+            yield from page.get(items, ())
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
