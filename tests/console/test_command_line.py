@@ -18,6 +18,7 @@ Run = Callable[..., Result]
 GROUPS = {
     "messages": ("list", "show", "cancel", "retry", "release", "resolve"),
     "quota": ("show", "set", "reset", "sync", "history", "pause", "resume", "request"),
+    "batch": ("check", "send", "list", "show", "pause", "resume", "cancel", "report"),
     "identities": ("list", "verify", "check"),
     "sandbox": ("status", "leave"),
 }

@@ -15,10 +15,11 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
@@ -37,6 +38,10 @@ from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.config.states import FINAL_STATES, State
 from sesq.producer.message import Message
+
+if TYPE_CHECKING:
+    from sesq.producer.batch import Template
+    from sesq.producer.batch.taker import Intake
 
 ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
 
@@ -154,6 +159,32 @@ class Outbox:
             if record.state in WAITED_FOR or left <= 0:
                 return record
             time.sleep(min(LOOK_SECONDS, left))
+
+    def send_batch(
+        self,
+        template: Template | str | Path,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        sender: str,
+        key: str | None = None,
+        again: bool = False,
+        **options: Any,
+    ) -> Intake:
+        """Queues one mail for each row, in the bulk lane: `template` is a folder, a row has `email` and the template's
+        variables. `rows` is read once, and never held whole.
+
+        `key` stands for the rows: the same template, sender and key are the same batch. So a call that died half-way
+        goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
+        `account`, `configuration_set`, `tags`, `suppressed` (addresses to leave out), and `stop_bounces` and
+        `stop_complaints`, the shares in % above which the batch pauses itself.
+
+        Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
+        """
+        from sesq.producer.batch.order import batch_order
+        from sesq.producer.batch.taker import numbered, take
+
+        order = batch_order(template, sender, key or uuid.uuid4().hex, keep_seconds=self.keep_seconds, **options)
+        return take(self.redis, order, numbered(rows), again=again)
 
     def _enqueue_in(self, pipeline: Pipeline, message: Message) -> str:
         if message.idempotency_key:
