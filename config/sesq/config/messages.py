@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -112,6 +112,16 @@ class Messages:
             )
         return _record(id, self.keys.account, fields)
 
+    def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
+        """The records of these messages in one round trip; None for one that is gone."""
+        wanted = list(ids)
+        with mapped():
+            rows = read_hashes(self.redis, map(self.keys.message, wanted))
+        return [
+            _record(id, self.keys.account, fields) if fields else None
+            for id, fields in zip(wanted, rows, strict=True)
+        ]
+
     def counts(self) -> dict[State, int]:
         """How many messages are in each state; every state is there."""
         with mapped():
@@ -127,13 +137,8 @@ class Messages:
             for state in states:
                 newest = self.redis.zrevrange(self.keys.state(state), 0, limit - 1, withscores=True)
                 found += [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", newest)]
-            found = sorted(found, reverse=True)[:limit]
-            rows = read_hashes(self.redis, (self.keys.message(id) for _, id in found))
-        return [
-            _record(id, self.keys.account, fields)
-            for (_, id), fields in zip(found, rows, strict=True)
-            if fields
-        ]
+        records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
+        return [record for record in records if record is not None]
 
     def cancel(self, id: str, by: str) -> None:
         """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent."""
