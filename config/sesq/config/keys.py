@@ -182,7 +182,8 @@ class Keys:
 
     @property
     def synced(self) -> str:
-        """String with expiry: the account has been read, or is being read; while it is there nobody else does."""
+        """String with expiry: the run of the Redis server on which the account has been read, or is being read; while
+        that run lasts and the key is there nobody else does."""
         return self._key("synced")
 
     @property
