@@ -1,9 +1,10 @@
 """Django's mail through the queue, without a change to the application:
 
     EMAIL_BACKEND = "sesq.producer.django.EmailBackend"
+    MAILERS = {"default": {"BACKEND": "sesq.producer.django.EmailBackend"}}      # the same from Django 6.1 on
 
 A message waits in the queue when `send()` returns: the web request waits neither for SES nor for a limit. The settings
-are these, each also an option of `get_connection`, in lower case and without SESQ_; all may be left out:
+are these, each also an option of a mailer or of `get_connection`, in lower case and without SESQ_; all may be left out:
 
     SESQ_REDIS_URL          where the queue lives; not set: as SESQ_REDIS_URL of the environment and sesq.toml say
     SESQ_ACCOUNT            "default"
@@ -48,6 +49,8 @@ OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "on_unknown", "on_
 OF_ONE_MESSAGE = ("idempotency_key", "send_at", "expires_at")
 OF_SMTP = ("username", "password")
 """What `send_mail` hands to every backend, whether it has a use for it or not."""
+OF_DJANGO = ("alias", "_ignore_unknown_kwargs")
+"""What Django's own base class wants to know, from 6.1 on."""
 
 
 @dataclass
@@ -63,7 +66,8 @@ class EmailBackend(BaseEmailBackend):
     """Queues mail. `fail_silently` swallows what sesq raises (bad mail, no Redis), and nothing else."""
 
     def __init__(self, fail_silently: bool = False, **options: Any) -> None:
-        super().__init__(fail_silently=fail_silently)
+        super().__init__(**{name: options.pop(name) for name in OF_DJANGO if name in options})
+        self.fail_silently = fail_silently
         given = {name: value for name, value in options.items() if name not in OF_SMTP}
         self.options = {**_of_settings(), **_known(given, (*OF_QUEUE, *OF_MESSAGE), "the backend")}
         self._queue = self.options.pop("redis_url", None), self.options.pop("keep_days", KEEP_DAYS)

@@ -1,6 +1,8 @@
-"""The two lines that a project needs for sesq are the last ones."""
+"""What a project needs for sesq are the last lines."""
 
 from __future__ import annotations
+
+import django
 
 SECRET_KEY = "only for tests"
 INSTALLED_APPS = ["shop"]
@@ -9,5 +11,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 DEFAULT_FROM_EMAIL = "Shop <shop@example.com>"
 
-EMAIL_BACKEND = "sesq.producer.django.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "sesq.producer.django.EmailBackend"}}
+else:
+    EMAIL_BACKEND = "sesq.producer.django.EmailBackend"
 SESQ_ON_COMMIT = True
