@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from sesq.config.errors import SettingsError
-from sesq.config.settings import AccountSettings, RetrySettings, Settings, SmtpSettings
+from sesq.config.settings import AccountSettings, EventSettings, RetrySettings, Settings, SmtpSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
 
@@ -202,6 +202,7 @@ def test_the_example_has_every_key_and_no_other(file: Path) -> None:
     assert settings.retry.model_fields_set == set(RetrySettings.model_fields)
     assert settings.account().model_fields_set == set(AccountSettings.model_fields)
     assert settings.account().smtp.model_fields_set == set(SmtpSettings.model_fields)
+    assert settings.account().events.model_fields_set == set(EventSettings.model_fields)
 
 
 def test_a_default_in_the_example_is_the_default(file: Path) -> None:
@@ -220,6 +221,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "margin",
         "reserve",
         "smtp",
+        "events",
     }
 
     def comparable(settings: Settings) -> dict[str, Any]:
@@ -232,6 +234,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
 
     loaded = Settings.load(file, env={})
     assert comparable(loaded) == comparable(Settings())
+    assert loaded.account().events.on_reputation == EventSettings().on_reputation
     assert (loaded.account().smtp.port, loaded.account().smtp.tls) == (587, "starttls")
 
 

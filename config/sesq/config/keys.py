@@ -169,6 +169,31 @@ class Keys:
         """List: who changed what and when, newest first."""
         return self._key("policy", "history")
 
+    # what SES tells back
+    @property
+    def suppression(self) -> str:
+        """Hash: an address that gets no mail -> JSON {reason, at, source}."""
+        return self._key("suppression")
+
+    @property
+    def suppression_read(self) -> str:
+        """String: the time up to which SES's own suppression list has been read."""
+        return self._key("suppression", "read")
+
+    @property
+    def reputation(self) -> str:
+        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; and `level`, which is acted on once."""
+        return self._key("reputation")
+
+    @property
+    def poison(self) -> str:
+        """List: what came as an event and is none, newest first."""
+        return self._key("poison")
+
+    def event(self, digest: str) -> str:
+        """String with expiry: this event has been counted."""
+        return self._key("event", digest)
+
     # what SES says
     @property
     def snapshot(self) -> str:

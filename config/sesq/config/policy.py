@@ -25,6 +25,7 @@ from sesq.config.snapshot import read_snapshot, redis_now
 HISTORY_LENGTH = 1000
 MAX_MARGIN = 0.5
 
+PAUSE, BULK_PAUSE = "paused", "paused:bulk"
 FORCE, FORCE_FOR = "force", "force:for"
 """Which knobs may lie above SES's limits: those set to stay, and those set for a time."""
 
@@ -114,7 +115,12 @@ class Policy:
     @property
     def paused(self) -> str:
         """Why a person paused the account; empty where nobody did."""
-        return self._layer(self.keys.policy).get("paused", "")
+        return self._layer(self.keys.policy).get(PAUSE, "")
+
+    @property
+    def bulk_paused(self) -> str:
+        """Why the bulk lane is paused; empty where it is not."""
+        return self._layer(self.keys.policy).get(BULK_PAUSE, "")
 
     def configure(self, limits: Mapping[str, str]) -> None:
         """Writes down the starting limits, as `sesq.toml` has them. Workers do it when they start."""
@@ -174,20 +180,18 @@ class Policy:
         self._write(fields, stale, event)
         self._try_the_large_again(names)
 
-    def pause(self, reason: str, *, by: str) -> None:
-        """Nothing goes from the next claim on, in every process, until somebody resumes."""
-        event = {
-            "by": by,
-            "at": redis_now(self.redis),
-            "old": {"paused": self.paused},
-            "new": {"paused": reason},
-        }
-        self._write({"paused": reason or f"paused by {by}"}, [], event)
+    def pause(self, reason: str, *, by: str, bulk_only: bool = False) -> None:
+        """Nothing goes, or no bulk mail, from the next claim on, in every process, until somebody resumes."""
+        self._set_pause(reason or f"paused by {by}", by, bulk_only)
 
-    def resume(self, *, by: str) -> None:
-        """Ends a pause."""
-        event = {"by": by, "at": redis_now(self.redis), "old": {"paused": self.paused}, "new": {"paused": ""}}
-        self._write({"paused": ""}, [], event)
+    def resume(self, *, by: str, bulk_only: bool = False) -> None:
+        """Ends a pause: that of the account, or that of bulk mail."""
+        self._set_pause("", by, bulk_only)
+
+    def _set_pause(self, reason: str, by: str, bulk_only: bool) -> None:
+        field, old = (BULK_PAUSE, self.bulk_paused) if bulk_only else (PAUSE, self.paused)
+        event = {"by": by, "at": redis_now(self.redis), "old": {field: old}, "new": {field: reason}}
+        self._write({field: reason}, [], event)
 
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
         """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""

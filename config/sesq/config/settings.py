@@ -113,6 +113,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class EventSettings(BaseModel):
+    """How SES tells what became of mail. `sesq events setup` creates what these name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    configuration_set: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """For mail that names none: SES tells nothing about mail without one."""
+    queue_url: str | None = None
+    """The SQS queue that `sesq events` reads."""
+    topic_arn: str | None = None
+    """The SNS topic whose notifications the HTTPS endpoint takes."""
+    on_reputation: Literal["warn", "pause_bulk"] = "pause_bulk"
+
+
 class AccountSettings(BaseModel):
     """One AWS account in one region. What is left out is what AWS's own settings say, or what SES allows."""
 
@@ -124,6 +138,7 @@ class AccountSettings(BaseModel):
     endpoint_url: str | None = None
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
+    events: EventSettings = EventSettings()
     rate: Rate | None = None
     """Recipients a second; None: SES's rate."""
     daily: Daily = None

@@ -18,12 +18,16 @@ from sesq.config.errors import UnknownMessage
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
 from sesq.config.policy import Policy
+from sesq.config.replies import text
 from sesq.config.snapshot import Snapshot, read_snapshot
 from sesq.config.states import Lane, State
 from sesq.worker.gate import Gate, Usage
 
 HEARTBEAT_SECONDS = 90
 """A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""
+
+MOST_WAITED_FOR = 1000
+SCAN_COUNT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Overview:
     waiting: tuple[Waiting, ...]
     workers: tuple[WorkerView, ...]
     memory: Memory | None
+    bulk_paused: str = ""
 
     @property
     def next_free_at(self) -> float | None:
@@ -106,9 +111,10 @@ def read_overview(redis: Redis, account: str) -> Overview:
         paused=_paused(usage, policy, snapshot),
         lanes=tuple(_lane(lane, told, messages) for lane, told in zip(Lane, usage.lanes, strict=True)),
         counts=messages.counts(),
-        waiting=_waiting(redis, messages),
+        waiting=read_waiting(redis, messages),
         workers=read_workers(redis, account),
         memory=_memory(redis),
+        bulk_paused=policy.bulk_paused,
     )
 
 
@@ -133,9 +139,14 @@ def _record(messages: Messages, id: str | None) -> Record | None:
         return None
 
 
-def _waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
-    holds = messages.holds()
+def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
+    """What is waited for, what most wait for first; some thousand things where there are more."""
     with mapped():
+        holds: dict[str, str] = {}
+        for what, why in redis.hscan_iter(messages.keys.holds, count=SCAN_COUNT):
+            holds[text(what)] = text(why)
+            if len(holds) >= MOST_WAITED_FOR:
+                break
         pipeline = redis.pipeline(transaction=False)
         for what in holds:
             pipeline.zcard(messages.keys.hold(what))

@@ -28,6 +28,8 @@ def _account(view: Overview) -> Iterator[str]:
         yield "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`."
     elif view.snapshot.known and not view.snapshot.readable:
         yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
+    if view.bulk_paused:
+        yield f"Bulk mail is paused: {view.bulk_paused}. It waits until `sesq quota resume --bulk`."
     if view.usage.slow > VISIBLE_SLOWNESS:
         yield f"SES throttled lately, so the pace is {format_rate(round(view.usage.pace, 2))} for a while."
     if not view.workers and any(lane.queued for lane in view.lanes):
@@ -38,7 +40,7 @@ def _lanes(view: Overview) -> Iterator[str]:
     if view.usage.closed:
         return
     for lane in view.lanes:
-        if lane.queued:
+        if lane.queued and not (lane.lane is Lane.BULK and view.bulk_paused):
             yield f"{lane.lane}: {lane.queued} queued; {_head(view, lane)}"
 
 

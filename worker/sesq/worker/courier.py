@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from sesq.config.addresses import spec_of
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
@@ -40,6 +41,8 @@ class Orders:
     redirect_to: str | None = None
     on_unknown: OnUnknown = "hold"
     keep_content: bool = False
+    configuration_set: str | None = None
+    """For mail that names none."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -73,7 +76,9 @@ class Courier:
     def carry(self, begun: Begun) -> Outcome:
         """Sends one message, or says why not."""
         try:
-            envelope = self._redirected(begun.envelope)
+            envelope, unwanted = self._wanted(self._as_ordered(begun.envelope))
+            if not envelope.recipients:
+                return unsendable(begun.id, begun.execution, State.SUPPRESSED, unwanted)
             missing = self.rules.missing_now(envelope)
             if missing:
                 return self._not_tried(begun, missing)
@@ -90,12 +95,29 @@ class Courier:
             **_name(begun),
             "to": State.SENT.value,
             "message_id": message_id,
-            "reason": message_id,
+            "reason": f"{message_id}; {unwanted}" if unwanted else message_id,
             "attempts": begun.attempts + 1,
             "drop_content": not self.orders.keep_content,
         }
 
-    def _redirected(self, envelope: Envelope) -> Envelope:
+    def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
+        """The envelope without those who are on the suppression list, and a sentence about them, or none."""
+        unwanted = self.rules.unwanted(envelope)
+        if not unwanted:
+            return envelope, ""
+        to, cc, bcc = (
+            tuple(wire for wire in wires if spec_of(wire) not in unwanted)
+            for wires in (envelope.to, envelope.cc, envelope.bcc)
+        )
+        first, *more = unwanted.values()
+        others = f" and {len(more)} more" if more else ""
+        return replace(
+            envelope, to=to, cc=cc, bcc=bcc
+        ), f"on the suppression list ({first.reason}): {first.address}{others}"
+
+    def _as_ordered(self, envelope: Envelope) -> Envelope:
+        if envelope.configuration_set is None and self.orders.configuration_set:
+            envelope = replace(envelope, configuration_set=self.orders.configuration_set)
         if self.orders.on_unverified != "redirect" or not self.orders.redirect_to:
             return envelope
         return replace(envelope, to=(self.orders.redirect_to,), cc=(), bcc=())

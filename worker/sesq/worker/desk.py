@@ -132,18 +132,21 @@ def open_desk(
     transport, ses = open_doors(redis, name, settings, concurrency or settings.concurrency, sleep)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
-    courier = Courier(gate, transport, rules, orders(settings), lease=settings.lease_seconds, sleep=sleep)
+    courier = Courier(
+        gate, transport, rules, orders(settings, name), lease=settings.lease_seconds, sleep=sleep
+    )
     sync = AccountSync(redis, name, ses, region, settings.sync_seconds)
     return Desk(name, gate, courier, rules, sync, lanes)
 
 
-def orders(settings: Settings) -> Orders:
+def orders(settings: Settings, name: str = "default") -> Orders:
     """What the settings say about mail that cannot simply go."""
     return Orders(
         on_unverified=settings.on_unverified,
         redirect_to=settings.redirect_to,
         on_unknown=settings.on_unknown,
         keep_content=settings.keep_content,
+        configuration_set=settings.account(name).events.configuration_set,
         retry=RetryPolicy(max_attempts=settings.retry.max_attempts),
     )
 

@@ -19,6 +19,7 @@ from sesq.config.identities import Identities, unverified
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.config.suppression import Suppressed, SuppressionList
 
 JUST_LEARNT_SECONDS = 2.0
 """How long this process trusts its own word about a block over Redis's, where it may not be written down yet."""
@@ -43,6 +44,8 @@ class Rules:
     snapshot: Snapshot = field(default_factory=Snapshot)
     identities: Identities = field(default_factory=Identities)
     blocks: dict[str, str] = field(default_factory=dict)
+    suppressed: int = 0
+    """How many addresses are on the suppression list; where there are none, nobody is looked up."""
     _learnt: dict[str, tuple[float, str]] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,7 +61,14 @@ class Rules:
             hold: why for hold, (at, why) in self._learnt.copy().items() if began - at < JUST_LEARNT_SECONDS
         }
         self.blocks = read_blocks(self.redis, self.account) | learnt
+        self.suppressed = len(SuppressionList(self.redis, self.account))
         self._read_at = began
+
+    def unwanted(self, envelope: Envelope) -> dict[str, Suppressed]:
+        """Those of a message's recipients that are on the suppression list. Raises QueueUnavailable."""
+        if not self.suppressed:
+            return {}
+        return SuppressionList(self.redis, self.account).among(envelope.recipients)
 
     def block(self, hold: str, why: str) -> None:
         """SES has just refused everything of that sender, set or account."""

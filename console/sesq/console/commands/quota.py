@@ -12,7 +12,7 @@ from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
-from sesq.console.limits import Limit, read_limits
+from sesq.console.limits import read_limits
 from sesq.console.output import print_json, show, table
 from sesq.console.times import local, parse_duration, utc
 
@@ -46,8 +46,10 @@ PAUSE_EXAMPLES = """Examples
 
   sesq quota pause "bounces are high"
   sesq quota resume
+  sesq quota pause --bulk "complaints"
 """
 
+Bulk = Annotated[bool, typer.Option("--bulk", help="Bulk mail only.")]
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -152,19 +154,20 @@ def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
 @app.command(epilog=PAUSE_EXAMPLES)
 def pause(
     reason: Annotated[str, typer.Argument(metavar="[REASON]", help="Shown wherever somebody asks why.")] = "",
+    bulk: Bulk = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Let nothing go, from the next claim on, until somebody resumes."""
     by = asker()
-    Policy(open_redis(load_settings()), account).pause(reason or f"paused by {by}", by=by)
-    typer.echo(f"account {account}: paused")
+    Policy(open_redis(load_settings()), account).pause(reason or f"paused by {by}", by=by, bulk_only=bulk)
+    typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}paused")
 
 
 @app.command(epilog=PAUSE_EXAMPLES)
-def resume(account: Account = DEFAULT_ACCOUNT) -> None:
-    """End a pause."""
-    Policy(open_redis(load_settings()), account).resume(by=asker())
-    typer.echo(f"account {account}: open")
+def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
+    """End a pause: that of the account, or with --bulk that of bulk mail."""
+    Policy(open_redis(load_settings()), account).resume(by=asker(), bulk_only=bulk)
+    typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}open")
 
 
 app.command(epilog=REQUEST_EXAMPLES)(request)
@@ -173,7 +176,7 @@ app.command(epilog=REQUEST_EXAMPLES)(request)
 def _print(redis: Redis, account: str, json: bool) -> None:
     limits = read_limits(redis, account)
     if json:
-        print_json({knob: _as_json(limit) for knob, limit in limits.items()})
+        print_json({knob: limit.as_json() for knob, limit in limits.items()})
         return
     now = redis_now(redis)
     rows = [
@@ -188,17 +191,6 @@ def _print(redis: Redis, account: str, json: bool) -> None:
         for knob, limit in limits.items()
     ]
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
-
-
-def _as_json(limit: Limit) -> dict[str, Any]:
-    return {
-        "value": limit.value,
-        "origin": limit.origin,
-        "set_to": limit.asked,
-        "ses": None if limit.ses == -1 else limit.ses,
-        "until": utc(limit.until),
-        "forced": limit.forced,
-    }
 
 
 def _asked(knob: str, text: str | None) -> str:

@@ -101,13 +101,16 @@ end
 
 for i = 7, #ARGV do
   local spare = i > 7 and reserve or 0
-  if not serve(ARGV[i], spare) then break end
+  if is_paused(ARGV[i]) then
+    if reason == 'empty' and call('LLEN', R .. 'queue:' .. ARGV[i]) > 0 then reason = 'paused' end
+  elseif not serve(ARGV[i], spare) then break end
 end
 save()
 call('HINCRBY', A .. 'gate', 'claims', 1)
 
 local wait = 0
 if reason == 'day' then wait = short - now
+elseif reason == 'paused' then wait = 1
 elseif reason == 'rate' then
   -- the first coming token that nobody else was told of
   call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)

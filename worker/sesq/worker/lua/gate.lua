@@ -2,7 +2,7 @@
 -- lifecycle.lua and bucket.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A policy      hash    what people set: rate, daily, burst, margin, reserve, paused, force (the knobs that may lie above
+--   A policy      hash    what people set: rate, daily, burst, margin, reserve, paused, paused:bulk (why), force (the knobs that may lie above
 --                         SES's); for a knob with a time limit also <knob>:until (s), <knob>:for (the value until then)
 --                         and force:for (as force, of those values)
 --   A configured  hash    the same knobs as sesq.toml starts them
@@ -120,6 +120,11 @@ end
 local function save()
   call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
        'minute', minute, 'total', total)
+end
+
+-- Whether bulk mail is paused, and this is a lane of it.
+local function is_paused(queue)
+  return (policy['paused:bulk'] or '') ~= '' and string.sub(queue, -5) == '.bulk'
 end
 
 -- Why nothing may go at all, or nil.

@@ -14,7 +14,7 @@ if tonumber(record[4]) and tonumber(record[4]) <= now and not again then
   move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
   return {'expired', ''}
 end
-local why = closed()
+local why = closed() or is_paused(record[5]) and 'paused'
 if why then return {why, '5'} end
 
 local n, day = tonumber(record[2]), tonumber(record[3])

@@ -7,7 +7,7 @@
 local c = read_chunk(ARGV[3])
 if not c then return {'nothing', ''} end
 if c.state ~= 'running' or not has_rows(c) then seat(c) return {'nothing', ''} end
-local why = closed()
+local why = closed() or is_paused(c.queue) and 'paused'
 if why then return {why, '5'} end
 -- an urgent message never waits behind this one
 local urgent = string.gsub(c.queue, '%.bulk$', '.transactional')

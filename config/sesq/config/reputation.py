@@ -1,0 +1,109 @@
+"""How much of the account's mail bounces or is complained of, and how near that is to what Amazon acts on.
+
+Source: SES developer guide, "Sending review process FAQs". A bounce rate of 5 % puts the account under review, at 10 %
+its sending may be paused; complaints 0.1 % and 0.5 %. Hard bounces count, mail to the mailbox simulator and to
+addresses on the account's suppression list does not. SES takes "a representative volume" and no fixed time: here it is
+a week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.replies import read_hash, text
+from sesq.config.scripts import compose
+from sesq.config.snapshot import redis_now
+
+LEVEL = compose("sesq.config", "level.lua")
+
+REVIEW = {"bounced": 0.05, "complained": 0.001}
+PAUSE = {"bounced": 0.10, "complained": 0.005}
+BEFORE_AMAZON = {"bounced": 0.08, "complained": 0.004}
+"""Where bulk mail is paused here."""
+LEAST_SENT = 500
+"""Below so many recipients a rate says little."""
+WINDOW_HOURS = 7 * 24
+WORDS = {"bounced": "bounces", "complained": "complaints"}
+
+
+class Level(str, Enum):
+    """How bad it is. The value is what Redis and JSON show."""
+
+    FINE = "fine"
+    WARN = "warn"
+    PAUSE = "pause"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Recipients of the last week."""
+
+    sent: int
+    bounced: int
+    complained: int
+
+    def rate(self, kind: str) -> float:
+        """The share of `bounced` or `complained`, 0 to 1."""
+        return float(getattr(self, kind)) / self.sent if self.sent else 0.0
+
+    @property
+    def level(self) -> Level:
+        """The worse of both."""
+        if self.sent < LEAST_SENT:
+            return Level.FINE
+        if any(self.rate(kind) >= BEFORE_AMAZON[kind] for kind in BEFORE_AMAZON):
+            return Level.PAUSE
+        return Level.WARN if any(self.rate(kind) >= REVIEW[kind] for kind in REVIEW) else Level.FINE
+
+    @property
+    def words(self) -> str:
+        """For people: what was counted, and where Amazon acts."""
+        told = [
+            f"{self.rate(kind):.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
+            for kind in REVIEW
+        ]
+        return f"{' and '.join(told)} of {self.sent} recipients in a week; Amazon acts on that"
+
+
+class Reputation:
+    """One account's counts. Raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.account = account
+        self.key = Keys(account).reputation
+
+    def read(self) -> Standing:
+        """The last week, to the hour. Hours before it are forgotten."""
+        first = int(redis_now(self.redis) // 3600) - WINDOW_HOURS
+        with mapped():
+            fields = read_hash(self.redis, self.key)
+            stale = [name for name in fields if name[0].isdigit() and int(name.partition(":")[0]) <= first]
+            if stale:
+                self.redis.hdel(self.key, *stale)
+        return _summed({name: n for name, n in fields.items() if name not in stale})
+
+    def risen_to(self, level: Level) -> bool:
+        """Writes the level down; True for the first who finds it worse than it was."""
+        order = list(Level)
+        with mapped():
+            before = Level(text(LEVEL.run(self.redis, self.account, level.value)))
+        return order.index(level) > order.index(before)
+
+
+def _summed(fields: Mapping[str, str]) -> Standing:
+    sums = dict.fromkeys(("sent", "bounced", "complained"), 0)
+    for name, n in fields.items():
+        kind = name.partition(":")[2]
+        if kind in sums:
+            sums[kind] += int(n)
+    return Standing(**sums)

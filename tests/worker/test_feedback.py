@@ -1,0 +1,376 @@
+"""What SES tells back: read, understood, and acted on once, whatever its order."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis import Redis
+
+from agreement import assert_agreement
+from sesq.config.policy import Policy
+from sesq.config.reputation import LEAST_SENT, Level, Reputation, Standing
+from sesq.config.states import State
+from sesq.config.suppression import SuppressionList
+from sesq.worker.events import Feedback, Handled, NotAnEvent, read_event
+from sesq.worker.events.feedback import REMEMBER_SECONDS
+from sesq.worker.verdicts import Kind
+from stage import Stage, says
+
+BOUNCE = {"bounceType": "Permanent", "bounceSubType": "General", "feedbackId": "f-1"}
+COMPLAINT = {"complaintFeedbackType": "abuse", "feedbackId": "f-2"}
+DETAILS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Send": ("send", {}),
+    "Delivery": ("delivery", {"timestamp": "t", "smtpResponse": "250 ok", "recipients": ["ada@example.org"]}),
+    "Bounce": ("bounce", {**BOUNCE, "bouncedRecipients": [{"emailAddress": "ada@example.org"}]}),
+    "Soft": (
+        "bounce",
+        {
+            "bounceType": "Transient",
+            "bounceSubType": "General",
+            "feedbackId": "f-3",
+            "bouncedRecipients": [{"emailAddress": "ada@example.org", "diagnosticCode": "smtp; 450 later"}],
+        },
+    ),
+    "Complaint": ("complaint", {**COMPLAINT, "complainedRecipients": [{"emailAddress": "ada@example.org"}]}),
+    "Reject": ("reject", {"reason": "Bad content"}),
+}
+
+
+def event(kind: str, id: str = "", message_id: str = "m-1", **changes: Any) -> dict[str, Any]:
+    name, detail = DETAILS[kind]
+    tags = {"tags": {"sesq-id": [id]}} if id else {}
+    mail = {"messageId": message_id, "destination": ["ada@example.org"], **tags}
+    return {"eventType": "Bounce" if kind == "Soft" else kind, "mail": mail, name: {**detail, **changes}}
+
+
+def body(kind: str, id: str = "", **changes: Any) -> str:
+    return json.dumps(event(kind, id, **changes))
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    return Stage(redis)
+
+
+@pytest.fixture
+def feedback(redis: Redis) -> Feedback:
+    return Feedback(redis, "default")
+
+
+def sent(stage: Stage) -> str:
+    id = stage.queue()
+    stage.work()
+    return id
+
+
+# reading ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_is_read_bare_wrapped_by_sns_and_through_eventbridge() -> None:
+    bare = event("Delivery", "id-1")
+    wrapped = {"Type": "Notification", "MessageId": "sns-1", "Message": json.dumps(bare)}
+    bridged = {"source": "aws.ses", "detail-type": "Email Delivered", "detail": bare}
+    read = [read_event(json.dumps(each)) for each in (bare, wrapped, bridged)]
+    assert read[0] is not None
+    assert read[0] == read[1] == read[2]
+    assert (read[0].type, read[0].id, read[0].message_id) == ("Delivery", "id-1", "m-1")
+
+
+def test_a_notification_of_an_identity_has_no_tags() -> None:
+    document = event("Bounce")
+    document["notificationType"] = document.pop("eventType")
+    read = read_event(json.dumps(document))
+    assert read is not None
+    assert (read.type, read.id) == ("Bounce", "")
+
+
+GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        GREETING,
+        json.dumps({"Type": "Notification", "Message": GREETING}),
+        json.dumps({"eventType": "Open", "mail": {"messageId": "m"}, "open": {}}),
+        json.dumps({"eventType": "SomethingNew", "mail": {"messageId": "m"}}),
+    ],
+)
+def test_what_changes_nothing_is_no_news(told: str, feedback: Feedback) -> None:
+    assert read_event(told) is None
+    assert feedback.handle(told) is Handled.NO_NEWS
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"Message": "not json"}',
+        '{"eventType": "Send"}',
+        '{"eventType": "Send", "mail": {"messageId": 7}}',
+        '{"eventType": "Bounce", "mail": {"messageId": "m"}, "bounce": {"bouncedRecipients": [{}]}}',
+        '{"eventType": "Bounce", "mail": {"messageId": "m", "tags": 7}, "bounce": {}}',
+        '{"eventType": "Bounce", "mail": {"messageId": "m"}, "bounce": 7}',
+    ],
+)
+def test_poison_is_set_apart_and_not_logged(told: str, feedback: Feedback, caplog: Any) -> None:
+    with pytest.raises(NotAnEvent):
+        read_event(told)
+    assert feedback.handle(told) is Handled.POISON
+    (entry,) = feedback.poison()
+    assert entry["body"] == told[:20_000]
+    assert "not json" not in caplog.text
+
+
+@given(
+    st.recursive(st.none() | st.text() | st.integers(), lambda c: st.lists(c) | st.dictionaries(st.text(), c))
+)
+def test_whatever_comes_is_an_event_no_news_or_poison(document: Any) -> None:
+    for told in (
+        json.dumps(document),
+        json.dumps({"eventType": "Bounce", "mail": document, "bounce": document}),
+    ):
+        with contextlib.suppress(NotAnEvent):
+            read_event(told)
+
+
+# a message's life ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        ("Send", State.SENT),
+        ("Delivery", State.DELIVERED),
+        ("Bounce", State.BOUNCED),
+        ("Soft", State.BOUNCED),
+        ("Complaint", State.COMPLAINED),
+        ("Reject", State.BOUNCED),
+    ],
+)
+def test_a_sent_message_goes_on(kind: str, state: State, stage: Stage, feedback: Feedback) -> None:
+    id = sent(stage)
+    assert feedback.handle(body(kind, id)) is Handled.APPLIED
+    assert stage.state(id) is state
+    assert_agreement(stage.redis)
+
+
+def test_any_order_ends_in_the_same_state(stage: Stage, feedback: Feedback) -> None:
+    for order in itertools.permutations(["Send", "Soft", "Delivery", "Bounce", "Complaint"]):
+        id = sent(stage)
+        for kind in order:
+            feedback.handle(body(kind, id))
+            feedback.handle(body(kind, id))
+        assert stage.state(id) is State.COMPLAINED, order
+        stage.pass_time(1)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["Send", "Soft", "Delivery"])))
+def test_an_automatic_reply_does_not_undo_a_delivery(
+    order: tuple[str, ...], stage: Stage, feedback: Feedback
+) -> None:
+    id = sent(stage)
+    for kind in order:
+        feedback.handle(body(kind, id))
+    assert stage.state(id) is State.DELIVERED
+
+
+def test_unknown_is_settled_by_the_send_event(stage: Stage, feedback: Feedback) -> None:
+    # Given a message whose reply was lost
+    id = stage.queue()
+    stage.transport.answer(says(Kind.UNKNOWN))
+    stage.work()
+    assert stage.state(id) is State.UNKNOWN
+    # When SES tells that it took it
+    feedback.handle(body("Send", id))
+    # Then it is sent, with SES's id, its content is gone, and nothing is left that could send it
+    record = stage.status(id)
+    assert (record.state, record.message_id) == (State.SENT, "m-1")
+    assert not stage.redis.exists(stage.keys.content(id))
+    stage.pass_time(3600)
+    stage.gate.promote()
+    assert stage.claim()[0].ids == ()
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("kind", ["Delivery", "Bounce"])
+def test_unknown_is_settled_by_what_comes_after_a_send_too(
+    kind: str, stage: Stage, feedback: Feedback
+) -> None:
+    id = stage.queue()
+    stage.transport.answer(says(Kind.UNKNOWN))
+    stage.work()
+    feedback.handle(body(kind, id))
+    assert stage.status(id).message_id == "m-1"
+
+
+def test_what_was_to_be_sent_again_is_not(redis: Redis) -> None:
+    # Given a message that is resent after a lost reply, and waits for that
+    stage, feedback = Stage(redis, on_unknown="resend"), Feedback(redis, "default")
+    for state in (State.RETRYING, State.QUEUED):
+        id = stage.queue()
+        stage.transport.answer(says(Kind.UNKNOWN))
+        stage.work()
+        if state is State.QUEUED:
+            stage.pass_time(3600)
+            stage.gate.promote()
+        assert stage.state(id) is state
+        # When the event says that SES took it, then it is not sent a second time
+        feedback.handle(body("Send", id))
+        assert stage.state(id) is State.SENT
+        stage.pass_time(3600)
+        stage.gate.promote()
+        assert stage.claim()[0].ids == ()
+        assert_agreement(redis)
+
+
+def test_an_event_before_the_worker_has_written_anything_down(stage: Stage, feedback: Feedback) -> None:
+    # Given a message on its way, of which SES tells at once
+    id = stage.queue()
+    _, (begun,) = stage.claim()
+    feedback.handle(body("Delivery", id))
+    assert stage.state(id) is State.DELIVERED
+    # When its worker hears of it later, or never
+    outcome = stage.courier.carry(begun)
+    assert stage.gate.settle([outcome]) == [False]
+    # Then that changes nothing
+    assert stage.state(id) is State.DELIVERED
+    assert_agreement(stage.redis)
+
+
+def test_strangers_change_nothing_but_what_everybody_shares(stage: Stage, feedback: Feedback) -> None:
+    assert feedback.handle(body("Send")) is Handled.STRANGER
+    assert feedback.handle(body("Bounce", "0" * 32)) is Handled.STRANGER
+    assert [each.address for each in SuppressionList(stage.redis)] == ["ada@example.org"]
+
+
+# suppression and reputation -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("Bounce", "bounce"), ("Complaint", "complaint")])
+def test_who_bounced_for_good_or_complained_gets_no_more(
+    kind: str, reason: str, stage: Stage, feedback: Feedback
+) -> None:
+    feedback.handle(body(kind, sent(stage)))
+    (entry,) = SuppressionList(stage.redis)
+    assert (entry.address, entry.reason) == ("ada@example.org", reason)
+
+
+def test_who_was_taken_off_the_list_is_not_put_back_by_the_same_event(
+    stage: Stage, feedback: Feedback
+) -> None:
+    told = body("Bounce", sent(stage))
+    feedback.handle(told)
+    SuppressionList(stage.redis).remove(["ada@example.org"])
+    feedback.handle(told)
+    assert len(SuppressionList(stage.redis)) == 0
+
+
+def test_a_soft_bounce_and_the_mailbox_simulator_suppress_nobody(stage: Stage, feedback: Feedback) -> None:
+    feedback.handle(body("Soft", sent(stage)))
+    simulated = [{"emailAddress": "bounce@simulator.amazonses.com"}]
+    feedback.handle(body("Bounce", sent(stage), bouncedRecipients=simulated, feedbackId="f-9"))
+    assert len(SuppressionList(stage.redis)) == 0
+    assert Reputation(stage.redis).read().bounced == 0
+
+
+def test_each_event_counts_once(stage: Stage, feedback: Feedback) -> None:
+    id = sent(stage)
+    for told in (body("Send", id), body("Bounce", id), body("Complaint", id)):
+        for _ in range(3):
+            feedback.handle(told)
+    assert Reputation(stage.redis).read() == Standing(1, 1, 1)
+    key = stage.keys.event(read_event(body("Bounce", id)).digest)  # type: ignore[union-attr]
+    assert REMEMBER_SECONDS - 60 < stage.redis.ttl(key) <= REMEMBER_SECONDS
+
+
+def test_a_week_later_it_is_forgotten(stage: Stage, feedback: Feedback) -> None:
+    feedback.handle(body("Bounce", sent(stage)))
+    stage.pass_time(7 * 86_400 + 3600)
+    assert Reputation(stage.redis).read() == Standing(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "bounced", "complained", "level"),
+    [
+        (LEAST_SENT - 1, LEAST_SENT, 0, Level.FINE),
+        (1000, 49, 0, Level.FINE),
+        (1000, 50, 0, Level.WARN),
+        (1000, 80, 0, Level.PAUSE),
+        (10_000, 0, 9, Level.FINE),
+        (10_000, 0, 10, Level.WARN),
+        (10_000, 0, 40, Level.PAUSE),
+    ],
+)
+def test_how_bad_it_is(sent: int, bounced: int, complained: int, level: Level) -> None:
+    assert Standing(sent, bounced, complained).level is level
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_bulk_is_paused_before_amazon_pauses_the_account(pauses: bool, stage: Stage, caplog: Any) -> None:
+    # Given a week of mail, of which many bounce
+    feedback = Feedback(stage.redis, "default", pauses_bulk=pauses)
+    hour = int(stage.now // 3600)
+    stage.redis.hset(stage.keys.reputation, mapping={f"{hour}:sent": 1000, f"{hour}:bounced": 79})
+    urgent, bulk = stage.queue(), stage.queue(lane="bulk")
+    # When one more does
+    feedback.handle(body("Bounce"))
+    # Then somebody is told, and only where that is wanted bulk mail stays, and nothing else
+    assert "8.00% bounces" in caplog.text
+    assert bool(Policy(stage.redis).bulk_paused) is pauses
+    claim, _ = stage.claim()
+    assert claim.ids == ((urgent,) if pauses else (urgent, bulk))
+    if not pauses:
+        return
+    assert stage.claim()[0].reason == "paused"
+    # And once a person lets it go on, the same standing does not pause it again
+    Policy(stage.redis).resume(by="ops", bulk_only=True)
+    feedback.handle(body("Bounce", feedbackId="f-10"))
+    assert stage.claim()[0].ids == (bulk,)
+
+
+# the courier ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_suppressed_recipient_costs_no_quota_and_is_never_counted_as_sent(
+    stage: Stage, feedback: Feedback
+) -> None:
+    feedback.handle(body("Bounce"))
+    stage.rules.refresh()
+    id = stage.queue("Ada <ada@EXAMPLE.org>")
+    stage.work()
+    assert stage.state(id) is State.SUPPRESSED
+    assert "suppression list (bounce): ada@EXAMPLE.org" in stage.status(id).reason
+    after = stage.gate.usage()
+    assert (after.total, after.tokens) == (0, after.burst)
+    assert stage.transport.tried == []
+    assert_agreement(stage.redis)
+
+
+def test_the_others_get_the_message(stage: Stage, feedback: Feedback) -> None:
+    feedback.handle(body("Complaint"))
+    stage.rules.refresh()
+    id = stage.queue(["ada@example.org", "bob@example.org"], bcc=["cleo@example.org"])
+    stage.work()
+    (outgoing,) = stage.transport.sent
+    assert outgoing.envelope.recipients == ("bob@example.org", "cleo@example.org")
+    assert stage.state(id) is State.SENT
+    assert "ada@example.org" in stage.status(id).reason
+
+
+def test_mail_without_a_configuration_set_gets_the_accounts(redis: Redis) -> None:
+    stage = Stage(redis, configuration_set="sesq")
+    stage.queue()
+    stage.queue(configuration_set="own")
+    stage.work()
+    assert [each.envelope.configuration_set for each in stage.transport.sent] == ["sesq", "own"]

@@ -1,0 +1,143 @@
+"""Acts on events, with the effect of each exactly once however often it comes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from enum import Enum
+
+from redis import Redis
+
+from sesq.config.batches import Batches
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.policy import Policy
+from sesq.config.replies import text
+from sesq.config.reputation import Level, Reputation
+from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.snapshot import redis_now
+from sesq.config.states import State
+from sesq.config.suppression import Suppressed, listed_as
+from sesq.worker.events.document import Event, NotAnEvent, read_event
+from sesq.worker.events.meaning import Meaning, meaning_of
+
+log = logging.getLogger("sesq.events")
+
+FEEDBACK = compose("sesq.worker", "feedback.lua", base=[LIFECYCLE])
+
+REMEMBER_SECONDS = 14 * 86_400
+"""As long as SQS can keep a message."""
+REMEMBER_SENDS_SECONDS = 3600
+"""Sends are many, and one that is counted twice makes the rates look better by nothing."""
+POISON_KEPT = 1000
+POISON_LENGTH = 20_000
+
+
+class Handled(str, Enum):
+    """What became of an event. The value is for logs and counters."""
+
+    APPLIED = "applied"  # or known already: nothing is left to do
+    STRANGER = "stranger"  # of no message here: sent by another system, or its record has expired
+    EARLY = "early"  # of a message whose worker has not written down yet that it left: to come again
+    NO_NEWS = "no news"  # a type that changes nothing
+    POISON = "poison"  # no event: set apart
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Feedback:
+    """The events of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(
+        self, redis: Redis, account: str, *, keep_content: bool = False, pauses_bulk: bool = True
+    ) -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+        self.keep_content = keep_content
+        self.pauses_bulk = pauses_bulk
+        self.batches = Batches(redis, account)
+        self.reputation = Reputation(redis, account)
+
+    def handle(self, body: str) -> Handled:
+        """Acts on one message of a queue or a topic."""
+        try:
+            event = read_event(body)
+        except NotAnEvent as error:
+            self._set_apart(body, str(error))
+            return Handled.POISON
+        return self.apply(event) if event is not None else Handled.NO_NEWS
+
+    def apply(self, event: Event) -> Handled:
+        """Acts on one event."""
+        meaning = meaning_of(event)
+        handled = self._apply(event, meaning)
+        if meaning.count.get("bounced") or meaning.count.get("complained"):
+            self._mind_the_reputation()
+        return handled
+
+    def _apply(self, event: Event, meaning: Meaning) -> Handled:
+        told = json.dumps(self._told(event, meaning))
+        with mapped():
+            was = text(FEEDBACK.run(self.redis, self.account, told))
+        if was:
+            if was == State.UNKNOWN.value:
+                log.info("message %s: unknown is settled: SES has taken it", event.id)
+            return Handled.APPLIED
+        return self._apply_to_batch(event, meaning, told) if event.id else Handled.STRANGER
+
+    def _apply_to_batch(self, event: Event, meaning: Meaning, told: str) -> Handled:
+        """A recipient of a batch gets a record only where there is more to say than sent or delivered."""
+        recipient = self.batches.find(event.id)
+        if recipient is None:
+            return Handled.STRANGER
+        if recipient.message_id is None:
+            return Handled.EARLY
+        if meaning.to is State.DELIVERED:
+            self.batches.arrive(event.id)
+        elif meaning.to is not State.SENT:
+            self.batches.unfold(event.id)
+            with mapped():
+                FEEDBACK.run(self.redis, self.account, told)
+        return Handled.APPLIED
+
+    def _told(self, event: Event, meaning: Meaning) -> dict[str, object]:
+        now = redis_now(self.redis) if meaning.suppress else 0.0
+        return {
+            "event": event.digest,
+            "remember": REMEMBER_SENDS_SECONDS if event.type == "Send" else REMEMBER_SECONDS,
+            "count": {name: n for name, n in meaning.count.items() if n},
+            "suppress": {
+                listed_as(address): Suppressed(address, reason, now, f"event of {event.message_id}").packed()
+                for address, reason in meaning.suppress.items()
+            },
+            "id": event.id,
+            "to": meaning.to.value,
+            "reason": meaning.reason,
+            "rank": meaning.rank,
+            "message_id": event.message_id,
+            "drop_content": not self.keep_content,
+        }
+
+    def _mind_the_reputation(self) -> None:
+        standing = self.reputation.read()
+        level = standing.level
+        if not self.reputation.risen_to(level):
+            return
+        log.warning("account %s: %s", self.account, standing.words)
+        if level is Level.PAUSE and self.pauses_bulk:
+            Policy(self.redis, self.account).pause(standing.words, by="sesq events", bulk_only=True)
+
+    def _set_apart(self, body: str, why: str) -> None:
+        log.warning("account %s: a message among the events is none and is set apart: %s", self.account, why)
+        entry = json.dumps({"at": redis_now(self.redis), "why": why, "body": body[:POISON_LENGTH]})
+        with mapped(), self.redis.pipeline() as pipeline:
+            pipeline.lpush(self.keys.poison, entry)
+            pipeline.ltrim(self.keys.poison, 0, POISON_KEPT - 1)
+            pipeline.execute()
+
+    def poison(self) -> list[dict[str, object]]:
+        """What was set apart, newest first: when (s), why, and the text as it came."""
+        with mapped():
+            return [json.loads(entry) for entry in self.redis.lrange(self.keys.poison, 0, -1)]

@@ -1,0 +1,86 @@
+"""Reads events from an SQS queue by long polling. A message is deleted once its event has had its effect."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from typing import Any
+
+from sesq.config.errors import QueueUnavailable
+from sesq.worker.control.calls import ControlRefused, ControlUnavailable, asked
+from sesq.worker.events.feedback import Feedback, Handled
+
+log = logging.getLogger("sesq.events")
+
+MOST = 10
+POLL_SECONDS = 20
+"""The longest that SQS lets a reader wait."""
+AGAIN_SECONDS = 30
+"""When a message that came too early, or that Redis did not take, is read again."""
+BACKOFF_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+
+
+class QueueReader:
+    """`run()` until `stop()`, or with `until_empty` until nothing is left. `counts`: what became of the messages."""
+
+    def __init__(self, sqs: Any, queue_url: str, feedback: Feedback) -> None:
+        self._sqs = sqs
+        self._url = queue_url
+        self._feedback = feedback
+        self._stop = threading.Event()
+        self.counts: Counter[Handled] = Counter()
+
+    def stop(self) -> None:
+        """Ends `run` after the messages at hand, at the latest when the poll is over."""
+        self._stop.set()
+
+    def run(self, *, until_empty: bool = False) -> None:
+        """Reads on and on. Where AWS or Redis is away it waits, and goes on by itself."""
+        troubles = 0
+        while not self._stop.is_set():
+            try:
+                read = self.read(0 if until_empty else POLL_SECONDS)
+                troubles = 0
+            except (ControlRefused, ControlUnavailable, QueueUnavailable) as error:
+                if until_empty:
+                    raise
+                wait = BACKOFF_SECONDS[min(troubles, len(BACKOFF_SECONDS) - 1)]
+                troubles += 1
+                log.warning("events: %s; trying again in %g s", error, wait)
+                self._stop.wait(wait)
+                continue
+            if until_empty and not read:
+                return
+
+    def read(self, seconds: int) -> int:
+        """One poll of so many seconds: how many messages it brought. Raises what AWS or Redis says."""
+        asked_for = {
+            "MaxNumberOfMessages": MOST,
+            "WaitTimeSeconds": seconds,
+            "VisibilityTimeout": AGAIN_SECONDS,
+        }
+        answer = asked("receive_message", lambda: self._sqs.receive_message(QueueUrl=self._url, **asked_for))
+        messages = answer.get("Messages", ())
+        done = []
+        try:
+            for message in messages:
+                handled = self._feedback.handle(message["Body"])
+                self.counts[handled] += 1
+                if handled is not Handled.EARLY:
+                    done.append(message["ReceiptHandle"])
+        finally:
+            self._delete(done)
+        return len(messages)
+
+    def _delete(self, receipts: list[str]) -> None:
+        if not receipts:
+            return
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
+        answer = asked(
+            "delete_message_batch",
+            lambda: self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries),
+        )
+        for failed in answer.get("Failed", ()):
+            # it comes again, and has no effect a second time
+            log.info("events: a message was not deleted: %s", failed.get("Code", ""))

@@ -1,0 +1,34 @@
+-- Feedback: what SES tells of one message is counted once, and moves the message on. After lifecycle.lua and batch.lua; also
+--   A event:<digest>   string, expires   this event has been counted
+--   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients
+--   A suppression      hash    address -> JSON {reason, at (s), source}
+--   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below)
+--
+-- ARGV[3] JSON {
+--   event        a digest that is the same for the same event     remember  s that it is known
+--   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
+--   id           the message's, '' where the event names none
+--   to, reason   where it goes            rank   a later event moves it only where it is worth more, since events come in any order
+--   message_id   SES's                    drop_content
+-- }
+-- Returns the state the message was in; '' where there is no record of it.
+
+local o = cjson.decode(ARGV[3])
+if call('SET', A .. 'event:' .. o.event, 1, 'NX', 'EX', o.remember) then
+  local hour = math.floor(now / 3600)
+  for name, n in pairs(o.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
+  for address, entry in pairs(o.suppress) do call('HSETNX', A .. 'suppression', address, entry) end
+end
+if o.id == '' or not o.to then return '' end
+
+local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id')
+if not was[1] then return '' end
+local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
+local rank = tonumber(was[2]) or RANKS[was[1]] or 0
+if not RANKS[was[1]] then rank = 0 end -- SES took it, whatever we thought
+if o.rank <= rank then return was[1] end
+if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[3], 0, o.id) end
+local own = was[4] and was[4] ~= '' and was[4] or o.message_id
+move(o.id, o.to, o.reason, {'message_id', own, 'rank', o.rank}, {})
+if o.drop_content then call('DEL', A .. 'content:' .. o.id) end
+return was[1]
