@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from agreement import assert_agreement
 from judge import overdrawn
 from own_sentinel import OwnSentinel, own_sentinel
+from sesq.config import replicas
 from sesq.config.connection import connect
 from sesq.config.errors import QueueUnavailable
 from sesq.config.replicas import Replicas
@@ -93,16 +94,22 @@ def ended(s: System) -> int:
     return s.count(State.SENT) + s.count(State.UNKNOWN)
 
 
-def test_what_a_producer_was_told_is_queued_stands_on_the_replica(s: System, servers: OwnSentinel) -> None:
+def test_what_a_producer_was_told_is_queued_stands_on_the_replica(
+    s: System, servers: OwnSentinel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replicas, "WAIT_MS", 4000)  # for a machine with other things to do
     replica = servers.client("replica")
     for _ in range(50):
         id = s.outbox.send(s.mail())
         assert replica.hget(s.keys.message(id), "state") == "queued"
+    assert "no replica" not in caplog.text
     # When the replica hangs, then mail is still taken, after a short wait and then without one
+    monkeypatch.setattr(replicas, "WAIT_MS", 100)
     servers.processes["replica"].send_signal(signal.SIGSTOP)
     ids = [s.outbox.send(s.mail()) for _ in range(20)]
     servers.processes["replica"].send_signal(signal.SIGCONT)
     assert {s.outbox.status(id).state for id in ids} == {State.QUEUED}
+    assert caplog.text.count("no replica of Redis has confirmed a write within 100 ms") == 1
     # and once it is there again, it is waited for again
     patient = Replicas(s.redis)
     with s.redis.pipeline(transaction=False) as pipeline:

@@ -39,8 +39,7 @@ class OwnSentinel:
         eventually(
             lambda: self.client("replica").info()["master_link_status"] == "up", "the replica is in step"
         )
-        # as many copies as a write waits for are known to the master
-        eventually(lambda: self.client("master").info()["connected_slaves"] == 1, "the master knows it")
+        eventually(lambda: self._master_sees("online"), "the master counts on it")
         configuration = self.folder / "sentinel.conf"
         configuration.write_text(SENTINEL.format(service=SERVICE, master=self.ports["master"]))
         self._start("sentinel", "--sentinel", before=(str(configuration),))
@@ -74,6 +73,10 @@ class OwnSentinel:
             return bool(self.client(name).ping())
         except RedisError:
             return False
+
+    def _master_sees(self, state: str) -> bool:
+        replica = self.client("master").info("replication").get("slave0")
+        return bool(replica) and replica["state"] == state
 
     def _sentinel_knows_both(self) -> bool:
         masters = self.client("sentinel").execute_command("SENTINEL", "REPLICAS", SERVICE)

@@ -31,7 +31,7 @@ class Replicas:
         if self.clock() - self._asked_at > ASK_AGAIN_SECONDS:
             self._there, self._asked_at = self._ask(), self.clock()
         if self._there:
-            pipeline.execute_command("WAIT", 1, WAIT_MS)
+            pipeline.execute_command("WAIT", 1, WAIT_MS)  # type: ignore[no-untyped-call]
         return self._there
 
     def note(self, copies: object) -> None:
@@ -42,7 +42,7 @@ class Replicas:
 
     def _ask(self) -> bool:
         try:
-            role = self.redis.execute_command("ROLE")
+            role = self.redis.execute_command("ROLE")  # type: ignore[no-untyped-call]
         except ResponseError:  # this user may not ask
             return False
         return role[0] in (b"master", "master") and bool(role[2])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 from rq.defaults import RQ_KEY_PREFIX
 
 from sesq.config.replicas import Replicas
@@ -53,27 +53,33 @@ def run_many(
     A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
     one of them has it all, where there are any.
     """
-    pipeline = redis.pipeline(transaction=False)
-    for script, arguments in calls:
-        script.queue(pipeline, account, *arguments)
-    waits = replicas is not None and replicas.queue_wait(pipeline)
-    answers: list[Any] = pipeline.execute(raise_on_error=False)
-    if replicas is not None and waits:
-        replicas.note(answers.pop())
-    for i, (answer, (script, arguments)) in enumerate(zip(answers, calls, strict=True)):
-        if isinstance(answer, NoScriptError):
-            answers[i] = _run_again(redis, account, script, arguments)
+    answers = _run_all(redis, account, calls, replicas)
+    forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if forgotten:
+        again = [calls[i] for i in forgotten]
+        texts = {script.text for script, _ in again}
+        for i, answer in zip(forgotten, _run_all(redis, account, again, replicas, load=texts), strict=True):
+            answers[i] = answer
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer
     return answers
 
 
-def _run_again(redis: Redis, account: str, script: Script, arguments: Sequence[Argument]) -> Any:
-    try:
-        return script.run(redis, account, *arguments)
-    except ResponseError as error:
-        return error
+def _run_all(
+    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, load: Collection[str] = ()
+) -> list[Any]:
+    """The answers, or errors. The wait for a replica is part of it: it is for what the same connection has written."""
+    pipeline = redis.pipeline(transaction=False)
+    for text in load:
+        pipeline.execute_command("SCRIPT LOAD", text)  # type: ignore[no-untyped-call]
+    for script, arguments in calls:
+        script.queue(pipeline, account, *arguments)
+    waits = replicas is not None and replicas.queue_wait(pipeline)
+    answers: list[Any] = pipeline.execute(raise_on_error=False)
+    if replicas is not None and waits:
+        replicas.note(answers.pop())
+    return answers[len(load) :]
 
 
 def read_lua(package: str, name: str) -> str:
