@@ -8,8 +8,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +22,7 @@ from sesq.producer.batch.template import RECIPIENT
 MAX_LINE = 1024 * 1024
 """Bytes of a line, and characters of a cell: more is no recipient but a broken file."""
 
-BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 DELIMITERS = ",;\t"
 
 
@@ -49,30 +50,36 @@ def read_rows(path: Path, *, jsonl: bool | None = None, encoding: str | None = N
 
 def _lines(file: BinaryIO, encoding: str | None) -> Iterator[str]:
     """Lines as text, however the file is encoded: UTF-8 unless it is told, or a byte order mark says otherwise."""
-    start = file.read(4)
+    start = file.read(2)
     file.seek(0)
-    encoding = encoding or next((name for bom, name in BOMS if start.startswith(bom)), "utf-8")
+    encoding = encoding or ("utf-16" if start in UTF16_BOMS else "utf-8")
     try:
-        wide = len("\n".encode(encoding)) > 1
+        wide = len("\n\n".encode(encoding)) - len("\n".encode(encoding)) > 1
     except LookupError as error:
         raise InvalidRows(f"the encoding {encoding!r} is not known") from error
-    source: Any = io.TextIOWrapper(file, encoding, newline="") if wide else file
-    number, line = 0, None
-    while True:
-        number += 1
+    if not wide:
+        yield from _numbered(lambda: file.readline(MAX_LINE + 1), encoding)
+        return
+    text = io.TextIOWrapper(file, encoding, newline="")
+    try:
+        yield from _numbered(lambda: text.readline(MAX_LINE + 1), encoding)
+    finally:
+        text.detach()
+
+
+def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
+    for number in itertools.count(1):
+        # a byte order mark is no part of the first column's name
+        codec = "utf-8-sig" if number == 1 and encoding == "utf-8" else encoding
         try:
-            line = source.readline(MAX_LINE + 1)
-            if not line:
-                return
-            text = (
-                line
-                if wide
-                else line.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
-            )
+            line = read()
+            text = line if isinstance(line, str) else line.decode(codec)
         except UnicodeError as error:
             raise InvalidRows(
                 f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
             ) from error
+        if not line:
+            return
         if len(line) > MAX_LINE:
             raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
         yield text

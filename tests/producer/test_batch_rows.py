@@ -1,0 +1,133 @@
+"""Files of recipients, good and bad: every problem has its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from batch import template
+from sesq.config.chunks import Row, pack_rows, unpack_rows
+from sesq.config.errors import InvalidRows
+from sesq.producer.batch.rows import read_rows
+from sesq.producer.batch.sieve import LeftOut, Sieve
+
+
+def rows_of(path: Path, content: bytes, **options: str) -> list[tuple[int, dict[str, object], str]]:
+    path.write_bytes(content)
+    return [(row.line, dict(row.values), row.problem) for row in read_rows(path, **options)]
+
+
+ADA = {"email": "ada@example.org", "name": "Adá"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "email,name\nada@example.org,Adá\n".encode(),
+        "email,name\r\nada@example.org,Adá".encode(),
+        "\ufeffemail,name\nada@example.org,Adá\n".encode(),
+        "email;name\nada@example.org;Adá\n".encode(),
+        "Email\tname\nada@example.org\tAdá\n".encode(),
+        "email,name\nada@example.org,Adá\n".encode("utf-16"),
+        'email,name\n\n"ada@example.org","Adá"\n'.encode(),
+    ],
+    ids=["plain", "crlf", "bom", "semicolon", "tab", "utf-16", "quoted"],
+)
+def test_csv_as_programs_write_it(tmp_path: Path, content: bytes) -> None:
+    assert [row[1:] for row in rows_of(tmp_path / "rows.csv", content)] == [(ADA, "")]
+
+
+def test_another_encoding_is_named(tmp_path: Path) -> None:
+    content = "email,name\nada@example.org,Adá\n".encode("cp1252")
+    assert rows_of(tmp_path / "rows.csv", content, encoding="cp1252")[0][1] == ADA
+    with pytest.raises(InvalidRows, match="line 2: is not utf-8; say which it is with --encoding"):
+        rows_of(tmp_path / "rows.csv", content)
+
+
+def test_a_row_begins_where_its_line_does(tmp_path: Path) -> None:
+    content = b'email,name\na@x.org,"one\ntwo"\nb@x.org\nc@x.org,three\n'
+    assert rows_of(tmp_path / "rows.csv", content) == [
+        (2, {"email": "a@x.org", "name": "one\ntwo"}, ""),
+        (4, {}, "has 1 columns, and the heading has 2"),
+        (5, {"email": "c@x.org", "name": "three"}, ""),
+    ]
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"email": "ada@example.org", "name": "Adá", "items": [1, {"a": 2}]}),
+        "",
+        "{nonsense",
+        "[1]",
+    ]
+    found = rows_of(tmp_path / "rows.jsonl", "\n".join(lines).encode())
+    assert found[0] == (1, {**ADA, "items": [1, {"a": 2}]}, "")
+    assert [(line, problem.partition(":")[0]) for line, _, problem in found[1:]] == [
+        (3, "is not JSON"),
+        (4, "is not a JSON object"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("rows.csv", b"", "line 1: there is no heading"),
+        ("rows.csv", b"\n", "line 1: there is no heading"),
+        ("rows.csv", b"name,mail\nAda,ada@example.org\n", "line 1: there is no column `email`"),
+        ("rows.csv", b"email,name,name\n", "line 1: the column 'name' is there twice"),
+        ("rows.csv", b"email,name\na@x.org,b\nc@x.org,\xff\xfe\n", "line 3: is not utf-8"),
+        ("rows.csv", b'email,name\na@x.org,b\nc@x.org,"open\nd@x.org,e\n', "line 3: unexpected end of data"),
+        ("rows.csv", b'email,name\na@x.org,"b"c\n', "line 2: .* expected after"),
+        (
+            "rows.csv",
+            b"email,name\na@x.org,b\nc@x.org," + b"x" * 10_000_000 + b"\n",
+            "line 3: is longer than",
+        ),
+        ("rows.csv", b"\xff\xfee\x00", "is not utf-16|no column"),
+        ("rows.jsonl", b"", "line 1: it is empty"),
+        ("rows.jsonl", b"{}\n" + b"x" * 10_000_000, "line 2: is longer than"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    with pytest.raises(InvalidRows, match=told):
+        rows_of(tmp_path / name, content)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRows, match="cannot be read"):
+        list(read_rows(tmp_path / "nowhere.csv"))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"name": "Ada"}, "has no email"),
+        ({"email": " ", "name": "Ada"}, "has no email"),
+        ({"email": 7, "name": "Ada"}, "has no email"),
+        ({"email": "ada", "name": "Ada"}, "has no domain"),
+        ({"email": "ada@example.org"}, "has no name"),
+        ({"email": "ada@example.org", "name": "x\0"}, "NUL"),
+        ({"email": "ada@example.org", "name": "x" * 20_001}, "more than"),
+        ({"email": "ada@example.org", "name": "\ud800"}, "half a character"),
+        ({"email": "ada@example.org", "name": {1, 2}}, "no JSON"),
+        ({"email": "first@example.org", "name": "x"}, "was there before"),
+        ({"email": "FIRST@example.org", "name": "x"}, "was there before"),
+        ({"email": "gone@example.org", "name": "x"}, "suppression"),
+    ],
+)
+def test_rows_that_become_no_recipient(values: dict[str, object], told: str) -> None:
+    sieve = Sieve(template().printer, {"gone@example.org"})
+    sieve.look({"email": "first@example.org", "name": "First", "unused": object()})
+    with pytest.raises(LeftOut, match=told):
+        sieve.look(values)
+
+
+def test_a_chunk_keeps_what_the_template_uses() -> None:
+    rows = [
+        Row("a@x.org", {"name": "Å", "n": None}),
+        Row("b@x.org", {"name": {"first": "B"}}),
+        Row("c@x.org", {}),
+    ]
+    assert unpack_rows(pack_rows(rows, ["n", "name"])) == rows

@@ -1,0 +1,121 @@
+"""Templates: what they print, and that none can harm or hang whoever prints it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batch import template, write_template
+from sesq.config.envelope import Envelope
+from sesq.config.errors import InvalidMessage, InvalidTemplate
+from sesq.producer.batch import Template
+
+ENVELOPE = Envelope(sender="shop@example.com", to=("ada@example.org",), kind="row")
+VALUES = {"email": "ada@example.org", "name": "Ada & <Co>"}
+
+
+def test_variables_are_escaped_in_html_alone() -> None:
+    content = template(html="<p>{{ name }}</p>").printer.content(VALUES)
+    assert (content.subject, content.text) == ("News for Ada & <Co>", "Hello Ada & <Co>.")
+    assert content.html == "<p>Ada &amp; &lt;Co&gt;</p>"
+
+
+def test_a_folder_becomes_a_template_and_survives_redis(tmp_path: Path) -> None:
+    headers = (
+        'List-Unsubscribe = "<https://shop.example/stop?who={{ email }}>"\nReply-To = "help@example.com"\n'
+    )
+    folder = write_template(tmp_path / "news", body__html="<b>{{ name }}</b>", headers__toml=headers)
+    (folder / "attachments").mkdir()
+    (folder / "attachments" / "terms.txt").write_text("Terms.")
+    # Given a folder with everything, When it is read and has been through Redis
+    read = Template.read(folder)
+    back = Template.from_bytes(read.to_bytes())
+    # Then it is the same, and prints a whole mail
+    assert (back, back.digest, back.name) == (read, read.digest, "news")
+    assert back.reply_to == ("help@example.com",)
+    mail = back.printer.mail(ENVELOPE, VALUES)
+    assert isinstance(mail, bytes)
+    assert b"List-Unsubscribe: <https://shop.example/stop?who=ada@example.org>" in mail
+    assert b"terms.txt" in mail
+    assert back.printer.needed == {"name"}
+
+
+@pytest.mark.parametrize("part", ["subject", "text", "html", "headers"])
+def test_another_template_has_another_digest(part: str) -> None:
+    other = {"X-Kind": "news"} if part == "headers" else "Other {{ name }}"
+    assert template(**{part: other}).digest != template().digest
+
+
+def test_variables_may_be_optional() -> None:
+    printer = template(text="{{ a|default('x') }} {% if b is defined %}{{ b }}{% endif %} {{ c }}").printer
+    assert (printer.needed, printer.used) == ({"name", "c"}, {"name", "a", "b", "c"})
+    assert printer.content({**VALUES, "c": 1}).text == "x  1"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("one\n{{ name", "body.txt, line 2"),
+        ("{% for i in range(9999999) %}x{% endfor %}", "line 1: it calls a function"),
+        ("\n\n{% macro m() %}{% endmacro %}", "line 3: it defines a macro"),
+        ("{% include 'x' %}", "line 1: it includes another template"),
+        ("{{ 9 ** 9 ** 9 }}", "line 1: it computes a power"),
+        ("{{ name|center(999999999) }}", "No filter named 'center'"),
+        ("{{ name.__class__.mro() }}", "line 1: it calls a function"),
+    ],
+)
+def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> None:
+    with pytest.raises(InvalidTemplate, match=told):
+        template(text=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{ name * 999999999 }}", "is for numbers"),
+        ("{{ '%0999999999d' % 1 }}", "is for numbers"),
+        (
+            "{% for a in many %}{% for b in many %}{% for c in many %}{% endfor %}{% endfor %}{% endfor %}",
+            "rounds",
+        ),
+        ("{% for a in many %}{{ long }}{% endfor %}", "characters"),
+        ("{{ name.__class__ }}", "unsafe"),
+        ("{{ many.there_is_no_such }}", "there_is_no_such"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError"),
+    ],
+)
+def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:
+    values = {**VALUES, "many": list(range(5000)), "long": "x" * 20_000}
+    with pytest.raises(InvalidMessage, match=told):
+        template(text=text).printer.content(values)
+
+
+def test_a_row_cannot_add_headers() -> None:
+    with pytest.raises(InvalidMessage, match="subject: contains a line break"):
+        template().printer.content({**VALUES, "name": "x\r\nBcc: all@example.org"})
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"subject__txt": None}, "there is no subject.txt"),
+        ({"body__txt": None}, "there is no body"),
+        ({"body__txt": b"one\ntwo \xff"}, "body.txt, line 2: is not UTF-8"),
+        ({"headers__toml": b"X-Kind = 7"}, "X-Kind is not text"),
+        ({"headers__toml": b"X-Kind"}, "headers.toml"),
+        ({"headers__toml": b'Subject = "x"'}, "give subject="),
+    ],
+)
+def test_folders_that_are_no_template(tmp_path: Path, files: dict[str, bytes | None], told: str) -> None:
+    folder = write_template(tmp_path / "news")
+    for name, content in files.items():
+        path = folder / name.replace("__", ".")
+        path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
+    with pytest.raises(InvalidTemplate, match=told):
+        Template.read(folder)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTemplate, match="is no folder"):
+        Template.read(tmp_path / "nowhere")
