@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
 
 from sesq.config.policy import Policy, Setting
 from sesq.config.snapshot import read_snapshot
+from sesq.console.times import utc
 from sesq.worker.gate import Gate
 
 
@@ -24,6 +26,17 @@ class Limit:
     ses: float | None
     until: float | None
     forced: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts; None is unlimited, or not known."""
+        return {
+            "value": self.value,
+            "origin": self.origin,
+            "set_to": self.asked,
+            "ses": None if self.ses == -1 else self.ses,
+            "until": utc(self.until),
+            "forced": self.forced,
+        }
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:

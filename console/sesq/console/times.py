@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from contextvars import ContextVar
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from sesq.config.errors import InputError
+
+ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
+"""The zone of whoever looks; None: this machine's."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
@@ -49,8 +53,11 @@ def local(seconds: float | None, now: float | None = None) -> str:
     """`14:03:05`, with its day where that is another; with `now` also how far away it is."""
     if seconds is None:
         return ""
-    moment = datetime.fromtimestamp(seconds).astimezone()
-    today = datetime.now().astimezone() if now is None else datetime.fromtimestamp(now).astimezone()
+    zone = ZONE.get()
+    moment = datetime.fromtimestamp(seconds, timezone.utc).astimezone(zone)
+    today = (datetime.now(zone) if now is None else datetime.fromtimestamp(now, timezone.utc)).astimezone(
+        zone
+    )
     text = moment.strftime("%H:%M:%S" if moment.date() == today.date() else "%d %b %H:%M:%S")
     if moment.year != today.year:
         text = moment.strftime("%Y-%m-%d %H:%M:%S")
