@@ -82,6 +82,22 @@ def test_a_connection_that_the_server_closed_is_replaced(redis_server: EmbeddedR
     assert client.ping()
 
 
+@pytest.mark.parametrize("write", [lambda r: r.set("a", 1), lambda r: r.eval("redis.call('SET', 'a', 1)", 0)])
+def test_a_server_that_takes_no_writes_is_unavailable(redis: Redis, write: Callable[[Redis], object]) -> None:
+    redis.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(QueueUnavailable, match="too few of its replicas"), mapped():
+            write(redis)
+    finally:
+        redis.config_set("min-replicas-to-write", 0)
+
+
+def test_an_error_that_is_a_bug_passes(redis: Redis) -> None:
+    redis.set("word", "abc")
+    with pytest.raises(foreign.ResponseError, match="not an integer"), mapped():
+        redis.incr("word")
+
+
 @pytest.mark.parametrize(("kind", "meaning"), MEANINGS)
 def test_each_error_of_redis_has_a_meaning(kind: type[Exception], meaning: str) -> None:
     with pytest.raises(QueueUnavailable, match=f"^{meaning}: why") as raised, mapped():

@@ -40,6 +40,12 @@ MEANINGS: tuple[tuple[type[Exception], str], ...] = (
 )
 """What a redis-py error means, the first that fits. Each is a `QueueUnavailable`; other errors are bugs, and pass."""
 
+CODES = {
+    "NOREPLICAS": "Redis takes no writes, since too few of its replicas are there",
+    "MISCONF": "Redis takes no writes, since it cannot save its data to the disk",
+}
+"""The same, for errors of the server that redis-py has no class for."""
+
 
 @contextmanager
 def mapped() -> Iterator[None]:
@@ -51,6 +57,11 @@ def mapped() -> Iterator[None]:
         # After " : " an error of Sentinel's goes on with the whole client and its options.
         said = str(error).partition(" : ")[0]
         raise QueueUnavailable(f"{meaning}: {said}") from error
+    except foreign.ResponseError as error:
+        code = next((code for code in CODES if code in str(error)), None)
+        if code is None:
+            raise
+        raise QueueUnavailable(f"{CODES[code]} ({code})") from error
 
 
 def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:
@@ -67,6 +78,15 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
         return _client(url, timeout)
     except ValueError as error:
         raise SettingsError(f"redis_url cannot be used: {error}") from error
+
+
+def reading_bytes(redis: Redis) -> Redis:
+    """The same server, for a client that decodes what it reads; any other client as it is. sesq's clients read bytes."""
+    options = redis.connection_pool.connection_kwargs
+    if not options.get("decode_responses"):
+        return redis
+    pool, options = redis.connection_pool, {**options, "decode_responses": False}
+    return Redis(connection_pool=type(pool)(pool.connection_class, pool.max_connections, **options))
 
 
 def _client(url: str, timeout_seconds: float) -> Redis:
