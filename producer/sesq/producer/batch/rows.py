@@ -10,7 +10,8 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,15 +41,15 @@ def read_rows(path: Path, *, jsonl: bool | None = None, encoding: str | None = N
     if jsonl is None:
         jsonl = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
     try:
-        with path.open("rb") as file:
-            yield from (_json_rows if jsonl else _csv_rows)(_lines(file, encoding))
+        with path.open("rb") as file, closing(_lines(file, encoding)) as lines:
+            yield from (_json_rows if jsonl else _csv_rows)(lines)
     except OSError as error:
         raise InvalidRows(f"{path}: cannot be read: {error.strerror}") from error
     except InvalidRows as error:
         raise InvalidRows(f"{path}: {error}") from error
 
 
-def _lines(file: BinaryIO, encoding: str | None) -> Iterator[str]:
+def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
     """Lines as text, however the file is encoded: UTF-8 unless it is told, or a byte order mark says otherwise."""
     start = file.read(2)
     file.seek(0)
