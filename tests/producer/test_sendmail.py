@@ -316,6 +316,7 @@ def test_while_redis_is_away_mail_is_kept_and_goes_with_the_next_call(
     monkeypatch.setenv("SESQ_REDIS_URL", redis_server.url)
     assert sendmail(MAIL.replace(b"Hi", b"3"), "-t") == (0, "")
     # Then all three are queued, once, and the spool is empty
+    assert len(spool) == 0
     assert sendmail(b"", "-q") == (0, "")
     assert [record.envelope.subject for record, _ in queued()] == ["3", "1", "2"]
     assert len(spool) == 0

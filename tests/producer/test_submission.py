@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import smtplib
@@ -22,8 +23,9 @@ from sesq.config.errors import InputError, InvalidMessage, SettingsError
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
 from sesq.config.states import Lane
-from sesq.producer import Outbox
+from sesq.producer import Message, Outbox
 from sesq.producer.raw import RawMail
+from sesq.producer.submission.bundle import Bundle
 from sesq.producer.submission.server import Options, SubmissionServer
 from sesq.producer.submission.session import read
 from sesq.producer.submission.users import ANYBODY, User, hash_password
@@ -42,6 +44,7 @@ senders = ["*"]
 lanes = ["bulk"]
 account = "second"
 """
+MESSAGE = Message(sender="shop@example.com", to="ada@example.org", text="Hello")
 MAIL = b"From: Shop <shop@example.com>\r\nTo: Ada <ada@example.org>\r\nSubject: Hi\r\n\r\nHello\r\n"
 
 
@@ -243,6 +246,20 @@ def test_without_redis_it_says_451_and_with_a_bug_it_says_so_without_content(
         assert line.say(MAIL + b".\r\n").startswith("451 4.3.0")
     assert "RuntimeError" in caplog.text
     assert "Hello" not in caplog.text
+
+
+def test_a_sender_that_is_gone_costs_the_others_of_its_bundle_nothing() -> None:
+    slow = SlowOutbox()
+    slow.go.release()
+
+    async def two_of_which_one_is_gone() -> list[str]:
+        bundle = Bundle(slow)  # type: ignore[arg-type]
+        gone, other = (asyncio.create_task(bundle.queue(lambda: [MESSAGE], 1)) for _ in "12")
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await asyncio.wait_for(other, timeout=20)
+
+    assert asyncio.run(two_of_which_one_is_gone()) == ["id1"]
 
 
 def test_who_has_hung_up_keeps_nobody_waiting() -> None:
