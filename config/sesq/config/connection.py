@@ -81,7 +81,7 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
 
 
 def reading_bytes(redis: Redis) -> Redis:
-    """The same server, for a client that decodes what it reads; any other client as it is. sesq's clients read bytes."""
+    """The same server for a client that decodes what it reads; any other as it is. sesq's clients read bytes."""
     options = redis.connection_pool.connection_kwargs
     if not options.get("decode_responses"):
         return redis

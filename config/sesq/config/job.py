@@ -17,34 +17,43 @@ DELIVER_CHUNK = "sesq.worker.deliver.deliver_chunk"
 """The functions that sesq's jobs name. The producer never imports them."""
 
 JOB_TIMEOUT_SECONDS = 300
+ID = "%id%"
+"""What stands for the id in a template."""
+
+
+def rq_now() -> str:
+    """The time of this host, as RQ writes it. For RQ's tools only: what is due is judged by Redis's clock."""
+    return utcformat(datetime.now(timezone.utc))
 
 
 def job_fields(
     function: str, account: str, id: str, queue: str, keep_seconds: int, description: str
 ) -> list[Any]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
-    now = utcformat(datetime.now(timezone.utc))
-    fields = dict(_template(queue, keep_seconds))
-    fields["data"] = json.dumps([function, None, [account, id], {}])
-    fields["description"] = description
-    fields["created_at"] = fields["enqueued_at"] = now
-    return [part for pair in fields.items() for part in pair]
+    template = job_template(function, account, queue, keep_seconds, description.replace(id, ID))
+    fields: list[Any] = json.loads(template.replace(ID, id))
+    now = rq_now()
+    return [*fields, "created_at", now, "enqueued_at", now]
 
 
 @lru_cache(maxsize=64)
-def _template(queue: str, keep_seconds: int) -> dict[str, Any]:
-    """RQ's own fields, made by RQ once; a job changes its id and times only."""
+def job_template(function: str, account: str, queue: str, keep_seconds: int, description: str) -> str:
+    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …], %id% for the id, without the times."""
     job = Job.create(
-        DELIVER,
-        args=("account", "id"),
+        function,
+        args=(account, ID),
         id="template",
         connection=Redis(),
         origin=queue,
-        description="",
+        description=description,
         timeout=JOB_TIMEOUT_SECONDS,
         result_ttl=keep_seconds,
         failure_ttl=keep_seconds,
         serializer=JSONSerializer,
     )
-    fields = job.to_dict()
-    return {name: value for name, value in fields.items() if value not in (None, "") and name != "status"}
+    # RQ reads its data uncompressed as well, so that the id can be put in
+    fields = {**job.to_dict(), "data": job.data.decode()}
+    kept = {name: value for name, value in fields.items() if value not in (None, "")}
+    for name in ("status", "created_at", "enqueued_at"):
+        kept.pop(name, None)
+    return json.dumps([part for pair in kept.items() for part in pair])

@@ -11,33 +11,26 @@ A message is an RQ job of one dotted name, so that a producer installs and impor
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
-from functools import lru_cache
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
-from rq.job import Job
-from rq.serializers import JSONSerializer
-from rq.utils import utcformat
 
-from sesq.config.connection import connect, mapped
-from sesq.config.envelope import encode_json
+from sesq.config.connection import connect, mapped, reading_bytes
 from sesq.config.errors import InvalidMessage, WouldBeRefused
 from sesq.config.identities import unverified
-from sesq.config.keys import queue_name
 from sesq.config.messages import Messages, Record
 from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.config.states import FINAL_STATES, State
 from sesq.producer.message import Message
+from sesq.producer.ticket import ticket
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
@@ -45,12 +38,7 @@ if TYPE_CHECKING:
 
 ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
 
-DELIVER = "sesq.worker.deliver.deliver"
-"""The one function that sesq's jobs name. The producer never imports it."""
-
 KEEP_DAYS = 14
-KEY_HOURS = 24
-JOB_TIMEOUT_SECONDS = 300
 SECONDS_A_DAY = 86_400
 CHUNK = 500
 LARGE_BYTES = 1024 * 1024
@@ -183,7 +171,9 @@ class Outbox:
         from sesq.producer.batch.order import batch_order
         from sesq.producer.batch.taker import numbered, take
 
-        order = batch_order(template, sender, key or uuid.uuid4().hex, keep_seconds=self.keep_seconds, **options)
+        order = batch_order(
+            template, sender, key or uuid.uuid4().hex, keep_seconds=self.keep_seconds, **options
+        )
         return take(self.redis, order, numbered(rows), again=again)
 
     def _enqueue_in(self, pipeline: Pipeline, message: Message) -> str:
@@ -192,14 +182,16 @@ class Outbox:
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
         id = uuid.uuid4().hex
-        arguments = ENQUEUE.arguments(message.account, self._arguments(message, id))
+        arguments = ENQUEUE.arguments(message.account, ticket(message, id, self.keep_seconds))
         pipeline.eval(ENQUEUE.text, 0, *arguments)
         return id
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
         for i, message in enumerate(messages):
-            calls.setdefault(message.account, []).append((i, self._arguments(message)))
+            calls.setdefault(message.account, []).append(
+                (i, ticket(message, uuid.uuid4().hex, self.keep_seconds))
+            )
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():
@@ -210,61 +202,11 @@ class Outbox:
                     outcomes[i] = _outcome(answer)
         return outcomes
 
-    def _arguments(self, message: Message, id: str | None = None) -> list[str | bytes]:
-        """The ARGV of `enqueue.lua` for one message."""
-        id = id or uuid.uuid4().hex
-        envelope = message.envelope()
-        queue = queue_name(message.account, message.lane)
-        record = [
-            "v",
-            1,
-            "envelope",
-            envelope.to_json(),
-            "rate",
-            envelope.rate_cost,
-            "day",
-            envelope.day_cost,
-        ]
-        record += ["keep", self.keep_seconds]
-        order: dict[str, Any] = {
-            "id": id,
-            "queue": queue,
-            "at": utcformat(datetime.now(timezone.utc)),
-            "record": record,
-        }
-        if envelope.on_unknown:
-            record += ["on_unknown", envelope.on_unknown]
-        if message.send_at:
-            order["due"] = round(message.send_at.timestamp(), 3)
-            record += ["send_at", order["due"]]
-        if message.expires_at:
-            order["expires"] = round(message.expires_at.timestamp(), 3)
-            record += ["expires_at", order["expires"]]
-        if message.idempotency_key:
-            order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-            order["digest"] = message.fingerprint()
-            order["key_ttl"] = KEY_HOURS * 3600
-        job = _job(message.account, queue, self.keep_seconds)
-        return [encode_json(order), message.content(), job]
-
 
 def refuse(problems: list[str]) -> None:
     """Raises WouldBeRefused where there are any."""
     if problems:
         raise WouldBeRefused("; ".join(problems))
-
-
-def reading_bytes(redis: Redis) -> Redis:
-    """The same server and pool options, for a client that decodes what it reads; any other client as it is."""
-    options = redis.connection_pool.connection_kwargs
-    if not options.get("decode_responses"):
-        return redis
-    pool = redis.connection_pool
-    return Redis(
-        connection_pool=type(pool)(
-            pool.connection_class, pool.max_connections, **{**options, "decode_responses": False}
-        )
-    )
 
 
 def _from_settings() -> tuple[Redis, float]:
@@ -282,26 +224,3 @@ def _outcome(answer: bytes | list[bytes]) -> str | InvalidMessage:
             "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"
         )
     return answer.decode()
-
-
-@lru_cache(maxsize=64)
-def _job(account: str, queue: str, keep_seconds: int) -> str:
-    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …] with %id% for the message's id."""
-    job = Job.create(
-        DELIVER,
-        args=(account, "%id%"),
-        id="template",
-        connection=Redis(),
-        origin=queue,
-        description="sesq message %id%",
-        timeout=JOB_TIMEOUT_SECONDS,
-        result_ttl=keep_seconds,
-        failure_ttl=keep_seconds,
-        serializer=JSONSerializer,
-    )
-    # RQ reads its data uncompressed as well; the script fills in the id
-    fields = {**job.to_dict(), "data": job.data.decode()}
-    own = ("status", "created_at", "enqueued_at")
-    return json.dumps(
-        [part for pair in fields.items() if pair[1] not in (None, "") and pair[0] not in own for part in pair]
-    )

@@ -1,0 +1,49 @@
+"""The ticket of one message: what `enqueue.lua` is told of it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sesq.config.envelope import encode_json
+from sesq.config.job import DELIVER, ID, job_template, rq_now
+from sesq.config.keys import queue_name
+from sesq.producer.message import Message
+
+KEY_SECONDS = 24 * 3600
+"""So long an idempotency key is remembered."""
+
+
+def ticket(message: Message, id: str, keep_seconds: int) -> list[str | bytes]:
+    """The script's ARGV after the account: the order as JSON, the content, RQ's job."""
+    queue = queue_name(message.account, message.lane)
+    order: dict[str, Any] = {
+        "id": id,
+        "queue": queue,
+        "at": rq_now(),
+        "record": _record(message, keep_seconds),
+    }
+    if message.send_at:
+        order["due"] = round(message.send_at.timestamp(), 3)
+    if message.expires_at:
+        order["expires"] = round(message.expires_at.timestamp(), 3)
+    if message.idempotency_key:
+        order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
+        order["digest"] = message.fingerprint()
+        order["key_ttl"] = KEY_SECONDS
+    job = job_template(DELIVER, message.account, queue, keep_seconds, f"sesq message {ID}")
+    return [encode_json(order), message.content(), job]
+
+
+def _record(message: Message, keep_seconds: int) -> list[Any]:
+    """Name, value, name, value, … of the message's own record; what is not said is left out."""
+    envelope = message.envelope()
+    record: list[Any] = ["v", 1, "envelope", envelope.to_json(), "keep", keep_seconds]
+    record += ["rate", envelope.rate_cost, "day", envelope.day_cost]
+    if envelope.on_unknown:
+        record += ["on_unknown", envelope.on_unknown]
+    if message.send_at:
+        record += ["send_at", round(message.send_at.timestamp(), 3)]
+    if message.expires_at:
+        record += ["expires_at", round(message.expires_at.timestamp(), 3)]
+    return record
