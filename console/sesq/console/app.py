@@ -25,9 +25,11 @@ SUMMARIES = {
     "batch": "Send one template to many recipients.",
     "quota": "Show and change the limits while the queue runs; pause and resume.",
     "submission": "Take mail by SMTP and put it into the queue.",
+    "events": "Listen to what SES tells of sent mail.",
     "identities": "Show and verify addresses and domains.",
     "sandbox": "Show what the account may do, and ask for production access.",
     "smtp-password": "Derive the password for SES's SMTP interface from this account's AWS secret access key.",
+    "console": "See the queue and tune it in a browser; an API and metrics for programs.",
     "simulator": "Run SES on localhost, with its rules and its limits.",
     "doctor": "Check all that sending needs, and name the cure of what is wrong.",
 }

@@ -1,0 +1,139 @@
+"""`sesq console`: see the queue and tune it, in a browser; an API and metrics for programs."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError
+from sesq.config.settings import Settings
+from sesq.console.context import asker, load_settings, log_to_stderr, open_redis, part
+from sesq.console.output import complain
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+EXAMPLES = """Examples
+
+  sesq console
+  sesq console --users users.toml --host 0.0.0.0 --tls-cert mail.pem --tls-key mail.key --allowed-host mail.example.com
+  sesq console --users users.toml --host 10.0.0.5 --behind 10.0.0.2 --proxy-header X-Forwarded-User
+  sesq console --hash-password < password.txt
+  curl http://127.0.0.1:9796/api/v1/accounts/default/overview
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog=EXAMPLES)
+def console(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 9796,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may come in: names, hashed passwords, tokens, roles."),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name under which browsers reach it; several times."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="The certificate, with its chain, in PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, in PEM.")
+    ] = None,
+    behind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A reverse proxy that brings HTTPS to it; several times."),
+    ] = None,
+    proxy_header: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The header in which that proxy says who is asking.")
+    ] = None,
+    hash_password: Annotated[
+        bool,
+        typer.Option("--hash-password", help="Print the hash of a password for the users file, and end."),
+    ] = False,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Print a new token and its hash for the users file, and end.")
+    ] = False,
+) -> None:
+    """Show the queue in a browser, and tune it there; /api/v1 and /metrics for programs.
+
+    On loopback, without --users, whoever uses this machine may operate. Anywhere else a users file is needed, and a
+    certificate or a reverse proxy that has one.
+    """
+    with part("console"):
+        from sesq.console.web.server import Door, serve
+    if hash_password or new_token:
+        return _print_secret(new_token)
+    settings = load_settings()
+    door = Door(host, port, tls_cert, tls_key, tuple(behind or ()))
+    _check(door.secure, host, users, proxy_header, behind)
+    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    from sesq.console.web.people import People
+    from sesq.console.web.site import Site
+
+    redis = open_redis(settings)
+    site = Site(
+        redis,
+        settings,
+        People.read(users, asker()),
+        hosts=frozenset(name.lower() for name in allowed_host or ()),
+        secure=door.secure,
+        proxy_header=proxy_header,
+        proxies=frozenset(behind or ()),
+        control=partial(_control, redis, settings),
+    )
+    serve(site, door, lambda address: typer.echo(f"listening on {address}"))
+    return None
+
+
+def _control(redis: Any, settings: Settings, account: str) -> Any:
+    with part("worker"):
+        from sesq.worker.doors import open_control
+    return open_control(redis, account, settings)
+
+
+def _check(secure: bool, host: str, users: Path | None, header: str | None, behind: list[str] | None) -> None:
+    """Nobody gets in from elsewhere without a name, and no password crosses the network in the clear."""
+    if header and not (users and behind):
+        raise InputError(
+            "--proxy-header: needs --behind ADDRESS and --users FILE, which gives each name its role"
+        )
+    if _is_loopback(host):
+        return
+    if users is None:
+        raise InputError(f"--host {host}: others can reach it there, so --users FILE is needed")
+    if not secure:
+        raise InputError(
+            f"--host {host}: needs --tls-cert and --tls-key, or --behind ADDRESS of a proxy with HTTPS"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _print_secret(new_token: bool) -> None:
+    from sesq.console.web.people import hash_token
+    from sesq.console.web.people import new_token as make_token
+    from sesq.producer.submission.users import hash_password
+
+    if new_token:
+        token = make_token()
+        typer.echo(f'token: {token}\nfor the users file: token = "{hash_token(token)}"')
+        return
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        complain("--hash-password: there is no password on the standard input")
+        raise typer.Exit(2)
+    typer.echo(hash_password(password))

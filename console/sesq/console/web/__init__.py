@@ -1,0 +1,1 @@
+"""The console in a browser. `app` puts it together; `guard` and `people` say who comes in; `api` is for programs."""

@@ -1,0 +1,133 @@
+"""What people and programs do here: the same for pages and for the API, each with its line in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sesq.config.addresses import parse_address
+from sesq.config.errors import InputError, UnknownMessage, WrongState
+from sesq.config.messages import RESOLUTIONS
+from sesq.console.times import parse_duration
+from sesq.console.web.site import Room
+from sesq.producer import Message, Outbox
+
+MOST_AT_ONCE = 500
+VERBS = ("cancel", "retry", "release", *(f"resolve as {outcome}" for outcome in RESOLUTIONS))
+
+
+def act(room: Room, verb: str, ids: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """Does it to each message: those it was done to, and of the others why not. Raises InputError."""
+    chosen = list(dict.fromkeys(ids))
+    if verb not in VERBS:
+        raise InputError(f"there is no {verb!r}; there are {', '.join(VERBS)}")
+    if not chosen:
+        raise InputError("choose at least one message")
+    if len(chosen) > MOST_AT_ONCE:
+        raise InputError(f"at most {MOST_AT_ONCE} messages at once")
+    answers = {id: _act_on_one(room, verb, id) for id in chosen}
+    done = [id for id, problem in answers.items() if not problem]
+    if done:
+        room.note(f"{verb}: {', '.join(done)}")
+    return done, {id: problem for id, problem in answers.items() if problem}
+
+
+def _act_on_one(room: Room, verb: str, id: str) -> str:
+    """Why it could not be done; empty where it was."""
+    messages, (name, _, outcome) = room.messages, verb.partition(" as ")
+    try:
+        if name == "resolve":
+            messages.resolve(id, outcome, room.by)
+        else:
+            getattr(messages, name)(id, room.by)
+    except (UnknownMessage, WrongState) as error:
+        return str(error)
+    return ""
+
+
+def release_all(room: Room, waiting: str) -> int:
+    """Lets everything go that waits for it: how many. Raises InputError where nothing does."""
+    if waiting not in room.messages.holds():
+        raise InputError(f"nothing waits for {waiting!r}")
+    freed = room.messages.free(waiting, f"released by {room.by}")
+    room.note(f"release all that wait for {waiting}: {freed}")
+    return freed
+
+
+def send(room: Room, message: Message) -> str:
+    """Queues a message: its id."""
+    id = Outbox(room.redis, keep_days=room.site.settings.keep_days).send(message)
+    room.note(f"send: {id}")
+    return id
+
+
+def set_limits(room: Room, changes: Mapping[str, str], for_text: str = "", *, force: bool = False) -> None:
+    """Raises InvalidPolicy, InputError."""
+    seconds = parse_duration(for_text, "for") if for_text else None
+    room.policy.set(changes, by=room.by, for_seconds=seconds, force=force)
+    room.note(f"limits: {', '.join(f'{knob} {value}' for knob, value in changes.items())}")
+
+
+def reset_limits(room: Room, knobs: list[str] | None = None) -> None:
+    """Back to sesq.toml, or to what SES allows. Raises InvalidPolicy."""
+    room.policy.reset(knobs or None, by=room.by)
+    room.note(f"limits: reset {', '.join(knobs or ['all'])}")
+
+
+def pause(room: Room, reason: str) -> None:
+    """Nothing goes from the next claim on."""
+    room.policy.pause(reason.strip() or f"paused by {room.by}", by=room.by)
+    room.note("pause")
+
+
+def resume(room: Room) -> None:
+    """Ends a pause."""
+    room.policy.resume(by=room.by)
+    room.note("resume")
+
+
+def undo(room: Room, entry: Mapping[str, Any]) -> None:
+    """Puts back what a change of limits replaced. Raises InvalidPolicy where that is not possible any more."""
+    old = dict(entry.get("old") or {})
+    if "paused" in old:
+        return pause(room, old["paused"]) if old["paused"] else resume(room)
+    back = {knob: str(value) for knob, value in old.items() if value is not None}
+    gone = [knob for knob, value in old.items() if value is None]
+    if gone:
+        reset_limits(room, gone)
+    if back:
+        set_limits(room, back, force=bool(entry.get("force")))
+    return None
+
+
+def verify(room: Room, name: str) -> Any:
+    """Starts the verification of an address or a domain at SES: the Identity. Raises InputError, ControlRefused."""
+    from sesq.worker.control import IdentityBook
+
+    identity = IdentityBook(room.control).verify(identity_name(name))
+    room.note(f"verify {identity.name}")
+    return identity
+
+
+def identity_name(name: str) -> str:
+    """An address as it is, since SES tells identities apart by case; a domain in lower case. Raises InvalidMessage."""
+    name = name.strip()
+    if "@" in name:
+        return parse_address(name, "address").spec
+    return parse_address(f"postmaster@{name}", "domain").domain.lower()
+
+
+def sync(room: Room) -> None:
+    """Reads the account at SES now, and frees what waited for what has come true. Raises AccountUnavailable."""
+    from sesq.worker.desk import open_desk
+
+    open_desk(room.redis, room.account, room.site.settings).sync.run()
+    room.note("sync")
+
+
+def apply_for_production(room: Room, application: Any) -> None:
+    """Sends the request to AWS. Raises ReviewConflict, ControlRefused."""
+    from sesq.worker.control.access import apply
+
+    apply(room.control, application)
+    room.note("ask for production access")

@@ -1,0 +1,110 @@
+"""The web application: guard, sessions, pages, the API and the metrics, put together. And what an error becomes."""
+
+from __future__ import annotations
+
+import secrets
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from redis import Redis
+from starlette.exceptions import HTTPException
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.responses import RedirectResponse, Response
+
+from sesq.config.connection import mapped
+from sesq.config.errors import (
+    InputError,
+    QueueUnavailable,
+    SesqError,
+    UnknownBatch,
+    UnknownMessage,
+    WrongState,
+)
+from sesq.config.replies import text
+from sesq.console.web.api import make_api
+from sesq.console.web.guard import Guard
+from sesq.console.web.metrics import CONTENT_TYPE, exposition
+from sesq.console.web.pages import ROUTERS
+from sesq.console.web.pages.login import login_path
+from sesq.console.web.render import ASSETS, asset, bare_page
+from sesq.console.web.site import NotAllowed, NotLoggedIn, Site, UnknownAccount
+
+SECRET_KEY = "sesq:console:secret"  # noqa: S105  (the name of a key in Redis)
+SESSION_SECONDS = 12 * 3600
+STATUS: dict[type[SesqError], int] = {
+    InputError: 422,
+    NotAllowed: 403,
+    UnknownAccount: 404,
+    UnknownBatch: 404,
+    UnknownMessage: 404,
+    WrongState: 409,
+    QueueUnavailable: 503,
+}
+"""Error -> HTTP status; 502 for what SES or AWS refused."""
+
+common = APIRouter()
+
+
+@common.get("/assets/{name}")
+def asset_(name: str) -> Response:
+    if name not in ASSETS:
+        raise HTTPException(404)
+    return Response(asset(name), headers={"cache-control": "max-age=300"}, media_type=ASSETS[name])
+
+
+@common.get("/metrics")
+def metrics(request: Request) -> Response:
+    site: Site = request.app.state.site
+    if site.visitor(request) is None:
+        return Response("a token is needed\n", 401, {"www-authenticate": "Bearer"})
+    return Response(exposition(site.redis, site.accounts()), media_type=CONTENT_TYPE)
+
+
+def create_app(site: Site) -> Guard:
+    """The whole console as an ASGI application."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.site = site
+    app.mount("/api/v1", make_api(site, status_of))
+    for router in (common, *ROUTERS):
+        app.include_router(router)
+    app.add_exception_handler(SesqError, _show_error)
+    app.add_exception_handler(HTTPException, _show_error)
+    app.add_exception_handler(RequestValidationError, _show_error)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=session_secret(site.redis),
+        session_cookie="sesq_session",
+        max_age=SESSION_SECONDS,
+        same_site="strict",
+        https_only=site.secure,
+    )
+    return Guard(app, site.hosts, site.secure)
+
+
+def session_secret(redis: Redis) -> str:
+    """What signs the cookies: the same for all consoles of this Redis, so that a restart logs nobody out."""
+    with mapped():
+        redis.set(SECRET_KEY, secrets.token_urlsafe(32), nx=True)
+        return text(redis.get(SECRET_KEY))
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    if isinstance(error, RequestValidationError):
+        return 422
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 502)
+
+
+def _show_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotLoggedIn):
+        return RedirectResponse(login_path(request), 303)
+    status = status_of(error)
+    said = (
+        "something in the address or the form is not as it should be"
+        if status == 422
+        else "there is no such page"
+    )
+    problem = str(error) if isinstance(error, SesqError) else said
+    return bare_page(request, "error", status, problem=problem, status_code=status)

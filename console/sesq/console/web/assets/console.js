@@ -1,0 +1,68 @@
+// Keeps what is marked data-live as fresh as the server has it. All pages work without this.
+"use strict";
+
+const EVERY_MS = 2000;
+const PATIENCE_MS = 10000;
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+// The server writes times in the viewer's zone once it knows it.
+function tellZone() {
+  const cookie = `sesq_zone=${encodeURIComponent(ZONE)}`;
+  if (document.cookie.split("; ").includes(cookie)) return false;
+  document.cookie = `${cookie}; path=/; max-age=31536000; SameSite=Strict`;
+  return document.cookie.split("; ").includes(cookie);
+}
+
+// Somebody is at work in there: it is left alone.
+function isBusy(part) {
+  if (part.querySelector("input[type=checkbox]:checked")) return true;
+  if (part.contains(document.activeElement) && document.activeElement !== document.body) return true;
+  const selection = window.getSelection();
+  return !selection.isCollapsed && part.contains(selection.anchorNode);
+}
+
+function swap(fresh) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const other = fresh.getElementById(part.id);
+    if (!other || isBusy(part) || part.innerHTML === other.innerHTML) continue;
+    const scrolled = [...part.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
+    part.replaceChildren(...document.adoptNode(other).childNodes);
+    part.querySelectorAll(".scroll").forEach((each, number) => { each.scrollLeft = scrolled[number] || 0; });
+  }
+}
+
+async function refresh() {
+  const asked = location.href;
+  const reply = await fetch(asked, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (reply.type === "opaqueredirect") return location.reload(); // logged out
+  if (!reply.ok) throw new Error(String(reply.status));
+  swap(new DOMParser().parseFromString(await reply.text(), "text/html"));
+}
+
+async function keepFresh() {
+  if (!document.hidden) {
+    try {
+      await refresh();
+      document.getElementById("offline").hidden = true;
+    } catch {
+      document.getElementById("offline").hidden = false;
+    }
+  }
+  setTimeout(keepFresh, EVERY_MS);
+}
+
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-all]")) return;
+  for (const box of event.target.closest("form").querySelectorAll("[name=ids]")) box.checked = event.target.checked;
+});
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+if (document.querySelector("[data-live]")) {
+  if (tellZone()) refresh().catch(() => {});
+  setTimeout(keepFresh, EVERY_MS);
+}
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });

@@ -1,0 +1,114 @@
+"""Before anything else looks at a request: is it for us, from a page of ours, of a sensible size."""
+
+from __future__ import annotations
+
+import ipaddress
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sesq.console.times import ZONE
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_BODY_BYTES = 2 * 1024 * 1024
+ZONE_COOKIE = "sesq_zone"
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+"""Mail: no script, no form, no picture and no style from outside; and never our origin."""
+ALWAYS = {
+    "content-security-policy": PAGE_POLICY,
+    "x-content-type-options": "nosniff",
+    # not no-referrer: browsers would then send "Origin: null" with our own forms
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class Guard:
+    """ASGI middleware. `hosts`: names under which the console is known, besides localhost and IP addresses."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], secure: bool) -> None:
+        self.app = app
+        self.hosts = hosts
+        self.always = ALWAYS | ({"strict-transport-security": "max-age=31536000"} if secure else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = MutableHeaders(scope=message)
+                for name, value in self.always.items():
+                    told.setdefault(name, value)
+            await send(message)
+
+        refused = self.refusal(scope["method"], headers)
+        before = ZONE.set(_zone(headers.get("cookie", "")))
+        try:
+            await (refused or self.app)(scope, receive, send_guarded)
+        finally:
+            ZONE.reset(before)
+
+    def refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+        """Why this request goes no further; None where it may."""
+        host = headers.get("host", "")
+        if not is_known_host(host, self.hosts):
+            return PlainTextResponse(
+                "The console is not known by this name. Start it with --allowed-host NAME, or use its address.\n",
+                421,
+            )
+        if method in SAFE_METHODS:
+            return None
+        if not _is_from_us(host, headers):
+            return PlainTextResponse("Refused: this came from another site.\n", 403)
+        length = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
+        if not length.isascii() or not length.isdigit():
+            return PlainTextResponse("Say how long it is: Content-Length.\n", 411)
+        if int(length) > MAX_BODY_BYTES:
+            return PlainTextResponse("Too large.\n", 413)
+        return None
+
+
+def is_known_host(host: str, hosts: frozenset[str]) -> bool:
+    """Whether a Host header is ours. A name that was rebound to our address (DNS rebinding) is none of these."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return False
+    if name in hosts or name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_from_us(host: str, headers: Headers) -> bool:
+    """Programs send neither of these; where a browser says on whose behalf it asks, that must be ourselves."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return False
+    return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+
+
+def _zone(cookies: str) -> ZoneInfo | None:
+    """The viewer's time zone, which the page's script has noted; None: the server's."""
+    try:
+        noted = SimpleCookie(cookies).get(ZONE_COOKIE)
+        return ZoneInfo(unquote(noted.value)) if noted else None
+    except (CookieError, ValueError, OSError, KeyError):  # no such zone, or none that is a file
+        return None

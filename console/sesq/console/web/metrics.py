@@ -1,0 +1,169 @@
+"""What Prometheus reads: every number is in Redis already, so nothing is counted in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.registry import Collector
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.replies import read_hash
+from sesq.config.states import State
+from sesq.console.overview import Overview, read_overview
+from sesq.console.web.outlook import look_ahead
+
+__all__ = ["CONTENT_TYPE", "exposition"]
+
+UNLIMITED = float("inf")
+
+LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
+    ("rate_limit_recipients_per_second", "Rate in force.", lambda view: view.usage.rate),
+    ("pace_recipients_per_second", "Rate less margin and throttle.", lambda view: view.usage.pace),
+    ("daily_limit_recipients", "In 24 hours; +Inf: unlimited.", lambda view: _or_inf(view.usage.daily)),
+    ("daily_remaining_recipients", "What may still go now.", lambda view: _or_inf(view.usage.remaining)),
+    ("daily_reserve_recipients", "Kept for transactional mail.", lambda view: view.usage.reserve),
+    ("ledger_recipients", "In the last 24 hours, by sesq's ledger.", lambda view: view.usage.last_24h),
+    ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
+    ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
+    ("paused", "1 where a person or SES has paused it.", lambda view: float(view.paused is not None)),
+    ("production", "1 out of the sandbox.", lambda view: float(view.snapshot.production)),
+)
+"""Name without sesq_, what it is, and where it stands."""
+
+
+def exposition(redis: Redis, accounts: Sequence[str]) -> bytes:
+    """The page for Prometheus. Raises QueueUnavailable."""
+    registry = CollectorRegistry()
+    registry.register(_Queue(redis, accounts))
+    return generate_latest(registry)
+
+
+class _Queue(Collector):
+    def __init__(self, redis: Redis, accounts: Sequence[str]) -> None:
+        self.redis = redis
+        self.views = [read_overview(redis, name) for name in accounts]
+        with mapped():
+            self.counters = {name: read_hash(redis, Keys(name).counters) for name in accounts}
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._limits()
+        yield from self._queue()
+        yield from self._flow()
+        yield from self._workers()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is looked at when it is registered."""
+        return ()
+
+    def _limits(self) -> Iterator[Metric]:
+        for name, help_, value in LIMITS:
+            gauge = GaugeMetricFamily(f"sesq_{name}", help_, labels=["account"])
+            for view in self.views:
+                gauge.add_metric([view.account], value(view))
+            yield gauge
+        synced = GaugeMetricFamily(
+            "sesq_synced_timestamp_seconds", "When SES last described the account.", labels=["account"]
+        )
+        for view in self.views:
+            if view.snapshot.synced_at is not None:
+                synced.add_metric([view.account], view.snapshot.synced_at)
+        yield synced
+
+    def _queue(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily("sesq_messages", "Messages in each state.", labels=["account", "state"])
+        lanes = GaugeMetricFamily(
+            "sesq_lane_jobs",
+            "Jobs in each lane: messages, and chunks of batches.",
+            labels=["account", "lane"],
+        )
+        oldest = GaugeMetricFamily(
+            "sesq_lane_oldest_age_seconds",
+            "How long the head of the lane has been queued.",
+            labels=["account", "lane"],
+        )
+        waiting = GaugeMetricFamily(
+            "sesq_held_messages", "Held messages by what they wait for.", labels=["account", "kind"]
+        )
+        empty = GaugeMetricFamily(
+            "sesq_queue_empty_timestamp_seconds",
+            "When both lanes will be empty; +Inf: unknown.",
+            labels=["account"],
+        )
+        for view in self.views:
+            for state in State:
+                states.add_metric([view.account, state.value], view.counts[state])
+            for lane in view.lanes:
+                lanes.add_metric([view.account, lane.lane.value], lane.queued)
+                age = view.usage.now - lane.head.since if lane.head else 0.0
+                oldest.add_metric([view.account, lane.lane.value], max(0.0, age))
+            for kind, count in _kinds(view).items():
+                waiting.add_metric([view.account, kind], count)
+            empty.add_metric([view.account], _or_inf(look_ahead(self.redis, view).empty_at))
+        yield from (states, lanes, oldest, waiting, empty)
+
+    def _flow(self) -> Iterator[Metric]:
+        claims = CounterMetricFamily(
+            "sesq_claims", "Questions to the gate that brought something.", labels=["account"]
+        )
+        throttles = CounterMetricFamily(
+            "sesq_throttles", "Times that SES said: too fast.", labels=["account"]
+        )
+        changes = CounterMetricFamily(
+            "sesq_outcomes",
+            "Messages that came into a state: sent, held, retrying, refused …",
+            labels=["account", "state"],
+        )
+        waits = HistogramMetricFamily(
+            "sesq_wait_seconds", "From when a message might go until SES had taken it.", labels=["account"]
+        )
+        for view in self.views:
+            counters = self.counters[view.account]
+            claims.add_metric([view.account], view.usage.claims)
+            throttles.add_metric([view.account], view.usage.throttles)
+            for state in State:
+                changes.add_metric([view.account, state.value], float(counters.get(state.value, 0)))
+            waits.add_metric([view.account], _buckets(counters), float(counters.get("wait:sum", 0)))
+        yield from (claims, throttles, changes, waits)
+
+    def _workers(self) -> Iterator[Metric]:
+        workers = GaugeMetricFamily("sesq_workers", "Workers that live.", labels=["account"])
+        beats = GaugeMetricFamily(
+            "sesq_worker_heartbeat_timestamp_seconds",
+            "When each worker was last heard of.",
+            labels=["account", "worker"],
+        )
+        for view in self.views:
+            workers.add_metric([view.account], len(view.workers))
+            for worker in view.workers:
+                beats.add_metric([view.account, worker.name], worker.last_heartbeat)
+        yield from (workers, beats)
+
+
+BOUNDS = ("0.1", "0.5", "1", "5", "15", "60", "300", "1800", "7200", "28800", "86400")
+"""As in `lifecycle.lua`, in seconds."""
+
+
+def _buckets(counters: dict[str, str]) -> list[tuple[str, float]]:
+    """Each with all that are below it."""
+    total, found = 0.0, []
+    for bound in (*BOUNDS, "inf"):
+        total += float(counters.get(f"wait:{bound}", 0))
+        found.append(("+Inf" if bound == "inf" else str(float(bound)), total))
+    return found
+
+
+def _kinds(view: Overview) -> Counter[str]:
+    kinds: Counter[str] = Counter()
+    for waiting in view.waiting:
+        kinds[waiting.what.partition(":")[0]] += waiting.count
+    return kinds
+
+
+def _or_inf(value: float | None) -> float:
+    return UNLIMITED if value is None else value

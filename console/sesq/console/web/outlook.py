@@ -1,0 +1,131 @@
+"""What was and what will be: the last hour and day as numbers for plots, and when the queue will be empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from redis import Redis
+
+from sesq.config.batches import Batches
+from sesq.config.chronicle import Chronicle
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.policy import KNOBS
+from sesq.config.states import State
+from sesq.console.forecast import Limits, forecast
+from sesq.console.overview import Overview
+from sesq.worker.gate import Gate, Usage
+
+MINUTE = 60
+REFUSED = (State.REFUSED, State.FAILED, State.SUPPRESSED)
+RANGES = {"hour": (1, 60), "day": (30, 48)}
+"""Range -> minutes of one column of its plots, and how many columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One range, the newest column last. `waiting` has None where no worker ran."""
+
+    minutes: int
+    sent: list[int]
+    waiting: list[int | None]
+    refused: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`waiting`: recipients and messages in the lanes. `empty_at`: None: not as things stand, or nobody can tell."""
+
+    waiting: int
+    empty_at: float | None
+
+
+def read_series(redis: Redis, account: str, now: float) -> dict[str, Series]:
+    """The last hour and day. `sent`: recipients that count towards the day, by the gate's ledger."""
+    ledger = Gate(redis, account).ledger()
+    chronicle = Chronicle(redis, account).waiting(int(now // MINUTE) - 1440)
+    refused = _refused(redis, Keys(account), now)
+    found = {}
+    for name, (size, columns) in RANGES.items():
+        begins = [_first(now, size, columns) + size * column for column in range(columns)]
+        sent = [sum(ledger.get(minute, 0) for minute in range(begin, begin + size)) for begin in begins]
+        waiting = [
+            max(
+                (chronicle[minute] for minute in range(begin, begin + size) if minute in chronicle),
+                default=None,
+            )
+            for begin in begins
+        ]
+        found[name] = Series(size * columns, sent, waiting, refused[name])
+    return found
+
+
+def _first(now: float, size: int, columns: int) -> int:
+    """The first minute of the first column; the last column ends with this minute."""
+    return int(now // MINUTE) + 1 - size * columns
+
+
+def _refused(redis: Redis, keys: Keys, now: float) -> dict[str, list[int]]:
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        for size, columns in RANGES.values():
+            for column in range(columns):
+                begin = (_first(now, size, columns) + size * column) * MINUTE
+                for state in REFUSED:
+                    pipeline.zcount(keys.state(state), begin, f"({begin + size * MINUTE}")
+        counts = iter(pipeline.execute())
+    return {
+        name: [sum(next(counts) for _ in REFUSED) for _ in range(columns)]
+        for name, (_, columns) in RANGES.items()
+    }
+
+
+def count_in_lanes(redis: Redis, view: Overview) -> int:
+    """Messages in both lanes; of a batch its recipients instead of its jobs."""
+    batches = Batches(redis, view.account).all()
+    jobs = sum(lane.queued for lane in view.lanes) - sum(batch.jobs for batch in batches)
+    return max(0, jobs) + sum(batch.compact_waiting for batch in batches if batch.state == "running")
+
+
+def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outlook:
+    """When both lanes will be empty, by these limits (those in force where none are given). A message of several
+    recipients counts as one.
+    """
+    usage = usage or view.usage
+    waiting = count_in_lanes(redis, view)
+    if usage.closed or not view.snapshot.known:
+        return Outlook(waiting, None)
+    # what waits in the transactional lane may use the reserve
+    reserve = usage.reserve if waiting > view.lanes[0].queued else 0.0
+    limits = Limits(usage.pace, usage.daily, reserve)
+    told = forecast(waiting, 0, usage.now, limits, Gate(redis, view.account).ledger(), usage.others)
+    return Outlook(waiting, told.ends_at)
+
+
+def changed(view: Overview, changes: Mapping[str, str], *, force: bool) -> Usage:
+    """The limits as they would be after these changes. Raises InvalidPolicy."""
+    usage, ses = view.usage, view.snapshot
+    values = {knob: KNOBS[knob](text) for knob, text in changes.items()}
+    if "rate" in values:
+        rate = float(values["rate"])
+        usage = replace(usage, rate=rate if force or ses.rate is None else min(rate, ses.rate))
+    if "daily" in values:
+        usage = replace(usage, daily=_daily(float(values["daily"]), ses.daily, force=force))
+    if "margin" in values:
+        usage = replace(usage, margin=float(values["margin"]))
+    if "reserve" in values:
+        text = values["reserve"]
+        share = (
+            float(text.removesuffix("%")) / 100 * (usage.daily or 0) if text.endswith("%") else float(text)
+        )
+        usage = replace(usage, reserve=float(int(share)))
+    if "burst" in values:
+        usage = replace(usage, burst=float(values["burst"]))
+    return replace(usage, pace=usage.rate * (1 - usage.margin) * (1 - usage.slow))
+
+
+def _daily(asked: float, ses: float | None, *, force: bool) -> float | None:
+    if force or ses is None or ses < 0:
+        return None if asked < 0 else asked
+    return ses if asked < 0 else min(asked, ses)

@@ -1,0 +1,18 @@
+"""One module a page: what it shows, and what its forms do."""
+
+from sesq.console.web.pages import (
+    activity,
+    batches,
+    identities,
+    login,
+    messages,
+    overview,
+    quota,
+    sandbox,
+    send_test,
+)
+
+ROUTERS = [
+    module.router
+    for module in (overview, messages, quota, send_test, identities, sandbox, batches, activity, login)
+]

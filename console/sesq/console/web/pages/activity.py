@@ -1,0 +1,19 @@
+"""Activity: who did what in this console."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sesq.config.snapshot import redis_now
+from sesq.console.web.audit import Audit
+from sesq.console.web.render import page
+from sesq.console.web.site import Viewing
+
+router = APIRouter()
+
+
+@router.get("/accounts/{account}/activity")
+def activity(room: Viewing) -> Response:
+    entries = Audit(room.redis, room.account).entries(200)
+    return page(room, "activity", entries=entries, now=redis_now(room.redis))

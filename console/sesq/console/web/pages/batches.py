@@ -1,0 +1,91 @@
+"""Batches: how far each is and when it ends; pause, resume, cancel; and a report of every recipient."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response, StreamingResponse
+
+from sesq.config.batches import Batch, Batches, Recipient
+from sesq.config.errors import InputError
+from sesq.config.snapshot import redis_now
+from sesq.console.batch_plan import plan
+from sesq.console.times import utc
+from sesq.console.web.render import page
+from sesq.console.web.site import Operating, Room, Viewing
+
+router = APIRouter()
+PAGE_SIZE = 50
+COLUMNS = ("id", "to", "state", "message_id", "at", "reason")
+
+
+@router.get("/accounts/{account}/batches")
+def batches(room: Viewing, skip: int = 0) -> Response:
+    found = Batches(room.redis, room.account).all()
+    start = max(0, min(skip, len(found)))
+    return page(
+        room,
+        "batches",
+        batches=found[start : start + PAGE_SIZE],
+        start=start,
+        size=PAGE_SIZE,
+        total=len(found),
+        now=redis_now(room.redis),
+    )
+
+
+@router.get("/accounts/{account}/batches/{id}")
+def batch(room: Viewing, id: str) -> Response:
+    found = Batches(room.redis, room.account).get(id)
+    planned = plan(room.redis, room.account, found.waiting, of=found) if _goes_on(found) else None
+    return page(room, "batch", batch=found, plan=planned, now=redis_now(room.redis))
+
+
+@router.get("/accounts/{account}/batches/{id}/report.csv")
+def report(room: Viewing, id: str) -> Response:
+    found = Batches(room.redis, room.account)
+    found.get(id)
+    headers = {"content-disposition": 'attachment; filename="report.csv"'}
+    return StreamingResponse(_lines(found.recipients(id)), 200, headers, "text/csv; charset=utf-8")
+
+
+@router.post("/accounts/{account}/batches/{id}/{action}")
+def change(room: Operating, id: str, action: str, reason: Annotated[str, Form()] = "") -> Response:
+    act(room, id, action, reason)
+    return room.go(f"batches/{id}", f"{action}: done")
+
+
+def act(room: Room, id: str, action: str, reason: str = "") -> None:
+    """Pause, resume or cancel. Raises UnknownBatch, WrongState, InputError."""
+    if action not in ("pause", "resume", "cancel"):
+        raise InputError(f"a batch can be paused, resumed or cancelled, not {action}")
+    why = reason.strip() or f"by {room.by}"
+    getattr(Batches(room.redis, room.account), action)(id, why)
+    room.note(f"{action} batch {id}")
+
+
+def _goes_on(batch: Batch) -> bool:
+    return batch.state in ("running", "paused")
+
+
+def _lines(recipients: Iterator[Recipient]) -> Iterator[str]:
+    """CSV; what a spreadsheet would take for a formula begins with a quote."""
+    yield _line(COLUMNS)
+    for recipient in recipients:
+        told = recipient.as_json() | {"at": utc(recipient.at)}
+        yield _line([_harmless(told[name]) for name in COLUMNS])
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerow(cells)
+    return written.getvalue()
+
+
+def _harmless(cell: object) -> str:
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

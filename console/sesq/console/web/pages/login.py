@@ -1,0 +1,76 @@
+"""Logging in and out, and the way from `/` to the first page."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from sesq.console.web.people import TooManyTries
+from sesq.console.web.render import bare_page
+from sesq.console.web.site import NotAllowed, Site, log
+
+router = APIRouter()
+
+
+@router.get("/")
+def root(request: Request) -> Response:
+    site: Site = request.app.state.site
+    return RedirectResponse(f"/accounts/{site.accounts()[0]}/overview", 303)
+
+
+@router.get("/login")
+def form(request: Request, next: str = "/") -> Response:  # noqa: A002  (the parameter's name)
+    return bare_page(request, "login", next=_ours(next), problem="")
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    csrf: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",  # noqa: A002
+) -> Response:
+    site: Site = request.app.state.site
+    _check(request, csrf)
+    address = site.address(request)
+    try:
+        user = site.people.log_in(name, password, address)
+    except TooManyTries as error:
+        log.warning("login refused: too many tries from %s", address)
+        return bare_page(request, "login", 429, next=_ours(next), problem=str(error))
+    if user is None:
+        log.warning("login refused: a wrong name or password from %s", address)
+        return bare_page(request, "login", 403, next=_ours(next), problem="wrong name or password")
+    request.session.clear()
+    request.session.update(name=user.name, proof=user.proof)
+    log.info("%s logged in from %s", user.name, address)
+    return RedirectResponse(_ours(next), 303)
+
+
+@router.post("/logout")
+def log_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+    _check(request, csrf)
+    request.session.clear()
+    return RedirectResponse("/login", 303)
+
+
+def login_path(request: Request) -> str:
+    """Where to log in, and come back from."""
+    asked = request.url.path if request.method == "GET" else "/"
+    return f"/login?{urlencode({'next': asked})}"
+
+
+def _check(request: Request, csrf: str) -> None:
+    expected = str(request.session.get("csrf", ""))
+    if not expected or not hmac.compare_digest(expected.encode(), csrf.encode()):
+        raise NotAllowed("this form is not one of this session's; load the page again and repeat it")
+
+
+def _ours(path: str) -> str:
+    """A path of this site: nobody is sent elsewhere after a login."""
+    return path if path.startswith("/accounts/") and "\\" not in path else "/"

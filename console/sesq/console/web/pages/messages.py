@@ -1,0 +1,111 @@
+"""Messages: find them, look at one, and do to one or to many what a person may do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
+
+from sesq.config.messages import RESOLUTIONS, RETRYABLE, Record
+from sesq.config.snapshot import redis_now
+from sesq.config.states import WAITING_STATES, State
+from sesq.console.web import actions
+from sesq.console.web.guard import MAIL_POLICY
+from sesq.console.web.preview import preview
+from sesq.console.web.render import page
+from sesq.console.web.search import Query as Wanted
+from sesq.console.web.search import as_states, by_id, parameters, search
+from sesq.console.web.site import Operating, Viewing
+
+router = APIRouter()
+PROBLEMS_SHOWN = 3
+
+
+@router.get("/accounts/{account}/messages")
+def messages(
+    room: Viewing,
+    state: Annotated[list[str] | None, Query()] = None,
+    q: str = "",
+    tag: str = "",
+    waiting: str = "",
+    after: str = "",
+) -> Response:
+    query = Wanted(as_states(state or ()), q.strip(), tag.strip(), waiting.strip(), after)
+    exact = by_id(room.messages, q) if q.strip() else None
+    if exact is not None:
+        return room.go(f"messages/{exact.id}")
+    found = search(room.redis, room.account, query)
+    given = {("q" if name == "to" else name): value for name, value in parameters(query).items()}
+    return page(
+        room,
+        "messages",
+        query=query,
+        found=found,
+        now=redis_now(room.redis),
+        counts=room.messages.counts(),
+        older=urlencode({**given, "after": found.next}, doseq=True) if found.next else None,
+        verbs=actions.VERBS[:3],
+    )
+
+
+@router.get("/accounts/{account}/messages/{id}")
+def message(room: Viewing, id: str) -> Response:
+    record = room.messages.get(id)
+    return page(
+        room,
+        "message",
+        record=record,
+        now=redis_now(room.redis),
+        shown=preview(room, record),
+        verbs=verbs_for(record),
+    )
+
+
+@router.get("/accounts/{account}/messages/{id}/html")
+def html(room: Viewing, id: str) -> Response:
+    """For the sandboxed frame alone: its policy lets nothing run and nothing load."""
+    shown = preview(room, room.messages.get(id))
+    headers = {"content-security-policy": MAIL_POLICY}
+    return Response(shown.html.encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")
+
+
+@router.get("/accounts/{account}/messages/{id}/raw")
+def raw(room: Viewing, id: str) -> Response:
+    """As a download: it shall not be opened here."""
+    shown = preview(room, room.messages.get(id))
+    headers = {
+        "content-security-policy": MAIL_POLICY,
+        "content-disposition": 'attachment; filename="message.eml"',
+    }
+    return Response(shown.raw, 200, headers, "application/octet-stream")
+
+
+@router.post("/accounts/{account}/messages/act")
+def act(
+    room: Operating,
+    verb: Annotated[str, Form()],
+    ids: Annotated[list[str] | None, Form()] = None,
+    back: Annotated[str, Form()] = "messages",
+) -> Response:
+    done, problems = actions.act(room, verb, ids or ())
+    said = f"{verb}: {len(done)} done" + (f", {len(problems)} not" if problems else "")
+    reasons = list(dict.fromkeys(problems.values()))[:PROBLEMS_SHOWN]
+    return room.go(
+        back if back.startswith("messages") else "messages", "; ".join([said, *reasons]), bad=bool(problems)
+    )
+
+
+@router.post("/accounts/{account}/messages/release-all")
+def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
+    return room.go("identities", f"{actions.release_all(room, waiting)} queued")
+
+
+def verbs_for(record: Record) -> list[str]:
+    """What may be done to it in the state it is in."""
+    state = record.state
+    found = ["cancel"] if state in WAITING_STATES else []
+    found += ["retry"] if state in RETRYABLE else []
+    found += ["release"] if state is State.HELD else []
+    return found + [f"resolve as {outcome}" for outcome in RESOLUTIONS if state is State.UNKNOWN]

@@ -1,0 +1,30 @@
+"""Overview: sandbox or production, how near the limits are, what went and what waits, and what is wrong."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from sesq.console.checkup import Status, check_queue
+from sesq.console.overview import read_overview
+from sesq.console.web.outlook import look_ahead, read_series
+from sesq.console.web.render import page
+from sesq.console.web.site import Viewing
+from sesq.console.why import sentences
+
+router = APIRouter()
+
+
+@router.get("/accounts/{account}/overview")
+def overview(room: Viewing) -> Response:
+    view = read_overview(room.redis, room.account)
+    return page(
+        room,
+        "overview",
+        view=view,
+        now=view.usage.now,
+        why=sentences(view),
+        alerts=[check for check in check_queue(room.redis, room.account) if check.status is not Status.OK],
+        series=read_series(room.redis, room.account, view.usage.now),
+        outlook=look_ahead(room.redis, view),
+    )

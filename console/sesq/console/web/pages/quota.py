@@ -1,0 +1,145 @@
+"""Quota: SES's limits, ours, and what is in force; a change shows what it would do before it is made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from sesq.config.errors import InputError
+from sesq.config.policy import KNOBS
+from sesq.console.limits import read_limits
+from sesq.console.overview import read_overview
+from sesq.console.times import parse_duration
+from sesq.console.web import actions
+from sesq.console.web.outlook import changed, look_ahead
+from sesq.console.web.render import page
+from sesq.console.web.site import Operating, Room, Viewing
+from sesq.worker.account import AccountUnavailable
+
+router = APIRouter()
+HINTS = {
+    "rate": ("recipients a second", "14/second, or 1 per 2 seconds"),
+    "daily": ("recipients in 24 hours", "50000/day, or unlimited"),
+    "burst": ("recipients at once, after a pause", "a number of at least 1"),
+    "margin": ("share of the rate left unused", "0 to 0.5"),
+    "reserve": ("of the day, kept for transactional mail", "a number, or a share such as 10%"),
+}
+"""Knob -> what it is, and how it is written."""
+Text = Annotated[str, Form()]
+
+
+@router.get("/accounts/{account}/quota")
+def quota(room: Viewing) -> Response:
+    return show(room)
+
+
+def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str] | None = None) -> Response:
+    """The page; with what was typed into its form where that cannot be done."""
+    view = read_overview(room.redis, room.account)
+    return page(
+        room,
+        "quota",
+        status,
+        view=view,
+        now=view.usage.now,
+        limits=read_limits(room.redis, room.account),
+        hints=HINTS,
+        outlook=look_ahead(room.redis, view),
+        history=room.policy.history(30),
+        problem=problem,
+        given=given or {},
+    )
+
+
+@router.post("/accounts/{account}/quota/preview")
+def preview(
+    room: Operating,
+    rate: Text = "",
+    daily: Text = "",
+    burst: Text = "",
+    margin: Text = "",
+    reserve: Text = "",
+    for_: Annotated[str, Form(alias="for")] = "",
+    force: Annotated[bool, Form()] = False,
+) -> Response:
+    given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
+    changes = {knob: value.strip() for knob, value in given.items() if value.strip()}
+    view = read_overview(room.redis, room.account)
+    try:
+        if not changes:
+            raise InputError("nothing to change: fill in a limit")
+        if for_.strip():
+            parse_duration(for_.strip(), "for")
+        after = changed(view, changes, force=force)
+    except InputError as error:
+        return show(room, 422, str(error), {**given, "for": for_})
+    return page(
+        room,
+        "quota_preview",
+        view=view,
+        now=view.usage.now,
+        before=look_ahead(room.redis, view),
+        after=look_ahead(room.redis, view, after),
+        usage=after,
+        changes=changes,
+        lasts=for_.strip(),
+        force=force,
+    )
+
+
+@router.post("/accounts/{account}/quota/set")
+def set_(
+    room: Operating,
+    rate: Text = "",
+    daily: Text = "",
+    burst: Text = "",
+    margin: Text = "",
+    reserve: Text = "",
+    for_: Annotated[str, Form(alias="for")] = "",
+    force: Annotated[bool, Form()] = False,
+) -> Response:
+    given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
+    changes = {knob: value for knob, value in given.items() if value}
+    try:
+        actions.set_limits(room, changes, for_, force=force)
+    except InputError as error:
+        return show(room, 422, str(error), {**given, "for": for_})
+    return room.go("quota", f"Changed: {', '.join(changes)}. It holds from the next claim on.")
+
+
+@router.post("/accounts/{account}/quota/reset")
+def reset(room: Operating, knob: Text) -> Response:
+    actions.reset_limits(room, [knob] if knob in KNOBS else None)
+    return room.go("quota", "Back to sesq.toml, or to what SES allows.")
+
+
+@router.post("/accounts/{account}/quota/undo")
+def undo(room: Operating, at: Annotated[float, Form()]) -> Response:
+    entry = next((entry for entry in room.policy.history(1000) if entry["at"] == at), None)
+    if entry is None:
+        raise InputError("that change is not in the history any more")
+    actions.undo(room, entry)
+    return room.go("quota", "Undone.")
+
+
+@router.post("/accounts/{account}/quota/pause")
+def pause(room: Operating, reason: Text = "") -> Response:
+    actions.pause(room, reason)
+    return room.go("quota", "Paused: nothing goes until somebody resumes.")
+
+
+@router.post("/accounts/{account}/quota/resume")
+def resume(room: Operating) -> Response:
+    actions.resume(room)
+    return room.go("quota", "Open again.")
+
+
+@router.post("/accounts/{account}/quota/sync")
+def sync(room: Operating) -> Response:
+    try:
+        actions.sync(room)
+    except AccountUnavailable as error:
+        return room.go("quota", f"SES did not describe the account: {error}", bad=True)
+    return room.go("quota", "SES has described the account.")

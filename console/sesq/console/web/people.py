@@ -1,0 +1,178 @@
+"""Who may come in, and what they may do there: the users file, passwords, tokens, and how often one may try.
+
+[ada]
+password = "scrypt$16384$8$1$…$…"   # `sesq console --hash-password` prints one
+role = "operate"                    # or "view", which is what counts where nothing is said
+[prometheus]
+token = "sha256$…"                  # `sesq console --new-token` prints one, and the token itself
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from sesq.config.errors import SesqError, SettingsError
+from sesq.producer.submission.users import hash_password, is_password
+
+_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+TOKEN_KIND = "sha256$"  # noqa: S105  (the kind of a hash, no secret)
+ALLOWED = ("password", "token", "role")
+OF_A_NAME, OF_AN_ADDRESS = parse("5/minute"), parse("20/5minute")
+"""Tries for one name from one address, and for all names from one address."""
+
+
+class TooManyTries(SesqError):
+    """Too many wrong passwords from there."""
+
+
+class Role(str, Enum):
+    """`view` sees everything but changes nothing."""
+
+    VIEW = "view"
+    OPERATE = "operate"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is let in. `name` goes into the audit trail."""
+
+    name: str
+    role: Role
+
+    @property
+    def may_operate(self) -> bool:
+        """Whether this one may change anything."""
+        return self.role is Role.OPERATE
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A line of the users file. `password` and `token` are hashes; empty: cannot come in that way."""
+
+    name: str
+    role: Role
+    password: str = ""
+    token: str = ""
+
+    @property
+    def visitor(self) -> Visitor:
+        return Visitor(self.name, self.role)
+
+    @property
+    def proof(self) -> str:
+        """What a session remembers, so that a new password ends it."""
+        return hashlib.sha256(self.password.encode()).hexdigest()[:16]
+
+
+class People:
+    """The users by name. Without any, whoever reaches the port may operate: that is for loopback alone."""
+
+    def __init__(self, users: Mapping[str, User], local: Visitor) -> None:
+        self._users = dict(users)
+        self._local = local
+        self._nobody = User("", Role.VIEW, hash_password(secrets.token_urlsafe()))
+        self._tries = MovingWindowRateLimiter(MemoryStorage())
+
+    @classmethod
+    def read(cls, file: Path | None, local: str) -> People:
+        """The users file. `local` names who operates where there is none. Raises SettingsError."""
+        here = Visitor(local, Role.OPERATE)
+        if file is None:
+            return cls({}, here)
+        try:
+            data = _toml.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+        if not data:
+            raise SettingsError(f"{file}: has no users: write [name], password = … and role = …")
+        return cls({name: _user(name, table, file) for name, table in data.items()}, here)
+
+    @property
+    def local(self) -> Visitor | None:
+        """Who everybody is, where nobody has to say who they are."""
+        return None if self._users else self._local
+
+    def log_in(self, name: str, password: str, address: str) -> User | None:
+        """The user whose name and password these are; as slow for a name that nobody has. Raises TooManyTries."""
+        counted = [self._tries.hit(OF_A_NAME, name, address), self._tries.hit(OF_AN_ADDRESS, address)]
+        if not all(counted):
+            raise TooManyTries("too many tries; wait a few minutes and try again")
+        user = self._users.get(name, self._nobody)
+        right = is_password(password, user.password or self._nobody.password)
+        if not right or not user.password or user is self._nobody:
+            return None
+        self._tries.clear(OF_A_NAME, name, address)
+        return user
+
+    def by_session(self, name: str, proof: str) -> Visitor | None:
+        """Who logged in before, as long as the password is the same."""
+        user = self._users.get(name)
+        return user.visitor if user and hmac.compare_digest(user.proof, proof) else None
+
+    def by_token(self, token: str) -> Visitor | None:
+        """Whose token this is."""
+        hashed = hash_token(token)
+        found = [user for user in self._users.values() if hmac.compare_digest(user.token, hashed)]
+        return found[0].visitor if found else None
+
+    def by_name(self, name: str) -> Visitor | None:
+        """Whom a reverse proxy names."""
+        user = self._users.get(name)
+        return user.visitor if user else None
+
+
+def new_token() -> str:
+    """256 random bits: no slow hash is needed for these."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> str:
+    """What stands in the users file."""
+    return TOKEN_KIND + hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def _user(name: str, table: object, file: Path) -> User:
+    where = f"{file}: [{name}]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{file}: {name} stands outside of a [user]")
+    unknown = next((key for key in table if key not in ALLOWED), None)
+    if unknown is not None:
+        raise SettingsError(f"{where} {unknown}: is unknown; allowed: {', '.join(ALLOWED)}")
+    try:
+        role = Role(table.get("role", Role.VIEW.value))
+    except ValueError as error:
+        raise SettingsError(f"{where} role: allowed are {', '.join(Role)}") from error
+    return User(name, role, _password(table, where), _token(table, where))
+
+
+def _password(table: Mapping[str, Any], where: str) -> str:
+    hashed = table.get("password", "")
+    try:
+        if hashed:
+            is_password("", hashed)
+    except (ValueError, AttributeError) as error:
+        raise SettingsError(
+            f"{where} password: is no hash; `sesq console --hash-password` prints one"
+        ) from error
+    return str(hashed)
+
+
+def _token(table: Mapping[str, Any], where: str) -> str:
+    hashed = str(table.get("token", ""))
+    if hashed and not (hashed.startswith(TOKEN_KIND) and len(hashed) == len(hash_token(""))):
+        raise SettingsError(f"{where} token: is no hash; `sesq console --new-token` prints one")
+    return hashed

@@ -1,0 +1,93 @@
+"""Templates to pages. Everything in them is text unless a template says otherwise, and none does for mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from sesq.config.quotas import format_daily, format_rate
+from sesq.config.snapshot import read_snapshot
+from sesq.config.states import State
+from sesq.console.times import local, span, utc
+from sesq.console.web.plots import gauge, plot
+from sesq.console.web.site import Room, token_of
+
+PAGES = (
+    ("overview", "Overview"),
+    ("messages", "Messages"),
+    ("batches", "Batches"),
+    ("quota", "Quota"),
+    ("identities", "Identities"),
+    ("test", "Send a test mail"),
+    ("suppression", "Suppression"),
+    ("sandbox", "Sandbox"),
+    ("activity", "Activity"),
+)
+"""Path -> what the navigation calls it, in its order."""
+_command = re.compile(r"`([^`]*)`")
+
+environment = Environment(
+    loader=PackageLoader("sesq.console.web", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.globals.update(
+    {"local": local, "utc": utc, "rate": format_rate, "daily": format_daily, "gauge": gauge, "plot": plot}
+)
+environment.globals.update({"PAGES": PAGES, "STATES": [state.value for state in State], "span": span})
+environment.tests["match_identity"] = lambda what: what.partition(":")[0] in ("recipient", "sender")
+environment.filters["number"] = lambda value: f"{value:,.10g}"
+environment.filters["spoken"] = lambda text: _command.sub(r"“\1”", text)
+
+
+def page(room: Room, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page of an account."""
+    common = {
+        "room": room,
+        "at": room.path(),
+        "me": room.visitor,
+        "accounts": room.site.accounts(),
+        "mode": read_snapshot(room.redis, room.account).mode,
+        "logout": room.site.people.local is None and not room.site.proxy_header,
+    }
+    return bare_page(room.request, template, status, **(common | values))
+
+
+def bare_page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page for somebody who is not let in yet, or where something is wrong."""
+    said = request.session.pop("said", None)
+    common = {
+        "token": lambda: _hidden(token_of(request)),
+        "said": said,
+        "path": request.url.path,
+        "room": None,
+    }
+    text = environment.get_template(f"{template}.html").render(common | values)
+    # a lone surrogate in somebody's mail cannot be written in UTF-8
+    return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+
+def _hidden(token: str) -> Markup:
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(token)
+
+
+def asset(name: str) -> bytes:
+    """A file of ours."""
+    return (resources.files("sesq.console.web") / "assets" / name).read_bytes()
+
+
+ASSETS: Mapping[str, str] = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+"""Name -> media type."""

@@ -1,0 +1,154 @@
+"""Finding messages among very many, without an index that sending would pay for.
+
+By id, by state, and by what they wait for, Redis's own lists answer. For a recipient or a tag the newest messages are
+looked through, some thousands a page; the page says how far it got and goes on from there.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InputError, UnknownMessage
+from sesq.config.keys import Keys
+from sesq.config.messages import Messages, Record
+from sesq.config.replies import text
+from sesq.config.states import State
+
+PAGE_SIZE = 50
+LOOK_THROUGH = 1500
+"""Messages looked at for one page of a search by recipient or tag."""
+CHUNK = 250
+
+Place = tuple[float, str]
+"""Where a message stands in a list: its time there (s), and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold."""
+
+    states: tuple[State, ...] = ()
+    to: str = ""
+    tag: str = ""
+    waiting: str = ""
+    after: str = ""
+    """The cursor of the page before."""
+
+    @property
+    def looks_inside(self) -> bool:
+        return bool(self.to or self.tag)
+
+    def matches(self, record: Record) -> bool:
+        """Whether it is one of those, as far as its record tells. Case does not count in addresses."""
+        if self.waiting and self.states and record.state not in self.states:
+            return False
+        if self.to and not any(self.to.lower() in spec.lower() for spec in record.envelope.recipients):
+            return False
+        if not self.tag:
+            return True
+        name, equals, value = self.tag.partition("=")
+        return name in record.envelope.tags and (not equals or record.envelope.tags[name] == value)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page. `next`: the cursor to go on from, None at the end. `looked`: how many were looked at."""
+
+    records: list[Record]
+    next: str | None
+    looked: int
+
+
+def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> Found:
+    """The newest that match, newest first. Raises InputError for a cursor that is none."""
+    places, messages = _places(redis, Keys(account), query), Messages(redis, account)
+    most = LOOK_THROUGH if query.looks_inside else limit
+    found: list[Record] = []
+    looked, last = 0, None
+    while looked < most and (chunk := list(itertools.islice(places, min(CHUNK, most - looked)))):
+        for place, record in zip(chunk, messages.get_many(id for _, id in chunk), strict=True):
+            looked, last = looked + 1, place
+            if record is not None and query.matches(record):
+                found.append(record)
+            if len(found) == limit:
+                return Found(found, _cursor(last), looked)
+    return Found(found, _cursor(last) if last and looked >= most else None, looked)
+
+
+def by_id(messages: Messages, id: str) -> Record | None:
+    """The message, where the text is the id of one."""
+    try:
+        return messages.get(id.strip())
+    except UnknownMessage:
+        return None
+
+
+def _places(redis: Redis, keys: Keys, query: Query) -> Iterator[Place]:
+    """Newest first, over all lists that are asked for."""
+    lists = (
+        [keys.hold(query.waiting)]
+        if query.waiting
+        else [keys.state(state) for state in query.states or State]
+    )
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        for key in lists:
+            pipeline.zcard(key)
+        sizes = pipeline.execute()
+    after = _read_cursor(query.after) if query.after else None
+    streams = [_walk(redis, key, after) for key, size in zip(lists, sizes, strict=True) if size]
+    return heapq.merge(*streams, reverse=True)
+
+
+def _walk(redis: Redis, key: str, after: Place | None) -> Iterator[Place]:
+    """A list from its newest on, or from what comes after a place. Many may have come into it at the same moment."""
+    highest, skip = (repr(after[0]) if after else "+inf"), 0
+    while True:
+        with mapped():
+            answer = redis.zrevrangebyscore(key, highest, "-inf", start=skip, num=CHUNK, withscores=True)
+        part = [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", answer)]
+        yield from (place for place in part if after is None or place < after)
+        if len(part) < CHUNK:
+            return
+        # go on from the last score, and past what was seen of it
+        same = sum(score == part[-1][0] for score, _ in part)
+        skip = skip + CHUNK if repr(part[-1][0]) == highest else same
+        highest = repr(part[-1][0])
+
+
+def _cursor(place: Place | None) -> str | None:
+    return None if place is None else f"{place[0]!r}:{place[1]}"
+
+
+def _read_cursor(cursor: str) -> Place:
+    score, _, id = cursor.partition(":")
+    try:
+        return float(score), id
+    except ValueError as error:
+        raise InputError(f"after: {cursor!r} is not where a page ended") from error
+
+
+def as_states(names: Iterable[str]) -> tuple[State, ...]:
+    """Raises InputError for a name that is no state."""
+    try:
+        return tuple(State(name) for name in names if name)
+    except ValueError as error:
+        raise InputError(f"state: {error}; allowed: {', '.join(State)}") from error
+
+
+def parameters(query: Query) -> Mapping[str, Any]:
+    """The query as a page's address has it, without its cursor."""
+    given = {
+        "state": [state.value for state in query.states],
+        "to": query.to,
+        "tag": query.tag,
+        "waiting": query.waiting,
+    }
+    return {name: value for name, value in given.items() if value}

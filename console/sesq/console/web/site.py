@@ -1,0 +1,159 @@
+"""What every page and every call has at hand: the queue, the settings, and who is asking."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Request
+from redis import Redis
+from starlette.responses import RedirectResponse, Response
+
+from sesq.config.errors import SesqError
+from sesq.config.messages import Messages, accounts
+from sesq.config.policy import Policy
+from sesq.config.settings import Settings
+from sesq.console.web.audit import Audit
+from sesq.console.web.people import People, Visitor
+from sesq.worker.gate import Gate
+
+log = logging.getLogger("sesq.console")
+
+
+class NotLoggedIn(SesqError):
+    """Nobody knows who is asking."""
+
+
+class NotAllowed(SesqError):
+    """This visitor may look, or this request did not come from a page of ours."""
+
+
+class UnknownAccount(SesqError):
+    """Neither sesq.toml nor Redis knows an account of that name."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One running console. `proxy_header`: where a reverse proxy, at one of `proxies`, says who is asking."""
+
+    redis: Redis
+    settings: Settings
+    people: People
+    hosts: frozenset[str] = frozenset()
+    secure: bool = False
+    proxy_header: str | None = None
+    proxies: frozenset[str] = frozenset()
+    control: Callable[[str], Any] = field(default=lambda _name: None)
+    """Account -> SES's control calls for it. Raises SettingsError, or MissingPart without boto3."""
+
+    def accounts(self) -> list[str]:
+        """Those of sesq.toml, and those that have been used."""
+        return sorted({*self.settings.accounts, *accounts(self.redis)})
+
+    def check_account(self, name: str) -> str:
+        """Raises UnknownAccount."""
+        if name not in self.accounts():
+            raise UnknownAccount(f"no account is called {name}; there are {', '.join(self.accounts())}")
+        return name
+
+    def visitor(self, request: Request) -> Visitor | None:
+        """Who is asking, by a token, a reverse proxy's word, or a session; None where nobody knows."""
+        if self.people.local:
+            return self.people.local
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.people.by_token(token.strip())
+        if self.proxy_header and request.client and request.client.host in self.proxies:
+            return self.people.by_name(request.headers.get(self.proxy_header, ""))
+        session = request.session
+        return self.people.by_session(str(session.get("name", "")), str(session.get("proof", "")))
+
+    def address(self, request: Request) -> str:
+        """Where a request comes from; of one through a proxy of ours, what that says."""
+        peer = request.client.host if request.client else ""
+        if peer not in self.proxies:
+            return peer
+        return request.headers.get("x-forwarded-for", peer).rpartition(",")[2].strip()
+
+
+@dataclass(frozen=True)
+class Room:
+    """One account, and one visitor who looks at it or works on it."""
+
+    site: Site
+    request: Request
+    account: str
+    visitor: Visitor
+
+    @property
+    def redis(self) -> Redis:
+        return self.site.redis
+
+    @property
+    def messages(self) -> Messages:
+        return Messages(self.redis, self.account)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.redis, self.account)
+
+    @property
+    def gate(self) -> Gate:
+        return Gate(self.redis, self.account)
+
+    @property
+    def control(self) -> Any:
+        """SES's control calls for the account."""
+        return self.site.control(self.account)
+
+    @property
+    def by(self) -> str:
+        """Whose name stands beside what is done here."""
+        return f"{self.visitor.name} (console)"
+
+    def note(self, what: str) -> None:
+        """Into the audit trail, and the log. No content and no address in `what` beyond what names the thing."""
+        Audit(self.redis, self.account).note(self.by, what)
+        log.info("account %s: %s: %s", self.account, self.visitor.name, what)
+
+    def path(self, page: str = "") -> str:
+        """The path of a page of this account."""
+        return f"/accounts/{self.account}/{page}"
+
+    def go(self, page: str, said: str = "", *, bad: bool = False) -> Response:
+        """To another page, which says so."""
+        if said:
+            self.request.session["said"] = [said[:1000], bad]
+        return RedirectResponse(self.path(page), 303)
+
+
+def token_of(request: Request) -> str:
+    """The session's token against forged requests, made when first asked for."""
+    return str(request.session.setdefault("csrf", secrets.token_urlsafe(24)))
+
+
+def _enter(request: Request, account: str) -> Room:
+    site: Site = request.app.state.site
+    visitor = site.visitor(request)
+    if visitor is None:
+        raise NotLoggedIn("log in first")
+    return Room(site, request, site.check_account(account), visitor)
+
+
+def _enter_to_operate(room: Annotated[Room, Depends(_enter)], csrf: Annotated[str, Form()] = "") -> Room:
+    if not room.visitor.may_operate:
+        raise NotAllowed(f"{room.visitor.name} may look, but not change anything")
+    expected = str(room.request.session.get("csrf", ""))
+    if not expected or not hmac.compare_digest(csrf.encode(), expected.encode()):
+        raise NotAllowed("this form is not one of this session's; load the page again and repeat it")
+    return room
+
+
+Viewing = Annotated[Room, Depends(_enter)]
+"""A page's parameter: whoever may look."""
+Operating = Annotated[Room, Depends(_enter_to_operate)]
+"""A form's parameter: whoever may change things, from a page of this session."""
