@@ -44,13 +44,19 @@ class _Account:
             key[len(prefix) :]: text_hash(redis.hgetall(key))
             for key in texts(redis.scan_iter(f"{prefix}*", count=1000))
         }
+        self.chunks = {
+            key[len(self.keys.chunk("")) :]: text_hash(redis.hgetall(key))
+            for key in texts(redis.scan_iter(f"{self.keys.chunk('')}*", count=1000))
+        }
         self.places = self._places()
 
     def check(self) -> Counter[State]:
         for id, record in self.records.items():
             self._check_message(id, record)
+        for id, chunk in self.chunks.items():
+            self._check_chunk(id, chunk)
         for where in self.places:
-            strangers = set(self.places[where]) - set(self.records)
+            strangers = set(self.places[where]) - set(self.records) - set(self.chunks)
             assert not strangers or where in ("finished", "failed", "canceled"), (where, strangers)
         self._check_lists()
         return Counter(State(record["state"]) for record in self.records.values())
@@ -92,6 +98,15 @@ class _Account:
         content = self.redis.ttl(self.keys.content(id))
         assert content == -2 or (content > 0) is (state in ENDED), (*story, "content", content)
         assert content != -2 or state in ENDED, (*story, "its content is gone")
+
+    def _check_chunk(self, id: str, chunk: dict[str, str]) -> None:
+        """A chunk of a batch is one job: in its queue while any of its recipients is to be granted."""
+        place, status = IN_RQ[State(chunk["place"])]
+        found = {where: ids[id] for where, ids in self.places.items() if ids[id]}
+        assert found == {place: 1}, (id, chunk, found)
+        assert text(self.redis.hget(f"rq:job:{id}", "status")) == status, (id, chunk)
+        left = int(chunk["cursor"]) < int(chunk["n"]) or chunk["redo"] != ""
+        assert left is (place in ("queue", "deferred")), (id, chunk)
 
     def _check_lists(self) -> None:
         holds = text_hash(self.redis.hgetall(self.keys.holds))

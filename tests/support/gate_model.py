@@ -23,6 +23,14 @@ class Mail:
 
 
 @dataclass
+class Chunk:
+    """Recipients of a batch, each a mail of its own to the gate, all in one place of the lane."""
+
+    batch: str
+    rows: deque[Mail]
+
+
+@dataclass
 class GateModel:
     """What the script keeps, in Python's own types."""
 
@@ -38,7 +46,9 @@ class GateModel:
     slow: float = 0.0
     slow_at: float = 0.0
     minutes: dict[int, int] = field(default_factory=dict)
-    lanes: tuple[deque[Mail], deque[Mail]] = field(default_factory=lambda: (deque(), deque()))
+    lanes: tuple[deque[Mail | Chunk], deque[Mail | Chunk]] = field(default_factory=lambda: (deque(), deque()))
+    paused_batches: set[str] = field(default_factory=set)
+    parked: list[Chunk] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -82,7 +92,12 @@ class GateModel:
             return granted
         for lane, spare in zip(self.lanes, (0.0, self.policy.get("reserve", 0.0)), strict=True):
             while lane and len(granted) < want:
-                mail = lane[0]
+                head = lane[0]
+                if isinstance(head, Chunk) and head.batch in self.paused_batches:
+                    self.parked.append(head)  # so that the others can go
+                    lane.popleft()
+                    continue
+                mail = head.rows[0] if isinstance(head, Chunk) else head
                 if mail.day > max(1, self.daily - spare):
                     lane.popleft()  # more than a whole day: held, so that the others can go
                     continue
@@ -91,10 +106,30 @@ class GateModel:
                 if self.tokens < min(mail.n, self.ses_burst) - 1e-6:
                     return granted
                 self.take(mail, execution, lease)
-                granted.append(lane.popleft())
+                granted.append(mail)
+                if isinstance(head, Chunk):
+                    head.rows.popleft()
+                if not isinstance(head, Chunk) or not head.rows:
+                    lane.popleft()
             if len(granted) == want:
                 break
         return granted
+
+    def give_back(self, chunk: Chunk, mail: Mail) -> None:
+        """A recipient of a chunk that was granted and not used: it goes first."""
+        chunk.rows.appendleft(mail)
+        if len(chunk.rows) > 1:
+            return
+        if chunk.batch in self.paused_batches:
+            self.parked.append(chunk)
+        else:
+            self.lanes[1].appendleft(chunk)
+
+    def resume_batch(self, batch: str) -> None:
+        self.paused_batches.discard(batch)
+        back = [chunk for chunk in self.parked if chunk.batch == batch]
+        self.parked = [chunk for chunk in self.parked if chunk.batch != batch]
+        self.lanes[1].extendleft(reversed(back))
 
     def take(self, mail: Mail, execution: str, lease: float) -> None:
         self.level, self.flows = min(self.tokens, self.burst) - mail.n, self.now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any
 
 import pytest
@@ -18,12 +19,18 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from gate_model import GateModel, Mail, StrictSes
+from batch import template
+from gate_model import Chunk, GateModel, Mail, StrictSes
+from sesq.config.batches import Batches
+from sesq.config.errors import WrongState
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.config.policy import Policy
 from sesq.config.states import Lane
 from sesq.producer import Message, Outbox
-from sesq.worker.gate import SYNC, Gate
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import numbered, take
+from sesq.worker.gate import SYNC, Claim, Gate
+from sesq.worker.slices import SETTLE_SLICE
 
 START = 1_700_000_000.0
 LEASE = 32.0
@@ -33,6 +40,7 @@ TICK = 1 / 64
 RATES = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, 14.0, 20.0, 100.0])
 DAYS = st.sampled_from([-1.0, 5.0, 50.0, 200.0])
 LANES = st.sampled_from(list(Lane))
+TEMPLATE = template()
 
 
 class GateMachine(RuleBasedStateMachine):
@@ -47,7 +55,9 @@ class GateMachine(RuleBasedStateMachine):
         self.ses = StrictSes(rate, daily, START)
         self.gate, self.outbox, self.policy = Gate(self.redis), Outbox(self.redis), Policy(self.redis)
         self.flying: list[tuple[Mail, str, float]] = []
-        self.claims = 0
+        self.claims = self.batches = 0
+        self.chunks: dict[str, Chunk] = {}
+        self.slices: dict[str, str] = {}
         self.policy.configure({"margin": "0"})
         self._set_clock()
         self._sync()
@@ -59,13 +69,41 @@ class GateMachine(RuleBasedStateMachine):
         id = self.outbox.send(Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane))
         self.model.lanes[lane is Lane.BULK].append(Mail(id, n, 0 if simulated else n))
 
+    @rule(n=st.sampled_from([1, 2, 30]), simulated=st.sampled_from([0, 0, 1, 5]))
+    def queue_batch(self, n: int, simulated: int) -> None:
+        """One chunk; those of the mailbox simulator come last in it."""
+        self.batches += 1
+        to = [f"success+{i}@simulator.amazonses.com" for i in range(simulated)]
+        to += [f"p{i}@example.org" for i in range(n)]
+        order = batch_order(TEMPLATE, "a@example.com", str(self.batches))
+        id = take(self.redis, order, numbered({"email": each, "name": "x"} for each in to)).id
+        rows = deque(Mail(f"{id}-0-{row}", 1, int(row < n)) for row in range(n + simulated))
+        self.chunks[id] = Chunk(id, rows)
+        self.model.lanes[1].append(self.chunks[id])
+
+    @precondition(lambda self: self.chunks)
+    @rule(pick=st.integers(0, 5), pause=st.booleans())
+    def pause_or_resume_batch(self, pick: int, pause: bool) -> None:
+        id = list(self.chunks)[pick % len(self.chunks)]
+        try:
+            if pause:
+                Batches(self.redis).pause(id, "a look")
+                self.model.paused_batches.add(id)
+            else:
+                Batches(self.redis).resume(id)
+                self.model.resume_batch(id)
+        except WrongState:
+            assert id not in self.model.paused_batches or pause
+
     @rule(want=st.integers(1, 20))
     def claim(self, want: int) -> None:
         self.claims += 1
         execution = f"x-{self.claims}"
         granted = self.model.claim(want, execution, LEASE)
         claim = self.gate.claim("w", execution, want=want, lease=LEASE)
-        assert list(claim.ids) == [mail.id for mail in granted], claim
+        rows = self._rows(claim)
+        assert list(claim.ids) == [mail.id for mail in granted if "-" not in mail.id], claim
+        assert rows == [mail.id for mail in granted if "-" in mail.id], claim
         self.flying += [(mail, execution, self.model.now) for mail in granted]
         if not self.model.serial:
             # at the latest a quarter of a second later; here: at once, which is as early as can be
@@ -81,6 +119,8 @@ class GateMachine(RuleBasedStateMachine):
         told: dict[str, Any] = {"id": mail.id, "execution": execution, "to": "sent", "message_id": "m"}
         if outcome == "unused" and self.model.serial:
             self.model.refund(mail, claimed, rate=True)
+            if mail.id in self.slices:
+                self.model.give_back(self.chunks[mail.id.partition("-")[0]], mail)
             told = {
                 "id": mail.id,
                 "execution": execution,
@@ -88,7 +128,10 @@ class GateMachine(RuleBasedStateMachine):
                 "refund_rate": True,
                 "refund_day": True,
             }
-        self.gate.settle([told])
+        if mail.id in self.slices:
+            self._settle_row(mail, execution, back=outcome == "unused" and self.model.serial)
+        else:
+            self.gate.settle([told])
 
     @rule(ticks=st.sampled_from([1, 4, 16, 64, 64 * 10, 64 * 60, 64 * 3600]), times=st.integers(1, 20))
     def pass_time(self, ticks: int, times: int) -> None:
@@ -161,6 +204,21 @@ class GateMachine(RuleBasedStateMachine):
         assert usage.total == self.model.total
         assert usage.tokens == pytest.approx(self.model.tokens, abs=1e-5)
         assert usage.burst == pytest.approx(self.model.burst)
+
+    def _rows(self, claim: Claim) -> list[str]:
+        """The recipients of the slices that a claim brought."""
+        found = []
+        for each in claim.slices:
+            ids = [f"{each.chunk}-{row}" for row in range(each.start, each.end)]
+            self.slices |= dict.fromkeys(ids, each.name)
+            found += ids
+        return found
+
+    def _settle_row(self, mail: Mail, execution: str, *, back: bool) -> None:
+        row = int(mail.id.rpartition("-")[2])
+        told = {"taken": [] if back else [(row, "m")], "back": [row] if back else []}
+        refused = SETTLE_SLICE.run(self.redis, "default", self.slices[mail.id], execution, json.dumps(told))
+        assert refused == []
 
     def _arrive(self, mails: list[Mail]) -> None:
         for mail in mails:

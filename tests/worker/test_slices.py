@@ -1,0 +1,383 @@
+"""Batches at a worker: part of a chunk at a time, results in a line, and a record for what is not simply taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from agreement import assert_agreement
+from batch import template
+from sesq.config.batches import Batch, Batches
+from sesq.config.errors import TakenBefore, UnknownBatch, WrongState
+from sesq.config.states import Lane, State
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import Intake, numbered, take
+from sesq.worker.courier import Outcome, put_back
+from sesq.worker.gate import Begun, Claim
+from sesq.worker.slices import Slices
+from sesq.worker.verdicts import Kind
+from stage import LEASE, Stage, says
+
+QUEUE = "rq:queue:sesq.default.bulk"
+
+
+class BatchStage(Stage):
+    """A stage on which a batch is sent."""
+
+    def __init__(self, redis: Redis, **orders: Any) -> None:
+        super().__init__(redis, **orders)
+        self.slices = Slices(self.gate, self.courier.press)
+        self.batches = Batches(redis)
+
+    def take(
+        self, count: int, *, rows: Iterable[dict[str, Any]] | None = None, key: str = "k", **options: Any
+    ) -> Intake:
+        made = ({"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(count))
+        again = options.pop("again", False)
+        order = batch_order(template(), "shop@example.com", key, **options)
+        return take(self.redis, order, numbered(made if rows is None else rows), again=again)
+
+    def grant(self, want: int) -> tuple[Claim, list[Begun]]:
+        self.claims += 1
+        claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
+        return claim, self.slices.begin(claim.execution, claim.slices) if claim.slices else []
+
+    def send(self, want: int) -> list[Outcome]:
+        _, begun = self.grant(want)
+        outcomes = [self.courier.carry(each) for each in begun]
+        self.slices.settle(outcomes)
+        return outcomes
+
+    def send_all(self) -> None:
+        while self.send(50):
+            self.pass_time(1)
+
+    def counts(self, id: str) -> dict[str, int]:
+        return {state.value: count for state, count in self.batches.get(id).counts.items() if count}
+
+    def fates(self, id: str) -> Counter[str]:
+        return Counter(each.state.value for each in self.batches.recipients(id))
+
+    def waiting(self) -> list[str]:
+        return [id.decode() for id in self.redis.lrange(QUEUE, 0, -1)]
+
+    def batch(self, intake: Intake) -> Batch:
+        return self.batches.get(intake.id)
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    return BatchStage(redis)
+
+
+def test_a_chunk_is_granted_in_parts_and_stays_at_the_head(stage: BatchStage) -> None:
+    # Given a batch of two chunks and 50 tokens
+    taken = stage.take(700)
+    claim, begun = stage.grant(20)
+    # Then a claim gets as many recipients as it wants, and the chunk stays where it is
+    assert (claim.reason, len(begun), len(stage.waiting())) == ("full", 20, 2)
+    assert begun[0].envelope.to == ("p0@example.org",)
+    claim, more = stage.grant(100)
+    # and no more than there are tokens
+    assert (claim.reason, len(more)) == ("rate", 30)
+    assert stage.gate.usage().total == 50
+    assert stage.counts(taken.id) == {"queued": 650, "sending": 50}
+
+
+def test_all_is_sent_once_and_rq_knows(stage: BatchStage) -> None:
+    taken = stage.take(1100)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 1100}
+    assert len({each.message_id for each in stage.batches.recipients(taken.id)}) == 1100
+    assert {out.envelope.to[0] for out in stage.transport.sent} == {f"p{i}@example.org" for i in range(1100)}
+    assert (stage.batch(taken).state, stage.waiting()) == ("done", [])
+    finished = {id.decode() for id in stage.redis.zrange("rq:finished:sesq.default.bulk", 0, -1)}
+    assert finished == {f"{taken.id}-{k}" for k in range(3)}
+    assert stage.redis.ttl(stage.keys.batch(taken.id)) > 0
+    # When its results are packed, then nothing is known less
+    stage.slices.pack()
+    assert stage.redis.exists(stage.keys.log(f"{taken.id}-0")) == 0
+    assert stage.fates(taken.id) == {"sent": 1100}
+
+
+def test_what_is_not_simply_taken_becomes_a_message_like_any_other(stage: BatchStage) -> None:
+    taken = stage.take(8)
+    stage.transport.answer(
+        "id-0", says(Kind.TRANSIENT), says(Kind.TRANSIENT), says(Kind.REFUSED), says(Kind.UNKNOWN)
+    )
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "person"), "id-6", "id-7")
+    stage.send(8)
+    told = {"sent": 3, "retrying": 2, "refused": 1, "unknown": 1, "held": 1}
+    assert stage.counts(taken.id) == told == stage.fates(taken.id)
+    assert stage.batch(taken).state == "running"
+    assert_agreement(stage.redis)
+    unknown, held = (f"{taken.id}-0-{row}" for row in (4, 5))
+    assert stage.status(unknown).envelope.to == ("p4@example.org",)
+    # When each is settled in its own way
+    stage.messages.resolve(unknown, "queued", "test")
+    stage.messages.release(held, "test")
+    stage.pass_time(60)
+    stage.gate.promote()
+    stage.work()
+    # Then it is sent, under the same id, and the batch is done
+    assert stage.counts(taken.id) == {"sent": 7, "refused": 1}
+    assert stage.batch(taken).state == "done"
+    assert [out.content.text for out in stage.transport.sent if out.id == unknown] == ["Hello P4."]  # type: ignore[union-attr]
+    assert_agreement(stage.redis)
+
+
+def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: BatchStage) -> None:
+    taken = stage.take(100)
+    _, begun = stage.grant(10)
+    back = [put_back(each.id, each.execution, "late") for each in begun[2:5] + begun[8:]]
+    stage.slices.settle([stage.courier.carry(each) for each in (*begun[:2], *begun[5:8])] + back)
+    assert stage.gate.usage().total == 5
+    assert stage.counts(taken.id) == {"sent": 5, "queued": 95}
+    stage.pass_time(1)
+    _, again = stage.grant(7)
+    rows = [int(each.id.rpartition("-")[2]) for each in again]
+    assert rows == [2, 3, 4, 8, 9, 10, 11]
+
+
+def test_a_last_chunk_that_comes_back_is_in_the_queue_again(stage: BatchStage) -> None:
+    taken = stage.take(10)
+    _, begun = stage.grant(10)
+    assert stage.waiting() == []
+    assert stage.redis.zrange("rq:wip:sesq.default.bulk", 0, -1) == [f"{taken.id}-0:slices".encode()]
+    stage.slices.settle([put_back(each.id, each.execution, "late") for each in begun])
+    assert stage.waiting() == [f"{taken.id}-0"]
+    assert stage.redis.zcard("rq:wip:sesq.default.bulk") == 0
+    stage.pass_time(1)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 10}
+
+
+@pytest.mark.parametrize("on_unknown", ["hold", "resend"])
+def test_a_dead_worker_begun_leaves_unknown_or_sends_again(stage: BatchStage, on_unknown: str) -> None:
+    taken = stage.take(30)
+    _, begun = stage.grant(6)
+    stage.slices.settle([stage.courier.carry(begun[0])])
+    # Given a worker that died with five on their way
+    judge = Slices(stage.gate, stage.courier.press)
+    options = {"lease": LEASE, "on_unknown": on_unknown, "max_attempts": 3}
+    assert judge.judge("other", **options) == []
+    stage.pass_time(LEASE + 1)
+    judged = judge.judge("other", **options)
+    # Then they are unknown, or queued again where that is the policy; the one that was sent is neither
+    state = "unknown" if on_unknown == "hold" else "queued"
+    assert judged == [(f"{taken.id}-0-{row}", state) for row in range(1, 6)]
+    assert stage.fates(taken.id)["sent"] == 1
+    assert judge.judge("other", **options) == []
+    assert_agreement(stage.redis)
+    # When the worker was not dead after all, its MessageIds count
+    stage.slices.settle([stage.courier.carry(each) for each in begun[1:]])
+    assert stage.fates(taken.id) == {"sent": 6, "queued": 24}
+    assert stage.gate.usage().total == 6
+
+
+def test_a_dead_worker_that_had_not_begun_leaves_nothing(stage: BatchStage) -> None:
+    taken = stage.take(30)
+    stage.gate.claim("w", "dead", want=6, lease=LEASE)
+    assert stage.gate.usage().total == 6
+    stage.pass_time(LEASE + 1)
+    assert stage.slices.judge("w", lease=LEASE, on_unknown="hold", max_attempts=3) == []
+    assert stage.counts(taken.id) == {"queued": 30}
+    assert stage.gate.usage().total == 0
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 30}
+
+
+def test_a_living_worker_keeps_its_slices(stage: BatchStage) -> None:
+    stage.take(30)
+    stage.grant(6)
+    stage.pass_time(LEASE - 1)
+    stage.slices.renew(stage.now + LEASE)
+    stage.pass_time(LEASE - 1)
+    assert (
+        Slices(stage.gate, stage.courier.press).judge("w", lease=LEASE, on_unknown="hold", max_attempts=3)
+        == []
+    )
+
+
+def test_paused_no_claim_grants_and_resumed_it_goes_on_in_order(stage: BatchStage) -> None:
+    first, second = stage.take(600), stage.take(10, key="other")
+    stage.send(5)
+    stage.batches.pause(first.id, "a wrong link")
+    # Then its chunks are out of the way of what waits behind them
+    assert [outcome["id"].partition("-")[0] for outcome in stage.send(5)] == [second.id] * 5
+    assert stage.waiting() == [f"{second.id}-0"]
+    assert stage.redis.zcard("rq:deferred:sesq.default.bulk") == 2
+    with pytest.raises(WrongState):
+        stage.batches.pause(first.id, "again")
+    # When it is resumed, then it is at the head again, in its order
+    stage.batches.resume(first.id)
+    assert stage.waiting() == [f"{first.id}-0", f"{first.id}-1", f"{second.id}-0"]
+    stage.pass_time(1)
+    assert stage.send(1)[0]["id"] == f"{first.id}-0-5"
+    stage.send_all()
+    assert stage.fates(first.id) == {"sent": 600}
+
+
+def test_cancelled_it_is_known_who_got_it(stage: BatchStage) -> None:
+    taken = stage.take(1200)
+    stage.transport.answer("id-0", says(Kind.UNVERIFIED_RECIPIENT, "recipient:p1@example.org"))
+    stage.send(20)
+    _, flying = stage.grant(10)
+    stage.batches.cancel(taken.id, "a wrong link")
+    # Then what was on its way ends as it ends; a row that was not sent goes no more
+    late = put_back(flying[9].id, flying[9].execution, "late")
+    stage.slices.settle([*(stage.courier.carry(each) for each in flying[:9]), late])
+    assert stage.counts(taken.id) == {"sent": 28, "cancelled": 1172} == stage.fates(taken.id)
+    assert stage.send(50) == []
+    assert stage.waiting() == []
+    assert (stage.batch(taken).state, stage.batch(taken).reason) == ("cancelled", "a wrong link")
+    assert stage.batch(taken).ended is not None
+    with pytest.raises(WrongState):
+        stage.batches.resume(taken.id)
+    assert_agreement(stage.redis)
+
+
+def test_a_transactional_message_waits_behind_one_claim_only(stage: BatchStage) -> None:
+    stage.take(1000)
+    stage.grant(10)
+    urgent = stage.queue(lane=Lane.TRANSACTIONAL)
+    claim, _ = stage.grant(10)
+    assert claim.ids == (urgent,)
+    assert sum(each.end - each.start for each in claim.slices) == 9
+
+
+def test_the_day_and_its_reserve_hold_for_recipients(stage: BatchStage) -> None:
+    simulated = [{"email": f"success+{i}@simulator.amazonses.com", "name": "S"} for i in range(3)]
+    real = [{"email": f"p{i}@example.org", "name": "P"} for i in range(30)]
+    stage.sync(daily=20.0)
+    stage.policy.set({"reserve": "5"}, by="test")
+    taken = stage.take(0, rows=[*simulated, *real])
+    claim, begun = stage.grant(50)
+    assert (claim.reason, len(begun)) == ("day", 15)
+    # the mailbox simulator costs nothing of the day, so a chunk has it last
+    assert stage.gate.usage().total == 15
+    stage.policy.reset(by="test")
+    stage.slices.settle([stage.courier.carry(each) for each in begun])
+    stage.sync(daily=-1.0)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 33}
+    assert stage.gate.usage().total == 30
+
+
+@pytest.mark.parametrize(("bad", "state"), [("bounces", State.BOUNCED), ("complaints", State.COMPLAINED)])
+def test_a_batch_with_too_many_bounces_pauses_itself(stage: BatchStage, bad: str, state: State) -> None:
+    taken = stage.take(200, **{f"stop_{bad}": 5})
+    stage.send(50)
+    stage.pass_time(1)
+    stage.send(50)
+    got = [each.id for each in stage.batches.recipients(taken.id) if each.state is State.SENT]
+    # When feedback comes in for recipients that have no record
+    for id in got[:5]:
+        stage.messages._change(id, {State.SENT}, state, "SES said so")
+    assert stage.batch(taken).state == "running"
+    stage.messages._change(got[5], {State.SENT}, state, "SES said so")
+    # Then above 5 % it is paused, and says why
+    assert stage.batch(taken).state == "paused"
+    assert stage.batch(taken).reason.startswith(f"{bad}: 6 of 100 recipients, 6 %")
+    assert stage.counts(taken.id) == {"queued": 100, "sent": 94, state.value: 6} == stage.fates(taken.id)
+    assert_agreement(stage.redis)
+
+
+def test_what_is_delivered_is_counted_in_a_bit(stage: BatchStage) -> None:
+    taken = stage.take(20)
+    stage.send(10)
+    id = f"{taken.id}-0-3"
+    assert stage.batches.arrive(id)
+    assert not stage.batches.arrive(id)
+    assert stage.counts(taken.id) == {"queued": 10, "sent": 9, "delivered": 1} == stage.fates(taken.id)
+    assert (stage.status(id).state, stage.status(id).message_id) == (State.DELIVERED, "recorded-4")
+    assert stage.messages.counts()[State.DELIVERED] == 0
+    # When it bounces later after all
+    assert stage.batches.unfold(id)
+    assert stage.counts(taken.id) == {"queued": 10, "sent": 9, "delivered": 1} == stage.fates(taken.id)
+    assert stage.messages.counts()[State.DELIVERED] == 1
+
+
+def test_a_producer_that_died_goes_on_and_a_finished_batch_is_known(stage: BatchStage) -> None:
+    rows = [{"email": f"p{i % 1300}@example.org", "name": "P"} for i in range(1500)]
+
+    def dying() -> Iterable[dict[str, Any]]:
+        yield from rows[:1200]
+        raise KeyboardInterrupt
+
+    # Given a producer that died after two chunks, of which some have been sent
+    with pytest.raises(KeyboardInterrupt):
+        stage.take(0, rows=dying())
+    (begun,) = stage.batches.all()
+    assert (begun.chunks, begun.total, begun.filled) == (2, 1000, False)
+    stage.send_all()
+    assert stage.batches.get(begun.id).state == "running"
+    # When the same is sent again, then it goes on, whoever is left out now
+    again = stage.take(0, rows=rows, suppressed={"p7@example.org", "p1299@example.org"})
+    assert again.id == begun.id
+    stage.send_all()
+    sent = [out.envelope.to[0] for out in stage.transport.sent]
+    assert len(sent) == len(set(sent)) == 1299
+    done = stage.batches.get(begun.id)
+    assert (done.state, done.duplicates, done.suppressed) == ("done", 200, 2)
+    # When it is sent once more, then only --again does it
+    with pytest.raises(TakenBefore, match="--again"):
+        stage.take(0, rows=rows)
+    assert stage.take(0, rows=rows, again=True).id != begun.id
+
+
+def test_a_batch_that_cannot_be_printed_is_paused_and_says_why(stage: BatchStage) -> None:
+    taken = stage.take(10)
+    stage.redis.delete(stage.keys.template(taken.id))
+    assert stage.send(5) == []
+    assert stage.batch(taken).state == "paused"
+    assert "gone from Redis" in stage.batch(taken).reason
+    assert stage.counts(taken.id) == {"queued": 10}
+    assert stage.gate.usage().total == 0
+
+
+def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage) -> None:
+    rows = [{"email": "a@example.org", "name": "fine"}, {"email": "b@example.org", "name": "two\nlines"}]
+    taken = stage.take(0, rows=rows)
+    stage.send(5)
+    assert stage.fates(taken.id) == {"sent": 1, "failed": 1}
+    assert "line break" in stage.status(f"{taken.id}-0-1").reason
+    assert stage.gate.usage().total == 1
+
+
+def test_a_stock_rq_worker_takes_them_one_by_one(stage: BatchStage) -> None:
+    taken = stage.take(4)
+    chunk = f"{taken.id}-0"
+    stage.redis.lpop(QUEUE)  # as RQ does
+    for row in range(4):
+        piece, answer, _ = stage.slices.take(chunk, "rq", f"rq-{row}", lease=LEASE)
+        assert piece is not None
+        assert (answer, piece.start) == ("granted", row)
+        stage.slices.settle([stage.courier.carry(each) for each in stage.slices.begin(f"rq-{row}", [piece])])
+    assert stage.slices.take(chunk, "rq", "rq-4", lease=LEASE) == (None, "nothing", 0.0)
+    assert stage.batch(taken).state == "done"
+    stage.take(4, key="other")
+    stage.queue(lane=Lane.TRANSACTIONAL)
+    (chunk,) = stage.waiting()
+    assert stage.slices.take(chunk, "rq", "rq-5", lease=LEASE)[1] == "urgent"
+
+
+def test_whoever_queues_a_finished_chunk_again_sends_nothing(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.send_all()
+    stage.redis.rpush(QUEUE, f"{taken.id}-0")
+    assert stage.send(5) == []
+    assert stage.waiting() == []
+    assert len(stage.transport.sent) == 3
+
+
+def test_unknown_batches(stage: BatchStage) -> None:
+    for act in (stage.batches.get, lambda id: stage.batches.pause(id, ""), stage.batches.resume):
+        with pytest.raises(UnknownBatch):
+            act("0" * 20)
+    assert stage.batches.find(f"{'0' * 20}-0-0") is None
+    assert stage.batches.all() == []
