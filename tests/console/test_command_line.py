@@ -19,6 +19,7 @@ GROUPS = {
     "messages": ("list", "show", "cancel", "retry", "release", "resolve"),
     "quota": ("show", "set", "reset", "sync", "history", "pause", "resume", "request"),
     "batch": ("check", "send", "list", "show", "pause", "resume", "cancel", "report"),
+    "events": ("setup", "endpoint", "poison", "standing"),
     "identities": ("list", "verify", "check"),
     "sandbox": ("status", "leave"),
 }

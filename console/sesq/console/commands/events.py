@@ -1,0 +1,212 @@
+"""`sesq events`: listens to what SES tells of mail that it took."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sesq.config.errors import InputError
+from sesq.config.reputation import Reputation
+from sesq.config.settings import Settings
+from sesq.console.consent import Yes, agree
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    Json,
+    load_settings,
+    log_to_stderr,
+    open_redis,
+    part,
+)
+from sesq.console.output import print_json, printable, show, table
+from sesq.console.times import local, utc
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from sesq.worker.events import Feedback
+    from sesq.worker.events.setup import Plumbing
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+EXAMPLES = """Examples
+
+  sesq events
+  sesq events --account shop --burst
+"""
+SETUP_EXAMPLES = """Examples
+
+  sesq events setup
+  sesq events setup --name sesq-events --yes --json
+"""
+ENDPOINT_EXAMPLES = """Examples
+
+  sesq events endpoint --port 8443 --host 0.0.0.0 --cert tls.pem --key tls.key
+"""
+POISON_EXAMPLES = """Examples
+
+  sesq events poison --json
+"""
+STANDING_EXAMPLES = """Examples
+
+  sesq events standing
+"""
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
+def events(
+    ctx: typer.Context,
+    burst: Annotated[bool, typer.Option("--burst", help="End when the queue is empty.")] = False,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Listen to what SES tells of sent mail.
+
+    Reads the account's SQS queue until Ctrl-C or SIGTERM; several readers may share it. What is unknown is settled,
+    what was sent is delivered, bounced or complained of, and who bounced for good or complained gets no more mail.
+    """
+    if ctx.invoked_subcommand is None:
+        _listen(account, burst)
+
+
+def _listen(account: str, burst: bool) -> None:
+    settings = load_settings()
+    url = settings.account(account).events.queue_url
+    if not url:
+        raise InputError(f"accounts.{account}.events.queue_url is not set: `sesq events setup` makes a queue")
+    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    with part("worker"):
+        from sesq.worker.doors import open_client
+        from sesq.worker.events.queue import POLL_SECONDS, QueueReader
+    sqs = open_client(account, settings).service("sqs", read_seconds=POLL_SECONDS + 10)
+    reader = QueueReader(sqs, url, _feedback(open_redis(settings), settings, account))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: reader.stop())
+    reader.run(until_empty=burst)
+    told = ", ".join(f"{count} {handled}" for handled, count in reader.counts.items())
+    logging.getLogger("sesq.events").info("account %s: %s", account, told or "no events")
+
+
+@app.command(epilog=ENDPOINT_EXAMPLES)
+def endpoint(
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8443,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, as PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, as PEM.")] = None,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Take events from SNS over HTTPS, in place of a queue; signatures are checked, subscriptions confirmed.
+
+    Without --cert it speaks HTTP, for a proxy in front of it that speaks HTTPS. SNS must not deliver raw.
+    """
+    settings = load_settings()
+    topic = settings.account(account).events.topic_arn
+    if not topic:
+        raise InputError(f"accounts.{account}.events.topic_arn is not set: only that topic would be believed")
+    if bool(cert) != bool(key):
+        raise InputError("--cert and --key go together")
+    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    with part("events"):
+        import uvicorn
+
+        from sesq.worker.events.endpoint import Endpoint
+        from sesq.worker.events.sns import SnsGuard
+    redis = open_redis(settings)
+    served = Endpoint(redis, SnsGuard(topic), _feedback(redis, settings, account))
+    tls: dict[str, Any] = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)} if cert else {}
+    uvicorn.run(
+        served.app, host=host, port=port, log_config=None, access_log=False, server_header=False, **tls
+    )
+
+
+@app.command(epilog=SETUP_EXAMPLES)
+def setup(
+    name: Annotated[
+        str, typer.Option(help="Of the configuration set, the topic and the queue.")
+    ] = "sesq-events",
+    yes: Yes = False,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """Print what has to exist at AWS for events to come, and after a yes create it.
+
+    A configuration set that tells an SNS topic, an SQS queue that the topic writes to, and the policies for both. May
+    be run again: what exists stays, or is brought up to date.
+    """
+    settings = load_settings()
+    with part("worker"):
+        from sesq.worker.doors import open_client, open_control
+        from sesq.worker.events import setup as plumbing
+    client = open_client(account, settings)
+    planned = plumbing.planned(name, client.region)
+    if not json:
+        _show_plan(planned)
+    if not yes and not sys.stdin.isatty():
+        if json:
+            print_json({"created": False, **planned.settings})
+        else:
+            typer.echo("Nothing was created: --yes does.")
+        return
+    agree("Create this at AWS?", yes)
+    control = open_control(open_redis(settings), account, settings)
+    made = plumbing.create(name, control, client.service("sns"), client.service("sqs"))
+    if json:
+        print_json({"created": True, **made.settings})
+        return
+    typer.echo(f"\nCreated. For sesq.toml:\n\n[accounts.{account}.events]")
+    for setting, value in made.settings.items():
+        typer.echo(f'{setting} = "{value}"')
+
+
+def _show_plan(planned: Plumbing) -> None:
+    from sesq.worker.events.setup import event_destination, queue_policy, topic_policy
+
+    steps = [
+        ("SNS topic", planned.topic_arn, topic_policy(planned)),
+        ("SQS queue", planned.queue_arn, queue_policy(planned)),
+        ("subscription", "of the queue to the topic", {"RawMessageDelivery": "true"}),
+        ("configuration set", planned.configuration_set, event_destination(planned)),
+    ]
+    for what, named, document in steps:
+        typer.echo(f"{what}: {named}")
+        print_json(document)
+
+
+@app.command(epilog=POISON_EXAMPLES)
+def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Show what came as an event and could not be read; it is kept apart, and does not come again."""
+    settings = load_settings()
+    with part("worker"):
+        from sesq.worker.events import Feedback
+    entries: list[dict[str, Any]] = Feedback(open_redis(settings), account).poison()
+    if json:
+        print_json([entry | {"at": utc(entry["at"])} for entry in entries])
+        return
+    rows = [(local(entry["at"]), entry["why"], printable(str(entry["body"])[:60])) for entry in entries]
+    show(table(("at", "why", "begins with"), rows) if rows else "nothing was set apart")
+
+
+@app.command(epilog=STANDING_EXAMPLES)
+def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Show how much of the last week's mail bounced or was complained of, and how bad that is. Exit 1 where it is."""
+    found = Reputation(open_redis(load_settings()), account).read()
+    rates = {f"{kind}_rate": round(found.rate(kind), 6) for kind in ("bounced", "complained")}
+    if json:
+        counts = {"sent": found.sent, "bounced": found.bounced, "complained": found.complained}
+        print_json({"level": found.level.value, **counts, **rates})
+    else:
+        typer.echo(f"{found.level}: {found.words}")
+    if found.level.value != "fine":
+        raise typer.Exit(1)
+
+
+def _feedback(redis: Redis, settings: Settings, account: str) -> Feedback:
+    with part("worker"):
+        from sesq.worker.events import Feedback
+    pauses = settings.account(account).events.on_reputation == "pause_bulk"
+    return Feedback(redis, account, keep_content=settings.keep_content, pauses_bulk=pauses)

@@ -1,0 +1,89 @@
+"""`sesq events` as scripts see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from redis import Redis
+
+from sesq.config.keys import Keys
+from sesq.config.snapshot import redis_now
+from sesq.simulator import Simulator
+from sesq.worker.events import Feedback
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def ses(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr("sesq.worker.account.CONTROL_SPACING_MS", 1)
+    with Simulator(control_rate=None, production=True, verified=["example.com"]) as simulator:
+        monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__ENDPOINT_URL", simulator.endpoint_url)
+        yield simulator
+
+
+def test_setup_prints_what_it_would_make_and_makes_nothing(run: Run, run_json: Run, ses: Simulator) -> None:
+    ran = run("events", "setup")
+    assert (ran.exit_code, "--yes" in ran.stdout) == (0, True)
+    for part in ("sns:Publish", "sqs:SendMessage", "BOUNCE", "arn:aws:sqs:us-east-1:<account>:sesq-events"):
+        assert part in ran.stdout
+    assert run_json("events", "setup")["created"] is False
+    with mock_aws():
+        assert "sesq-events" not in run("events", "setup", "--json").stderr
+
+
+def test_setup_makes_it_after_a_yes_and_says_what_goes_into_the_settings(
+    run: Run, run_json: Run, ses: Simulator
+) -> None:
+    with mock_aws():
+        told = run_json("events", "setup", "--yes", "--name", "mail")
+        assert (told["created"], told["configuration_set"]) == (True, "mail")
+        assert told["queue_url"].endswith("/mail")
+        again = run("events", "setup", "--yes", "--name", "mail")
+        assert (again.exit_code, f'queue_url = "{told["queue_url"]}"' in again.stdout) == (0, True)
+
+
+def test_without_a_queue_or_a_topic_it_says_how_to_get_one(run: Run) -> None:
+    for words in (("events",), ("events", "endpoint")):
+        ran = run(*words)
+        assert (ran.exit_code, "is not set" in ran.stderr) == (2, True)
+
+
+def test_a_burst_reads_what_is_there(run: Run, ses: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    ses.set_events(queue="events")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", ses.endpoint_url)
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__EVENTS__QUEUE_URL", f"{ses.endpoint_url}/000000000000/events")
+    assert run("events", "--burst").exit_code == 0
+
+
+def test_poison_is_shown_without_what_a_terminal_would_obey(run: Run, run_json: Run, redis: Redis) -> None:
+    assert "nothing was set apart" in run("events", "poison").stdout
+    Feedback(redis, "default").handle("\x1b[31mred")
+    assert "\x1b" not in run("events", "poison").stdout
+    (entry,) = run_json("events", "poison")
+    assert (entry["body"], entry["why"]) == ("\x1b[31mred", "it is not JSON")
+
+
+def test_the_standing_is_exit_1_where_it_is_bad(run: Run, run_json: Run, redis: Redis) -> None:
+    assert run_json("events", "standing")["level"] == "fine"
+    hour = int(redis_now(redis) // 3600)
+    redis.hset(Keys("default").reputation, mapping={f"{hour}:sent": 1000, f"{hour}:bounced": 60})
+    ran = run("events", "standing", "--json")
+    assert (ran.exit_code, json.loads(ran.stdout)["bounced_rate"]) == (1, 0.06)
+    assert "6.00% bounces" in run("events", "standing").stdout
+
+
+def test_bulk_mail_is_paused_and_let_go_by_itself(run: Run, run_json: Run, queue: Run) -> None:
+    queue(lane="bulk")
+    assert run("quota", "pause", "--bulk", "complaints").exit_code == 0
+    assert any("Bulk mail is paused: complaints" in sentence for sentence in run_json("status")["why"])
+    assert run("quota", "resume", "--bulk").exit_code == 0
+    assert not any("paused" in sentence for sentence in run_json("status")["why"])

@@ -1,0 +1,249 @@
+"""The HTTPS endpoint: what SNS has signed for our topic is believed, once; nothing else is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.x509.oid import NameOID
+from redis import Redis
+
+from sesq.config.states import State
+from sesq.worker.events import Feedback, Handled
+from sesq.worker.events.endpoint import Endpoint
+from sesq.worker.events.sns import MAX_AGE_SECONDS, SIGNED, Forged, SnsGuard
+from stage import Stage
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:sesq-events"
+CERTIFICATE_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem"
+SUBSCRIBE_URL = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc"
+NOW = 1_700_000_000.0
+
+
+class Sns:
+    """Signs as SNS does, with a key of its own, and notes what was fetched."""
+
+    def __init__(self, at: float = NOW) -> None:
+        self.at = at
+        self.fetched: list[str] = []
+        self.key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+        self.pem = self._certify()
+
+    def _certify(self, days: int = 365) -> bytes:
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+        start = datetime.fromtimestamp(self.at, timezone.utc) - timedelta(days=400)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.key.public_key())
+            .serial_number(1)
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=days + 400))
+            .sign(self.key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        return self.pem
+
+    def message(self, version: str = "1", **changes: Any) -> dict[str, Any]:
+        stamp = datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        told = {
+            "Type": "Notification",
+            "MessageId": "sns-1",
+            "TopicArn": TOPIC,
+            "Message": "{}",
+            "Timestamp": stamp,
+            "SignatureVersion": version,
+            "SigningCertURL": CERTIFICATE_URL,
+            **changes,
+        }
+        names = SIGNED[told["Type"]]
+        signed = "".join(f"{name}\n{told[name]}\n" for name in names if name in told).encode()
+        algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
+        return {**told, "Signature": base64.b64encode(self.key.sign(signed, PKCS1v15(), algorithm)).decode()}
+
+
+@pytest.fixture(scope="module")
+def sns() -> Sns:
+    return Sns()
+
+
+@pytest.fixture
+def guard(sns: Sns) -> SnsGuard:
+    sns.fetched.clear()
+    return SnsGuard(TOPIC, fetch=sns.fetch, clock=lambda: NOW)
+
+
+class Caller:
+    """Posts to the endpoint over HTTP."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, method: str, body: str | bytes | None = None) -> int:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, "/", body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def post(self, message: Any) -> int:
+        return self.ask("POST", json.dumps(message))
+
+
+@pytest.fixture
+def client(redis: Redis, guard: SnsGuard) -> Iterator[Caller]:
+    """The endpoint as it is served."""
+    app = Endpoint(redis, guard, Feedback(redis, "default")).app
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        serving.start()
+        yield Caller(listening.getsockname()[1])
+        server.should_exit = True
+        serving.join(20)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("subject", [{}, {"Subject": "Amazon SES Email Event Notification"}])
+def test_both_signature_versions_are_good(
+    version: str, subject: dict[str, str], sns: Sns, guard: SnsGuard
+) -> None:
+    guard.check(sns.message(version, **subject))
+    guard.check(sns.message(version, **subject))
+    assert sns.fetched == [CERTIFICATE_URL]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"Message": '{"forged": 1}'}, "signature is wrong"),
+        ({"Subject": "added"}, "signature is wrong"),
+        ({"Signature": "bm8="}, "signature is wrong"),
+        ({"Signature": "?"}, "signature is wrong"),
+        ({"SignatureVersion": "2"}, "signature is wrong"),
+        ({"SignatureVersion": "3"}, "SignatureVersion is unknown"),
+        ({"Type": "Gossip"}, "no form of SNS's"),
+        ({"Message": 7}, "no form of SNS's"),
+        ({"Timestamp": "yesterday"}, "time cannot be read"),
+    ],
+)
+def test_what_was_changed_is_refused(changes: dict[str, Any], why: str, sns: Sns, guard: SnsGuard) -> None:
+    with pytest.raises(Forged, match=why):
+        guard.check({**sns.message(), **changes})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/SimpleNotificationService-0123abcd.pem",
+        "http://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com@evil.example/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com:8443/SimpleNotificationService-0123abcd.pem",
+        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com/other.pem",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem?x",
+        "https://bucket.s3.amazonaws.com/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem\n",
+        "",
+    ],
+)
+def test_a_certificate_of_another_host_is_never_fetched(url: str, sns: Sns, guard: SnsGuard) -> None:
+    with pytest.raises(Forged, match="certificate is not SNS's"):
+        guard.check(sns.message(SigningCertURL=url))
+    assert sns.fetched == []
+
+
+def test_another_topic_is_refused_however_well_signed(sns: Sns, guard: SnsGuard) -> None:
+    with pytest.raises(Forged, match="another topic"):
+        guard.check(sns.message(TopicArn="arn:aws:sns:eu-west-1:666666666666:mine"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "good"),
+    [(-200, True), (-400, False), (MAX_AGE_SECONDS - 1, True), (MAX_AGE_SECONDS + 1, False)],
+)
+def test_what_is_too_old_or_from_the_future_is_refused(seconds: float, good: bool, sns: Sns) -> None:
+    guard = SnsGuard(TOPIC, fetch=sns.fetch, clock=lambda: NOW + seconds)
+    if good:
+        guard.check(sns.message())
+    else:
+        with pytest.raises(Forged, match="too old"):
+            guard.check(sns.message())
+
+
+@pytest.mark.parametrize("pem", [b"no certificate", "outdated"])
+def test_a_bad_certificate_is_refused(pem: Any, sns: Sns) -> None:
+    given = sns._certify(days=-1) if pem == "outdated" else pem
+    guard = SnsGuard(TOPIC, fetch=lambda _: given, clock=lambda: NOW)
+    with pytest.raises(Forged, match="certificate is"):
+        guard.check(sns.message())
+
+
+# over HTTP ------------------------------------------------------------------------------------------------------------
+
+
+def delivery(id: str) -> str:
+    mail = {"messageId": "m-1", "destination": ["ada@example.org"], "tags": {"sesq-id": [id]}}
+    return json.dumps({"eventType": "Delivery", "mail": mail, "delivery": {}})
+
+
+def test_an_event_has_its_effect_and_a_replay_is_refused(redis: Redis, sns: Sns, client: Caller) -> None:
+    stage = Stage(redis)
+    id = stage.queue()
+    stage.work()
+    told = sns.message(Message=delivery(id))
+    assert client.post(told) == 200
+    assert stage.state(id) is State.DELIVERED
+    assert client.post(told) == 403
+
+
+def test_a_forged_event_has_no_effect_and_no_word_of_it_is_logged(
+    redis: Redis, sns: Sns, client: Caller, caplog: Any
+) -> None:
+    stage = Stage(redis)
+    id = stage.queue()
+    stage.work()
+    told = {**sns.message(), "Message": delivery(id)}
+    for body in (json.dumps(told), "not json", "[]", "{}"):
+        assert client.ask("POST", body) == 403
+    assert stage.state(id) is State.SENT
+    assert "ada@example.org" not in caplog.text
+    assert client.ask("POST", b"x" * 2_000_000) == 413
+    assert client.ask("GET") == 405
+
+
+def test_a_subscription_is_confirmed_at_sns_alone(sns: Sns, client: Caller) -> None:
+    told = {"Type": "SubscriptionConfirmation", "Token": "abc", "SubscribeURL": SUBSCRIBE_URL}
+    assert client.post(sns.message(**told)) == 200
+    assert sns.fetched == [CERTIFICATE_URL, SUBSCRIBE_URL]
+    elsewhere = sns.message(
+        **{**told, "SubscribeURL": "https://evil.example/?Action=ConfirmSubscription&Token=abc"}
+    )
+    assert client.post(elsewhere) == 403
+    assert len(sns.fetched) == 2
+
+
+def test_what_is_too_early_comes_again(sns: Sns, client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Feedback, "handle", lambda self, body: Handled.EARLY)
+    told = sns.message()
+    assert client.post(told) == 503
+    monkeypatch.undo()
+    assert client.post(told) == 200

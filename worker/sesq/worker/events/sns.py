@@ -1,0 +1,149 @@
+"""Whether a message that came over HTTP is one that SNS has sent, from our topic, lately.
+
+Source: SNS developer guide, "Verifying the signatures of Amazon SNS messages". The certificate's address stands in the
+message itself, so it counts only where it is SNS's own in the topic's region; and anybody can have a topic of their
+own, so only the configured one is listened to.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import urllib3
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+from cryptography.x509 import load_pem_x509_certificate
+
+from sesq.config.errors import SesqError
+
+SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": (
+        "Message",
+        "MessageId",
+        "SubscribeURL",
+        "Timestamp",
+        "Token",
+        "TopicArn",
+        "Type",
+    ),
+    "UnsubscribeConfirmation": (
+        "Message",
+        "MessageId",
+        "SubscribeURL",
+        "Timestamp",
+        "Token",
+        "TopicArn",
+        "Type",
+    ),
+}
+HASHES: Mapping[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
+MAX_AGE_SECONDS = 7 * 3600
+"""SNS tries for six hours to deliver to an endpoint of ours, with the first time's timestamp."""
+MAX_AHEAD_SECONDS = 300
+FETCH_SECONDS = 5.0
+FETCH_BYTES = 64 * 1024
+
+_host = r"https://sns\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?"
+_certificate_url = re.compile(_host + r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
+_subscribe_url = re.compile(_host + r"/\?Action=ConfirmSubscription&[\w&=%:.~-]+").fullmatch
+
+Fetch = Callable[[str], bytes]
+
+
+class Forged(SesqError):
+    """The message is not to be believed. The text says why, and quotes nothing of it."""
+
+
+def fetch(url: str) -> bytes:
+    """What an address of SNS's answers, of sensible size; follows no redirection. Raises Forged."""
+    with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:
+        try:
+            answer = pool.request("GET", url, redirect=False, preload_content=False)
+            body = answer.read(FETCH_BYTES)
+        except urllib3.exceptions.HTTPError as error:
+            raise Forged("SNS cannot be asked for it") from error
+        if answer.status != 200:
+            raise Forged(f"SNS answered {answer.status} for it")
+        return bytes(body)
+
+
+class SnsGuard:
+    """Checks the messages of one topic. Certificates are fetched once."""
+
+    def __init__(
+        self, topic_arn: str, *, fetch: Fetch = fetch, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.topic_arn = topic_arn
+        self._region = topic_arn.split(":")[3]
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: dict[str, RSAPublicKey] = {}
+
+    def check(self, message: Mapping[str, Any]) -> None:
+        """Raises Forged unless SNS has signed it, for our topic, lately."""
+        names = SIGNED.get(str(message.get("Type")))
+        if names is None or not all(isinstance(message.get(name, ""), str) for name in names):
+            raise Forged("it is of no form of SNS's")
+        if message.get("TopicArn") != self.topic_arn:
+            raise Forged("it is of another topic")
+        self._check_time(str(message.get("Timestamp", "")))
+        self._check_signature(message, names)
+
+    def confirm(self, message: Mapping[str, Any]) -> None:
+        """Confirms a subscription that `check` has let through. Raises Forged."""
+        url = str(message.get("SubscribeURL", ""))
+        found = _subscribe_url(url)
+        if not found or found[1] != self._region:
+            raise Forged("its SubscribeURL is not SNS's in the topic's region")
+        self._fetch(url)
+
+    def _check_time(self, timestamp: str) -> None:
+        try:
+            at = (
+                datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
+            )
+        except ValueError as error:
+            raise Forged("its time cannot be read") from error
+        if not -MAX_AHEAD_SECONDS <= self._clock() - at <= MAX_AGE_SECONDS:
+            raise Forged("it is too old, or from the future")
+
+    def _check_signature(self, message: Mapping[str, Any], names: tuple[str, ...]) -> None:
+        algorithm = HASHES.get(str(message.get("SignatureVersion")))
+        if algorithm is None:
+            raise Forged("its SignatureVersion is unknown")
+        key = self._key(str(message.get("SigningCertURL", "")))
+        signed = "".join(f"{name}\n{message[name]}\n" for name in names if message.get(name) is not None)
+        try:
+            signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
+            key.verify(signature, signed.encode(), PKCS1v15(), algorithm())
+        except (InvalidSignature, binascii.Error) as error:
+            raise Forged("its signature is wrong") from error
+
+    def _key(self, url: str) -> RSAPublicKey:
+        found = _certificate_url(url)
+        if not found or found[1] != self._region:
+            raise Forged("its certificate is not SNS's in the topic's region")
+        if url not in self._keys:
+            self._keys[url] = self._read_key(self._fetch(url))
+        return self._keys[url]
+
+    def _read_key(self, pem: bytes) -> RSAPublicKey:
+        try:
+            certificate = load_pem_x509_certificate(pem)
+        except ValueError as error:
+            raise Forged("its certificate is none") from error
+        now = datetime.fromtimestamp(self._clock(), timezone.utc)
+        key = certificate.public_key()
+        in_time = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+        if not in_time or not isinstance(key, RSAPublicKey):
+            raise Forged("its certificate is out of date, or of another kind")
+        return key
