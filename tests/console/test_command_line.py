@@ -20,6 +20,7 @@ GROUPS = {
     "quota": ("show", "set", "reset", "sync", "history", "pause", "resume", "request"),
     "batch": ("check", "send", "list", "show", "pause", "resume", "cancel", "report"),
     "events": ("setup", "endpoint", "poison", "standing"),
+    "suppression": ("list", "add", "remove", "import", "export"),
     "identities": ("list", "verify", "check"),
     "sandbox": ("status", "leave"),
 }

@@ -28,6 +28,7 @@ SUMMARIES = {
     "events": "Listen to what SES tells of sent mail.",
     "identities": "Show and verify addresses and domains.",
     "sandbox": "Show what the account may do, and ask for production access.",
+    "suppression": "Show and change who gets no mail.",
     "smtp-password": "Derive the password for SES's SMTP interface from this account's AWS secret access key.",
     "console": "See the queue and tune it in a browser; an API and metrics for programs.",
     "simulator": "Run SES on localhost, with its rules and its limits.",

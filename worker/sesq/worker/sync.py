@@ -19,8 +19,11 @@ from sesq.config.replies import read_hash
 from sesq.config.scripts import compose
 from sesq.config.snapshot import redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
+from sesq.worker.control.calls import SesControl
 from sesq.worker.gate import RULES, SYNC
+from sesq.worker.reconcile import restore_lost_jobs
 from sesq.worker.rules import Rules
+from sesq.worker.suppression import SesSuppression
 
 log = logging.getLogger("sesq.sync")
 
@@ -70,6 +73,7 @@ class AccountSync:
         Messages(self.redis, self.account).prune()
         try:
             self.run()
+            self._read_suppression()
         except AccountUnavailable as error:
             log.warning("account %s: SES did not describe the account: %s", self.account, error)
             with mapped():
@@ -92,6 +96,13 @@ class AccountSync:
         if "daily" in told and float(before.get("daily", 0)) != told["daily"]:
             Messages(self.redis, self.account).free("day", "the quota of the day has changed")
         self._probe(blocks)
+        restore_lost_jobs(self.redis, self.account)
+
+    def _read_suppression(self) -> None:
+        """What SES suppresses by itself, or for others on the account, is not even tried from here."""
+        if isinstance(self.ses, SesAccount) and self.rules.snapshot.production:
+            control = SesControl(self.ses.client, self.ses.calls)
+            SesSuppression(self.redis, self.account, control).pull_if_due()
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():

@@ -1,0 +1,187 @@
+"""`sesq suppression`: who gets no mail any more."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sesq.config.addresses import parse_address
+from sesq.config.errors import InputError
+from sesq.config.snapshot import read_snapshot, redis_now
+from sesq.config.suppression import REASONS, Suppressed, SuppressionList
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
+from sesq.console.output import complain, print_json, show, table
+from sesq.console.times import local, utc
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from sesq.worker.suppression import SesSuppression
+
+LIST_EXAMPLES = """Examples
+
+  sesq suppression list
+  sesq suppression list ada@example.org --json
+"""
+ADD_EXAMPLES = """Examples
+
+  sesq suppression add ada@example.org --reason complaint
+"""
+REMOVE_EXAMPLES = """Examples
+
+  sesq suppression remove ada@example.org
+"""
+IMPORT_EXAMPLES = """Examples
+
+  sesq suppression import list.csv
+  sesq suppression import --from-ses
+"""
+EXPORT_EXAMPLES = """Examples
+
+  sesq suppression export > list.csv
+"""
+COLUMNS = ("email", "reason", "at", "source")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Show and change who gets no mail.\n\nMail to them is not sent, and costs no quota.",
+)
+Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS...")]
+Local = Annotated[bool, typer.Option("--local", help="Only here, not at SES.")]
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_(
+    address: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS...]", help="Only these; all if none is given.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
+    """List who gets no mail, and why; the newest first."""
+    redis = open_redis(load_settings())
+    ours = SuppressionList(redis, account)
+    entries = ours.among(_specs(address)).values() if address else ours
+    found = sorted(entries, key=lambda entry: -entry.at)[:limit]
+    if json:
+        print_json([_as_json(entry) for entry in found])
+        return
+    now = redis_now(redis)
+    rows = [(entry.address, entry.reason, local(entry.at, now), entry.source) for entry in found]
+    show(table(("address", "reason", "since", "by"), rows) if rows else "nobody is suppressed")
+
+
+@app.command(epilog=ADD_EXAMPLES)
+def add(
+    addresses: Addresses,
+    reason: Annotated[str, typer.Option(metavar="WHY", help=f"{', '.join(REASONS)}.")] = "manual",
+    local_only: Local = False,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Let addresses get no mail any more, here and on SES's own list, where the account may change that."""
+    if reason not in REASONS:
+        raise InputError(f"--reason: {reason!r}; allowed: {', '.join(REASONS)}")
+    specs, redis = _specs(addresses), open_redis(load_settings())
+    at, by = redis_now(redis), asker()
+    added = SuppressionList(redis, account).add(Suppressed(spec, reason, at, by) for spec in specs)
+    typer.echo(f"{added} added")
+    if not local_only and (ses := _ses(redis, account)):
+        _tell(ses.put(specs, reason))
+
+
+@app.command(epilog=REMOVE_EXAMPLES)
+def remove(addresses: Addresses, local_only: Local = False, account: Account = DEFAULT_ACCOUNT) -> None:
+    """Let addresses get mail again. Exit 1 where none was on the list."""
+    specs, redis = _specs(addresses), open_redis(load_settings())
+    removed = SuppressionList(redis, account).remove(specs)
+    typer.echo(f"{removed} removed")
+    if not local_only and (ses := _ses(redis, account)):
+        _tell(ses.delete(specs))
+    if not removed:
+        raise typer.Exit(1)
+
+
+@app.command("import", epilog=IMPORT_EXAMPLES)
+def import_(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]", help="CSV as `export` writes it, or one address a line; - is stdin."
+        ),
+    ] = None,
+    from_ses: Annotated[bool, typer.Option("--from-ses", help="SES's own list instead.")] = False,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Add the addresses of a file, or of SES's own list, to this one."""
+    if bool(file) == from_ses:
+        raise InputError("import: give FILE, or --from-ses")
+    redis = open_redis(load_settings())
+    if file is None:
+        ses = _ses(redis, account, needed=True)
+        typer.echo(f"{ses.pull() if ses else 0} added")
+        return
+    entries = list(_read(file, redis_now(redis), asker()))
+    typer.echo(f"{SuppressionList(redis, account).add(entries)} added, {len(entries)} read")
+
+
+@app.command(epilog=EXPORT_EXAMPLES)
+def export(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Write the whole list as CSV to stdout."""
+    entries = SuppressionList(open_redis(load_settings()), account)
+    if json:
+        print_json([_as_json(entry) for entry in entries])
+        return
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(COLUMNS)
+    out.writerows((e.address, e.reason, utc(e.at), e.source) for e in entries)
+
+
+def _as_json(entry: Suppressed) -> dict[str, object]:
+    return {"email": entry.address, "reason": entry.reason, "at": utc(entry.at), "source": entry.source}
+
+
+def _specs(addresses: Iterable[str]) -> list[str]:
+    return [parse_address(each, "ADDRESS").spec for each in addresses]
+
+
+def _read(file: str, now: float, by: str) -> Iterator[Suppressed]:
+    """Raises InputError, which names the line."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
+    rows = list(csv.reader(text.splitlines()))
+    header = [name.strip().lower() for name in rows[0]] if rows else []
+    columns = header if "email" in header else ["email"]
+    for number, row in enumerate(rows[columns is header :], 2 if columns is header else 1):
+        cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
+        if not cells.get("email"):
+            continue
+        reason = cells.get("reason") or "manual"
+        if reason not in REASONS:
+            raise InputError(f"{file}, line {number}: reason {reason!r}; allowed: {', '.join(REASONS)}")
+        spec = parse_address(cells["email"], f"{file}, line {number}").spec
+        yield Suppressed(spec, reason, now, f"{file}, by {by}")
+
+
+def _ses(redis: Redis, account: str, *, needed: bool = False) -> SesSuppression | None:
+    """SES's list, where the account may change it: not in the sandbox, and not from a host without boto3."""
+    settings = load_settings()
+    if not needed and not (account in settings.accounts and read_snapshot(redis, account).production):
+        return None
+    with part("worker"):
+        from sesq.worker.doors import open_control
+        from sesq.worker.suppression import SesSuppression
+    return SesSuppression(redis, account, open_control(redis, account, settings))
+
+
+def _tell(problem: str) -> None:
+    if problem:
+        complain(f"SES's own list is as it was: {problem}")

@@ -1,0 +1,95 @@
+"""SES's own suppression list: read into ours, and told what a person adds or removes, where the account may.
+
+In the sandbox SES lets nobody change its list (developer guide, "account-level suppression list"); our own counts then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.keys import Keys
+from sesq.config.replies import text
+from sesq.config.snapshot import redis_now
+from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
+
+log = logging.getLogger("sesq.sync")
+
+PULL_SECONDS = 3600
+OVERLAP_SECONDS = 300
+"""Entries of SES's may appear a little later than their time says."""
+SOURCE = "SES's list"
+
+
+class SesSuppression:
+    """One account's list at SES. Methods raise ControlRefused or ControlUnavailable unless they say otherwise."""
+
+    def __init__(self, redis: Redis, account: str, control: SesControl) -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+        self.ours = SuppressionList(redis, account)
+        self._control = control
+
+    def pull_if_due(self) -> int:
+        """Reads what is new on SES's list, once an hour in one process. How many were new. Raises nothing for SES's sake."""
+        now = redis_now(self.redis)
+        with mapped():
+            since = float(text(self.redis.get(self.keys.suppression_read)) or 0)
+            if now - since < PULL_SECONDS:
+                return 0
+            self.redis.set(self.keys.suppression_read, now)
+        try:
+            return self.pull(since)
+        except (ControlRefused, ControlUnavailable) as error:
+            log.info("account %s: SES's suppression list was not read: %s", self.account, error)
+            return 0
+
+    def pull(self, since: float = 0.0) -> int:
+        """Adds what SES has listed since then (seconds since the epoch; 0: ever) to ours. How many were new."""
+        return self.ours.add(self._listed(since))
+
+    def _listed(self, since: float) -> Iterator[Suppressed]:
+        start = {"StartDate": _moment(since - OVERLAP_SECONDS)} if since else {}
+        for item in self._control.pages(
+            "list_suppressed_destinations", "SuppressedDestinationSummaries", **start
+        ):
+            at = item["LastUpdateTime"]
+            yield Suppressed(item["EmailAddress"], str(item["Reason"]).lower(), at.timestamp(), SOURCE)
+
+    def put(self, specs: Iterable[str], reason: str) -> str:
+        """Lists addresses at SES too, one call a second. Why not, where it is refused; raises nothing."""
+        at_ses = "COMPLAINT" if reason == "complaint" else "BOUNCE"
+        return self._each(
+            specs,
+            lambda spec: self._control.call("put_suppressed_destination", EmailAddress=spec, Reason=at_ses),
+        )
+
+    def delete(self, specs: Iterable[str]) -> str:
+        """Takes addresses off SES's list. Why not, where it is refused; raises nothing."""
+        return self._each(specs, self._delete)
+
+    def _delete(self, spec: str) -> None:
+        try:
+            self._control.call("delete_suppressed_destination", EmailAddress=spec)
+        except ControlRefused as error:
+            if error.code != "NotFoundException":
+                raise
+
+    def _each(self, specs: Iterable[str], act: Callable[[str], Any]) -> str:
+        try:
+            for spec in specs:
+                act(spec)
+        except (ControlRefused, ControlUnavailable) as error:
+            return str(error)
+        return ""
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
