@@ -41,10 +41,11 @@ class Outlook:
     empty_at: float | None
 
 
-def read_series(redis: Redis, account: str, now: float) -> dict[str, Series]:
+def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dict[str, Series]:
     """The last hour and day. `sent`: recipients that count towards the day, by the gate's ledger."""
     ledger = Gate(redis, account).ledger()
-    chronicle = Chronicle(redis, account).waiting(int(now // MINUTE) - 1440)
+    noted = Chronicle(redis, account).waiting(int(now // MINUTE) - 1440)
+    chronicle = {**noted, int(now // MINUTE): waiting_now}
     refused = _refused(redis, Keys(account), now)
     found = {}
     for name, (size, columns) in RANGES.items():

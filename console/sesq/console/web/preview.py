@@ -29,6 +29,11 @@ class Preview:
     raw: bytes = b""
     problem: str = ""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the content is still in Redis."""
+        return not self.problem or bool(self.raw)
+
 
 def preview(room: Room, record: Record) -> Preview:
     """What the message says, as far as its content is still here."""

@@ -53,13 +53,14 @@ def messages(
 @router.get("/accounts/{account}/messages/{id}")
 def message(room: Viewing, id: str) -> Response:
     record = room.messages.get(id)
+    shown = preview(room, record)
     return page(
         room,
         "message",
         record=record,
         now=redis_now(room.redis),
-        shown=preview(room, record),
-        verbs=verbs_for(record),
+        shown=shown,
+        verbs=verbs_for(record, has_content=shown.is_there),
     )
 
 
@@ -102,10 +103,10 @@ def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
     return room.go("identities", f"{actions.release_all(room, waiting)} queued")
 
 
-def verbs_for(record: Record) -> list[str]:
-    """What may be done to it in the state it is in."""
+def verbs_for(record: Record, *, has_content: bool) -> list[str]:
+    """What may be done to it in the state it is in. Without its content it cannot be sent again."""
     state = record.state
     found = ["cancel"] if state in WAITING_STATES else []
-    found += ["retry"] if state in RETRYABLE else []
+    found += ["retry"] if state in RETRYABLE and has_content else []
     found += ["release"] if state is State.HELD else []
     return found + [f"resolve as {outcome}" for outcome in RESOLUTIONS if state is State.UNKNOWN]

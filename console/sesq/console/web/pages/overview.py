@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from sesq.config.chronicle import count_waiting
 from sesq.console.checkup import Status, check_queue
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import look_ahead, read_series
@@ -18,6 +19,7 @@ router = APIRouter()
 @router.get("/accounts/{account}/overview")
 def overview(room: Viewing) -> Response:
     view = read_overview(room.redis, room.account)
+    waiting = count_waiting(room.redis, room.account)
     return page(
         room,
         "overview",
@@ -25,6 +27,7 @@ def overview(room: Viewing) -> Response:
         now=view.usage.now,
         why=sentences(view),
         alerts=[check for check in check_queue(room.redis, room.account) if check.status is not Status.OK],
-        series=read_series(room.redis, room.account, view.usage.now),
+        series=read_series(room.redis, room.account, view.usage.now, waiting),
+        waiting=waiting,
         outlook=look_ahead(room.redis, view),
     )

@@ -1,0 +1,296 @@
+"""The web console in a browser, on a live system: look, send, tune, verify, cancel; hostile mail does nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import Browser, chromium
+from sesq.config.connection import connect
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.policy import Policy
+from sesq.config.states import State
+from system import System, eventually, running_system
+
+pytestmark = pytest.mark.xdist_group("chromium")
+SCREENSHOTS = os.environ.get("SESQ_TEST_SCREENSHOTS")
+
+
+@dataclass
+class Live:
+    """A simulated SES in the sandbox, a worker, the console, a browser."""
+
+    system: System
+    browser: Browser
+    pictures: Path
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("console")
+    pictures = Path(SCREENSHOTS) if SCREENSHOTS else folder
+    with (
+        EmbeddedRedis(folder / "r") as server,
+        running_system(
+            connect(server.url), server.url, folder, production=False, max_send_rate=20, max_24_hour_send=500
+        ) as s,
+    ):
+        s.ses.verify("ada@example.org")
+        s.start_workers(1)
+        s.start("sesq.console", "console", "--port", "0", PYTHONUNBUFFERED="1")
+        site = eventually(lambda: re.search(r"listening on (\S+)", s.log()), "the console listens")[1]
+        eventually(lambda: s.redis.exists(s.keys.snapshot), "the account is known")
+        with chromium(site) as browser:
+            yield Live(s, browser, pictures)
+
+
+def problems(browser: Browser) -> list[str]:
+    """What the browser complained of: an error in a script, something that the policy forbids."""
+    return [entry["message"] for entry in browser.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_a_test_mail_is_sent_and_followed_to_its_end(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # When a test mail is written in the browser
+    browser.open("test")
+    live.browser.look(live.pictures, "test-mail")
+    browser.fill(sender="shop@example.com", to="ada@example.org", subject="Does it arrive?", tag="kind=trial")
+    browser.press("Send")
+    assert "Does it arrive?" in browser.text
+    # Then its page says by itself that it was sent, and SES has it
+    browser.until_says("MessageId")
+    assert [entry["subject"] for entry in s.ses.messages()] == ["Does it arrive?"]
+    browser.look(live.pictures, "message-sent")
+
+    # And it is found by recipient, by tag and by id
+    id = browser.driver.current_url.rpartition("/")[2]
+    for search in ("q=ADA@example", "tag=kind=trial", "tag=kind", "state=sent"):
+        browser.open(f"messages?{search}")
+        assert "Does it arrive?" in browser.text, search
+    browser.open("messages?tag=kind=other")
+    assert "No message matches" in browser.text
+    browser.open(f"messages?q={id}")
+    assert browser.driver.current_url.endswith(f"/messages/{id}")
+
+
+def test_a_wrong_test_mail_says_what_is_wrong_and_keeps_what_was_typed(live: Live) -> None:
+    browser = live.browser
+    browser.open("test")
+    browser.fill(sender="shop@example.com", to="not an address", subject="Kept")
+    browser.press("Send")
+    assert "to:" in browser.find("main [role=alert]").text
+    assert browser.find("[name=subject]").get_attribute("value") == "Kept"
+
+
+def test_a_raw_mail_goes_as_it_is(live: Live) -> None:
+    browser = live.browser
+    browser.open("test")
+    browser.find("[value=raw]").click()
+    raw = "From: shop@example.com\nTo: success@simulator.amazonses.com\nSubject: Raw one\n\nHello."
+    browser.fill(raw=raw, to="")
+    browser.press("Send")
+    browser.until_says("MessageId")
+    assert "Raw one" in browser.text
+
+
+def test_a_raised_quota_changes_the_pace(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # Given a queue that is sent slowly
+    Policy(s.redis).set({"rate": "1 per 10 seconds"}, by="test")
+    waiting = [s.outbox.send(s.mail("ada@example.org", lane="bulk")) for _ in range(12)]
+    browser.open("overview")
+    assert "to go" in browser.text
+    browser.look(live.pictures, "overview-busy")
+    assert s.count(State.QUEUED) > 5
+
+    # When the rate is raised: first it is shown what that does
+    browser.open("quota")
+    browser.look(live.pictures, "quota")
+    browser.fill(rate="20/second", **{"for": "1h"})
+    browser.press("Show what it does")
+    assert Policy(s.redis).show()["rate"].value == "0.1"
+    browser.look(live.pictures, "quota-preview")
+    assert "1 per 10 seconds" in browser.text
+    browser.press("Change rate")
+
+    # Then it holds at once: what would have taken two minutes is sent
+    assert "It holds from the next claim on" in browser.text
+    eventually(
+        lambda: {s.outbox.status(id).state for id in waiting} == {State.SENT}, "all is sent", patience=30
+    )
+    browser.open("overview")
+    browser.until_says("Both lanes are empty")
+
+    # And who did it is written down, and can be undone
+    browser.open("quota")
+    assert "(console)" in browser.text
+    browser.press("Undo")
+    assert Policy(s.redis).show()["rate"].value == "0.1"
+    Policy(s.redis).reset(by="test")
+
+
+def test_above_ses_is_refused_with_a_reason(live: Live) -> None:
+    browser = live.browser
+    browser.open("quota")
+    browser.fill(rate="1000/second")
+    browser.press("Show what it does")
+    browser.press("Change rate")
+    assert "above the 20 a second that SES allows" in browser.find("main [role=alert]").text
+
+
+def test_pause_and_resume(live: Live) -> None:
+    s, browser = live.system, live.browser
+    browser.open("quota")
+    browser.fill(reason="bounces are high")
+    browser.press("Pause")
+    assert Policy(s.redis).paused == "bounces are high"
+    browser.open("overview")
+    assert "bounces are high" in browser.text
+    browser.open("quota")
+    browser.press("Resume")
+    assert Policy(s.redis).paused == ""
+
+
+def test_what_waits_for_a_recipient_goes_once_it_is_verified(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # Given a mail that is held
+    id = s.outbox.send(s.mail("bob@example.org", subject="For Bob"))
+    eventually(lambda: s.outbox.status(id).state is State.HELD, "it is held")
+    browser.open("identities")
+    assert "bob@example.org" in browser.text
+    browser.look(live.pictures, "identities")
+    # When somebody verifies the address, and its owner clicks on the link
+    browser.press("Verify")
+    assert "pending" in browser.text
+    browser.open(f"messages/{id}")
+    assert "recipient bob@example.org is not verified" in browser.text
+    s.ses.verify("bob@example.org")
+    # Then the page, left open, shows that it went
+    browser.until_says("MessageId")
+    assert s.outbox.status(id).state is State.SENT
+
+
+def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:
+    s, browser = live.system, live.browser
+    ids = [s.outbox.send(s.mail(f"nobody{i}@example.org", subject=f"Held {i}")) for i in range(3)]
+    eventually(lambda: s.count(State.HELD) == 3, "all are held")
+    # When one is released that still may not go, then it is held again
+    browser.open(f"messages/{ids[0]}")
+    assert [b.text for b in browser.driver.find_elements("css selector", "#facts button")] == [
+        "Cancel",
+        "Release",
+    ]
+    browser.press("Release")
+    eventually(lambda: len(s.outbox.status(ids[0]).history) >= 6, "it was tried again")
+    eventually(lambda: s.count(State.HELD) == 3, "all are held")
+    # When all of the page are cancelled, then they are, by name, and cannot be sent again
+    browser.open("messages?state=held")
+    browser.look(live.pictures, "messages-held")
+    browser.find("[data-all]").click()
+    browser.press("Cancel")
+    assert "cancel: 3 done" in browser.text
+    assert {s.outbox.status(id).state for id in ids} == {State.CANCELLED}
+    assert all("(console)" in s.outbox.status(id).reason for id in ids)
+    browser.open(f"messages/{ids[0]}")
+    assert browser.driver.find_elements("css selector", "#facts button") == []
+    # And it is in the audit trail
+    browser.open("activity")
+    assert "cancel: " in browser.text
+
+
+def test_hostile_mail_does_nothing(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # Given a mail that tries everything, and cannot leave
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "Shop <shop@example.com>", "nobody@example.org"
+    mail["Subject"] = "<script>document.title='owned'</script>\u202e" + "looooong" * 100
+    mail["X-Evil"] = "<img src=x onerror=\"document.title='owned'\">"
+    mail.set_content("<script>document.title='owned'</script>\n\u202egnp.exe")
+    here = browser.site
+    mail.add_alternative(
+        f"""<html><head><script>top.document.title='owned'</script><style>@import url({here}/assets/evil.css);
+        body {{ background: url({here}/assets/evil.png) }}</style><meta http-equiv=refresh content="0;url={here}/evil">
+        <base href="{here}/evil/"></head><body onload="top.document.title='owned'"><img src="{here}/assets/pixel.png">
+        <iframe src="{here}/evil"></iframe><form action="{here}/logout" method=post><button>x</button></form>
+        <svg onload="parent.document.title='owned'"></svg><p>Hostile greetings</p></body></html>""",
+        subtype="html",
+    )
+    mail.add_attachment(b"<script>1</script>", maintype="text", subtype="html", filename="<b>.html")
+    id = s.outbox.send(type(s.mail()).from_email(mail))
+    eventually(lambda: s.outbox.status(id).state is State.HELD, "it is held")
+    problems(browser)
+    browser.driver.get_log("performance")
+
+    # When it is looked at
+    browser.open(f"messages/{id}")
+    frame = browser.find("iframe")
+    browser.driver.switch_to.frame(frame)
+    assert "Hostile greetings" in browser.text
+    browser.driver.switch_to.default_content()
+
+    # Then nothing ran, and nothing was asked for but our own pages
+    assert browser.driver.title == "Message · sesq"
+    assert browser.find("pre").text.startswith("<script>")
+    events = [json.loads(entry["message"])["message"] for entry in browser.driver.get_log("performance")]
+    answered = {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
+    ours = {"", "/html", *()}
+    pages = {f"{here}/accounts/default/messages/{id}{part}" for part in ours}
+    assert answered <= pages | {f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")}
+    browser.look(live.pictures, "message-hostile")
+    browser.open("messages?state=held")
+    assert browser.driver.title == "Messages · sesq"
+    browser.look(live.pictures, "messages-hostile")
+    s.messages.cancel(id, "test")
+
+
+def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> None:
+    browser = live.browser
+    browser.open("sandbox")
+    browser.look(live.pictures, "sandbox")
+    browser.fill(website="https://shop.example.com", use_case="Receipts for customers who asked for them.")
+    browser.press("Show the request")
+    assert "Receipts for customers" in browser.text
+    browser.look(live.pictures, "sandbox-preview")
+    browser.press("Send this request")
+    assert "Sent. A person at AWS answers" in browser.text
+
+
+def test_every_page_in_every_theme_and_width_without_a_complaint(live: Live) -> None:
+    browser = live.browser
+    problems(browser)
+    for page in ("overview", "messages", "batches", "quota", "identities", "test", "activity"):
+        browser.open(page)
+        assert browser.find("h1").text, page
+        assert browser.find("nav [aria-current]").get_attribute("href").endswith(f"/{page}")
+        browser.look(live.pictures, page)
+        assert problems(browser) == []
+    browser.open("messages/no-such-message")
+    assert "no message no-such-message" in browser.text
+
+
+def test_pages_are_used_by_keyboard_and_do_not_jump(live: Live) -> None:
+    browser = live.browser
+    browser.open("overview")
+    # Given a link in a part that is kept fresh, with the focus on it
+    focus = "document.querySelector('#states a').focus(); return document.activeElement.href"
+    link = browser.driver.execute_script(focus)
+    top = browser.driver.execute_script("return document.querySelector('#plots').getBoundingClientRect().top")
+    # When the page has been kept fresh a few times
+    count = "return performance.getEntriesByType('resource').filter(e => e.initiatorType === 'fetch').length"
+    browser.until(lambda: browser.driver.execute_script(count) >= 2, "two looks")
+    # Then the focus is where it was, and so is everything else
+    assert browser.driver.execute_script("return document.activeElement.href") == link
+    after = browser.driver.execute_script(
+        "return document.querySelector('#plots').getBoundingClientRect().top"
+    )
+    assert abs(after - top) < 40
+    zone: Any = browser.driver.get_cookie("sesq_zone")
+    assert zone["sameSite"] == "Strict"
