@@ -211,7 +211,10 @@ def test_unknown_is_settled_by_what_comes_after_a_send_too(
     stage.transport.answer(says(Kind.UNKNOWN))
     stage.work()
     feedback.handle(body(kind, id))
-    assert stage.status(id).message_id == "m-1"
+    record = stage.status(id)
+    assert (record.message_id, record.attempts) == ("m-1", 1)
+    assert [event.state for event in record.history][-2:] == [State.SENT, record.state]
+    assert_agreement(stage.redis)
 
 
 def test_what_was_to_be_sent_again_is_not(redis: Redis) -> None:

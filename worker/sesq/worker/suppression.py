@@ -38,7 +38,7 @@ class SesSuppression:
         self._control = control
 
     def pull_if_due(self) -> int:
-        """Reads what is new on SES's list, once an hour in one process. How many were new. Raises nothing for SES's sake."""
+        """Reads what is new on SES's list, once an hour in one process; how many were new. Raises nothing of SES's."""
         now = redis_now(self.redis)
         with mapped():
             since = float(text(self.redis.get(self.keys.suppression_read)) or 0)

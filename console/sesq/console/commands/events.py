@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from sesq.worker.events import Feedback
+    from sesq.worker.events.queue import QueueReader
     from sesq.worker.events.setup import Plumbing
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -86,10 +87,17 @@ def _listen(account: str, burst: bool) -> None:
     sqs = open_client(account, settings).service("sqs", read_seconds=POLL_SECONDS + 10)
     reader = QueueReader(sqs, url, _feedback(open_redis(settings), settings, account))
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: reader.stop())
+        signal.signal(number, lambda *_: _end(reader))
     reader.run(until_empty=burst)
     told = ", ".join(f"{count} {handled}" for handled, count in reader.counts.items())
     logging.getLogger("sesq.events").info("account %s: %s", account, told or "no events")
+
+
+def _end(reader: QueueReader) -> None:
+    """After the messages at hand; at once where there is none."""
+    reader.stop()
+    if reader.polling:
+        raise typer.Exit
 
 
 @app.command(epilog=ENDPOINT_EXAMPLES)

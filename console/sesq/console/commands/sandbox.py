@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,9 +108,9 @@ def leave(
     if before.production:
         raise InputError(f"account {account} is out of the sandbox already")
     application = Application(
-        mail_type=_needed(mail_type or before.details.get("MailType"), "--mail-type").upper(),
-        website=_needed(website or before.details.get("WebsiteURL"), "--website"),
-        use_case=_needed(_text(use_case) or before.details.get("UseCaseDescription"), "--use-case"),
+        mail_type=_needed(mail_type, before, "MailType", "--mail-type").upper(),
+        website=_needed(website, before, "WebsiteURL", "--website"),
+        use_case=_needed(_text(use_case), before, "UseCaseDescription", "--use-case"),
         language=language.upper(),
         contacts=tuple(parse_address(each, "--contact").spec for each in contact or ()),
     )
@@ -140,10 +141,14 @@ def _tell(access: Access, json: bool) -> None:
         )
 
 
-def _needed(value: str | None, option: str) -> str:
+def _needed(given: str | None, before: Access, detail: str, option: str) -> str:
+    """What was given, else what the account has told AWS before, else what somebody at the terminal says."""
+    value = given or before.details.get(detail)
+    if not value and sys.stdin.isatty():
+        value = typer.prompt(f"{detail} ({option})", err=True)
     if not value:
         raise InputError(f"{option} is needed for the request: `sesq sandbox leave --help`")
-    return value
+    return str(value)
 
 
 def _text(value: str | None) -> str | None:

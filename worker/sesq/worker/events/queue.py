@@ -29,6 +29,8 @@ class QueueReader:
         self._url = queue_url
         self._feedback = feedback
         self._stop = threading.Event()
+        self.polling = False
+        """Whether it waits for SQS, with no message at hand: then it may be left at any moment."""
         self.counts: Counter[Handled] = Counter()
 
     def stop(self) -> None:
@@ -60,7 +62,13 @@ class QueueReader:
             "WaitTimeSeconds": seconds,
             "VisibilityTimeout": AGAIN_SECONDS,
         }
-        answer = asked("receive_message", lambda: self._sqs.receive_message(QueueUrl=self._url, **asked_for))
+        self.polling = True
+        try:
+            answer = asked(
+                "receive_message", lambda: self._sqs.receive_message(QueueUrl=self._url, **asked_for)
+            )
+        finally:
+            self.polling = False
         messages = answer.get("Messages", ())
         done = []
         try:

@@ -21,7 +21,7 @@ if call('SET', A .. 'event:' .. o.event, 1, 'NX', 'EX', o.remember) then
 end
 if o.id == '' or not o.to then return '' end
 
-local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id')
+local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id', 'attempts')
 if not was[1] then return '' end
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local rank = tonumber(was[2]) or RANKS[was[1]] or 0
@@ -29,6 +29,8 @@ if not RANKS[was[1]] then rank = 0 end -- SES took it, whatever we thought
 if o.rank <= rank then return was[1] end
 if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[3], 0, o.id) end
 local own = was[4] and was[4] ~= '' and was[4] or o.message_id
-move(o.id, o.to, o.reason, {'message_id', own, 'rank', o.rank}, {})
+local fields = {'message_id', own, 'rank', o.rank, 'attempts', math.max(1, tonumber(was[5]) or 0)}
+if not RANKS[was[1]] and o.to ~= 'sent' then move(o.id, 'sent', own, fields, {}) end -- it has left, before all else
+move(o.id, o.to, o.reason, fields, {})
 if o.drop_content then call('DEL', A .. 'content:' .. o.id) end
 return was[1]
