@@ -73,7 +73,7 @@ class Slices:
         """The rows of slices just granted, those that may leave. A batch that cannot be printed is paused."""
         calls = [(BEGIN_SLICE, (each.name, execution)) for each in slices]
         with mapped():
-            still_ours = run_many(self.gate.redis, self.gate.account, calls)
+            still_ours = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
         begun: list[Begun] = []
         for each, ours in zip(slices, still_ours, strict=True):
             if ours:
@@ -133,7 +133,7 @@ class Slices:
             calls.append((SETTLE_SLICE, (piece.name, execution, told)))
         calls += [(SPILL, self._spilled(piece, outcome)) for outcome in answers.others]
         with mapped():
-            told_before = run_many(self.gate.redis, self.gate.account, calls)
+            told_before = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
         if answers.taken and told_before[0]:
             # judged meanwhile as if this worker had died: their records get the MessageIds
             late = [answers.all[row] for row in told_before[0] if answers.all[row]["to"] == State.SENT.value]
