@@ -130,6 +130,36 @@ def test_what_is_not_simply_taken_becomes_a_message_like_any_other(stage: BatchS
     assert_agreement(stage.redis)
 
 
+def test_what_is_told_twice_counts_once(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    _, begun = stage.grant(4)
+    stage.transport.answer("id-0", says(Kind.TRANSIENT))
+    outcomes = [stage.courier.carry(begun[0]), stage.courier.carry(begun[1])]
+    outcomes.append(put_back(begun[2].id, begun[2].execution, "late"))
+    known = dict(stage.slices._of)
+    stage.slices.settle(outcomes)
+    # When the answer of Redis was lost, so that it is told again
+    stage.slices._of = known
+    stage.slices.settle(outcomes)
+    assert stage.counts(taken.id) == {"sent": 1, "retrying": 1, "queued": 2, "sending": 1}
+    assert len(stage.status(begun[1].id).history) == 3
+    assert_agreement(stage.redis)
+
+
+def test_two_producers_of_one_batch_queue_it_once(stage: BatchStage) -> None:
+    rows = [{"email": f"p{i}@example.org", "name": "P"} for i in range(700)]
+
+    def overtaken() -> Iterable[dict[str, Any]]:
+        yield from rows[:600]
+        stage.take(0, rows=rows)
+        yield from rows[600:]
+
+    taken = stage.take(0, rows=overtaken())
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 700}
+    assert len(stage.transport.sent) == 700
+
+
 def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: BatchStage) -> None:
     taken = stage.take(100)
     _, begun = stage.grant(10)

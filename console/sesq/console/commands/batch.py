@@ -126,7 +126,7 @@ def check_(
     redis, _ = _open(account)
     with _rows(recipients) as path:
         order = _order(template, sender, path, encoding, form, account, tag, configuration_set)
-        found = check(redis, order, _read(path, encoding, form))
+        found = check(redis, order, _read(order, path, encoding, form))
     print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
 
 
@@ -161,13 +161,13 @@ def send(
         }
         order = _order(template, sender, path, encoding, form, account, tag, configuration_set, **options)
         with _progress("checking") as progress:
-            found = check(redis, order, _read(path, encoding, form), progress)
+            found = check(redis, order, _read(order, path, encoding, form), progress)
         if not found.intake.queued:
             show(batch_view.check_as_text(found))
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
-            intake = take(redis, order, _read(path, encoding, form), again=again, progress=progress)
+            intake = take(redis, order, _read(order, path, encoding, form), again=again, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     if json:
         print_json(told)
@@ -325,8 +325,9 @@ def _order(
         raise InputError(f"{option}: {error.problem}") from error
 
 
-def _read(path: Path, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
-    return read_rows(path, jsonl=form is Form.jsonl if form else None, encoding=encoding)
+def _read(order: Order, path: Path, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
+    jsonl = form is Form.jsonl if form else None
+    return read_rows(path, jsonl=jsonl, encoding=encoding, needed=order.template.printer.needed)
 
 
 @contextmanager

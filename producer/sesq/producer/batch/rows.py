@@ -10,7 +10,7 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,13 +36,18 @@ class SourceRow:
     problem: str = ""
 
 
-def read_rows(path: Path, *, jsonl: bool | None = None, encoding: str | None = None) -> Iterator[SourceRow]:
-    """The rows of a file. `jsonl` None: by its name's ending. Raises InvalidRows."""
+def read_rows(
+    path: Path, *, jsonl: bool | None = None, encoding: str | None = None, needed: Iterable[str] = ()
+) -> Iterator[SourceRow]:
+    """The rows of a file. `jsonl` None: by its name's ending. `needed`: columns without which a CSV is of no use.
+
+    Raises InvalidRows.
+    """
     if jsonl is None:
         jsonl = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
     try:
         with path.open("rb") as file, closing(_lines(file, encoding)) as lines:
-            yield from (_json_rows if jsonl else _csv_rows)(lines)
+            yield from _json_rows(lines) if jsonl else _csv_rows(lines, needed)
     except OSError as error:
         raise InvalidRows(f"{path}: cannot be read: {error.strerror}") from error
     except InvalidRows as error:
@@ -86,14 +91,14 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
         yield text
 
 
-def _csv_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
+def _csv_rows(lines: Iterator[str], needed: Iterable[str]) -> Iterator[SourceRow]:
     heading = next(lines, "")
     if not heading.strip():
         raise InvalidRows(
             "line 1: there is no heading; the first line names the columns, one of them `email`"
         )
     delimiter = max(DELIMITERS, key=heading.count)
-    columns = _columns(next(csv.reader([heading], delimiter=delimiter)))
+    columns = _columns(next(csv.reader([heading], delimiter=delimiter)), needed)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     number = 2
     while True:
@@ -110,17 +115,20 @@ def _csv_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
         number = reader.line_num + 2
 
 
-def _columns(names: list[str]) -> list[str]:
-    columns = [name.strip() for name in names]
-    lower = [name.lower() for name in columns]
-    if RECIPIENT not in lower:
+def _columns(names: list[str], needed: Iterable[str]) -> list[str]:
+    columns = [RECIPIENT if name.strip().lower() == RECIPIENT else name.strip() for name in names]
+    there = f"there are: {', '.join(map(shown, columns))}"
+    if RECIPIENT not in columns:
+        raise InvalidRows(f"line 1: there is no column `{RECIPIENT}`; {there}")
+    missing = sorted(set(needed) - set(columns))
+    if missing:
         raise InvalidRows(
-            f"line 1: there is no column `{RECIPIENT}`; there are: {', '.join(map(shown, columns))}"
+            f"line 1: the template uses {', '.join(missing)}, and there is no such column; {there}"
         )
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise InvalidRows(f"line 1: the column {shown(twice)} is there twice")
-    return [RECIPIENT if name.lower() == RECIPIENT else name for name in columns]
+    return columns
 
 
 def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:

@@ -1,0 +1,204 @@
+"""`sesq batch`: what it says before, what it refuses, and that nothing is queued where it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from typer.testing import Result
+
+from batch import write_rows, write_template
+from sesq.config.batches import Batches
+from sesq.worker.gate import SYNC
+
+Run = Callable[..., Result]
+FROM = ("--from", "shop@example.com")
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Path:
+    return write_template(tmp_path / "news")
+
+
+def rows(tmp_path: Path, content: bytes, name: str = "rows.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def sync(redis: Redis, **told: Any) -> None:
+    account = {"rate": 1.0, "daily": 200.0, "sent": 0.0, "production": 0, "sending": 1, "readable": 1}
+    account |= {"paused_because": "", "enforcement": "", "identities": {"example.com": 1, "example.org": 1}}
+    SYNC.run(redis, "default", json.dumps({**account, **told}))
+
+
+def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    sync(redis)
+    good = "".join(f"p{i}@example.org,P{i}\n" for i in range(450))
+    bad = "nobody,X\np7@example.org,X\nq@example.net,Q\nshort\n"
+    path = rows(tmp_path, f"email,name\n{good}{bad}".encode())
+    told = json.loads(run("batch", "check", str(news), str(path), *FROM, "--json").stdout)
+    counts = {name: told[name] for name in ("rows", "ready", "held", "invalid", "duplicates", "suppressed")}
+    assert counts == {"rows": 454, "ready": 450, "held": 1, "invalid": 2, "duplicates": 1, "suppressed": 0}
+    assert [(each["line"], each["why"]) for each in told["problems"]] == [
+        (452, "invalid"),
+        (453, "duplicate"),
+        (455, "invalid"),
+    ]
+    assert [day["recipients"] for day in told["days"]] == [200, 200, 50]
+    assert told["ends_at"].endswith("Z")
+    assert told["previews"][0]["subject"] == "News for P0"
+    # and a person gets a table and the days
+    text = run("batch", "check", str(news), str(path), *FROM).stdout
+    assert "200 today, 200 tomorrow, 50" in text
+    assert Batches(redis).all() == []
+
+
+def test_without_a_known_account_it_says_so(run: Run, news: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    result = run("batch", "check", str(news), str(path), *FROM)
+    assert result.exit_code == 0
+    assert "SES has not described the account yet" in result.stdout
+
+
+def test_a_sender_that_is_not_verified_holds_all(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    sync(redis)
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    told = json.loads(run("batch", "check", str(news), str(path), "--from", "x@y.org", "--json").stdout)
+    assert (told["ready"], told["held"], told["sender_problem"]) == (0, 1, "sender x@y.org is not verified")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "line 1: there is no heading"),
+        (b"mail,name\na@x.org,b\n", "no column `email`"),
+        (b"email,name\na@x.org,b\nc@x.org,\xe9\n", "line 3: is not utf-8"),
+        (b'email,name\na@x.org,"b\n', "line 2: unexpected end of data"),
+        (b"email,name\na@x.org,b\nb@x.org," + b"x" * 10_000_000, "line 3: is longer than"),
+    ],
+)
+@pytest.mark.parametrize("action", ["check", "send"])
+def test_bad_files_are_refused_with_their_line(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, content: bytes, told: str, action: str
+) -> None:
+    result = run("batch", action, str(news), str(rows(tmp_path, content)), *FROM)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert Batches(redis).all() == []
+    assert redis.keys("rq:*") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"body__txt": "{% for i in range(99) %}{% endfor %}"}, "body.txt, line 1: it calls a function"),
+        ({"body__txt": "one\n{{ name"}, "body.txt, line 2"),
+        (
+            {
+                "body__txt": "{% for a in name %}{% for b in name %}{% for c in name %}{% for d in name %}"
+                "{% for e in name %}.{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}"
+            },
+            "rounds",
+        ),
+        ({"subject__txt": "{{ name }}\n{{ name }}"}, "line break"),
+    ],
+)
+def test_bad_templates_queue_nothing(
+    run: Run, redis: Redis, tmp_path: Path, files: dict[str, str], told: str
+) -> None:
+    news = write_template(tmp_path / "bad", **files)
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    result = run("batch", "send", str(news), str(path), *FROM)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert redis.keys("*") == []
+
+
+def test_an_unknown_variable_is_told(run: Run, redis: Redis, tmp_path: Path) -> None:
+    news = write_template(tmp_path / "news", body__txt="Hello {{ nmae }}")
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    result = run("batch", "send", str(news), str(path), *FROM)
+    assert result.exit_code == 2
+    assert "line 1: the template uses nmae, and there is no such column" in result.stderr
+    # JSON lines have no heading, so there each line is looked at
+    lines = rows(tmp_path, b'{"email": "a@example.org", "name": "A"}\n', "rows.jsonl")
+    result = run("batch", "send", str(news), str(lines), *FROM)
+    assert result.exit_code == 1
+    assert "has no nmae" in result.stdout
+    assert "none of 1 rows can be sent" in result.stderr
+    assert redis.keys("rq:*") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--from", "nonsense"), "--from:"),
+        ((*FROM, "--tag", "sesq-id=x"), "--tag:"),
+        ((*FROM, "--stop-bounces", "101"), "stop-bounces"),
+        ((*FROM, "--encoding", "klingon"), "encoding 'klingon' is not known"),
+        ((*FROM, "--account", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_options(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    result = run("batch", "send", str(news), str(path), *options)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert Batches(redis).all() == []
+
+
+def test_sent_shown_paused_resumed_cancelled_and_reported(
+    run: Run, redis: Redis, news: Path, tmp_path: Path
+) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org", "nobody", "b@example.org"])
+    sent = json.loads(
+        run("batch", "send", str(news), str(path), *FROM, "--stop-bounces", "5", "--json").stdout
+    )
+    id = sent["id"]
+    assert (sent["queued"], sent["invalid"]) == (2, 1)
+    assert run("batch", "pause", id, "a look").stdout == f"{id} paused\n"
+    shown = json.loads(run("batch", "show", id, "--json").stdout)
+    assert (shown["state"], shown["left"], shown["invalid"], shown["stop_bounces"]) == ("paused", 2, 1, 5.0)
+    assert shown["reason"].endswith(": a look")
+    assert "a look" in run("batch", "show", id).stdout
+    assert run("batch", "resume", id).exit_code == 0
+    assert run("batch", "resume", id).exit_code == 1
+    assert run("batch", "cancel", id).exit_code == 0
+    assert [each["state"] for each in json.loads(run("batch", "list", "--json").stdout)] == ["cancelled"]
+    assert id in run("batch", "list").stdout
+    report = list(csv.DictReader(io.StringIO(run("batch", "report", id).stdout)))
+    assert [(row["email"], row["state"]) for row in report] == [
+        ("a@example.org", "cancelled"),
+        ("b@example.org", "cancelled"),
+    ]
+    output = tmp_path / "report.jsonl"
+    run("batch", "report", id, "--format", "jsonl", "--output", str(output))
+    assert [json.loads(line)["id"] for line in output.read_text().splitlines()] == [f"{id}-0-0", f"{id}-0-1"]
+
+
+def test_the_same_file_is_known_whatever_its_name(run: Run, news: Path, tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "one.csv", ["a@example.org"])
+    id = run("batch", "send", str(news), str(first), *FROM).stdout.strip()
+    second = run("batch", "send", str(news), "-", *FROM, stdin=first.read_bytes())
+    assert second.exit_code == 1
+    assert f"are batch {id}" in second.stderr
+    again = run("batch", "send", str(news), str(first), *FROM, "--again").stdout.strip()
+    assert again not in ("", id)
+    lines = '{"email": "a@example.org", "name": "A"}\n'
+    other = run("batch", "send", str(news), "-", *FROM, stdin=lines.encode()).stdout.strip()
+    assert other not in ("", id, again)
+
+
+def test_unknown_batches(run: Run) -> None:
+    for words in (("show",), ("pause",), ("cancel",), ("report",)):
+        result = run("batch", *words, "0" * 20)
+        assert (result.exit_code, "no batch" in result.stderr) == (1, True)
