@@ -202,3 +202,17 @@ def test_unknown_batches(run: Run) -> None:
     for words in (("show",), ("pause",), ("cancel",), ("report",)):
         result = run("batch", *words, "0" * 20)
         assert (result.exit_code, "no batch" in result.stderr) == (1, True)
+
+
+def test_status_counts_recipients_not_chunks(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    sync(redis)
+    path = write_rows(tmp_path / "rows.csv", (f"p{i}@example.org" for i in range(600)))
+    id = run("batch", "send", str(news), str(path), *FROM).stdout.strip()
+    status = json.loads(run("status", "--json").stdout)
+    assert (status["lanes"]["bulk"]["queued"], status["messages"]["queued"]) == (600, 600)
+    assert status["lanes"]["bulk"]["next_at"] is not None
+    assert status["lanes"]["bulk"]["oldest_at"] is not None
+    run("batch", "cancel", id)
+    assert json.loads(run("status", "--json").stdout)["messages"]["queued"] == 0
+    shown = json.loads(run("messages", "show", f"{id}-0-3", "--json").stdout)
+    assert (shown["to"], shown["state"]) == (["p3@example.org"], "cancelled")

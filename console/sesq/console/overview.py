@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -13,6 +14,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
+from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage
 from sesq.config.keys import Keys
@@ -102,6 +104,7 @@ class Overview:
 def read_overview(redis: Redis, account: str) -> Overview:
     """The account as it stands. Works for one that nobody has queued for yet. Raises QueueUnavailable."""
     usage = Gate(redis, account).usage()
+    batches = Batches(redis, account).all()
     messages, policy = Messages(redis, account), Policy(redis, account)
     snapshot = read_snapshot(redis, account)
     return Overview(
@@ -109,8 +112,11 @@ def read_overview(redis: Redis, account: str) -> Overview:
         snapshot=snapshot,
         usage=usage,
         paused=_paused(usage, policy, snapshot),
-        lanes=tuple(_lane(lane, told, messages) for lane, told in zip(Lane, usage.lanes, strict=True)),
-        counts=messages.counts(),
+        lanes=tuple(
+            _lane(lane, told, messages, [batch for batch in batches if lane is Lane.BULK])
+            for lane, told in zip(Lane, usage.lanes, strict=True)
+        ),
+        counts=_counts(messages, batches),
         waiting=read_waiting(redis, messages),
         workers=read_workers(redis, account),
         memory=_memory(redis),
@@ -126,9 +132,28 @@ def _paused(usage: Usage, policy: Policy, snapshot: Snapshot) -> str | None:
     return None
 
 
-def _lane(lane: Lane, told: Mapping[str, Any], messages: Messages) -> LaneView:
-    head = _record(messages, told.get("head"))
-    return LaneView(lane, int(told["queued"]), head, told.get("room_at"), told["ready_at"])
+def _counts(messages: Messages, batches: Iterable[Batch]) -> dict[State, int]:
+    """Messages, and those recipients of batches that have no record of their own."""
+    counts = Counter(messages.counts())
+    for batch in batches:
+        counts.update(batch.compact)
+    return dict(counts)
+
+
+def _lane(lane: Lane, told: Mapping[str, Any], messages: Messages, batches: Iterable[Batch]) -> LaneView:
+    head = _record(messages, told.get("head")) or _of_chunk(messages, told.get("head"))
+    queued = int(told["queued"])
+    for batch in batches:
+        queued -= batch.jobs
+        queued += batch.compact_waiting if batch.jobs else 0
+    return LaneView(lane, queued, head, told.get("room_at"), told["ready_at"])
+
+
+def _of_chunk(messages: Messages, id: str | None) -> Record | None:
+    """The recipient of a batch who goes next, where it is the turn of one of its chunks."""
+    with mapped():
+        cursor = messages.redis.hget(messages.keys.chunk(id or ""), "cursor")
+    return _record(messages, f"{id}-{int(cursor)}") if cursor is not None else None
 
 
 def _record(messages: Messages, id: str | None) -> Record | None:
