@@ -188,6 +188,9 @@ def test_bad_input_is_refused_at_the_door_with_a_cure(changes: dict[str, Any], f
         (("a.txt", b"", "text/plain\r\nX: y"), "type/subtype"),
         (("a.eml", b"", "message/rfc822"), "application/octet-stream"),
         (("a.png", b"", None, "<a b>"), "no id"),
+        (("a.ics", b"", "text/calendar; charset=utf-8", None, True), "method=REQUEST"),
+        (("a.ics", b"", "text/calendar; method=REPLY", "a", True), "choose one"),
+        (("a.ics", b"", "text/calendar; method=REPLY", None, "yes"), "true or false"),
     ],
 )
 def test_a_bad_attachment_is_refused(arguments: Any, cure: str) -> None:
@@ -385,7 +388,9 @@ MESSAGES = st.builds(
     subject=LINE,
     text=st.text(SAFE, max_size=40),
     html=st.none() | st.text(SAFE, max_size=40),
-    attachments=st.lists(st.builds(Attachment, st.just("ä.bin"), st.binary(max_size=40)), max_size=2),
+    attachments=st.lists(
+        st.builds(Attachment, st.just("ä.bin"), st.binary(max_size=40), alternative=st.booleans()), max_size=2
+    ),
     headers=st.dictionaries(st.from_regex(r"X-[A-Z]{1,8}", fullmatch=True), LINE, max_size=2),
     tags=st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.just("1"), max_size=2),
     lane=st.sampled_from(Lane),

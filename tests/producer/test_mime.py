@@ -33,6 +33,7 @@ def structure(part: Any) -> Any:
 
 PNG = Attachment("logo.png", b"\x89PNG", inline_id="logo@shop")
 PDF = Attachment("report.pdf", b"%PDF")
+INVITATION = Attachment("a.ics", b"BEGIN", "text/calendar; method=REQUEST; charset=utf-8", alternative=True)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,23 @@ PDF = Attachment("report.pdf", b"%PDF")
         ("a", "b", [], ["multipart/alternative", "text/plain", "text/html"]),
         ("a", None, [PDF], ["multipart/mixed", "text/plain", "application/pdf"]),
         (None, "b", [PNG], ["multipart/related", "text/html", "image/png"]),
+        ("a", None, [INVITATION], ["multipart/alternative", "text/plain", "text/calendar"]),
+        (
+            None,
+            "b",
+            [INVITATION, PNG],
+            ["multipart/alternative", ["multipart/related", "text/html", "image/png"], "text/calendar"],
+        ),
+        (
+            "a",
+            "b",
+            [PDF, INVITATION],
+            [
+                "multipart/mixed",
+                ["multipart/alternative", "text/plain", "text/html", "text/calendar"],
+                "application/pdf",
+            ],
+        ),
         (
             "a",
             "b",
@@ -100,6 +118,21 @@ def test_an_inline_image_is_found_by_its_id_and_a_file_keeps_its_type() -> None:
     assert image.get_content() == b"\x89PNG"
     assert calendar["content-type"].params == {"method": "REQUEST", "charset": "utf-8"}
     assert calendar.get_content() == "BEGIN:VCALENDAR"
+
+
+def test_an_invitation_is_the_body_once_more_and_no_file() -> None:
+    # Given an entry with text outside ASCII, and a line that SMTP would double
+    entry = "BEGIN:VCALENDAR\r\nSUMMARY:Führung\r\n.\r\nEND:VCALENDAR\r\n".encode()
+    invitation = Attachment("a.ics", entry, "text/calendar; method=REQUEST; charset=utf-8", alternative=True)
+
+    # When it travels beside the text
+    mail = read(render(ENVELOPE, SimpleContent("", "Come"), [invitation]))
+
+    # Then it is there to the byte, with its method, without a name and a disposition
+    _, part = mail.iter_parts()
+    assert part["content-type"].params == {"method": "REQUEST", "charset": "utf-8"}
+    assert part.get_payload(decode=True) == entry
+    assert (part.get_filename(), part["content-disposition"]) == (None, None)
 
 
 def test_no_line_of_the_head_is_empty_to_any_reader() -> None:

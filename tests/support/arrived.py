@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, cast
@@ -13,7 +14,7 @@ from sesq.simulator import Simulator
 
 @dataclass(frozen=True)
 class Arrived:
-    """`call` is SES's record of the call, `raw` the mail itself."""
+    """`call` is SES's record of the call, `raw` the mail itself; or, of Simple content, what the call said."""
 
     call: dict[str, Any]
     raw: bytes
@@ -21,6 +22,11 @@ class Arrived:
     @property
     def mail(self) -> EmailMessage:
         return cast("EmailMessage", email.message_from_bytes(self.raw, policy=email.policy.default))
+
+    @property
+    def simple(self) -> dict[str, Any]:
+        """Simple content: what SES was to put the mail together from."""
+        return cast("dict[str, Any]", json.loads(self.raw)["Content"]["Simple"])
 
     @property
     def recipients(self) -> list[str]:
@@ -37,6 +43,6 @@ class Arrived:
 
 
 def arrived(ses: Simulator, region: str = "us-east-1") -> list[Arrived]:
-    """Every raw mail that SES accepted, oldest first."""
+    """Every mail that SES accepted, oldest first."""
     entries = ses._do(lambda: list(ses.cloud.account(region).record.entries()))
     return [Arrived(entry.summary(region), entry.content) for entry in entries if entry.accepted]

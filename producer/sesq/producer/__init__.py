@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sesq.producer.async_outbox import AsyncOutbox
+    from sesq.producer.html_text import html_to_text
     from sesq.producer.message import Attachment, Message
     from sesq.producer.outbox import Outbox
 
-__all__ = ["AsyncOutbox", "Attachment", "Message", "Outbox"]
+__all__ = ["AsyncOutbox", "Attachment", "Message", "Outbox", "html_to_text"]
 
-_HOMES = {"AsyncOutbox": "async_outbox", "Attachment": "message", "Message": "message", "Outbox": "outbox"}
+_HOMES = {
+    "AsyncOutbox": "async_outbox",
+    "Attachment": "message",
+    "Message": "message",
+    "Outbox": "outbox",
+    "html_to_text": "html_text",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ DEFAULT_TYPE = "application/octet-stream"
 
 _WORD = r"[A-Za-z0-9!#$&^_.+-]+"
 _is_type = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[A-Za-z0-9 ,:/_.+-]*"))*').fullmatch
+_has_method = re.compile(r"; ?method=").search
 _is_inline_id = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}").fullmatch
 
 
@@ -21,8 +22,10 @@ _is_inline_id = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}").fullmatch
 class Attachment:
     """One file: a name without folders, its bytes, and its MIME type (guessed from the name when not given).
 
-    With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. Mails inside mails
-    (message/*) travel as application/octet-stream, since MIME would have their bytes changed.
+    With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. An `alternative` is no
+    file but the body once more: with the type `text/calendar; method=REQUEST; charset=utf-8` mail programs show it as
+    an invitation (RFC 6047, 2.4); its name is not sent. Mails inside mails (message/*) travel as
+    application/octet-stream, since MIME would have their bytes changed.
     Raises InvalidMessage("attachments").
     """
 
@@ -30,6 +33,7 @@ class Attachment:
     content: bytes
     content_type: str | None = None
     inline_id: str | None = None
+    alternative: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", _checked_name(self.name))
@@ -47,6 +51,7 @@ class Attachment:
                 "attachments",
                 f"{self.name}: inline_id {shown(self.inline_id)} is no id: use letters, digits, - _ . @",
             )
+        _check_alternative(self)
 
     @classmethod
     def from_path(
@@ -80,6 +85,23 @@ def _check_type(name: str, content_type: object) -> None:
     if content_type.lower().startswith(("multipart/", "message/")):
         raise InvalidMessage(
             "attachments", f"{name}: {content_type} is no type of a file: use {DEFAULT_TYPE}"
+        )
+
+
+def _check_alternative(attachment: Attachment) -> None:
+    if not isinstance(attachment.alternative, bool):
+        raise InvalidMessage("attachments", f"{attachment.name}: alternative is true or false")
+    if not attachment.alternative:
+        return
+    if attachment.inline_id is not None:
+        raise InvalidMessage(
+            "attachments", f"{attachment.name}: is shown inline or is an alternative: choose one"
+        )
+    kind = str(attachment.content_type).lower()
+    if kind.startswith("text/calendar") and not _has_method(kind):
+        raise InvalidMessage(
+            "attachments",
+            f"{attachment.name}: mail programs want the method: text/calendar; method=REQUEST; charset=utf-8",
         )
 
 

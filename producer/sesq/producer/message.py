@@ -36,7 +36,8 @@ class Message:
     `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII). `headers` are the
     caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
-    account. `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
+    account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
+    `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.
     """
 
@@ -71,6 +72,7 @@ class Message:
         subject: str = "",
         text: str | None = None,
         html: str | None = None,
+        text_from_html: bool = False,
         attachments: Iterable[Attachment] = (),
         headers: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -90,7 +92,7 @@ class Message:
         keep(self, "bcc", rules.address_list(bcc, "bcc"))
         keep(self, "reply_to", rules.address_list(reply_to, "reply_to"))
         keep(self, "subject", subject)
-        keep(self, "text", text)
+        keep(self, "text", _text_of(html) if text_from_html and text is None and html is not None else text)
         keep(self, "html", html)
         keep(self, "attachments", _attachments(attachments))
         keep(self, "headers", rules.check_headers(headers) if headers else {})
@@ -250,6 +252,12 @@ def _lane(lane: object) -> Lane:
         return Lane(lane)
     except ValueError as error:
         raise InvalidMessage("lane", f"{shown(lane)}: allowed are {', '.join(Lane)}") from error
+
+
+def _text_of(html: str) -> str:
+    from sesq.producer.html_text import html_to_text  # here, since it needs an extra
+
+    return html_to_text(html)
 
 
 def _attachments(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:

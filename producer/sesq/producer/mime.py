@@ -30,14 +30,17 @@ _opens_line = re.compile(r"[\r\n](?![ \t\n])").search
 
 
 def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Attachment] = ()) -> bytes:
-    """The mail as bytes with CRLF line ends: text and HTML as alternatives, inline files beside the HTML."""
+    """The mail as bytes with CRLF line ends: text, HTML and the like as alternatives, inline files beside the HTML."""
     body = EmailMessage(_POLICY)
     _add_texts(body, content)
     for attachment in attachments:
         if attachment.inline_id is not None:
             _add_inline(body, attachment)
     for attachment in attachments:
-        if attachment.inline_id is None:
+        if attachment.alternative:
+            body.add_alternative(attachment.content, **_described(attachment, None))
+    for attachment in attachments:
+        if attachment.inline_id is None and not attachment.alternative:
             body.add_attachment(attachment.content, **_described(attachment, "attachment"))
     set_boundaries(body)
     return _head(envelope, content).encode("ascii") + body.as_bytes()
@@ -106,14 +109,14 @@ def _add_inline(body: EmailMessage, attachment: Attachment) -> None:
     html.add_related(attachment.content, cid=f"<{attachment.inline_id}>", **_described(attachment, "inline"))
 
 
-def _described(attachment: Attachment, disposition: str) -> dict[str, Any]:
+def _described(attachment: Attachment, disposition: str | None) -> dict[str, Any]:
     kind, _, parameters = (attachment.content_type or "").partition(";")
     maintype, _, subtype = kind.partition("/")
     return {
         "maintype": maintype,
         "subtype": subtype,
         "disposition": disposition,
-        "filename": attachment.name,
+        "filename": attachment.name if disposition else None,
         "params": dict(_parameters(parameters)),
     }
 

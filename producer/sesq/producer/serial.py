@@ -12,7 +12,7 @@ from sesq.config.envelope import VERSIONS, encode_json, read_versioned
 from sesq.config.errors import InvalidMessage
 from sesq.producer.attachment import Attachment
 
-_ATTACHMENT = ("name", "content", "content_type", "inline_id")
+_ATTACHMENT = ("name", "content", "content_type", "inline_id", "alternative")
 
 
 def dump(values: Mapping[str, Any]) -> str:
@@ -40,7 +40,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Attachment):
-        return {name: _plain(part) for name in _ATTACHMENT if (part := getattr(value, name)) is not None}
+        parts = {name: _plain(getattr(value, name)) for name in _ATTACHMENT}
+        return {name: part for name, part in parts.items() if part is not None and part is not False}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
