@@ -15,6 +15,7 @@ from typer.testing import Result
 
 from batch import write_rows, write_template
 from sesq.config.batches import Batches
+from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.worker.gate import SYNC
 
 Run = Callable[..., Result]
@@ -40,16 +41,18 @@ def sync(redis: Redis, **told: Any) -> None:
 
 def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
     sync(redis)
+    SuppressionList(redis).add([Suppressed("gone@example.org", "bounce", 0.0, "test")])
     good = "".join(f"p{i}@example.org,P{i}\n" for i in range(450))
-    bad = "nobody,X\np7@example.org,X\nq@example.net,Q\nshort\n"
+    bad = "nobody,X\np7@example.org,X\nq@example.net,Q\nshort\ngone@example.org,G\n"
     path = rows(tmp_path, f"email,name\n{good}{bad}".encode())
     told = json.loads(run("batch", "check", str(news), str(path), *FROM, "--json").stdout)
     counts = {name: told[name] for name in ("rows", "ready", "held", "invalid", "duplicates", "suppressed")}
-    assert counts == {"rows": 454, "ready": 450, "held": 1, "invalid": 2, "duplicates": 1, "suppressed": 0}
+    assert counts == {"rows": 455, "ready": 450, "held": 1, "invalid": 2, "duplicates": 1, "suppressed": 1}
     assert [(each["line"], each["why"]) for each in told["problems"]] == [
         (452, "invalid"),
         (453, "duplicate"),
         (455, "invalid"),
+        (456, "suppressed"),
     ]
     assert [day["recipients"] for day in told["days"]] == [200, 200, 50]
     assert told["ends_at"].endswith("Z")

@@ -14,6 +14,7 @@ from batch import template
 from sesq.config.batches import Batch, Batches
 from sesq.config.errors import TakenBefore, UnknownBatch, WrongState
 from sesq.config.states import Lane, State
+from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
 from sesq.worker.courier import Outcome, put_back
@@ -347,7 +348,9 @@ def test_a_producer_that_died_goes_on_and_a_finished_batch_is_known(stage: Batch
     stage.send_all()
     assert stage.batches.get(begun.id).state == "running"
     # When the same is sent again, then it goes on, whoever is left out now
-    again = stage.take(0, rows=rows, suppressed={"p7@example.org", "p1299@example.org"})
+    entries = [Suppressed(f"p{i}@example.org", "manual", 0.0, "test") for i in (7, 1299)]
+    SuppressionList(stage.redis).add(entries)
+    again = stage.take(0, rows=rows)
     assert again.id == begun.id
     stage.send_all()
     sent = [out.envelope.to[0] for out in stage.transport.sent]

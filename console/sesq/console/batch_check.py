@@ -13,16 +13,16 @@ from sesq.config.chunks import Row
 from sesq.config.errors import InvalidMessage
 from sesq.config.identities import Identities, unverified
 from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.config.suppression import SuppressionList
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.times import utc
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.rows import SourceRow
 from sesq.producer.batch.sieve import Sieve, Why
-from sesq.producer.batch.taker import Intake, sift
+from sesq.producer.batch.taker import Intake, parts, sift
 from sesq.producer.batch.template import RECIPIENT
 
 PREVIEWS = 3
-STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,19 @@ def check(
     redis: Redis, order: Order, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
 ) -> Check:
     """Looks at all rows. Raises InvalidRows for the file, InvalidMessage for a template that cannot print them."""
-    printer = order.template.printer
-    sieve = Sieve(printer, order.suppressed)
+    sieve = Sieve(order.template.printer)
     found = Check(Intake(order.id()))
     snapshot, identities = read_snapshot(redis, order.account), read_identities(redis, order.account)
     sender = order.envelope.sender_spec
     if snapshot.listed and not identities.covers_sender(sender):
         found.sender_problem = f"sender {sender} is not verified"
-    for source in rows:
-        row = sift(source, sieve, found.intake)
-        if found.intake.rows % STEP == 0:
-            progress(found.intake.rows)
-        if row is None:
-            continue
-        found.held += _is_held(snapshot, identities, sender, row)
-        if len(found.previews) < PREVIEWS:
-            found.previews.append(_preview(order, row, source.line))
+    listed = SuppressionList(redis, order.account)
+    for part in parts(rows):
+        for line, row in sift(part, sieve, found.intake, listed):
+            found.held += _is_held(snapshot, identities, sender, row)
+            if len(found.previews) < PREVIEWS:
+                found.previews.append(_preview(order, row, line))
+        progress(found.intake.rows)
     found.plan = plan(redis, order.account, found.ready)
     return found
 

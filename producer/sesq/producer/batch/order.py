@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,6 @@ class Order:
     keep_seconds: int = KEEP_SECONDS
     stop_bounces: float | None = None
     stop_complaints: float | None = None
-    suppressed: Container[str] = frozenset()
 
     def id(self, generation: int = 0) -> str:
         """The same for the same template, sender, options and rows; another one for each time they are sent again."""
@@ -46,7 +45,6 @@ def batch_order(
     configuration_set: str | None = None,
     stop_bounces: float | None = None,
     stop_complaints: float | None = None,
-    suppressed: Container[str] = frozenset(),
     keep_seconds: int = KEEP_SECONDS,
 ) -> Order:
     """An order, checked. Raises InvalidTemplate and InvalidMessage."""
@@ -74,5 +72,4 @@ def batch_order(
         keep_seconds=keep_seconds,
         stop_bounces=stop_bounces,
         stop_complaints=stop_complaints,
-        suppressed=suppressed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -35,10 +35,9 @@ class LeftOut(Exception):
 class Sieve:
     """Looks at rows one after the other. It remembers a number for each address: some 70 bytes a recipient."""
 
-    def __init__(self, printer: Printer, suppressed: Container[str] = frozenset()) -> None:
+    def __init__(self, printer: Printer) -> None:
         self.needed = sorted(printer.needed)
         self.names = sorted(printer.used)
-        self.suppressed = suppressed
         self._seen: set[int] = set()
 
     def look(self, values: Mapping[str, Any]) -> Row:
@@ -58,8 +57,6 @@ class Sieve:
         if number in self._seen:
             raise LeftOut(Why.DUPLICATE, f"{spec} was there before")
         self._seen.add(number)
-        if spec in self.suppressed:
-            raise LeftOut(Why.SUPPRESSED, f"{spec} is on the suppression list")
         return Row(wire, kept)
 
     def _address(self, given: Any) -> str:

@@ -22,6 +22,7 @@ from sesq.config.job import DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.states import Lane
+from sesq.config.suppression import SuppressionList
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.rows import SourceRow
 from sesq.producer.batch.sieve import LeftOut, Sieve, Why
@@ -75,9 +76,10 @@ def take(
     keys = Keys(order.account)
     queue = keys.queue(Lane.BULK)
     id, here = _open(redis, order, queue, again)
-    intake, sieve = Intake(id), Sieve(order.template.printer, order.suppressed)
-    for number, part in enumerate(_parts(rows)):
-        recipients = [row for source in part if (row := sift(source, sieve, intake))]
+    intake, sieve = Intake(id), Sieve(order.template.printer)
+    listed = SuppressionList(redis, order.account)
+    for number, part in enumerate(parts(rows)):
+        recipients = [row for _, row in sift(part, sieve, intake, listed)]
         if number >= here and not _add(redis, order, id, number, recipients, sieve.names, queue):
             break
         progress(intake.rows)
@@ -115,24 +117,36 @@ def _open(redis: Redis, order: Order, queue: str, again: bool) -> tuple[str, int
         generation += 1
 
 
-def _parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
+def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
+    """As many rows at a time as make a chunk."""
     source = iter(rows)
     while part := list(islice(source, CHUNK_ROWS)):
         yield part
 
 
-def sift(source: SourceRow, sieve: Sieve, intake: Intake) -> Row | None:
-    """The recipient that a row becomes; None where it is left out. Both are counted."""
-    intake.rows += 1
-    try:
-        if source.problem:
-            raise LeftOut(Why.INVALID, source.problem)
-        row = sieve.look(source.values)
-    except LeftOut as error:
-        intake.leave_out(source.line, error.why, str(error))
-        return None
-    intake.queued += 1
-    return row
+def sift(
+    part: Iterable[SourceRow], sieve: Sieve, intake: Intake, listed: SuppressionList
+) -> list[tuple[int, Row]]:
+    """The recipients that some rows become, with their lines; who is left out is told to `intake`."""
+    found = []
+    for source in part:
+        intake.rows += 1
+        try:
+            if source.problem:
+                raise LeftOut(Why.INVALID, source.problem)
+            found.append((source.line, sieve.look(source.values)))
+        except LeftOut as error:
+            intake.leave_out(source.line, error.why, str(error))
+    suppressed = listed.among(spec_of(row.to) for _, row in found)
+    kept = []
+    for line, row in found:
+        reason = suppressed.get(spec_of(row.to))
+        if reason is None:
+            kept.append((line, row))
+        else:
+            intake.leave_out(line, Why.SUPPRESSED, f"{spec_of(row.to)} is suppressed: {reason.reason}")
+    intake.queued += len(kept)
+    return kept
 
 
 def _add(
