@@ -57,6 +57,14 @@ class SuppressionList:
             for address, packed in self.redis.hscan_iter(self.key, count=PAGE):
                 yield _unpacked(text(address), packed)
 
+    def some(self, cursor: int = 0, count: int = 100) -> tuple[list[Suppressed], int]:
+        """About so many of them from a cursor of Redis's on, in no order; and the next cursor, 0 at the end."""
+        with mapped():
+            following, found = cast(
+                "tuple[int, dict[Any, Any]]", self.redis.hscan(self.key, cursor, count=count)
+            )
+        return [_unpacked(text(address), packed) for address, packed in found.items()], int(following)
+
     def add(self, entries: Iterable[Suppressed]) -> int:
         """Lists addresses; how many were not listed yet. What is listed keeps its first reason."""
         added = 0

@@ -8,6 +8,7 @@ from typing import Any
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.config.messages import RESOLUTIONS
+from sesq.config.snapshot import read_snapshot
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room
 from sesq.producer import Message, Outbox
@@ -123,6 +124,17 @@ def sync(room: Room) -> None:
 
     open_desk(room.redis, room.account, room.site.settings).sync.run()
     room.note("sync")
+
+
+def tell_ses_suppressed(room: Room, spec: str, reason: str | None) -> str:
+    """Changes SES's own list too, where the account may: not in the sandbox. Why that failed; empty where it did not."""
+    if not read_snapshot(room.redis, room.account).production:
+        return ""
+    from sesq.worker.suppression import SesSuppression
+
+    at_ses = SesSuppression(room.redis, room.account, room.control)
+    problem = at_ses.delete([spec]) if reason is None else at_ses.put([spec], reason)
+    return f"SES's own list is as it was: {problem}" if problem else ""
 
 
 def apply_for_production(room: Room, application: Any) -> None:

@@ -31,6 +31,8 @@ PAGES = (
     ("activity", "Activity"),
 )
 """Path -> what the navigation calls it, in its order."""
+_override = re.compile("[\u202d\u202e]")
+"""Makes what follows read backwards: "exe.png" that ends in "exe". Proper right-to-left text does without."""
 _command = re.compile(r"`([^`]*)`")
 
 environment = Environment(
@@ -45,6 +47,7 @@ environment.globals.update(
 )
 environment.globals.update({"PAGES": PAGES, "STATES": [state.value for state in State], "span": span})
 environment.tests["match_identity"] = lambda what: what.partition(":")[0] in ("recipient", "sender")
+environment.filters["tame"] = lambda text: _override.sub("\N{REPLACEMENT CHARACTER}", text)
 environment.filters["number"] = lambda value: f"{value:,.10g}"
 environment.filters["spoken"] = lambda text: _command.sub(r"“\1”", text)
 

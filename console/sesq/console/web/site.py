@@ -6,7 +6,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Form, Request
@@ -43,12 +43,12 @@ class Site:
     redis: Redis
     settings: Settings
     people: People
+    control: Callable[[str], Any]
+    """Account -> SES's control calls for it. Raises SettingsError, or MissingPart without boto3."""
     hosts: frozenset[str] = frozenset()
     secure: bool = False
     proxy_header: str | None = None
     proxies: frozenset[str] = frozenset()
-    control: Callable[[str], Any] = field(default=lambda _name: None)
-    """Account -> SES's control calls for it. Raises SettingsError, or MissingPart without boto3."""
 
     def accounts(self) -> list[str]:
         """Those of sesq.toml, and those that have been used."""

@@ -10,9 +10,21 @@ from sesq.console.web.pages import (
     quota,
     sandbox,
     send_test,
+    suppression,
 )
 
 ROUTERS = [
     module.router
-    for module in (overview, messages, quota, send_test, identities, sandbox, batches, activity, login)
+    for module in (
+        overview,
+        messages,
+        quota,
+        send_test,
+        identities,
+        sandbox,
+        suppression,
+        batches,
+        activity,
+        login,
+    )
 ]

@@ -1,0 +1,85 @@
+"""The web console on a port of this machine, in this process; and browsers that remember their cookies."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+from redis import Redis
+
+from sesq.config.settings import Settings
+from sesq.console.web.app import create_app
+from sesq.console.web.people import People
+from sesq.console.web.site import Site
+from sesq.worker.control import ControlUnavailable
+
+CSRF = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+class Visit:
+    """Somebody's browser, without scripts."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.session = requests.Session()
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """A page of the default account, or a whole path."""
+        return self.session.get(self._url(path), timeout=20, **options)
+
+    def post(self, path: str, form: dict[str, Any] | None = None, **options: Any) -> requests.Response:
+        """A form, with the token of a page that was looked at before."""
+        token = CSRF.search(self.get("/login").text)
+        assert token
+        return self.session.post(self._url(path), {"csrf": token[1], **(form or {})}, timeout=20, **options)
+
+    def log_in(self, name: str, password: str) -> requests.Response:
+        return self.post("/login", {"name": name, "password": password})
+
+    def _url(self, path: str) -> str:
+        return self.site + (path if path.startswith("/") else f"/accounts/default/{path}")
+
+
+class NoSes:
+    """In place of SES's control calls."""
+
+    def call(self, operation: str, **_parameters: Any) -> dict[str, Any]:
+        raise ControlUnavailable(f"{operation}: no SES here")
+
+
+@contextmanager
+def _served(app: Any) -> Iterator[str]:
+    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=30)
+
+
+@pytest.fixture
+def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Visit]]:
+    """`console(users=file, hosts={"mail.example.com"})`: a running one, and a browser on it."""
+    with ExitStack() as open_:
+
+        def start(users: Path | None = None, **options: Any) -> Visit:
+            people = People.read(users, "ops@here")
+            site = Site(redis, make_settings(), people, lambda _account: NoSes(), **options)
+            return Visit(open_.enter_context(_served(create_app(site))))
+
+        yield start

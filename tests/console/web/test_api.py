@@ -1,0 +1,139 @@
+"""The API for programs: the same actions as the pages, described by OpenAPI; whatever is sent, it does not break."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from redis import Redis
+
+from sesq.config.messages import Messages
+from sesq.config.policy import Policy
+from sesq.config.states import State
+from sesq.producer import Message, Outbox
+from sesq.worker.gate import SYNC
+
+API = "/api/v1/accounts/default"
+EXAMPLES_OF_EACH = 15
+NEEDS_SES = ("POST", "/accounts/{account}/identities")
+Console = Callable[..., Any]
+
+
+@pytest.fixture
+def known(redis: Redis) -> None:
+    """A sandbox of 1/s and 200 a day."""
+    told = {
+        "rate": 1,
+        "daily": 200,
+        "sent": 0,
+        "production": 0,
+        "sending": 1,
+        "readable": 1,
+        "paused_because": "",
+    }
+    SYNC.run(redis, "default", json.dumps({**told, "enforcement": "", "identities": {"example.com": 1}}))
+
+
+@pytest.fixture
+def call(console: Console, known: None) -> Callable[..., Any]:
+    """`call("POST", "/pause", {...})`: status and JSON."""
+    visit = console()
+
+    def ask(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        answer = visit.session.request(method, visit.site + API + path, json=body, timeout=20)
+        return answer.status_code, answer.json()
+
+    return ask
+
+
+def test_a_message_from_its_queueing_to_its_end(call: Callable[..., Any], redis: Redis) -> None:
+    mail = {
+        "from": "shop@example.com",
+        "to": ["ada@example.com"],
+        "subject": "Hi",
+        "text": "x",
+        "tags": {"k": "v"},
+    }
+    status, told = call("POST", "/messages", mail)
+    assert status == 201
+    id = told["id"]
+    assert call("GET", f"/messages/{id}")[1]["state"] == "queued"
+    for query in ("?to=ADA@", "?tag=k=v", "?state=queued", ""):
+        assert [each["id"] for each in call("GET", f"/messages{query}")[1]["messages"]] == [id], query
+    assert call("GET", "/messages?tag=k=other")[1]["messages"] == []
+    assert call("GET", "/overview")[1]["lanes"]["transactional"]["queued"] == 1
+    assert call("POST", "/messages/cancel", {"ids": [id, "x"]}) == (
+        200,
+        {"done": [id], "problems": {"x": "no message x in account default"}},
+    )
+    record = Messages(redis).get(id)
+    assert (record.state, record.reason) == (State.CANCELLED, "cancelled by ops@here (console)")
+    assert call("POST", "/messages/cancel", {"ids": [id]})[0] == 409
+    assert call("GET", "/messages/nothing")[0] == 404
+
+
+def test_limits_are_previewed_set_reset_and_told_of(call: Callable[..., Any], redis: Redis) -> None:
+    Outbox(redis).send_many(
+        Message(sender="shop@example.com", to="ada@example.com", text="x") for _ in range(100)
+    )
+    status, told = call("POST", "/quota/preview", {"rate": "0.1"})
+    assert status == 200
+    assert told["waiting"] == 100
+    assert told["empty_at"] < told["then_empty_at"]
+    assert Policy(redis).history() == []
+    assert call("PATCH", "/quota", {"rate": "1 per 2 seconds", "for": "1h"})[1]["rate"]["value"] == 0.5
+    assert call("PATCH", "/quota", {"rate": "2/second"})[0] == 422
+    assert call("PATCH", "/quota", {"speed": "2/second"})[0] == 422
+    assert call("POST", "/quota/reset", {})[1]["rate"]["value"] == 1
+    assert [each["by"] for each in call("GET", "/quota/history")[1]] == ["ops@here (console)"] * 2
+
+
+def test_what_ses_refuses_is_no_error_of_ours(call: Callable[..., Any]) -> None:
+    status, told = call("POST", "/identities", {"name": "example.org"})
+    assert (status, told["detail"]) == (502, "create_email_identity: no SES here")
+    assert call("GET", "/identities") == (200, {"example.com": True})
+    assert call("GET", "/batches") == (200, [])
+    assert call("POST", "/batches/x/pause", {})[0] == 404
+    assert call("GET", "/../nobody/overview")[0] == 404
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"ids": ["\\ud800"]}', b"[]", b"null", b"\xff"])
+def test_what_is_no_json_is_refused(console: Console, body: bytes) -> None:
+    visit = console()
+    headers = {"content-type": "application/json"}
+    answer = visit.session.post(f"{visit.site}{API}/messages/cancel", data=body, headers=headers, timeout=20)
+    assert answer.status_code in (400, 422)
+
+
+def test_whatever_is_sent_by_its_description_it_answers_without_an_error(
+    console: Console, known: None
+) -> None:
+    visit = console()
+    schema = schemathesis.openapi.from_url(f"{visit.site}/api/v1/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) >= 20
+    for operation in operations:
+        _fuzz(operation, visit.site)
+
+
+def _fuzz(operation: Any, site: str) -> None:
+    may_be_502 = (operation.method.upper(), operation.path.removeprefix("/api/v1")) == NEEDS_SES
+
+    @settings(
+        max_examples=EXAMPLES_OF_EACH, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy())
+    def answers(case: Any) -> None:
+        if "account" in (case.path_parameters or {}):
+            case.path_parameters["account"] = "default"
+        answer = case.call(base_url=f"{site}/api/v1")
+        assert answer.status_code < 500 or (may_be_502 and answer.status_code == 502), (
+            answer.status_code,
+            answer.text,
+        )
+
+    answers()

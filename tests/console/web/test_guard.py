@@ -1,0 +1,133 @@
+"""Other web pages are kept away: by the Host header, by who asks, by the session's token; and by what a page may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+from starlette.datastructures import Headers
+
+from sesq.config.policy import Policy
+from sesq.console.web.guard import MAX_BODY_BYTES, Guard, is_known_host
+
+Console = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9796", "localhost", "LOCALHOST:1", "[::1]:9796", "a.localhost", "10.0.0.5"]
+)
+def test_names_of_this_machine_are_known(host: str) -> None:
+    assert is_known_host(host, frozenset())
+
+
+@pytest.mark.parametrize(
+    "host", ["", "rebound.example", "127.0.0.1.evil.example", "localhost.evil.example", "[", "mail"]
+)
+def test_a_name_that_was_bound_to_our_address_is_not(host: str) -> None:
+    assert not is_known_host(host, frozenset({"mail.example.com"}))
+
+
+def test_a_request_under_another_name_gets_nothing(console: Console, redis: Redis) -> None:
+    visit = console(hosts=frozenset({"mail.example.com"}))
+    for path in ("/", "overview", "/metrics", "/api/v1/accounts/default/overview", "/assets/console.js"):
+        assert visit.get(path, headers={"Host": "rebound.example"}).status_code == 421, path
+    assert visit.get("overview", headers={"Host": "mail.example.com"}).status_code == 200
+
+
+FORGERIES = {
+    "a form of another site": {"Origin": "https://evil.example"},
+    "of another port": {"Origin": "http://127.0.0.1:1"},
+    "of a sandboxed frame": {"Origin": "null"},
+    "of a browser that tells": {"Sec-Fetch-Site": "cross-site"},
+    "of a neighbour": {"Sec-Fetch-Site": "same-site"},
+}
+
+
+@pytest.mark.parametrize("headers", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_request_changes_nothing(console: Console, redis: Redis, headers: dict[str, str]) -> None:
+    visit = console()
+    assert visit.post("quota/pause", {"reason": "forged"}, headers=headers).status_code == 403
+    call = visit.session.post(
+        f"{visit.site}/api/v1/accounts/default/pause", json={"reason": "forged"}, headers=headers, timeout=20
+    )
+    assert call.status_code == 403
+    assert Policy(redis).paused == ""
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])
+def test_a_form_without_the_sessions_token_changes_nothing(
+    console: Console, redis: Redis, token: str
+) -> None:
+    visit = console()
+    visit.get("overview")
+    answer = visit.session.post(
+        f"{visit.site}/accounts/default/quota/pause", {"reason": "x", "csrf": token}, timeout=20
+    )
+    assert answer.status_code == 403
+    assert Policy(redis).paused == ""
+
+
+def test_a_form_of_ours_does(console: Console, redis: Redis) -> None:
+    visit = console()
+    answer = visit.post(
+        "quota/pause", {"reason": "bounces"}, headers={"Origin": visit.site, "Sec-Fetch-Site": "same-origin"}
+    )
+    assert answer.status_code == 200
+    assert "nothing goes until somebody resumes" in answer.text
+    assert Policy(redis).paused == "bounces"
+    assert Policy(redis).history()[0]["by"] == "ops@here (console)"
+
+
+def test_every_answer_says_what_it_may_do(console: Console) -> None:
+    visit = console()
+    for path in (
+        "overview",
+        "/login",
+        "/assets/console.js",
+        "/nothing",
+        "/api/v1/accounts/default/quota",
+        "/metrics",
+    ):
+        headers = visit.get(path).headers
+        assert (
+            "default-src 'none'; script-src 'self'; style-src 'self'" in headers["content-security-policy"]
+        ), path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    assert visit.get("overview").headers["cache-control"] == "no-store"
+    cookie = console().get("/login").headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+
+
+def test_cookies_stay_on_https_where_there_is_https(console: Console) -> None:
+    headers = console(secure=True).get("/login").headers
+    assert "secure" in headers["set-cookie"].lower()
+    assert headers["strict-transport-security"]
+
+
+@pytest.fixture
+def guard() -> Guard:
+    return Guard(lambda *_: None, frozenset(), False)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-length": str(MAX_BODY_BYTES + 1)}, 413),
+        ({"transfer-encoding": "chunked"}, 411),
+        ({"content-length": "-1"}, 411),
+        ({"content-length": "²"}, 411),
+    ],
+)
+def test_what_is_too_large_or_of_no_known_size_is_not_read(
+    guard: Guard, headers: dict[str, str], status: int
+) -> None:
+    raw = [
+        (name.encode(), value.encode("latin-1")) for name, value in {"host": "localhost", **headers}.items()
+    ]
+    refused = guard.refusal("POST", Headers(raw=raw))
+    assert refused is not None
+    assert refused.status_code == status
