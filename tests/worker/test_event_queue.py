@@ -158,7 +158,9 @@ def test_everything_is_made_and_may_be_made_again(redis: Redis, aws: dict[str, A
     (of_topic,), (of_queue,) = (json.loads(policy)["Statement"] for policy in policies)
     assert of_topic["Condition"]["StringEquals"]["AWS:SourceArn"].endswith(":configuration-set/sesq-events")
     assert of_queue["Condition"] == {"ArnEquals": {"aws:SourceArn": made[0].topic_arn}}
-    assert len(aws["sns"].list_subscriptions_by_topic(TopicArn=made[0].topic_arn)["Subscriptions"]) == 1
+    (subscription,) = aws["sns"].list_subscriptions_by_topic(TopicArn=made[0].topic_arn)["Subscriptions"]
+    attributes = aws["sns"].get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
+    assert attributes["Attributes"]["RawMessageDelivery"] == "true"
 
 
 def test_what_ses_publishes_arrives_through_what_was_made(redis: Redis, aws: dict[str, Any]) -> None:

@@ -231,6 +231,7 @@ def test_what_was_to_be_sent_again_is_not(redis: Redis) -> None:
         # When the event says that SES took it, then it is not sent a second time
         feedback.handle(body("Send", id))
         assert stage.state(id) is State.SENT
+        assert_agreement(redis)
         stage.pass_time(3600)
         stage.gate.promote()
         assert stage.claim()[0].ids == ()
