@@ -74,9 +74,10 @@ def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
 
 
 def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
+    codec = (
+        "utf-8-sig" if encoding == "utf-8" else encoding
+    )  # a byte order mark is no part of the first column's name
     for number in itertools.count(1):
-        # a byte order mark is no part of the first column's name
-        codec = "utf-8-sig" if number == 1 and encoding == "utf-8" else encoding
         try:
             line = read()
             text = line if isinstance(line, str) else line.decode(codec)
@@ -89,6 +90,7 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
         yield text
+        codec = encoding
 
 
 def _csv_rows(lines: Iterator[str], needed: Iterable[str]) -> Iterator[SourceRow]:

@@ -137,7 +137,10 @@ def sift(
             found.append((source.line, sieve.look(source.values)))
         except LeftOut as error:
             intake.leave_out(source.line, error.why, str(error))
-    suppressed = listed.among(spec_of(row.to) for _, row in found)
+    suppressed = listed.among(spec_of(row.to) for _, row in found) if len(listed) else {}
+    if not suppressed:
+        intake.queued += len(found)
+        return found
     kept = []
     for line, row in found:
         reason = suppressed.get(spec_of(row.to))
@@ -159,8 +162,9 @@ def _add(
     queue: str,
 ) -> bool:
     """Queues one chunk; False where the batch has been cancelled. Those who cost nothing of the day come last."""
-    recipients = sorted(recipients, key=_is_free)
-    counted = sum(not _is_free(row) for row in recipients)
+    counted = len(recipients) - sum(map(_is_free, recipients))
+    if counted < len(recipients):
+        recipients = sorted(recipients, key=_is_free)
     chunk = f"{id}-{number}"
     job = job_fields(
         DELIVER_CHUNK, order.account, chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}"
