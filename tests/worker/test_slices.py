@@ -19,6 +19,7 @@ from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.gate import Begun, Claim
+from sesq.worker.reconcile import restore_lost_chunks
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, Stage, says
@@ -406,6 +407,20 @@ def test_whoever_queues_a_finished_chunk_again_sends_nothing(stage: BatchStage) 
     assert stage.send(5) == []
     assert stage.waiting() == []
     assert len(stage.transport.sent) == 3
+
+
+def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
+    taken = stage.take(1200)
+    stage.send(5)
+    # Given a queue that RQ's tools have emptied, jobs and all
+    stage.redis.delete(QUEUE, *(f"rq:job:{id}" for id in stage.waiting()))
+    assert stage.send(5) == []
+    # When a sync looks, then the chunks are in their queue again
+    assert restore_lost_chunks(stage.redis, "default") == 3
+    assert restore_lost_chunks(stage.redis, "default") == 0
+    assert_agreement(stage.redis)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 1200}
 
 
 def test_unknown_batches(stage: BatchStage) -> None:

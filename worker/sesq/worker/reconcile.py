@@ -11,8 +11,9 @@ import logging
 from redis import Redis
 from rq.defaults import RQ_KEY_PREFIX
 
+from sesq.config.batches import Batches
 from sesq.config.connection import mapped
-from sesq.config.job import DELIVER, job_fields
+from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys, queue_name
 from sesq.config.messages import Messages
 from sesq.config.replies import texts
@@ -49,6 +50,33 @@ def restore_lost_jobs(redis: Redis, account: str) -> int:
             "account %s: %d queued messages had lost their RQ job; they are queued again", account, len(lost)
         )
     return len(lost)
+
+
+def restore_lost_chunks(redis: Redis, account: str) -> int:
+    """The same for the chunks of batches: recipients wait in them, and no queue of RQ's holds their job."""
+    keys, lost = Keys(account), 0
+    for batch in Batches(redis, account).all():
+        if batch.jobs == 0 or batch.state != "running":
+            continue
+        with mapped():
+            pipeline = redis.pipeline(transaction=False)
+            ids = [f"{batch.id}-{number}" for number in range(batch.chunks)]
+            for id in ids:
+                pipeline.hget(keys.chunk(id), "place")
+            places = texts(pipeline.execute())
+            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))}
+            waiting = [id for id, place in zip(ids, places, strict=True) if place == State.QUEUED.value]
+            gone = [id for id in waiting if id not in present]
+            for id in gone:
+                fields = job_fields(
+                    DELIVER_CHUNK, account, id, keys.queue(Lane.BULK), KEEP_SECONDS, f"sesq chunk {id}"
+                )
+                redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", "queued"])
+            if gone:
+                redis.rpush(f"{RQ_KEY_PREFIX}:queue:{keys.queue(Lane.BULK)}", *gone)
+                log.warning("batch %s: %d of its jobs were lost; they are queued again", batch.id, len(gone))
+        lost += len(gone)
+    return lost
 
 
 def _lists(keys: Keys) -> list[str]:

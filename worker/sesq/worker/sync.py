@@ -21,7 +21,7 @@ from sesq.config.snapshot import redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.gate import RULES, SYNC
-from sesq.worker.reconcile import restore_lost_jobs
+from sesq.worker.reconcile import restore_lost_chunks, restore_lost_jobs
 from sesq.worker.rules import Rules
 from sesq.worker.suppression import SesSuppression
 
@@ -97,6 +97,7 @@ class AccountSync:
             Messages(self.redis, self.account).free("day", "the quota of the day has changed")
         self._probe(blocks)
         restore_lost_jobs(self.redis, self.account)
+        restore_lost_chunks(self.redis, self.account)
 
     def _read_suppression(self) -> None:
         """What SES suppresses by itself, or for others on the account, is not even tried from here."""

@@ -20,7 +20,8 @@ from sesq.config.connection import mapped
 from sesq.config.errors import TakenBefore
 from sesq.config.job import DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys
-from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.replicas import Replicas
+from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.states import Lane
 from sesq.config.suppression import SuppressionList
 from sesq.producer.batch.order import Order
@@ -73,14 +74,13 @@ def take(
 
     Raises TakenBefore where all of it was queued before, unless `again`.
     """
-    keys = Keys(order.account)
-    queue = keys.queue(Lane.BULK)
-    id, here = _open(redis, order, queue, again)
+    replicas = Replicas(redis)
+    id, here = _open(redis, order, again)
     intake, sieve = Intake(id), Sieve(order.template.printer)
     listed = SuppressionList(redis, order.account)
     for number, part in enumerate(parts(rows)):
         recipients = [row for _, row in sift(part, sieve, intake, listed)]
-        if number >= here and not _add(redis, order, id, number, recipients, sieve.names, queue):
+        if number >= here and not _add(redis, order, id, number, recipients, sieve.names, replicas):
             break
         progress(intake.rows)
     left_out = {why: intake.left_out[why] for why in Why}
@@ -91,7 +91,7 @@ def take(
     return intake
 
 
-def _open(redis: Redis, order: Order, queue: str, again: bool) -> tuple[str, int]:
+def _open(redis: Redis, order: Order, again: bool) -> tuple[str, int]:
     """The id of the batch, and how many of its chunks are here already."""
     generation = 0
     while True:
@@ -99,7 +99,7 @@ def _open(redis: Redis, order: Order, queue: str, again: bool) -> tuple[str, int
         fields: dict[str, Any] = {
             "name": order.template.name,
             "envelope": order.envelope.to_json(),
-            "queue": queue,
+            "queue": Keys(order.account).queue(Lane.BULK),
             "keep": order.keep_seconds,
             "stop:bounces": "" if order.stop_bounces is None else order.stop_bounces,
             "stop:complaints": "" if order.stop_complaints is None else order.stop_complaints,
@@ -159,27 +159,19 @@ def _add(
     number: int,
     recipients: list[Row],
     names: list[str],
-    queue: str,
+    replicas: Replicas,
 ) -> bool:
     """Queues one chunk; False where the batch has been cancelled. Those who cost nothing of the day come last."""
     counted = len(recipients) - sum(map(_is_free, recipients))
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
-    chunk = f"{id}-{number}"
+    chunk, queue = f"{id}-{number}", Keys(order.account).queue(Lane.BULK)
     job = job_fields(
         DELIVER_CHUNK, order.account, chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}"
     )
+    arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
     with mapped():
-        state = ADD_CHUNK.run(
-            redis,
-            order.account,
-            id,
-            number,
-            pack_rows(recipients, names),
-            len(recipients),
-            counted,
-            *job,
-        )
+        (state,) = run_many(redis, order.account, [(ADD_CHUNK, arguments)], replicas)
     return bool(state in (b"running", b"paused"))
 
 
