@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -13,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from batch import write_rows, write_template
 from browser import Browser, chromium
+from sesq.config.batches import Batches
 from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.policy import Policy
@@ -241,14 +246,70 @@ def test_hostile_mail_does_nothing(live: Live) -> None:
     assert browser.find("pre").text.startswith("<script>")
     events = [json.loads(entry["message"])["message"] for entry in browser.driver.get_log("performance")]
     answered = {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
-    ours = {"", "/html", *()}
-    pages = {f"{here}/accounts/default/messages/{id}{part}" for part in ours}
+    pages = {f"{here}/accounts/default/messages/{id}{part}" for part in ("", "/html")}
     assert answered <= pages | {f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")}
     browser.look(live.pictures, "message-hostile")
     browser.open("messages?state=held")
     assert browser.driver.title == "Messages · sesq"
     browser.look(live.pictures, "messages-hostile")
     s.messages.cancel(id, "test")
+
+
+def test_a_batch_is_paused_resumed_and_cancelled(live: Live, tmp_path: Path) -> None:
+    s, browser = live.system, live.browser
+    # Given a batch that takes its time, to the mailbox simulator
+    Policy(s.redis).set({"rate": "2/second"}, by="test")
+    rows = write_rows(tmp_path / "rows.csv", (f"success+{i}@simulator.amazonses.com" for i in range(300)))
+    folder = write_template(tmp_path / "autumn")
+    send = ("sesq.console", "batch", "send", str(folder), str(rows), "--from", "shop@example.com")
+    id = s.run(*send).strip()
+    browser.open("batches")
+    assert "autumn" in browser.text
+    browser.look(live.pictures, "batches-running")
+    browser.open(f"batches/{id}")
+    browser.until_says("ends")
+    browser.look(live.pictures, "batch")
+
+    # When it is paused, resumed and cancelled in the browser
+    browser.press("Pause")
+    assert Batches(s.redis).get(id).state == "paused"
+    browser.press("Resume")
+    assert Batches(s.redis).get(id).state == "running"
+    browser.driver.find_element("xpath", "//main//button[normalize-space()='Cancel']").click()
+    browser.driver.switch_to.alert.accept()
+    browser.until_says("cancelled")
+
+    # Then no more of it goes, and the report says of everybody what became of the mail
+    eventually(lambda: Batches(s.redis).get(id).ended, "what was on its way has ended")
+    found = Batches(s.redis).get(id)
+    assert 0 < found.counts[State.CANCELLED] < 300
+    report = browser.driver.execute_script(
+        "return fetch(location.pathname + '/report.csv').then(answer => answer.text())"
+    )
+    lines = list(csv.DictReader(io.StringIO(report)))
+    assert Counter(line["state"] for line in lines) == {
+        "sent": found.counts[State.SENT],
+        "cancelled": found.counts[State.CANCELLED],
+    }
+    Policy(s.redis).reset(by="test")
+
+
+def test_who_is_suppressed_gets_no_mail_until_taken_off_the_list(live: Live) -> None:
+    s, browser = live.system, live.browser
+    browser.open("suppression")
+    browser.fill(address="ada@example.org")
+    browser.press("Add")
+    assert "1 added" in browser.text
+    browser.look(live.pictures, "suppression")
+
+    def next_mail() -> State:
+        return s.outbox.wait(s.outbox.send(s.mail("ada@example.org"))).state
+
+    eventually(lambda: next_mail() is State.SUPPRESSED, "workers, which look once a second, have seen it")
+    browser.open("suppression?q=ada@example.org")
+    browser.press("Remove")
+    assert "1 removed" in browser.text
+    assert next_mail() is State.SENT
 
 
 def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> None:
@@ -266,7 +327,7 @@ def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> Non
 def test_every_page_in_every_theme_and_width_without_a_complaint(live: Live) -> None:
     browser = live.browser
     problems(browser)
-    for page in ("overview", "messages", "batches", "quota", "identities", "test", "activity"):
+    for page in ("overview", "messages", "batches", "quota", "identities", "test", "suppression", "activity"):
         browser.open(page)
         assert browser.find("h1").text, page
         assert browser.find("nav [aria-current]").get_attribute("href").endswith(f"/{page}")

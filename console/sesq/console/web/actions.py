@@ -127,7 +127,7 @@ def sync(room: Room) -> None:
 
 
 def tell_ses_suppressed(room: Room, spec: str, reason: str | None) -> str:
-    """Changes SES's own list too, where the account may: not in the sandbox. Why that failed; empty where it did not."""
+    """Changes SES's own list too, where the account may: not in the sandbox. Why that failed; else empty."""
     if not read_snapshot(room.redis, room.account).production:
         return ""
     from sesq.worker.suppression import SesSuppression

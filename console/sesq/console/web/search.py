@@ -15,6 +15,7 @@ from typing import Any, cast
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.envelope import encode_json
 from sesq.config.errors import InputError, UnknownMessage
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
@@ -45,6 +46,12 @@ class Query:
     def looks_inside(self) -> bool:
         return bool(self.to or self.tag)
 
+    def hints(self) -> tuple[str, str]:
+        """What stands in the JSON of every envelope that matches, in lower case."""
+        name, equals, value = self.tag.partition("=")
+        tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
+        return self.to.lower(), tag.lower()
+
     def matches(self, record: Record) -> bool:
         """Whether it is one of those, as far as its record tells. Case does not count in addresses."""
         if self.waiting and self.states and record.state not in self.states:
@@ -73,13 +80,30 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
     found: list[Record] = []
     looked, last = 0, None
     while looked < most and (chunk := list(itertools.islice(places, min(CHUNK, most - looked)))):
-        for place, record in zip(chunk, messages.get_many(id for _, id in chunk), strict=True):
+        for place, record in zip(chunk, _records(messages, chunk, query), strict=True):
             looked, last = looked + 1, place
             if record is not None and query.matches(record):
                 found.append(record)
             if len(found) == limit:
                 return Found(found, _cursor(last), looked)
     return Found(found, _cursor(last) if last and looked >= most else None, looked)
+
+
+def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
+    """The records; None for one that is gone, or whose envelope shows at a glance that it does not match."""
+    ids = [id for _, id in places]
+    if query.looks_inside:
+        with mapped():
+            pipeline = messages.redis.pipeline(transaction=False)
+            for id in ids:
+                pipeline.hget(messages.keys.message(id), "envelope")
+            envelopes = [text(envelope).lower() for envelope in pipeline.execute()]
+        hints = query.hints()
+        ids = [
+            id for id, envelope in zip(ids, envelopes, strict=True) if all(hint in envelope for hint in hints)
+        ]
+    found = dict(zip(ids, messages.get_many(ids), strict=True))
+    return [found.get(id) for _, id in places]
 
 
 def by_id(messages: Messages, id: str) -> Record | None:
