@@ -92,6 +92,14 @@ def test_a_raw_mail_keeps_its_text_whatever_its_line_ends_and_dots(
     assert stub.mails[0].endswith(b"\r\n\r\n..one\r\n...two\r\nthree\r\n..\r\n")
 
 
+@pytest.mark.parametrize("own", [b"", b"date: Mon, 1 Jan 2024 10:00:00 +0000\r\nMESSAGE-ID: <own@x.org>\r\n"])
+def test_date_and_message_id_stand_there_once(own: bytes) -> None:
+    raw = own + b"From: shop@example.com\r\n\r\nDate: of the meeting\r\n"
+    mail = message_from_bytes(parcel_for(outgoing(raw, kind="raw")).content)
+    assert len(mail.get_all("Date", [])) == len(mail.get_all("Message-ID", [])) == 1
+    assert mail["Message-ID"] == ("<own@x.org>" if own else "<id-1@example.com>")
+
+
 def test_eight_bits_are_announced_where_the_server_takes_them(
     stub: SmtpStub, transport: SmtpTransport
 ) -> None:

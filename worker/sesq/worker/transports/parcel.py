@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.producer.mime import render
@@ -17,6 +18,7 @@ from sesq.worker.transports.request import ID_TAG
 LINE_LENGTH = 900
 """Bytes; a mail's line holds 998 (RFC 5322, 2.1.1)."""
 
+_blank_line = re.compile(rb"\r?\n\r?\n")
 _any_line_end = re.compile(rb"\r\n|\r|\n")
 _leading_dot = re.compile(rb"^\.", re.MULTILINE)
 
@@ -39,7 +41,9 @@ def parcel_for(outgoing: Outgoing) -> Parcel:
     """The message with its id and its options in SES's headers. Raises InvalidMessage where it cannot be written."""
     envelope, content = outgoing.envelope, outgoing.content
     mail = render(envelope, content) if isinstance(content, SimpleContent) else content
-    lines = _any_line_end.sub(b"\r\n", _ses_headers(outgoing.id, envelope) + mail)
+    lines = _any_line_end.sub(
+        b"\r\n", _ses_headers(outgoing.id, envelope) + _missing_headers(outgoing, mail) + mail
+    )
     ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
     return Parcel(envelope.sender_spec, envelope.recipients, _leading_dot.sub(b"..", ended))
 
@@ -50,6 +54,17 @@ def _ses_headers(id: str, envelope: Envelope) -> bytes:
     if envelope.configuration_set:
         headers += f"X-SES-CONFIGURATION-SET: {envelope.configuration_set}\r\n"
     return headers.encode("ascii")
+
+
+def _missing_headers(outgoing: Outgoing, mail: bytes) -> bytes:
+    """SES sets Date and Message-ID itself, whatever stands there; another server may not, and every mail has a Date."""
+    head = b"\n" + _blank_line.split(mail, 1)[0].lower()
+    domain = outgoing.envelope.sender_spec.rpartition("@")[2]
+    headers = {"Date": formatdate(), "Message-ID": f"<{outgoing.id}@{domain}>"}
+    missing = [
+        f"{name}: {value}\r\n" for name, value in headers.items() if f"\n{name.lower()}:".encode() not in head
+    ]
+    return "".join(missing).encode("ascii")
 
 
 def _folded(pairs: list[str]) -> str:
