@@ -69,8 +69,9 @@ def test_junk(ses, talk, request_bytes):
 
 @pytest.mark.usefixtures("still_standing")
 def test_torn_request_is_no_send(ses, talk, body):
-    for cut in (10, len(PATH), len(PATH) + 20, len(PATH) + 20 + len(body) // 2):
-        talk((f"{PATH}Content-Length: {len(body)}\r\n\r\n".encode() + body)[:cut])
+    head = f"{PATH}Content-Length: {len(body)}\r\n\r\n"
+    for cut in (10, len(PATH), len(PATH) + 20, len(head), len(head) + len(body) // 2):
+        talk((head.encode() + body)[:cut])
     assert ses.report()["accepted"] == 0
     assert ses.messages() == []
 

@@ -56,3 +56,11 @@ def test_what_a_worker_of_rqs_is_just_taking_is_not_missing(stage: Stage, queue:
     stage.redis.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
     stage.pass_time(SETTLED_SECONDS + 1)
     assert restore_lost_jobs(stage.redis, "default") == 0
+
+
+def test_what_a_worker_of_rqs_is_running_is_not_missing(stage: Stage, queue: Queue) -> None:
+    id = stage.queue()
+    stage.redis.lpop(queue.key)
+    stage.redis.zadd(queue.started_job_registry.key, {f"{id}:execution": "+inf"})
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 0

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from sesq.simulator.account import Account
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.cut import reset_connection
@@ -37,7 +39,10 @@ class AwsApi:
         self._v2 = Router(*(family.OPERATIONS for family in families))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive, scope["headers"])
+        try:
+            body = await _read(receive, scope["headers"])
+        except ClientDisconnect:
+            return  # a torn request asks for nothing, so it is not in the record either
         if body is None:
             too_large = SesError("body_too_large", "The request is too large.")
             await _write(send, _refusal(scope["path"], too_large), _CLOSE)
@@ -94,17 +99,17 @@ def _refusal(path: str, error: SesError) -> Reply:
 
 
 async def _read(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """The request's body, or None as soon as it is seen to be too large."""
+    """The request's body, or None as soon as it is seen to be too large. ClientDisconnect where it has no end."""
     announced = next((value for name, value in headers if name == b"content-length"), b"0")
     if int(announced) > MAX_BODY:
         return None
-    message = await receive()
-    if not message.get("more_body"):
-        return bytes(message.get("body", b""))
-    body = bytearray(message["body"])
-    while message.get("more_body"):
+    body, more = bytearray(), True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             return None
     return bytes(body)

@@ -23,7 +23,7 @@ from sesq.config.states import Lane, State
 log = logging.getLogger("sesq.sync")
 
 SETTLED_SECONDS = 60.0
-"""A job that a stock worker has just taken out is in no queue for a moment."""
+"""A message that has just been queued, or a job that is just being taken out, may be in no list for a moment."""
 KEEP_SECONDS = 14 * 86_400
 LONGEST_QUEUE = 200_000
 """Longer ones are not compared: the next sync finds them shorter."""
@@ -41,7 +41,7 @@ def restore_lost_jobs(redis: Redis, account: str) -> int:
         if recorded <= sum(lengths) or sum(lengths) > LONGEST_QUEUE:
             return 0
         old = texts(redis.zrangebyscore(keys.state(State.QUEUED), "-inf", redis_now(redis) - SETTLED_SECONDS))
-        present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))}
+        present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(redis, keys)
     lost = [id for id in old if id not in present]
     for id in lost:
         _restore(redis, account, id)
@@ -64,7 +64,7 @@ def restore_lost_chunks(redis: Redis, account: str) -> int:
             for id in ids:
                 pipeline.hget(keys.chunk(id), "place")
             places = texts(pipeline.execute())
-            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))}
+            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(redis, keys)
             waiting = [id for id, place in zip(ids, places, strict=True) if place == State.QUEUED.value]
             gone = [id for id in waiting if id not in present]
             for id in gone:
@@ -83,6 +83,12 @@ def _lists(keys: Keys) -> list[str]:
     """Where RQ keeps what waits: its queues, and what its single-queue workers are just taking."""
     queues = [f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}" for lane in Lane]
     return [*queues, *(f"{queue}:intermediate" for queue in queues)]
+
+
+def _taken(redis: Redis, keys: Keys) -> set[str]:
+    """What RQ's own workers are running: they take a job out before they ask the gate."""
+    started = [f"{RQ_KEY_PREFIX}:wip:{keys.queue(lane)}" for lane in Lane]
+    return {entry.partition(":")[0] for key in started for entry in texts(redis.zrange(key, 0, -1))}
 
 
 def _restore(redis: Redis, account: str, id: str) -> None:
