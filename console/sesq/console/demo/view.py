@@ -72,10 +72,12 @@ class View:
 
 def look(redis: Redis, ids: Iterable[str]) -> View:
     """The queue as it is now: these messages, of which there are at most a thousand."""
-    usage, messages = Gate(redis).usage(), Messages(redis)
+    messages = Messages(redis)
     listed = {record.id: record for record in messages.list(limit=MOST)}
     # a list, read state by state, misses what changes its state meanwhile
-    return View({id: listed.get(id) or messages.get(id) for id in ids}, usage)
+    records = {id: listed.get(id) or messages.get(id) for id in ids}
+    # the gate's books last: what the records say was sent is in them by then
+    return View(records, Gate(redis).usage())
 
 
 def sent_at(record: Record) -> float:
