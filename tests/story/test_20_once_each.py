@@ -65,8 +65,9 @@ def test_five_thousand_get_it_once_whatever_is_killed(system: Any, tmp_path: Pat
         # Then nobody got two mails, and who got none is known to be unknown
         assert kills >= 3
         report = s.ses.report()
-        assert (report["duplicates"], report["refused"], report["throttles"]) == (0, {}, 0)
-        accepted = {mail["tags"]["sesq-id"]: mail for mail in s.ses.messages()}
+        assert (report["duplicates"], report["throttles"]) == (0, 0)
+        assert report["refused"].keys() <= {"unreadable"}  # a worker killed while it wrote a request
+        accepted = {mail["tags"]["sesq-id"]: mail for mail in s.ses.messages() if mail["accepted"]}
         recipients = {each.id: each for each in Batches(s.redis).recipients(batch.id)}
         assert len(recipients) == RECIPIENTS
         unknown = {id for id, each in recipients.items() if each.state is State.UNKNOWN}
@@ -81,7 +82,7 @@ def test_five_thousand_get_it_once_whatever_is_killed(system: Any, tmp_path: Pat
         eventually(lambda: Batches(s.redis).get(batch.id).state == "done", "the batch is done")
 
         # Then everybody has got it, once
-        mails = s.ses.messages()
+        mails = [mail for mail in s.ses.messages() if mail["accepted"]]
         assert s.ses.report()["duplicates"] == 0
         assert sorted(mail["to"][0] for mail in mails) == sorted(PEOPLE)
         assert_agreement(s.redis)
