@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 MINUTE = 60
 SLOTS = 1442
@@ -74,19 +75,23 @@ class _Day:
                 self.frees[at + SLOTS] += recipients
         self.frees[minute + DAY_MINUTES] += others  # type: ignore[assignment]
         self.total = float(sum(self.frees.values()))
+        self.soonest = sorted(self.frees)
+        """A heap of the minutes in which something may be freed, so that a long forecast stays quick."""
 
     def begin(self, minute: int) -> None:
         self.total -= self.frees.pop(minute, 0)
 
     def count(self, minute: int, recipients: float) -> None:
+        if minute + SLOTS not in self.frees:
+            heappush(self.soonest, minute + SLOTS)
         self.frees[minute + SLOTS] += recipients  # type: ignore[assignment]
         self.total += recipients
 
     def next_after(self, minute: int) -> int:
         """The next minute in which room is freed."""
-        return min(
-            (at for at, recipients in self.frees.items() if at > minute and recipients), default=minute + 1
-        )
+        while self.soonest and (self.soonest[0] <= minute or not self.frees.get(self.soonest[0])):
+            heappop(self.soonest)
+        return self.soonest[0] if self.soonest else minute + 1
 
 
 def _by_both(count: int, ahead: int, now: float, pace: float, room: float, day: _Day) -> Forecast:

@@ -63,7 +63,7 @@ def console(
         bool, typer.Option("--new-token", help="Print a new token and its hash for the users file, and end.")
     ] = False,
 ) -> None:
-    """Show the queue in a browser, and tune it there; /api/v1 and /metrics for programs.
+    """See the queue and tune it in a browser; an API and metrics for programs.
 
     On loopback, without --users, whoever uses this machine may operate. Anywhere else a users file is needed, and a
     certificate or a reverse proxy that has one.

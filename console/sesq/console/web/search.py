@@ -50,7 +50,7 @@ class Query:
         """What stands in the JSON of every envelope that matches, in lower case."""
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
-        return self.to.lower(), tag.lower()
+        return encode_json(self.to)[1:-1].lower(), tag.lower()
 
     def matches(self, record: Record) -> bool:
         """Whether it is one of those, as far as its record tells. Case does not count in addresses."""

@@ -1,0 +1,175 @@
+"""Pages say what is wrong, and never show a traceback; what a change would do; reports that harm no spreadsheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.config.errors import InvalidPolicy
+from sesq.config.policy import Policy
+from sesq.config.states import State
+from sesq.console.overview import read_overview
+from sesq.console.web.outlook import changed, look_ahead, read_series
+from sesq.console.web.pages.batches import _harmless
+from sesq.console.web.plots import plot
+from sesq.producer import Message, Outbox
+from stage import Stage
+
+Console = Callable[..., Any]
+PAGES = (
+    "overview",
+    "messages",
+    "batches",
+    "quota",
+    "identities",
+    "test",
+    "suppression",
+    "sandbox",
+    "activity",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_there_before_anything_has_happened(console: Console, page: str) -> None:
+    answer = console().get(page)
+    assert answer.status_code == 200
+    assert "<h1" in answer.text
+
+
+def test_times_are_the_viewers(console: Console, redis: Redis) -> None:
+    stage = Stage(redis)  # it is 22:13:20 in Greenwich
+    stage.queue()
+    visit = console()
+    for zone, hour in (("Asia/Tokyo", "07:13:2"), ("America/New_York", "17:13:2"), ("Etc/UTC", "22:13:2")):
+        visit.session.cookies.set("sesq_zone", zone.replace("/", "%2F"))
+        assert hour in visit.get("messages").text, zone
+    for zone in ("../../etc/passwd", "No/Such", "%00", "x" * 300):
+        visit.session.cookies.set("sesq_zone", zone)
+        assert visit.get("messages").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/accounts/nobody/overview", 404, "no account is called nobody"),
+        ("messages/none", 404, "no message none"),
+        ("batches/none", 404, "no batch none"),
+        ("messages?state=lost", 422, "allowed: scheduled"),
+        ("messages?after=x", 422, "is not where a page ended"),
+        ("identities/example.com", 502, "no SES here"),
+        ("batches?skip=x", 422, "not as it should be"),
+        ("/nothing", 404, "there is no such page"),
+    ],
+)
+def test_what_cannot_be_shown_says_why(console: Console, path: str, status: int, words: str) -> None:
+    answer = console().get(path)
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_without_redis_it_says_so(console: Console, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = console()
+    assert visit.get("overview").status_code == 200
+    pool = redis.connection_pool
+    monkeypatch.setattr(pool, "get_connection", _refuse)
+    answer = visit.get("overview")
+    assert answer.status_code == 503
+    assert "Start Redis" in answer.text
+    assert visit.get("/api/v1/accounts/default/overview").status_code == 503
+    assert visit.get("/metrics").status_code == 503
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    from redis.exceptions import ConnectionError as Refused
+
+    raise Refused("connection refused")
+
+
+def test_what_a_change_would_do(redis: Redis) -> None:
+    # Given a hundred messages at 100 a second
+    stage = Stage(redis)
+    Outbox(redis).send_many(
+        Message(sender="shop@example.com", to="ada@example.org", text="x") for _ in range(100)
+    )
+    view = read_overview(redis, "default")
+    now = look_ahead(redis, view)
+    assert now.waiting == 100
+    assert now.empty_at == pytest.approx(stage.now + 1, abs=0.1)
+    # When the rate were a tenth, ten times as long; more than SES allows would count for nothing
+    slower = look_ahead(redis, view, changed(view, {"rate": "10/second"}, force=False))
+    assert slower.empty_at == pytest.approx(stage.now + 10, abs=0.1)
+    assert changed(view, {"rate": "1000/second"}, force=False).rate == 100
+    assert changed(view, {"rate": "1000/second"}, force=True).rate == 1000
+    assert changed(view, {"daily": "unlimited"}, force=False).daily == 50_000
+    assert changed(view, {"reserve": "10%"}, force=False).reserve == 5000
+    # and with a day of forty, a third of them would go after two more days
+    small = look_ahead(redis, view, changed(view, {"daily": "40"}, force=False))
+    assert small.empty_at is not None
+    assert small.empty_at - stage.now == pytest.approx(2 * 86_400, rel=0.01)
+    with pytest.raises(InvalidPolicy):
+        changed(view, {"rate": "fast"}, force=False)
+    assert Policy(redis).history() == []
+
+
+def test_the_last_hour_and_day_are_counted_from_what_is_there(redis: Redis) -> None:
+    stage = Stage(redis)
+    for _ in range(3):
+        stage.queue()
+    stage.work(2)
+    stage.pass_time(600)
+    stage.work(5)
+    series = read_series(redis, "default", stage.now, 7)
+    assert (sum(series["hour"].sent), sum(series["day"].sent)) == (3, 3)
+    assert series["hour"].sent[-1] >= 1
+    assert [value for value in series["hour"].waiting if value is not None] == [7]
+    stage.pass_time(3600)
+    later = read_series(redis, "default", stage.now, 0)
+    assert (sum(later["hour"].sent), sum(later["day"].sent)) == (0, 3)
+
+
+def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:
+    visit, policy = console(), Policy(redis)
+    policy.set({"rate": "3", "burst": "2"}, by="ada")
+    policy.set({"rate": "5", "reserve": "10%"}, by="bob")
+    assert visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])}).status_code == 200
+    settings = {knob: setting.value for knob, setting in policy.show().items()}
+    assert (settings["rate"], settings["burst"], settings["reserve"]) == ("3.0", "2.0", None)
+    policy.pause("a review", by="ada")
+    policy.resume(by="bob")
+    visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])})
+    assert policy.paused == "a review"
+    assert visit.post("quota/undo", {"at": "1.5"}).status_code == 422
+
+
+def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -> None:
+    stage, visit = Stage(redis), console()
+    id = stage.queue()
+    claim, _ = stage.claim()
+    stage.gate.settle(
+        [{"id": id, "execution": claim.execution, "to": State.UNKNOWN.value, "reason": "a lost reply"}]
+    )
+    assert "Resolve as sent" in visit.get(f"messages/{id}").text
+    visit.post("messages/act", {"verb": "resolve as sent", "ids": id})
+    record = stage.status(id)
+    assert (record.state, record.reason) == (State.SENT, "resolved as sent by ops@here (console)")
+    assert visit.post("messages/act", {"verb": "explode", "ids": id}).status_code == 422
+    assert visit.post("messages/act", {"verb": "cancel"}).status_code == 422
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
+def test_a_report_holds_no_formula(cell: str) -> None:
+    assert _harmless(cell) == f"'{cell}"
+    assert _harmless("ada@example.org") == "ada@example.org"
+    assert _harmless(None) == ""
+
+
+def test_a_plot_is_text_of_ours_alone() -> None:
+    drawn = plot('<b>"', [0, None, 3.5], "bars", "sent")
+    assert "<b>" not in drawn
+    assert drawn.count("<rect") == 1
+    assert "at most 3.5" in drawn
+    assert "style=" not in drawn
