@@ -115,13 +115,20 @@ def test_the_next_reading_asks_for_what_is_new(
 
 
 def test_where_ses_does_not_let_it_be_read_nothing_is_lost(
-    stage: Stage, theirs: SesSuppression, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, client: Any, theirs: SesSuppression, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise ControlRefused("list_suppressed_destinations", "AccessDeniedException", "no")
 
-    monkeypatch.setattr(SesControl, "call", refuse)
+    # Given an entry that is made while SES does not answer
+    client.put_suppressed_destination(EmailAddress="ada@example.org", Reason="BOUNCE")
+    with monkeypatch.context() as patch:
+        patch.setattr(SesControl, "call", refuse)
+        assert theirs.pull_if_due() == 0
+    # When it does again, then that is read all the same
     assert theirs.pull_if_due() == 0
+    stage.pass_time(PULL_SECONDS)
+    assert theirs.pull_if_due() == 1
 
 
 def test_what_a_person_changes_is_told_to_ses(client: Any, theirs: SesSuppression, ses: Simulator) -> None:

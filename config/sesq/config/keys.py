@@ -177,7 +177,7 @@ class Keys:
 
     @property
     def suppression_read(self) -> str:
-        """String: the time up to which SES's own suppression list has been read."""
+        """Hash: `tried`, when SES's own suppression list was last asked for, and `read`, up to when it is known (s)."""
         return self._key("suppression", "read")
 
     @property

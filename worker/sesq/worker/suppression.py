@@ -14,7 +14,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.keys import Keys
-from sesq.config.replies import text
+from sesq.config.replies import read_hash
 from sesq.config.snapshot import redis_now
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
@@ -41,15 +41,18 @@ class SesSuppression:
         """Reads what is new on SES's list, once an hour in one process; how many were new. Raises nothing of SES's."""
         now = redis_now(self.redis)
         with mapped():
-            since = float(text(self.redis.get(self.keys.suppression_read)) or 0)
-            if now - since < PULL_SECONDS:
+            times = read_hash(self.redis, self.keys.suppression_read)
+            if now - float(times.get("tried", 0)) < PULL_SECONDS:
                 return 0
-            self.redis.set(self.keys.suppression_read, now)
+            self.redis.hset(self.keys.suppression_read, "tried", now)
         try:
-            return self.pull(since)
+            new = self.pull(float(times.get("read", 0)))
         except (ControlRefused, ControlUnavailable) as error:
             log.info("account %s: SES's suppression list was not read: %s", self.account, error)
             return 0
+        with mapped():
+            self.redis.hset(self.keys.suppression_read, "read", now)
+        return new
 
     def pull(self, since: float = 0.0) -> int:
         """Adds what SES has listed since then (seconds since the epoch; 0: ever) to ours. How many were new."""
