@@ -34,7 +34,7 @@ def intake(b: Bench, folder: Path, rows: int) -> dict[str, Any]:
     started = time.monotonic()
     _output(b, "show", batch["id"], "--json")
     shown = time.monotonic() - started
-    table = [(rows, cost.wall, cost.peak_mb, each, shown)]
+    table = [(rows, cost.wall, cost.cpu, cost.peak_mb, each, shown)]
     columns = (
         "rows",
         "seconds to take",
