@@ -38,6 +38,7 @@ def intake(b: Bench, folder: Path, rows: int) -> dict[str, Any]:
     columns = (
         "rows",
         "seconds to take",
+        "of CPU",
         "MB at most",
         "bytes of Redis a recipient",
         "seconds of `batch show`",
