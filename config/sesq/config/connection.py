@@ -35,6 +35,7 @@ MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (foreign.BusyLoadingError, "Redis is starting and still reads its data"),
     (foreign.TimeoutError, "Redis did not answer in time"),
     (foreign.ConnectionError, "Redis cannot be reached"),
+    (foreign.InvalidResponse, "what answers there is not Redis"),
     (foreign.ReadOnlyError, "this Redis is a replica: a fail-over is under way, or the address is wrong"),
     (foreign.OutOfMemoryError, "Redis is full"),
 )

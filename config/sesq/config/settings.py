@@ -29,6 +29,8 @@ from sesq.config.places import default_data_dir, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.sources import checked, read_settings
 
+UNLIMITED = -1.0
+"""A day without a limit of ours, as SES writes it."""
 URL_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
 
 
@@ -41,7 +43,8 @@ def _rate(value: str | float) -> float:
 
 def _daily(value: str | float) -> float | None:
     try:
-        return parse_daily(value)
+        daily = parse_daily(value)
+        return UNLIMITED if daily is None else daily
     except InvalidPolicy as error:
         raise ValueError(str(error)) from error
 
@@ -142,7 +145,7 @@ class AccountSettings(BaseModel):
     rate: Rate | None = None
     """Recipients a second; None: SES's rate."""
     daily: Daily = None
-    """Recipients in any 24 hours; None: SES's quota."""
+    """Recipients in any 24 hours; None: SES's quota; -1: unlimited."""
     burst: float | None = Field(default=None, ge=1)
     """Recipients that may go at once; None: half of what SES lets through."""
     margin: float | None = Field(default=None, ge=0.0, le=0.5)

@@ -24,6 +24,8 @@ def _account(view: Overview) -> Iterator[str]:
         yield f"Paused: {view.paused}. Nothing goes until `sesq quota resume`."
     elif view.usage.closed == "ses_paused":
         yield f"{view.paused}. Workers ask again every minute and go on by themselves."
+    elif view.usage.closed == "unsynced" and view.snapshot.known:
+        yield "Redis has been restarted since SES was last asked, and nothing goes before it is: start a worker."
     elif view.usage.closed == "unsynced":
         yield "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`."
     elif view.snapshot.known and not view.snapshot.readable:

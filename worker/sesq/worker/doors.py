@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from botocore.exceptions import NoRegionError, ProfileNotFound
+from botocore.exceptions import BotoCoreError
 from redis import Redis
 
 from sesq.config.errors import SettingsError
@@ -16,6 +16,9 @@ from sesq.worker.control.calls import SesControl
 from sesq.worker.transports import SesTransport, SmtpTransport
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.smtp_session import SmtpServer
+
+UNUSABLE = (BotoCoreError, ValueError)
+"""What botocore raises for a region, a profile or an endpoint that is missing or cannot be one."""
 
 SES_SMTP = "email-smtp.{region}.amazonaws.com"
 
@@ -36,7 +39,7 @@ def open_client(name: str, settings: Settings) -> AwsClient:
     """The AWS client of a configured account. Raises SettingsError for a region or a profile that is missing."""
     try:
         return AwsClient(client_settings(settings.account(name)))
-    except (NoRegionError, ProfileNotFound) as error:
+    except UNUSABLE as error:
         raise _without_region(name, error) from error
 
 
@@ -57,7 +60,7 @@ def open_doors(
     transport = SesTransport(client_settings(account, concurrency))
     try:
         return transport, SesAccount(transport.client, calls)
-    except (NoRegionError, ProfileNotFound) as error:
+    except UNUSABLE as error:
         raise _without_region(name, error) from error
 
 
@@ -80,13 +83,17 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
 
 def _account_beside_smtp(account: AccountSettings, calls: ControlCalls) -> SesAccount | UnknownAccount:
     """SMTP cannot tell the limits. The API can, for those who have AWS credentials as well; others set their own."""
+    host = account.smtp.host
+    if host is not None and not host.endswith(".amazonaws.com"):
+        return UnknownAccount(f"{host} is a relay of its own, about which SES knows nothing")
     try:
         return SesAccount(AwsClient(client_settings(account)).api, calls, may_lack_keys=True)
-    except (NoRegionError, ProfileNotFound) as error:
+    except UNUSABLE as error:
         return UnknownAccount(str(error))
 
 
 def _without_region(name: str, error: Exception) -> SettingsError:
     return SettingsError(
-        f"account {name}: {error} Set `region` and `profile` in sesq.toml, or AWS_REGION and AWS_PROFILE"
+        f"account {name}: {str(error).rstrip('.')}. Set `region`, `profile` and `endpoint_url` in sesq.toml, or "
+        "AWS_REGION, AWS_PROFILE and AWS_ENDPOINT_URL_SESV2"
     )

@@ -64,7 +64,9 @@ def restore_lost_chunks(redis: Redis, account: str) -> int:
             for id in ids:
                 pipeline.hget(keys.chunk(id), "place")
             places = texts(pipeline.execute())
-            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(redis, keys)
+            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(
+                redis, keys
+            )
             waiting = [id for id, place in zip(ids, places, strict=True) if place == State.QUEUED.value]
             gone = [id for id in waiting if id not in present]
             for id in gone:

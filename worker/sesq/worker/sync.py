@@ -64,6 +64,7 @@ class AccountSync:
         self.ses = ses
         self.rules = Rules(redis, account, region)
         self.interval = interval
+        self.failed = False
 
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
@@ -73,8 +74,10 @@ class AccountSync:
         Messages(self.redis, self.account).prune()
         try:
             self.run()
+            self.failed = False
             self._read_suppression()
         except AccountUnavailable as error:
+            self.failed = True
             log.warning("account %s: SES did not describe the account: %s", self.account, error)
             with mapped():
                 self.redis.pexpire(self.keys.synced, int(min(RETRY_SECONDS, self.interval) * 1000))

@@ -132,7 +132,10 @@ class SesqWorker(BaseWorker):
 
     def _nothing_left(self) -> bool:
         idle = not self._in_flight and not self._unsettled
-        return idle and all(desk.answer in NOTHING_NOW for desk in self.desks)
+        return idle and all(
+            desk.answer in NOTHING_NOW or (desk.answer == "unsynced" and desk.sync.failed)
+            for desk in self.desks
+        )
 
     def _until_next(self) -> float:
         """Seconds until something is to be done without being woken."""

@@ -48,6 +48,7 @@ end
 local function smaller(name, theirs)
   local ours = tonumber(knob(name))
   if not ours then return theirs end
+  if ours < 0 then ours = math.huge end -- an unlimited day
   if forced[name] or seen[3] == '0' then return ours end
   return math.min(ours, theirs)
 end
