@@ -1,0 +1,58 @@
+"""What cannot be right in the settings is a sentence with its cure; and an unlimited day is unlimited."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from sesq.config.connection import connect
+from sesq.config.errors import QueueUnavailable, SettingsError
+from sesq.config.messages import Messages
+from sesq.config.policy import Policy
+from sesq.config.settings import AccountSettings, Settings
+from sesq.simulator import Simulator
+from sesq.worker.account import UnknownAccount
+from sesq.worker.desk import open_desk, starting_limits
+from stage import Stage
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        ({"region": "not a region"}, "not a region"),
+        ({"region": "eu-west-1", "endpoint_url": "127.0.0.1:9797"}, "Invalid endpoint"),
+        ({"region": "eu-west-1", "profile": "nope"}, "nope"),
+    ],
+)
+def test_an_account_that_cannot_be_opened_names_the_cure(
+    redis: Redis, account: dict[str, str], words: str
+) -> None:
+    settings = Settings(accounts={"default": AccountSettings(**account)})
+    with pytest.raises(SettingsError, match=words) as raised:
+        open_desk(redis, "default", settings)
+    assert "in sesq.toml" in str(raised.value)
+
+
+def test_a_port_that_is_not_redis_says_so() -> None:
+    with Simulator() as ses:
+        client = connect(f"redis://127.0.0.1:{ses.port}")
+        with pytest.raises(QueueUnavailable, match="not Redis"):
+            Messages(client).counts()
+        client.close()
+
+
+def test_an_unlimited_day_of_ours_is_unlimited_where_ses_is_not_asked(redis: Redis) -> None:
+    # Given an account that may not be read, and a day without a limit in sesq.toml
+    stage = Stage(redis)
+    stage.sync(readable=0)
+    settings = Settings(accounts={"default": {"daily": "unlimited", "rate": 500}})  # type: ignore[dict-item]
+    Policy(redis).configure(starting_limits(settings.account()))
+    # Then 200 a day is not the limit, and nothing is left over
+    usage = stage.gate.usage()
+    assert (usage.daily, usage.remaining, usage.rate) == (None, None, 500)
+
+
+def test_a_relay_of_ones_own_is_not_asked_about_at_ses(redis: Redis) -> None:
+    smtp = {"host": "127.0.0.1", "port": 2525, "tls": "none"}
+    settings = Settings(accounts={"default": {"transport": "smtp", "region": "eu-west-1", "smtp": smtp}})  # type: ignore[dict-item]
+    assert isinstance(open_desk(redis, "default", settings).sync.ses, UnknownAccount)
