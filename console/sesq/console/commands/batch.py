@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json as json_module
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -21,6 +16,7 @@ from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError, InvalidMessage, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
+from sesq.console.batch_files import digest, rows_file, write_report
 from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -33,14 +29,11 @@ from sesq.console.context import (
     pairs,
 )
 from sesq.console.output import console, print_json, show
-from sesq.console.times import utc
 from sesq.console.watch import watch
 from sesq.producer.batch.order import Order, batch_order
 from sesq.producer.batch.rows import SourceRow, read_rows
 from sesq.producer.batch.taker import take
 
-BYTES_AT_ONCE = 1024 * 1024
-STDIN = "-"
 CHECK_EXAMPLES = """Examples
 
   sesq batch check newsletter customers.csv --from "Shop <news@example.com>"
@@ -124,7 +117,7 @@ def check_(
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
     redis, _ = _open(account)
-    with _rows(recipients) as path:
+    with rows_file(recipients) as path:
         order = _order(template, sender, path, encoding, form, account, tag, configuration_set)
         found = check(redis, order, _read(order, path, encoding, form))
     print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
@@ -153,7 +146,7 @@ def send(
     pauses itself when more than that share of it bounces, or is complained about.
     """
     redis, keep_seconds = _open(account)
-    with _rows(recipients) as path:
+    with rows_file(recipients) as path:
         options = {
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
@@ -267,29 +260,13 @@ def report(
     batches = Batches(redis, account)
     batches.get(id)
     if output is None:
-        _write_report(batches, id, form, sys.stdout)
+        write_report(batches, id, sys.stdout, jsonl=form is Form.jsonl)
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as file:
-            _write_report(batches, id, form, file)
+            write_report(batches, id, file, jsonl=form is Form.jsonl)
     except OSError as error:
         raise InputError(f"--output: {output} cannot be written: {error.strerror}") from error
-
-
-def _write_report(batches: Batches, id: str, form: Form, file: Any) -> None:
-    columns = ("id", "email", "state", "message_id", "at", "reason")
-    rows = (
-        (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
-        for each in batches.recipients(id)
-    )
-    if form is Form.csv:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    else:
-        file.writelines(
-            json_module.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
-        )
 
 
 # what check and send share --------------------------------------------------------------------------------------
@@ -315,7 +292,7 @@ def _order(
     configuration_set: str | None,
     **options: Any,
 ) -> Order:
-    key = f"{_digest(rows)} {encoding or ''} {form.value if form else rows.suffix.lower()}"
+    key = f"{digest(rows)} {encoding or ''} {form.value if form else rows.suffix.lower()}"
     tags = pairs(tag, "=", "--tag") if tag else {}
     given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
     try:
@@ -328,32 +305,6 @@ def _order(
 def _read(order: Order, path: Path, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
     jsonl = form is Form.jsonl if form else None
     return read_rows(path, jsonl=jsonl, encoding=encoding, needed=order.template.printer.needed)
-
-
-@contextmanager
-def _rows(recipients: str) -> Iterator[Path]:
-    """The file of rows: they are read twice, so stdin is kept in one for the time being."""
-    if recipients != STDIN:
-        yield Path(recipients)
-        return
-    with tempfile.TemporaryDirectory(prefix="sesq-") as folder:
-        path = Path(folder) / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        with path.open("rb") as file:
-            is_json = file.read(1024).lstrip().startswith(b"{")
-        yield path.rename(path.with_suffix(".jsonl" if is_json else ".csv"))
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while data := file.read(BYTES_AT_ONCE):
-                digest.update(data)
-    except OSError as error:
-        raise InputError(f"RECIPIENTS: {path} cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 @contextmanager
