@@ -181,6 +181,10 @@ def test_what_waits_for_a_recipient_goes_once_it_is_verified(live: Live) -> None
     # Then the page, left open, shows that it went
     browser.until_says("MessageId")
     assert s.outbox.status(id).state is State.SENT
+    # And who verified whom is in the audit trail, but no address is in a log
+    browser.open("activity")
+    assert "verify bob@example.org" in browser.text
+    assert "bob@" not in s.log()
 
 
 def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:

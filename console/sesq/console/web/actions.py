@@ -51,7 +51,7 @@ def release_all(room: Room, waiting: str) -> int:
     if waiting not in room.messages.holds():
         raise InputError(f"nothing waits for {waiting!r}")
     freed = room.messages.free(waiting, f"released by {room.by}")
-    room.note(f"release all that wait for {waiting}: {freed}")
+    room.note(f"release {freed} that wait for", waiting)
     return freed
 
 
@@ -106,7 +106,7 @@ def verify(room: Room, name: str) -> Any:
     from sesq.worker.control import IdentityBook
 
     identity = IdentityBook(room.control).verify(identity_name(name))
-    room.note(f"verify {identity.name}")
+    room.note("verify", identity.name)
     return identity
 
 

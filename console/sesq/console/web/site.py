@@ -115,9 +115,9 @@ class Room:
         """Whose name stands beside what is done here."""
         return f"{self.visitor.name} (console)"
 
-    def note(self, what: str) -> None:
-        """Into the audit trail, and the log. No content and no address in `what` beyond what names the thing."""
-        Audit(self.redis, self.account).note(self.by, what)
+    def note(self, what: str, about: str = "") -> None:
+        """Into the audit trail, and without `about`, which may be an address, into the log."""
+        Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip())
         log.info("account %s: %s: %s", self.account, self.visitor.name, what)
 
     def path(self, page: str = "") -> str:

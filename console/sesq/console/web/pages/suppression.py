@@ -60,7 +60,7 @@ def add(
     entry = Suppressed(spec, reason, redis_now(room.redis), room.by)
     added = SuppressionList(room.redis, room.account).add([entry])
     problem = actions.tell_ses_suppressed(room, spec, reason)
-    room.note(f"suppress an address: {reason}")
+    room.note(f"suppress ({reason})", spec)
     return room.go("suppression", f"{added} added. {problem}".strip(), bad=bool(problem))
 
 
@@ -68,5 +68,5 @@ def add(
 def remove(room: Operating, address: Annotated[str, Form()]) -> Response:
     removed = SuppressionList(room.redis, room.account).remove([address])
     problem = actions.tell_ses_suppressed(room, address, None)
-    room.note("take an address off the suppression list")
+    room.note("no longer suppress", address)
     return room.go("suppression", f"{removed} removed. {problem}".strip(), bad=bool(problem))
