@@ -25,7 +25,6 @@ from sesq.config.policy import Policy
 from sesq.config.states import State
 from system import System, eventually, running_system
 
-pytestmark = pytest.mark.xdist_group("chromium")
 SCREENSHOTS = os.environ.get("SESQ_TEST_SCREENSHOTS")
 
 
