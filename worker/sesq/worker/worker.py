@@ -45,6 +45,7 @@ UNUSED_SECONDS = 0.25
 TICK_SECONDS = 1.0
 WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
+SYNC_END_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
 AHEAD_SECONDS = 0.05
@@ -371,6 +372,8 @@ class SesqWorker(BaseWorker):
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
         for _ in range(self.concurrency):
             self._work.put(None)
+        if self._syncing is not None:
+            self._syncing.join(SYNC_END_SECONDS)
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
