@@ -91,7 +91,7 @@ def test_when_ses_cannot_be_asked_the_last_word_counts_and_it_is_asked_again_soo
 def test_an_account_that_may_not_be_read_goes_by_the_configured_limits(
     stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied() -> None:
+    def denied(_asking: object) -> None:
         raise AccountUnreadable("not authorized to perform ses:GetAccount")
 
     monkeypatch.setattr(sync.ses, "describe", denied)

@@ -74,7 +74,7 @@ class UnknownAccount:
     def __init__(self, why: str) -> None:
         self.why = why
 
-    def describe(self) -> Description:
+    def describe(self, _asking: Callable[[], None] = lambda: None) -> Description:
         """Raises AccountUnreadable: the configured limits count."""
         raise AccountUnreadable(self.why)
 
@@ -87,9 +87,17 @@ class SesAccount:
         self.calls = calls
         self.may_lack_keys = may_lack_keys
 
-    def describe(self) -> Description:
-        """Reads the account and its identities. Raises AccountUnreadable or AccountUnavailable."""
-        account = self._call(self.client.get_account)
+    def describe(self, asking: Callable[[], None] = lambda: None) -> Description:
+        """Reads the account and its identities; calls `asking` right before SES is asked for its count of the day.
+
+        Raises AccountUnreadable or AccountUnavailable.
+        """
+
+        def ask() -> Any:
+            asking()
+            return self.client.get_account()
+
+        account = self._call(ask)
         quota = account.get("SendQuota", {})
         if not {"MaxSendRate", "Max24HourSend", "SentLast24Hours"} <= quota.keys():
             raise AccountUnavailable("the answer tells no quota: check that the endpoint is SES")

@@ -97,6 +97,7 @@ class Usage:
     margin: float
     slow: float
     total: int
+    flying: int
     others: float
     remaining: float | None
     claims: int
@@ -241,6 +242,7 @@ _ALWAYS = (
     "pace",
     "slow",
     "total",
+    "flying",
     "others",
     "claims",
     "throttles",

@@ -20,7 +20,7 @@ from sesq.config.scripts import compose
 from sesq.config.snapshot import redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
-from sesq.worker.gate import RULES, SYNC
+from sesq.worker.gate import RULES, SYNC, Gate
 from sesq.worker.reconcile import restore_lost_chunks, restore_lost_jobs
 from sesq.worker.rules import Rules
 from sesq.worker.suppression import SesSuppression
@@ -65,6 +65,7 @@ class AccountSync:
         self.rules = Rules(redis, account, region)
         self.interval = interval
         self.failed = False
+        self._booked = 0
 
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
@@ -86,7 +87,7 @@ class AccountSync:
     def run(self) -> None:
         """Reads the account now. Raises AccountUnavailable."""
         try:
-            told = _told(self.ses.describe())
+            told = _told(self.ses.describe(self._note_what_is_booked)) | {"booked": self._booked}
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
@@ -107,6 +108,11 @@ class AccountSync:
         if isinstance(self.ses, SesAccount) and self.rules.snapshot.production:
             control = SesControl(self.ses.client, self.ses.calls)
             SesSuppression(self.redis, self.account, control).pull_if_due()
+
+    def _note_what_is_booked(self) -> None:
+        """Before SES is asked: what is on its way, or goes meanwhile, must not pass as counted by SES already."""
+        usage = Gate(self.redis, self.account).usage()
+        self._booked = usage.total - usage.flying
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():

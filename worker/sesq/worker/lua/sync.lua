@@ -3,6 +3,7 @@
 -- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24 h),
 --               production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
 --         readable 0: the account may not be read; nothing else is given, and the configured limits count
+--         booked: what of our ledger SES had surely counted when it was asked (recipients); the whole of it if not given
 --         without identities: they may not be listed, so SES judges them
 -- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before.
 
@@ -23,7 +24,7 @@ if o.readable == 1 then
     fields[#fields + 1] = o[name]
   end
   fields[#fields + 1] = 'others'
-  others_now = math.max(0, o.sent - total)
+  others_now = math.max(0, o.sent - (o.booked or total))
   fields[#fields + 1] = others_now
 else
   call('DEL', A .. 'snapshot')

@@ -5,6 +5,15 @@
 
 save()
 local function number(n) if n < math.huge then return n end end
+-- Recipients in the ledger that may not have reached SES yet.
+local flying = 0
+for _, id in ipairs(call('ZRANGE', A .. 'leases', 0, -1)) do
+  flying = flying + (tonumber(call('HGET', A .. 'message:' .. id, 'day')) or 0)
+end
+for _, name in ipairs(call('ZRANGE', A .. 'slices', 0, -1)) do
+  local slice = call('HMGET', A .. 'slice:' .. name, 'day', 'left')
+  flying = flying + (tonumber(slice[1]) or 0) * (tonumber(slice[2]) or 0)
+end
 local lanes = {}
 for i = 3, #ARGV do
   local spare, queue = i > 3 and reserve or 0, R .. 'queue:' .. ARGV[i]
@@ -15,7 +24,7 @@ for i = 3, #ARGV do
 end
 return cjson.encode({
   now = now, closed = closed(), rate = rate, daily = number(daily), burst = burst, ses_burst = brim, serial = serial,
-  pace = pace, margin = margin, slow = slow, reserve = reserve, tokens = tokens(), total = total, others = others,
+  pace = pace, margin = margin, slow = slow, reserve = reserve, tokens = tokens(), total = total, flying = flying, others = others,
   remaining = number(math.max(0, daily - total - others)), claims = tonumber(call('HGET', A .. 'gate', 'claims') or 0), throttles = tonumber(call('HGET', A .. 'gate', 'throttles') or 0),
   lanes = lanes,
 })
