@@ -84,7 +84,7 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
 def _account_beside_smtp(account: AccountSettings, calls: ControlCalls) -> SesAccount | UnknownAccount:
     """SMTP cannot tell the limits. The API can, for those who have AWS credentials as well; others set their own."""
     host = account.smtp.host
-    if host is not None and not host.endswith(".amazonaws.com"):
+    if host is not None and not host.endswith(".amazonaws.com") and account.endpoint_url is None:
         return UnknownAccount(f"{host} is a relay of its own, about which SES knows nothing")
     try:
         return SesAccount(AwsClient(client_settings(account)).api, calls, may_lack_keys=True)
