@@ -98,7 +98,8 @@ def test_pipelined_requests_are_judged_one_by_one(ses, talk, body):
 
 @pytest.mark.usefixtures("still_standing")
 def test_announced_hundred_megabytes_are_refused_unread(talk):
-    reply = talk(f"{PATH}Content-Length: 104857600\r\n\r\n".encode(), b"x" * 1000, half_close=False)
+    # the head alone: it is judged by what it announces, and a body would meet a closed connection
+    reply = talk(f"{PATH}Content-Length: 104857600\r\n\r\n".encode(), half_close=False)
     assert reply.startswith(b"HTTP/1.1 413")
     assert b"RequestEntityTooLargeException" in reply
 
