@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -141,5 +141,5 @@ class NoSes(SesAccount):
     def __init__(self) -> None:
         pass
 
-    def describe(self) -> Description:
+    def describe(self, asking: Callable[[], None]) -> Description:
         raise AccountUnavailable("not now")

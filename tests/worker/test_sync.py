@@ -107,6 +107,7 @@ def test_a_change_is_told_and_wakes_those_who_wait(
 ) -> None:
     sync.run()
     caplog.set_level(logging.INFO, "sesq.sync")
+    caplog.clear()
     with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
         bell.subscribe(stage.keys.wake)
         bell.get_message(timeout=5)

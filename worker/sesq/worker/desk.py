@@ -67,6 +67,8 @@ class Desk:
         self.ask_at = time.monotonic() + _pause(claim)
         if (claim.ids or claim.slices) and not self.rules.snapshot.known:
             self.rules.refresh()
+        if claim.ids or claim.slices:
+            self.rules.suppressed = claim.suppressed
         self.unbegun += [(id, execution) for id in claim.ids]
         begun = self.gate.begin(execution, claim.ids) if claim.ids else []
         del self.unbegun[len(self.unbegun) - len(claim.ids) :]

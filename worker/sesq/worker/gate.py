@@ -58,7 +58,7 @@ class Claim:
 
     `reason` says why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`,
     `ses_paused` or `unsynced`; `wait` is after how many seconds to ask again. `strangers` are jobs in our queues that
-    are not ours.
+    are not ours; `suppressed` is how many addresses are on the suppression list by then.
     """
 
     reason: str
@@ -67,6 +67,7 @@ class Claim:
     strangers: tuple[str, ...]
     execution: str
     slices: tuple[Slice, ...] = ()
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class Gate:
         queues = [self.keys.queue(lane) for lane in lanes]
         with mapped():
             answer = CLAIM.run(self.redis, self.account, worker, want, lease, execution, *queues)
-        reason, wait, ids, strangers, slices = answer
+        reason, wait, ids, strangers, slices, suppressed = answer
         return Claim(
             reason.decode(),
             float(wait),
@@ -143,6 +144,7 @@ class Gate:
             tuple(id.decode() for id in strangers),
             execution,
             tuple(Slice(chunk.decode(), start, end) for chunk, start, end in slices),
+            int(suppressed),
         )
 
     def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float]:

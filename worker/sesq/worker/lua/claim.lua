@@ -1,10 +1,11 @@
 -- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease. Of a chunk of a
 -- batch, as many recipients as may go: it stays at the head of its lane until all are granted.
 -- After lifecycle.lua, gate.lua and slice.lua, whose keys it uses, and
+--   A suppression hash    who gets no mail
 --   A line        zset    worker -> when the token that it was told of is due (s)
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end}, …}}
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end}, …}, addresses on the suppression list}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
@@ -14,7 +15,7 @@ local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each 
 
 call('ZREM', A .. 'line', worker)
 local why = closed()
-if why then return {why, '1', {}, {}, {}} end
+if why then return {why, '1', {}, {}, {}, 0} end
 
 local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: chunks moved out of the way
 local MOST_PARKED = 200
@@ -124,4 +125,4 @@ elseif reason == 'rate' then
   call('ZADD', A .. 'line', due, worker)
   wait = due - now
 end
-return {reason, string.format('%.6f', wait), granted, strangers, slices}
+return {reason, string.format('%.6f', wait), granted, strangers, slices, call('HLEN', A .. 'suppression')}
