@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST ?= $(BIN)/pytest -n auto
+PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
 .PHONY: setup demo test lint pytest chaos bench constraints clean
 
