@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -104,6 +104,11 @@ def _is_gone(element: Any) -> bool:
     try:
         element.is_enabled()
     except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        # asked in the very moment of the change, Chromium has no better word for the same
+        if "does not belong to the document" not in str(error):
+            raise
         return True
     return False
 

@@ -64,11 +64,12 @@ def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
 
     assert transport.send(message) == "stub-1"
 
-    assert [line for line in stub.heard if line.startswith(("mail", "rcpt"))] == [
-        "mail FROM:<shop@example.com>",
-        "rcpt TO:<bob@x.org>",
-        "rcpt TO:<eve@x.org>",
-        "rcpt TO:<mallory@z.org>",
+    heard = [line.lower() for line in stub.heard]  # Pythons write the verbs in different cases
+    assert [line for line in heard if line.startswith(("mail", "rcpt"))] == [
+        "mail from:<shop@example.com>",
+        "rcpt to:<bob@x.org>",
+        "rcpt to:<eve@x.org>",
+        "rcpt to:<mallory@z.org>",
     ]
     mail = message_from_bytes(stub.mails[0], policy=default)
     assert (mail["From"], mail["To"], mail["Cc"], mail["Bcc"]) == (
