@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +13,7 @@ from agreement import assert_agreement
 from sesq.config.snapshot import read_snapshot
 from sesq.config.states import State
 from sesq.simulator import Simulator
-from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, SesAccount
+from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
 from sesq.worker.sync import PROBE_SECONDS, AccountSync
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.verdicts import Kind
@@ -56,18 +56,46 @@ def test_the_snapshot_is_what_ses_says(stage: Stage, ses: Simulator, sync: Accou
     assert snapshot.synced_at == stage.now
 
 
-def test_what_others_sent_is_kept_apart_and_the_ledger_is_not_touched(
-    stage: Stage, ses: Simulator, sync: AccountSync
-) -> None:
-    for to in ("ada@example.org", "x@example.com"):
+def send_past_the_queue(sync: AccountSync, *recipients: str) -> None:
+    for to in recipients:
         sync.ses.client.send_email(
             FromEmailAddress="shop@example.com",
             Destination={"ToAddresses": [to]},
             Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},
         )
+
+
+def test_what_others_sent_is_kept_apart_and_the_ledger_is_not_touched(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    send_past_the_queue(sync, "ada@example.org", "x@example.com")
     sync.run()
     usage = stage.gate.usage()
     assert (usage.others, usage.total, usage.remaining) == (2, 0, 498)
+
+
+def test_books_that_are_lost_while_ses_is_asked_do_not_hide_what_ses_counted(
+    stage: Stage, ses: Simulator, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_past_the_queue(sync, "ada@example.org", "x@example.com")
+    stage.queue("ada@example.org")
+    stage.queue("x@example.com")
+    stage.work()
+    assert stage.gate.usage().total == 2
+    describe = sync.ses.describe
+
+    def lose_the_books_meanwhile(note: Callable[[], None]) -> Description:
+        description = describe(note)
+        stage.redis.flushall()
+        stage.set_clock()
+        return description
+
+    # When Redis is emptied between the question and the answer
+    monkeypatch.setattr(sync.ses, "describe", lose_the_books_meanwhile)
+    sync.run()
+    # Then the day starts from SES's number
+    usage = stage.gate.usage()
+    assert (usage.others, usage.total) == (2, 0)
 
 
 def test_one_process_reads_for_all_within_the_interval(stage: Stage, sync: AccountSync) -> None:

@@ -24,7 +24,8 @@ if o.readable == 1 then
     fields[#fields + 1] = o[name]
   end
   fields[#fields + 1] = 'others'
-  others_now = math.max(0, o.sent - (o.booked or total))
+  -- A ledger that is smaller by now may have been lost meanwhile: then SES's number alone is sure.
+  others_now = math.max(0, o.sent - math.min(o.booked or total, total))
   fields[#fields + 1] = others_now
 else
   call('DEL', A .. 'snapshot')
