@@ -91,9 +91,13 @@ def test_books_that_are_lost_while_ses_is_asked_do_not_hide_what_ses_counted(
         return description
 
     # When Redis is emptied between the question and the answer
-    monkeypatch.setattr(sync.ses, "describe", lose_the_books_meanwhile)
+    with monkeypatch.context() as patch:
+        patch.setattr(sync.ses, "describe", lose_the_books_meanwhile)
+        with pytest.raises(AccountUnavailable, match="lost"):
+            sync.run()
+    # Then nothing goes by that answer, and the next one counts all of it
+    assert stage.gate.usage().closed == "unsynced"
     sync.run()
-    # Then the day starts from SES's number
     usage = stage.gate.usage()
     assert (usage.others, usage.total) == (2, 0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from redis import Redis
@@ -88,6 +88,7 @@ class Usage:
     """The limits in force and what is used of them, as the gate sees it. Times are seconds since the epoch."""
 
     now: float
+    books: str  # which these are: others, after Redis has lost what it knew
     closed: str | None
     rate: float
     daily: float | None
@@ -225,30 +226,10 @@ class Gate:
             answer = json.loads(
                 USAGE.run(self.redis, self.account, *(self.keys.queue(lane) for lane in lanes))
             )
-        return Usage(
-            closed=answer.get("closed"),
-            daily=answer.get("daily"),
-            remaining=answer.get("remaining"),
-            lanes=tuple(answer["lanes"]),
-            **{name: answer[name] for name in _ALWAYS},
-        )
-
-
-_ALWAYS = (
-    "margin",
-    "now",
-    "rate",
-    "burst",
-    "reserve",
-    "tokens",
-    "pace",
-    "slow",
-    "total",
-    "flying",
-    "others",
-    "claims",
-    "throttles",
-)
+        told = {
+            field.name: answer.get(field.name) for field in fields(Usage)
+        }  # what is unlimited is left out
+        return Usage(**told | {"lanes": tuple(answer["lanes"])})
 
 
 def unsendable(id: str, execution: str, to: State, reason: str) -> dict[str, Any]:

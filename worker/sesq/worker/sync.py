@@ -65,7 +65,7 @@ class AccountSync:
         self.rules = Rules(redis, account, region)
         self.interval = interval
         self.failed = False
-        self._booked = 0
+        self._noted: dict[str, Any] = {}
 
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
@@ -85,15 +85,18 @@ class AccountSync:
         return True
 
     def run(self) -> None:
-        """Reads the account now. Raises AccountUnavailable."""
+        """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
         try:
-            told = _told(self.ses.describe(self._note_what_is_booked)) | {"booked": self._booked}
+            told = _told(self.ses.describe(self._note_what_is_booked)) | self._noted
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
         with mapped():
-            before = json.loads(SYNC.run(self.redis, self.account, json.dumps(told)) or "{}")
-        self._report(before or {}, told)
+            answer = SYNC.run(self.redis, self.account, json.dumps(told))
+        if answer is None:
+            raise AccountUnavailable("Redis lost what was sent so far while SES was asked: it is asked again")
+        before = json.loads(answer) or {}
+        self._report(before, told)
         self.rules.refresh()
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
@@ -112,7 +115,7 @@ class AccountSync:
     def _note_what_is_booked(self) -> None:
         """Before SES is asked: what is on its way, or goes meanwhile, must not pass as counted by SES already."""
         usage = Gate(self.redis, self.account).usage()
-        self._booked = usage.total - usage.flying
+        self._noted = {"booked": usage.total - usage.flying, "books": usage.books}
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():

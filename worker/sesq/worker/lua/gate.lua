@@ -11,7 +11,8 @@
 --                         server (the run of the Redis server that it was written on)
 --   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
 --                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
---                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often)
+--                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often),
+--                         born (s: when these books were opened)
 --   A ledger      string  1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
 -- A token is a recipient. Amounts of the policy never stand in A gate, so a changed limit changes no balance.
 
@@ -31,12 +32,14 @@ local function knob(name)
 end
 
 local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others', 'server')
-local gate = call('HMGET', A .. 'gate', 'level', 'at', 'holder', 'minute', 'total', 'slow', 'slow_at')
+local gate = call('HMGET', A .. 'gate', 'level', 'at', 'holder', 'minute', 'total', 'slow', 'slow_at', 'born')
 local others = tonumber(seen[6]) or 0
 
 -- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
 local about = redis.pcall('INFO', 'server')
 local server = type(about) == 'string' and string.match(about, 'run_id:(%x+)') or ''
+local born = gate[8] or string.format('%.6f', now)
+local books = server .. '@' .. born -- whoever reads it twice knows whether the books were lost in between
 
 -- Effective limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked.
 local forced = {}
@@ -120,7 +123,7 @@ end
 
 local function save()
   call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
-       'minute', minute, 'total', total)
+       'minute', minute, 'total', total, 'born', born)
 end
 
 -- Whether bulk mail is paused, and this is a lane of it.

@@ -4,10 +4,13 @@
 --               production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
 --         readable 0: the account may not be read; nothing else is given, and the configured limits count
 --         booked: what of our ledger SES had surely counted when it was asked (recipients); the whole of it if not given
+--         books: ours as they were then; if they have been lost since, SES's number says too little
 --         without identities: they may not be listed, so SES judges them
--- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before.
+-- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before;
+-- nothing where the books were lost while SES was asked.
 
 local o = cjson.decode(ARGV[3])
+if o.books and o.books ~= books then return false end
 local flat, before = call('HGETALL', A .. 'snapshot'), {}
 for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
 
@@ -24,8 +27,7 @@ if o.readable == 1 then
     fields[#fields + 1] = o[name]
   end
   fields[#fields + 1] = 'others'
-  -- A ledger that is smaller by now may have been lost meanwhile: then SES's number alone is sure.
-  others_now = math.max(0, o.sent - math.min(o.booked or total, total))
+  others_now = math.max(0, o.sent - (o.booked or total))
   fields[#fields + 1] = others_now
 else
   call('DEL', A .. 'snapshot')
