@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import statistics
+import time
 from typing import Any
 
-from benchmarks.measure import Bench, Cost, bench, show
+from benchmarks.measure import Bench, Cost, bench, finish, running, show, until
 from sesq.config.states import Lane
 
 THREADS = 16
 LATENCY_SECONDS = 0.05
+SESQ = ("-m", "sesq.console", "worker")
 QUEUES = [f"sesq.default.{lane}" for lane in Lane]
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """Both tables."""
+    """All tables."""
     with bench() as b:
-        return [pace_at_50_ms(b, scale), cost_at_once(b, scale)]
+        return [pace_at_50_ms(b, scale), cost_at_once(b, scale), memory(b, scale), at_rest(b, scale)]
 
 
 def pace_at_50_ms(b: Bench, scale: float) -> dict[str, Any]:
@@ -59,6 +62,43 @@ def cost_at_once(b: Bench, scale: float) -> dict[str, Any]:
     return show("SES answers at once", columns, rows)
 
 
+def memory(b: Bench, scale: float) -> dict[str, Any]:
+    """Whether a process grows with what it has sent."""
+    counts = [round(count * scale) for count in (10_000, 100_000)]
+    rows = [(count, _sesq(b, count, 0).peak_mb) for count in counts]
+    return show("One sesq worker's memory", ("mails sent", "MB at most"), rows)
+
+
+def at_rest(b: Bench, scale: float) -> dict[str, Any]:
+    """What a worker costs that has nothing to do, and how soon it takes the first mail then."""
+    seconds, mails = max(5.0, 60 * scale), 20
+    b.set_up()
+    rest = (_resting(b, 2 + seconds) - _resting(b, 2)) / seconds
+    with running(b, SESQ, 1):
+        until(lambda: b.redis.scard("rq:workers"), "the worker is up")
+        waits = [_first_mail(b) for _ in range(mails)]
+    rows = [(rest * 100, statistics.median(waits) * 1000, max(waits) * 1000)]
+    return show("A worker at rest", ("% of a core", "ms to the first mail (median)", "at most"), rows)
+
+
+def _resting(b: Bench, seconds: float) -> float:
+    """Seconds of CPU of a worker that lives so long and has nothing to do."""
+    worker = b.start(*SESQ)
+    until(lambda: b.redis.scard("rq:workers"), "the worker is up")
+    time.sleep(seconds)
+    worker.terminate()
+    return finish(worker).cpu
+
+
+def _first_mail(b: Bench) -> float:
+    """Seconds from the queueing of a mail, after a rest, to its arrival at SES."""
+    time.sleep(0.5)
+    queued = b.now()
+    b.queue(1)
+    calls = until(lambda: b.ses("GET", f"/_sim/messages?since={queued:.6f}"), "it is sent")
+    return float(calls[0]["at"]) - queued
+
+
 def _bare(b: Bench, count: int, latency: float) -> Cost:
     b.set_up(latency=latency)
     start = b.run("-m", "benchmarks.bare_loop", "0", str(THREADS))
@@ -67,9 +107,7 @@ def _bare(b: Bench, count: int, latency: float) -> Cost:
 
 def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
     command = [
-        "-m",
-        "sesq.console",
-        "worker",
+        *SESQ,
         "--burst",
         "--concurrency",
         str(THREADS),

@@ -83,7 +83,7 @@ class Bench:
         """So many small mails."""
         self.outbox.send_many(mail(i, lane) for i in range(count))
 
-    def run(self, *command: str, timeout: float = 300) -> Cost:
+    def run(self, *command: str, timeout: float = 900) -> Cost:
         """A process from its start to its end. RuntimeError where it fails."""
         return finish(self.start(*command), timeout)
 
@@ -107,7 +107,7 @@ def mail(number: int, lane: str = "transactional") -> Message:
     return Message(sender="Shop <shop@example.com>", to=to, subject="Hello", text="x" * 1000, lane=lane)
 
 
-def finish(process: subprocess.Popen[bytes], timeout: float = 300) -> Cost:
+def finish(process: subprocess.Popen[bytes], timeout: float = 900) -> Cost:
     """Waits for the end of a process, children that it waited for included."""
     started = time.monotonic()
     while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:

@@ -13,6 +13,7 @@ from sesq.config.addresses import (
     Address,
     has_unsafe,
     is_mailbox_simulator,
+    masked,
     parse_address,
     spec_of,
     wire_form,
@@ -162,3 +163,16 @@ def test_any_text_is_an_address_or_an_error(text: str) -> None:
 )
 def test_knows_the_mailbox_simulator(spec: str, expected: bool) -> None:
     assert is_mailbox_simulator(spec) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ada@example.org is not verified", "…@example.org is not verified"),
+        ("<bob.o'hara+x@a.example>, c@b.example", "<…@a.example>, …@b.example"),
+        ('"two words"@example.org', "…@example.org"),
+        ("no address here", "no address here"),
+    ],
+)
+def test_in_logs_nobody_is_named(text: str, expected: str) -> None:
+    assert masked(text) == expected

@@ -43,6 +43,11 @@ INFO = {
     "maxmemory": 0,
     "used_memory": 1_000_000,
 }
+RELAY = {
+    "SESQ_ACCOUNTS__DEFAULT__TRANSPORT": "smtp",
+    "SESQ_ACCOUNTS__DEFAULT__SMTP__HOST": "127.0.0.1",
+    "SESQ_ACCOUNTS__DEFAULT__SMTP__TLS": "none",
+}
 OX = WorkerView("ox", "host", 1, "idle", 0.0, 0)
 
 
@@ -95,7 +100,7 @@ def test_what_is_wrong_has_a_cure_and_ends_with_1(run: Run, aws: Simulator, redi
     assert result.exit_code == 1
     for part in (
         "shop@example.org is not verified",
-        "create-email-identity",
+        "sesq identities verify",
         "redis-cli DEL sesq:clock:offset",
     ):
         assert part in result.stdout
@@ -109,6 +114,46 @@ def test_no_credentials(run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatc
     (check,) = [check for check in json.loads(result.stdout) if check["name"] == "credentials"]
     assert check["status"] == "fail"
     assert "AWS_PROFILE" in check["cure"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "cure"),
+    [
+        ({"AWS_DEFAULT_REGION": None}, "settings", "set AWS_REGION"),
+        ({"AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:9"}, "network", "endpoint_url"),
+        (
+            {"SESQ_ACCOUNTS__DEFAULT__TRANSPORT": "smtp", **RELAY, "SESQ_ACCOUNTS__DEFAULT__SMTP__PORT": "9"},
+            "smtp",
+            "host, port",
+        ),
+    ],
+)
+def test_each_closed_door_has_a_cure_of_its_own(
+    environment: dict[str, str | None],
+    name: str,
+    cure: str,
+    run: Run,
+    aws: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for key, value in environment.items():
+        monkeypatch.delenv(key) if value is None else monkeypatch.setenv(key, value)
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    (check,) = [check for check in json.loads(result.stdout) if check["status"] == "fail"]
+    assert check["name"] == name
+    assert cure in check["cure"]
+
+
+def test_a_relay_needs_no_aws(run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Simulator(smtp_port=0, production=True) as relay:
+        monkeypatch.delenv("AWS_ENDPOINT_URL_SESV2")
+        for key, value in {**RELAY, "SESQ_ACCOUNTS__DEFAULT__SMTP__PORT": str(relay.smtp_port)}.items():
+            monkeypatch.setenv(key, value)
+        result = run("doctor", "--json")
+    assert result.exit_code == 0
+    told = found(result)
+    assert (told["smtp"], told["account"]) == ("ok", "warn")
 
 
 def test_without_boto3_this_host_can_only_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_options_as_callers_write_them(words: list[str], request_: Request) -> N
     assert parse(words) == request_
 
 
-@pytest.mark.parametrize("words", [["-bs"], ["-bd"], ["-j"], ["--help"], ["-f"]])
+@pytest.mark.parametrize("words", [["-bs"], ["-bd"], ["-j"], ["--verbose"], ["-f"]])
 def test_what_is_not_done_is_wrong_use(words: list[str], sendmail: Any, queued: Any) -> None:
     with pytest.raises(InputError):
         parse(words)
@@ -115,6 +115,11 @@ def test_what_is_not_done_is_wrong_use(words: list[str], sendmail: Any, queued: 
     assert status == 64
     assert said.startswith("sesq-sendmail: ")
     assert queued() == []
+
+
+def test_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(["--help"], io.BytesIO(MAIL)) == 0
+    assert capsys.readouterr().out.startswith("Usage: sesq-sendmail")
 
 
 # a mail

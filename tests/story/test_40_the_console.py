@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 from collections import Counter
@@ -54,11 +53,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         eventually(lambda: s.redis.exists(s.keys.snapshot), "the account is known")
         with chromium(site) as browser:
             yield Live(s, browser, pictures)
-
-
-def problems(browser: Browser) -> list[str]:
-    """What the browser complained of: an error in a script, something that the policy forbids."""
-    return [entry["message"] for entry in browser.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def test_a_test_mail_is_sent_and_followed_to_its_end(live: Live) -> None:
@@ -234,8 +228,8 @@ def test_hostile_mail_does_nothing(live: Live) -> None:
     mail.add_attachment(b"<script>1</script>", maintype="text", subtype="html", filename="<b>.html")
     id = s.outbox.send(type(s.mail()).from_email(mail))
     eventually(lambda: s.outbox.status(id).state is State.HELD, "it is held")
-    problems(browser)
-    browser.driver.get_log("performance")
+    browser.problems()
+    browser.fetched()
 
     # When it is looked at
     browser.open(f"messages/{id}")
@@ -247,10 +241,10 @@ def test_hostile_mail_does_nothing(live: Live) -> None:
     # Then nothing ran, and nothing was asked for but our own pages
     assert browser.driver.title == "Message · sesq"
     assert browser.find("pre").text.startswith("<script>")
-    events = [json.loads(entry["message"])["message"] for entry in browser.driver.get_log("performance")]
-    answered = {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
     pages = {f"{here}/accounts/default/messages/{id}{part}" for part in ("", "/html")}
-    assert answered <= pages | {f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")}
+    assert browser.fetched() <= pages | {
+        f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")
+    }
     browser.look(live.pictures, "message-hostile")
     browser.open("messages?state=held")
     assert browser.driver.title == "Messages · sesq"
@@ -329,13 +323,13 @@ def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> Non
 
 def test_every_page_in_every_theme_and_width_without_a_complaint(live: Live) -> None:
     browser = live.browser
-    problems(browser)
+    browser.problems()
     for page in ("overview", "messages", "batches", "quota", "identities", "test", "suppression", "activity"):
         browser.open(page)
         assert browser.find("h1").text, page
         assert browser.find("nav [aria-current]").get_attribute("href").endswith(f"/{page}")
         browser.look(live.pictures, page)
-        assert problems(browser) == []
+        assert browser.problems() == []
     browser.open("messages/no-such-message")
     assert "no message no-such-message" in browser.text
 

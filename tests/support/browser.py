@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -78,6 +79,15 @@ class Browser:
         """Until these words are on the page, without it being loaded again."""
         self.until(lambda: words in self.text, f"{words!r} in {self.text[:2000]!r}")
 
+    def fetched(self) -> set[str]:
+        """The addresses of what has been loaded since this was last asked."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
+
+    def problems(self) -> list[str]:
+        """What it has complained of since this was last asked: an error in a script, what the policy forbids."""
+        return [each["message"] for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
+
     def look(self, folder: Path, name: str) -> list[Path]:
         """Pictures of the whole page: wide and narrow, light and dark. The page must fit its width."""
         taken = []
@@ -114,8 +124,8 @@ def _is_gone(element: Any) -> bool:
 
 
 @contextmanager
-def chromium(site: str) -> Iterator[Browser]:
-    """A fresh one. Where it is not installed the test is left out, but in CI it fails."""
+def chromium(site: str, *flags: str) -> Iterator[Browser]:
+    """A fresh one, with these flags too. Where it is not installed the test is left out, but in CI it fails."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if None in programs:
         reason = "chromium and chromedriver (Debian: chromium, chromium-driver) are needed"
@@ -125,7 +135,7 @@ def chromium(site: str) -> Iterator[Browser]:
     with tempfile.TemporaryDirectory(prefix="sesq-chromium-", ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = str(programs[0])
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = webdriver.Chrome(options, Service(str(programs[1])))

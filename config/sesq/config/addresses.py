@@ -23,6 +23,7 @@ MAX_WIRE_LENGTH = 900
 SIMULATOR_DOMAIN = "simulator.amazonses.com"
 SIMULATOR_NAMES = frozenset({"success", "bounce", "ooto", "complaint", "suppressionlist"})
 
+_LOCAL_PART = re.compile(r"""(?:"[^"]*"|[^\s<>,;:"()\[\]]+)@""")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = rf"{_ATOM}(?:\.{_ATOM})*"
 _DOMAIN = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -117,6 +118,11 @@ def encode_words(text: str) -> str:
 def shown(text: object) -> str:
     """What was given, safe and short enough for an error text."""
     return repr(text) if len(repr(text)) <= 80 else f"{repr(text)[:77]}..."
+
+
+def masked(text: str) -> str:
+    """For logs: of each address in it the domain alone."""
+    return _LOCAL_PART.sub("…@", text)
 
 
 def _parse(text: object, field: str) -> Address:

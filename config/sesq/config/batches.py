@@ -81,6 +81,11 @@ class Batch:
         return sum(self.counts[state] for state in states)
 
     @property
+    def stuck(self) -> int:
+        """Recipients that wait for something other than time: a verification, an event of SES's, a person."""
+        return self.counts[State.HELD] + self.counts[State.UNKNOWN]
+
+    @property
     def waiting(self) -> int:
         """Recipients that wait for rate, quota or their turn."""
         return self.counts[State.QUEUED] + self.counts[State.SCHEDULED]

@@ -184,6 +184,7 @@ class Settings(BaseSettings):
     on_unknown: Literal["hold", "resend"] = "hold"
     concurrency: int = Field(default=16, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
     retry: RetrySettings = RetrySettings()
     accounts: dict[AccountName, AccountSettings] = Field(default_factory=dict, validate_default=True)
 

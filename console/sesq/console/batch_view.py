@@ -10,6 +10,7 @@ from redis import Redis
 
 from sesq.config.batches import Batch
 from sesq.config.quotas import format_daily, format_rate
+from sesq.config.states import State
 from sesq.console.batch_check import Check, Preview
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.output import printable, table
@@ -34,6 +35,7 @@ def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
         "filled": batch.filled,
         "total": batch.total,
         "left": batch.left,
+        "stuck": batch.stuck,
         "sent": batch.sent,
         "counts": {state.value: count for state, count in batch.counts.items()},
         "invalid": batch.invalid,
@@ -72,10 +74,20 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
     yield "begun", local(batch.created, when.now)
     yield "ended", local(batch.ended, when.now)
     if batch.total:
-        yield "done", f"{100 * (batch.total - batch.left) / batch.total:.1f} %, {batch.left:,} to go"
+        open_ = batch.left + batch.stuck
+        yield (
+            "done",
+            f"{100 * (batch.total - open_) / batch.total:.1f} %, {batch.left:,} to go" + _stuck(batch),
+        )
     yield "rate", f"{format_rate(round(when.pace, 2))} allowed, {_average(batch, when.now):.3g}/second so far"
     if batch.left:
         yield "ends", _ends(when)
+
+
+def _stuck(batch: Batch) -> str:
+    named = {state: batch.counts[state] for state in (State.HELD, State.UNKNOWN) if batch.counts[state]}
+    told = " and ".join(f"{count:,} {state}" for state, count in named.items())
+    return f"; {told}: see sesq messages list --state {next(iter(named))}" if named else ""
 
 
 def _average(batch: Batch, now: float) -> float:
@@ -92,7 +104,7 @@ def _ends(when: Plan) -> str:
 
 def rows_of(redis: Redis, batches: list[Batch]) -> Any:
     """All batches in one table."""
-    columns = ("id", "template", "state", "recipients", "sent", "to go", "ends")
+    columns = ("id", "template", "state", "recipients", "sent", "to go", "held", "ends")
     return table(columns, (_row(redis, batch) for batch in batches))
 
 
@@ -101,7 +113,7 @@ def _row(redis: Redis, batch: Batch) -> tuple[object, ...]:
     if batch.left:
         when = plan(redis, batch.account, batch.left, of=batch)
         ends = local(when.ends_at, when.now)
-    return batch.id, batch.name, batch.state, batch.total, batch.sent, batch.left, ends
+    return batch.id, batch.name, batch.state, batch.total, batch.sent, batch.left, batch.stuck, ends
 
 
 def check_as_text(check: Check) -> Any:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+"""As a shell says it: ended by SIGINT."""
+
 
 def main() -> None:
     """Runs the command that `sys.argv` names, and ends the process: 0 done, 1 refused or failed, 2 wrong use."""
     try:
         from sesq.console.app import app
+
+        app(prog_name="sesq")
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
         sys.exit("sesq: the command line needs typer and rich: pip install 'sesq[console]'")
-    app(prog_name="sesq")
+    except KeyboardInterrupt:  # while a command's libraries are loaded: nothing has begun
+        sys.exit(INTERRUPTED)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sesq.config.settings import Settings
 
 DEFAULT_ACCOUNT = "default"
+LINE = "%(asctime)s %(levelname)s %(message)s"
 
 
 def _account(name: str) -> str:
@@ -47,7 +48,8 @@ def open_redis(settings: Settings) -> Redis:
     from sesq.config.connection import connect
 
     if settings.redis_url is None:
-        log_to_stderr("%(message)s", "INFO", "sesq.redis")
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        logging.getLogger("sesq.redis").setLevel("INFO")
     return connect(settings=settings)
 
 
@@ -60,11 +62,21 @@ def configured_or_seen(settings: Settings, redis: Redis, account: str) -> str:
     return account
 
 
-def log_to_stderr(form: str, level: str, *names: str) -> None:
-    """Shows what these loggers say from `level` on. All others from WARNING on: botocore's own would show content."""
-    logging.basicConfig(format=form, level=logging.WARNING)
-    for name in names:
-        logging.getLogger(name).setLevel(level)
+def start_logging(settings: Settings) -> None:
+    """Shows on stderr what sesq says from `log_level` on; of others, whose lines may hold content, only warnings."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_json_lines() if settings.log_format == "json" else logging.Formatter(LINE))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("sesq").setLevel(settings.log_level)
+
+
+def _json_lines() -> logging.Formatter:
+    with part("console"):
+        from pythonjsonlogger.json import JsonFormatter
+    names = {"levelname": "level", "name": "logger"}
+    return JsonFormatter(
+        ["levelname", "name", "message"], rename_fields=names, timestamp=True, json_ensure_ascii=False
+    )
 
 
 def asker() -> str:

@@ -37,6 +37,7 @@ from sesq.config.states import State
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Begun
+from sesq.worker.telling import tell_outcome
 
 log = logging.getLogger("sesq.worker")
 
@@ -244,7 +245,8 @@ class SesqWorker(BaseWorker):
             return desk.courier.carry(begun)
         except Exception as error:
             # the text of a foreign error may quote an address, and its trace the content
-            log.error("worker %s: message %s: unexpected %s", self.name, begun.id, type(error).__name__)
+            told = {"id": begun.id, "account": desk.name, "error": type(error).__name__}
+            log.error("worker %s: message %s: unexpected %s", self.name, begun.id, told["error"], extra=told)
             log.debug("message %s", begun.id, exc_info=True)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
             return {"id": begun.id, "execution": begun.execution, "to": State.UNKNOWN.value, "reason": reason}
@@ -258,18 +260,16 @@ class SesqWorker(BaseWorker):
             if mine:
                 desk.settle(mine)
                 self._unsettled = [told for told in self._unsettled if told[0] is not desk]
-                self._settled(mine)
+                self._settled(desk, mine)
                 if any(outcome.get("refund_rate") for outcome in mine):
                     desk.wake(limits_changed=True)  # tokens have come back before their time
 
-    def _settled(self, outcomes: list[Outcome]) -> None:
+    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
         sent = 0
         for outcome in outcomes:
             self._in_flight.pop(outcome["id"], None)
             sent += outcome["to"] == State.SENT.value
-            level = logging.DEBUG if outcome["to"] == State.QUEUED.value else logging.INFO
-            log.log(level, "message %s: %s %s", outcome["id"], outcome["to"], outcome.get("message_id", ""))
-            log.debug("message %s: %s", outcome["id"], outcome.get("reason", ""))
+            tell_outcome(desk.name, outcome)
         self.successful_job_count += sent
         self._pace.count(len(outcomes), time.monotonic())
 
@@ -309,7 +309,8 @@ class SesqWorker(BaseWorker):
 
     def _judge_the_dead(self, desk: Desk) -> None:
         for id, state in desk.judge(self.name, self.settings):
-            log.warning("message %s: %s: its worker died", id, state)
+            told = {"id": id, "account": desk.name, "state": state}
+            log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _renew_leases(self) -> None:
         if time.monotonic() < self._next_renewal:

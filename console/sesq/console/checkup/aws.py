@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from sesq.config.addresses import parse_address
 from sesq.config.errors import MissingPart, SesqError
 from sesq.config.identities import Identities
 from sesq.config.quotas import format_daily, format_rate
-from sesq.config.settings import Settings
+from sesq.config.settings import AccountSettings, Settings
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.context import part
 
@@ -19,16 +20,27 @@ if TYPE_CHECKING:
     from sesq.worker.account import Description
 
 CREDENTIALS_CURE = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or profile or role_arn in sesq.toml"
+REGION_CURE = "set AWS_REGION, or region in sesq.toml"
+NETWORK_CURE = (
+    "see that this host may reach it: firewall, proxy, and AWS_ENDPOINT_URL_SESV2 or endpoint_url if set"
+)
+SMTP_CURE = "see host, port, tls, user and password under [accounts.NAME.smtp] in sesq.toml"
+RELAY_CURE = "nothing, where it is a relay: rate and daily of sesq.toml count, else 1/second and 200/day"
+CURES = (
+    (r"NoRegion|InvalidRegion", "region", REGION_CURE),
+    (r"Endpoint|Connect|Timeout|SSL|Proxy|OSError|gaierror", "network", NETWORK_CURE),
+)
+"""What the code of a failure matches -> what is wrong, and its cure. Else it is the credentials."""
 GET_ACCOUNT_CURE = "allow ses:GetAccount; until then the limits of sesq.toml count, else 1/second and 200/day"
 LIST_CURE = "allow ses:ListEmailIdentities; until then SES refuses what sesq could have held"
-VERIFY_CURE = "verify it at SES: aws sesv2 create-email-identity --email-identity ADDRESS"
+VERIFY_CURE = "sesq identities verify ADDRESS, or its whole domain"
 
 
 def check_account(redis: Redis, account: str, settings: Settings, sender: str | None) -> Iterator[Check]:
     """Asks SES twice (the account, its identities), within its one control call a second over all processes."""
     try:
         with part("worker"):
-            from sesq.worker.account import AccountUnavailable, AccountUnreadable
+            from sesq.worker.account import AccountUnavailable, AccountUnreadable, UnknownAccount
             from sesq.worker.desk import open_desk
             from sesq.worker.transports import SendFailed
     except MissingPart as error:
@@ -37,18 +49,36 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
     try:
         desk = open_desk(redis, account, settings)
         desk.courier.transport.warm_up()
-        yield ok("credentials", f"found; SES answers in {desk.rules.region}")
+        yield _door(settings.account(account), desk.rules.region)
+        if isinstance(desk.sync.ses, UnknownAccount):
+            yield warn("account", desk.sync.ses.why, RELAY_CURE)
+            return
         described = desk.sync.ses.describe()
     except SendFailed as error:
-        yield fail("credentials", error.verdict.reason, CREDENTIALS_CURE)
+        yield _closed_door(settings.account(account), error.verdict.code, error.verdict.reason)
     except AccountUnreadable as error:
         yield warn("permissions", f"the account may not be read: {error}", GET_ACCOUNT_CURE)
     except AccountUnavailable as error:
         yield fail("account", f"SES did not describe it: {error}", "see what SES says, and try again")
     except SesqError as error:
-        yield fail("credentials", str(error), CREDENTIALS_CURE)
+        yield fail("settings", str(error), REGION_CURE if "region" in str(error) else CREDENTIALS_CURE)
     else:
         yield from judge_account(described, sender)
+
+
+def _door(account: AccountSettings, region: str) -> Check:
+    if account.transport == "smtp":
+        return ok("smtp", f"{account.smtp.host or 'SES'} answers, and takes mail from this host")
+    return ok("credentials", f"found; SES answers in {region}")
+
+
+def _closed_door(account: AccountSettings, code: str, why: str) -> Check:
+    if account.transport == "smtp":
+        return fail("smtp", why, SMTP_CURE)
+    for pattern, name, cure in CURES:
+        if re.search(pattern, code):
+            return fail(name, why, cure)
+    return fail("credentials", why, CREDENTIALS_CURE)
 
 
 def judge_account(described: Description, sender: str | None) -> Iterator[Check]:

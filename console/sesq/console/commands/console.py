@@ -13,10 +13,9 @@ import typer
 
 from sesq.config.errors import InputError
 from sesq.config.settings import Settings
-from sesq.console.context import asker, load_settings, log_to_stderr, open_redis, part
+from sesq.console.context import asker, load_settings, open_redis, part, start_logging
 from sesq.console.output import complain
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 EXAMPLES = """Examples
 
   sesq console
@@ -75,7 +74,7 @@ def console(
     settings = load_settings()
     door = Door(host, port, tls_cert, tls_key, tuple(behind or ()))
     _check(door.secure, host, users, proxy_header, behind)
-    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    start_logging(settings)
     from sesq.console.web.people import People
     from sesq.console.web.site import Site
 

@@ -19,9 +19,9 @@ from sesq.console.context import (
     Account,
     Json,
     load_settings,
-    log_to_stderr,
     open_redis,
     part,
+    start_logging,
 )
 from sesq.console.output import print_json, printable, show, table
 from sesq.console.times import local, utc
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from sesq.worker.events.queue import QueueReader
     from sesq.worker.events.setup import Plumbing
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 EXAMPLES = """Examples
 
   sesq events
@@ -80,7 +79,7 @@ def _listen(account: str, burst: bool) -> None:
     url = settings.account(account).events.queue_url
     if not url:
         raise InputError(f"accounts.{account}.events.queue_url is not set: `sesq events setup` makes a queue")
-    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    start_logging(settings)
     with part("worker"):
         from sesq.worker.doors import open_client
         from sesq.worker.events.queue import POLL_SECONDS, QueueReader
@@ -118,7 +117,7 @@ def endpoint(
         raise InputError(f"accounts.{account}.events.topic_arn is not set: only that topic would be believed")
     if bool(cert) != bool(key):
         raise InputError("--cert and --key go together")
-    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    start_logging(settings)
     with part("events"):
         import uvicorn
 

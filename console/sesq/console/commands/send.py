@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,7 +85,8 @@ def send(
         Lane, typer.Option(help="Which lane: transactional mail goes first.")
     ] = Lane.TRANSACTIONAL,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Not before: ISO 8601, or +10m, +2h.")
+        str | None,
+        typer.Option(metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
     ] = None,
     expires: Annotated[str | None, typer.Option(metavar="TIME", help="Not after: as --at.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A message tag of SES.")] = None,
@@ -161,7 +162,12 @@ def _finished(file: Path | None, envelope: Given, content: Given, options: Given
 
 
 def _moment(text: str | None, option: str) -> datetime | None:
-    return parse_moment(text, option) if text else None
+    if not text:
+        return None
+    moment = parse_moment(text, option)
+    if option == "--expires" and moment <= datetime.now(timezone.utc):
+        raise InputError(f"{option}: {moment:%Y-%m-%d %H:%M %Z} is over already, so the mail would never go")
+    return moment
 
 
 @contextmanager

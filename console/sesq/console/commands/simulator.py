@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from sesq.config.errors import InputError
 from sesq.console.context import part
 
 SMTP_PORT = 9798
+PORTS_CURE = ". Another simulator may be running: --port 0 --smtp-port 0 take free ones"
 EXAMPLES = """Examples
 
   sesq simulator
@@ -73,4 +75,5 @@ def simulator(
     except (TypeError, ValueError) as error:
         raise InputError(f"the simulator cannot be set up so: {error}") from error
     except OSError as error:
-        raise InputError(f"{account or f'{host}:{port}'}: {error}") from error
+        cure = PORTS_CURE if error.errno == errno.EADDRINUSE else ""
+        raise InputError(f"{account or f'{host}:{port}'}: {error}{cure}") from error

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sesq.console.context import load_settings, log_to_stderr, open_redis, part
+from sesq.console.context import load_settings, open_redis, part, start_logging
 from sesq.console.output import complain
 from sesq.producer import Outbox
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 EXAMPLES = """Examples
 
   sesq submission
@@ -71,7 +70,7 @@ def submission(
     if hash_password:
         return _print_hash()
     settings = load_settings()
-    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
+    start_logging(settings)
     given: dict[str, Any] = {"max_bytes": max_bytes} if max_bytes is not None else {}
     options = Options(
         host=host,

@@ -13,11 +13,10 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, QueueUnavailable
 from sesq.config.states import Lane
-from sesq.console.context import load_settings, log_to_stderr, open_redis, part
+from sesq.console.context import load_settings, open_redis, part, start_logging
 
 log = logging.getLogger("sesq.worker")
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 START_PAUSES_SECONDS = (0.5, 1.0, 2.0)
 EXAMPLES = """Examples
 
@@ -61,8 +60,8 @@ def worker(
     chosen, accounts = parse_lanes(lanes), account or []
     for each in accounts:
         settings.account(each)
-    log_to_stderr(LOG_FORMAT, settings.log_level, "sesq")
-    log_to_stderr(LOG_FORMAT, "WARNING", "rq.worker")  # sesq's worker says the same itself
+    start_logging(settings)
+    logging.getLogger("rq.worker").setLevel("WARNING")  # sesq's worker says the same itself
     with part("worker"):
         from sesq.worker.run import Processes, run_worker
     redis = open_redis(settings)

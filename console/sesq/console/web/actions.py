@@ -8,12 +8,13 @@ from typing import Any
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.config.messages import RESOLUTIONS
-from sesq.config.snapshot import read_snapshot
+from sesq.config.snapshot import read_snapshot, redis_now
+from sesq.config.suppression import REASONS, Suppressed, SuppressionList, listed_as
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room
 from sesq.producer import Message, Outbox
 
-MOST_AT_ONCE = 500
+MOST_AT_ONCE, HISTORY = 500, 1000
 VERBS = ("cancel", "retry", "release", *(f"resolve as {outcome}" for outcome in RESOLUTIONS))
 
 
@@ -87,8 +88,14 @@ def resume(room: Room) -> None:
     room.note("resume")
 
 
-def undo(room: Room, entry: Mapping[str, Any]) -> None:
-    """Puts back what a change of limits replaced. Raises InvalidPolicy where that is not possible any more."""
+def undo(room: Room, at: str) -> None:
+    """Puts back what the change of limits of that time replaced.
+
+    Raises InputError where it is not in the history any more, InvalidPolicy where that is not possible any more.
+    """
+    entry = next((entry for entry in room.policy.history(HISTORY) if str(entry["at"]) == at), None)
+    if entry is None:
+        raise InputError("that change is not in the history any more")
     old = dict(entry.get("old") or {})
     if "paused" in old:
         return pause(room, old["paused"]) if old["paused"] else resume(room)
@@ -126,7 +133,33 @@ def sync(room: Room) -> None:
     room.note("sync")
 
 
-def tell_ses_suppressed(room: Room, spec: str, reason: str | None) -> str:
+def suppress(room: Room, address: str, reason: str) -> tuple[int, str]:
+    """Lists an address: how many that added, and why SES's own list is as it was. Raises InputError."""
+    if reason not in REASONS:
+        raise InputError(f"reason: allowed are {', '.join(REASONS)}")
+    spec = parse_address(address.strip(), "address").spec
+    entry = Suppressed(spec, reason, redis_now(room.redis), room.by)
+    added = SuppressionList(room.redis, room.account).add([entry])
+    problem = _tell_ses_suppressed(room, spec, reason)
+    room.note(f"suppress ({reason})", spec)
+    return added, problem
+
+
+def unsuppress(room: Room, address: str) -> tuple[int, str]:
+    """Takes an address off the list: how many that were, and why SES's own list is as it was."""
+    removed = SuppressionList(room.redis, room.account).remove([address])
+    problem = _tell_ses_suppressed(room, address, None)
+    room.note("no longer suppress", address)
+    return removed, problem
+
+
+def find_suppressed(room: Room, address: str) -> Suppressed | None:
+    """An address's entry in the list. Raises InputError."""
+    spec = listed_as(parse_address(address.strip(), "address").spec)
+    return next(iter(SuppressionList(room.redis, room.account).among([spec]).values()), None)
+
+
+def _tell_ses_suppressed(room: Room, spec: str, reason: str | None) -> str:
     """Changes SES's own list too, where the account may: not in the sandbox. Why that failed; else empty."""
     if not read_snapshot(room.redis, room.account).production:
         return ""
@@ -135,6 +168,11 @@ def tell_ses_suppressed(room: Room, spec: str, reason: str | None) -> str:
     at_ses = SesSuppression(room.redis, room.account, room.control)
     problem = at_ses.delete([spec]) if reason is None else at_ses.put([spec], reason)
     return f"SES's own list is as it was: {problem}" if problem else ""
+
+
+def contacts(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Whom AWS may ask about a request. Raises InputError."""
+    return tuple(parse_address(each, "contacts").spec for each in addresses)
 
 
 def apply_for_production(room: Room, application: Any) -> None:

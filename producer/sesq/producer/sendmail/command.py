@@ -30,6 +30,25 @@ EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 AT_ONCE = 50
 """Mails of the spool that a call takes along; `-q` takes all."""
 MAIL_NAME = Path("/etc/mailname")
+HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL
+
+Reads a mail as sendmail does, and puts it into the queue. While Redis is away the mail is kept in a folder of its own;
+each later call takes along what waits there.
+
+  -t          the recipients are those of To, Cc and Bcc
+  -i, -oi     a line with a dot alone does not end the mail
+  -f ADDRESS  who it is from, where the mail has no From
+  -F NAME     the sender's name, likewise
+  -q          put all that is kept into the queue
+  -bp         say how many are kept, and where
+
+Examples
+
+  printf 'To: ada@example.org\\nSubject: Hi\\n\\nHello.\\n' | sesq-sendmail -t -f shop@example.com
+  sesq-sendmail ada@example.org < mail.eml
+
+Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. The lane and more are headers: X-Sesq-Lane, -Tags, -Key, -Send-At,
+-Expires. The exit status is sendmail's, from sysexits.h: 0 taken, 64 to 78 not."""
 
 
 class NoDomain(SesqError):
@@ -43,6 +62,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str], stdin: BinaryIO) -> int:
     """One call; its exit status. What is wrong is a line on stderr."""
+    if "--help" in arguments:
+        print(HELP)  # noqa: T201
+        return 0
     try:
         request = parse(arguments)
         return _obey(request, Essentials.load(), stdin)

@@ -211,7 +211,12 @@ class Handler:
             log.warning("not taken: %s", error)
             return "451 4.3.0 the queue cannot be reached, try again later"
         log.info(
-            "%s: %d bytes to %d recipients: %s", user.name or "no user", len(content), len(recipients), ids[0]
+            "%s: %d bytes to %d recipients: %s",
+            user.name or "no user",
+            len(content),
+            len(recipients),
+            ids[0],
+            extra={"id": ids[0], "user": user.name, "bytes": len(content), "recipients": len(recipients)},
         )
         return f"{ACCEPTED} {ids[0]}"
 

@@ -82,8 +82,16 @@ class Feedback:
         with mapped():
             was = text(FEEDBACK.run(self.redis, self.account, told))
         if was:
+            fields = {
+                "id": event.id,
+                "account": self.account,
+                "event": event.type,
+                "ses_id": event.message_id,
+            }
             if was == State.UNKNOWN.value:
-                log.info("message %s: unknown is settled: SES has taken it", event.id)
+                log.info("message %s: unknown is settled: SES has taken it", event.id, extra=fields)
+            else:
+                log.info("message %s: %s", event.id, event.type, extra=fields)
             return Handled.APPLIED
         return self._apply_to_batch(event, meaning, told) if event.id else Handled.STRANGER
 

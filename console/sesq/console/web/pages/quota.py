@@ -116,11 +116,8 @@ def reset(room: Operating, knob: Text) -> Response:
 
 
 @router.post("/accounts/{account}/quota/undo")
-def undo(room: Operating, at: Annotated[float, Form()]) -> Response:
-    entry = next((entry for entry in room.policy.history(1000) if entry["at"] == at), None)
-    if entry is None:
-        raise InputError("that change is not in the history any more")
-    actions.undo(room, entry)
+def undo(room: Operating, at: Text) -> Response:
+    actions.undo(room, at)
     return room.go("quota", "Undone.")
 
 

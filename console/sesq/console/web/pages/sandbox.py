@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError, SesqError
 from sesq.config.replies import read_hash
 from sesq.console.web import actions
@@ -76,11 +75,10 @@ def apply(
 
 
 def _application(given: dict[str, Any]) -> Application:
-    contacts = [part for part in given["contacts"].replace(",", " ").split() if part]
     return Application(
         mail_type=given["mail_type"],
         website=given["website"].strip(),
         use_case=given["use_case"].strip(),
         language=given["language"],
-        contacts=tuple(parse_address(each, "contacts").spec for each in contacts),
+        contacts=actions.contacts(given["contacts"].replace(",", " ").split()),
     )

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
 from sesq.config.snapshot import redis_now
-from sesq.config.suppression import REASONS, Suppressed, SuppressionList
+from sesq.config.suppression import REASONS, SuppressionList
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
@@ -30,7 +29,8 @@ def show(room: Room, q: str, cursor: int, status: int = 200, problem: str = "") 
     """A page of the list as Redis has it, in no order; or the one address that is looked for."""
     ours = SuppressionList(room.redis, room.account)
     if q:
-        entries, following = list(ours.among([parse_address(q, "address").spec]).values()), 0
+        found = actions.find_suppressed(room, q)
+        entries, following = [found] if found else [], 0
     else:
         entries, following = ours.some(cursor)
     return page(
@@ -52,21 +52,13 @@ def add(
     room: Operating, address: Annotated[str, Form()], reason: Annotated[str, Form()] = "manual"
 ) -> Response:
     try:
-        if reason not in REASONS:
-            raise InputError(f"reason: allowed are {', '.join(REASONS)}")
-        spec = parse_address(address.strip(), "address").spec
+        added, problem = actions.suppress(room, address, reason)
     except InputError as error:
         return show(room, "", 0, 422, str(error))
-    entry = Suppressed(spec, reason, redis_now(room.redis), room.by)
-    added = SuppressionList(room.redis, room.account).add([entry])
-    problem = actions.tell_ses_suppressed(room, spec, reason)
-    room.note(f"suppress ({reason})", spec)
     return room.go("suppression", f"{added} added. {problem}".strip(), bad=bool(problem))
 
 
 @router.post("/accounts/{account}/suppression/remove")
 def remove(room: Operating, address: Annotated[str, Form()]) -> Response:
-    removed = SuppressionList(room.redis, room.account).remove([address])
-    problem = actions.tell_ses_suppressed(room, address, None)
-    room.note("no longer suppress", address)
+    removed, problem = actions.unsuppress(room, address)
     return room.go("suppression", f"{removed} removed. {problem}".strip(), bad=bool(problem))

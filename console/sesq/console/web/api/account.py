@@ -1,0 +1,105 @@
+"""The account: how it stands, its identities, who gets no mail any more, and the way out of the sandbox."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sesq.config.replies import read_hash
+from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.console.commands.status import as_json as overview_as_json
+from sesq.console.overview import read_overview
+from sesq.console.times import utc
+from sesq.console.web import actions
+from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.given import Name, ProductionRequest, Suppression
+from sesq.console.web.outlook import look_ahead
+from sesq.worker.control import Access
+
+router = APIRouter()
+
+
+@router.get("/overview")
+def overview(room: Viewing) -> Json:
+    """As `sesq status --json`, and when the lanes will be empty."""
+    view = read_overview(room.redis, room.account)
+    return overview_as_json(view) | {"empty_at": utc(look_ahead(room.redis, view).empty_at)}
+
+
+@router.post("/sync")
+def sync(room: Operating) -> Json:
+    """Reads the account at SES now, and frees what waited for what has come true."""
+    actions.sync(room)
+    return overview(room)
+
+
+@router.get("/identities", tags=["identities"])
+def identities(
+    room: Viewing,
+    q: str = "",
+    skip: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> dict[str, bool]:
+    """Identity -> verified, as account sync last read them, in the order of their names."""
+    listed = read_hash(room.redis, room.messages.keys.identities)
+    named = sorted(name for name in listed if q.strip().lower() in name.lower())
+    return {name: listed[name] == "1" for name in named[skip : skip + limit]}
+
+
+@router.post("/identities", status_code=202, tags=["identities"])
+def verify(room: Operating, given: Name) -> Json:
+    """Starts a verification at SES."""
+    found = actions.verify(room, given.name)
+    return {"name": found.name, "status": found.status, "verified": found.verified}
+
+
+@router.get("/suppression", tags=["suppression"])
+def suppression(
+    room: Viewing,
+    cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Json:
+    """About so many, in no order. Where `next` is not null, it is the `cursor` of the following page."""
+    entries, following = SuppressionList(room.redis, room.account).some(cursor, limit)
+    return {"addresses": [_suppressed(each) for each in entries], "next": following or None}
+
+
+@router.post("/suppression", status_code=201, tags=["suppression"])
+def suppress(room: Operating, given: Suppression) -> Json:
+    """Lists an address; in production at SES too, or `problem` says why not."""
+    added, problem = actions.suppress(room, given.address, given.reason)
+    return {"added": added, "problem": problem or None}
+
+
+@router.get("/suppression/{address}", tags=["suppression"])
+def is_suppressed(room: Viewing, address: str) -> Json:
+    """Whether and why an address gets no mail: `suppressed` is null where it does."""
+    found = actions.find_suppressed(room, address)
+    return {"suppressed": _suppressed(found) if found else None}
+
+
+@router.delete("/suppression/{address}", tags=["suppression"])
+def unsuppress(room: Operating, address: str) -> Json:
+    """Takes an address off the list; in production off SES's too, or `problem` says why not."""
+    removed, problem = actions.unsuppress(room, address)
+    return {"removed": removed, "problem": problem or None}
+
+
+@router.get("/sandbox", tags=["sandbox"])
+def sandbox(room: Viewing) -> Json:
+    """What the account may do, as SES says now, and how a review stands."""
+    return Access.read(room.control).as_json()
+
+
+@router.post("/sandbox/leave", status_code=202, tags=["sandbox"])
+def leave(room: Operating, given: ProductionRequest) -> Json:
+    """Asks AWS for production access, or shows what would be asked."""
+    application = given.application()
+    if given.sure:
+        actions.apply_for_production(room, application)
+    return {"request": application.request(), "sent": given.sure}
+
+
+def _suppressed(entry: Suppressed) -> Json:
+    return {"address": entry.address, "reason": entry.reason, "at": utc(entry.at), "source": entry.source}

@@ -1,0 +1,62 @@
+"""Batches: how far each is, each of its recipients; pause, resume, cancel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from sesq.config.batches import Batch, Batches, Recipient
+from sesq.console.times import utc
+from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.given import Reason
+from sesq.console.web.pages.batches import act
+
+router = APIRouter(prefix="/batches", tags=["batches"])
+
+
+@router.get("")
+def batches(
+    room: Viewing, skip: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[Json]:
+    """The newest first."""
+    return [_batch(each) for each in Batches(room.redis, room.account).all()[skip : skip + limit]]
+
+
+@router.get("/{id}")
+def batch(room: Viewing, id: str) -> Json:
+    """How far it is."""
+    return _batch(Batches(room.redis, room.account).get(id))
+
+
+@router.get("/{id}/recipients", response_class=StreamingResponse)
+def recipients(room: Viewing, id: str) -> StreamingResponse:
+    """Each of its recipients with state, MessageId, time and reason: a line of JSON each."""
+    found = Batches(room.redis, room.account)
+    found.get(id)
+    return StreamingResponse(_lines(found.recipients(id)), media_type="application/jsonl")
+
+
+@router.post("/{id}/{action}")
+def change_batch(
+    room: Operating, id: str, action: Literal["pause", "resume", "cancel"], given: Reason
+) -> Json:
+    """Pauses, resumes or cancels it."""
+    act(room, id, action, given.reason)
+    return batch(room, id)
+
+
+def _batch(batch: Batch) -> Json:
+    counts = {state.value: count for state, count in batch.counts.items() if count}
+    told: Json = {
+        name: getattr(batch, name) for name in ("id", "name", "state", "reason", "total", "sent", "waiting")
+    }
+    return told | {"counts": counts, "created": utc(batch.created), "ended": utc(batch.ended)}
+
+
+def _lines(recipients: Iterator[Recipient]) -> Iterator[str]:
+    for recipient in recipients:
+        yield json.dumps(recipient.as_json() | {"at": utc(recipient.at)}) + "\n"

@@ -1,0 +1,124 @@
+"""What programs send: no names that are not known, and text that can be written down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from sesq.config.states import Lane
+from sesq.console.web import actions
+from sesq.worker.control import Application
+
+
+class Given(BaseModel):
+    """Common to all."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_characters(cls, data: Any) -> Any:
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("has half a character in it (a lone surrogate)") from error
+        return data
+
+
+class Mail(Given):
+    """A message to send; see `sesq.producer.Message`."""
+
+    sender: str = Field(alias="from")
+    to: list[str] = []
+    cc: list[str] = []
+    bcc: list[str] = []
+    reply_to: list[str] = []
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    headers: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    configuration_set: str | None = None
+    lane: Lane = Lane.TRANSACTIONAL
+    send_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    idempotency_key: str | None = None
+
+
+class Ids(Given):
+    """The messages that something is to be done to."""
+
+    ids: list[str] = Field(min_length=1, max_length=actions.MOST_AT_ONCE)
+
+
+class Limits(Given):
+    """Limits to change, as people write them: "14/second", "50000/day", "10%"."""
+
+    rate: str | None = None
+    daily: str | None = None
+    burst: str | None = None
+    margin: str | None = None
+    reserve: str | None = None
+    for_: str | None = Field(default=None, alias="for", description="Only for so long: 90s, 10m, 2h, 1d12h.")
+    force: bool = Field(default=False, description="Also above what SES allows.")
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """Those that are given."""
+        given = self.model_dump(exclude={"for_", "force"}, exclude_none=True)
+        return {knob: str(value) for knob, value in given.items()}
+
+
+class Knobs(Given):
+    """Limits to forget; all where none is named."""
+
+    knobs: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []
+
+
+class Reason(Given):
+    """Why, for those who ask later."""
+
+    reason: str = Field(default="", max_length=500)
+
+
+class Name(Given):
+    """An address or a domain."""
+
+    name: str = Field(max_length=320)
+
+
+class Suppression(Given):
+    """An address that gets no mail any more."""
+
+    address: str = Field(max_length=320)
+    reason: Literal["bounce", "complaint", "manual"] = "manual"
+
+
+class Change(Given):
+    """An entry of the history of limits, by its id."""
+
+    id: str
+
+
+class Waiting(Given):
+    """What messages wait for, as `waiting` in their list: recipient:bob@example.org."""
+
+    waiting: str = Field(max_length=400)
+
+
+class ProductionRequest(Given):
+    """For production access. A person at AWS reads it, so it is sent only where `sure` says so."""
+
+    mail_type: Literal["MARKETING", "TRANSACTIONAL"]
+    website: str
+    use_case: str
+    language: Literal["EN", "JA"] = "EN"
+    contacts: list[str] = []
+    sure: bool = Field(default=False, description="false: it is only shown.")
+
+    def application(self) -> Application:
+        """Raises InputError."""
+        told = self.model_dump(exclude={"sure", "contacts"})
+        return Application(**told, contacts=actions.contacts(self.contacts))

@@ -1,0 +1,100 @@
+"""Messages: search, send, and what can be done to one or many."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from sesq.config.errors import WrongState
+from sesq.config.states import State
+from sesq.console.commands.messages import as_json as message_as_json
+from sesq.console.overview import read_waiting
+from sesq.console.web import actions
+from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.given import Ids, Mail, Waiting
+from sesq.console.web.search import Query as Wanted
+from sesq.console.web.search import search
+from sesq.console.web.site import Room
+from sesq.producer import Message
+
+router = APIRouter(tags=["messages"])
+
+
+@router.get("/messages")
+def messages(
+    room: Viewing,
+    state: Annotated[list[State] | None, Query()] = None,
+    to: str = "",
+    tag: str = "",
+    waiting: str = "",
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Json:
+    """The newest that match. Where `next` is not null, it is the `after` of the following page, which may have more."""
+    query = Wanted(tuple(state or ()), to, tag, waiting, after)
+    found = search(room.redis, room.account, query, limit)
+    return {
+        "messages": [message_as_json(each) for each in found.records],
+        "next": found.next,
+        "looked_at": found.looked,
+    }
+
+
+@router.post("/messages", status_code=201)
+def send(room: Operating, mail: Mail) -> Json:
+    """Queues a message."""
+    given = mail.model_dump(exclude_none=True)
+    return {"id": actions.send(room, Message(account=room.account, **given))}
+
+
+@router.get("/messages/{id}")
+def message(room: Viewing, id: str) -> Json:
+    """One, with its history."""
+    return message_as_json(room.messages.get(id))
+
+
+def _each(room: Room, verb: str, ids: list[str]) -> Json:
+    done, problems = actions.act(room, verb, ids)
+    if not done:
+        raise WrongState("; ".join(dict.fromkeys(problems.values())))
+    return {"done": done, "problems": problems}
+
+
+@router.post("/messages/cancel")
+def cancel(room: Operating, given: Ids) -> Json:
+    """Takes back messages that are not sent yet. 409 where it can be done to none of them."""
+    return _each(room, "cancel", given.ids)
+
+
+@router.post("/messages/retry")
+def retry(room: Operating, given: Ids) -> Json:
+    """Queues failed, refused, expired, cancelled or retrying messages again."""
+    return _each(room, "retry", given.ids)
+
+
+@router.post("/messages/release")
+def release(room: Operating, given: Ids) -> Json:
+    """Lets held messages try again now."""
+    return _each(room, "release", given.ids)
+
+
+@router.post("/messages/resolve/{outcome}")
+def resolve(room: Operating, outcome: Literal["sent", "queued", "failed"], given: Ids) -> Json:
+    """Settles messages of which nobody knows whether SES took them."""
+    return _each(room, f"resolve as {outcome}", given.ids)
+
+
+@router.get("/waiting")
+def waiting(room: Viewing) -> list[Json]:
+    """What held messages wait for, and how many do."""
+    return [
+        {"waiting": each.what, "reason": each.reason, "messages": each.count}
+        for each in read_waiting(room.redis, room.messages)
+    ]
+
+
+@router.post("/waiting/release")
+def release_all(room: Operating, given: Waiting) -> Json:
+    """Lets everything try again that waits for the same."""
+    return {"released": actions.release_all(room, given.waiting)}

@@ -1,0 +1,80 @@
+"""Limits: what is in force, a change and what it would do, its history; pause and resume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sesq.console.limits import read_limits
+from sesq.console.overview import read_overview
+from sesq.console.times import utc
+from sesq.console.web import actions
+from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.given import Change, Knobs, Limits, Reason
+from sesq.console.web.outlook import changed, look_ahead
+
+router = APIRouter(tags=["quota"])
+
+
+@router.get("/quota")
+def quota(room: Viewing) -> Json:
+    """Each limit: in force, where it comes from, what SES allows."""
+    return {knob: limit.as_json() for knob, limit in read_limits(room.redis, room.account).items()}
+
+
+@router.patch("/quota")
+def set_quota(room: Operating, limits: Limits) -> Json:
+    """Changes limits from the next claim on."""
+    actions.set_limits(room, limits.changes, limits.for_ or "", force=limits.force)
+    return quota(room)
+
+
+@router.post("/quota/preview")
+def preview_quota(room: Viewing, limits: Limits) -> Json:
+    """What a change would do to when the lanes are empty. Changes nothing."""
+    view = read_overview(room.redis, room.account)
+    after = changed(view, limits.changes, force=limits.force)
+    told = (look_ahead(room.redis, view), look_ahead(room.redis, view, after))
+    return {
+        "waiting": told[0].waiting,
+        "empty_at": utc(told[0].empty_at),
+        "then_empty_at": utc(told[1].empty_at),
+    }
+
+
+@router.post("/quota/reset")
+def reset_quota(room: Operating, given: Knobs) -> Json:
+    """Back to sesq.toml, or to what SES allows."""
+    actions.reset_limits(room, [*given.knobs])
+    return quota(room)
+
+
+@router.get("/quota/history")
+def history(room: Viewing, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Json]:
+    """Who changed what, the newest first."""
+    return [
+        each | {"id": str(each["at"]), "at": utc(each["at"]), "until": utc(each.get("until"))}
+        for each in room.policy.history(limit)
+    ]
+
+
+@router.post("/quota/undo")
+def undo(room: Operating, given: Change) -> Json:
+    """Puts back what a change replaced."""
+    actions.undo(room, given.id)
+    return quota(room)
+
+
+@router.post("/pause")
+def pause(room: Operating, given: Reason) -> Json:
+    """Nothing goes until somebody resumes."""
+    actions.pause(room, given.reason)
+    return {"paused": True}
+
+
+@router.post("/resume")
+def resume(room: Operating) -> Json:
+    """Ends a pause."""
+    actions.resume(room)
+    return {"paused": False}
