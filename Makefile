@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "sesq needs Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "this Python cannot make a virtual environment: install python3-venv" >&2; exit 1; }
-	@echo "installing sesq and its tools into $(VENV)"
+	@echo "installing sesq and its tools into $(VENV): a minute or two the first time"
 	@$(PIP) install --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 

@@ -228,6 +228,7 @@ def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.
         stage.queue(to, subject="Secret", text="Private", sender=f"{kind}@example.com")
     hire().work(burst=True)
     assert "message" in caplog.text
+    told = caplog.text.replace("…@", "")  # of an address the domain alone
     for private in ("@", "Secret", "Private"):
-        assert private not in caplog.text
+        assert private not in told
     assert_agreement(stage.redis)

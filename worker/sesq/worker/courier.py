@@ -32,6 +32,8 @@ BLIP_TRIES = 3
 BLIP_LONGEST_SECONDS = 2.0
 """A wait for new tokens within one delivery, long enough at 1 a second; what takes longer goes back to the queue."""
 
+SHORTEST_WAIT_SECONDS = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -165,12 +167,14 @@ class Courier:
             raise failure from None
 
     def _take_tokens(self, begun: Begun) -> None:
-        answer, wait = self.gate.take(begun.id, "", begun.execution, lease=self.lease)
-        if answer == "rate" and wait <= BLIP_LONGEST_SECONDS:
-            self.sleep(wait)
-            answer, wait = self.gate.take(begun.id, "", begun.execution, lease=self.lease)
-        if answer != "granted":
-            raise _NoTokens
+        left = BLIP_LONGEST_SECONDS
+        while (answer := self.gate.take(begun.id, "", begun.execution, lease=self.lease))[0] != "granted":
+            reason, wait = answer
+            if reason != "rate" or wait > left:
+                raise _NoTokens
+            pause = max(wait, SHORTEST_WAIT_SECONDS)
+            self.sleep(pause)  # others may be quicker then
+            left -= pause
 
     def _failed(self, begun: Begun, failure: SendFailed) -> Outcome:
         verdict = failure.verdict

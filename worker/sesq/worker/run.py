@@ -74,19 +74,26 @@ class Processes:
         self.count = count
         self.children: list[subprocess.Popen[bytes]] = []
         self.signals = 0
+        self.passed_on = 0
         self.hopeless = False
         self._started: dict[int, float] = {}
 
     def run(self) -> int:
         """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._pass_on)
+            signal.signal(number, self._count)
         self.children = [self._start() for _ in range(self.count)]
         while any(child.poll() is None for child in self.children):
             time.sleep(WATCH_SECONDS)
+            self._pass_on()
             if not self.signals and not self.hopeless and "--burst" not in self.command:
                 self._replace_the_dead()
-        return max(abs(child.wait()) for child in self.children)
+        return max(self._status_of(child) for child in self.children)
+
+    def _status_of(self, child: subprocess.Popen[bytes]) -> int:
+        """0 also where the signal that was passed on met a child that had not begun yet."""
+        status = child.wait()
+        return 0 if self.signals == 1 and status == -signal.SIGTERM else abs(status)
 
     def _start(self) -> subprocess.Popen[bytes]:
         # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
@@ -102,17 +109,22 @@ class Processes:
                 continue
             if child.returncode > 0 and time.monotonic() - self._started[child.pid] < HOPELESS_SECONDS:
                 self.hopeless = True
-                self._signal_all(signal.SIGTERM)
+                self._end_all()
                 return
             log.error("worker process %d ended with status %s; starting another", child.pid, child.returncode)
             time.sleep(RESTART_SECONDS)
             self.children[i] = self._start()
 
-    def _pass_on(self, signum: int, _: FrameType | None) -> None:
+    def _count(self, _signum: int, _: FrameType | None) -> None:
         self.signals += 1
-        self._signal_all(signum)
 
-    def _signal_all(self, signum: int) -> None:
+    def _pass_on(self) -> None:
+        """Each signal once, to all: not in its handler, which may run before a child that was just started is known."""
+        while self.passed_on < self.signals:
+            self.passed_on += 1
+            self._end_all()
+
+    def _end_all(self) -> None:
         for child in self.children:
             if child.poll() is None:
-                child.send_signal(signum)
+                child.terminate()
