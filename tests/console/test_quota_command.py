@@ -124,7 +124,7 @@ def test_the_history_says_who_did_what(run: Run, run_json: RunJson) -> None:
     assert all("@" in entry["by"] and entry["at"].endswith("Z") for entry in entries)
     assert entries[3]["until"].endswith("Z")
     shown = run("quota", "history").stdout
-    assert "rate: not set -> 10.0" in shown
+    assert "rate: not set -> 10/second" in shown
     assert "reset rate, daily" in shown
     assert len(run_json("quota", "history", "--limit", "2")) == 2
 

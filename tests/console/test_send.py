@@ -154,3 +154,15 @@ def test_waiting_looks_until_the_end_or_the_deadline(redis: Redis, queue: Callab
     assert looks[0] == 0
     assert looks[-1] == pytest.approx(1.0)
     assert len(looks) == 6
+
+
+def test_an_error_names_options_and_not_arguments(run: Callable[..., Result]) -> None:
+    result = run("send", "--from", "shop@example.com", "--text", "x")
+    assert "give --to, --cc or --bcc" in result.stderr
+
+
+def test_what_would_be_over_before_it_goes_is_refused(run: Callable[..., Result], redis: Redis) -> None:
+    words = ("send", "--from", "shop@example.com", "--to", "ada@example.org", "--text", "x")
+    result = run(*words, "--expires", "2020-01-01T00:00")
+    assert (result.exit_code, "is over already" in result.stderr) == (2, True)
+    assert redis.keys("sesq:default:message:*") == []

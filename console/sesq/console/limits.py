@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.policy import Policy, Setting
+from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot
 from sesq.console.times import utc
 from sesq.worker.gate import Gate
@@ -37,6 +38,24 @@ class Limit:
             "until": utc(self.until),
             "forced": self.forced,
         }
+
+
+def written(knob: str, value: float | str | None) -> str:
+    """As people write it: `14/second`, `50000/day`, `10%`; what is no number, such as why it is paused, as it is."""
+    try:
+        number = None if value is None else float(value)
+    except ValueError:
+        return str(value)
+    if knob == "daily":
+        return format_daily(number)
+    if number is None:
+        return ""
+    return format_rate(number) if knob == "rate" else f"{number:g}"
+
+
+def changed(knob: str, value: str | None) -> str:
+    """One side of a change in the history."""
+    return written(knob, value) if value else "not set"
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:

@@ -8,11 +8,10 @@ import typer
 from redis import Redis
 
 from sesq.config.policy import KNOBS, Policy
-from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
-from sesq.console.limits import read_limits
+from sesq.console.limits import changed, read_limits, written
 from sesq.console.output import print_json, show, table
 from sesq.console.times import local, parse_duration, utc
 
@@ -147,7 +146,9 @@ def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
     old, new = entry.get("old") or {}, entry.get("new")
     if new is None:
         return f"reset {', '.join(old)}", ""
-    words = [f"{name}: {old.get(name) or 'not set'} -> {value or 'not set'}" for name, value in new.items()]
+    words = [
+        f"{name}: {changed(name, old.get(name))} -> {changed(name, value)}" for name, value in new.items()
+    ]
     return "; ".join(words) + (" (forced)" if entry.get("force") else ""), local(entry.get("until"), now)
 
 
@@ -182,25 +183,12 @@ def _print(redis: Redis, account: str, json: bool) -> None:
     rows = [
         (
             knob,
-            _shown(knob, limit.value),
+            written(knob, limit.value),
             f"{limit.origin} (forced)" if limit.forced else limit.origin,
-            _asked(knob, limit.asked),
-            "" if limit.ses is None else _shown(knob, limit.ses),
+            "" if limit.asked is None else written(knob, limit.asked),
+            "" if limit.ses is None else written(knob, limit.ses),
             local(limit.until, now),
         )
         for knob, limit in limits.items()
     ]
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
-
-
-def _asked(knob: str, text: str | None) -> str:
-    """As written, where it is a share: `10%`."""
-    return text or "" if text is None or text.endswith("%") else _shown(knob, float(text))
-
-
-def _shown(knob: str, value: float | None) -> str:
-    if knob == "daily":
-        return format_daily(value)
-    if knob == "rate" and value is not None:
-        return format_rate(value)
-    return f"{value:g}"

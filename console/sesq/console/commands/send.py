@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,10 @@ OPTIONS = {
     "idempotency_key": "--key",
 }
 """Field of a message -> the option that fills it, where that is not just the field's name."""
+ARGUMENT = re.compile(
+    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|lane)=(?![^\s,;])"
+)
+"""How an error of `sesq.producer` names an argument, where the command line has an option."""
 EXAMPLES = """Examples
 
   sesq send --from shop@example.com --to ada@example.org --subject Hi --text "It is here."
@@ -176,8 +181,12 @@ def _named_by_option() -> Iterator[None]:
     try:
         yield
     except InvalidMessage as error:
-        option = OPTIONS.get(error.field, f"--{error.field.replace('_', '-')}")
-        raise InputError(f"{option}: {error.problem}") from error
+        problem = ARGUMENT.sub(lambda named: _option(named[1]), error.problem)
+        raise InputError(f"{_option(error.field)}: {problem}") from error
+
+
+def _option(field: str) -> str:
+    return OPTIONS.get(field, f"--{field.replace('_', '-')}")
 
 
 def wait_for_end(

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot
 from sesq.config.states import State
+from sesq.console.limits import changed
 from sesq.console.times import local, span, utc
 from sesq.console.web.plots import gauge, plot
 from sesq.console.web.site import Room, token_of
@@ -43,7 +44,15 @@ environment = Environment(
     lstrip_blocks=True,
 )
 environment.globals.update(
-    {"local": local, "utc": utc, "rate": format_rate, "daily": format_daily, "gauge": gauge, "plot": plot}
+    {
+        "local": local,
+        "utc": utc,
+        "rate": format_rate,
+        "daily": format_daily,
+        "changed": changed,
+        "gauge": gauge,
+        "plot": plot,
+    }
 )
 environment.globals.update({"PAGES": PAGES, "STATES": [state.value for state in State], "span": span})
 environment.tests["match_identity"] = lambda what: what.partition(":")[0] in ("recipient", "sender")
