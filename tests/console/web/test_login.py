@@ -137,10 +137,14 @@ def test_tokens_have_roles(console: Console, users: Path, redis: Redis) -> None:
     assert Policy(redis).paused == "deploying"
 
 
-def test_a_session_is_none_for_the_api(console: Console, users: Path, redis: Redis) -> None:
+@pytest.mark.parametrize("credentials", [None, "Basic x", "Bearer", "Bearer x", "x"])
+def test_a_session_is_none_for_the_api(
+    console: Console, users: Path, redis: Redis, credentials: str | None
+) -> None:
     visit = console(users)
     visit.log_in("ada", "secret of ada")
-    assert visit.session.post(visit.site + PAUSE, json={}, timeout=20).status_code == 401
+    headers = {"Authorization": credentials}
+    assert visit.session.post(visit.site + PAUSE, json={}, headers=headers, timeout=20).status_code == 401
     assert Policy(redis).paused == ""
 
 
@@ -165,6 +169,9 @@ def test_a_proxys_word_counts_from_the_proxy_alone(console: Console, users: Path
     assert proxied.get("overview", headers={"X-Forwarded-User": "stranger"}).url.startswith(
         f"{proxied.site}/login"
     )
+    # The browser brings it too, so in the API it is none
+    basic = header | {"Authorization": "Basic x"}
+    assert proxied.session.post(proxied.site + PAUSE, json={}, headers=basic, timeout=20).status_code == 401
     elsewhere = console(users, proxy_header="X-Forwarded-User", proxies=frozenset({"10.0.0.2"}))
     assert elsewhere.get("overview", headers=header).url.startswith(f"{elsewhere.site}/login")
 

@@ -62,15 +62,17 @@ class Site:
 
     def visitor(self, request: Request) -> Visitor | None:
         """Who is asking, by a token, a reverse proxy's word, or a session; None where nobody knows."""
-        if self.people.local:
-            return self.people.local
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.people.by_token(token.strip())
+        if self.people.local or _token(request) is not None:
+            return self.program(request)
         if self.proxy_header and request.client and request.client.host in self.proxies:
             return self.people.by_name(request.headers.get(self.proxy_header, ""))
         session = request.session
         return self.people.by_session(str(session.get("name", "")), str(session.get("proof", "")))
+
+    def program(self, request: Request) -> Visitor | None:
+        """Who is asking, by a token alone: what a browser sends by itself, such as its session, counts for nothing."""
+        token = _token(request)
+        return self.people.local or (None if token is None else self.people.by_token(token))
 
     def address(self, request: Request) -> str:
         """Where a request comes from; of one through a proxy of ours, what that says."""
@@ -134,6 +136,11 @@ class Room:
 def token_of(request: Request) -> str:
     """The session's token against forged requests, made when first asked for."""
     return str(request.session.setdefault("csrf", secrets.token_urlsafe(24)))
+
+
+def _token(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _enter(request: Request, account: str) -> Room:

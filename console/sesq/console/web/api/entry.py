@@ -29,8 +29,7 @@ def _enter(
 ) -> Room:
     """Sessions do not count here: what a browser sends by itself shall change nothing."""
     site: Site = request.app.state.site
-    token = request.headers.get("authorization", "")
-    visitor = site.visitor(request) if site.people.local or token else None
+    visitor = site.program(request)
     if visitor is None:
         raise NotLoggedIn("a token is needed: Authorization: Bearer …")
     return Room(site, request, site.check_account(account), visitor)
