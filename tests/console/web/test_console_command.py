@@ -33,6 +33,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         (["--host", "mail", "--tls-cert", "x", "--tls-key", "x"], "--users FILE is needed"),
         (["--proxy-header", "X-User"], "needs --behind ADDRESS and --users FILE"),
         (["--proxy-header", "X-User", "--users", "u.toml"], "needs --behind ADDRESS and --users FILE"),
+        (
+            ["--behind", "127.0.0.1", "--allowed-host", "mail.example.com"],
+            "--behind: whoever reaches the proxy",
+        ),
         (["--users", "none.toml"], "none.toml: cannot be read as TOML"),
     ],
 )

@@ -64,8 +64,8 @@ def console(
 ) -> None:
     """See the queue and tune it in a browser; an API and metrics for programs.
 
-    On loopback, without --users, whoever uses this machine may operate. Anywhere else a users file is needed, and a
-    certificate or a reverse proxy that has one.
+    On loopback, without --users, whoever uses this machine may operate. Anywhere else, and behind a reverse proxy, a
+    users file is needed, and a certificate or a proxy that has one.
     """
     with part("console"):
         from sesq.console.web.server import Door, serve
@@ -104,6 +104,10 @@ def _check(secure: bool, host: str, users: Path | None, header: str | None, behi
     if header and not (users and behind):
         raise InputError(
             "--proxy-header: needs --behind ADDRESS and --users FILE, which gives each name its role"
+        )
+    if behind and users is None:
+        raise InputError(
+            "--behind: whoever reaches the proxy would reach the console, so --users FILE is needed"
         )
     if _is_loopback(host):
         return
