@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.errors import InputError
-from sesq.console.times import local, parse_duration, parse_moment, relative, utc
+from sesq.console.times import ZONE, local, parse_duration, parse_moment, relative, utc
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
@@ -27,6 +27,25 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(InputError, match=r"--for: .* is no duration; allowed: .*10m"):
         parse_duration(text, "--for")
+
+
+def test_ten_years_are_the_longest() -> None:
+    assert parse_duration("3650d", "--for") == 3650 * 86_400
+    for text in ("3650d1s", "99999999d", "9" * 400 + "h"):
+        with pytest.raises(InputError, match=r"--for: .* is too long; allowed: at most 3650d"):
+            parse_duration(text, "--for")
+
+
+@pytest.mark.parametrize("seconds", [8.64e12, -8.64e12, float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
+def test_what_the_calendar_has_not_is_told_all_the_same(seconds: float, zone: timezone | None) -> None:
+    before = ZONE.set(zone)
+    try:
+        assert (utc(seconds) or "")[:4] in ("0001", "9999")
+        assert local(seconds)
+        assert local(seconds, NOON.timestamp())
+    finally:
+        ZONE.reset(before)
 
 
 def test_a_plus_counts_from_now() -> None:

@@ -11,6 +11,11 @@ from sesq.config.errors import InputError
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 """The zone of whoever looks; None: this machine's."""
 
+LONGEST_DAYS = 3650
+"""Days of the longest duration: what ends later than that was mistyped."""
+_EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
+_LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
+"""What the calendar has in every zone (s since the epoch)."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
 _PART = r"(\d+(?:\.\d+)?)([smhd])"
@@ -18,10 +23,13 @@ _is_duration = re.compile(rf"(?:{_PART})+").fullmatch
 
 
 def parse_duration(text: str, option: str) -> float:
-    """Seconds of `10m`, `1d12h`. Raises InputError, which names the option."""
+    """Seconds of `10m`, `1d12h`, ten years at most. Raises InputError, which names the option."""
     if not _is_duration(text):
         raise InputError(f"{option}: {text!r} is no duration; allowed: {DURATIONS_ALLOWED}")
-    return sum(float(number) * UNITS[unit] for number, unit in re.findall(_PART, text))
+    seconds = sum(float(number) * UNITS[unit] for number, unit in re.findall(_PART, text))
+    if seconds > LONGEST_DAYS * UNITS["d"]:
+        raise InputError(f"{option}: {text!r} is too long; allowed: at most {LONGEST_DAYS}d")
+    return seconds
 
 
 def parse_moment(text: str, option: str, now: datetime | None = None) -> datetime:
@@ -39,29 +47,33 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
 
 
 def utc(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC, for JSON; None stays None."""
+    """ISO 8601 in UTC, for JSON; None stays None. What the calendar has not becomes its first or last days."""
     if seconds is None:
         return None
-    return (
-        datetime.fromtimestamp(round(seconds, 3), timezone.utc)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
+    return _moment(round(_bounded(seconds), 3)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local(seconds: float | None, now: float | None = None) -> str:
-    """`14:03:05`, with its day where that is another; with `now` also how far away it is."""
+    """`14:03:05`, with its day where that is another; with `now` also how far away it is. What the calendar has not
+    becomes its first or last days.
+    """
     if seconds is None:
         return ""
-    zone = ZONE.get()
-    moment = datetime.fromtimestamp(seconds, timezone.utc).astimezone(zone)
-    today = (datetime.now(zone) if now is None else datetime.fromtimestamp(now, timezone.utc)).astimezone(
-        zone
-    )
+    zone, seconds = ZONE.get(), _bounded(seconds)
+    moment = _moment(seconds).astimezone(zone)
+    today = (datetime.now(timezone.utc) if now is None else _moment(now)).astimezone(zone)
     text = moment.strftime("%H:%M:%S" if moment.date() == today.date() else "%d %b %H:%M:%S")
     if moment.year != today.year:
         text = moment.strftime("%Y-%m-%d %H:%M:%S")
     return text if now is None else f"{text} ({relative(seconds - now)})"
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(_EARLIEST, seconds), _LATEST)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def relative(seconds: float) -> str:

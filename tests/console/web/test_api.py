@@ -101,6 +101,13 @@ def test_limits_are_previewed_set_reset_and_told_of(call: Callable[..., Any], re
     assert [each["by"] for each in call("GET", "/quota/history")[1]] == ["ops@here (console)"] * 2
 
 
+def test_a_limit_for_longer_than_ten_years_is_not_kept(call: Callable[..., Any]) -> None:
+    status, told = call("PATCH", "/quota", {"rate": "1/second", "for": "99999999d"})
+    assert status == 422
+    assert "at most 3650d" in told["detail"]
+    assert call("GET", "/quota/history") == (200, [])
+
+
 def test_a_change_of_limits_is_undone(call: Callable[..., Any]) -> None:
     call("PATCH", "/quota", {"rate": "1 per 2 seconds"})
     call("PATCH", "/quota", {"rate": "1 per 4 seconds"})
