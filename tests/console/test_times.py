@@ -13,6 +13,13 @@ from hypothesis import strategies as st
 from sesq.config.errors import InputError
 from sesq.console.times import ZONE, local, parse_duration, parse_moment, relative, utc
 
+FAR_AWAY = (
+    "9999-12-31T23:59:59-12:00",
+    "9999-12-31T10:00:00+14:00",
+    "9000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+14:00",
+    "1969-12-31T23:59:59Z",
+)
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 
@@ -75,6 +82,13 @@ def test_json_times_are_read_back_as_the_same_moment(seconds: int) -> None:
     assert text is not None
     assert text.endswith("Z")
     assert parse_moment(text, "--at").timestamp() == seconds + 0.25
+
+
+@pytest.mark.parametrize("text", FAR_AWAY)
+def test_a_time_that_no_mail_can_mean_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InputError, match="--at: "):
+        parse_moment(text, "--at")
+    assert parse_moment("8999-12-31T12:00:00Z", "--at").year >= 8999
 
 
 def test_no_time_is_none_in_json_and_nothing_for_people() -> None:

@@ -13,6 +13,9 @@ ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 LONGEST_DAYS = 3650
 """Days of the longest duration: what ends later than that was mistyped."""
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=timezone.utc)
+LAST_MOMENT = datetime(9000, 1, 1, tzinfo=timezone.utc)
+"""Times that people and programs may give lie between these: far from where the calendar ends in some zone."""
 _EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
 _LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
 """What the calendar has in every zone (s since the epoch)."""
@@ -33,17 +36,20 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def parse_moment(text: str, option: str, now: datetime | None = None) -> datetime:
-    """`+10m` from now, or ISO 8601; without a zone the local one is meant. Raises InputError."""
+    """`+10m` from now, or ISO 8601 from 1970 to 9000; without a zone the local one is meant. Raises InputError."""
     if text.startswith("+"):
         after = timedelta(seconds=parse_duration(text[1:], option))
         return (now or datetime.now(timezone.utc)) + after
     try:
         # fromisoformat takes "Z" from Python 3.11 on
-        return datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
+        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
     except (ValueError, OverflowError, OSError) as error:
         raise InputError(
             f"{option}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00, or +10m, +2h"
         ) from error
+    if not FIRST_MOMENT <= moment < LAST_MOMENT:
+        raise InputError(f"{option}: {text!r} is too far away; allowed: from 1970 to 9000")
+    return moment
 
 
 def utc(seconds: float | None) -> str | None:

@@ -85,6 +85,22 @@ def test_a_message_from_its_queueing_to_its_end(call: Callable[..., Any], redis:
     assert call("GET", "/messages/nothing")[0] == 404
 
 
+@pytest.mark.parametrize("field", ["send_at", "expires_at"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "9999-12-31T23:59:59-12:00",
+        "9000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "1969-12-31T23:59:59Z",
+    ],
+)
+def test_a_time_that_no_mail_can_mean_is_refused(call: Callable[..., Any], field: str, time: str) -> None:
+    mail = {"from": "shop@example.com", "to": ["ada@example.com"], "text": "x", field: time}
+    assert call("POST", "/messages", mail)[0] == 422
+    assert call("GET", "/messages")[1]["messages"] == []
+
+
 def test_limits_are_previewed_set_reset_and_told_of(call: Callable[..., Any], redis: Redis) -> None:
     Outbox(redis).send_many(
         Message(sender="shop@example.com", to="ada@example.com", text="x") for _ in range(100)

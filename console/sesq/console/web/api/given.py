@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sesq.config.states import Lane
+from sesq.console.times import FIRST_MOMENT, LAST_MOMENT
 from sesq.console.web import actions
 from sesq.worker.control import Application
+
+Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]
 
 
 class Given(BaseModel):
@@ -42,8 +45,8 @@ class Mail(Given):
     tags: dict[str, str] = {}
     configuration_set: str | None = None
     lane: Lane = Lane.TRANSACTIONAL
-    send_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
     idempotency_key: str | None = None
 
 
