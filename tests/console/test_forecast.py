@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.console.forecast import MINUTE, SLOTS, Limits, forecast
+from sesq.console.forecast import MINUTE, SLOTS, Forecast, Limits, forecast
 
 NOW = 1_700_000_010.0
 DAY = 86_400
@@ -38,6 +38,20 @@ def test_what_was_sent_and_what_is_kept_leave_less_room() -> None:
     assert ends_after(200, reserve=50) == pytest.approx(SLOTS * MINUTE, abs=MINUTE + 60)
     assert ends_after(100, sent=[(10, 150)]) == pytest.approx((SLOTS - 10) * MINUTE, abs=MINUTE + 60)  # type: ignore[arg-type]
     assert ends_after(100, others=150) == pytest.approx(DAY, abs=MINUTE + 60)
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_what_takes_longer_than_ten_years_never_ends(daily: float | None) -> None:
+    assert forecast(400, 0, NOW, Limits(1e-6, daily), {}) == Forecast(None, {})
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_a_forecast_of_years_is_short_and_right(daily: float | None) -> None:
+    told = forecast(100, 5, NOW, Limits(1 / (30 * DAY), daily), {})
+    assert told.ends_at == pytest.approx(NOW + 105 * 30 * DAY)
+    assert sum(told.minutes.values()) == pytest.approx(100)
+    assert len(told.minutes) < 300_000
+    assert min(told.minutes) == pytest.approx((NOW + 5 * 30 * DAY) / MINUTE, abs=15)
 
 
 def test_what_has_no_room_at_all_never_ends() -> None:

@@ -11,7 +11,10 @@ MINUTE = 60
 SLOTS = 1442
 """Minutes until what went in a minute no longer counts: all of it is a day old then, and a minute more."""
 LONGEST_MINUTES = 10 * 366 * 1440
+"""What would take longer is as good as never."""
 DAY_MINUTES = 1440
+QUARTER = 15
+"""Minutes. No zone's day begins within one, so it is fine enough to tell what goes on which day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`ends_at` and the minutes in which recipients go are seconds since the epoch; None: never, as things stand."""
+    """`ends_at`: seconds since the epoch; None: never, as things stand, or not within ten years."""
 
     ends_at: float | None
     minutes: Mapping[int, float]
+    """Minute since the epoch -> recipients that go then, or in the quarter of an hour that it begins."""
 
 
 def forecast(
@@ -44,23 +48,28 @@ def forecast(
     `sent`: the ledger, minute -> recipients. `others` were sent by other programs, nobody knows when in the last day:
     they count for one day more.
     """
-    if limits.daily is None or limits.pace <= 0:
+    if not count:
+        return Forecast(now, {})
+    if limits.pace <= 0 or (count + ahead) / limits.pace > LONGEST_MINUTES * MINUTE:
+        return Forecast(None, {})
+    if limits.daily is None:
         return _by_rate(count, ahead, now, limits.pace)
     room_of_a_day = limits.daily - limits.reserve
     if room_of_a_day < 1:
-        return Forecast(None if count else now, {})
-    return _by_both(count, ahead, now, limits.pace, room_of_a_day, _Day(sent, others, int(now // MINUTE)))
+        return Forecast(None, {})
+    day = _Day(sent, others, int(now // MINUTE))
+    most_in_a_day = min(count + ahead, limits.pace * SLOTS * MINUTE)
+    if day.total + most_in_a_day <= room_of_a_day:
+        return _by_rate(count, ahead, now, limits.pace)
+    return _by_both(count, ahead, now, limits.pace, room_of_a_day, day)
 
 
 def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
-    if not count:
-        return Forecast(now, {})
-    if pace <= 0:
-        return Forecast(None, {})
     begins, ends = now + ahead / pace, now + (ahead + count) / pace
     minutes: dict[int, float] = {}
-    for minute in range(int(begins // MINUTE), int(ends // MINUTE) + 1):
-        start, stop = max(begins, minute * MINUTE), min(ends, (minute + 1) * MINUTE)
+    first = int(begins // MINUTE)
+    for minute in range(first - first % QUARTER, int(ends // MINUTE) + 1, QUARTER):
+        start, stop = max(begins, minute * MINUTE), min(ends, (minute + QUARTER) * MINUTE)
         minutes[minute] = max(0.0, stop - start) * pace
     return Forecast(ends, minutes)
 
