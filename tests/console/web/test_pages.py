@@ -89,6 +89,30 @@ def _refuse(*_: Any, **__: Any) -> None:
     raise Refused("connection refused")
 
 
+HOSTILE = {
+    "a subject that is no base64": b"Subject: =?utf-8?b?a?=",
+    "a name in parts that do not fit": b"""Content-Disposition: attachment; filename*="''"; filename*0*=x""",
+    "a type that is none": b"Content-Type: multipart/mixed; boundary*0*=x; boundary*=\"''\"",
+}
+
+
+@pytest.mark.parametrize("header", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_mail_has_a_page_all_the_same(console: Console, redis: Redis, header: bytes) -> None:
+    raw = b"From: shop@example.com\r\nTo: ada@example.com\r\n" + header + b"\r\n\r\nHello \xff\r\n"
+    id = Outbox(redis).send(Message.from_bytes(raw))
+    visit = console()
+    assert "Download the mail as it is" in visit.get(f"messages/{id}").text
+    assert visit.get(f"messages/{id}/html").status_code == 200
+    assert b"Hello" in visit.get(f"messages/{id}/raw").content
+
+
+def test_an_attachment_with_an_unreadable_name_is_still_one(console: Console, redis: Redis) -> None:
+    header = HOSTILE["a name in parts that do not fit"]
+    raw = b"From: shop@example.com\r\nTo: ada@example.com\r\n" + header + b"\r\n\r\nHello\r\n"
+    id = Outbox(redis).send(Message.from_bytes(raw))
+    assert "unnamed" in console().get(f"messages/{id}").text
+
+
 def test_what_a_change_would_do(redis: Redis) -> None:
     # Given a hundred messages at 100 a second
     stage = Stage(redis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 
@@ -15,6 +16,16 @@ from sesq.console.web.site import Room
 
 MAX_PARTS = 200
 MAX_SHOWN_CHARACTERS = 200_000
+UNREADABLE = (
+    MessageError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
+"""What Python's email package raises for hostile mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ def preview(room: Room, record: Record) -> Preview:
         )
     try:
         return _of_mail(content)
-    except (LookupError, RecursionError, ValueError) as error:
+    except UNREADABLE as error:
         return Preview(raw=content, problem=f"This mail cannot be taken apart ({type(error).__name__}).")
 
 
@@ -68,7 +79,7 @@ def _of_mail(raw: bytes) -> Preview:
     message = message_from_bytes(raw)
     text, html, attachments = "", "", []
     for part in _leaves(message):
-        kind, name = part.get_content_type(), part.get_filename()
+        kind, name = part.get_content_type(), _name(part)
         data = part.get_payload(decode=True)
         data = data if isinstance(data, bytes) else b""
         if name is None and kind == "text/html":
@@ -76,7 +87,7 @@ def _of_mail(raw: bytes) -> Preview:
         elif name is None and kind.startswith("text/"):
             text += _decoded(data, part)
         else:
-            attachments.append((_readable(str(name or "unnamed")), kind, len(data)))
+            attachments.append((name or "unnamed", kind, len(data)))
     headers = [(name, _readable(str(value))) for name, value in message.items()]
     return Preview(headers, _cut(text), html, attachments, raw)
 
@@ -93,17 +104,26 @@ def _leaves(message: Message) -> Iterator[Message]:
             yield part
 
 
+def _name(part: Message) -> str | None:
+    """An attachment's name, empty for one that nobody can read; None: it is no attachment."""
+    try:
+        name = part.get_filename()
+    except UNREADABLE:
+        return ""
+    return None if name is None else _readable(str(name))
+
+
 def _decoded(data: bytes, part: Message) -> str:
     try:
         return data.decode(part.get_content_charset() or "utf-8", "replace")
-    except (LookupError, ValueError):
+    except UNREADABLE:
         return data.decode("utf-8", "replace")
 
 
 def _readable(value: str) -> str:
     try:
         return str(make_header(decode_header(value)))
-    except (LookupError, ValueError):
+    except UNREADABLE:
         return value
 
 
