@@ -39,6 +39,7 @@ def test_a_request_under_another_name_gets_nothing(console: Console, redis: Redi
 FORGERIES = {
     "a form of another site": {"Origin": "https://evil.example"},
     "of another port": {"Origin": "http://127.0.0.1:1"},
+    "of nowhere": {"Origin": "http://["},
     "of a sandboxed frame": {"Origin": "null"},
     "of a browser that tells": {"Sec-Fetch-Site": "cross-site"},
     "of a neighbour": {"Sec-Fetch-Site": "same-site"},
@@ -120,9 +121,12 @@ def guard() -> Guard:
         ({"transfer-encoding": "chunked"}, 411),
         ({"content-length": "-1"}, 411),
         ({"content-length": "²"}, 411),
+        ({"content-type": "multipart/form-data; boundary=x; charset=utf-7"}, 415),
+        ({"content-type": """multipart/form-data; charset*=utf-8''unicode_escape; boundary=x"""}, 415),
+        ({"content-type": 'multipart/form-data; charset=utf-8; Charset = "utf-7"; boundary=x'}, 415),
     ],
 )
-def test_what_is_too_large_or_of_no_known_size_is_not_read(
+def test_what_is_too_large_or_of_no_known_size_or_charset_is_not_read(
     guard: Guard, headers: dict[str, str], status: int
 ) -> None:
     raw = [
@@ -131,3 +135,18 @@ def test_what_is_too_large_or_of_no_known_size_is_not_read(
     refused = guard.refusal("POST", Headers(raw=raw))
     assert refused is not None
     assert refused.status_code == status
+
+
+@pytest.mark.parametrize("type_", ["application/json; charset=UTF-8", 'text/plain; charset="utf-8"; x=y'])
+def test_utf_8_is_read(guard: Guard, type_: str) -> None:
+    headers = Headers({"host": "localhost", "content-length": "2", "content-type": type_})
+    assert guard.refusal("POST", headers) is None
+
+
+def test_a_form_in_a_charset_that_makes_half_characters_is_refused(console: Console) -> None:
+    visit = console()
+    visit.get("/login")
+    form = b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n+2AA-\r\n--x--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=utf-7"}
+    answer = visit.session.post(f"{visit.site}/login", data=form, headers=headers, timeout=20)
+    assert answer.status_code == 415

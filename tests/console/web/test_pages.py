@@ -60,6 +60,8 @@ def test_times_are_the_viewers(console: Console, redis: Redis) -> None:
         ("batches/none", 404, "no batch none"),
         ("messages?state=lost", 422, "allowed: scheduled"),
         ("messages?after=x", 422, "is not where a page ended"),
+        ("messages?after=nan:x", 422, "is not where a page ended"),
+        ("suppression?cursor=" + "9" * 23, 422, "not as it should be"),
         ("identities/example.com", 502, "no SES here"),
         ("batches?skip=x", 422, "not as it should be"),
         ("/nothing", 404, "there is no such page"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ from sesq.console.times import ZONE
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
 ZONE_COOKIE = "sesq_zone"
+_charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
+"""What a Content-Type names. Some of Python's codecs make text of a form that nothing can write down."""
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -79,6 +82,8 @@ class Guard:
             return PlainTextResponse("Say how long it is: Content-Length.\n", 411)
         if int(length) > MAX_BODY_BYTES:
             return PlainTextResponse("Too large.\n", 413)
+        if not all(name.lower() == "utf-8" for name in _charset(headers.get("content-type", ""))):
+            return PlainTextResponse("Say it in UTF-8.\n", 415)
         return None
 
 
@@ -99,8 +104,11 @@ def is_known_host(host: str, hosts: frozenset[str]) -> bool:
 
 def _is_from_us(host: str, headers: Headers) -> bool:
     """Programs send neither of these; where a browser says on whose behalf it asks, that must be ourselves."""
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    try:
+        origin = urlsplit(headers.get("origin", f"//{host}")).netloc
+    except ValueError:
+        return False
+    if origin != host:
         return False
     return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 

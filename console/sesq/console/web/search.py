@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -154,9 +155,12 @@ def _cursor(place: Place | None) -> str | None:
 def _read_cursor(cursor: str) -> Place:
     score, _, id = cursor.partition(":")
     try:
-        return float(score), id
-    except ValueError as error:
-        raise InputError(f"after: {cursor!r} is not where a page ended") from error
+        place = float(score), id
+    except ValueError:
+        place = math.nan, id
+    if not math.isfinite(place[0]):
+        raise InputError(f"after: {cursor!r} is not where a page ended")
+    return place
 
 
 def as_states(names: Iterable[str]) -> tuple[State, ...]:

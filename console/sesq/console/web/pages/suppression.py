@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from sesq.config.errors import InputError
@@ -18,9 +18,9 @@ router = APIRouter()
 
 
 @router.get("/accounts/{account}/suppression")
-def suppression(room: Viewing, q: str = "", cursor: int = 0) -> Response:
+def suppression(room: Viewing, q: str = "", cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0) -> Response:
     try:
-        return show(room, q.strip(), max(0, cursor))
+        return show(room, q.strip(), cursor)
     except InputError as error:
         return show(room, "", 0, 422, str(error))
 
