@@ -19,6 +19,13 @@ def rows_of(path: Path, content: bytes, **options: str) -> list[tuple[int, dict[
     return [(row.line, dict(row.values), row.problem) for row in read_rows(path, **options)]
 
 
+def nested(levels: int) -> list[object]:
+    made: list[object] = []
+    for _ in range(levels - 1):
+        made = [made]
+    return made
+
+
 ADA = {"email": "ada@example.org", "name": "Adá"}
 
 
@@ -112,6 +119,8 @@ def test_no_file(tmp_path: Path) -> None:
         ({"email": "ada@example.org", "name": "x" * 20_001}, "more than"),
         ({"email": "ada@example.org", "name": "\ud800"}, "half a character"),
         ({"email": "ada@example.org", "name": {1, 2}}, "no JSON"),
+        ({"email": "ada@example.org", "name": nested(21)}, "more than 20 lists or objects within"),
+        ({"email": "ada@example.org", "name": {"a": nested(970)}}, "more than 20 lists or objects within"),
         ({"email": "first@example.org", "name": "x"}, "was there before"),
         ({"email": "FIRST@example.org", "name": "x"}, "was there before"),
     ],

@@ -14,6 +14,8 @@ from sesq.producer.batch.template import RECIPIENT, Printer
 
 MAX_VALUE = 20_000
 """Characters of one variable."""
+MAX_DEPTH = 20
+"""Lists and objects within each other: a worker cannot unpack what is nested without end."""
 
 
 class Why(str, Enum):
@@ -73,6 +75,8 @@ def _checked(name: str, value: Any) -> Any:
     plain = isinstance(value, str)
     if plain and value.isascii() and len(value) <= MAX_VALUE and "\0" not in value:
         return value
+    if _is_deeper(value, MAX_DEPTH):
+        raise LeftOut(Why.INVALID, f"{name} has more than {MAX_DEPTH} lists or objects within each other")
     try:
         text = value if plain else encode_json(value)
         text.encode()
@@ -85,3 +89,10 @@ def _checked(name: str, value: Any) -> Any:
     if plain and "\0" in text:
         raise LeftOut(Why.INVALID, f"{name} contains a NUL character")
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list, tuple)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
