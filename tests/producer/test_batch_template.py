@@ -61,6 +61,7 @@ def test_variables_may_be_optional() -> None:
         ("\n\n{% macro m() %}{% endmacro %}", "line 3: it defines a macro"),
         ("{% include 'x' %}", "line 1: it includes another template"),
         ("{{ 9 ** 9 ** 9 }}", "line 1: it computes a power"),
+        ("{% filter upper %}x{% endfilter %}", "line 1: it filters a block"),
         ("{{ name|center(999999999) }}", "No filter named 'center'"),
         ("{{ name.__class__.mro() }}", "line 1: it calls a function"),
     ],
@@ -80,6 +81,23 @@ def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> 
             "rounds",
         ),
         ("{% for a in many %}{{ long }}{% endfor %}", "characters"),
+        ("{{ 1|round(-999999999) }}", "round is for up to 30 digits"),
+        ("{% set a = 9 %}" + "{% set a = a * a %}" * 40 + "{{ a }}", "too many digits"),
+        ("{% set a = 'xx' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}", "too many characters"),
+        ("{% set a = 'xx' %}" + "{% set a = a + a %}" * 40 + "{{ a }}", "too many characters"),
+        ("{% set a = [1] %}" + "{% set a = [a, a] %}" * 40 + "{{ a }}", "too many characters"),
+        ("{% set a = {1: 2} %}" + "{% set a = {1: a, 2: a} %}" * 40 + "{{ a }}", "too many characters"),
+        ("{% set a = 'xx' %}" + "{% set a = a|replace('', a) %}" * 5 + "{{ a }}", "too many characters"),
+        (
+            "{% set a = 'xx' %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40 + "{{ a }}",
+            "too many characters",
+        ),
+        ("{{ many|join(long) }}", "too many characters"),
+        ("{{ many|map('replace', '', long)|map('replace', '', long)|list }}", "too many characters"),
+        ("{% set a %}{% for b in many %}" + "x" * 9_999 + "{% endfor %}{% endset %}", "too many characters"),
+        ("{{ [1]|tojson(indent=999999999) }}", "indent"),
+        ("{{ [[1]]|sum(start=[]) }}", "start"),
+        ("{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}", "RecursionError"),
         ("{{ name.__class__ }}", "unsafe"),
         ("{{ many.there_is_no_such }}", "there_is_no_such"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
@@ -89,6 +107,17 @@ def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:
     values = {**VALUES, "many": list(range(5000)), "long": "x" * 20_000}
     with pytest.raises(InvalidMessage, match=told):
         template(text=text).printer.content(values)
+
+
+def test_what_is_weighed_stays_what_it_is() -> None:
+    text = (
+        "{% for a, b in [(1, 2), (3, 4)] %}{{ a * b }} {{ loop.index }}{% endfor %} {{ 'x' ~ name ~ 1.5|round }} "
+        "{{ [3, 1]|sort|map('string')|join('+') }} {% set c|upper %}{{ name }}{% endset %}{{ c }} "
+        "{% set d, e = 7, 8 %}{{ e - d }} {{ name|replace('A', 'a') }} {{ {'k': 1}|tojson }} {{ [1, 2]|sum }}"
+    )
+    content = template(text=text, html="{{ '<i>' ~ name ~ ('<b>'|safe) }}").printer.content(VALUES)
+    assert content.text == '2 112 2 xAda & <Co>2.0 1+3 ADA & <CO> 1 ada & <Co> {"k": 1} 3'
+    assert content.html == "&lt;i&gt;Ada &amp; &lt;Co&gt;<b>"
 
 
 def test_a_row_cannot_add_headers() -> None:

@@ -1,13 +1,11 @@
 """jinja2, with what a mail needs and no more: a template can neither reach this process nor keep it busy for ever.
 
-It calls nothing, so there is no range() and no macro that calls itself; filters are those that make no more of what
-they get; all loops of one mail together have a bounded number of rounds.
+It calls nothing, so there is no range() and no macro that calls itself; all loops of one text together have a bounded
+number of rounds; and whatever an operator, a filter or a block makes is weighed, so that no value grows without end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
@@ -15,12 +13,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
-
-MAX_ROUNDS = 10_000
-"""Rounds of all loops of one mail."""
-
-MAX_OUTPUT = 10 * 1024 * 1024
-"""Characters of one part of a mail."""
+from sesq.producer.batch.weights import OWN, Bounds, begin, bounded_filter, printed, rounds, weighed
 
 FILTERS = frozenset(
     """abs capitalize d default dictsort e escape first float forceescape groupby int items join last length count list
@@ -34,40 +27,30 @@ REFUSED: tuple[tuple[type[nodes.Node], str], ...] = (
     (nodes.Include, "includes another template, which a template here cannot"),
     (nodes.Import, "imports another template, which a template here cannot"),
     (nodes.FromImport, "imports another template, which a template here cannot"),
+    (nodes.FilterBlock, "filters a block, which a template here cannot: filter each variable"),
     (nodes.Extends, "extends another template, which a template here cannot"),
     (nodes.Pow, "computes a power, which may have no end"),
 )
 
-_rounds: ContextVar[list[int]] = ContextVar("rounds")
-
-
-class TooLong(SecurityError):
-    """A loop does not end, or the mail has no end."""
-
 
 class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset("*%")
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Text times a number would be text of any length."""
-        if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
+        if operator in "*%" and not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
             raise SecurityError(f"{operator} is for numbers")
-        return super().call_binop(context, operator, left, right)
-
-
-def _bounded(items: Iterable[Any]) -> Iterator[Any]:
-    left = _rounds.get()
-    for item in items:
-        left[0] -= 1
-        if left[0] < 0:
-            raise TooLong(f"its loops have more than {MAX_ROUNDS:,} rounds")
-        yield item
+        return weighed(super().call_binop(context, operator, left, right))
 
 
 def _environment(*, html: bool) -> _Environment:
-    made = _Environment(undefined=StrictUndefined, autoescape=html, keep_trailing_newline=True)
-    made.filters = {name: made.filters[name] for name in FILTERS}
-    made.filters["_bounded"] = _bounded
+    made = _Environment(
+        undefined=StrictUndefined, autoescape=html, keep_trailing_newline=True, finalize=printed
+    )
+    allowed = {name: made.filters[name] for name in FILTERS} | OWN
+    made.filters = {name: bounded_filter(function) for name, function in allowed.items()} | {
+        "_rounds": rounds
+    }
     made.globals = {}
     return made
 
@@ -90,8 +73,8 @@ class Text:
             _check(tree, where)
             self.used: frozenset[str] = frozenset(meta.find_undeclared_variables(tree))
             self.needed: frozenset[str] = self.used - _optional(tree)
-            self._loops = _bound_loops(tree)
-            self._template = environment.from_string(tree)
+            begin()
+            self._template = environment.from_string(Bounds().visit(tree))
         except TemplateSyntaxError as error:
             raise InvalidTemplate(f"{where}, line {error.lineno}: {error.message}") from error
         except TemplateError as error:
@@ -100,36 +83,18 @@ class Text:
     def render(self, values: dict[str, Any]) -> str:
         """The text for one row. Raises InvalidMessage, which names the file."""
         try:
-            if not self._loops:
-                return self._template.render(values)
-            _rounds.set([MAX_ROUNDS])
-            return "".join(self._pieces(values))
+            begin()
+            return self._template.render(values)
         except TemplateError as error:
             raise InvalidMessage(self.where, str(error)) from error
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise InvalidMessage(self.where, f"{type(error).__name__}: {error}") from error
-
-    def _pieces(self, values: dict[str, Any]) -> Iterator[str]:
-        left = MAX_OUTPUT
-        for piece in self._template.generate(values):
-            left -= len(piece)
-            if left < 0:
-                raise TooLong(f"it makes more than {MAX_OUTPUT:,} characters")
-            yield piece
 
 
 def _check(tree: nodes.Template, where: str) -> None:
     for kind, problem in REFUSED:
         for node in tree.find_all(kind):
             raise InvalidTemplate(f"{where}, line {node.lineno}: it {problem}")
-
-
-def _bound_loops(tree: nodes.Template) -> bool:
-    loops = list(tree.find_all(nodes.For))
-    for loop in loops:
-        loop.iter = nodes.Filter(loop.iter, "_bounded", [], [], None, None, lineno=loop.lineno)
-        loop.iter.environment = tree.environment
-    return bool(loops)
 
 
 def _optional(tree: nodes.Template) -> set[str]:
