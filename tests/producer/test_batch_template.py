@@ -51,6 +51,8 @@ def test_variables_may_be_optional() -> None:
     printer = template(text="{{ a|default('x') }} {% if b is defined %}{{ b }}{% endif %} {{ c }}").printer
     assert (printer.needed, printer.used) == ({"name", "c"}, {"name", "a", "b", "c"})
     assert printer.content({**VALUES, "c": 1}).text == "x  1"
+    # and one that is used without its default as well is not
+    assert template(text="{{ n|default('x') }} {{ n }}").printer.needed == {"name", "n"}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,8 @@ def test_variables_may_be_optional() -> None:
         ("\n\n{% macro m() %}{% endmacro %}", "line 3: it defines a macro"),
         ("{% include 'x' %}", "line 1: it includes another template"),
         ("{{ 9 ** 9 ** 9 }}", "line 1: it computes a power"),
+        ("\n{% if vip %}{{ name|nosuch }}{% endif %}", "line 2: No filter named 'nosuch'"),
+        ("{% if vip is nosuch %}{% endif %}", "line 1: No test named 'nosuch'"),
         ("{% filter upper %}x{% endfilter %}", "line 1: it filters a block"),
         ("{{ name|center(999999999) }}", "No filter named 'center'"),
         ("{{ name.__class__.mro() }}", "line 1: it calls a function"),

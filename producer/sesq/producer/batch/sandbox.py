@@ -6,6 +6,7 @@ number of rounds; and whatever an operator, a filter or a block makes is weighed
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
@@ -95,9 +96,20 @@ def _check(tree: nodes.Template, where: str) -> None:
     for kind, problem in REFUSED:
         for node in tree.find_all(kind):
             raise InvalidTemplate(f"{where}, line {node.lineno}: it {problem}")
+    known = _ENVIRONMENTS[False]
+    for kind, names in ((nodes.Filter, known.filters), (nodes.Test, known.tests)):
+        for node in tree.find_all(kind):
+            if node.name not in names:
+                raise InvalidTemplate(
+                    f"{where}, line {node.lineno}: No {kind.__name__.lower()} named {node.name!r}"
+                )
 
 
 def _optional(tree: nodes.Template) -> set[str]:
-    filters = (node.node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d"))
+    """Variables whose every use has a default, or stands where somebody asked whether there is one."""
+    filters = [node.node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")]
+    defaults = Counter(node.name for node in filters if isinstance(node, nodes.Name))
+    uses = Counter(node.name for node in tree.find_all(nodes.Name) if node.ctx == "load")
     tests = (node.node for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined"))
-    return {node.name for node in (*filters, *tests) if isinstance(node, nodes.Name)}
+    asked = {node.name for node in tests if isinstance(node, nodes.Name)}
+    return asked | {name for name, count in defaults.items() if count == uses[name]}
