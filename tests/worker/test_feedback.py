@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from agreement import assert_agreement
+from sesq.config.errors import QueueUnavailable
 from sesq.config.policy import Policy
 from sesq.config.reputation import LEAST_SENT, Level, Reputation, Standing
 from sesq.config.states import State
@@ -121,6 +123,14 @@ def test_what_changes_nothing_is_no_news(told: str, feedback: Feedback) -> None:
         '{"eventType": "Bounce", "mail": {"messageId": "m"}, "bounce": {"bouncedRecipients": [{}]}}',
         '{"eventType": "Bounce", "mail": {"messageId": "m", "tags": 7}, "bounce": {}}',
         '{"eventType": "Bounce", "mail": {"messageId": "m"}, "bounce": 7}',
+        body("Bounce", bouncedRecipients={"a": 1}),
+        body("Bounce", bouncedRecipients=[{"emailAddress": None}]),
+        body("Delivery", recipients=[7]),
+        body("Complaint", complainedRecipients=[["ada@example.org"]]),
+        '{"eventType": "Send", "mail": {"messageId": "m", "destination": null}}',
+        '{"eventType": "Send", "mail": {"messageId": "m", "destination": [7]}}',
+        '{"eventType": "Send", "mail": {"messageId": "m", "destination": "ada@example.org"}}',
+        '{"eventType": "Send", "mail": {"messageId": "m", "tags": {"sesq-id": [7]}}}',
     ],
 )
 def test_poison_is_set_apart_and_not_logged(told: str, feedback: Feedback, caplog: Any) -> None:
@@ -130,6 +140,38 @@ def test_poison_is_set_apart_and_not_logged(told: str, feedback: Feedback, caplo
     (entry,) = feedback.poison()
     assert entry["body"] == told[:20_000]
     assert "not json" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("Delivery", {"smtpResponse": "250 \ud800"}),
+        ("Soft", {"bouncedRecipients": [{"emailAddress": "ada@example.org", "diagnosticCode": "\udfff"}]}),
+        ("Bounce", {"bouncedRecipients": [{"emailAddress": "\ud800@example.org"}]}),
+    ],
+)
+def test_half_of_a_surrogate_pair_stops_no_event(
+    kind: str, changes: dict[str, Any], stage: Stage, feedback: Feedback
+) -> None:
+    id = sent(stage)
+    assert feedback.handle(body(kind, id, **changes)) is Handled.APPLIED
+    assert "?" in stage.status(id).history[-1].reason
+    assert feedback.handle(body(kind, "\ud800", message_id="\ud800", **changes)) is Handled.STRANGER
+
+
+def test_what_one_message_makes_fail_is_set_apart_but_redis_is_waited_for(
+    feedback: Feedback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Handled:
+        raise error
+
+    monkeypatch.setattr(Feedback, "apply", fails)
+    error: Exception = ResponseError("ada@example.org")
+    assert feedback.handle(body("Send")) is Handled.POISON
+    assert [entry["why"] for entry in feedback.poison()] == ["it cannot be acted on: ResponseError"]
+    error = QueueUnavailable("Redis is away")
+    with pytest.raises(QueueUnavailable):
+        feedback.handle(body("Send"))
 
 
 @given(

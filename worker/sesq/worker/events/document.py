@@ -25,6 +25,9 @@ DETAILS = {
 }
 """The types that say something about a message's end, and the name of each one's own object."""
 
+RECIPIENTS = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients", "Delivery": "recipients"}
+"""Where a type names those it is about."""
+
 GREETING = "Successfully validated SNS topic"
 """SES publishes a line of text when an event destination is made: it is no event, and no poison."""
 
@@ -35,12 +38,15 @@ class NotAnEvent(SesqError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is the message's own, from its tag, or empty; `detail` is the object that the type has."""
+    """One event. `id` is the message's own, from its tag, or empty; `detail` is the object that the type has.
+
+    `recipients` are the bare addresses that the event is about; all of the message's where it names none.
+    """
 
     type: str
     message_id: str
     id: str
-    destination: tuple[str, ...]
+    recipients: tuple[str, ...]
     detail: Mapping[str, Any]
 
     @property
@@ -48,14 +54,6 @@ class Event:
         """The same for the same event, however often and through whatever it comes."""
         told = self.detail.get("feedbackId") or [self.detail.get("timestamp"), sorted(self.recipients)]
         return hashlib.sha256(json.dumps([self.type, self.message_id, told]).encode()).hexdigest()[:32]
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """The bare addresses that the event is about; all of the message's where it names none."""
-        named = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients", "Delivery": "recipients"}
-        found = self.detail.get(named.get(self.type, ""), ())
-        bare = tuple(each["emailAddress"] if isinstance(each, dict) else str(each) for each in found)
-        return bare or self.destination
 
 
 def read_event(body: str) -> Event | None:
@@ -69,19 +67,33 @@ def read_event(body: str) -> Event | None:
         raise NotAnEvent("it has no eventType, or no mail with a messageId")
     if kind not in DETAILS:
         return None
-    try:
-        tags = (mail.get("tags") or {}).get(ID_TAG) or [""]
-        event = Event(
-            kind,
-            mail["messageId"],
-            str(tags[0]),
-            tuple(mail.get("destination", ())),
-            document.get(DETAILS[kind]) or {},
-        )
-        _ = event.recipients, event.digest
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise NotAnEvent(f"a part of it is not of SES's form: {type(error).__name__}") from error
-    return event
+    detail = document.get(DETAILS[kind]) or {}
+    if not isinstance(detail, dict):
+        raise NotAnEvent(f"its {DETAILS[kind]} is no object")
+    destination = _texts(mail.get("destination", []), "destination")
+    return Event(
+        kind, mail["messageId"], _id(mail.get("tags") or {}), _recipients(kind, detail) or destination, detail
+    )
+
+
+def _id(tags: object) -> str:
+    if not isinstance(tags, dict):
+        raise NotAnEvent("its tags are no object")
+    return next(iter(_texts(tags.get(ID_TAG) or [], ID_TAG)), "")
+
+
+def _recipients(kind: str, detail: Mapping[str, Any]) -> tuple[str, ...]:
+    name = RECIPIENTS.get(kind, "")
+    found = detail.get(name, [])
+    if not isinstance(found, list):
+        raise NotAnEvent(f"its {name} is no list")
+    return _texts([each.get("emailAddress") if isinstance(each, dict) else each for each in found], name)
+
+
+def _texts(found: object, name: str) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise NotAnEvent(f"its {name} is no list of texts")
+    return tuple(found)
 
 
 def _unwrapped(body: str) -> dict[str, Any] | None:
@@ -99,9 +111,14 @@ def _object(text: str) -> dict[str, Any]:
     if text.startswith(GREETING):
         return {"Message": text}
     try:
-        document = json.loads(text)
+        document = _encodable(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise NotAnEvent("it is not JSON") from error
     if not isinstance(document, dict):
         raise NotAnEvent("it is not a JSON object")
     return document
+
+
+def _encodable(document: Any) -> Any:
+    """With ? for each half of a surrogate pair: JSON can hold it alone, and neither UTF-8 nor Redis's Lua can."""
+    return json.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))

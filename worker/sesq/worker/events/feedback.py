@@ -10,6 +10,7 @@ from redis import Redis
 
 from sesq.config.batches import Batches
 from sesq.config.connection import mapped
+from sesq.config.errors import QueueUnavailable
 from sesq.config.keys import Keys
 from sesq.config.policy import Policy
 from sesq.config.replies import text
@@ -61,13 +62,19 @@ class Feedback:
         self.reputation = Reputation(redis, account)
 
     def handle(self, body: str) -> Handled:
-        """Acts on one message of a queue or a topic."""
+        """Acts on one message of a queue or a topic. What fails for another reason than Redis's absence is set apart:
+        it would fail again each time it came, and keep all others waiting.
+        """
         try:
             event = read_event(body)
+            return self.apply(event) if event is not None else Handled.NO_NEWS
         except NotAnEvent as error:
             self._set_apart(body, str(error))
-            return Handled.POISON
-        return self.apply(event) if event is not None else Handled.NO_NEWS
+        except QueueUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  (its text may quote the message)
+            self._set_apart(body, f"it cannot be acted on: {type(error).__name__}")
+        return Handled.POISON
 
     def apply(self, event: Event) -> Handled:
         """Acts on one event."""
