@@ -21,6 +21,7 @@ from sesq.config.states import State
 from sesq.config.suppression import SuppressionList
 from sesq.worker.events import Feedback, Handled, NotAnEvent, read_event
 from sesq.worker.events.feedback import REMEMBER_SECONDS
+from sesq.worker.events.meaning import MAX_REASON
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -205,6 +206,25 @@ def test_a_sent_message_goes_on(kind: str, state: State, stage: Stage, feedback:
     assert feedback.handle(body(kind, id)) is Handled.APPLIED
     assert stage.state(id) is state
     assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("Delivery", {"smtpResponse": "250\n" + "x" * 9000}),
+        ("Bounce", {"bounceSubType": "x" * 9000}),
+        ("Complaint", {"complaintFeedbackType": "x" * 9000}),
+        ("Reject", {"reason": "x" * 9000}),
+    ],
+)
+def test_what_others_wrote_is_cut_short(
+    kind: str, changes: dict[str, Any], stage: Stage, feedback: Feedback
+) -> None:
+    id = sent(stage)
+    feedback.handle(body(kind, id, **changes))
+    reason = stage.status(id).history[-1].reason
+    assert len(reason) == MAX_REASON
+    assert "\n" not in reason
 
 
 def test_any_order_ends_in_the_same_state(stage: Stage, feedback: Feedback) -> None:

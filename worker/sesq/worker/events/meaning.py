@@ -7,7 +7,7 @@ that is not for good ranks below a delivery, since automatic replies are reporte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sesq.config.addresses import is_mailbox_simulator
 from sesq.config.states import State
@@ -17,6 +17,8 @@ SENT, BOUNCED_FOR_NOW, DELIVERED, BOUNCED, COMPLAINED = range(1, 6)
 
 ON_OUR_LIST = "OnAccountSuppressionList"
 MAX_DIAGNOSIS = 200
+MAX_REASON = 500
+"""Characters. Much of a reason is written by servers of others, as long as they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class Meaning:
 
 
 def meaning_of(event: Event) -> Meaning:
-    """What it means. The message's addresses stand in the reason only where the event is about them."""
-    return _READ[event.type](event)
+    """What it means. The reason is one line of at most MAX_REASON characters. The message's addresses stand in the reason only where the event is about them."""
+    meaning = _READ[event.type](event)
+    return replace(meaning, reason=" ".join(meaning.reason.split())[:MAX_REASON])
 
 
 def _send(event: Event) -> Meaning:
