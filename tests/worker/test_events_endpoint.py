@@ -60,7 +60,7 @@ class Sns:
         self.fetched.append(url)
         return self.pem
 
-    def message(self, version: str = "1", **changes: Any) -> dict[str, Any]:
+    def message(self, version: str = "1", without: str = "", **changes: Any) -> dict[str, Any]:
         stamp = datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         told = {
             "Type": "Notification",
@@ -72,6 +72,7 @@ class Sns:
             "SigningCertURL": CERTIFICATE_URL,
             **changes,
         }
+        told.pop(without, None)
         names = SIGNED[told["Type"]]
         signed = "".join(f"{name}\n{told[name]}\n" for name in names if name in told).encode()
         algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
@@ -137,6 +138,9 @@ def test_both_signature_versions_are_good(
         ({"Subject": "added"}, "signature is wrong"),
         ({"Signature": "bm8="}, "signature is wrong"),
         ({"Signature": "?"}, "signature is wrong"),
+        ({"Signature": "é"}, "signature is wrong"),
+        ({"Signature": "\ud800"}, "signature is wrong"),
+        ({"Message": "\ud800"}, "no form of SNS's"),
         ({"SignatureVersion": "2"}, "signature is wrong"),
         ({"SignatureVersion": "3"}, "SignatureVersion is unknown"),
         ({"Type": "Gossip"}, "no form of SNS's"),
@@ -147,6 +151,12 @@ def test_both_signature_versions_are_good(
 def test_what_was_changed_is_refused(changes: dict[str, Any], why: str, sns: Sns, guard: SnsGuard) -> None:
     with pytest.raises(Forged, match=why):
         guard.check({**sns.message(), **changes})
+
+
+@pytest.mark.parametrize("name", ["MessageId", "Message"])
+def test_what_lacks_a_part_is_refused_however_well_signed(name: str, sns: Sns, guard: SnsGuard) -> None:
+    with pytest.raises(Forged, match="no form of SNS's"):
+        guard.check(sns.message(without=name))
 
 
 @pytest.mark.parametrize(

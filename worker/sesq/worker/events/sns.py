@@ -8,7 +8,6 @@ own, so only the configured one is listened to.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -91,7 +90,12 @@ class SnsGuard:
     def check(self, message: Mapping[str, Any]) -> None:
         """Raises Forged unless SNS has signed it, for our topic, lately."""
         names = SIGNED.get(str(message.get("Type")))
-        if names is None or not all(isinstance(message.get(name, ""), str) for name in names):
+        if (
+            names is None
+            or "MessageId" not in message
+            or "Message" not in message
+            or not all(_is_text(message.get(name, "")) for name in names)
+        ):
             raise Forged("it is of no form of SNS's")
         if message.get("TopicArn") != self.topic_arn:
             raise Forged("it is of another topic")
@@ -125,7 +129,7 @@ class SnsGuard:
         try:
             signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
             key.verify(signature, signed.encode(), PKCS1v15(), algorithm())
-        except (InvalidSignature, binascii.Error) as error:
+        except (InvalidSignature, ValueError) as error:
             raise Forged("its signature is wrong") from error
 
     def _key(self, url: str) -> RSAPublicKey:
@@ -147,3 +151,8 @@ class SnsGuard:
         if not in_time or not isinstance(key, RSAPublicKey):
             raise Forged("its certificate is out of date, or of another kind")
         return key
+
+
+def _is_text(value: object) -> bool:
+    """JSON can hold half of a surrogate pair, which is no character, and nothing that can be signed."""
+    return isinstance(value, str) and value == value.encode(errors="replace").decode()
