@@ -33,7 +33,10 @@ class Meaning:
 
 
 def meaning_of(event: Event) -> Meaning:
-    """What it means. The reason is one line of at most MAX_REASON characters. The message's addresses stand in the reason only where the event is about them."""
+    """What it means. The reason is one line of at most MAX_REASON characters.
+
+    The message's addresses stand in the reason only where the event is about them.
+    """
     meaning = _READ[event.type](event)
     return replace(meaning, reason=" ".join(meaning.reason.split())[:MAX_REASON])
 
