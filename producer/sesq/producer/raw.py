@@ -17,6 +17,11 @@ BLIND = ("bcc", "resent-bcc")
 REMEMBERED_LENGTH = 500
 """Characters of a header whose addresses are remembered once read."""
 
+SENDERS = frozenset({"from", "sender"})
+"""Fields that say who may send: a second address in one, which only other readers see, would pass unchecked."""
+
+_encoded_word = re.compile(r"=\?[^?\s]+\?[bq]\?[^?\"<>(),;:\\]*\?=", re.IGNORECASE)
+_no_address = re.compile(r'"(?:\\.|[^"\\])*"(?!@)|\((?:\\.|[^()\\])*\)')
 _blank_line = re.compile(rb"(?:^|\r?\n)\r?\n").search
 _bare_cr = re.compile(rb"\r(?!\n)").search
 _bare_lf = re.compile(rb"(?<!\r)\n").search
@@ -120,17 +125,31 @@ def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
 
 def addresses_in(name: str, value: str) -> tuple[str, ...]:
     """Wire forms of the addresses in one header's value; InvalidMessage(name) when they cannot be read."""
-    from email.errors import MessageError
+    found, defects = _parsed(name, value)
+    if name in SENDERS:
+        # encoded words are often written against the rules, and hold no address
+        plain = _encoded_word.sub("word", value)
+        same, defects = _parsed(name, plain) if plain != value else (found, defects)
+        seen = _no_address.sub(" ", plain).count("@")
+        if defects or seen != len(found) or [spec for _, spec in same] != [spec for _, spec in found]:
+            raise InvalidMessage(
+                name,
+                f"{shown(value)} can be read in two ways: write Name <user@example.com>, with a comma between two",
+            )
+    return tuple(_wire(name, display, spec) for display, spec in found)
+
+
+def _parsed(name: str, value: str) -> tuple[list[tuple[str, str]], bool]:
+    """Names and addresses, and whether the value breaks more than an old rule that everybody reads alike."""
+    from email.errors import MessageError, ObsoleteHeaderDefect
     from email.policy import default
 
     try:
-        found = [
-            (address.display_name, address.addr_spec)
-            for address in default.header_factory(name, value).addresses
-        ]
+        header = default.header_factory(name, value)
+        found = [(address.display_name, address.addr_spec) for address in header.addresses]
     except (MessageError, LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InvalidMessage(name, f"{shown(value)} cannot be read as addresses") from error
-    return tuple(_wire(name, display, spec) for display, spec in found)
+    return found, any(not isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
 
 
 _remembered = lru_cache(maxsize=1024)(addresses_in)
