@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
+from sesq.config.policy import Policy
 from sesq.config.states import State
 from sesq.producer import Message, Outbox
 from stage import Stage
@@ -71,6 +72,19 @@ def test_what_waits_for_a_time_has_not_waited(console: Console, stage: Stage) ->
     stage.gate.promote()
     stage.work(1)
     assert value(scrape(console()), "sesq_wait_seconds_bucket", le="1.0") == 1
+
+
+def test_each_question_to_the_open_gate_is_a_claim(console: Console, stage: Stage) -> None:
+    visit = console()
+    # Given a question that brought nothing
+    stage.claim()
+    found = scrape(visit)
+    assert value(found, "sesq_claims_total") == 1
+    assert "whether something might go or not" in found["sesq_claims"].documentation
+    # When the gate is closed, questions count no more
+    Policy(stage.redis).pause("a review", by="ada")
+    stage.claim()
+    assert value(scrape(visit), "sesq_claims_total") == 1
 
 
 @pytest.mark.parametrize("file", ["alerts.yml", "grafana-dashboard.json"])

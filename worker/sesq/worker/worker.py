@@ -368,6 +368,7 @@ class SesqWorker(BaseWorker):
         while self._in_flight and time.monotonic() < deadline:
             try:
                 self._settle()
+                self._renew_leases()
             except QueueUnavailable as error:
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))

@@ -88,7 +88,10 @@ local function move(id, to, reason, fields, opts)
   end
   call('ZADD', A .. 'state:' .. to, now, id)
   local history, event = was[4] or '', cjson.encode({now, to, reason})
-  if #history > LONGEST_HISTORY then history = string.sub(history, string.find(history, '\n', LONGEST_HISTORY / 2, true) + 1) end
+  if #history > LONGEST_HISTORY then
+    local cut = string.find(history, '\n', LONGEST_HISTORY / 2, true)
+    history = cut and string.sub(history, cut + 1) or ''
+  end
   call('HSET', key, 'state', to, 'since', now, 'reason', reason,
        'history', history ~= '' and (history .. '\n' .. event) or event, unpack(fields))
   if to ~= 'sending' then call('ZREM', A .. 'leases', id) end

@@ -109,7 +109,9 @@ class _Queue(Collector):
 
     def _flow(self) -> Iterator[Metric]:
         claims = CounterMetricFamily(
-            "sesq_claims", "Questions to the gate that brought something.", labels=["account"]
+            "sesq_claims",
+            "Questions to the open gate, whether something might go or not.",
+            labels=["account"],
         )
         throttles = CounterMetricFamily(
             "sesq_throttles", "Times that SES said: too fast.", labels=["account"]

@@ -13,6 +13,8 @@
 
 local o = cjson.decode(ARGV[3])
 local id, queue = o.id, o.queue
+-- A client that got no answer may have asked again: the message is here, and may have gone since.
+if call('EXISTS', A .. 'message:' .. id) == 1 then return id end
 if o.key then
   local known = call('GET', A .. 'idempotency:' .. o.key)
   if known then

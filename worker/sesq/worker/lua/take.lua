@@ -10,8 +10,8 @@ local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'exp
 local again = record[1] == 'sending' and record[6] == execution
 local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
 if not again and not SENDABLE[record[1] or ''] then return {record[1] or 'gone', ''} end
-if tonumber(record[4]) and tonumber(record[4]) <= now and not again then
-  move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
+if tonumber(record[4]) and tonumber(record[4]) <= now then
+  if not again then move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true}) end
   return {'expired', ''}
 end
 local why = closed() or is_paused(record[5]) and 'paused'
