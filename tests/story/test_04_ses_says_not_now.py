@@ -16,10 +16,11 @@ def test_paused_at_ses_everything_rests_and_goes_on_by_itself(system: Any) -> No
         s.send(3)
         s.wait_for(State.SENT, 3)
         # Given an account that SES pauses
-        s.ses.set_account(sending_enabled=False)
+        s.ses.set_account(sending_enabled=False, max_send_rate=55)
         ids = s.send(30)
         # Then it is known within a sync, the mail stays queued, and SES is not asked again and again
         eventually(lambda: s.gate.usage().closed == "ses_paused", "the pause is known")
+        eventually(lambda: s.gate.usage().rate == 55, "by a sync too, and not one that asked before it")
         eventually(lambda: s.count(State.SENDING) == 0, "nothing is on its way")
         refused = sum(s.ses.report()["refused"].values())
         assert s.count(State.QUEUED) == 30
