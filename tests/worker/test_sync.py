@@ -182,6 +182,32 @@ def test_a_pause_ends_when_ses_says_so(stage: Stage, ses: Simulator, sync: Accou
     assert stage.claim()[0].ids == (id,)
 
 
+def test_an_answer_that_was_asked_for_before_the_pause_does_not_end_it(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync.run()
+    stage.rules.refresh()
+    stage.queue("ada@example.org")
+    describe = sync.ses.describe
+
+    def meet_the_pause_meanwhile(note: Callable[[], None]) -> Description:
+        description = describe(note)
+        stage.pass_time(1)
+        stage.transport.answer(says(Kind.PAUSED))
+        stage.work()
+        return description
+
+    # When SES refuses all mail between the question and the answer, which says that it sends
+    with monkeypatch.context() as patch:
+        patch.setattr(sync.ses, "describe", meet_the_pause_meanwhile)
+        sync.run()
+    # Then it is still known to be paused; and the next answer counts
+    assert stage.gate.usage().closed == "ses_paused"
+    stage.pass_time(1)
+    sync.run()
+    assert stage.gate.usage().closed is None
+
+
 # what waited --------------------------------------------------------------------------------------------------------
 
 

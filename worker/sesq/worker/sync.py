@@ -115,7 +115,7 @@ class AccountSync:
     def _note_what_is_booked(self) -> None:
         """Before SES is asked: what is on its way, or goes meanwhile, must not pass as counted by SES already."""
         usage = Gate(self.redis, self.account).usage()
-        self._noted = {"booked": usage.total - usage.flying, "books": usage.books}
+        self._noted = {"booked": usage.total - usage.flying, "books": usage.books, "asked": usage.now}
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         for name, sentence in CHANGES.items():

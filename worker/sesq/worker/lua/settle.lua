@@ -37,7 +37,7 @@ if o.throttled then
   call('HINCRBY', A .. 'gate', 'throttles', 1)
 end
 if o.day_spent then call('HSET', A .. 'snapshot', 'others', math.max(others, daily < math.huge and daily - total or 0)) end
-if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o.paused) end
+if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o.paused, 'paused_at', now) end
 save()
 
 local fields = {}

@@ -4,6 +4,7 @@
 --               production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
 --         readable 0: the account may not be read; nothing else is given, and the configured limits count
 --         booked: what of our ledger SES had surely counted when it was asked (recipients); the whole of it if not given
+--         asked: when SES was (s)
 --         books: ours as they were then; if they have been lost since, SES's number says too little
 --         without identities: they may not be listed, so SES judges them
 -- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before;
@@ -13,6 +14,11 @@ local o = cjson.decode(ARGV[3])
 if o.books and o.books ~= books then return false end
 local flat, before = call('HGETALL', A .. 'snapshot'), {}
 for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
+
+-- An answer that was asked for before SES refused all mail knows nothing of that.
+if o.sending == 1 and (tonumber(before.paused_at) or 0) > (o.asked or now) then
+  o.sending, o.paused_because = 0, before.paused_because
+end
 
 -- What has flowed so far has flowed at the old rate.
 level, flows = tokens(), math.max(flows, now)
