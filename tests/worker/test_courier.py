@@ -12,10 +12,12 @@ from redis import Redis
 from agreement import assert_agreement
 from sesq.config.errors import QueueUnavailable
 from sesq.config.states import State
+from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer import Message
 from sesq.worker.gate import INLINE_CONTENT_BYTES
+from sesq.worker.retry import RetryPolicy
 from sesq.worker.transports import Outgoing
-from sesq.worker.verdicts import Kind
+from sesq.worker.verdicts import Kind, Verdict
 from stage import Stage, says
 
 URL = "https://email.example/v2/email/outbound-emails"
@@ -275,6 +277,77 @@ def test_a_lost_reply_is_unknown_unless_the_policy_says_resend(
     assert stage.gate.usage().total == 1
     assert stage.redis.exists(stage.keys.content(id))
     assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("then", ["refused", "given up", "expired", "cancelled", "suppressed"])
+def test_of_what_ses_may_have_taken_nobody_says_that_it_was_not_sent(stage: Stage, then: str) -> None:
+    # Given a message whose reply was lost, and that is sent again, as its policy says
+    stage.courier = stage.hire(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
+    id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 3600, timezone.utc))
+    stage.transport.answer(ReadTimeoutError(endpoint_url=URL))
+    stage.work()
+    assert stage.state(id) is State.RETRYING
+    # When its second try comes to nothing
+    if then == "cancelled":
+        stage.messages.cancel(id, "ada")
+    elif then == "expired":
+        stage.pass_time(3601)
+        stage.gate.promote()
+    elif then == "suppressed":
+        SuppressionList(stage.redis).add([Suppressed("ada@example.org", "BOUNCE", stage.now, "test")])
+        stage.rules.refresh()
+    stage.transport.answer(
+        *[says(Kind.REFUSED)] if then == "refused" else [ConnectTimeoutError(endpoint_url=URL)] * 3
+    )
+    stage.pass_time(60)
+    stage.gate.promote()
+    stage.work()
+    # Then it is still unknown, with its body and with no result for RQ; a person may judge it
+    record = stage.status(id)
+    assert (record.state, "may have taken an earlier try" in record.reason) == (State.UNKNOWN, True)
+    assert stage.redis.exists(stage.keys.content(id))
+    assert not stage.redis.exists(f"rq:results:{id}")
+    assert_agreement(stage.redis)
+    stage.messages.cancel(id, "ada")
+    assert stage.state(id) is State.CANCELLED
+
+
+def test_resolved_as_queued_it_is_a_message_like_any_other(stage: Stage) -> None:
+    stage.courier = stage.hire(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
+    id = stage.queue()
+    stage.transport.answer(*[ReadTimeoutError(endpoint_url=URL)] * 2, says(Kind.REFUSED))
+    stage.work()
+    stage.pass_time(60)
+    stage.gate.promote()
+    stage.work()
+    stage.messages.resolve(id, "queued", "ada")
+    stage.work()
+    assert stage.state(id) is State.REFUSED
+
+
+@pytest.mark.parametrize("answer", ["id", says(Kind.REFUSED), says(Kind.UNKNOWN)])
+def test_who_is_left_out_costs_nothing(stage: Stage, answer: str | Verdict) -> None:
+    # Given two of four recipients on the suppression list, one of them of the mailbox simulator
+    nobody = "bounce@simulator.amazonses.com"
+    left_out = ("ada@example.org", nobody)
+    SuppressionList(stage.redis).add([Suppressed(address, "BOUNCE", 0, "test") for address in left_out])
+    stage.rules.refresh()
+    stage.queue(["ada@example.org", "bob@example.org"], cc="cleo@example.org", bcc=nobody)
+    full, _ = books(stage)
+    # When it goes to the other two
+    stage.transport.answer(answer)
+    stage.work()
+    # Then these alone are counted; a refusal costs nothing of the day
+    spent = 0 if answer == says(Kind.REFUSED) else 2
+    assert (stage.transport.tried[0].envelope.rate_cost, books(stage)) == (2, (full - 2, spent))
+
+
+def test_mail_to_the_mailbox_simulator_is_not_redirected(stage: Stage) -> None:
+    """It reaches nobody; redirected it would cost of the day what was not claimed."""
+    stage.courier = stage.hire(on_unverified="redirect", redirect_to="dev@example.com")
+    stage.queue("success@simulator.amazonses.com")
+    stage.work()
+    assert stage.transport.sent[0].envelope.to == ("success@simulator.amazonses.com",)
 
 
 def test_refused_is_the_end_and_costs_no_day(stage: Stage) -> None:

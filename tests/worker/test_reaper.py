@@ -139,9 +139,9 @@ def test_where_one_goes_at_a_time_a_dead_worker_keeps_the_others_no_longer_than_
 def test_settled_twice_it_is_the_same(stage: Stage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
-    assert stage.gate.settle([sent(id, begun.execution)] * 2) == [True, False]
+    assert stage.gate.settle([sent(id, begun.execution)] * 2) == [State.SENT, None]
     before = (stage.status(id), stage.gate.usage())
-    assert stage.gate.settle([sent(id, begun.execution, "m-2")]) == [False]
+    assert stage.gate.settle([sent(id, begun.execution, "m-2")]) == [None]
     assert (stage.status(id), stage.gate.usage()) == before
     assert_agreement(stage.redis)
 
@@ -157,7 +157,7 @@ def test_given_back_twice_it_gives_back_once(stage: Stage) -> None:
         "refund_rate": True,
         "refund_day": True,
     }
-    assert stage.gate.settle([back, back]) == [True, False]
+    assert stage.gate.settle([back, back]) == [State.QUEUED, None]
     assert stage.gate.usage().total == 0
     assert stage.redis.llen(f"rq:queue:{stage.status(id).lane and 'sesq.default.transactional'}") == 1
     assert_agreement(stage.redis)
@@ -169,7 +169,7 @@ def test_the_answer_of_a_worker_thought_dead_wins(stage: Stage, on_unknown: str)
     _, (begun,) = stage.claim()
     stage.pass_time(LEASE)
     reap(stage, on_unknown)
-    assert stage.gate.settle([sent(id, begun.execution)]) == [True]
+    assert stage.gate.settle([sent(id, begun.execution)]) == [State.SENT]
     assert (stage.state(id), stage.status(id).message_id) == (State.SENT, "m-1")
     assert assert_agreement(stage.redis)[State.SENT] == 1
     assert stage.claim()[0].ids == ()
@@ -192,8 +192,8 @@ def test_it_wins_while_another_worker_sends_it_again_and_that_answer_changes_not
     stage.pass_time(LEASE)
     reap(stage)
     _, (second,) = stage.claim()
-    assert stage.gate.settle([sent(id, first.execution)]) == [True]
-    assert stage.gate.settle([sent(id, second.execution, "m-2")]) == [False]
+    assert stage.gate.settle([sent(id, first.execution)]) == [State.SENT]
+    assert stage.gate.settle([sent(id, second.execution, "m-2")]) == [None]
     assert stage.status(id).message_id == "m-1"
     assert_agreement(stage.redis)
 
@@ -205,13 +205,13 @@ def test_any_other_late_answer_changes_nothing(stage: Stage) -> None:
     reap(stage)
     late = {"id": id, "execution": begun.execution, "to": "refused", "refund_day": True, "throttled": True}
     before = (stage.status(id), stage.gate.usage())
-    assert stage.gate.settle([late]) == [False]
+    assert stage.gate.settle([late]) == [None]
     assert (stage.status(id), stage.gate.usage()) == before
     assert_agreement(stage.redis)
 
 
 def test_an_answer_about_a_record_that_has_expired_is_let_go(stage: Stage) -> None:
-    assert stage.gate.settle([sent("gone", "x")]) == [False]
+    assert stage.gate.settle([sent("gone", "x")]) == [None]
 
 
 def test_begin_is_for_the_claim_that_has_it(stage: Stage) -> None:

@@ -273,6 +273,103 @@ def test_cancelled_it_is_known_who_got_it(stage: BatchStage) -> None:
     assert_agreement(stage.redis)
 
 
+def test_after_a_cancel_nothing_goes_that_was_to_be_tried_again(stage: BatchStage) -> None:
+    taken = stage.take(30)
+    _, flying = stage.grant(5)
+    stage.batches.cancel(taken.id, "a wrong link")
+    # Given five on their way when the batch was cancelled, that came to little
+    stage.transport.answer(
+        says(Kind.TRANSIENT),
+        says(Kind.UNVERIFIED_RECIPIENT, "recipient:p1@example.org"),
+        says(Kind.UNKNOWN),
+        says(Kind.DAY_SPENT),
+        "id-4",
+    )
+    stage.slices.settle([stage.courier.carry(each) for each in flying])
+    # Then they are cancelled, but for what SES may have taken
+    told = {"cancelled": 28, "unknown": 1, "sent": 1}
+    assert stage.counts(taken.id) == told == stage.fates(taken.id)
+    assert stage.status(f"{taken.id}-0-0").reason == "a wrong link"
+    assert_agreement(stage.redis)
+    # and nobody can queue them again
+    with pytest.raises(WrongState, match="of a cancelled batch"):
+        stage.messages.retry(f"{taken.id}-0-0", "ada")
+
+
+def test_a_dead_workers_rows_of_a_cancelled_batch_are_not_sent_again(stage: BatchStage) -> None:
+    taken = stage.take(30)
+    stage.grant(3)
+    stage.batches.cancel(taken.id, "a wrong link")
+    stage.pass_time(LEASE + 1)
+    judge = Slices(stage.gate, stage.courier.press)
+    judge.judge("other", lease=LEASE, on_unknown="resend", max_attempts=3)
+    assert stage.fates(taken.id) == {"unknown": 3, "cancelled": 27}
+    assert_agreement(stage.redis)
+
+
+def test_a_paused_batch_keeps_those_back_that_have_a_record(stage: BatchStage) -> None:
+    taken = stage.take(4)
+    stage.transport.answer(
+        says(Kind.TRANSIENT),
+        says(Kind.UNVERIFIED_RECIPIENT, "person"),
+        says(Kind.DAY_SPENT),
+        "id-3",
+    )
+    stage.send(4)
+    # Given a batch that is paused while one is to be tried again, one is held, and one waits in its lane
+    stage.batches.pause(taken.id, "a wrong link")
+    stage.messages.release(f"{taken.id}-0-1", "ada")
+    stage.pass_time(60)
+    stage.gate.promote()
+    sent = len(stage.transport.sent)
+    stage.sync()
+    assert stage.work() == []
+    assert len(stage.transport.sent) == sent
+    # Then they are held, and say why
+    assert stage.counts(taken.id) == {"held": 3, "sent": 1}
+    assert stage.status(f"{taken.id}-0-1").hold == f"batch:{taken.id}"
+    assert "a wrong link" in stage.status(f"{taken.id}-0-1").reason
+    assert_agreement(stage.redis)
+    # When it goes on, so do they
+    stage.batches.resume(taken.id)
+    stage.work()
+    assert stage.counts(taken.id) == {"sent": 4}
+    assert (stage.batch(taken).state, stage.messages.holds()) == ("done", {})
+
+
+@pytest.mark.parametrize("state", ["paused", "cancelled"])
+def test_a_stock_rq_worker_sends_nothing_of_a_batch_that_stopped(stage: BatchStage, state: str) -> None:
+    taken = stage.take(2)
+    stage.transport.answer(says(Kind.DAY_SPENT))
+    stage.send(1)
+    stage.sync()
+    stage.redis.hset(stage.keys.batch(taken.id), "state", state)
+    answer, _ = stage.gate.take(f"{taken.id}-0-0", "rq:1", "x", lease=LEASE)
+    assert answer == state
+
+
+def test_a_cancel_that_was_cut_short_can_be_done_again(
+    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = stage.take(3)
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:p0@example.org"))
+    stage.send(1)
+    with monkeypatch.context() as patch:
+        patch.setattr("sesq.config.batches._in_parts", lambda *_: iter(()))
+        stage.batches.cancel(taken.id, "a wrong link")
+    assert stage.counts(taken.id) == {"held": 1, "cancelled": 2}
+    stage.batches.cancel(taken.id, "once more")
+    assert stage.counts(taken.id) == {"cancelled": 3}
+    assert (stage.batch(taken).reason, stage.batch(taken).ended is not None) == ("a wrong link", True)
+
+
+def test_cancelled_before_all_its_rows_were_here_it_has_ended(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.redis.hset(stage.keys.batch(taken.id), "filled", 0)
+    stage.batches.cancel(taken.id, "a wrong link")
+    assert stage.batch(taken).ended is not None
+
+
 def test_a_transactional_message_waits_behind_one_claim_only(stage: BatchStage) -> None:
     stage.take(1000)
     stage.grant(10)

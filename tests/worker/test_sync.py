@@ -230,6 +230,20 @@ def test_what_waited_for_a_recipient_goes_in_order_once_it_is_verified(
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize(("batch", "state"), [("running", State.QUEUED), ("paused", State.HELD)])
+def test_who_waits_for_a_batch_goes_when_it_does(
+    stage: Stage, sync: AccountSync, batch: str, state: State
+) -> None:
+    """Whoever resumed it may have died before those were freed that were held with it."""
+    id = stage.queue("ada@example.org")
+    _, (begun,) = stage.claim()
+    held = {"id": id, "execution": begun.execution, "to": "held", "hold": "batch:b1", "reason": "paused"}
+    stage.gate.settle([held])
+    stage.redis.hset(stage.keys.batch("b1"), mapping={"state": batch})
+    again(stage, sync)
+    assert stage.state(id) is state
+
+
 def test_production_access_frees_every_recipient(stage: Stage, ses: Simulator, sync: AccountSync) -> None:
     again(stage, sync)
     ids = [stage.queue(f"p{i}@example.net") for i in range(3)]

@@ -22,6 +22,7 @@ from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
 CANCEL_ALL = compose("sesq.config", "cancel_all.lua", base=[LIFECYCLE])
+FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
 UNFOLD = compose("sesq.config", "unfold.lua", base=[LIFECYCLE])
 ARRIVE = compose("sesq.config", "arrive.lua", base=[LIFECYCLE])
 
@@ -32,7 +33,7 @@ WITHOUT_RECORD = {
     "arrived": State.DELIVERED,
 }
 """How recipients that have no record of their own are counted, and the state that this is for people."""
-CANCEL_AT_ONCE = 500
+CANCEL_AT_ONCE = FREE_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +144,24 @@ class Batches:
     def resume(self, id: str, reason: str = "") -> None:
         """It goes on where it was. Raises UnknownBatch, WrongState."""
         self._change(id, "resume", reason, "paused")
+        self.free_resumed(id)
+
+    def free_resumed(self, id: str) -> int:
+        """Puts those back into their lane that were held with a batch that goes on again. How many."""
+        freed = 0
+        with mapped():
+            while self.redis.hget(self.keys.batch(id), "state") not in (b"paused", b"cancelled"):
+                count = FREE.run(
+                    self.redis, self.keys.account, f"batch:{id}", FREE_AT_ONCE, "its batch goes on"
+                )
+                freed += int(count)
+                if count < FREE_AT_ONCE:
+                    break
+        return freed
 
     def cancel(self, id: str, reason: str) -> None:
-        """Takes back whoever is not being sent yet. Raises UnknownBatch, WrongState."""
-        self._change(id, "cancel", reason, "running or paused")
+        """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
+        self._change(id, "cancel", reason, "running, paused or cancelled")
         waiting = ",".join(state.value for state in WAITING_STATES)
         with mapped():
             for chunk in _in_parts(texts(self.redis.smembers(self.keys.spilled(id))), CANCEL_AT_ONCE):

@@ -164,7 +164,12 @@ class Messages:
         """Settles an unknown message: it was `sent`, is to be `queued` again, or counts as `failed`."""
         state = RESOLUTIONS[to]
         self._change(
-            id, {State.UNKNOWN}, state, f"resolved as {to} by {by}", drop_content=state in SENT_STATES
+            id,
+            {State.UNKNOWN},
+            state,
+            f"resolved as {to} by {by}",
+            fields={"unsure": ""},
+            drop_content=state in SENT_STATES,
         )
 
     def reschedule(self, id: str, due: float, by: str) -> None:

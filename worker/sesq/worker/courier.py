@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from sesq.config.addresses import spec_of
+from sesq.config.addresses import is_mailbox_simulator, spec_of
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
@@ -89,12 +89,14 @@ class Courier:
             return put_back(begun.id, begun.execution, f"was not sent: {error}")
         except (InputError, MissingPart) as error:
             return unsendable(begun.id, begun.execution, State.FAILED, str(error))
+        spared = _spared(begun.envelope, envelope)
         try:
             message_id = self._send(begun, outgoing)
         except SendFailed as failure:
-            return self._failed(begun, failure)
+            return {**self._failed(begun, failure), **spared}
         return {
             **_name(begun),
+            **spared,
             "to": State.SENT.value,
             "message_id": message_id,
             "reason": f"{message_id}; {unwanted}" if unwanted else message_id,
@@ -122,6 +124,8 @@ class Courier:
             envelope = replace(envelope, configuration_set=self.orders.configuration_set)
         if self.orders.on_unverified != "redirect" or not self.orders.redirect_to:
             return envelope
+        if all(is_mailbox_simulator(spec) for spec in envelope.recipients):
+            return envelope  # they are nobody, and cost nothing of the day, of which none was claimed
         return replace(envelope, to=(self.orders.redirect_to,), cc=(), bcc=())
 
     def _not_tried(self, begun: Begun, missing: Missing) -> Outcome:
@@ -195,6 +199,7 @@ class Courier:
             "delay": decision.delay,
             "front": decision.state is State.QUEUED,
             "refund_day": decision.refund_day,
+            "unsure": decision.unsure or None,
             "throttled": decision.throttled,
             "day_spent": decision.day_spent,
             "paused": decision.reason if decision.paused else None,
@@ -217,6 +222,12 @@ def put_back(id: str, execution: str, reason: str) -> Outcome:
     """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
     back = {"to": State.QUEUED.value, "front": True, "refund_rate": True, "refund_day": True}
     return {"id": id, "execution": execution, **back, "reason": reason}
+
+
+def _spared(claimed: Envelope, sent: Envelope) -> Outcome:
+    """What was claimed for recipients to whom the mail is not sent goes back: recipients, and those of the day."""
+    rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
+    return {"spared": [rate, day]} if rate else {}
 
 
 def _name(begun: Begun) -> Outcome:

@@ -48,8 +48,8 @@ def deliver(account: str, id: str) -> str | Retry:
     if not begun:
         return _already(desk, id, "sending")
     outcome = desk.courier.carry(begun[0])
-    desk.gate.settle([{**outcome, "foreign": True}])
-    return _result(outcome)
+    reached = desk.gate.settle([{**outcome, "foreign": True}])[0]
+    return _result({**outcome, "to": reached or outcome["to"]})
 
 
 def deliver_chunk(account: str, chunk: str) -> str | Retry:

@@ -76,13 +76,18 @@ class Desk:
             begun += self.slices.begin(execution, claim.slices)
         return claim, begun, granted_at
 
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Writes down what became of messages, and of recipients of batches."""
+    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Writes down what became of messages, and of recipients of batches. Returns what really became of them."""
         own = [outcome for outcome in outcomes if not self.slices.owns(outcome["id"])]
-        if own:
-            self.gate.settle(own)
-        if len(own) < len(outcomes):
-            self.slices.settle(outcome for outcome in outcomes if self.slices.owns(outcome["id"]))
+        rows = [outcome for outcome in outcomes if self.slices.owns(outcome["id"])]
+        reached = self.gate.settle(own) if own else []
+        if rows:
+            self.slices.settle(rows)
+        came = [
+            {**outcome, "to": state.value} if state else outcome
+            for outcome, state in zip(own, reached, strict=True)
+        ]
+        return came + rows
 
     def renew(self, ids: Sequence[str], until: float) -> None:
         """Keeps the leases of what is on its way, until a time by Redis's clock."""

@@ -173,8 +173,12 @@ class Gate:
         with mapped():
             return cast("bytes", self.redis.get(self.keys.content(id)) or b"")
 
-    def settle(self, outcomes: Iterable[dict[str, Any]]) -> list[bool]:
-        """Tells what became of claimed messages (see `settle.lua`); False where one was already judged otherwise."""
+    def settle(self, outcomes: Iterable[dict[str, Any]]) -> list[State | None]:
+        """Tells what became of claimed messages (see `settle.lua`).
+
+        Returns the state that each really came to: with a cancelled batch nothing waits, for example. None where one
+        was already judged otherwise.
+        """
         calls: list[tuple[Script, tuple[str]]] = [
             (
                 SETTLE,
@@ -183,7 +187,8 @@ class Gate:
             for outcome in outcomes
         ]
         with mapped():
-            return [bool(answer) for answer in run_many(self.redis, self.account, calls, self.replicas)]
+            reached = run_many(self.redis, self.account, calls, self.replicas)
+        return [State(answer.decode()) if answer else None for answer in reached]
 
     def reap(self, *, on_unknown: str, max_attempts: int, most: int = 100) -> list[tuple[str, str]]:
         """Judges what dead workers left behind: (id, new state) of each."""

@@ -38,7 +38,8 @@ class Decision:
 
     `delay`: seconds until it may be tried again (0 unless queued or retrying). `attempts`: the new count.
     `hold`: as in the verdict, for a held one. `refund_day`: SES surely did not take it, so the day's recipients
-    are given back. `throttled`, `day_spent` and `paused` tell the gate what SES said about everybody's mail.
+    are given back. `unsure`: it is tried again although SES may have taken it. `throttled`, `day_spent` and `paused`
+    tell the gate what SES said about everybody's mail.
     """
 
     state: State
@@ -47,6 +48,7 @@ class Decision:
     delay: float = 0.0
     hold: str | None = None
     refund_day: bool = True
+    unsure: bool = False
     throttled: bool = False
     day_spent: bool = False
     paused: bool = False
@@ -91,4 +93,5 @@ def _unknown(
     """It may have been accepted: its recipients stay counted. Out of attempts it is still unknown, never failed."""
     if on_unknown == "hold" or attempts >= policy.max_attempts:
         return Decision(State.UNKNOWN, attempts, reason, refund_day=False)
-    return Decision(State.RETRYING, attempts, reason, delay=policy.delay(attempts, jitter), refund_day=False)
+    delay = policy.delay(attempts, jitter)
+    return Decision(State.RETRYING, attempts, reason, delay=delay, refund_day=False, unsure=True)

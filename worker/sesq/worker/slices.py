@@ -196,4 +196,12 @@ def _may_have_left(id: str, execution: str, resend: bool) -> Outcome:
     if resend:
         reason += "; sent again, as its policy says"
     to = State.QUEUED if resend else State.UNKNOWN
-    return {"id": id, "execution": execution, "to": to.value, "reason": reason, "attempts": 1, "front": True}
+    return {
+        "id": id,
+        "execution": execution,
+        "to": to.value,
+        "reason": reason,
+        "attempts": 1,
+        "front": True,
+        "unsure": resend,
+    }

@@ -12,6 +12,7 @@ from typing import Any
 
 from redis import Redis
 
+from sesq.config.batches import Batches
 from sesq.config.connection import mapped
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages
@@ -136,7 +137,10 @@ class AccountSync:
     def _free_what_came_true(self, blocks: dict[str, Block]) -> None:
         messages = Messages(self.redis, self.account)
         for hold in messages.holds():
-            kind = hold.partition(":")[0]
+            kind, _, name = hold.partition(":")
+            if kind == "batch":
+                Batches(self.redis, self.account).free_resumed(name)
+                continue
             open_again = kind not in ("recipient", "sender", "person", "day") and hold not in blocks
             doubted = hold in blocks and blocks[hold].doubt
             if open_again or (self.rules.satisfied(hold) and not doubted):

@@ -258,9 +258,9 @@ class SesqWorker(BaseWorker):
         for desk in self.desks:
             mine = [outcome for at, outcome in self._unsettled if at is desk]
             if mine:
-                desk.settle(mine)
+                became = desk.settle(mine)
                 self._unsettled = [told for told in self._unsettled if told[0] is not desk]
-                self._settled(desk, mine)
+                self._settled(desk, became)
                 if any(outcome.get("refund_rate") for outcome in mine):
                     desk.wake(limits_changed=True)  # tokens have come back before their time
 

@@ -45,7 +45,7 @@ local function judge_batch(bid)
   local key = A .. 'batch:' .. bid
   local b = call('HMGET', key, 'state', 'filled', 'chunks', 'keep', 'ended')
   local open = sum_of(key, OPEN) > 0
-  if b[2] == '1' and not open and not b[5] then
+  if (b[2] == '1' or b[1] == 'cancelled') and not open and not b[5] then
     call('HSET', key, 'ended', now)
     if b[1] ~= 'cancelled' then call('HSET', key, 'state', 'done', 'reason', '') end
     keep_batch(bid, b[3], b[4])
@@ -78,6 +78,12 @@ function tally(bid, from, to, n)
   if to == 'bounced' then mind_the_share(bid, 'bounces')
   elseif to == 'complained' then mind_the_share(bid, 'complaints') end
   judge_batch(bid)
+end
+
+-- paused or cancelled, where a message's batch is; nil where it goes on, or the message belongs to none.
+local function stopped(bid)
+  local state = bid and call('HGET', A .. 'batch:' .. bid, 'state')
+  return (state == 'paused' or state == 'cancelled') and state or nil
 end
 
 local function read_chunk(id)

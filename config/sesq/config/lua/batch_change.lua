@@ -2,16 +2,17 @@
 --
 -- ARGV[3] id   [4] pause, resume or cancel   [5] reason
 -- Returns the state it was in; nothing has changed where that does not allow it. '' where there is no such batch.
+-- What is cancelled can be cancelled again: whoever did it may have died before its messages were taken back.
 
 local bid, action = ARGV[3], ARGV[4]
 local key = A .. 'batch:' .. bid
 local was = call('HGET', key, 'state')
-local FROM = {pause = {running = true}, resume = {paused = true}, cancel = {running = true, paused = true}}
+local FROM = {pause = {running = true}, resume = {paused = true}, cancel = {running = true, paused = true, cancelled = true}}
 local TO = {pause = 'paused', resume = 'running', cancel = 'cancelled'}
 if not was then return '' end
 if not FROM[action][was] then return was end
 
-call('HSET', key, 'state', TO[action], 'reason', ARGV[5])
+if was ~= TO[action] then call('HSET', key, 'state', TO[action], 'reason', ARGV[5]) end
 if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or 0)) end
 if action ~= 'pause' then
   -- the last one that was parked goes first to the head of the queue, so that the first one ends there

@@ -8,8 +8,7 @@ for i = 5, #ARGV do
   local was = call('HMGET', A .. 'message:' .. ARGV[i], 'state', 'queue')
   if was[1] and allowed[was[1]] then
     if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, ARGV[i]) end
-    move(ARGV[i], 'cancelled', ARGV[3], {}, {})
-    call('DEL', A .. 'content:' .. ARGV[i])
+    if move(ARGV[i], 'cancelled', ARGV[3], {}, {}) == 'cancelled' then call('DEL', A .. 'content:' .. ARGV[i]) end
   end
 end
 return 1

@@ -6,17 +6,18 @@
 -- Returns the state it was in; nothing has changed where that is not among those allowed. '' where there is no such message.
 
 local id, to, o = ARGV[3], ARGV[5], cjson.decode(ARGV[7])
-local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold')
+local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold', 'batch')
 if not was[1] then return '' end
 local allowed = false
 for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was[1] end
 if not allowed then return was[1] end
+if WAITING[to] and was[4] and call('HGET', A .. 'batch:' .. was[4], 'state') == 'cancelled' then return 'of a cancelled batch' end
 
 local fields = {}
 for name, value in pairs(o.fields or {}) do fields[#fields + 1] = name fields[#fields + 1] = value end
 if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
 if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
-move(id, to, ARGV[6], fields, {due = o.due, front = o.front})
-if o.drop_content then call('DEL', A .. 'content:' .. id) end
+local reached = move(id, to, ARGV[6], fields, {due = o.due, front = o.front})
+if o.drop_content and reached == to then call('DEL', A .. 'content:' .. id) end
 if to == 'queued' then wake() end
 return was[1]

@@ -4,7 +4,8 @@
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
 --   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
---                                      keep (s that the record stays once all is over), hold (what it waits for), …
+--                                      keep (s that the record stays once all is over), hold (what it waits for),
+--                                      unsure (1: it is sent again, though SES may have taken an earlier try), …
 --   A content:<id>             string  the body; stays no longer than the record
 --   A state:<state>            zset    id -> time it entered the state (s)
 --   A leases                   zset    id -> time its worker's lease runs out (s)
@@ -73,12 +74,27 @@ local function note(to, n, since)
   call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
 end
 
+-- What really becomes of it: with a cancelled batch nothing waits any more, and of what SES may have taken nobody can say
+-- that it was not sent. Whoever judges an unknown message knows better.
+local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
+local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
+local function destined(to, reason, from, batch, unsure)
+  local b = batch and WAITING[to] and call('HMGET', A .. 'batch:' .. batch, 'state', 'reason') or {}
+  if b[1] == 'cancelled' then to, reason = 'cancelled', b[2] end
+  if unsure == '1' and from ~= 'unknown' and NOTHING_WENT[to] then
+    to, reason = 'unknown', reason .. '; SES may have taken an earlier try'
+  end
+  return to, reason
+end
+
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
 -- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
+-- Returns the state that it came to.
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
-  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at')
+  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
+  to, reason = destined(to, reason, was[1], was[7], was[10])
   note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then
@@ -104,6 +120,18 @@ local function move(id, to, reason, fields, opts)
   for _, kept in ipairs({key, A .. 'content:' .. id}) do
     if ENDED[PLACE[to][1]] then call('EXPIRE', kept, was[6] or 3600) else call('PERSIST', kept) end
   end
+  return to
+end
+
+-- Moves a message to `held`, among those that wait for `what`. `why` says it in words; `since` is when it was queued (s).
+local function hold_back(id, what, why, since, reason, fields, opts)
+  local reached = move(id, 'held', reason, fields, opts)
+  if reached == 'held' then
+    call('HSET', A .. 'message:' .. id, 'hold', what)
+    call('ZADD', A .. 'hold:' .. what, since, id)
+    call('HSET', A .. 'holds', what, why)
+  end
+  return reached
 end
 
 -- Wakes the workers that wait for mail; with 'policy' also those that wait for a token by limits that no longer hold.

@@ -17,7 +17,7 @@ call('ZREM', A .. 'line', worker)
 local why = closed()
 if why then return {why, '1', {}, {}, {}, 0} end
 
-local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: chunks moved out of the way
+local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: what was moved out of the way
 local MOST_PARKED = 200
 local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tokens (recipients), or of the day until (s)
 
@@ -33,9 +33,16 @@ end
 local function too_large(id, queue, day, room)
   call('LPOP', R .. 'queue:' .. queue)
   local why = string.format('it is for %d recipients, and a whole day has room for %d', day, room)
-  move(id, 'held', why, {'hold', 'day'}, {})
-  call('ZADD', A .. 'hold:day', now, id)
-  call('HSET', A .. 'holds', 'day', 'messages for more recipients than a whole day has room for')
+  hold_back(id, 'day', 'messages for more recipients than a whole day has room for', now, why, {}, {})
+end
+
+-- A recipient of a batch that has a record of its own stops with its batch.
+local function stop_with_its_batch(id, queue, bid, state)
+  call('LPOP', R .. 'queue:' .. queue)
+  parked = parked + 1
+  local why = call('HGET', A .. 'batch:' .. bid, 'reason') or ''
+  if state == 'cancelled' then move(id, 'cancelled', why, {}, {})
+  else hold_back(id, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now, 'its batch is paused: ' .. why, {}, {}) end
 end
 
 local function grant(id, queue, n, day)
@@ -74,13 +81,15 @@ local function serve(queue, spare)
   while #granted + #strangers + sliced < want and parked < MOST_PARKED do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then return true end
-    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep')
+    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch')
     local expires = tonumber(record[4])
     local chunk = not record[1] and read_chunk(id)
     if chunk then
       if not serve_chunk(chunk, spare) then return false end
     elseif not CLAIMABLE[record[1] or ''] or (expires and expires <= now) then
       set_aside(id, queue, record)
+    elseif stopped(record[6]) then
+      stop_with_its_batch(id, queue, record[6], stopped(record[6]))
     else
       local n, day = tonumber(record[2]), tonumber(record[3])
       if day > math.max(1, daily - spare) then

@@ -23,10 +23,10 @@ for i = #ids, 1, -1 do -- the last first, so that they stand in their order at t
       if minute - at < SLOTS and tonumber(m[4]) > 0 then count(at, -tonumber(m[4])) end
     elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' and attempts < tonumber(ARGV[5]) then
       to, reason = 'queued', reason .. '; sent again, as its policy says'
+      call('HSET', A .. 'message:' .. id, 'unsure', 1)
     end
     local fields = (m[2] or '') == '' and {} or {'attempts', attempts}
-    move(id, to, reason, fields, {front = true})
-    judged[#judged + 1] = {id, to}
+    judged[#judged + 1] = {id, move(id, to, reason, fields, {front = true})}
   end
 end
 save()

@@ -9,26 +9,31 @@
 --   hold         what it waits for        held_because  in words
 --   block        true: everything of that sender, set or account waits with it
 --   doubt        true: SES refuses what its own list of identities allows, so that only a try can tell when that ends
+--   unsure       it is sent again, though SES may have taken it
+--   spared       {rate, day}: recipients that it was not sent to, and those of them that count towards the day
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
 --   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends nothing for us
 --   drop_content the body goes            foreign      RQ itself tends the job
 --   rq           {type, name, value}: the job's result as RQ writes it
 -- }
--- Returns 1, or 0 where the message was already judged otherwise. A MessageId counts even then: SES has taken it.
+-- Returns the state it came to; '' where the message was already judged otherwise. A MessageId counts even then: SES has taken it.
 
 local o = cjson.decode(ARGV[3])
 local id, key = o.id, A .. 'message:' .. o.id
 local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created', 'worker', 'keep')
-if not was[1] then return 0 end
+if not was[1] then return '' end
 
 if gate[3] == o.execution then answered(o.execution) end
 local mine = was[1] == 'sending' and was[2] == o.execution
-if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then save() return 0 end
+if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then save() return '' end
 
-if mine and o.refund_rate then untake(tonumber(was[3])) end
-if mine and o.refund_day and tonumber(was[4]) > 0 then
+local spared = o.spared or {0, 0}
+local rate_back = o.refund_rate and tonumber(was[3]) or spared[1]
+local day_back = o.refund_day and tonumber(was[4]) or spared[2]
+if mine and rate_back > 0 then untake(rate_back) end
+if mine and day_back > 0 then
   local m = math.floor(tonumber(was[5]) / 60)
-  if minute - m < SLOTS then count(m, -tonumber(was[4])) end
+  if minute - m < SLOTS then count(m, -day_back) end
 end
 if o.throttled then
   -- The bucket starts again from nothing, and a tenth of the rate is withheld for a while; a half at the most.
@@ -41,20 +46,18 @@ if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o
 save()
 
 local fields = {}
-for _, name in ipairs({'message_id', 'attempts', 'hold'}) do
+for _, name in ipairs({'message_id', 'attempts'}) do
   if o[name] then fields[#fields + 1] = name fields[#fields + 1] = o[name] end
 end
+if o.unsure then call('HSET', key, 'unsure', 1) end
 if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[6], 0, id) end
-move(id, o.to, o.reason or '', fields,
-     {due = now + (o.delay or 0), front = o.front, foreign = o.foreign})
-if o.hold then
-  call('ZADD', A .. 'hold:' .. o.hold, was[7] or now, id)
-  call('HSET', A .. 'holds', o.hold, o.held_because or o.reason)
-  if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, o.held_because or o.reason, o.doubt or false})) end
-end
-if o.rq and not o.foreign then
+local opts, why = {due = now + (o.delay or 0), front = o.front, foreign = o.foreign}, o.held_because or o.reason
+local reached = o.hold and hold_back(id, o.hold, why, was[7] or now, o.reason, fields, opts)
+                or move(id, o.to, o.reason or '', fields, opts)
+if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false})) end
+if o.rq and reached == o.to and not o.foreign then
   call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
   call('EXPIRE', R .. 'results:' .. id, was[9] or 3600)
 end
-if o.drop_content then call('DEL', A .. 'content:' .. id) end
-return 1
+if o.drop_content and reached == o.to then call('DEL', A .. 'content:' .. id) end
+return reached

@@ -6,7 +6,7 @@
 -- message in that state is not to be sent.
 
 local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution')
+local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch')
 local again = record[1] == 'sending' and record[6] == execution
 local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
 if not again and not SENDABLE[record[1] or ''] then return {record[1] or 'gone', ''} end
@@ -14,7 +14,12 @@ if tonumber(record[4]) and tonumber(record[4]) <= now then
   if not again then move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true}) end
   return {'expired', ''}
 end
-local why = closed() or is_paused(record[5]) and 'paused'
+local with_batch = stopped(record[7])
+if with_batch == 'cancelled' then
+  if not again then move(id, 'cancelled', 'its batch was cancelled', {}, {foreign = true}) end
+  return {'cancelled', ''}
+end
+local why = closed() or (with_batch or is_paused(record[5])) and 'paused'
 if why then return {why, '5'} end
 
 local n, day = tonumber(record[2]), tonumber(record[3])
