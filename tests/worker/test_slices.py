@@ -520,6 +520,19 @@ def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
     assert stage.fates(taken.id) == {"sent": 1200}
 
 
+def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage) -> None:
+    taken = stage.take(600)
+    for _ in range(10):
+        stage.send(50)
+        stage.pass_time(1)
+    told = stage.batches.recipients(taken.id)
+    assert next(told).state is State.SENT
+    # When somebody in the second chunk comes to have a record while the first one is read
+    stage.transport.answer(says(Kind.REFUSED))
+    assert [outcome["to"] for outcome in stage.send(1)] == ["refused"]
+    assert [each.to for each in told if each.state is State.REFUSED] == ["p500@example.org"]
+
+
 def test_unknown_batches(stage: BatchStage) -> None:
     for act in (stage.batches.get, lambda id: stage.batches.pause(id, ""), stage.batches.resume):
         with pytest.raises(UnknownBatch):

@@ -178,13 +178,11 @@ class Batches:
     # recipients -------------------------------------------------------------------------------------------------
 
     def recipients(self, id: str) -> Iterator[Recipient]:
-        """Everybody in the batch, chunk by chunk. Raises UnknownBatch."""
+        """Everybody in the batch, each chunk as it is when its turn comes. Raises UnknownBatch."""
         batch = self.get(id)
         with mapped():
-            records = set(texts(self.redis.smembers(self.keys.spilled(id))))
-            leaving = self._leaving(id)
             for number in range(batch.chunks):
-                yield from self._of_chunk(batch, number, records, leaving)
+                yield from self._of_chunk(batch, number)
 
     def find(self, id: str) -> Recipient | None:
         """The recipient whose mail bears this id; None where no batch has one."""
@@ -195,10 +193,8 @@ class Batches:
             fields = read_hash(self.redis, self.keys.batch(place.batch))
             if not fields:
                 return None
-            batch = _batch(place.batch, self.keys.account, fields)
-            records = {id} if self.redis.sismember(self.keys.spilled(batch.id), id) else set()
-            found = self._of_chunk(batch, place.chunk, records, self._leaving(batch.id))
-        return next((recipient for recipient in found if recipient.id == id), None)
+            found = self._of_chunk(_batch(place.batch, self.keys.account, fields), place.chunk)
+            return next((recipient for recipient in found if recipient.id == id), None)
 
     def unfold(self, id: str) -> bool:
         """Gives a recipient whose mail SES took, and who has none, a record of its own: more is to be said of it."""
@@ -233,10 +229,9 @@ class Batches:
                 return False
             return bool(ARRIVE.run(self.redis, self.keys.account, place.chunk_id, place.row))
 
-    def _of_chunk(
-        self, batch: Batch, number: int, records: set[str], leaving: Mapping[str, set[int]]
-    ) -> Iterator[Recipient]:
+    def _of_chunk(self, batch: Batch, number: int) -> Iterator[Recipient]:
         chunk = f"{batch.id}-{number}"
+        leaving = self._leaving(chunk)
         pipeline = self.redis.pipeline(transaction=False)
         for key in (self.keys.rows, self.keys.results, self.keys.log, self.keys.arrived):
             pipeline.get(key(chunk))
@@ -246,7 +241,7 @@ class Batches:
         rows = unpack_rows(packed)
         taken = {**read_results(results or b""), **read_results(log or b"")}
         ids = [f"{chunk}-{row}" for row in range(len(rows))]
-        own = self._records([id for id in ids if id in records])
+        own = self._records(batch.id, ids)
         for row, (id, named) in enumerate(zip(ids, rows, strict=True)):
             to = spec_of(named.to)
             if id in own:
@@ -254,7 +249,7 @@ class Batches:
             elif row in taken:
                 state = State.DELIVERED if _bit(arrived, row) else State.SENT
                 yield Recipient(id, to, state, taken[row].message_id, taken[row].at, "")
-            elif row in leaving.get(chunk, ()):
+            elif row in leaving:
                 yield Recipient(id, to, State.SENDING, None, None, "")
             elif batch.state == "cancelled":
                 yield Recipient(id, to, State.CANCELLED, None, None, batch.reason)
@@ -262,21 +257,23 @@ class Batches:
                 reason = f"the batch is paused: {batch.reason}" if batch.state == "paused" else ""
                 yield Recipient(id, to, State.QUEUED, None, None, reason)
 
-    def _records(self, ids: list[str]) -> dict[str, dict[str, str]]:
-        return dict(zip(ids, read_hashes(self.redis, map(self.keys.message, ids)), strict=True))
+    def _records(self, batch: str, ids: list[str]) -> dict[str, dict[str, str]]:
+        """The records of those of a batch's recipients that have one of their own."""
+        marks = cast("list[int]", self.redis.smismember(self.keys.spilled(batch), ids)) if ids else []
+        own = [id for id, mark in zip(ids, marks, strict=True) if mark]
+        return dict(zip(own, read_hashes(self.redis, map(self.keys.message, own)), strict=True))
 
-    def _leaving(self, batch: str) -> dict[str, set[int]]:
-        """Chunk -> the rows that are on their way."""
-        names = [name for name in texts(self.redis.zrange(self.keys.slices, 0, -1)) if name.startswith(batch)]
-        found: dict[str, set[int]] = {}
-        for fields in read_hashes(self.redis, map(self.keys.slice, names)):
-            if fields:
-                rows = range(int(fields["start"]), int(fields["end"]))
-                found.setdefault(fields["chunk"], set()).update(row for row in rows if str(row) not in fields)
-        return found
-
-    def _spilled(self, id: str) -> str:
-        return self.keys.spilled(id)
+    def _leaving(self, chunk: str) -> set[int]:
+        """The rows of a chunk that are on their way."""
+        slices = texts(self.redis.zrange(self.keys.slices, 0, -1))
+        names = [name for name in slices if name.startswith(f"{chunk}:")]
+        return {
+            row
+            for fields in read_hashes(self.redis, map(self.keys.slice, names))
+            if fields
+            for row in range(int(fields["start"]), int(fields["end"]))
+            if str(row) not in fields
+        }
 
 
 def _batch(id: str, account: str, fields: dict[str, str]) -> Batch:
