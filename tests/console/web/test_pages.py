@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from batch import template
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
 from sesq.config.states import State
@@ -17,6 +20,8 @@ from sesq.console.web.outlook import changed, look_ahead, read_series
 from sesq.console.web.pages.batches import _harmless
 from sesq.console.web.plots import plot
 from sesq.producer import Message, Outbox
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import numbered, take
 from stage import Stage
 
 Console = Callable[..., Any]
@@ -50,6 +55,23 @@ def test_times_are_the_viewers(console: Console, redis: Redis) -> None:
     for zone in ("../../etc/passwd", "No/Such", "%00", "x" * 300):
         visit.session.cookies.set("sesq_zone", zone)
         assert visit.get("messages").status_code == 200
+
+
+def test_a_batchs_page_leads_to_those_who_are_held_and_to_the_unknown(console: Console, redis: Redis) -> None:
+    stage = Stage(redis)
+    order = batch_order(template(), "shop@example.com", "k")
+    taken = take(redis, order, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(2)))
+    stage.redis.hset(stage.keys.batch(taken.id), mapping={"n:waiting": 0, "n:held": 1, "n:unknown": 1})
+    held, unknown = stage.queue("held@example.org"), stage.queue("unknown@example.org")
+    _, begun = stage.claim()
+    states = zip(begun, ("held", "unknown"), strict=True)
+    stage.gate.settle({"id": each.id, "execution": each.execution, "to": to} for each, to in states)
+    visit = console()
+    (link,) = re.findall(
+        r'href="[^"]*/(messages[^"]*)">2 held or unknown', visit.get(f"batches/{taken.id}").text
+    )
+    page = visit.get(html.unescape(link)).text
+    assert (held in page, unknown in page) == (True, True)
 
 
 @pytest.mark.parametrize(
