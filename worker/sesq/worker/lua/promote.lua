@@ -5,7 +5,6 @@
 -- Returns {number moved, seconds until the next is due or ''}
 
 -- What waits and may no longer go, wherever it waits; what is on its way or unknown is not judged here.
-local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now, 'LIMIT', 0, ARGV[3])) do
   local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'expires_at')
   local expires = tonumber(was[3] or '')
