@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,56 @@ def test_the_same_file_is_known_whatever_its_name(run: Run, news: Path, tmp_path
     lines = '{"email": "a@example.org", "name": "A"}\n'
     other = run("batch", "send", str(news), "-", *FROM, stdin=lines.encode()).stdout.strip()
     assert other not in ("", id, again)
+
+
+def test_the_same_rows_are_known_however_they_are_read(run: Run, news: Path, tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "one.csv", ["a@example.org"])
+    id = run("batch", "send", str(news), str(first), *FROM).stdout.strip()
+    text = first.read_text()
+    copy = shutil.copytree(news, tmp_path / "copy")
+    (values,) = csv.DictReader(io.StringIO(text))
+    for other in (
+        run("batch", "send", str(news), str(first), *FROM, "--encoding", "utf-8"),
+        run("batch", "send", str(news), str(rows(tmp_path, text.encode(), "one.txt")), *FROM),
+        run("batch", "send", str(news), str(first), *FROM, "--format", "csv"),
+        run("batch", "send", str(copy), str(first), *FROM),
+        run("batch", "send", str(news), "-", *FROM, stdin=json.dumps(values)),
+        run("batch", "send", str(news), "-", *FROM, stdin=text.replace(",", ";")),
+    ):
+        assert (other.exit_code, f"are batch {id}" in other.stderr) == (1, True)
+
+
+def test_every_row_is_printed_before_anything_is_queued(run: Run, news: Path, tmp_path: Path) -> None:
+    good = [{"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(700)]
+    good[650]["name"] = "two\nlines"
+    lines = rows(tmp_path, "\n".join(map(json.dumps, good)).encode(), "rows.jsonl")
+    told = json.loads(run("batch", "check", str(news), str(lines), *FROM, "--json").stdout)
+    assert (told["ready"], told["invalid"]) == (699, 1)
+    assert told["problems"][0]["line"] == 651
+    assert "line break" in told["problems"][0]["reason"]
+
+
+def test_nothing_to_send_is_json_for_scripts(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["nobody"])
+    result = run("batch", "send", str(news), str(path), *FROM, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["invalid"]) == (1, 1)
+    assert Batches(redis).all() == []
+
+
+def test_nobody_can_tell_when_what_is_paused_or_held_ends(
+    run: Run, redis: Redis, news: Path, tmp_path: Path
+) -> None:
+    sync(redis)
+    check = ("batch", "check", str(news), str(write_rows(tmp_path / "rows.csv", ["a@example.org"])))
+    assert json.loads(run(*check, *FROM, "--json").stdout)["ends_at"] is not None
+    # With a sender that SES does not know, all of it waits
+    held = run(*check, "--from", "x@y.org", "--json")
+    assert json.loads(held.stdout)["ends_at"] is None
+    assert "all of it is held, so nobody can tell" in run(*check, "--from", "x@y.org").stdout
+    # and so it does while bulk mail is paused
+    run("quota", "pause", "--bulk", "a wrong link")
+    assert json.loads(run(*check, *FROM, "--json").stdout)["ends_at"] is None
+    assert "bulk mail is paused, so nobody can tell" in run(*check, *FROM).stdout
 
 
 def test_unknown_batches(run: Run) -> None:

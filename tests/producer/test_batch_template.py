@@ -47,6 +47,10 @@ def test_another_template_has_another_digest(part: str) -> None:
     assert template(**{part: other}).digest != template().digest
 
 
+def test_a_copy_has_the_same_digest() -> None:
+    assert template(name="copy").digest == template().digest
+
+
 def test_variables_may_be_optional() -> None:
     printer = template(text="{{ a|default('x') }} {% if b is defined %}{{ b }}{% endif %} {{ c }}").printer
     assert (printer.needed, printer.used) == ({"name", "c"}, {"name", "a", "b", "c"})

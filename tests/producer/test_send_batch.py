@@ -61,6 +61,22 @@ def test_a_key_stands_for_the_rows(redis: Redis) -> None:
     assert len(Batches(redis).all()) == 7
 
 
+def test_a_row_that_the_template_cannot_print_is_left_out(redis: Redis) -> None:
+    news = template(text="Hello from {{ user.city }}")
+    rows = [
+        {"email": "a@example.org", "name": "A", "user": {"city": "Ulm"}},
+        {"email": "b@example.org", "name": "B", "user": {}},
+        {"email": "c@example.org", "name": "two\nlines", "user": {"city": "Ulm"}},
+        {"email": "B@example.org", "name": "B", "user": {"city": "Bonn"}},
+    ]
+    taken = Outbox(redis).send_batch(news, rows, sender="shop@example.com")
+    assert [(each.line, each.why) for each in taken.problems] == [(2, Why.INVALID), (3, Why.INVALID)]
+    assert "news/body.txt" in taken.problems[0].reason
+    assert "line break" in taken.problems[1].reason
+    # and a right row of the same recipient is none too many
+    assert (taken.queued, Batches(redis).get(taken.id).invalid) == (2, 2)
+
+
 def test_wrong_orders_queue_nothing(redis: Redis, tmp_path: Path) -> None:
     outbox = Outbox(redis)
     with pytest.raises(InvalidTemplate):

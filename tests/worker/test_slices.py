@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from sesq.config.states import Lane, State
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
+from sesq.producer.batch.template import Printer
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.gate import Begun, Claim
 from sesq.worker.reconcile import restore_lost_chunks
@@ -368,6 +369,31 @@ def test_cancelled_before_all_its_rows_were_here_it_has_ended(stage: BatchStage)
     stage.redis.hset(stage.keys.batch(taken.id), "filled", 0)
     stage.batches.cancel(taken.id, "a wrong link")
     assert stage.batch(taken).ended is not None
+    # and whoever gives it again is told so, and that nothing was queued
+    with pytest.raises(TakenBefore, match="is cancelled"):
+        stage.take(3)
+
+
+def test_cancelled_while_its_rows_are_queued_the_others_are_not(stage: BatchStage) -> None:
+    id = batch_order(template(), "shop@example.com", "k").id()
+
+    def rows() -> Iterator[dict[str, str]]:
+        for i in range(1500):
+            if i == 1000:
+                stage.batches.cancel(id, "a wrong link")
+            yield {"email": f"p{i}@example.org", "name": "P"}
+
+    with pytest.raises(WrongState, match="was cancelled while its rows were queued"):
+        stage.take(0, rows=rows())
+    assert stage.counts(id) == {"cancelled": 1000}
+
+
+def test_the_last_stop_conditions_hold_when_a_producer_that_died_goes_on(stage: BatchStage) -> None:
+    taken = stage.take(3, stop_bounces=5.0)
+    stage.redis.hset(stage.keys.batch(taken.id), "filled", 0)
+    stage.take(3, stop_bounces=1.0, stop_complaints=0.1)
+    batch = stage.batch(taken)
+    assert (batch.stop_bounces, batch.stop_complaints) == (1.0, 0.1)
 
 
 def test_a_transactional_message_waits_behind_one_claim_only(stage: BatchStage) -> None:
@@ -471,9 +497,12 @@ def test_a_batch_that_cannot_be_printed_is_paused_and_says_why(stage: BatchStage
     assert stage.gate.usage().total == 0
 
 
-def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage) -> None:
+def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"email": "a@example.org", "name": "fine"}, {"email": "b@example.org", "name": "two\nlines"}]
-    taken = stage.take(0, rows=rows)
+    # Given a producer that let a row through which its workers cannot print
+    with monkeypatch.context() as patch:
+        patch.setattr(Printer, "content", lambda *_: None)
+        taken = stage.take(0, rows=rows)
     stage.send(5)
     assert stage.fates(taken.id) == {"sent": 1, "failed": 1}
     assert "line break" in stage.status(f"{taken.id}-0-1").reason

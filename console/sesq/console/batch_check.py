@@ -10,7 +10,7 @@ from redis import Redis
 
 from sesq.config.addresses import spec_of
 from sesq.config.chunks import Row
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.config.identities import Identities, unverified
 from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 from sesq.config.suppression import SuppressionList
@@ -86,9 +86,12 @@ class Check:
 def check(
     redis: Redis, order: Order, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
 ) -> Check:
-    """Looks at all rows. Raises InvalidRows for the file, InvalidMessage for a template that cannot print them."""
+    """Looks at all rows, each as the mail that it becomes.
+
+    Raises InvalidRows for the file, InvalidTemplate where it can print none of the first rows.
+    """
     sieve = Sieve(order.template.printer)
-    found = Check(Intake(order.id()))
+    found = Check(Intake(""))
     snapshot, identities = read_snapshot(redis, order.account), read_identities(redis, order.account)
     sender = order.envelope.sender_spec
     if snapshot.listed and not identities.covers_sender(sender):
@@ -99,8 +102,11 @@ def check(
             found.held += _is_held(snapshot, identities, sender, row)
             if len(found.previews) < PREVIEWS:
                 found.previews.append(_preview(order, row, line))
+        wrong = found.intake.unprintable
+        if wrong is not None and not found.previews:
+            raise InvalidTemplate(f"{wrong.reason} (the row of line {wrong.line})")
         progress(found.intake.rows)
-    found.plan = plan(redis, order.account, found.ready)
+    found.plan = plan(redis, order.account, found.ready, stuck=found.held)
     return found
 
 

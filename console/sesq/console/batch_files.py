@@ -8,16 +8,15 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from sesq.config.batches import Batches
-from sesq.config.errors import InputError
 from sesq.console.times import utc
+from sesq.producer.batch.rows import SourceRow
 
-BYTES_AT_ONCE = 1024 * 1024
 STDIN = "-"
 
 
@@ -36,16 +35,20 @@ def rows_file(recipients: str) -> Iterator[Path]:
         yield path.rename(path.with_suffix(".jsonl" if is_json else ".csv"))
 
 
-def digest(path: Path) -> str:
-    """The same for the same content. Raises InputError where it cannot be read."""
-    made = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while data := file.read(BYTES_AT_ONCE):
-                made.update(data)
-    except OSError as error:
-        raise InputError(f"RECIPIENTS: {path} cannot be read: {error.strerror}") from error
-    return made.hexdigest()
+class Digest:
+    """The same for the same rows, whatever file they come from: it sees them as they are read."""
+
+    def __init__(self) -> None:
+        self._made = hashlib.sha256()
+
+    def of(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+        """The rows themselves."""
+        for row in rows:
+            self._made.update(f"{row.values or row.problem!r}\n".encode("utf-8", "surrogatepass"))
+            yield row
+
+    def hexdigest(self) -> str:
+        return self._made.hexdigest()
 
 
 def write_report(batches: Batches, id: str, file: TextIO, *, jsonl: bool) -> None:

@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from redis import Redis
 
 from sesq.config.batches import Batch, Batches
 from sesq.config.snapshot import read_snapshot
 from sesq.console.forecast import MINUTE, Limits, forecast
-from sesq.worker.gate import Gate
+from sesq.worker.gate import Gate, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`known`: the account's limits are. `ends_at`: seconds since the epoch, None where nobody can tell.
+    """`known`: the account's limits are. `ends_at`: seconds since the epoch; None where nobody can tell, and `endless`
+    is why.
 
     `days`: local date -> recipients of this batch. `ahead`: recipients that wait already and go first.
     """
@@ -29,22 +31,39 @@ class Plan:
     ahead: int
     pace: float
     daily: float | None
+    endless: str = ""
 
 
-def plan(redis: Redis, account: str, count: int, *, of: Batch | None = None) -> Plan:
-    """For `count` recipients that are queued now, or that are left of a batch."""
+def plan(redis: Redis, account: str, count: int, *, stuck: int = 0, of: Batch | None = None) -> Plan:
+    """For `count` recipients that are queued now, or that are left of a batch, beside those that wait for no time."""
     gate = Gate(redis, account)
     usage = gate.usage()
     ahead = _ahead(usage.lanes, Batches(redis, account).all(), of)
     known = read_snapshot(redis, account).known
-    if not known or usage.closed in ("paused", "ses_paused") or (of is not None and of.state == "paused"):
-        return Plan(known, usage.now, None, {}, ahead, usage.pace, usage.daily)
+    endless = _endless(known, usage, of, stuck=bool(stuck and not count))
+    if endless:
+        return Plan(known, usage.now, None, {}, ahead, usage.pace, usage.daily, endless)
     limits = Limits(usage.pace, usage.daily, usage.reserve)
     told = forecast(count, ahead, usage.now, limits, gate.ledger(), usage.others)
-    return Plan(True, usage.now, told.ends_at, _days(told.minutes, count), ahead, usage.pace, usage.daily)
+    days = _days(told.minutes, count)
+    endless = "" if told.ends_at else "by the limits in force it takes longer than ten years"
+    return Plan(True, usage.now, told.ends_at, days, ahead, usage.pace, usage.daily, endless)
 
 
-def _ahead(lanes: tuple[dict[str, int], ...], batches: list[Batch], of: Batch | None) -> int:
+def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:
+    """Why nobody can tell when it ends, whatever the limits; empty where the limits tell it."""
+    if not known:
+        return "SES has not described the account yet"
+    if usage.closed == "ses_paused":
+        return "SES sends nothing for the account"
+    if usage.closed == "paused" or (of is not None and of.state == "paused"):
+        return "sending is paused"
+    if usage.lanes[-1]["paused"]:
+        return "bulk mail is paused"
+    return "all of it is held" if stuck else ""
+
+
+def _ahead(lanes: tuple[dict[str, Any], ...], batches: list[Batch], of: Batch | None) -> int:
     """Messages in both lanes, and recipients of batches begun before."""
     messages = sum(int(lane["queued"]) for lane in lanes) - sum(batch.jobs for batch in batches)
     before = [

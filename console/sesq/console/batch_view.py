@@ -96,9 +96,7 @@ def _average(batch: Batch, now: float) -> float:
 
 def _ends(when: Plan) -> str:
     if when.ends_at is None:
-        return "nobody can tell: " + (
-            "sending is paused" if when.known else "SES has not described the account yet"
-        )
+        return f"nobody can tell: {when.endless}"
     return local(when.ends_at, when.now)
 
 
@@ -159,10 +157,8 @@ def _plan(check: Check, when: Plan) -> Iterator[Any]:
     from rich.text import Text
 
     limits = f"{format_rate(round(when.pace, 2))}, {format_daily(when.daily)}"
-    if not when.known:
-        yield Text("SES has not described the account yet, so nobody can tell when it ends.")
-    elif when.ends_at is None:
-        yield Text(f"By the limits of {limits}, as things stand, it does not end.")
+    if when.ends_at is None:
+        yield Text(f"{when.endless}, so nobody can tell when it ends.")
     elif check.ready:
         days = [f"{count:,} {_day(day, when)}" for day, count in when.days.items()]
         told = ", ".join(days[:4]) + (", …" if len(days) > 4 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError, InvalidMessage, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
-from sesq.console.batch_files import digest, rows_file, write_report
+from sesq.console.batch_files import Digest, rows_file, write_report
 from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -117,9 +118,9 @@ def check_(
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
     redis, _ = _open(account)
-    with rows_file(recipients) as path:
-        order = _order(template, sender, path, encoding, form, account, tag, configuration_set)
-        found = check(redis, order, _read(order, path, encoding, form))
+    with rows_file(recipients) as path, _progress("checking") as progress:
+        order = _order(template, sender, account, tag, configuration_set)
+        found = check(redis, order, _read(order, path, encoding, form), progress)
     print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
 
 
@@ -152,11 +153,12 @@ def send(
             "stop_complaints": stop_complaints,
             "keep_seconds": keep_seconds,
         }
-        order = _order(template, sender, path, encoding, form, account, tag, configuration_set, **options)
+        order, digest = _order(template, sender, account, tag, configuration_set, **options), Digest()
         with _progress("checking") as progress:
-            found = check(redis, order, _read(order, path, encoding, form), progress)
+            found = check(redis, order, digest.of(_read(order, path, encoding, form)), progress)
+        order = replace(order, key=digest.hexdigest())
         if not found.intake.queued:
-            show(batch_view.check_as_text(found))
+            print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
@@ -284,19 +286,15 @@ def _open(account: str, *, must_be_known: bool = True) -> tuple[Redis, int]:
 def _order(
     template: Path,
     sender: str,
-    rows: Path,
-    encoding: str | None,
-    form: Form | None,
     account: str,
     tag: list[str] | None,
     configuration_set: str | None,
     **options: Any,
 ) -> Order:
-    key = f"{digest(rows)} {encoding or ''} {form.value if form else rows.suffix.lower()}"
     tags = pairs(tag, "=", "--tag") if tag else {}
     given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
     try:
-        return batch_order(template, sender, key, **given)
+        return batch_order(template, sender, "", **given)
     except InvalidMessage as error:
         option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
         raise InputError(f"{option}: {error.problem}") from error

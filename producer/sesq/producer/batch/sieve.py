@@ -34,10 +34,18 @@ class LeftOut(Exception):
         self.why = why
 
 
+class Unprintable(LeftOut):
+    """A row of which the template makes no mail."""
+
+
 class Sieve:
-    """Looks at rows one after the other. It remembers a number for each address: some 70 bytes a recipient."""
+    """Looks at rows one after the other, as the mails that they become.
+
+    It remembers a number for each address: some 70 bytes a recipient.
+    """
 
     def __init__(self, printer: Printer) -> None:
+        self.printer = printer
         self.needed = sorted(printer.needed)
         self.names = sorted(printer.used)
         self._seen: set[int] = set()
@@ -58,6 +66,10 @@ class Sieve:
         number = hash(spec.lower())
         if number in self._seen:
             raise LeftOut(Why.DUPLICATE, f"{spec} was there before")
+        try:
+            self.printer.content({**kept, RECIPIENT: spec})
+        except InvalidMessage as error:
+            raise Unprintable(Why.INVALID, str(error)) from error
         self._seen.add(number)
         return Row(wire, kept)
 

@@ -17,7 +17,7 @@ from redis import Redis
 from sesq.config.addresses import is_mailbox_simulator, spec_of
 from sesq.config.chunks import Row, pack_rows
 from sesq.config.connection import mapped
-from sesq.config.errors import TakenBefore
+from sesq.config.errors import TakenBefore, WrongState
 from sesq.config.job import DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys
 from sesq.config.replicas import Replicas
@@ -26,7 +26,7 @@ from sesq.config.states import Lane
 from sesq.config.suppression import SuppressionList
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.rows import SourceRow
-from sesq.producer.batch.sieve import LeftOut, Sieve, Why
+from sesq.producer.batch.sieve import LeftOut, Sieve, Unprintable, Why
 
 OPEN_BATCH = compose("sesq.producer", "open_batch.lua", base=[LIFECYCLE])
 ADD_CHUNK = compose("sesq.producer", "add_chunk.lua", base=[LIFECYCLE])
@@ -48,18 +48,25 @@ class Problem:
 
 @dataclass(slots=True)
 class Intake:
-    """What became of the rows. `queued` recipients, and who was left out: `problems` names the first of them."""
+    """What became of the rows. `queued` recipients, and who was left out: `problems` names the first of them.
+
+    `unprintable`: the first row of which the template makes no mail.
+    """
 
     id: str
     rows: int = 0
     queued: int = 0
     left_out: Counter[Why] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    unprintable: Problem | None = None
 
-    def leave_out(self, line: int, why: Why, reason: str) -> None:
-        self.left_out[why] += 1
+    def leave_out(self, line: int, error: LeftOut) -> None:
+        problem = Problem(line, error.why, str(error))
+        self.left_out[problem.why] += 1
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(line, why, reason))
+            self.problems.append(problem)
+        if isinstance(error, Unprintable):
+            self.unprintable = self.unprintable or problem
 
 
 def take(
@@ -72,7 +79,8 @@ def take(
 ) -> Intake:
     """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
 
-    Raises TakenBefore where all of it was queued before, unless `again`.
+    Raises TakenBefore where all of it was queued before, or it was cancelled, unless `again`; WrongState where somebody
+    cancels it meanwhile.
     """
     replicas = Replicas(redis)
     id, here = _open(redis, order, again)
@@ -81,7 +89,7 @@ def take(
     for number, part in enumerate(parts(rows)):
         recipients = [row for _, row in sift(part, sieve, intake, listed)]
         if number >= here and not _add(redis, order, id, number, recipients, sieve.names, replicas):
-            break
+            raise WrongState(f"batch {id} was cancelled while its rows were queued: the others are not")
         progress(intake.rows)
     left_out = {why: intake.left_out[why] for why in Why}
     known = {"rows": intake.rows, "invalid": left_out[Why.INVALID]}
@@ -101,13 +109,14 @@ def _open(redis: Redis, order: Order, again: bool) -> tuple[str, int]:
             "envelope": order.envelope.to_json(),
             "queue": Keys(order.account).queue(Lane.BULK),
             "keep": order.keep_seconds,
-            "stop:bounces": "" if order.stop_bounces is None else order.stop_bounces,
-            "stop:complaints": "" if order.stop_complaints is None else order.stop_complaints,
         }
         flat = [part for pair in fields.items() for part in pair]
+        stops = ["" if share is None else share for share in (order.stop_bounces, order.stop_complaints)]
         with mapped():
-            here, filled, state = OPEN_BATCH.run(redis, order.account, id, order.template.to_bytes(), *flat)
-        if not filled:
+            here, filled, state = OPEN_BATCH.run(
+                redis, order.account, id, order.template.to_bytes(), *stops, *flat
+            )
+        if not filled and state != b"cancelled":
             return id, int(here)
         if not again:
             raise TakenBefore(
@@ -136,7 +145,7 @@ def sift(
                 raise LeftOut(Why.INVALID, source.problem)
             found.append((source.line, sieve.look(source.values)))
         except LeftOut as error:
-            intake.leave_out(source.line, error.why, str(error))
+            intake.leave_out(source.line, error)
     suppressed = listed.among(spec_of(row.to) for _, row in found) if len(listed) else {}
     if not suppressed:
         intake.queued += len(found)
@@ -147,7 +156,8 @@ def sift(
         if reason is None:
             kept.append((line, row))
         else:
-            intake.leave_out(line, Why.SUPPRESSED, f"{spec_of(row.to)} is suppressed: {reason.reason}")
+            told = f"{spec_of(row.to)} is suppressed: {reason.reason}"
+            intake.leave_out(line, LeftOut(Why.SUPPRESSED, told))
     intake.queued += len(kept)
     return kept
 

@@ -85,8 +85,8 @@ class Template:
 
     @cached_property
     def digest(self) -> str:
-        """The same for the same content, in hexadecimal."""
-        return sha256(self._as_json().encode()).hexdigest()
+        """The same for the same content, whatever its folder is called, in hexadecimal."""
+        return sha256(encode_json(self._content()).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
         return zlib.compress(self._as_json().encode())
@@ -99,12 +99,14 @@ class Template:
         return cls(**{**told, "reply_to": tuple(told["reply_to"])}, attachments=files)
 
     def _as_json(self) -> str:
+        return encode_json({"v": VERSIONS[-1], "name": self.name, **self._content()})
+
+    def _content(self) -> dict[str, Any]:
         files = [
             (each.name, each.content_type, b64encode(each.content).decode()) for each in self.attachments
         ]
-        parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "subject", "text", "html")}
-        parts |= {"headers": dict(self.headers), "reply_to": self.reply_to, "attachments": files}
-        return encode_json({"v": VERSIONS[-1], **parts})
+        parts = {name: getattr(self, name) for name in ("subject", "text", "html")}
+        return {**parts, "headers": dict(self.headers), "reply_to": self.reply_to, "attachments": files}
 
 
 class Printer:

@@ -19,7 +19,7 @@ for i = 3, #ARGV do
   local spare, queue = i > 3 and reserve or 0, R .. 'queue:' .. ARGV[i]
   local head = call('LINDEX', queue, 0) or nil
   local cost = head and call('HMGET', A .. 'message:' .. head, 'rate', 'day') or {}
-  lanes[#lanes + 1] = {queued = call('LLEN', queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
+  lanes[#lanes + 1] = {queued = call('LLEN', queue), paused = is_paused(queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
                        ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1))}
 end
 return cjson.encode({
