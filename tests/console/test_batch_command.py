@@ -227,6 +227,8 @@ def test_every_row_is_printed_before_anything_is_queued(run: Run, news: Path, tm
     assert (told["ready"], told["invalid"]) == (699, 1)
     assert told["problems"][0]["line"] == 651
     assert "line break" in told["problems"][0]["reason"]
+    sent = json.loads(run("batch", "send", str(news), str(lines), *FROM, "--json").stdout)
+    assert (sent["queued"], sent["invalid"]) == (699, 1)
 
 
 def test_nothing_to_send_is_json_for_scripts(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ def send(
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
-            intake = take(redis, order, _read(order, path, encoding, form), again=again, progress=progress)
+            rows, printed = _read(order, path, encoding, form), found.intake.unprintable is None
+            intake = take(redis, order, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     if json:
         print_json(told)

@@ -41,11 +41,11 @@ class Unprintable(LeftOut):
 class Sieve:
     """Looks at rows one after the other, as the mails that they become.
 
-    It remembers a number for each address: some 70 bytes a recipient.
+    It remembers a number for each address: some 70 bytes a recipient. `printed`: all of them were printed just before.
     """
 
-    def __init__(self, printer: Printer) -> None:
-        self.printer = printer
+    def __init__(self, printer: Printer, *, printed: bool = False) -> None:
+        self._printer = None if printed else printer
         self.needed = sorted(printer.needed)
         self.names = sorted(printer.used)
         self._seen: set[int] = set()
@@ -66,10 +66,8 @@ class Sieve:
         number = hash(spec.lower())
         if number in self._seen:
             raise LeftOut(Why.DUPLICATE, f"{spec} was there before")
-        try:
-            self.printer.content({**kept, RECIPIENT: spec})
-        except InvalidMessage as error:
-            raise Unprintable(Why.INVALID, str(error)) from error
+        if self._printer:
+            _print(self._printer, {**kept, RECIPIENT: spec})
         self._seen.add(number)
         return Row(wire, kept)
 
@@ -80,6 +78,13 @@ class Sieve:
             return wire_form(given.strip(), RECIPIENT)
         except InvalidMessage as error:
             raise LeftOut(Why.INVALID, error.problem) from error
+
+
+def _print(printer: Printer, values: dict[str, Any]) -> None:
+    try:
+        printer.content(values)
+    except InvalidMessage as error:
+        raise Unprintable(Why.INVALID, str(error)) from error
 
 
 def _checked(name: str, value: Any) -> Any:

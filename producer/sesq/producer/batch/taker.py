@@ -75,16 +75,18 @@ def take(
     rows: Iterable[SourceRow],
     *,
     again: bool = False,
+    printed: bool = False,
     progress: Callable[[int], object] = int,
 ) -> Intake:
     """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
 
+    `printed`: the template was seen to print all of them just before, which takes a while and is not done again.
     Raises TakenBefore where all of it was queued before, or it was cancelled, unless `again`; WrongState where somebody
     cancels it meanwhile.
     """
     replicas = Replicas(redis)
     id, here = _open(redis, order, again)
-    intake, sieve = Intake(id), Sieve(order.template.printer)
+    intake, sieve = Intake(id), Sieve(order.template.printer, printed=printed)
     listed = SuppressionList(redis, order.account)
     for number, part in enumerate(parts(rows)):
         recipients = [row for _, row in sift(part, sieve, intake, listed)]
