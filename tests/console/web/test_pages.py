@@ -163,6 +163,15 @@ def test_what_a_change_would_do(redis: Redis) -> None:
     assert Policy(redis).history() == []
 
 
+def test_nobody_can_tell_when_bulk_mail_will_have_gone_that_is_paused(redis: Redis) -> None:
+    stage = Stage(redis)
+    stage.policy.pause("a look", by="ada", bulk_only=True)
+    stage.queue()
+    assert look_ahead(redis, read_overview(redis, "default")).empty_at is not None
+    stage.queue(lane="bulk")
+    assert look_ahead(redis, read_overview(redis, "default")).empty_at is None
+
+
 def test_the_last_hour_and_day_are_counted_from_what_is_there(redis: Redis) -> None:
     stage = Stage(redis)
     for _ in range(3):

@@ -95,10 +95,11 @@ def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outl
     """
     usage = usage or view.usage
     waiting = count_in_lanes(redis, view)
-    if usage.closed or not view.snapshot.known:
+    bulk = waiting > view.lanes[0].queued
+    if usage.closed or not view.snapshot.known or (bulk and view.bulk_paused):
         return Outlook(waiting, None)
     # what waits in the transactional lane may use the reserve
-    reserve = usage.reserve if waiting > view.lanes[0].queued else 0.0
+    reserve = usage.reserve if bulk else 0.0
     limits = Limits(usage.pace, usage.daily, reserve)
     told = forecast(waiting, 0, usage.now, limits, Gate(redis, view.account).ledger(), usage.others)
     return Outlook(waiting, told.ends_at)
