@@ -23,10 +23,12 @@ from sesq.worker.worker import SesqWorker
 
 log = logging.getLogger("sesq.worker")
 
-RESTART_SECONDS = 1.0
+RESTART_SECONDS = (1.0, 2.0, 5.0, 10.0)
+"""The pauses before another child starts, longer and longer for one whose predecessors ended soon."""
 HOPELESS_SECONDS = 10.0
-"""A child that gives up by itself so soon cannot start as it is set up; another one could not either."""
+"""Where no child has ever lived so long, one that gives up by itself cannot start as it is set up; no other could."""
 WATCH_SECONDS = 0.2
+PROGRAM = (sys.executable, "-m", "sesq.console")
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
 
 
@@ -75,45 +77,73 @@ class Processes:
         self.children: list[subprocess.Popen[bytes]] = []
         self.signals = 0
         self.passed_on = 0
+        self.proven = False
+        """A child has lived long enough to show that the set-up is right."""
         self.hopeless = False
-        self._started: dict[int, float] = {}
+        self._started = [0.0] * count
+        self._early_ends = [0] * count
+        self._next_start: dict[int, float] = {}
+        self._told: set[int] = set()
 
     def run(self) -> int:
         """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._count)
-        self.children = [self._start() for _ in range(self.count)]
-        while any(child.poll() is None for child in self.children):
+        self.children = [self._start(place) for place in range(self.count)]
+        while self._goes_on() or any(child.poll() is None for child in self.children):
             time.sleep(WATCH_SECONDS)
             self._pass_on()
-            if not self.signals and not self.hopeless and "--burst" not in self.command:
+            if self._goes_on():
                 self._replace_the_dead()
-        return max(self._status_of(child) for child in self.children)
+        return self._status()
+
+    def _goes_on(self) -> bool:
+        return not self.signals and not self.hopeless and "--burst" not in self.command
+
+    def _status(self) -> int:
+        """After a signal that of the children which were told to end: how others had ended was told then."""
+        ended = [child for child in self.children if child.pid in self._told or not self.signals]
+        return max(map(self._status_of, ended), default=0)
 
     def _status_of(self, child: subprocess.Popen[bytes]) -> int:
         """0 also where the signal that was passed on met a child that had not begun yet."""
         status = child.wait()
         return 0 if self.signals == 1 and status == -signal.SIGTERM else abs(status)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        self._started[place] = time.monotonic()
         # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
-        child = subprocess.Popen(
-            [sys.executable, "-m", "sesq.console", *self.command], start_new_session=True
-        )
-        self._started[child.pid] = time.monotonic()
-        return child
+        return subprocess.Popen([*PROGRAM, *self.command], start_new_session=True)
+
+    def _age(self, place: int) -> float:
+        return time.monotonic() - self._started[place]
 
     def _replace_the_dead(self) -> None:
-        for i, child in enumerate(self.children):
+        for place, child in enumerate(self.children):
             if child.poll() is None:
-                continue
-            if child.returncode > 0 and time.monotonic() - self._started[child.pid] < HOPELESS_SECONDS:
-                self.hopeless = True
-                self._end_all()
-                return
-            log.error("worker process %d ended with status %s; starting another", child.pid, child.returncode)
-            time.sleep(RESTART_SECONDS)
-            self.children[i] = self._start()
+                self.proven = self.proven or self._age(place) >= HOPELESS_SECONDS
+            elif place not in self._next_start:
+                self._note_end(place, child)
+            elif time.monotonic() >= self._next_start[place]:
+                del self._next_start[place]
+                self.children[place] = self._start(place)
+
+    def _note_end(self, place: int, child: subprocess.Popen[bytes]) -> None:
+        early = self._age(place) < HOPELESS_SECONDS
+        if early and child.returncode > 0 and not self.proven:
+            self.hopeless = True
+            self._end_all()
+            return
+        early_ends = self._early_ends[place] if early else 0
+        self._early_ends[place] = early_ends + 1
+        pause = RESTART_SECONDS[min(early_ends, len(RESTART_SECONDS) - 1)]
+        self._next_start[place] = time.monotonic() + pause
+        log.error(
+            "worker process %d ended with status %s; starting another in %g s",
+            child.pid,
+            child.returncode,
+            pause,
+        )
 
     def _count(self, _signum: int, _: FrameType | None) -> None:
         self.signals += 1
@@ -127,4 +157,5 @@ class Processes:
     def _end_all(self) -> None:
         for child in self.children:
             if child.poll() is None:
+                self._told.add(child.pid)
                 child.terminate()

@@ -1,0 +1,68 @@
+"""The parent of several worker processes: who is started again, when it gives up, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sesq.worker import run as module
+from sesq.worker.run import Processes
+
+CHILD = """
+import os, pathlib, signal, sys, time
+lives = pathlib.Path(sys.argv[1])
+number = len(lives.read_text()) if lives.exists() else 0
+lives.write_text("." * (number + 1))
+if number == int(sys.argv[3]):  # the last one stands for whoever stops the parent, and stays until it is told
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.pause()
+time.sleep(float(sys.argv[2]) if number == 0 else 0)
+sys.exit(1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A parent of this script, that is in a hurry; it leaves no signal handler behind."""
+    monkeypatch.setattr(module, "PROGRAM", (sys.executable, "-c", CHILD))
+    monkeypatch.setattr(module, "HOPELESS_SECONDS", 0.5)
+    monkeypatch.setattr(module, "RESTART_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_children_that_once_worked_are_started_again_however_soon_they_end(tmp_path: Path) -> None:
+    # Given one that worked for a while; its successors end at once, as they do while Redis is away
+    lives = tmp_path / "lives"
+    status = Processes([str(lives), "1.0", "5"], 1).run()
+    # Then each got a successor, until the parent was stopped
+    assert (status, len(lives.read_text())) == (0, 6)
+
+
+def test_where_none_ever_worked_the_parent_gives_up(tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    assert Processes([str(lives), "0", "5"], 1).run() == 1
+    assert len(lives.read_text()) == 1
+
+
+def test_it_ends_well_though_children_had_ended_badly_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a child that has ended, and is to be replaced much later
+    monkeypatch.setattr(module, "RESTART_SECONDS", (60.0,))
+    parent = Processes([str(tmp_path / "lives"), "1.0", "5"], 1)
+    monkeypatch.setattr(parent, "_note_end", lambda place, child: _note_and_stop(parent, place, child))
+    # When the parent is stopped meanwhile
+    assert parent.run() == 0
+
+
+def _note_and_stop(parent: Processes, place: int, child: object) -> None:
+    Processes._note_end(parent, place, child)  # type: ignore[arg-type]
+    signal.raise_signal(signal.SIGTERM)
