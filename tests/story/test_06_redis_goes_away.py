@@ -98,3 +98,36 @@ def test_a_worker_goes_on_when_redis_has_forgotten_its_scripts(s: System, server
     s.send(2)
     s.wait_for(State.SENT, 4)
     assert_agreement(s.redis)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("gone", ["stopped", "frozen"])
+def test_a_worker_that_is_told_to_stop_while_redis_is_away_ends_well(
+    s: System, server: OwnRedis, gone: str, number: int
+) -> None:
+    # Given an idle worker, and a Redis that is gone
+    (worker,) = s.start_workers(1)
+    s.send(1)
+    s.wait_for(State.SENT, 1)
+    server.stop(signal.SIGTERM) if gone == "stopped" else server.freeze()
+    eventually(lambda: "trying again" in s.log(), "the worker has noticed")
+    # When it is told to stop, then it does
+    worker.send_signal(number)
+    assert worker.wait(timeout=20) == 0
+    assert "Traceback" not in s.log()
+
+
+def test_a_second_signal_stops_it_at_once_though_redis_is_away(s: System, server: OwnRedis) -> None:
+    # Given mail on its way to a slow SES, and a Redis that is gone
+    s.ses.set_faults(slow={"seconds": 20, "when": "before"})
+    (worker,) = s.start_workers(1)
+    s.send(2)
+    s.wait_for(State.SENDING, 2)
+    server.stop(signal.SIGTERM)
+    # When the worker is told to stop, it waits for them
+    worker.send_signal(signal.SIGTERM)
+    eventually(lambda: "stopping; 2 on their way" in s.log(), "it waits for its mail")
+    # Then the second signal ends it
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=5) == 1
+    assert "Traceback" not in s.log()

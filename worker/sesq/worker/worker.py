@@ -106,9 +106,10 @@ class SesqWorker(BaseWorker):
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
         """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
-        self.register_birth()  # type: ignore[no-untyped-call]
-        self.subscribe()
-        self.set_state(WorkerStatus.STARTED)
+        with mapped():
+            self.register_birth()  # type: ignore[no-untyped-call]
+            self.subscribe()
+            self.set_state(WorkerStatus.STARTED)
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         self._start_threads()
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
@@ -117,7 +118,7 @@ class SesqWorker(BaseWorker):
                 self._turn()
             self._wind_up()
         finally:
-            self.teardown()  # type: ignore[no-untyped-call]
+            self._take_leave()
         return self.successful_job_count > 0
 
     def _turn(self) -> None:
@@ -175,8 +176,8 @@ class SesqWorker(BaseWorker):
         # leases ran out meanwhile whose workers are alive: they get the time to say so
         self._judge_from = time.monotonic() + self.settings.lease_seconds
         log.warning("worker %s: %s; trying again in %.1f s", self.name, error, wait)
-        deadline = time.monotonic() + wait
-        while not self._stop_requested and (left := deadline - time.monotonic()) > 0:
+        deadline, stopping = time.monotonic() + wait, self._stop_requested
+        while self._stop_requested == stopping and (left := deadline - time.monotonic()) > 0:
             self._receive(left)
         for desk in self.desks:
             desk.ask_at = 0.0
@@ -369,6 +370,7 @@ class SesqWorker(BaseWorker):
             try:
                 self._settle()
                 self._renew_leases()
+                self._troubles = 0
             except QueueUnavailable as error:
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
@@ -376,6 +378,17 @@ class SesqWorker(BaseWorker):
             self._work.put(None)
         if self._syncing is not None:
             self._syncing.join(SYNC_END_SECONDS)
+
+    def _take_leave(self) -> None:
+        """From RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
+        if self._troubles:
+            log.warning("worker %s: ended while Redis is away", self.name)
+            return
+        try:
+            with mapped():
+                self.teardown()  # type: ignore[no-untyped-call]
+        except QueueUnavailable as error:
+            log.warning("worker %s: ended while Redis is away: %s", self.name, error)
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
