@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rq import Worker
+from rq.command import send_shutdown_command
+from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from own_redis import OwnRedis, own_redis
@@ -131,3 +134,20 @@ def test_a_second_signal_stops_it_at_once_though_redis_is_away(s: System, server
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=5) == 1
     assert "Traceback" not in s.log()
+
+
+def test_a_worker_hears_rqs_commands_again_after_a_redis_that_hung(s: System, server: OwnRedis) -> None:
+    # Given a worker whose connection is cut, and a Redis that hangs while it listens anew
+    (worker,) = s.start_workers(1)
+    (entry,) = eventually(lambda: Worker.all(s.redis, serializer=JSONSerializer), "it is registered")
+    eventually(lambda: s.redis.pubsub_numsub(entry.pubsub_channel_name)[0][1], "it listens")
+    pipeline = s.redis.pipeline(transaction=False)
+    pipeline.client_kill_filter(_type="pubsub")
+    pipeline.execute()
+    server.freeze()
+    eventually(lambda: "did not answer in time" in s.log(), "the worker has noticed")
+    server.thaw()
+    # Then it obeys a command of RQ's
+    eventually(lambda: s.redis.pubsub_numsub(entry.pubsub_channel_name)[0][1], "it listens again", 15)
+    send_shutdown_command(s.redis, entry.name)
+    assert worker.wait(timeout=20) == 0

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue
 from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
@@ -48,6 +49,7 @@ WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
+LISTEN_AGAIN_SECONDS = 2.0
 
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
@@ -345,6 +347,13 @@ class SesqWorker(BaseWorker):
 
     def _on_bell(self, message: dict[str, Any]) -> None:
         self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
+
+    def _pubsub_exception_handler(self, exc: Exception, *threads: Any) -> None:
+        """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""
+        if not isinstance(exc, RedisError):
+            raise exc
+        log.debug("worker %s: listening again in %g s: %s", self.name, LISTEN_AGAIN_SECONDS, exc)
+        time.sleep(LISTEN_AGAIN_SECONDS)
 
     def _set_connection(self, connection: Redis) -> Redis:
         """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
