@@ -348,7 +348,7 @@ class SesqWorker(BaseWorker):
     def _on_bell(self, message: dict[str, Any]) -> None:
         self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
 
-    def _pubsub_exception_handler(self, exc: Exception, *threads: Any) -> None:
+    def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
         """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""
         if not isinstance(exc, RedisError):
             raise exc
