@@ -11,7 +11,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from sesq.config.errors import UnknownMessage, WrongState
+from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.config.messages import RETRYABLE, accounts
 from sesq.config.states import SENT_STATES, WAITING_STATES, State
@@ -147,6 +147,41 @@ def test_retry_forgets_attempts_and_the_time_that_ran_out(stage: Stage) -> None:
     assert [stage.state(id) for id in (failed, expired)] == [State.SENT, State.SENT]
     assert stage.status(failed).attempts == 1
     assert_agreement(stage.redis)
+
+
+def test_a_retry_sends_nothing_after_a_time_that_is_yet_to_come(stage: Stage) -> None:
+    # Given two with an hour left, of which one has failed, and one waits for another try
+    stage.transport.answer(says(Kind.REFUSED), *[says(Kind.TRANSIENT)] * 3)
+    ids = [stage.queue(expires_at=at(stage.now + 3600)) for _ in range(2)]
+    stage.work()
+    assert [stage.state(id) for id in ids] == [State.REFUSED, State.RETRYING]
+    # When a person has both tried again, and the hour passes before they go
+    for id in ids:
+        stage.messages.retry(id, "ada")
+    stage.pass_time(3601)
+    stage.gate.promote()
+    # Then neither goes
+    assert [stage.state(id) for id in ids] == [State.EXPIRED] * 2
+    assert_agreement(stage.redis)
+
+
+def test_a_retry_saves_nothing_that_waits_and_is_too_late_already(stage: Stage) -> None:
+    stage.transport.answer(*[says(Kind.TRANSIENT)] * 3)
+    id = stage.queue(expires_at=at(stage.now + 60))
+    stage.work()
+    stage.pass_time(61)
+    stage.messages.retry(id, "ada")
+    stage.work()
+    assert stage.state(id) is State.EXPIRED
+    assert_agreement(stage.redis)
+
+
+def test_nothing_is_put_off_until_after_its_time(stage: Stage) -> None:
+    id = stage.queue(expires_at=at(stage.now + 60))
+    with pytest.raises(InvalidMessage, match="send_at: is not before expires_at"):
+        stage.messages.reschedule(id, stage.now + 60, "ada")
+    stage.messages.reschedule(id, stage.now + 59, "ada")
+    assert stage.state(id) is State.SCHEDULED
 
 
 def test_what_was_cancelled_has_no_content_and_cannot_be_sent_again(stage: Stage) -> None:

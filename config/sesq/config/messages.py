@@ -12,10 +12,11 @@ from redis import Redis
 from sesq.config.batches import Batch, Batches, Recipient
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
-from sesq.config.errors import UnknownMessage, WrongState
+from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
 from sesq.config.keys import ACCOUNTS, Keys
 from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.snapshot import redis_now
 from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 CHANGE = compose("sesq.config", "change.lua", base=[LIFECYCLE])
@@ -155,10 +156,20 @@ class Messages:
         self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
 
     def retry(self, id: str, by: str) -> None:
-        """Queues a failed, refused, expired or waiting message again, with its attempts forgotten."""
+        """Queues a failed, refused, expired or waiting message again, with its attempts forgotten.
+
+        Where it had ended, so is the time after which it was not to go, if that has passed.
+        """
         self._needs_content(id)
-        fields = {"attempts": 0, "expires_at": ""}
+        was = self.get(id)
+        fields: dict[str, Any] = {"attempts": 0}
+        late = was.expires_at is not None and was.expires_at <= redis_now(self.redis)
+        if late and was.state is not State.RETRYING:
+            fields["expires_at"] = ""
         self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
+        if was.expires_at is not None and not late:
+            with mapped():
+                self.redis.zadd(self.keys.expiring, {id: was.expires_at})
 
     def resolve(self, id: str, to: str, by: str) -> None:
         """Settles an unknown message: it was `sent`, is to be `queued` again, or counts as `failed`."""
@@ -173,7 +184,15 @@ class Messages:
         )
 
     def reschedule(self, id: str, due: float, by: str) -> None:
-        """Puts a waiting message off until `due` (seconds since the epoch)."""
+        """Puts a waiting message off until `due` (seconds since the epoch).
+
+        Raises InvalidMessage where it is not to go so late.
+        """
+        was = self.get(id)
+        if was.state in WAITING_STATES and was.expires_at is not None and due >= was.expires_at:
+            raise InvalidMessage(
+                "send_at", f"is not before expires_at of message {id}: it would expire first"
+            )
         fields = {"send_at": due}
         self._change(id, WAITING_STATES, State.SCHEDULED, f"rescheduled by {by}", due=due, fields=fields)
 
