@@ -1,6 +1,8 @@
-"""A message whose RQ job somebody has taken away is not lost with it."""
+"""What somebody does to RQ's jobs beside sesq: what was cancelled is, and what was taken away is not lost."""
 
 from __future__ import annotations
+
+from datetime import datetime, timezone
 
 import pytest
 from redis import Redis
@@ -11,7 +13,8 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from sesq.config.states import Lane, State
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
-from stage import Stage
+from sesq.worker.verdicts import Kind
+from stage import Stage, says
 
 
 @pytest.fixture
@@ -42,6 +45,76 @@ def test_an_emptied_queue_gets_its_messages_back_in_their_order(stage: Stage, qu
     assert_agreement(stage.redis)
     stage.work()
     assert [stage.state(id) for id in ids] == [State.SENT] * 3
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.RETRYING, State.HELD, State.UNKNOWN])
+def test_what_rqs_own_cancel_took_back_is_cancelled(stage: Stage, state: State) -> None:
+    # Given a message that waits, and another one like it
+    ids = [brought_to(stage, state) for _ in range(2)]
+    # When somebody cancels the job of one with RQ's tools
+    Job.fetch(ids[0], stage.redis, JSONSerializer).cancel()
+    stage.messages.prune()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    restore_lost_jobs(stage.redis, "default")
+    # Then the message is, and no other
+    assert [stage.state(id) for id in ids] == [State.CANCELLED, state]
+    assert stage.status(ids[0]).reason == "cancelled by RQ's own cancel"
+    assert_agreement(stage.redis)
+    # and it stays so
+    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert stage.state(ids[0]) is State.CANCELLED
+
+
+def test_what_is_being_sent_is_not_cancelled_by_rqs_tools(stage: Stage) -> None:
+    id = stage.queue()
+    _, (begun,) = stage.claim()
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    restore_lost_jobs(stage.redis, "default")
+    stage.gate.settle([stage.courier.carry(begun)])
+    assert stage.state(id) is State.SENT
+    assert_agreement(stage.redis)
+
+
+def test_what_is_held_has_its_job_again(stage: Stage) -> None:
+    id = brought_to(stage, State.HELD)
+    Job.fetch(id, stage.redis, JSONSerializer).delete()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert stage.state(id) is State.HELD
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.RETRYING])
+def test_what_waits_for_a_time_gets_its_job_back(stage: Stage, state: State) -> None:
+    # Given one that waits for a time, and somebody who deletes its job with RQ's tools
+    id = brought_to(stage, state)
+    Job.fetch(id, stage.redis, JSONSerializer).delete()
+    assert restore_lost_jobs(stage.redis, "default") == 0
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    # Then it is there again, and goes at its time
+    assert_agreement(stage.redis)
+    stage.gate.promote()
+    assert stage.state(id) is (state if state is State.SCHEDULED else State.QUEUED)
+    stage.pass_time(600)
+    stage.gate.promote()
+    stage.work()
+    assert stage.state(id) is State.SENT
+
+
+def brought_to(stage: Stage, state: State) -> str:
+    answers = {
+        State.RETRYING: [says(Kind.TRANSIENT)] * 3,
+        State.HELD: [says(Kind.UNVERIFIED_RECIPIENT, "recipient:ada@example.org")],
+        State.UNKNOWN: [says(Kind.UNKNOWN)],
+    }
+    if state is State.SCHEDULED:
+        return stage.queue(send_at=datetime.fromtimestamp(stage.now + 600, timezone.utc))
+    id = stage.queue()
+    if state in answers:
+        stage.transport.answer(*answers[state])
+        stage.work()
+    return id
 
 
 def test_where_nothing_is_missing_nothing_is_done(stage: Stage, queue: Queue) -> None:

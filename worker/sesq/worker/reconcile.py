@@ -1,21 +1,24 @@
-"""Reconcile: a queued message whose RQ job somebody has taken away gets its job, and its place, back.
+"""Reconcile: what somebody did to RQ's jobs, beside sesq, has its right effect on the messages.
 
-RQ's own tools can do that: rq-dashboard empties a queue, a stock worker that cannot start fails its jobs. The message
-was accepted, so it must not be lost with its job.
+A message whose job was cancelled is cancelled. One whose job was taken away gets its job, and its place, back: RQ's own
+tools can do that (rq-dashboard empties a queue, a stock worker that cannot start fails its jobs), and the message was
+accepted, so it must not be lost with its job.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from redis import Redis
 from rq.defaults import RQ_KEY_PREFIX
 
 from sesq.config.batches import Batches
 from sesq.config.connection import mapped
+from sesq.config.errors import UnknownMessage, WrongState
 from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys, queue_name
-from sesq.config.messages import Messages
+from sesq.config.messages import Messages, Record
 from sesq.config.replies import texts
 from sesq.config.snapshot import redis_now
 from sesq.config.states import Lane, State
@@ -25,31 +28,55 @@ log = logging.getLogger("sesq.sync")
 SETTLED_SECONDS = 60.0
 """A message that has just been queued, or a job that is just being taken out, may be in no list for a moment."""
 KEEP_SECONDS = 14 * 86_400
+PLACES = {
+    "queue": (State.QUEUED,),
+    "scheduled": (State.SCHEDULED, State.RETRYING),
+    "deferred": (State.HELD, State.UNKNOWN),
+}
+"""Where RQ keeps what waits, and for which states."""
 LONGEST_QUEUE = 200_000
 """Longer ones are not compared: the next sync finds them shorter."""
 
 
 def restore_lost_jobs(redis: Redis, account: str) -> int:
-    """Queues again what our records call queued and no queue of RQ's holds. How many there were."""
-    keys = Keys(account)
+    """Gives back what waits by our records and not by RQ's, unless RQ was told to cancel it. How many it gave back."""
+    restored = 0
+    for registry, states in PLACES.items():
+        lost = _lost(redis, Keys(account), registry, states)
+        restored += sum(_settle(redis, account, id, registry) for id in lost)
+    if restored:
+        log.warning("account %s: %d messages had lost their RQ job; they have it again", account, restored)
+    return restored
+
+
+def _lost(redis: Redis, keys: Keys, registry: str, states: tuple[State, ...]) -> list[str]:
+    """What is in one of these states and not where RQ keeps such. Counts, which cost next to nothing, come first."""
+    recorded = [keys.state(state) for state in states]
+    places = _lists(keys) if registry == "queue" else _registries(keys, registry)
     with mapped():
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.zcard(keys.state(State.QUEUED))
-        for key in _lists(keys):
-            pipeline.llen(key)
-        recorded, *lengths = pipeline.execute()
-        if recorded <= sum(lengths) or sum(lengths) > LONGEST_QUEUE:
-            return 0
-        old = texts(redis.zrangebyscore(keys.state(State.QUEUED), "-inf", redis_now(redis) - SETTLED_SECONDS))
-        present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(redis, keys)
-    lost = [id for id in old if id not in present]
-    for id in lost:
-        _restore(redis, account, id)
-    if lost:
-        log.warning(
-            "account %s: %d queued messages had lost their RQ job; they are queued again", account, len(lost)
-        )
-    return len(lost)
+        there = sum(map(redis.llen if registry == "queue" else redis.zcard, places))
+        if sum(map(redis.zcard, recorded)) <= there or there > LONGEST_QUEUE:
+            return []
+        settled = redis_now(redis) - SETTLED_SECONDS
+        old = [id for key in recorded for id in texts(redis.zrangebyscore(key, "-inf", settled))]
+        read = redis.lrange if registry == "queue" else redis.zrange
+        present = {id for key in places for id in texts(read(key, 0, -1))} | _taken(redis, keys)
+    return [id for id in old if id not in present]
+
+
+def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:
+    """Cancels one, or gives it its job again: then True. What changes meanwhile needs neither."""
+    messages = Messages(redis, account)
+    with mapped():
+        status = redis.hget(f"{RQ_KEY_PREFIX}:job:{id}", "status")
+    with suppress(WrongState, UnknownMessage):
+        if status == b"canceled":
+            messages.cancel(id, "RQ's own cancel")
+            log.info("account %s: message %s: cancelled, as its RQ job was", account, id)
+        else:
+            _restore(redis, messages, messages.get(id), registry)
+            return True
+    return False
 
 
 def restore_lost_chunks(redis: Redis, account: str) -> int:
@@ -89,14 +116,25 @@ def _lists(keys: Keys) -> list[str]:
 
 def _taken(redis: Redis, keys: Keys) -> set[str]:
     """What RQ's own workers are running: they take a job out before they ask the gate."""
-    started = [f"{RQ_KEY_PREFIX}:wip:{keys.queue(lane)}" for lane in Lane]
-    return {entry.partition(":")[0] for key in started for entry in texts(redis.zrange(key, 0, -1))}
+    entries = [entry for key in _registries(keys, "wip") for entry in texts(redis.zrange(key, 0, -1))]
+    return {entry.partition(":")[0] for entry in entries}
 
 
-def _restore(redis: Redis, account: str, id: str) -> None:
-    queue = queue_name(account, Messages(redis, account).get(id).lane)
+def _registries(keys: Keys, name: str) -> list[str]:
+    return [f"{RQ_KEY_PREFIX}:{name}:{keys.queue(lane)}" for lane in Lane]
+
+
+def _restore(redis: Redis, messages: Messages, record: Record, registry: str) -> None:
+    id, account = record.id, record.account
+    queue = queue_name(account, record.lane)
     with mapped():
-        keep = int(texts([redis.hget(Keys(account).message(id), "keep")])[0] or KEEP_SECONDS)
+        keep = int(texts([redis.hget(messages.keys.message(id), "keep")])[0] or KEEP_SECONDS)
         fields = job_fields(DELIVER, account, id, queue, keep, f"sesq message {id}")
-        redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=fields)
-    Messages(redis, account).restore(id)
+        status = "queued" if registry == "queue" else registry
+        redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", status])
+        if registry != "queue":
+            # when another try was due, RQ alone knew: it is due now
+            due = record.send_at if record.state is State.SCHEDULED else None
+            redis.zadd(f"{RQ_KEY_PREFIX}:{registry}:{queue}", {id: due or redis_now(redis)})
+            return
+    messages.restore(id)
