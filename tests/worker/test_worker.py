@@ -28,7 +28,7 @@ from sesq.worker.desk import Desk
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing
 from sesq.worker.verdicts import Kind
-from sesq.worker.worker import STOP, SesqWorker
+from sesq.worker.worker import STOP, Order, SesqWorker
 from stage import Stage, says
 from system import eventually
 
@@ -142,7 +142,8 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     id = stage.queue()
     worker = hire()
     _, (begun,) = stage.claim()
-    outcome = worker._carry(worker.desks[0], begun, time.monotonic() - module.UNUSED_SECONDS - 0.01)
+    late = time.monotonic() - module.UNUSED_SECONDS - 0.01
+    outcome = worker._carry(Order(worker.desks[0], id, begun.execution, late, begun))
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -212,11 +213,39 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
     (desk,) = worker.desks
     _, (begun,) = stage.claim()
     worker._in_flight[id] = desk
-    worker._work.put((desk, begun, time.monotonic()))
+    worker._hand_out(Order(desk, id, begun.execution, time.monotonic(), begun))
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
     assert_agreement(stage.redis)
+
+
+def test_killed_only_what_was_on_its_way_is_in_doubt(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker of four threads that holds ten messages, while SES does not answer
+    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
+    go_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        go_on.wait(30)
+        return f"id-{outgoing.id}"
+
+    stage.transport.answer(*[slow] * 4)
+    ids = [stage.queue() for _ in range(12)]
+    worker = hire()
+    worker._start_threads()
+    worker._turn()
+    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    assert stage.messages.counts()[State.SENDING] == 10
+    # When it is killed, and its leases run out
+    stage.redis.zadd(stage.keys.leases, {id: place for place, id in enumerate(ids[:10])}, xx=True)
+    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    # Then nobody knows about those four; the others stand in their place again
+    assert [stage.state(id) for id in ids] == [State.UNKNOWN] * 4 + [State.QUEUED] * 8
+    assert lane_queue(stage).job_ids == ids[4:]
+    assert_agreement(stage.redis)
+    go_on.set()
 
 
 def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,9 +15,9 @@ from redis import Redis
 from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
-from sesq.worker.courier import Courier, Orders, Outcome, put_back
+from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.doors import open_doors
-from sesq.worker.gate import Begun, Claim, Gate
+from sesq.worker.gate import Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.slices import Slices
@@ -38,7 +38,7 @@ NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
 
 @dataclass(slots=True)
 class Desk:
-    """One account, served. Not for several threads, except the courier."""
+    """One account, served. Not for several threads, except the courier and `gate.begin`."""
 
     name: str
     gate: Gate
@@ -50,16 +50,14 @@ class Desk:
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
-    unbegun: list[tuple[str, str]] = field(default_factory=list)
-    """(id, execution) of what was granted while Redis went away: to be put back."""
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.gate, self.courier.press)
 
-    def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, list[Begun], float]:
-        """Asks the gate for up to `want` messages: its answer, what may leave, and when it was granted (monotonic)."""
+    def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, float]:
+        """Asks the gate for up to `want` messages: its answer, and when it granted them (monotonic)."""
         execution = f"{self._prefix}-{next(self._serial)}"
         granted_at = time.monotonic()
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
@@ -69,12 +67,7 @@ class Desk:
             self.rules.refresh()
         if claim.ids or claim.slices:
             self.rules.suppressed = claim.suppressed
-        self.unbegun += [(id, execution) for id in claim.ids]
-        begun = self.gate.begin(execution, claim.ids) if claim.ids else []
-        del self.unbegun[len(self.unbegun) - len(claim.ids) :]
-        if claim.slices:
-            begun += self.slices.begin(execution, claim.slices)
-        return claim, begun, granted_at
+        return claim, granted_at
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Writes down what became of messages, and of recipients of batches. Returns what really became of them."""
@@ -102,13 +95,6 @@ class Desk:
         }
         judged = self.gate.reap(**policy)
         return judged + self.slices.judge(worker, lease=settings.lease_seconds, **policy)
-
-    def put_back_unbegun(self) -> None:
-        """Gives back what no thread will get, with all that it took."""
-        if self.unbegun:
-            reason = "Redis went away before it could be sent"
-            self.gate.settle(put_back(id, execution, reason) for id, execution in reversed(self.unbegun))
-            self.unbegun.clear()
 
     def wake(self, *, limits_changed: bool = False) -> None:
         """Something may be able to go now. A worker that waits for its own token waits on: others have theirs."""

@@ -1,7 +1,8 @@
 """The worker: an RQ worker that claims, takes and sends many messages at once from one process.
 
 One thread talks to Redis: it claims, begins and settles in pipelines. `concurrency` threads talk to SES. They meet
-in two queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker).
+in two queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker). A message is begun
+when a thread is free for it, so that of a worker that is killed no more is in doubt than what was on its way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import signal
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from operator import attrgetter
 from types import FrameType
 from typing import Any
 
@@ -78,6 +83,17 @@ class Pace:
         return int(self._rate * seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was granted, and when (monotonic). A thread gets it once it is begun, rows of a batch at once."""
+
+    desk: Desk
+    id: str
+    execution: str
+    granted_at: float
+    begun: Begun | None = None
+
+
 class SesqWorker(BaseWorker):
     """Sends the mail of one or more accounts. RQ's own tools see it as any worker: registered, suspended, stopped."""
 
@@ -93,8 +109,10 @@ class SesqWorker(BaseWorker):
             queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
         )
         self.log_job_description = False
-        self._work: queue.SimpleQueue[tuple[Desk, Begun, float] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
+        self._granted: deque[Order] = deque()
+        self._handed_out = 0
         self._in_flight: dict[str, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
         self._next_tick = self._next_renewal = self._judge_from = 0.0
@@ -125,11 +143,13 @@ class SesqWorker(BaseWorker):
 
     def _turn(self) -> None:
         try:
+            self._begin()
             self._settle()
             self._renew_leases()
             self._tick()
             if not self._suspended:
                 self._claim()
+                self._begin()
             self._troubles = 0
         except QueueUnavailable as error:
             self._wait_for_redis(error)
@@ -165,6 +185,7 @@ class SesqWorker(BaseWorker):
 
     def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
         if isinstance(item, tuple):
+            self._handed_out -= 1
             self._unsettled.append(item)
         elif item in (WAKE, NEW_LIMITS):
             if item is NEW_LIMITS:
@@ -212,12 +233,33 @@ class SesqWorker(BaseWorker):
             wanted = self._wanted(desk)
             if not self._may_ask(desk, wanted):
                 continue
-            claim, begun, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
-            for message in begun:
-                self._in_flight[message.id] = desk
-                self._work.put((desk, message, granted_at))
+            claim, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
+            self._in_flight.update(dict.fromkeys(claim.ids, desk))
+            self._granted += [Order(desk, id, claim.execution, granted_at) for id in claim.ids]
+            for row in desk.slices.begin(claim.execution, claim.slices) if claim.slices else ():
+                self._in_flight[row.id] = desk
+                self._hand_out(Order(desk, row.id, claim.execution, granted_at, row))
             for id in claim.strangers:
                 self._turn_away(id)
+
+    def _begin(self) -> None:
+        """Begins as many messages as threads are free, those of one claim in a pipeline."""
+        while self._granted and self._handed_out < self.concurrency:
+            free = islice(self._granted, self.concurrency - self._handed_out)
+            execution, group = next(groupby(free, attrgetter("execution")))
+            orders = list(group)
+            answers = orders[0].desk.gate.begin(execution, [order.id for order in orders])
+            begun = {message.id: message for message in answers}
+            for order in orders:
+                self._granted.popleft()
+                if order.id in begun:
+                    self._hand_out(replace(order, begun=begun[order.id]))
+                else:
+                    self._in_flight.pop(order.id)
+
+    def _hand_out(self, order: Order) -> None:
+        self._handed_out += 1
+        self._work.put(order)
 
     def _turn_away(self, id: str) -> None:
         """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
@@ -238,21 +280,21 @@ class SesqWorker(BaseWorker):
 
     def _send_all(self) -> None:
         while (order := self._work.get()) is not None:
-            desk, begun, granted_at = order
-            self._inbox.put((desk, self._carry(desk, begun, granted_at)))
+            self._inbox.put((order.desk, self._carry(order)))
 
-    def _carry(self, desk: Desk, begun: Begun, granted_at: float) -> Outcome:
-        if time.monotonic() - granted_at > UNUSED_SECONDS:
-            return put_back(begun.id, begun.execution, "was not sent in its turn")
+    def _carry(self, order: Order) -> Outcome:
+        desk, id, execution, begun = order.desk, order.id, order.execution, order.begun
+        if begun is None or time.monotonic() - order.granted_at > UNUSED_SECONDS:
+            return put_back(id, execution, "was not sent in its turn")
         try:
             return desk.courier.carry(begun)
         except Exception as error:
             # the text of a foreign error may quote an address, and its trace the content
-            told = {"id": begun.id, "account": desk.name, "error": type(error).__name__}
-            log.error("worker %s: message %s: unexpected %s", self.name, begun.id, told["error"], extra=told)
-            log.debug("message %s", begun.id, exc_info=True)
+            told = {"id": id, "account": desk.name, "error": type(error).__name__}
+            log.error("worker %s: message %s: unexpected %s", self.name, id, told["error"], extra=told)
+            log.debug("message %s", id, exc_info=True)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
-            return {"id": begun.id, "execution": begun.execution, "to": State.UNKNOWN.value, "reason": reason}
+            return {"id": id, "execution": execution, "to": State.UNKNOWN.value, "reason": reason}
 
     def _settle(self) -> None:
         """Writes down what became of messages, many at once; what Redis did not take stays to be written."""
@@ -291,7 +333,6 @@ class SesqWorker(BaseWorker):
                 desk.wake()
             if due is not None:
                 self._next_tick = min(self._next_tick, now + max(0.02, due))
-            desk.put_back_unbegun()
             desk.slices.pack()
             if now >= self._judge_from:
                 self._judge_the_dead(desk)
@@ -401,9 +442,12 @@ class SesqWorker(BaseWorker):
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
-        waiting = []
+        waiting: list[Order | None] = []
         with contextlib.suppress(queue.Empty):
             while True:
                 waiting.append(self._work.get_nowait())
-        for desk, begun, _ in filter(None, reversed(waiting)):
-            self._unsettled.append((desk, put_back(begun.id, begun.execution, "its worker stopped")))
+        self._handed_out -= len(waiting)
+        waiting += self._granted
+        self._granted.clear()
+        for order in filter(None, reversed(waiting)):
+            self._unsettled.append((order.desk, put_back(order.id, order.execution, "its worker stopped")))
