@@ -20,6 +20,7 @@ from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InvalidMessage, QueueUnavailable, UnknownMessage, WrongState
 from sesq.config.keys import Keys
+from sesq.config.scripts import run_many
 from sesq.config.states import Lane, State
 from sesq.producer import Message, Outbox
 from sesq.producer import outbox as module
@@ -153,6 +154,29 @@ def test_of_many_who_send_at_once_one_queues_it(redis_server: EmbeddedRedis, red
 
 
 # Redis away ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_repeats_itself_after_a_lost_reply_queues_nothing_twice(
+    redis: Redis, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a send, word for word
+    said: list[Any] = []
+
+    def listen(redis: Redis, account: str, calls: Any, replicas: Any) -> list[Any]:
+        said.append(calls)
+        return run_many(redis, account, calls, replicas)
+
+    monkeypatch.setattr(module, "run_many", listen)
+    id = outbox.send(mail())
+    queue = Queue(KEYS.queue(Lane.TRANSACTIONAL), connection=redis, serializer=JSONSerializer)
+    # When a client says it again, while the message waits, and when it is at its end
+    assert run_many(redis, "default", said[0]) == [id.encode()]
+    assert queue.job_ids == [id]
+    outbox.cancel(id)
+    assert run_many(redis, "default", said[0]) == [id.encode()]
+    # Then it is one message, and stays what it became
+    assert (queue.job_ids, outbox.status(id).state) == ([], State.CANCELLED)
+    assert_agreement(redis)
 
 
 def test_a_redis_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer import Message
 from sesq.worker.gate import INLINE_CONTENT_BYTES
 from sesq.worker.retry import RetryPolicy
-from sesq.worker.transports import Outgoing
+from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict
 from stage import Stage, says
 
@@ -198,6 +198,22 @@ def test_at_one_a_second_the_blip_waits_for_the_next_second(stage: Stage) -> Non
     assert stage.claim()[0].reason == "rate"
     stage.pass_time(1.01)
     assert len(stage.claim()[1]) == 1
+
+
+def test_a_blip_is_not_tried_again_after_the_messages_time(stage: Stage) -> None:
+    # Given a message with a minute left, and a connection that takes longer than that to fail
+    id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 60, timezone.utc))
+
+    def late(_: Outgoing) -> str:
+        stage.pass_time(61)
+        raise SendFailed(says(Kind.TRANSIENT))
+
+    stage.transport.answer(late)
+    stage.work()
+    # Then it was tried once, and will not be again
+    stage.gate.promote()
+    assert (stage.state(id), len(stage.transport.tried)) == (State.EXPIRED, 1)
+    assert_agreement(stage.redis)
 
 
 def test_a_blip_that_stays_goes_back_with_one_attempt_spent_and_the_day_given_back(stage: Stage) -> None:

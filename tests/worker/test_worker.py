@@ -207,6 +207,34 @@ def test_stopped_what_is_on_its_way_ends_and_the_rest_stays_in_its_place(stage: 
     assert stage.gate.usage().total == 10
 
 
+def test_stopped_it_keeps_the_leases_of_what_is_on_its_way(
+    stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a worker that was stopped, whose mail takes longer than its lease
+    caplog.set_level(logging.INFO)
+    go_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        assert go_on.wait(30)
+        return f"id-{outgoing.id}"
+
+    stage.transport.answer(slow)
+    id = stage.queue()
+    worker = hire(lease_seconds=5)
+    with working(worker):
+        eventually(lambda: stage.transport.tried, "it is on its way")
+        stop(worker)
+        eventually(lambda: "stopping; 1 on their way" in caplog.text, "the worker waits for it")
+        stage.redis.zadd(stage.keys.leases, {id: 1.0}, xx=True)
+        # Then it says that it is alive, and nobody judges its mail
+        eventually(
+            lambda: stage.redis.zscore(stage.keys.leases, id) > 1.0, "the lease is renewed", patience=15
+        )
+        go_on.set()
+    assert stage.state(id) is State.SENT
+    assert_agreement(stage.redis)
+
+
 def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire) -> None:
     id = stage.queue()
     worker = hire()
