@@ -131,6 +131,20 @@ def test_run_again_by_hand_what_is_sent_is_not_sent_and_tells_its_message_id(sta
     assert_agreement(stage.redis)
 
 
+def test_what_a_killed_one_was_sending_is_judged_when_the_next_job_runs(stage: Stage) -> None:
+    # Given two messages of a worker that was killed, one of them on its way
+    ids = [stage.queue() for _ in range(2)]
+    claim = stage.gate.claim("rq:1", "x-1", want=2, lease=30)
+    stage.gate.begin("x-1", claim.ids[:1])
+    # When its leases have run out, and a stock worker runs another job
+    stage.pass_time(31)
+    other = stage.queue()
+    rq_works(stage)
+    # Then nobody knows of the one, and the other stands in its lane again
+    assert [stage.state(id) for id in (*ids, other)] == [State.UNKNOWN, State.QUEUED, State.SENT]
+    assert_agreement(stage.redis)
+
+
 def test_expired_it_is_not_sent(stage: Stage) -> None:
     id = stage.queue()
     stage.redis.hset(stage.keys.message(id), "expires_at", stage.now)

@@ -35,9 +35,7 @@ class NotSent(SesqError):
 
 def deliver(account: str, id: str) -> str | Retry:
     """Sends one message if it may go. Returns SES's MessageId, or RQ's request to run the job again."""
-    desk = _desk(account)
-    desk.sync.run_if_due()
-    desk.rules.refresh()
+    desk = _open(account)
     execution = f"rq-{os.urandom(6).hex()}"
     answer = _wait_for_turn(desk, id, execution)
     if answer in WAITS:
@@ -54,15 +52,11 @@ def deliver(account: str, id: str) -> str | Retry:
 
 def deliver_chunk(account: str, chunk: str) -> str | Retry:
     """Sends recipients of a batch's chunk one after the other, while it need not wait longer than a moment."""
-    desk = _desk(account)
-    desk.sync.run_if_due()
-    desk.rules.refresh()
+    desk = _open(account)
     deadline = time.monotonic() + CHUNK_SECONDS
     while time.monotonic() < deadline:
         execution = f"rq-{os.urandom(6).hex()}"
-        piece, answer, wait = desk.slices.take(
-            chunk, f"rq:{os.getpid()}", execution, lease=desk.courier.lease
-        )
+        piece, answer, wait = desk.slices.take(chunk, _worker(), execution, lease=desk.courier.lease)
         if answer == "nothing":
             desk.slices.pack()
             return "sent"
@@ -76,12 +70,24 @@ def deliver_chunk(account: str, chunk: str) -> str | Retry:
     return _back_to_the_head()
 
 
+def _open(account: str) -> Desk:
+    """The account's desk, with what sesq's own worker does once a second: nobody else may be there to do it."""
+    desk = _desk(account)
+    desk.sync.run_if_due()
+    desk.rules.refresh()
+    desk.judge(_worker())
+    return desk
+
+
+def _worker() -> str:
+    return f"rq:{os.getpid()}"
+
+
 def _wait_for_turn(desk: Desk, id: str, execution: str) -> str:
     """Asks the gate until it grants, or the wait would be longer than a moment."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    worker = f"rq:{os.getpid()}"
     while True:
-        answer, wait = desk.gate.take(id, worker, execution, lease=desk.courier.lease)
+        answer, wait = desk.gate.take(id, _worker(), execution, lease=desk.courier.lease)
         if answer not in WAITS:
             return answer
         left = deadline - time.monotonic()

@@ -87,14 +87,18 @@ class Desk:
         self.gate.renew([id for id in ids if not self.slices.owns(id)], until)
         self.slices.renew(until)
 
-    def judge(self, worker: str, settings: Settings) -> list[tuple[str, str]]:
-        """Judges what dead workers left behind: (id, new state) of each."""
+    def judge(self, worker: str) -> None:
+        """Judges what dead workers left behind, and says so in the log."""
+        orders = self.courier.orders
         policy: dict[str, Any] = {
-            "on_unknown": settings.on_unknown,
-            "max_attempts": settings.retry.max_attempts,
+            "on_unknown": orders.on_unknown,
+            "max_attempts": orders.retry.max_attempts,
         }
         judged = self.gate.reap(**policy)
-        return judged + self.slices.judge(worker, lease=settings.lease_seconds, **policy)
+        judged += self.slices.judge(worker, lease=self.courier.lease, **policy)
+        for id, state in judged:
+            told = {"id": id, "account": self.name, "state": state}
+            log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def wake(self, *, limits_changed: bool = False) -> None:
         """Something may be able to go now. A worker that waits for its own token waits on: others have theirs."""

@@ -335,7 +335,7 @@ class SesqWorker(BaseWorker):
                 self._next_tick = min(self._next_tick, now + max(0.02, due))
             desk.slices.pack()
             if now >= self._judge_from:
-                self._judge_the_dead(desk)
+                desk.judge(self.name)
         self._sync()
 
     def _tell_rq(self) -> None:
@@ -350,11 +350,6 @@ class SesqWorker(BaseWorker):
             pipeline.hset(self.key, mapping=told)
             pipeline.exists(WORKERS_SUSPENDED)
             self._suspended = bool(pipeline.execute()[-1])
-
-    def _judge_the_dead(self, desk: Desk) -> None:
-        for id, state in desk.judge(self.name, self.settings):
-            told = {"id": id, "account": desk.name, "state": state}
-            log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _renew_leases(self) -> None:
         if time.monotonic() < self._next_renewal:
