@@ -102,6 +102,19 @@ def test_what_waits_for_a_time_gets_its_job_back(stage: Stage, state: State) -> 
     assert stage.state(id) is State.SENT
 
 
+def test_what_rqs_scheduler_has_queued_stands_in_its_queue_once(stage: Stage, queue: Queue) -> None:
+    # Given a message that RQ's own scheduler has put into its queue, where it waits
+    id = brought_to(stage, State.SCHEDULED)
+    stage.redis.zrem(queue.scheduled_job_registry.key, id)
+    stage.redis.rpush(queue.key, id)
+    stage.pass_time(SETTLED_SECONDS + 1)
+    # Then it is not scheduled once more
+    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert queue.scheduled_job_registry.get_job_ids() == []
+    stage.work()
+    assert stage.state(id) is State.SENT
+
+
 def brought_to(stage: Stage, state: State) -> str:
     answers = {
         State.RETRYING: [says(Kind.TRANSIENT)] * 3,

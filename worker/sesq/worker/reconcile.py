@@ -59,8 +59,11 @@ def _lost(redis: Redis, keys: Keys, registry: str, states: tuple[State, ...]) ->
             return []
         settled = redis_now(redis) - SETTLED_SECONDS
         old = [id for key in recorded for id in texts(redis.zrangebyscore(key, "-inf", settled))]
-        read = redis.lrange if registry == "queue" else redis.zrange
-        present = {id for key in places for id in texts(read(key, 0, -1))} | _taken(redis, keys)
+        present = _queued(redis, keys) | _taken(redis, keys)
+        if (
+            registry != "queue"
+        ):  # by RQ's tools it may have come into its queue, which our record learns when it goes
+            present |= {id for key in places for id in texts(redis.zrange(key, 0, -1))}
     return [id for id in old if id not in present]
 
 
@@ -91,9 +94,7 @@ def restore_lost_chunks(redis: Redis, account: str) -> int:
             for id in ids:
                 pipeline.hget(keys.chunk(id), "place")
             places = texts(pipeline.execute())
-            present = {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))} | _taken(
-                redis, keys
-            )
+            present = _queued(redis, keys) | _taken(redis, keys)
             waiting = [id for id, place in zip(ids, places, strict=True) if place == State.QUEUED.value]
             gone = [id for id in waiting if id not in present]
             for id in gone:
@@ -112,6 +113,10 @@ def _lists(keys: Keys) -> list[str]:
     """Where RQ keeps what waits: its queues, and what its single-queue workers are just taking."""
     queues = [f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}" for lane in Lane]
     return [*queues, *(f"{queue}:intermediate" for queue in queues)]
+
+
+def _queued(redis: Redis, keys: Keys) -> set[str]:
+    return {id for key in _lists(keys) for id in texts(redis.lrange(key, 0, -1))}
 
 
 def _taken(redis: Redis, keys: Keys) -> set[str]:
