@@ -372,6 +372,26 @@ def test_a_conflict_in_silence_is_not_counted(queued: Any) -> None:
     assert len(queued()) == 2
 
 
+def test_of_a_mail_in_several_messages_one_is_counted_at_most(queued: Any) -> None:
+    # Given a mail to so many that it becomes three messages, and its keys in use for another mail
+    crowd = [f"person{i}@example.org" for i in range(120)]
+    first: Any = letter(to=crowd)
+    other: Any = letter(to=crowd, body="Other")
+    first.sesq = other.sesq = {"idempotency_key": "order-7"}
+    first.send()
+    # When it is sent in silence, Then it is not counted, and what is beside it is
+    backend = EmailBackend(fail_silently=True)
+    assert backend.send_messages([other]) == 0
+    assert backend.send_messages([other, letter(), letter(to=crowd)]) == 2
+
+
+def test_no_options_of_its_own_may_be_said_as_none(queued: Any) -> None:
+    message: Any = letter()
+    message.sesq = None
+    assert message.send() == 1
+    assert len(queued()) == 1
+
+
 def test_without_redis_it_is_said_or_swallowed() -> None:
     with override_settings(SESQ_REDIS_URL="redis://127.0.0.1:1/0"):
         with pytest.raises(QueueUnavailable):

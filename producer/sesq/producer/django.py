@@ -89,7 +89,7 @@ class EmailBackend(BaseEmailBackend):
         if not email.recipients():
             return None
         try:
-            own = _known(getattr(email, "sesq", {}), (*OF_MESSAGE, *OF_ONE_MESSAGE), "message.sesq")
+            own = _known(getattr(email, "sesq", None) or {}, (*OF_MESSAGE, *OF_ONE_MESSAGE), "message.sesq")
             options = {**self.options, **own}
             on_commit = bool(options.pop("on_commit", False))
             recipients = {
@@ -114,7 +114,7 @@ class EmailBackend(BaseEmailBackend):
         refused = []
         for mail in mails:
             given = [next(answers) for _ in mail.parts]
-            refused += [error for error in given if isinstance(error, InvalidMessage)]
+            refused += [error for error in given if isinstance(error, InvalidMessage)][:1]
             mail.email.sesq_ids = [id for id in given if isinstance(id, str)]  # type: ignore[attr-defined]
         if refused and not self.fail_silently:
             raise refused[0]
