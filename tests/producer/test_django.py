@@ -362,6 +362,14 @@ def test_in_silence_the_others_are_queued(queued: Any) -> None:
     assert len(queued()) == 1
 
 
+def test_a_time_that_is_over_is_refused(queued: Any) -> None:
+    late: Any = letter()
+    late.sesq = {"expires_at": datetime.now(timezone.utc)}
+    with pytest.raises(InvalidMessage, match="is over already"):
+        EmailBackend().send_messages([letter(), late])
+    assert queued() == []
+
+
 def test_a_conflict_in_silence_is_not_counted(queued: Any) -> None:
     first: Any = letter()
     first.sesq = {"idempotency_key": "order-7"}

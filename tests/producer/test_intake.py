@@ -58,6 +58,8 @@ def test_options_come_from_headers_that_do_not_leave() -> None:
         (b"X-Sesq-Key:", "printable characters"),
         (b"X-Sesq-Send-At: tomorrow", "no time"),
         (b"X-Sesq-Expires: 2030-01-31T12:00:00", "time zone"),
+        (b"X-Sesq-Expires: 2020-01-31T12:00:00Z", "is over already"),
+        (b"X-Sesq-Send-At: 0001-01-01T00:00:00+14:00", "from 1970 to 9000"),
     ],
 )
 def test_a_header_that_cannot_be_meant_is_refused(header: bytes, says: str) -> None:

@@ -21,10 +21,11 @@ from sesq.config.addresses import spec_of
 from sesq.config.envelope import SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
-from sesq.producer import rules
+from sesq.producer import moments, rules
 from sesq.producer.message import Attachment, Message
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
+EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 RAW = (
     b"From: Shop <shop@example.com>\r\n"
     b"To: Ada <ada@example.org>,\r\n\tbob@example.org\r\n"
@@ -154,6 +155,11 @@ def test_a_message_is_frozen_and_keeps_no_hold_on_what_it_was_given() -> None:
         ({"send_at": NOON.replace(tzinfo=None)}, "send_at", "time zone"),
         ({"expires_at": "tomorrow"}, "expires_at", "datetime"),
         ({"send_at": NOON, "expires_at": NOON}, "expires_at", "not after send_at"),
+        ({"expires_at": datetime.now(timezone.utc)}, "expires_at", "is over already"),
+        ({"send_at": datetime(1969, 12, 31, tzinfo=timezone.utc)}, "send_at", "from 1970 to 9000"),
+        ({"send_at": datetime.min.replace(tzinfo=EAST)}, "send_at", "from 1970 to 9000"),
+        ({"send_at": datetime(9000, 1, 1, tzinfo=timezone.utc)}, "send_at", "from 1970 to 9000"),
+        ({"expires_at": datetime.max.replace(tzinfo=WEST)}, "expires_at", "from 1970 to 9000"),
         ({"attachments": ["report.pdf"]}, "attachments", "from_path"),
         ({"attachments": [Attachment("a", b"")] * 496}, "attachments", "500 parts"),
         ({"attachments": [Attachment("a.png", b"", inline_id="a")]}, "attachments", "needs html="),
@@ -378,7 +384,11 @@ def test_the_same_mail_has_the_same_fingerprint() -> None:
 
 SAFE = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])
 LINE = st.text(SAFE, max_size=40).filter(lambda text: "=?" not in text)
-TIMES = st.datetimes(timezones=st.just(timezone(timedelta(hours=2))))
+TIMES = st.datetimes(
+    moments.FIRST.replace(tzinfo=None) + timedelta(days=1),
+    moments.LAST.replace(tzinfo=None),
+    timezones=st.just(timezone(timedelta(hours=2))),
+)
 MESSAGES = st.builds(
     message,
     sender=st.sampled_from(["shop@example.com", "Shöp <shop@example.com>"]),
@@ -405,6 +415,21 @@ def test_a_message_comes_back_from_json(given: Message) -> None:
     again = Message.from_json(given.to_json())
     assert again == given
     assert (again.envelope(), again.content()) == (given.envelope(), given.content())
+
+
+def test_a_message_that_has_expired_since_it_was_written_down_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a message, written down, whose time passes
+    given = message(expires_at=NOON)
+    written = given.to_json()
+    monkeypatch.setattr(moments, "now", lambda: NOON)
+    with pytest.raises(InvalidMessage, match="is over already"):
+        message(expires_at=NOON)
+    # When it is read, Then it is the same: the queue will say of it that it has expired
+    assert Message.from_json(written) == given
+    with pytest.raises(InvalidMessage, match="9000"):
+        Message.from_json(written.replace("2030", "9001"))
 
 
 def test_a_raw_message_comes_back_from_json() -> None:

@@ -111,6 +111,19 @@ class TestReschedule:
         with pytest.raises(InvalidMessage, match="time zone"):
             outbox.reschedule(id, datetime(2030, 1, 1))  # noqa: DTZ001
 
+    def test_a_time_out_of_bounds_or_after_the_end_is_refused(self, redis: Redis) -> None:
+        outbox = Outbox(redis)
+        end = datetime.now(timezone.utc) + timedelta(hours=1)
+        id = outbox.send(mail(expires_at=end))
+        for due in (
+            datetime.max.replace(tzinfo=timezone.utc),
+            datetime.min.replace(tzinfo=timezone.utc),
+            end,
+        ):
+            with pytest.raises(InvalidMessage, match=r"^send_at: "):
+                outbox.reschedule(id, due)
+        assert outbox.status(id).state is State.QUEUED
+
     def test_a_cancelled_one_is_not(self, redis: Redis) -> None:
         outbox = Outbox(redis)
         id = outbox.send(mail())

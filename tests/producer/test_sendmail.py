@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, Set
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
 from sesq.config.states import State
-from sesq.producer import Message, Outbox
+from sesq.producer import Message, Outbox, moments
 from sesq.producer.raw import RawMail
 from sesq.producer.sendmail import command
 from sesq.producer.sendmail.arguments import Request, parse
@@ -244,6 +245,7 @@ def test_addresses_with_domains_stay_as_they_were_written() -> None:
         (b"X-A: \x00\n" + MAIL, ["-t"], 65, "control character"),
         (MAIL, ["ada@example"], 65, "no dot"),
         (b"X-Sesq-Lane: fast\n" + MAIL, ["-t"], 65, "transactional, bulk"),
+        (b"X-Sesq-Expires: 2020-01-31T12:00:00Z\n" + MAIL, ["-t"], 65, "is over already"),
     ],
 )
 def test_bad_mail_is_told_and_kept_nowhere(
@@ -356,6 +358,21 @@ def test_what_redis_took_before_its_answer_was_lost_is_not_queued_again(
     assert sendmail(b"", "-q") == (0, "")
     assert len(queued()) == 1
     assert len(Spool(tmp_path / "data")) == 0
+
+
+def test_what_expired_in_the_spool_is_in_the_queue_as_such(
+    sendmail: Any, queued: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a mail that is good for a minute, and Redis is away
+    until = (datetime.now(timezone.utc) + timedelta(minutes=1)).isoformat()
+    with monkeypatch.context() as away:
+        away.setenv("SESQ_REDIS_URL", AWAY)
+        assert sendmail(f"X-Sesq-Expires: {until}\n".encode() + MAIL, "-t")[0] == 0
+    # When Redis is there an hour later
+    monkeypatch.setattr(moments, "now", lambda: datetime.now(timezone.utc) + timedelta(hours=1))
+    assert sendmail(b"", "-q") == (0, "")
+    # Then the mail is not put aside
+    assert len(queued()) == 1
 
 
 def test_two_that_deliver_the_spool_at_once_queue_each_mail_once(

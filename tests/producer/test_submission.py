@@ -465,6 +465,10 @@ def test_content_before_the_go_ahead_is_not_taken(server: Any, queued: Any) -> N
         (b"To: ada@example.org\r\n\r\nNo sender\r\n", "554 5.6.0 raw: needs a From"),
         (b"Subject: a\r\nSubject: b\r\n" + MAIL, "554 5.6.0 raw: has the header subject twice"),
         (b"X-Sesq-Lame: bulk\r\n" + MAIL, "554 5.6.0 x-sesq-lame"),
+        (
+            b"X-Sesq-Expires: 2020-01-31T12:00:00Z\r\n" + MAIL,
+            "554 5.6.0 expires_at: 2020-01-31 12:00 UTC is over",
+        ),
         (MAIL + b"x" * 1000 + b"\r\n", "554 5.6.0 raw: has a line of more than 998"),
         (MAIL + b"x" * 70_000 + b"\r\n", "500"),
         (MAIL + (b"x" * 900 + b"\r\n") * 120, "552"),

@@ -19,9 +19,9 @@ from sesq.config.addresses import shown, spec_of, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
 from sesq.producer.mime import folded
+from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail, addresses_in
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS
-from sesq.producer.serial import read_moment
 
 PREFIX = "x-sesq-"
 

@@ -12,7 +12,7 @@ from sesq.config.addresses import shown, wire_form
 from sesq.config.envelope import Envelope, OnUnknown, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
-from sesq.producer import rules
+from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.raw import BLIND, RawMail
 from sesq.producer.serial import dump, load
@@ -34,7 +34,8 @@ class Message:
     ('ada@example.org',)
 
     `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII). `headers` are the
-    caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes.
+    caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes, from
+    1970 to 9000; what is to go before now goes at once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
@@ -106,6 +107,7 @@ class Message:
         keep(self, "idempotency_key", idempotency_key)
         keep(self, "raw", raw)
         self._check_options()
+        moments.check_ahead(expires_at)
         self._check_content() if raw is None else self._check_raw(raw)
 
     @classmethod
@@ -200,8 +202,16 @@ class Message:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Message:
-        """Back from `to_json`, or from JSON written elsewhere: checked in full, unknown names and versions refused."""
-        return cls(**load(text, _DEFAULTS))
+        """Back from `to_json`, or from JSON written elsewhere: checked in full, unknown names and versions refused.
+
+        It may have expired since it was written: the queue will say so.
+        """
+        values = load(text, _DEFAULTS)
+        expires_at = values.pop("expires_at", None)
+        message = cls(**values)
+        moments.check_times(message.send_at, expires_at)
+        object.__setattr__(message, "expires_at", expires_at)
+        return message
 
     def _is_simple(self) -> bool:
         if self.raw is not None or self.attachments:
@@ -211,7 +221,7 @@ class Message:
     def _check_options(self) -> None:
         rules.check_recipients(len(self.to) + len(self.cc) + len(self.bcc))
         rules.check_account(self.account)
-        rules.check_times(self.send_at, self.expires_at)
+        moments.check_times(self.send_at, self.expires_at)
         if self.configuration_set is not None:
             rules.check_configuration_set(self.configuration_set)
         if self.idempotency_key is not None:

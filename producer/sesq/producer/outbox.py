@@ -30,6 +30,7 @@ from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.config.states import FINAL_STATES, State
 from sesq.producer.message import Message
+from sesq.producer.moments import check_times
 from sesq.producer.ticket import ticket
 
 if TYPE_CHECKING:
@@ -133,10 +134,16 @@ class Outbox:
         Messages(self.redis, account).cancel(id, "its sender")
 
     def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
-        """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent."""
-        if send_at.tzinfo is None:
-            raise InvalidMessage("send_at", "has no time zone; use datetime.now(timezone.utc) + …")
-        Messages(self.redis, account).reschedule(id, send_at.timestamp(), "its sender")
+        """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent, and
+        InvalidMessage for a time at which it has expired.
+        """
+        check_times(send_at, None)
+        due, end = send_at.timestamp(), self.status(id, account).expires_at
+        if end is not None and due >= end:
+            raise InvalidMessage(
+                "send_at", "is not before expires_at: the message would expire before it may go"
+            )
+        Messages(self.redis, account).reschedule(id, due, "its sender")
 
     def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 from sesq.config.addresses import encode_words, has_unsafe, shown, wire_form
 from sesq.config.errors import InvalidMessage
@@ -251,18 +250,6 @@ def check_key(key: object) -> None:
         raise InvalidMessage(
             "idempotency_key", f"{shown(key)}: 1 to {MAX_KEY_LENGTH} printable characters are allowed"
         )
-
-
-def check_times(send_at: datetime | None, expires_at: datetime | None) -> None:
-    for field, moment in (("send_at", send_at), ("expires_at", expires_at)):
-        if moment is None:
-            continue
-        if not isinstance(moment, datetime):
-            raise InvalidMessage(field, f"is a datetime, not {shown(moment)}")
-        if moment.utcoffset() is None:
-            raise InvalidMessage(field, "has no time zone: give one, as in datetime.now(timezone.utc)")
-    if send_at is not None and expires_at is not None and send_at >= expires_at:
-        raise InvalidMessage("expires_at", "is not after send_at: the message would expire before it may go")
 
 
 def base64_size(byte_count: int) -> int:

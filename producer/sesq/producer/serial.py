@@ -11,6 +11,7 @@ from sesq.config.addresses import shown
 from sesq.config.envelope import VERSIONS, encode_json, read_versioned
 from sesq.config.errors import InvalidMessage
 from sesq.producer.attachment import Attachment
+from sesq.producer.moments import read_moment
 
 _ATTACHMENT = ("name", "content", "content_type", "inline_id", "alternative")
 
@@ -56,15 +57,6 @@ def _bytes(text: object, field: str) -> bytes:
         return base64.b64decode(str(text), validate=True)
     except ValueError as error:
         raise InvalidMessage(field, f"is not base64: {error}") from error
-
-
-def read_moment(text: object, field: str) -> datetime:
-    """A time in ISO 8601; InvalidMessage(field) for what is none."""
-    try:
-        # Python 3.10 does not read the Z of other languages' times.
-        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError as error:
-        raise InvalidMessage(field, f"{shown(text)} is no time: write 2030-01-31T09:30:00+00:00") from error
 
 
 def _attachments(data: object) -> tuple[Attachment, ...]:

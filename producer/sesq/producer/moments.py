@@ -1,0 +1,53 @@
+"""The times of a message: when it may go, and when it may go no more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from sesq.config.addresses import shown
+from sesq.config.errors import InvalidMessage
+
+FIRST = datetime(1970, 1, 1, tzinfo=timezone.utc)
+LAST = datetime(9000, 1, 1, tzinfo=timezone.utc)
+"""Times of messages lie between these: far from where the calendar ends in some zone."""
+
+
+def now() -> datetime:
+    """By this host's clock, by which the times were made, too."""
+    return datetime.now(timezone.utc)
+
+
+def read_moment(text: object, field: str) -> datetime:
+    """A time in ISO 8601; InvalidMessage(field) for what is none."""
+    try:
+        # Python 3.10 does not read the Z of other languages' times.
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InvalidMessage(field, f"{shown(text)} is no time: write 2030-01-31T09:30:00+00:00") from error
+
+
+def check_times(send_at: object, expires_at: object) -> None:
+    """InvalidMessage for what is no aware datetime from 1970 to 9000, or in the wrong order."""
+    first, last = _checked(send_at, "send_at"), _checked(expires_at, "expires_at")
+    if first is not None and last is not None and first >= last:
+        raise InvalidMessage("expires_at", "is not after send_at: the message would expire before it may go")
+
+
+def check_ahead(expires_at: datetime | None) -> None:
+    """InvalidMessage for an end that has passed."""
+    if expires_at is not None and expires_at <= now():
+        raise InvalidMessage(
+            "expires_at", f"{expires_at:%Y-%m-%d %H:%M %Z} is over already, so the mail would never go"
+        )
+
+
+def _checked(moment: object, field: str) -> datetime | None:
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        raise InvalidMessage(field, f"is a datetime, not {shown(moment)}")
+    if moment.utcoffset() is None:
+        raise InvalidMessage(field, "has no time zone: give one, as in datetime.now(timezone.utc)")
+    if not FIRST <= moment < LAST:
+        raise InvalidMessage(field, f"{moment.isoformat()} is too far away: times are from 1970 to 9000")
+    return moment
