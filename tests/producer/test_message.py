@@ -287,6 +287,25 @@ def test_headers_meant_for_ses_become_options() -> None:
         Message(sender="a@example.org", to="b@example.org", raw=raw)
 
 
+def test_tags_in_two_headers_are_those_of_both() -> None:
+    raw = b"X-SES-MESSAGE-TAGS: kind=order\r\nX-Ses-Message-Tags: shop=7,\r\n list=b\r\n" + RAW
+    assert Message.from_bytes(raw).tags == {"kind": "order", "shop": "7", "list": "b"}
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (b"X-SES-MESSAGE-TAGS: kind=order\r\nX-SES-MESSAGE-TAGS: kind=news", "each name once"),
+        (b"X-SES-MESSAGE-TAGS: kind=order, kind=news", "each name once"),
+        (b"X-SES-MESSAGE-TAGS: order", "name=value"),
+        (b"X-SES-CONFIGURATION-SET: a\r\nX-SES-CONFIGURATION-SET: b", "twice"),
+    ],
+)
+def test_headers_meant_for_ses_that_contradict_themselves_are_refused(header: bytes, says: str) -> None:
+    with pytest.raises(InvalidMessage, match=rf"^x-ses-.*{says}"):
+        Message.from_bytes(header + b"\r\n" + RAW)
+
+
 HEAD = b"From: a@example.org\r\nTo: b@example.org\r\n"
 
 

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sesq.config.addresses import shown, spec_of, wire_form
+from sesq.config.addresses import spec_of, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
 from sesq.producer.mime import folded
 from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail, addresses_in
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS
+from sesq.producer.ses_headers import read_tags
 
 PREFIX = "x-sesq-"
 
@@ -123,19 +124,9 @@ def _text(value: str, _name: str) -> str:
     return value
 
 
-def _tags(value: str, name: str) -> dict[str, str]:
-    tags: dict[str, str] = {}
-    for pair in value.split(","):
-        key, equals, text = map(str.strip, pair.partition("="))
-        if not equals or key in tags:
-            raise InvalidMessage(name, f"{shown(value)}: write name=value, name=value, each name once")
-        tags[key] = text
-    return tags
-
-
 _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "x-sesq-lane": ("lane", _text),
-    "x-sesq-tags": ("tags", _tags),
+    "x-sesq-tags": ("tags", read_tags),
     "x-sesq-key": ("idempotency_key", _text),
     "x-sesq-send-at": ("send_at", read_moment),
     "x-sesq-expires": ("expires_at", read_moment),

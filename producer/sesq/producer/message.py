@@ -16,6 +16,7 @@ from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.raw import BLIND, RawMail
 from sesq.producer.serial import dump, load
+from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 
 if TYPE_CHECKING:
     from email.message import Message as AnyEmail
@@ -130,17 +131,14 @@ class Message:
         mail = RawMail.read(raw)
         if to is None and cc is None and bcc is None:
             to, cc, bcc = mail.addresses("to"), mail.addresses("cc"), mail.addresses("bcc")
-        for name in mail.values(_SES_SET):
-            options.setdefault("configuration_set", name)
-        for tags in mail.values(_SES_TAGS):
-            options.setdefault("tags", _header_tags(tags))
+        mail, told = take_ses_options(mail)
         return cls(
             sender=mail.addresses("from")[0] if sender is None else sender,
             to=to or (),
             cc=cc or (),
             bcc=bcc or (),
-            raw=mail.without(*BLIND, _SES_SET, _SES_TAGS).content,
-            **options,
+            raw=mail.without(*BLIND).content,
+            **{**told, **options},
         )
 
     @classmethod
@@ -244,13 +242,11 @@ class Message:
             if getattr(self, name):
                 raise InvalidMessage(name, "is part of the raw mail already: give one or the other")
         mail = RawMail.read(raw)
-        if mail.values(_SES_SET) or mail.values(_SES_TAGS):
-            raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
+        check_ses_headers(mail)
         object.__setattr__(self, "raw", mail.without(*BLIND).content)
         object.__setattr__(self, "subject", mail.text("subject"))
 
 
-_SES_SET, _SES_TAGS = "x-ses-configuration-set", "x-ses-message-tags"
 _DEFAULTS: dict[str, Any] = {
     field.name: field.default if field.default_factory is MISSING else field.default_factory()
     for field in fields(Message)
@@ -292,8 +288,3 @@ def _check_attachments(attachments: tuple[Attachment, ...], html: str | None) ->
         raise InvalidMessage("attachments", "an inline_id needs html= that shows it")
     if len(set(inline)) < len(inline):
         raise InvalidMessage("attachments", "an inline_id is given twice")
-
-
-def _header_tags(text: str) -> dict[str, str]:
-    pairs = (tag.partition("=") for tag in text.split(",") if tag.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,41 @@
+"""What a finished mail tells SES in headers (X-SES-…): what is an option here becomes one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sesq.config.addresses import shown
+from sesq.config.errors import InvalidMessage
+from sesq.producer.raw import RawMail
+
+SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
+
+
+def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
+    """The mail without these headers, and the options of a message that they stand for. Raises InvalidMessage."""
+    options: dict[str, Any] = {}
+    sets, tags = mail.values(SET), mail.values(TAGS)
+    if len(sets) > 1:
+        raise InvalidMessage(SET, "is given twice: keep one")
+    if sets:
+        options["configuration_set"] = sets[0]
+    if tags:
+        options["tags"] = read_tags(", ".join(tags), TAGS)
+    return mail.without(*OPTIONS), options
+
+
+def check_ses_headers(mail: RawMail) -> None:
+    """InvalidMessage("raw") for a mail that still has them."""
+    if mail.values(SET) or mail.values(TAGS):
+        raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
+
+
+def read_tags(value: str, name: str) -> dict[str, str]:
+    """The tags of one header, `name=value, name=value`; InvalidMessage(name)."""
+    tags: dict[str, str] = {}
+    for pair in filter(str.strip, value.split(",")):
+        key, equals, text = map(str.strip, pair.partition("="))
+        if not equals or key in tags:
+            raise InvalidMessage(name, f"{shown(value)}: write name=value, name=value, each name once")
+        tags[key] = text
+    return tags
