@@ -306,6 +306,15 @@ def test_headers_meant_for_ses_that_contradict_themselves_are_refused(header: by
         Message.from_bytes(header + b"\r\n" + RAW)
 
 
+@pytest.mark.parametrize("name", ["X-SES-SOURCE-ARN", "X-SES-FROM-ARN", "x-ses-return-path-arn"])
+def test_a_mail_does_not_send_by_leave_of_another_account(name: str) -> None:
+    raw = f"{name}: arn:aws:ses:eu-west-1:1:identity/bank.com\r\n".encode() + RAW
+    with pytest.raises(InvalidMessage, match=f"^{name.lower()}: .*remove it"):
+        Message.from_bytes(raw)
+    with pytest.raises(InvalidMessage, match=f"^{name.lower()}: "):
+        Message(sender="a@example.org", to="b@example.org", raw=raw)
+
+
 HEAD = b"From: a@example.org\r\nTo: b@example.org\r\n"
 
 

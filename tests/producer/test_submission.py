@@ -155,6 +155,15 @@ def test_a_hundred_recipients_are_one_mail_to_its_sender(server: Any, queued: An
     assert sum(len(record.envelope.recipients) for record in queued()) == 100
 
 
+def test_bounces_go_where_ses_sends_them_and_not_where_the_mail_says(
+    server: Any, redis: Redis, queued: Any
+) -> None:
+    with Line(port(server)) as line:
+        line.begin()
+        assert line.say(b"Return-Path: <ceo@example.com>\r\n" + MAIL + b".\r\n").startswith("250")
+    assert redis.get(Keys("default").content(queued()[0].id)) == MAIL
+
+
 def test_a_key_takes_a_mail_once(server: Any, queued: Any) -> None:
     keyed = b"X-Sesq-Key: order-7\r\n" + MAIL
     with Line(port(server)) as line:
@@ -469,6 +478,7 @@ def test_content_before_the_go_ahead_is_not_taken(server: Any, queued: Any) -> N
             b"X-Sesq-Expires: 2020-01-31T12:00:00Z\r\n" + MAIL,
             "554 5.6.0 expires_at: 2020-01-31 12:00 UTC is over",
         ),
+        (b"X-SES-FROM-ARN: arn:aws:ses:x\r\n" + MAIL, "554 5.6.0 x-ses-from-arn: sends by leave of another"),
         (MAIL + b"x" * 1000 + b"\r\n", "554 5.6.0 raw: has a line of more than 998"),
         (MAIL + b"x" * 70_000 + b"\r\n", "500"),
         (MAIL + (b"x" * 900 + b"\r\n") * 120, "552"),

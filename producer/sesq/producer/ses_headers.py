@@ -1,4 +1,6 @@
-"""What a finished mail tells SES in headers (X-SES-…): what is an option here becomes one."""
+"""What a finished mail tells SES in headers (X-SES-…): options here become options, and what lends it the name of
+others is refused.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,10 @@ from sesq.config.errors import InvalidMessage
 from sesq.producer.raw import RawMail
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
+LENT = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
+"""SES's sending authorization. Whoever may write these may send as every identity that other accounts lend to this one,
+whatever senders they are allowed; and sesq knows of no identities but the account's own.
+"""
 
 
 def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
@@ -25,7 +31,10 @@ def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 
 def check_ses_headers(mail: RawMail) -> None:
-    """InvalidMessage("raw") for a mail that still has them."""
+    """InvalidMessage for a mail that still has options, or borrows an identity."""
+    lent = next((name for name in LENT if mail.values(name)), None)
+    if lent:
+        raise InvalidMessage(lent, "sends by leave of another account, which is not done here: remove it")
     if mail.values(SET) or mail.values(TAGS):
         raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
 

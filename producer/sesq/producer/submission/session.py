@@ -35,6 +35,8 @@ LIMITS = {"AUTH": 3, "STARTTLS": 2, "VRFY": 20, "HELP": 20, "NOOP": 1000, "*": 1
 """How often a command may be given in one connection."""
 GRACE_SECONDS = 5
 ACCEPTED = "250 2.0.0 queued as"
+RETURN_PATH = "return-path"
+"""SES would send bounces where it says, and takes it as one more sender; it is a server's to set (RFC 5321, 4.4)."""
 
 _path = re.compile(r"\s*<([^<>]*)>\s*(.*)").fullmatch
 _auth_parameter = re.compile(r"\bAUTH=\S*", re.IGNORECASE)
@@ -235,7 +237,7 @@ def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
         raise InvalidMessage("mail", "has a bare CR or LF: every line ends with CR LF")
     if b"\r\n\r\n" not in content and not content.startswith(b"\r\n"):
         content += b"\r\n"  # headers alone are a mail
-    mail = RawMail.read(content)
+    mail = RawMail.read(content).without(RETURN_PATH)
     for name in ("from", "sender"):
         for wire in mail.addresses(name):
             if not user.may_send_as(spec_of(wire)):
