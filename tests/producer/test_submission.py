@@ -370,6 +370,47 @@ def test_a_user_sends_as_whom_and_where_they_may(
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        b"From: shop@example.com\r\nFrom: ceo@bank.com",
+        b"From: shop@example.com\r\nFROM: ceo@bank.com",
+        b"From: shop@example.com\r\nFrom : ceo@bank.com",
+        b"From: shop@example.com, ceo@bank.com",
+        b"From: ceo@bank.com,\r\n shop@example.com",
+        b"From: shop@example.com; ceo@bank.com",
+        b"From: <shop@example.com> <ceo@bank.com>",
+        b"From: ceo@bank.com <shop@example.com>",
+        b'From: "shop@example.com" <ceo@bank.com>',
+        b"From: =?utf-8?q?shop=40example.com?= <ceo@bank.com>",
+        b"From: <@bank.com:shop@example.com>",
+        b"From: shop@example.com (shop) <ceo@bank.com>",
+        "From: Bücher <shop@example.com>, Büro <ceo@bank.com>".encode(),
+        "From: Bücher <ceo@bank.com>".encode("latin-1"),
+        b"From: shop@example.com\xa0ceo@bank.com",
+        b"From: Both: shop@example.com, ceo@bank.com;",
+        b"From: shop@example.com\r\nSender: ceo@bank.com",
+        b"From: shop@example.com\r\nSender: shop@example.com\r\nsender: ceo@bank.com",
+        b"From: shop@example.com\r\nSender: shop@example.com, ceo@bank.com",
+        b"From: shop@example.com\r\nSender: shop@example.com\r\n <ceo@bank.com>",
+        b"From: shop@example.com\r\nSender: shop@example.com; ceo@bank.com",
+        b"From: shop@example.com\r\nSender: ceo@bank.com <shop@example.com>",
+    ],
+)
+def test_no_way_to_write_from_or_sender_hides_an_address_that_is_not_the_users(
+    with_users: Any, headers: bytes, queued: Any
+) -> None:
+    with Line(port(with_users)) as line:
+        line.say(b"EHLO test\r\n")
+        line.say(plain("shop"))
+        assert line.begin().startswith("354")
+        assert line.say(headers + b"\r\nTo: ada@example.org\r\n\r\nPay me.\r\n.\r\n").startswith("554 5.6.0 ")
+        # And the connection is as good as before
+        line.begin()
+        assert line.say(MAIL + b".\r\n").startswith("250")
+    assert len(queued()) == 1
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"host": "0.0.0.0"}, "anybody"),
