@@ -6,6 +6,7 @@ import email
 import email.policy
 import io
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -428,6 +429,48 @@ def test_what_cannot_be_read_is_put_aside_and_stops_nothing(
     assert (status, bad in said) == (0, True)
     assert [record.envelope.subject for record, _ in queued()] == ["good"]
     assert [path.name for path in (spool.folder / "refused").iterdir()] == [bad]
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "socket", "link", "dangling", "unreadable"])
+def test_what_is_no_file_in_the_spool_is_passed_over(
+    kind: str, sendmail: Any, queued: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two mails in the spool, and before each something that nobody can deliver
+    monkeypatch.setattr(command, "AT_ONCE", 2)
+    spool = Spool(tmp_path / "data")
+    keep(spool, "first")
+    for odd in (spool.folder / "new" / "0", spool.folder / "new" / f"{new_name()} odd"):
+        put_there(odd, kind, monkeypatch)
+    keep(spool, "second")
+    # When another mail is sent, Then all are queued, and it is said what is there
+    status, said = sendmail(MAIL, "-t")
+    assert status == 0
+    assert said.count("of the spool is passed over: ") == 2
+    assert sorted(record.envelope.subject for record, _ in queued()) == ["Hi", "first", "second"]
+    assert [path.name for path in (spool.folder / "refused").iterdir()] == []
+    assert len(spool.names()) == 2
+    assert len(spool) == (2 if kind == "unreadable" else 0)
+
+
+def put_there(path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        os.mknod(path, 0o600 | stat.S_IFSOCK)
+    elif kind in ("link", "dangling"):
+        path.symlink_to("/dev/zero" if kind == "link" else "/nowhere")
+    else:  # by its mode a file is not unreadable to root
+        path.touch()
+        opened = os.open
+
+        def refusing(name: Any, *options: Any, **others: Any) -> int:
+            if name == path:
+                raise PermissionError(13, "Permission denied")
+            return opened(name, *options, **others)
+
+        monkeypatch.setattr(os, "open", refusing)
 
 
 def test_a_spool_that_others_can_read_is_not_used(

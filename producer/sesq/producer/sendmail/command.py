@@ -148,10 +148,10 @@ def _domain(configured: str | None) -> str:
     return name
 
 
-def _told(refused: Sequence[str]) -> int:
-    """What was in the spool and is no mail any more is put aside; the call itself has done its work."""
-    for name in refused:
-        _complain(0, f"{name} of the spool was refused, and is put aside")
+def _told(problems: Sequence[str]) -> int:
+    """What stays in the spool, or is put aside, is told; the call itself has done its work."""
+    for problem in problems:
+        _complain(0, problem)
     return 0
 
 

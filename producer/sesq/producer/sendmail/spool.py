@@ -6,6 +6,7 @@ it does not matter whether Redis took it before its reply was lost, nor how many
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -47,10 +48,13 @@ class Spool:
         self.folder = folder / f"spool-{os.geteuid()}"
 
     def __len__(self) -> int:
-        return len(self.names())
+        """How many mails wait."""
+        with suppress(FileNotFoundError):
+            return sum(entry.is_file(follow_symlinks=False) for entry in os.scandir(self.folder / "new"))
+        return 0
 
     def names(self) -> list[str]:
-        """The files that wait, oldest first."""
+        """What is there, oldest first."""
         try:
             return sorted(path.name for path in (self.folder / "new").iterdir())
         except FileNotFoundError:
@@ -69,22 +73,36 @@ class Spool:
         _sync_folder(whole.parent)
 
     def deliver(self, outbox: Outbox, most: int | None = None) -> list[str]:
-        """Queues what waits, at most so many mails; what was refused is put aside, and its name is in the answer.
+        """Queues what waits, at most so many mails. Of what could not be queued the answer says why, in words.
 
         Raises QueueUnavailable. Does nothing while another process is at it.
         """
-        names = self.names()[:most]
+        names = self.names()
         if not names:
             return []
         with self._alone() as alone:
-            return [name for name in names if alone and not self._deliver_one(outbox, name)]
+            return list(self._deliver(outbox, names, most)) if alone else []
 
-    def _deliver_one(self, outbox: Outbox, name: str) -> bool:
+    def _deliver(self, outbox: Outbox, names: list[str], most: int | None) -> Iterator[str]:
+        left = len(names) if most is None else most
+        for name in names:
+            if not left:
+                return
+            try:
+                text = _read(self.folder / "new" / name)
+            except FileNotFoundError:  # delivered meanwhile
+                continue
+            except OSError as error:
+                yield f"{name} of the spool is passed over: {error.strerror}"
+                continue
+            left -= 1
+            if not self._queue(outbox, name, text):
+                yield f"{name} of the spool was refused, and is put aside"
+
+    def _queue(self, outbox: Outbox, name: str, text: bytes) -> bool:
         path = self.folder / "new" / name
         try:
-            outbox.send_many([Message.from_json(line) for line in path.read_bytes().split(b"\n")])
-        except FileNotFoundError:  # delivered meanwhile
-            return True
+            outbox.send_many([Message.from_json(line) for line in text.split(b"\n")])
         except InvalidMessage:
             path.rename(self.folder / "refused" / name)
             return False
@@ -112,6 +130,18 @@ class Spool:
         seen = self.folder.lstat()
         if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
             raise SettingsError(f"{self.folder}: is to be a folder that only its user can read (chmod 700)")
+
+
+def _read(path: Path) -> bytes:
+    """Raises OSError for what is no file: a link is not followed, and nobody waited for who would write into a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
