@@ -174,7 +174,9 @@ def test_a_file_arrives_as_it_was(name: str, content: bytes) -> None:
     mail = read(render(ENVELOPE, SimpleContent("", "a"), [Attachment(name, content, "application/pdf")]))
     (part,) = mail.iter_attachments()
     assert part.get_content() == content
-    assert part["Content-Disposition"].params["filename"] == name.strip()  # get_filename() would unquote it twice
+    assert (
+        part["Content-Disposition"].params["filename"] == name.strip()
+    )  # get_filename() would unquote it twice
 
 
 def passes(**arguments: Any) -> bool:

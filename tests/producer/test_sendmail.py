@@ -244,6 +244,8 @@ def test_addresses_with_domains_stay_as_they_were_written() -> None:
         (b"From: a@b.co\n\nx", ["-t"], 65, "nobody"),
         (b"Subject: a\nSubject: b\n" + MAIL, ["-t"], 65, "subject twice"),
         (b"X-A: \x00\n" + MAIL, ["-t"], 65, "control character"),
+        (b"Reply-To: " + b"(" * 900 + b"\n" + MAIL, ["-t"], 65, "reply-to: "),
+        (MAIL, ["(" * 2000], 65, "cannot be read"),
         (MAIL, ["ada@example"], 65, "no dot"),
         (b"X-Sesq-Lane: fast\n" + MAIL, ["-t"], 65, "transactional, bulk"),
         (b"X-Sesq-Expires: 2020-01-31T12:00:00Z\n" + MAIL, ["-t"], 65, "is over already"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sesq.config.addresses import wire_form
+from sesq.config.addresses import shown, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.rules import MAX_LINE_LENGTH
 
@@ -85,14 +85,21 @@ def read(data: bytes, dot_ends: bool) -> Letter:
 
 def addresses(text: str, domain: Domain) -> list[str]:
     """Every address of a list as people write it, `root, Ada <ada@example.org>`, each with a domain."""
-    from email.utils import getaddresses
-
-    return [_wire(name, spec, domain) for name, spec in getaddresses([text]) if spec]
+    return [_wire(name, spec, domain) for name, spec in _pairs(text) if spec]
 
 
 def full_address(name: str | None, spec: str, domain: Domain) -> str:
     """`Cron Daemon <root@example.com>`."""
     return _wire(name or "", spec, domain)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    from email.utils import getaddresses
+
+    try:
+        return getaddresses([text])
+    except RecursionError as error:  # comments within comments
+        raise InvalidMessage("address", f"{shown(text)} cannot be read as addresses") from error
 
 
 def _wire(name: str, spec: str, domain: Domain) -> str:
@@ -105,12 +112,10 @@ def _wire(name: str, spec: str, domain: Domain) -> str:
 
 def _with_domains(name: bytes, value: bytes, domain: Domain) -> bytes:
     """The value as it is, if every address in it has a domain already."""
-    from email.utils import getaddresses
-
     text = value.decode(errors="surrogateescape").replace("\n", "")
-    if all("@" in spec or not spec for _, spec in getaddresses([text])):
-        return value
     try:
+        if all("@" in spec or not spec for _, spec in _pairs(text)):
+            return value
         return b" " + b",\n ".join(address.encode() for address in addresses(text, domain))
     except InvalidMessage as error:
         raise InvalidMessage(name.decode().lower(), error.problem) from error
