@@ -8,6 +8,7 @@ import logging
 import smtplib
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -584,6 +585,23 @@ def test_silence_is_not_waited_out(redis: Redis) -> None:
             assert line.begin().startswith("354")
             line._socket.sendall(MAIL)
             assert line.reply().startswith("421 4.4.2")
+
+
+def test_who_does_not_log_in_is_not_kept_by_talking(redis: Redis, users_file: Path) -> None:
+    with (
+        submission_server(Outbox(redis), users=users_file, idle_seconds=0.5) as server,
+        Line(port(server)) as line,
+        Line(port(server)) as known,
+    ):
+        # Given one who has logged in, and one who says something all the time, but no name
+        known.say(b"EHLO test\r\n")
+        assert known.say(plain("shop")).startswith("235")
+        until = time.monotonic() + 10
+        while (reply := line.say(b"EHLO test\r\n")).startswith("250") and time.monotonic() < until:
+            assert known.say(b"RSET\r\n").startswith("250")
+        # Then one is hung up on, and the other is not
+        assert reply.startswith("421 4.7.0")
+        assert known.say(b"RSET\r\n").startswith("250")
 
 
 def test_at_the_end_who_is_connected_hears_of_it(redis: Redis) -> None:

@@ -57,6 +57,7 @@ class SubmissionSmtp(SMTP):
 
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         self.door = door
+        self._login_end: asyncio.TimerHandle | None = None
         options = door.options
         super().__init__(
             Handler(),
@@ -86,12 +87,24 @@ class SubmissionSmtp(SMTP):
             await self.push("421 4.7.0 too many connections, try again later")
             self._writer.close()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """STARTTLS comes by here once more; the time to log in runs on."""
+        super().connection_made(transport)
+        if self._login_end is None:
+            self._login_end = self.loop.call_later(self.door.options.idle_seconds, self._end_of_login)
+
     def connection_lost(self, error: Exception | None) -> None:
+        if self._login_end is not None:
+            self._login_end.cancel()
         self.door.leave(self)
         super().connection_lost(error)
 
     def _timeout_cb(self) -> None:
         self.end("421 4.4.2 nothing came for too long")
+
+    def _end_of_login(self) -> None:
+        if _user(self.session) is None:
+            self.end("421 4.7.0 log in sooner")
 
     def end(self, reply: str) -> None:
         """Says so and hangs up, in the end on who does not listen as well."""
