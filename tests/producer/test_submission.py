@@ -27,8 +27,8 @@ from sesq.config.states import Lane
 from sesq.producer import Message, Outbox
 from sesq.producer.raw import RawMail
 from sesq.producer.submission.bundle import Bundle
+from sesq.producer.submission.handler import read
 from sesq.producer.submission.server import Options, SubmissionServer
-from sesq.producer.submission.session import read
 from sesq.producer.submission.users import ANYBODY, User, hash_password
 from submitting import Line, certificate_files, submission_server
 

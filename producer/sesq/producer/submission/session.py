@@ -9,45 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import traceback
 from typing import TYPE_CHECKING, Any, AnyStr
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session
 
-from sesq.config.addresses import spec_of, wire_form
-from sesq.config.errors import InvalidMessage, QueueUnavailable
-from sesq.producer.intake import messages_of, sorted_recipients
-from sesq.producer.message import Message
-from sesq.producer.raw import RawMail
-from sesq.producer.submission.users import ANYBODY, User
+from sesq.producer.submission.handler import ACCEPTED, Handler, Submission, user_of
+from sesq.producer.submission.users import ANYBODY
 
 if TYPE_CHECKING:
     from sesq.producer.submission.server import Door
 
 log = logging.getLogger("sesq.submission")
 
-HELD_LINE_BYTES = (
-    64 * 1024
-)  # longer than mail's own limit, which is checked, and explained, with the whole mail
-MOST_RECIPIENTS = 1000
-MOST_REPLY = 400  # characters; a reply's line holds 512
+HELD_LINE_BYTES = 64 * 1024
+"""Longer than the limit of mail, which is checked, and explained, with the whole mail."""
 LIMITS = {"AUTH": 3, "STARTTLS": 2, "VRFY": 20, "HELP": 20, "NOOP": 1000, "*": 10**9}
 """How often a command may be given in one connection."""
 GRACE_SECONDS = 5
-ACCEPTED = "250 2.0.0 queued as"
-RETURN_PATH = "return-path"
-"""SES would send bounces where it says, and takes it as one more sender; it is a server's to set (RFC 5321, 4.4)."""
 
 _path = re.compile(r"\s*<([^<>]*)>\s*(.*)").fullmatch
 _auth_parameter = re.compile(r"\bAUTH=\S*", re.IGNORECASE)
-_bare = re.compile(rb"\r(?!\n)|(?<!\r)\n").search
-
-
-class Submission(Session):
-    """What is known of who is connected."""
-
-    user: User | None = None
-    login_data: Any = None  # a plain attribute here: aiosmtpd warns of it, and sets it
 
 
 class SubmissionSmtp(SMTP):
@@ -103,7 +84,7 @@ class SubmissionSmtp(SMTP):
         self.end("421 4.4.2 nothing came for too long")
 
     def _end_of_login(self) -> None:
-        if _user(self.session) is None:
+        if user_of(self.session) is None:
             self.end("421 4.7.0 log in sooner")
 
     def end(self, reply: str) -> None:
@@ -130,7 +111,7 @@ class SubmissionSmtp(SMTP):
         raise asyncio.CancelledError
 
     async def check_auth_needed(self, _caller: str) -> bool:
-        if _user(self.session) is not None:
+        if user_of(self.session) is not None:
             return False
         await self.push("530 5.7.0 Authentication required")
         return True
@@ -169,110 +150,3 @@ class SubmissionSmtp(SMTP):
         """The address between the angles as it stands, and the parameters without AUTH=, which says nothing to us."""
         path = _path(arg)
         return (path[1] or "<>", _auth_parameter.sub("", path[2])) if path else (None, None)
-
-
-class Handler:
-    """aiosmtpd's hooks: each returns the reply."""
-
-    async def handle_EHLO(  # noqa: N802  (aiosmtpd finds its hooks by name)
-        self, _server: SubmissionSmtp, session: Submission, _envelope: Envelope, name: str, lines: list[str]
-    ) -> list[str]:
-        session.host_name = name
-        told = [line for line in lines if line != "250-AUTH "]
-        return [*told[:-1], "250-ENHANCEDSTATUSCODES", told[-1]]
-
-    async def handle_MAIL(  # noqa: N802
-        self, _server: SubmissionSmtp, session: Submission, envelope: Envelope, given: str, options: list[str]
-    ) -> str:
-        if given != "<>":
-            try:
-                spec = spec_of(wire_form(given, "sender"))
-            except InvalidMessage as error:
-                return _reply("553 5.1.7", error)
-            if not _allowed(session.user).may_send_as(spec):
-                return f"553 5.7.1 this user may not send as {spec}"
-        envelope.mail_from = given
-        envelope.mail_options.extend(options)
-        return "250 2.1.0 Ok"
-
-    async def handle_RCPT(  # noqa: N802
-        self,
-        _server: SubmissionSmtp,
-        _session: Submission,
-        envelope: Envelope,
-        given: str,
-        _options: list[str],
-    ) -> str:
-        try:
-            address = wire_form(given, "recipient")
-        except InvalidMessage as error:
-            return _reply("553 5.1.3", error)
-        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
-            return "452 4.5.3 too many recipients; the rest can go with another copy of the mail"
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 Ok"
-
-    async def handle_DATA(  # noqa: N802
-        self, server: SubmissionSmtp, session: Submission, envelope: Envelope
-    ) -> str:
-        content, recipients = envelope.original_content or b"", envelope.rcpt_tos
-        user = _allowed(session.user)
-        try:
-            ids = await server.door.bundle.queue(lambda: read(content, recipients, user), len(content))
-        except InvalidMessage as error:
-            log.info("refused, %s: %s", user.name or "no user", error.field)
-            return _reply("554 5.6.0", error)
-        except QueueUnavailable as error:
-            log.warning("not taken: %s", error)
-            return "451 4.3.0 the queue cannot be reached, try again later"
-        log.info(
-            "%s: %d bytes to %d recipients: %s",
-            user.name or "no user",
-            len(content),
-            len(recipients),
-            ids[0],
-            extra={"id": ids[0], "user": user.name, "bytes": len(content), "recipients": len(recipients)},
-        )
-        return f"{ACCEPTED} {ids[0]}"
-
-    async def handle_RSET(self, _server: SubmissionSmtp, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
-        return "250 2.0.0 Ok"
-
-    async def handle_exception(self, error: Exception) -> str:
-        """A bug of ours: said without its text, which may hold content."""
-        log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-        return "451 4.3.0 this went wrong here, try again later"
-
-
-def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
-    """The messages of one submitted mail, if its user may send it so. Raises InvalidMessage."""
-    if _bare(content):
-        raise InvalidMessage("mail", "has a bare CR or LF: every line ends with CR LF")
-    if b"\r\n\r\n" not in content and not content.startswith(b"\r\n"):
-        content += b"\r\n"  # headers alone are a mail
-    mail = RawMail.read(content).without(RETURN_PATH)
-    for name in ("from", "sender"):
-        for wire in mail.addresses(name):
-            if not user.may_send_as(spec_of(wire)):
-                raise InvalidMessage(name, f"this user may not send as {spec_of(wire)}")
-    messages = messages_of(
-        mail, sorted_recipients(mail, recipients), lane=user.lanes[0], account=user.account
-    )
-    if messages[0].lane not in user.lanes:
-        raise InvalidMessage("lane", f"this user may not use the lane {messages[0].lane}")
-    return messages
-
-
-def _user(session: Session | None) -> User | None:
-    return session.user if isinstance(session, Submission) else None
-
-
-def _allowed(user: User | None) -> User:
-    assert user is not None, "check_auth_needed has asked"
-    return user
-
-
-def _reply(code: str, error: InvalidMessage) -> str:
-    """One line of ASCII, whatever was given."""
-    text = "".join(character if character.isprintable() else "?" for character in str(error))
-    return f"{code} {text[:MOST_REPLY].encode('ascii', 'backslashreplace').decode()[:MOST_REPLY]}"

@@ -1,0 +1,144 @@
+"""What is answered to a mail that is submitted: who may send it, and that it is in the queue."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import Envelope, Session
+
+from sesq.config.addresses import spec_of, wire_form
+from sesq.config.errors import InvalidMessage, QueueUnavailable
+from sesq.producer.intake import messages_of, sorted_recipients
+from sesq.producer.message import Message
+from sesq.producer.raw import RawMail
+from sesq.producer.submission.users import User
+
+if TYPE_CHECKING:
+    from sesq.producer.submission.session import SubmissionSmtp
+
+log = logging.getLogger("sesq.submission")
+
+MOST_RECIPIENTS = 1000
+MOST_REPLY = 400  # characters; a reply's line holds 512
+ACCEPTED = "250 2.0.0 queued as"
+RETURN_PATH = "return-path"
+"""SES would send bounces where it says, and takes it as one more sender; it is a server's to set (RFC 5321, 4.4)."""
+
+_bare = re.compile(rb"\r(?!\n)|(?<!\r)\n").search
+
+
+class Submission(Session):
+    """What is known of who is connected."""
+
+    user: User | None = None
+    login_data: Any = None  # a plain attribute here: aiosmtpd warns of it, and sets it
+
+
+def user_of(session: Session | None) -> User | None:
+    return session.user if isinstance(session, Submission) else None
+
+
+class Handler:
+    """aiosmtpd's hooks: each returns the reply."""
+
+    async def handle_EHLO(  # noqa: N802  (aiosmtpd finds its hooks by name)
+        self, _server: SubmissionSmtp, session: Submission, _envelope: Envelope, name: str, lines: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        told = [line for line in lines if line != "250-AUTH "]
+        return [*told[:-1], "250-ENHANCEDSTATUSCODES", told[-1]]
+
+    async def handle_MAIL(  # noqa: N802
+        self, _server: SubmissionSmtp, session: Submission, envelope: Envelope, given: str, options: list[str]
+    ) -> str:
+        if given != "<>":
+            try:
+                spec = spec_of(wire_form(given, "sender"))
+            except InvalidMessage as error:
+                return _reply("553 5.1.7", error)
+            if not _allowed(session.user).may_send_as(spec):
+                return f"553 5.7.1 this user may not send as {spec}"
+        envelope.mail_from = given
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
+
+    async def handle_RCPT(  # noqa: N802
+        self,
+        _server: SubmissionSmtp,
+        _session: Submission,
+        envelope: Envelope,
+        given: str,
+        _options: list[str],
+    ) -> str:
+        try:
+            address = wire_form(given, "recipient")
+        except InvalidMessage as error:
+            return _reply("553 5.1.3", error)
+        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
+            return "452 4.5.3 too many recipients; the rest can go with another copy of the mail"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(  # noqa: N802
+        self, server: SubmissionSmtp, session: Submission, envelope: Envelope
+    ) -> str:
+        content, recipients = envelope.original_content or b"", envelope.rcpt_tos
+        user = _allowed(session.user)
+        try:
+            ids = await server.door.bundle.queue(lambda: read(content, recipients, user), len(content))
+        except InvalidMessage as error:
+            log.info("refused, %s: %s", user.name or "no user", error.field)
+            return _reply("554 5.6.0", error)
+        except QueueUnavailable as error:
+            log.warning("not taken: %s", error)
+            return "451 4.3.0 the queue cannot be reached, try again later"
+        log.info(
+            "%s: %d bytes to %d recipients: %s",
+            user.name or "no user",
+            len(content),
+            len(recipients),
+            ids[0],
+            extra={"id": ids[0], "user": user.name, "bytes": len(content), "recipients": len(recipients)},
+        )
+        return f"{ACCEPTED} {ids[0]}"
+
+    async def handle_RSET(self, _server: SubmissionSmtp, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        return "250 2.0.0 Ok"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """A bug of ours: said without its text, which may hold content."""
+        log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        return "451 4.3.0 this went wrong here, try again later"
+
+
+def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
+    """The messages of one submitted mail, if its user may send it so. Raises InvalidMessage."""
+    if _bare(content):
+        raise InvalidMessage("mail", "has a bare CR or LF: every line ends with CR LF")
+    if b"\r\n\r\n" not in content and not content.startswith(b"\r\n"):
+        content += b"\r\n"  # headers alone are a mail
+    mail = RawMail.read(content).without(RETURN_PATH)
+    for name in ("from", "sender"):
+        for wire in mail.addresses(name):
+            if not user.may_send_as(spec_of(wire)):
+                raise InvalidMessage(name, f"this user may not send as {spec_of(wire)}")
+    messages = messages_of(
+        mail, sorted_recipients(mail, recipients), lane=user.lanes[0], account=user.account
+    )
+    if messages[0].lane not in user.lanes:
+        raise InvalidMessage("lane", f"this user may not use the lane {messages[0].lane}")
+    return messages
+
+
+def _allowed(user: User | None) -> User:
+    assert user is not None, "check_auth_needed has asked"
+    return user
+
+
+def _reply(code: str, error: InvalidMessage) -> str:
+    """One line of ASCII, whatever was given."""
+    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    return f"{code} {text[:MOST_REPLY].encode('ascii', 'backslashreplace').decode()[:MOST_REPLY]}"
