@@ -138,7 +138,7 @@ class Outbox:
         InvalidMessage for a time at which it has expired.
         """
         check_times(send_at, None)
-        due, end = send_at.timestamp(), self.status(id, account).expires_at
+        due, end = round(send_at.timestamp(), 3), self.status(id, account).expires_at
         if end is not None and due >= end:
             raise InvalidMessage(
                 "send_at", "is not before expires_at: the message would expire before it may go"
