@@ -301,6 +301,14 @@ def test_a_key_queues_a_mail_once_whatever_django_writes_anew(queued: Any) -> No
     assert len(queued()) == 1
 
 
+def test_a_key_is_kept_as_long_as_the_settings_say(redis: Redis) -> None:
+    message: Any = letter(headers={"X-Sesq-Key": "order-7"})
+    with override_settings(SESQ_KEY_HOURS=1):
+        message.send()
+    (key,) = redis.scan_iter("*idempotency*")
+    assert 3600 - 5 < redis.ttl(key) <= 3600
+
+
 def test_on_commit_a_rolled_back_mail_is_not_queued(queued: Any) -> None:
     with override_settings(SESQ_ON_COMMIT=True):
         with transaction.atomic():

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.errors import InvalidMessage, QueueUnavailable, UnknownMessage, WrongState
+from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, UnknownMessage, WrongState
 from sesq.config.keys import Keys
 from sesq.config.scripts import run_many
 from sesq.config.states import Lane, State
@@ -120,6 +120,14 @@ def test_the_key_is_not_kept_in_the_clear_and_expires(redis: Redis, outbox: Outb
     assert len(keys) == 1
     assert b"ada" not in keys[0]
     assert 0 < redis.ttl(keys[0]) <= 86_400
+
+
+def test_the_key_is_kept_as_long_as_asked(redis: Redis) -> None:
+    Outbox(redis, key_hours=72).send(mail(idempotency_key="k"))
+    (key,) = redis.scan_iter("*idempotency*")
+    assert 3 * 86_400 - 5 < redis.ttl(key) <= 3 * 86_400
+    with pytest.raises(InputError, match="key_hours"):
+        Outbox(redis, key_hours=0)
 
 
 def test_another_mail_under_the_same_key_is_a_conflict_and_the_others_are_queued(

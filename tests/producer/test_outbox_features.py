@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 import sesq.producer.async_outbox
+import sesq.producer.message
 import sesq.producer.outbox
 from agreement import assert_agreement
 from sesq.config.errors import InvalidMessage, WouldBeRefused, WrongState
@@ -38,7 +39,9 @@ def sandbox(redis: Redis) -> Redis:
 
 
 @pytest.mark.parametrize(
-    "module", [sesq.producer.outbox, sesq.producer.async_outbox], ids=lambda m: m.__name__
+    "module",
+    [sesq.producer.outbox, sesq.producer.async_outbox, sesq.producer.message],
+    ids=lambda m: m.__name__,
 )
 def test_the_examples_in_the_docstrings_are_true(module: object, redis: Redis) -> None:
     result = doctest.testmod(module, extraglobs={"redis": redis})  # type: ignore[arg-type]
@@ -67,6 +70,13 @@ class TestCheck:
         outbox = Outbox(sandbox)
         assert outbox.send(mail(), check=True)
         assert outbox.check(mail("bob@example.org", account="other")) == []
+
+    def test_from_asyncio_as_well(self, sandbox: Redis) -> None:
+        outbox = AsyncOutbox(sandbox)
+        (problem,) = asyncio.run(outbox.check(mail("bob@example.org")))
+        assert problem.startswith("recipient bob@example.org is not verified")
+        with pytest.raises(WouldBeRefused):
+            asyncio.run(outbox.send(mail("bob@example.org"), check=True))
 
 
 class TestTransaction:

@@ -36,6 +36,10 @@ class AsyncOutbox:
         """As Outbox.send_many."""
         return await asyncio.to_thread(self._outbox.send_many, messages, check=check)
 
+    async def check(self, message: Message) -> list[str]:
+        """As Outbox.check."""
+        return await asyncio.to_thread(self._outbox.check, message)
+
     async def status(self, id: str, account: str = "default") -> Record:
         """As Outbox.status."""
         return await asyncio.to_thread(self._outbox.status, id, account)

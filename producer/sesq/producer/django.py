@@ -14,6 +14,7 @@ are these, each also an option of a mailer or of `get_connection`, in lower case
     SESQ_ON_UNKNOWN         "hold" or "resend", where SES's answer is lost
     SESQ_ON_COMMIT          True: what is sent in a transaction is queued when it commits, and not when it rolls back
     SESQ_KEEP_DAYS          how long the record of a finished message stays
+    SESQ_KEY_HOURS          how long an idempotency key is remembered: 24
 
 One message differs by its attribute `message.sesq = {"lane": "bulk", "idempotency_key": "order-7"}`, which takes these
 too, and send_at and expires_at; or by X-Sesq headers (see `sesq.producer.intake`). Its ids in the queue are
@@ -37,14 +38,14 @@ from sesq.config.errors import InvalidMessage, SesqError
 from sesq.producer.intake import messages_of
 from sesq.producer.message import Message
 from sesq.producer.mime import written
-from sesq.producer.outbox import KEEP_DAYS, Outbox
+from sesq.producer.outbox import KEEP_DAYS, KEY_HOURS, Outbox
 from sesq.producer.raw import RawMail
 
 if TYPE_CHECKING:
     from django.core.mail import EmailMessage
 
 PREFIX = "SESQ_"
-OF_QUEUE = ("redis_url", "keep_days")
+OF_QUEUE = ("redis_url", "keep_days", "key_hours")
 OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "on_unknown", "on_commit")
 OF_ONE_MESSAGE = ("idempotency_key", "send_at", "expires_at")
 OF_SMTP = ("username", "password")
@@ -70,7 +71,11 @@ class EmailBackend(BaseEmailBackend):
         self.fail_silently = fail_silently
         given = {name: value for name, value in options.items() if name not in OF_SMTP}
         self.options = {**_of_settings(), **_known(given, (*OF_QUEUE, *OF_MESSAGE), "the backend")}
-        self._queue = self.options.pop("redis_url", None), self.options.pop("keep_days", KEEP_DAYS)
+        self._queue = (
+            self.options.pop("redis_url", None),
+            self.options.pop("keep_days", KEEP_DAYS),
+            self.options.pop("key_hours", KEY_HOURS),
+        )
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         """Queues the messages in one round trip; how many were, or will be at the commit.
@@ -122,9 +127,9 @@ class EmailBackend(BaseEmailBackend):
 
 
 @lru_cache(maxsize=8)
-def _outbox(redis_url: str | None, keep_days: float) -> Outbox:
+def _outbox(redis_url: str | None, keep_days: float, key_hours: float) -> Outbox:
     """One for the process: its connections are kept, and survive a fork."""
-    return Outbox(redis_url, keep_days=keep_days)
+    return Outbox(redis_url, keep_days=keep_days, key_hours=key_hours)
 
 
 def _of_settings() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from sesq.config.connection import connect, mapped, reading_bytes
-from sesq.config.errors import InvalidMessage, WouldBeRefused
+from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
 from sesq.config.identities import unverified
 from sesq.config.messages import Messages, Record
 from sesq.config.replicas import Replicas
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
 
 KEEP_DAYS = 14
-SECONDS_A_DAY = 86_400
+KEY_HOURS = 24
+SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400
 CHUNK = 500
 LARGE_BYTES = 1024 * 1024
 """A message of this size goes on its own, so that a pipeline does not hold many of them."""
@@ -52,17 +53,27 @@ class Outbox:
     """Queues messages. Safe to share between threads; make one per process.
 
     `redis`: a URL, a `redis.Redis`, or nothing for the settings (`SESQ_REDIS_URL`, sesq.toml, else the embedded
-    Redis). `keep_days`: how long the record of a finished message stays; None: as the settings say, else 14. Every
-    method raises QueueUnavailable when Redis cannot be reached within its timeout.
+    Redis). `keep_days`: how long the record of a finished message stays; None: as the settings say, else 14.
+    `key_hours`: how long an idempotency key is remembered. Every method raises QueueUnavailable when Redis cannot be
+    reached within its timeout.
     """
 
-    def __init__(self, redis: str | Redis | None = None, *, keep_days: float | None = None) -> None:
+    def __init__(
+        self,
+        redis: str | Redis | None = None,
+        *,
+        keep_days: float | None = None,
+        key_hours: float = KEY_HOURS,
+    ) -> None:
         if redis is None:
             redis, kept = _from_settings()
             keep_days = keep_days or kept
         self.redis = reading_bytes(redis) if isinstance(redis, Redis) else connect(redis)
         self.replicas = Replicas(self.redis)
         self.keep_seconds = round((keep_days or KEEP_DAYS) * SECONDS_A_DAY)
+        self.key_seconds = round(key_hours * SECONDS_AN_HOUR)
+        if self.key_seconds < 1:
+            raise InputError(f"key_hours: {key_hours} is no time to remember a key for")
 
     def send(self, message: Message, *, check: bool = False, pipeline: Pipeline | None = None) -> str:
         """Queues one message and returns its id. With an idempotency key already used for the same content: that id.
@@ -189,16 +200,17 @@ class Outbox:
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
         id = uuid.uuid4().hex
-        arguments = ENQUEUE.arguments(message.account, ticket(message, id, self.keep_seconds))
+        arguments = ENQUEUE.arguments(message.account, self._ticket(message, id))
         pipeline.eval(ENQUEUE.text, 0, *arguments)
         return id
+
+    def _ticket(self, message: Message, id: str) -> list[Any]:
+        return ticket(message, id, self.keep_seconds, self.key_seconds)
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
         for i, message in enumerate(messages):
-            calls.setdefault(message.account, []).append(
-                (i, ticket(message, uuid.uuid4().hex, self.keep_seconds))
-            )
+            calls.setdefault(message.account, []).append((i, self._ticket(message, uuid.uuid4().hex)))
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():

@@ -10,12 +10,11 @@ from sesq.config.job import DELIVER, ID, job_template, rq_now
 from sesq.config.keys import queue_name
 from sesq.producer.message import Message
 
-KEY_SECONDS = 24 * 3600
-"""So long an idempotency key is remembered."""
 
-
-def ticket(message: Message, id: str, keep_seconds: int) -> list[str | bytes]:
-    """The script's ARGV after the account: the order as JSON, the content, RQ's job."""
+def ticket(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:
+    """The script's ARGV after the account: the order as JSON, the content, RQ's job. `keep_seconds`: of the record of a
+    finished message; `key_seconds`: of its idempotency key.
+    """
     queue = queue_name(message.account, message.lane)
     order: dict[str, Any] = {
         "id": id,
@@ -30,7 +29,7 @@ def ticket(message: Message, id: str, keep_seconds: int) -> list[str | bytes]:
     if message.idempotency_key:
         order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
         order["digest"] = message.fingerprint()
-        order["key_ttl"] = KEY_SECONDS
+        order["key_ttl"] = key_seconds
     job = job_template(DELIVER, message.account, queue, keep_seconds, f"sesq message {ID}")
     return [encode_json(order), message.content(), job]
 
