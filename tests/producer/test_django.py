@@ -22,6 +22,7 @@ from django.test import override_settings
 from django.utils.functional import lazystr
 from redis import Redis
 
+from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InvalidMessage, QueueUnavailable, SesqError
 from sesq.config.keys import Keys
@@ -299,6 +300,13 @@ def test_a_key_queues_a_mail_once_whatever_django_writes_anew(queued: Any) -> No
     with pytest.raises(InvalidMessage, match="another"):
         once("Other")
     assert len(queued()) == 1
+
+
+def test_the_message_of_the_page(queued: Any) -> None:
+    (code,) = [block for block in code_on("how-to/django.md") if "message.sesq =" in block]
+    exec(code, {"EmailMessage": EmailMessage})
+    (record,) = queued()
+    assert (record.lane, record.envelope.tags) == (Lane.BULK, {"kind": "shipping"})
 
 
 def test_a_key_is_kept_as_long_as_the_settings_say(redis: Redis) -> None:
