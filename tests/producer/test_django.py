@@ -346,9 +346,18 @@ def test_an_unknown_option_is_told() -> None:
     with pytest.raises(ImproperlyConfigured, match="allowed"):
         EmailBackend(lame="x")
     message: Any = letter()
-    message.sesq = {"key": "x"}
-    with pytest.raises(ImproperlyConfigured, match=r"message\.sesq"):
+    for wrong in ({"key": "x"}, "bulk", 7):
+        message.sesq = wrong
+        with pytest.raises(ImproperlyConfigured, match=r"message\.sesq"):
+            message.send()
+
+
+def test_what_is_none_is_left_out(queued: Any) -> None:
+    message: Any = letter()
+    message.sesq = {"lane": None, "idempotency_key": None}
+    with override_settings(SESQ_LANE="bulk", SESQ_ACCOUNT=None, SESQ_ON_UNKNOWN=None, SESQ_KEEP_DAYS=None):
         message.send()
+    assert queued()[0].lane == "bulk"
 
 
 if MODERN:

@@ -138,10 +138,13 @@ def _of_settings() -> dict[str, Any]:
     return _known(given, (*OF_QUEUE, *OF_MESSAGE), "the settings (SESQ_…)")
 
 
-def _known(given: Mapping[str, Any], allowed: Sequence[str], where: str) -> dict[str, Any]:
+def _known(given: object, allowed: Sequence[str], where: str) -> dict[str, Any]:
+    """A copy without what is None: that is left to who says it less closely."""
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"sesq: {where}: {shown(given)} is no mapping of {', '.join(allowed)}")
     unknown = next((name for name in given if name not in allowed), None)
     if unknown is not None:
         raise ImproperlyConfigured(
             f"sesq: {where}: {shown(unknown)} is unknown; allowed: {', '.join(allowed)}"
         )
-    return dict(given)
+    return {name: value for name, value in given.items() if value is not None}
