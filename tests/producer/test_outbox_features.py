@@ -20,6 +20,8 @@ from sesq.config.states import State
 from sesq.producer import AsyncOutbox, Message, Outbox
 from sesq.worker.gate import SYNC
 
+RAW = b"From: shop@example.com\r\nTo: ada@example.org\r\nSender: shop@example.com\r\n\r\nHello.\r\n"
+
 
 def mail(to: str = "ada@example.org", **options: object) -> Message:
     return Message(**{"sender": "Shop <shop@example.com>", "to": to, "text": "Hello.", **options})  # type: ignore[arg-type]
@@ -58,6 +60,16 @@ class TestCheck:
         with pytest.raises(WouldBeRefused, match=r"sender eve@elsewhere\.org is not verified"):
             outbox.send(mail(sender="eve@elsewhere.org"), check=True)
         assert sum(Messages(sandbox).counts().values()) == 0
+
+    @pytest.mark.parametrize("header", ["Sender: eve@elsewhere.org", "Return-Path: <eve@elsewhere.org>"])
+    def test_whoever_else_a_finished_mail_names_as_its_sender_counts(
+        self, sandbox: Redis, header: str
+    ) -> None:
+        raw = f"From: shop@example.com\r\nTo: ada@example.org\r\n{header}\r\n\r\nHello.\r\n".encode()
+        problems = Outbox(sandbox).check(Message.from_bytes(raw))
+        assert problems == ["sender eve@elsewhere.org is not verified"]
+        for fine in (b"bounces@example.com", b"<>", b"<bounces@example.com>"):
+            assert Outbox(sandbox).check(Message.from_bytes(b"Return-Path: " + fine + b"\r\n" + RAW)) == []
 
     def test_one_refused_mail_of_many_and_none_is_queued(self, sandbox: Redis) -> None:
         with pytest.raises(WouldBeRefused):

@@ -8,13 +8,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sesq.config.addresses import shown, wire_form
+from sesq.config.addresses import shown, spec_of, wire_form
 from sesq.config.envelope import Envelope, OnUnknown, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
-from sesq.producer.raw import BLIND, RawMail
+from sesq.producer.raw import BLIND, VERIFIED, RawMail
 from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 
@@ -171,6 +171,15 @@ class Message:
             on_unknown=self.on_unknown,
             kind="simple" if self._is_simple() else "raw",
         )
+
+    def senders(self) -> tuple[str, ...]:
+        """The bare addresses that SES wants verified: who sends, and whoever else a raw mail says it is from.
+
+        Raises InvalidMessage for what cannot be read.
+        """
+        named = RawMail.read(self.raw) if self.raw is not None else None
+        others = [wire for name in VERIFIED for wire in named.addresses(name)] if named else []
+        return tuple(dict.fromkeys(map(spec_of, (self.sender, *others))))
 
     def content(self) -> bytes:
         """`SimpleContent` where SES puts the mail together itself; else the whole mail (see `Envelope.kind`)."""

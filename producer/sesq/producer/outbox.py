@@ -130,8 +130,8 @@ class Outbox:
         envelope = message.envelope()
         identities = read_identities(self.redis, message.account)
         refused = unverified(identities, snapshot.production, envelope.sender_spec, envelope.recipients)
-        problems = [f"sender {refused.sender} is not verified"] if refused.sender else []
-        return problems + [
+        senders = [spec for spec in message.senders() if not identities.covers_sender(spec)]
+        return [f"sender {spec} is not verified" for spec in senders] + [
             f"recipient {spec} is not verified, and the account is in the sandbox"
             for spec in refused.recipients
         ]

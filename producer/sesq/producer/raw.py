@@ -27,6 +27,9 @@ MAX_PART_LENGTH = 2000
 library's time grows by the square of what it is given: 160,000 characters without a comma took it 40 seconds.
 """
 
+VERIFIED = ("from", "sender", "return-path")
+"""Fields whose addresses SES wants verified (developer guide, "Verified identities")."""
+
 SENDERS = frozenset({"from", "sender"})
 """Fields that say who may send: a second address in one, which only other readers see, would pass unchecked."""
 
@@ -189,8 +192,11 @@ def _parsed(name: str, value: str) -> tuple[list[tuple[str, str]], bool]:
     from email.errors import MessageError, ObsoleteHeaderDefect
     from email.policy import default
 
+    kind = name
+    if name == "return-path":  # the library does not read it, and it may be <>
+        kind, value = "to", value.replace("<>", "")
     try:
-        header = default.header_factory(name, value)
+        header = default.header_factory(kind, value)
         found = [(address.display_name, address.addr_spec) for address in header.addresses]
     except (MessageError, LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InvalidMessage(name, f"{shown(value)} cannot be read as addresses") from error
