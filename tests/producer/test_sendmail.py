@@ -505,6 +505,19 @@ def test_q_without_redis_keeps_everything(
     assert capsys.readouterr().out.startswith("1 mails wait")
 
 
+def test_a_caller_without_standard_input_gets_sendmails_answer(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "SESQ_REDIS_URL": AWAY, "SESQ_DATA_DIR": str(tmp_path / "data")}
+    ran = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" -m sesq.producer.sendmail -q <&-'],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_a_call_loads_nothing_heavy(tmp_path: Path, redis_server: EmbeddedRedis) -> None:
     code = """if True:
         import io, sys

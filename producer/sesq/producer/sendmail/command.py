@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -57,7 +58,8 @@ class NoDomain(SesqError):
 
 def main() -> None:
     """Runs `sys.argv`, and ends the process."""
-    sys.exit(run(sys.argv[1:], sys.stdin.buffer))
+    stdin: BinaryIO = sys.stdin.buffer if sys.stdin else BytesIO()  # None where the caller has closed it
+    sys.exit(run(sys.argv[1:], stdin))
 
 
 def run(arguments: Sequence[str], stdin: BinaryIO) -> int:
