@@ -76,6 +76,14 @@ class TestCheck:
             Outbox(sandbox).send_many([mail(), mail("bob@example.org")], check=True)
         assert sum(Messages(sandbox).counts().values()) == 0
 
+    def test_an_account_is_read_once_for_many(self, sandbox: Redis) -> None:
+        def reads() -> int:
+            return int(sandbox.info("commandstats").get("cmdstat_hgetall", {"calls": 0})["calls"])
+
+        before = reads()
+        Outbox(sandbox).send_many([mail() for _ in range(20)], check=True)
+        assert reads() - before <= 2
+
     def test_what_is_verified_goes_and_without_an_account_nothing_is_known_against_it(
         self, sandbox: Redis
     ) -> None:

@@ -23,12 +23,11 @@ from redis.client import Pipeline
 
 from sesq.config.connection import connect, mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
-from sesq.config.identities import unverified
 from sesq.config.messages import Messages, Record
 from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
-from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.config.states import FINAL_STATES, State
+from sesq.producer.foresight import problems
 from sesq.producer.message import Message
 from sesq.producer.moments import check_times
 from sesq.producer.ticket import ticket
@@ -102,7 +101,7 @@ class Outbox:
         """
         if check:
             messages = list(messages)
-            refuse([problem for message in messages for problem in self.check(message)])
+            refuse(problems(self.redis, messages))
         answers = self.offer(messages)
         for answer in answers:
             if isinstance(answer, InvalidMessage):
@@ -124,17 +123,7 @@ class Outbox:
         """What SES would refuse in this message, in words, by the account as the workers last read it; empty where
         nothing is known against it. Asks Redis, never SES.
         """
-        snapshot = read_snapshot(self.redis, message.account)
-        if not snapshot.listed:
-            return []
-        envelope = message.envelope()
-        identities = read_identities(self.redis, message.account)
-        refused = unverified(identities, snapshot.production, envelope.sender_spec, envelope.recipients)
-        senders = [spec for spec in message.senders() if not identities.covers_sender(spec)]
-        return [f"sender {spec} is not verified" for spec in senders] + [
-            f"recipient {spec} is not verified, and the account is in the sandbox"
-            for spec in refused.recipients
-        ]
+        return problems(self.redis, [message])
 
     def status(self, id: str, account: str = "default") -> Record:
         """The message as it stands: state, reason, MessageId, history. Raises UnknownMessage."""
@@ -222,10 +211,10 @@ class Outbox:
         return outcomes
 
 
-def refuse(problems: list[str]) -> None:
-    """Raises WouldBeRefused where there are any."""
-    if problems:
-        raise WouldBeRefused("; ".join(problems))
+def refuse(found: list[str]) -> None:
+    """Raises WouldBeRefused where there are any problems."""
+    if found:
+        raise WouldBeRefused("; ".join(found))
 
 
 def _from_settings() -> tuple[Redis, float]:

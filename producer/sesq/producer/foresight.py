@@ -1,0 +1,43 @@
+"""What SES would refuse in messages, by what is known of their accounts. Asks Redis, never SES."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from redis import Redis
+
+from sesq.config.identities import Identities, unverified
+from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.producer.message import Message
+
+Account = tuple[Snapshot, Identities]
+
+
+def problems(redis: Redis, messages: Iterable[Message]) -> list[str]:
+    """In words; empty where nothing is known against them. Each account is read once."""
+    known: dict[str, Account | None] = {}
+    found: list[str] = []
+    for message in messages:
+        if message.account not in known:
+            known[message.account] = _account(redis, message.account)
+        found += _of(message, known[message.account])
+    return found
+
+
+def _account(redis: Redis, name: str) -> Account | None:
+    """None where its identities are not known."""
+    snapshot = read_snapshot(redis, name)
+    return (snapshot, read_identities(redis, name)) if snapshot.listed else None
+
+
+def _of(message: Message, account: Account | None) -> Iterator[str]:
+    if account is None:
+        return
+    snapshot, identities = account
+    for spec in message.senders():
+        if not identities.covers_sender(spec):
+            yield f"sender {spec} is not verified"
+    envelope = message.envelope()
+    refused = unverified(identities, snapshot.production, envelope.sender_spec, envelope.recipients)
+    for spec in refused.recipients:
+        yield f"recipient {spec} is not verified, and the account is in the sandbox"
