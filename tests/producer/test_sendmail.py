@@ -343,6 +343,18 @@ def test_a_bug_loses_no_mail(
     assert len(queued()) == 1
 
 
+def test_a_bug_with_the_spool_does_not_deny_a_mail_that_is_queued(
+    sendmail: Any, queued: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[str]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Spool, "deliver", broken)
+    status, said = sendmail(MAIL, "-t")
+    assert (status, "the mail is queued" in said) == (0, True)
+    assert len(queued()) == 1
+
+
 def test_what_redis_took_before_its_answer_was_lost_is_not_queued_again(
     sendmail: Any, queued: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

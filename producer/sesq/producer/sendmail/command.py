@@ -106,7 +106,7 @@ def _send(messages: list[Message], spool: Spool, settings: Essentials) -> int:
         return _complain(0, f"{error}; the mail is kept in {spool.folder}")
     try:
         return _told(spool.deliver(outbox, AT_ONCE))
-    except (SesqError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  (who is told of a failure sends again)
         return _complain(0, f"the mail is queued, but not what waits in {spool.folder}: {error}")
 
 
