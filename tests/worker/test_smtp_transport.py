@@ -263,16 +263,49 @@ def test_nobody_there_is_transient() -> None:
     assert (verdict.kind, verdict.text) == (Kind.TRANSIENT, "Connection refused")
 
 
-@pytest.mark.parametrize(
-    "replies", [{"GREETING": "554 No SMTP service here"}, {"AUTH": "504 Unrecognized authentication type"}]
-)
-def test_a_server_that_lets_nobody_in_concerns_the_account_not_the_message(
-    replies: dict[str, str], stub: SmtpStub, transport: SmtpTransport
+@pytest.mark.parametrize("reply", ["500 Unknown command", "504 Unrecognized authentication type"])
+def test_a_server_that_signs_nobody_in_concerns_the_account_not_the_message(
+    reply: str, stub: SmtpStub, transport: SmtpTransport
 ) -> None:
     for _ in range(2):
-        stub.says(**replies)
+        stub.says(AUTH=reply)
     verdict = verdict_of(transport)
     assert (verdict.kind, verdict.hold) == (Kind.CONFIGURATION, "account")
+
+
+NO_REPLIES = ("what?", "", "250", "999 Ok", "\xff\xfe", "500 " + "x" * 10_000)
+
+
+@pytest.mark.parametrize("greeting", ["554 No SMTP service here", "535 Not now", *NO_REPLIES])
+def test_a_greeting_that_is_none_is_transient(
+    greeting: str, stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    # Given a server that is not ready, or something else that listens there for a moment
+    stub.says(GREETING=greeting)
+    # When a message is sent, then nothing was told to it, and the message may be tried again
+    verdict = verdict_of(transport)
+    assert (verdict.kind, verdict.hold) == (Kind.TRANSIENT, None)
+    assert "nothing was sent" in verdict.reason
+    assert stub.heard == []
+    assert transport.send(outgoing()) == "stub-1"
+
+
+@pytest.mark.parametrize("step", ["AUTH", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("reply", NO_REPLIES)
+def test_a_reply_that_is_none_before_the_mail_is_transient(
+    reply: str, step: str, stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    if (reply, step) in (("250", "MAIL"), ("250", "RCPT")):
+        return  # that is a yes
+    stub.says(**{step: reply})
+    if step == "AUTH":
+        stub.says(AUTH=reply)
+    verdict = verdict_of(transport)
+    assert (verdict.kind, verdict.hold) == (Kind.TRANSIENT, None)
+    assert "secret-password" not in repr(verdict)
+    assert stub.mails == []
+    stub.scripted.clear()
+    assert transport.send(outgoing()) == "stub-1"
 
 
 def test_without_tls_no_credentials_are_told(stub: SmtpStub) -> None:

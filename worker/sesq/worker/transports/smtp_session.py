@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sesq.worker.transports.parcel import Parcel
-from sesq.worker.verdicts.smtp import NotLetIn, ReplyLost, reply_text
+from sesq.worker.verdicts.smtp import NotLetIn, ReplyLost, is_refusal, no_reply, reply_text
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -55,7 +55,7 @@ class Session:
         """Hands over one mail to all its recipients, and returns the text of the reply.
 
         Raises SMTPResponseException where a reply refuses it, to one recipient or to all: then nobody gets it. Raises
-        ReplyLost where it may have been taken, and Stale or another OSError where it was not.
+        ReplyLost where it may have been taken, and Stale, NoReply or another OSError where it was not.
         """
         self._deadline = time.monotonic() + SEND_SECONDS
         self._propose(parcel)
@@ -63,11 +63,12 @@ class Session:
         self._smtp.send(parcel.content + b".\r\n")
         try:
             self._patience()
-            code, reply = self._smtp.getreply()
+            return self._agreed(self._smtp.getreply(), 250)
         except Exception as error:
+            if isinstance(error, smtplib.SMTPResponseException) and is_refusal(error):
+                raise
             self._smtp.close()
             raise ReplyLost from error
-        return self._agreed((code, reply), 250)
 
     def close(self) -> None:
         """Says goodbye, and does not wait for the answer."""
@@ -88,9 +89,12 @@ class Session:
                 self._agreed(self._smtp.rcpt(recipient), 250, 251)
             self._patience()
             self._agreed(self._smtp.docmd("DATA"), 354)
-        except smtplib.SMTPResponseException:
-            self._take_back()
-            raise
+        except smtplib.SMTPResponseException as error:
+            if is_refusal(error):
+                self._take_back()
+                raise
+            self._smtp.close()
+            raise no_reply(error) from error
 
     def _open_transaction(self, parcel: Parcel) -> None:
         used, self._used = self._used, True
@@ -118,7 +122,7 @@ class Session:
         code, reply = answer
         if code in wanted:
             return reply_text(reply)
-        if code == CLOSING or not 200 <= code < 600:
+        if code == CLOSING:
             self._smtp.close()
         raise smtplib.SMTPResponseException(code, reply)
 
@@ -134,6 +138,7 @@ def _has_ended(code: int, reply: bytes) -> bool:
 
 
 def _open(server: SmtpServer) -> smtplib.SMTP:
+    """A greeting that refuses says that the server is not ready; only what it says to the sign-in is about us."""
     try:
         smtp = _connect(server)
         try:
@@ -144,6 +149,9 @@ def _open(server: SmtpServer) -> smtplib.SMTP:
     except smtplib.SMTPServerDisconnected:
         raise
     except smtplib.SMTPResponseException as error:
+        greeting = isinstance(error, smtplib.SMTPConnectError)
+        if not is_refusal(error) or (greeting and error.smtp_code >= 500):
+            raise no_reply(error) from error
         raise NotLetIn(error.smtp_code, reply_text(error.smtp_error)) from error
     except smtplib.SMTPException as error:
         raise NotLetIn(0, str(error)) from error

@@ -18,6 +18,10 @@ class NotLetIn(Exception):
         self.code = code
 
 
+class NoReply(OSError):
+    """What came is no reply of a mail server that takes mail: a greeting that is none, or something that is no SMTP."""
+
+
 class ReplyLost(Exception):
     """The whole mail had left, and no reply to it can be read. Its cause says what came instead."""
 
@@ -36,6 +40,16 @@ def read_smtp(error: Exception) -> Answer:
     return Answer(Door.UNSENT, _names(error), _words(error))
 
 
+def is_refusal(error: smtplib.SMTPResponseException) -> bool:
+    """Whether a server said no: smtplib has numbers and words of its own for what it cannot read."""
+    return 400 <= error.smtp_code < 600 and isinstance(error.smtp_error, bytes)
+
+
+def no_reply(error: smtplib.SMTPResponseException) -> NoReply:
+    """The same as one that answers nothing."""
+    return NoReply(_words(error))
+
+
 def reply_text(reply: bytes | str) -> str:
     """A reply's text; several lines stay several."""
     return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
@@ -46,7 +60,10 @@ def _names(error: BaseException) -> tuple[str, ...]:
 
 
 def _words(error: BaseException) -> str:
-    """What the system or smtplib said; other exceptions may quote the message."""
+    """What the system, smtplib or the server said; other exceptions may quote the message."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        code = str(error.smtp_code) if error.smtp_code >= 0 else ""
+        return f"{code} {reply_text(error.smtp_error)}".strip() or "no reply"
     if not isinstance(error, OSError):
         return ""
     return error.strerror or next((arg for arg in error.args if isinstance(arg, str)), "")
