@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sesq.config.addresses import parse_address
-from sesq.config.errors import InputError, InvalidMessage
+from sesq.config.errors import InvalidMessage
 from sesq.config.identities import Identities
 from sesq.config.snapshot import read_identities, read_snapshot
+from sesq.console.address_file import read_address_file
 from sesq.console.consent import Wait, Yes, agree, follow
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
 from sesq.console.output import complain, print_json, show, table
@@ -120,27 +117,27 @@ def check(
 
     Sends nothing. What SES listed last is looked at, or asked for where no worker has run yet.
     """
+    lines = read_address_file(file)
     identities, production = _known(account)
-    checked, refused, unreadable = 0, [], []
-    for written in _addresses(file):
-        checked += 1
+    refused, unreadable = [], []
+    for line in lines:
         try:
-            spec = parse_address(written, "email").spec
+            spec = parse_address(line.email, "email").spec
         except InvalidMessage:
-            unreadable.append(written)
+            unreadable.append(line.email)
             continue
         if not production and not identities.covers_recipient(spec):
             refused.append(spec)
-    told = {"production": production, "checked": checked, "refused": refused, "unreadable": unreadable}
     if json:
-        print_json(told)
+        told = {"production": production, "checked": len(lines)}
+        print_json({**told, "refused": refused, "unreadable": unreadable})
     else:
-        _show_refused(told["checked"], refused, unreadable, production)
+        _show_refused(len(lines), refused, unreadable, production)
     if refused or unreadable:
         raise typer.Exit(1)
 
 
-def _show_refused(checked: object, refused: list[str], unreadable: list[str], production: bool) -> None:
+def _show_refused(checked: int, refused: list[str], unreadable: list[str], production: bool) -> None:
     for spec in refused:
         typer.echo(f"{spec}: not verified")
     for written in unreadable:
@@ -166,22 +163,6 @@ def _known(account: str) -> tuple[Identities, bool]:
     return Identities.from_names((each.name, each.verified) for each in listed), Access.read(
         control
     ).production
-
-
-def _addresses(file: str) -> Iterator[str]:
-    """The addresses of a file. Raises InputError where it cannot be read."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from error
-    lines = text.splitlines()
-    header = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
-    cells: Iterable[str] = lines
-    if "email" in header:
-        cells = (
-            row[header.index("email")] for row in csv.reader(lines[1:]) if len(row) > header.index("email")
-        )
-    return (cell.strip() for cell in cells if cell.strip())
 
 
 def _open(account: str) -> IdentityBook:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
+from sesq.console.address_file import file_name, read_address_file
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
@@ -153,22 +153,12 @@ def _specs(addresses: Iterable[str]) -> list[str]:
 
 def _read(file: str, now: float, by: str) -> Iterator[Suppressed]:
     """Raises InputError, which names the line."""
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from error
-    rows = list(csv.reader(text.splitlines()))
-    header = [name.strip().lower() for name in rows[0]] if rows else []
-    columns = header if "email" in header else ["email"]
-    for number, row in enumerate(rows[columns is header :], 2 if columns is header else 1):
-        cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
-        if not cells.get("email"):
-            continue
-        reason = cells.get("reason") or "manual"
+    for line in read_address_file(file):
+        reason = line.cells.get("reason") or "manual"
         if reason not in REASONS:
-            raise InputError(f"{file}, line {number}: reason {reason!r}; allowed: {', '.join(REASONS)}")
-        spec = parse_address(cells["email"], f"{file}, line {number}").spec
-        yield Suppressed(spec, reason, now, f"{file}, by {by}")
+            raise InputError(f"{line.place}: reason {reason!r}; allowed: {', '.join(REASONS)}")
+        spec = parse_address(line.email, line.place).spec
+        yield Suppressed(spec, reason, now, f"{file_name(file)}, by {by}")
 
 
 def _ses(redis: Redis, account: str, *, needed: bool = False) -> SesSuppression | None:
