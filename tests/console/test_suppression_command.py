@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.console.times import parse_moment
 from sesq.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -32,14 +36,37 @@ def test_addresses_are_added_listed_and_removed(run: Run, run_json: Run) -> None
     assert run("suppression", "add", "nobody").exit_code == 2
 
 
-def test_an_export_can_be_imported(run: Run, run_json: Run, here: Path) -> None:
-    run("suppression", "add", "ada@example.org", "--reason", "bounce")
+def test_an_export_comes_back_as_it_was(run: Run, run_json: Run, here: Path, redis: Redis) -> None:
+    # Given a list from several sources, exported
+    told = [
+        Suppressed("ada@example.org", "bounce", 1_700_000_000.123, "event of 0102-000000"),
+        Suppressed("Bob@example.org", "complaint", 1_600_000_000.0, "SES's list"),
+        Suppressed("eve@example.org", "manual", 1_500_000_000.5, 'old, "odd".csv, by ops@host\nand others'),
+    ]
+    ours = SuppressionList(redis)
+    ours.add(told)
+    exported = run("suppression", "export").stdout
+    (here / "list.csv").write_bytes(exported.encode())
+    run("suppression", "remove", *(each.address for each in told))
+    # When it is imported, then all is as it was, and once more changes nothing
+    assert "3 added, 3 read" in run("suppression", "import", "list.csv").stdout
+    assert set(ours) == set(told)
+    assert sorted(run("suppression", "export").stdout.splitlines()) == sorted(exported.splitlines())
+    assert "0 added, 3 read" in run("suppression", "import", "list.csv").stdout
+    assert {each["email"] for each in run_json("suppression", "export")} == {each.address for each in told}
+
+
+def test_an_empty_export_comes_back_too(run: Run, here: Path) -> None:
     (here / "list.csv").write_text(run("suppression", "export").stdout)
-    run("suppression", "remove", "ada@example.org")
-    assert "1 added, 1 read" in run("suppression", "import", "list.csv").stdout
-    assert listed(run_json) == {"ada@example.org": "bounce"}
-    assert "0 added, 1 read" in run("suppression", "import", "list.csv").stdout
-    assert run_json("suppression", "export")[0]["email"] == "ada@example.org"
+    assert "0 added, 0 read" in run("suppression", "import", "list.csv").stdout
+
+
+def test_what_a_file_does_not_say_is_now_and_by_whom(run: Run, run_json: Run, here: Path) -> None:
+    (here / "list.csv").write_text("email,reason,at,source\nada@example.org,BOUNCE,,\n")
+    run("suppression", "import", "list.csv")
+    (one,) = run_json("suppression", "list")
+    assert (one["reason"], one["source"].startswith("list.csv, by ")) == ("bounce", True)
+    assert abs(parse_moment(one["at"], "at").timestamp() - time.time()) < 60
 
 
 def test_a_plain_list_is_imported_and_a_bad_line_is_named(run: Run, run_json: Run, here: Path) -> None:
@@ -47,9 +74,13 @@ def test_a_plain_list_is_imported_and_a_bad_line_is_named(run: Run, run_json: Ru
     assert listed(run_json) == {"ada@example.org": "manual", "bob@example.org": "manual"}
     (here / "bad.csv").write_text("email,reason\neve@example.org,bounce\nmallory@,bounce\n")
     (here / "odd.csv").write_text("email,reason\neve@example.org,dislike\n")
+    (here / "late.csv").write_text("email,at\neve@example.org,2026-01-01T00:00Z\nbob@example.org,yesterday\n")
+    (here / "plus.csv").write_text("email,at\neve@example.org,+10m\n")
     for file, said in (
         ("bad.csv", "line 3"),
         ("odd.csv", "line 2: reason 'dislike'"),
+        ("late.csv", "line 3: at: 'yesterday'"),
+        ("plus.csv", "line 2: at: '+10m'"),
         ("gone.csv", "cannot be read"),
     ):
         ran = run("suppression", "import", file)

@@ -16,7 +16,7 @@ from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import file_name, read_address_file
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
 from sesq.console.output import complain, print_json, show, table
-from sesq.console.times import local, utc
+from sesq.console.times import local, parse_moment, utc
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -152,13 +152,20 @@ def _specs(addresses: Iterable[str]) -> list[str]:
 
 
 def _read(file: str, now: float, by: str) -> Iterator[Suppressed]:
-    """Raises InputError, which names the line."""
+    """What a file does not say is `manual`, now and by whoever imports it. Raises InputError, which names the line."""
     for line in read_address_file(file):
-        reason = line.cells.get("reason") or "manual"
+        reason = line.cells.get("reason", "").lower() or "manual"
         if reason not in REASONS:
             raise InputError(f"{line.place}: reason {reason!r}; allowed: {', '.join(REASONS)}")
         spec = parse_address(line.email, line.place).spec
-        yield Suppressed(spec, reason, now, f"{file_name(file)}, by {by}")
+        at = _at(line.cells.get("at", ""), f"{line.place}: at") or now
+        yield Suppressed(spec, reason, at, line.cells.get("source") or f"{file_name(file)}, by {by}")
+
+
+def _at(text: str, place: str) -> float | None:
+    if text.startswith("+"):
+        raise InputError(f"{place}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00")
+    return parse_moment(text, place).timestamp() if text else None
 
 
 def _ses(redis: Redis, account: str, *, needed: bool = False) -> SesSuppression | None:
