@@ -1,4 +1,4 @@
-"""`sesq quota request`, with the real client before a stub: nothing that imitates Service Quotas takes requests."""
+"""`sesq quota request`: the real client, over a socket, before what stands in for Service Quotas."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
+from quota_service import HANG_UP, QuotaService, quota_service
 from sesq.simulator import Simulator
-from sesq.worker.transports.client import AwsClient
 
 Run = Callable[..., Any]
 REQUEST = ("quota", "request", "--rate", "50/second", "--daily", "500000/day")
@@ -31,38 +29,25 @@ def ses(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def service_quotas(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """The real client, which checks every parameter against AWS's model, before a stub."""
-    client = boto3.client("service-quotas", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    monkeypatch.setattr(AwsClient, "service", lambda self, name: client)
-    with Stubber(client) as stubber:
-        yield stubber
+def quotas(ses: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[QuotaService]:
+    with quota_service() as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", service.url)
+        yield service
 
 
-def requested(code: str, value: float) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    asked = {"ServiceCode": "ses", "QuotaCode": code, "DesiredValue": value}
-    return (
-        "request_service_quota_increase",
-        {"RequestedQuota": {**asked, "Id": "r-1", "CaseId": "c-1", "Status": "PENDING"}},
-        asked,
-    )
-
-
-def test_both_quotas_are_asked_for_after_a_yes(
-    run_json: Run, ses: Simulator, service_quotas: Stubber
-) -> None:
-    service_quotas.add_response(*requested("L-CDEF9B6B", 50.0))
-    service_quotas.add_response(*requested("L-804C8AE8", 500_000.0))
+def test_both_quotas_are_asked_for_after_a_yes(run: Run, run_json: Run, quotas: QuotaService) -> None:
     told = run_json(*REQUEST, "--yes")
-    assert [(quota["name"], quota["wanted"], quota["status"]) for quota in told] == [
-        ("rate", 50.0, "PENDING"),
-        ("daily", 500_000.0, "PENDING"),
+    assert [(quota["name"], quota["wanted"], quota["status"], quota["case_id"]) for quota in told] == [
+        ("rate", 50.0, "PENDING", "c-1"),
+        ("daily", 500_000.0, "PENDING", "c-1"),
     ]
-    service_quotas.assert_no_pending_responses()
+    asked = [(each["ServiceCode"], each["QuotaCode"], each["DesiredValue"]) for each in quotas.asked]
+    assert asked == [("ses", "L-CDEF9B6B", 50.0), ("ses", "L-804C8AE8", 500_000.0)]
+    assert "rate: pending, support case c-1" in run(*REQUEST, "--yes").stdout
 
 
 def test_nothing_is_asked_without_a_yes_in_the_sandbox_or_for_less(
-    run: Run, ses: Simulator, service_quotas: Stubber
+    run: Run, ses: Simulator, quotas: QuotaService
 ) -> None:
     assert run(*REQUEST).exit_code == 2
     for words, said in (
@@ -75,11 +60,26 @@ def test_nothing_is_asked_without_a_yes_in_the_sandbox_or_for_less(
     ses.set_account(production_access=False)
     ran = run(*REQUEST, "--yes")
     assert (ran.exit_code, "sandbox leave" in ran.stderr) == (2, True)
+    assert quotas.asked == []
 
 
-def test_a_refusal_of_aws_is_told_in_its_words(run: Run, ses: Simulator, service_quotas: Stubber) -> None:
-    service_quotas.add_client_error(
-        "request_service_quota_increase", "ResourceAlreadyExistsException", "Only one open request is allowed"
-    )
-    ran = run("quota", "request", "--rate", "50", "--yes")
-    assert (ran.exit_code, "Only one open request" in ran.stderr) == (1, True)
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            (400, "ResourceAlreadyExistsException", "Only one open request is allowed"),
+            "Only one open request",
+        ),
+        ((400, "AccessDeniedException", "not authorized"), "not authorized"),
+        ((500, "ServiceException", "Something went wrong"), "Something went wrong"),
+        (HANG_UP, "request_service_quota_increase"),
+    ],
+)
+def test_what_aws_says_instead_is_told_and_it_is_asked_once(
+    run: Run, quotas: QuotaService, answer: tuple[int, str, str], said: str
+) -> None:
+    # a request of which the answer was lost may be open already
+    quotas.refusals.append(answer)
+    ran = run(*REQUEST, "--yes")
+    assert (ran.exit_code, said in ran.stderr) == (1, True), ran.stderr
+    assert len(quotas.asked) == 1
