@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quota_service import HANG_UP, QuotaService, quota_service
+from quota_service import HANG_UP, TAKEN, QuotaService, quota_service
 from sesq.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -79,7 +79,15 @@ def test_what_aws_says_instead_is_told_and_it_is_asked_once(
     run: Run, quotas: QuotaService, answer: tuple[int, str, str], said: str
 ) -> None:
     # a request of which the answer was lost may be open already
-    quotas.refusals.append(answer)
+    quotas.answers.append(answer)
     ran = run(*REQUEST, "--yes")
     assert (ran.exit_code, said in ran.stderr) == (1, True), ran.stderr
     assert len(quotas.asked) == 1
+
+
+def test_what_was_asked_before_a_refusal_is_told(run: Run, quotas: QuotaService) -> None:
+    for json in ((), ("--json",)):
+        quotas.answers += [TAKEN, (400, "ResourceAlreadyExistsException", "Only one open request is allowed")]
+        ran = run(*REQUEST, "--yes", *json)
+        assert (ran.exit_code, "Only one open request" in ran.stderr) == (1, True)
+        assert "c-1" in ran.stdout

@@ -11,17 +11,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TARGET = "ServiceQuotasV20190624.RequestServiceQuotaIncrease"
+TAKEN = (200, "", "")
 HANG_UP = (0, "", "")
 """In place of an answer: the connection ends."""
 
 
 @dataclass
 class QuotaService:
-    """`asked` is what came over the wire. `refusals`: (status, code, message) of the next answers."""
+    """`asked` is what came over the wire. `answers`: (status, code, message) of the next ones; else it is taken."""
 
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
-    refusals: list[tuple[int, str, str]] = field(default_factory=list)
+    answers: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -37,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         wanted = json.loads(body)
         service.asked.append(wanted)
-        status, code, message = service.refusals.pop(0) if service.refusals else (200, "", "")
+        status, code, message = service.answers.pop(0) if service.answers else TAKEN
         if status == 200:
             taken = {"Id": f"r-{len(service.asked)}", "CaseId": "c-1", "Status": "PENDING", **wanted}
             self._answer(200, {"RequestedQuota": taken})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from sesq.config.quotas import format_daily, format_rate, parse_daily, parse_rat
 from sesq.console.consent import Yes, agree
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
 from sesq.console.output import print_json, show, table
+
+if TYPE_CHECKING:
+    from sesq.worker.control import Quota
 
 REQUEST_EXAMPLES = """Examples
 
@@ -44,7 +47,14 @@ def request(
         show(table(("quota", "now", "asked for"), rows))
     agree("Send this request to AWS?", yes)
     desk = QuotaDesk(open_client(account, settings).service("service-quotas"))
-    asked = [desk.ask(name, value) for name, value in wanted.items()]
+    asked: list[Quota] = []
+    try:
+        asked.extend(desk.ask(name, value) for name, value in wanted.items())
+    finally:
+        _tell(asked, json)  # what AWS has is told, also where it refuses the next
+
+
+def _tell(asked: list[Quota], json: bool) -> None:
     if json:
         print_json([asdict(quota) for quota in asked])
         return
