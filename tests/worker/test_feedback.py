@@ -405,6 +405,111 @@ def test_bulk_is_paused_before_amazon_pauses_the_account(pauses: bool, stage: St
     assert stage.claim()[0].ids == (bulk,)
 
 
+class Week:
+    """A week's counts, set at will; each bounce or complaint on top of them is an event of its own."""
+
+    def __init__(self, stage: Stage, feedback: Feedback) -> None:
+        self.stage = stage
+        self.policy = Policy(stage.redis)
+        self._feedback = feedback
+        self._number = 0
+
+    def has(self, sent: int, bounced: int = 0, complained: int = 0) -> None:
+        hour = int(self.stage.now // 3600)
+        counts = {f"{hour}:sent": sent, f"{hour}:bounced": bounced, f"{hour}:complained": complained}
+        self.stage.redis.hset(self.stage.keys.reputation, mapping=counts)
+
+    def pauses_at(self, *kinds: str) -> list[bool]:
+        """Whether bulk mail is paused after each such event."""
+        return [self._after(kind) for kind in kinds]
+
+    def resume(self) -> None:
+        self.policy.resume(by="ops", bulk_only=True)
+
+    def _after(self, kind: str) -> bool:
+        self._number += 1
+        self._feedback.handle(body(kind, feedbackId=f"week-{self._number}"))
+        return bool(self.policy.bulk_paused)
+
+
+@pytest.fixture
+def week(stage: Stage, feedback: Feedback) -> Week:
+    return Week(stage, feedback)
+
+
+def test_after_a_resume_bulk_is_paused_again_once_it_is_a_step_worse(week: Week) -> None:
+    # Given bulk mail paused at 8 %, and a person who lets it go on
+    week.has(1000, bounced=79)
+    assert week.pauses_at("Bounce") == [True]
+    week.resume()
+    # When the rate goes up and down around it, then it stays
+    assert week.pauses_at("Bounce", "Bounce") == [False, False]
+    week.has(1200, bounced=85)
+    assert week.pauses_at("Bounce") == [False]
+    week.has(1000, bounced=88)
+    assert week.pauses_at("Bounce") == [False]
+    # And at a percentage point more it is paused, each time
+    assert week.pauses_at("Bounce") == [True]
+    assert "9.00% bounces" in week.policy.bulk_paused
+    week.resume()
+    week.has(1000, bounced=98)
+    assert week.pauses_at("Bounce", "Bounce") == [False, True]
+
+
+def test_what_bounces_late_while_bulk_is_paused_is_let_pass_by_a_resume(week: Week) -> None:
+    week.has(1000, bounced=79)
+    week.pauses_at(*["Bounce"] * 16)
+    week.resume()
+    assert week.pauses_at(*["Bounce"] * 9) == [False] * 9
+    assert week.pauses_at("Bounce") == [True]
+
+
+def test_bounces_and_complaints_are_let_pass_apart(week: Week) -> None:
+    week.has(10_000, bounced=799)
+    week.pauses_at("Bounce")
+    week.resume()
+    week.has(10_000, bounced=800, complained=39)
+    assert week.pauses_at("Complaint") == [True]
+    week.resume()
+    assert week.pauses_at(*["Complaint"] * 5) == [False] * 4 + [True]
+
+
+def test_what_was_let_pass_is_forgotten_once_the_rate_was_good(week: Week) -> None:
+    week.has(1000, bounced=79)
+    week.pauses_at("Bounce")
+    week.resume()
+    week.has(10_000, bounced=100)
+    assert week.pauses_at("Bounce") == [False]
+    week.has(1000, bounced=79)
+    assert week.pauses_at("Bounce") == [True]
+
+
+def test_a_persons_own_pause_lets_nothing_pass(week: Week) -> None:
+    week.policy.pause("a wrong link", by="ops", bulk_only=True)
+    week.has(1000, bounced=77)
+    week.pauses_at("Bounce")
+    assert week.policy.bulk_paused == "a wrong link"
+    week.pauses_at("Bounce", "Bounce")
+    assert "8.00% bounces" in week.policy.bulk_paused
+
+
+def test_a_pause_that_failed_is_made_up_for_when_the_event_comes_again(
+    week: Week, feedback: Feedback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given Redis that goes away when bulk is to be paused
+    def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable("away")
+
+    week.has(1000, bounced=79)
+    with monkeypatch.context() as patched:
+        patched.setattr(Policy, "pause", away)
+        with pytest.raises(QueueUnavailable):
+            feedback.handle(body("Bounce"))
+    # When SQS brings the event again, then bulk is paused, and the event has counted once
+    feedback.handle(body("Bounce"))
+    assert "8.00% bounces" in week.policy.bulk_paused
+
+
 # the courier ----------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, cast
 
 from redis import Redis
 
@@ -26,8 +27,11 @@ REVIEW = {"bounced": 0.05, "complained": 0.001}
 PAUSE = {"bounced": 0.10, "complained": 0.005}
 BEFORE_AMAZON = {"bounced": 0.08, "complained": 0.004}
 """Where bulk mail is paused here."""
+A_STEP = {"bounced": 0.01, "complained": 0.0005}
+"""What a person has let pass, by letting bulk mail go on, must get worse by so much before it is paused again."""
 LEAST_SENT = 500
 """Below so many recipients a rate says little."""
+ROUNDING = 1e-9
 WINDOW_HOURS = 7 * 24
 WORDS = {"bounced": "bounces", "complained": "complaints"}
 
@@ -58,11 +62,21 @@ class Standing:
     @property
     def level(self) -> Level:
         """The worse of both."""
-        if self.sent < LEAST_SENT:
-            return Level.FINE
-        if any(self.rate(kind) >= BEFORE_AMAZON[kind] for kind in BEFORE_AMAZON):
+        if self.alarming:
             return Level.PAUSE
-        return Level.WARN if any(self.rate(kind) >= REVIEW[kind] for kind in REVIEW) else Level.FINE
+        return Level.WARN if any(self.is_reviewed(kind) for kind in REVIEW) else Level.FINE
+
+    def is_reviewed(self, kind: str) -> bool:
+        """Whether Amazon reviews an account for as much of `bounced` or `complained`."""
+        return self.sent >= LEAST_SENT and self.rate(kind) >= REVIEW[kind]
+
+    @property
+    def alarming(self) -> dict[str, float]:
+        """The rates at which bulk mail is paused here, by kind."""
+        if self.sent < LEAST_SENT:
+            return {}
+        rates = {kind: self.rate(kind) for kind in BEFORE_AMAZON}
+        return {kind: rate for kind, rate in rates.items() if rate >= BEFORE_AMAZON[kind]}
 
     @property
     def words(self) -> str:
@@ -98,6 +112,28 @@ class Reputation:
         with mapped():
             before = Level(text(LEVEL.run(self.redis, self.account, level.value)))
         return order.index(level) > order.index(before)
+
+    def is_worse(self, standing: Standing) -> bool:
+        """Whether a rate is alarming, and by a step worse than what was let pass, if anything was."""
+        with mapped():
+            passed = read_hash(self.redis, self.key)
+        return any(
+            kind not in passed or rate - float(passed[kind]) >= A_STEP[kind] - ROUNDING
+            for kind, rate in standing.alarming.items()
+        )
+
+    def let_pass(self, standing: Standing) -> None:
+        """Remembers what is alarming: bulk mail is paused for it, and goes on when a person has seen it."""
+        if standing.alarming:
+            with mapped():
+                self.redis.hset(self.key, mapping=cast("dict[Any, Any]", standing.alarming))
+
+    def forget_good(self, standing: Standing) -> None:
+        """Forgets what was let pass of a rate that Amazon would not even review any more."""
+        good = [kind for kind in REVIEW if not standing.is_reviewed(kind)]
+        if good:
+            with mapped():
+                self.redis.hdel(self.key, *good)
 
 
 def _summed(fields: Mapping[str, str]) -> Standing:

@@ -14,7 +14,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.config.keys import Keys
 from sesq.config.policy import Policy
 from sesq.config.replies import text
-from sesq.config.reputation import Level, Reputation
+from sesq.config.reputation import Reputation, Standing
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
@@ -137,12 +137,23 @@ class Feedback:
 
     def _mind_the_reputation(self) -> None:
         standing = self.reputation.read()
-        level = standing.level
-        if not self.reputation.risen_to(level):
-            return
-        log.warning("account %s: %s", self.account, standing.words)
-        if level is Level.PAUSE and self.pauses_bulk:
-            Policy(self.redis, self.account).pause(standing.words, by="sesq events", bulk_only=True)
+        paused = self.pauses_bulk and self._pause_bulk(standing)
+        if self.reputation.risen_to(standing.level) or paused:
+            log.warning("account %s: %s", self.account, standing.words)
+
+    def _pause_bulk(self, standing: Standing) -> bool:
+        """Where it is worse than what a person has let pass: to resume is to let pass what has come by then.
+
+        It is remembered last: what fails in between is done again when the event comes again, and not left out.
+        """
+        policy = Policy(self.redis, self.account)
+        worse = self.reputation.is_worse(standing)
+        if worse:
+            policy.pause(standing.words, by="sesq events", bulk_only=True)
+        if worse or policy.bulk_paused:
+            self.reputation.let_pass(standing)
+        self.reputation.forget_good(standing)
+        return worse
 
     def _set_apart(self, body: str, why: str) -> None:
         log.warning("account %s: a message among the events is none and is set apart: %s", self.account, why)

@@ -1,6 +1,7 @@
 -- Feedback: what SES tells of one message is counted once, and moves the message on. After lifecycle.lua and batch.lua; also
 --   A event:<digest>   string, expires   this event has been counted
---   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients
+--   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine, warn or pause);
+--                              bounced, complained -> the rate that was let pass, see config/reputation.py
 --   A suppression      hash    address -> JSON {reason, at (s), source}
 --   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below)
 --
