@@ -23,7 +23,7 @@ from redis import Redis
 from sesq.config.states import State
 from sesq.worker.events import Feedback, Handled
 from sesq.worker.events.endpoint import Endpoint
-from sesq.worker.events.sns import MAX_AGE_SECONDS, SIGNED, Forged, SnsGuard
+from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, SIGNED, Forged, SnsGuard
 from stage import Stage
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:sesq-events"
@@ -153,6 +153,16 @@ def test_what_was_changed_is_refused(changes: dict[str, Any], why: str, sns: Sns
         guard.check({**sns.message(), **changes})
 
 
+def test_a_signed_text_is_read_in_one_way_only(sns: Sns, guard: SnsGuard) -> None:
+    # Given a message whose subject is made a part of its id: the same text was signed
+    told = sns.message(Subject="Hi")
+    subject = told.pop("Subject")
+    told["MessageId"] += f"\nSubject\n{subject}"
+    # Then it is no message of SNS's, and not the same one under another id
+    with pytest.raises(Forged, match="no form of SNS's"):
+        guard.check(told)
+
+
 @pytest.mark.parametrize("name", ["MessageId", "Message"])
 def test_what_lacks_a_part_is_refused_however_well_signed(name: str, sns: Sns, guard: SnsGuard) -> None:
     with pytest.raises(Forged, match="no form of SNS's"):
@@ -188,7 +198,7 @@ def test_another_topic_is_refused_however_well_signed(sns: Sns, guard: SnsGuard)
 
 @pytest.mark.parametrize(
     ("seconds", "good"),
-    [(-200, True), (-400, False), (MAX_AGE_SECONDS - 1, True), (MAX_AGE_SECONDS + 1, False)],
+    [(-200, True), (-400, False), (MAX_AGE_SECONDS - 1, True), (MAX_AGE_SECONDS + 1, False), (3700, False)],
 )
 def test_what_is_too_old_or_from_the_future_is_refused(seconds: float, good: bool, sns: Sns) -> None:
     guard = SnsGuard(TOPIC, fetch=sns.fetch, clock=lambda: NOW + seconds)
@@ -223,6 +233,18 @@ def test_an_event_has_its_effect_and_a_replay_is_refused(redis: Redis, sns: Sns,
     assert client.post(told) == 200
     assert stage.state(id) is State.DELIVERED
     assert client.post(told) == 403
+
+
+def test_a_replay_is_known_for_as_long_as_it_could_be_believed(
+    redis: Redis, sns: Sns, client: Caller
+) -> None:
+    # Given a message of SNS's whose clock is ahead of ours
+    ahead = Sns(NOW + MAX_AHEAD_SECONDS)
+    ahead.key = sns.key
+    assert client.post(ahead.message(Message=delivery("id-1"))) == 200
+    # Then it is remembered until it is too old
+    (seen,) = redis.scan_iter("*event:sns:*")
+    assert redis.ttl(seen) >= MAX_AGE_SECONDS + MAX_AHEAD_SECONDS - 5
 
 
 def test_a_forged_event_has_no_effect_and_no_word_of_it_is_logged(

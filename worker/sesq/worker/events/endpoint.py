@@ -16,7 +16,7 @@ from starlette.routing import Route
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
 from sesq.worker.events.feedback import Feedback, Handled
-from sesq.worker.events.sns import MAX_AGE_SECONDS, Forged, SnsGuard
+from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Forged, SnsGuard
 
 log = logging.getLogger("sesq.events")
 
@@ -73,7 +73,7 @@ class Endpoint:
         if self._feedback.handle(message["Message"]) is Handled.EARLY:
             return PlainTextResponse("later", 503)
         with mapped():
-            self._redis.set(seen, 1, ex=MAX_AGE_SECONDS)
+            self._redis.set(seen, 1, ex=MAX_AGE_SECONDS + MAX_AHEAD_SECONDS)
         return PlainTextResponse("ok")
 
 

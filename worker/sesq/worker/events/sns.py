@@ -45,8 +45,10 @@ SIGNED = {
     ),
 }
 HASHES: Mapping[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
-MAX_AGE_SECONDS = 7 * 3600
-"""SNS tries for six hours to deliver to an endpoint of ours, with the first time's timestamp."""
+MAX_AGE_SECONDS = 3600
+"""SNS tries for an hour at most to deliver over HTTP (developer guide, "Amazon SNS message delivery retries"), with the
+first time's timestamp.
+"""
 MAX_AHEAD_SECONDS = 300
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
@@ -94,7 +96,7 @@ class SnsGuard:
             names is None
             or "MessageId" not in message
             or "Message" not in message
-            or not all(_is_text(message.get(name, "")) for name in names)
+            or not all(_is_text(name, message.get(name, "")) for name in names)
         ):
             raise Forged("it is of no form of SNS's")
         if message.get("TopicArn") != self.topic_arn:
@@ -153,6 +155,10 @@ class SnsGuard:
         return key
 
 
-def _is_text(value: object) -> bool:
-    """JSON can hold half of a surrogate pair, which is no character, and nothing that can be signed."""
-    return isinstance(value, str) and value == value.encode(errors="replace").decode()
+def _is_text(name: str, value: object) -> bool:
+    """JSON can hold half of a surrogate pair, which is no character, and nothing that can be signed. Lines divide the
+    parts of the signed text, so only the message itself may hold any: else that text could be divided in two ways.
+    """
+    if not isinstance(value, str) or ("\n" in value and name != "Message"):
+        return False
+    return value == value.encode(errors="replace").decode()
