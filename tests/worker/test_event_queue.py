@@ -13,6 +13,8 @@ from moto import mock_aws
 from redis import Redis
 
 from sesq.config.errors import QueueUnavailable
+from sesq.config.policy import Policy
+from sesq.config.reputation import LEAST_SENT
 from sesq.config.states import State
 from sesq.simulator import Simulator
 from sesq.worker.account import ControlCalls
@@ -68,6 +70,19 @@ def test_a_message_is_sent_delivered_or_bounced(
     assert [stage.state(id) for id in ids] == [State.DELIVERED, State.BOUNCED, State.COMPLAINED]
     assert reader.counts == {Handled.APPLIED: 7}
     assert waiting(ses) == 0
+
+
+def test_mail_that_is_told_of_after_its_bounces_is_judged_too(stage: Stage, reader: QueueReader) -> None:
+    # Given bounces that came before the events of the mail that they are a share of
+    hour = int(stage.now // 3600)
+    counts = {f"{hour}:sent": LEAST_SENT - 1, f"{hour}:bounced": 60}
+    stage.redis.hset(stage.keys.reputation, mapping=counts)
+    # When that comes, and bounces no more
+    stage.queue()
+    stage.work()
+    reader.run(until_empty=True)
+    # Then bulk mail is paused
+    assert "12.00% bounces" in Policy(stage.redis).bulk_paused
 
 
 def test_what_cannot_be_done_now_stays_in_the_queue(

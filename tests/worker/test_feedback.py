@@ -474,6 +474,16 @@ def test_bounces_and_complaints_are_let_pass_apart(week: Week) -> None:
     assert week.pauses_at(*["Complaint"] * 5) == [False] * 4 + [True]
 
 
+def test_a_rate_that_rises_without_new_bounces_pauses_nothing_again(week: Week, feedback: Feedback) -> None:
+    week.has(1000, bounced=79)
+    week.pauses_at("Bounce")
+    week.resume()
+    week.has(800, bounced=80, complained=0)
+    feedback.mind_the_reputation()
+    assert week.pauses_at("Soft") == [False]
+    assert week.pauses_at("Bounce") == [True]
+
+
 def test_what_was_let_pass_is_forgotten_once_the_rate_was_good(week: Week) -> None:
     week.has(1000, bounced=79)
     week.pauses_at("Bounce")

@@ -8,7 +8,7 @@ a week.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -113,12 +113,14 @@ class Reputation:
             before = Level(text(LEVEL.run(self.redis, self.account, level.value)))
         return order.index(level) > order.index(before)
 
-    def is_worse(self, standing: Standing) -> bool:
-        """Whether a rate is alarming, and by a step worse than what was let pass, if anything was."""
+    def is_worse(self, standing: Standing, fresh: Collection[str]) -> bool:
+        """Whether a rate is alarming. Where it was let pass it must be a step worse, by events of that kind that have
+        just come: a rate also rises when good mail is a week old.
+        """
         with mapped():
             passed = read_hash(self.redis, self.key)
         return any(
-            kind not in passed or rate - float(passed[kind]) >= A_STEP[kind] - ROUNDING
+            kind not in passed or (kind in fresh and rate - float(passed[kind]) >= A_STEP[kind] - ROUNDING)
             for kind, rate in standing.alarming.items()
         )
 

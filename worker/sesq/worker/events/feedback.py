@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from enum import Enum
 
 from redis import Redis
@@ -80,8 +81,9 @@ class Feedback:
         """Acts on one event."""
         meaning = meaning_of(event)
         handled = self._apply(event, meaning)
-        if meaning.count.get("bounced") or meaning.count.get("complained"):
-            self._mind_the_reputation()
+        bad = {kind for kind in ("bounced", "complained") if meaning.count.get(kind)}
+        if bad:
+            self.mind_the_reputation(bad)
         return handled
 
     def _apply(self, event: Event, meaning: Meaning) -> Handled:
@@ -135,19 +137,20 @@ class Feedback:
             "drop_content": not self.keep_content,
         }
 
-    def _mind_the_reputation(self) -> None:
+    def mind_the_reputation(self, fresh: Collection[str] = ()) -> None:
+        """Warns of what is counted by now, and pauses bulk mail. `fresh`: the kinds that have just come."""
         standing = self.reputation.read()
-        paused = self.pauses_bulk and self._pause_bulk(standing)
+        paused = self.pauses_bulk and self._pause_bulk(standing, fresh)
         if self.reputation.risen_to(standing.level) or paused:
             log.warning("account %s: %s", self.account, standing.words)
 
-    def _pause_bulk(self, standing: Standing) -> bool:
+    def _pause_bulk(self, standing: Standing, fresh: Collection[str]) -> bool:
         """Where it is worse than what a person has let pass: to resume is to let pass what has come by then.
 
         It is remembered last: what fails in between is done again when the event comes again, and not left out.
         """
         policy = Policy(self.redis, self.account)
-        worse = self.reputation.is_worse(standing)
+        worse = self.reputation.is_worse(standing, fresh)
         if worse:
             policy.pause(standing.words, by="sesq events", bulk_only=True)
         if worse or policy.bulk_paused:

@@ -77,6 +77,9 @@ class QueueReader:
                 self.counts[handled] += 1
                 if handled is not Handled.EARLY:
                     done.append(message["ReceiptHandle"])
+            if messages:
+                # the mail whose bounces came before it counts too
+                self._feedback.mind_the_reputation()
         finally:
             self._delete(done)
         return len(messages)
