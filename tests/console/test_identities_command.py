@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sesq.simulator import Simulator
+from sesq.worker.control import ControlUnavailable, SesControl
 
 Run = Callable[..., Any]
 
@@ -56,6 +57,45 @@ def test_an_address_gets_a_mail_and_is_followed_until_it_is_verified(
 def test_waiting_in_vain_is_exit_1(run: Run, ses: Simulator) -> None:
     ran = run("identities", "verify", "ada@example.org", "--yes", "--wait", "0.01s", "--json")
     assert (ran.exit_code, json.loads(ran.stdout)["verified"]) == (1, False)
+
+
+def test_a_wait_that_is_no_time_is_told_before_aws_is_asked(run: Run, run_json: Run, ses: Simulator) -> None:
+    for words in (("identities", "verify", "ada@example.org"), ("sandbox", "leave", *APPLICATION)):
+        ran = run(*words, "--yes", "--wait", "soon")
+        assert (ran.exit_code, "--wait: 'soon'" in ran.stderr) == (2, True), ran.output
+    assert names(run_json) == {"example.com": True}
+    assert ses.account()["review"] is None
+
+
+def test_what_is_followed_goes_on_where_aws_is_away_for_a_moment(
+    run: Run, ses: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given SES that is away twice after the request
+    call, trouble = SesControl.call, iter([ControlUnavailable("get_account: away")] * 2)
+
+    def shaky(control: SesControl, operation: str, **parameters: Any) -> Any:
+        reviewed = operation == "get_account" and ses.account()["review"]
+        if reviewed and (error := next(trouble, None)):
+            raise error
+        return call(control, operation, **parameters)
+
+    monkeypatch.setattr(SesControl, "call", shaky)
+    monkeypatch.setattr("time.sleep", lambda _: ses.set_account(review="GRANTED"))
+    # When it is followed, then that goes on until it is granted
+    ran = run("sandbox", "leave", *APPLICATION, "--yes", "--wait", "1h")
+    assert (ran.exit_code, "granted" in ran.stdout) == (0, True), ran.output
+    assert ran.stderr.count("get_account: away; looking again") == 2
+
+
+def test_what_is_not_followed_tells_at_once_that_aws_is_away(
+    run: Run, ses: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise ControlUnavailable("get_account: away")
+
+    monkeypatch.setattr(SesControl, "call", away)
+    ran = run("sandbox", "status")
+    assert (ran.exit_code, "get_account: away\n" in ran.stderr) == (1, True)
 
 
 def test_a_domain_shows_its_dns_records(run: Run, run_json: Run, ses: Simulator) -> None:
@@ -133,7 +173,8 @@ def test_what_a_reviewer_could_not_use_is_told_at_the_door(
 
 def test_the_review_is_followed_through_all_its_answers(run: Run, run_json: Run, ses: Simulator) -> None:
     # When the request is sent, then it is pending, and a second one is not taken
-    assert run_json("sandbox", "leave", *APPLICATION, "--yes")["review"]["status"] == "PENDING"
+    ran = run("sandbox", "leave", *APPLICATION, "--yes", "--json")
+    assert (json.loads(ran.stdout)["review"]["status"], "is sent" in ran.stderr) == ("PENDING", True)
     again = run("sandbox", "leave", *APPLICATION, "--yes")
     assert (again.exit_code, "under review" in again.stderr) == (1, True)
     assert "AWS's answer" in run_json("sandbox", "status")["missing"]

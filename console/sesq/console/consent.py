@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from sesq.config.errors import InputError, SesqError
+from sesq.console.output import complain
 from sesq.console.times import parse_duration
 
 T = TypeVar("T")
@@ -36,17 +37,22 @@ def agree(question: str, yes: bool) -> None:
         raise Declined("nothing was done")
 
 
-def follow(
-    look: Callable[[], T],
-    done: Callable[[T], bool],
-    wait: str | None,
-    *,
-    every: float,
-    sleep: Callable[[float], None] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> T:
-    """What `look` shows in the end: when it is done, or when the time given to `--wait` is over."""
-    until = clock() + (parse_duration(wait, "--wait") if wait else 0)
-    while not done(seen := look()) and (left := until - clock()) > 0:
-        (sleep or time.sleep)(min(every, left))
-    return seen
+def seconds_of(wait: str | None) -> float:
+    """How long `--wait` is; 0 without one. Raises InputError, so it is asked before anything else is done."""
+    return parse_duration(wait, "--wait") if wait else 0.0
+
+
+def follow(look: Callable[[], T], done: Callable[[T], bool], seconds: float, *, every: float) -> T:
+    """What `look` shows in the end: when it is done, or when so many seconds are over.
+
+    What goes wrong is told, and raised only by the last look.
+    """
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        try:
+            if done(seen := look()):
+                return seen
+        except SesqError as error:
+            complain(f"{error}; looking again")
+        time.sleep(min(every, left))
+    return look()

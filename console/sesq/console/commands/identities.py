@@ -12,7 +12,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.identities import Identities
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.console.address_file import read_address_file
-from sesq.console.consent import Wait, Yes, agree, follow
+from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
 from sesq.console.output import complain, print_json, show, table
 
@@ -66,7 +66,7 @@ def verify(
     SES sends a mail with a link to an address; a domain needs three DNS records, which are shown. With --wait, exit 1
     where it is not verified within that time.
     """
-    identity_name = _identity_name(name)
+    identity_name, seconds = _identity_name(name), seconds_of(wait)
     book = _open(account)
     agree(_question(identity_name), yes)
     identity = book.verify(identity_name)
@@ -74,7 +74,7 @@ def verify(
         _show(identity)
     if wait:
         identity = follow(
-            lambda: book.get(identity_name), lambda seen: seen.verified, wait, every=POLL_SECONDS
+            lambda: book.get(identity_name), lambda seen: seen.verified, seconds, every=POLL_SECONDS
         )
     if json:
         print_json(asdict(identity))

@@ -12,9 +12,9 @@ import typer
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
 from sesq.config.quotas import format_daily, format_rate
-from sesq.console.consent import Wait, Yes, agree, follow
+from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
-from sesq.console.output import print_json, show, table
+from sesq.console.output import complain, print_json, show, table
 
 if TYPE_CHECKING:
     from sesq.worker.control import Access, SesControl
@@ -100,7 +100,7 @@ def leave(
 
     A person at AWS reads it. With --wait the review is followed; exit 1 where it is denied, or not granted in time.
     """
-    control = _open(account)
+    seconds, control = seconds_of(wait), _open(account)
     from sesq.worker.control import Access, Application
     from sesq.worker.control.access import apply
 
@@ -118,7 +118,8 @@ def leave(
         show(table(("request to AWS", ""), [(name, value) for name, value in application.request().items()]))
     agree("Send this request?", yes)
     apply(control, application)
-    after = follow(lambda: Access.read(control), _answered, wait, every=POLL_SECONDS)
+    complain("the request is sent")
+    after = follow(lambda: Access.read(control), _answered, seconds, every=POLL_SECONDS)
     _tell(after, json)
     if after.review.status in ("DENIED", "FAILED") or (wait and not after.production):
         raise typer.Exit(1)
