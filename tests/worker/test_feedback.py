@@ -332,6 +332,29 @@ def test_who_bounced_for_good_or_complained_gets_no_more(
     assert (entry.address, entry.reason) == ("ada@example.org", reason)
 
 
+@pytest.mark.parametrize(
+    ("told", "sent_to", "listed"),
+    [
+        ("Ada <ada@example.org>", "ada@example.org", ["ada@example.org"]),
+        ("<ada@EXAMPLE.org>", "ada@example.org", ["ada@example.org"]),
+        ("ada@example.org", "Ada@example.org", ["Ada@example.org"]),
+        ("ADA@EXAMPLE.ORG", "Ada Lovelace <Ada@example.org>", ["Ada@example.org"]),
+        ("ada@müller.example", "ada@xn--mller-kva.example", ["ada@xn--mller-kva.example"]),
+        ("", "ada@example.org", []),
+        ("postmaster", "ada@example.org", []),
+        ("a@b@c", "ada@example.org", []),
+        ("eve@example.org", "ada@example.org", ["eve@example.org"]),
+    ],
+)
+def test_who_bounced_is_listed_as_mail_to_them_is_addressed(
+    told: str, sent_to: str, listed: list[str], feedback: Feedback
+) -> None:
+    document = event("Bounce", bouncedRecipients=[{"emailAddress": told}])
+    document["mail"]["destination"] = [sent_to]
+    assert feedback.handle(json.dumps(document)) is Handled.STRANGER
+    assert [each.address for each in SuppressionList(feedback.redis)] == listed
+
+
 def test_who_was_taken_off_the_list_is_not_put_back_by_the_same_event(
     stage: Stage, feedback: Feedback
 ) -> None:

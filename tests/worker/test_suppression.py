@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_what_ses_lists_is_read_once_an_hour(stage: Stage, client: Any, theirs: 
     assert theirs.pull_if_due() == 0
     stage.pass_time(PULL_SECONDS)
     assert theirs.pull_if_due() == 1
+
+
+def test_what_no_message_here_could_be_for_is_left_out(
+    redis: Redis, theirs: SesSuppression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime.fromtimestamp(START, timezone.utc)
+    entries = [
+        {"EmailAddress": each, "Reason": "BOUNCE", "LastUpdateTime": at}
+        for each in ("a..b@docomo.example", "nobody", "ada@example.org")
+    ]
+    monkeypatch.setattr(SesControl, "pages", lambda *_, **__: iter(entries))
+    assert theirs.pull() == 1
+    assert [each.address for each in SuppressionList(redis)] == ["ada@example.org"]
 
 
 def test_the_next_reading_asks_for_what_is_new(

@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from redis import Redis
 
+from sesq.config.addresses import parse_address
 from sesq.config.connection import mapped
+from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.config.replies import text
 
@@ -32,6 +34,14 @@ class Suppressed:
     def packed(self) -> str:
         """As Redis keeps it."""
         return json.dumps({"reason": self.reason, "at": self.at, "source": self.source})
+
+
+def mailed_as(text: str) -> str:
+    """The bare address in a text, as a message here has it; empty where none could: nothing is gained by listing it."""
+    try:
+        return parse_address(text, "address").spec
+    except InvalidMessage:
+        return ""
 
 
 def listed_as(spec: str) -> str:

@@ -16,7 +16,7 @@ from sesq.config.connection import mapped
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import redis_now
-from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.config.suppression import Suppressed, SuppressionList, mailed_as
 from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
 
 log = logging.getLogger("sesq.sync")
@@ -63,8 +63,9 @@ class SesSuppression:
         for item in self._control.pages(
             "list_suppressed_destinations", "SuppressedDestinationSummaries", **start
         ):
-            at = item["LastUpdateTime"]
-            yield Suppressed(item["EmailAddress"], str(item["Reason"]).lower(), at.timestamp(), SOURCE)
+            if address := mailed_as(item["EmailAddress"]):
+                at = item["LastUpdateTime"].timestamp()
+                yield Suppressed(address, str(item["Reason"]).lower(), at, SOURCE)
 
     def put(self, specs: Iterable[str], reason: str) -> str:
         """Lists addresses at SES too, one call a second. Why not, where it is refused; raises nothing."""

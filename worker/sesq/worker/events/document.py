@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sesq.config.errors import SesqError
+from sesq.config.suppression import mailed_as
 from sesq.worker.transports.request import ID_TAG
 
 DETAILS = {
@@ -70,10 +71,9 @@ def read_event(body: str) -> Event | None:
     detail = document.get(DETAILS[kind]) or {}
     if not isinstance(detail, dict):
         raise NotAnEvent(f"its {DETAILS[kind]} is no object")
-    destination = _texts(mail.get("destination", []), "destination")
-    return Event(
-        kind, mail["messageId"], _id(mail.get("tags") or {}), _recipients(kind, detail) or destination, detail
-    )
+    destination = [mailed_as(each) or each for each in _texts(mail.get("destination", []), "destination")]
+    recipients = _as_mailed(_recipients(kind, detail), destination) or tuple(destination)
+    return Event(kind, mail["messageId"], _id(mail.get("tags") or {}), recipients, detail)
 
 
 def _id(tags: object) -> str:
@@ -88,6 +88,13 @@ def _recipients(kind: str, detail: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(found, list):
         raise NotAnEvent(f"its {name} is no list")
     return _texts([each.get("emailAddress") if isinstance(each, dict) else each for each in found], name)
+
+
+def _as_mailed(told: tuple[str, ...], destination: list[str]) -> tuple[str, ...]:
+    """As the mail was addressed: the server that tells of them may have changed the case, and added a name."""
+    named = {each.casefold(): each for each in destination}
+    bare = [mailed_as(each) or each for each in told]
+    return tuple(each if each in destination else named.get(each.casefold(), each) for each in bare)
 
 
 def _texts(found: object, name: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from sesq.config.addresses import is_mailbox_simulator
 from sesq.config.states import State
+from sesq.config.suppression import mailed_as
 from sesq.worker.events.document import Event
 
 SENT, BOUNCED_FOR_NOW, DELIVERED, BOUNCED, COMPLAINED = range(1, 6)
@@ -55,22 +56,19 @@ def _bounce(event: Event) -> Meaning:
     if kind != "Permanent":
         return Meaning(State.BOUNCED, BOUNCED_FOR_NOW, reason)
     counted = len(_real(event)) if subtype != ON_OUR_LIST else 0
-    return Meaning(
-        State.BOUNCED, BOUNCED, reason, {"bounced": counted}, dict.fromkeys(_real(event), "bounce")
-    )
+    return Meaning(State.BOUNCED, BOUNCED, reason, {"bounced": counted}, _listed(event, "bounce"))
 
 
 def _complaint(event: Event) -> Meaning:
     if event.detail.get("complaintSubType") == ON_OUR_LIST:
         return Meaning(State.BOUNCED, BOUNCED, f"not sent to {_few(event)}: on SES's suppression list")
     kind = event.detail.get("complaintFeedbackType") or "complaint"
-    real = _real(event)
     return Meaning(
         State.COMPLAINED,
         COMPLAINED,
         f"{kind} by {_few(event)}",
-        {"complained": len(real)},
-        dict.fromkeys(real, "complaint"),
+        {"complained": len(_real(event))},
+        _listed(event, "complaint"),
     )
 
 
@@ -89,6 +87,10 @@ def _failure(event: Event) -> Meaning:
 def _real(event: Event) -> tuple[str, ...]:
     """Not the mailbox simulator's: SES lists and counts none of those."""
     return tuple(address for address in event.recipients if not is_mailbox_simulator(address))
+
+
+def _listed(event: Event, reason: str) -> dict[str, str]:
+    return {address: reason for address in _real(event) if mailed_as(address)}
 
 
 def _few(event: Event) -> str:
