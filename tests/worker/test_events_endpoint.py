@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -23,7 +24,15 @@ from redis import Redis
 from sesq.config.states import State
 from sesq.worker.events import Feedback, Handled
 from sesq.worker.events.endpoint import Endpoint
-from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, SIGNED, Forged, SnsGuard
+from sesq.worker.events.sns import (
+    MAX_AGE_SECONDS,
+    MAX_AHEAD_SECONDS,
+    SIGNED,
+    Forged,
+    SnsAway,
+    SnsGuard,
+    fetch,
+)
 from stage import Stage
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:sesq-events"
@@ -93,8 +102,8 @@ def guard(sns: Sns) -> SnsGuard:
 class Caller:
     """Posts to the endpoint over HTTP."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, guard: SnsGuard) -> None:
+        self.port, self.guard = port, guard
 
     def ask(self, method: str, body: str | bytes | None = None) -> int:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -116,7 +125,7 @@ def client(redis: Redis, guard: SnsGuard) -> Iterator[Caller]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         serving.start()
-        yield Caller(listening.getsockname()[1])
+        yield Caller(listening.getsockname()[1], guard)
         server.should_exit = True
         serving.join(20)
 
@@ -271,6 +280,48 @@ def test_a_subscription_is_confirmed_at_sns_alone(sns: Sns, client: Caller) -> N
     )
     assert client.post(elsewhere) == 403
     assert len(sns.fetched) == 2
+
+
+@pytest.mark.parametrize("kind", ["Notification", "SubscriptionConfirmation"])
+def test_what_cannot_be_asked_of_sns_now_comes_again(
+    kind: str, sns: Sns, client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given SNS that is away when it is asked for its certificate, or for a subscription
+    def away(url: str) -> bytes:
+        if kind == "Notification" or "Confirm" in url:
+            raise SnsAway("SNS cannot be asked")
+        return sns.pem
+
+    changes = {"Token": "abc", "SubscribeURL": SUBSCRIBE_URL} if kind != "Notification" else {}
+    told = sns.message(Type=kind, **changes)
+    with monkeypatch.context() as patched:
+        patched.setattr(client.guard, "_fetch", away)
+        assert client.post(told) == 503
+    # When it comes again, then it is believed
+    assert client.post(told) == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"), [(404, Forged), (301, Forged), (500, SnsAway), (503, SnsAway), (429, SnsAway)]
+)
+def test_an_answer_that_is_none_is_told_from_no_answer(status: int, raised: type[Exception]) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        with pytest.raises(raised):
+            fetch(f"http://127.0.0.1:{server.server_address[1]}/")
+        answering.join(20)
+    with pytest.raises(SnsAway):
+        fetch(f"http://127.0.0.1:{server.server_address[1]}/")
 
 
 def test_what_is_too_early_comes_again(sns: Sns, client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
 from sesq.worker.events.feedback import Feedback, Handled
-from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Forged, SnsGuard
+from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Forged, SnsAway, SnsGuard
 
 log = logging.getLogger("sesq.events")
 
@@ -51,7 +51,7 @@ class Endpoint:
         except Forged as error:
             log.warning("events: a message was refused: %s", error)
             return PlainTextResponse("refused", 403)
-        except QueueUnavailable as error:
+        except (QueueUnavailable, SnsAway) as error:
             log.warning("events: %s; SNS will come again", error)
             return PlainTextResponse("later", 503)
 

@@ -50,6 +50,7 @@ MAX_AGE_SECONDS = 3600
 first time's timestamp.
 """
 MAX_AHEAD_SECONDS = 300
+TOO_MANY = 429
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
 
@@ -64,14 +65,20 @@ class Forged(SesqError):
     """The message is not to be believed. The text says why, and quotes nothing of it."""
 
 
+class SnsAway(SesqError):
+    """SNS could not be asked whether to believe it: the message has to come again."""
+
+
 def fetch(url: str) -> bytes:
-    """What an address of SNS's answers, of sensible size; follows no redirection. Raises Forged."""
+    """What an address of SNS's answers, of sensible size; follows no redirection. Raises Forged or SnsAway."""
     with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:
         try:
             answer = pool.request("GET", url, redirect=False, preload_content=False)
             body = answer.read(FETCH_BYTES)
         except urllib3.exceptions.HTTPError as error:
-            raise Forged("SNS cannot be asked for it") from error
+            raise SnsAway("SNS cannot be reached") from error
+        if answer.status >= 500 or answer.status == TOO_MANY:
+            raise SnsAway(f"SNS answers {answer.status}")
         if answer.status != 200:
             raise Forged(f"SNS answered {answer.status} for it")
         return bytes(body)
@@ -90,7 +97,7 @@ class SnsGuard:
         self._keys: dict[str, RSAPublicKey] = {}
 
     def check(self, message: Mapping[str, Any]) -> None:
-        """Raises Forged unless SNS has signed it, for our topic, lately."""
+        """Raises Forged unless SNS has signed it, for our topic, lately; SnsAway where that cannot be found out now."""
         names = SIGNED.get(str(message.get("Type")))
         if (
             names is None
@@ -105,7 +112,7 @@ class SnsGuard:
         self._check_signature(message, names)
 
     def confirm(self, message: Mapping[str, Any]) -> None:
-        """Confirms a subscription that `check` has let through. Raises Forged."""
+        """Confirms a subscription that `check` has let through. Raises Forged or SnsAway."""
         url = str(message.get("SubscribeURL", ""))
         found = _subscribe_url(url)
         if not found or found[1] != self._region:
