@@ -87,3 +87,26 @@ def test_bulk_mail_is_paused_and_let_go_by_itself(run: Run, run_json: Run, queue
     assert any("Bulk mail is paused: complaints" in sentence for sentence in run_json("status")["why"])
     assert run("quota", "resume", "--bulk").exit_code == 0
     assert not any("paused" in sentence for sentence in run_json("status")["why"])
+
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:sesq-events"
+
+
+@pytest.mark.parametrize(
+    ("words", "topic", "said"),
+    [
+        (("--cert", "gone.pem", "--key", "gone.pem"), TOPIC, "No such file"),
+        (("--cert", "odd.pem", "--key", "odd.pem"), TOPIC, "cannot listen"),
+        (("--cert", "odd.pem"), TOPIC, "go together"),
+        (("--host", "192.0.2.1"), TOPIC, "192.0.2.1:8443: cannot listen"),
+        ((), "sesq-events", "topic_arn: 'sesq-events'"),
+        ((), "arn:aws:sqs:us-east-1:123456789012:sesq-events", "topic_arn"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_says_why(
+    words: tuple[str, ...], topic: str, said: str, run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "odd.pem").write_text("no certificate")
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__EVENTS__TOPIC_ARN", topic)
+    ran = run("events", "endpoint", *words)
+    assert (ran.exit_code, said in ran.stderr) == (2, True), ran.output

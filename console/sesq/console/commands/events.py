@@ -119,16 +119,11 @@ def endpoint(
         raise InputError("--cert and --key go together")
     start_logging(settings)
     with part("events"):
-        import uvicorn
-
-        from sesq.worker.events.endpoint import Endpoint
+        from sesq.worker.events.endpoint import Endpoint, serve
         from sesq.worker.events.sns import SnsGuard
     redis = open_redis(settings)
     served = Endpoint(redis, SnsGuard(topic), _feedback(redis, settings, account))
-    tls: dict[str, Any] = {"ssl_certfile": str(cert), "ssl_keyfile": str(key)} if cert else {}
-    uvicorn.run(
-        served.app, host=host, port=port, log_config=None, access_log=False, server_header=False, **tls
-    )
+    serve(served.app, host, port, cert, key)
 
 
 @app.command(epilog=SETUP_EXAMPLES)

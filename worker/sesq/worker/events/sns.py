@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
 
-from sesq.config.errors import SesqError
+from sesq.config.errors import InputError, SesqError
 
 SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -54,6 +54,7 @@ TOO_MANY = 429
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
 
+_topic_arn = re.compile(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w-]{1,256}").fullmatch
 _host = r"https://sns\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?"
 _certificate_url = re.compile(_host + r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
 _subscribe_url = re.compile(_host + r"/\?Action=ConfirmSubscription&[\w&=%:.~-]+").fullmatch
@@ -85,13 +86,18 @@ def fetch(url: str) -> bytes:
 
 
 class SnsGuard:
-    """Checks the messages of one topic. Certificates are fetched once."""
+    """Checks the messages of one topic. Certificates are fetched once. Raises InputError for what is no topic."""
 
     def __init__(
         self, topic_arn: str, *, fetch: Fetch = fetch, clock: Callable[[], float] = time.time
     ) -> None:
+        found = _topic_arn(topic_arn)
+        if not found:
+            raise InputError(
+                f"topic_arn: {topic_arn!r} is no topic of SNS's: arn:aws:sns:REGION:ACCOUNT:NAME"
+            )
         self.topic_arn = topic_arn
-        self._region = topic_arn.split(":")[3]
+        self._region = found[1]
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, RSAPublicKey] = {}
