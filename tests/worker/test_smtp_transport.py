@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -314,20 +315,23 @@ def test_without_tls_no_credentials_are_told(stub: SmtpStub) -> None:
     assert "AUTH" not in stub.heard
 
 
-@pytest.mark.parametrize("wrong", ["issuer", "host"])
+@pytest.mark.parametrize("wrong", ["issuer", "host", "time"])
 def test_a_certificate_is_checked(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a server whose certificate is by nobody we trust, or for another host
+    # Given a server whose certificate is by nobody we trust, for another host, or out of date
     connect = socket.create_connection
+    if wrong == "time":
+        monkeypatch.setattr("sesq.simulator.smtp.certificate._LIFETIME", timedelta(hours=-1))
     monkeypatch.setattr(socket, "create_connection", lambda at, *rest: connect(("127.0.0.1", at[1]), *rest))
     with Simulator(smtp_tls_port=0, smtp_port=0) as ses:
         (tmp_path / "ca.pem").write_text(ses.certificate)
         ca_file = None if wrong == "issuer" else str(tmp_path / "ca.pem")
-        host = "localhost" if wrong == "issuer" else "mail.example.com"
+        host = "mail.example.com" if wrong == "host" else "localhost"
         for port, tls in ((ses.smtp_port, "starttls"), (ses.smtp_tls_port, "tls")):
             # When mail is handed to it, then it is told nothing, and the account's mail waits for a person
             server = SmtpServer(host, port, tls, "AKIA", "secret", ca_file)  # type: ignore[arg-type]
             verdict = verdict_of(SmtpTransport(server))
             assert (verdict.kind, verdict.code) == (Kind.CONFIGURATION, "SSLCertVerificationError")
+            assert ("expired" in verdict.text) is (wrong == "time")
         assert ses.messages() == []
 
 
