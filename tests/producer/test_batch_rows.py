@@ -39,8 +39,10 @@ ADA = {"email": "ada@example.org", "name": "Adá"}
         "Email\tname\nada@example.org\tAdá\n".encode(),
         "email,name\nada@example.org,Adá\n".encode("utf-16"),
         'email,name\n\n"ada@example.org","Adá"\n'.encode(),
+        "email,name\rada@example.org,Adá\r".encode(),
+        "email,name\rada@example.org,Adá".encode(),
     ],
-    ids=["plain", "crlf", "bom", "semicolon", "tab", "utf-16", "quoted"],
+    ids=["plain", "crlf", "bom", "semicolon", "tab", "utf-16", "quoted", "cr", "cr-open"],
 )
 def test_csv_as_programs_write_it(tmp_path: Path, content: bytes) -> None:
     assert [row[1:] for row in rows_of(tmp_path / "rows.csv", content)] == [(ADA, "")]
@@ -60,6 +62,39 @@ def test_a_row_begins_where_its_line_does(tmp_path: Path) -> None:
         (4, {}, "has 1 columns, and the heading has 2"),
         (5, {"email": "c@x.org", "name": "three"}, ""),
     ]
+
+
+def test_a_file_of_old_line_ends_may_be_long(tmp_path: Path) -> None:
+    for end in ("\r", "\r\n", "\n"):
+        lines = ["email,name", *(f"p{i}@x.org,{'x' * 100}" for i in range(20_000)), ""]
+        found = rows_of(tmp_path / "rows.csv", end.join(lines).encode())
+        assert (len(found), found[-1][0], found[-1][1]["email"]) == (20_000, 20_001, "p19999@x.org")
+    lines = [json.dumps({"email": f"p{i}@x.org"}) for i in range(3)]
+    assert len(rows_of(tmp_path / "rows.jsonl", "\r".join(lines).encode())) == 3
+
+
+def test_a_heading_may_have_several_lines(tmp_path: Path) -> None:
+    found = rows_of(tmp_path / "rows.csv", b'email,"a\nname"\na@x.org,b\n')
+    assert found == [(3, {"email": "a@x.org", "a\nname": "b"}, "")]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["undefined", "base64", "rot13", "hex", "zip", "x\0y", "\ud800", "klingon"]
+)
+def test_what_is_no_encoding_of_text(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(InvalidRows, match="is not known"):
+        rows_of(tmp_path / "rows.csv", b"email\na@x.org\n", encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["idna", "punycode", "utf-16", "utf-32", "ascii", "hz"])
+def test_another_encoding_is_told_with_its_line(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(InvalidRows, match=r"line [12]: "):
+        rows_of(tmp_path / "rows.csv", "email,name\na@x.org,Adá\n".encode(), encoding=encoding)
+
+
+def test_lines_of_other_machines(tmp_path: Path) -> None:
+    content = "email,name\nada@example.org,Adá\n".encode("cp037")
+    assert rows_of(tmp_path / "rows.csv", content, encoding="cp037") == [(2, ADA, "")]
 
 
 def test_json_lines(tmp_path: Path) -> None:
@@ -92,6 +127,10 @@ def test_json_lines(tmp_path: Path) -> None:
             b"email,name\na@x.org,b\nc@x.org," + b"x" * 10_000_000 + b"\n",
             "line 3: is longer than",
         ),
+        ("rows.csv", b"email," + b"x" * 200_000 + b"\n", "line 1: field larger than"),
+        ("rows.csv", b"email,name\na@x.org," + b"x" * 200_000 + b"\n", "line 2: field larger than"),
+        ("rows.csv", b'email,"name\na@x.org,b\n', "line 1: unexpected end of data"),
+        ("rows.csv", b"email,name\ra@x.org,b\rc@x.org,\xff\r", "line 3: is not utf-8"),
         ("rows.csv", b"\xff\xfee\x00", "is not utf-16|no column"),
         ("rows.jsonl", b"", "line 1: it is empty"),
         ("rows.jsonl", b"{}\n" + b"x" * 10_000_000, "line 2: is longer than"),

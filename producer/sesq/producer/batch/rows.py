@@ -59,18 +59,38 @@ def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
     start = file.read(2)
     file.seek(0)
     encoding = encoding or ("utf-16" if start in UTF16_BOMS else "utf-8")
-    try:
-        wide = len("\n\n".encode(encoding)) - len("\n".encode(encoding)) > 1
-    except LookupError as error:
-        raise InvalidRows(f"the encoding {encoding!r} is not known") from error
-    if not wide:
-        yield from _numbered(lambda: file.readline(MAX_LINE + 1), encoding)
+    if _ends_lines_as_ascii(encoding):
+        raw = _raw_lines(file)
+        yield from _numbered(lambda: next(raw, b""), encoding)
         return
     text = io.TextIOWrapper(file, encoding, newline="")
     try:
         yield from _numbered(lambda: text.readline(MAX_LINE + 1), encoding)
     finally:
         text.detach()
+
+
+def _ends_lines_as_ascii(encoding: str) -> bool:
+    """Whether lines can be told apart before they are decoded, so that one that cannot be decoded has its number."""
+    try:
+        return "\r\n".encode(encoding) == b"\r\n"
+    except (LookupError, ValueError) as error:
+        raise InvalidRows(f"the encoding {shown(encoding)} is not known; one that is: cp1252") from error
+
+
+def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines that end in LF, CR LF or CR alone."""
+    rest = b""
+    while piece := file.readline(MAX_LINE + 1):
+        if not rest and piece.endswith(b"\n") and b"\r" not in piece[:-2]:
+            yield piece
+            continue
+        lines = (rest + piece).splitlines(keepends=True)
+        # a CR at the end may be half of a CR LF
+        rest = b"" if lines[-1].endswith(b"\n") or len(lines[-1]) > MAX_LINE else lines.pop()
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
@@ -81,7 +101,7 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
         try:
             line = read()
             text = line if isinstance(line, str) else line.decode(codec)
-        except UnicodeError as error:
+        except ValueError as error:
             raise InvalidRows(
                 f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
             ) from error
@@ -100,21 +120,22 @@ def _csv_rows(lines: Iterator[str], needed: Iterable[str]) -> Iterator[SourceRow
             "line 1: there is no heading; the first line names the columns, one of them `email`"
         )
     delimiter = max(DELIMITERS, key=heading.count)
-    columns = _columns(next(csv.reader([heading], delimiter=delimiter)), needed)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    number = 2
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise InvalidRows(f"line {number}: {error}: look for a quote that is not closed") from error
-        if cells is None:
-            return
+    reader = csv.reader(itertools.chain([heading], lines), delimiter=delimiter, strict=True)
+    columns = _columns(_cells(reader, 1) or [], needed)
+    number = reader.line_num + 1
+    while (cells := _cells(reader, number)) is not None:
         if len(cells) == len(columns):
             yield SourceRow(number, dict(zip(columns, cells, strict=True)))
         elif cells:
             yield SourceRow(number, problem=f"has {len(cells)} columns, and the heading has {len(columns)}")
-        number = reader.line_num + 2
+        number = reader.line_num + 1
+
+
+def _cells(reader: Iterator[list[str]], number: int) -> list[str] | None:
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        raise InvalidRows(f"line {number}: {error}: look for a quote that is not closed") from error
 
 
 def _columns(names: list[str], needed: Iterable[str]) -> list[str]:
