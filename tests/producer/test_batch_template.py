@@ -72,6 +72,21 @@ def test_variables_may_be_optional() -> None:
         ("{% filter upper %}x{% endfilter %}", "line 1: it filters a block"),
         ("{{ name|center(999999999) }}", "No filter named 'center'"),
         ("{{ name.__class__.mro() }}", "line 1: it calls a function"),
+        (
+            "\n" + "{% for a in name %}" * 25 + "{% endfor %}" * 25,
+            "line 2: too much stands within each other",
+        ),
+        ("{% if name %}" * 120 + "{% endif %}" * 120, "line 1: too much stands within each other"),
+        ("{% if name %}" * 3000 + "{% endif %}" * 3000, "line 1: too much stands within each other"),
+        ("\n{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "line 2: too much stands within each other"),
+        ("{{ " + "[" * 300 + "1" + "]" * 300 + " }}", "line 1: too much stands within each other"),
+        ("{{ " + "+".join(["name"] * 5000) + " }}", "line 1: too much stands within each other"),
+        ("{{ name" + "|upper" * 5000 + " }}", "line 1: too much stands within each other"),
+        ("{% if name %}" + "{% elif name %}" * 5000 + "{% endif %}", "line 1: too much stands within"),
+        ("\n{{ " + "9" * 5000 + " }}", "line 2: a number has too many digits"),
+        ("{{ 0x" + "f" * 9000 + " }}", "line 1: a number has too many digits"),
+        ("{{ {[1]: 2} }}", "line 1: TypeError: unhashable"),
+        ("{{ name|default(a=1, a=2) }}", "line 1: keyword argument repeated"),
     ],
 )
 def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> None:
@@ -109,6 +124,8 @@ def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> 
         ("{{ name.__class__ }}", "unsafe"),
         ("{{ many.there_is_no_such }}", "there_is_no_such"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
+        ("{{ 1e999 }}", "NameError"),
+        ("{{ name|truncate(-5) }}", "AssertionError"),
     ],
 )
 def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:

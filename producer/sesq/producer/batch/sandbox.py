@@ -11,10 +11,25 @@ from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.producer.batch.weights import OWN, Bounds, begin, bounded_filter, printed, rounds, weighed
+
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NameError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What Python raises where a template asks for what cannot be, or is nested deeper than Python goes."""
 
 FILTERS = frozenset(
     """abs capitalize d default dictsort e escape first float forceescape groupby int items join last length count list
@@ -70,7 +85,7 @@ class Text:
         self.where = where
         environment = _ENVIRONMENTS[html]
         try:
-            tree = environment.parse(source)
+            tree = _parse(environment, source, where)
             _check(tree, where)
             self.used: frozenset[str] = frozenset(meta.find_undeclared_variables(tree))
             self.needed: frozenset[str] = self.used - _optional(tree)
@@ -80,6 +95,8 @@ class Text:
             raise InvalidTemplate(f"{where}, line {error.lineno}: {error.message}") from error
         except TemplateError as error:
             raise InvalidTemplate(f"{where}: {error}") from error
+        except _FAULTS as error:
+            raise InvalidTemplate(f"{where}, line {_deepest(tree)}: {_told(error)}") from error
 
     def render(self, values: dict[str, Any]) -> str:
         """The text for one row. Raises InvalidMessage, which names the file."""
@@ -88,8 +105,34 @@ class Text:
             return self._template.render(values)
         except TemplateError as error:
             raise InvalidMessage(self.where, str(error)) from error
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except _FAULTS as error:
             raise InvalidMessage(self.where, f"{type(error).__name__}: {error}") from error
+
+
+def _parse(environment: _Environment, source: str, where: str) -> nodes.Template:
+    """jinja2's own parser, which knows where it stands when Python gives up."""
+    parser = Parser(environment, source)
+    try:
+        return parser.parse()
+    except _FAULTS as error:
+        raise InvalidTemplate(f"{where}, line {parser.stream.current.lineno}: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, (RecursionError, IndentationError, MemoryError)) or "nested" in str(error):
+        return "too much stands within each other: write it simpler"
+    if "integer string conversion" in str(error):
+        return "a number has too many digits"
+    return error.msg if isinstance(error, SyntaxError) else f"{type(error).__name__}: {error}"
+
+
+def _deepest(tree: nodes.Template) -> int:
+    """The line of what stands deepest in a template."""
+    line: int = 1
+    level: list[nodes.Node] = [tree]
+    while level:
+        line, level = level[0].lineno, [child for node in level for child in node.iter_child_nodes()]
+    return line
 
 
 def _check(tree: nodes.Template, where: str) -> None:
