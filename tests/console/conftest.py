@@ -98,7 +98,7 @@ def becomes(redis: Redis) -> Callable[..., None]:
         claim = gate.claim("worker", f"execution-{id}", want=1, lease=30)
         assert claim.ids == (id,), claim
         gate.begin(claim.execution, claim.ids)
-        assert gate.settle([{"id": id, "execution": claim.execution, "to": to.value, **outcome}]) == [True]
+        assert gate.settle([{"id": id, "execution": claim.execution, "to": to.value, **outcome}]) == [to]
 
     return settle
 

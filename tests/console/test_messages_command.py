@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_one_message_with_its_history(run: Run, run_json: RunJson, queue: Queued
     shown = run("messages", "show", id).stdout
     for part in (id, "ses-1", "campaign=autumn", "sending"):
         assert part in shown
+
+
+def test_what_waits_says_why_and_when_it_goes(run: Run, run_json: RunJson, queue: Queued) -> None:
+    id = queue(send_at=datetime(2100, 1, 1, tzinfo=timezone.utc))
+    told = run_json("messages", "show", id)
+    assert (told["waits_because"], told["goes_at"]) == ("its time has not come", "2100-01-01T00:00:00Z")
+    shown = run("messages", "show", id).stdout
+    assert "its time has not come" in shown
+    assert "no worker is running" in run("messages", "show", queue()).stdout
 
 
 def test_one_that_is_not_there(run: Run) -> None:

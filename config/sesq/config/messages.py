@@ -42,7 +42,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet)."""
+    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+
+    `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
+    `explained`.
+    """
 
     id: str
     account: str
@@ -59,6 +63,8 @@ class Record:
     hold: str | None
     worker: str | None
     history: tuple[Event, ...]
+    waits_because: str = ""
+    goes_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For scripts: what `sesq messages show --json` prints."""
@@ -82,6 +88,8 @@ class Record:
             "expires_at": self.expires_at,
             "message_id": self.message_id,
             "hold": self.hold,
+            "waits_because": self.waits_because,
+            "goes_at": self.goes_at,
             "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
         }
 

@@ -11,9 +11,10 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.batches import Batch, Batches
+from sesq.config.forecast import MINUTE, Limits, forecast
 from sesq.config.snapshot import read_snapshot
-from sesq.console.forecast import MINUTE, Limits, forecast
-from sesq.worker.gate import Gate, Usage
+from sesq.config.usage import Usage
+from sesq.worker.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Plan:
     ends_at: float | None
     days: Mapping[str, int]
     ahead: int
-    pace: float
+    rate: float
     daily: float | None
     endless: str = ""
 
@@ -42,12 +43,12 @@ def plan(redis: Redis, account: str, count: int, *, stuck: int = 0, of: Batch | 
     known = read_snapshot(redis, account).known
     endless = _endless(known, usage, of, stuck=bool(stuck and not count))
     if endless:
-        return Plan(known, usage.now, None, {}, ahead, usage.pace, usage.daily, endless)
+        return Plan(known, usage.now, None, {}, ahead, usage.shown_rate, usage.daily, endless)
     limits = Limits(usage.pace, usage.daily, usage.reserve)
     told = forecast(count, ahead, usage.now, limits, gate.ledger(), usage.others)
     days = _days(told.minutes, count)
     endless = "" if told.ends_at else "by the limits in force it takes longer than ten years"
-    return Plan(True, usage.now, told.ends_at, days, ahead, usage.pace, usage.daily, endless)
+    return Plan(True, usage.now, told.ends_at, days, ahead, usage.shown_rate, usage.daily, endless)
 
 
 def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:

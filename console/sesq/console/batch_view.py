@@ -79,7 +79,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
             "done",
             f"{100 * (batch.total - open_) / batch.total:.1f} %, {batch.left:,} to go" + _stuck(batch),
         )
-    yield "rate", f"{format_rate(round(when.pace, 2))} allowed, {_average(batch, when.now):.3g}/second so far"
+    yield "rate", f"{format_rate(when.rate)} allowed, {_average(batch, when.now):.3g}/second so far"
     if batch.left:
         yield "ends", _ends(when)
 
@@ -156,7 +156,7 @@ def _preview(preview: Preview) -> Any:
 def _plan(check: Check, when: Plan) -> Iterator[Any]:
     from rich.text import Text
 
-    limits = f"{format_rate(round(when.pace, 2))}, {format_daily(when.daily)}"
+    limits = f"{format_rate(when.rate)}, {format_daily(when.daily)}"
     if when.ends_at is None:
         yield Text(f"{when.endless}, so nobody can tell when it ends.")
     elif check.ready:

@@ -23,7 +23,8 @@ from sesq.config.policy import Policy
 from sesq.config.replies import text
 from sesq.config.snapshot import Snapshot, read_snapshot
 from sesq.config.states import Lane, State
-from sesq.worker.gate import Gate, Usage
+from sesq.config.usage import Usage
+from sesq.worker.gate import Gate
 
 HEARTBEAT_SECONDS = 90
 """A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from sesq.config.quotas import format_rate
 from sesq.config.states import Lane, State
+from sesq.config.usage import VISIBLE_SLOWNESS
 from sesq.console.overview import LaneView, Overview
 from sesq.console.times import local
 
 SOON_SECONDS = 0.05
 HOLDS_NAMED = 5
-VISIBLE_SLOWNESS = 0.01
 
 
 def sentences(view: Overview) -> list[str]:
@@ -33,7 +33,7 @@ def _account(view: Overview) -> Iterator[str]:
     if view.bulk_paused:
         yield f"Bulk mail is paused: {view.bulk_paused}. It waits until `sesq quota resume --bulk`."
     if view.usage.slow > VISIBLE_SLOWNESS:
-        yield f"SES throttled lately, so the pace is {format_rate(round(view.usage.pace, 2))} for a while."
+        yield f"SES throttled lately, so the pace is {format_rate(view.usage.shown_rate)} for a while."
     if not view.workers and any(lane.queued for lane in view.lanes):
         yield "No worker is running: `sesq worker` starts one."
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from redis import Redis
 
-from sesq.config.messages import Record
+from sesq.config.messages import Messages, Record
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
 
@@ -54,9 +54,9 @@ class AsyncOutbox:
 
     async def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """As Outbox.wait, and no thread waits meanwhile."""
-        deadline = time.monotonic() + timeout
-        while (
-            record := await self.status(id, account)
-        ).state not in WAITED_FOR and time.monotonic() < deadline:
+        messages, deadline = Messages(self._outbox.redis, account), time.monotonic() + timeout
+        while (await asyncio.to_thread(messages.get, id)).state not in WAITED_FOR:
+            if time.monotonic() >= deadline:
+                break
             await asyncio.sleep(LOOK_SECONDS)
-        return record
+        return await self.status(id, account)

@@ -27,6 +27,7 @@ from sesq.config.messages import Messages, Record
 from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.states import FINAL_STATES, State
+from sesq.config.turn import explained
 from sesq.producer.foresight import problems
 from sesq.producer.message import Message
 from sesq.producer.moments import check_times
@@ -126,8 +127,16 @@ class Outbox:
         return problems(self.redis, [message])
 
     def status(self, id: str, account: str = "default") -> Record:
-        """The message as it stands: state, reason, MessageId, history. Raises UnknownMessage."""
-        return Messages(self.redis, account).get(id)
+        """The message as it stands: state, reason, why it waits and when it goes, MessageId, history. Raises
+        UnknownMessage.
+
+        >>> from sesq.producer import Message, Outbox
+        >>> outbox = Outbox(redis)
+        >>> id = outbox.send(Message(sender="shop@example.com", to="ada@example.org", text="It is on its way."))
+        >>> outbox.status(id).waits_because
+        'no worker is running: `sesq worker` starts one'
+        """
+        return explained(self.redis, Messages(self.redis, account).get(id))
 
     def cancel(self, id: str, account: str = "default") -> None:
         """Takes a message back. Raises WrongState for one that is being, or was, sent."""
@@ -138,7 +147,7 @@ class Outbox:
         InvalidMessage for a time at which it has expired.
         """
         check_times(send_at, None)
-        due, end = round(send_at.timestamp(), 3), self.status(id, account).expires_at
+        due, end = round(send_at.timestamp(), 3), Messages(self.redis, account).get(id).expires_at
         if end is not None and due >= end:
             raise InvalidMessage(
                 "send_at", "is not before expires_at: the message would expire before it may go"
@@ -147,12 +156,12 @@ class Outbox:
 
     def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""
-        deadline = time.monotonic() + timeout
+        messages, deadline = Messages(self.redis, account), time.monotonic() + timeout
         while True:
-            record = self.status(id, account)
+            record = messages.get(id)
             left = deadline - time.monotonic()
             if record.state in WAITED_FOR or left <= 0:
-                return record
+                return explained(self.redis, record)
             time.sleep(min(LOOK_SECONDS, left))
 
     def send_batch(

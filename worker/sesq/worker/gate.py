@@ -1,15 +1,14 @@
 """The gate: decides, in one Lua script on Redis's clock, whether and how many recipients may go now.
 
 `Gate.claim` asks and takes: the messages it returns are already out of their lanes and under this worker's lease.
-Whatever becomes of them is told with `settle`. The rules stand in `lua/gate.lua`.
+Whatever becomes of them is told with `settle`. The rules stand in `gate.lua` of the ground floor.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
@@ -21,20 +20,18 @@ from sesq.config.keys import Keys
 from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
 from sesq.config.states import Lane, State
+from sesq.config.usage import RULES, Usage, read_ledger, read_usage
 from sesq.worker.results import rq_result
 
-RULES = compose("sesq.worker", "bucket.lua", "gate.lua", base=[LIFECYCLE])
 SLICES = compose("sesq.worker", "slice.lua", base=[RULES])
 CLAIM = compose("sesq.worker", "claim.lua", base=[SLICES])
 SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
 REAP = compose("sesq.worker", "reap.lua", base=[RULES])
 TAKE = compose("sesq.worker", "take.lua", base=[RULES])
-USAGE = compose("sesq.worker", "usage.lua", base=[RULES])
 SYNC = compose("sesq.worker", "sync.lua", base=[RULES])
 BEGIN = compose("sesq.worker", "begin.lua", base=[LIFECYCLE])
 PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
 
-LEDGER_SLOTS = 1442
 INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
 
@@ -81,35 +78,6 @@ class Begun:
     on_unknown: str
     size: int
     content: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The limits in force and what is used of them, as the gate sees it. Times are seconds since the epoch."""
-
-    now: float
-    books: str  # which these are: others, after Redis has lost what it knew
-    closed: str | None
-    rate: float
-    daily: float | None
-    burst: float
-    reserve: float
-    tokens: float
-    pace: float
-    margin: float
-    slow: float
-    total: int
-    flying: int
-    others: float
-    remaining: float | None
-    claims: int
-    throttles: int
-    lanes: tuple[dict[str, Any], ...]
-
-    @property
-    def last_24h(self) -> int:
-        """Recipients in any 24 hours by our own ledger, which errs on the safe side by up to two minutes."""
-        return self.total
 
 
 class Gate:
@@ -213,28 +181,11 @@ class Gate:
 
     def ledger(self) -> dict[int, int]:
         """What went in the last day, as the ledger has it: minute of the epoch -> recipients that count."""
-        with mapped():
-            pipeline = self.redis.pipeline(transaction=False)
-            pipeline.get(self.keys.ledger)
-            pipeline.hget(self.keys.gate, "minute")
-            cells, newest = pipeline.execute()
-        counts = [count for (count,) in struct.iter_unpack("<I", cells or b"")]
-        last = int(newest or 0)
-        minutes = {minute: minute % LEDGER_SLOTS for minute in range(last - LEDGER_SLOTS + 1, last + 1)}
-        return {
-            minute: counts[slot] for minute, slot in minutes.items() if slot < len(counts) and counts[slot]
-        }
+        return read_ledger(self.redis, self.account)
 
     def usage(self, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
         """The limits in force and what is used of them."""
-        with mapped():
-            answer = json.loads(
-                USAGE.run(self.redis, self.account, *(self.keys.queue(lane) for lane in lanes))
-            )
-        told = {
-            field.name: answer.get(field.name) for field in fields(Usage)
-        }  # what is unlimited is left out
-        return Usage(**told | {"lanes": tuple(answer["lanes"])})
+        return read_usage(self.redis, self.account, lanes)
 
 
 def unsendable(id: str, execution: str, to: State, reason: str) -> dict[str, Any]:

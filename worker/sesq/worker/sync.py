@@ -19,9 +19,10 @@ from sesq.config.messages import Messages
 from sesq.config.replies import read_hash
 from sesq.config.scripts import compose
 from sesq.config.snapshot import redis_now
+from sesq.config.usage import RULES
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
-from sesq.worker.gate import RULES, SYNC, Gate
+from sesq.worker.gate import SYNC, Gate
 from sesq.worker.reconcile import restore_lost_chunks, restore_lost_jobs
 from sesq.worker.rules import Rules
 from sesq.worker.suppression import SesSuppression

@@ -29,7 +29,7 @@ from limits.util import WindowStats
 
 from sesq.config.scripts import compose
 
-BUCKET = compose("sesq.worker", "bucket.lua", "token_bucket.lua", base=[compose("sesq.config", "clock.lua")])
+BUCKET = compose("sesq.worker", "token_bucket.lua", base=[compose("sesq.config", "clock.lua", "bucket.lua")])
 
 
 class _Answer(NamedTuple):

@@ -12,6 +12,7 @@ from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
 from sesq.config.messages import RESOLUTIONS, Messages, Record
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
+from sesq.config.turn import explained
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
@@ -86,7 +87,7 @@ def _row(record: Record, now: float) -> tuple[str, ...]:
 def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show one message: what it is, where it stands, and all it went through."""
     messages = _open(account)
-    record = messages.get(id)
+    record = explained(messages.redis, messages.get(id))
     if json:
         print_json(as_json(record))
         return
@@ -101,6 +102,8 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
     yield "id", record.id
     yield "state", f"{record.state} since {local(record.since, now)}"
     yield "why", record.reason
+    yield "waits because", record.waits_because if record.waits_because != record.reason else ""
+    yield "goes", local(record.goes_at, now)
     yield "waits for", record.hold
     yield "MessageId", record.message_id
     yield "from", envelope.sender
@@ -175,7 +178,7 @@ def resolve(
 def as_json(record: Record) -> dict[str, Any]:
     """`Record.as_json` with its times in ISO 8601."""
     told = record.as_json()
-    for name in ("created", "since", "send_at", "expires_at"):
+    for name in ("created", "since", "send_at", "expires_at", "goes_at"):
         told[name] = utc(told[name])
     told["history"] = [event | {"at": utc(event["at"])} for event in told["history"]]
     return told

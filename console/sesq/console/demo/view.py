@@ -10,7 +10,8 @@ from redis import Redis
 
 from sesq.config.messages import Messages, Record
 from sesq.config.states import SENT_STATES, State
-from sesq.worker.gate import Gate, Usage
+from sesq.config.usage import Usage
+from sesq.worker.gate import Gate
 
 MOST = 1000
 PACE_SECONDS = 2.0

@@ -10,12 +10,13 @@ from redis import Redis
 from sesq.config.batches import Batches
 from sesq.config.chronicle import Chronicle
 from sesq.config.connection import mapped
+from sesq.config.forecast import Limits, forecast
 from sesq.config.keys import Keys
 from sesq.config.policy import KNOBS
 from sesq.config.states import State
-from sesq.console.forecast import Limits, forecast
+from sesq.config.usage import Usage
 from sesq.console.overview import Overview
-from sesq.worker.gate import Gate, Usage
+from sesq.worker.gate import Gate
 
 MINUTE = 60
 REFUSED = (State.REFUSED, State.FAILED, State.SUPPRESSED)

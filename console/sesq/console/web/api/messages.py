@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from sesq.config.errors import WrongState
 from sesq.config.states import State
+from sesq.config.turn import explained
 from sesq.console.commands.messages import as_json as message_as_json
 from sesq.console.overview import read_waiting
 from sesq.console.web import actions
@@ -51,7 +52,7 @@ def send(room: Operating, mail: Mail) -> Json:
 @router.get("/messages/{id}")
 def message(room: Viewing, id: str) -> Json:
     """One, with its history."""
-    return message_as_json(room.messages.get(id))
+    return message_as_json(explained(room.redis, room.messages.get(id)))
 
 
 def _each(room: Room, verb: str, ids: list[str]) -> Json:

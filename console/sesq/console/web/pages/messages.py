@@ -11,6 +11,7 @@ from starlette.responses import Response
 from sesq.config.messages import RESOLUTIONS, RETRYABLE, Record
 from sesq.config.snapshot import redis_now
 from sesq.config.states import WAITING_STATES, State
+from sesq.config.turn import explained
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
 from sesq.console.web.preview import preview
@@ -52,7 +53,7 @@ def messages(
 
 @router.get("/accounts/{account}/messages/{id}")
 def message(room: Viewing, id: str) -> Response:
-    record = room.messages.get(id)
+    record = explained(room.redis, room.messages.get(id))
     shown = preview(room, record)
     return page(
         room,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.console.forecast import MINUTE, SLOTS, Forecast, Limits, forecast
+from sesq.config.forecast import MINUTE, SLOTS, Forecast, Limits, forecast
 
 NOW = 1_700_000_010.0
 DAY = 86_400
