@@ -90,7 +90,7 @@ def test_one_message_with_its_history(run: Run, run_json: RunJson, queue: Queued
 def test_what_waits_says_why_and_when_it_goes(run: Run, run_json: RunJson, queue: Queued) -> None:
     id = queue(send_at=datetime(2100, 1, 1, tzinfo=timezone.utc))
     told = run_json("messages", "show", id)
-    assert (told["waits_because"], told["goes_at"]) == ("its time has not come", "2100-01-01T00:00:00Z")
+    assert (told["waits_because"], told["goes_at"]) == ("its time has not come", "2100-01-01T00:00:00.000Z")
     shown = run("messages", "show", id).stdout
     assert "its time has not come" in shown
     assert "no worker is running" in run("messages", "show", queue()).stdout

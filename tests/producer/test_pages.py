@@ -30,7 +30,7 @@ def test_the_first_mail_of_the_readme(redis: Redis, capsys: pytest.CaptureFixtur
     run("../README.md")
     (record,) = Messages(redis).list()
     assert record.envelope.subject == "Your order"
-    assert capsys.readouterr().out == "queued\n"
+    assert capsys.readouterr().out == "queued no worker is running: `sesq worker` starts one None\n"
 
 
 def test_a_mail_for_another_account(redis: Redis) -> None:

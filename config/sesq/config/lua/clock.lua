@@ -8,6 +8,7 @@ local call = redis.call
 local function clock()
   local t, offset = call('TIME'), call('GET', 'sesq:clock:offset') or '0'
   if string.sub(offset, 1, 1) == '=' then return tonumber(string.sub(offset, 2)) end
-  return t[1] + t[2] / 1e6 + tonumber(offset)
+  -- to a tenth of a millisecond: so many digits cjson writes, and the same moment is the same number wherever it is kept
+  return math.floor((t[1] + tonumber(offset)) * 1e4 + t[2] / 100) / 1e4
 end
 local now = clock()
