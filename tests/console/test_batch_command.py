@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
 import shutil
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +222,58 @@ def test_the_same_rows_are_known_however_they_are_read(run: Run, news: Path, tmp
         run("batch", "send", str(news), "-", *FROM, stdin=text.replace(",", ";")),
     ):
         assert (other.exit_code, f"are batch {id}" in other.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_lines_are_known_by_their_beginning(run: Run, news: Path, encoding: str) -> None:
+    lines = '{"email": "a@example.org", "name": "A"}\n'.encode(encoding)
+    told = json.loads(run("batch", "check", str(news), "-", *FROM, "--json", stdin=lines).stdout)
+    assert (told["ready"], told["invalid"]) == (1, 0)
+
+
+def test_standard_input_is_called_so(run: Run, news: Path) -> None:
+    result = run("batch", "check", str(news), "-", *FROM, stdin=b"")
+    assert (result.exit_code, "standard input: line 1: there is no heading" in result.stderr) == (2, True)
+
+
+def test_what_comes_through_a_named_pipe_is_read(run: Run, news: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(pipe.write_bytes, b"email,name\na@example.org,A\n")
+        told = json.loads(run("batch", "check", str(news), str(pipe), *FROM, "--json").stdout)
+    assert told["ready"] == 1
+
+
+@pytest.mark.parametrize(("answer", "queued"), [(b"n", 0), (b"y", 1)])
+def test_at_a_terminal_it_asks_also_where_the_rows_come_through_a_pipe(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, answer: bytes, queued: int
+) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    command = f"{sys.executable} -m sesq.console batch send {news} - --from shop@example.com < {path}"
+    # Given a terminal of its own
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("sh", ["sh", "-c", command])
+    # When it asks, then nothing has been queued, and the answer counts
+    written = b""
+    while b"[y/N]" not in written:
+        written += os.read(terminal, 4096)
+    assert Batches(redis).all() == []
+    os.write(terminal, answer + b"\n")
+    with contextlib.suppress(OSError):  # the other end is closed
+        while os.read(terminal, 4096):
+            pass
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == (0 if queued else 1)
+    assert len(Batches(redis).all()) == queued
+
+
+def test_a_report_does_nothing_in_a_spreadsheet(run: Run, news: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["+cmd@example.org"])
+    id = run("batch", "send", str(news), str(path), *FROM).stdout.strip()
+    (row,) = csv.DictReader(io.StringIO(run("batch", "report", id).stdout))
+    assert row["email"] == "'+cmd@example.org"
 
 
 def test_every_row_is_printed_before_anything_is_queued(run: Run, news: Path, tmp_path: Path) -> None:

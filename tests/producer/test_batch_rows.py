@@ -55,6 +55,22 @@ def test_another_encoding_is_named(tmp_path: Path) -> None:
         rows_of(tmp_path / "rows.csv", content)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8", "U8"])
+def test_a_byte_order_mark_is_no_part_of_a_name_however_the_encoding_is_called(
+    tmp_path: Path, encoding: str
+) -> None:
+    content = "\ufeffemail,name\nada@example.org,Adá\n".encode()
+    assert rows_of(tmp_path / "rows.csv", content, encoding=encoding)[0][1] == ADA
+
+
+def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path) -> None:
+    lines = [
+        '{"email": "a@x.org", "v": ' + "[" * depth + "]" * depth + "}" for depth in (20, 21, 900, 90_000)
+    ]
+    found = rows_of(tmp_path / "rows.jsonl", "\n".join(lines).encode())
+    assert [bool(problem) for _, _, problem in found] == [False, True, True, True]
+
+
 def test_a_row_begins_where_its_line_does(tmp_path: Path) -> None:
     content = b'email,name\na@x.org,"one\ntwo"\nb@x.org\nc@x.org,three\n'
     assert rows_of(tmp_path / "rows.csv", content) == [

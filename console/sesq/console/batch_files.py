@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -9,30 +10,59 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from sesq.config.batches import Batches
+from sesq.config.errors import InputError
 from sesq.console.times import utc
-from sesq.producer.batch.rows import SourceRow
+from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS, SourceRow
 
 STDIN = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class RowsFile:
+    """Where rows can be read more than once, and what people call it. `jsonl` None: by its name's ending."""
+
+    path: Path
+    name: str
+    jsonl: bool | None = None
+
+
 @contextmanager
-def rows_file(recipients: str) -> Iterator[Path]:
-    """The file of rows: they are read twice, so stdin is kept in one for the time being."""
-    if recipients != STDIN:
-        yield Path(recipients)
+def rows_file(recipients: str) -> Iterator[RowsFile]:
+    """The file of rows. They are read twice, so what comes through a pipe is kept in one for the time being.
+
+    Raises InputError where that cannot be read.
+    """
+    given = Path(recipients)
+    if recipients != STDIN and not given.is_fifo():
+        yield RowsFile(given, recipients)
         return
+    name = "standard input" if recipients == STDIN else recipients
     with tempfile.TemporaryDirectory(prefix="sesq-") as folder:
-        path = Path(folder) / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        with path.open("rb") as file:
-            is_json = file.read(1024).lstrip().startswith(b"{")
-        yield path.rename(path.with_suffix(".jsonl" if is_json else ".csv"))
+        kept = Path(folder) / "rows"
+        try:
+            with (
+                kept.open("wb") as file,
+                nullcontext(sys.stdin.buffer) if recipients == STDIN else given.open("rb") as pipe,
+            ):
+                shutil.copyfileobj(pipe, file)
+        except OSError as error:
+            raise InputError(f"RECIPIENTS: {name} cannot be read: {error.strerror}") from error
+        yield RowsFile(kept, name, given.suffix.lower() in JSON_SUFFIXES or _is_jsonl(kept))
+
+
+def _is_jsonl(path: Path) -> bool:
+    """Whether it begins as an object does, in any encoding that has a byte order mark or is much like ASCII."""
+    with path.open("rb") as file:
+        start = file.read(1024)
+    for mark in (codecs.BOM_UTF8, *UTF16_BOMS):
+        start = start.removeprefix(mark)
+    return start.replace(b"\0", b"").lstrip().startswith(b"{")
 
 
 class Digest:
@@ -51,18 +81,26 @@ class Digest:
         return self._made.hexdigest()
 
 
+COLUMNS = ("id", "email", "state", "message_id", "at", "reason")
+
+
 def write_report(batches: Batches, id: str, file: TextIO, *, jsonl: bool) -> None:
-    """Each recipient's fate, as CSV or JSON lines. Raises UnknownBatch."""
-    columns = ("id", "email", "state", "message_id", "at", "reason")
+    """Each recipient's fate, as JSON lines, or as CSV that does nothing in a spreadsheet. Raises UnknownBatch."""
     rows = (
         (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
         for each in batches.recipients(id)
     )
     if not jsonl:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerow(COLUMNS)
+        writer.writerows(map(harmless, row) for row in rows)
     else:
         file.writelines(
-            json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
+            json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
         )
+
+
+def harmless(cell: object) -> str:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

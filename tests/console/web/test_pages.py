@@ -15,9 +15,9 @@ from batch import template
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
 from sesq.config.states import State
+from sesq.console.batch_files import harmless
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import changed, look_ahead, read_series
-from sesq.console.web.pages.batches import _harmless
 from sesq.console.web.plots import plot
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.order import batch_order
@@ -219,9 +219,9 @@ def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
 def test_a_report_holds_no_formula(cell: str) -> None:
-    assert _harmless(cell) == f"'{cell}"
-    assert _harmless("ada@example.org") == "ada@example.org"
-    assert _harmless(None) == ""
+    assert harmless(cell) == f"'{cell}"
+    assert harmless("ada@example.org") == "ada@example.org"
+    assert harmless(None) == ""
 
 
 def test_a_plot_is_text_of_ours_alone() -> None:

@@ -17,7 +17,7 @@ from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError, InvalidMessage, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
-from sesq.console.batch_files import Digest, rows_file, write_report
+from sesq.console.batch_files import Digest, RowsFile, rows_file, write_report
 from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -118,9 +118,9 @@ def check_(
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
     redis, _ = _open(account)
-    with rows_file(recipients) as path, _progress("checking") as progress:
+    with rows_file(recipients) as file, _progress("checking") as progress:
         order = _order(template, sender, account, tag, configuration_set)
-        found = check(redis, order, _read(order, path, encoding, form), progress)
+        found = check(redis, order, _read(order, file, encoding, form), progress)
     print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
 
 
@@ -147,7 +147,7 @@ def send(
     pauses itself when more than that share of it bounces, or is complained about.
     """
     redis, keep_seconds = _open(account)
-    with rows_file(recipients) as path:
+    with rows_file(recipients) as file:
         options = {
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
@@ -155,14 +155,14 @@ def send(
         }
         order, digest = _order(template, sender, account, tag, configuration_set, **options), Digest()
         with _progress("checking") as progress:
-            found = check(redis, order, digest.of(_read(order, path, encoding, form)), progress)
+            found = check(redis, order, digest.of(_read(order, file, encoding, form)), progress)
         order = replace(order, key=digest.hexdigest())
         if not found.intake.queued:
             print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
-            rows, printed = _read(order, path, encoding, form), found.intake.unprintable is None
+            rows, printed = _read(order, file, encoding, form), found.intake.unprintable is None
             intake = take(redis, order, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     if json:
@@ -173,11 +173,24 @@ def send(
 
 def _ask(found: Check, sure: bool) -> None:
     """At a terminal the check is shown, and a person decides."""
-    if sure or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if sure or not sys.stdout.isatty():
         return
     show(batch_view.check_as_text(found))
-    if not typer.confirm(f"Queue {found.intake.queued:,} mails?"):
+    if not _agreed(f"Queue {found.intake.queued:,} mails?"):
         raise typer.Exit(1)
+
+
+def _agreed(question: str) -> bool:
+    """Asked at the terminal, also where the rows come on stdin; nobody says no where there is none."""
+    if sys.stdin.isatty():
+        return typer.confirm(question)
+    try:
+        terminal = Path("/dev/tty").open()  # noqa: SIM115 - only where it can be opened
+    except OSError:
+        return True
+    with terminal:
+        typer.echo(f"{question} [y/N]: ", nl=False)
+        return terminal.readline().strip().lower() in ("y", "yes")
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
@@ -301,9 +314,10 @@ def _order(
         raise InputError(f"{option}: {error.problem}") from error
 
 
-def _read(order: Order, path: Path, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
-    jsonl = form is Form.jsonl if form else None
-    return read_rows(path, jsonl=jsonl, encoding=encoding, needed=order.template.printer.needed)
+def _read(order: Order, file: RowsFile, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
+    jsonl = form is Form.jsonl if form else file.jsonl
+    needed = order.template.printer.needed
+    return read_rows(file.path, jsonl=jsonl, encoding=encoding, needed=needed, name=file.name)
 
 
 @contextmanager

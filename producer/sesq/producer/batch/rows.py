@@ -24,7 +24,10 @@ MAX_LINE = 1024 * 1024
 """Bytes of a line, and characters of a cell: more is no recipient but a broken file."""
 
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 DELIMITERS = ",;\t"
+MAX_DEPTH = 20
+"""Lists and objects within each other: a worker cannot unpack what is nested without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,35 @@ class SourceRow:
     problem: str = ""
 
 
+def is_deeper(value: Any, levels: int = MAX_DEPTH) -> bool:
+    """Whether there are more than so many lists and objects within each other."""
+    if not isinstance(value, (dict, list, tuple)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_deeper(each, levels - 1) for each in inner)
+
+
 def read_rows(
-    path: Path, *, jsonl: bool | None = None, encoding: str | None = None, needed: Iterable[str] = ()
+    path: Path,
+    *,
+    jsonl: bool | None = None,
+    encoding: str | None = None,
+    needed: Iterable[str] = (),
+    name: str | None = None,
 ) -> Iterator[SourceRow]:
     """The rows of a file. `jsonl` None: by its name's ending. `needed`: columns without which a CSV is of no use.
 
-    Raises InvalidRows.
+    `name` is what people call the file, where it is not its path. Raises InvalidRows.
     """
     if jsonl is None:
-        jsonl = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
+        jsonl = path.suffix.lower() in JSON_SUFFIXES
     try:
         with path.open("rb") as file, closing(_lines(file, encoding)) as lines:
             yield from _json_rows(lines) if jsonl else _csv_rows(lines, needed)
     except OSError as error:
-        raise InvalidRows(f"{path}: cannot be read: {error.strerror}") from error
+        raise InvalidRows(f"{name or path}: cannot be read: {error.strerror or error}") from error
     except InvalidRows as error:
-        raise InvalidRows(f"{path}: {error}") from error
+        raise InvalidRows(f"{name or path}: {error}") from error
 
 
 def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
@@ -94,13 +110,10 @@ def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
-    codec = (
-        "utf-8-sig" if encoding == "utf-8" else encoding
-    )  # a byte order mark is no part of the first column's name
     for number in itertools.count(1):
         try:
             line = read()
-            text = line if isinstance(line, str) else line.decode(codec)
+            text = line if isinstance(line, str) else line.decode(encoding)
         except ValueError as error:
             raise InvalidRows(
                 f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
@@ -109,8 +122,8 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
             return
         if len(line) > MAX_LINE:
             raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
-        yield text
-        codec = encoding
+        # a byte order mark is no part of the first column's name
+        yield text.removeprefix("\ufeff") if number == 1 else text
 
 
 def _csv_rows(lines: Iterator[str], needed: Iterable[str]) -> Iterator[SourceRow]:
@@ -165,9 +178,13 @@ def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
         except (ValueError, RecursionError) as error:
             yield SourceRow(number, problem=f"is not JSON: {error}")
             continue
-        if isinstance(values, dict):
-            yield SourceRow(number, values)
-        else:
+        if not isinstance(values, dict):
             yield SourceRow(number, problem="is not a JSON object")
+        elif is_deeper(values, MAX_DEPTH + 1):
+            yield SourceRow(
+                number, problem=f"has more than {MAX_DEPTH} lists or objects within each other in a variable"
+            )
+        else:
+            yield SourceRow(number, values)
     if empty:
         raise InvalidRows("line 1: it is empty; each line is a JSON object with `email`")

@@ -10,12 +10,11 @@ from sesq.config.addresses import shown, spec_of, wire_form
 from sesq.config.chunks import Row
 from sesq.config.envelope import encode_json
 from sesq.config.errors import InvalidMessage
+from sesq.producer.batch.rows import MAX_DEPTH, is_deeper
 from sesq.producer.batch.template import RECIPIENT, Printer
 
 MAX_VALUE = 20_000
 """Characters of one variable."""
-MAX_DEPTH = 20
-"""Lists and objects within each other: a worker cannot unpack what is nested without end."""
 
 
 class Why(str, Enum):
@@ -92,7 +91,7 @@ def _checked(name: str, value: Any) -> Any:
     plain = isinstance(value, str)
     if plain and value.isascii() and len(value) <= MAX_VALUE and "\0" not in value:
         return value
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value):
         raise LeftOut(Why.INVALID, f"{name} has more than {MAX_DEPTH} lists or objects within each other")
     try:
         text = value if plain else encode_json(value)
@@ -106,10 +105,3 @@ def _checked(name: str, value: Any) -> Any:
     if plain and "\0" in text:
         raise LeftOut(Why.INVALID, f"{name} contains a NUL character")
     return value
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, (dict, list, tuple)):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)

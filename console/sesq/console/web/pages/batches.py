@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from sesq.config.batches import Batch, Batches, Recipient
 from sesq.config.errors import InputError
 from sesq.config.snapshot import redis_now
+from sesq.console.batch_files import harmless
 from sesq.console.batch_plan import plan
 from sesq.console.times import utc
 from sesq.console.web.render import page
@@ -77,15 +78,10 @@ def _lines(recipients: Iterator[Recipient]) -> Iterator[str]:
     yield _line(COLUMNS)
     for recipient in recipients:
         told = recipient.as_json() | {"at": utc(recipient.at)}
-        yield _line([_harmless(told[name]) for name in COLUMNS])
+        yield _line([harmless(told[name]) for name in COLUMNS])
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
     written = io.StringIO()
     csv.writer(written).writerow(cells)
     return written.getvalue()
-
-
-def _harmless(cell: object) -> str:
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
