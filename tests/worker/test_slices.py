@@ -47,7 +47,8 @@ class BatchStage(Stage):
     def grant(self, want: int) -> tuple[Claim, list[Begun]]:
         self.claims += 1
         claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
-        return claim, self.slices.begin(claim.execution, claim.slices) if claim.slices else []
+        rows = self.slices.read(claim.execution, claim.slices)
+        return claim, self.slices.begin([row.id for row in rows])
 
     def send(self, want: int) -> list[Outcome]:
         _, begun = self.grant(want)
@@ -210,6 +211,26 @@ def test_a_dead_worker_begun_leaves_unknown_or_sends_again(stage: BatchStage, on
     stage.slices.settle([stage.courier.carry(each) for each in begun[1:]])
     assert stage.fates(taken.id) == {"sent": 6, "queued": 24}
     assert stage.gate.usage().total == 6
+
+
+def test_a_dead_worker_leaves_in_doubt_only_what_it_had_begun(stage: BatchStage) -> None:
+    taken = stage.take(30)
+    claim = stage.gate.claim("w", "dead", want=6, lease=LEASE)
+    rows = stage.slices.read("dead", claim.slices)
+    # Given a worker that died with two of six rows begun
+    assert [row.id for row in stage.slices.begin([rows[0].id])] == [rows[0].id]
+    stage.slices.begin([rows[1].id])
+    stage.pass_time(LEASE + 1)
+    judge = Slices(stage.gate, stage.courier.press)
+    judged = judge.judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
+    # Then the others are in their place again, and cost nothing
+    assert judged == [(f"{taken.id}-0-{row}", "unknown") for row in (0, 1)]
+    assert stage.counts(taken.id) == {"unknown": 2, "queued": 28}
+    assert stage.gate.usage().total == 2
+    # and it may begin none of them any more
+    assert stage.slices.begin([row.id for row in rows[2:]]) == []
+    stage.pass_time(1)
+    assert [row.id for row in stage.grant(6)[1]] == [f"{taken.id}-0-{row}" for row in range(2, 8)]
 
 
 def test_a_dead_worker_that_had_not_begun_leaves_nothing(stage: BatchStage) -> None:
@@ -517,7 +538,8 @@ def test_a_stock_rq_worker_takes_them_one_by_one(stage: BatchStage) -> None:
         piece, answer, _ = stage.slices.take(chunk, "rq", f"rq-{row}", lease=LEASE)
         assert piece is not None
         assert (answer, piece.start) == ("granted", row)
-        stage.slices.settle([stage.courier.carry(each) for each in stage.slices.begin(f"rq-{row}", [piece])])
+        (read,) = stage.slices.read(f"rq-{row}", [piece])
+        stage.slices.settle([stage.courier.carry(each) for each in stage.slices.begin([read.id])])
     assert stage.slices.take(chunk, "rq", "rq-4", lease=LEASE) == (None, "nothing", 0.0)
     assert stage.batch(taken).state == "done"
     stage.take(4, key="other")

@@ -20,11 +20,16 @@ from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
 from agreement import assert_agreement
+from batch import template
+from sesq.config.batches import Batches
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import numbered, take
 from sesq.worker import worker as module
 from sesq.worker.desk import Desk
+from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing
 from sesq.worker.verdicts import Kind
@@ -241,7 +246,7 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
     (desk,) = worker.desks
     _, (begun,) = stage.claim()
     worker._in_flight[id] = desk
-    worker._hand_out(Order(desk, id, begun.execution, time.monotonic(), begun))
+    worker._work.put(Order(desk, id, begun.execution, time.monotonic(), begun))
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
@@ -273,6 +278,35 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     assert [stage.state(id) for id in ids] == [State.UNKNOWN] * 4 + [State.QUEUED] * 8
     assert lane_queue(stage).job_ids == ids[4:]
     assert_agreement(stage.redis)
+    go_on.set()
+
+
+def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker of four threads that holds ten recipients of a batch, while SES does not answer
+    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
+    go_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        go_on.wait(30)
+        return f"id-{outgoing.id}"
+
+    stage.transport.answer(*[slow] * 4)
+    rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(12))
+    batch = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    worker = hire()
+    worker._start_threads()
+    worker._turn()
+    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731
+    assert counts() == {"sending": 10, "queued": 2}
+    # When it is killed, and its lease runs out
+    stage.redis.zadd(stage.keys.slices, {f"{batch}-0:0": 0}, xx=True)
+    Slices(stage.gate, stage.courier.press).judge("w", lease=30, on_unknown="hold", max_attempts=8)
+    # Then nobody knows about those four; the others are in their place again
+    assert counts() == {"unknown": 4, "queued": 8}
+    assert stage.gate.usage().total == 4
     go_on.set()
 
 

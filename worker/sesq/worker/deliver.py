@@ -61,7 +61,8 @@ def deliver_chunk(account: str, chunk: str) -> str | Retry:
             desk.slices.pack()
             return "sent"
         if piece is not None:
-            for begun in desk.slices.begin(execution, [piece]):
+            row = desk.slices.read(execution, [piece])
+            for begun in desk.slices.begin([each.id for each in row]):
                 desk.slices.settle([desk.courier.carry(begun)])
         elif wait > PATIENCE_SECONDS:
             break

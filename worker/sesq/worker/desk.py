@@ -17,7 +17,7 @@ from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.doors import open_doors
-from sesq.worker.gate import Claim, Gate
+from sesq.worker.gate import Begun, Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.slices import Slices
@@ -68,6 +68,13 @@ class Desk:
         if claim.ids or claim.slices:
             self.rules.suppressed = claim.suppressed
         return claim, granted_at
+
+    def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
+        """The last look before messages, or rows, of one claim go: those that may leave now."""
+        rows = [id for id in ids if self.slices.owns(id)]
+        messages = [id for id in ids if not self.slices.owns(id)]
+        begun = self.gate.begin(execution, messages) if messages else []
+        return begun + self.slices.begin(rows) if rows else begun
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Writes down what became of messages, and of recipients of batches. Returns what really became of them."""

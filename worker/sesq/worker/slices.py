@@ -69,16 +69,22 @@ class Slices:
         self.press = press
         self._of: dict[str, tuple[Slice, Begun]] = {}
 
-    def begin(self, execution: str, slices: Sequence[Slice]) -> list[Begun]:
-        """The rows of slices just granted, those that may leave. A batch that cannot be printed is paused."""
-        calls = [(BEGIN_SLICE, (each.name, execution)) for each in slices]
+    def read(self, execution: str, slices: Sequence[Slice]) -> list[Begun]:
+        """The rows of slices just granted, in their order. A batch that cannot be printed is paused."""
+        return [row for each in slices for row in self._rows(each, execution)]
+
+    def begin(self, ids: Sequence[str]) -> list[Begun]:
+        """The last look before rows go, those of a slice in their order: what may leave, as this claim still has it."""
+        found = [self._of[id] for id in ids]
+        ends = {piece.name: (row.execution, _number(row.id) + 1) for piece, row in found}
+        calls = [(BEGIN_SLICE, (name, *end)) for name, end in ends.items()]
         with mapped():
-            still_ours = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
-        begun: list[Begun] = []
-        for each, ours in zip(slices, still_ours, strict=True):
-            if ours:
-                begun += self._rows(each, execution)
-        return begun
+            answers = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
+        ours = {name for name, answer in zip(ends, answers, strict=True) if answer}
+        for piece, row in found:
+            if piece.name not in ours:
+                del self._of[row.id]
+        return [row for piece, row in found if piece.name in ours]
 
     def take(
         self, chunk: str, worker: str, execution: str, *, lease: float
@@ -119,7 +125,7 @@ class Slices:
         for outcome in outcomes:
             piece, begun = self._of[outcome["id"]]
             _, answers = by_slice.setdefault((piece.name, begun.execution), (piece, _Answers()))
-            answers.add(int(outcome["id"].rpartition("-")[2]), outcome)
+            answers.add(_number(outcome["id"]), outcome)
         for (_, execution), (piece, answers) in by_slice.items():
             self._settle(piece, execution, answers)
         for piece, answers in by_slice.values():
@@ -146,7 +152,7 @@ class Slices:
         record = ("v", 1, "envelope", self.press.envelope(id).to_json())
         queue = self.gate.keys.queue(Lane.BULK)
         job = job_fields(DELIVER, self.gate.account, id, queue, KEEP_SECONDS, f"sesq message {id}")
-        row = id.rpartition("-")[2]
+        row = _number(id)
         return (json.dumps(given), piece.name, row, len(record), *record, *job)
 
     def renew(self, until: float) -> None:
@@ -171,8 +177,8 @@ class Slices:
             piece = Slice(chunk.decode(), start, end)
             open_rows = [row for row in range(start, end) if row not in set(settled)]
             resend = on_unknown == "resend" and max_attempts > 1
-            answers = _Answers() if posted else _Answers(back=open_rows)
-            for row in open_rows if posted else ():
+            answers = _Answers(back=[row for row in open_rows if row >= posted])
+            for row in open_rows[: len(open_rows) - len(answers.back)]:
                 answers.others.append(_may_have_left(f"{piece.chunk}-{row}", execution, resend))
             try:
                 self._settle(piece, execution, answers)
@@ -189,6 +195,11 @@ class Slices:
             for chunk in texts(some):
                 taken = cast("bytes", redis.get(keys.log(chunk)) or b"")
                 PACK.run(redis, self.gate.account, chunk, len(taken), pack_results(taken))
+
+
+def _number(id: str) -> int:
+    """Of a row in its chunk."""
+    return int(id.rpartition("-")[2])
 
 
 def _may_have_left(id: str, execution: str, resend: bool) -> Outcome:

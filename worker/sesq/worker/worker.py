@@ -85,7 +85,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was granted, and when (monotonic). A thread gets it once it is begun, rows of a batch at once."""
+    """What was granted, and when (monotonic). A thread gets it once it is begun."""
 
     desk: Desk
     id: str
@@ -234,11 +234,10 @@ class SesqWorker(BaseWorker):
             if not self._may_ask(desk, wanted):
                 continue
             claim, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
-            self._in_flight.update(dict.fromkeys(claim.ids, desk))
-            self._granted += [Order(desk, id, claim.execution, granted_at) for id in claim.ids]
-            for row in desk.slices.begin(claim.execution, claim.slices) if claim.slices else ():
-                self._in_flight[row.id] = desk
-                self._hand_out(Order(desk, row.id, claim.execution, granted_at, row))
+            rows = desk.slices.read(claim.execution, claim.slices)
+            ids = [*claim.ids, *(row.id for row in rows)]
+            self._in_flight.update(dict.fromkeys(ids, desk))
+            self._granted += [Order(desk, id, claim.execution, granted_at) for id in ids]
             for id in claim.strangers:
                 self._turn_away(id)
 
@@ -248,18 +247,15 @@ class SesqWorker(BaseWorker):
             free = islice(self._granted, self.concurrency - self._handed_out)
             execution, group = next(groupby(free, attrgetter("execution")))
             orders = list(group)
-            answers = orders[0].desk.gate.begin(execution, [order.id for order in orders])
-            begun = {message.id: message for message in answers}
+            may_leave = orders[0].desk.begin(execution, [order.id for order in orders])
+            begun = {message.id: message for message in may_leave}
             for order in orders:
                 self._granted.popleft()
                 if order.id in begun:
-                    self._hand_out(replace(order, begun=begun[order.id]))
+                    self._handed_out += 1
+                    self._work.put(replace(order, begun=begun[order.id]))
                 else:
                     self._in_flight.pop(order.id)
-
-    def _hand_out(self, order: Order) -> None:
-        self._handed_out += 1
-        self._work.put(order)
 
     def _turn_away(self, id: str) -> None:
         """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""

@@ -1,6 +1,6 @@
 -- How the recipients of a chunk are granted: in slices, each a run of rows under one claim. After gate.lua; keys in batch.lua, and
 --   A slices                   zset  "<chunk>:<start>" -> time the lease of its worker runs out (s)
---   A slice:<chunk>:<start>    hash  chunk, start, end (exclusive), execution, worker, claimed (s), posted (1: it may have left),
+--   A slice:<chunk>:<start>    hash  chunk, start, end (exclusive), execution, worker, claimed (s), posted (rows before this one may have left),
 --                                    day (recipients a row counts towards the day: 1 or 0), left (rows not settled), and <row> = 1
 --                                    for each row that is
 
