@@ -63,6 +63,21 @@ def test_a_byte_order_mark_is_no_part_of_a_name_however_the_encoding_is_called(
     assert rows_of(tmp_path / "rows.csv", content, encoding=encoding)[0][1] == ADA
 
 
+@pytest.mark.parametrize("line", ["1" * 5_000, '{"a": NaN}', '{"a": -Infinity}'])
+def test_what_json_has_not_is_told_of_its_row(tmp_path: Path, line: str) -> None:
+    found = rows_of(tmp_path / "rows.jsonl", f"{line}\n{json.dumps(ADA)}".encode())
+    assert [(number, problem.partition(":")[0]) for number, _, problem in found] == [
+        (1, "is not JSON"),
+        (2, ""),
+    ]
+
+
+def test_of_very_many_columns_the_first_are_named(tmp_path: Path) -> None:
+    heading = ",".join(f"c{i}" for i in range(100_000)).encode()
+    with pytest.raises(InvalidRows, match=r"no column `email`; .* and 99,980 more$"):
+        rows_of(tmp_path / "rows.csv", heading + b"\n")
+
+
 def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path) -> None:
     lines = [
         '{"email": "a@x.org", "v": ' + "[" * depth + "]" * depth + "}" for depth in (20, 21, 900, 90_000)
@@ -174,6 +189,7 @@ def test_no_file(tmp_path: Path) -> None:
         ({"email": "ada@example.org", "name": "x" * 20_001}, "more than"),
         ({"email": "ada@example.org", "name": "\ud800"}, "half a character"),
         ({"email": "ada@example.org", "name": {1, 2}}, "no JSON"),
+        ({"email": "ada@example.org", "name": 10**5000}, "no JSON"),
         ({"email": "ada@example.org", "name": nested(21)}, "more than 20 lists or objects within"),
         ({"email": "ada@example.org", "name": {"a": nested(970)}}, "more than 20 lists or objects within"),
         ({"email": "first@example.org", "name": "x"}, "was there before"),

@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ MAX_LINE = 1024 * 1024
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 DELIMITERS = ",;\t"
+MOST_NAMED = 20
+"""Columns that an error names."""
 MAX_DEPTH = 20
 """Lists and objects within each other: a worker cannot unpack what is nested without end."""
 
@@ -151,9 +154,17 @@ def _cells(reader: Iterator[list[str]], number: int) -> list[str] | None:
         raise InvalidRows(f"line {number}: {error}: look for a quote that is not closed") from error
 
 
+def _no_json(name: str) -> Any:
+    """Python reads NaN and Infinity, which JSON has not."""
+    raise ValueError(f"{name} is none of its values")
+
+
 def _columns(names: list[str], needed: Iterable[str]) -> list[str]:
     columns = [RECIPIENT if name.strip().lower() == RECIPIENT else name.strip() for name in names]
-    there = f"there are: {', '.join(map(shown, columns))}"
+    more = len(columns) - MOST_NAMED
+    there = f"there are: {', '.join(map(shown, columns[:MOST_NAMED]))}" + (
+        f" and {more:,} more" if more > 0 else ""
+    )
     if RECIPIENT not in columns:
         raise InvalidRows(f"line 1: there is no column `{RECIPIENT}`; {there}")
     missing = sorted(set(needed) - set(columns))
@@ -161,7 +172,7 @@ def _columns(names: list[str], needed: Iterable[str]) -> list[str]:
         raise InvalidRows(
             f"line 1: the template uses {', '.join(missing)}, and there is no such column; {there}"
         )
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    twice = next((name for name, count in Counter(columns).items() if count > 1), None)
     if twice is not None:
         raise InvalidRows(f"line 1: the column {shown(twice)} is there twice")
     return columns
@@ -174,7 +185,7 @@ def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
             continue
         empty = False
         try:
-            values = json.loads(line)
+            values = json.loads(line, parse_constant=_no_json)
         except (ValueError, RecursionError) as error:
             yield SourceRow(number, problem=f"is not JSON: {error}")
             continue

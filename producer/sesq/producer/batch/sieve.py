@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from sesq.config.addresses import shown, spec_of, wire_form
+from sesq.config.addresses import spec_of, wire_form
 from sesq.config.chunks import Row
 from sesq.config.envelope import encode_json
 from sesq.config.errors import InvalidMessage
@@ -98,8 +98,8 @@ def _checked(name: str, value: Any) -> Any:
         text.encode()
     except UnicodeEncodeError:
         raise LeftOut(Why.INVALID, f"{name} contains half a character") from None
-    except (TypeError, ValueError, RecursionError):
-        raise LeftOut(Why.INVALID, f"{name} is {shown(value)}, which is no JSON") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LeftOut(Why.INVALID, f"{name} is no JSON: {error}") from None
     if len(text) > MAX_VALUE:
         raise LeftOut(Why.INVALID, f"{name} has more than {MAX_VALUE:,} characters")
     if plain and "\0" in text:
