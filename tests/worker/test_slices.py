@@ -463,6 +463,45 @@ def test_a_batch_with_too_many_bounces_pauses_itself(stage: BatchStage, bad: str
     assert_agreement(stage.redis)
 
 
+def bounce(stage: BatchStage, id: str, count: int) -> None:
+    got = [each.id for each in stage.batches.recipients(id) if each.state is State.SENT]
+    for each in got[:count]:
+        stage.messages._change(each, {State.SENT}, State.BOUNCED, "SES said so")
+
+
+def test_bounces_that_came_before_enough_was_sent_count_when_it_is(stage: BatchStage) -> None:
+    taken = stage.take(200, stop_bounces=5)
+    stage.send(40)
+    bounce(stage, taken.id, 10)
+    assert stage.batch(taken).state == "running"
+    stage.pass_time(1)
+    stage.send(9)
+    assert stage.batch(taken).state == "running"
+    stage.send(1)
+    assert stage.batch(taken).state == "paused"
+
+
+def test_what_a_person_let_go_on_is_paused_again_when_it_is_a_step_worse(stage: BatchStage) -> None:
+    taken = stage.take(300, stop_bounces=5)
+    for _ in range(2):
+        stage.send(50)
+        stage.pass_time(1)
+    bounce(stage, taken.id, 10)
+    assert stage.batch(taken).state == "paused"
+    bounce(stage, taken.id, 2)
+    # Given a person who lets it go on at 12 %
+    stage.batches.resume(taken.id)
+    # Then it goes on, and one more bounce of a hundred more is no reason to stop
+    stage.send(50)
+    stage.pass_time(1)
+    stage.send(50)
+    bounce(stage, taken.id, 13)
+    assert stage.batch(taken).state == "running"
+    # and 13 % are
+    bounce(stage, taken.id, 1)
+    assert (stage.batch(taken).state, "26 of 200" in stage.batch(taken).reason) == ("paused", True)
+
+
 def test_what_is_delivered_is_counted_in_a_bit(stage: BatchStage) -> None:
     taken = stage.take(20)
     stage.send(10)

@@ -4,7 +4,8 @@
 --   A batches            zset    id -> time it was begun (s)
 --   A batch:<bid>        hash    state (running, paused, done, cancelled), reason, created, ended (s), filled (1: all its
 --                                rows are here), chunks, jobs (chunks in their queue), queue, keep (s), sender, …,
---                                stop:bounces and stop:complaints (%), n:<where> (recipients): of those without a record
+--                                stop:bounces and stop:complaints (%), passed:<the same> (%: the share
+--                                with which a person let it go on), n:<where> (recipients): of those without a record
 --                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state
 --   A parked:<bid>       list    its chunks that wait for it to be resumed
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
@@ -23,6 +24,7 @@ local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'}
 local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
 local ENOUGH = 50 -- recipients that SES must have taken before a share of them means anything
+local STEP = {bounces = 1, complaints = 0.05} -- %: so much worse than what a person let pass
 
 local function sum_of(key, names)
   local fields, sum = {}, 0
@@ -56,16 +58,34 @@ local function judge_batch(bid)
   end
 end
 
--- A batch with too many bounces or complaints pauses itself.
+-- Bounces or complaints of a batch, of how many that SES has taken, and their share (%).
+local function bad_share(bid, bad)
+  local key = A .. 'batch:' .. bid
+  local n = tonumber(call('HGET', key, 'n:' .. (bad == 'bounces' and 'bounced' or 'complained'))) or 0
+  local sent = sum_of(key, SENT)
+  return n, sent, sent >= ENOUGH and n / sent * 100 or 0
+end
+
+-- A batch with too many bounces or complaints pauses itself; where a person let it go on, only when they are a step more.
 local function mind_the_share(bid, bad)
   local key = A .. 'batch:' .. bid
-  local b = call('HMGET', key, 'state', 'stop:' .. bad, 'n:' .. (bad == 'bounces' and 'bounced' or 'complained'))
-  local most, sent = tonumber(b[2]), sum_of(key, SENT)
-  if b[1] ~= 'running' or not most or sent < ENOUGH then return end
-  local share = tonumber(b[3]) / sent * 100
-  if share > most then
-    local why = string.format('%s: %s of %d recipients, %.2g %%; it was to stop above %s %%', bad, b[3], sent, share, b[2])
+  local b = call('HMGET', key, 'state', 'stop:' .. bad, 'passed:' .. bad)
+  local most, passed = tonumber(b[2]), tonumber(b[3])
+  if b[1] ~= 'running' or not most then return end
+  local n, sent, share = bad_share(bid, bad)
+  if share > most and (not passed or share >= passed + STEP[bad] - 1e-9) then
+    local why = string.format('%s: %d of %d recipients, %.2g %%; it was to stop above %s %%', bad, n, sent, share, b[2])
     call('HSET', key, 'state', 'paused', 'reason', why)
+  end
+end
+
+-- A person lets the batch go on as it is.
+local function let_pass(bid)
+  local key = A .. 'batch:' .. bid
+  for bad in pairs(STEP) do
+    local most = tonumber(call('HGET', key, 'stop:' .. bad) or nil)
+    local _, _, share = bad_share(bid, bad)
+    if most and share > most then call('HSET', key, 'passed:' .. bad, share) end
   end
 end
 
@@ -75,8 +95,8 @@ function tally(bid, from, to, n)
   if n == 0 or call('EXISTS', key) == 0 then return end
   if from then call('HINCRBY', key, 'n:' .. from, -n) end
   call('HINCRBY', key, 'n:' .. to, n)
-  if to == 'bounced' then mind_the_share(bid, 'bounces')
-  elseif to == 'complained' then mind_the_share(bid, 'complaints') end
+  if to == 'bounced' or to == 'taken' then mind_the_share(bid, 'bounces') end
+  if to == 'complained' or to == 'taken' then mind_the_share(bid, 'complaints') end
   judge_batch(bid)
 end
 

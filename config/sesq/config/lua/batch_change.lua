@@ -14,6 +14,7 @@ if not FROM[action][was] then return was end
 
 if was ~= TO[action] then call('HSET', key, 'state', TO[action], 'reason', ARGV[5]) end
 if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or 0)) end
+if action == 'resume' then let_pass(bid) end
 if action ~= 'pause' then
   -- the last one that was parked goes first to the head of the queue, so that the first one ends there
   local id = call('RPOP', A .. 'parked:' .. bid)
