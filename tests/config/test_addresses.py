@@ -83,6 +83,7 @@ def test_reads_an_address(text: str, display: str, spec: str) -> None:
         ("a" * 65 + "@example.org", "64 characters"),
         ("a@" + ".".join(["b" * 60] * 5) + ".org", "254 characters"),
         ("a" * 1000 + " <ada@example.org>", "too long"),
+        ("a" + " " * 1_000_000 + "b@example.org", "longer than 3600 characters"),
     ],
 )
 def test_refuses_what_is_no_address_and_says_why(text: str, says: str) -> None:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from sesq.config.snapshot import read_snapshot
@@ -254,6 +256,17 @@ def test_production_access_frees_every_recipient(stage: Stage, ses: Simulator, s
     assert {stage.state(id) for id in ids} == {State.SENT}
     assert stage.messages.holds() == {}
     assert_agreement(stage.redis)
+
+
+def test_what_rq_was_told_to_cancel_is_not_freed(stage: Stage, ses: Simulator, sync: AccountSync) -> None:
+    again(stage, sync)
+    ids = [stage.queue(f"p{i}@example.net") for i in range(2)]
+    stage.work()
+    Job.fetch(ids[0], stage.redis, JSONSerializer).cancel()
+    ses.set_account(production_access=True)
+    again(stage, sync, after=120)
+    stage.work()
+    assert [stage.state(id) for id in ids] == [State.CANCELLED, State.SENT]
 
 
 def test_what_waited_for_its_sender_goes_once_that_is_verified(

@@ -20,6 +20,9 @@ MAX_SPEC_LENGTH = 254
 MAX_WIRE_LENGTH = 900
 """Characters of an address with its display name: it fits on one line of a mail (998, RFC 5322, 2.1.1)."""
 
+MAX_TEXT_LENGTH = 4 * MAX_WIRE_LENGTH
+"""Characters of an address as somebody wrote it, with folds and encoded words: more would take long to read."""
+
 SIMULATOR_DOMAIN = "simulator.amazonses.com"
 SIMULATOR_NAMES = frozenset({"success", "bounce", "ooto", "complaint", "suppressionlist"})
 
@@ -128,6 +131,8 @@ def masked(text: str) -> str:
 def _parse(text: object, field: str) -> Address:
     if not isinstance(text, str):
         raise InvalidMessage(field, f"an address is a string, not {shown(text)}")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidMessage(field, f"{shown(text)} is longer than {MAX_TEXT_LENGTH} characters")
     if has_unsafe(text):
         raise InvalidMessage(field, f"{shown(text)} contains a line break or a control character: remove it")
     named = _named(text.strip())

@@ -100,13 +100,13 @@ class AccountSync:
         before = json.loads(answer) or {}
         self._report(before, told)
         self.rules.refresh()
+        restore_lost_jobs(self.redis, self.account)  # first: what RQ was told to cancel is not freed
+        restore_lost_chunks(self.redis, self.account)
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
         if "daily" in told and float(before.get("daily", 0)) != told["daily"]:
             Messages(self.redis, self.account).free("day", "the quota of the day has changed")
         self._probe(blocks)
-        restore_lost_jobs(self.redis, self.account)
-        restore_lost_chunks(self.redis, self.account)
 
     def _read_suppression(self) -> None:
         """What SES suppresses by itself, or for others on the account, is not even tried from here."""
