@@ -77,6 +77,16 @@ def test_a_row_that_the_template_cannot_print_is_left_out(redis: Redis) -> None:
     assert (taken.queued, Batches(redis).get(taken.id).invalid) == (2, 2)
 
 
+def test_a_null_is_no_value(redis: Redis) -> None:
+    news = template(text="Hello {{ nick|default('you') }}.")
+    rows = [
+        {"email": "a@example.org", "name": "A", "nick": None},
+        {"email": "b@example.org", "name": None, "nick": "B"},
+    ]
+    taken = Outbox(redis).send_batch(news, rows, sender="shop@example.com")
+    assert (taken.queued, [each.reason for each in taken.problems]) == (1, ["has no name"])
+
+
 def test_wrong_orders_queue_nothing(redis: Redis, tmp_path: Path) -> None:
     outbox = Outbox(redis)
     with pytest.raises(InvalidTemplate):

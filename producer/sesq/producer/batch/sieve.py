@@ -54,8 +54,9 @@ class Sieve:
         wire = self._address(values.get(RECIPIENT))
         kept = {}
         for name in self.names:
-            if name in values:
-                kept[name] = _checked(name, values[name])
+            value = values.get(name)
+            if value is not None:  # a null is no value: nobody wants to read "None"
+                kept[name] = _checked(name, value)
         if len(kept) < len(self.names):
             missing = [name for name in self.needed if name not in kept]
             if missing:
