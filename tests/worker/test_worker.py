@@ -27,13 +27,14 @@ from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
-from sesq.worker import worker as module
+from sesq.worker import crew
+from sesq.worker.crew import Order
 from sesq.worker.desk import Desk
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing
 from sesq.worker.verdicts import Kind
-from sesq.worker.worker import STOP, Order, SesqWorker
+from sesq.worker.worker import STOP, SesqWorker
 from stage import Stage, says
 from system import eventually
 
@@ -147,8 +148,8 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     id = stage.queue()
     worker = hire()
     _, (begun,) = stage.claim()
-    late = time.monotonic() - module.UNUSED_SECONDS - 0.01
-    outcome = worker._carry(Order(worker.desks[0], id, begun.execution, late, begun))
+    late = time.monotonic() - crew.UNUSED_SECONDS - 0.01
+    outcome = worker._crew.carry(Order(worker.desks[0], id, begun.execution, late, begun))
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -246,7 +247,7 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
     (desk,) = worker.desks
     _, (begun,) = stage.claim()
     worker._in_flight[id] = desk
-    worker._work.put(Order(desk, id, begun.execution, time.monotonic(), begun))
+    worker._crew.send(Order(desk, id, begun.execution, time.monotonic(), begun))
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
@@ -267,7 +268,7 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     stage.transport.answer(*[slow] * 4)
     ids = [stage.queue() for _ in range(12)]
     worker = hire()
-    worker._start_threads()
+    worker._crew.start()
     worker._turn()
     eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
     assert stage.messages.counts()[State.SENDING] == 10
@@ -277,6 +278,35 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     # Then nobody knows about those four; the others stand in their place again
     assert [stage.state(id) for id in ids] == [State.UNKNOWN] * 4 + [State.QUEUED] * 8
     assert lane_queue(stage).job_ids == ids[4:]
+    assert_agreement(stage.redis)
+    go_on.set()
+
+
+def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker of four threads that holds ten messages, while SES does not answer
+    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
+    go_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        go_on.wait(30)
+        return f"id-{outgoing.id}"
+
+    stage.transport.answer(*[slow] * 4)
+    ids = [stage.queue() for _ in range(12)]
+    worker = hire()
+    worker._crew.start()
+    worker._turn()
+    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    # When the time has passed in which a grant is to be used
+    monkeypatch.setattr(SesqWorker, "_places", lambda self: 4)
+    monkeypatch.setattr(crew, "UNUSED_SECONDS", 0.0)
+    worker._turn()
+    # Then the six that no thread took are in their place again, with their tokens
+    assert [stage.state(id) for id in ids] == [State.SENDING] * 4 + [State.QUEUED] * 8
+    assert lane_queue(stage).job_ids == ids[4:]
+    assert stage.gate.usage().total == 4
     assert_agreement(stage.redis)
     go_on.set()
 
@@ -296,7 +326,7 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
     rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(12))
     batch = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
     worker = hire()
-    worker._start_threads()
+    worker._crew.start()
     worker._turn()
     eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
     counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731

@@ -1,15 +1,13 @@
 """The worker: an RQ worker that claims, takes and sends many messages at once from one process.
 
-One thread talks to Redis: it claims, begins and settles in pipelines. `concurrency` threads talk to SES. They meet
-in two queues: `_work` (what may leave) and `_inbox` (what became of it, and what wakes the worker). A message is begun
-when a thread is free for it, so that of a worker that is killed no more is in doubt than what was on its way.
+One thread talks to Redis: it claims, begins and settles in pipelines. The threads of its crew talk to SES, and what
+became of the mail comes back through `_inbox`, as does what wakes the worker. A message is begun when a thread is free
+for it, so that of a worker that is killed no more is in doubt than what was on its way.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
 import queue
 import signal
 import threading
@@ -17,8 +15,8 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from dataclasses import replace
+from itertools import groupby, islice, takewhile
 from operator import attrgetter
 from types import FrameType
 from typing import Any
@@ -40,15 +38,13 @@ from sesq.config.replies import text
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
-from sesq.worker.courier import Outcome, put_back
+from sesq.worker.courier import Outcome
+from sesq.worker.crew import Crew, Order, Pace
 from sesq.worker.desk import NOTHING_NOW, Desk
-from sesq.worker.gate import Begun
 from sesq.worker.telling import tell_outcome
 
 log = logging.getLogger("sesq.worker")
 
-UNUSED_SECONDS = 0.25
-"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
 TICK_SECONDS = 1.0
 WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
@@ -60,38 +56,6 @@ AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
 
 WAKE, NEW_LIMITS, STOP = object(), object(), object()
-
-
-class Pace:
-    """How many messages a second are done, over the last quarter of a second or so."""
-
-    WINDOW_SECONDS = 0.25
-
-    def __init__(self) -> None:
-        self._rate = 0.0
-        self._at = 0.0
-
-    def count(self, done: int, now: float) -> None:
-        """So many more are done."""
-        passed = max(1e-6, now - self._at)
-        fresh = 1 - math.exp(-passed / self.WINDOW_SECONDS)
-        self._rate += (done / passed - self._rate) * fresh
-        self._at = now
-
-    def in_seconds(self, seconds: float) -> int:
-        """How many will be done in that time at this pace."""
-        return int(self._rate * seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was granted, and when (monotonic). A thread gets it once it is begun."""
-
-    desk: Desk
-    id: str
-    execution: str
-    granted_at: float
-    begun: Begun | None = None
 
 
 class SesqWorker(BaseWorker):
@@ -109,10 +73,9 @@ class SesqWorker(BaseWorker):
             queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
         )
         self.log_job_description = False
-        self._work: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
+        self._crew = Crew(settings.concurrency, self.name, self._inbox.put)
         self._granted: deque[Order] = deque()
-        self._handed_out = 0
         self._in_flight: dict[str, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
         self._next_tick = self._next_renewal = self._judge_from = 0.0
@@ -131,7 +94,7 @@ class SesqWorker(BaseWorker):
             self.subscribe()
             self.set_state(WorkerStatus.STARTED)
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
-        self._start_threads()
+        self._crew.start()
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
         try:
             while not self._stop_requested and not (burst and self._nothing_left()):
@@ -185,7 +148,7 @@ class SesqWorker(BaseWorker):
 
     def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
         if isinstance(item, tuple):
-            self._handed_out -= 1
+            self._crew.heard()
             self._unsettled.append(item)
         elif item in (WAKE, NEW_LIMITS):
             if item is NEW_LIMITS:
@@ -243,19 +206,25 @@ class SesqWorker(BaseWorker):
 
     def _begin(self) -> None:
         """Begins as many messages as threads are free, those of one claim in a pipeline."""
-        while self._granted and self._handed_out < self.concurrency:
-            free = islice(self._granted, self.concurrency - self._handed_out)
-            execution, group = next(groupby(free, attrgetter("execution")))
+        self._return_unused()
+        while self._granted and self._crew.free > 0:
+            execution, group = next(groupby(islice(self._granted, self._crew.free), attrgetter("execution")))
             orders = list(group)
             may_leave = orders[0].desk.begin(execution, [order.id for order in orders])
             begun = {message.id: message for message in may_leave}
             for order in orders:
                 self._granted.popleft()
                 if order.id in begun:
-                    self._handed_out += 1
-                    self._work.put(replace(order, begun=begun[order.id]))
+                    self._crew.send(replace(order, begun=begun[order.id]))
                 else:
                     self._in_flight.pop(order.id)
+
+    def _return_unused(self) -> None:
+        """While SES keeps all threads waiting, others may send what was granted."""
+        stale = list(takewhile(attrgetter("is_stale"), self._granted))
+        for order in reversed(stale):  # each goes to the head of its lane
+            self._granted.popleft()
+            self._unsettled.append((order.desk, order.put_back("was not sent in its turn")))
 
     def _turn_away(self, id: str) -> None:
         """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
@@ -268,29 +237,7 @@ class SesqWorker(BaseWorker):
                 registry = FailedJobRegistry(origin, connection=self.connection, serializer=self.serializer)
                 self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
 
-    # sending ----------------------------------------------------------------------------------------------------
-
-    def _start_threads(self) -> None:
-        for number in range(self.concurrency):
-            threading.Thread(target=self._send_all, name=f"send-{number}", daemon=True).start()
-
-    def _send_all(self) -> None:
-        while (order := self._work.get()) is not None:
-            self._inbox.put((order.desk, self._carry(order)))
-
-    def _carry(self, order: Order) -> Outcome:
-        desk, id, execution, begun = order.desk, order.id, order.execution, order.begun
-        if begun is None or time.monotonic() - order.granted_at > UNUSED_SECONDS:
-            return put_back(id, execution, "was not sent in its turn")
-        try:
-            return desk.courier.carry(begun)
-        except Exception as error:
-            # the text of a foreign error may quote an address, and its trace the content
-            told = {"id": id, "account": desk.name, "error": type(error).__name__}
-            log.error("worker %s: message %s: unexpected %s", self.name, id, told["error"], extra=told)
-            log.debug("message %s", id, exc_info=True)
-            reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
-            return {"id": id, "execution": execution, "to": State.UNKNOWN.value, "reason": reason}
+    # what became of it ------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
         """Writes down what became of messages, many at once; what Redis did not take stays to be written."""
@@ -415,8 +362,7 @@ class SesqWorker(BaseWorker):
             except QueueUnavailable as error:
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
-        for _ in range(self.concurrency):
-            self._work.put(None)
+        self._crew.dismiss()
         if self._syncing is not None:
             self._syncing.join(SYNC_END_SECONDS)
 
@@ -433,12 +379,7 @@ class SesqWorker(BaseWorker):
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
-        waiting: list[Order | None] = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                waiting.append(self._work.get_nowait())
-        self._handed_out -= len(waiting)
-        waiting += self._granted
+        waiting = [*self._crew.take_back(), *self._granted]
         self._granted.clear()
-        for order in filter(None, reversed(waiting)):
-            self._unsettled.append((order.desk, put_back(order.id, order.execution, "its worker stopped")))
+        for order in reversed(waiting):
+            self._unsettled.append((order.desk, order.put_back("its worker stopped")))

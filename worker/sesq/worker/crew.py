@@ -1,0 +1,123 @@
+"""The threads of a worker that talk to SES, and what they are given to send."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sesq.config.states import State
+from sesq.worker.courier import Outcome, put_back
+from sesq.worker.desk import Desk
+from sesq.worker.gate import Begun
+
+log = logging.getLogger("sesq.worker")
+
+UNUSED_SECONDS = 0.25
+"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was granted, and when (monotonic). A thread gets it once it is begun."""
+
+    desk: Desk
+    id: str
+    execution: str
+    granted_at: float
+    begun: Begun | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        return time.monotonic() - self.granted_at > UNUSED_SECONDS
+
+    def put_back(self, reason: str) -> Outcome:
+        return put_back(self.id, self.execution, reason)
+
+
+class Crew:
+    """`size` threads. `tell` is called in them with what became of each order. The rest is for one thread."""
+
+    def __init__(self, size: int, worker: str, tell: Callable[[tuple[Desk, Outcome]], None]) -> None:
+        self.size = size
+        self._worker = worker
+        self._tell = tell
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._busy = 0
+
+    @property
+    def free(self) -> int:
+        """Threads that have nothing to do."""
+        return self.size - self._busy
+
+    def start(self) -> None:
+        for number in range(self.size):
+            threading.Thread(target=self._work, name=f"send-{number}", daemon=True).start()
+
+    def send(self, order: Order) -> None:
+        """A thread that is free will."""
+        self._busy += 1
+        self._orders.put(order)
+
+    def heard(self) -> None:
+        """What became of an order has been taken in: its thread is free."""
+        self._busy -= 1
+
+    def take_back(self) -> list[Order]:
+        """What no thread has looked at yet, in its order."""
+        found: list[Order] = []
+        with contextlib.suppress(queue.Empty):
+            while order := self._orders.get_nowait():
+                found.append(order)
+        self._busy -= len(found)
+        return found
+
+    def dismiss(self) -> None:
+        """Each thread ends when it has done what it does."""
+        for _ in range(self.size):
+            self._orders.put(None)
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._tell((order.desk, self.carry(order)))
+
+    def carry(self, order: Order) -> Outcome:
+        """Sends it, unless it comes too late for its turn."""
+        desk, id, begun = order.desk, order.id, order.begun
+        if begun is None or order.is_stale:
+            return order.put_back("was not sent in its turn")
+        try:
+            return desk.courier.carry(begun)
+        except Exception as error:
+            # the text of a foreign error may quote an address, and its trace the content
+            told = {"id": id, "account": desk.name, "error": type(error).__name__}
+            log.error("worker %s: message %s: unexpected %s", self._worker, id, told["error"], extra=told)
+            log.debug("message %s", id, exc_info=True)
+            reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
+            return {"id": id, "execution": order.execution, "to": State.UNKNOWN.value, "reason": reason}
+
+
+class Pace:
+    """How many messages a second are done, over the last quarter of a second or so."""
+
+    WINDOW_SECONDS = 0.25
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._at = 0.0
+
+    def count(self, done: int, now: float) -> None:
+        """So many more are done."""
+        passed = max(1e-6, now - self._at)
+        fresh = 1 - math.exp(-passed / self.WINDOW_SECONDS)
+        self._rate += (done / passed - self._rate) * fresh
+        self._at = now
+
+    def in_seconds(self, seconds: float) -> int:
+        """How many will be done in that time at this pace."""
+        return int(self._rate * seconds)
