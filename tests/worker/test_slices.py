@@ -12,14 +12,15 @@ from redis import Redis
 from agreement import assert_agreement
 from batch import template
 from sesq.config.batches import Batch, Batches
-from sesq.config.errors import TakenBefore, UnknownBatch, WrongState
+from sesq.config.envelope import Envelope
+from sesq.config.errors import QueueUnavailable, TakenBefore, UnknownBatch, WrongState
 from sesq.config.states import Lane, State
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
 from sesq.producer.batch.template import Printer
 from sesq.worker.courier import Outcome, put_back
-from sesq.worker.gate import Begun, Claim
+from sesq.worker.gate import Begun, Claim, Slice
 from sesq.worker.reconcile import restore_lost_chunks
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
@@ -48,7 +49,7 @@ class BatchStage(Stage):
         self.claims += 1
         claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
         rows = self.slices.read(claim.execution, claim.slices)
-        return claim, self.slices.begin([row.id for row in rows])
+        return claim, self.slices.begin(claim.execution, [row.id for row in rows])
 
     def send(self, want: int) -> list[Outcome]:
         _, begun = self.grant(want)
@@ -177,6 +178,69 @@ def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: 
     assert rows == [2, 3, 4, 8, 9, 10, 11]
 
 
+def test_rows_that_came_back_are_granted_while_others_of_their_slice_are_out(stage: BatchStage) -> None:
+    taken = stage.take(8)
+    claim = stage.gate.claim("w", "first", want=8, lease=LEASE)
+    rows = stage.slices.read("first", claim.slices)
+    # Given the first half of a slice that was not sent in its turn, and granted again
+    stage.slices.begin("first", [row.id for row in rows[:4]])
+    stage.slices.settle([put_back(row.id, "first", "late") for row in rows[:4]])
+    _, begun = stage.grant(4)
+    assert [row.id for row in begun] == [row.id for row in rows[:4]]
+    # When both are sent, then each of them is written down once
+    rest = stage.slices.begin("first", [row.id for row in rows[4:]])
+    stage.slices.settle([stage.courier.carry(row) for row in (*begun, *rest)])
+    assert stage.fates(taken.id) == {"sent": 8} == stage.counts(taken.id)
+    assert (len(stage.transport.sent), stage.batch(taken).state) == (8, "done")
+    assert stage.redis.zcard(stage.keys.slices) == 0
+    assert_agreement(stage.redis)
+
+
+def test_rows_that_were_judged_and_granted_anew_are_sent_by_the_new_claim_alone(stage: BatchStage) -> None:
+    taken = stage.take(8)
+    claim = stage.gate.claim("w", "old", want=8, lease=LEASE)
+    rows = stage.slices.read("old", claim.slices)
+    # Given a worker that stood still, was judged, and claims the same rows again
+    stage.pass_time(LEASE + 1)
+    Slices(stage.gate, stage.courier.press).judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
+    _, begun = stage.grant(8)
+    assert [row.id for row in begun] == [row.id for row in rows]
+    # Then it may not begin them by its old claim
+    assert stage.slices.begin("old", [row.id for row in rows]) == []
+    stage.slices.settle([stage.courier.carry(row) for row in begun])
+    assert stage.counts(taken.id) == {"sent": 8}
+
+
+def test_what_redis_did_not_tell_is_nobodys_lease(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = stage.take(1000)
+    claim = stage.gate.claim("w", "x", want=20, lease=LEASE)
+    stage.redis.delete(stage.keys.slices)
+    first, second = claim.slices[0], Slice("other", f"{taken.id}-1", 0, 20)
+
+    def blink(piece: str, start: int, end: int) -> list[Envelope]:
+        if piece == second.chunk:
+            raise QueueUnavailable("Redis is away")
+        return envelopes(piece, start, end)
+
+    envelopes = stage.courier.press.envelopes
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.courier.press, "envelopes", blink)
+        with pytest.raises(QueueUnavailable):
+            stage.slices.read("x", [first, second])
+    # Given a slice of which nothing was read: then its lease is not renewed for ever
+    assert stage.slices.ids == set()
+
+
+def test_a_batch_that_somebody_stopped_meanwhile_can_be_given_up(stage: BatchStage) -> None:
+    taken = stage.take(10)
+    claim = stage.gate.claim("w", "x", want=5, lease=LEASE)
+    stage.batches.pause(taken.id, "a wrong link")
+    stage.redis.delete(stage.keys.template(taken.id))
+    assert stage.slices.read("x", claim.slices) == []
+    assert stage.counts(taken.id) == {"queued": 10}
+    assert stage.batch(taken).reason == "a wrong link"
+
+
 def test_a_last_chunk_that_comes_back_is_in_the_queue_again(stage: BatchStage) -> None:
     taken = stage.take(10)
     _, begun = stage.grant(10)
@@ -218,8 +282,8 @@ def test_a_dead_worker_leaves_in_doubt_only_what_it_had_begun(stage: BatchStage)
     claim = stage.gate.claim("w", "dead", want=6, lease=LEASE)
     rows = stage.slices.read("dead", claim.slices)
     # Given a worker that died with two of six rows begun
-    assert [row.id for row in stage.slices.begin([rows[0].id])] == [rows[0].id]
-    stage.slices.begin([rows[1].id])
+    assert [row.id for row in stage.slices.begin("dead", [rows[0].id])] == [rows[0].id]
+    stage.slices.begin("dead", [rows[1].id])
     stage.pass_time(LEASE + 1)
     judge = Slices(stage.gate, stage.courier.press)
     judged = judge.judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
@@ -228,7 +292,7 @@ def test_a_dead_worker_leaves_in_doubt_only_what_it_had_begun(stage: BatchStage)
     assert stage.counts(taken.id) == {"unknown": 2, "queued": 28}
     assert stage.gate.usage().total == 2
     # and it may begin none of them any more
-    assert stage.slices.begin([row.id for row in rows[2:]]) == []
+    assert stage.slices.begin("dead", [row.id for row in rows[2:]]) == []
     stage.pass_time(1)
     assert [row.id for row in stage.grant(6)[1]] == [f"{taken.id}-0-{row}" for row in range(2, 8)]
 
@@ -578,7 +642,9 @@ def test_a_stock_rq_worker_takes_them_one_by_one(stage: BatchStage) -> None:
         assert piece is not None
         assert (answer, piece.start) == ("granted", row)
         (read,) = stage.slices.read(f"rq-{row}", [piece])
-        stage.slices.settle([stage.courier.carry(each) for each in stage.slices.begin([read.id])])
+        stage.slices.settle(
+            [stage.courier.carry(each) for each in stage.slices.begin(f"rq-{row}", [read.id])]
+        )
     assert stage.slices.take(chunk, "rq", "rq-4", lease=LEASE) == (None, "nothing", 0.0)
     assert stage.batch(taken).state == "done"
     stage.take(4, key="other")

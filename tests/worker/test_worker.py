@@ -332,7 +332,9 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
     counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731
     assert counts() == {"sending": 10, "queued": 2}
     # When it is killed, and its lease runs out
-    stage.redis.zadd(stage.keys.slices, {f"{batch}-0:0": 0}, xx=True)
+    stage.redis.zadd(
+        stage.keys.slices, dict.fromkeys(stage.redis.zrange(stage.keys.slices, 0, -1), 0), xx=True
+    )
     Slices(stage.gate, stage.courier.press).judge("w", lease=30, on_unknown="hold", max_attempts=8)
     # Then nobody knows about those four; the others are in their place again
     assert counts() == {"unknown": 4, "queued": 8}

@@ -62,7 +62,7 @@ def deliver_chunk(account: str, chunk: str) -> str | Retry:
             return "sent"
         if piece is not None:
             row = desk.slices.read(execution, [piece])
-            for begun in desk.slices.begin([each.id for each in row]):
+            for begun in desk.slices.begin(execution, [each.id for each in row]):
                 desk.slices.settle([desk.courier.carry(begun)])
         elif wait > PATIENCE_SECONDS:
             break

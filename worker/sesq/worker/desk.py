@@ -71,15 +71,15 @@ class Desk:
 
     def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
         """The last look before messages, or rows, of one claim go: those that may leave now."""
-        rows = [id for id in ids if self.slices.owns(id)]
-        messages = [id for id in ids if not self.slices.owns(id)]
+        rows = [id for id in ids if self.slices.owns(id, execution)]
+        messages = [id for id in ids if not self.slices.owns(id, execution)]
         begun = self.gate.begin(execution, messages) if messages else []
-        return begun + self.slices.begin(rows) if rows else begun
+        return begun + self.slices.begin(execution, rows) if rows else begun
 
     def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Writes down what became of messages, and of recipients of batches. Returns what really became of them."""
-        own = [outcome for outcome in outcomes if not self.slices.owns(outcome["id"])]
-        rows = [outcome for outcome in outcomes if self.slices.owns(outcome["id"])]
+        rows = [each for each in outcomes if self.slices.owns(each["id"], each["execution"])]
+        own = [each for each in outcomes if not self.slices.owns(each["id"], each["execution"])]
         reached = self.gate.settle(own) if own else []
         if rows:
             self.slices.settle(rows)
@@ -91,7 +91,7 @@ class Desk:
 
     def renew(self, ids: Sequence[str], until: float) -> None:
         """Keeps the leases of what is on its way, until a time by Redis's clock."""
-        self.gate.renew([id for id in ids if not self.slices.owns(id)], until)
+        self.gate.renew(set(ids) - self.slices.ids, until)
         self.slices.renew(until)
 
     def judge(self, worker: str) -> None:

@@ -38,15 +38,12 @@ INLINE_CONTENT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of a chunk of a batch, from `start` up to but not including `end`, granted together."""
+    """Rows of a chunk of a batch, from `start` up to but not including `end`, granted together under a name."""
 
+    name: str
     chunk: str
     start: int
     end: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.chunk}:{self.start}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ class Gate:
             tuple(id.decode() for id in ids),
             tuple(id.decode() for id in strangers),
             execution,
-            tuple(Slice(chunk.decode(), start, end) for chunk, start, end in slices),
+            tuple(Slice(name.decode(), chunk.decode(), start, end) for chunk, start, end, name in slices),
             int(suppressed),
         )
 

@@ -10,13 +10,14 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sesq.config.batches import Batches
 from sesq.config.chunks import pack_results
 from sesq.config.connection import mapped
-from sesq.config.errors import InputError, MissingPart
+from sesq.config.errors import InputError, MissingPart, WrongState
 from sesq.config.job import DELIVER, job_fields
 from sesq.config.replies import texts
 from sesq.config.scripts import LIFECYCLE, compose, run_many
@@ -67,15 +68,18 @@ class Slices:
     def __init__(self, gate: Gate, press: Press) -> None:
         self.gate = gate
         self.press = press
-        self._of: dict[str, tuple[Slice, Begun]] = {}
+        self._of: dict[tuple[str, str], tuple[Slice, Begun]] = {}
+        """(id, execution) of each row that this process holds."""
 
     def read(self, execution: str, slices: Sequence[Slice]) -> list[Begun]:
         """The rows of slices just granted, in their order. A batch that cannot be printed is paused."""
-        return [row for each in slices for row in self._rows(each, execution)]
+        found = [(each, row) for each in slices for row in self._rows(each, execution)]
+        self._of.update({(row.id, execution): (each, row) for each, row in found})
+        return [row for _, row in found]
 
-    def begin(self, ids: Sequence[str]) -> list[Begun]:
+    def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
         """The last look before rows go, those of a slice in their order: what may leave, as this claim still has it."""
-        found = [self._of[id] for id in ids]
+        found = [self._of[id, execution] for id in ids]
         ends = {piece.name: (row.execution, _number(row.id) + 1) for piece, row in found}
         calls = [(BEGIN_SLICE, (name, *end)) for name, end in ends.items()]
         with mapped():
@@ -83,7 +87,7 @@ class Slices:
         ours = {name for name, answer in zip(ends, answers, strict=True) if answer}
         for piece, row in found:
             if piece.name not in ours:
-                del self._of[row.id]
+                del self._of[row.id, execution]
         return [row for piece, row in found if piece.name in ours]
 
     def take(
@@ -91,9 +95,11 @@ class Slices:
     ) -> tuple[Slice | None, str, float]:
         """One recipient of a chunk by its name; or why not (see `take_slice.lua`), and for how many seconds."""
         with mapped():
-            answer, told = TAKE_SLICE.run(self.gate.redis, self.gate.account, chunk, worker, lease, execution)
+            answer, told, *name = TAKE_SLICE.run(
+                self.gate.redis, self.gate.account, chunk, worker, lease, execution
+            )
         if answer == b"granted":
-            return Slice(chunk, int(told), int(told) + 1), "granted", 0.0
+            return Slice(name[0].decode(), chunk, int(told), int(told) + 1), "granted", 0.0
         return None, answer.decode(), float(told or 0)
 
     def _rows(self, piece: Slice, execution: str) -> list[Begun]:
@@ -102,35 +108,38 @@ class Slices:
         except (InputError, MissingPart) as error:
             self._give_up(piece, execution, str(error))
             return []
-        found = []
-        for row, envelope in enumerate(envelopes, piece.start):
-            begun = Begun(f"{piece.chunk}-{row}", execution, envelope, 0, "", 0, b"")
-            self._of[begun.id] = (piece, begun)
-            found.append(begun)
-        return found
+        return [
+            Begun(f"{piece.chunk}-{row}", execution, envelope, 0, "", 0, b"")
+            for row, envelope in enumerate(envelopes, piece.start)
+        ]
 
     def _give_up(self, piece: Slice, execution: str, why: str) -> None:
         batch = piece.chunk.rpartition("-")[0]
         log.error("batch %s: paused: %s", batch, why)
-        Batches(self.gate.redis, self.gate.account).pause(batch, why)
+        with suppress(WrongState):  # somebody else has stopped it
+            Batches(self.gate.redis, self.gate.account).pause(batch, why)
         self._settle(piece, execution, _Answers(back=list(range(piece.start, piece.end))))
 
-    def owns(self, id: str) -> bool:
+    def owns(self, id: str, execution: str) -> bool:
         """Whether it is a row of a slice here. A row that has a record of its own is none any more."""
-        return id in self._of
+        return (id, execution) in self._of
+
+    @property
+    def ids(self) -> set[str]:
+        """Of all rows here."""
+        return {id for id, _ in self._of}
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Writes down what became of rows."""
-        by_slice: dict[tuple[str, str], tuple[Slice, _Answers]] = {}
+        by_slice: dict[tuple[Slice, str], _Answers] = {}
         for outcome in outcomes:
-            piece, begun = self._of[outcome["id"]]
-            _, answers = by_slice.setdefault((piece.name, begun.execution), (piece, _Answers()))
-            answers.add(_number(outcome["id"]), outcome)
-        for (_, execution), (piece, answers) in by_slice.items():
+            piece, row = self._of[outcome["id"], outcome["execution"]]
+            by_slice.setdefault((piece, row.execution), _Answers()).add(_number(row.id), outcome)
+        for (piece, execution), answers in by_slice.items():
             self._settle(piece, execution, answers)
-        for piece, answers in by_slice.values():
-            for row in answers.all:
-                del self._of[f"{piece.chunk}-{row}"]
+        for (piece, execution), answers in by_slice.items():
+            for number in answers.all:
+                del self._of[f"{piece.chunk}-{number}", execution]
 
     def _settle(self, piece: Slice, execution: str, answers: _Answers) -> None:
         calls: list[tuple[Any, Sequence[Any]]] = []
@@ -173,8 +182,8 @@ class Slices:
         with mapped():
             found = TAKE_OVER.run(self.gate.redis, self.gate.account, MOST_JUDGED, lease, execution, worker)
         judged: list[tuple[str, str]] = []
-        for chunk, start, end, posted, settled in found:
-            piece = Slice(chunk.decode(), start, end)
+        for name, chunk, start, end, posted, settled in found:
+            piece = Slice(name.decode(), chunk.decode(), start, end)
             open_rows = [row for row in range(start, end) if row not in set(settled)]
             resend = on_unknown == "resend" and max_attempts > 1
             answers = _Answers(back=[row for row in open_rows if row >= posted])

@@ -41,6 +41,7 @@ from sesq.config.states import State
 from sesq.worker.courier import Outcome
 from sesq.worker.crew import Crew, Order, Pace
 from sesq.worker.desk import NOTHING_NOW, Desk
+from sesq.worker.gate import Claim
 from sesq.worker.telling import tell_outcome
 
 log = logging.getLogger("sesq.worker")
@@ -197,12 +198,15 @@ class SesqWorker(BaseWorker):
             if not self._may_ask(desk, wanted):
                 continue
             claim, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
+            self._note(desk, claim, granted_at, claim.ids)
             rows = desk.slices.read(claim.execution, claim.slices)
-            ids = [*claim.ids, *(row.id for row in rows)]
-            self._in_flight.update(dict.fromkeys(ids, desk))
-            self._granted += [Order(desk, id, claim.execution, granted_at) for id in ids]
+            self._note(desk, claim, granted_at, [row.id for row in rows])
             for id in claim.strangers:
                 self._turn_away(id)
+
+    def _note(self, desk: Desk, claim: Claim, granted_at: float, ids: Sequence[str]) -> None:
+        self._in_flight.update(dict.fromkeys(ids, desk))
+        self._granted += [Order(desk, id, claim.execution, granted_at) for id in ids]
 
     def _begin(self) -> None:
         """Begins as many messages as threads are free, those of one claim in a pipeline."""
@@ -217,7 +221,7 @@ class SesqWorker(BaseWorker):
                 if order.id in begun:
                     self._crew.send(replace(order, begun=begun[order.id]))
                 else:
-                    self._in_flight.pop(order.id)
+                    self._in_flight.pop(order.id, None)
 
     def _return_unused(self) -> None:
         """While SES keeps all threads waiting, others may send what was granted."""

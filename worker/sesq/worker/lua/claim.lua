@@ -5,7 +5,7 @@
 --   A line        zset    worker -> when the token that it was told of is due (s)
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end}, …}, addresses on the suppression list}
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end, name}, …}, addresses on the suppression list}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 

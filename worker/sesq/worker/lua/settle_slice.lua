@@ -1,6 +1,6 @@
 -- Settle: what became of rows of a slice: taken by SES, or never sent. After lifecycle.lua, gate.lua and slice.lua.
 --
--- ARGV[3] chunk:start   [4] execution   [5] JSON {taken: [[row, MessageId], …], back: [row, …] in order}
+-- ARGV[3] slice   [4] execution   [5] JSON {taken: [[row, MessageId], …], back: [row, …] in order}
 -- Rows that go back are granted first, with their rate and their day given back. Returns the rows that could not be settled:
 -- they were judged before. A MessageId counts whoever holds the slice by now, so long as its row was not judged.
 

@@ -1,6 +1,6 @@
 -- How the recipients of a chunk are granted: in slices, each a run of rows under one claim. After gate.lua; keys in batch.lua, and
---   A slices                   zset  "<chunk>:<start>" -> time the lease of its worker runs out (s)
---   A slice:<chunk>:<start>    hash  chunk, start, end (exclusive), execution, worker, claimed (s), posted (rows before this one may have left),
+--   A slices                   zset  "<chunk>:<start>:<claim>" -> time the lease of its worker runs out (s)
+--   A slice:<the same>         hash  chunk, start, end (exclusive), execution, worker, claimed (s), posted (rows before this one may have left),
 --                                    day (recipients a row counts towards the day: 1 or 0), left (rows not settled), and <row> = 1
 --                                    for each row that is
 
@@ -20,13 +20,13 @@ local function grant_rows(c, m, execution, worker, lease)
   if rest then c.redo = start + m < stop and (start + m) .. '-' .. stop .. (rest ~= '' and ' ' .. rest or '') or rest
   else c.cursor = start + m end
   c.out = c.out + 1
-  local name = c.id .. ':' .. start
+  local name = c.id .. ':' .. start .. ':' .. execution -- rows that came back may be granted while others are out
   call('HSET', A .. 'slice:' .. name, 'chunk', c.id, 'start', start, 'end', start + m, 'execution', execution, 'worker', worker,
        'claimed', now, 'posted', 0, 'day', day, 'left', m)
   call('ZADD', A .. 'slices', now + lease, name)
   tally(c.batch, 'waiting', 'leaving', m)
   seat(c, worker)
-  return {c.id, start, start + m}
+  return {c.id, start, start + m, name}
 end
 
 -- n rows of a slice are settled; the last ones end it.

@@ -1,7 +1,7 @@
 -- Spill: a row that was not simply taken gets a record of its own, as if it had been a message being sent. Put before
 -- settle.lua, which then says what became of it. After lifecycle.lua, gate.lua and slice.lua.
 --
--- ARGV[3] JSON for settle.lua   [4] chunk:start   [5] row   [6] n: how many of the following belong to the record
+-- ARGV[3] JSON for settle.lua   [4] slice   [5] row   [6] n: how many of the following belong to the record
 --     [7…6+n] name, value, …   [7+n…] RQ's job: name, value, …
 -- Returns 0 where the row was judged before.
 

@@ -1,7 +1,7 @@
 -- Take over: slices that dead workers left behind become those of a worker that will judge them. After lifecycle.lua.
 --
 -- ARGV[3] most   [4] lease (s)   [5] execution   [6] worker
--- Returns {{chunk, start, end, posted, {rows settled already}}, …}
+-- Returns {{slice, chunk, start, end, posted, {rows settled already}}, …}
 
 local found = {}
 for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT', 0, ARGV[3])) do
@@ -16,7 +16,7 @@ for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT',
     for row = tonumber(s.start), tonumber(s['end']) - 1 do
       if s[tostring(row)] then settled[#settled + 1] = row end
     end
-    found[#found + 1] = {s.chunk, tonumber(s.start), tonumber(s['end']), tonumber(s.posted), settled}
+    found[#found + 1] = {name, s.chunk, tonumber(s.start), tonumber(s['end']), tonumber(s.posted), settled}
   end
 end
 return found

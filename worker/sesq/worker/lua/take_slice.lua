@@ -2,7 +2,7 @@
 -- After lifecycle.lua, batch.lua, gate.lua and slice.lua.
 --
 -- ARGV[3] chunk   [4] worker   [5] lease (s)   [6] execution
--- Returns {'granted', row}; {'rate' | 'day' | 'urgent' | 'paused' | …, seconds to wait}; {'nothing', ''} where no row is to be sent.
+-- Returns {'granted', row, slice}; {'rate' | 'day' | 'urgent' | 'paused' | …, seconds to wait}; {'nothing', ''} where no row is to be sent.
 
 local c = read_chunk(ARGV[3])
 if not c then return {'nothing', ''} end
@@ -23,4 +23,4 @@ if tokens() < 1 - 1e-6 then
 end
 local granted = grant_rows(c, 1, ARGV[6], ARGV[4], tonumber(ARGV[5]))
 save()
-return {'granted', granted[2]}
+return {'granted', granted[2], granted[4]}
