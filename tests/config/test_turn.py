@@ -12,6 +12,8 @@ from sesq.config.states import Lane, State
 from sesq.config.turn import NO_WORKER, UNSYNCED
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
+from sesq.worker.courier import put_back
+from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -74,9 +76,22 @@ def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
     id = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
     assert told(stage, f"{id}-1-100")[0] == "600 recipients go before it, at 10/second"
     assert "700 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
-    # and while their batch is paused, for that
+    # those that came back are before them again
+    claim, mine = stage.gate.claim("w", "x", want=5, lease=30), Slices(stage.gate, stage.courier.press)
+    mine.settle([put_back(row.id, "x", "late") for row in mine.read("x", claim.slices)])
+    assert "701 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
+    # and while their batch is paused they are before nobody
     stage.redis.hset(stage.keys.batch(id), mapping={"state": "paused", "reason": "a wrong link"})
     assert told(stage, f"{id}-1-100") == ("its batch is paused: a wrong link", None)
+    assert told(stage, stage.queue(lane="bulk"))[0] == "it may go now"
+
+
+def test_what_would_go_after_its_time_goes_never(stage: Stage) -> None:
+    for _ in range(50):
+        stage.queue()
+    id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 2, timezone.utc))
+    because, wait = told(stage, id)
+    assert (because.endswith("its time runs out before"), wait) == (True, None)
 
 
 @pytest.mark.parametrize("lane", list(Lane))

@@ -269,6 +269,14 @@ def test_at_a_terminal_it_asks_also_where_the_rows_come_through_a_pipe(
     assert len(Batches(redis).all()) == queued
 
 
+def test_send_tells_who_is_left_out(run: Run, news: Path, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org", "nobody", "a@example.org"])
+    result = run("batch", "send", str(news), str(path), *FROM)
+    assert len(result.stdout.split()) == 1
+    assert "line 3: 'nobody' has no domain" in result.stderr
+    assert "2 of 3 rows are left out" in result.stderr
+
+
 def test_a_report_does_nothing_in_a_spreadsheet(run: Run, news: Path, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.csv", ["+cmd@example.org"])
     id = run("batch", "send", str(news), str(path), *FROM).stdout.strip()

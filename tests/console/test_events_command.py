@@ -41,8 +41,16 @@ def test_setup_prints_what_it_would_make_and_makes_nothing(run: Run, run_json: R
 
 
 def test_setup_makes_it_after_a_yes_and_says_what_goes_into_the_settings(
-    run: Run, run_json: Run, ses: Simulator
+    run: Run, run_json: Run, ses: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Given an SES that is simulated: then nothing is made at AWS beside it
+    refused = run("events", "setup", "--yes", "--name", "mail")
+    assert (refused.exit_code, "AWS_ENDPOINT_URL_SNS" in refused.stderr) == (2, True)
+    # When SNS and SQS are simulated as well
+    for service in ("SNS", "SQS"):
+        monkeypatch.setenv(
+            f"AWS_ENDPOINT_URL_{service}", f"https://{service.lower()}.us-east-1.amazonaws.com"
+        )
     with mock_aws():
         told = run_json("events", "setup", "--yes", "--name", "mail")
         assert (told["created"], told["configuration_set"]) == (True, "mail")

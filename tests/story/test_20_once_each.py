@@ -60,7 +60,7 @@ def test_five_thousand_get_it_once_whatever_is_killed(system: Any, tmp_path: Pat
         kills = kill_workers(s, until=RECIPIENTS * 9 // 10)
         assert producer.wait(timeout=60) == 0
         (batch,) = Batches(s.redis).all()
-        eventually(lambda: Batches(s.redis).get(batch.id).left == 0, "nothing is left to go")
+        eventually(lambda: Batches(s.redis).get(batch.id).left == 0, "nothing is left to go", 180)
 
         # Then nobody got two mails, and who got none is known to be unknown
         assert kills >= 3

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch import template
@@ -21,7 +23,7 @@ from sesq.producer.batch.taker import Intake, numbered, take
 from sesq.producer.batch.template import Printer
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.gate import Begun, Claim, Slice
-from sesq.worker.reconcile import restore_lost_chunks
+from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks, restore_lost_jobs
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, Stage, says
@@ -423,15 +425,17 @@ def test_a_paused_batch_keeps_those_back_that_have_a_record(stage: BatchStage) -
     assert (stage.batch(taken).state, stage.messages.holds()) == ("done", {})
 
 
-@pytest.mark.parametrize("state", ["paused", "cancelled"])
-def test_a_stock_rq_worker_sends_nothing_of_a_batch_that_stopped(stage: BatchStage, state: str) -> None:
+@pytest.mark.parametrize(("state", "told"), [("paused", "held"), ("cancelled", "cancelled")])
+def test_a_stock_rq_worker_sends_nothing_of_a_batch_that_stopped(
+    stage: BatchStage, state: str, told: str
+) -> None:
     taken = stage.take(2)
     stage.transport.answer(says(Kind.DAY_SPENT))
     stage.send(1)
     stage.sync()
     stage.redis.hset(stage.keys.batch(taken.id), "state", state)
     answer, _ = stage.gate.take(f"{taken.id}-0-0", "rq:1", "x", lease=LEASE)
-    assert answer == state
+    assert answer == told == stage.state(f"{taken.id}-0-0").value
 
 
 def test_a_cancel_that_was_cut_short_can_be_done_again(
@@ -687,6 +691,29 @@ def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage
     stage.transport.answer(says(Kind.REFUSED))
     assert [outcome["to"] for outcome in stage.send(1)] == ["refused"]
     assert [each.to for each in told if each.state is State.REFUSED] == ["p500@example.org"]
+
+
+def test_chunks_do_not_hide_a_message_that_lost_its_job(stage: BatchStage) -> None:
+    stage.take(1500)
+    id = stage.queue()
+    stage.redis.delete("rq:queue:sesq.default.transactional")
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert [each["id"] for each in stage.work(1)] == [id]
+
+
+def test_parked_chunks_do_not_hide_it_either(stage: BatchStage) -> None:
+    taken = stage.take(1500)
+    stage.batches.pause(taken.id, "a look")
+    stage.grant(1)
+    assert stage.redis.llen(stage.keys.parked(taken.id)) == 3
+    id = stage.queue()
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "person"))
+    stage.work(1)
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    restore_lost_jobs(stage.redis, "default")
+    assert stage.state(id) is State.CANCELLED
 
 
 def test_unknown_batches(stage: BatchStage) -> None:

@@ -82,8 +82,12 @@ class Keys:
         """Set: the ids of a batch's recipients that have a record of their own."""
         return self._key("spilled", batch)
 
+    def parked(self, batch: str) -> str:
+        """List: the chunks of a batch that wait for it to be resumed."""
+        return self._key("parked", batch)
+
     def slice(self, name: str) -> str:
-        """Hash: a run of rows that were granted together, by "<chunk>:<start>"."""
+        """Hash: a run of rows that were granted together, by "<chunk>:<start>:<claim>"."""
         return self._key("slice", name)
 
     @property

@@ -20,6 +20,8 @@ from sesq.config.states import Lane, State
 from sesq.config.usage import Usage, read_ledger, read_usage
 
 SOON_SECONDS = 1.0
+MOST_READ = 10_000
+"""Jobs before a message that are looked at; each one more counts as one recipient."""
 NO_WORKER = "no worker is running: `sesq worker` starts one"
 UNSYNCED = "SES has not described the account yet: a worker, or `sesq quota sync`, asks it"
 
@@ -38,6 +40,8 @@ def explained(redis: Redis, record: Record) -> Record:
     if record.state is not State.QUEUED:
         return record
     because, at = _in_its_lane(redis, record)
+    if at is not None and record.expires_at is not None and at > record.expires_at:
+        because, at = f"{because}; its time runs out before", None
     return replace(record, waits_because=because, goes_at=at)
 
 
@@ -105,15 +109,28 @@ def _ahead(redis: Redis, record: Record, lane: Lane) -> int:
         if rank is None and place is not None:
             rank = cast("int | None", redis.lpos(queue, place.chunk_id))
             inside = max(0, place.row - int(redis.hget(keys.chunk(place.chunk_id), "cursor") or 0))
-        before = texts(redis.lrange(queue, 0, rank - 1)) if rank else []
-        return urgent + inside + _recipients(redis, keys, before)
+        before = texts(redis.lrange(queue, 0, min(rank, MOST_READ) - 1)) if rank else []
+        return urgent + inside + _recipients(redis, keys, before) + (rank or 0) - len(before)
 
 
 def _recipients(redis: Redis, keys: Keys, ids: list[str]) -> int:
-    """Of chunks of batches those who have not gone yet; a message is one."""
+    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
     chunks = [id for id in ids if id.count("-") == 1]
+    batches = {id.partition("-")[0] for id in chunks}
     pipeline = redis.pipeline(transaction=False)
+    for batch in batches:
+        pipeline.hget(keys.batch(batch), "state")
     for id in chunks:
-        pipeline.hmget(keys.chunk(id), "n", "cursor")
-    left = sum(int(n or 0) - int(cursor or 0) for n, cursor in pipeline.execute())
+        pipeline.hmget(keys.chunk(id), "n", "cursor", "redo")
+    states, counts = (answers := pipeline.execute())[: len(batches)], answers[len(batches) :]
+    going = {batch for batch, state in zip(batches, states, strict=True) if state == b"running"}
+    left = sum(
+        _left(*count) for id, count in zip(chunks, counts, strict=True) if id.partition("-")[0] in going
+    )
     return len(ids) - len(chunks) + left
+
+
+def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
+    """Rows of a chunk that have not been granted, or came back."""
+    runs = [run.split("-") for run in text(redo or b"").split()]
+    return int(n or 0) - int(cursor or 0) + sum(int(end) - int(start) for start, end in runs)

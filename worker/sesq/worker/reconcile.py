@@ -55,6 +55,7 @@ def _lost(redis: Redis, keys: Keys, registry: str, states: tuple[State, ...]) ->
     places = _lists(keys) if registry == "queue" else _registries(keys, registry)
     with mapped():
         there = sum(map(redis.llen if registry == "queue" else redis.zcard, places))
+        there -= _chunks(redis, keys, registry)
         if sum(map(redis.zcard, recorded)) <= there or there > LONGEST_QUEUE:
             return []
         settled = redis_now(redis) - SETTLED_SECONDS
@@ -65,6 +66,14 @@ def _lost(redis: Redis, keys: Keys, registry: str, states: tuple[State, ...]) ->
         ):  # by RQ's tools it may have come into its queue, which our record learns when it goes
             present |= {id for key in places for id in texts(redis.zrange(key, 0, -1))}
     return [id for id in old if id not in present]
+
+
+def _chunks(redis: Redis, keys: Keys, registry: str) -> int:
+    """The jobs of batches that stand where messages do."""
+    batches = Batches(redis, keys.account).all()
+    if registry == "queue":
+        return sum(batch.jobs for batch in batches)
+    return sum(redis.llen(keys.parked(batch.id)) for batch in batches) if registry == "deferred" else 0
 
 
 def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:

@@ -106,6 +106,12 @@ local function stopped(bid)
   return (state == 'paused' or state == 'cancelled') and state or nil
 end
 
+-- Until its batch is resumed.
+local function hold_with_its_batch(id, bid, opts)
+  local why = 'its batch is paused: ' .. (call('HGET', A .. 'batch:' .. bid, 'reason') or '')
+  hold_back(id, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now, why, {}, opts)
+end
+
 local function read_chunk(id)
   local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place')
   if not c[1] then return nil end

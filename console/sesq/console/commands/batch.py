@@ -29,7 +29,7 @@ from sesq.console.context import (
     open_redis,
     pairs,
 )
-from sesq.console.output import console, print_json, show
+from sesq.console.output import console, print_json, printable, show
 from sesq.console.watch import watch
 from sesq.producer.batch.order import Order, batch_order
 from sesq.producer.batch.rows import SourceRow, read_rows
@@ -165,10 +165,20 @@ def send(
             rows, printed = _read(order, file, encoding, form), found.intake.unprintable is None
             intake = take(redis, order, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
+    _tell_left_out(found)
     if json:
         print_json(told)
     else:
         typer.echo(intake.id)
+
+
+def _tell_left_out(found: Check) -> None:
+    """On stderr, so that a script's stdout is the id alone."""
+    problems, left_out = found.intake.problems, found.intake.left_out.total()
+    for problem in problems[: batch_view.PROBLEMS_SHOWN]:
+        typer.echo(printable(f"line {problem.line}: {problem.reason}"), err=True)
+    if left_out:
+        typer.echo(f"{left_out:,} of {found.intake.rows:,} rows are left out", err=True)
 
 
 def _ask(found: Check, sure: bool) -> None:

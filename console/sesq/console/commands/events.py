@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -154,6 +155,7 @@ def setup(
         else:
             typer.echo("Nothing was created: --yes does.")
         return
+    _refuse_half_a_simulator(account, settings)
     agree("Create this at AWS?", yes)
     control = open_control(open_redis(settings), account, settings)
     made = plumbing.create(name, control, client.service("sns"), client.service("sqs"))
@@ -163,6 +165,17 @@ def setup(
     typer.echo(f"\nCreated. For sesq.toml:\n\n[accounts.{account}.events]")
     for setting, value in made.settings.items():
         typer.echo(f'{setting} = "{value}"')
+
+
+def _refuse_half_a_simulator(account: str, settings: Settings) -> None:
+    """Where SES is simulated, SNS and SQS would be Amazon's own."""
+    elsewhere = settings.account(account).endpoint_url
+    named = [os.environ.get(f"AWS_ENDPOINT_URL_{service}") for service in ("SNS", "SQS")]
+    if elsewhere and not os.environ.get("AWS_ENDPOINT_URL") and not all(named):
+        raise InputError(
+            f"accounts.{account}.endpoint_url: SES is at {elsewhere}, and topic and queue would be made at AWS; "
+            "set AWS_ENDPOINT_URL_SNS and AWS_ENDPOINT_URL_SQS too, or leave endpoint_url out"
+        )
 
 
 def _show_plan(planned: Plumbing) -> None:

@@ -40,9 +40,8 @@ end
 local function stop_with_its_batch(id, queue, bid, state)
   call('LPOP', R .. 'queue:' .. queue)
   parked = parked + 1
-  local why = call('HGET', A .. 'batch:' .. bid, 'reason') or ''
-  if state == 'cancelled' then move(id, 'cancelled', why, {}, {})
-  else hold_back(id, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now, 'its batch is paused: ' .. why, {}, {}) end
+  if state == 'cancelled' then move(id, 'cancelled', call('HGET', A .. 'batch:' .. bid, 'reason') or '', {}, {})
+  else hold_with_its_batch(id, bid, {}) end
 end
 
 local function grant(id, queue, n, day)

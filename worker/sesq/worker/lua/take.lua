@@ -19,6 +19,10 @@ if with_batch == 'cancelled' then
   if not again then move(id, 'cancelled', 'its batch was cancelled', {}, {foreign = true}) end
   return {'cancelled', ''}
 end
+if with_batch == 'paused' and not again then -- what stands behind it need not wait for it
+  hold_with_its_batch(id, record[7], {foreign = true})
+  return {'held', ''}
+end
 local why = closed() or (with_batch or is_paused(record[5])) and 'paused'
 if why then return {why, '5'} end
 
