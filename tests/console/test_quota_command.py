@@ -107,6 +107,16 @@ def test_setting_prints_what_is_in_force(run: Run, run_json: RunJson) -> None:
     assert "100/day" in run("quota", "set", "--daily", "100/day").stdout
 
 
+def test_the_end_of_one_pause_says_that_there_is_another(run: Run) -> None:
+    run("quota", "pause", "--bulk", "complaints")
+    assert (
+        "bulk mail is still paused: complaints; `sesq quota resume --bulk`" in run("quota", "resume").stdout
+    )
+    run("quota", "pause", "a look")
+    assert "the account is still paused: a look" in run("quota", "resume", "--bulk").stdout
+    assert "still" not in run("quota", "resume").stdout
+
+
 def test_the_history_says_who_did_what(run: Run, run_json: RunJson) -> None:
     run("quota", "set", "--rate", "10")
     run("quota", "set", "--rate", "2", "--for", "10m")

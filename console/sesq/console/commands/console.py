@@ -67,7 +67,7 @@ def console(
     On loopback, without --users, whoever uses this machine may operate. Anywhere else, and behind a reverse proxy, a
     users file is needed, and a certificate or a proxy that has one.
     """
-    with part("console"):
+    with part("console,worker"):
         from sesq.console.web.server import Door, serve
     if hash_password or new_token:
         return _print_secret(new_token)

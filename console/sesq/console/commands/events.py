@@ -119,7 +119,7 @@ def endpoint(
     if bool(cert) != bool(key):
         raise InputError("--cert and --key go together")
     start_logging(settings)
-    with part("events"):
+    with part("events,worker"):
         from sesq.worker.events.endpoint import Endpoint, serve
         from sesq.worker.events.sns import SnsGuard
     redis = open_redis(settings)

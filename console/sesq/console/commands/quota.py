@@ -167,8 +167,13 @@ def pause(
 @app.command(epilog=PAUSE_EXAMPLES)
 def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
     """End a pause: that of the account, or with --bulk that of bulk mail."""
-    Policy(open_redis(load_settings()), account).resume(by=asker(), bulk_only=bulk)
+    policy = Policy(open_redis(load_settings()), account)
+    policy.resume(by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}open")
+    if policy.bulk_paused:
+        typer.echo(f"bulk mail is still paused: {policy.bulk_paused}; `sesq quota resume --bulk` ends that")
+    elif policy.paused:
+        typer.echo(f"the account is still paused: {policy.paused}; `sesq quota resume` ends that")
 
 
 app.command(epilog=REQUEST_EXAMPLES)(request)
