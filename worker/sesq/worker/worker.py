@@ -56,6 +56,9 @@ LISTEN_AGAIN_SECONDS = 2.0
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
 
+BEGUN_AHEAD_SECONDS = 0.01
+"""What leaves within this time is begun already: where SES answers at once, a thread would wait for each single one."""
+
 WAKE, NEW_LIMITS, STOP = object(), object(), object()
 
 
@@ -209,10 +212,11 @@ class SesqWorker(BaseWorker):
         self._granted += [Order(desk, id, claim.execution, granted_at) for id in ids]
 
     def _begin(self) -> None:
-        """Begins as many messages as threads are free, those of one claim in a pipeline."""
+        """Begins as many messages as threads are free, or will be in a moment; those of one claim in a pipeline."""
         self._return_unused()
-        while self._granted and self._crew.free > 0:
-            execution, group = next(groupby(islice(self._granted, self._crew.free), attrgetter("execution")))
+        ahead = self._pace.in_seconds(BEGUN_AHEAD_SECONDS)
+        while self._granted and (free := self._crew.free + ahead) > 0:
+            execution, group = next(groupby(islice(self._granted, free), attrgetter("execution")))
             orders = list(group)
             may_leave = orders[0].desk.begin(execution, [order.id for order in orders])
             begun = {message.id: message for message in may_leave}
