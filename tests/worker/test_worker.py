@@ -71,6 +71,30 @@ def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pyte
     return hire
 
 
+@pytest.fixture
+def with_four_of_ten_on_their_way(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], SesqWorker]]:
+    """A worker of four threads that takes ten of what waits, while SES does not answer until the test is over."""
+    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
+    over = threading.Event()
+
+    def slow(outgoing: Outgoing) -> str:
+        over.wait(30)
+        return f"id-{outgoing.id}"
+
+    def start() -> SesqWorker:
+        stage.transport.answer(*[slow] * 4)
+        worker = hire()
+        worker._crew.start()
+        worker._turn()
+        eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+        return worker
+
+    yield start
+    over.set()
+
+
 @contextmanager
 def working(worker: SesqWorker) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=worker.work)
@@ -255,22 +279,11 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
 
 
 def test_killed_only_what_was_on_its_way_is_in_doubt(
-    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, with_four_of_ten_on_their_way: Callable[[], SesqWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a worker of four threads that holds ten messages, while SES does not answer
-    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
-    go_on = threading.Event()
-
-    def slow(outgoing: Outgoing) -> str:
-        go_on.wait(30)
-        return f"id-{outgoing.id}"
-
-    stage.transport.answer(*[slow] * 4)
     ids = [stage.queue() for _ in range(12)]
-    worker = hire()
-    worker._crew.start()
-    worker._turn()
-    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    with_four_of_ten_on_their_way()
     assert stage.messages.counts()[State.SENDING] == 10
     # When it is killed, and its leases run out
     stage.redis.zadd(stage.keys.leases, {id: place for place, id in enumerate(ids[:10])}, xx=True)
@@ -279,26 +292,14 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     assert [stage.state(id) for id in ids] == [State.UNKNOWN] * 4 + [State.QUEUED] * 8
     assert lane_queue(stage).job_ids == ids[4:]
     assert_agreement(stage.redis)
-    go_on.set()
 
 
 def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
-    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, with_four_of_ten_on_their_way: Callable[[], SesqWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a worker of four threads that holds ten messages, while SES does not answer
-    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
-    go_on = threading.Event()
-
-    def slow(outgoing: Outgoing) -> str:
-        go_on.wait(30)
-        return f"id-{outgoing.id}"
-
-    stage.transport.answer(*[slow] * 4)
     ids = [stage.queue() for _ in range(12)]
-    worker = hire()
-    worker._crew.start()
-    worker._turn()
-    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    worker = with_four_of_ten_on_their_way()
     # When the time has passed in which a grant is to be used
     monkeypatch.setattr(SesqWorker, "_places", lambda self: 4)
     monkeypatch.setattr(crew, "UNUSED_SECONDS", 0.0)
@@ -308,27 +309,15 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     assert lane_queue(stage).job_ids == ids[4:]
     assert stage.gate.usage().total == 4
     assert_agreement(stage.redis)
-    go_on.set()
 
 
 def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
-    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, with_four_of_ten_on_their_way: Callable[[], SesqWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a worker of four threads that holds ten recipients of a batch, while SES does not answer
-    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
-    go_on = threading.Event()
-
-    def slow(outgoing: Outgoing) -> str:
-        go_on.wait(30)
-        return f"id-{outgoing.id}"
-
-    stage.transport.answer(*[slow] * 4)
     rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(12))
     batch = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
-    worker = hire()
-    worker._crew.start()
-    worker._turn()
-    eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
+    with_four_of_ten_on_their_way()
     counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731
     assert counts() == {"sending": 10, "queued": 2}
     # When it is killed, and its lease runs out
@@ -339,7 +328,6 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
     # Then nobody knows about those four; the others are in their place again
     assert counts() == {"unknown": 4, "queued": 8}
     assert stage.gate.usage().total == 4
-    go_on.set()
 
 
 def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture) -> None:

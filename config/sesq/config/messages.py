@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from redis import Redis
 
-from sesq.config.batches import Batch, Batches, Recipient
+from sesq.config.batches import FREE, FREE_AT_ONCE, Batch, Batches, Recipient
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
@@ -20,13 +20,12 @@ from sesq.config.snapshot import redis_now
 from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 CHANGE = compose("sesq.config", "change.lua", base=[LIFECYCLE])
-FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
 PRUNE = compose("sesq.config", "prune.lua", base=[LIFECYCLE])
 
 RETRYABLE = frozenset(
     {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}
 )
-FREE_AT_ONCE = PRUNE_AT_ONCE = 500
+PRUNE_AT_ONCE = 500
 PRUNE_ROUNDS = 20
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
 
