@@ -173,7 +173,7 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     worker = hire()
     _, (begun,) = stage.claim()
     late = time.monotonic() - crew.UNUSED_SECONDS - 0.01
-    outcome = worker._crew.carry(Order(worker.desks[0], id, begun.execution, late, begun))
+    outcome = worker._crew.carry(Order(worker.desks[0], id, begun.execution, late), begun)
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -270,8 +270,8 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
     worker = hire()
     (desk,) = worker.desks
     _, (begun,) = stage.claim()
-    worker._in_flight[id] = desk
-    worker._crew.send(Order(desk, id, begun.execution, time.monotonic(), begun))
+    worker._in_flight[id, begun.execution] = desk
+    worker._crew.send(Order(desk, id, begun.execution, time.monotonic()), begun)
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)

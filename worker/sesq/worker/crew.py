@@ -9,12 +9,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sesq.config.states import State
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.desk import Desk
-from sesq.worker.gate import Begun
+from sesq.worker.gate import Begun, Name
 
 log = logging.getLogger("sesq.worker")
 
@@ -22,15 +22,17 @@ UNUSED_SECONDS = 0.25
 """A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was granted, and when (monotonic). A thread gets it once it is begun."""
+class Order(NamedTuple):
+    """What was granted, and when (monotonic)."""
 
     desk: Desk
     id: str
     execution: str
     granted_at: float
-    begun: Begun | None = None
+
+    @property
+    def name(self) -> Name:
+        return self.id, self.execution
 
     @property
     def is_stale(self) -> bool:
@@ -47,7 +49,7 @@ class Crew:
         self.size = size
         self._worker = worker
         self._tell = tell
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Order, Begun] | None] = queue.SimpleQueue()
         self._busy = 0
 
     @property
@@ -59,10 +61,10 @@ class Crew:
         for number in range(self.size):
             threading.Thread(target=self._work, name=f"send-{number}", daemon=True).start()
 
-    def send(self, order: Order) -> None:
+    def send(self, order: Order, begun: Begun) -> None:
         """A thread that is free will."""
         self._busy += 1
-        self._orders.put(order)
+        self._orders.put((order, begun))
 
     def heard(self) -> None:
         """What became of an order has been taken in: its thread is free."""
@@ -72,8 +74,8 @@ class Crew:
         """What no thread has looked at yet, in its order."""
         found: list[Order] = []
         with contextlib.suppress(queue.Empty):
-            while order := self._orders.get_nowait():
-                found.append(order)
+            while given := self._orders.get_nowait():
+                found.append(given[0])
         self._busy -= len(found)
         return found
 
@@ -83,13 +85,14 @@ class Crew:
             self._orders.put(None)
 
     def _work(self) -> None:
-        while (order := self._orders.get()) is not None:
-            self._tell((order.desk, self.carry(order)))
+        while (given := self._orders.get()) is not None:
+            order, begun = given
+            self._tell((order.desk, self.carry(order, begun)))
 
-    def carry(self, order: Order) -> Outcome:
+    def carry(self, order: Order, begun: Begun) -> Outcome:
         """Sends it, unless it comes too late for its turn."""
-        desk, id, begun = order.desk, order.id, order.begun
-        if begun is None or order.is_stale:
+        desk, id = order.desk, order.id
+        if order.is_stale:
             return order.put_back("was not sent in its turn")
         try:
             return desk.courier.carry(begun)

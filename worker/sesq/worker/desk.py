@@ -6,9 +6,10 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from redis import Redis
 
@@ -17,13 +18,15 @@ from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.doors import open_doors
-from sesq.worker.gate import Begun, Claim, Gate
+from sesq.worker.gate import Begun, Claim, Gate, Name
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 
 log = logging.getLogger("sesq.worker")
+
+Thing = TypeVar("Thing")
 
 POLL_SECONDS = 1.0
 """An idle worker is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
@@ -69,25 +72,36 @@ class Desk:
             self.rules.suppressed = claim.suppressed
         return claim, granted_at
 
-    def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
-        """The last look before messages, or rows, of one claim go: those that may leave now."""
-        rows = [id for id in ids if self.slices.owns(id, execution)]
-        messages = [id for id in ids if not self.slices.owns(id, execution)]
-        begun = self.gate.begin(execution, messages) if messages else []
-        return begun + self.slices.begin(execution, rows) if rows else begun
+    def exchange(
+        self, outcomes: Sequence[Outcome], granted: Sequence[Name]
+    ) -> tuple[list[Outcome], list[Begun]]:
+        """Writes down what became of messages and rows, and takes the last look before others go: one round trip.
 
-    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Writes down what became of messages, and of recipients of batches. Returns what really became of them."""
-        rows = [each for each in outcomes if self.slices.owns(each["id"], each["execution"])]
-        own = [each for each in outcomes if not self.slices.owns(each["id"], each["execution"])]
-        reached = self.gate.settle(own) if own else []
-        if rows:
-            self.slices.settle(rows)
+        Returns what really became of the former, and which of the latter may leave now.
+        """
+        own, own_rows = self._rows_apart(outcomes, itemgetter("id", "execution"))
+        messages, rows = self._rows_apart(granted, itemgetter(0, 1))
+        reached, _, begun, begun_rows = self.gate.hold(
+            self.gate.settling(own),
+            self.slices.settling(own_rows),
+            self.gate.beginning(messages),
+            self.slices.beginning(rows),
+        )
         came = [
             {**outcome, "to": state.value} if state else outcome
             for outcome, state in zip(own, reached, strict=True)
         ]
-        return came + rows
+        return came + own_rows, begun + begun_rows
+
+    def _rows_apart(
+        self, things: Iterable[Thing], name: Callable[[Thing], Name]
+    ) -> tuple[list[Thing], list[Thing]]:
+        """Messages, and rows of slices here."""
+        messages: list[Thing] = []
+        rows: list[Thing] = []
+        for thing in things:
+            (rows if self.slices.owns(name(thing)) else messages).append(thing)
+        return messages, rows
 
     def renew(self, ids: Sequence[str], until: float) -> None:
         """Keeps the leases of what is on its way, until a time by Redis's clock."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 
@@ -18,7 +18,7 @@ from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.config.replicas import Replicas
-from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
+from sesq.config.scripts import LIFECYCLE, Call, Talk, compose, run_talks
 from sesq.config.states import Lane, State
 from sesq.config.usage import RULES, Usage, read_ledger, read_usage
 from sesq.worker.results import rq_result
@@ -36,8 +36,11 @@ INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+Name = tuple[str, str]
+"""Of a message, or a row of a batch, in a worker's hands: its id, and the execution under which it was granted."""
+
+
+class Slice(NamedTuple):
     """Rows of a chunk of a batch, from `start` up to but not including `end`, granted together under a name."""
 
     name: str
@@ -64,8 +67,7 @@ class Claim:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """A message that may leave now. `content` is None where it is too large to come along."""
 
     id: str
@@ -119,18 +121,27 @@ class Gate:
             answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
         return answer.decode(), float(wait or 0)
 
-    def begin(self, execution: str, ids: Sequence[str], inline: int = INLINE_CONTENT_BYTES) -> list[Begun]:
-        """The last look before claimed messages go: those that are still this claim's to send, with their content.
+    def hold(self, *talks: Talk[Any]) -> list[Any]:
+        """What each of these talks comes to, held side by side."""
+        with mapped():
+            return run_talks(self.redis, self.account, talks, self.replicas)
+
+    def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
+        """See `beginning`; those of one claim."""
+        begun: list[Begun]
+        (begun,) = self.hold(self.beginning([(id, execution) for id in ids]))
+        return begun
+
+    def beginning(self, names: Sequence[Name]) -> Talk[list[Begun]]:
+        """The last look before claimed messages go: those that are still their claim's to send, with their content.
 
         One whose time has run out, or whose envelope cannot be read (of an unknown version), ends here.
         """
-        with mapped():
-            calls = [(BEGIN, (id, execution, inline)) for id in ids]
-            answers = run_many(self.redis, self.account, calls, self.replicas)
-        read = [_begun(id, execution, answer) for id, answer in zip(ids, answers, strict=True) if answer]
+        answers = yield [(BEGIN, (*name, INLINE_CONTENT_BYTES)) for name in names]
+        read = [_begun(*name, answer) for name, answer in zip(names, answers, strict=True) if answer]
         ended = [outcome for outcome in read if not isinstance(outcome, Begun)]
         if ended:
-            self.settle(ended)
+            yield from self.settling(ended)
         return [begun for begun in read if isinstance(begun, Begun)]
 
     def content(self, id: str) -> bytes:
@@ -139,20 +150,22 @@ class Gate:
             return cast("bytes", self.redis.get(self.keys.content(id)) or b"")
 
     def settle(self, outcomes: Iterable[dict[str, Any]]) -> list[State | None]:
+        """See `settling`."""
+        reached: list[State | None]
+        (reached,) = self.hold(self.settling(outcomes))
+        return reached
+
+    def settling(self, outcomes: Iterable[dict[str, Any]]) -> Talk[list[State | None]]:
         """Tells what became of claimed messages (see `settle.lua`).
 
         Returns the state that each really came to: with a cancelled batch nothing waits, for example. None where one
         was already judged otherwise.
         """
-        calls: list[tuple[Script, tuple[str]]] = [
-            (
-                SETTLE,
-                (json.dumps({k: v for k, v in {**outcome, **rq_result(outcome)}.items() if v is not None}),),
-            )
-            for outcome in outcomes
+        told = ({**outcome, **rq_result(outcome)} for outcome in outcomes)
+        calls: list[Call] = [
+            (SETTLE, (json.dumps({k: v for k, v in each.items() if v is not None}),)) for each in told
         ]
-        with mapped():
-            reached = run_many(self.redis, self.account, calls, self.replicas)
+        reached = yield calls
         return [State(answer.decode()) if answer else None for answer in reached]
 
     def reap(self, *, on_unknown: str, max_attempts: int, most: int = 100) -> list[tuple[str, str]]:

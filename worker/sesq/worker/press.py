@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from redis import Redis
@@ -50,12 +50,12 @@ class Press:
     def envelope(self, id: str) -> Envelope:
         """Who sends it to whom; `kind` is "row": the content is printed when it is sent."""
         row, order = self._find(id)
-        return replace(order.envelope, to=(row.to,))
+        return order.envelope.to_one(row.to)
 
     def envelopes(self, chunk: str, start: int, end: int) -> list[Envelope]:
         """As `envelope`, of a run of rows."""
         shared = self._order(chunk.rpartition("-")[0]).envelope
-        return [replace(shared, to=(row.to,)) for row in self._rows(chunk)[start:end]]
+        return [shared.to_one(row.to) for row in self._rows(chunk)[start:end]]
 
     def mail(self, id: str, envelope: Envelope) -> SimpleContent | bytes:
         """The content for one recipient."""

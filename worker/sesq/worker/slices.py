@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sesq.config.batches import Batches
 from sesq.config.chunks import pack_results
 from sesq.config.connection import mapped
+from sesq.config.envelope import Envelope
 from sesq.config.errors import InputError, MissingPart, WrongState
 from sesq.config.job import DELIVER, job_fields
 from sesq.config.replies import texts
-from sesq.config.scripts import LIFECYCLE, compose, run_many
+from sesq.config.scripts import LIFECYCLE, Call, Talk, compose
 from sesq.config.states import Lane, State
-from sesq.worker.gate import SLICES, Begun, Gate, Slice
+from sesq.worker.gate import SLICES, Begun, Gate, Name, Slice
 from sesq.worker.press import Press
 from sesq.worker.results import rq_result
 
@@ -43,23 +44,31 @@ log = logging.getLogger("sesq.worker")
 Outcome = dict[str, Any]
 
 
+class _Held(NamedTuple):
+    """A row in this worker's hands: the slice that it was granted with, its place in the chunk, and itself."""
+
+    piece: Slice
+    place: int
+    row: Begun
+
+
 @dataclass(slots=True)
 class _Answers:
     """What became of the rows of one slice since it was last settled."""
 
     taken: list[tuple[int, str]] = field(default_factory=list)
     back: list[int] = field(default_factory=list)
-    others: list[Outcome] = field(default_factory=list)
+    others: list[tuple[Outcome, Envelope]] = field(default_factory=list)
     all: dict[int, Outcome] = field(default_factory=dict)
 
-    def add(self, row: int, outcome: Outcome) -> None:
+    def add(self, row: int, outcome: Outcome, envelope: Envelope) -> None:
         self.all[row] = outcome
-        if outcome["to"] == State.SENT.value:
+        if outcome["to"] == State.SENT:
             self.taken.append((row, outcome["message_id"]))
-        elif outcome["to"] == State.QUEUED.value and outcome.get("refund_rate"):
+        elif outcome["to"] == State.QUEUED and outcome.get("refund_rate"):
             self.back.append(row)
         else:
-            self.others.append(outcome)
+            self.others.append((outcome, envelope))
 
 
 class Slices:
@@ -68,27 +77,37 @@ class Slices:
     def __init__(self, gate: Gate, press: Press) -> None:
         self.gate = gate
         self.press = press
-        self._of: dict[tuple[str, str], tuple[Slice, Begun]] = {}
-        """(id, execution) of each row that this process holds."""
+        self._of: dict[Name, _Held] = {}
 
     def read(self, execution: str, slices: Sequence[Slice]) -> list[Begun]:
         """The rows of slices just granted, in their order. A batch that cannot be printed is paused."""
-        found = [(each, row) for each in slices for row in self._rows(each, execution)]
-        self._of.update({(row.id, execution): (each, row) for each, row in found})
-        return [row for _, row in found]
+        rows: list[Begun] = []
+        for piece in slices:
+            for place, row in enumerate(self._rows(piece, execution), piece.start):
+                self._of[row.id, execution] = _Held(piece, place, row)
+                rows.append(row)
+        return rows
 
     def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
-        """The last look before rows go, those of a slice in their order: what may leave, as this claim still has it."""
-        found = [self._of[id, execution] for id in ids]
-        ends = {piece.name: (row.execution, _number(row.id) + 1) for piece, row in found}
-        calls = [(BEGIN_SLICE, (name, *end)) for name, end in ends.items()]
-        with mapped():
-            answers = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
-        ours = {name for name, answer in zip(ends, answers, strict=True) if answer}
-        for piece, row in found:
-            if piece.name not in ours:
-                del self._of[row.id, execution]
-        return [row for piece, row in found if piece.name in ours]
+        """See `beginning`; those of one claim."""
+        begun: list[Begun]
+        (begun,) = self.gate.hold(self.beginning([(id, execution) for id in ids]))
+        return begun
+
+    def beginning(self, names: Sequence[Name]) -> Talk[list[Begun]]:
+        """The last look before rows go, those of a slice in their order: those that are still their claim's to send."""
+        found = [self._of[name] for name in names]
+        ends = {(piece.name, row.execution): place + 1 for piece, place, row in found}
+        answers = yield [(BEGIN_SLICE, (*held, end)) for held, end in ends.items()]
+        ours = {held for held, answer in zip(ends, answers, strict=True) if answer}
+        begun = [row for piece, _, row in found if (piece.name, row.execution) in ours]
+        if len(begun) < len(found):
+            self._forget(set(names) - {(row.id, row.execution) for row in begun})
+        return begun
+
+    def _forget(self, names: Iterable[Name]) -> None:
+        for name in names:
+            del self._of[name]
 
     def take(
         self, chunk: str, worker: str, execution: str, *, lease: float
@@ -120,53 +139,64 @@ class Slices:
             Batches(self.gate.redis, self.gate.account).pause(batch, why)
         self._settle(piece, execution, _Answers(back=list(range(piece.start, piece.end))))
 
-    def owns(self, id: str, execution: str) -> bool:
+    def owns(self, name: Name) -> bool:
         """Whether it is a row of a slice here. A row that has a record of its own is none any more."""
-        return (id, execution) in self._of
+        return name in self._of
 
     @property
     def ids(self) -> set[str]:
         """Of all rows here."""
         return {id for id, _ in self._of}
 
-    def settle(self, outcomes: Iterable[Outcome]) -> None:
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Writes down what became of rows."""
+        self.gate.hold(self.settling(outcomes))
+
+    def settling(self, outcomes: Sequence[Outcome]) -> Talk[None]:
+        """The same, as a talk."""
         by_slice: dict[tuple[Slice, str], _Answers] = {}
-        for outcome in outcomes:
-            piece, row = self._of[outcome["id"], outcome["execution"]]
-            by_slice.setdefault((piece, row.execution), _Answers()).add(_number(row.id), outcome)
-        for (piece, execution), answers in by_slice.items():
-            self._settle(piece, execution, answers)
-        for (piece, execution), answers in by_slice.items():
-            for number in answers.all:
-                del self._of[f"{piece.chunk}-{number}", execution]
+        names = [(outcome["id"], outcome["execution"]) for outcome in outcomes]
+        for name, outcome in zip(names, outcomes, strict=True):
+            piece, place, row = self._of[name]
+            answers = by_slice.setdefault((piece, row.execution), _Answers())
+            answers.add(place, outcome, row.envelope)
+        yield from self._telling(by_slice)
+        self._forget(names)
 
     def _settle(self, piece: Slice, execution: str, answers: _Answers) -> None:
-        calls: list[tuple[Any, Sequence[Any]]] = []
-        if answers.taken or answers.back:
+        self.gate.hold(self._telling({(piece, execution): answers}))
+
+    def _telling(self, by_slice: Mapping[tuple[Slice, str], _Answers]) -> Talk[None]:
+        settled = [(key, answers) for key, answers in by_slice.items() if answers.taken or answers.back]
+        calls: list[Call] = []
+        for (piece, execution), answers in settled:
             told = json.dumps({"taken": answers.taken, "back": sorted(answers.back)})
             calls.append((SETTLE_SLICE, (piece.name, execution, told)))
-        calls += [(SPILL, self._spilled(piece, outcome)) for outcome in answers.others]
-        with mapped():
-            told_before = run_many(self.gate.redis, self.gate.account, calls, self.gate.replicas)
-        if answers.taken and told_before[0]:
-            # judged meanwhile as if this worker had died: their records get the MessageIds
-            late = [answers.all[row] for row in told_before[0] if answers.all[row]["to"] == State.SENT.value]
-            self.gate.settle(late)
+        for (piece, _), answers in by_slice.items():
+            calls += [(SPILL, self._spilled(piece, *other)) for other in answers.others]
+        told_before = yield calls
+        # judged meanwhile as if this worker had died: their records get the MessageIds
+        late = [
+            answers.all[row]
+            for (_, answers), rows in zip(settled, told_before, strict=False)
+            for row in rows
+            if row in answers.all and answers.all[row]["to"] == State.SENT
+        ]
+        if late:
+            yield from self.gate.settling(late)
 
-    def _spilled(self, piece: Slice, outcome: Outcome) -> Sequence[Any]:
+    def _spilled(self, piece: Slice, outcome: Outcome, envelope: Envelope) -> Sequence[Any]:
         """The ARGV of `spill.lua` for a row."""
         id = outcome["id"]
         given = {k: v for k, v in {**outcome, **rq_result(outcome)}.items() if v is not None}
-        record = ("v", 1, "envelope", self.press.envelope(id).to_json())
+        record = ("v", 1, "envelope", envelope.to_json())
         queue = self.gate.keys.queue(Lane.BULK)
         job = job_fields(DELIVER, self.gate.account, id, queue, KEEP_SECONDS, f"sesq message {id}")
-        row = _number(id)
-        return (json.dumps(given), piece.name, row, len(record), *record, *job)
+        return (json.dumps(given), piece.name, _number(id), len(record), *record, *job)
 
     def renew(self, until: float) -> None:
         """Keeps the leases of all slices that still have rows on their way."""
-        names = {piece.name: until for piece, _ in self._of.values()}
+        names = {held.piece.name: until for held in self._of.values()}
         if names:
             with mapped():
                 self.gate.redis.zadd(self.gate.keys.slices, names, xx=True)
@@ -186,15 +216,20 @@ class Slices:
             piece = Slice(name.decode(), chunk.decode(), start, end)
             open_rows = [row for row in range(start, end) if row not in set(settled)]
             resend = on_unknown == "resend" and max_attempts > 1
-            answers = _Answers(back=[row for row in open_rows if row >= posted])
-            for row in open_rows[: len(open_rows) - len(answers.back)]:
-                answers.others.append(_may_have_left(f"{piece.chunk}-{row}", execution, resend))
-            try:
-                self._settle(piece, execution, answers)
-            except InputError as error:
-                log.error("chunk %s: cannot be judged: %s", piece.chunk, error)
-            judged += [(outcome["id"], outcome["to"]) for outcome in answers.others]
+            back = [row for row in open_rows if row >= posted]
+            gone = [f"{piece.chunk}-{row}" for row in open_rows if row < posted]
+            others = [(_may_have_left(id, execution, resend), self._envelope(id)) for id in gone]
+            self._settle(piece, execution, _Answers(back=back, others=others))
+            judged += [(outcome["id"], outcome["to"]) for outcome, _ in others]
         return judged
+
+    def _envelope(self, id: str) -> Envelope:
+        """Of a row; an empty one where Redis has lost its chunk, so that there is a record of the message at least."""
+        try:
+            return self.press.envelope(id)
+        except (InputError, MissingPart) as error:
+            log.error("message %s: nobody can tell whom it is for: %s", id, error)
+            return Envelope(sender="")
 
     def pack(self) -> None:
         """Makes the results of chunks that are done small."""

@@ -14,11 +14,11 @@ log = logging.getLogger("sesq.messages")
 
 def tell_outcome(account: str, outcome: Outcome) -> None:
     """What was sent or has ended at INFO, with why it was not sent; what just goes back to its place at DEBUG."""
-    level = logging.DEBUG if outcome["to"] == State.QUEUED.value else logging.INFO
+    level = logging.DEBUG if outcome["to"] == State.QUEUED else logging.INFO
     if not log.isEnabledFor(level):
         return
     fields: dict[str, Any] = {"id": outcome["id"], "account": account, "state": outcome["to"]}
-    if outcome["to"] == State.SENT.value:
+    if outcome["to"] == State.SENT:
         fields["ses_id"] = outcome.get("message_id", "")
         log.log(level, "message %s: sent %s", outcome["id"], fields["ses_id"], extra=fields)
     else:

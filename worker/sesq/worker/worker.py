@@ -15,8 +15,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import groupby, islice, takewhile
+from itertools import takewhile
 from operator import attrgetter
 from types import FrameType
 from typing import Any
@@ -41,7 +40,7 @@ from sesq.config.states import State
 from sesq.worker.courier import Outcome
 from sesq.worker.crew import Crew, Order, Pace
 from sesq.worker.desk import NOTHING_NOW, Desk
-from sesq.worker.gate import Claim
+from sesq.worker.gate import Claim, Name
 from sesq.worker.telling import tell_outcome
 
 log = logging.getLogger("sesq.worker")
@@ -80,7 +79,7 @@ class SesqWorker(BaseWorker):
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
         self._crew = Crew(settings.concurrency, self.name, self._inbox.put)
         self._granted: deque[Order] = deque()
-        self._in_flight: dict[str, Desk] = {}
+        self._in_flight: dict[Name, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._pace = Pace()
@@ -110,13 +109,12 @@ class SesqWorker(BaseWorker):
 
     def _turn(self) -> None:
         try:
-            self._begin()
-            self._settle()
+            self._exchange()
             self._renew_leases()
             self._tick()
             if not self._suspended:
                 self._claim()
-                self._begin()
+                self._exchange()
             self._troubles = 0
         except QueueUnavailable as error:
             self._wait_for_redis(error)
@@ -208,24 +206,57 @@ class SesqWorker(BaseWorker):
                 self._turn_away(id)
 
     def _note(self, desk: Desk, claim: Claim, granted_at: float, ids: Sequence[str]) -> None:
-        self._in_flight.update(dict.fromkeys(ids, desk))
-        self._granted += [Order(desk, id, claim.execution, granted_at) for id in ids]
+        orders = [Order(desk, id, claim.execution, granted_at) for id in ids]
+        self._in_flight.update((order.name, desk) for order in orders)
+        self._granted += orders
 
-    def _begin(self) -> None:
-        """Begins as many messages as threads are free, or will be in a moment; those of one claim in a pipeline."""
+    # what goes, and what became of it ---------------------------------------------------------------------------
+
+    def _exchange(self) -> None:
+        """Writes down what became of messages, and begins as many as threads are free for, or will be in a moment.
+
+        What Redis did not take stays to be told, and to be begun.
+        """
         self._return_unused()
         ahead = self._pace.in_seconds(BEGUN_AHEAD_SECONDS)
-        while self._granted and (free := self._crew.free + ahead) > 0:
-            execution, group = next(groupby(islice(self._granted, free), attrgetter("execution")))
-            orders = list(group)
-            may_leave = orders[0].desk.begin(execution, [order.id for order in orders])
-            begun = {message.id: message for message in may_leave}
-            for order in orders:
-                self._granted.popleft()
-                if order.id in begun:
-                    self._crew.send(replace(order, begun=begun[order.id]))
-                else:
-                    self._in_flight.pop(order.id, None)
+        places = min(len(self._granted), max(0, self._crew.free + ahead))
+        told, self._unsettled = self._unsettled, []
+        orders = [self._granted.popleft() for _ in range(places)]
+        try:
+            for desk in self.desks:
+                self._exchange_at(
+                    desk,
+                    [outcome for at, outcome in told if at is desk],
+                    [order for order in orders if order.desk is desk],
+                )
+                told = [each for each in told if each[0] is not desk]
+                orders = [order for order in orders if order.desk is not desk]
+        finally:
+            self._unsettled += told
+            self._granted.extendleft(reversed(orders))
+
+    def _exchange_at(self, desk: Desk, outcomes: list[Outcome], orders: list[Order]) -> None:
+        if not outcomes and not orders:
+            return
+        became, may_leave = desk.exchange(outcomes, [order.name for order in orders])
+        self._settled(desk, became)
+        if any(outcome.get("refund_rate") for outcome in outcomes):
+            desk.wake(limits_changed=True)  # tokens have come back before their time
+        begun = {(message.id, message.execution): message for message in may_leave}
+        for order in orders:
+            if message := begun.get(order.name):
+                self._crew.send(order, message)
+            else:
+                self._in_flight.pop(order.name, None)
+
+    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
+        sent = 0
+        for outcome in outcomes:
+            self._in_flight.pop((outcome["id"], outcome["execution"]), None)
+            sent += outcome["to"] == State.SENT
+            tell_outcome(desk.name, outcome)
+        self.successful_job_count += sent
+        self._pace.count(len(outcomes), time.monotonic())
 
     def _return_unused(self) -> None:
         """While SES keeps all threads waiting, others may send what was granted."""
@@ -244,30 +275,6 @@ class SesqWorker(BaseWorker):
                 self.connection.hset(Job.key_for(id), mapping={"status": "failed", "exc_info": reason})
                 registry = FailedJobRegistry(origin, connection=self.connection, serializer=self.serializer)
                 self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
-
-    # what became of it ------------------------------------------------------------------------------------------
-
-    def _settle(self) -> None:
-        """Writes down what became of messages, many at once; what Redis did not take stays to be written."""
-        if not self._unsettled:
-            return
-        for desk in self.desks:
-            mine = [outcome for at, outcome in self._unsettled if at is desk]
-            if mine:
-                became = desk.settle(mine)
-                self._unsettled = [told for told in self._unsettled if told[0] is not desk]
-                self._settled(desk, became)
-                if any(outcome.get("refund_rate") for outcome in mine):
-                    desk.wake(limits_changed=True)  # tokens have come back before their time
-
-    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
-        sent = 0
-        for outcome in outcomes:
-            self._in_flight.pop(outcome["id"], None)
-            sent += outcome["to"] == State.SENT.value
-            tell_outcome(desk.name, outcome)
-        self.successful_job_count += sent
-        self._pace.count(len(outcomes), time.monotonic())
 
     # once a second ----------------------------------------------------------------------------------------------
 
@@ -308,7 +315,7 @@ class SesqWorker(BaseWorker):
         self._next_renewal = time.monotonic() + self.settings.lease_seconds / 3
         until = redis_now(self.connection) + self.settings.lease_seconds
         for desk in self.desks:
-            desk.renew([id for id, at in self._in_flight.items() if at is desk], until)
+            desk.renew([id for (id, _), at in self._in_flight.items() if at is desk], until)
 
     def _sync(self) -> None:
         """Account sync waits for SES, so it has a thread of its own."""
@@ -364,7 +371,7 @@ class SesqWorker(BaseWorker):
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         while self._in_flight and time.monotonic() < deadline:
             try:
-                self._settle()
+                self._exchange()
                 self._renew_leases()
                 self._troubles = 0
             except QueueUnavailable as error:
