@@ -7,11 +7,12 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.measure import Bench, Cost, bench, finish, running, show, until
+from benchmarks.measure import Bench, Cost, bench, beside_the_first, finish, less, running, show, until
 from sesq.config.states import Lane
 
 THREADS = 16
 LATENCY_SECONDS = 0.05
+ROUNDS = 5
 SESQ = ("-m", "sesq.console", "worker")
 QUEUES = [f"sesq.default.{lane}" for lane in Lane]
 
@@ -41,23 +42,22 @@ def pace_at_50_ms(b: Bench, scale: float) -> dict[str, Any]:
 
 
 def cost_at_once(b: Bench, scale: float) -> dict[str, Any]:
-    """SES answers at once; CPU a mail, the start of the process taken off."""
-    count = round(10_000 * scale)
-    bare = _bare(b, count, 0)
-    one = _sesq(b, count, 0)
-    two = _sesq(b, count, 0, processes=2)
+    """SES answers at once; CPU a mail, the start of the process taken off. Medians of rounds of all three in turn."""
+    count = round(4000 * scale)
+    rounds = [
+        (_bare(b, count, 0), _sesq(b, count, 0), _sesq(b, count, 0, processes=2)) for _ in range(ROUNDS)
+    ]
     few, fewer = max(20, round(500 * scale)), max(5, round(20 * scale))
     simple = _rq(b, few, 0, "rq.worker.SimpleWorker")
     forking = _rq(b, fewer, 0, "rq.worker.Worker")
-    costs = [
-        ("bare boto3 loop", bare.cpu / count, count / bare.wall, bare.peak_mb),
-        ("sesq worker", one.cpu / count, count / one.wall, one.peak_mb),
-        ("sesq worker, two processes", two.cpu / count, count / two.wall, two.peak_mb),
-        ("RQ's SimpleWorker", simple.cpu / few, few / simple.wall, simple.peak_mb),
-        ("stock rq worker (forks)", forking.cpu / fewer, fewer / forking.wall, forking.peak_mb),
-    ]
-    base = costs[0][1]
-    rows = [(name, cpu * 1000, (cpu - base) * 1000, pace, peak) for name, cpu, pace, peak in costs]
+    names = ("bare boto3 loop", "sesq worker", "sesq worker, two processes")
+    rows = beside_the_first(names, rounds, count)
+    for name, cost, mails in (
+        ("RQ's SimpleWorker", simple, few),
+        ("stock rq worker (forks)", forking, fewer),
+    ):
+        cpu = cost.cpu / mails * 1000
+        rows.append((name, cpu, cpu - rows[0][1], mails / cost.wall, cost.peak_mb))
     columns = ("sender", "CPU ms a mail", "above the bare loop", "mails a second", "MB")
     return show("SES answers at once", columns, rows)
 
@@ -102,7 +102,7 @@ def _first_mail(b: Bench) -> float:
 def _bare(b: Bench, count: int, latency: float) -> Cost:
     b.set_up(latency=latency)
     start = b.run("-m", "benchmarks.bare_loop", "0", str(THREADS))
-    return _less(b.run("-m", "benchmarks.bare_loop", str(count), str(THREADS)), start)
+    return less(b.run("-m", "benchmarks.bare_loop", str(count), str(THREADS)), start)
 
 
 def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
@@ -118,7 +118,7 @@ def _sesq(b: Bench, count: int, latency: float, processes: int = 1) -> Cost:
     b.run(*command)  # the account is known from here on
     start = b.run(*command)
     b.queue(count)
-    return _less(b.run(*command), start)
+    return less(b.run(*command), start)
 
 
 def _rq(b: Bench, count: int, latency: float, worker_class: str) -> Cost:
@@ -141,11 +141,7 @@ def _rq(b: Bench, count: int, latency: float, worker_class: str) -> Cost:
     b.run(*command)  # the account is known from here on
     start = b.run(*command)
     b.queue(count)
-    return _less(b.run(*command), start)
-
-
-def _less(cost: Cost, start: Cost) -> Cost:
-    return Cost(max(1e-9, cost.wall - start.wall), cost.cpu - start.cpu, cost.peak_mb)
+    return less(b.run(*command), start)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ class GateModel:
     lanes: tuple[deque[Mail | Chunk], deque[Mail | Chunk]] = field(default_factory=lambda: (deque(), deque()))
     paused_batches: set[str] = field(default_factory=set)
     parked: list[Chunk] = field(default_factory=list)
+    too_large: list[tuple[float, Mail, deque[Mail | Chunk]]] = field(default_factory=list)
+    """Held since when, and of which lane: a whole day has no room for them."""
 
     @property
     def rate(self) -> float:
@@ -99,7 +101,8 @@ class GateModel:
                     continue
                 mail = head.rows[0] if isinstance(head, Chunk) else head
                 if mail.day > max(1, self.daily - spare):
-                    lane.popleft()  # more than a whole day: held, so that the others can go
+                    lane.popleft()  # held, so that the others can go
+                    self.too_large.append((self.now, mail, lane))
                     continue
                 if mail.day and self.total + self.others + mail.day + spare > self.daily:
                     return granted
@@ -130,6 +133,12 @@ class GateModel:
         back = [chunk for chunk in self.parked if chunk.batch == batch]
         self.parked = [chunk for chunk in self.parked if chunk.batch != batch]
         self.lanes[1].extendleft(reversed(back))
+
+    def try_the_large_again(self) -> None:
+        """Another day, or another reserve, may have room for them."""
+        held, self.too_large = self.too_large, []
+        for _, mail, lane in sorted(held, key=lambda one: (one[0], one[1].id)):
+            lane.append(mail)
 
     def take(self, mail: Mail, execution: str, lease: float) -> None:
         self.level, self.flows = min(self.tokens, self.burst) - mail.n, self.now

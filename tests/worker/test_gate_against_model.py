@@ -163,11 +163,14 @@ class GateMachine(RuleBasedStateMachine):
         self.policy.set({knob: str(value)}, by="test", force=True)
         self.redis.hset(self.gate.keys.policy, "force", "")
         self.model.policy[knob] = value
+        if knob in ("daily", "reserve"):
+            self.model.try_the_large_again()
 
     @rule()
     def reset(self) -> None:
         self.policy.reset(by="test")
         self.model.policy.clear()
+        self.model.try_the_large_again()
 
     @rule(pause=st.booleans())
     def pause_or_resume(self, pause: bool) -> None:

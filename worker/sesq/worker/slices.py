@@ -81,12 +81,13 @@ class Slices:
 
     def read(self, execution: str, slices: Sequence[Slice]) -> list[Begun]:
         """The rows of slices just granted, in their order. A batch that cannot be printed is paused."""
-        rows: list[Begun] = []
-        for piece in slices:
-            for place, row in enumerate(self._rows(piece, execution), piece.start):
-                self._of[row.id, execution] = _Held(piece, place, row)
-                rows.append(row)
-        return rows
+        found = [
+            _Held(piece, place, row)
+            for piece in slices
+            for place, row in enumerate(self._rows(piece, execution), piece.start)
+        ]
+        self._of.update({(held.row.id, execution): held for held in found})
+        return [held.row for held in found]
 
     def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
         """See `beginning`; those of one claim."""
