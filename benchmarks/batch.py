@@ -16,7 +16,7 @@ from benchmarks.measure import Bench, Cost, bench, beside_the_first, less, show
 
 THREADS = 16
 ROWS = 1_000_000
-SENT = 5_000
+SENT = 10_000
 ROUNDS = 5
 
 

@@ -226,6 +226,8 @@ def put_back(id: str, execution: str, reason: str) -> Outcome:
 
 def _spared(claimed: Envelope, sent: Envelope) -> Outcome:
     """What was claimed for recipients to whom the mail is not sent goes back: recipients, and those of the day."""
+    if sent is claimed:
+        return {}
     rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
     return {"spared": [rate, day]} if rate else {}
 

@@ -55,7 +55,7 @@ LISTEN_AGAIN_SECONDS = 2.0
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
 
-BEGUN_AHEAD_SECONDS = 0.01
+BEGUN_AHEAD_SECONDS = 0.005
 """What leaves within this time is begun already: where SES answers at once, a thread would wait for each single one."""
 
 WAKE, NEW_LIMITS, STOP = object(), object(), object()
