@@ -34,7 +34,7 @@ def test_a_folder_becomes_a_template_and_survives_redis(tmp_path: Path) -> None:
     # Then it is the same, and prints a whole mail
     assert (back, back.digest, back.name) == (read, read.digest, "news")
     assert back.reply_to == ("help@example.com",)
-    mail = back.printer.mail(ENVELOPE, VALUES)
+    mail = back.printer.mail(ENVELOPE, back.printer.content(VALUES))
     assert isinstance(mail, bytes)
     assert b"List-Unsubscribe: <https://shop.example/stop?who=ada@example.org>" in mail
     assert b"terms.txt" in mail

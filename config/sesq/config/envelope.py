@@ -104,6 +104,11 @@ class SimpleContent:
     html: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Of its texts, in characters."""
+        return len(self.text or "") + len(self.html or "")
+
     def to_bytes(self) -> bytes:
         content: dict[str, Any] = {"v": VERSIONS[-1], "subject": self.subject}
         if self.text is not None:

@@ -118,7 +118,7 @@ def _preview(order: Order, row: Row, line: int) -> Preview:
     values = {**row.values, RECIPIENT: spec_of(row.to)}
     try:
         content = order.template.printer.content(values)
-        mail = order.template.printer.mail(order.envelope, values)
+        mail = order.template.printer.mail(order.envelope, content)
     except InvalidMessage as error:
         raise InvalidMessage(error.field, f"{error.problem} (the row of line {line})") from error
     size = len(mail if isinstance(mail, bytes) else mail.to_bytes())

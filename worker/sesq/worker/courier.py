@@ -79,7 +79,7 @@ class Courier:
         """Sends one message, or says why not."""
         try:
             envelope, unwanted = self._wanted(self._as_ordered(begun.envelope))
-            if not envelope.recipients:
+            if not envelope.rate_cost:
                 return unsendable(begun.id, begun.execution, State.SUPPRESSED, unwanted)
             missing = self.rules.missing_now(envelope)
             if missing:

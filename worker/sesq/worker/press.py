@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 from redis import Redis
 
 from sesq.config.addresses import spec_of
-from sesq.config.chunks import Row, place_of, unpack_rows
+from sesq.config.chunks import Place, Row, place_of, unpack_rows
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
@@ -21,6 +23,12 @@ from sesq.producer.batch.template import RECIPIENT, Printer, Template
 
 MOST_CHUNKS = 8
 MOST_TEMPLATES = 8
+
+AHEAD_ROWS, AHEAD_BYTES, AHEAD_SECONDS = 4, 64 * 1024, 0.002
+"""Small mails are printed so many at a time, for the threads that send the next ones: each by itself, between two calls
+of SES, costs several times as much.
+"""
+MOST_PRINTED = 64
 
 Kept = TypeVar("Kept")
 
@@ -40,12 +48,14 @@ class Press:
     InvalidTemplate and MissingPart (jinja2) for a template that cannot be used here.
     """
 
-    def __init__(self, redis: Redis, account: str) -> None:
+    def __init__(self, redis: Redis, account: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.redis = redis
+        self.clock = clock
         self.keys = Keys(account)
         self._lock = threading.Lock()
         self._chunks: OrderedDict[str, list[Row]] = OrderedDict()
         self._orders: OrderedDict[str, _Order] = OrderedDict()
+        self._printed: OrderedDict[str, SimpleContent] = OrderedDict()
 
     def envelope(self, id: str) -> Envelope:
         """Who sends it to whom; `kind` is "row": the content is printed when it is sent."""
@@ -59,13 +69,33 @@ class Press:
 
     def mail(self, id: str, envelope: Envelope) -> SimpleContent | bytes:
         """The content for one recipient."""
-        row, order = self._find(id)
-        return order.printer.mail(envelope, {**row.values, RECIPIENT: spec_of(row.to)})
+        place = _place(id)
+        printer = self._order(place.batch).printer
+        with self._lock:
+            content = self._printed.pop(id, None)
+        return printer.mail(envelope, content or self._print(place, printer))
+
+    def _print(self, place: Place, printer: Printer) -> SimpleContent:
+        rows = self._rows(place.chunk_id)
+        content = _content(printer, rows[place.row])
+        if content.size * AHEAD_ROWS <= AHEAD_BYTES:
+            with suppress(InvalidMessage):  # what is wrong with a row is told in its turn
+                self._print_ahead(place, printer, rows[place.row + 1 : place.row + AHEAD_ROWS])
+        return content
+
+    def _print_ahead(self, after: Place, printer: Printer, rows: list[Row]) -> None:
+        ends_at = self.clock() + AHEAD_SECONDS
+        for number, row in enumerate(rows, after.row + 1):
+            if self.clock() > ends_at:
+                return
+            content = _content(printer, row)
+            with self._lock:
+                self._printed[f"{after.chunk_id}-{number}"] = content
+                if len(self._printed) > MOST_PRINTED:
+                    self._printed.popitem(last=False)
 
     def _find(self, id: str) -> tuple[Row, _Order]:
-        place = place_of(id)
-        if place is None:
-            raise InvalidMessage("content", f"{id} is no recipient of a batch")
+        place = _place(id)
         return self._rows(place.chunk_id)[place.row], self._order(place.batch)
 
     def _rows(self, chunk: str) -> list[Row]:
@@ -100,6 +130,17 @@ class Press:
         except (zlib.error, KeyError, TypeError, ValueError) as error:
             raise InvalidMessage("template", f"of batch {batch} cannot be read: {error}") from error
         return _Order(Envelope.from_json(_there(envelope, "batch")), template.printer)
+
+
+def _place(id: str) -> Place:
+    place = place_of(id)
+    if place is None:
+        raise InvalidMessage("content", f"{id} is no recipient of a batch")
+    return place
+
+
+def _content(printer: Printer, row: Row) -> SimpleContent:
+    return printer.content({**row.values, RECIPIENT: spec_of(row.to)})
 
 
 def _there(reply: object, what: str) -> bytes:

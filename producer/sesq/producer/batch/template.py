@@ -141,9 +141,8 @@ class Printer:
             rules.check_headers(headers)
         return SimpleContent(subject, text, html, rules.encoded_headers(headers))
 
-    def mail(self, envelope: Envelope, values: dict[str, Any]) -> SimpleContent | bytes:
-        """What SES gets: a whole mail where its Simple form cannot carry it. Raises InvalidMessage."""
-        content = self.content(values)
+    def mail(self, envelope: Envelope, content: SimpleContent) -> SimpleContent | bytes:
+        """What SES gets of that content: a whole mail where its Simple form cannot carry it. Raises InvalidMessage."""
         if not self.template.attachments and (not content.headers or rules.fit_simple(content.headers)):
             return content
         from sesq.producer.mime import render

@@ -38,7 +38,7 @@ USER_AGENT = f"sesq/{version('sesq')} Boto3/{boto3.__version__}"
 class ClientSettings:
     """Whatever is None comes from the usual AWS places: environment, ~/.aws/config, the instance's role.
 
-    `concurrency` is how many connections stay open, and so how many threads may send at once without waiting.
+    `concurrency` is how many threads may send at once without waiting for a connection; one more is kept for the sync.
     """
 
     region: str | None = None
@@ -102,7 +102,7 @@ def _config(settings: ClientSettings) -> Config:
         connect_timeout=settings.connect_seconds,
         read_timeout=settings.read_seconds,
         retries=ONE_TRY,
-        max_pool_connections=settings.concurrency,
+        max_pool_connections=settings.concurrency + 1,
         parameter_validation=False,
         tcp_keepalive=True,
         user_agent=USER_AGENT,

@@ -1,0 +1,106 @@
+"""The press prints the next rows with the one that is asked for; each is what it would be by itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from redis import Redis
+
+from batch import template
+from sesq.config.errors import InvalidMessage
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.template import Printer
+from sesq.worker import press as module
+from sesq.worker.press import AHEAD_ROWS, MOST_PRINTED, Press
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whose mail was printed, in order."""
+    who: list[str] = []
+    content = Printer.content
+    monkeypatch.setattr(
+        Printer, "content", lambda self, values: (who.append(values["name"]), content(self, values))[1]
+    )
+    return who
+
+
+@pytest.fixture
+def chunk(redis: Redis) -> str:
+    rows = ({"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(100))
+    return f"{take(redis, batch_order(template(), 'shop@example.com', 'k'), numbered(rows)).id}-0"
+
+
+def subject(press: Press, id: str) -> str:
+    content = press.mail(id, press.envelope(id))
+    assert not isinstance(content, bytes)
+    return content.subject
+
+
+def test_the_next_rows_are_printed_with_the_first(redis: Redis, chunk: str, printed: list[str]) -> None:
+    # Given a press, and what each mail is by itself
+    alone = [subject(Press(redis, "default"), f"{chunk}-{row}") for row in range(6)]
+    assert len(set(alone)) == 6
+    printed.clear()
+    # When the first is printed, then those after it are ready, and each is what it would be by itself
+    press = Press(redis, "default")
+    assert subject(press, f"{chunk}-0") == alone[0]
+    assert printed == [f"P{row}" for row in range(AHEAD_ROWS)]
+    assert [subject(press, f"{chunk}-{row}") for row in range(1, AHEAD_ROWS)] == alone[1:AHEAD_ROWS]
+    assert len(printed) == AHEAD_ROWS
+    # and the last row of a chunk has none after it
+    printed.clear()
+    subject(press, f"{chunk}-99")
+    assert printed == ["P99"]
+
+
+def test_a_mail_that_is_sent_again_is_printed_again(redis: Redis, chunk: str) -> None:
+    press = Press(redis, "default")
+    first = [subject(press, f"{chunk}-{row}") for row in (0, 1, 1, 0)]
+    assert first == [first[0], first[1], first[1], first[0]]
+    assert first[0] != first[1]
+
+
+def test_large_mails_are_printed_one_by_one(
+    redis: Redis, chunk: str, printed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AHEAD_BYTES", 10)
+    subject(Press(redis, "default"), f"{chunk}-0")
+    assert printed == ["P0"]
+
+
+def test_slow_ones_do_not_keep_the_first_one_waiting(redis: Redis, chunk: str, printed: list[str]) -> None:
+    # Given a clock by which each look takes a second
+    press = Press(redis, "default", clock=itertools.count(0.0, 1.0).__next__)
+    subject(press, f"{chunk}-0")
+    assert printed == ["P0"]
+
+
+def test_what_nobody_sends_is_not_kept_for_ever(redis: Redis, chunk: str) -> None:
+    press = Press(redis, "default")
+    for row in range(0, 100, AHEAD_ROWS):
+        subject(press, f"{chunk}-{row}")
+    assert len(press._printed) == MOST_PRINTED
+
+
+def test_what_is_wrong_with_a_row_is_told_in_its_turn(
+    redis: Redis, chunk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a third row that cannot be printed
+    content = Printer.content
+
+    def fails(self: Printer, values: dict[str, str]) -> object:
+        if values["name"] == "P2":
+            raise InvalidMessage("text", "is none")
+        return content(self, values)
+
+    monkeypatch.setattr(Printer, "content", fails)
+    press = Press(redis, "default")
+    # Then the others go, and it alone fails
+    assert subject(press, f"{chunk}-0")
+    assert subject(press, f"{chunk}-1")
+    with pytest.raises(InvalidMessage, match="is none"):
+        subject(press, f"{chunk}-2")
+    assert subject(press, f"{chunk}-3")
