@@ -680,6 +680,58 @@ def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
     assert stage.fates(taken.id) == {"sent": 1200}
 
 
+def test_the_chunk_that_rqs_own_cancel_took_back_is_cancelled_and_no_other(stage: BatchStage) -> None:
+    # Given a batch of three chunks, of which the first is on its way in part
+    taken = stage.take(1200)
+    first = f"{taken.id}-0"
+    _, flying = stage.grant(5)
+    late = [put_back(each.id, each.execution, "late") for each in flying[3:]]
+    stage.slices.settle(late[:1])
+    # When somebody cancels its job with RQ's tools, and a sync looks
+    Job.fetch(first, stage.redis, JSONSerializer).cancel()
+    assert restore_lost_chunks(stage.redis, "default") == 0
+    # Then who waited in it is cancelled; who is on their way is not, unless they come back
+    stage.slices.settle([*(stage.courier.carry(each) for each in flying[:3]), *late[1:]])
+    assert_agreement(stage.redis)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 703, "cancelled": 497}
+    assert stage.counts(taken.id) == {"sent": 703, "cancelled": 497}
+    assert (stage.batch(taken).state, stage.waiting()) == ("done", [])
+    reasons = {each.reason for each in stage.batches.recipients(taken.id) if each.state is State.CANCELLED}
+    assert reasons == {"cancelled by RQ's own cancel"}
+    assert [id.decode() for id in stage.redis.zrange("rq:canceled:sesq.default.bulk", 0, -1)] == [first]
+    assert_agreement(stage.redis)
+
+
+def test_a_chunk_that_rqs_own_cancel_took_back_does_not_go_when_its_batch_goes_on(stage: BatchStage) -> None:
+    # Given a paused batch, one of whose chunks waits aside
+    taken = stage.take(700)
+    stage.batches.pause(taken.id, "a look")
+    assert stage.send(5) == []
+    first = f"{taken.id}-0"
+    Job.fetch(first, stage.redis, JSONSerializer).cancel()
+    assert restore_lost_chunks(stage.redis, "default") == 0
+    assert_agreement(stage.redis)
+    # When it is resumed
+    stage.batches.resume(taken.id)
+    stage.send_all()
+    # Then that one does not go; and to cancel the rest counts nobody twice
+    assert stage.fates(taken.id) == {"sent": 200, "cancelled": 500}
+    assert stage.counts(taken.id) == {"sent": 200, "cancelled": 500}
+    assert stage.batch(taken).state == "done"
+
+
+def test_who_is_cancelled_with_the_batch_is_not_counted_again_with_the_chunk(stage: BatchStage) -> None:
+    taken = stage.take(700)
+    _, flying = stage.grant(5)
+    Job.fetch(f"{taken.id}-1", stage.redis, JSONSerializer).cancel()
+    stage.batches.cancel(taken.id, "enough")
+    assert restore_lost_chunks(stage.redis, "default") == 0
+    stage.slices.settle([stage.courier.carry(each) for each in flying])
+    assert stage.counts(taken.id) == {"sent": 5, "cancelled": 695}
+    assert stage.fates(taken.id) == {"sent": 5, "cancelled": 695}
+
+
 def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage) -> None:
     taken = stage.take(600)
     for _ in range(10):

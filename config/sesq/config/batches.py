@@ -22,6 +22,7 @@ from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
 CANCEL_ALL = compose("sesq.config", "cancel_all.lua", base=[LIFECYCLE])
+CANCEL_CHUNK = compose("sesq.config", "cancel_chunk.lua", base=[LIFECYCLE])
 FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
 UNFOLD = compose("sesq.config", "unfold.lua", base=[LIFECYCLE])
 ARRIVE = compose("sesq.config", "arrive.lua", base=[LIFECYCLE])
@@ -167,6 +168,11 @@ class Batches:
             for chunk in _in_parts(texts(self.redis.smembers(self.keys.spilled(id))), CANCEL_AT_ONCE):
                 CANCEL_ALL.run(self.redis, self.keys.account, reason, waiting, *chunk)
 
+    def cancel_chunk(self, chunk: str, reason: str) -> int:
+        """Takes back who still waits in one chunk, and nobody else of the batch. How many."""
+        with mapped():
+            return int(CANCEL_CHUNK.run(self.redis, self.keys.account, chunk, reason))
+
     def _change(self, id: str, action: str, reason: str, allowed: str) -> None:
         with mapped():
             was = text(BATCH_CHANGE.run(self.redis, self.keys.account, id, action, reason))
@@ -235,7 +241,8 @@ class Batches:
         pipeline = self.redis.pipeline(transaction=False)
         for key in (self.keys.rows, self.keys.results, self.keys.log, self.keys.arrived):
             pipeline.get(key(chunk))
-        packed, results, log, arrived = cast("list[bytes | None]", pipeline.execute())
+        pipeline.hget(self.keys.chunk(chunk), "cancelled")
+        packed, results, log, arrived, cancelled = cast("list[bytes | None]", pipeline.execute())
         if packed is None:
             return
         rows = unpack_rows(packed)
@@ -251,8 +258,8 @@ class Batches:
                 yield Recipient(id, to, state, taken[row].message_id, taken[row].at, "")
             elif row in leaving:
                 yield Recipient(id, to, State.SENDING, None, None, "")
-            elif batch.state == "cancelled":
-                yield Recipient(id, to, State.CANCELLED, None, None, batch.reason)
+            elif cancelled or batch.state == "cancelled":
+                yield Recipient(id, to, State.CANCELLED, None, None, text(cancelled) or batch.reason)
             else:
                 reason = f"the batch is paused: {batch.reason}" if batch.state == "paused" else ""
                 yield Recipient(id, to, State.QUEUED, None, None, reason)

@@ -13,13 +13,13 @@ from contextlib import suppress
 from redis import Redis
 from rq.defaults import RQ_KEY_PREFIX
 
-from sesq.config.batches import Batches
+from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage, WrongState
 from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys, queue_name
 from sesq.config.messages import Messages, Record
-from sesq.config.replies import texts
+from sesq.config.replies import text, texts
 from sesq.config.snapshot import redis_now
 from sesq.config.states import Lane, State
 
@@ -93,29 +93,46 @@ def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:
 
 def restore_lost_chunks(redis: Redis, account: str) -> int:
     """The same for the chunks of batches: recipients wait in them, and no queue of RQ's holds their job."""
-    keys, lost = Keys(account), 0
-    for batch in Batches(redis, account).all():
-        if batch.jobs == 0 or batch.state != "running":
-            continue
-        with mapped():
-            pipeline = redis.pipeline(transaction=False)
-            ids = [f"{batch.id}-{number}" for number in range(batch.chunks)]
-            for id in ids:
-                pipeline.hget(keys.chunk(id), "place")
-            places = texts(pipeline.execute())
-            present = _queued(redis, keys) | _taken(redis, keys)
-            waiting = [id for id, place in zip(ids, places, strict=True) if place == State.QUEUED.value]
-            gone = [id for id in waiting if id not in present]
-            for id in gone:
-                fields = job_fields(
-                    DELIVER_CHUNK, account, id, keys.queue(Lane.BULK), KEEP_SECONDS, f"sesq chunk {id}"
-                )
-                redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", "queued"])
-            if gone:
-                redis.rpush(f"{RQ_KEY_PREFIX}:queue:{keys.queue(Lane.BULK)}", *gone)
-                log.warning("batch %s: %d of its jobs were lost; they are queued again", batch.id, len(gone))
-        lost += len(gone)
-    return lost
+    going = [batch for batch in Batches(redis, account).all() if batch.ended is None]
+    return sum(_restore_chunks(redis, account, batch) for batch in going)
+
+
+def _restore_chunks(redis: Redis, account: str, batch: Batch) -> int:
+    keys = Keys(account)
+    with mapped():
+        if not batch.jobs and not redis.exists(keys.parked(batch.id)):
+            return 0
+        waiting = _waiting_chunks(redis, keys, batch)
+        cancelled = [id for id, (_, status) in waiting.items() if status == "canceled"]
+        for id in cancelled:
+            count = Batches(redis, account).cancel_chunk(id, "cancelled by RQ's own cancel")
+            log.info("batch %s: %d of it cancelled, as the RQ job of their chunk was", batch.id, count)
+        queued = [id for id, (place, _) in waiting.items() if place == State.QUEUED.value]
+        if batch.state != "running" or not queued:
+            return 0
+        present = _queued(redis, keys) | _taken(redis, keys) | set(cancelled)
+        gone = [id for id in queued if id not in present]
+        for id in gone:
+            fields = job_fields(
+                DELIVER_CHUNK, account, id, keys.queue(Lane.BULK), KEEP_SECONDS, f"sesq chunk {id}"
+            )
+            redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", "queued"])
+        if gone:
+            redis.rpush(f"{RQ_KEY_PREFIX}:queue:{keys.queue(Lane.BULK)}", *gone)
+            log.warning("batch %s: %d of its jobs were lost; they are queued again", batch.id, len(gone))
+    return len(gone)
+
+
+def _waiting_chunks(redis: Redis, keys: Keys, batch: Batch) -> dict[str, tuple[str, str]]:
+    """The chunks in which recipients wait: where RQ should have their jobs, and the status that it gives them."""
+    ids = [f"{batch.id}-{number}" for number in range(batch.chunks)]
+    pipeline = redis.pipeline(transaction=False)
+    for id in ids:
+        pipeline.hget(keys.chunk(id), "place")
+        pipeline.hget(f"{RQ_KEY_PREFIX}:job:{id}", "status")
+    told = [text(each) for each in pipeline.execute()]
+    found = dict(zip(ids, zip(told[::2], told[1::2], strict=True), strict=True))
+    return {id: each for id, each in found.items() if each[0] in (State.QUEUED.value, State.HELD.value)}
 
 
 def _lists(keys: Keys) -> list[str]:

@@ -10,7 +10,8 @@
 --   A parked:<bid>       list    its chunks that wait for it to be resumed
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
 --                                cursor (those before it were granted), redo ("start-end …": given back), out (slices on
---                                their way), place (the state by which RQ shows its job)
+--                                their way), place (the state by which RQ shows its job), cancelled (why, where it was
+--                                without its batch)
 --   A rows:<bid>-<k>     string  the rows, packed
 --   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
 --   A results:<bid>-<k>  string  the same, packed, once the chunk is done
@@ -113,9 +114,9 @@ local function hold_with_its_batch(id, bid, opts)
 end
 
 local function read_chunk(id)
-  local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place')
+  local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
   if not c[1] then return nil end
-  local b = call('HMGET', A .. 'batch:' .. c[1], 'state')
+  local b = c[10] and {'cancelled'} or call('HMGET', A .. 'batch:' .. c[1], 'state')
   return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
           redo = c[7], out = tonumber(c[8]), place = c[9], state = b[1] == 'done' and 'running' or b[1] or 'cancelled'}
 end
