@@ -112,6 +112,19 @@ def test_what_nobody_sends_and_what_ses_does_not_send_are_told(stage: Stage) -> 
     assert told(stage, id) == (NO_WORKER, None)
 
 
+def test_an_account_without_a_rate_waits_and_can_be_looked_at(stage: Stage) -> None:
+    # Given an account whose tokens are used up, to which SES then gives no rate at all
+    for _ in range(6):
+        stage.queue()
+    stage.work(6)
+    id = stage.queue()
+    stage.sync(rate=0.0, daily=0.0, sending=0, paused_because="SES gives this account no sending rate")
+    # Then nothing goes, and the books can still be read
+    assert stage.claim()[0].reason == "ses_paused"
+    assert stage.gate.usage().rate == 0
+    assert told(stage, id) == ("SES gives this account no sending rate", None)
+
+
 def test_other_waits(stage: Stage) -> None:
     due = datetime.fromtimestamp(stage.now + 600, timezone.utc)
     assert told(stage, stage.queue(send_at=due)) == ("its time has not come", pytest.approx(600))

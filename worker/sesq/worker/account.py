@@ -50,6 +50,8 @@ class Description:
         """Why SES sends nothing for this account; empty where it does."""
         if self.enforcement == "SHUTDOWN":
             return "SES has paused sending for this account (SHUTDOWN): see the account dashboard for the open review"
+        if self.rate <= 0:
+            return "SES gives this account no sending rate"
         return "" if self.sending else "sending is switched off for this account at SES"
 
 
@@ -101,13 +103,13 @@ class SesAccount:
         quota = account.get("SendQuota", {})
         if not {"MaxSendRate", "Max24HourSend", "SentLast24Hours"} <= quota.keys():
             raise AccountUnavailable("the answer tells no quota: check that the endpoint is SES")
-        enforcement = account.get("EnforcementStatus", "")
+        enforcement, rate = account.get("EnforcementStatus", ""), quota["MaxSendRate"]
         return Description(
-            rate=quota["MaxSendRate"],
+            rate=rate,
             daily=quota["Max24HourSend"],
             sent=quota["SentLast24Hours"],
             production=account.get("ProductionAccessEnabled", False),
-            sending=account.get("SendingEnabled", True) and enforcement != "SHUTDOWN",
+            sending=account.get("SendingEnabled", True) and enforcement != "SHUTDOWN" and rate > 0,
             enforcement=enforcement,
             identities=self._identities(),
         )

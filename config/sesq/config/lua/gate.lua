@@ -60,7 +60,7 @@ if ses_daily < 0 then ses_daily = math.huge end
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
 local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
 local margin = tonumber(knob('margin')) or MARGIN
-pace = rate * (1 - margin) * (1 - slow)
+pace = math.max(1e-6, rate * (1 - margin) * (1 - slow)) -- of an account that SES gives no rate, the waits stay numbers
 
 -- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
 -- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.
