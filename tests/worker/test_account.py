@@ -65,7 +65,10 @@ def test_all_pages_are_read_each_with_a_call_of_its_own(ses: SesAccount, stub: A
         ({"SendingEnabled": False}, "switched off"),
         ({"EnforcementStatus": "SHUTDOWN"}, "SHUTDOWN"),
         ({"EnforcementStatus": "PROBATION"}, ""),
-        ({"SendQuota": {"MaxSendRate": 0.0, "Max24HourSend": 0.0, "SentLast24Hours": 0.0}}, "no sending rate"),
+        (
+            {"SendQuota": {"MaxSendRate": 0.0, "Max24HourSend": 0.0, "SentLast24Hours": 0.0}},
+            "no sending rate",
+        ),
     ],
 )
 def test_why_an_account_does_not_send(ses: SesAccount, stub: Any, account: dict[str, Any], why: str) -> None:
