@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
+from sesq.config.keys import Keys
 from sesq.config.messages import Messages
 from sesq.config.states import State
 
@@ -156,3 +157,14 @@ def test_an_unknown_one_can_be_settled(
 
 def test_it_is_settled_as_nothing_else(run: Run, queue: Queued) -> None:
     assert run("messages", "resolve", queue(), "--as", "delivered").exit_code == 2
+
+
+def test_a_message_that_ses_may_have_taken_is_not_called_cancelled(
+    run: Run, redis: Redis, queue: Queued
+) -> None:
+    # Given two that wait, of which SES may have taken one at an earlier try
+    ids = [queue(), queue()]
+    redis.hset(Keys("default").message(ids[1]), "unsure", 1)
+    # When both are cancelled, then it is said of each what became of it
+    told = run("messages", "cancel", *ids)
+    assert (told.exit_code, told.stdout.split()) == (0, [ids[0], "cancelled", ids[1], "unknown"])

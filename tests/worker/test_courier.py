@@ -305,7 +305,7 @@ def test_of_what_ses_may_have_taken_nobody_says_that_it_was_not_sent(stage: Stag
     assert stage.state(id) is State.RETRYING
     # When its second try comes to nothing
     if then == "cancelled":
-        stage.messages.cancel(id, "ada")
+        assert stage.messages.cancel(id, "ada") is State.UNKNOWN
     elif then == "expired":
         stage.pass_time(3601)
         stage.gate.promote()

@@ -148,9 +148,12 @@ class Messages:
         records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
         return [record for record in records if record is not None]
 
-    def cancel(self, id: str, by: str) -> None:
-        """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent."""
-        self._change(
+    def cancel(self, id: str, by: str) -> State:
+        """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent.
+
+        Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
+        """
+        return self._change(
             id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
         )
 
@@ -158,11 +161,11 @@ class Messages:
         """Puts a queued message into its lane again, whose RQ job somebody has taken away."""
         self._change(id, {State.QUEUED}, State.QUEUED, "its RQ job had been taken away")
 
-    def release(self, id: str, by: str) -> None:
+    def release(self, id: str, by: str) -> State:
         """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
-        self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
+        return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
 
-    def retry(self, id: str, by: str) -> None:
+    def retry(self, id: str, by: str) -> State:
         """Queues a failed, refused, expired or waiting message again, with its attempts forgotten.
 
         Where it had ended, so is the time after which it was not to go, if that has passed.
@@ -173,10 +176,11 @@ class Messages:
         late = was.expires_at is not None and was.expires_at <= redis_now(self.redis)
         if late and was.state is not State.RETRYING:
             fields["expires_at"] = ""
-        self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
+        state = self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
         if was.expires_at is not None and not late:
             with mapped():
                 self.redis.zadd(self.keys.expiring, {id: was.expires_at})
+        return state
 
     def resolve(self, id: str, to: str, by: str) -> None:
         """Settles an unknown message: it was `sent`, is to be `queued` again, or counts as `failed`."""
@@ -256,7 +260,8 @@ class Messages:
         fields: dict[str, Any] | None = None,
         drop_content: bool = False,
         unblock: bool = False,
-    ) -> None:
+    ) -> State:
+        """The state that it came to."""
         states = sorted(state.value for state in allowed)
         options = {
             "due": due,
@@ -267,15 +272,16 @@ class Messages:
         given = json.dumps({name: value for name, value in options.items() if value is not None})
         arguments = (id, json.dumps(states), to.value, reason, given)
         with mapped():
-            was = text(CHANGE.run(self.redis, self.keys.account, *arguments))
+            was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
             if not was and self._batches.unfold(id):
-                was = text(CHANGE.run(self.redis, self.keys.account, *arguments))
+                was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
         if not was and self._batches.find(id) is not None:
             raise WrongState(f"message {id} waits in its batch: pause or cancel that")
         if not was:
             raise UnknownMessage(f"no message {id} in account {self.keys.account}")
         if was not in states:
             raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
+        return State(reached)
 
 
 def _of_batch(recipient: Recipient, batch: Batch) -> Record:

@@ -10,6 +10,7 @@ from datetime import datetime
 from redis import Redis
 
 from sesq.config.messages import Messages, Record
+from sesq.config.states import State
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
 
@@ -44,9 +45,9 @@ class AsyncOutbox:
         """As Outbox.status."""
         return await asyncio.to_thread(self._outbox.status, id, account)
 
-    async def cancel(self, id: str, account: str = "default") -> None:
+    async def cancel(self, id: str, account: str = "default") -> State:
         """As Outbox.cancel."""
-        await asyncio.to_thread(self._outbox.cancel, id, account)
+        return await asyncio.to_thread(self._outbox.cancel, id, account)
 
     async def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
         """As Outbox.reschedule."""

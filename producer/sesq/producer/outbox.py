@@ -138,9 +138,12 @@ class Outbox:
         """
         return explained(self.redis, Messages(self.redis, account).get(id))
 
-    def cancel(self, id: str, account: str = "default") -> None:
-        """Takes a message back. Raises WrongState for one that is being, or was, sent."""
-        Messages(self.redis, account).cancel(id, "its sender")
+    def cancel(self, id: str, account: str = "default") -> State:
+        """Takes a message back. Raises WrongState for one that is being, or was, sent.
+
+        Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
+        """
+        return Messages(self.redis, account).cancel(id, "its sender")
 
     def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
         """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent, and

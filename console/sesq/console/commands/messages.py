@@ -122,14 +122,14 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
 def cancel(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
     """Take back messages that are not sent yet."""
     messages = _open(account)
-    _each(ids, messages.cancel, "cancelled")
+    _each(ids, messages.cancel)
 
 
 @app.command(epilog=RETRY_EXAMPLES)
 def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
     """Queue failed, refused, expired, cancelled or retrying messages again, with their attempts forgotten."""
     messages = _open(account)
-    _each(ids, messages.retry, "queued")
+    _each(ids, messages.retry)
 
 
 @app.command(epilog=RELEASE_EXAMPLES)
@@ -146,7 +146,7 @@ def release(
         raise InputError("release: give ids, or --waiting-for")
     messages = _open(account)
     if not waiting_for:
-        _each(ids or (), messages.release, "queued")
+        _each(ids or (), messages.release)
         return
     known = messages.holds()
     if waiting_for not in known:
@@ -188,20 +188,17 @@ def _open(account: str) -> Messages:
     return Messages(open_redis(load_settings()), account)
 
 
-def _each(ids: Iterable[str], act: Callable[[str, str], None], done: str) -> None:
-    """Does it to every one that it can be done to; exit 1 where there was another."""
-    refused = False
-    for id in ids:
-        problem = _try(act, id)
-        refused = refused or problem is not None
-        complain(problem) if problem else typer.echo(f"{id} {done}")
-    if refused:
+def _each(ids: Iterable[str], act: Callable[[str, str], State]) -> None:
+    """Does it to every one that it can be done to, and says what became of each; exit 1 where it could not be done."""
+    done = [_try(act, id) for id in ids]
+    if not all(done):
         raise typer.Exit(1)
 
 
-def _try(act: Callable[[str, str], None], id: str) -> str | None:
+def _try(act: Callable[[str, str], State], id: str) -> bool:
     try:
-        act(id, asker())
+        typer.echo(f"{id} {act(id, asker())}")
     except (UnknownMessage, WrongState) as error:
-        return str(error)
-    return None
+        complain(str(error))
+        return False
+    return True
