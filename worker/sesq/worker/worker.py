@@ -1,4 +1,4 @@
-"""The worker: an RQ worker that claims, takes and sends many messages at once from one process.
+"""The worker: claims, takes and sends many messages at once from one process.
 
 One thread talks to Redis: it claims, begins and settles in pipelines. The threads of its crew talk to SES, and what
 became of the mail comes back through `_inbox`, as does what wakes the worker. A message is begun when a thread is free
@@ -12,7 +12,6 @@ import queue
 import signal
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Sequence
 from itertools import takewhile
@@ -21,19 +20,9 @@ from types import FrameType
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
-from rq import Queue
-from rq.defaults import DEFAULT_FAILURE_TTL
-from rq.job import Job
-from rq.registry import FailedJobRegistry
-from rq.serializers import JSONSerializer
-from rq.suspension import WORKERS_SUSPENDED
-from rq.worker import BaseWorker, WorkerStatus
 
 from sesq.config.chronicle import Chronicle
-from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
-from sesq.config.replies import text
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
@@ -41,16 +30,15 @@ from sesq.worker.courier import Outcome
 from sesq.worker.crew import Crew, Order, Pace
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Claim, Name
+from sesq.worker.registered import RegisteredWorker
 from sesq.worker.telling import tell_outcome
 
 log = logging.getLogger("sesq.worker")
 
 TICK_SECONDS = 1.0
-WORKER_TTL_SECONDS = 60
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
-LISTEN_AGAIN_SECONDS = 2.0
 
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
@@ -61,8 +49,8 @@ BEGUN_AHEAD_SECONDS = 0.005
 WAKE, NEW_LIMITS, STOP = object(), object(), object()
 
 
-class SesqWorker(BaseWorker):
-    """Sends the mail of one or more accounts. RQ's own tools see it as any worker: registered, suspended, stopped."""
+class SesqWorker(RegisteredWorker):
+    """Sends the mail of one or more accounts."""
 
     def __init__(
         self, desks: Sequence[Desk], redis: Redis, settings: Settings, *, name: str | None = None
@@ -71,11 +59,7 @@ class SesqWorker(BaseWorker):
         self.settings = settings
         self.concurrency = settings.concurrency
         names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
-        queues = [Queue(queue_name, connection=redis, serializer=JSONSerializer) for queue_name in names]
-        super().__init__(
-            queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
-        )
-        self.log_job_description = False
+        super().__init__(redis, names, [desk.gate.keys.wake for desk in desks], name=name)
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
         self._crew = Crew(settings.concurrency, self.name, self._inbox.put)
         self._granted: deque[Order] = deque()
@@ -84,7 +68,6 @@ class SesqWorker(BaseWorker):
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._pace = Pace()
         self._first = 0
-        self._suspended = False
         self._troubles = 0
         self._syncing: threading.Thread | None = None
 
@@ -92,10 +75,7 @@ class SesqWorker(BaseWorker):
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
         """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
-        with mapped():
-            self.register_birth()  # type: ignore[no-untyped-call]
-            self.subscribe()
-            self.set_state(WorkerStatus.STARTED)
+        self.register()
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         self._crew.start()
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
@@ -104,7 +84,7 @@ class SesqWorker(BaseWorker):
                 self._turn()
             self._wind_up()
         finally:
-            self._take_leave()
+            self.take_leave(redis_is_away=bool(self._troubles))
         return self.successful_job_count > 0
 
     def _turn(self) -> None:
@@ -112,7 +92,7 @@ class SesqWorker(BaseWorker):
             self._exchange()
             self._renew_leases()
             self._tick()
-            if not self._suspended:
+            if not self.suspended:
                 self._claim()
                 self._exchange()
             self._troubles = 0
@@ -133,7 +113,7 @@ class SesqWorker(BaseWorker):
             return 0.0
         now = time.monotonic()
         times = [self._next_tick]
-        if not self._suspended:
+        if not self.suspended:
             wanted = ((desk, self._wanted(desk)) for desk in self.desks)
             times += [now if self._may_ask(desk, n) else desk.ask_at for desk, n in wanted if n > 0]
         return max(0.0, min(times) - now)
@@ -203,7 +183,7 @@ class SesqWorker(BaseWorker):
             rows = desk.slices.read(claim.execution, claim.slices)
             self._note(desk, claim, granted_at, [row.id for row in rows])
             for id in claim.strangers:
-                self._turn_away(id)
+                self.turn_away(id)
 
     def _note(self, desk: Desk, claim: Claim, granted_at: float, ids: Sequence[str]) -> None:
         orders = [Order(desk, id, claim.execution, granted_at) for id in ids]
@@ -265,17 +245,6 @@ class SesqWorker(BaseWorker):
             self._granted.popleft()
             self._unsettled.append((order.desk, order.put_back("was not sent in its turn")))
 
-    def _turn_away(self, id: str) -> None:
-        """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
-        log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
-        with mapped():
-            origin = text(self.connection.hget(Job.key_for(id), "origin"))
-            if origin:
-                reason = zlib.compress(b"not a message of sesq, whose workers run nothing else")
-                self.connection.hset(Job.key_for(id), mapping={"status": "failed", "exc_info": reason})
-                registry = FailedJobRegistry(origin, connection=self.connection, serializer=self.serializer)
-                self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
-
     # once a second ----------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
@@ -283,7 +252,7 @@ class SesqWorker(BaseWorker):
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_SECONDS
-        self._tell_rq()
+        self.tell_rq(busy=bool(self._in_flight))
         for desk in self.desks:
             desk.rules.refresh()
             moved, due = desk.gate.promote(desk.lanes)
@@ -295,19 +264,6 @@ class SesqWorker(BaseWorker):
             if now >= self._judge_from:
                 desk.judge(self.name)
         self._sync()
-
-    def _tell_rq(self) -> None:
-        """Heartbeat, state and count, as RQ's tools show them; and whether somebody has suspended all workers."""
-        if self._suspended:
-            self._state = WorkerStatus.SUSPENDED
-        else:
-            self._state = WorkerStatus.BUSY if self._in_flight else WorkerStatus.IDLE
-        told: dict[Any, Any] = {"state": self._state.value, "successful_job_count": self.successful_job_count}
-        with mapped(), self.connection.pipeline(transaction=False) as pipeline:
-            self.heartbeat(pipeline=pipeline)
-            pipeline.hset(self.key, mapping=told)
-            pipeline.exists(WORKERS_SUSPENDED)
-            self._suspended = bool(pipeline.execute()[-1])
 
     def _renew_leases(self) -> None:
         if time.monotonic() < self._next_renewal:
@@ -331,27 +287,10 @@ class SesqWorker(BaseWorker):
         except QueueUnavailable as error:
             log.debug("worker %s: sync: %s", self.name, error)
 
-    # RQ's ways --------------------------------------------------------------------------------------------------
+    # what others tell it to do ----------------------------------------------------------------------------------
 
-    def subscribe(self) -> None:
-        """RQ's commands, and the bell of each account."""
-        super().subscribe()  # type: ignore[no-untyped-call]
-        assert self.pubsub is not None
-        self.pubsub.subscribe(**{desk.gate.keys.wake: self._on_bell for desk in self.desks})
-
-    def _on_bell(self, message: dict[str, Any]) -> None:
+    def on_bell(self, message: dict[str, Any]) -> None:
         self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
-
-    def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
-        """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""
-        if not isinstance(exc, RedisError):
-            raise exc
-        log.debug("worker %s: listening again in %g s: %s", self.name, LISTEN_AGAIN_SECONDS, exc)
-        time.sleep(LISTEN_AGAIN_SECONDS)
-
-    def _set_connection(self, connection: Redis) -> Redis:
-        """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
-        return connection
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
@@ -380,17 +319,6 @@ class SesqWorker(BaseWorker):
         self._crew.dismiss()
         if self._syncing is not None:
             self._syncing.join(SYNC_END_SECONDS)
-
-    def _take_leave(self) -> None:
-        """From RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
-        if self._troubles:
-            log.warning("worker %s: ended while Redis is away", self.name)
-            return
-        try:
-            with mapped():
-                self.teardown()  # type: ignore[no-untyped-call]
-        except QueueUnavailable as error:
-            log.warning("worker %s: ended while Redis is away: %s", self.name, error)
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""

@@ -1,0 +1,107 @@
+"""How RQ's own tools see a worker: registered, with a heartbeat, suspended and stopped by their commands."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.defaults import DEFAULT_FAILURE_TTL
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
+from rq.worker import BaseWorker, WorkerStatus
+
+from sesq.config.connection import mapped
+from sesq.config.errors import QueueUnavailable
+from sesq.config.replies import text
+
+log = logging.getLogger("sesq.worker")
+
+WORKER_TTL_SECONDS = 60
+LISTEN_AGAIN_SECONDS = 2.0
+
+
+class RegisteredWorker(BaseWorker):
+    """One of RQ's workers for these queues, which listens to `bells` as well: channels that say when there is work."""
+
+    def __init__(
+        self, redis: Redis, queue_names: Sequence[str], bells: Sequence[str], *, name: str | None = None
+    ) -> None:
+        queues = [Queue(each, connection=redis, serializer=JSONSerializer) for each in queue_names]
+        super().__init__(
+            queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
+        )
+        self.log_job_description = False
+        self.suspended = False
+        """Whether somebody has suspended all workers (`rq suspend`), as `tell_rq` last saw it."""
+        self._bells = bells
+
+    def register(self) -> None:
+        """From here on it is in RQ's list of workers, and hears their commands."""
+        with mapped():
+            self.register_birth()  # type: ignore[no-untyped-call]
+            self.subscribe()
+            self.set_state(WorkerStatus.STARTED)
+
+    def tell_rq(self, *, busy: bool) -> None:
+        """Heartbeat, state and count, as RQ's tools show them; and whether somebody has suspended all workers."""
+        if self.suspended:
+            self._state = WorkerStatus.SUSPENDED
+        else:
+            self._state = WorkerStatus.BUSY if busy else WorkerStatus.IDLE
+        told: dict[Any, Any] = {"state": self._state.value, "successful_job_count": self.successful_job_count}
+        with mapped(), self.connection.pipeline(transaction=False) as pipeline:
+            self.heartbeat(pipeline=pipeline)
+            pipeline.hset(self.key, mapping=told)
+            pipeline.exists(WORKERS_SUSPENDED)
+            self.suspended = bool(pipeline.execute()[-1])
+
+    def subscribe(self) -> None:
+        """RQ's commands, and the bell of each account."""
+        super().subscribe()  # type: ignore[no-untyped-call]
+        assert self.pubsub is not None
+        self.pubsub.subscribe(**dict.fromkeys(self._bells, self.on_bell))
+
+    def on_bell(self, message: dict[str, Any]) -> None:
+        """Mail has come, or other limits hold; called in the thread that listens."""
+        raise NotImplementedError
+
+    def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
+        """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""
+        if not isinstance(exc, RedisError):
+            raise exc
+        log.debug("worker %s: listening again in %g s: %s", self.name, LISTEN_AGAIN_SECONDS, exc)
+        time.sleep(LISTEN_AGAIN_SECONDS)
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
+        return connection
+
+    def turn_away(self, id: str) -> None:
+        """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
+        log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
+        with mapped():
+            origin = text(self.connection.hget(Job.key_for(id), "origin"))
+            if origin:
+                reason = zlib.compress(b"not a message of sesq, whose workers run nothing else")
+                self.connection.hset(Job.key_for(id), mapping={"status": "failed", "exc_info": reason})
+                registry = FailedJobRegistry(origin, connection=self.connection, serializer=self.serializer)
+                self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
+
+    def take_leave(self, *, redis_is_away: bool) -> None:
+        """From RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
+        if redis_is_away:
+            log.warning("worker %s: ended while Redis is away", self.name)
+            return
+        try:
+            with mapped():
+                self.teardown()  # type: ignore[no-untyped-call]
+        except QueueUnavailable as error:
+            log.warning("worker %s: ended while Redis is away: %s", self.name, error)
