@@ -163,15 +163,23 @@ class Batches:
     def cancel(self, id: str, reason: str) -> None:
         """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
         self._change(id, "cancel", reason, "running, paused or cancelled")
+        with mapped():
+            spilled = texts(self.redis.smembers(self.keys.spilled(id)))
+        self._cancel_all(spilled, reason)
+
+    def cancel_chunk(self, chunk: str) -> int:
+        """Takes back who still waits in one chunk, as RQ was told to. How many of them had no record."""
+        with mapped():
+            count = int(CANCEL_CHUNK.run(self.redis, self.keys.account, chunk))
+            spilled = texts(self.redis.smembers(self.keys.spilled(chunk.rpartition("-")[0])))
+        self._cancel_all([id for id in spilled if id.startswith(f"{chunk}-")], "cancelled by RQ's own cancel")
+        return count
+
+    def _cancel_all(self, ids: list[str], reason: str) -> None:
         waiting = ",".join(state.value for state in WAITING_STATES)
         with mapped():
-            for chunk in _in_parts(texts(self.redis.smembers(self.keys.spilled(id))), CANCEL_AT_ONCE):
-                CANCEL_ALL.run(self.redis, self.keys.account, reason, waiting, *chunk)
-
-    def cancel_chunk(self, chunk: str, reason: str) -> int:
-        """Takes back who still waits in one chunk, and nobody else of the batch. How many."""
-        with mapped():
-            return int(CANCEL_CHUNK.run(self.redis, self.keys.account, chunk, reason))
+            for some in _in_parts(ids, CANCEL_AT_ONCE):
+                CANCEL_ALL.run(self.redis, self.keys.account, reason, waiting, *some)
 
     def _change(self, id: str, action: str, reason: str, allowed: str) -> None:
         with mapped():

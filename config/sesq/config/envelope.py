@@ -77,7 +77,7 @@ class Envelope:
 
     def to_json(self) -> str:
         filled = {name: value for name in _ENVELOPE_FIELDS if (value := getattr(self, name))}
-        return encode_json({"v": VERSIONS[-1], **filled})
+        return encode_json({"v": VERSIONS[-1], "sender": self.sender, **filled})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Envelope:

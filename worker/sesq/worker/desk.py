@@ -41,7 +41,7 @@ NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
 
 @dataclass(slots=True)
 class Desk:
-    """One account, served. Not for several threads, except the courier and `gate.begin`."""
+    """One account, served. Not for several threads, except the courier."""
 
     name: str
     gate: Gate
@@ -75,9 +75,9 @@ class Desk:
     def exchange(
         self, outcomes: Sequence[Outcome], granted: Sequence[Name]
     ) -> tuple[list[Outcome], list[Begun]]:
-        """Writes down what became of messages and rows, and takes the last look before others go: one round trip.
+        """Writes down what became of messages and rows, and takes the last look before others go.
 
-        Returns what really became of the former, and which of the latter may leave now.
+        As a rule that is one round trip. Returns what really became of the former, and which of the latter may leave.
         """
         own, own_rows = self._rows_apart(outcomes, itemgetter("id", "execution"))
         messages, rows = self._rows_apart(granted, itemgetter(0, 1))
@@ -103,9 +103,9 @@ class Desk:
             (rows if self.slices.owns(name(thing)) else messages).append(thing)
         return messages, rows
 
-    def renew(self, ids: Sequence[str], until: float) -> None:
+    def renew(self, names: Iterable[Name], until: float) -> None:
         """Keeps the leases of what is on its way, until a time by Redis's clock."""
-        self.gate.renew(set(ids) - self.slices.ids, until)
+        self.gate.renew([name[0] for name in names if not self.slices.owns(name)], until)
         self.slices.renew(until)
 
     def judge(self, worker: str) -> None:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import TypeVar
 
 from redis import Redis
@@ -21,6 +22,8 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.producer.batch.template import RECIPIENT, Printer, Template
 
+KEPT_SECONDS = 60.0
+"""A batch of the same key has the same id, and may be another one once Redis has forgotten the first."""
 MOST_CHUNKS = 8
 MOST_TEMPLATES = 8
 
@@ -53,14 +56,14 @@ class Press:
         self.clock = clock
         self.keys = Keys(account)
         self._lock = threading.Lock()
-        self._chunks: OrderedDict[str, list[Row]] = OrderedDict()
-        self._orders: OrderedDict[str, _Order] = OrderedDict()
-        self._printed: OrderedDict[str, SimpleContent] = OrderedDict()
+        self._chunks: OrderedDict[str, tuple[float, list[Row]]] = OrderedDict()
+        self._orders: OrderedDict[str, tuple[float, _Order]] = OrderedDict()
+        self._printed: OrderedDict[str, tuple[float, SimpleContent]] = OrderedDict()
 
     def envelope(self, id: str) -> Envelope:
-        """Who sends it to whom; `kind` is "row": the content is printed when it is sent."""
-        row, order = self._find(id)
-        return order.envelope.to_one(row.to)
+        """Who sends it to whom; `kind` is "row": the content is printed when it is sent. It needs no template."""
+        place = _place(id)
+        return self._read_envelope(place.batch).to_one(self._rows(place.chunk_id)[place.row].to)
 
     def envelopes(self, chunk: str, start: int, end: int) -> list[Envelope]:
         """As `envelope`, of a run of rows."""
@@ -72,14 +75,16 @@ class Press:
         place = _place(id)
         printer = self._order(place.batch).printer
         with self._lock:
-            content = self._printed.pop(id, None)
-        return printer.mail(envelope, content or self._print(place, printer))
+            printed_at, content = self._printed.pop(id, (-inf, None))
+        if content is None or self._is_old(printed_at):
+            content = self._print(place, printer)
+        return printer.mail(envelope, content)
 
     def _print(self, place: Place, printer: Printer) -> SimpleContent:
         rows = self._rows(place.chunk_id)
         content = _content(printer, rows[place.row])
         if content.size * AHEAD_ROWS <= AHEAD_BYTES:
-            with suppress(InvalidMessage):  # what is wrong with a row is told in its turn
+            with suppress(Exception):  # what is wrong with a row is told in its turn
                 self._print_ahead(place, printer, rows[place.row + 1 : place.row + AHEAD_ROWS])
         return content
 
@@ -90,13 +95,9 @@ class Press:
                 return
             content = _content(printer, row)
             with self._lock:
-                self._printed[f"{after.chunk_id}-{number}"] = content
+                self._printed[f"{after.chunk_id}-{number}"] = (ends_at, content)
                 if len(self._printed) > MOST_PRINTED:
                     self._printed.popitem(last=False)
-
-    def _find(self, id: str) -> tuple[Row, _Order]:
-        place = _place(id)
-        return self._rows(place.chunk_id)[place.row], self._order(place.batch)
 
     def _rows(self, chunk: str) -> list[Row]:
         return self._kept(self._chunks, chunk, MOST_CHUNKS, self._read_rows)
@@ -104,14 +105,19 @@ class Press:
     def _order(self, batch: str) -> _Order:
         return self._kept(self._orders, batch, MOST_TEMPLATES, self._read_order)
 
-    def _kept(self, among: OrderedDict[str, Kept], name: str, most: int, read: Callable[[str], Kept]) -> Kept:
+    def _kept(
+        self, among: OrderedDict[str, tuple[float, Kept]], name: str, most: int, read: Callable[[str], Kept]
+    ) -> Kept:
         with self._lock:
-            if name not in among:
-                among[name] = read(name)
+            if name not in among or self._is_old(among[name][0]):
+                among[name] = (self.clock(), read(name))
                 while len(among) > most:
                     among.popitem(last=False)
             among.move_to_end(name)
-            return among[name]
+            return among[name][1]
+
+    def _is_old(self, at: float) -> bool:
+        return self.clock() - at > KEPT_SECONDS
 
     def _read_rows(self, chunk: str) -> list[Row]:
         with mapped():
@@ -124,12 +130,16 @@ class Press:
     def _read_order(self, batch: str) -> _Order:
         with mapped():
             packed = self.redis.get(self.keys.template(batch))
-            envelope = self.redis.hget(self.keys.batch(batch), "envelope")
         try:
             template = Template.from_bytes(_there(packed, "template"))
         except (zlib.error, KeyError, TypeError, ValueError) as error:
             raise InvalidMessage("template", f"of batch {batch} cannot be read: {error}") from error
-        return _Order(Envelope.from_json(_there(envelope, "batch")), template.printer)
+        return _Order(self._read_envelope(batch), template.printer)
+
+    def _read_envelope(self, batch: str) -> Envelope:
+        with mapped():
+            envelope = self.redis.hget(self.keys.batch(batch), "envelope")
+        return Envelope.from_json(_there(envelope, "batch"))
 
 
 def _place(id: str) -> Place:

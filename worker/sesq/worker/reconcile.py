@@ -15,7 +15,7 @@ from rq.defaults import RQ_KEY_PREFIX
 
 from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
-from sesq.config.errors import UnknownMessage, WrongState
+from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
 from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields
 from sesq.config.keys import Keys, queue_name
 from sesq.config.messages import Messages, Record
@@ -81,7 +81,7 @@ def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:
     messages = Messages(redis, account)
     with mapped():
         status = redis.hget(f"{RQ_KEY_PREFIX}:job:{id}", "status")
-    with suppress(WrongState, UnknownMessage):
+    with suppress(WrongState, UnknownMessage, InvalidMessage):  # the last: of another version of sesq
         if status == b"canceled":
             messages.cancel(id, "RQ's own cancel")
             log.info("account %s: message %s: cancelled, as its RQ job was", account, id)
@@ -105,7 +105,7 @@ def _restore_chunks(redis: Redis, account: str, batch: Batch) -> int:
         waiting = _waiting_chunks(redis, keys, batch)
         cancelled = [id for id, (_, status) in waiting.items() if status == "canceled"]
         for id in cancelled:
-            count = Batches(redis, account).cancel_chunk(id, "cancelled by RQ's own cancel")
+            count = Batches(redis, account).cancel_chunk(id)
             log.info("batch %s: %d of it cancelled, as the RQ job of their chunk was", batch.id, count)
         queued = [id for id, (place, _) in waiting.items() if place == State.QUEUED.value]
         if batch.state != "running" or not queued:

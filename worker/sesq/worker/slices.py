@@ -144,11 +144,6 @@ class Slices:
         """Whether it is a row of a slice here. A row that has a record of its own is none any more."""
         return name in self._of
 
-    @property
-    def ids(self) -> set[str]:
-        """Of all rows here."""
-        return {id for id, _ in self._of}
-
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Writes down what became of rows."""
         self.gate.hold(self.settling(outcomes))

@@ -109,7 +109,7 @@ class SesqWorker(RegisteredWorker):
 
     def _until_next(self) -> float:
         """Seconds until something is to be done without being woken."""
-        if self._unsettled:
+        if self._unsettled or (self._granted and self._crew.free > 0):
             return 0.0
         now = time.monotonic()
         times = [self._next_tick]
@@ -271,7 +271,7 @@ class SesqWorker(RegisteredWorker):
         self._next_renewal = time.monotonic() + self.settings.lease_seconds / 3
         until = redis_now(self.connection) + self.settings.lease_seconds
         for desk in self.desks:
-            desk.renew([id for (id, _), at in self._in_flight.items() if at is desk], until)
+            desk.renew([name for name, at in self._in_flight.items() if at is desk], until)
 
     def _sync(self) -> None:
         """Account sync waits for SES, so it has a thread of its own."""

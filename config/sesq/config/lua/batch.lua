@@ -25,6 +25,7 @@ local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'}
 local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
 local ENOUGH = 50 -- recipients that SES must have taken before a share of them means anything
+local CANCELLED_IN_RQ = "cancelled by RQ's own cancel"
 local STEP = {bounces = 1, complaints = 0.05} -- %: so much worse than what a person let pass
 
 local function sum_of(key, names)
@@ -123,9 +124,25 @@ end
 
 local function has_rows(c) return c.cursor < c.n or c.redo ~= '' end
 
+-- Who still waits in a chunk is taken back; how many they were.
+local function take_back(c, why)
+  local n = c.n - c.cursor
+  for from, to in string.gmatch(c.redo, '(%d+)-(%d+)') do n = n + to - from end
+  call('HSET', A .. 'chunk:' .. c.id, 'cancelled', why)
+  c.state, c.cursor, c.redo = 'cancelled', c.n, ''
+  tally(c.batch, 'waiting', 'cancelled', n)
+  return n
+end
+
+-- Whether somebody has cancelled its job with RQ's tools.
+local function is_cancelled(c) return call('HGET', R .. 'job:' .. c.id, 'status') == 'canceled' end
+
 -- Writes down how far a chunk is, and puts its job where RQ's tools expect it: in its queue while rows are to be granted.
 local function seat(c, worker)
   local to = 'sent'
+  if c.state ~= 'cancelled' and has_rows(c) and c.place ~= (c.state == 'paused' and 'held' or 'queued') and is_cancelled(c) then
+    take_back(c, CANCELLED_IN_RQ)
+  end
   if c.state == 'cancelled' then c.cursor, c.redo = c.n, '' end
   if has_rows(c) then to = c.state == 'paused' and 'held' or 'queued'
   elseif c.out > 0 then to = 'sending'

@@ -4,7 +4,7 @@
 -- ARGV[3] id   [4] JSON: the states it may be in   [5] the new state   [6] reason
 --     [7] JSON {due (s), front, fields {name: value}, drop_content, unblock: what it waits for is no longer refused unasked}
 -- Returns {the state it was in, the one it came to}; the latter is '' where nothing has changed, since the former is not among
--- those allowed. Both are '' where there is no such message.
+-- those allowed, or since its batch is cancelled. Both are '' where there is no such message.
 
 local id, to, o = ARGV[3], ARGV[5], cjson.decode(ARGV[7])
 local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold', 'batch')

@@ -74,13 +74,15 @@ local function note(to, n, since)
   call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
 end
 
--- What really becomes of it: with a cancelled batch nothing waits any more, and of what SES may have taken nobody can say
+-- What really becomes of it: with a cancelled batch, or chunk of one, nothing waits any more, and of what SES may have taken nobody can say
 -- that it was not sent. Whoever judges an unknown message knows better.
 local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
-local function destined(to, reason, from, batch, unsure)
+local function destined(id, to, reason, from, batch, unsure)
   local b = batch and WAITING[to] and call('HMGET', A .. 'batch:' .. batch, 'state', 'reason') or {}
-  if b[1] == 'cancelled' then to, reason = 'cancelled', b[2] end
+  local chunk = b[1] and call('HGET', A .. 'chunk:' .. string.match(id, '^(.*)-'), 'cancelled')
+  if b[1] == 'cancelled' then to, reason = 'cancelled', b[2]
+  elseif chunk then to, reason = 'cancelled', chunk end
   if unsure == '1' and from ~= 'unknown' and NOTHING_WENT[to] then
     to, reason = 'unknown', reason .. '; SES may have taken an earlier try'
   end
@@ -94,7 +96,7 @@ local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
   local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
-  to, reason = destined(to, reason, was[1], was[7], was[10])
+  to, reason = destined(id, to, reason, was[1], was[7], was[10])
   note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then
