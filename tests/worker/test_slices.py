@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,67 +12,20 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch import template
-from sesq.config.batches import Batch, Batches
+from batch_stage import QUEUE, BatchStage
 from sesq.config.envelope import Envelope
 from sesq.config.errors import QueueUnavailable, TakenBefore, UnknownBatch, WrongState
 from sesq.config.states import Lane, State
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import Intake, numbered, take
 from sesq.producer.batch.template import Printer
-from sesq.worker.courier import Outcome, put_back
-from sesq.worker.gate import Begun, Claim, Slice
+from sesq.worker.courier import put_back
+from sesq.worker.gate import Slice
+from sesq.worker.press import KEPT_SECONDS, Press
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks, restore_lost_jobs
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
-from stage import LEASE, Stage, says
-
-QUEUE = "rq:queue:sesq.default.bulk"
-
-
-class BatchStage(Stage):
-    """A stage on which a batch is sent."""
-
-    def __init__(self, redis: Redis, **orders: Any) -> None:
-        super().__init__(redis, **orders)
-        self.slices = Slices(self.gate, self.courier.press)
-        self.batches = Batches(redis)
-
-    def take(
-        self, count: int, *, rows: Iterable[dict[str, Any]] | None = None, key: str = "k", **options: Any
-    ) -> Intake:
-        made = ({"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(count))
-        again = options.pop("again", False)
-        order = batch_order(template(), "shop@example.com", key, **options)
-        return take(self.redis, order, numbered(made if rows is None else rows), again=again)
-
-    def grant(self, want: int) -> tuple[Claim, list[Begun]]:
-        self.claims += 1
-        claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
-        rows = self.slices.read(claim.execution, claim.slices)
-        return claim, self.slices.begin(claim.execution, [row.id for row in rows])
-
-    def send(self, want: int) -> list[Outcome]:
-        _, begun = self.grant(want)
-        outcomes = [self.courier.carry(each) for each in begun]
-        self.slices.settle(outcomes)
-        return outcomes
-
-    def send_all(self) -> None:
-        while self.send(50):
-            self.pass_time(1)
-
-    def counts(self, id: str) -> dict[str, int]:
-        return {state.value: count for state, count in self.batches.get(id).counts.items() if count}
-
-    def fates(self, id: str) -> Counter[str]:
-        return Counter(each.state.value for each in self.batches.recipients(id))
-
-    def waiting(self) -> list[str]:
-        return [id.decode() for id in self.redis.lrange(QUEUE, 0, -1)]
-
-    def batch(self, intake: Intake) -> Batch:
-        return self.batches.get(intake.id)
+from stage import LEASE, says
 
 
 @pytest.fixture
@@ -680,58 +632,6 @@ def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
     assert stage.fates(taken.id) == {"sent": 1200}
 
 
-def test_the_chunk_that_rqs_own_cancel_took_back_is_cancelled_and_no_other(stage: BatchStage) -> None:
-    # Given a batch of three chunks, of which the first is on its way in part
-    taken = stage.take(1200)
-    first = f"{taken.id}-0"
-    _, flying = stage.grant(5)
-    late = [put_back(each.id, each.execution, "late") for each in flying[3:]]
-    stage.slices.settle(late[:1])
-    # When somebody cancels its job with RQ's tools, and a sync looks
-    Job.fetch(first, stage.redis, JSONSerializer).cancel()
-    assert restore_lost_chunks(stage.redis, "default") == 0
-    # Then who waited in it is cancelled; who is on their way is not, unless they come back
-    stage.slices.settle([*(stage.courier.carry(each) for each in flying[:3]), *late[1:]])
-    assert_agreement(stage.redis)
-    stage.send_all()
-    assert stage.fates(taken.id) == {"sent": 703, "cancelled": 497}
-    assert stage.counts(taken.id) == {"sent": 703, "cancelled": 497}
-    assert (stage.batch(taken).state, stage.waiting()) == ("done", [])
-    reasons = {each.reason for each in stage.batches.recipients(taken.id) if each.state is State.CANCELLED}
-    assert reasons == {"cancelled by RQ's own cancel"}
-    assert [id.decode() for id in stage.redis.zrange("rq:canceled:sesq.default.bulk", 0, -1)] == [first]
-    assert_agreement(stage.redis)
-
-
-def test_a_chunk_that_rqs_own_cancel_took_back_does_not_go_when_its_batch_goes_on(stage: BatchStage) -> None:
-    # Given a paused batch, one of whose chunks waits aside
-    taken = stage.take(700)
-    stage.batches.pause(taken.id, "a look")
-    assert stage.send(5) == []
-    first = f"{taken.id}-0"
-    Job.fetch(first, stage.redis, JSONSerializer).cancel()
-    assert restore_lost_chunks(stage.redis, "default") == 0
-    assert_agreement(stage.redis)
-    # When it is resumed
-    stage.batches.resume(taken.id)
-    stage.send_all()
-    # Then that one does not go; and to cancel the rest counts nobody twice
-    assert stage.fates(taken.id) == {"sent": 200, "cancelled": 500}
-    assert stage.counts(taken.id) == {"sent": 200, "cancelled": 500}
-    assert stage.batch(taken).state == "done"
-
-
-def test_who_is_cancelled_with_the_batch_is_not_counted_again_with_the_chunk(stage: BatchStage) -> None:
-    taken = stage.take(700)
-    _, flying = stage.grant(5)
-    Job.fetch(f"{taken.id}-1", stage.redis, JSONSerializer).cancel()
-    stage.batches.cancel(taken.id, "enough")
-    assert restore_lost_chunks(stage.redis, "default") == 0
-    stage.slices.settle([stage.courier.carry(each) for each in flying])
-    assert stage.counts(taken.id) == {"sent": 5, "cancelled": 695}
-    assert stage.fates(taken.id) == {"sent": 5, "cancelled": 695}
-
-
 def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage) -> None:
     taken = stage.take(600)
     for _ in range(10):
@@ -774,3 +674,41 @@ def test_unknown_batches(stage: BatchStage) -> None:
             act("0" * 20)
     assert stage.batches.find(f"{'0' * 20}-0-0") is None
     assert stage.batches.all() == []
+
+
+def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_same(
+    stage: BatchStage,
+) -> None:
+    # Given two of a batch on their way, whose worker dies, and a chunk that Redis has lost
+    taken = stage.take(5)
+    _, begun = stage.grant(2)
+    own = stage.queue()
+    stage.redis.delete(stage.keys.rows(f"{taken.id}-0"))
+    stage.pass_time(LEASE + 1)
+    # When another worker judges them
+    Slices(stage.gate, Press(stage.redis, "default")).judge(
+        "w", lease=LEASE, on_unknown="hold", max_attempts=8
+    )
+    # Then they are unknown, and can be looked at as any other
+    assert {stage.state(each.id) for each in begun} == {State.UNKNOWN}
+    assert own in {record.id for record in stage.messages.list()}
+    # and when their jobs are lost as well, a sync gives them back
+    stage.redis.delete("rq:deferred:sesq.default.bulk")
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 2
+
+
+def test_another_batch_under_the_same_name_goes_to_its_own_recipients(stage: BatchStage) -> None:
+    # Given a batch that is sent, and that Redis has forgotten, as it does after a while
+    first = stage.take(3)
+    stage.send(3)
+    stage.redis.delete(*stage.redis.keys(f"sesq:default:*{first.id}*"))
+    # When another one with the same key comes, then the worker that sent the first sends it to its own
+    stage.ticks += KEPT_SECONDS + 1
+    stage.pass_time(5)
+    second = stage.take(3, rows=[{"email": f"new{i}@example.org", "name": "N"} for i in range(3)])
+    assert second.id == first.id
+    stage.send(3)
+    assert [out.envelope.to[0] for out in stage.transport.sent[3:]] == [
+        f"new{i}@example.org" for i in range(3)
+    ]

@@ -5,7 +5,7 @@
 -- Returns how many they were.
 
 local c = read_chunk(ARGV[3])
-if not c or c.state == 'cancelled' or not has_rows(c) then return 0 end
-local n = take_back(c, CANCELLED_IN_RQ)
+if not c or not has_rows(c) then return 0 end
+local n = c.state == 'cancelled' and 0 or take_back(c, CANCELLED_IN_RQ) -- those of a cancelled batch are counted already
 seat(c)
 return n
