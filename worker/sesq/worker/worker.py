@@ -157,10 +157,11 @@ class SesqWorker(RegisteredWorker):
         return self.concurrency + self._pace.in_seconds(AHEAD_SECONDS)
 
     def _wanted(self, desk: Desk) -> int:
-        """How many more of this account fit. One place is left to each other account, whose SES may be the faster."""
+        """How many more of this account fit. One thread is left to each other account, whose SES may be the faster."""
         places, others = self._places(), len(self.desks) - 1
+        most = max(1, self.concurrency - others) if others else places
         own = sum(at is desk for at in self._in_flight.values()) if others else len(self._in_flight)
-        return min(places - len(self._in_flight), max(1, places - others) - own)
+        return min(places - len(self._in_flight), most - own)
 
     def _in_turn(self) -> list[Desk]:
         """The accounts, each time another one first: where places are short, none takes them all."""
@@ -236,7 +237,8 @@ class SesqWorker(RegisteredWorker):
             sent += outcome["to"] == State.SENT
             tell_outcome(desk.name, outcome)
         self.successful_job_count += sent
-        self._pace.count(len(outcomes), time.monotonic())
+        if outcomes:
+            self._pace.count(len(outcomes), time.monotonic())
 
     def _return_unused(self) -> None:
         """While SES keeps all threads waiting, others may send what was granted."""
