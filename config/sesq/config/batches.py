@@ -170,10 +170,10 @@ class Batches:
     def cancel_chunk(self, chunk: str) -> int:
         """Takes back who still waits in one chunk, as RQ was told to. How many of them had no record."""
         with mapped():
-            count = int(CANCEL_CHUNK.run(self.redis, self.keys.account, chunk))
+            count, why = CANCEL_CHUNK.run(self.redis, self.keys.account, chunk)
             spilled = texts(self.redis.smembers(self.keys.spilled(chunk.rpartition("-")[0])))
-        self._cancel_all([id for id in spilled if id.startswith(f"{chunk}-")], "cancelled by RQ's own cancel")
-        return count
+        self._cancel_all([id for id in spilled if id.startswith(f"{chunk}-")], text(why))
+        return int(count)
 
     def _cancel_all(self, ids: list[str], reason: str) -> None:
         waiting = ",".join(state.value for state in WAITING_STATES)

@@ -62,19 +62,6 @@ class Envelope:
         """Recipients that count against the daily quota: all but the mailbox simulator's (same guide)."""
         return sum(not is_mailbox_simulator(spec) for spec in self.recipients)
 
-    def to_one(self, wire: str) -> Envelope:
-        """The same for one recipient, and nobody else."""
-        return Envelope(
-            sender=self.sender,
-            to=(wire,),
-            reply_to=self.reply_to,
-            subject=self.subject,
-            tags=self.tags,
-            configuration_set=self.configuration_set,
-            on_unknown=self.on_unknown,
-            kind=self.kind,
-        )
-
     def to_json(self) -> str:
         filled = {name: value for name in _ENVELOPE_FIELDS if (value := getattr(self, name))}
         return encode_json({"v": VERSIONS[-1], "sender": self.sender, **filled})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,12 +50,16 @@ class Crew:
         self._worker = worker
         self._tell = tell
         self._orders: queue.SimpleQueue[tuple[Order, Begun] | None] = queue.SimpleQueue()
-        self._busy = 0
+        self._busy: Counter[str] = Counter()
 
     @property
     def free(self) -> int:
         """Threads that have nothing to do."""
-        return self.size - self._busy
+        return self.size - self._busy.total()
+
+    def busy_with(self, desk: Desk) -> int:
+        """How many orders of this account threads have, or will take."""
+        return self._busy[desk.name]
 
     def start(self) -> None:
         for number in range(self.size):
@@ -63,12 +67,12 @@ class Crew:
 
     def send(self, order: Order, begun: Begun) -> None:
         """A thread that is free will."""
-        self._busy += 1
+        self._busy[order.desk.name] += 1
         self._orders.put((order, begun))
 
-    def heard(self) -> None:
-        """What became of an order has been taken in: its thread is free."""
-        self._busy -= 1
+    def heard(self, desk: Desk) -> None:
+        """What became of an order of this account has been taken in: its thread is free."""
+        self._busy[desk.name] -= 1
 
     def take_back(self) -> list[Order]:
         """What no thread has looked at yet, in its order."""
@@ -76,7 +80,7 @@ class Crew:
         with contextlib.suppress(queue.Empty):
             while given := self._orders.get_nowait():
                 found.append(given[0])
-        self._busy -= len(found)
+        self._busy.subtract(order.desk.name for order in found)
         return found
 
     def dismiss(self) -> None:
@@ -103,24 +107,3 @@ class Crew:
             log.debug("message %s", id, exc_info=True)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
             return {"id": id, "execution": order.execution, "to": State.UNKNOWN.value, "reason": reason}
-
-
-class Pace:
-    """How many messages a second are done, over the last quarter of a second or so."""
-
-    WINDOW_SECONDS = 0.25
-
-    def __init__(self) -> None:
-        self._rate = 0.0
-        self._at = 0.0
-
-    def count(self, done: int, now: float) -> None:
-        """So many more are done."""
-        passed = max(1e-6, now - self._at)
-        fresh = 1 - math.exp(-passed / self.WINDOW_SECONDS)
-        self._rate += (done / passed - self._rate) * fresh
-        self._at = now
-
-    def in_seconds(self, seconds: float) -> int:
-        """How many will be done in that time at this pace."""
-        return int(self._rate * seconds)

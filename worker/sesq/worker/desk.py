@@ -19,6 +19,7 @@ from sesq.config.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.doors import open_doors
 from sesq.worker.gate import Begun, Claim, Gate, Name
+from sesq.worker.pace import Pace
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.slices import Slices
@@ -53,6 +54,7 @@ class Desk:
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
+    pace: Pace = field(default_factory=Pace)
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
@@ -81,7 +83,7 @@ class Desk:
         """
         own, own_rows = self._rows_apart(outcomes, itemgetter("id", "execution"))
         messages, rows = self._rows_apart(granted, itemgetter(0, 1))
-        reached, _, begun, begun_rows = self.gate.hold(
+        reached, _, begun, begun_rows = self.gate.converse(
             self.gate.settling(own),
             self.slices.settling(own_rows),
             self.gate.beginning(messages),

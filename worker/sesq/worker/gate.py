@@ -121,7 +121,7 @@ class Gate:
             answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
         return answer.decode(), float(wait or 0)
 
-    def hold(self, *talks: Talk[Any]) -> list[Any]:
+    def converse(self, *talks: Talk[Any]) -> list[Any]:
         """What each of these talks comes to, held side by side."""
         with mapped():
             return run_talks(self.redis, self.account, talks, self.replicas)
@@ -129,7 +129,7 @@ class Gate:
     def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
         """See `beginning`; those of one claim."""
         begun: list[Begun]
-        (begun,) = self.hold(self.beginning([(id, execution) for id in ids]))
+        (begun,) = self.converse(self.beginning([(id, execution) for id in ids]))
         return begun
 
     def beginning(self, names: Sequence[Name]) -> Talk[list[Begun]]:
@@ -152,7 +152,7 @@ class Gate:
     def settle(self, outcomes: Iterable[dict[str, Any]]) -> list[State | None]:
         """See `settling`."""
         reached: list[State | None]
-        (reached,) = self.hold(self.settling(outcomes))
+        (reached,) = self.converse(self.settling(outcomes))
         return reached
 
     def settling(self, outcomes: Iterable[dict[str, Any]]) -> Talk[list[State | None]]:

@@ -8,7 +8,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeVar
 
@@ -63,12 +63,13 @@ class Press:
     def envelope(self, id: str) -> Envelope:
         """Who sends it to whom; `kind` is "row": the content is printed when it is sent. It needs no template."""
         place = _place(id)
-        return self._read_envelope(place.batch).to_one(self._rows(place.chunk_id)[place.row].to)
+        row = self._rows(place.chunk_id)[place.row]
+        return replace(self._read_envelope(place.batch), to=(row.to,))
 
     def envelopes(self, chunk: str, start: int, end: int) -> list[Envelope]:
         """As `envelope`, of a run of rows."""
         shared = self._order(chunk.rpartition("-")[0]).envelope
-        return [shared.to_one(row.to) for row in self._rows(chunk)[start:end]]
+        return [replace(shared, to=(row.to,)) for row in self._rows(chunk)[start:end]]
 
     def mail(self, id: str, envelope: Envelope) -> SimpleContent | bytes:
         """The content for one recipient."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -29,10 +29,15 @@ LISTEN_AGAIN_SECONDS = 2.0
 
 
 class RegisteredWorker(BaseWorker):
-    """One of RQ's workers for these queues, which listens to `bells` as well: channels that say when there is work."""
+    """One of RQ's workers for these queues. `bells`: further channels of Redis, and what is called with each message."""
 
     def __init__(
-        self, redis: Redis, queue_names: Sequence[str], bells: Sequence[str], *, name: str | None = None
+        self,
+        redis: Redis,
+        queue_names: Sequence[str],
+        bells: Mapping[str, Callable[[dict[str, Any]], None]],
+        *,
+        name: str | None = None,
     ) -> None:
         queues = [Queue(each, connection=redis, serializer=JSONSerializer) for each in queue_names]
         super().__init__(
@@ -64,14 +69,10 @@ class RegisteredWorker(BaseWorker):
             self.suspended = bool(pipeline.execute()[-1])
 
     def subscribe(self) -> None:
-        """RQ's commands, and the bell of each account."""
+        """To RQ's commands, and to the bells."""
         super().subscribe()  # type: ignore[no-untyped-call]
         assert self.pubsub is not None
-        self.pubsub.subscribe(**dict.fromkeys(self._bells, self.on_bell))
-
-    def on_bell(self, message: dict[str, Any]) -> None:
-        """Mail has come, or other limits hold; called in the thread that listens."""
-        raise NotImplementedError
+        self.pubsub.subscribe(**self._bells)
 
     def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
         """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""

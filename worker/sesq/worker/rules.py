@@ -93,8 +93,7 @@ class Rules:
                 return Missing(hold, self.blocks[hold], False)
         if not self.snapshot.listed:
             return None
-        recipients = () if self.snapshot.production else envelope.recipients
-        refused = unverified(self.identities, self.snapshot.production, sender, recipients)
+        refused = unverified(self.identities, self.snapshot.production, sender, envelope.recipients)
         if refused.sender:
             return Missing(f"sender:{sender}", f"sender {sender} is not verified in {self.region}", True)
         if refused.recipients:

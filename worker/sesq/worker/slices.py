@@ -92,7 +92,7 @@ class Slices:
     def begin(self, execution: str, ids: Sequence[str]) -> list[Begun]:
         """See `beginning`; those of one claim."""
         begun: list[Begun]
-        (begun,) = self.gate.hold(self.beginning([(id, execution) for id in ids]))
+        (begun,) = self.gate.converse(self.beginning([(id, execution) for id in ids]))
         return begun
 
     def beginning(self, names: Sequence[Name]) -> Talk[list[Begun]]:
@@ -146,7 +146,7 @@ class Slices:
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Writes down what became of rows."""
-        self.gate.hold(self.settling(outcomes))
+        self.gate.converse(self.settling(outcomes))
 
     def settling(self, outcomes: Sequence[Outcome]) -> Talk[None]:
         """The same, as a talk."""
@@ -160,7 +160,7 @@ class Slices:
         self._forget(names)
 
     def _settle(self, piece: Slice, execution: str, answers: _Answers) -> None:
-        self.gate.hold(self._telling({(piece, execution): answers}))
+        self.gate.converse(self._telling({(piece, execution): answers}))
 
     def _telling(self, by_slice: Mapping[tuple[Slice, str], _Answers]) -> Talk[None]:
         settled = [(key, answers) for key, answers in by_slice.items() if answers.taken or answers.back]

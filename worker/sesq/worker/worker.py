@@ -2,7 +2,7 @@
 
 One thread talks to Redis: it claims, begins and settles in pipelines. The threads of its crew talk to SES, and what
 became of the mail comes back through `_inbox`, as does what wakes the worker. A message is begun when a thread is free
-for it, so that of a worker that is killed no more is in doubt than what was on its way.
+for it, or will be in a moment, so that of a worker that is killed little more is in doubt than what was on its way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import chain, islice, takewhile
 from operator import attrgetter
 from types import FrameType
 from typing import Any
@@ -27,7 +27,7 @@ from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
 from sesq.worker.courier import Outcome
-from sesq.worker.crew import Crew, Order, Pace
+from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Claim, Name
 from sesq.worker.registered import RegisteredWorker
@@ -59,14 +59,14 @@ class SesqWorker(RegisteredWorker):
         self.settings = settings
         self.concurrency = settings.concurrency
         names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
-        super().__init__(redis, names, [desk.gate.keys.wake for desk in desks], name=name)
+        bells = {desk.gate.keys.wake: self._on_bell for desk in desks}
+        super().__init__(redis, names, bells, name=name)
         self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
         self._crew = Crew(settings.concurrency, self.name, self._inbox.put)
-        self._granted: deque[Order] = deque()
+        self._granted: dict[str, deque[Order]] = {desk.name: deque() for desk in desks}
         self._in_flight: dict[Name, Desk] = {}
         self._unsettled: list[tuple[Desk, Outcome]] = []
         self._next_tick = self._next_renewal = self._judge_from = 0.0
-        self._pace = Pace()
         self._first = 0
         self._troubles = 0
         self._syncing: threading.Thread | None = None
@@ -109,7 +109,7 @@ class SesqWorker(RegisteredWorker):
 
     def _until_next(self) -> float:
         """Seconds until something is to be done without being woken."""
-        if self._unsettled or (self._granted and self._crew.free > 0):
+        if self._unsettled or any(self._due(desk) for desk in self.desks):
             return 0.0
         now = time.monotonic()
         times = [self._next_tick]
@@ -130,7 +130,7 @@ class SesqWorker(RegisteredWorker):
 
     def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
         if isinstance(item, tuple):
-            self._crew.heard()
+            self._crew.heard(item[0])
             self._unsettled.append(item)
         elif item in (WAKE, NEW_LIMITS):
             if item is NEW_LIMITS:
@@ -154,14 +154,17 @@ class SesqWorker(RegisteredWorker):
 
     def _places(self) -> int:
         """One a thread, and what the threads will take before the next question."""
-        return self.concurrency + self._pace.in_seconds(AHEAD_SECONDS)
+        return self.concurrency + sum(desk.pace.in_seconds(AHEAD_SECONDS) for desk in self.desks)
+
+    def _most(self, desk: Desk) -> int:
+        """How many of this account the worker may hold: what is the others' is not for it, whose SES may be slower."""
+        others = [each for each in self.desks if each is not desk]
+        return max(1, self._places() - sum(1 + each.pace.in_seconds(AHEAD_SECONDS) for each in others))
 
     def _wanted(self, desk: Desk) -> int:
-        """How many more of this account fit. One thread is left to each other account, whose SES may be the faster."""
-        places, others = self._places(), len(self.desks) - 1
-        most = max(1, self.concurrency - others) if others else places
-        own = sum(at is desk for at in self._in_flight.values()) if others else len(self._in_flight)
-        return min(places - len(self._in_flight), most - own)
+        """How many more of this account fit."""
+        own = sum(at is desk for at in self._in_flight.values())
+        return min(self._places() - len(self._in_flight), self._most(desk) - own)
 
     def _in_turn(self) -> list[Desk]:
         """The accounts, each time another one first: where places are short, none takes them all."""
@@ -172,7 +175,7 @@ class SesqWorker(RegisteredWorker):
         """After a full answer a question is worth it when half the places are free, or the quantum is over."""
         if wanted <= 0:
             return False
-        return time.monotonic() >= desk.ask_at or (desk.answer == "full" and wanted >= self._places() / 2)
+        return time.monotonic() >= desk.ask_at or (desk.answer == "full" and wanted >= self._most(desk) / 2)
 
     def _claim(self) -> None:
         for desk in self._in_turn():
@@ -189,42 +192,40 @@ class SesqWorker(RegisteredWorker):
     def _note(self, desk: Desk, claim: Claim, granted_at: float, ids: Sequence[str]) -> None:
         orders = [Order(desk, id, claim.execution, granted_at) for id in ids]
         self._in_flight.update((order.name, desk) for order in orders)
-        self._granted += orders
+        self._granted[desk.name] += orders
 
     # what goes, and what became of it ---------------------------------------------------------------------------
 
     def _exchange(self) -> None:
-        """Writes down what became of messages, and begins as many as threads are free for, or will be in a moment.
+        """Writes down what became of messages, and begins those that are due.
 
         What Redis did not take stays to be told, and to be begun.
         """
         self._return_unused()
-        ahead = self._pace.in_seconds(BEGUN_AHEAD_SECONDS)
-        places = min(len(self._granted), max(0, self._crew.free + ahead))
-        told, self._unsettled = self._unsettled, []
-        orders = [self._granted.popleft() for _ in range(places)]
-        try:
-            for desk in self.desks:
-                self._exchange_at(
-                    desk,
-                    [outcome for at, outcome in told if at is desk],
-                    [order for order in orders if order.desk is desk],
-                )
-                told = [each for each in told if each[0] is not desk]
-                orders = [order for order in orders if order.desk is not desk]
-        finally:
-            self._unsettled += told
-            self._granted.extendleft(reversed(orders))
+        for desk in self.desks:
+            outcomes = [outcome for at, outcome in self._unsettled if at is desk]
+            orders = self._due(desk)
+            if outcomes or orders:
+                self._exchange_at(desk, outcomes, orders)
+
+    def _due(self, desk: Desk) -> list[Order]:
+        """As many as threads are free for, or will be in a moment. One thread is left to each other account."""
+        room, others = self._crew.free, len(self.desks) - 1
+        if others:
+            room = min(room, max(1, self.concurrency - others) - self._crew.busy_with(desk))
+        else:
+            room += desk.pace.in_seconds(BEGUN_AHEAD_SECONDS)
+        return list(islice(self._granted[desk.name], max(0, room)))
 
     def _exchange_at(self, desk: Desk, outcomes: list[Outcome], orders: list[Order]) -> None:
-        if not outcomes and not orders:
-            return
         became, may_leave = desk.exchange(outcomes, [order.name for order in orders])
+        self._unsettled = [told for told in self._unsettled if told[0] is not desk]
         self._settled(desk, became)
         if any(outcome.get("refund_rate") for outcome in outcomes):
             desk.wake(limits_changed=True)  # tokens have come back before their time
         begun = {(message.id, message.execution): message for message in may_leave}
         for order in orders:
+            self._granted[desk.name].popleft()
             if message := begun.get(order.name):
                 self._crew.send(order, message)
             else:
@@ -238,14 +239,15 @@ class SesqWorker(RegisteredWorker):
             tell_outcome(desk.name, outcome)
         self.successful_job_count += sent
         if outcomes:
-            self._pace.count(len(outcomes), time.monotonic())
+            desk.pace.count(len(outcomes), time.monotonic())
 
     def _return_unused(self) -> None:
         """While SES keeps all threads waiting, others may send what was granted."""
-        stale = list(takewhile(attrgetter("is_stale"), self._granted))
-        for order in reversed(stale):  # each goes to the head of its lane
-            self._granted.popleft()
-            self._unsettled.append((order.desk, order.put_back("was not sent in its turn")))
+        for granted in self._granted.values():
+            stale = list(takewhile(attrgetter("is_stale"), granted))
+            for order in reversed(stale):  # each goes to the head of its lane
+                granted.popleft()
+                self._unsettled.append((order.desk, order.put_back("was not sent in its turn")))
 
     # once a second ----------------------------------------------------------------------------------------------
 
@@ -291,7 +293,7 @@ class SesqWorker(RegisteredWorker):
 
     # what others tell it to do ----------------------------------------------------------------------------------
 
-    def on_bell(self, message: dict[str, Any]) -> None:
+    def _on_bell(self, message: dict[str, Any]) -> None:
         self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
@@ -324,7 +326,8 @@ class SesqWorker(RegisteredWorker):
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
-        waiting = [*self._crew.take_back(), *self._granted]
-        self._granted.clear()
+        waiting = [*self._crew.take_back(), *chain.from_iterable(self._granted.values())]
+        for granted in self._granted.values():
+            granted.clear()
         for order in reversed(waiting):
             self._unsettled.append((order.desk, order.put_back("its worker stopped")))

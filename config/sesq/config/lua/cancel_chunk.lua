@@ -2,10 +2,10 @@
 -- their way are not. After lifecycle.lua and batch.lua.
 --
 -- ARGV[3] chunk
--- Returns how many they were.
+-- Returns {how many they were, why}.
 
 local c = read_chunk(ARGV[3])
-if not c or not has_rows(c) then return 0 end
+if not c or not has_rows(c) then return {0, CANCELLED_IN_RQ} end
 local n = c.state == 'cancelled' and 0 or take_back(c, CANCELLED_IN_RQ) -- those of a cancelled batch are counted already
 seat(c)
-return n
+return {n, CANCELLED_IN_RQ}
