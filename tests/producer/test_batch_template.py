@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_variables_may_be_optional() -> None:
         ("{{ " + "[" * 300 + "1" + "]" * 300 + " }}", "line 1: too much stands within each other"),
         ("{{ " + "+".join(["name"] * 5000) + " }}", "line 1: too much stands within each other"),
         ("{{ name" + "|upper" * 5000 + " }}", "line 1: too much stands within each other"),
-        ("{% if name %}" + "{% elif name %}" * 5000 + "{% endif %}", "line 1: too much stands within"),
+        ("{% if name %}" + "{% elif name %}" * 20_000 + "{% endif %}", "line 1: too much stands within"),
         ("\n{{ " + "9" * 5000 + " }}", "line 2: a number has too many digits"),
         ("{{ 0x" + "f" * 9000 + " }}", "line 1: a number has too many digits"),
         ("{{ {[1]: 2} }}", "line 1: TypeError: unhashable"),
@@ -120,7 +121,12 @@ def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> 
         ("{% set a %}{% for b in many %}" + "x" * 9_999 + "{% endfor %}{% endset %}", "too many characters"),
         ("{{ [1]|tojson(indent=999999999) }}", "indent"),
         ("{{ [[1]]|sum(start=[]) }}", "start"),
-        ("{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}", "RecursionError"),
+        pytest.param(
+            "{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}",
+            "RecursionError",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="newer Pythons go deeper"),
+        ),
+        ("{% set a = [] %}" + "{% set a = [a] %}" * 10_000 + "{{ a }}", "too many characters"),
         ("{{ name.__class__ }}", "unsafe"),
         ("{{ many.there_is_no_such }}", "there_is_no_such"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),

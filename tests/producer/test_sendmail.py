@@ -229,6 +229,15 @@ def test_lines_too_long_for_mail_are_encoded() -> None:
         assert mail["MIME-Version"] == "1.0"
 
 
+@pytest.mark.parametrize(
+    "line", [b"To: ada@example.org (Ada, the one)\n", b"To: ada@example.org, (Ada, the one\n"]
+)
+def test_who_has_a_comment_beside_them_gets_the_mail(line: bytes, sendmail: Any, queued: Any) -> None:
+    assert sendmail(b"From: shop@example.com\n" + line + b"Subject: Hi\n\nHello\n", "-t") == (0, "")
+    ((record, _),) = queued()
+    assert record.envelope.recipients == ("ada@example.org",)
+
+
 def test_addresses_with_domains_stay_as_they_were_written() -> None:
     line = b"To:   Ada <ada@example.org>,\n\tundisclosed-recipients:;\n"
     assert line.replace(b"\n", b"\r\n") in composed(line + b"\n")

@@ -30,11 +30,12 @@ from sesq.producer.batch.taker import numbered, take
 from sesq.worker import crew
 from sesq.worker.crew import Order
 from sesq.worker.desk import Desk
+from sesq.worker.gate import Begun, Gate
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing
 from sesq.worker.verdicts import Kind
-from sesq.worker.worker import STOP, SesqWorker
+from sesq.worker.worker import AHEAD_SECONDS, STOP, SesqWorker
 from stage import Stage, says
 from system import eventually
 
@@ -276,6 +277,32 @@ def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
     assert_agreement(stage.redis)
+
+
+def test_a_thread_is_left_to_the_other_account_however_quick_the_first_one_was(
+    stage: Stage, make_settings: Callable[..., Settings]
+) -> None:
+    # Given a worker of four threads for two accounts, of which one went at a hundred a second and has more to send
+    no_sync = cast("AccountSync", NoSync())
+    shop = Desk("shop", Gate(stage.redis, "shop"), stage.courier, stage.rules, no_sync)
+    other = Desk("default", stage.gate, stage.courier, stage.rules, no_sync)
+    worker = SesqWorker([shop, other], stage.redis, make_settings(concurrency=4))
+    for second in range(1, 100):
+        shop.pace.count(100, float(second))
+    orders = {
+        desk.name: [Order(desk, str(i), "x", time.monotonic()) for i in range(8)] for desk in worker.desks
+    }
+    for name, some in orders.items():
+        worker._granted[name] += some
+    # When three of it are on their way, then no more is begun; the free thread is the other account's
+    due = worker._due(shop)
+    assert due == orders["shop"][:3]
+    for order in due:
+        worker._crew.send(order, cast("Begun", None))
+    assert worker._due(shop) == []
+    assert worker._due(other) == orders["default"][:1]
+    # and it holds as much ahead as it may use before the next question
+    assert worker._most(shop) == 3 + shop.pace.in_seconds(AHEAD_SECONDS) > worker._most(other)
 
 
 def test_killed_only_what_was_on_its_way_is_in_doubt(

@@ -29,7 +29,7 @@ LISTEN_AGAIN_SECONDS = 2.0
 
 
 class RegisteredWorker(BaseWorker):
-    """One of RQ's workers for these queues. `bells`: further channels of Redis, and what is called with each message."""
+    """One of RQ's workers for these queues. `bells`: further channels, and what is called with each message."""
 
     def __init__(
         self,

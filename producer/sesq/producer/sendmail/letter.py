@@ -6,6 +6,7 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sesq.config.addresses import shown, wire_form
 from sesq.config.errors import InvalidMessage
@@ -94,10 +95,12 @@ def full_address(name: str | None, spec: str, domain: Domain) -> str:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    from email.utils import getaddresses
+    from email import utils
 
+    # Strictly, newer Pythons find nobody in "a@x.org (Ada, the one)"; each address is checked later anyway.
+    loosely: dict[str, Any] = {"strict": False} if hasattr(utils, "supports_strict_parsing") else {}
     try:
-        return getaddresses([text])
+        return utils.getaddresses([text], **loosely)
     except RecursionError as error:  # comments within comments
         raise InvalidMessage("address", f"{shown(text)} cannot be read as addresses") from error
 
