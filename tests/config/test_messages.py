@@ -14,7 +14,7 @@ from agreement import assert_agreement
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.config.messages import RETRYABLE, accounts
-from sesq.config.states import SENT_STATES, WAITING_STATES, State
+from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 from sesq.producer import Message, Outbox
 from sesq.worker.verdicts import Kind
 from stage import START, Stage, says
@@ -132,7 +132,7 @@ def test_an_unknown_id_is_told(stage: Stage, act: str) -> None:
 def test_what_has_a_message_id_never_comes_back(stage: Stage, state: State) -> None:
     id = brought_to(stage, state)
     # whoever puts its job into the queue again, by RQ's means
-    stage.redis.rpush(f"rq:queue:{stage.status(id).lane and 'sesq.default.transactional'}", id)
+    stage.redis.rpush(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}", id)
     assert stage.claim()[1] == []
     assert stage.state(id) is state
     assert_agreement(stage.redis)

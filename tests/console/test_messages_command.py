@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
-from sesq.config.keys import Keys
+from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.messages import Messages
 from sesq.config.states import State
 
@@ -30,8 +30,11 @@ def state(redis: Redis, id: str) -> State:
     return Messages(redis).get(id).state
 
 
-def test_the_newest_come_first_and_no_more_than_asked(run_json: RunJson, queue: Queued) -> None:
-    ids = [queue() for _ in range(3)]
+def test_the_newest_come_first_and_no_more_than_asked(run_json: RunJson, queue: Queued, redis: Redis) -> None:
+    ids = []
+    for second in range(3):
+        redis.set(CLOCK_OFFSET, second)
+        ids.append(queue())
     assert [record["id"] for record in run_json("messages", "list")] == ids[::-1]
     assert [record["id"] for record in run_json("messages", "list", "--limit", "2")] == ids[:0:-1]
 

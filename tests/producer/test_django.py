@@ -26,9 +26,10 @@ from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InvalidMessage, QueueUnavailable, SesqError
 from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
+from sesq.config.messages import Record
 from sesq.config.states import Lane, State
 from sesq.producer.django import EmailBackend
+from waiting import in_order
 
 BACKEND = "sesq.producer.django.EmailBackend"
 NOON = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -65,7 +66,7 @@ def queued(redis: Redis) -> Any:
     """`queued()`: what was queued, oldest first; `queued(account="…")` of another account."""
 
     def read(account: str = "default") -> list[Record]:
-        return sorted(Messages(redis, account).list(), key=lambda record: record.created)
+        return in_order(redis, account)
 
     return read
 

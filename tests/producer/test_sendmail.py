@@ -31,6 +31,7 @@ from sesq.producer.sendmail import command
 from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.letter import addresses, compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
+from waiting import in_order
 
 AWAY = "redis://127.0.0.1:1/0"
 MAIL = (
@@ -65,7 +66,7 @@ def queued(redis: Redis) -> Any:
 
     def read() -> list[tuple[Record, EmailMessage]]:
         found = []
-        for record in sorted(Messages(redis).list(limit=500), key=lambda record: record.created):
+        for record in in_order(redis):
             content = redis.get(Keys("default").content(record.id))
             assert isinstance(content, bytes)
             assert b"\n" not in content.replace(b"\r\n", b"")

@@ -31,6 +31,7 @@ from sesq.producer.submission.handler import read
 from sesq.producer.submission.server import Options, SubmissionServer
 from sesq.producer.submission.users import ANYBODY, User, hash_password
 from submitting import Line, certificate_files, submission_server
+from waiting import in_order
 
 PASSWORD = "correct horse"
 HASH = hash_password(PASSWORD)
@@ -54,7 +55,7 @@ def queued(redis: Redis) -> Any:
     """`queued()`: the records of what was queued."""
 
     def records(account: str = "default") -> list[Record]:
-        return sorted(Messages(redis, account).list(limit=500), key=lambda record: record.created)
+        return in_order(redis, account)
 
     return records
 

@@ -9,7 +9,7 @@ from redis import Redis
 
 from agreement import assert_agreement
 from sesq.config.keys import Keys
-from sesq.config.states import State
+from sesq.config.states import Lane, State
 from sesq.worker.gate import Gate
 from stage import LEASE, Stage
 
@@ -159,7 +159,7 @@ def test_given_back_twice_it_gives_back_once(stage: Stage) -> None:
     }
     assert stage.gate.settle([back, back]) == [State.QUEUED, None]
     assert stage.gate.usage().total == 0
-    assert stage.redis.llen(f"rq:queue:{stage.status(id).lane and 'sesq.default.transactional'}") == 1
+    assert stage.redis.llen(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}") == 1
     assert_agreement(stage.redis)
 
 

@@ -72,6 +72,7 @@ def test_every_message_is_on_one_page_the_newest_first(
 def some(redis: Redis) -> None:
     tags = [{}, {"kind": "receipt"}, {"kind": "news"}]
     for number in range(9):
+        redis.set(CLOCK_OFFSET, number)  # each a second later
         Outbox(redis).send(mail(number, tags=tags[number % 3]))
 
 

@@ -1,0 +1,18 @@
+"""What waits in an account's lanes, as a test of a producer reads it."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from sesq.config.keys import Keys
+from sesq.config.messages import Messages, Record
+from sesq.config.states import Lane
+
+
+def in_order(redis: Redis, account: str = "default") -> list[Record]:
+    """Every record, oldest first; of those of one moment by Redis's clock, the next to go first."""
+    keys = Keys(account)
+    waiting = [id for lane in Lane for id in redis.lrange(f"rq:queue:{keys.queue(lane)}", 0, -1)]
+    place = {id.decode(): number for number, id in enumerate(waiting)}
+    records = Messages(redis, account).list(limit=500)
+    return sorted(records, key=lambda record: (record.created, place.get(record.id, 0)))
