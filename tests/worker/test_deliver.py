@@ -60,6 +60,13 @@ def job(stage: Stage, id: str) -> Job:
     return Job.fetch(id, stage.redis, JSONSerializer)
 
 
+def held(stage: Stage, kind: Kind) -> str:
+    """A message of which SES will say so, once it goes."""
+    stage.sync(production=0)
+    stage.transport.answer(says(kind, None if kind is Kind.UNKNOWN else "recipient:ada@example.org"))
+    return stage.queue()
+
+
 def test_sent_its_message_id_is_the_jobs_result(stage: Stage) -> None:
     id = stage.queue()
     rq_works(stage)
@@ -87,6 +94,19 @@ def test_refused_it_stands_among_rqs_failed_with_the_reason(stage: Stage) -> Non
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize("kind", [Kind.UNKNOWN, Kind.UNVERIFIED_RECIPIENT])
+def test_what_is_held_stands_among_rqs_failed_with_the_reason_for_a_moment(stage: Stage, kind: Kind) -> None:
+    # Given a message that is held, or unknown: to RQ its job has failed
+    id = held(stage, kind)
+    rq_works(stage)
+    assert queues(stage)[0].failed_job_registry.get_job_ids() == [id]
+    assert "Because." in (job(stage, id).latest_result().exc_string or "")
+    # When a worker looks, Then RQ has it where it has what waits
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+    assert stage.gate.reseat() == 0
+
+
 def test_while_the_account_is_paused_the_job_goes_back_untouched(stage: Stage) -> None:
     id = stage.queue()
     stage.policy.pause("stop", by="ada")
@@ -109,9 +129,7 @@ def test_bulk_waits_while_urgent_mail_waits(stage: Stage) -> None:
 def test_run_again_by_hand_what_may_have_left_is_not_sent_and_what_is_held_is_tried(
     stage: Stage, kind: Kind
 ) -> None:
-    stage.sync(production=0)
-    id = stage.queue()
-    stage.transport.answer(says(kind, None if kind is Kind.UNKNOWN else "recipient:ada@example.org"))
+    id = held(stage, kind)
     stage.work()
     stage.redis.rpush(queues(stage)[0].key, id)
     rq_works(stage)

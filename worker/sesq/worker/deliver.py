@@ -1,7 +1,7 @@
 """What a job of sesq runs where a stock `rq worker -S json` takes it: slower than sesq's own worker, by the same rules.
 
 RQ has already taken the job out of its queue and does its own bookkeeping by what this function does: return (sent),
-raise (not sent: RQ's failed registry shows why) or ask to be run again.
+raise (not sent: the job's result shows why) or ask to be run again. `reseat.lua` sets right what RQ takes amiss.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ TAKE = compose("sesq.worker", "take.lua", base=[RULES])
 SYNC = compose("sesq.worker", "sync.lua", base=[RULES])
 BEGIN = compose("sesq.worker", "begin.lua", base=[LIFECYCLE])
 PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
+RESEAT = compose("sesq.worker", "reseat.lua", base=[LIFECYCLE])
 
 INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
@@ -173,6 +174,11 @@ class Gate:
         with mapped():
             judged = REAP.run(self.redis, self.account, most, on_unknown, max_attempts)
         return [(id.decode(), state.decode()) for id, state in judged]
+
+    def reseat(self, most: int = 100) -> int:
+        """Puts the jobs that RQ's own workers have run where their messages are: how many were elsewhere."""
+        with mapped():
+            return int(RESEAT.run(self.redis, self.account, most))
 
     def renew(self, ids: Iterable[str], until: float) -> None:
         """Keeps the leases of messages that are still being sent, until a time by Redis's clock."""

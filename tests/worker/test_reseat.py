@@ -1,0 +1,157 @@
+"""Where RQ's own workers leave jobs, and where these stand once sesq has looked: RQ's books agree with ours again."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from agreement import assert_agreement
+from batch_stage import BatchStage
+from sesq.config.states import Lane, State
+from sesq.worker.verdicts import Kind
+from stage import LEASE, says
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    return BatchStage(redis)
+
+
+def taken_by_rq(stage: BatchStage, id: str) -> Job:
+    """The job in the hands of a worker of RQ's."""
+    job = Job.fetch(id, stage.redis, JSONSerializer)
+    stage.redis.lrem(f"rq:queue:{job.origin}", 0, id)
+    stage.redis.hset(job.key, "status", "started")
+    stage.redis.zadd(f"rq:executions:{id}", {"run": stage.now + 60})
+    return job
+
+
+def ended_in_rq(stage: BatchStage, job: Job, status: str) -> None:
+    """RQ's worker has done with it: `finished`, `failed`, or `queued` again."""
+    stage.redis.delete(f"rq:executions:{job.id}")
+    stage.redis.hset(job.key, "status", status)
+    if status == "queued":
+        stage.redis.lpush(f"rq:queue:{job.origin}", job.id)
+    else:
+        stage.redis.zadd(f"rq:{status}:{job.origin}", {job.id: stage.now + 3600})
+        stage.redis.expire(job.key, 3600)
+
+
+def test_a_chunk_of_a_paused_batch_is_deferred_and_goes_on_with_it(stage: BatchStage) -> None:
+    # Given a chunk that a worker of RQ's has in hand when its batch is paused
+    batch = stage.take(3)
+    chunk = f"{batch.id}-0"
+    job = taken_by_rq(stage, chunk)
+    stage.batches.pause(batch.id, "a look")
+    assert stage.slices.take(chunk, "rq", "rq-1", lease=LEASE)[1] == "nothing"
+    # While RQ has it, it is left alone
+    assert stage.gate.reseat() == 0
+    # When RQ calls it finished, Then it is deferred, as any chunk of a paused batch
+    ended_in_rq(stage, job, "finished")
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+    # and goes on with its batch
+    stage.batches.resume(batch.id)
+    stage.send_all()
+    assert stage.fates(batch.id) == {"sent": 3}
+    assert_agreement(stage.redis)
+
+
+def test_a_chunk_of_a_cancelled_batch_is_among_rqs_cancelled(stage: BatchStage) -> None:
+    batch = stage.take(3)
+    chunk = f"{batch.id}-0"
+    job = taken_by_rq(stage, chunk)
+    stage.batches.cancel(batch.id, "a wrong link")
+    assert stage.slices.take(chunk, "rq", "rq-1", lease=LEASE)[1] == "nothing"
+    ended_in_rq(stage, job, "finished")
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+
+
+def test_a_chunk_that_is_finished_for_both_is_left_there(stage: BatchStage) -> None:
+    batch = stage.take(1)
+    chunk = f"{batch.id}-0"
+    job = taken_by_rq(stage, chunk)
+    piece, _, _ = stage.slices.take(chunk, "rq", "rq-1", lease=LEASE)
+    assert piece is not None
+    (row,) = stage.slices.read("rq-1", [piece])
+    stage.slices.settle([stage.courier.carry(each) for each in stage.slices.begin("rq-1", [row.id])])
+    ended_in_rq(stage, job, "finished")
+    assert stage.gate.reseat() == 0
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("action", ["release", "cancel"])
+def test_what_a_person_does_before_rq_lets_go_holds(stage: BatchStage, action: str) -> None:
+    # Given a message that is held, which a person lets go or takes back before RQ has written that its job failed
+    stage.sync(production=0)
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:ada@example.org"))
+    id, other = stage.queue(), stage.queue()
+    job = taken_by_rq(stage, id)
+    answer, _ = stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    assert answer == "granted"
+    (begun,) = stage.gate.begin("rq-1", [id])
+    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    getattr(stage.messages, action)(id, "ada")
+    ended_in_rq(stage, job, "failed")
+    # Then it stands where that has put it, once
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+    stage.work()
+    assert [stage.state(each) for each in (id, other)] == [
+        State.SENT if action == "release" else State.CANCELLED,
+        State.SENT,
+    ]
+    assert_agreement(stage.redis)
+
+
+def test_what_rq_queues_again_though_it_was_cancelled_leaves_the_queue(stage: BatchStage) -> None:
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.policy.pause("stop", by="ada")
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "paused"
+    stage.messages.cancel(id, "ada")
+    ended_in_rq(stage, job, "queued")
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+
+
+def test_what_rq_was_told_to_cancel_is_not_queued_again(stage: BatchStage) -> None:
+    # Given a message that went back to the head of its queue, where somebody cancels its job with RQ's tools
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.policy.pause("stop", by="ada")
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    ended_in_rq(stage, job, "queued")
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    # Then nobody undoes that
+    assert stage.gate.reseat() == 0
+    assert stage.redis.llen(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}") == 0
+
+
+def test_what_is_unknown_and_queued_by_hand_stays_unknown(stage: BatchStage) -> None:
+    # Given an unknown message, which somebody puts into its queue by hand
+    stage.transport.answer(says(Kind.UNKNOWN))
+    id = stage.queue()
+    stage.work()
+    stage.redis.rpush(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}", id)
+    job = taken_by_rq(stage, id)
+    # When RQ's worker gets no leave to send it, and calls that a failure
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "unknown"
+    ended_in_rq(stage, job, "failed")
+    # Then it waits for a person, as before
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+
+
+def test_a_message_that_is_gone_is_forgotten(stage: BatchStage) -> None:
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    stage.redis.delete(stage.keys.message(id))
+    ended_in_rq(stage, job, "failed")
+    assert stage.gate.reseat() == 0
+    assert not stage.redis.exists("sesq:default:lent")
+    assert stage.redis.zrange(f"rq:failed:{job.origin}", 0, -1) == [id.encode()]
