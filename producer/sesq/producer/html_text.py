@@ -13,6 +13,7 @@ _is_named_by_its_target = re.compile(
     r"\[((?:https?://|mailto:)?([^\]\s]{1,2000}))\]\((?:\1|(?:https?://|mailto:)\2)/?\)"
 )
 _has_no_name = re.compile(r"\[\s{0,9}\]\([^)\s]{0,2000}\)")
+_is_a_document = re.compile(r"\s*<(?:!doctype|\?xml|html|head|body)\b", re.IGNORECASE)
 _is_many_empty_lines = re.compile(r"\n{3,}")
 
 
@@ -26,7 +27,9 @@ def html_to_text(html: str) -> str:
     if html is None:
         raise InvalidMessage("html", "there is none to make text from")
     get_text, config = _library()
-    text = _has_no_name.sub("", _is_named_by_its_target.sub(r"\1", get_text(html, config)))
+    # before 2.7.6, which Python 3.10 does not get, inscriptis indents what is no whole document
+    document = html if _is_a_document.match(html) else f"<html>{html}"
+    text = _has_no_name.sub("", _is_named_by_its_target.sub(r"\1", get_text(document, config)))
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     return _is_many_empty_lines.sub("\n\n", lines).strip("\n") + "\n"
 
