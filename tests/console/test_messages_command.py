@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
+from sesq.config.envelope import Envelope
 from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.messages import Messages
 from sesq.config.states import State
@@ -55,6 +56,17 @@ def test_the_table_shows_whole_ids_and_plain_text(run: Run, queue: Queued) -> No
     assert id in shown
     assert "[bold]50 %[/bold] off" in shown
     assert "a@example.com and 1 more" in shown
+
+
+@pytest.mark.parametrize("envelope", ['{"v":99,"sender":"shop@example.com"}', Envelope(sender="").to_json()])
+def test_a_message_that_nobody_can_read_hides_no_other(
+    run: Run, run_json: RunJson, queue: Queued, redis: Redis, envelope: str
+) -> None:
+    ids = {queue(), queue()}
+    redis.hset(Keys("default").message(min(ids)), "envelope", envelope)
+    shown = run("messages", "list").stdout
+    assert all(id in shown for id in ids)
+    assert {record["id"] for record in run_json("messages", "list")} == ids
 
 
 def test_what_a_terminal_would_obey_is_not_printed(run: Run, queue: Queued, becomes: Becomes) -> None:

@@ -27,6 +27,7 @@ RETRYABLE = frozenset(
 )
 PRUNE_AT_ONCE = 500
 PRUNE_ROUNDS = 20
+UNREADABLE = Envelope(sender="", subject="(of another version of sesq)").to_json()
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
 
 
@@ -121,12 +122,15 @@ class Messages:
         return _record(id, self.keys.account, fields)
 
     def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
-        """The records of these messages in one round trip; None for one that is gone."""
+        """The records of these messages in one round trip; None for one that is gone.
+
+        One whose envelope cannot be read has an empty one that says so: it does not hide the others.
+        """
         wanted = list(ids)
         with mapped():
             rows = read_hashes(self.redis, map(self.keys.message, wanted))
         return [
-            _record(id, self.keys.account, fields) if fields else None
+            _record_at_least(id, self.keys.account, fields) if fields else None
             for id, fields in zip(wanted, rows, strict=True)
         ]
 
@@ -332,6 +336,13 @@ def _record(id: str, account: str, fields: dict[str, str]) -> Record:
 def _event(line: str) -> Event:
     at, state, reason = json.loads(line)
     return Event(at, State(state), reason)
+
+
+def _record_at_least(id: str, account: str, fields: dict[str, str]) -> Record:
+    try:
+        return _record(id, account, fields)
+    except InvalidMessage:
+        return _record(id, account, {**fields, "envelope": UNREADABLE})
 
 
 def _number(field: str | None) -> float | None:

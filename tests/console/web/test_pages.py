@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from batch import template
+from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
 from sesq.config.states import State
@@ -43,6 +44,23 @@ def test_every_page_is_there_before_anything_has_happened(console: Console, page
     answer = console().get(page)
     assert answer.status_code == 200
     assert "<h1" in answer.text
+
+
+NEWER = '{"v":99,"sender":"shop@example.com"}'
+FOR_NOBODY = Envelope(sender="").to_json()
+"""Of a recipient whose chunk Redis has lost."""
+
+
+@pytest.mark.parametrize("envelope", [NEWER, FOR_NOBODY])
+def test_a_message_that_nobody_can_read_hides_no_other(console: Console, redis: Redis, envelope: str) -> None:
+    stage = Stage(redis)
+    ids = [stage.queue(), stage.queue()]
+    redis.hset(stage.keys.message(ids[0]), "envelope", envelope)
+    visit = console()
+    page = visit.get("messages").text
+    assert (ids[0] in page, ids[1] in page) == (True, True)
+    assert ("of another version of sesq" in page) is (envelope == NEWER)
+    assert visit.get(f"messages/{ids[0]}").status_code == (422 if envelope == NEWER else 200)
 
 
 def test_times_are_the_viewers(console: Console, redis: Redis) -> None:

@@ -77,8 +77,8 @@ def list_(
 
 
 def _row(record: Record, now: float) -> tuple[str, ...]:
-    first, *more = record.envelope.recipients
-    to = f"{first} and {len(more)} more" if more else first
+    recipients = record.envelope.recipients
+    to = ", ".join(recipients[:1]) + (f" and {len(recipients) - 1} more" if recipients[1:] else "")
     since = local(record.since, now)
     return record.id, record.state.value, record.lane, to, record.envelope.subject, since, record.reason
 
