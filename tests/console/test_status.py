@@ -186,12 +186,15 @@ def test_the_rate_says_when_the_next_one_may_go(
     assert "the rate of 1 per 100 seconds lets the next one go at" in why(run_json)
 
 
-def test_a_pause_by_a_person_names_it(run: Run, run_json: RunJson, ses_says: SesSays, queue: Queued) -> None:
+@pytest.mark.parametrize("reason", ["bounces are high", "bounces are high."])
+def test_a_pause_by_a_person_names_it(
+    run: Run, run_json: RunJson, ses_says: SesSays, queue: Queued, reason: str
+) -> None:
     ses_says()
     queue()
-    assert run("quota", "pause", "bounces are high").exit_code == 0
+    assert run("quota", "pause", reason).exit_code == 0
     told = run_json("status")
-    assert told["paused"] == "bounces are high"
+    assert told["paused"] == reason
     assert told["lanes"]["transactional"]["next_at"] is None
     assert told["why"][0] == "Paused: bounces are high. Nothing goes until `sesq quota resume`."
     assert run("quota", "resume").exit_code == 0

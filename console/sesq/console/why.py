@@ -21,9 +21,9 @@ def sentences(view: Overview) -> list[str]:
 
 def _account(view: Overview) -> Iterator[str]:
     if view.usage.closed == "paused":
-        yield f"Paused: {view.paused}. Nothing goes until `sesq quota resume`."
+        yield f"Paused: {_sentence(view.paused)} Nothing goes until `sesq quota resume`."
     elif view.usage.closed == "ses_paused":
-        yield f"{view.paused}. Workers ask again every minute and go on by themselves."
+        yield f"{_sentence(view.paused)} Workers ask again at each sync, and go on by themselves."
     elif view.usage.closed == "unsynced" and view.snapshot.known:
         yield "Redis has been restarted since SES was last asked, and nothing goes before it is: start a worker."
     elif view.usage.closed == "unsynced":
@@ -31,11 +31,16 @@ def _account(view: Overview) -> Iterator[str]:
     elif view.snapshot.known and not view.snapshot.readable:
         yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
     if view.bulk_paused:
-        yield f"Bulk mail is paused: {view.bulk_paused}. It waits until `sesq quota resume --bulk`."
+        yield f"Bulk mail is paused: {_sentence(view.bulk_paused)} It waits until `sesq quota resume --bulk`."
     if view.usage.slow > VISIBLE_SLOWNESS:
         yield f"SES throttled lately, so the pace is {format_rate(view.usage.shown_rate)} for a while."
     if not view.workers and any(lane.queued for lane in view.lanes):
         yield "No worker is running: `sesq worker` starts one."
+
+
+def _sentence(reason: str | None) -> str:
+    """With one full stop, whether its writer gave it one or not."""
+    return (reason or "").rstrip(".") + "."
 
 
 def _lanes(view: Overview) -> Iterator[str]:

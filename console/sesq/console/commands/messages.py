@@ -51,7 +51,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Show and change messages.\n\nRecords of finished messages are kept for `keep_days`.",
 )
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="One message or more.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="One message or more.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
 
@@ -134,7 +134,7 @@ def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
 
 @app.command(epilog=RELEASE_EXAMPLES)
 def release(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Held messages.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Held messages.")] = None,
     waiting_for: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="All that wait for this, as `sesq status --json` names it."),

@@ -112,7 +112,7 @@ def reset(
 
 @app.command(epilog=SYNC_EXAMPLES)
 def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Read the account at SES now, as workers do every minute, and free what waited for what has come true."""
+    """Read the account at SES now, as workers do every `sync_seconds`, and free what waited for what has come true."""
     settings = load_settings()
     with part("worker"):
         from sesq.worker.desk import open_desk
