@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -165,6 +166,17 @@ def test_bad_options(
     assert Batches(redis).all() == []
 
 
+@pytest.mark.parametrize("command", ["check", "send"])
+@pytest.mark.parametrize("recipients", ["", "nobody,X\n"])
+def test_where_nobody_is_left_both_say_so_and_fail(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, command: str, recipients: str
+) -> None:
+    path = rows(tmp_path, f"email,name\n{recipients}".encode())
+    said = run("batch", command, str(news), str(path), *FROM)
+    assert (said.exit_code, "rows can be sent" in said.stderr) == (1, True)
+    assert Batches(redis).all() == []
+
+
 def test_sent_shown_paused_resumed_cancelled_and_reported(
     run: Run, redis: Redis, news: Path, tmp_path: Path
 ) -> None:
@@ -178,7 +190,9 @@ def test_sent_shown_paused_resumed_cancelled_and_reported(
     shown = json.loads(run("batch", "show", id, "--json").stdout)
     assert (shown["state"], shown["left"], shown["invalid"], shown["stop_bounces"]) == ("paused", 2, 1, 5.0)
     assert shown["reason"].endswith(": a look")
-    assert "a look" in run("batch", "show", id).stdout
+    text = run("batch", "show", id).stdout
+    assert "a look" in text
+    assert re.search(r"left out +1 invalid", text)
     assert run("batch", "resume", id).exit_code == 0
     assert run("batch", "resume", id).exit_code == 1
     assert run("batch", "cancel", id).exit_code == 0

@@ -71,6 +71,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
         "recipients",
         f"{batch.total:,}" + ("" if batch.filled else " so far: its rows are still being read"),
     )
+    yield "left out", _left_out(batch)
     yield "begun", local(batch.created, when.now)
     yield "ended", local(batch.ended, when.now)
     if batch.total:
@@ -82,6 +83,12 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
     yield "rate", f"{format_rate(when.rate)} allowed, {_average(batch, when.now):.3g}/second so far"
     if batch.left:
         yield "ends", _ends(when)
+
+
+def _left_out(batch: Batch) -> str:
+    """Rows that were in the file, and got no place in the batch."""
+    named = {"invalid": batch.invalid, "duplicates": batch.duplicates, "suppressed": batch.suppressed}
+    return ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
 
 
 def _stuck(batch: Batch) -> str:

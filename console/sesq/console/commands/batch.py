@@ -121,7 +121,9 @@ def check_(
     with rows_file(recipients) as file, _progress("checking") as progress:
         order = _order(template, sender, account, tag, configuration_set)
         found = check(redis, order, _read(order, file, encoding, form), progress)
-    print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
+    _show_check(found, json)
+    if not found.intake.queued:
+        raise NothingToSend(f"none of {found.intake.rows} rows can be sent")
 
 
 @app.command(epilog=SEND_EXAMPLES)
@@ -158,7 +160,7 @@ def send(
             found = check(redis, order, digest.of(_read(order, file, encoding, form)), progress)
         order = replace(order, key=digest.hexdigest())
         if not found.intake.queued:
-            print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
+            _show_check(found, json)
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
@@ -170,6 +172,10 @@ def send(
         print_json(told)
     else:
         typer.echo(intake.id)
+
+
+def _show_check(found: Check, json: bool) -> None:
+    print_json(found.as_json()) if json else show(batch_view.check_as_text(found))
 
 
 def _tell_left_out(found: Check) -> None:
