@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import HTTPClientError
 from moto import mock_aws
 from redis import Redis
 
@@ -133,6 +134,19 @@ def test_a_reader_goes_on_where_aws_is_away_and_stops_when_told(stage: Stage, se
     reader.stop()
     running.join(30)
     assert not running.is_alive()
+
+
+def test_a_poll_that_is_cut_short_to_stop_is_no_trouble(stage: Stage, caplog: Any) -> None:
+    class Cut:
+        """SQS whose poll ends, as boto3 tells it, when the reader is stopped."""
+
+        def receive_message(self, **_: Any) -> None:
+            reader.stop()
+            raise HTTPClientError(error=SystemExit())
+
+    reader = QueueReader(Cut(), "http://127.0.0.1/queue", Feedback(stage.redis, "default"))
+    reader.run()
+    assert caplog.text == ""
 
 
 # what `sesq events setup` makes -------------------------------------------------------------------------------------

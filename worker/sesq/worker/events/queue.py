@@ -47,6 +47,8 @@ class QueueReader:
             except (ControlRefused, ControlUnavailable, QueueUnavailable) as error:
                 if until_empty:
                     raise
+                if self._stop.is_set():  # `stop` cut the poll short
+                    return
                 wait = BACKOFF_SECONDS[min(troubles, len(BACKOFF_SECONDS) - 1)]
                 troubles += 1
                 log.warning("events: %s; trying again in %g s", error, wait)
