@@ -153,5 +153,5 @@ def test_a_message_that_is_gone_is_forgotten(stage: BatchStage) -> None:
     stage.redis.delete(stage.keys.message(id))
     ended_in_rq(stage, job, "failed")
     assert stage.gate.reseat() == 0
-    assert not stage.redis.exists("sesq:default:lent")
+    assert not stage.redis.exists(stage.keys.lent)
     assert stage.redis.zrange(f"rq:failed:{job.origin}", 0, -1) == [id.encode()]

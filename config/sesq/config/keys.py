@@ -153,6 +153,11 @@ class Keys:
         return self._key("leases")
 
     @property
+    def lent(self) -> str:
+        """Set: messages and chunks that RQ's own workers have taken, until RQ has let go of their jobs."""
+        return self._key("lent")
+
+    @property
     def expiring(self) -> str:
         """Sorted set: the messages that are not to be sent after a time, by that time."""
         return self._key("expiring")
