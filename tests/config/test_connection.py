@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis import exceptions as foreign
 
-from sesq.config.connection import MEANINGS, connect, mapped
+from sesq.config.connection import FULL, MEANINGS, REPLICA, connect, mapped
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable, SettingsError
 from sesq.config.settings import Settings
@@ -103,6 +104,28 @@ def test_each_error_of_redis_has_a_meaning(kind: type[Exception], meaning: str) 
     with pytest.raises(QueueUnavailable, match=f"^{meaning}: why") as raised, mapped():
         raise kind("why")
     assert isinstance(raised.value.__cause__, kind)
+
+
+@contextmanager
+def full(redis: Redis) -> Iterator[None]:
+    redis.config_set("maxmemory", 1)
+    yield
+    redis.config_set("maxmemory", 0)
+
+
+@contextmanager
+def replica(redis: Redis) -> Iterator[None]:
+    redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+    yield
+    redis.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@pytest.mark.parametrize(("what", "meaning"), [(full, FULL), (replica, REPLICA)])
+def test_what_a_script_may_not_write_has_the_same_meaning(
+    redis: Redis, what: Callable[[Redis], AbstractContextManager[None]], meaning: str
+) -> None:
+    with what(redis), pytest.raises(QueueUnavailable, match=meaning), mapped():
+        redis.eval("return redis.call('SET', 'word', 'abc')", 0)
 
 
 def test_mapped_decorates_a_function_and_lets_bugs_pass() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from typer.testing import Result
 
+from sesq.config.embedded import EmbeddedRedis
 from sesq.config.keys import ACCOUNTS
 
 Run = Callable[..., Result]
@@ -116,13 +117,51 @@ def test_config_names_the_file(run: Run, here: Path, monkeypatch: pytest.MonkeyP
     assert (missing.exit_code, missing.stderr) == (2, "sesq: nowhere.toml: there is no such settings file\n")
 
 
-@pytest.mark.parametrize(
-    "words", [SEND, ["status"], ["messages", "list"], ["quota", "show"], ["worker"], ["doctor"]]
-)
+EVERY_KIND = [SEND, ["status"], ["messages", "list"], ["quota", "show"], ["worker"], ["doctor"]]
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sesq.console.commands.worker.START_PAUSES_SECONDS", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("words", EVERY_KIND)
 def test_redis_away_is_said_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     monkeypatch.setenv("SESQ_REDIS_URL", "redis://127.0.0.1:1/0")
-    monkeypatch.setattr("sesq.console.commands.worker.START_PAUSES_SECONDS", (0.0, 0.0))
     result = run(*words)
     assert result.exit_code == 1
     assert "Redis cannot be reached" in result.output
+    assert "redis_url" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def of_few_rights(redis: Redis, redis_server: EmbeddedRedis) -> Iterator[str]:
+    """The URL of somebody who may look at Redis, and not at what is in it."""
+    redis.execute_command("ACL", "SETUSER", "bob", "on", ">pw", "~*", "+ping", "+info", "+client")
+    yield redis_server.url.replace("unix://", "unix://bob@") + "?password=pw"
+    redis.execute_command("ACL", "DELUSER", "bob")
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("words", EVERY_KIND)
+@pytest.mark.parametrize("wrong", ["rights", "database"])
+def test_a_redis_that_refuses_what_sesq_needs_is_said_in_one_line(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_server: EmbeddedRedis,
+    of_few_rights: str,
+    words: list[str],
+    wrong: str,
+) -> None:
+    url = of_few_rights if wrong == "rights" else redis_server.url + "?db=99"
+    monkeypatch.setenv("SESQ_REDIS_URL", url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "nobody's")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:9")
+    result = run(*words)
+    assert result.exit_code == 1
+    assert wrong in " ".join(result.output.split())
     assert "Traceback" not in result.output

@@ -119,7 +119,8 @@ def test_no_credentials(run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("environment", "name", "cure"),
     [
-        ({"AWS_DEFAULT_REGION": None}, "settings", "set AWS_REGION"),
+        ({"AWS_DEFAULT_REGION": None}, "settings", "AWS_REGION"),
+        ({"SESQ_ACCOUNTS__DEFAULT__PROFILE": "nobody"}, "settings", "AWS_PROFILE"),
         ({"AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:9"}, "network", "endpoint_url"),
         (
             {"SESQ_ACCOUNTS__DEFAULT__TRANSPORT": "smtp", **RELAY, "SESQ_ACCOUNTS__DEFAULT__SMTP__PORT": "9"},

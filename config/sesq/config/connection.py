@@ -29,6 +29,8 @@ TIMEOUT_SECONDS = 5.0
 HEALTH_CHECK_SECONDS = 30
 SENTINEL_PORT = 26_379
 
+REPLICA = "this Redis is a replica: a fail-over is under way, or the address is wrong"
+FULL = "Redis is full"
 MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (foreign.AuthenticationError, "Redis refuses the user or the password"),
     (foreign.AuthorizationError, "Redis refuses this user"),
@@ -36,16 +38,23 @@ MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (foreign.TimeoutError, "Redis did not answer in time"),
     (foreign.ConnectionError, "Redis cannot be reached"),
     (foreign.InvalidResponse, "what answers there is not Redis"),
-    (foreign.ReadOnlyError, "this Redis is a replica: a fail-over is under way, or the address is wrong"),
-    (foreign.OutOfMemoryError, "Redis is full"),
+    (foreign.ReadOnlyError, REPLICA),
+    (foreign.MasterDownError, "this Redis is a replica that has lost its master"),
+    (foreign.OutOfMemoryError, FULL),
+    (foreign.NoPermissionError, "Redis's user has not the rights that sesq needs"),
 )
 """What a redis-py error means, the first that fits. Each is a `QueueUnavailable`; other errors are bugs, and pass."""
 
 CODES = {
     "NOREPLICAS": "Redis takes no writes, since too few of its replicas are there",
     "MISCONF": "Redis takes no writes, since it cannot save its data to the disk",
+    "BUSY Redis": "Redis runs somebody's script, and does nothing else",
+    "-READONLY": REPLICA,
+    "-OOM": FULL,
+    "DB index is out of range": "redis_url names a database that this Redis does not have",
+    "ACL failure in script": "Redis's user has not the rights that sesq's scripts need",
 }
-"""The same, for errors of the server that redis-py has no class for."""
+"""The same, for what redis-py has no class for; so it is with a script that a Redis older than 7 does not let write."""
 
 
 @contextmanager

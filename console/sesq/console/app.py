@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sesq.config.errors import InputError, SesqError
+from sesq.config.errors import InputError, QueueUnavailable, SesqError
 from sesq.console.output import complain
 
 SUMMARIES = {
@@ -58,7 +58,8 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except SesqError as error:
-            complain(str(error))
+            where = "; redis_url (SESQ_REDIS_URL) names it, sesq doctor looks at it"
+            complain(f"{error}{where if isinstance(error, QueueUnavailable) else ''}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
 
 

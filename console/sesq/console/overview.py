@@ -209,9 +209,9 @@ def _worker(worker: Any) -> WorkerView:
 
 def _memory(redis: Redis) -> Memory | None:
     """None where this user may not ask: a managed Redis need not allow INFO."""
-    try:
-        with mapped():
+    with mapped():
+        try:
             info = redis.info("memory")
-    except ResponseError:
-        return None
+        except ResponseError:
+            return None
     return Memory(int(info["used_memory"]), int(info.get("maxmemory") or 0) or None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +20,17 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.worker import BaseWorker, WorkerStatus
 
 from sesq.config.connection import mapped
-from sesq.config.errors import QueueUnavailable
-from sesq.config.replies import text
+from sesq.config.errors import QueueUnavailable, SesqError
+from sesq.config.replies import text, texts
 
 log = logging.getLogger("sesq.worker")
 
 WORKER_TTL_SECONDS = 60
 LISTEN_AGAIN_SECONDS = 2.0
+
+
+class NameTaken(SesqError):
+    """RQ lists another worker of that name."""
 
 
 class RegisteredWorker(BaseWorker):
@@ -51,9 +56,33 @@ class RegisteredWorker(BaseWorker):
     def register(self) -> None:
         """From here on it is in RQ's list of workers, and hears their commands."""
         with mapped():
-            self.register_birth()  # type: ignore[no-untyped-call]
+            self._be_born()
             self.subscribe()
             self.set_state(WorkerStatus.STARTED)
+
+    def _be_born(self) -> None:
+        if self._has_died_here():
+            self.connection.delete(self.key)
+        try:
+            self.register_birth()  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise NameTaken(
+                f"--name: a worker called {self.name} is at work, or was less than {WORKER_TTL_SECONDS + 60} s ago: "
+                "give this one another name, or none"
+            ) from error
+
+    def _has_died_here(self) -> bool:
+        """Whether RQ still lists one of this name and host whose process is gone: killed, it said no farewell."""
+        host, pid = texts(self.connection.hmget(self.key, "hostname", "pid"))
+        if host != self.hostname or not pid.isdigit():
+            return False
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def tell_rq(self, *, busy: bool) -> None:
         """Heartbeat, state and count, as RQ's tools show them; and whether somebody has suspended all workers."""
@@ -65,8 +94,13 @@ class RegisteredWorker(BaseWorker):
         with mapped(), self.connection.pipeline(transaction=False) as pipeline:
             self.heartbeat(pipeline=pipeline)
             pipeline.hset(self.key, mapping=told)
+            pipeline.hexists(self.key, "birth")
             pipeline.exists(WORKERS_SUSPENDED)
-            self.suspended = bool(pipeline.execute()[-1])
+            known, suspended = pipeline.execute()[-2:]
+            self.suspended = bool(suspended)
+            if not known:  # Redis has lost what it knew
+                self.connection.delete(self.key)
+                self.register_birth()  # type: ignore[no-untyped-call]
 
     def subscribe(self) -> None:
         """To RQ's commands, and to the bells."""

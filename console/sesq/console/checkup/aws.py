@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from redis import Redis
 
 from sesq.config.addresses import parse_address
-from sesq.config.errors import MissingPart, SesqError
+from sesq.config.errors import MissingPart, SettingsError
 from sesq.config.identities import Identities
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.settings import AccountSettings, Settings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CREDENTIALS_CURE = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or profile or role_arn in sesq.toml"
 REGION_CURE = "set AWS_REGION, or region in sesq.toml"
+SETTINGS_CURE = "set it right in sesq.toml, or in the environment (AWS_REGION, AWS_PROFILE, …)"
 NETWORK_CURE = (
     "see that this host may reach it: firewall, proxy, and AWS_ENDPOINT_URL_SESV2 or endpoint_url if set"
 )
@@ -60,8 +61,8 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
         yield warn("permissions", f"the account may not be read: {error}", GET_ACCOUNT_CURE)
     except AccountUnavailable as error:
         yield fail("account", f"SES did not describe it: {error}", "see what SES says, and try again")
-    except SesqError as error:
-        yield fail("settings", str(error), REGION_CURE if "region" in str(error) else CREDENTIALS_CURE)
+    except SettingsError as error:
+        yield fail("settings", str(error), SETTINGS_CURE)
     else:
         yield from judge_account(described, sender)
 

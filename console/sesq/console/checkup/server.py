@@ -17,12 +17,17 @@ OLDEST = (6, 2)
 NEARLY_FULL = 0.8
 
 
+CURE = "see that redis_url (SESQ_REDIS_URL) names a Redis that runs, and lets this user read, write and run scripts"
+PROBE = "return redis.call('DEL', 'sesq:doctor')"
+"""Changes nothing, and needs the rights that sesq's own scripts need."""
+
+
 def check_redis(redis: Redis) -> Iterator[Check]:
-    """The first check says whether Redis answers; where it does not, there are no others."""
+    """The first check says whether Redis answers, to this user; where it does not, there are no others."""
     try:
         info = _info(redis)
     except QueueUnavailable as error:
-        yield fail("redis", str(error), "start Redis, or set SESQ_REDIS_URL or redis_url in sesq.toml")
+        yield fail("redis", str(error), CURE)
         return
     yield ok("redis", "answers")
     yield from check_info(info)
@@ -48,6 +53,7 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Check]:
 def _info(redis: Redis) -> dict[str, Any]:
     with mapped():
         redis.ping()
+        redis.eval(PROBE, 0)
         try:
             return {**redis.info("server"), **redis.info("persistence"), **redis.info("memory")}
         except ResponseError:  # a user with few rights
@@ -78,11 +84,13 @@ def _append_only_file(info: Mapping[str, Any]) -> Check:
 def _snapshots(redis: Redis) -> Check:
     """Without an append-only file: what a crash loses is told by how often Redis saves, where we may ask."""
     cure = "set appendonly yes, so that a crash loses no accepted mail"
-    try:
-        with mapped():
+    with mapped():
+        try:
             saves = str(redis.config_get("save").get("save", ""))
-    except ResponseError:
-        return warn("persistence", "no append-only file, and this user may not ask for more (CONFIG)", cure)
+        except ResponseError:
+            return warn(
+                "persistence", "no append-only file, and this user may not ask for more (CONFIG)", cure
+            )
     if saves:
         return warn(
             "persistence", f"snapshots only (save {saves}): a crash loses what came since the last", cure

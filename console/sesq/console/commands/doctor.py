@@ -10,7 +10,7 @@ import typer
 from sesq.config.addresses import parse_address
 from sesq.config.errors import MissingPart, QueueUnavailable
 from sesq.config.settings import Settings
-from sesq.console.checkup import Check, Status, check_account, check_queue, check_redis
+from sesq.console.checkup import CURE, Check, Status, check_account, check_queue, check_redis
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
 
@@ -56,8 +56,11 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
     except (MissingPart, QueueUnavailable) as error:
         yield Check("redis", Status.FAIL, str(error), "set SESQ_REDIS_URL, or install redis-server")
         return
-    of_redis = list(check_redis(redis))
-    yield from of_redis
-    if of_redis[0].status is Status.OK:
-        yield from check_account(redis, account, settings, sender)
-        yield from check_queue(redis, account)
+    try:
+        of_redis = list(check_redis(redis))
+        yield from of_redis
+        if of_redis[0].status is Status.OK:
+            yield from check_account(redis, account, settings, sender)
+            yield from check_queue(redis, account)
+    except QueueUnavailable as error:  # it answers, and does not do what is asked
+        yield Check("redis", Status.FAIL, str(error), CURE)
