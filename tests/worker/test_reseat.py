@@ -146,6 +146,92 @@ def test_what_is_unknown_and_queued_by_hand_stays_unknown(stage: BatchStage) -> 
     assert_agreement(stage.redis)
 
 
+def test_what_rq_was_told_to_queue_again_is_not_taken_out(stage: BatchStage) -> None:
+    # Given a message that SES has refused, and that RQ's worker calls failed
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.transport.answer(says(Kind.REFUSED))
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    (begun,) = stage.gate.begin("rq-1", [id])
+    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    ended_in_rq(stage, job, "failed")
+    # When somebody requeues what RQ calls failed
+    stage.redis.zrem(f"rq:failed:{job.origin}", id)
+    ended_in_rq(stage, job, "queued")
+    # Then it goes
+    assert stage.gate.reseat() == 0
+    stage.work()
+    assert stage.state(id) is State.SENT
+    assert_agreement(stage.redis)
+
+
+def test_what_is_queued_by_a_person_and_by_rq_stands_there_once(stage: BatchStage) -> None:
+    # Given a message that waits in the hand of RQ's worker, and that a person puts off, until it is due
+    id, other = stage.queue(), stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.policy.pause("stop", by="ada")
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "paused"
+    stage.messages.reschedule(id, stage.now + 1, "ada")
+    stage.pass_time(2)
+    stage.gate.promote()
+    # When RQ puts it back as well
+    ended_in_rq(stage, job, "queued")
+    stage.gate.reseat()
+    # Then it stands there once, and so does the other
+    assert_agreement(stage.redis)
+    assert stage.state(other) is State.QUEUED
+
+
+def test_what_is_put_off_while_rq_has_it_is_not_sent_before(stage: BatchStage) -> None:
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.messages.reschedule(id, stage.now + 3600, "ada")
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "scheduled"
+    ended_in_rq(stage, job, "failed")
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+    assert stage.redis.zscore(f"rq:scheduled:{job.origin}", id) == stage.now + 3600
+
+
+def test_rqs_cancel_of_what_is_on_its_way_leaves_it_where_it_ends(stage: BatchStage) -> None:
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    (begun,) = stage.gate.begin("rq-1", [id])
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    ended_in_rq(stage, job, "finished")
+    stage.gate.reseat()
+    assert_agreement(stage.redis)
+
+
+def test_what_a_killed_worker_of_rqs_ran_is_not_shown_as_running(stage: BatchStage) -> None:
+    # Given a worker of RQ's that was killed with a message in hand; its lease has run out, and RQ's notes have
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.redis.zadd(f"rq:wip:{job.origin}", {f"{id}:run": stage.now + 60, "other:run": stage.now + 60})
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    stage.pass_time(LEASE + 1)
+    stage.gate.reap(on_unknown="hold", max_attempts=3)
+    stage.redis.delete(f"rq:executions:{id}")
+    # When a worker looks, Then it waits in its queue, and there alone
+    stage.gate.reseat()
+    assert stage.redis.zrange(f"rq:wip:{job.origin}", 0, -1) == [b"other:run"]
+    stage.redis.zrem(f"rq:wip:{job.origin}", "other:run")
+    assert_agreement(stage.redis)
+
+
+def test_a_mail_to_more_than_a_day_has_room_for_stands_in_nobodys_way(stage: BatchStage) -> None:
+    stage.sync(daily=3)
+    id = stage.queue([f"p{i}@example.org" for i in range(5)])
+    job = taken_by_rq(stage, id)
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "held"
+    ended_in_rq(stage, job, "failed")
+    assert stage.gate.reseat() == 1
+    assert stage.status(id).hold == "day"
+    assert_agreement(stage.redis)
+
+
 def test_a_message_that_is_gone_is_forgotten(stage: BatchStage) -> None:
     id = stage.queue()
     job = taken_by_rq(stage, id)

@@ -78,3 +78,34 @@ def test_a_history_keeps_its_end_and_not_all_of_it(stage: Stage) -> None:
     assert "for the 299. time" in history[-1].reason
     assert len(stage.redis.hget(stage.keys.message(id), "history")) < 9000
     assert [event.at for event in history] == sorted(event.at for event in history)
+
+
+def test_a_clock_that_was_set_back_stops_nothing(stage: Stage) -> None:
+    # Given a rate of one a second, and mail that has gone
+    stage.sync(rate=1.0)
+    ids = [stage.queue() for _ in range(5)]
+    stage.pass_time(30)
+    assert len(stage.work()) == 1
+    # When Redis's clock is set back by an hour
+    stage.pass_time(-3600)
+    # Then the rest goes in its time
+    for _ in range(10):
+        stage.pass_time(1)
+        stage.work()
+    assert [stage.state(id) for id in ids] == [State.SENT] * 5
+
+
+def test_what_was_put_into_its_queue_before_it_was_due_waits_for_its_time(stage: Stage) -> None:
+    # Given a scheduled message that RQ's scheduler, by a clock that goes fast, has put into its queue
+    id = stage.queue(send_at=at(600))
+    queue = stage.keys.queue(Lane.TRANSACTIONAL)
+    stage.redis.zrem(f"rq:scheduled:{queue}", id)
+    stage.redis.rpush(f"rq:queue:{queue}", id)
+    # When a worker meets it, Then it is scheduled again
+    assert stage.work() == []
+    assert_agreement(stage.redis)
+    # and goes when it is due
+    stage.pass_time(600)
+    stage.gate.promote()
+    stage.work()
+    assert stage.state(id) is State.SENT

@@ -176,7 +176,7 @@ class Gate:
         return [(id.decode(), state.decode()) for id, state in judged]
 
     def reseat(self, most: int = 100) -> int:
-        """Puts the jobs that RQ's own workers have run where their messages are: how many were elsewhere."""
+        """Puts the jobs that RQ's own workers have run where their messages are: how many RQ called something else."""
         with mapped():
             return int(RESEAT.run(self.redis, self.account, most))
 

@@ -77,6 +77,8 @@ reserve = tonumber(reserve)
 
 -- token bucket ---------------------------------------------------------------------------------------------------
 level, flows = tonumber(gate[1]) or 0, tonumber(gate[2]) or now
+-- Only a token that is out, until its answer, makes the others wait; after a clock that was set back, not what it said before.
+if (gate[3] or '') == '' then flows = math.min(flows, now) end
 -- When n recipients may go if nobody else takes a token (s). While an answer is awaited: as if it came now.
 local function ready_at(n)
   local from = (gate[3] and gate[3] ~= '') and math.min(flows, now) or flows
@@ -124,6 +126,18 @@ end
 local function save()
   call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
        'minute', minute, 'total', total, 'born', born)
+end
+
+-- Whether it may be sent, once its turn comes: where RQ's tools have queued it, also before it was due, it may not.
+local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
+local function is_sendable(state, send_at)
+  return SENDABLE[state or ''] and not (state == 'scheduled' and (tonumber(send_at) or 0) > now)
+end
+
+-- A message for more recipients than a whole day has would stand in everybody's way for ever. The next sync looks again.
+local function hold_as_too_large(id, day, room, opts)
+  local why = string.format('it is for %d recipients, and a whole day has room for %d', day, room)
+  hold_back(id, 'day', 'messages for more recipients than a whole day has room for', now, why, {}, opts)
 end
 
 -- Whether bulk mail is paused, and this is a lane of it.

@@ -10,7 +10,6 @@
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local CLAIMABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
 
 call('ZREM', A .. 'line', worker)
@@ -25,15 +24,8 @@ local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tok
 local function set_aside(id, queue, record)
   call('LPOP', R .. 'queue:' .. queue)
   if not record[1] then strangers[#strangers + 1] = id
-  elseif CLAIMABLE[record[1]] then move(id, 'expired', 'its time ran out before it could go', {}, {})
-  elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = now}) end
-end
-
--- A message for more recipients than a whole day has would stand in everybody's way for ever. The next sync looks again.
-local function too_large(id, queue, day, room)
-  call('LPOP', R .. 'queue:' .. queue)
-  local why = string.format('it is for %d recipients, and a whole day has room for %d', day, room)
-  hold_back(id, 'day', 'messages for more recipients than a whole day has room for', now, why, {}, {})
+  elseif is_sendable(record[1], record[7]) then move(id, 'expired', 'its time ran out before it could go', {}, {})
+  elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = tonumber(record[7]) or now}) end
 end
 
 -- A recipient of a batch that has a record of its own stops with its batch.
@@ -80,19 +72,20 @@ local function serve(queue, spare)
   while #granted + #strangers + sliced < want and parked < MOST_PARKED do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then return true end
-    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch')
+    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch', 'send_at')
     local expires = tonumber(record[4])
     local chunk = not record[1] and read_chunk(id)
     if chunk then
       if not serve_chunk(chunk, spare) then return false end
-    elseif not CLAIMABLE[record[1] or ''] or (expires and expires <= now) then
+    elseif not is_sendable(record[1], record[7]) or (expires and expires <= now) then
       set_aside(id, queue, record)
     elseif stopped(record[6]) then
       stop_with_its_batch(id, queue, record[6], stopped(record[6]))
     else
       local n, day = tonumber(record[2]), tonumber(record[3])
       if day > math.max(1, daily - spare) then
-        too_large(id, queue, day, daily - spare)
+        call('LPOP', R .. 'queue:' .. queue)
+        hold_as_too_large(id, day, daily - spare, {})
       elseif day > 0 and total + others + day + spare > daily then
         reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
         return false

@@ -6,11 +6,10 @@
 -- message in that state is not to be sent.
 
 local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch')
+local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at')
 local again = record[1] == 'sending' and record[6] == execution
 if record[1] and not again then call('SADD', A .. 'lent', id) end
-local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true, refused = true}
-if not again and not SENDABLE[record[1] or ''] then return {record[1] or 'gone', ''} end
+if not again and not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
 if tonumber(record[4]) and tonumber(record[4]) <= now then
   if not again then move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true}) end
   return {'expired', ''}
@@ -34,6 +33,10 @@ if not again then
   local urgent = is_bulk and string.gsub(record[5], '%.bulk$', '.transactional')
   if urgent and call('LLEN', R .. 'queue:' .. urgent) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
   local spare = is_bulk and reserve or 0
+  if day > math.max(1, daily - spare) then
+    hold_as_too_large(id, day, daily - spare, {foreign = true})
+    return {'held', ''}
+  end
   if day > 0 and total + others + day + spare > daily then
     return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
   end
