@@ -130,3 +130,11 @@ def test_who_was_to_be_tried_again_is_cancelled_with_the_chunk(stage: BatchStage
     assert stage.counts(taken.id)["cancelled"] >= 9
     assert {each.state for each in stage.batches.recipients(taken.id)} <= {State.CANCELLED, State.UNKNOWN}
     assert_agreement(stage.redis)
+
+
+def test_one_that_is_cancelled_in_rq_and_then_with_its_batch_is_cancelled_for_both(stage: BatchStage) -> None:
+    taken = stage.take(700)
+    cancel_in_rq(stage, f"{taken.id}-0")
+    stage.batches.cancel(taken.id, "enough")
+    stage.work()
+    look(stage)

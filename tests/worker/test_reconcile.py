@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import pytest
 from redis import Redis
 from rq import Queue
+from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -142,6 +143,23 @@ def test_what_a_worker_of_rqs_is_just_taking_is_not_missing(stage: Stage, queue:
     stage.redis.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
     stage.pass_time(SETTLED_SECONDS + 1)
     assert restore_lost_jobs(stage.redis, "default") == 0
+
+
+def test_what_a_worker_of_rqs_was_taking_when_it_was_killed_is_queued_again(
+    stage: Stage, queue: Queue
+) -> None:
+    # Given a message on its way from its queue to a worker of RQ's, as a sync sees it
+    id = stage.queue()
+    stage.redis.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 0
+    # When it is still there at a sync more than a minute later
+    first_seen = IntermediateQueue(queue.key, stage.redis).get_first_seen_key(id)
+    stage.redis.incrbyfloat(first_seen, -61)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    # Then it stands in its queue again
+    assert stage.redis.llen(queue.intermediate_queue_key) == 0
+    assert_agreement(stage.redis)
 
 
 def test_what_a_worker_of_rqs_is_running_is_not_missing(stage: Stage, queue: Queue) -> None:

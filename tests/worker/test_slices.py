@@ -698,6 +698,36 @@ def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_s
     assert restore_lost_jobs(stage.redis, "default") == 2
 
 
+def test_a_slice_whose_chunk_redis_has_lost_is_judged_once(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    stage.grant(3)
+    stage.redis.delete(stage.keys.chunk(f"{taken.id}-0"))
+    stage.pass_time(LEASE + 1)
+    stage.slices.judge("w", lease=LEASE, on_unknown="hold", max_attempts=8)
+    assert stage.redis.zcard(stage.keys.slices) == 0
+
+
+def test_a_batch_that_redis_has_lost_breaks_no_list(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    _, begun = stage.grant(3)
+    stage.redis.delete(stage.keys.batch(taken.id))
+    stage.slices.settle([stage.courier.carry(each) for each in begun])
+    assert stage.batches.all() == []
+    assert restore_lost_jobs(stage.redis, "default") == 0
+
+
+def test_a_chunk_that_somebody_put_into_another_lane_harms_nobody_there(stage: BatchStage) -> None:
+    # Given a paused batch whose chunk stands in the transactional lane as well, and mail behind it in both
+    taken = stage.take(3)
+    bulk, urgent = stage.queue(lane="bulk"), stage.queue()
+    stage.redis.lpush("rq:queue:sesq.default.transactional", f"{taken.id}-0")
+    stage.batches.pause(taken.id, "a look")
+    # When a worker takes what there is, Then both go, and the chunk waits where its batch does
+    stage.work(10)
+    assert [stage.state(id) for id in (bulk, urgent)] == [State.SENT, State.SENT]
+    assert_agreement(stage.redis)
+
+
 def test_another_batch_under_the_same_name_goes_to_its_own_recipients(stage: BatchStage) -> None:
     # Given a batch that is sent, and that Redis has forgotten, as it does after a while
     first = stage.take(3)

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from redis import Redis
 from rq.defaults import RQ_KEY_PREFIX
+from rq.intermediate_queue import IntermediateQueue
 
 from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
@@ -40,6 +41,7 @@ LONGEST_QUEUE = 200_000
 
 def restore_lost_jobs(redis: Redis, account: str) -> int:
     """Gives back what waits by our records and not by RQ's, unless RQ was told to cancel it. How many it gave back."""
+    _clear_intermediate(redis, Keys(account))
     restored = 0
     for registry, states in PLACES.items():
         lost = _lost(redis, Keys(account), registry, states)
@@ -47,6 +49,17 @@ def restore_lost_jobs(redis: Redis, account: str) -> int:
     if restored:
         log.warning("account %s: %d messages had lost their RQ job; they have it again", account, restored)
     return restored
+
+
+def _clear_intermediate(redis: Redis, keys: Keys) -> None:
+    """Takes out what a worker of RQ's was taking when it was killed, as RQ's own maintenance does after a minute."""
+    for lane in Lane:
+        taken = IntermediateQueue(f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}", redis)
+        with mapped():
+            for id in taken.get_job_ids():
+                if not taken.set_first_seen(id) and taken.should_be_cleaned_up(id):
+                    taken.remove(id)
+                    redis.delete(taken.get_first_seen_key(id))
 
 
 def _lost(redis: Redis, keys: Keys, registry: str, states: tuple[State, ...]) -> list[str]:
@@ -93,7 +106,7 @@ def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:
 
 def restore_lost_chunks(redis: Redis, account: str) -> int:
     """The same for the chunks of batches: recipients wait in them, and no queue of RQ's holds their job."""
-    going = [batch for batch in Batches(redis, account).all() if batch.ended is None]
+    going = [batch for batch in Batches(redis, account).all() if batch.ended is None or batch.jobs]
     return sum(_restore_chunks(redis, account, batch) for batch in going)
 
 

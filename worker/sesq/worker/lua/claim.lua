@@ -46,12 +46,17 @@ local function grant(id, queue, n, day)
 end
 
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
-local function serve_chunk(c, spare)
+local function serve_chunk(c, queue, spare)
+  if c.queue ~= queue then -- somebody has put it into a queue that is not its own
+    parked = parked + 1
+    call('LPOP', R .. 'queue:' .. queue)
+    return true
+  end
   if c.place ~= 'queued' or c.state ~= 'running' or not has_rows(c) then
     parked = parked + 1
     if c.place == 'queued' then seat(c) else
-      call('LPOP', R .. 'queue:' .. c.queue)
-      place(c.id, c.queue, c.place, c.keep, {execution = 'slices'})
+      call('LPOP', R .. 'queue:' .. queue)
+      place(c.id, queue, c.place, c.keep, {execution = 'slices'})
     end
     return true
   end
@@ -76,7 +81,7 @@ local function serve(queue, spare)
     local expires = tonumber(record[4])
     local chunk = not record[1] and read_chunk(id)
     if chunk then
-      if not serve_chunk(chunk, spare) then return false end
+      if not serve_chunk(chunk, queue, spare) then return false end
     elseif not is_sendable(record[1], record[7]) or (expires and expires <= now) then
       set_aside(id, queue, record)
     elseif stopped(record[6]) then

@@ -1,4 +1,5 @@
--- Take over: slices that dead workers left behind become those of a worker that will judge them. After lifecycle.lua.
+-- Take over: slices that dead workers left behind become those of a worker that will judge them. After lifecycle.lua; keys
+-- in slice.lua.
 --
 -- ARGV[3] most   [4] lease (s)   [5] execution   [6] worker
 -- Returns {{slice, chunk, start, end, posted, {rows settled already}}, …}
@@ -8,7 +9,9 @@ for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT',
   local key, s = A .. 'slice:' .. name, {}
   local flat = call('HGETALL', key)
   for i = 1, #flat, 2 do s[flat[i]] = flat[i + 1] end
-  if not s.chunk then call('ZREM', A .. 'slices', name)
+  if not s.chunk or call('EXISTS', A .. 'chunk:' .. s.chunk) == 0 then -- Redis has lost whom it was for
+    call('DEL', key)
+    call('ZREM', A .. 'slices', name)
   else
     call('HSET', key, 'execution', ARGV[5], 'worker', ARGV[6])
     call('ZADD', A .. 'slices', now + tonumber(ARGV[4]), name)
