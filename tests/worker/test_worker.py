@@ -27,13 +27,13 @@ from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
-from sesq.worker import crew
+from sesq.worker import crew, run
 from sesq.worker.crew import Order
 from sesq.worker.desk import Desk
 from sesq.worker.gate import Begun, Gate
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
-from sesq.worker.transports import Outgoing
+from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import AHEAD_SECONDS, STOP, SesqWorker
 from stage import Stage, says
@@ -106,6 +106,18 @@ def working(worker: SesqWorker) -> Iterator[threading.Thread]:
         stop(worker)
         thread.join(30)
         assert not thread.is_alive()
+
+
+@contextmanager
+def working_once(worker: SesqWorker) -> Iterator[threading.Thread]:
+    """With `burst`; stopped if it does not end by itself."""
+    thread = threading.Thread(target=worker.work, args=(True,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop(worker)
+        thread.join(30)
 
 
 def stop(worker: SesqWorker) -> None:
@@ -216,6 +228,56 @@ def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
         eventually(lambda: stage.state(id) is State.SENT, "it is sent")
     assert Worker.all(stage.redis, serializer=JSONSerializer) == []
     assert_agreement(stage.redis)
+
+
+def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) -> None:
+    id = stage.queue()
+    suspend(stage.redis)
+    with working_once(hire()) as thread:
+        thread.join(30)
+        assert not thread.is_alive()
+    resume(stage.redis)
+    assert stage.state(id) is State.QUEUED
+
+
+def test_an_account_that_ses_does_not_describe_holds_up_no_other(
+    stage: Stage, make_settings: Callable[..., Settings]
+) -> None:
+    # Given a worker for two accounts, of which SES does not answer for the first
+    answer, asked = threading.Event(), threading.Event()
+
+    class Silent:
+        def run_if_due(self) -> bool:
+            return not answer.wait(30)
+
+    class Quick:
+        def run_if_due(self) -> bool:
+            asked.set()
+            return False
+
+    desks = [
+        Desk(name, Gate(stage.redis, name), stage.courier, stage.rules, cast("AccountSync", sync))
+        for name, sync in (("shop", Silent()), ("default", Quick()))
+    ]
+    worker = SesqWorker(desks, stage.redis, make_settings(concurrency=4))
+    # When it looks after both, Then the other one is asked for at once
+    worker._sync()
+    assert asked.wait(10)
+    answer.set()
+
+
+def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "WARM_UP_SECONDS", 0.2)
+    answer, warm = threading.Event(), threading.Event()
+
+    def hopeless() -> None:
+        raise SendFailed(says(Kind.CREDENTIALS))
+
+    run._warm_up_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
+    assert warm.is_set()
+    with pytest.raises(run.CannotStart, match="account wrong: Because"):
+        run._warm_up_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
+    answer.set()
 
 
 def test_stopped_what_is_on_its_way_ends_and_the_rest_stays_in_its_place(stage: Stage, hire: Hire) -> None:

@@ -6,8 +6,9 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
 from redis import Redis
@@ -28,6 +29,7 @@ RESTART_SECONDS = (1.0, 2.0, 5.0, 10.0)
 HOPELESS_SECONDS = 10.0
 """Where no child has ever lived so long, one that gives up by itself cannot start as it is set up; no other could."""
 WATCH_SECONDS = 0.2
+WARM_UP_SECONDS = 5.0
 PROGRAM = (sys.executable, "-m", "sesq.console")
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
 
@@ -49,13 +51,32 @@ def run_worker(
 
     Raises CannotStart before anything is claimed, and SettingsError for an account that is not configured.
     """
-    desks = []
-    for account in accounts or sorted(settings.accounts):
-        desk = open_desk(redis, account, settings, lanes=lanes)
-        _warm_up(desk.courier.transport.warm_up, account)
-        Policy(redis, account).configure(starting_limits(settings.account(account)))
-        desks.append(desk)
+    named = accounts or sorted(settings.accounts)
+    desks = [open_desk(redis, account, settings, lanes=lanes) for account in named]
+    _warm_up_all({desk.name: desk.courier.transport.warm_up for desk in desks})
+    for desk in desks:
+        Policy(redis, desk.name).configure(starting_limits(settings.account(desk.name)))
     return SesqWorker(desks, redis, settings, name=name).work(burst=burst)
+
+
+def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> None:
+    """All at once, and no longer than some seconds: an account whose SES is silent does not hold up the others."""
+    hopeless: list[CannotStart] = []
+
+    def warm_up(account: str, connect: Callable[[], None]) -> None:
+        try:
+            _warm_up(connect, account)
+        except CannotStart as error:
+            hopeless.append(error)
+
+    threads = [threading.Thread(target=warm_up, args=each, daemon=True) for each in connects.items()]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + WARM_UP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if hopeless:
+        raise hopeless[0]
 
 
 def _warm_up(connect: Callable[[], None], account: str) -> None:

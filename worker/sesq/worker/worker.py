@@ -69,7 +69,7 @@ class SesqWorker(RegisteredWorker):
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._first = 0
         self._troubles = 0
-        self._syncing: threading.Thread | None = None
+        self._syncing: dict[str, threading.Thread] = {}
 
     # the loop ---------------------------------------------------------------------------------------------------
 
@@ -102,9 +102,12 @@ class SesqWorker(RegisteredWorker):
 
     def _nothing_left(self) -> bool:
         idle = not self._in_flight and not self._unsettled
-        return idle and all(
-            desk.answer in NOTHING_NOW or (desk.answer == "unsynced" and desk.sync.failed)
-            for desk in self.desks
+        return idle and (
+            self.suspended
+            or all(
+                desk.answer in NOTHING_NOW or (desk.answer == "unsynced" and desk.sync.failed)
+                for desk in self.desks
+            )
         )
 
     def _until_next(self) -> float:
@@ -278,18 +281,20 @@ class SesqWorker(RegisteredWorker):
             desk.renew([name for name, at in self._in_flight.items() if at is desk], until)
 
     def _sync(self) -> None:
-        """Account sync waits for SES, so it has a thread of its own."""
-        if self._syncing is None or not self._syncing.is_alive():
-            self._syncing = threading.Thread(target=self._sync_all, name="sync", daemon=True)
-            self._syncing.start()
+        """Account sync waits for SES, so each account's has a thread of its own."""
+        for desk in self.desks:
+            syncing = self._syncing.get(desk.name)
+            if syncing is None or not syncing.is_alive():
+                syncing = threading.Thread(target=self._sync_one, args=(desk,), name="sync", daemon=True)
+                self._syncing[desk.name] = syncing
+                syncing.start()
 
-    def _sync_all(self) -> None:
+    def _sync_one(self, desk: Desk) -> None:
         try:
-            for desk in self.desks:
-                if desk.sync.run_if_due():
-                    Chronicle(self.connection, desk.name).note()
+            if desk.sync.run_if_due():
+                Chronicle(self.connection, desk.name).note()
         except QueueUnavailable as error:
-            log.debug("worker %s: sync: %s", self.name, error)
+            log.debug("worker %s: sync of account %s: %s", self.name, desk.name, error)
 
     # what others tell it to do ----------------------------------------------------------------------------------
 
@@ -321,8 +326,9 @@ class SesqWorker(RegisteredWorker):
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
         self._crew.dismiss()
-        if self._syncing is not None:
-            self._syncing.join(SYNC_END_SECONDS)
+        deadline = time.monotonic() + SYNC_END_SECONDS
+        for syncing in self._syncing.values():
+            syncing.join(max(0.0, deadline - time.monotonic()))
 
     def _put_back_unbegun(self) -> None:
         """Each goes to the head of its lane, so the last one first."""
