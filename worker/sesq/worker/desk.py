@@ -34,6 +34,7 @@ POLL_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 30.0
 UNSYNCED_SECONDS = 0.25
 QUANTUM_SECONDS = 0.04
+FAR_SECONDS, WARN_AGAIN_SECONDS = 0.1, 60.0
 """A worker that got all it wanted asks again when half its places are free, or after this long."""
 
 NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
@@ -55,6 +56,7 @@ class Desk:
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
     pace: Pace = field(default_factory=Pace)
+    _warn_from: float = 0.0
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
@@ -67,12 +69,26 @@ class Desk:
         granted_at = time.monotonic()
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer = claim.reason
-        self.ask_at = time.monotonic() + _pause(claim)
+        answered_at = time.monotonic()
+        self.ask_at = answered_at + _pause(claim)
+        self._mind_the_distance(answered_at - granted_at, answered_at)
         if (claim.ids or claim.slices) and not self.rules.snapshot.known:
             self.rules.refresh()
         if claim.ids or claim.slices:
             self.rules.suppressed = claim.suppressed
         return claim, granted_at
+
+    def _mind_the_distance(self, seconds: float, now: float) -> None:
+        """A grant is good for a quarter of a second, in which it has to be asked for, and begun."""
+        if seconds > FAR_SECONDS and now >= self._warn_from:
+            self._warn_from = now + WARN_AGAIN_SECONDS
+            log.warning(
+                "account %s: Redis took %.0f ms to answer a claim; from %.0f ms on little goes, or nothing: "
+                "the worker belongs near its Redis",
+                self.name,
+                seconds * 1000,
+                FAR_SECONDS * 1000,
+            )
 
     def exchange(
         self, outcomes: Sequence[Outcome], granted: Sequence[Name]
