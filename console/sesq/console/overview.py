@@ -94,6 +94,7 @@ class Overview:
     workers: tuple[WorkerView, ...]
     memory: Memory | None
     bulk_paused: str = ""
+    paused_batches: tuple[Batch, ...] = ()
 
     @property
     def next_free_at(self) -> float | None:
@@ -122,6 +123,7 @@ def read_overview(redis: Redis, account: str) -> Overview:
         workers=read_workers(redis, account),
         memory=_memory(redis),
         bulk_paused=policy.bulk_paused,
+        paused_batches=tuple(batch for batch in batches if batch.state == "paused" and batch.left),
     )
 
 
@@ -146,7 +148,7 @@ def _lane(lane: Lane, told: Mapping[str, Any], messages: Messages, batches: Iter
     queued = int(told["queued"])
     for batch in batches:
         queued -= batch.jobs
-        queued += batch.compact_waiting if batch.jobs else 0
+        queued += batch.compact_waiting if batch.jobs and batch.state == "running" else 0
     return LaneView(lane, queued, head, told.get("room_at"), told["ready_at"])
 
 

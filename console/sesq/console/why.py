@@ -89,5 +89,10 @@ def _states(view: Overview) -> Iterator[str]:
     if more > 0:
         yield f"{more} more things are waited for: `sesq messages list --state held`."
     unknown = view.counts[State.UNKNOWN]
+    for batch in view.paused_batches:
+        yield (
+            f"Batch {batch.id} is paused: {_sentence(batch.reason)} {batch.left:,} of it wait until "
+            f"`sesq batch resume {batch.id}`."
+        )
     if unknown:
         yield f"{unknown} may have been sent, or not: SES's answer was lost. Settle them with `sesq messages resolve`."

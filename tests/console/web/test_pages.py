@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from batch import template
+from sesq.config.batches import Batches
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
@@ -20,6 +21,7 @@ from sesq.console.batch_files import harmless
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import changed, look_ahead, read_series
 from sesq.console.web.plots import plot
+from sesq.console.why import sentences
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
@@ -181,6 +183,23 @@ def test_what_a_change_would_do(redis: Redis) -> None:
     assert Policy(redis).history() == []
 
 
+def test_the_recipients_of_a_batch_wait_once_and_not_while_it_is_paused(redis: Redis) -> None:
+    # Given a message, and a batch of a thousand at 100 a second
+    stage = Stage(redis)
+    stage.queue(lane="bulk")
+    order = batch_order(template(), "shop@example.com", "k")
+    taken = take(redis, order, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(1000)))
+    now = look_ahead(redis, read_overview(redis, "default"))
+    assert now.waiting == 1001
+    assert now.empty_at == pytest.approx(stage.now + 10, abs=0.5)
+    # When it is paused, Then only the message waits in its lane, and it is said what the others wait for
+    Batches(redis).pause(taken.id, "a wrong link")
+    view = read_overview(redis, "default")
+    assert look_ahead(redis, view).waiting == 1
+    (said,) = [line for line in sentences(view) if taken.id in line]
+    assert "a wrong link. 1,000 of it wait until" in said
+
+
 def test_nobody_can_tell_when_bulk_mail_will_have_gone_that_is_paused(redis: Redis) -> None:
     stage = Stage(redis)
     stage.policy.pause("a look", by="ada", bulk_only=True)
@@ -204,6 +223,14 @@ def test_the_last_hour_and_day_are_counted_from_what_is_there(redis: Redis) -> N
     stage.pass_time(3600)
     later = read_series(redis, "default", stage.now, 0)
     assert (sum(later["hour"].sent), sum(later["day"].sent)) == (0, 3)
+
+
+def test_undo_ends_a_pause_of_bulk_mail_and_brings_it_back(console: Console, redis: Redis) -> None:
+    policy, visit = Policy(redis), console()
+    policy.pause("a look", by="ada", bulk_only=True)
+    for paused in ("", "a look"):
+        visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])})
+        assert (policy.bulk_paused, policy.paused) == (paused, "")
 
 
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:

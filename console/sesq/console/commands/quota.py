@@ -159,8 +159,7 @@ def pause(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Let nothing go, from the next claim on, until somebody resumes."""
-    by = asker()
-    Policy(open_redis(load_settings()), account).pause(reason or f"paused by {by}", by=by, bulk_only=bulk)
+    Policy(open_redis(load_settings()), account).pause(reason, by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}paused")
 
 

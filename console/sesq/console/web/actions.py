@@ -8,6 +8,7 @@ from typing import Any
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.config.messages import RESOLUTIONS
+from sesq.config.policy import BULK_PAUSE, PAUSE
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList, listed_as
 from sesq.console.times import parse_duration
@@ -76,16 +77,16 @@ def reset_limits(room: Room, knobs: list[str] | None = None) -> None:
     room.note(f"limits: reset {', '.join(knobs or ['all'])}")
 
 
-def pause(room: Room, reason: str) -> None:
-    """Nothing goes from the next claim on."""
-    room.policy.pause(reason.strip() or f"paused by {room.by}", by=room.by)
-    room.note("pause")
+def pause(room: Room, reason: str, *, bulk_only: bool = False) -> None:
+    """Nothing goes, or no bulk mail, from the next claim on."""
+    room.policy.pause(reason.strip(), by=room.by, bulk_only=bulk_only)
+    room.note("pause", "bulk mail" if bulk_only else "")
 
 
-def resume(room: Room) -> None:
+def resume(room: Room, *, bulk_only: bool = False) -> None:
     """Ends a pause."""
-    room.policy.resume(by=room.by)
-    room.note("resume")
+    room.policy.resume(by=room.by, bulk_only=bulk_only)
+    room.note("resume", "bulk mail" if bulk_only else "")
 
 
 def undo(room: Room, at: str) -> None:
@@ -97,8 +98,14 @@ def undo(room: Room, at: str) -> None:
     if entry is None:
         raise InputError("that change is not in the history any more")
     old = dict(entry.get("old") or {})
-    if "paused" in old:
-        return pause(room, old["paused"]) if old["paused"] else resume(room)
+    for field in (PAUSE, BULK_PAUSE):
+        if field in old:
+            bulk_only = field == BULK_PAUSE
+            return (
+                pause(room, old[field], bulk_only=bulk_only)
+                if old[field]
+                else resume(room, bulk_only=bulk_only)
+            )
     back = {knob: str(value) for knob, value in old.items() if value is not None}
     gone = [knob for knob, value in old.items() if value is None]
     if gone:

@@ -79,7 +79,7 @@ class _Queue(Collector):
         states = GaugeMetricFamily("sesq_messages", "Messages in each state.", labels=["account", "state"])
         lanes = GaugeMetricFamily(
             "sesq_lane_jobs",
-            "Jobs in each lane: messages, and chunks of batches.",
+            "What waits in each lane: messages, and recipients of batches.",
             labels=["account", "lane"],
         )
         oldest = GaugeMetricFamily(

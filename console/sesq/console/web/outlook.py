@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from redis import Redis
 
-from sesq.config.batches import Batches
 from sesq.config.chronicle import Chronicle
 from sesq.config.connection import mapped
 from sesq.config.forecast import Limits, forecast
@@ -83,19 +82,12 @@ def _refused(redis: Redis, keys: Keys, now: float) -> dict[str, list[int]]:
     }
 
 
-def count_in_lanes(redis: Redis, view: Overview) -> int:
-    """Messages in both lanes; of a batch its recipients instead of its jobs."""
-    batches = Batches(redis, view.account).all()
-    jobs = sum(lane.queued for lane in view.lanes) - sum(batch.jobs for batch in batches)
-    return max(0, jobs) + sum(batch.compact_waiting for batch in batches if batch.state == "running")
-
-
 def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outlook:
     """When both lanes will be empty, by these limits (those in force where none are given). A message of several
     recipients counts as one.
     """
     usage = usage or view.usage
-    waiting = count_in_lanes(redis, view)
+    waiting = sum(lane.queued for lane in view.lanes)
     bulk = waiting > view.lanes[0].queued
     if usage.closed or not view.snapshot.known or (bulk and view.bulk_paused):
         return Outlook(waiting, None)

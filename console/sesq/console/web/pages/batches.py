@@ -42,7 +42,7 @@ def batches(room: Viewing, skip: int = 0) -> Response:
 @router.get("/accounts/{account}/batches/{id}")
 def batch(room: Viewing, id: str) -> Response:
     found = Batches(room.redis, room.account).get(id)
-    planned = plan(room.redis, room.account, found.waiting, of=found) if _goes_on(found) else None
+    planned = plan(room.redis, room.account, found.left, of=found) if _goes_on(found) else None
     return page(room, "batch", batch=found, plan=planned, now=redis_now(room.redis))
 
 
