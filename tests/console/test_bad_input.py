@@ -117,6 +117,28 @@ def test_config_names_the_file(run: Run, here: Path, monkeypatch: pytest.MonkeyP
     assert (missing.exit_code, missing.stderr) == (2, "sesq: nowhere.toml: there is no such settings file\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["messages", "list"],
+        ["quota", "show"],
+        ["quota", "pause"],
+        ["quota", "set", "--rate", "1/second"],
+        ["quota", "reset"],
+        ["suppression", "add", "ada@example.org", "--local"],
+        ["suppression", "list"],
+        ["batch", "list"],
+        ["events", "standing"],
+        ["events", "poison"],
+    ],
+)
+def test_an_account_that_nobody_knows_is_a_slip(run: Run, redis: Redis, words: list[str]) -> None:
+    result = run(*words, "--account", "shpo")
+    assert (result.exit_code, redis.keys("*shpo*")) == (2, [])
+    assert "'shpo' is not configured; known accounts: default" in result.output
+
+
 EVERY_KIND = [SEND, ["status"], ["messages", "list"], ["quota", "show"], ["worker"], ["doctor"]]
 
 

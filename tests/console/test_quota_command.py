@@ -22,7 +22,10 @@ def limit(run_json: RunJson, knob: str) -> tuple[Any, ...]:
     return told["value"], told["origin"], told["set_to"], told["ses"], told["forced"]
 
 
-def test_an_account_never_seen_has_the_sandbox_limits(run_json: RunJson) -> None:
+def test_an_account_never_seen_has_the_sandbox_limits(
+    run_json: RunJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_ACCOUNTS__NEW__REGION", "us-east-1")
     told = run_json("quota", "show", "--account", "new")
     assert {knob: (limit["value"], limit["origin"]) for knob, limit in told.items()} == {
         "rate": (1, "default"),
@@ -149,7 +152,11 @@ def test_a_pause_without_a_reason_names_who(run: Run, run_json: RunJson) -> None
 
 
 @pytest.mark.parametrize("words", [("pause",), ("set", "--rate", "2")])
-def test_an_account_of_its_own_is_changed_alone(run: Run, run_json: RunJson, words: tuple[str, ...]) -> None:
+def test_an_account_of_its_own_is_changed_alone(
+    run: Run, run_json: RunJson, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEFAULT", "OTHER"):
+        monkeypatch.setenv(f"SESQ_ACCOUNTS__{name}__REGION", "us-east-1")
     run("quota", *words, "--account", "other")
     assert run_json("quota", "history") == []
     assert len(run_json("quota", "history", "--account", "other")) == 1

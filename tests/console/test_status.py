@@ -45,7 +45,10 @@ def worker(redis: Redis) -> Worker:
     return made
 
 
-def test_an_account_that_nobody_has_seen_has_every_key(run_json: RunJson) -> None:
+def test_an_account_that_nobody_has_seen_has_every_key(
+    run_json: RunJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_ACCOUNTS__NEW__REGION", "us-east-1")
     told = run_json("status", "--account", "new")
     assert told["account"] == "new"
     assert told["mode"] == "unknown"

@@ -18,6 +18,10 @@ CLOCK_OFFSET = "sesq:clock:offset"
 where it is set."""
 
 
+ACCOUNT_NAME, LONGEST_ACCOUNT_NAME = r"[a-z0-9]+([-_][a-z0-9]+)*", 32
+"""What an account may be called: its name is part of keys, of queues and of variables of the environment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """The keys of one account."""

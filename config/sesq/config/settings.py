@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sesq.config.errors import InvalidPolicy, SettingsError
+from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.places import default_data_dir, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.sources import checked, read_settings
@@ -68,7 +69,7 @@ Rate = Annotated[float, BeforeValidator(_rate)]
 Daily = Annotated[float | None, BeforeValidator(_daily)]
 Reserve = Annotated[int | str, AfterValidator(_reserve)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
-AccountName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", max_length=32)]
+AccountName = Annotated[str, Field(pattern=f"^{ACCOUNT_NAME}$", max_length=LONGEST_ACCOUNT_NAME)]
 MailDomain = Annotated[str, Field(pattern=r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 

@@ -53,13 +53,18 @@ def open_redis(settings: Settings) -> Redis:
     return connect(settings=settings)
 
 
-def configured_or_seen(settings: Settings, redis: Redis, account: str) -> str:
-    """The account's name. Raises SettingsError where neither sesq.toml nor Redis knows it: its mail would never go."""
+def open_account(account: str, settings: Settings | None = None) -> Redis:
+    """The queue's Redis, for an account that is configured here or known there.
+
+    Raises SettingsError for another: its mail would never go, and what is done to it would have no effect.
+    """
     from sesq.config.messages import accounts
 
+    settings = settings or load_settings()
+    redis = open_redis(settings)
     if account not in settings.accounts and account not in accounts(redis):
         settings.account(account)
-    return account
+    return redis
 
 
 def start_logging(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sesq.config.addresses import encode_words, has_unsafe, shown, wire_form
 from sesq.config.errors import InvalidMessage
+from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 
 MAX_RECIPIENTS = 50
 """To, Cc and Bcc of one message together (SES developer guide, "Service quotas")."""
@@ -129,7 +130,7 @@ SINGLE_HEADERS = frozenset(
 _is_header_name = re.compile(r"[!-9;-~]{1,126}").fullmatch
 _is_tag = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
 _is_configuration_set = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
-_is_account = re.compile(r"[a-z0-9_-]{1,32}").fullmatch
+_is_account = re.compile(ACCOUNT_NAME).fullmatch
 
 
 def address_list(addresses: str | Iterable[str], field: str) -> tuple[str, ...]:
@@ -241,8 +242,11 @@ def check_configuration_set(name: object) -> None:
 
 
 def check_account(name: object) -> None:
-    if not isinstance(name, str) or not _is_account(name):
-        raise InvalidMessage("account", f"{shown(name)} is no account name: 1 to 32 of a-z 0-9 _ and -")
+    if not isinstance(name, str) or len(name) > LONGEST_ACCOUNT_NAME or not _is_account(name):
+        raise InvalidMessage(
+            "account",
+            f"{shown(name)} is no account name: words of a-z 0-9 with _ or - between, 1 to 32 characters",
+        )
 
 
 def check_key(key: object) -> None:

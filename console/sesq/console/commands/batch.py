@@ -24,9 +24,8 @@ from sesq.console.context import (
     Account,
     Json,
     asker,
-    configured_or_seen,
     load_settings,
-    open_redis,
+    open_account,
     pairs,
 )
 from sesq.console.output import console, print_json, printable, show
@@ -212,7 +211,7 @@ def _agreed(question: str) -> bool:
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the batches, the newest first."""
-    redis, _ = _open(account, must_be_known=False)
+    redis, _ = _open(account)
     batches = Batches(redis, account).all()
     if json:
         print_json([_as_json(redis, batch) for batch in batches])
@@ -225,7 +224,7 @@ def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: 
     """Show how far a batch is, and when it ends."""
     if live and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
-    redis, _ = _open(account, must_be_known=False)
+    redis, _ = _open(account)
     batches = Batches(redis, account)
 
     def look() -> Any:
@@ -275,7 +274,7 @@ def _why(done: str, reason: str) -> str:
 
 
 def _act(account: str, id: str, act: Callable[[Batches], None], done: str) -> None:
-    redis, _ = _open(account, must_be_known=False)
+    redis, _ = _open(account)
     act(Batches(redis, account))
     typer.echo(f"{id} {done}")
 
@@ -288,7 +287,7 @@ def report(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""
-    redis, _ = _open(account, must_be_known=False)
+    redis, _ = _open(account)
     batches = Batches(redis, account)
     batches.get(id)
     if output is None:
@@ -304,12 +303,10 @@ def report(
 # what check and send share --------------------------------------------------------------------------------------
 
 
-def _open(account: str, *, must_be_known: bool = True) -> tuple[Redis, int]:
+def _open(account: str) -> tuple[Redis, int]:
     """The queue, and for how many seconds it keeps records."""
     settings = load_settings()
-    redis = open_redis(settings)
-    if must_be_known:
-        configured_or_seen(settings, redis, account)
+    redis = open_account(account, settings)
     return redis, round(settings.keep_days * 86_400)
 
 

@@ -20,6 +20,7 @@ from sesq.console.context import (
     Account,
     Json,
     load_settings,
+    open_account,
     open_redis,
     part,
     start_logging,
@@ -198,7 +199,7 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     settings = load_settings()
     with part("worker"):
         from sesq.worker.events import Feedback
-    entries: list[dict[str, Any]] = Feedback(open_redis(settings), account).poison()
+    entries: list[dict[str, Any]] = Feedback(open_account(account, settings), account).poison()
     if json:
         print_json([entry | {"at": utc(entry["at"])} for entry in entries])
         return
@@ -209,7 +210,7 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 @app.command(epilog=STANDING_EXAMPLES)
 def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show how much of the last week's mail bounced or was complained of, and how bad that is. Exit 1 where it is."""
-    found = Reputation(open_redis(load_settings()), account).read()
+    found = Reputation(open_account(account), account).read()
     rates = {f"{kind}_rate": round(found.rate(kind), 6) for kind in ("bounced", "complained")}
     if json:
         counts = {"sent": found.sent, "bounced": found.bounced, "complained": found.complained}

@@ -13,7 +13,7 @@ from sesq.config.messages import RESOLUTIONS, Messages, Record
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
 from sesq.config.turn import explained
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
 
@@ -185,7 +185,7 @@ def as_json(record: Record) -> dict[str, Any]:
 
 
 def _open(account: str) -> Messages:
-    return Messages(open_redis(load_settings()), account)
+    return Messages(open_account(account), account)
 
 
 def _each(ids: Iterable[str], act: Callable[[str, str], State]) -> None:

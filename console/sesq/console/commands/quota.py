@@ -10,7 +10,7 @@ from redis import Redis
 from sesq.config.policy import KNOBS, Policy
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account, part
 from sesq.console.limits import changed, read_limits, written
 from sesq.console.output import print_json, show, table
 from sesq.console.times import local, parse_duration, utc
@@ -59,7 +59,7 @@ app = typer.Typer(
 @app.command("show", epilog=SHOW_EXAMPLES)
 def show_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show each limit: what is in force, where that comes from, what SES allows."""
-    _print(open_redis(load_settings()), account, json)
+    _print(open_account(account), account, json)
 
 
 @app.command("set", epilog=SET_EXAMPLES)
@@ -90,7 +90,7 @@ def set_(
     given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
     changes = {knob: value for knob, value in given.items() if value is not None}
     seconds = parse_duration(for_, "--for") if for_ else None
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
     _print(redis, account, json)
 
@@ -105,7 +105,7 @@ def reset(
     json: Json = False,
 ) -> None:
     """Forget what was set: back to sesq.toml, or to what SES allows."""
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     Policy(redis, account).reset(knobs or None, by=asker())
     _print(redis, account, json)
 
@@ -116,7 +116,7 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     settings = load_settings()
     with part("worker"):
         from sesq.worker.desk import open_desk
-    redis = open_redis(settings)
+    redis = open_account(account, settings)
     open_desk(redis, account, settings).sync.run()
     snapshot = read_snapshot(redis, account)
     if not json:
@@ -132,7 +132,7 @@ def history(
     json: Json = False,
 ) -> None:
     """Show who changed what, when, and from which value to which; the newest first."""
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     entries = Policy(redis, account).history(limit)
     if json:
         print_json([entry | {"at": utc(entry["at"]), "until": utc(entry.get("until"))} for entry in entries])
@@ -159,14 +159,14 @@ def pause(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Let nothing go, from the next claim on, until somebody resumes."""
-    Policy(open_redis(load_settings()), account).pause(reason, by=asker(), bulk_only=bulk)
+    Policy(open_account(account), account).pause(reason, by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}paused")
 
 
 @app.command(epilog=PAUSE_EXAMPLES)
 def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
     """End a pause: that of the account, or with --bulk that of bulk mail."""
-    policy = Policy(open_redis(load_settings()), account)
+    policy = Policy(open_account(account), account)
     policy.resume(by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}open")
     if policy.bulk_paused:

@@ -20,9 +20,8 @@ from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
     Json,
-    configured_or_seen,
     load_settings,
-    open_redis,
+    open_account,
     pairs,
 )
 from sesq.console.output import complain, print_json
@@ -128,8 +127,7 @@ def send(
             else _composed(file, envelope, content, options)
         )
     settings = load_settings()
-    redis = open_redis(settings)
-    configured_or_seen(settings, redis, account)
+    redis = open_account(account, settings)
     outbox = Outbox(redis, keep_days=settings.keep_days)
     with _named_by_option():
         id = outbox.send(message)

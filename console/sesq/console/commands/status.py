@@ -9,7 +9,7 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.states import SENT_STATES, State
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
 from sesq.console.output import console, print_json, printable, table
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import local, utc
@@ -38,7 +38,7 @@ def status(
     """Show the limits, the queue, and why what waits waits."""
     if watch and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     if watch:
         keep_watching(lambda: as_text(read_overview(redis, account)))
     elif json:

@@ -14,7 +14,7 @@ from sesq.config.errors import InputError
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import file_name, read_address_file
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_redis, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account, part
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc
 
@@ -66,7 +66,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List who gets no mail, and why; the newest first."""
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     ours = SuppressionList(redis, account)
     entries = ours.among(_specs(address)).values() if address else ours
     found = sorted(entries, key=lambda entry: -entry.at)[:limit]
@@ -88,7 +88,7 @@ def add(
     """Let addresses get no mail any more, here and on SES's own list, where the account may change that."""
     if reason not in REASONS:
         raise InputError(f"--reason: {reason!r}; allowed: {', '.join(REASONS)}")
-    specs, redis = _specs(addresses), open_redis(load_settings())
+    specs, redis = _specs(addresses), open_account(account)
     at, by = redis_now(redis), asker()
     added = SuppressionList(redis, account).add(Suppressed(spec, reason, at, by) for spec in specs)
     typer.echo(f"{added} added")
@@ -99,7 +99,7 @@ def add(
 @app.command(epilog=REMOVE_EXAMPLES)
 def remove(addresses: Addresses, local_only: Local = False, account: Account = DEFAULT_ACCOUNT) -> None:
     """Let addresses get mail again. Exit 1 where none was on the list."""
-    specs, redis = _specs(addresses), open_redis(load_settings())
+    specs, redis = _specs(addresses), open_account(account)
     removed = SuppressionList(redis, account).remove(specs)
     typer.echo(f"{removed} removed")
     if not local_only and (ses := _ses(redis, account)):
@@ -122,7 +122,7 @@ def import_(
     """Add the addresses of a file, or of SES's own list, to this one."""
     if bool(file) == from_ses:
         raise InputError("import: give FILE, or --from-ses")
-    redis = open_redis(load_settings())
+    redis = open_account(account)
     if file is None:
         ses = _ses(redis, account, needed=True)
         typer.echo(f"{ses.pull() if ses else 0} added")
@@ -134,7 +134,7 @@ def import_(
 @app.command(epilog=EXPORT_EXAMPLES)
 def export(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Write the whole list as CSV to stdout."""
-    entries = SuppressionList(open_redis(load_settings()), account)
+    entries = SuppressionList(open_account(account), account)
     if json:
         print_json([_as_json(entry) for entry in entries])
         return
