@@ -170,7 +170,7 @@ class Messages:
         return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
 
     def retry(self, id: str, by: str) -> State:
-        """Queues a failed, refused, expired or waiting message again, with its attempts forgotten.
+        """Queues a failed, refused, suppressed, expired or retrying message again, with its attempts forgotten.
 
         Where it had ended, so is the time after which it was not to go, if that has passed.
         """

@@ -85,7 +85,8 @@ class Standing:
             f"{self.rate(kind):.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
             for kind in REVIEW
         ]
-        return f"{' and '.join(told)} of {self.sent} recipients in a week; Amazon acts on that"
+        few = f"; below {LEAST_SENT} that says little" if self.sent < LEAST_SENT else "; Amazon acts on that"
+        return f"{' and '.join(told)} of {self.sent} recipients in a week" + few
 
 
 class Reputation:

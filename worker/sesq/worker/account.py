@@ -146,7 +146,8 @@ class SesAccount:
                 raise AccountUnreadable(text) from error
             raise AccountUnavailable(f"{code}: {text}") from error
         except (NoCredentialsError, CredentialRetrievalError) as error:
-            raise (AccountUnreadable if self.may_lack_keys else AccountUnavailable)(str(error)) from error
+            why = f"there are no usable AWS credentials: {error}"
+            raise (AccountUnreadable if self.may_lack_keys else AccountUnavailable)(why) from error
         except (
             Exception
         ) as error:  # all that a client raises is foreign; a parser's errors have no class of their own

@@ -51,6 +51,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Show and change messages.\n\nRecords of finished messages are kept for `keep_days`.",
 )
+EXPLAINED = ("waits_because", "goes_at")
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="One message or more.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
@@ -69,7 +70,7 @@ def list_(
     messages = _open(account)
     found = messages.list(state or tuple(State), limit=limit)
     if json:
-        print_json([as_json(record) for record in found])
+        print_json([listed_as_json(record) for record in found])
         return
     now = redis_now(messages.redis)
     columns = ("id", "state", "lane", "to", "subject", "since", "why")
@@ -127,7 +128,7 @@ def cancel(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
 
 @app.command(epilog=RETRY_EXAMPLES)
 def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
-    """Queue failed, refused, expired, cancelled or retrying messages again, with their attempts forgotten."""
+    """Queue failed, refused, suppressed, expired or retrying messages again, with their attempts forgotten."""
     messages = _open(account)
     _each(ids, messages.retry)
 
@@ -173,6 +174,11 @@ def resolve(
     messages = _open(account)
     messages.resolve(id, outcome.value, asker())
     typer.echo(f"{id} {outcome.value}")
+
+
+def listed_as_json(record: Record) -> dict[str, Any]:
+    """As in a list, where nobody has looked why each waits."""
+    return {name: value for name, value in as_json(record).items() if name not in EXPLAINED}
 
 
 def as_json(record: Record) -> dict[str, Any]:

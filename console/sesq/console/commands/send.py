@@ -120,6 +120,10 @@ def send(
     envelope: Given = {"sender": sender, "to": to or (), "cc": cc or (), "bcc": bcc or ()}
     content: Given = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
     content |= {"--attach": attach, "--header": header}
+    if text == html == "-":
+        raise InputError(
+            "--text and --html: both are to come from stdin, which is there once; give one as @FILE"
+        )
     with _named_by_option():
         message = (
             _finished(file, envelope, content, options)

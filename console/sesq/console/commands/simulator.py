@@ -17,7 +17,8 @@ EXAMPLES = """Examples
 
   sesq simulator
   sesq simulator --production --rate 14 --daily 50000
-  AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:9797 AWS_DEFAULT_REGION=us-east-1 sesq worker
+  export AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:9797 AWS_DEFAULT_REGION=us-east-1
+  AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated sesq worker
   curl -X POST http://127.0.0.1:9797/_sim/identities/ada@example.org/verify
 """
 

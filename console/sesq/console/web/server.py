@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ class Door:
 
 def serve(site: Site, door: Door, announce: Callable[[str], None]) -> None:
     """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
+    for option, file in (("--tls-cert", door.certificate), ("--tls-key", door.key)):
+        if file and not os.access(file, os.R_OK):
+            raise InputError(f"{option}: {file} cannot be read")
     try:
         config = uvicorn.Config(
             create_app(site),

@@ -10,6 +10,7 @@ from sesq.config.errors import WrongState
 from sesq.config.states import State
 from sesq.config.turn import explained
 from sesq.console.commands.messages import as_json as message_as_json
+from sesq.console.commands.messages import listed_as_json
 from sesq.console.overview import read_waiting
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
@@ -36,7 +37,7 @@ def messages(
     query = Wanted(tuple(state or ()), to, tag, waiting, after)
     found = search(room.redis, room.account, query, limit)
     return {
-        "messages": [message_as_json(each) for each in found.records],
+        "messages": [listed_as_json(each) for each in found.records],
         "next": found.next,
         "looked_at": found.looked,
     }
