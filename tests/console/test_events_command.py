@@ -82,11 +82,13 @@ def test_poison_is_shown_without_what_a_terminal_would_obey(run: Run, run_json: 
 
 def test_the_standing_is_exit_1_where_it_is_bad(run: Run, run_json: Run, redis: Redis) -> None:
     assert run_json("events", "standing")["level"] == "fine"
+    assert "below 500 that says little" in run("events", "standing").stdout
     hour = int(redis_now(redis) // 3600)
     redis.hset(Keys("default").reputation, mapping={f"{hour}:sent": 1000, f"{hour}:bounced": 60})
     ran = run("events", "standing", "--json")
     assert (ran.exit_code, json.loads(ran.stdout)["bounced_rate"]) == (1, 0.06)
     assert "6.00% bounces" in run("events", "standing").stdout
+    assert "says little" not in run("events", "standing").stdout
 
 
 def test_bulk_mail_is_paused_and_let_go_by_itself(run: Run, run_json: Run, queue: Run) -> None:

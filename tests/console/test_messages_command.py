@@ -40,6 +40,14 @@ def test_the_newest_come_first_and_no_more_than_asked(run_json: RunJson, queue: 
     assert [record["id"] for record in run_json("messages", "list", "--limit", "2")] == ids[:0:-1]
 
 
+def test_why_a_message_waits_is_told_where_somebody_looked(run_json: RunJson, queue: Queued) -> None:
+    id = queue()
+    (listed,) = run_json("messages", "list")
+    shown = run_json("messages", "show", id)
+    assert shown.keys() - listed.keys() == {"waits_because", "goes_at"}
+    assert shown["waits_because"]
+
+
 def test_only_the_states_asked_for(run_json: RunJson, run: Run, queue: Queued, becomes: Becomes) -> None:
     held, unknown, _ = queue(), queue(), queue()
     becomes(held, State.HELD, **HOLD)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from sesq.config.errors import InputError
 from sesq.console.context import part
@@ -21,6 +22,9 @@ EXAMPLES = """Examples
   AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated sesq worker
   curl -X POST http://127.0.0.1:9797/_sim/identities/ada@example.org/verify
 """
+
+OPTIONS = {"max_send_rate": "--rate", "max_24_hour_send": "--daily", "burst": "--burst"}
+"""What the simulator's settings are called here; those of a file have its names."""
 
 app = typer.Typer(add_completion=False)
 
@@ -73,6 +77,10 @@ def simulator(
         options |= read_account_file(account) if account else {}
         options |= {name: value for name, value in given.items() if value is not None}
         serve(host, port, on_ready=announce, **options)
+    except ValidationError as error:
+        wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors()]
+        told = "; ".join(f"{OPTIONS.get(name, name)}: {problem}" for name, problem in wrong)
+        raise InputError(f"the simulator cannot be set up so: {told}") from error
     except (TypeError, ValueError) as error:
         raise InputError(f"the simulator cannot be set up so: {error}") from error
     except OSError as error:
