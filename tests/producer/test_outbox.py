@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -198,10 +197,9 @@ def test_a_redis_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
 def test_a_redis_that_does_not_answer_is_told_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         outbox = Outbox(f"redis://127.0.0.1:{silent.getsockname()[1]}?socket_timeout=0.2")
-        began = time.monotonic()
+        assert outbox.redis.connection_pool.connection_kwargs["socket_timeout"] == 0.2
         with pytest.raises(QueueUnavailable, match="did not answer in time"):
             outbox.send(mail())
-        assert time.monotonic() - began < 5
 
 
 # taking it back -----------------------------------------------------------------------------------------------------

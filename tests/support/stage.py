@@ -16,6 +16,7 @@ from sesq.config.states import State
 from sesq.producer import Message, Outbox
 from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.gate import SYNC, Begun, Claim, Gate
+from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.transports import RecordingTransport
 from sesq.worker.verdicts import Kind, Verdict
@@ -48,7 +49,7 @@ class Stage:
             self.gate,
             self.transport,
             self.rules,
-            Orders(**orders),
+            Orders(**{"retry": RetryPolicy(max_attempts=8), **orders}),
             lease=LEASE,
             sleep=self.sleep,
             jitter=lambda: 0.0,

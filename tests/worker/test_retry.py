@@ -10,7 +10,7 @@ from sesq.config.states import State
 from sesq.worker.retry import RetryPolicy, decide
 from sesq.worker.verdicts import Kind, Verdict
 
-POLICY = RetryPolicy()
+POLICY = RetryPolicy(max_attempts=8)
 HELD = {
     Kind.UNVERIFIED_RECIPIENT,
     Kind.UNVERIFIED_SENDER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -140,11 +140,11 @@ class Batches:
 
     def pause(self, id: str, reason: str) -> None:
         """Nothing more of it is granted, from the next claim on. Raises UnknownBatch, WrongState."""
-        self._change(id, "pause", reason, "running")
+        self._change(id, "pause", reason, ["running"])
 
     def resume(self, id: str, reason: str = "") -> None:
         """It goes on where it was. Raises UnknownBatch, WrongState."""
-        self._change(id, "resume", reason, "paused")
+        self._change(id, "resume", reason, ["paused"])
         self.free_resumed(id)
 
     def free_resumed(self, id: str) -> int:
@@ -162,7 +162,7 @@ class Batches:
 
     def cancel(self, id: str, reason: str) -> None:
         """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
-        self._change(id, "cancel", reason, "running, paused or cancelled")
+        self._change(id, "cancel", reason, ["running", "paused", "cancelled"])
         with mapped():
             spilled = texts(self.redis.smembers(self.keys.spilled(id)))
         self._cancel_all(spilled, reason)
@@ -181,13 +181,15 @@ class Batches:
             for some in _in_parts(ids, CANCEL_AT_ONCE):
                 CANCEL_ALL.run(self.redis, self.keys.account, reason, waiting, *some)
 
-    def _change(self, id: str, action: str, reason: str, allowed: str) -> None:
+    def _change(self, id: str, action: str, reason: str, allowed: Sequence[str]) -> None:
         with mapped():
             was = text(BATCH_CHANGE.run(self.redis, self.keys.account, id, action, reason))
         if not was:
             self.get(id)
         if was not in allowed:
-            raise WrongState(f"batch {id} is {was}; only one that is {allowed} can be asked to {action}")
+            raise WrongState(
+                f"batch {id} is {was}; only one that is {' or '.join(allowed)} can be asked to {action}"
+            )
 
     # recipients -------------------------------------------------------------------------------------------------
 

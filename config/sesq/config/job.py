@@ -1,4 +1,4 @@
-"""A job of RQ's, as fields of its hash: what the scripts write beside a message or a chunk."""
+"""A job of RQ's, as fields of its hash, which the scripts write beside a message or a chunk; and where it stands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from redis import Redis
+from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
@@ -19,6 +20,11 @@ DELIVER_CHUNK = "sesq.worker.deliver.deliver_chunk"
 JOB_TIMEOUT_SECONDS = 300
 ID = "%id%"
 """What stands for the id in a template."""
+
+
+def rq_key(kind: str, name: str) -> str:
+    """A key of RQ's own: a `queue`, its registries (`wip`, `deferred`, …) and its `workers`; or a `job`."""
+    return f"{RQ_KEY_PREFIX}:{kind}:{name}"
 
 
 def rq_now() -> str:

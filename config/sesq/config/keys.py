@@ -13,6 +13,9 @@ from sesq.config.states import Lane, State
 ACCOUNTS = "sesq:accounts"
 """Set: the names of all accounts that have been queued for or worked on."""
 
+CONSOLE_SECRET = "sesq:console:secret"  # noqa: S105  (the name of a key)
+"""String: what the web console signs its cookies with."""
+
 CLOCK_OFFSET = "sesq:clock:offset"
 """String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
 where it is set."""
@@ -132,7 +135,8 @@ class Keys:
 
     @property
     def blocks(self) -> str:
-        """Hash: a sender, set or account that SES refuses as a whole -> why; its messages are not tried one by one."""
+        """Hash: a sender, set or account that SES refuses as a whole -> JSON [since (s), why, doubt]; its messages are
+        not tried one by one. Doubt: only a try can tell when that ends."""
         return self._key("blocks")
 
     # the gate

@@ -10,6 +10,7 @@ from redis import Redis
 from sesq.config.chunks import place_of
 from sesq.config.connection import mapped
 from sesq.config.forecast import Limits, forecast
+from sesq.config.job import rq_key
 from sesq.config.keys import Keys
 from sesq.config.messages import Record
 from sesq.config.policy import Policy
@@ -23,7 +24,7 @@ SOON_SECONDS = 1.0
 MOST_READ = 10_000
 """Jobs before a message that are looked at; each one more counts as one recipient."""
 NO_WORKER = "no worker is running: `sesq worker` starts one"
-UNSYNCED = "SES has not described the account yet: a worker, or `sesq quota sync`, asks it"
+UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `sesq quota sync`, asks it"
 
 
 def explained(redis: Redis, record: Record) -> Record:
@@ -48,7 +49,7 @@ def explained(redis: Redis, record: Record) -> Record:
 def _due(redis: Redis, record: Record) -> float | None:
     queue = Keys(record.account).queue(Lane(record.lane))
     with mapped():
-        return redis.zscore(f"rq:scheduled:{queue}", record.id)
+        return redis.zscore(rq_key("scheduled", queue), record.id)
 
 
 def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
@@ -84,7 +85,7 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
         batch = _paused_batch(redis, record)
         if batch:
             return f"its batch is paused: {batch}"
-        if not redis.scard(f"rq:workers:{Keys(record.account).queue(lane)}"):
+        if not redis.scard(rq_key("workers", Keys(record.account).queue(lane))):
             return NO_WORKER
     return UNSYNCED if usage.closed else ""
 
@@ -101,9 +102,9 @@ def _paused_batch(redis: Redis, record: Record) -> str:
 def _ahead(redis: Redis, record: Record, lane: Lane) -> int:
     """What goes before it: all transactional mail before bulk, and what is before it in its lane."""
     keys, place = Keys(record.account), place_of(record.id)
-    queue = f"rq:queue:{keys.queue(lane)}"
+    queue = rq_key("queue", keys.queue(lane))
     with mapped():
-        urgent = redis.llen(f"rq:queue:{keys.queue(Lane.TRANSACTIONAL)}") if lane is Lane.BULK else 0
+        urgent = redis.llen(rq_key("queue", keys.queue(Lane.TRANSACTIONAL))) if lane is Lane.BULK else 0
         rank = cast("int | None", redis.lpos(queue, record.id))
         inside = 0
         if rank is None and place is not None:

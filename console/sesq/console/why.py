@@ -25,7 +25,7 @@ def _account(view: Overview) -> Iterator[str]:
     elif view.usage.closed == "ses_paused":
         yield f"{_sentence(view.paused)} Workers ask again at each sync, and go on by themselves."
     elif view.usage.closed == "unsynced" and view.snapshot.known:
-        yield "Redis has been restarted since SES was last asked, and nothing goes before it is: start a worker."
+        yield "Redis was started anew since SES was asked, or another took over: nothing goes before a worker asks."
     elif view.usage.closed == "unsynced":
         yield "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`."
     elif view.snapshot.known and not view.snapshot.readable:

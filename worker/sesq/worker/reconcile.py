@@ -11,13 +11,12 @@ import logging
 from contextlib import suppress
 
 from redis import Redis
-from rq.defaults import RQ_KEY_PREFIX
 from rq.intermediate_queue import IntermediateQueue
 
 from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
-from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields
+from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields, rq_key
 from sesq.config.keys import Keys, queue_name
 from sesq.config.messages import Messages, Record
 from sesq.config.replies import text, texts
@@ -54,7 +53,7 @@ def restore_lost_jobs(redis: Redis, account: str) -> int:
 def _clear_intermediate(redis: Redis, keys: Keys) -> None:
     """Takes out what a worker of RQ's was taking when it was killed, as RQ's own maintenance does after a minute."""
     for lane in Lane:
-        taken = IntermediateQueue(f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}", redis)
+        taken = IntermediateQueue(rq_key("queue", keys.queue(lane)), redis)
         with mapped():
             for id in taken.get_job_ids():
                 if not taken.set_first_seen(id) and taken.should_be_cleaned_up(id):
@@ -93,7 +92,7 @@ def _settle(redis: Redis, account: str, id: str, registry: str) -> bool:
     """Cancels one, or gives it its job again: then True. What changes meanwhile needs neither."""
     messages = Messages(redis, account)
     with mapped():
-        status = redis.hget(f"{RQ_KEY_PREFIX}:job:{id}", "status")
+        status = redis.hget(rq_key("job", id), "status")
     with suppress(WrongState, UnknownMessage, InvalidMessage):  # the last: of another version of sesq
         if status == b"canceled":
             messages.cancel(id, "RQ's own cancel")
@@ -129,9 +128,9 @@ def _restore_chunks(redis: Redis, account: str, batch: Batch) -> int:
             fields = job_fields(
                 DELIVER_CHUNK, account, id, keys.queue(Lane.BULK), KEEP_SECONDS, f"sesq chunk {id}"
             )
-            redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", "queued"])
+            redis.hset(rq_key("job", id), items=[*fields, "status", "queued"])
         if gone:
-            redis.rpush(f"{RQ_KEY_PREFIX}:queue:{keys.queue(Lane.BULK)}", *gone)
+            redis.rpush(rq_key("queue", keys.queue(Lane.BULK)), *gone)
             log.warning("batch %s: %d of its jobs were lost; they are queued again", batch.id, len(gone))
     return len(gone)
 
@@ -142,7 +141,7 @@ def _waiting_chunks(redis: Redis, keys: Keys, batch: Batch) -> dict[str, tuple[s
     pipeline = redis.pipeline(transaction=False)
     for id in ids:
         pipeline.hget(keys.chunk(id), "place")
-        pipeline.hget(f"{RQ_KEY_PREFIX}:job:{id}", "status")
+        pipeline.hget(rq_key("job", id), "status")
     told = [text(each) for each in pipeline.execute()]
     found = dict(zip(ids, zip(told[::2], told[1::2], strict=True), strict=True))
     return {id: each for id, each in found.items() if each[0] in (State.QUEUED.value, State.HELD.value)}
@@ -150,7 +149,7 @@ def _waiting_chunks(redis: Redis, keys: Keys, batch: Batch) -> dict[str, tuple[s
 
 def _lists(keys: Keys) -> list[str]:
     """Where RQ keeps what waits: its queues, and what its single-queue workers are just taking."""
-    queues = [f"{RQ_KEY_PREFIX}:queue:{keys.queue(lane)}" for lane in Lane]
+    queues = [rq_key("queue", keys.queue(lane)) for lane in Lane]
     return [*queues, *(f"{queue}:intermediate" for queue in queues)]
 
 
@@ -165,7 +164,7 @@ def _taken(redis: Redis, keys: Keys) -> set[str]:
 
 
 def _registries(keys: Keys, name: str) -> list[str]:
-    return [f"{RQ_KEY_PREFIX}:{name}:{keys.queue(lane)}" for lane in Lane]
+    return [rq_key(name, keys.queue(lane)) for lane in Lane]
 
 
 def _restore(redis: Redis, messages: Messages, record: Record, registry: str) -> None:
@@ -175,10 +174,10 @@ def _restore(redis: Redis, messages: Messages, record: Record, registry: str) ->
         keep = int(texts([redis.hget(messages.keys.message(id), "keep")])[0] or KEEP_SECONDS)
         fields = job_fields(DELIVER, account, id, queue, keep, f"sesq message {id}")
         status = "queued" if registry == "queue" else registry
-        redis.hset(f"{RQ_KEY_PREFIX}:job:{id}", items=[*fields, "status", status])
+        redis.hset(rq_key("job", id), items=[*fields, "status", status])
         if registry != "queue":
             # when another try was due, RQ alone knew: it is due now
             due = record.send_at if record.state is State.SCHEDULED else None
-            redis.zadd(f"{RQ_KEY_PREFIX}:{registry}:{queue}", {id: due or redis_now(redis)})
+            redis.zadd(rq_key(registry, queue), {id: due or redis_now(redis)})
             return
     messages.restore(id)

@@ -21,7 +21,7 @@ class RetryPolicy:
     `throttled_delay` the longest wait when SES slows us down for a reason of its own (AWS: up to ten minutes).
     """
 
-    max_attempts: int = 8
+    max_attempts: int = 10
     delays: tuple[float, ...] = (5, 10, 30, 120, 300, 600, 1200)
     spread: float = 0.25
     rate_delay: float = 1

@@ -3,7 +3,8 @@
 -- Keys, A = "sesq:<account>:"
 --   A batches            zset    id -> time it was begun (s)
 --   A batch:<bid>        hash    state (running, paused, done, cancelled), reason, created, ended (s), filled (1: all its
---                                rows are here), chunks, jobs (chunks in their queue), queue, keep (s), sender, …,
+--                                rows are here), chunks, jobs (chunks in their queue), queue, keep (s), name, envelope, rows (of the
+--                                file), total (recipients), invalid, duplicates, suppressed (rows left out),
 --                                stop:bounces and stop:complaints (%), passed:<the same> (%: the share
 --                                with which a person let it go on), n:<where> (recipients): of those without a record
 --                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state

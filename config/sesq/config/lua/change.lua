@@ -1,8 +1,8 @@
 -- Change: a person, an event or the sync moves a message on.
--- After lifecycle.lua; also uses A blocks (hash: what SES refuses as a whole -> why).
+-- After lifecycle.lua; also uses A blocks (hash: see settle.lua).
 --
 -- ARGV[3] id   [4] JSON: the states it may be in   [5] the new state   [6] reason
---     [7] JSON {due (s), front, fields {name: value}, drop_content, unblock: what it waits for is no longer refused unasked}
+--     [7] JSON {due (s), fields {name: value}, drop_content, unblock: what it waits for is no longer refused unasked}
 -- Returns {the state it was in, the one it came to}; the latter is '' where nothing has changed, since the former is not among
 -- those allowed, or since its batch is cancelled. Both are '' where there is no such message.
 
@@ -18,7 +18,7 @@ local fields = {}
 for name, value in pairs(o.fields or {}) do fields[#fields + 1] = name fields[#fields + 1] = value end
 if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
 if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
-local reached = move(id, to, ARGV[6], fields, {due = o.due, front = o.front})
+local reached = move(id, to, ARGV[6], fields, {due = o.due})
 if o.drop_content and reached == to then call('DEL', A .. 'content:' .. id) end
 if to == 'queued' then wake() end
 return {was[1], reached}

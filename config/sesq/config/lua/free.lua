@@ -1,5 +1,5 @@
 -- Free: what was waited for has come true; the messages that waited go back into their lanes, oldest first.
--- After lifecycle.lua; also uses A blocks (hash: what SES refuses as a whole -> why).
+-- After lifecycle.lua; also uses A blocks (hash: see settle.lua).
 --
 -- ARGV[3] what   [4] most to free   [5] reason
 -- Returns the number freed.

@@ -8,7 +8,8 @@
 --   A configured  hash    the same knobs as sesq.toml starts them
 --   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable (0/1),
 --                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h),
---                         paused_at (s: when SES last refused all mail), server (the run of the Redis server that it was written on)
+--                         paused_at (s: when SES last refused all mail), server (the run of the Redis server that it was written on),
+--                         production (0/1), sent (by SES's count), enforcement, synced_at (s), listed (1: identities may be listed)
 --   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
 --                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
 --                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often),

@@ -35,7 +35,7 @@ local PLACE = {
 local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
 local ENDED = {finished = true, failed = true, canceled = true}
 
--- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, execution.
+-- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, execution, worker.
 local function place(id, queue, state, keep, opts)
   local registry, status = PLACE[state][1], PLACE[state][2]
   local job = R .. 'job:' .. id

@@ -1,4 +1,5 @@
--- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing but the ledger's head.
+-- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing but the ledger's head;
+-- keys of slices in slice.lua.
 --
 -- ARGV[3…] RQ queues, first lane first
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the lane is empty).

@@ -1,4 +1,4 @@
-"""`sesq worker`: sends what is queued. The one command, with `quota sync` and `doctor`, that needs boto3."""
+"""`sesq worker`: sends what is queued."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from sesq.config.errors import (
     UnknownMessage,
     WrongState,
 )
+from sesq.config.keys import CONSOLE_SECRET
 from sesq.config.replies import text
 from sesq.console.web.api import make_api
 from sesq.console.web.guard import Guard
@@ -29,7 +30,6 @@ from sesq.console.web.pages.login import login_path
 from sesq.console.web.render import ASSETS, asset, bare_page
 from sesq.console.web.site import NotAllowed, NotLoggedIn, Site, UnknownAccount
 
-SECRET_KEY = "sesq:console:secret"  # noqa: S105  (the name of a key in Redis)
 SESSION_SECONDS = 12 * 3600
 STATUS: dict[type[SesqError], int] = {
     InputError: 422,
@@ -84,8 +84,8 @@ def create_app(site: Site) -> Guard:
 def session_secret(redis: Redis) -> str:
     """What signs the cookies: the same for all consoles of this Redis, so that a restart logs nobody out."""
     with mapped():
-        redis.set(SECRET_KEY, secrets.token_urlsafe(32), nx=True)
-        return text(redis.get(SECRET_KEY))
+        redis.set(CONSOLE_SECRET, secrets.token_urlsafe(32), nx=True)
+        return text(redis.get(CONSOLE_SECRET))
 
 
 def status_of(error: Exception) -> int:

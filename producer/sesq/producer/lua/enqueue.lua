@@ -1,5 +1,6 @@
 -- Enqueue: a message, its RQ job and its costs, in one step, or the id that its idempotency key already stands for.
 -- After lifecycle.lua; also A idempotency:<digest of the key>   string "<id> <digest of the content>"
+-- and sesq:accounts   set   the names of all accounts
 --
 -- ARGV[3] JSON {
 --   id, queue        the message's id and its lane's RQ queue

@@ -1,4 +1,5 @@
--- Open: a batch begins, or goes on where its producer died. After lifecycle.lua and batch.lua.
+-- Open: a batch begins, or goes on where its producer died. After lifecycle.lua and batch.lua; also
+-- sesq:accounts (set: the names of all accounts).
 --
 -- ARGV[3] id   [4] template, packed   [5] stop:bounces   [6] stop:complaints (%, or ''): the last to be given hold
 --     [7…] the batch's hash: name, value, …

@@ -1,4 +1,5 @@
--- Begin: the last look before rows of a slice go to SES. From here on they may have left. After lifecycle.lua.
+-- Begin: the last look before rows of a slice go to SES. From here on they may have left. After lifecycle.lua; keys in
+-- slice.lua.
 --
 -- ARGV[3] slice   [4] execution   [5] the first row that may not have left yet: rows go in their order
 -- Returns 1, or 0 where the slice is no longer this claim's to send.

@@ -1,5 +1,7 @@
 -- Settle: what became of a claimed message. The MessageId, the new state and the gate's books are written in one step.
--- After lifecycle.lua and gate.lua.
+-- After lifecycle.lua and gate.lua; also
+--   A blocks         hash    what SES refuses as a whole -> JSON [since (s), why, doubt (as below)]
+--   R results:<id>   stream  RQ's: how its runs ended
 --
 -- ARGV[3] JSON {
 --   id, execution

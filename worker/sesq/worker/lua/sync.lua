@@ -1,4 +1,6 @@
--- Sync: writes down what SES says of the account. After lifecycle.lua and gate.lua.
+-- Sync: writes down what SES says of the account. After lifecycle.lua and gate.lua; also
+--   A identities   hash    identity -> 1 verified, 0 not yet
+--   A line         zset    see claim.lua
 --
 -- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24 h),
 --               production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
