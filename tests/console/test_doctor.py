@@ -22,6 +22,7 @@ from sesq.console.checkup.aws import judge_account
 from sesq.console.checkup.queue import judge_movement, judge_workers
 from sesq.console.checkup.server import check_info
 from sesq.console.overview import WorkerView, read_overview
+from sesq.producer import Message, Outbox
 from sesq.simulator import Simulator
 from sesq.worker.account import Description
 
@@ -104,6 +105,15 @@ def test_what_is_wrong_has_a_cure_and_ends_with_1(run: Run, aws: Simulator, redi
         "redis-cli DEL sesq:clock:offset",
     ):
         assert part in result.stdout
+
+
+def test_mail_for_an_account_that_nobody_configured_is_found(run: Run, aws: Simulator, redis: Redis) -> None:
+    mail = Message(sender="shop@example.com", to="ada@example.org", text="x", account="shpo")
+    Outbox(redis).send(mail)
+    checks = json.loads(run("doctor", "--json").stdout)
+    (found,) = [check for check in checks if check["name"] == "accounts"]
+    assert found["detail"] == "account shpo is not configured here, and 1 wait in its lanes"
+    assert "--account shpo" in found["cure"]
 
 
 def test_no_credentials(run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

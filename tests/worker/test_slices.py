@@ -698,6 +698,15 @@ def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_s
     assert restore_lost_jobs(stage.redis, "default") == 2
 
 
+def test_who_is_cancelled_with_their_batch_is_since_then(stage: BatchStage) -> None:
+    taken = stage.take(2)
+    stage.pass_time(60)
+    stage.batches.cancel(taken.id, "enough")
+    record = stage.messages.get(f"{taken.id}-0-1")
+    assert (record.state, record.since) == (State.CANCELLED, stage.now)
+    assert [(event.state, event.reason) for event in record.history][1:] == [(State.CANCELLED, "enough")]
+
+
 def test_a_slice_whose_chunk_redis_has_lost_is_judged_once(stage: BatchStage) -> None:
     taken = stage.take(5)
     stage.grant(3)

@@ -290,10 +290,12 @@ class Messages:
 
 def _of_batch(recipient: Recipient, batch: Batch) -> Record:
     """A recipient of a batch that has no record of its own, as if it had one."""
-    at = batch.created if recipient.at is None else recipient.at
+    at = recipient.at
+    if at is None and recipient.state is State.CANCELLED:
+        at = batch.ended
     history = [Event(batch.created, State.QUEUED, f"in batch {batch.id}")]
-    if recipient.at is not None:
-        history.append(Event(recipient.at, recipient.state, recipient.message_id or recipient.reason))
+    if at is not None:
+        history.append(Event(at, recipient.state, recipient.message_id or recipient.reason))
     return Record(
         id=recipient.id,
         account=batch.account,
@@ -303,7 +305,7 @@ def _of_batch(recipient: Recipient, batch: Batch) -> Record:
         envelope=replace(batch.envelope, to=(recipient.to,)),
         attempts=1 if recipient.message_id else 0,
         created=batch.created,
-        since=at,
+        since=batch.created if at is None else at,
         send_at=None,
         expires_at=None,
         message_id=recipient.message_id,

@@ -152,7 +152,10 @@ local function seat(c, worker)
   if to == c.place then return end
   if c.place == 'queued' then call('LREM', R .. 'queue:' .. c.queue, 1, c.id) end
   place(c.id, c.queue, to, c.keep, {front = true, execution = 'slices', worker = worker})
-  if call('EXISTS', A .. 'batch:' .. c.batch) == 1 then call('HINCRBY', A .. 'batch:' .. c.batch, 'jobs', (to == 'queued' and 1 or 0) - (c.place == 'queued' and 1 or 0)) end
+  local batch = A .. 'batch:' .. c.batch
+  if call('EXISTS', batch) == 1 then
+    call('HINCRBY', batch, 'jobs', (to == 'queued' and 1 or 0) - (c.place == 'queued' and 1 or 0))
+  end
   if to == 'held' then call('RPUSH', A .. 'parked:' .. c.batch, c.id) end
   if to == 'sent' or to == 'cancelled' then call('SADD', A .. 'unpacked', c.id) end
   c.place = to

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from redis import Redis
 
-from sesq.config.messages import Messages
+from sesq.config.messages import Messages, accounts
 from sesq.config.states import State
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.overview import Overview, read_overview
@@ -29,6 +29,18 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
         yield warn(
             "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE
         )
+
+
+def check_strangers(redis: Redis, configured: Collection[str]) -> Iterator[Check]:
+    """Whether mail waits for accounts that are not configured here: a slip in a name, or another host's."""
+    for name in sorted(set(accounts(redis)) - set(configured)):
+        waiting = sum(lane.queued for lane in read_overview(redis, name).lanes)
+        if waiting:
+            yield warn(
+                "accounts",
+                f"account {name} is not configured here, and {waiting:,} wait in its lanes",
+                f"name it in sesq.toml where a worker is to send them, or see sesq messages list --account {name}",
+            )
 
 
 def judge_workers(view: Overview) -> Check:

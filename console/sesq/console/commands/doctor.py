@@ -10,7 +10,7 @@ import typer
 from sesq.config.addresses import parse_address
 from sesq.config.errors import MissingPart, QueueUnavailable
 from sesq.config.settings import Settings
-from sesq.console.checkup import CURE, Check, Status, check_account, check_queue, check_redis
+from sesq.console.checkup import CURE, Check, Status, check_account, check_queue, check_redis, check_strangers
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
 
@@ -62,5 +62,6 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
         if of_redis[0].status is Status.OK:
             yield from check_account(redis, account, settings, sender)
             yield from check_queue(redis, account)
+            yield from check_strangers(redis, settings.accounts)
     except QueueUnavailable as error:  # it answers, and does not do what is asked
         yield Check("redis", Status.FAIL, str(error), CURE)
