@@ -230,6 +230,25 @@ def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize("backlog", [0, 1])
+def test_answers_are_gathered_while_the_threads_have_begun_mail(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch, backlog: int
+) -> None:
+    # Given a worker that hears one answer, and a moment later another one
+    worker = hire()
+    (desk,) = worker.desks
+    id = stage.queue()
+    _, (begun,) = stage.claim()
+    answers = [stage.courier.carry(begun), stage.courier.carry(begun)]
+    for _ in range(backlog):
+        worker._crew.send(Order(desk, id, begun.execution, time.monotonic()), begun)
+    worker._inbox.put((desk, answers[0]))
+    monkeypatch.setattr(time, "sleep", lambda _: worker._inbox.put((desk, answers[1])))
+    # Then it waits for the other one where its threads have something to do meanwhile
+    worker._receive(1)
+    assert len(worker._unsettled) == 1 + backlog
+
+
 def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) -> None:
     id = stage.queue()
     suspend(stage.redis)

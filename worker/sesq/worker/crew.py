@@ -57,6 +57,11 @@ class Crew:
         """Threads that have nothing to do."""
         return self.size - self._busy.total()
 
+    @property
+    def backlog(self) -> int:
+        """What is begun, and no thread has taken yet."""
+        return self._orders.qsize()
+
     def busy_with(self, desk: Desk) -> int:
         """How many orders of this account threads have, or will take."""
         return self._busy[desk.name]

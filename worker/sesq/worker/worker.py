@@ -43,8 +43,10 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
 
-BEGUN_AHEAD_SECONDS = 0.005
+BEGUN_AHEAD_SECONDS = 0.008
 """What leaves within this time is begun already: where SES answers at once, a thread would wait for each single one."""
+GATHER_SECONDS = 0.003
+"""While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
 
 WAKE, NEW_LIMITS, STOP = object(), object(), object()
 
@@ -125,6 +127,8 @@ class SesqWorker(RegisteredWorker):
         """Waits for an outcome or a wake-up, and takes in all that is there."""
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+            if isinstance(item, tuple) and self._crew.backlog:
+                time.sleep(GATHER_SECONDS)
             while True:
                 self._take_in(item)
                 item = self._inbox.get_nowait()
