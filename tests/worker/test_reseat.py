@@ -39,6 +39,13 @@ def ended_in_rq(stage: BatchStage, job: Job, status: str) -> None:
         stage.redis.expire(job.key, 3600)
 
 
+def carried_by_rq(stage: BatchStage, id: str) -> None:
+    """RQ's worker asks for leave, gets it, and carries the message to SES."""
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "granted"
+    (begun,) = stage.gate.begin("rq-1", [id])
+    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+
+
 def test_a_chunk_of_a_paused_batch_is_deferred_and_goes_on_with_it(stage: BatchStage) -> None:
     # Given a chunk that a worker of RQ's has in hand when its batch is paused
     batch = stage.take(3)
@@ -90,10 +97,7 @@ def test_what_a_person_does_before_rq_lets_go_holds(stage: BatchStage, action: s
     stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:ada@example.org"))
     id, other = stage.queue(), stage.queue()
     job = taken_by_rq(stage, id)
-    answer, _ = stage.gate.take(id, "rq", "rq-1", lease=LEASE)
-    assert answer == "granted"
-    (begun,) = stage.gate.begin("rq-1", [id])
-    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    carried_by_rq(stage, id)
     getattr(stage.messages, action)(id, "ada")
     ended_in_rq(stage, job, "failed")
     # Then it stands where that has put it, once
@@ -151,9 +155,7 @@ def test_what_rq_was_told_to_queue_again_is_not_taken_out(stage: BatchStage) -> 
     id = stage.queue()
     job = taken_by_rq(stage, id)
     stage.transport.answer(says(Kind.REFUSED))
-    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
-    (begun,) = stage.gate.begin("rq-1", [id])
-    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    carried_by_rq(stage, id)
     ended_in_rq(stage, job, "failed")
     # When somebody requeues what RQ calls failed
     stage.redis.zrem(f"rq:failed:{job.origin}", id)

@@ -97,8 +97,8 @@ def with_four_of_ten_on_their_way(
 
 
 @contextmanager
-def working(worker: SesqWorker) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=worker.work)
+def working(worker: SesqWorker, *, burst: bool = False) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=worker.work, args=(burst,))
     thread.start()
     try:
         yield thread
@@ -106,18 +106,6 @@ def working(worker: SesqWorker) -> Iterator[threading.Thread]:
         stop(worker)
         thread.join(30)
         assert not thread.is_alive()
-
-
-@contextmanager
-def working_once(worker: SesqWorker) -> Iterator[threading.Thread]:
-    """With `burst`; stopped if it does not end by itself."""
-    thread = threading.Thread(target=worker.work, args=(True,))
-    thread.start()
-    try:
-        yield thread
-    finally:
-        stop(worker)
-        thread.join(30)
 
 
 def stop(worker: SesqWorker) -> None:
@@ -252,7 +240,7 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
 def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) -> None:
     id = stage.queue()
     suspend(stage.redis)
-    with working_once(hire()) as thread:
+    with working(hire(), burst=True) as thread:
         thread.join(30)
         assert not thread.is_alive()
     resume(stage.redis)
