@@ -41,7 +41,7 @@ NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
 """Answers after which nothing more could go now: `--burst` ends."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Desk:
     """One account, served. Not for several threads, except the courier."""
 

@@ -170,7 +170,7 @@ class SesqWorker(RegisteredWorker):
 
     def _wanted(self, desk: Desk) -> int:
         """How many more of this account fit."""
-        own = sum(at is desk for at in self._in_flight.values())
+        own = list(self._in_flight.values()).count(desk)
         return min(self._places() - len(self._in_flight), self._most(desk) - own)
 
     def _in_turn(self) -> list[Desk]:
