@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from agreement import assert_agreement
+from chaos import rage
 from own_redis import own_redis
 from sesq.config.states import FINAL_STATES, State
 from system import eventually, running_system
@@ -18,7 +16,7 @@ from system import eventually, running_system
 pytestmark = pytest.mark.redis
 
 LONG = os.environ.get("SESQ_TEST_CHAOS") == "long"
-SECONDS, MAILS, KILL_EVERY = (60.0, 3000, 2.0) if LONG else (16.0, 600, 2.0)
+SECONDS, MAILS = (60.0, 3000) if LONG else (16.0, 600)
 SEED = int(os.environ.get("SESQ_TEST_SEED", "9"))
 WORKERS = 3
 RATE = 50.0
@@ -38,24 +36,11 @@ def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: 
         s.ses.set_faults(
             lose_reply=0.03, reset=0.03, unavailable=0.05, seed=SEED, slow={"seconds": 0.02, "when": "after"}
         )
-        dice = random.Random(SEED)
         ids = [*s.send(MAILS // 2, lane="bulk"), *s.send(MAILS // 2)]
-        workers = s.start_workers(WORKERS)
-        s.wait_for(State.SENT, 10)
 
         # When one worker after the other is killed, and Redis restarted twice
-        start = time.monotonic()
-        restarts = [start + SECONDS / 3, start + SECONDS * 2 / 3]
-        while (now := time.monotonic()) < start + SECONDS:
-            victim = dice.randrange(WORKERS)
-            workers[victim].kill()
-            workers[victim].wait()
-            (workers[victim],) = s.start_workers(1)
-            if restarts and now > restarts[0]:
-                restarts.pop(0)
-                server.stop(signal.SIGKILL)
-                server.start()
-            time.sleep(KILL_EVERY)  # the pace of the chaos, not a wait for anything
+        starts = [lambda: s.start_workers(1)[0]] * WORKERS
+        rage(server, starts, SEED, SECONDS, first=lambda: s.wait_for(State.SENT, 10))
 
         # and then left alone
         s.ses.set_faults()

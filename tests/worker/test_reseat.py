@@ -243,3 +243,64 @@ def test_a_message_that_is_gone_is_forgotten(stage: BatchStage) -> None:
     assert stage.gate.reseat() == 0
     assert not stage.redis.exists(stage.keys.lent)
     assert stage.redis.zrange(f"rq:failed:{job.origin}", 0, -1) == [id.encode()]
+
+
+def killed_in_rq(stage: BatchStage, job: Job) -> None:
+    """RQ's worker has died with the job in hand: its notes of the run stay until their time is over."""
+    stage.redis.zadd(f"rq:wip:{job.origin}", {f"{job.id}:run": stage.now + 90})
+    stage.redis.zadd(f"rq:executions:{job.id}", {"run": stage.now + 150})
+
+
+def test_what_a_killed_worker_of_rqs_was_to_send_waits_in_its_queue_again(stage: BatchStage) -> None:
+    # Given a message and a chunk whose worker of RQ's has asked for leave, and was killed
+    batch, id = stage.take(3), stage.queue()
+    chunk = f"{batch.id}-0"
+    stage.policy.pause("stop", by="ada")
+    for each in (id, chunk):
+        killed_in_rq(stage, taken_by_rq(stage, each))
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "paused"
+    assert stage.slices.take(chunk, "rq", "rq-2", lease=LEASE)[1] == "paused"
+    # While a living worker need not have asked again, they are left to it
+    stage.pass_time(2 * LEASE - 1)
+    assert stage.gate.reseat() == 0
+    # When it has not for too long, Then they stand in their queues, though RQ's notes say that they run
+    stage.pass_time(2)
+    assert stage.gate.reseat() == 2
+    assert_agreement(stage.redis)
+    stage.policy.resume(by="ada")
+    stage.work(1)
+    stage.send_all()
+    assert stage.state(id) is State.SENT
+    assert stage.fates(batch.id) == {"sent": 3}
+
+
+def test_what_rq_still_says_of_a_worker_that_was_only_slow_is_set_right(stage: BatchStage) -> None:
+    # Given a message that was put back, since its worker of RQ's was not heard of
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    stage.policy.pause("stop", by="ada")
+    stage.gate.take(id, "rq", "rq-1", lease=LEASE)
+    stage.pass_time(2 * LEASE + 1)
+    assert stage.gate.reseat() == 1
+    # When that worker lives, and fails it, Then it stands in its queue all the same
+    ended_in_rq(stage, job, "failed")
+    assert stage.gate.reseat() == 1
+    assert_agreement(stage.redis)
+    assert not stage.redis.exists(stage.keys.lent)
+
+
+def test_what_a_worker_of_rqs_had_that_was_killed_before_it_asked_waits_in_its_queue_again(
+    stage: BatchStage,
+) -> None:
+    # Given a message and a chunk that a worker of RQ's has taken out, and never asked about
+    batch, id = stage.take(3), stage.queue()
+    for each in (id, f"{batch.id}-0"):
+        killed_in_rq(stage, taken_by_rq(stage, each))
+    # While it may yet ask, they are left to it
+    assert stage.gate.reseat() == 0
+    stage.pass_time(29)
+    assert stage.gate.reseat() == 0
+    # Then they stand in their queues
+    stage.pass_time(2)
+    assert stage.gate.reseat() == 2
+    assert_agreement(stage.redis)

@@ -162,7 +162,7 @@ class Keys:
 
     @property
     def lent(self) -> str:
-        """Set: messages and chunks that RQ's own workers have taken, until RQ has let go of their jobs."""
+        """Sorted set: messages and chunks that RQ's own workers have taken, by when to hear of it again."""
         return self._key("lent")
 
     @property

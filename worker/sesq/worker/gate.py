@@ -178,7 +178,8 @@ class Gate:
     def reseat(self, most: int = 100) -> int:
         """Puts the jobs that RQ's own workers have run where their messages are: how many RQ called something else."""
         with mapped():
-            return int(RESEAT.run(self.redis, self.account, most))
+            queues = [self.keys.queue(lane) for lane in Lane]
+            return int(RESEAT.run(self.redis, self.account, most, *queues))
 
     def renew(self, ids: Iterable[str], until: float) -> None:
         """Keeps the leases of messages that are still being sent, until a time by Redis's clock."""

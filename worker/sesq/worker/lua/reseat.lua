@@ -1,11 +1,18 @@
 -- Reseat: RQ's own worker puts a job where the end of its run says. Once it has let go, the job goes where its message, or
--- its chunk, is; what RQ was told meanwhile stays: to cancel it, or to queue again what has ended. After lifecycle.lua.
+-- its chunk, is; what RQ was told meanwhile stays: to cancel it, or to queue again what has ended. A worker of RQ's that was
+-- killed lets go of nothing: what it had is put back when it has not been heard of for too long. After lifecycle.lua.
 --
---   A lent                     set     ids of messages and chunks that RQ's own workers have taken
---   R executions:<id>          zset    RQ's: there is one while a worker of RQ's runs the job
+--   A lent                     zset    id of a message or chunk that a worker of RQ's has taken -> time by which a living one
+--                                      has asked about it again, or let go of it (s)
+--   R executions:<id>          zset    RQ's: there is one while a worker of RQ's runs the job, and a minute or two after its death
+--   R wip:<queue>              zset    RQ's: "<id>:<execution>" -> time until which it may run (s); of sesq's own workers: for ever
 --
--- ARGV[3] most to look at
+-- ARGV[3] most to look at   [4…] RQ queues
 -- Returns the number that RQ called something else than sesq does.
+
+local most = ARGV[3]
+local UNASKED = 30 -- s: a living worker has asked by then
+local LOOK_AGAIN = 10 -- s: RQ may yet say something of what was put back
 
 local function found(id)
   local m = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'keep', 'execution', 'send_at')
@@ -40,17 +47,31 @@ local function reseat(id, state, queue, keep, execution, send_at)
   end
 end
 
-local elsewhere = 0
-for _, id in ipairs(call('SRANDMEMBER', A .. 'lent', ARGV[3])) do
-  if call('EXISTS', R .. 'executions:' .. id) == 0 then
-    local m, status = found(id), call('HGET', R .. 'job:' .. id, 'status')
-    local place_of = m[1] and PLACE[m[1]]
-    local told = status == 'canceled' or status == 'queued' and place_of and ENDED[place_of[1]] and m[1] ~= 'cancelled'
-    if place_of and status and not told then
-      reseat(id, unpack(m, 1, 5))
-      if status ~= place_of[2] then elsewhere = elsewhere + 1 end
-    end
-    call('SREM', A .. 'lent', id)
+-- Notes what workers of RQ's have taken and not asked about yet: one may have been killed before it could.
+local function note_taken(queue)
+  for _, run in ipairs(call('ZRANGEBYSCORE', R .. 'wip:' .. queue, '-inf', '(+inf', 'LIMIT', 0, most)) do
+    local id = string.match(run, '^(.*):')
+    if id and found(id)[1] then call('ZADD', A .. 'lent', 'NX', now + UNASKED, id) end
   end
+end
+
+-- Puts a job where its message is, unless RQ was told otherwise; 1 where RQ called it something else.
+local function look_at(id)
+  local m, status = found(id), call('HGET', R .. 'job:' .. id, 'status')
+  local place_of = m[1] and PLACE[m[1]]
+  local told = status == 'canceled' or status == 'queued' and place_of and ENDED[place_of[1]] and m[1] ~= 'cancelled'
+  if not place_of or not status or told then return 0 end
+  reseat(id, unpack(m, 1, 5))
+  return status ~= place_of[2] and 1 or 0
+end
+
+for i = 4, #ARGV do note_taken(ARGV[i]) end
+local elsewhere, lent = 0, call('ZRANDMEMBER', A .. 'lent', most, 'WITHSCORES')
+for i = 1, #lent, 2 do
+  local id, due = lent[i], tonumber(lent[i + 1])
+  local runs = call('EXISTS', R .. 'executions:' .. id) == 1
+  if not runs or due <= now then elsewhere = elsewhere + look_at(id) end
+  if not runs then call('ZREM', A .. 'lent', id)
+  elseif due <= now then call('ZADD', A .. 'lent', now + LOOK_AGAIN, id) end
 end
 return elsewhere

@@ -1,12 +1,12 @@
 -- Take: one recipient of a chunk by the chunk's name, for a stock RQ worker, which has taken the job out of its queue already.
--- After lifecycle.lua, batch.lua, gate.lua and slice.lua; also uses A lent (set: see reseat.lua).
+-- After lifecycle.lua, batch.lua, gate.lua and slice.lua; also uses A lent (zset: see reseat.lua).
 --
 -- ARGV[3] chunk   [4] worker   [5] lease (s)   [6] execution
 -- Returns {'granted', row, slice}; {'rate' | 'day' | 'urgent' | 'paused' | …, seconds to wait}; {'nothing', ''} where no row is to be sent.
 
 local c = read_chunk(ARGV[3])
 if not c then return {'nothing', ''} end
-call('SADD', A .. 'lent', c.id)
+call('ZADD', A .. 'lent', now + 2 * tonumber(ARGV[5]), c.id)
 if c.state ~= 'running' or not has_rows(c) then seat(c) return {'nothing', ''} end
 local why = closed() or is_paused(c.queue) and 'paused'
 if why then return {why, '5'} end
