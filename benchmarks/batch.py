@@ -17,7 +17,7 @@ from benchmarks.measure import Bench, Cost, bench, beside_the_first, less, show
 THREADS = 16
 ROWS = 1_000_000
 SENT = 10_000
-ROUNDS = 5
+ROUNDS = 7
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:

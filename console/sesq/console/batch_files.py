@@ -5,15 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import io
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from sesq.config.batches import Batches
 from sesq.config.errors import InputError
@@ -84,20 +84,22 @@ class Digest:
 COLUMNS = ("id", "email", "state", "message_id", "at", "reason")
 
 
-def write_report(batches: Batches, id: str, file: TextIO, *, jsonl: bool) -> None:
-    """Each recipient's fate, as JSON lines, or as CSV that does nothing in a spreadsheet. Raises UnknownBatch."""
-    rows = (
-        (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
-        for each in batches.recipients(id)
-    )
+def report_lines(batches: Batches, id: str, *, jsonl: bool = False) -> Iterator[str]:
+    """Each recipient's fate, a line each: JSON, or CSV that does nothing in a spreadsheet. Raises UnknownBatch."""
     if not jsonl:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(map(harmless, row) for row in rows)
-    else:
-        file.writelines(
-            json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
-        )
+        yield _csv_line(COLUMNS)
+    for each in batches.recipients(id):
+        row = (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
+        if jsonl:
+            yield json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n"
+        else:
+            yield _csv_line([harmless(cell) for cell in row])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
 
 
 def harmless(cell: object) -> str:

@@ -185,7 +185,7 @@ def test_a_proxys_word_counts_from_the_proxy_alone(console: Console, users: Path
         ('[ada]\npassword = "plain"', r"\[ada\] password: is no hash"),
         ('[ada]\ntoken = "plain"', r"\[ada\] token: is no hash"),
         ('[ada]\nrole = "root"', r"\[ada\] role: allowed are view, operate"),
-        ("[ada]\nadmin = true", r"\[ada\] admin: is unknown"),
+        ("[ada]\nadmin = true", r"\[ada\] 'admin' is unknown"),
     ],
 )
 def test_a_wrong_users_file_names_what_is_wrong(tmp_path: Path, text: str, problem: str) -> None:

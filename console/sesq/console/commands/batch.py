@@ -17,7 +17,7 @@ from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError, InvalidMessage, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
-from sesq.console.batch_files import Digest, RowsFile, rows_file, write_report
+from sesq.console.batch_files import Digest, RowsFile, report_lines, rows_file
 from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -291,11 +291,11 @@ def report(
     batches = Batches(redis, account)
     batches.get(id)
     if output is None:
-        write_report(batches, id, sys.stdout, jsonl=form is Form.jsonl)
+        sys.stdout.writelines(report_lines(batches, id, jsonl=form is Form.jsonl))
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as file:
-            write_report(batches, id, file, jsonl=form is Form.jsonl)
+            file.writelines(report_lines(batches, id, jsonl=form is Form.jsonl))
     except OSError as error:
         raise InputError(f"--output: {output} cannot be written: {error.strerror}") from error
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from sesq.config.errors import SesqError, SettingsError
-from sesq.producer.submission.users import hash_password, is_password
-
-_toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+from sesq.producer.submission.users import checked_hash, hash_password, is_password, read_users_file
 
 TOKEN_KIND = "sha256$"  # noqa: S105  (the kind of a hash, no secret)
 ALLOWED = ("password", "token", "role")
@@ -93,13 +89,8 @@ class People:
         here = Visitor(local, Role.OPERATE)
         if file is None:
             return cls({}, here)
-        try:
-            data = _toml.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
-        if not data:
-            raise SettingsError(f"{file}: has no users: write [name], password = … and role = …")
-        return cls({name: _user(name, table, file) for name, table in data.items()}, here)
+        tables = read_users_file(file, ALLOWED, "password = … and role = …")
+        return cls({name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()}, here)
 
     @property
     def local(self) -> Visitor | None:
@@ -145,30 +136,15 @@ def hash_token(token: str) -> str:
     return TOKEN_KIND + hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
-def _user(name: str, table: object, file: Path) -> User:
-    where = f"{file}: [{name}]"
-    if not isinstance(table, dict):
-        raise SettingsError(f"{file}: {name} stands outside of a [user]")
-    unknown = next((key for key in table if key not in ALLOWED), None)
-    if unknown is not None:
-        raise SettingsError(f"{where} {unknown}: is unknown; allowed: {', '.join(ALLOWED)}")
+def _user(name: str, table: Mapping[str, Any], where: str) -> User:
     try:
         role = Role(table.get("role", Role.VIEW.value))
     except ValueError as error:
         raise SettingsError(f"{where} role: allowed are {', '.join(Role)}") from error
-    return User(name, role, _password(table, where), _token(table, where))
-
-
-def _password(table: Mapping[str, Any], where: str) -> str:
-    hashed = table.get("password", "")
-    try:
-        if hashed:
-            is_password("", hashed)
-    except (ValueError, AttributeError) as error:
-        raise SettingsError(
-            f"{where} password: is no hash; `sesq console --hash-password` prints one"
-        ) from error
-    return str(hashed)
+    password = table.get("password", "")
+    return User(
+        name, role, checked_hash(password, where, "console") if password else "", _token(table, where)
+    )
 
 
 def _token(table: Mapping[str, Any], where: str) -> str:

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -65,13 +65,9 @@ class Users:
     @classmethod
     def read(cls, file: Path) -> Users:
         """The users file. Raises SettingsError, which names the user and the key."""
-        try:
-            data = _toml.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
-        if not data:
-            raise SettingsError(f"{file}: has no users: write [name], password = … and senders = […]")
-        return cls({name: _user(name, table, file) for name, table in data.items()})
+        allowed = [field.name for field in fields(User) if field.name != "name"]
+        tables = read_users_file(file, allowed, "password = … and senders = […]")
+        return cls({name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()})
 
     def find(self, name: str, password: str) -> User | None:
         """The user whose name and password these are. Takes as long for a name that nobody has."""
@@ -109,31 +105,47 @@ def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=MOST_MEMORY, dklen=HASH_BYTES)
 
 
-def _user(name: str, table: object, file: Path) -> User:
-    where = f"{file}: [{name}]"
-    if not isinstance(table, dict):
-        raise SettingsError(f"{file}: {name} stands outside of a [user]")
-    allowed = [field.name for field in fields(User) if field.name != "name"]
-    unknown = next((key for key in table if key not in allowed), None)
-    if unknown is not None:
-        raise SettingsError(f"{where} {shown(unknown)} is unknown; allowed: {', '.join(allowed)}")
-    return User(
-        name,
-        _checked_hash(table.get("password"), where),
-        _senders(table.get("senders"), where),
-        _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
-        _account(table.get("account", "default"), where),
-    )
+def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[str, dict[str, Any]]:
+    """A TOML file with a table for each user: name -> what it says. Raises SettingsError for a key not allowed.
+
+    `example` is what a table says, for a file that has none.
+    """
+    try:
+        data: dict[str, Any] = _toml.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+    if not data:
+        raise SettingsError(f"{file}: has no users: write [name], {example}")
+    for name, table in data.items():
+        if not isinstance(table, dict):
+            raise SettingsError(f"{file}: {name} stands outside of a [user]")
+        unknown = next((key for key in table if key not in allowed), None)
+        if unknown is not None:
+            raise SettingsError(
+                f"{file}: [{name}] {shown(unknown)} is unknown; allowed: {', '.join(allowed)}"
+            )
+    return data
 
 
-def _checked_hash(hashed: Any, where: str) -> str:
+def checked_hash(hashed: Any, where: str, command: str) -> str:
+    """A password's hash. Raises SettingsError for what is none; `command` prints one."""
     try:
         is_password("", hashed)
     except (ValueError, AttributeError) as error:
         raise SettingsError(
-            f"{where} password: is no hash; `sesq submission --hash-password` prints one"
+            f"{where} password: is no hash; `sesq {command} --hash-password` prints one"
         ) from error
     return str(hashed)
+
+
+def _user(name: str, table: Mapping[str, Any], where: str) -> User:
+    return User(
+        name,
+        checked_hash(table.get("password"), where, "submission"),
+        _senders(table.get("senders"), where),
+        _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
+        _account(table.get("account", "default"), where),
+    )
 
 
 def _senders(rules: Any, where: str) -> tuple[str, ...]:

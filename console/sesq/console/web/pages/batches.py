@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from starlette.responses import Response, StreamingResponse
 
-from sesq.config.batches import Batch, Batches, Recipient
+from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError
 from sesq.config.snapshot import redis_now
-from sesq.console.batch_files import harmless
+from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
-from sesq.console.times import utc
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
 
@@ -48,10 +44,10 @@ def batch(room: Viewing, id: str) -> Response:
 
 @router.get("/accounts/{account}/batches/{id}/report.csv")
 def report(room: Viewing, id: str) -> Response:
-    found = Batches(room.redis, room.account)
-    found.get(id)
+    batches = Batches(room.redis, room.account)
+    batches.get(id)
     headers = {"content-disposition": 'attachment; filename="report.csv"'}
-    return StreamingResponse(_lines(found.recipients(id)), 200, headers, "text/csv; charset=utf-8")
+    return StreamingResponse(report_lines(batches, id), 200, headers, "text/csv; charset=utf-8")
 
 
 @router.post("/accounts/{account}/batches/{id}/{action}")
@@ -71,17 +67,3 @@ def act(room: Room, id: str, action: str, reason: str = "") -> None:
 
 def _goes_on(batch: Batch) -> bool:
     return batch.state in ("running", "paused")
-
-
-def _lines(recipients: Iterator[Recipient]) -> Iterator[str]:
-    """CSV; what a spreadsheet would take for a formula begins with a quote."""
-    yield _line(COLUMNS)
-    for recipient in recipients:
-        told = recipient.as_json() | {"at": utc(recipient.at)}
-        yield _line([harmless(told[name]) for name in COLUMNS])
-
-
-def _line(cells: list[str] | tuple[str, ...]) -> str:
-    written = io.StringIO()
-    csv.writer(written).writerow(cells)
-    return written.getvalue()
