@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from redis import Redis
 
-from sesq.config.chronicle import SLOTS, Chronicle
+from sesq.config.chronicle import Chronicle
 from sesq.config.keys import CLOCK_OFFSET, Keys
+from sesq.config.usage import LEDGER_SLOTS
 from sesq.producer import Message, Outbox
 
 MINUTE = 60 * 28_000_000
@@ -31,9 +32,9 @@ def test_a_minute_keeps_the_last_count_and_a_day_later_another_takes_its_place(r
 
     # When a day has passed, then the same bytes tell of the new minute
     size = redis.strlen(Keys("default").chronicle)
-    look(first + SLOTS, 0)
-    assert chronicle.waiting(first) == {first + 3: 2, first + SLOTS: 2}
-    assert redis.strlen(Keys("default").chronicle) <= max(size, SLOTS * 8)
+    look(first + LEDGER_SLOTS, 0)
+    assert chronicle.waiting(first) == {first + 3: 2, first + LEDGER_SLOTS: 2}
+    assert redis.strlen(Keys("default").chronicle) <= max(size, LEDGER_SLOTS * 8)
 
 
 def test_nothing_is_told_where_nobody_looked(redis: Redis) -> None:

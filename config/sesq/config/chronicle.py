@@ -16,9 +16,8 @@ from sesq.config.keys import Keys
 from sesq.config.messages import Messages
 from sesq.config.snapshot import redis_now
 from sesq.config.states import WAITING_STATES, State
+from sesq.config.usage import LEDGER_SLOTS
 
-SLOTS = 1442
-"""One a minute; as many as the ledger has."""
 _cell = struct.Struct("<II")
 """The minute (since the epoch) and how many waited; minute m stands in slot m mod 1,442."""
 MOST = 2**32 - 1
@@ -38,7 +37,7 @@ class Chronicle:
         with mapped():
             self.redis.setrange(
                 self.keys.chronicle,
-                minute % SLOTS * _cell.size,
+                minute % LEDGER_SLOTS * _cell.size,
                 _cell.pack(minute, waiting),
             )
 

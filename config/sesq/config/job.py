@@ -18,6 +18,9 @@ DELIVER_CHUNK = "sesq.worker.deliver.deliver_chunk"
 """The functions that sesq's jobs name. The producer never imports them."""
 
 JOB_TIMEOUT_SECONDS = 300
+KEEP_DAYS = 14
+KEEP_SECONDS = KEEP_DAYS * 86_400
+"""So long a job, its message's record and its batch stay after their end, where nobody has said otherwise."""
 ID = "%id%"
 """What stands for the id in a template."""
 

@@ -35,10 +35,11 @@ from django.db import transaction
 
 from sesq.config.addresses import shown
 from sesq.config.errors import InvalidMessage, SesqError
+from sesq.config.job import KEEP_DAYS
 from sesq.producer.intake import messages_of
 from sesq.producer.message import Message
 from sesq.producer.mime import written
-from sesq.producer.outbox import KEEP_DAYS, KEY_HOURS, Outbox
+from sesq.producer.outbox import KEY_HOURS, Outbox
 from sesq.producer.raw import RawMail
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import connect, mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
+from sesq.config.job import KEEP_DAYS
 from sesq.config.messages import Messages, Record
 from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
 
-KEEP_DAYS = 14
 KEY_HOURS = 24
 SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400
 CHUNK = 500

@@ -16,7 +16,7 @@ from rq.intermediate_queue import IntermediateQueue
 from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
-from sesq.config.job import DELIVER, DELIVER_CHUNK, job_fields, rq_key
+from sesq.config.job import DELIVER, DELIVER_CHUNK, KEEP_SECONDS, job_fields, rq_key
 from sesq.config.keys import Keys, queue_name
 from sesq.config.messages import Messages, Record
 from sesq.config.replies import text, texts
@@ -27,7 +27,6 @@ log = logging.getLogger("sesq.sync")
 
 SETTLED_SECONDS = 60.0
 """A message that has just been queued, or a job that is just being taken out, may be in no list for a moment."""
-KEEP_SECONDS = 14 * 86_400
 PLACES = {
     "queue": (State.QUEUED,),
     "scheduled": (State.SCHEDULED, State.RETRYING),

@@ -19,7 +19,7 @@ from sesq.config.chunks import pack_results
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InputError, MissingPart, WrongState
-from sesq.config.job import DELIVER, job_fields
+from sesq.config.job import DELIVER, KEEP_SECONDS, job_fields
 from sesq.config.replies import texts
 from sesq.config.scripts import LIFECYCLE, Call, Talk, compose
 from sesq.config.states import Lane, State
@@ -36,8 +36,6 @@ PACK = compose("sesq.worker", "pack.lua", base=[LIFECYCLE])
 
 MOST_JUDGED = 50
 MOST_PACKED = 50
-KEEP_SECONDS = 14 * 86_400
-"""Of an RQ job, until its message's end says otherwise."""
 
 log = logging.getLogger("sesq.worker")
 

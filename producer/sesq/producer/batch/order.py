@@ -10,11 +10,11 @@ from pathlib import Path
 from sesq.config.addresses import wire_form
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage
+from sesq.config.job import KEEP_SECONDS
 from sesq.producer import rules
 from sesq.producer.batch.template import Template
 
 ID_LENGTH = 20
-KEEP_SECONDS = 14 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
