@@ -1,0 +1,159 @@
+"""What Redis, or somebody with RQ's tools, loses of a batch: nobody is lost with it, and nothing else suffers."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from agreement import assert_agreement
+from batch_stage import QUEUE, BatchStage
+from sesq.config.envelope import Envelope
+from sesq.config.errors import QueueUnavailable
+from sesq.config.states import State
+from sesq.worker.gate import Slice
+from sesq.worker.press import KEPT_SECONDS, Press
+from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks, restore_lost_jobs
+from sesq.worker.slices import Slices
+from sesq.worker.verdicts import Kind
+from stage import LEASE, says
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    return BatchStage(redis)
+
+
+def test_what_redis_did_not_tell_is_nobodys_lease(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = stage.take(1000)
+    claim = stage.gate.claim("w", "x", want=20, lease=LEASE)
+    stage.redis.delete(stage.keys.slices)
+    first, second = claim.slices[0], Slice("other", f"{taken.id}-1", 0, 20)
+
+    def blink(piece: str, start: int, end: int) -> list[Envelope]:
+        if piece == second.chunk:
+            raise QueueUnavailable("Redis is away")
+        return envelopes(piece, start, end)
+
+    envelopes = stage.courier.press.envelopes
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.courier.press, "envelopes", blink)
+        with pytest.raises(QueueUnavailable):
+            stage.slices.read("x", [first, second])
+    # Given a slice of which nothing was read: then its lease is not renewed for ever
+    assert not stage.slices._of
+
+
+def test_whoever_queues_a_finished_chunk_again_sends_nothing(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.send_all()
+    stage.redis.rpush(QUEUE, f"{taken.id}-0")
+    assert stage.send(5) == []
+    assert stage.waiting() == []
+    assert len(stage.transport.sent) == 3
+
+
+def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
+    taken = stage.take(1200)
+    stage.send(5)
+    # Given a queue that RQ's tools have emptied, jobs and all
+    stage.redis.delete(QUEUE, *(f"rq:job:{id}" for id in stage.waiting()))
+    assert stage.send(5) == []
+    # When a sync looks, then the chunks are in their queue again
+    assert restore_lost_chunks(stage.redis, "default") == 3
+    assert restore_lost_chunks(stage.redis, "default") == 0
+    assert_agreement(stage.redis)
+    stage.send_all()
+    assert stage.fates(taken.id) == {"sent": 1200}
+
+
+def test_chunks_do_not_hide_a_message_that_lost_its_job(stage: BatchStage) -> None:
+    stage.take(1500)
+    id = stage.queue()
+    stage.redis.delete("rq:queue:sesq.default.transactional")
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert [each["id"] for each in stage.work(1)] == [id]
+
+
+def test_parked_chunks_do_not_hide_it_either(stage: BatchStage) -> None:
+    taken = stage.take(1500)
+    stage.batches.pause(taken.id, "a look")
+    stage.grant(1)
+    assert stage.redis.llen(stage.keys.parked(taken.id)) == 3
+    id = stage.queue()
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "person"))
+    stage.work(1)
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    restore_lost_jobs(stage.redis, "default")
+    assert stage.state(id) is State.CANCELLED
+
+
+def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_same(
+    stage: BatchStage,
+) -> None:
+    # Given two of a batch on their way, whose worker dies, and a chunk that Redis has lost
+    taken = stage.take(5)
+    _, begun = stage.grant(2)
+    own = stage.queue()
+    stage.redis.delete(stage.keys.rows(f"{taken.id}-0"))
+    stage.pass_time(LEASE + 1)
+    # When another worker judges them
+    Slices(stage.gate, Press(stage.redis, "default")).judge(
+        "w", lease=LEASE, on_unknown="hold", max_attempts=8
+    )
+    # Then they are unknown, and can be looked at as any other
+    assert {stage.state(each.id) for each in begun} == {State.UNKNOWN}
+    assert own in {record.id for record in stage.messages.list()}
+    # and when their jobs are lost as well, a sync gives them back
+    stage.redis.delete("rq:deferred:sesq.default.bulk")
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 2
+
+
+def test_a_slice_whose_chunk_redis_has_lost_is_judged_once(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    stage.grant(3)
+    stage.redis.delete(stage.keys.chunk(f"{taken.id}-0"))
+    stage.pass_time(LEASE + 1)
+    stage.slices.judge("w", lease=LEASE, on_unknown="hold", max_attempts=8)
+    assert stage.redis.zcard(stage.keys.slices) == 0
+
+
+def test_a_batch_that_redis_has_lost_breaks_no_list(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    _, begun = stage.grant(3)
+    stage.redis.delete(stage.keys.batch(taken.id))
+    stage.slices.settle([stage.courier.carry(each) for each in begun])
+    assert stage.batches.all() == []
+    assert restore_lost_jobs(stage.redis, "default") == 0
+
+
+def test_a_chunk_that_somebody_put_into_another_lane_harms_nobody_there(stage: BatchStage) -> None:
+    # Given a paused batch whose chunk stands in the transactional lane as well, and mail behind it in both
+    taken = stage.take(3)
+    bulk, urgent = stage.queue(lane="bulk"), stage.queue()
+    stage.redis.lpush("rq:queue:sesq.default.transactional", f"{taken.id}-0")
+    stage.batches.pause(taken.id, "a look")
+    # When a worker takes what there is, Then both go, and the chunk waits where its batch does
+    stage.work(10)
+    assert [stage.state(id) for id in (bulk, urgent)] == [State.SENT, State.SENT]
+    assert_agreement(stage.redis)
+
+
+def test_another_batch_under_the_same_name_goes_to_its_own_recipients(stage: BatchStage) -> None:
+    # Given a batch that is sent, and that Redis has forgotten, as it does after a while
+    first = stage.take(3)
+    stage.send(3)
+    stage.redis.delete(*stage.redis.keys(f"sesq:default:*{first.id}*"))
+    # When another one with the same key comes, then the worker that sent the first sends it to its own
+    stage.ticks += KEPT_SECONDS + 1
+    stage.pass_time(5)
+    second = stage.take(3, rows=[{"email": f"new{i}@example.org", "name": "N"} for i in range(3)])
+    assert second.id == first.id
+    stage.send(3)
+    assert [out.envelope.to[0] for out in stage.transport.sent[3:]] == [
+        f"new{i}@example.org" for i in range(3)
+    ]
