@@ -1,4 +1,4 @@
-"""What an account needs to be worked for: a region, and a Redis that is near."""
+"""What an account needs to be worked for: a region."""
 
 from __future__ import annotations
 
@@ -26,16 +26,3 @@ def test_aws_region_counts_as_well(redis: Redis, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     # Then it is the account's region
     assert open_desk(redis, "default", Settings()).rules.region == "eu-north-1"
-
-
-def test_a_redis_that_is_far_away_is_named_once_a_minute(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    desk = open_desk(redis, "default", Settings())
-    for seconds, now in ((0.05, 0.0), (0.13, 1.0), (0.13, 2.0), (0.14, 62.0)):
-        desk._mind_the_distance(seconds, now)
-    assert [record.getMessage()[:45] for record in caplog.records] == [
-        "account default: Redis took 130 ms to answer ",
-        "account default: Redis took 140 ms to answer ",
-    ]

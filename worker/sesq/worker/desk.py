@@ -17,6 +17,7 @@ from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
+from sesq.worker.distance import Distance
 from sesq.worker.doors import open_doors
 from sesq.worker.gate import Begun, Claim, Gate, Name
 from sesq.worker.pace import Pace
@@ -34,7 +35,6 @@ POLL_SECONDS = 1.0
 LONGEST_SLEEP_SECONDS = 30.0
 UNSYNCED_SECONDS = 0.25
 QUANTUM_SECONDS = 0.04
-FAR_SECONDS, WARN_AGAIN_SECONDS = 0.1, 60.0
 """A worker that got all it wanted asks again when half its places are free, or after this long."""
 
 NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
@@ -56,39 +56,27 @@ class Desk:
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
     pace: Pace = field(default_factory=Pace)
-    _warn_from: float = 0.0
+    distance: Distance = field(init=False)
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.gate, self.courier.press)
+        self.distance = Distance(self.name)
 
     def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, float]:
-        """Asks the gate for up to `want` messages: its answer, and when it granted them (monotonic)."""
+        """Asks the gate for up to `want` messages: its answer, and from when its grants' time counts (monotonic)."""
         execution = f"{self._prefix}-{next(self._serial)}"
-        granted_at = time.monotonic()
+        asked_at = time.monotonic()
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer = claim.reason
         answered_at = time.monotonic()
         self.ask_at = answered_at + _pause(claim)
-        self._mind_the_distance(answered_at - granted_at, answered_at)
         if (claim.ids or claim.slices) and not self.rules.snapshot.known:
             self.rules.refresh()
         if claim.ids or claim.slices:
             self.rules.suppressed = claim.suppressed
-        return claim, granted_at
-
-    def _mind_the_distance(self, seconds: float, now: float) -> None:
-        """A grant is good for a quarter of a second, in which it has to be asked for, and begun."""
-        if seconds > FAR_SECONDS and now >= self._warn_from:
-            self._warn_from = now + WARN_AGAIN_SECONDS
-            log.warning(
-                "account %s: Redis took %.0f ms to answer a claim; from %.0f ms on little goes, or nothing: "
-                "the worker belongs near its Redis",
-                self.name,
-                seconds * 1000,
-                FAR_SECONDS * 1000,
-            )
+        return claim, self.distance.granted_at(asked_at, answered_at)
 
     def exchange(
         self, outcomes: Sequence[Outcome], granted: Sequence[Name]
