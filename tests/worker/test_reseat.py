@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 from redis import Redis
 from rq.job import Job
@@ -10,6 +12,7 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.states import Lane, State
+from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
 
@@ -304,3 +307,83 @@ def test_what_a_worker_of_rqs_had_that_was_killed_before_it_asked_waits_in_its_q
     stage.pass_time(2)
     assert stage.gate.reseat() == 2
     assert_agreement(stage.redis)
+
+
+def test_a_retry_of_what_was_once_scheduled_waits_as_long_as_any(stage: BatchStage) -> None:
+    # Given a message that was scheduled, came due, and met an SES that is away, in the hand of RQ's worker
+    id = stage.queue(send_at=datetime.fromtimestamp(stage.now + 2, timezone.utc))
+    stage.pass_time(3)
+    stage.gate.promote()
+    job = taken_by_rq(stage, id)
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "granted"
+    stage.gate.begin("rq-1", [id])
+    later = {"id": id, "execution": "rq-1", "to": "retrying", "reason": "away", "delay": 60, "attempts": 1}
+    stage.gate.settle([{**later, "foreign": True}])
+    stage.redis.zadd(f"rq:scheduled:{job.origin}", {id: stage.now + 60})
+    stage.redis.delete(f"rq:executions:{id}")
+    # Then it is due when RQ was told, not when it was to be sent first
+    stage.gate.reseat()
+    assert stage.redis.zscore(f"rq:scheduled:{job.origin}", id) == stage.now + 60
+
+
+def test_what_a_worker_that_was_taken_for_dead_writes_down_at_last_stands_in_one_place(
+    stage: BatchStage,
+) -> None:
+    # Given a worker of RQ's that stood still in the middle of a call, until RQ and sesq gave it up
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    assert stage.gate.take(id, "rq", "rq-1", lease=LEASE)[0] == "granted"
+    (begun,) = stage.gate.begin("rq-1", [id])
+    stage.pass_time(LEASE + 1)
+    stage.gate.reap(on_unknown="hold", max_attempts=3)
+    stage.redis.delete(f"rq:executions:{id}")
+    stage.gate.reseat()
+    assert stage.state(id) is State.UNKNOWN
+    # When it goes on, and SES has taken the message
+    stage.gate.settle([{**stage.courier.carry(begun), "foreign": True}])
+    ended_in_rq(stage, job, "finished")
+    # Then it is sent, and stands where RQ keeps what is
+    stage.gate.reseat()
+    assert stage.state(id) is State.SENT
+    assert_agreement(stage.redis)
+
+
+def test_another_try_of_what_was_judged_meanwhile_gets_no_tokens(stage: BatchStage) -> None:
+    # Given a message whose worker was taken for dead, and that a person has queued again
+    id = stage.queue()
+    claim, _ = stage.claim(1)
+    stage.pass_time(LEASE + 1)
+    stage.gate.reap(on_unknown="hold", max_attempts=3)
+    stage.messages.resolve(id, "queued", "ada")
+    # When that worker lives, and asks for another try, Then the message is not its own any more
+    assert stage.gate.take(id, "", claim.execution, lease=LEASE) == ("queued", 0.0)
+    assert stage.state(id) is State.QUEUED
+    assert_agreement(stage.redis)
+
+
+def test_rqs_cancel_of_what_a_killed_worker_of_rqs_had_counts(stage: BatchStage) -> None:
+    # Given a message that a worker of RQ's was taking when it was killed, and that somebody cancels with RQ's tools
+    id = stage.queue()
+    job = taken_by_rq(stage, id)
+    killed_in_rq(stage, job)
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    stage.redis.zadd(f"rq:wip:{job.origin}", {f"{id}:run": stage.now + 90})
+    stage.gate.reseat()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    stage.gate.reseat()
+    # When the account is synced, Then it is cancelled
+    restore_lost_jobs(stage.redis, "default")
+    assert stage.state(id) is State.CANCELLED
+
+
+def test_what_killed_workers_of_rqs_had_stands_in_its_order_again(stage: BatchStage) -> None:
+    ids = [stage.queue() for _ in range(6)]
+    stage.policy.pause("stop", by="ada")
+    for id in ids[:4]:
+        killed_in_rq(stage, taken_by_rq(stage, id))
+        stage.gate.take(id, "rq", f"rq-{id}", lease=LEASE)
+        stage.pass_time(1)
+    stage.pass_time(2 * LEASE)
+    assert stage.gate.reseat() == 4
+    queue = stage.redis.lrange(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}", 0, -1)
+    assert [id.decode() for id in queue] == ids

@@ -42,7 +42,7 @@ local function reseat(id, state, queue, keep, execution, send_at)
     call('PERSIST', R .. 'job:' .. id)
   else
     call('LREM', list, 0, id)
-    local due = tonumber(send_at or '') or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now
+    local due = state == 'scheduled' and tonumber(send_at or '') or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now
     place(id, queue, state, keep, {due = due, front = true, execution = execution})
   end
 end
@@ -60,15 +60,21 @@ local function look_at(id)
   local m, status = found(id), call('HGET', R .. 'job:' .. id, 'status')
   local place_of = m[1] and PLACE[m[1]]
   local told = status == 'canceled' or status == 'queued' and place_of and ENDED[place_of[1]] and m[1] ~= 'cancelled'
-  if not place_of or not status or told then return 0 end
+  if not place_of or not status then return 0 end
+  if told then
+    forget_runs(id, m[2], m[4])
+    return 0
+  end
   reseat(id, unpack(m, 1, 5))
   return status ~= place_of[2] and 1 or 0
 end
 
 for i = 4, #ARGV do note_taken(ARGV[i]) end
-local elsewhere, lent = 0, call('ZRANDMEMBER', A .. 'lent', most, 'WITHSCORES')
-for i = 1, #lent, 2 do
-  local id, due = lent[i], tonumber(lent[i + 1])
+local elsewhere, lent, some = 0, {}, call('ZRANDMEMBER', A .. 'lent', most, 'WITHSCORES')
+for i = 1, #some, 2 do lent[#lent + 1] = {some[i], tonumber(some[i + 1])} end
+table.sort(lent, function(one, other) return one[2] > other[2] end) -- the first taken last, so that it is at the head
+for _, each in ipairs(lent) do
+  local id, due = unpack(each)
   local runs = call('EXISTS', R .. 'executions:' .. id) == 1
   if not runs or due <= now then elsewhere = elsewhere + look_at(id) end
   if not runs then call('ZREM', A .. 'lent', id)

@@ -1,14 +1,16 @@
 -- Take: tokens for one message by name. For another try within one delivery, and for a stock RQ worker, which has taken
 -- the job out of its queue already. After lifecycle.lua and gate.lua; also uses A lent (zset: see reseat.lua).
 --
--- ARGV[3] id   [4] worker   [5] lease (s)   [6] execution
+-- ARGV[3] id   [4] worker; empty for another try   [5] lease (s)   [6] execution
 -- Returns {'granted', '0'}; {'rate' | 'day' | 'paused' | 'ses_paused' | 'unsynced', seconds to wait}; or {state, ''} where a
 -- message in that state is not to be sent.
 
 local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at')
 local again = record[1] == 'sending' and record[6] == execution
-if record[1] and not again then call('ZADD', A .. 'lent', now + 2 * lease, id) end
+if worker == '' and not again then return {record[1] or 'gone', ''} end -- it was judged meanwhile as if its worker had died
+if again then call('ZADD', A .. 'lent', 'XX', now + 2 * lease, id)
+elseif record[1] then call('ZADD', A .. 'lent', now + 2 * lease, id) end
 if not again and not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
 if tonumber(record[4]) and tonumber(record[4]) <= now then
   if not again then move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true}) end
