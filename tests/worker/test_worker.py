@@ -30,6 +30,7 @@ from sesq.producer.batch.taker import numbered, take
 from sesq.worker import crew, run
 from sesq.worker.crew import Order
 from sesq.worker.desk import Desk
+from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Gate
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
@@ -173,7 +174,7 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     id = stage.queue()
     worker = hire()
     _, (begun,) = stage.claim()
-    late = time.monotonic() - crew.UNUSED_SECONDS - 0.01
+    late = time.monotonic() - UNUSED_SECONDS - 0.01
     outcome = worker._crew.carry(Order(worker.desks[0], id, begun.execution, late), begun)
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])

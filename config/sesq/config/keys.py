@@ -162,7 +162,7 @@ class Keys:
 
     @property
     def lent(self) -> str:
-        """Sorted set: messages and chunks that RQ's own workers have taken, by when to hear of it again."""
+        """Sorted set: messages and chunks that RQ's own workers have taken, by when it should be heard of."""
         return self._key("lent")
 
     @property

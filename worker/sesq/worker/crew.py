@@ -14,12 +14,10 @@ from typing import NamedTuple
 from sesq.config.states import State
 from sesq.worker.courier import Outcome, put_back
 from sesq.worker.desk import Desk
+from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Name
 
 log = logging.getLogger("sesq.worker")
-
-UNUSED_SECONDS = 0.25
-"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
 
 
 class Order(NamedTuple):

@@ -8,8 +8,11 @@ from collections import deque
 log = logging.getLogger("sesq.worker")
 
 RECENT = 8
-MOST_SECONDS = 0.25
-"""A grant is good for this long (`crew.py`) once it is here, and beginning it takes the same way again."""
+UNUSED_SECONDS = 0.25
+"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn.
+
+To begin it takes the way to Redis once more, so from there on nothing goes.
+"""
 FAR_SECONDS, WARN_AGAIN_SECONDS = 0.2, 60.0
 
 
@@ -36,6 +39,6 @@ class Distance:
                 "the worker belongs nearer to its Redis",
                 self._account,
                 usual * 1000,
-                MOST_SECONDS * 1000,
+                UNUSED_SECONDS * 1000,
             )
-        return asked_at + min(usual, answered_at - asked_at, MOST_SECONDS)
+        return asked_at + min(usual, answered_at - asked_at, UNUSED_SECONDS)

@@ -57,7 +57,7 @@ if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[6], 0, id) end
 local opts, why = {due = now + (o.delay or 0), front = o.front, foreign = o.foreign}, o.held_because or o.reason
 local reached = o.hold and hold_back(id, o.hold, why, was[7] or now, o.reason or '', fields, opts)
                 or move(id, o.to, o.reason or '', fields, opts)
-if o.foreign then call('ZADD', A .. 'lent', 'NX', now, id) end -- its worker was taken for dead meanwhile
+if o.foreign then call('ZADD', A .. 'lent', 'NX', now, id) end -- no longer there where its worker was taken for dead
 if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false})) end
 if o.rq and reached == o.to and not o.foreign then
   call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)

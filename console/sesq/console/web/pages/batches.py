@@ -17,7 +17,6 @@ from sesq.console.web.site import Operating, Room, Viewing
 
 router = APIRouter()
 PAGE_SIZE = 50
-COLUMNS = ("id", "to", "state", "message_id", "at", "reason")
 
 
 @router.get("/accounts/{account}/batches")
