@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -269,6 +270,7 @@ def test_the_table_shows_the_same(run: Run, ses_says: SesSays, queue: Queued, be
     assert "account default, sandbox, open" in shown
     assert "1/second, 200/day" in shown
     assert "[red]bob@x.org[/]" in shown
+    assert re.search(r"^redis   [\d.]+ MB in use$", shown, re.MULTILINE)
     assert "\x1b" not in shown
 
 

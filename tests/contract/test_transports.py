@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import uuid
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +22,7 @@ from sesq.worker.transports import (
     SendFailed,
     SesTransport,
     SmtpTransport,
+    TooLate,
     Transport,
 )
 from sesq.worker.transports.smtp_session import SmtpServer
@@ -198,6 +201,16 @@ def test_a_failure_comes_as_a_verdict_and_the_next_message_goes(kind, scene):
 
     # And the transport is none the worse for it
     later = simple()
+    scene.transport.send(later)
+    assert scene.accepted() == [later.id]
+
+
+def test_what_is_not_ready_in_time_does_not_leave_and_the_next_message_goes(scene):
+    with pytest.raises(TooLate):
+        scene.transport.send(replace(simple(), leave_by=time.monotonic()))
+
+    assert scene.accepted() == []
+    later = replace(simple(), leave_by=time.monotonic() + 60)
     scene.transport.send(later)
     assert scene.accepted() == [later.id]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,19 +121,23 @@ def test_a_worker_that_is_told_to_stop_while_redis_is_away_ends_well(
     assert "Traceback" not in s.log()
 
 
-def test_a_second_signal_stops_it_at_once_though_redis_is_away(s: System, server: OwnRedis) -> None:
+@pytest.mark.parametrize("gone", ["stopped", "frozen"])
+def test_a_second_signal_stops_it_at_once_though_redis_is_away(
+    s: System, server: OwnRedis, gone: str
+) -> None:
     # Given mail on its way to a slow SES, and a Redis that is gone
     s.ses.set_faults(slow={"seconds": 20, "when": "before"})
     (worker,) = s.start_workers(1)
     s.send(2)
     s.wait_for(State.SENDING, 2)
-    server.stop(signal.SIGTERM)
+    server.stop(signal.SIGTERM) if gone == "stopped" else server.freeze()
     # When the worker is told to stop, it waits for them
     worker.send_signal(signal.SIGTERM)
     eventually(lambda: "stopping; 2 on their way" in s.log(), "it waits for its mail")
     # Then the second signal ends it
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=5) == 1
+    assert re.search("ended while Redis is away|ended, and Redis does not answer", s.log())
     assert "Traceback" not in s.log()
 
 

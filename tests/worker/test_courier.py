@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
@@ -14,11 +16,12 @@ from sesq.config.errors import QueueUnavailable
 from sesq.config.states import State
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer import Message
+from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import INLINE_CONTENT_BYTES
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict
-from stage import Stage, says
+from stage import LEASE, Stage, says
 
 URL = "https://email.example/v2/email/outbound-emails"
 
@@ -601,3 +604,90 @@ def test_expired_between_claim_and_begin_it_is_not_sent(stage: Stage) -> None:
     assert stage.state(id) is State.EXPIRED
     assert books(stage)[1] == before[1]
     assert_agreement(stage.redis)
+
+
+def slow(stage: Stage, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Redis takes so long to hand out a content."""
+    fetch, clock = stage.gate.content, time.monotonic
+
+    def content(id: str) -> bytes:
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + seconds)
+        return fetch(id)
+
+    monkeypatch.setattr(stage.gate, "content", content)
+
+
+LARGE = "x" * (INLINE_CONTENT_BYTES + 1)
+
+
+def test_expired_while_its_content_was_fetched_it_is_not_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, other = stage.queue(text=LARGE, expires_at=until(stage, 10)), stage.queue(text=LARGE)
+    before = books(stage)
+    _, begun = stage.claim()
+    slow(stage, monkeypatch, 10.0)
+    stage.gate.settle(map(stage.courier.carry, begun))
+    assert (stage.state(id), stage.state(other)) == (State.EXPIRED, State.SENT)
+    assert [each.id for each in stage.transport.tried] == [other]
+    assert books(stage) == (before[0] - 1, before[1] + 1)
+    assert_agreement(stage.redis)
+
+
+def test_its_time_counts_from_before_the_last_look_however_long_the_answer_takes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = stage.queue(expires_at=until(stage, 10))
+    claim = stage.gate.claim("w", "x", want=1, lease=LEASE)
+    converse, clock = stage.gate.converse, time.monotonic
+
+    def answers_late(*talks: Any) -> Any:
+        heard = converse(*talks)
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + 10)
+        return heard
+
+    monkeypatch.setattr(stage.gate, "converse", answers_late)
+    stage.gate.settle(map(stage.courier.carry, stage.gate.begin("x", claim.ids)))
+    assert (stage.state(id), stage.transport.sent) == (State.EXPIRED, [])
+
+
+def test_a_content_that_came_too_late_for_its_tokens_gets_new_ones(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = stage.queue(text=LARGE)
+    before = books(stage)
+    _, (begun,) = stage.claim()
+    slow(stage, monkeypatch, 1.0)
+    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    assert stage.state(id) is State.SENT
+    assert books(stage) == (before[0] - 2, before[1] + 1)
+    assert_agreement(stage.redis)
+
+
+def test_where_there_are_no_new_tokens_it_goes_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = stage.queue(text=LARGE)
+    before = books(stage)
+    _, (begun,) = stage.claim()
+    slow(stage, monkeypatch, 1.0)
+    stage.policy.pause("stop", by="ada")
+    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    assert (stage.state(id), stage.status(id).attempts, stage.transport.tried) == (State.QUEUED, 0, [])
+    assert books(stage) == before
+    assert_agreement(stage.redis)
+
+
+def test_another_try_that_is_late_leaves_the_first_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = stage.queue(expires_at=until(stage, 10))
+    stage.transport.answer(says(Kind.TRANSIENT))
+    take, clock = stage.gate.take, time.monotonic
+
+    def answers_late(*args: Any, **kwargs: Any) -> Any:
+        answer = take(*args, **kwargs)
+        monkeypatch.setattr(time, "monotonic", lambda: clock() + 10)
+        return answer
+
+    monkeypatch.setattr(stage.gate, "take", answers_late)
+    stage.work()
+    assert (stage.state(id), len(stage.transport.tried)) == (State.RETRYING, 1)

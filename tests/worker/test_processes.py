@@ -66,3 +66,23 @@ def test_it_ends_well_though_children_had_ended_badly_before(
 def _note_and_stop(parent: Processes, place: int, child: object) -> None:
     Processes._note_end(parent, place, child)  # type: ignore[arg-type]
     signal.raise_signal(signal.SIGTERM)
+
+
+BUSY = """
+import os, signal
+both = {signal.SIGTERM, signal.SIGINT}
+signal.pthread_sigmask(signal.SIG_BLOCK, both)  # it looks at no signal for a while
+signal.alarm(20)
+os.kill(os.getppid(), signal.SIGTERM)
+while not signal.sigpending() >= both:
+    pass
+"""
+
+
+def test_two_signals_reach_a_busy_child_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a parent that gets two before it passes one on
+    parent = Processes([], 1)
+    monkeypatch.setattr(module, "PROGRAM", (sys.executable, "-c", BUSY))
+    monkeypatch.setattr(parent, "_count", lambda *_: setattr(parent, "signals", 2))
+    # Then the child ends when it has both
+    assert parent.run() == 0

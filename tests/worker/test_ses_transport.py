@@ -7,7 +7,9 @@ import datetime
 import ipaddress
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sesq.config.envelope import Envelope, SimpleContent
-from sesq.worker.transports import Outgoing, SendFailed, SesTransport
+from sesq.worker.transports import Outgoing, SendFailed, SesTransport, TooLate
 from sesq.worker.transports.client import ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Kind
@@ -58,6 +60,20 @@ def failure(transport, outgoing=MAIL):
 
 
 # What leaves
+
+
+def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub, monkeypatch):
+    # Given credentials that take a minute to fetch
+    transport.warm_up()
+    late = time.monotonic() + 60
+    transport.client.meta.events.register(
+        "before-sign.sesv2.SendEmail", lambda **_: monkeypatch.setattr(time, "monotonic", lambda: late)
+    )
+
+    with pytest.raises(TooLate):
+        transport.send(replace(MAIL, leave_by=late - 1))
+
+    assert [request for request in stub.requests if request.method == "POST"] == []
 
 
 def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):

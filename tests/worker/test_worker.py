@@ -27,11 +27,12 @@ from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
-from sesq.worker import crew, run
+from sesq.worker import run
 from sesq.worker.crew import Order
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Gate
+from sesq.worker.pace import Pace
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing, SendFailed
@@ -391,15 +392,21 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize("ahead", [0, 3], ids=["granted", "begun"])
 def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
-    stage: Stage, with_four_of_ten_on_their_way: Callable[[], SesqWorker], monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
+    with_four_of_ten_on_their_way: Callable[[], SesqWorker],
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: int,
 ) -> None:
-    # Given a worker of four threads that holds ten messages, while SES does not answer
+    # Given a worker of four threads that holds ten messages, some of them begun ahead, while SES does not answer
+    monkeypatch.setattr(Pace, "in_seconds", lambda self, seconds: ahead)
     ids = [stage.queue() for _ in range(12)]
     worker = with_four_of_ten_on_their_way()
+    assert worker._crew.backlog == ahead
     # When the time has passed in which a grant is to be used
     monkeypatch.setattr(SesqWorker, "_places", lambda self: 4)
-    monkeypatch.setattr(crew, "UNUSED_SECONDS", 0.0)
+    monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
     worker._turn()
     # Then the six that no thread took are in their place again, with their tokens
     assert [stage.state(id) for id in ids] == [State.SENDING] * 4 + [State.QUEUED] * 8

@@ -6,6 +6,7 @@ A `Courier` carries the messages of one account. It takes what the gate has gran
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from sesq.worker.gate import Begun, Gate, unsendable
 from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules
-from sesq.worker.transports import Outgoing, SendFailed, Transport
+from sesq.worker.transports import Outgoing, SendFailed, TooLate, Transport
 from sesq.worker.verdicts import Kind
 
 Outcome = dict[str, Any]
@@ -33,6 +34,8 @@ BLIP_LONGEST_SECONDS = 2.0
 """A wait for new tokens within one delivery, long enough at 1 a second; what takes longer goes back to the queue."""
 
 SHORTEST_WAIT_SECONDS = 0.01
+
+NOT_IN_TURN = "was not sent in its turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Orders:
 
 
 class _NoTokens(Exception):
-    """Another try within this delivery would have to wait too long for its tokens."""
+    """New tokens within this delivery would have to be waited for too long."""
 
 
 class Courier:
@@ -75,8 +78,8 @@ class Courier:
         self.sleep = sleep
         self.jitter = jitter
 
-    def carry(self, begun: Begun) -> Outcome:
-        """Sends one message, or says why not."""
+    def carry(self, begun: Begun, use_by: float = math.inf) -> Outcome:
+        """Sends one message, or says why not. After `use_by` (monotonic) its tokens are too old for it."""
         try:
             envelope, unwanted = self._wanted(self._as_ordered(begun.envelope))
             if not envelope.rate_cost:
@@ -85,13 +88,19 @@ class Courier:
             if missing:
                 return self._not_tried(begun, missing)
             outgoing = self._outgoing(begun, envelope)
+            if time.monotonic() > use_by:  # Redis was slow to hand out its content
+                self._take_tokens(begun)
         except QueueUnavailable as error:
             return put_back(begun.id, begun.execution, f"was not sent: {error}")
+        except _NoTokens:
+            return put_back(begun.id, begun.execution, NOT_IN_TURN)
         except (InputError, MissingPart) as error:
             return unsendable(begun.id, begun.execution, State.FAILED, str(error))
         spared = _spared(begun.envelope, envelope)
         try:
             message_id = self._send(begun, outgoing)
+        except TooLate as error:
+            return unsendable(begun.id, begun.execution, State.EXPIRED, str(error))
         except SendFailed as failure:
             return {**self._failed(begun, failure), **spared}
         return {
@@ -141,7 +150,7 @@ class Courier:
         if not content:
             raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
         body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
-        return Outgoing(begun.id, envelope, body)
+        return Outgoing(begun.id, envelope, body, begun.leave_by)
 
     def _send(self, begun: Begun, outgoing: Outgoing) -> str:
         try:
@@ -167,7 +176,7 @@ class Courier:
         )
         try:
             return tries(self.transport.send, outgoing)
-        except (_NoTokens, QueueUnavailable):
+        except (_NoTokens, QueueUnavailable, TooLate):
             raise failure from None
 
     def _take_tokens(self, begun: Begun) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sesq.config.states import State
-from sesq.worker.courier import Outcome, put_back
+from sesq.worker.courier import NOT_IN_TURN, Outcome, put_back
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Name
@@ -33,8 +33,12 @@ class Order(NamedTuple):
         return self.id, self.execution
 
     @property
+    def use_by(self) -> float:
+        return self.granted_at + UNUSED_SECONDS
+
+    @property
     def is_stale(self) -> bool:
-        return time.monotonic() - self.granted_at > UNUSED_SECONDS
+        return time.monotonic() > self.use_by
 
     def put_back(self, reason: str) -> Outcome:
         return put_back(self.id, self.execution, reason)
@@ -49,6 +53,8 @@ class Crew:
         self._tell = tell
         self._orders: queue.SimpleQueue[tuple[Order, Begun] | None] = queue.SimpleQueue()
         self._busy: Counter[str] = Counter()
+        self._stale_from = 0.0
+        """Before it nothing in the backlog is stale (monotonic)."""
 
     @property
     def free(self) -> int:
@@ -70,6 +76,8 @@ class Crew:
 
     def send(self, order: Order, begun: Begun) -> None:
         """A thread that is free will."""
+        if not self.backlog:
+            self._stale_from = order.use_by
         self._busy[order.desk.name] += 1
         self._orders.put((order, begun))
 
@@ -79,11 +87,24 @@ class Crew:
 
     def take_back(self) -> list[Order]:
         """What no thread has looked at yet, in its order."""
-        found: list[Order] = []
+        return [order for order, _ in self._drain()]
+
+    def take_back_stale(self) -> list[Order]:
+        """Of that, what no thread will send any more: all of them wait for SES."""
+        if time.monotonic() <= self._stale_from:
+            return []
+        found = self._drain()
+        for order, begun in found:
+            if not order.is_stale:
+                self.send(order, begun)
+        return [order for order, _ in found if order.is_stale]
+
+    def _drain(self) -> list[tuple[Order, Begun]]:
+        found: list[tuple[Order, Begun]] = []
         with contextlib.suppress(queue.Empty):
             while given := self._orders.get_nowait():
-                found.append(given[0])
-        self._busy.subtract(order.desk.name for order in found)
+                found.append(given)
+        self._busy.subtract(order.desk.name for order, _ in found)
         return found
 
     def dismiss(self) -> None:
@@ -100,9 +121,9 @@ class Crew:
         """Sends it, unless it comes too late for its turn."""
         desk, id = order.desk, order.id
         if order.is_stale:
-            return order.put_back("was not sent in its turn")
+            return order.put_back(NOT_IN_TURN)
         try:
-            return desk.courier.carry(begun)
+            return desk.courier.carry(begun, order.use_by)
         except Exception as error:
             # the text of a foreign error may quote an address, and its trace the content
             told = {"id": id, "account": desk.name, "error": type(error).__name__}

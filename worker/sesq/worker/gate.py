@@ -7,6 +7,8 @@ Whatever becomes of them is told with `settle`. The rules stand in `gate.lua` of
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -69,7 +71,10 @@ class Claim:
 
 
 class Begun(NamedTuple):
-    """A message that may leave now. `content` is None where it is too large to come along."""
+    """A message that may leave now, and until `leave_by` (monotonic).
+
+    `content` is None where it is too large to come along.
+    """
 
     id: str
     execution: str
@@ -78,6 +83,7 @@ class Begun(NamedTuple):
     on_unknown: str
     size: int
     content: bytes | None
+    leave_by: float = math.inf
 
 
 class Gate:
@@ -138,8 +144,11 @@ class Gate:
 
         One whose time has run out, or whose envelope cannot be read (of an unknown version), ends here.
         """
+        asked_at = time.monotonic()
         answers = yield [(BEGIN, (*name, INLINE_CONTENT_BYTES)) for name in names]
-        read = [_begun(*name, answer) for name, answer in zip(names, answers, strict=True) if answer]
+        read = [
+            _begun(*name, answer, asked_at) for name, answer in zip(names, answers, strict=True) if answer
+        ]
         ended = [outcome for outcome in read if not isinstance(outcome, Begun)]
         if ended:
             yield from self.settling(ended)
@@ -217,10 +226,11 @@ def unsendable(id: str, execution: str, to: State, reason: str) -> dict[str, Any
     }
 
 
-def _begun(id: str, execution: str, answer: list[bytes]) -> Begun | dict[str, Any]:
+def _begun(id: str, execution: str, answer: list[bytes], asked_at: float) -> Begun | dict[str, Any]:
+    """However long the answer was on its way, a message's time counts from the question."""
     if answer[0] == b"expired":
         return unsendable(id, execution, State.EXPIRED, "its time ran out before it could go")
-    described, attempts, on_unknown, size, content = answer
+    described, attempts, on_unknown, size, content, left = answer
     try:
         envelope = Envelope.from_json(described)
     except InvalidMessage as error:
@@ -233,4 +243,5 @@ def _begun(id: str, execution: str, answer: list[bytes]) -> Begun | dict[str, An
         on_unknown.decode(),
         int(size),
         content if content or not int(size) else None,
+        asked_at + float(left) if left else math.inf,
     )

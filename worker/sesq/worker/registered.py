@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,8 @@ log = logging.getLogger("sesq.worker")
 
 WORKER_TTL_SECONDS = 60
 LISTEN_AGAIN_SECONDS = 2.0
+FAREWELL_SECONDS = 1.0
+"""Who was told twice to stop does not wait for a Redis that hangs."""
 
 
 class NameTaken(SesqError):
@@ -135,6 +138,13 @@ class RegisteredWorker(BaseWorker):
         if redis_is_away:
             log.warning("worker %s: ended while Redis is away", self.name)
             return
+        farewell = threading.Thread(target=self._say_farewell, name="farewell", daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL_SECONDS)
+        if farewell.is_alive():
+            log.warning("worker %s: ended, and Redis does not answer", self.name)
+
+    def _say_farewell(self) -> None:
         try:
             with mapped():
                 self.teardown()  # type: ignore[no-untyped-call]

@@ -172,11 +172,12 @@ class Processes:
     def _pass_on(self) -> None:
         """Each signal once, to all: not in its handler, which may run before a child that was just started is known."""
         while self.passed_on < self.signals:
+            # two of a kind that a child has not looked at yet would be one to it
+            self._end_all(signal.SIGINT if self.passed_on % 2 else signal.SIGTERM)
             self.passed_on += 1
-            self._end_all()
 
-    def _end_all(self) -> None:
+    def _end_all(self, number: signal.Signals = signal.SIGTERM) -> None:
         for child in self.children:
             if child.poll() is None:
                 self._told.add(child.pid)
-                child.terminate()
+                child.send_signal(number)

@@ -26,7 +26,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.states import State
-from sesq.worker.courier import Outcome
+from sesq.worker.courier import NOT_IN_TURN, Outcome
 from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.gate import Claim, Name
@@ -250,11 +250,17 @@ class SesqWorker(RegisteredWorker):
 
     def _return_unused(self) -> None:
         """While SES keeps all threads waiting, others may send what was granted."""
+        stale = self._crew.take_back_stale()
         for granted in self._granted.values():
-            stale = list(takewhile(attrgetter("is_stale"), granted))
-            for order in reversed(stale):  # each goes to the head of its lane
+            unused = list(takewhile(attrgetter("is_stale"), granted))
+            for _ in unused:
                 granted.popleft()
-                self._unsettled.append((order.desk, order.put_back("was not sent in its turn")))
+            stale += unused
+        self._give_back(stale)
+
+    def _give_back(self, orders: Sequence[Order], reason: str = NOT_IN_TURN) -> None:
+        """Each goes to the head of its lane, so the last one first."""
+        self._unsettled += [(order.desk, order.put_back(reason)) for order in reversed(orders)]
 
     # once a second ----------------------------------------------------------------------------------------------
 
@@ -335,9 +341,7 @@ class SesqWorker(RegisteredWorker):
             syncing.join(max(0.0, deadline - time.monotonic()))
 
     def _put_back_unbegun(self) -> None:
-        """Each goes to the head of its lane, so the last one first."""
         waiting = [*self._crew.take_back(), *chain.from_iterable(self._granted.values())]
         for granted in self._granted.values():
             granted.clear()
-        for order in reversed(waiting):
-            self._unsettled.append((order.desk, order.put_back("its worker stopped")))
+        self._give_back(waiting, "its worker stopped")

@@ -11,7 +11,7 @@ from sesq.config.quotas import format_daily, format_rate
 from sesq.config.states import SENT_STATES, State
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
 from sesq.console.output import console, print_json, printable, table
-from sesq.console.overview import Overview, read_overview
+from sesq.console.overview import Memory, Overview, read_overview
 from sesq.console.times import local, utc
 from sesq.console.watch import watch as keep_watching
 from sesq.console.why import sentences
@@ -129,6 +129,7 @@ def as_text(view: Overview) -> Any:
         if counted
         else Text("no messages"),
         _workers(view),
+        *([Text(f"redis   {_memory(view.memory)}")] if view.memory else []),
         *(Text(printable(sentence)) for sentence in sentences(view)),
     ]
     return Group(*parts)
@@ -143,6 +144,12 @@ def _used(view: Overview) -> str:
 
 def _next(view: Overview, at: float | None) -> str:
     return "" if view.usage.closed else local(at, view.usage.now)
+
+
+def _memory(memory: Memory) -> str:
+    from rich.filesize import decimal
+
+    return f"{decimal(memory.used)} in use" + (f" of {decimal(memory.limit)}" if memory.limit else "")
 
 
 def _workers(view: Overview) -> Any:

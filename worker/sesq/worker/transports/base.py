@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,12 +17,23 @@ class Outgoing:
     """One message on its way out.
 
     `id` is the message's id and leaves with it as the SES tag `sesq-id`, by which feedback finds it.
-    `content` is what SES shall compose, or a finished RFC 5322 message as bytes.
+    `content` is what SES shall compose, or a finished RFC 5322 message as bytes. After `leave_by` (monotonic) it may
+    not leave any more.
     """
 
     id: str
     envelope: Envelope
     content: SimpleContent | bytes
+    leave_by: float = math.inf
+
+    def check_time(self) -> None:
+        """For a transport that is ready to hand it over. Raises TooLate."""
+        if time.monotonic() >= self.leave_by:
+            raise TooLate("its time ran out while it was prepared")
+
+
+class TooLate(SesqError):
+    """The message has not left, and must not leave any more."""
 
 
 class SendFailed(SesqError):
@@ -38,7 +51,7 @@ class Transport(Protocol):
     """
 
     def send(self, outgoing: Outgoing) -> str:
-        """Hand over one message and return SES's MessageId. Raises SendFailed."""
+        """Hand over one message and return SES's MessageId. Raises SendFailed, and TooLate where it was not in time."""
         ...
 
     def warm_up(self) -> None:

@@ -36,7 +36,8 @@ class RecordingTransport:
             self._answers.extend(outcomes)
 
     def send(self, outgoing: Outgoing) -> str:
-        """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises SendFailed when told to."""
+        """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises TooLate, and SendFailed when told to."""
+        outgoing.check_time()
         with self._lock:
             self.tried.append(outgoing)
             default = f"recorded-{len(self.tried)}"

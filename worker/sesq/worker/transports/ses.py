@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from sesq.config.envelope import Envelope
-from sesq.worker.transports.base import Outgoing, SendFailed
+from sesq.worker.transports.base import Outgoing, SendFailed, TooLate
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Answer, Door, judge, weigh
@@ -22,6 +22,12 @@ NO_MESSAGE_ID = Answer(Door.LOST, ("NoMessageId",))
 """SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
 
 
+class _OnItsWay(threading.local):
+    """What this thread is handing over."""
+
+    outgoing: Outgoing
+
+
 class SesTransport:
     """Sends through SESv2's SendEmail. The client is made at the first use, then shared by all threads."""
 
@@ -29,6 +35,7 @@ class SesTransport:
         self._settings = settings
         self._client: AwsClient | None = None
         self._lock = threading.Lock()
+        self._on_its_way = _OnItsWay()
 
     @classmethod
     def create(
@@ -44,10 +51,13 @@ class SesTransport:
         return cls(ClientSettings(region, profile, role_arn, endpoint_url, concurrency))
 
     def send(self, outgoing: Outgoing) -> str:
-        """Send one message and return SES's MessageId. Raises SendFailed."""
+        """Send one message and return SES's MessageId. Raises SendFailed, and TooLate."""
+        self._on_its_way.outgoing = outgoing
         request = request_for(outgoing)
         try:
             response = self._call(request)
+        except TooLate:
+            raise
         except (
             Exception
         ) as error:  # all that a client raises is foreign, and the table has a word for the unknown
@@ -101,6 +111,11 @@ class SesTransport:
         with self._lock:
             if self._client is stale or self._client is None:
                 self._client = AwsClient(self._settings)
+                self._client.api.meta.events.register("before-send.sesv2.SendEmail", self._check_time)
                 if stale is not None:
                     stale.close()
             return self._client
+
+    def _check_time(self, **_: object) -> None:
+        """When the request is written and signed: of a large mail that takes its time, as do new credentials."""
+        self._on_its_way.outgoing.check_time()
