@@ -61,9 +61,13 @@ class GateModel:
         return min(self.policy.get("daily", math.inf), self.ses_daily if self.ses_daily >= 0 else math.inf)
 
     @property
-    def pace(self) -> float:
+    def share(self) -> float:
         slow = self.slow * 0.5 ** ((self.now - self.slow_at) / 60)
-        return self.rate * (1 - self.policy.get("margin", 0.0)) * (1 - slow)
+        return (1 - self.policy.get("margin", 0.0)) * (1 - slow)
+
+    @property
+    def pace(self) -> float:
+        return self.rate * self.share
 
     @property
     def ses_burst(self) -> float:
@@ -80,7 +84,16 @@ class GateModel:
 
     @property
     def tokens(self) -> float:
-        return min(self.ses_burst, self.level + max(0.0, self.now - self.flows) * self.pace)
+        return min(self.burst, self.level + self.flown * self.pace)
+
+    @property
+    def flown(self) -> float:
+        return max(0.0, self.now - self.flows)
+
+    def enough(self, n: int) -> bool:
+        """Ours as far as our bucket goes, and the time in which SES's has got what it wants to see."""
+        gathered = self.level + self.flown * self.ses_rate * self.share
+        return self.tokens >= min(n, self.burst) - 1e-6 and gathered >= min(n, self.ses_burst) - 1e-6
 
     @property
     def total(self) -> int:
@@ -106,7 +119,7 @@ class GateModel:
                     continue
                 if mail.day and self.total + self.others + mail.day + spare > self.daily:
                     return granted
-                if self.tokens < min(mail.n, self.ses_burst) - 1e-6:
+                if not self.enough(mail.n):
                     return granted
                 self.take(mail, execution, lease)
                 granted.append(mail)
@@ -141,7 +154,7 @@ class GateModel:
             lane.append(mail)
 
     def take(self, mail: Mail, execution: str, lease: float) -> None:
-        self.level, self.flows = min(self.tokens, self.burst) - mail.n, self.now
+        self.level, self.flows = self.tokens - mail.n, self.now
         if self.serial:
             self.flows, self.holder = self.now + lease, execution
         if mail.day:

@@ -205,6 +205,31 @@ def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hi
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "bell", "asks"),
+    [
+        (Lane.BULK, b"urgent", True),
+        (Lane.BULK, b"", False),
+        (Lane.TRANSACTIONAL, b"urgent", False),
+        (Lane.TRANSACTIONAL, b"policy", True),
+    ],
+)
+def test_urgent_mail_does_not_wait_for_the_tokens_of_bulk_mail(
+    stage: Stage, hire: Hire, waiting: Lane, bell: bytes, asks: bool
+) -> None:
+    # Given a worker that waits for tokens for mail of a lane
+    stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
+    for _ in range(2):
+        stage.queue(lane=waiting)
+    worker = hire()
+    worker._claim()
+    assert worker.desks[0].answer == "rate"
+    # When a bell rings, then it asks at once only where what came may go earlier
+    worker._on_bell({"data": bell})
+    worker._receive(0)
+    assert (worker.desks[0].ask_at == 0.0) is asks
+
+
 def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
     suspend(stage.redis)
     id = stage.queue()

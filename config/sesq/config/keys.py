@@ -156,6 +156,11 @@ class Keys:
         return self._key("line")
 
     @property
+    def bulk_line(self) -> str:
+        """Sorted set: the same, of workers that serve bulk mail alone."""
+        return self._key("line", "bulk")
+
+    @property
     def leases(self) -> str:
         """Sorted set: the messages being sent, by the time their worker's lease runs out."""
         return self._key("leases")

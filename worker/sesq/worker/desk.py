@@ -55,6 +55,8 @@ class Desk:
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
+    waits_for_bulk: bool = False
+    """The tokens that it waits for are for bulk mail."""
     pace: Pace = field(default_factory=Pace)
     distance: Distance = field(init=False)
     _serial: itertools.count[int] = field(default_factory=itertools.count)
@@ -69,7 +71,7 @@ class Desk:
         execution = f"{self._prefix}-{next(self._serial)}"
         asked_at = time.monotonic()
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
-        self.answer = claim.reason
+        self.answer, self.waits_for_bulk = claim.reason, claim.for_bulk
         answered_at = time.monotonic()
         self.ask_at = answered_at + _pause(claim)
         if (claim.ids or claim.slices) and not self.rules.snapshot.known:
@@ -128,9 +130,12 @@ class Desk:
             told = {"id": id, "account": self.name, "state": state}
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
-    def wake(self, *, limits_changed: bool = False) -> None:
-        """Something may be able to go now. A worker that waits for its own token waits on: others have theirs."""
-        if self.answer != "rate" or limits_changed:
+    def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
+        """Something may be able to go now. A worker that waits for its own token waits on: others have theirs.
+
+        But not for the tokens of bulk mail, where urgent mail has come, which may need fewer.
+        """
+        if self.answer != "rate" or limits_changed or (urgent and self.waits_for_bulk):
             self.ask_at = 0.0
 
 

@@ -58,7 +58,8 @@ class Claim:
 
     `reason` says why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`,
     `ses_paused` or `unsynced`; `wait` is after how many seconds to ask again. `strangers` are jobs in our queues that
-    are not ours; `suppressed` is how many addresses are on the suppression list by then.
+    are not ours; `suppressed` is how many addresses are on the suppression list by then. `for_bulk`: what waits for
+    tokens is bulk mail, so that urgent mail that comes meanwhile may go before the wait is over.
     """
 
     reason: str
@@ -68,6 +69,7 @@ class Claim:
     execution: str
     slices: tuple[Slice, ...] = ()
     suppressed: int = 0
+    for_bulk: bool = False
 
 
 class Begun(NamedTuple):
@@ -111,7 +113,7 @@ class Gate:
         queues = [self.keys.queue(lane) for lane in lanes]
         with mapped():
             answer = CLAIM.run(self.redis, self.account, worker, want, lease, execution, *queues)
-        reason, wait, ids, strangers, slices, suppressed = answer
+        reason, wait, ids, strangers, slices, suppressed, for_bulk = answer
         return Claim(
             reason.decode(),
             float(wait),
@@ -120,6 +122,7 @@ class Gate:
             execution,
             tuple(Slice(name.decode(), chunk.decode(), start, end) for chunk, start, end, name in slices),
             int(suppressed),
+            bool(for_bulk),
         )
 
     def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float]:

@@ -48,7 +48,8 @@ BEGUN_AHEAD_SECONDS = 0.008
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
 
-WAKE, NEW_LIMITS, STOP = object(), object(), object()
+WAKE, URGENT, NEW_LIMITS, STOP = object(), object(), object(), object()
+BELLS = {b"urgent": URGENT, b"policy": NEW_LIMITS}
 
 
 class SesqWorker(RegisteredWorker):
@@ -139,11 +140,11 @@ class SesqWorker(RegisteredWorker):
         if isinstance(item, tuple):
             self._crew.heard(item[0])
             self._unsettled.append(item)
-        elif item in (WAKE, NEW_LIMITS):
+        elif item is not STOP:
             if item is NEW_LIMITS:
                 self._next_tick = 0.0
             for desk in self.desks:
-                desk.wake(limits_changed=item is NEW_LIMITS)
+                desk.wake(urgent=item is URGENT, limits_changed=item is NEW_LIMITS)
 
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
@@ -309,7 +310,7 @@ class SesqWorker(RegisteredWorker):
     # what others tell it to do ----------------------------------------------------------------------------------
 
     def _on_bell(self, message: dict[str, Any]) -> None:
-        self._inbox.put(NEW_LIMITS if message["data"] == b"policy" else WAKE)
+        self._inbox.put(BELLS.get(message["data"], WAKE))
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""

@@ -24,6 +24,6 @@ if action ~= 'pause' then
     id = call('RPOP', A .. 'parked:' .. bid)
   end
   judge_batch(bid)
-  wake()
+  wake(call('HGET', key, 'queue'))
 end
 return was

@@ -20,5 +20,5 @@ if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
 if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
 local reached = move(id, to, ARGV[6], fields, {due = o.due})
 if o.drop_content and reached == to then call('DEL', A .. 'content:' .. id) end
-if to == 'queued' then wake() end
+if to == 'queued' then wake(was[2]) end
 return {was[1], reached}

@@ -61,11 +61,13 @@ if ses_daily < 0 then ses_daily = math.huge end
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
 local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
 local margin = tonumber(knob('margin')) or MARGIN
-pace = math.max(1e-6, rate * (1 - margin) * (1 - slow)) -- of an account that SES gives no rate, the waits stay numbers
+local judged_by = (forced.rate or seen[3] == '0') and rate or ses_rate
+local share = (1 - margin) * (1 - slow)
+pace, refill = math.max(1e-6, rate * share), math.max(1e-6, judged_by * share) -- of an account that SES gives no rate, the waits stay numbers
 
 -- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
 -- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.
-brim = math.max(1, (forced.rate or seen[3] == '0') and rate or ses_rate)
+brim = math.max(1, judged_by)
 local serial = brim < 2
 burst = serial and 1 or math.max(1, math.min(brim, rate) / 2)
 if tonumber(knob('burst')) then burst = math.max(1, math.min(burst, tonumber(knob('burst')))) end
@@ -83,7 +85,7 @@ if (gate[3] or '') == '' then flows = math.min(flows, now) end
 -- When n recipients may go if nobody else takes a token (s). While an answer is awaited: as if it came now.
 local function ready_at(n)
   local from = (gate[3] and gate[3] ~= '') and math.min(flows, now) or flows
-  return from + (needs(n) - level) / pace
+  return from + filled_in(n)
 end
 local function take(n, execution, lease)
   draw(n)
@@ -143,7 +145,7 @@ end
 
 -- Whether bulk mail is paused, and this is a lane of it.
 local function is_paused(queue)
-  return (policy['paused:bulk'] or '') ~= '' and string.sub(queue, -5) == '.bulk'
+  return (policy['paused:bulk'] or '') ~= '' and is_bulk(queue)
 end
 
 -- Why nothing may go at all, or nil.

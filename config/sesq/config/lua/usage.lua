@@ -17,7 +17,7 @@ for _, name in ipairs(call('ZRANGE', A .. 'slices', 0, -1)) do
 end
 local lanes = {}
 for i = 3, #ARGV do
-  local spare, queue = i > 3 and reserve or 0, R .. 'queue:' .. ARGV[i]
+  local spare, queue = is_bulk(ARGV[i]) and reserve or 0, R .. 'queue:' .. ARGV[i]
   local head = call('LINDEX', queue, 0) or nil
   local cost = head and call('HMGET', A .. 'message:' .. head, 'rate', 'day') or {}
   lanes[#lanes + 1] = {queued = call('LLEN', queue), paused = is_paused(queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),

@@ -19,5 +19,5 @@ call('SADD', R .. 'queues', R .. 'queue:' .. b[3])
 call('HINCRBY', A .. 'batch:' .. bid, 'jobs', 1)
 call('HINCRBY', A .. 'batch:' .. bid, 'total', n)
 tally(bid, nil, 'waiting', n)
-if call('RPUSH', R .. 'queue:' .. b[3], id) == 1 then wake() end
+if call('RPUSH', R .. 'queue:' .. b[3], id) == 1 then wake(b[3]) end
 return b[1]

@@ -39,6 +39,6 @@ call('SADD', 'sesq:accounts', ARGV[1])
 if state == 'scheduled' then
   call('ZADD', R .. 'scheduled:' .. queue, o.due, id)
 elseif call('RPUSH', R .. 'queue:' .. queue, id) == 1 then
-  wake()
+  wake(queue)
 end
 return id

@@ -3,18 +3,29 @@
 -- After lifecycle.lua, gate.lua and slice.lua, whose keys it uses, and
 --   A suppression hash    who gets no mail
 --   A line        zset    worker -> when the token that it was told of is due (s)
+--   A line:bulk   zset    the same, of workers that serve no urgent mail: where others wait for a token for that, these yield
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end, name}, …}, addresses on the suppression list}
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end, name}, …}, addresses on the suppression list,
+--          1 where it waits for tokens for bulk mail, else 0}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
+local OVERDUE = 1 -- s: who was told of a token and has not come by then may be dead
 
-call('ZREM', A .. 'line', worker)
+local serves_urgent = false
+for i = 7, #ARGV do serves_urgent = serves_urgent or not is_bulk(ARGV[i]) end
+local line = A .. (serves_urgent and 'line' or 'line:bulk')
+call('ZREM', line, worker)
 local why = closed()
-if why then return {why, '1', {}, {}, {}, 0} end
+if why then return {why, '1', {}, {}, {}, 0, 0} end
+
+-- For a worker that serves no urgent mail: whether one that does waits for a token for it, and what its head will take of the day.
+local urgent = not serves_urgent and call('LINDEX', urgent_beside(ARGV[7]), 0)
+local yields = urgent and call('ZCOUNT', A .. 'line', now - OVERDUE, '+inf') > 0
+local urgent_day = urgent and tonumber(call('HGET', A .. 'message:' .. urgent, 'day')) or 0
 
 local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: what was moved out of the way
 local MOST_PARKED = 200
@@ -46,7 +57,7 @@ local function grant(id, queue, n, day)
 end
 
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
-local function serve_chunk(c, queue, spare)
+local function serve_chunk(c, queue, kept)
   if c.queue ~= queue then -- somebody has put it into a queue that is not its own
     parked = parked + 1
     call('LPOP', R .. 'queue:' .. queue)
@@ -61,9 +72,9 @@ local function serve_chunk(c, queue, spare)
     return true
   end
   local start, stop, _, day = next_rows(c)
-  local room = day > 0 and math.floor(daily - total - others - spare) or math.huge
+  local room = day > 0 and math.floor(daily - total - others - kept) or math.huge
   local m = math.min(want - #granted - sliced, stop - start, math.floor(math.min(tokens(), burst) + 1e-6), room)
-  if room < 1 then reason, short = 'day', room_at(1, spare) or now + LOOK_AGAIN
+  if room < 1 then reason, short = 'day', room_at(1, kept) or now + LOOK_AGAIN
   elseif m < 1 then reason, short = 'rate', 1
   else
     slices[#slices + 1] = grant_rows(c, m, execution, worker, lease)
@@ -73,15 +84,21 @@ local function serve_chunk(c, queue, spare)
 end
 
 -- Works through one lane; true when the lanes after it may be looked at.
-local function serve(queue, spare)
+local function serve(queue)
+  local spare = is_bulk(queue) and reserve or 0
+  local kept = spare + urgent_day
   while #granted + #strangers + sliced < want and parked < MOST_PARKED do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then return true end
+    if yields then
+      reason, short = 'rate', 1
+      return false
+    end
     local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch', 'send_at')
     local expires = tonumber(record[4])
     local chunk = not record[1] and read_chunk(id)
     if chunk then
-      if not serve_chunk(chunk, queue, spare) then return false end
+      if not serve_chunk(chunk, queue, kept) then return false end
     elseif not is_sendable(record[1], record[7]) or (expires and expires <= now) then
       set_aside(id, queue, record)
     elseif stopped(record[6]) then
@@ -91,8 +108,8 @@ local function serve(queue, spare)
       if day > math.max(1, daily - spare) then
         call('LPOP', R .. 'queue:' .. queue)
         hold_as_too_large(id, day, daily - spare, {})
-      elseif day > 0 and total + others + day + spare > daily then
-        reason, short = 'day', room_at(day, spare) or now + LOOK_AGAIN
+      elseif day > 0 and total + others + day + kept > daily then
+        reason, short = 'day', room_at(day, kept) or now + LOOK_AGAIN
         return false
       elseif not enough(n) then
         reason, short = 'rate', n
@@ -106,12 +123,16 @@ local function serve(queue, spare)
   return false
 end
 
+local stopped_at
 for i = 7, #ARGV do
-  local spare = i > 7 and reserve or 0
   if is_paused(ARGV[i]) then
     if reason == 'empty' and call('LLEN', R .. 'queue:' .. ARGV[i]) > 0 then reason = 'paused' end
-  elseif not serve(ARGV[i], spare) then break end
+  elseif not serve(ARGV[i]) then
+    stopped_at = ARGV[i]
+    break
+  end
 end
+local for_bulk = reason == 'rate' and is_bulk(stopped_at)
 save()
 call('HINCRBY', A .. 'gate', 'claims', 1)
 
@@ -119,16 +140,21 @@ local wait = 0
 if reason == 'day' then wait = short - now
 elseif reason == 'paused' then wait = 1
 elseif reason == 'rate' then
-  -- the first coming token that nobody else was told of
-  call('ZREMRANGEBYSCORE', A .. 'line', '-inf', now)
+  -- the first coming token that nobody was told of who goes before this worker
   local step = math.max(1 / pace, QUANTUM)
-  local due = math.max(ready_at(short), now + (#granted + sliced > 0 and QUANTUM or 0.001))
-  local told = call('ZRANGE', A .. 'line', 0, -1, 'WITHSCORES')
-  for i = 2, #told, 2 do
-    if tonumber(told[i]) - due > step / 2 then break end
-    due = math.max(due, tonumber(told[i]) + step)
+  local due = math.max(ready_at(short), now + ((yields or #granted + sliced > 0) and QUANTUM or 0.001))
+  local told = {}
+  for _, name in ipairs(for_bulk and {'line', 'line:bulk'} or {'line'}) do
+    call('ZREMRANGEBYSCORE', A .. name, '-inf', now - OVERDUE)
+    local those = call('ZRANGEBYSCORE', A .. name, now, '+inf', 'WITHSCORES')
+    for i = 2, #those, 2 do told[#told + 1] = tonumber(those[i]) end
   end
-  call('ZADD', A .. 'line', due, worker)
+  table.sort(told)
+  for _, at in ipairs(told) do
+    if at - due > step / 2 then break end
+    due = math.max(due, at + step)
+  end
+  call('ZADD', line, due, worker)
   wait = due - now
 end
-return {reason, string.format('%.6f', wait), granted, strangers, slices, call('HLEN', A .. 'suppression')}
+return {reason, string.format('%.6f', wait), granted, strangers, slices, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}

@@ -16,7 +16,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now, 'LIMIT',
   end
 end
 
-local moved, soonest = 0, nil
+local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came
 for i = 4, #ARGV do
   local schedule = R .. 'scheduled:' .. ARGV[i]
   for _, id in ipairs(call('ZRANGEBYSCORE', schedule, '-inf', now, 'LIMIT', 0, ARGV[3])) do
@@ -24,6 +24,7 @@ for i = 4, #ARGV do
     if state == 'scheduled' or state == 'retrying' then
       move(id, 'queued', 'due', {}, {front = state == 'retrying'})
       moved = moved + 1
+      if not first or is_bulk(first) then first = ARGV[i] end
     else
       call('ZREM', schedule, id)
     end
@@ -31,5 +32,5 @@ for i = 4, #ARGV do
   local next = call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]
   if next then soonest = math.min(soonest or math.huge, tonumber(next)) end
 end
-if moved > 0 then wake() end
+if moved > 0 then wake(first) end
 return {moved, soonest and string.format('%.3f', math.max(0, soonest - now)) or ''}

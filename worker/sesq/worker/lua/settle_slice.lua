@@ -40,5 +40,5 @@ if back > 0 then
 end
 save()
 if c then settle_rows(c, name, taken + back) end
-if back > 0 then wake() end
+if back > 0 then wake(c.queue) end
 return refused

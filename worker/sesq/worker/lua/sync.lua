@@ -52,7 +52,7 @@ for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
   changed = changed or o[name] ~= tonumber(before[name])
 end
 if changed then
-  call('DEL', A .. 'line')
-  wake('policy')
+  call('DEL', A .. 'line', A .. 'line:bulk')
+  call('PUBLISH', A .. 'wake', 'policy')
 end
 return cjson.encode(before)

@@ -29,12 +29,11 @@ local why = closed() or (with_batch or is_paused(record[5])) and 'paused'
 if why then return {why, '5'} end
 
 local n, day = tonumber(record[2]), tonumber(record[3])
-local is_bulk = string.sub(record[5], -5) == '.bulk'
+local bulk = is_bulk(record[5])
 if not again then
   -- an urgent message never waits behind this one
-  local urgent = is_bulk and string.gsub(record[5], '%.bulk$', '.transactional')
-  if urgent and call('LLEN', R .. 'queue:' .. urgent) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
-  local spare = is_bulk and reserve or 0
+  if bulk and call('LLEN', urgent_beside(record[5])) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
+  local spare = bulk and reserve or 0
   if day > math.max(1, daily - spare) then
     hold_as_too_large(id, day, daily - spare, {foreign = true})
     return {'held', ''}

@@ -5,14 +5,15 @@
 -- Returns {1 where the cost may be taken, tokens that are there, when the bucket is full again (s)}
 -- A bucket that nobody knows is full. The key goes when the bucket is full, so that this stays true.
 
-pace, brim, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[2])
+pace, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+brim, refill = burst, pace
 local cost, take = tonumber(ARGV[3]), ARGV[4] == '1'
 local known = call('HMGET', KEYS[1], 'level', 'at')
-level, flows = tonumber(known[1]) or brim, tonumber(known[2]) or now
+level, flows = tonumber(known[1]) or burst, tonumber(known[2]) or now
 
 local granted = enough(cost)
 if granted and take then draw(cost) end
-local full_at = flows + math.max(0, brim - level) / pace
+local full_at = flows + math.max(0, burst - level) / pace
 if granted and take then
   call('HSET', KEYS[1], 'level', string.format('%.17g', level), 'at', string.format('%.6f', flows))
   call('EXPIRE', KEYS[1], math.ceil(full_at - now) + 1)
