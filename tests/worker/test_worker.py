@@ -28,16 +28,17 @@ from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
 from sesq.worker import run
-from sesq.worker.crew import Order
+from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
-from sesq.worker.gate import Begun, Gate
+from sesq.worker.gate import Gate
 from sesq.worker.pace import Pace
 from sesq.worker.slices import Slices
+from sesq.worker.station import Station
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
-from sesq.worker.worker import AHEAD_SECONDS, STOP, SesqWorker
+from sesq.worker.worker import STOP, SesqWorker
 from stage import Stage, says
 from system import eventually
 
@@ -79,7 +80,7 @@ def with_four_of_ten_on_their_way(
     stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], SesqWorker]]:
     """A worker of four threads that takes ten of what waits, while SES does not answer until the test is over."""
-    monkeypatch.setattr(SesqWorker, "_places", lambda self: 10)
+    monkeypatch.setattr(Station, "places", 10)
     over = threading.Event()
 
     def slow(outgoing: Outgoing) -> str:
@@ -89,7 +90,6 @@ def with_four_of_ten_on_their_way(
     def start() -> SesqWorker:
         stage.transport.answer(*[slow] * 4)
         worker = hire()
-        worker._crew.start()
         worker._turn()
         eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
         return worker
@@ -176,7 +176,7 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     worker = hire()
     _, (begun,) = stage.claim()
     late = time.monotonic() - UNUSED_SECONDS - 0.01
-    outcome = worker._crew.carry(Order(worker.desks[0], id, begun.execution, late), begun)
+    outcome = worker.stations[0].crew.carry(Order(id, begun.execution, late), begun)
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -251,17 +251,16 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
 ) -> None:
     # Given a worker that hears one answer, and a moment later another one
     worker = hire()
-    (desk,) = worker.desks
-    id = stage.queue()
+    (station,) = worker.stations
+    stage.queue()
     _, (begun,) = stage.claim()
     answers = [stage.courier.carry(begun), stage.courier.carry(begun)]
-    for _ in range(backlog):
-        worker._crew.send(Order(desk, id, begun.execution, time.monotonic()), begun)
-    worker._inbox.put((desk, answers[0]))
-    monkeypatch.setattr(time, "sleep", lambda _: worker._inbox.put((desk, answers[1])))
+    monkeypatch.setattr(Crew, "backlog", backlog)
+    worker._inbox.put((station, answers[0]))
+    monkeypatch.setattr(time, "sleep", lambda _: worker._inbox.put((station, answers[1])))
     # Then it waits for the other one where its threads have something to do meanwhile
     worker._receive(1)
-    assert len(worker._unsettled) == 1 + backlog
+    assert len(station.unsettled) == 1 + backlog
 
 
 def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) -> None:
@@ -362,43 +361,20 @@ def test_stopped_it_keeps_the_leases_of_what_is_on_its_way(
     assert_agreement(stage.redis)
 
 
-def test_stopped_what_no_thread_has_begun_is_given_back(stage: Stage, hire: Hire) -> None:
+def test_stopped_what_no_thread_has_begun_is_given_back(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     id = stage.queue()
     worker = hire()
-    (desk,) = worker.desks
+    (station,) = worker.stations
     _, (begun,) = stage.claim()
-    worker._in_flight[id, begun.execution] = desk
-    worker._crew.send(Order(desk, id, begun.execution, time.monotonic()), begun)
+    station.in_flight.add((id, begun.execution))
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+    station.crew.send(Order(id, begun.execution, time.monotonic()), begun)
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
     assert_agreement(stage.redis)
-
-
-def test_a_thread_is_left_to_the_other_account_however_quick_the_first_one_was(
-    stage: Stage, make_settings: Callable[..., Settings]
-) -> None:
-    # Given a worker of four threads for two accounts, of which one went at a hundred a second and has more to send
-    no_sync = cast("AccountSync", NoSync())
-    shop = Desk("shop", Gate(stage.redis, "shop"), stage.courier, stage.rules, no_sync)
-    other = Desk("default", stage.gate, stage.courier, stage.rules, no_sync)
-    worker = SesqWorker([shop, other], stage.redis, make_settings(concurrency=4))
-    for second in range(1, 100):
-        shop.pace.count(100, float(second))
-    orders = {
-        desk.name: [Order(desk, str(i), "x", time.monotonic()) for i in range(8)] for desk in worker.desks
-    }
-    for name, some in orders.items():
-        worker._granted[name] += some
-    # When three of it are on their way, then no more is begun; the free thread is the other account's
-    due = worker._due(shop)
-    assert due == orders["shop"][:3]
-    for order in due:
-        worker._crew.send(order, cast("Begun", None))
-    assert worker._due(shop) == []
-    assert worker._due(other) == orders["default"][:1]
-    # and it holds as much ahead as it may use before the next question
-    assert worker._most(shop) == 3 + shop.pace.in_seconds(AHEAD_SECONDS) > worker._most(other)
 
 
 def test_killed_only_what_was_on_its_way_is_in_doubt(
@@ -428,9 +404,9 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     monkeypatch.setattr(Pace, "in_seconds", lambda self, seconds: ahead)
     ids = [stage.queue() for _ in range(12)]
     worker = with_four_of_ten_on_their_way()
-    assert worker._crew.backlog == ahead
+    assert worker.stations[0].crew.backlog == ahead
     # When the time has passed in which a grant is to be used
-    monkeypatch.setattr(SesqWorker, "_places", lambda self: 4)
+    monkeypatch.setattr(Station, "places", 4)
     monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
     worker._turn()
     # Then the six that no thread took are in their place again, with their tokens

@@ -1,4 +1,4 @@
-"""The threads of a worker that talk to SES, and what they are given to send."""
+"""The threads of a worker that talk to SES for one account, and what they are given to send."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sesq.config.states import State
-from sesq.worker.courier import NOT_IN_TURN, Outcome, put_back
-from sesq.worker.desk import Desk
+from sesq.worker.courier import NOT_IN_TURN, Courier, Outcome, put_back
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Name
 
@@ -23,7 +21,6 @@ log = logging.getLogger("sesq.worker")
 class Order(NamedTuple):
     """What was granted, and when (monotonic)."""
 
-    desk: Desk
     id: str
     execution: str
     granted_at: float
@@ -45,45 +42,41 @@ class Order(NamedTuple):
 
 
 class Crew:
-    """`size` threads. `tell` is called in them with what became of each order. The rest is for one thread."""
+    """Up to `size` threads. `tell` is called in them with what became of each order. The rest is for one thread."""
 
-    def __init__(self, size: int, worker: str, tell: Callable[[tuple[Desk, Outcome]], None]) -> None:
+    def __init__(self, size: int, worker: str, courier: Courier, tell: Callable[[Outcome], None]) -> None:
         self.size = size
         self._worker = worker
+        self._courier = courier
         self._tell = tell
         self._orders: queue.SimpleQueue[tuple[Order, Begun] | None] = queue.SimpleQueue()
-        self._busy: Counter[str] = Counter()
+        self._threads = self._busy = 0
         self._stale_from = 0.0
         """Before it nothing in the backlog is stale (monotonic)."""
 
     @property
     def free(self) -> int:
-        """Threads that have nothing to do."""
-        return self.size - self._busy.total()
+        """Threads that have nothing to do, or are not needed yet; below zero while orders wait for one."""
+        return self.size - self._busy
 
     @property
     def backlog(self) -> int:
         """What is begun, and no thread has taken yet."""
         return self._orders.qsize()
 
-    def busy_with(self, desk: Desk) -> int:
-        """How many orders of this account threads have, or will take."""
-        return self._busy[desk.name]
-
-    def start(self) -> None:
-        for number in range(self.size):
-            threading.Thread(target=self._work, name=f"send-{number}", daemon=True).start()
-
     def send(self, order: Order, begun: Begun) -> None:
         """A thread that is free will."""
         if not self.backlog:
             self._stale_from = order.use_by
-        self._busy[order.desk.name] += 1
+        self._busy += 1
         self._orders.put((order, begun))
+        if self._threads < min(self._busy, self.size):
+            threading.Thread(target=self._work, name=f"send-{self._threads}", daemon=True).start()
+            self._threads += 1
 
-    def heard(self, desk: Desk) -> None:
-        """What became of an order of this account has been taken in: its thread is free."""
-        self._busy[desk.name] -= 1
+    def heard(self) -> None:
+        """What became of an order has been taken in: its thread is free."""
+        self._busy -= 1
 
     def take_back(self) -> list[Order]:
         """What no thread has looked at yet, in its order."""
@@ -104,30 +97,35 @@ class Crew:
         with contextlib.suppress(queue.Empty):
             while given := self._orders.get_nowait():
                 found.append(given)
-        self._busy.subtract(order.desk.name for order, _ in found)
+        self._busy -= len(found)
         return found
 
     def dismiss(self) -> None:
         """Each thread ends when it has done what it does."""
-        for _ in range(self.size):
+        for _ in range(self._threads):
             self._orders.put(None)
 
     def _work(self) -> None:
         while (given := self._orders.get()) is not None:
-            order, begun = given
-            self._tell((order.desk, self.carry(order, begun)))
+            self._tell(self.carry(*given))
 
     def carry(self, order: Order, begun: Begun) -> Outcome:
         """Sends it, unless it comes too late for its turn."""
-        desk, id = order.desk, order.id
         if order.is_stale:
             return order.put_back(NOT_IN_TURN)
         try:
-            return desk.courier.carry(begun, order.use_by)
+            return self._courier.carry(begun, order.use_by)
         except Exception as error:
             # the text of a foreign error may quote an address, and its trace the content
-            told = {"id": id, "account": desk.name, "error": type(error).__name__}
-            log.error("worker %s: message %s: unexpected %s", self._worker, id, told["error"], extra=told)
-            log.debug("message %s", id, exc_info=True)
+            told = {"id": order.id, "account": self._courier.gate.account, "error": type(error).__name__}
+            log.error(
+                "worker %s: message %s: unexpected %s", self._worker, order.id, told["error"], extra=told
+            )
+            log.debug("message %s", order.id, exc_info=True)
             reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
-            return {"id": id, "execution": order.execution, "to": State.UNKNOWN.value, "reason": reason}
+            return {
+                "id": order.id,
+                "execution": order.execution,
+                "to": State.UNKNOWN.value,
+                "reason": reason,
+            }

@@ -1,8 +1,7 @@
 """The worker: claims, takes and sends many messages at once from one process.
 
-One thread talks to Redis: it claims, begins and settles in pipelines. The threads of its crew talk to SES, and what
-became of the mail comes back through `_inbox`, as does what wakes the worker. A message is begun when a thread is free
-for it, or will be in a moment, so that of a worker that is killed little more is in doubt than what was on its way.
+One thread talks to Redis: it claims, begins and settles in pipelines. The threads of each account's crew talk to SES,
+and what became of the mail comes back through `_inbox`, as does what wakes the worker.
 """
 
 from __future__ import annotations
@@ -12,10 +11,7 @@ import queue
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
-from itertools import chain, islice, takewhile
-from operator import attrgetter
 from types import FrameType
 from typing import Any
 
@@ -25,13 +21,10 @@ from sesq.config.chronicle import Chronicle
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
-from sesq.config.states import State
-from sesq.worker.courier import NOT_IN_TURN, Outcome
-from sesq.worker.crew import Crew, Order
+from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, Desk
-from sesq.worker.gate import Claim, Name
 from sesq.worker.registered import RegisteredWorker
-from sesq.worker.telling import tell_outcome
+from sesq.worker.station import Station
 
 log = logging.getLogger("sesq.worker")
 
@@ -40,11 +33,6 @@ SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS = 5.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
-AHEAD_SECONDS = 0.05
-"""A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
-
-BEGUN_AHEAD_SECONDS = 0.008
-"""What leaves within this time is begun already: where SES answers at once, a thread would wait for each single one."""
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
 
@@ -60,17 +48,12 @@ class SesqWorker(RegisteredWorker):
     ) -> None:
         self.desks = list(desks)
         self.settings = settings
-        self.concurrency = settings.concurrency
         names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
         bells = {desk.gate.keys.wake: self._on_bell for desk in desks}
         super().__init__(redis, names, bells, name=name)
-        self._inbox: queue.SimpleQueue[tuple[Desk, Outcome] | object] = queue.SimpleQueue()
-        self._crew = Crew(settings.concurrency, self.name, self._inbox.put)
-        self._granted: dict[str, deque[Order]] = {desk.name: deque() for desk in desks}
-        self._in_flight: dict[Name, Desk] = {}
-        self._unsettled: list[tuple[Desk, Outcome]] = []
+        self._inbox: queue.SimpleQueue[tuple[Station, Outcome] | object] = queue.SimpleQueue()
+        self.stations = [Station(desk, settings.concurrency, self.name, self._hand_in) for desk in desks]
         self._next_tick = self._next_renewal = self._judge_from = 0.0
-        self._first = 0
         self._troubles = 0
         self._syncing: dict[str, threading.Thread] = {}
 
@@ -80,7 +63,6 @@ class SesqWorker(RegisteredWorker):
         """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
         self.register()
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
-        self._crew.start()
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
         try:
             while not self._stop_requested and not (burst and self._nothing_left()):
@@ -103,9 +85,12 @@ class SesqWorker(RegisteredWorker):
             self._wait_for_redis(error)
         self._receive(self._until_next())
 
+    @property
+    def _in_flight(self) -> int:
+        return sum(len(station.in_flight) for station in self.stations)
+
     def _nothing_left(self) -> bool:
-        idle = not self._in_flight and not self._unsettled
-        return idle and (
+        return all(station.is_idle for station in self.stations) and (
             self.suspended
             or all(
                 desk.answer in NOTHING_NOW or (desk.answer == "unsynced" and desk.sync.failed)
@@ -115,20 +100,21 @@ class SesqWorker(RegisteredWorker):
 
     def _until_next(self) -> float:
         """Seconds until something is to be done without being woken."""
-        if self._unsettled or any(self._due(desk) for desk in self.desks):
+        if any(station.has_work for station in self.stations):
             return 0.0
-        now = time.monotonic()
         times = [self._next_tick]
         if not self.suspended:
-            wanted = ((desk, self._wanted(desk)) for desk in self.desks)
-            times += [now if self._may_ask(desk, n) else desk.ask_at for desk, n in wanted if n > 0]
-        return max(0.0, min(times) - now)
+            times += [station.asks_at for station in self.stations]
+        return max(0.0, min(times) - time.monotonic())
+
+    def _hand_in(self, station: Station, outcome: Outcome) -> None:
+        self._inbox.put((station, outcome))
 
     def _receive(self, timeout: float) -> None:
         """Waits for an outcome or a wake-up, and takes in all that is there."""
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
-            if isinstance(item, tuple) and self._crew.backlog:
+            if isinstance(item, tuple) and item[0].crew.backlog:
                 time.sleep(GATHER_SECONDS)
             while True:
                 self._take_in(item)
@@ -136,10 +122,10 @@ class SesqWorker(RegisteredWorker):
         except queue.Empty:
             return
 
-    def _take_in(self, item: tuple[Desk, Outcome] | object) -> None:
+    def _take_in(self, item: tuple[Station, Outcome] | object) -> None:
         if isinstance(item, tuple):
-            self._crew.heard(item[0])
-            self._unsettled.append(item)
+            station, outcome = item
+            station.hear(outcome)
         elif item is not STOP:
             if item is NEW_LIMITS:
                 self._next_tick = 0.0
@@ -158,110 +144,15 @@ class SesqWorker(RegisteredWorker):
         for desk in self.desks:
             desk.ask_at = 0.0
 
-    # claiming ---------------------------------------------------------------------------------------------------
-
-    def _places(self) -> int:
-        """One a thread, and what the threads will take before the next question."""
-        return self.concurrency + sum(desk.pace.in_seconds(AHEAD_SECONDS) for desk in self.desks)
-
-    def _most(self, desk: Desk) -> int:
-        """How many of this account the worker may hold: what is the others' is not for it, whose SES may be slower."""
-        others = [each for each in self.desks if each is not desk]
-        return max(1, self._places() - sum(1 + each.pace.in_seconds(AHEAD_SECONDS) for each in others))
-
-    def _wanted(self, desk: Desk) -> int:
-        """How many more of this account fit."""
-        own = list(self._in_flight.values()).count(desk)
-        return min(self._places() - len(self._in_flight), self._most(desk) - own)
-
-    def _in_turn(self) -> list[Desk]:
-        """The accounts, each time another one first: where places are short, none takes them all."""
-        self._first = (self._first + 1) % len(self.desks)
-        return self.desks[self._first :] + self.desks[: self._first]
-
-    def _may_ask(self, desk: Desk, wanted: int) -> bool:
-        """After a full answer a question is worth it when half the places are free, or the quantum is over."""
-        if wanted <= 0:
-            return False
-        return time.monotonic() >= desk.ask_at or (desk.answer == "full" and wanted >= self._most(desk) / 2)
+    def _exchange(self) -> None:
+        for station in self.stations:
+            self.successful_job_count += station.exchange()
 
     def _claim(self) -> None:
-        for desk in self._in_turn():
-            wanted = self._wanted(desk)
-            if not self._may_ask(desk, wanted):
-                continue
-            claim, granted_at = desk.claim(self.name, wanted, self.settings.lease_seconds)
-            self._note(desk, claim, granted_at, claim.ids)
-            rows = desk.slices.read(claim.execution, claim.slices)
-            self._note(desk, claim, granted_at, [row.id for row in rows])
-            for id in claim.strangers:
-                self.turn_away(id)
-
-    def _note(self, desk: Desk, claim: Claim, granted_at: float, ids: Sequence[str]) -> None:
-        orders = [Order(desk, id, claim.execution, granted_at) for id in ids]
-        self._in_flight.update((order.name, desk) for order in orders)
-        self._granted[desk.name] += orders
-
-    # what goes, and what became of it ---------------------------------------------------------------------------
-
-    def _exchange(self) -> None:
-        """Writes down what became of messages, and begins those that are due.
-
-        What Redis did not take stays to be told, and to be begun.
-        """
-        self._return_unused()
-        for desk in self.desks:
-            outcomes = [outcome for at, outcome in self._unsettled if at is desk]
-            orders = self._due(desk)
-            if outcomes or orders:
-                self._exchange_at(desk, outcomes, orders)
-
-    def _due(self, desk: Desk) -> list[Order]:
-        """As many as threads are free for, or will be in a moment. One thread is left to each other account."""
-        room, others = self._crew.free, len(self.desks) - 1
-        if others:
-            room = min(room, max(1, self.concurrency - others) - self._crew.busy_with(desk))
-        else:
-            room += desk.pace.in_seconds(BEGUN_AHEAD_SECONDS)
-        return list(islice(self._granted[desk.name], max(0, room)))
-
-    def _exchange_at(self, desk: Desk, outcomes: list[Outcome], orders: list[Order]) -> None:
-        became, may_leave = desk.exchange(outcomes, [order.name for order in orders])
-        self._unsettled = [told for told in self._unsettled if told[0] is not desk]
-        self._settled(desk, became)
-        if any(outcome.get("refund_rate") for outcome in outcomes):
-            desk.wake(limits_changed=True)  # tokens have come back before their time
-        begun = {(message.id, message.execution): message for message in may_leave}
-        for order in orders:
-            self._granted[desk.name].popleft()
-            if message := begun.get(order.name):
-                self._crew.send(order, message)
-            else:
-                self._in_flight.pop(order.name, None)
-
-    def _settled(self, desk: Desk, outcomes: list[Outcome]) -> None:
-        sent = 0
-        for outcome in outcomes:
-            self._in_flight.pop((outcome["id"], outcome["execution"]), None)
-            sent += outcome["to"] == State.SENT
-            tell_outcome(desk.name, outcome)
-        self.successful_job_count += sent
-        if outcomes:
-            desk.pace.count(len(outcomes), time.monotonic())
-
-    def _return_unused(self) -> None:
-        """While SES keeps all threads waiting, others may send what was granted."""
-        stale = self._crew.take_back_stale()
-        for granted in self._granted.values():
-            unused = list(takewhile(attrgetter("is_stale"), granted))
-            for _ in unused:
-                granted.popleft()
-            stale += unused
-        self._give_back(stale)
-
-    def _give_back(self, orders: Sequence[Order], reason: str = NOT_IN_TURN) -> None:
-        """Each goes to the head of its lane, so the last one first."""
-        self._unsettled += [(order.desk, order.put_back(reason)) for order in reversed(orders)]
+        for station in self.stations:
+            if time.monotonic() >= station.asks_at:
+                for id in station.claim(self.settings.lease_seconds):
+                    self.turn_away(id)
 
     # once a second ----------------------------------------------------------------------------------------------
 
@@ -270,7 +161,7 @@ class SesqWorker(RegisteredWorker):
         if now < self._next_tick:
             return
         self._next_tick = now + TICK_SECONDS
-        self.tell_rq(busy=bool(self._in_flight))
+        self.tell_rq(busy=self._in_flight > 0)
         for desk in self.desks:
             desk.rules.refresh()
             moved, due = desk.gate.promote(desk.lanes)
@@ -288,8 +179,8 @@ class SesqWorker(RegisteredWorker):
             return
         self._next_renewal = time.monotonic() + self.settings.lease_seconds / 3
         until = redis_now(self.connection) + self.settings.lease_seconds
-        for desk in self.desks:
-            desk.renew([name for name, at in self._in_flight.items() if at is desk], until)
+        for station in self.stations:
+            station.renew(until)
 
     def _sync(self) -> None:
         """Account sync waits for SES, so each account's has a thread of its own."""
@@ -325,8 +216,9 @@ class SesqWorker(RegisteredWorker):
 
     def _wind_up(self) -> None:
         """Gives back what no thread has begun, waits for what is on its way, and writes both down."""
-        log.info("worker %s: stopping; %d on their way", self.name, len(self._in_flight))
-        self._put_back_unbegun()
+        log.info("worker %s: stopping; %d on their way", self.name, self._in_flight)
+        for station in self.stations:
+            station.put_back("its worker stopped")
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         while self._in_flight and time.monotonic() < deadline:
             try:
@@ -336,13 +228,8 @@ class SesqWorker(RegisteredWorker):
             except QueueUnavailable as error:
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
-        self._crew.dismiss()
+        for station in self.stations:
+            station.crew.dismiss()
         deadline = time.monotonic() + SYNC_END_SECONDS
         for syncing in self._syncing.values():
             syncing.join(max(0.0, deadline - time.monotonic()))
-
-    def _put_back_unbegun(self) -> None:
-        waiting = [*self._crew.take_back(), *chain.from_iterable(self._granted.values())]
-        for granted in self._granted.values():
-            granted.clear()
-        self._give_back(waiting, "its worker stopped")

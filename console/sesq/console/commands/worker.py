@@ -32,7 +32,10 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog=EXAMPLES)
 def worker(
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Messages on their way at once, in each process. Not the rate.")
+        int | None,
+        typer.Option(
+            min=1, help="Messages of an account on their way at once, in each process. Not the rate."
+        ),
     ] = None,
     lanes: Annotated[
         str, typer.Option(metavar="LANES", help="Which lanes, the first before the second.")
