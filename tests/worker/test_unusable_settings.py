@@ -6,13 +6,15 @@ import pytest
 from redis import Redis
 
 from sesq.config.connection import connect
-from sesq.config.errors import QueueUnavailable, SettingsError
+from sesq.config.errors import QueueUnavailable, SesqError, SettingsError
 from sesq.config.messages import Messages
 from sesq.config.policy import Policy
 from sesq.config.settings import AccountSettings, Settings
 from sesq.simulator import Simulator
 from sesq.worker.account import UnknownAccount
 from sesq.worker.desk import open_desk, starting_limits
+from sesq.worker.run import run_worker
+from sesq.worker.worker import SesqWorker
 from stage import Stage
 
 
@@ -56,3 +58,55 @@ def test_a_relay_of_ones_own_is_not_asked_about_at_ses(redis: Redis) -> None:
     smtp = {"host": "127.0.0.1", "port": 2525, "tls": "none"}
     settings = Settings(accounts={"default": {"transport": "smtp", "region": "eu-west-1", "smtp": smtp}})  # type: ignore[dict-item]
     assert isinstance(open_desk(redis, "default", settings).sync.ses, UnknownAccount)
+
+
+HELD_BACK = {
+    "profile": {"region": "eu-west-1", "profile": "nope"},
+    "password": {
+        "transport": "smtp",
+        "region": "eu-west-1",
+        "smtp": {"host": "127.0.0.1", "tls": "none", "user": "u", "password_file": "/nonexistent"},
+    },
+    "region": {},
+    "credentials": {"region": "eu-west-1"},
+}
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> list[str]:
+    """The accounts that a worker which starts gets to serve."""
+    found: list[str] = []
+    monkeypatch.setattr(SesqWorker, "work", lambda worker, burst: found.extend(d.name for d in worker.desks))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    return found
+
+
+@pytest.mark.parametrize("wrong", HELD_BACK)
+def test_an_account_that_cannot_send_holds_up_no_other(
+    redis: Redis, served: list[str], caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    relay = {
+        "transport": "smtp",
+        "region": "eu-west-1",
+        "smtp": {"host": "127.0.0.1", "port": 1, "tls": "none"},
+    }
+    settings = Settings(accounts={"bad": HELD_BACK[wrong], "good": relay})  # type: ignore[dict-item]
+    run_worker(redis, settings)
+    assert served == ["good"]
+    assert "account bad is not served" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", HELD_BACK)
+def test_where_no_account_can_send_the_worker_does_not_start(
+    redis: Redis, served: list[str], wrong: str
+) -> None:
+    settings = Settings(accounts={"bad": HELD_BACK[wrong], "worse": HELD_BACK["profile"]})  # type: ignore[dict-item]
+    with pytest.raises(SesqError):
+        run_worker(redis, settings)
+    assert served == []
+
+
+def test_an_account_that_is_not_configured_is_a_mistake(redis: Redis, served: list[str]) -> None:
+    with pytest.raises(SettingsError, match="'shpo' is not configured"):
+        run_worker(redis, Settings(), accounts=["default", "shpo"])

@@ -13,11 +13,11 @@ from types import FrameType
 
 from redis import Redis
 
-from sesq.config.errors import SesqError
+from sesq.config.errors import SesqError, SettingsError
 from sesq.config.policy import Policy
 from sesq.config.settings import Settings
 from sesq.config.states import Lane
-from sesq.worker.desk import open_desk, starting_limits
+from sesq.worker.desk import Desk, open_desk, starting_limits
 from sesq.worker.transports import SendFailed
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import SesqWorker
@@ -49,25 +49,54 @@ def run_worker(
 ) -> bool:
     """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
 
-    Raises CannotStart before anything is claimed, and SettingsError for an account that is not configured.
+    One that is set up wrongly is told in the log, and left out. Raises CannotStart or SettingsError where none is left,
+    before anything is claimed, and SettingsError for one that is not configured.
     """
-    named = accounts or sorted(settings.accounts)
-    desks = [open_desk(redis, account, settings, lanes=lanes) for account in named]
-    _warm_up_all({desk.name: desk.courier.transport.warm_up for desk in desks})
+    desks = _open_desks(redis, settings, accounts or sorted(settings.accounts), lanes)
     for desk in desks:
         Policy(redis, desk.name).configure(starting_limits(settings.account(desk.name)))
     return SesqWorker(desks, redis, settings, name=name).work(burst=burst)
 
 
-def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> None:
-    """All at once, and no longer than some seconds: an account whose SES is silent does not hold up the others."""
-    hopeless: list[CannotStart] = []
+def _open_desks(
+    redis: Redis, settings: Settings, accounts: Sequence[str], lanes: Sequence[Lane]
+) -> list[Desk]:
+    """Those of the accounts that can, or may yet, send."""
+    for name in accounts:
+        settings.account(name)
+    opened = {name: _opened(redis, name, settings, lanes) for name in accounts}
+    desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
+    wrong: dict[str, SesqError] = {
+        name: why for name, why in opened.items() if isinstance(why, SettingsError)
+    }
+    wrong |= _warm_up_all({name: desk.courier.transport.warm_up for name, desk in desks.items()})
+    if len(wrong) == len(opened):
+        raise wrong[accounts[0]]
+    for name, why in wrong.items():
+        told = str(why).removeprefix(f"account {name}: ")
+        log.error("account %s is not served, until that is mended and a worker starts anew: %s", name, told)
+    return [desk for name, desk in desks.items() if name not in wrong]
+
+
+def _opened(redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane]) -> Desk | SettingsError:
+    try:
+        return open_desk(redis, name, settings, lanes=lanes)
+    except SettingsError as error:
+        return error
+
+
+def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
+    """All at once, and no longer than some seconds: an account whose SES is silent does not hold up the others.
+
+    Returns those that can send nothing, with why.
+    """
+    hopeless: dict[str, CannotStart] = {}
 
     def warm_up(account: str, connect: Callable[[], None]) -> None:
         try:
             _warm_up(connect, account)
         except CannotStart as error:
-            hopeless.append(error)
+            hopeless[account] = error
 
     threads = [threading.Thread(target=warm_up, args=each, daemon=True) for each in connects.items()]
     for thread in threads:
@@ -75,8 +104,7 @@ def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> None:
     deadline = time.monotonic() + WARM_UP_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    if hopeless:
-        raise hopeless[0]
+    return dict(hopeless)
 
 
 def _warm_up(connect: Callable[[], None], account: str) -> None:
