@@ -137,3 +137,18 @@ def test_mail_to_many_goes_at_the_rate_that_we_set_where_ses_allows_more(
     ask("w", want=1)
     got = drain(stage, ask, {"w": URGENT}, 10.01 * n / stage.gate.usage().pace)
     assert len(got) == 10
+
+
+@pytest.mark.parametrize("limit", [{"rate": "0.01"}, {"daily": "1"}])
+def test_a_wait_ends_with_the_limit_that_was_set_for_a_time(
+    stage: Stage, ask: Ask, limit: dict[str, str]
+) -> None:
+    stage.pass_time(5)
+    for _ in range(2):
+        stage.queue()
+    stage.policy.set(limit, by="ada", for_seconds=10)
+    assert len(ask("w").ids) == 1
+    stage.pass_time(3)
+    assert ask("w").wait == pytest.approx(7.0, abs=0.01)
+    stage.pass_time(7)
+    assert len(ask("w").ids) == 1

@@ -28,6 +28,10 @@ local function for_a_time(name)
   local till = tonumber(policy[name .. ':until'])
   return till and now < till
 end
+local changes_at = math.huge -- when the next limit that was set for a time runs out (s)
+for name, till in pairs(policy) do
+  if string.sub(name, -6) == ':until' and tonumber(till) > now then changes_at = math.min(changes_at, tonumber(till)) end
+end
 local function knob(name)
   return policy[for_a_time(name) and name .. ':for' or name]
 end

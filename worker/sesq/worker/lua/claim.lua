@@ -137,7 +137,7 @@ save()
 call('HINCRBY', A .. 'gate', 'claims', 1)
 
 local wait = 0
-if reason == 'day' then wait = short - now
+if reason == 'day' then wait = math.min(short, changes_at) - now
 elseif reason == 'paused' then wait = 1
 elseif reason == 'rate' then
   -- the first coming token that nobody was told of who goes before this worker
@@ -155,6 +155,6 @@ elseif reason == 'rate' then
     due = math.max(due, at + step)
   end
   call('ZADD', line, due, worker)
-  wait = due - now
+  wait = math.min(due, changes_at) - now
 end
 return {reason, string.format('%.6f', wait), granted, strangers, slices, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}
