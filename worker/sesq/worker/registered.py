@@ -28,7 +28,7 @@ log = logging.getLogger("sesq.worker")
 
 WORKER_TTL_SECONDS = 60
 LISTEN_AGAIN_SECONDS = 2.0
-FAREWELL_SECONDS = 1.0
+FAREWELL_SECONDS = 2.0
 """Who was told twice to stop does not wait for a Redis that hangs."""
 
 

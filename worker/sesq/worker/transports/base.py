@@ -26,14 +26,15 @@ class Outgoing:
     content: SimpleContent | bytes
     leave_by: float = math.inf
 
-    def check_time(self) -> None:
-        """For a transport that is ready to hand it over. Raises TooLate."""
-        if time.monotonic() >= self.leave_by:
-            raise TooLate("its time ran out while it was prepared")
-
 
 class TooLate(SesqError):
     """The message has not left, and must not leave any more."""
+
+
+def check_time(leave_by: float) -> None:
+    """For a transport that is ready to hand a message over. Raises TooLate."""
+    if time.monotonic() >= leave_by:
+        raise TooLate("its time ran out while it was prepared")
 
 
 class SendFailed(SesqError):

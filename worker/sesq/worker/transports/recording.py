@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sesq.worker.transports.base import Outgoing, SendFailed
+from sesq.worker.transports.base import Outgoing, SendFailed, check_time
 from sesq.worker.verdicts import Verdict, judge
 
 Outcome = str | Verdict | Exception | Callable[[Outgoing], str]
@@ -37,7 +37,7 @@ class RecordingTransport:
 
     def send(self, outgoing: Outgoing) -> str:
         """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises TooLate, and SendFailed when told to."""
-        outgoing.check_time()
+        check_time(outgoing.leave_by)
         with self._lock:
             self.tried.append(outgoing)
             default = f"recorded-{len(self.tried)}"

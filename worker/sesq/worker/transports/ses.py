@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from sesq.config.envelope import Envelope
-from sesq.worker.transports.base import Outgoing, SendFailed, TooLate
+from sesq.worker.transports.base import Outgoing, SendFailed, TooLate, check_time
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Answer, Door, judge, weigh
@@ -22,10 +22,10 @@ NO_MESSAGE_ID = Answer(Door.LOST, ("NoMessageId",))
 """SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
 
 
-class _OnItsWay(threading.local):
-    """What this thread is handing over."""
+class _Deadline(threading.local):
+    """Of what this thread is handing over."""
 
-    outgoing: Outgoing
+    leave_by: float
 
 
 class SesTransport:
@@ -35,7 +35,7 @@ class SesTransport:
         self._settings = settings
         self._client: AwsClient | None = None
         self._lock = threading.Lock()
-        self._on_its_way = _OnItsWay()
+        self._deadline = _Deadline()
 
     @classmethod
     def create(
@@ -52,7 +52,7 @@ class SesTransport:
 
     def send(self, outgoing: Outgoing) -> str:
         """Send one message and return SES's MessageId. Raises SendFailed, and TooLate."""
-        self._on_its_way.outgoing = outgoing
+        self._deadline.leave_by = outgoing.leave_by
         request = request_for(outgoing)
         try:
             response = self._call(request)
@@ -118,4 +118,4 @@ class SesTransport:
 
     def _check_time(self, **_: object) -> None:
         """When the request is written and signed: of a large mail that takes its time, as do new credentials."""
-        self._on_its_way.outgoing.check_time()
+        check_time(self._deadline.leave_by)

@@ -9,7 +9,7 @@ import re
 
 from sesq.config.envelope import Envelope
 from sesq.config.errors import SesqError
-from sesq.worker.transports.base import Outgoing, SendFailed, TooLate
+from sesq.worker.transports.base import Outgoing, SendFailed, TooLate, check_time
 from sesq.worker.transports.parcel import Parcel, parcel_for
 from sesq.worker.transports.smtp_pool import SmtpPool
 from sesq.worker.transports.smtp_session import Session, SmtpServer, Stale
@@ -40,7 +40,7 @@ class SmtpTransport:
         except (SesqError, ValueError) as error:
             raise SendFailed(weigh(UNWRITABLE, envelope=outgoing.envelope, region=self.region)) from error
         try:
-            return named_id(self._pass_on(parcel, outgoing))
+            return named_id(self._pass_on(parcel, outgoing.leave_by))
         except TooLate:
             raise
         except Exception as error:  # whatever smtplib and the system raise is foreign
@@ -58,15 +58,15 @@ class SmtpTransport:
         """Closes the sessions that are not in use; the next `send` opens new ones."""
         self._pool.close()
 
-    def _pass_on(self, parcel: Parcel, outgoing: Outgoing) -> str:
+    def _pass_on(self, parcel: Parcel, leave_by: float) -> str:
         """Once the session is open: to connect and to sign in take their time."""
         try:
             with self._pool.lend() as session:
-                outgoing.check_time()
+                check_time(leave_by)
                 return session.deliver(parcel)
         except Stale:
             with self._pool.lend(fresh=True) as session:
-                outgoing.check_time()
+                check_time(leave_by)
                 return session.deliver(parcel)
 
     def _failed(self, error: Exception, envelope: Envelope) -> SendFailed:
