@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 import uuid
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,12 @@ import pytest
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
 from sesq.worker.transports import (
+    NotCleared,
     Outgoing,
     RecordingTransport,
     SendFailed,
     SesTransport,
     SmtpTransport,
-    TooLate,
     Transport,
 )
 from sesq.worker.transports.smtp_session import SmtpServer
@@ -205,12 +204,15 @@ def test_a_failure_comes_as_a_verdict_and_the_next_message_goes(kind, scene):
     assert scene.accepted() == [later.id]
 
 
-def test_what_is_not_ready_in_time_does_not_leave_and_the_next_message_goes(scene):
-    with pytest.raises(TooLate):
-        scene.transport.send(replace(simple(), leave_by=time.monotonic()))
+def test_what_is_not_cleared_does_not_leave_and_the_next_message_goes(scene):
+    def never():
+        raise NotCleared("too late")
+
+    with pytest.raises(NotCleared, match="too late"):
+        scene.transport.send(replace(simple(), clear=never))
 
     assert scene.accepted() == []
-    later = replace(simple(), leave_by=time.monotonic() + 60)
+    later = simple()
     scene.transport.send(later)
     assert scene.accepted() == [later.id]
 

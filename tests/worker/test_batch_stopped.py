@@ -13,7 +13,7 @@ from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.config.states import State
 from sesq.producer.batch.order import batch_order
-from sesq.worker.courier import put_back
+from sesq.worker.courier import BLIP_TRIES, put_back
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
@@ -99,7 +99,7 @@ def test_a_dead_workers_rows_of_a_cancelled_batch_are_not_sent_again(stage: Batc
 def test_a_paused_batch_keeps_those_back_that_have_a_record(stage: BatchStage) -> None:
     taken = stage.take(4)
     stage.transport.answer(
-        says(Kind.TRANSIENT),
+        *[says(Kind.TRANSIENT)] * BLIP_TRIES,
         says(Kind.UNVERIFIED_RECIPIENT, "person"),
         says(Kind.DAY_SPENT),
         "id-3",

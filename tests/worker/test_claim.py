@@ -106,6 +106,7 @@ def test_bulk_mail_leaves_the_reserve_whoever_serves_it(stage: Stage, ask: Ask) 
 
 def test_bulk_mail_leaves_the_day_to_the_urgent_mail_that_waits_for_it(stage: Stage, ask: Ask) -> None:
     # Given urgent mail for which the day has no room yet, and room for bulk mail
+    stage.redis.sadd(f"rq:workers:{stage.keys.queue(Lane.TRANSACTIONAL)}", "rq:worker:urgent")
     stage.policy.set({"daily": "3"}, by="ada")
     bulk(stage, 2)
     assert len(drain(stage, ask, {"w": BULK}, 5.0)) == 2
@@ -152,3 +153,22 @@ def test_a_wait_ends_with_the_limit_that_was_set_for_a_time(
     assert ask("w").wait == pytest.approx(7.0, abs=0.01)
     stage.pass_time(7)
     assert len(ask("w").ids) == 1
+
+
+def test_where_nobody_serves_urgent_mail_the_day_is_for_bulk_mail(stage: Stage, ask: Ask) -> None:
+    stage.policy.set({"daily": "3"}, by="ada")
+    stage.queue(["ada@example.org", "bob@example.org", "cleo@example.org"])
+    bulk(stage, 3)
+    assert len(drain(stage, ask, {"w": BULK}, 5.0)) == 3
+
+
+def test_a_clock_set_back_leaves_no_dead_worker_to_be_waited_for(stage: Stage, ask: Ask) -> None:
+    # Given a worker for urgent mail that waits for a token, and dies; and a clock that is set back an hour
+    stage.pass_time(2)
+    stage.queue()
+    stage.queue()
+    assert ask("urgent", URGENT, want=1).reason == "full"
+    assert ask("urgent", URGENT).reason == "rate"
+    bulk(stage, 3)
+    stage.pass_time(-3600)
+    assert len(drain(stage, ask, {"w": BULK}, 4.0)) == 3

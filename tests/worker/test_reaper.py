@@ -223,3 +223,24 @@ def test_begin_is_for_the_claim_that_has_it(stage: Stage) -> None:
     again, _ = claim_only(stage)
     assert stage.gate.begin(execution, [id]) == []
     assert [b.id for b in stage.gate.begin(again, [id])] == [id]
+
+
+def test_after_a_clock_was_set_back_what_a_dead_worker_left_is_judged_within_a_minute(stage: Stage) -> None:
+    # Given an account at one a second, whose only token is with a worker that dies
+    stage.sync(rate=1.0, daily=200.0)
+    stage.pass_time(2)
+    first, second = stage.queue(), stage.queue()
+    assert stage.gate.claim("w", "x", want=1, lease=LEASE).ids == (first,)
+    # When the clock is set back an hour
+    stage.pass_time(-3600)
+    stage.claim()
+    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.pass_time(61)
+    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    # Then its mail goes again, and the other after it
+    assert stage.state(first) is State.QUEUED
+    for _ in range(2):
+        stage.pass_time(2)
+        stage.work(1)
+    assert (stage.state(first), stage.state(second)) == (State.SENT, State.SENT)
+    assert_agreement(stage.redis)

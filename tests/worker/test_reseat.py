@@ -351,12 +351,12 @@ def test_what_a_worker_that_was_taken_for_dead_writes_down_at_last_stands_in_one
 def test_another_try_of_what_was_judged_meanwhile_gets_no_tokens(stage: BatchStage) -> None:
     # Given a message whose worker was taken for dead, and that a person has queued again
     id = stage.queue()
-    claim, _ = stage.claim(1)
+    _, (begun,) = stage.claim(1)
     stage.pass_time(LEASE + 1)
     stage.gate.reap(on_unknown="hold", max_attempts=3)
     stage.messages.resolve(id, "queued", "ada")
     # When that worker lives, and asks for another try, Then the message is not its own any more
-    assert stage.gate.take(id, "", claim.execution, lease=LEASE) == ("queued", 0.0)
+    assert stage.gate.take_again(begun, unused=False, lease=LEASE) == ("queued", 0.0)
     assert stage.state(id) is State.QUEUED
     assert_agreement(stage.redis)
 

@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import socket
 import ssl
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sesq.config.envelope import Envelope, SimpleContent
-from sesq.worker.transports import Outgoing, SendFailed, SesTransport, TooLate
+from sesq.worker.transports import NotCleared, Outgoing, SendFailed, SesTransport
 from sesq.worker.transports.client import ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Kind
@@ -62,16 +61,18 @@ def failure(transport, outgoing=MAIL):
 # What leaves
 
 
-def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub, monkeypatch):
+def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub):
     # Given credentials that take a minute to fetch
     transport.warm_up()
-    late = time.monotonic() + 60
-    transport.client.meta.events.register(
-        "before-sign.sesv2.SendEmail", lambda **_: monkeypatch.setattr(time, "monotonic", lambda: late)
-    )
+    passed = []
+    transport.client.meta.events.register("before-sign.sesv2.SendEmail", lambda **_: passed.append(60))
 
-    with pytest.raises(TooLate):
-        transport.send(replace(MAIL, leave_by=late - 1))
+    def clear():
+        if passed:
+            raise NotCleared("too late")
+
+    with pytest.raises(NotCleared):
+        transport.send(replace(MAIL, clear=clear))
 
     assert [request for request in stub.requests if request.method == "POST"] == []
 

@@ -14,7 +14,7 @@ from sesq.config.errors import TakenBefore, UnknownBatch
 from sesq.config.states import Lane, State
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.template import Printer
-from sesq.worker.courier import put_back
+from sesq.worker.courier import BLIP_TRIES, put_back
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
@@ -58,7 +58,7 @@ def test_all_is_sent_once_and_rq_knows(stage: BatchStage) -> None:
 def test_what_is_not_simply_taken_becomes_a_message_like_any_other(stage: BatchStage) -> None:
     taken = stage.take(8)
     stage.transport.answer(
-        "id-0", says(Kind.TRANSIENT), says(Kind.TRANSIENT), says(Kind.REFUSED), says(Kind.UNKNOWN)
+        "id-0", *[says(Kind.TRANSIENT)] * 2 * BLIP_TRIES, says(Kind.REFUSED), says(Kind.UNKNOWN)
     )
     stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "person"), "id-6", "id-7")
     stage.send(8)
@@ -84,7 +84,7 @@ def test_what_is_not_simply_taken_becomes_a_message_like_any_other(stage: BatchS
 def test_what_is_told_twice_counts_once(stage: BatchStage) -> None:
     taken = stage.take(5)
     _, begun = stage.grant(4)
-    stage.transport.answer("id-0", says(Kind.TRANSIENT))
+    stage.transport.answer("id-0", *[says(Kind.TRANSIENT)] * BLIP_TRIES)
     outcomes = [stage.courier.carry(begun[0]), stage.courier.carry(begun[1])]
     outcomes.append(put_back(begun[2].id, begun[2].execution, "late"))
     known = dict(stage.slices._of)
@@ -380,3 +380,35 @@ def test_unknown_batches(stage: BatchStage) -> None:
             act("0" * 20)
     assert stage.batches.find(f"{'0' * 20}-0-0") is None
     assert stage.batches.all() == []
+
+
+LATE = -1.0
+"""A time (monotonic) by which no tokens are good any more."""
+
+
+def test_a_recipient_whose_tokens_are_too_old_gets_new_ones(stage: BatchStage) -> None:
+    # Given a session that was waited for so long that its tokens are too old
+    taken = stage.take(2)
+    _, begun = stage.grant(2)
+    tokens = stage.gate.usage().tokens  # by now, those of a moment ago are out
+    stage.slices.settle([stage.courier.carry(each, LATE) for each in begun])
+    assert len(stage.transport.sent) == stage.batch(taken).counts[State.SENT] == 2
+    assert stage.gate.usage().tokens == tokens
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("why", ["account", "batch", "taken over"])
+def test_where_it_may_not_go_any_more_it_goes_back(stage: BatchStage, why: str) -> None:
+    taken = stage.take(2)
+    _, begun = stage.grant(2)
+    if why == "account":
+        stage.policy.pause("stop", by="ada")
+    elif why == "batch":
+        stage.batches.pause(taken.id, "a wrong link")
+    else:
+        stage.pass_time(LEASE + 1)
+        Slices(stage.gate, stage.courier.press).judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
+    stage.slices.settle([stage.courier.carry(each, LATE) for each in begun])
+    assert stage.transport.tried == []
+    assert stage.batch(taken).counts[State.SENT] == 0
+    assert_agreement(stage.redis)

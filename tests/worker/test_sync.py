@@ -389,3 +389,21 @@ def test_a_sync_that_is_asked_for_says_why_it_could_not(ses: Simulator, sync: Ac
     ses.stop()
     with pytest.raises(AccountUnavailable):
         sync.run()
+
+
+def test_a_clock_that_is_set_back_after_a_pause_does_not_keep_it(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    # Given a pause of SES's, and a clock that is set back an hour
+    sync.run()
+    stage.rules.refresh()
+    id = stage.queue("ada@example.org")
+    stage.pass_time(1)
+    stage.transport.answer(says(Kind.PAUSED, "account"))
+    stage.work()
+    assert stage.claim()[0].reason == "ses_paused"
+    stage.pass_time(-3600)
+    # When SES says that it sends, then the gate is open
+    again(stage, sync)
+    assert stage.claim()[0].reason != "ses_paused"
+    assert stage.status(id).state is not State.FAILED

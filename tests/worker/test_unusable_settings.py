@@ -68,7 +68,7 @@ HELD_BACK = {
         "smtp": {"host": "127.0.0.1", "tls": "none", "user": "u", "password_file": "/nonexistent"},
     },
     "region": {},
-    "credentials": {"region": "eu-west-1"},
+    "limit": {"region": "eu-west-1", "daily": "0.5"},
 }
 
 
@@ -83,7 +83,7 @@ def served(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> list[str]:
 
 
 @pytest.mark.parametrize("wrong", HELD_BACK)
-def test_an_account_that_cannot_send_holds_up_no_other(
+def test_an_account_that_is_set_up_wrongly_holds_up_no_other(
     redis: Redis, served: list[str], caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     relay = {
@@ -105,6 +105,23 @@ def test_where_no_account_can_send_the_worker_does_not_start(
     with pytest.raises(SesqError):
         run_worker(redis, settings)
     assert served == []
+
+
+def test_an_account_without_credentials_waits_for_them_where_another_can_send(
+    redis: Redis, served: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given one whose credentials are not there yet; its mail is held until they are
+    bare = AccountSettings(region="eu-west-1")
+    with pytest.raises(SesqError, match="account bare: There are no usable AWS credentials"):
+        run_worker(redis, Settings(accounts={"bare": bare}), accounts=["bare"])
+    relay = {
+        "transport": "smtp",
+        "region": "eu-west-1",
+        "smtp": {"host": "127.0.0.1", "port": 1, "tls": "none"},
+    }
+    run_worker(redis, Settings(accounts={"bare": bare, "good": relay}), accounts=["bare", "good"])  # type: ignore[dict-item]
+    assert served == ["bare", "good"]
+    assert "account bare: There are no usable AWS credentials" in caplog.text
 
 
 def test_an_account_that_is_not_configured_is_a_mistake(redis: Redis, served: list[str]) -> None:

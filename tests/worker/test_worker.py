@@ -90,7 +90,8 @@ def with_four_of_ten_on_their_way(
     def start() -> SesqWorker:
         stage.transport.answer(*[slow] * 4)
         worker = hire()
-        worker._turn()
+        worker._claim()
+        worker._exchange()
         eventually(lambda: len(stage.transport.tried) == 4, "four are on their way")
         return worker
 
@@ -225,7 +226,7 @@ def test_urgent_mail_does_not_wait_for_the_tokens_of_bulk_mail(
     worker._claim()
     assert worker.desks[0].answer == "rate"
     # When a bell rings, then it asks at once only where what came may go earlier
-    worker._on_bell({"data": bell})
+    worker._on_bell(worker.desks[0], {"data": bell})
     worker._receive(0)
     assert (worker.desks[0].ask_at == 0.0) is asks
 
@@ -416,6 +417,26 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     assert lane_queue(stage).job_ids == ids[4:]
     assert stage.gate.usage().total == 4
     assert_agreement(stage.redis)
+
+
+def test_of_what_waits_for_a_thread_each_is_either_given_back_or_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two orders that no thread has taken, of which one is stale, and a clock that runs on while it looks
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+    crew = Crew(4, "w", stage.courier, lambda outcome: None)
+    now = time.monotonic()
+    _, (begun,) = (stage.queue(), stage.claim())[1]
+    orders = [
+        Order(id, begun.execution, now - age) for id, age in (("old", UNUSED_SECONDS + 1), ("new", 0.0))
+    ]
+    for order in orders:
+        crew.send(order, begun)
+    ticks = iter([now, *[now + UNUSED_SECONDS + 1] * 10])
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    # Then the stale one comes back, and the other waits on
+    assert crew.take_back_stale() == orders[:1]
+    assert crew.take_back() == orders[1:]
 
 
 def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(

@@ -61,7 +61,7 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
     reserve = usage.reserve if lane is Lane.BULK else 0.0
     cost = record.envelope.rate_cost
     if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
-        wait = (ahead + min(cost, usage.burst) - min(usage.tokens, usage.burst)) / usage.pace
+        wait = (ahead + min(cost, usage.burst) - usage.tokens) / usage.pace
         told = f"{ahead:,} recipients go before it, at {format_rate(usage.shown_rate)}"
         return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
     limits = Limits(usage.pace, usage.daily, reserve)

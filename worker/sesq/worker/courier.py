@@ -19,11 +19,12 @@ from sesq.config.addresses import is_mailbox_simulator, spec_of
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
+from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Gate, unsendable
 from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules
-from sesq.worker.transports import Outgoing, SendFailed, TooLate, Transport
+from sesq.worker.transports import NotCleared, Outgoing, SendFailed, Transport
 from sesq.worker.verdicts import Kind
 
 Outcome = dict[str, Any]
@@ -51,8 +52,33 @@ class Orders:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-class _NoTokens(Exception):
-    """New tokens within this delivery would have to be waited for too long."""
+class NoTokens(NotCleared):
+    """New tokens within this delivery cannot be had, or would have to be waited for too long."""
+
+
+class TooLate(NotCleared):
+    """Its time has run out."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """When a message may go: with tokens that are good until `use_by`, and never after `leave_by` (monotonic)."""
+
+    take_tokens: Callable[[bool], None]
+    leave_by: float
+    use_by: float
+
+    def renew(self, *, unused: bool = False) -> None:
+        """Takes new tokens, in place of those that it has where they are unused. Raises NoTokens."""
+        self.take_tokens(unused)
+        self.use_by = time.monotonic() + UNUSED_SECONDS
+
+    def clear(self) -> None:
+        """For a transport with which all is ready: whether it may leave now. Raises NotCleared."""
+        if time.monotonic() > self.use_by:
+            self.renew(unused=True)
+        if time.monotonic() >= self.leave_by:
+            raise TooLate("its time ran out while it was prepared")
 
 
 class Courier:
@@ -87,18 +113,17 @@ class Courier:
             missing = self.rules.missing_now(envelope)
             if missing:
                 return self._not_tried(begun, missing)
-            outgoing = self._outgoing(begun, envelope)
-            if time.monotonic() > use_by:  # Redis was slow to hand out its content
-                self._take_tokens(begun)
+            turn = Turn(lambda unused: self._take_tokens(begun, unused), begun.leave_by, use_by)
+            outgoing = self._outgoing(begun, envelope, turn)
         except QueueUnavailable as error:
             return put_back(begun.id, begun.execution, f"was not sent: {error}")
-        except _NoTokens:
-            return put_back(begun.id, begun.execution, NOT_IN_TURN)
         except (InputError, MissingPart) as error:
             return unsendable(begun.id, begun.execution, State.FAILED, str(error))
         spared = _spared(begun.envelope, envelope)
         try:
-            message_id = self._send(begun, outgoing)
+            message_id = self._send(outgoing, turn)
+        except NoTokens:
+            return put_back(begun.id, begun.execution, NOT_IN_TURN)
         except TooLate as error:
             return unsendable(begun.id, begun.execution, State.EXPIRED, str(error))
         except SendFailed as failure:
@@ -143,28 +168,28 @@ class Courier:
             return {**given_back, "to": State.REFUSED.value}
         return {**given_back, "to": State.HELD.value, "hold": missing.hold, "block": missing.block}
 
-    def _outgoing(self, begun: Begun, envelope: Envelope) -> Outgoing:
+    def _outgoing(self, begun: Begun, envelope: Envelope, turn: Turn) -> Outgoing:
         if envelope.kind == "row":
-            return Outgoing(begun.id, envelope, self.press.mail(begun.id, envelope))
+            return Outgoing(begun.id, envelope, self.press.mail(begun.id, envelope), turn.clear)
         content = begun.content if begun.content is not None else self.gate.content(begun.id)
         if not content:
             raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
         body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
-        return Outgoing(begun.id, envelope, body, begun.leave_by)
+        return Outgoing(begun.id, envelope, body, turn.clear)
 
-    def _send(self, begun: Begun, outgoing: Outgoing) -> str:
+    def _send(self, outgoing: Outgoing, turn: Turn) -> str:
         try:
             return self.transport.send(outgoing)
         except SendFailed as failure:
             if not _is_blip(failure):
                 raise
-            return self._send_again(begun, outgoing, failure)
+            return self._send_again(outgoing, turn, failure)
 
-    def _send_again(self, begun: Begun, outgoing: Outgoing, failure: SendFailed) -> str:
+    def _send_again(self, outgoing: Outgoing, turn: Turn, failure: SendFailed) -> str:
         """A blip: a few more tries at once, each with tokens of its own."""
 
         def claim_anew(_: RetryCallState) -> None:
-            self._take_tokens(begun)
+            turn.renew()
 
         tries = Retrying(
             stop=stop_after_attempt(BLIP_TRIES - 1),
@@ -176,18 +201,24 @@ class Courier:
         )
         try:
             return tries(self.transport.send, outgoing)
-        except (_NoTokens, QueueUnavailable, TooLate):
+        except NotCleared:
             raise failure from None
 
-    def _take_tokens(self, begun: Begun) -> None:
+    def _take_tokens(self, begun: Begun, unused: bool) -> None:
         left = BLIP_LONGEST_SECONDS
-        while (answer := self.gate.take(begun.id, "", begun.execution, lease=self.lease))[0] != "granted":
+        while (answer := self._ask_for_tokens(begun, unused))[0] != "granted":
             reason, wait = answer
             if reason != "rate" or wait > left:
-                raise _NoTokens
+                raise NoTokens(f"no tokens: {reason}")
             pause = max(wait, SHORTEST_WAIT_SECONDS)
             self.sleep(pause)  # others may be quicker then
             left -= pause
+
+    def _ask_for_tokens(self, begun: Begun, unused: bool) -> tuple[str, float]:
+        try:
+            return self.gate.take_again(begun, unused=unused, lease=self.lease)
+        except QueueUnavailable as error:
+            raise NoTokens(str(error)) from error
 
     def _failed(self, begun: Begun, failure: SendFailed) -> Outcome:
         verdict = failure.verdict

@@ -69,10 +69,17 @@ class Crew:
         if not self.backlog:
             self._stale_from = order.use_by
         self._busy += 1
-        self._orders.put((order, begun))
         if self._threads < min(self._busy, self.size):
+            self._hire()
+        self._orders.put((order, begun))
+
+    def _hire(self) -> None:
+        try:
             threading.Thread(target=self._work, name=f"send-{self._threads}", daemon=True).start()
             self._threads += 1
+        except RuntimeError:  # the system has no more; those that are there will do
+            if not self._threads:
+                raise
 
     def heard(self) -> None:
         """What became of an order has been taken in: its thread is free."""
@@ -84,13 +91,16 @@ class Crew:
 
     def take_back_stale(self) -> list[Order]:
         """Of that, what no thread will send any more: all of them wait for SES."""
-        if time.monotonic() <= self._stale_from:
+        now = time.monotonic()
+        if now <= self._stale_from:
             return []
-        found = self._drain()
-        for order, begun in found:
-            if not order.is_stale:
+        stale: list[Order] = []
+        for order, begun in self._drain():
+            if now > order.use_by:
+                stale.append(order)
+            else:
                 self.send(order, begun)
-        return [order for order, _ in found if order.is_stale]
+        return stale
 
     def _drain(self) -> list[tuple[Order, Begun]]:
         found: list[tuple[Order, Begun]] = []

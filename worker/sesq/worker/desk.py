@@ -135,7 +135,11 @@ class Desk:
 
         But not for the tokens of bulk mail, where urgent mail has come, which may need fewer.
         """
-        if self.answer != "rate" or limits_changed or (urgent and self.waits_for_bulk):
+        if (
+            self.answer != "rate"
+            or limits_changed
+            or (urgent and self.waits_for_bulk and Lane.TRANSACTIONAL in self.lanes)
+        ):
             self.ask_at = 0.0
 
 

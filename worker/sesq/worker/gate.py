@@ -30,6 +30,7 @@ CLAIM = compose("sesq.worker", "claim.lua", base=[SLICES])
 SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
 REAP = compose("sesq.worker", "reap.lua", base=[RULES])
 TAKE = compose("sesq.worker", "take.lua", base=[RULES])
+AGAIN = compose("sesq.worker", "again.lua", base=[SLICES])
 SYNC = compose("sesq.worker", "sync.lua", base=[RULES])
 BEGIN = compose("sesq.worker", "begin.lua", base=[LIFECYCLE])
 PROMOTE = compose("sesq.worker", "promote.lua", base=[LIFECYCLE])
@@ -86,6 +87,8 @@ class Begun(NamedTuple):
     size: int
     content: bytes | None
     leave_by: float = math.inf
+    slice_name: str = ""
+    """Of a row of a batch: the slice that it was granted with."""
 
 
 class Gate:
@@ -129,6 +132,17 @@ class Gate:
         """Tokens for one message by name (see `take.lua`): `granted`, or why not, and for how many seconds."""
         with mapped():
             answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
+        return answer.decode(), float(wait or 0)
+
+    def take_again(self, begun: Begun, *, unused: bool, lease: float) -> tuple[str, float]:
+        """New tokens for what was begun (see `again.lua`): `granted`, or why not, and for how many seconds.
+
+        `unused`: nothing was sent with those that it has, which are given back for them.
+        """
+        with mapped():
+            answer, wait = AGAIN.run(
+                self.redis, self.account, begun.id, begun.execution, lease, begun.slice_name, int(unused)
+            )
         return answer.decode(), float(wait or 0)
 
     def converse(self, *talks: Talk[Any]) -> list[Any]:

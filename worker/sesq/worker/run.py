@@ -13,9 +13,9 @@ from types import FrameType
 
 from redis import Redis
 
-from sesq.config.errors import SesqError, SettingsError
+from sesq.config.errors import InvalidPolicy, SesqError, SettingsError
 from sesq.config.policy import Policy
-from sesq.config.settings import Settings
+from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.desk import Desk, open_desk, starting_limits
 from sesq.worker.transports import SendFailed
@@ -53,36 +53,49 @@ def run_worker(
     before anything is claimed, and SettingsError for one that is not configured.
     """
     desks = _open_desks(redis, settings, accounts or sorted(settings.accounts), lanes)
-    for desk in desks:
-        Policy(redis, desk.name).configure(starting_limits(settings.account(desk.name)))
     return SesqWorker(desks, redis, settings, name=name).work(burst=burst)
 
 
 def _open_desks(
     redis: Redis, settings: Settings, accounts: Sequence[str], lanes: Sequence[Lane]
 ) -> list[Desk]:
-    """Those of the accounts that can, or may yet, send."""
+    """Those of the accounts that can, or may yet, send.
+
+    One without credentials has its mail held until it has some, as it would while the worker runs.
+    """
     for name in accounts:
         settings.account(name)
     opened = {name: _opened(redis, name, settings, lanes) for name in accounts}
     desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
-    wrong: dict[str, SesqError] = {
-        name: why for name, why in opened.items() if isinstance(why, SettingsError)
-    }
-    wrong |= _warm_up_all({name: desk.courier.transport.warm_up for name, desk in desks.items()})
-    if len(wrong) == len(opened):
-        raise wrong[accounts[0]]
+    wrong: dict[str, SesqError] = {name: why for name, why in opened.items() if isinstance(why, SesqError)}
+    hopeless = _warm_up_all({name: desk.courier.transport.warm_up for name, desk in desks.items()})
+    if len(wrong) + len(hopeless) == len(opened):
+        raise (wrong | hopeless)[accounts[0]]
     for name, why in wrong.items():
+        level = (
+            logging.INFO
+            if name == "default" and settings.account(name) == AccountSettings()
+            else logging.ERROR
+        )
         told = str(why).removeprefix(f"account {name}: ")
-        log.error("account %s is not served, until that is mended and a worker starts anew: %s", name, told)
-    return [desk for name, desk in desks.items() if name not in wrong]
+        log.log(
+            level,
+            "account %s is not served, until its settings are right and a worker starts: %s",
+            name,
+            told,
+        )
+    for why in hopeless.values():
+        log.error("%s", why)
+    return list(desks.values())
 
 
-def _opened(redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane]) -> Desk | SettingsError:
+def _opened(redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane]) -> Desk | SesqError:
     try:
-        return open_desk(redis, name, settings, lanes=lanes)
-    except SettingsError as error:
+        desk = open_desk(redis, name, settings, lanes=lanes)
+        Policy(redis, name).configure(starting_limits(settings.account(name)))
+    except (SettingsError, InvalidPolicy) as error:
         return error
+    return desk
 
 
 def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:

@@ -127,7 +127,7 @@ class Slices:
             self._give_up(piece, execution, str(error))
             return []
         return [
-            Begun(f"{piece.chunk}-{row}", execution, envelope, 0, "", 0, b"")
+            Begun(f"{piece.chunk}-{row}", execution, envelope, 0, "", 0, b"", slice_name=piece.name)
             for row, envelope in enumerate(envelopes, piece.start)
         ]
 

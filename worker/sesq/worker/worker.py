@@ -12,6 +12,8 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -36,8 +38,15 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
 
-WAKE, URGENT, NEW_LIMITS, STOP = object(), object(), object(), object()
-BELLS = {b"urgent": URGENT, b"policy": NEW_LIMITS}
+STOP = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Something may be able to go at a desk; see `wake` in lifecycle.lua for what the kinds are."""
+
+    desk: Desk
+    kind: bytes
 
 
 class SesqWorker(RegisteredWorker):
@@ -49,7 +58,7 @@ class SesqWorker(RegisteredWorker):
         self.desks = list(desks)
         self.settings = settings
         names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
-        bells = {desk.gate.keys.wake: self._on_bell for desk in desks}
+        bells = {desk.gate.keys.wake: partial(self._on_bell, desk) for desk in desks}
         super().__init__(redis, names, bells, name=name)
         self._inbox: queue.SimpleQueue[tuple[Station, Outcome] | object] = queue.SimpleQueue()
         self.stations = [Station(desk, settings.concurrency, self.name, self._hand_in) for desk in desks]
@@ -126,11 +135,10 @@ class SesqWorker(RegisteredWorker):
         if isinstance(item, tuple):
             station, outcome = item
             station.hear(outcome)
-        elif item is not STOP:
-            if item is NEW_LIMITS:
+        elif isinstance(item, Bell):
+            if item.kind == b"policy":
                 self._next_tick = 0.0
-            for desk in self.desks:
-                desk.wake(urgent=item is URGENT, limits_changed=item is NEW_LIMITS)
+            item.desk.wake(urgent=item.kind == b"urgent", limits_changed=item.kind == b"policy")
 
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
@@ -200,8 +208,8 @@ class SesqWorker(RegisteredWorker):
 
     # what others tell it to do ----------------------------------------------------------------------------------
 
-    def _on_bell(self, message: dict[str, Any]) -> None:
-        self._inbox.put(BELLS.get(message["data"], WAKE))
+    def _on_bell(self, desk: Desk, message: dict[str, Any]) -> None:
+        self._inbox.put(Bell(desk, message["data"]))
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""

@@ -30,7 +30,7 @@ local function for_a_time(name)
 end
 local changes_at = math.huge -- when the next limit that was set for a time runs out (s)
 for name, till in pairs(policy) do
-  if string.sub(name, -6) == ':until' and tonumber(till) > now then changes_at = math.min(changes_at, tonumber(till)) end
+  if string.sub(name, -6) == ':until' and (tonumber(till) or 0) > now then changes_at = math.min(changes_at, tonumber(till)) end
 end
 local function knob(name)
   return policy[for_a_time(name) and name .. ':for' or name]
@@ -63,7 +63,7 @@ end
 local ses_rate, ses_daily = tonumber(seen[1]) or 1, tonumber(seen[2]) or 200
 if ses_daily < 0 then ses_daily = math.huge end
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
-local slow = (tonumber(gate[6]) or 0) * 0.5 ^ ((now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE)
+local slow = (tonumber(gate[6]) or 0) * 0.5 ^ (math.abs(now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE) -- abs: clocks are set back
 local margin = tonumber(knob('margin')) or MARGIN
 local judged_by = (forced.rate or seen[3] == '0') and rate or ses_rate
 local share = (1 - margin) * (1 - slow)

@@ -137,7 +137,7 @@ local function hold_back(id, what, why, since, reason, fields, opts)
 end
 
 local function is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
-local function urgent_beside(queue) return R .. 'queue:' .. (string.gsub(queue, '%.bulk$', '.transactional')) end
+local function urgent_beside(queue) return (string.gsub(queue, '%.bulk$', '.transactional')) end
 
 -- Wakes the workers that wait for mail; where it may be urgent (queue: nil where nobody knows) also those that wait for a token for
 -- bulk mail. ('policy', which others publish there, wakes as well who waits by limits that no longer hold.)

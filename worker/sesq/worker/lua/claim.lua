@@ -13,7 +13,7 @@
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
-local OVERDUE = 1 -- s: who was told of a token and has not come by then may be dead
+local OVERDUE, FAR = 1, 60 -- s: who was told of a token and has not come by then may be dead; of one so far off nobody need know
 
 local serves_urgent = false
 for i = 7, #ARGV do serves_urgent = serves_urgent or not is_bulk(ARGV[i]) end
@@ -23,9 +23,14 @@ local why = closed()
 if why then return {why, '1', {}, {}, {}, 0, 0} end
 
 -- For a worker that serves no urgent mail: whether one that does waits for a token for it, and what its head will take of the day.
-local urgent = not serves_urgent and call('LINDEX', urgent_beside(ARGV[7]), 0)
-local yields = urgent and call('ZCOUNT', A .. 'line', now - OVERDUE, '+inf') > 0
-local urgent_day = urgent and tonumber(call('HGET', A .. 'message:' .. urgent, 'day')) or 0
+local urgent = not serves_urgent and call('LINDEX', R .. 'queue:' .. urgent_beside(ARGV[7]), 0)
+local yields = urgent and call('ZCOUNT', A .. 'line', now - OVERDUE, now + FAR) > 0
+local urgent_day = 0
+if urgent and call('SCARD', R .. 'workers:' .. urgent_beside(ARGV[7])) > 0 then
+  local head = call('HMGET', A .. 'message:' .. urgent, 'state', 'day', 'send_at')
+  urgent_day = is_sendable(head[1], head[3]) and tonumber(head[2]) or 0
+  if urgent_day > daily then urgent_day = 0 end
+end
 
 local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: what was moved out of the way
 local MOST_PARKED = 200

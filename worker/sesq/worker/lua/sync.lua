@@ -18,7 +18,8 @@ local flat, before = call('HGETALL', A .. 'snapshot'), {}
 for i = 1, #flat, 2 do before[flat[i]] = flat[i + 1] end
 
 -- An answer that was asked for before SES refused all mail knows nothing of that.
-if o.sending == 1 and (tonumber(before.paused_at) or 0) > (o.asked or now) then
+local paused_at = tonumber(before.paused_at) or 0
+if o.sending == 1 and paused_at > (o.asked or now) and paused_at <= now then -- else the clock was set back since
   o.sending, o.paused_because = 0, before.paused_because
 end
 

@@ -1,58 +1,51 @@
--- Take: tokens for one message by name. For another try within one delivery, and for a stock RQ worker, which has taken
--- the job out of its queue already. After lifecycle.lua and gate.lua; also uses A lent (zset: see reseat.lua).
+-- Take: tokens for one message by name, for a stock RQ worker, which has taken the job out of its queue already.
+-- After lifecycle.lua and gate.lua; also uses A lent (zset: see reseat.lua).
 --
--- ARGV[3] id   [4] worker; empty for another try   [5] lease (s)   [6] execution
+-- ARGV[3] id   [4] worker   [5] lease (s)   [6] execution
 -- Returns {'granted', '0'}; {'rate' | 'day' | 'paused' | 'ses_paused' | 'unsynced', seconds to wait}; or {state, ''} where a
 -- message in that state is not to be sent.
 
 local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at')
-local again = record[1] == 'sending' and record[6] == execution
-if worker == '' and not again then return {record[1] or 'gone', ''} end -- it was judged meanwhile as if its worker had died
-if again then call('ZADD', A .. 'lent', 'XX', now + 2 * lease, id)
-elseif record[1] then call('ZADD', A .. 'lent', now + 2 * lease, id) end
-if not again and not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
+if record[1] then call('ZADD', A .. 'lent', now + 2 * lease, id) end
+if record[1] == 'sending' and record[6] == execution then return {'granted', '0'} end -- asked again, since the answer was lost
+if not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
 if tonumber(record[4]) and tonumber(record[4]) <= now then
-  if not again then move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true}) end
+  move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
   return {'expired', ''}
 end
 local with_batch = stopped(record[7])
 if with_batch == 'cancelled' then
-  if not again then move(id, 'cancelled', 'its batch was cancelled', {}, {foreign = true}) end
+  move(id, 'cancelled', 'its batch was cancelled', {}, {foreign = true})
   return {'cancelled', ''}
 end
-if with_batch == 'paused' and not again then -- what stands behind it need not wait for it
+if with_batch == 'paused' then -- what stands behind it need not wait for it
   hold_with_its_batch(id, record[7], {foreign = true})
   return {'held', ''}
 end
-local why = closed() or (with_batch or is_paused(record[5])) and 'paused'
+local why = closed() or is_paused(record[5]) and 'paused'
 if why then return {why, '5'} end
 
 local n, day = tonumber(record[2]), tonumber(record[3])
 local bulk = is_bulk(record[5])
-if not again then
-  -- an urgent message never waits behind this one
-  if bulk and call('LLEN', urgent_beside(record[5])) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
-  local spare = bulk and reserve or 0
-  if day > math.max(1, daily - spare) then
-    hold_as_too_large(id, day, daily - spare, {foreign = true})
-    return {'held', ''}
-  end
-  if day > 0 and total + others + day + spare > daily then
-    return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
-  end
+-- an urgent message never waits behind this one
+if bulk and call('LLEN', R .. 'queue:' .. urgent_beside(record[5])) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
+local spare = bulk and reserve or 0
+if day > math.max(1, daily - spare) then
+  hold_as_too_large(id, day, daily - spare, {foreign = true})
+  return {'held', ''}
 end
-if again then answered(execution) end  -- by a failure: that is why it is tried again
+if day > 0 and total + others + day + spare > daily then
+  return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
+end
 if not enough(n) then
   save()
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))}
 end
 
 take(n, execution, lease)
-if not again then
-  if day > 0 then count(minute, day) end
-  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {foreign = true})
-end
+if day > 0 then count(minute, day) end
+move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {foreign = true})
 call('ZADD', A .. 'leases', now + lease, id)
 save()
 return {'granted', '0'}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sesq.config.envelope import Envelope, SimpleContent
@@ -17,24 +16,18 @@ class Outgoing:
     """One message on its way out.
 
     `id` is the message's id and leaves with it as the SES tag `sesq-id`, by which feedback finds it.
-    `content` is what SES shall compose, or a finished RFC 5322 message as bytes. After `leave_by` (monotonic) it may
-    not leave any more.
+    `content` is what SES shall compose, or a finished RFC 5322 message as bytes. `clear` is to be called when all is
+    ready for it to leave: to connect, to sign in and to sign take their time. It raises NotCleared.
     """
 
     id: str
     envelope: Envelope
     content: SimpleContent | bytes
-    leave_by: float = math.inf
+    clear: Callable[[], None] = field(default=lambda: None, compare=False)
 
 
-class TooLate(SesqError):
-    """The message has not left, and must not leave any more."""
-
-
-def check_time(leave_by: float) -> None:
-    """For a transport that is ready to hand a message over. Raises TooLate."""
-    if time.monotonic() >= leave_by:
-        raise TooLate("its time ran out while it was prepared")
+class NotCleared(SesqError):
+    """The message may not leave now, and has not left."""
 
 
 class SendFailed(SesqError):
@@ -52,7 +45,7 @@ class Transport(Protocol):
     """
 
     def send(self, outgoing: Outgoing) -> str:
-        """Hand over one message and return SES's MessageId. Raises SendFailed, and TooLate where it was not in time."""
+        """Hand over one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
         ...
 
     def warm_up(self) -> None:

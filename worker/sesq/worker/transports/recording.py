@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sesq.worker.transports.base import Outgoing, SendFailed, check_time
+from sesq.worker.transports.base import Outgoing, SendFailed
 from sesq.worker.verdicts import Verdict, judge
 
 Outcome = str | Verdict | Exception | Callable[[Outgoing], str]
@@ -36,8 +36,8 @@ class RecordingTransport:
             self._answers.extend(outcomes)
 
     def send(self, outgoing: Outgoing) -> str:
-        """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises TooLate, and SendFailed when told to."""
-        check_time(outgoing.leave_by)
+        """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises NotCleared, and SendFailed when told to."""
+        outgoing.clear()
         with self._lock:
             self.tried.append(outgoing)
             default = f"recorded-{len(self.tried)}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from sesq.config.envelope import Envelope
-from sesq.worker.transports.base import Outgoing, SendFailed, TooLate, check_time
+from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Answer, Door, judge, weigh
@@ -22,10 +23,10 @@ NO_MESSAGE_ID = Answer(Door.LOST, ("NoMessageId",))
 """SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
 
 
-class _Deadline(threading.local):
-    """Of what this thread is handing over."""
+class _OnItsWay(threading.local):
+    """What this thread is handing over."""
 
-    leave_by: float
+    clear: Callable[[], None]
 
 
 class SesTransport:
@@ -35,7 +36,7 @@ class SesTransport:
         self._settings = settings
         self._client: AwsClient | None = None
         self._lock = threading.Lock()
-        self._deadline = _Deadline()
+        self._on_its_way = _OnItsWay()
 
     @classmethod
     def create(
@@ -51,12 +52,12 @@ class SesTransport:
         return cls(ClientSettings(region, profile, role_arn, endpoint_url, concurrency))
 
     def send(self, outgoing: Outgoing) -> str:
-        """Send one message and return SES's MessageId. Raises SendFailed, and TooLate."""
-        self._deadline.leave_by = outgoing.leave_by
+        """Send one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
+        self._on_its_way.clear = outgoing.clear
         request = request_for(outgoing)
         try:
             response = self._call(request)
-        except TooLate:
+        except NotCleared:
             raise
         except (
             Exception
@@ -111,11 +112,11 @@ class SesTransport:
         with self._lock:
             if self._client is stale or self._client is None:
                 self._client = AwsClient(self._settings)
-                self._client.api.meta.events.register("before-send.sesv2.SendEmail", self._check_time)
+                self._client.api.meta.events.register("before-send.sesv2.SendEmail", self._clear)
                 if stale is not None:
                     stale.close()
             return self._client
 
-    def _check_time(self, **_: object) -> None:
+    def _clear(self, **_: object) -> None:
         """When the request is written and signed: of a large mail that takes its time, as do new credentials."""
-        check_time(self._deadline.leave_by)
+        self._on_its_way.clear()

@@ -6,10 +6,11 @@ SMTP tells less than the API: neither quotas nor the sandbox can be read through
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sesq.config.envelope import Envelope
 from sesq.config.errors import SesqError
-from sesq.worker.transports.base import Outgoing, SendFailed, TooLate, check_time
+from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.parcel import Parcel, parcel_for
 from sesq.worker.transports.smtp_pool import SmtpPool
 from sesq.worker.transports.smtp_session import Session, SmtpServer, Stale
@@ -33,15 +34,15 @@ class SmtpTransport:
     def send(self, outgoing: Outgoing) -> str:
         """Sends one message and returns its MessageId, or the reply where that names none.
 
-        Raises SendFailed, and TooLate.
+        Raises SendFailed, and NotCleared.
         """
         try:
             parcel = parcel_for(outgoing)
         except (SesqError, ValueError) as error:
             raise SendFailed(weigh(UNWRITABLE, envelope=outgoing.envelope, region=self.region)) from error
         try:
-            return named_id(self._pass_on(parcel, outgoing.leave_by))
-        except TooLate:
+            return named_id(self._pass_on(parcel, outgoing.clear))
+        except NotCleared:
             raise
         except Exception as error:  # whatever smtplib and the system raise is foreign
             raise self._failed(error, outgoing.envelope) from error
@@ -58,16 +59,14 @@ class SmtpTransport:
         """Closes the sessions that are not in use; the next `send` opens new ones."""
         self._pool.close()
 
-    def _pass_on(self, parcel: Parcel, leave_by: float) -> str:
-        """Once the session is open: to connect and to sign in take their time."""
+    def _pass_on(self, parcel: Parcel, clear: Callable[[], None]) -> str:
+        """Cleared when the session is open, for which it may have waited, and when all have been proposed."""
         try:
             with self._pool.lend() as session:
-                check_time(leave_by)
-                return session.deliver(parcel)
+                return session.deliver(parcel, clear)
         except Stale:
             with self._pool.lend(fresh=True) as session:
-                check_time(leave_by)
-                return session.deliver(parcel)
+                return session.deliver(parcel, clear)
 
     def _failed(self, error: Exception, envelope: Envelope) -> SendFailed:
         return SendFailed(weigh(read_smtp(error), envelope=envelope, region=self.region))

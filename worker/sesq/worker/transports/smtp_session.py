@@ -6,9 +6,11 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sesq.worker.transports.base import NotCleared
 from sesq.worker.transports.parcel import Parcel
 from sesq.worker.verdicts.smtp import NotLetIn, ReplyLost, is_refusal, no_reply, reply_text
 
@@ -51,14 +53,15 @@ class Session:
         """Whether another mail may be tried on it."""
         return self._smtp.sock is not None
 
-    def deliver(self, parcel: Parcel) -> str:
+    def deliver(self, parcel: Parcel, clear: Callable[[], None]) -> str:
         """Hands over one mail to all its recipients, and returns the text of the reply.
 
+        `clear` is called when the mail itself comes next; what it raises is raised, and nobody gets the mail.
         Raises SMTPResponseException where a reply refuses it, to one recipient or to all: then nobody gets it. Raises
         ReplyLost where it may have been taken, and Stale, NoReply or another OSError where it was not.
         """
         self._deadline = time.monotonic() + SEND_SECONDS
-        self._propose(parcel)
+        self._propose(parcel, clear)
         self._patience()
         self._smtp.send(parcel.content + b".\r\n")
         try:
@@ -80,15 +83,19 @@ class Session:
         finally:
             self._smtp.close()
 
-    def _propose(self, parcel: Parcel) -> None:
+    def _propose(self, parcel: Parcel, clear: Callable[[], None]) -> None:
         """All that comes before the mail itself. One refused recipient takes back the whole of it."""
         try:
             self._open_transaction(parcel)
             for recipient in parcel.recipients:
                 self._patience()
                 self._agreed(self._smtp.rcpt(recipient), 250, 251)
+            clear()
             self._patience()
             self._agreed(self._smtp.docmd("DATA"), 354)
+        except NotCleared:
+            self._take_back()
+            raise
         except smtplib.SMTPResponseException as error:
             if is_refusal(error):
                 self._take_back()
