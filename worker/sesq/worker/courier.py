@@ -69,7 +69,7 @@ class Turn:
     use_by: float
 
     def renew(self, *, unused: bool = False) -> None:
-        """Takes new tokens, in place of those that it has where they are unused. Raises NoTokens."""
+        """Takes new tokens; `unused`: nothing was sent with those that it has. Raises NoTokens."""
         self.take_tokens(unused)
         self.use_by = time.monotonic() + UNUSED_SECONDS
 

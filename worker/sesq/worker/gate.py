@@ -137,7 +137,7 @@ class Gate:
     def take_again(self, begun: Begun, *, unused: bool, lease: float) -> tuple[str, float]:
         """New tokens for what was begun (see `again.lua`): `granted`, or why not, and for how many seconds.
 
-        `unused`: nothing was sent with those that it has, which are given back for them.
+        `unused`: nothing was sent with those that it has, so that they may count for it.
         """
         with mapped():
             answer, wait = AGAIN.run(
