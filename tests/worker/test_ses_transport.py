@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import datetime
 import ipaddress
+import math
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -75,6 +77,15 @@ def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub):
         transport.send(replace(MAIL, clear=clear))
 
     assert [request for request in stub.requests if request.method == "POST"] == []
+
+
+@pytest.mark.parametrize(
+    ("left", "methods"), [(5.0, ["HEAD", "POST"]), (60.0, ["POST"]), (math.inf, ["POST"])]
+)
+def test_what_must_leave_soon_has_an_open_connection_before_the_last_look(left, methods, transport, stub):
+    transport.send(replace(MAIL, leave_by=time.monotonic() + left))
+
+    assert [request.method for request in stub.requests] == methods
 
 
 def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):

@@ -170,12 +170,14 @@ class Courier:
 
     def _outgoing(self, begun: Begun, envelope: Envelope, turn: Turn) -> Outgoing:
         if envelope.kind == "row":
-            return Outgoing(begun.id, envelope, self.press.mail(begun.id, envelope), turn.clear)
+            return Outgoing(
+                begun.id, envelope, self.press.mail(begun.id, envelope), turn.leave_by, turn.clear
+            )
         content = begun.content if begun.content is not None else self.gate.content(begun.id)
         if not content:
             raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
         body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
-        return Outgoing(begun.id, envelope, body, turn.clear)
+        return Outgoing(begun.id, envelope, body, turn.leave_by, turn.clear)
 
     def _send(self, outgoing: Outgoing, turn: Turn) -> str:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,12 +18,14 @@ class Outgoing:
 
     `id` is the message's id and leaves with it as the SES tag `sesq-id`, by which feedback finds it.
     `content` is what SES shall compose, or a finished RFC 5322 message as bytes. `clear` is to be called when all is
-    ready for it to leave: to connect, to sign in and to sign take their time. It raises NotCleared.
+    ready for it to leave: to connect, to sign in and to sign take their time. It raises NotCleared, after `leave_by`
+    (monotonic) at the latest.
     """
 
     id: str
     envelope: Envelope
     content: SimpleContent | bytes
+    leave_by: float = math.inf
     clear: Callable[[], None] = field(default=lambda: None, compare=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef, SendEmailResponseTypeDef
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
+SOON_SECONDS = 15.0
+"""What must leave so soon gets an open connection first; botocore would open one after the last look."""
+
 NO_MESSAGE_ID = Answer(Door.LOST, ("NoMessageId",))
 """SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
 
@@ -56,6 +60,8 @@ class SesTransport:
         self._on_its_way.clear = outgoing.clear
         request = request_for(outgoing)
         try:
+            if outgoing.leave_by - time.monotonic() < SOON_SECONDS:
+                self._connected().connect()
             response = self._call(request)
         except NotCleared:
             raise
