@@ -19,7 +19,7 @@ from sesq.config.addresses import is_mailbox_simulator, spec_of
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
-from sesq.worker.distance import UNUSED_SECONDS
+from sesq.worker.clearance import Clearance, NoTokens, TooLate
 from sesq.worker.gate import Begun, Gate, unsendable
 from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
@@ -52,35 +52,6 @@ class Orders:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-class NoTokens(NotCleared):
-    """New tokens within this delivery cannot be had, or would have to be waited for too long."""
-
-
-class TooLate(NotCleared):
-    """Its time has run out."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """When a message may go: with tokens that are good until `use_by`, and never after `leave_by` (monotonic)."""
-
-    take_tokens: Callable[[bool], None]
-    leave_by: float
-    use_by: float
-
-    def renew(self, *, unused: bool = False) -> None:
-        """Takes new tokens; `unused`: nothing was sent with those that it has. Raises NoTokens."""
-        self.take_tokens(unused)
-        self.use_by = time.monotonic() + UNUSED_SECONDS
-
-    def clear(self) -> None:
-        """For a transport with which all is ready: whether it may leave now. Raises NotCleared."""
-        if time.monotonic() > self.use_by:
-            self.renew(unused=True)
-        if time.monotonic() >= self.leave_by:
-            raise TooLate("its time ran out while it was prepared")
-
-
 class Courier:
     """Carries the messages of one account. `carry` may be called from several threads at once."""
 
@@ -106,22 +77,14 @@ class Courier:
 
     def carry(self, begun: Begun, use_by: float = math.inf) -> Outcome:
         """Sends one message, or says why not. After `use_by` (monotonic) its tokens are too old for it."""
+        clearance = Clearance(lambda unused: self._take_tokens(begun, unused), begun.leave_by, use_by)
+        prepared = self._prepared(begun, clearance)
+        if isinstance(prepared, dict):
+            return prepared
+        outgoing, unwanted = prepared
+        spared = _spared(begun.envelope, outgoing.envelope)
         try:
-            envelope, unwanted = self._wanted(self._as_ordered(begun.envelope))
-            if not envelope.rate_cost:
-                return unsendable(begun.id, begun.execution, State.SUPPRESSED, unwanted)
-            missing = self.rules.missing_now(envelope)
-            if missing:
-                return self._not_tried(begun, missing)
-            turn = Turn(lambda unused: self._take_tokens(begun, unused), begun.leave_by, use_by)
-            outgoing = self._outgoing(begun, envelope, turn)
-        except QueueUnavailable as error:
-            return put_back(begun.id, begun.execution, f"was not sent: {error}")
-        except (InputError, MissingPart) as error:
-            return unsendable(begun.id, begun.execution, State.FAILED, str(error))
-        spared = _spared(begun.envelope, envelope)
-        try:
-            message_id = self._send(outgoing, turn)
+            message_id = self._send(outgoing, clearance)
         except NoTokens:
             return put_back(begun.id, begun.execution, NOT_IN_TURN)
         except TooLate as error:
@@ -137,6 +100,21 @@ class Courier:
             "attempts": begun.attempts + 1,
             "drop_content": not self.orders.keep_content,
         }
+
+    def _prepared(self, begun: Begun, clearance: Clearance) -> tuple[Outgoing, str] | Outcome:
+        """What is to be sent, and a sentence about those to whom it is not; or why nothing is."""
+        try:
+            envelope, unwanted = self._wanted(self._as_ordered(begun.envelope))
+            if not envelope.rate_cost:
+                return unsendable(begun.id, begun.execution, State.SUPPRESSED, unwanted)
+            missing = self.rules.missing_now(envelope)
+            if missing:
+                return self._not_tried(begun, missing)
+            return self._outgoing(begun, envelope, clearance), unwanted
+        except QueueUnavailable as error:
+            return put_back(begun.id, begun.execution, f"was not sent: {error}")
+        except (InputError, MissingPart) as error:
+            return unsendable(begun.id, begun.execution, State.FAILED, str(error))
 
     def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
         """The envelope without those who are on the suppression list, and a sentence about them, or none."""
@@ -168,30 +146,30 @@ class Courier:
             return {**given_back, "to": State.REFUSED.value}
         return {**given_back, "to": State.HELD.value, "hold": missing.hold, "block": missing.block}
 
-    def _outgoing(self, begun: Begun, envelope: Envelope, turn: Turn) -> Outgoing:
+    def _outgoing(self, begun: Begun, envelope: Envelope, clearance: Clearance) -> Outgoing:
         if envelope.kind == "row":
             return Outgoing(
-                begun.id, envelope, self.press.mail(begun.id, envelope), turn.leave_by, turn.clear
+                begun.id, envelope, self.press.mail(begun.id, envelope), clearance.leave_by, clearance.check
             )
         content = begun.content if begun.content is not None else self.gate.content(begun.id)
         if not content:
             raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
         body = SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
-        return Outgoing(begun.id, envelope, body, turn.leave_by, turn.clear)
+        return Outgoing(begun.id, envelope, body, clearance.leave_by, clearance.check)
 
-    def _send(self, outgoing: Outgoing, turn: Turn) -> str:
+    def _send(self, outgoing: Outgoing, clearance: Clearance) -> str:
         try:
             return self.transport.send(outgoing)
         except SendFailed as failure:
             if not _is_blip(failure):
                 raise
-            return self._send_again(outgoing, turn, failure)
+            return self._send_again(outgoing, clearance, failure)
 
-    def _send_again(self, outgoing: Outgoing, turn: Turn, failure: SendFailed) -> str:
+    def _send_again(self, outgoing: Outgoing, clearance: Clearance, failure: SendFailed) -> str:
         """A blip: a few more tries at once, each with tokens of its own."""
 
         def claim_anew(_: RetryCallState) -> None:
-            turn.renew()
+            clearance.renew()
 
         tries = Retrying(
             stop=stop_after_attempt(BLIP_TRIES - 1),
