@@ -414,3 +414,15 @@ def test_where_it_may_not_go_any_more_it_goes_back(stage: BatchStage, why: str) 
     assert stage.transport.tried == []
     assert stage.batch(taken).counts[State.SENT] == 0
     assert_agreement(stage.redis)
+
+
+def test_after_a_clock_was_set_back_a_dead_workers_slice_is_judged_within_a_minute(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.gate.claim("w", "x", want=2, lease=LEASE)
+    stage.pass_time(-3600)
+    policy: dict[str, Any] = {"lease": LEASE, "on_unknown": "hold", "max_attempts": 3}
+    for seconds in (0, 61):
+        stage.pass_time(seconds)
+        stage.slices.judge("other", **policy)
+    assert stage.counts(taken.id) == {"queued": 3}
+    assert_agreement(stage.redis)

@@ -6,12 +6,7 @@
 -- attempts it is still unknown: `failed` would say that nobody got it).
 -- Returns {{id, new state}, …}
 
--- No lease is so long: it is of a time from before the clock was set back.
-local LONGEST_LEASE = 120 -- s
-for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', now + LONGEST_LEASE, '+inf', 'LIMIT', 0, ARGV[3])) do
-  call('ZADD', A .. 'leases', now + LONGEST_LEASE / 2, id)
-end
-
+shorten_leases(A .. 'leases', ARGV[3])
 local judged = {}
 local ids = call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0, ARGV[3])
 for i = #ids, 1, -1 do -- the last first, so that they stand in their order at the head of the lane

@@ -4,11 +4,7 @@
 -- ARGV[3] most   [4] lease (s)   [5] execution   [6] worker
 -- Returns {{slice, chunk, start, end, posted, {rows settled already}}, …}
 
-local LONGEST_LEASE = 120 -- s; see reap.lua
-for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', now + LONGEST_LEASE, '+inf', 'LIMIT', 0, ARGV[3])) do
-  call('ZADD', A .. 'slices', now + LONGEST_LEASE / 2, name)
-end
-
+shorten_leases(A .. 'slices', ARGV[3])
 local found = {}
 for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT', 0, ARGV[3])) do
   local key, s = A .. 'slice:' .. name, {}
