@@ -12,6 +12,7 @@ from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -408,6 +409,29 @@ def test_the_same_mail_has_the_same_fingerprint() -> None:
     assert message(attachments=attached).fingerprint() == message(attachments=attached).fingerprint()
     assert message().fingerprint() != message(text="Hello!").fingerprint()
     assert message().fingerprint() != message(to="bob@example.org").fingerprint()
+
+
+def on_the_long_night(hour: int, minute: int, *, fold: int) -> datetime:
+    """In Berlin, where the clocks show each time from 2 to 3 twice: `fold` 0 is the first one, 1 the second."""
+    return datetime(2030, 10, 27, hour, minute, tzinfo=ZoneInfo("Europe/Berlin"), fold=fold)
+
+
+def test_times_are_compared_as_instants_though_their_clocks_show_otherwise() -> None:
+    # Given an end 20 minutes after the beginning, whose clock shows an earlier time
+    given = message(send_at=on_the_long_night(2, 50, fold=0), expires_at=on_the_long_night(2, 10, fold=1))
+    # Then it is taken, and each of its times is known from the one an hour later
+    assert given.send_at != message(send_at=on_the_long_night(2, 50, fold=1)).send_at
+    assert Message.from_json(given.to_json()) == given
+    assert given.expires_at - given.send_at == timedelta(minutes=20)
+    # And an end before the beginning is refused, though its clock shows a later time
+    written = json.loads(given.to_json())
+    early = on_the_long_night(2, 55, fold=0)
+    with pytest.raises(InvalidMessage, match="not after send_at"):
+        message(send_at=on_the_long_night(2, 50, fold=1), expires_at=early)
+    with pytest.raises(InvalidMessage, match="not after send_at"):
+        Message.from_json(
+            json.dumps({**written, "send_at": "2030-10-27T01:50:00Z", "expires_at": early.isoformat()})
+        )
 
 
 SAFE = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])

@@ -36,7 +36,7 @@ class Message:
 
     `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII). `headers` are the
     caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes, from
-    1970 to 9000; what is to go before now goes at once, and an end that has passed is refused.
+    1970 to 9000, kept in UTC; what is to go before now goes at once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
@@ -101,14 +101,14 @@ class Message:
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
         keep(self, "lane", _lane(lane))
-        keep(self, "send_at", send_at)
-        keep(self, "expires_at", expires_at)
+        keep(self, "send_at", moments.instant(send_at, "send_at"))
+        keep(self, "expires_at", moments.instant(expires_at, "expires_at"))
         keep(self, "account", account)
         keep(self, "on_unknown", on_unknown)
         keep(self, "idempotency_key", idempotency_key)
         keep(self, "raw", raw)
         self._check_options()
-        moments.check_ahead(expires_at)
+        moments.check_ahead(self.expires_at)
         self._check_content() if raw is None else self._check_raw(raw)
 
     @classmethod
@@ -214,9 +214,9 @@ class Message:
         It may have expired since it was written: the queue will say so.
         """
         values = load(text, _DEFAULTS)
-        expires_at = values.pop("expires_at", None)
+        expires_at = moments.instant(values.pop("expires_at", None), "expires_at")
         message = cls(**values)
-        moments.check_times(message.send_at, expires_at)
+        moments.check_order(message.send_at, expires_at)
         object.__setattr__(message, "expires_at", expires_at)
         return message
 
@@ -228,7 +228,7 @@ class Message:
     def _check_options(self) -> None:
         rules.check_recipients(len(self.to) + len(self.cc) + len(self.bcc))
         rules.check_account(self.account)
-        moments.check_times(self.send_at, self.expires_at)
+        moments.check_order(self.send_at, self.expires_at)
         if self.configuration_set is not None:
             rules.check_configuration_set(self.configuration_set)
         if self.idempotency_key is not None:

@@ -26,10 +26,9 @@ def read_moment(text: object, field: str) -> datetime:
         raise InvalidMessage(field, f"{shown(text)} is no time: write 2030-01-31T09:30:00+00:00") from error
 
 
-def check_times(send_at: object, expires_at: object) -> None:
-    """InvalidMessage for what is no aware datetime from 1970 to 9000, or in the wrong order."""
-    first, last = _checked(send_at, "send_at"), _checked(expires_at, "expires_at")
-    if first is not None and last is not None and first >= last:
+def check_order(send_at: datetime | None, expires_at: datetime | None) -> None:
+    """InvalidMessage for instants in the wrong order."""
+    if send_at is not None and expires_at is not None and send_at >= expires_at:
         raise InvalidMessage("expires_at", "is not after send_at: the message would expire before it may go")
 
 
@@ -41,7 +40,12 @@ def check_ahead(expires_at: datetime | None) -> None:
         )
 
 
-def _checked(moment: object, field: str) -> datetime | None:
+def instant(moment: object, field: str) -> datetime | None:
+    """The moment in UTC; InvalidMessage(field) for what is no aware datetime from 1970 to 9000.
+
+    Python compares and subtracts two datetimes of one zone by what its clocks show, which is wrong by an hour where
+    daylight saving begins or ends.
+    """
     if moment is None:
         return None
     if not isinstance(moment, datetime):
@@ -50,4 +54,4 @@ def _checked(moment: object, field: str) -> datetime | None:
         raise InvalidMessage(field, "has no time zone: give one, as in datetime.now(timezone.utc)")
     if not FIRST <= moment < LAST:
         raise InvalidMessage(field, f"{moment.isoformat()} is too far away: times are from 1970 to 9000")
-    return moment
+    return moment.astimezone(timezone.utc)

@@ -31,7 +31,7 @@ from sesq.config.states import FINAL_STATES, State
 from sesq.config.turn import explained
 from sesq.producer.foresight import problems
 from sesq.producer.message import Message
-from sesq.producer.moments import check_times
+from sesq.producer.moments import instant
 from sesq.producer.ticket import ticket
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Outbox:
         """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent, and
         InvalidMessage for a time at which it has expired.
         """
-        check_times(send_at, None)
+        instant(send_at, "send_at")
         due, end = round(send_at.timestamp(), 3), Messages(self.redis, account).get(id).expires_at
         if end is not None and due >= end:
             raise InvalidMessage(
