@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
+import time
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -16,6 +19,57 @@ def registered(redis: Redis, name: str) -> RegisteredWorker:
     worker = RegisteredWorker(redis, ["sesq.default.bulk"], {}, name=name)
     worker.register()
     return worker
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"shutdown",
+        b"\xff",
+        b"",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{}",
+        b'{"command": "kill-horse"}',
+        b'{"command": "stop-job", "job_id": []}',
+        b'{"command": "stop-execution"}',
+        b'{"command": "no such"}',
+    ],
+)
+def test_a_command_that_cannot_be_obeyed_makes_a_worker_deaf_to_no_other(
+    redis: Redis, command: bytes
+) -> None:
+    # Given a worker that listens to RQ's channel and to a bell
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    worker = RegisteredWorker(redis, ["sesq.default.bulk"], {"bell": heard.put}, name="ox")
+    worker.register()
+    # When a message comes that RQ cannot read
+    redis.publish("rq:pubsub:ox", command)
+    redis.publish("bell", "after it")
+    # Then the worker hears what comes after it
+    assert heard.get(timeout=30)["data"] == b"after it"
+    worker.take_leave(redis_is_away=False)
+
+
+def test_a_bell_that_cannot_be_heard_makes_a_worker_deaf_to_no_other(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker for whom the first bell is a surprise
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def ring(message: dict[str, Any]) -> None:
+        if message["data"] == b"surprise":
+            raise ValueError(message)
+        heard.put(message)
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    worker = RegisteredWorker(redis, ["sesq.default.bulk"], {"bell": ring}, name="ox")
+    worker.register()
+    redis.publish("bell", "surprise")
+    redis.publish("bell", "after it")
+    assert heard.get(timeout=30)["data"] == b"after it"
+    worker.take_leave(redis_is_away=False)
 
 
 def names(redis: Redis) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
 from rq import Queue
 from rq.defaults import DEFAULT_FAILURE_TTL
 from rq.job import Job
@@ -111,11 +110,19 @@ class RegisteredWorker(BaseWorker):
         assert self.pubsub is not None
         self.pubsub.subscribe(**self._bells)
 
+    def handle_payload(self, message: dict[str, Any]) -> None:
+        """Obeys a command of RQ's. One that cannot be read, or carried out, is logged and ignored."""
+        try:
+            super().handle_payload(message)  # type: ignore[no-untyped-call]
+        except Exception as error:  # RQ checks nothing of what it is sent
+            told = type(error).__name__
+            log.warning("worker %s: a command on RQ's channel cannot be obeyed (%s)", self.name, told)
+
     def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
-        """RQ's own ends the listening thread on a timeout: no bell and no command would be heard any more."""
-        if not isinstance(exc, RedisError):
+        """Keeps the listening thread alive. RQ's own ends it, and then no bell and no command would be heard any more."""
+        if not isinstance(exc, Exception):
             raise exc
-        log.debug("worker %s: listening again in %g s: %s", self.name, LISTEN_AGAIN_SECONDS, exc)
+        log.debug("worker %s: listening again in %g s: %r", self.name, LISTEN_AGAIN_SECONDS, exc)
         time.sleep(LISTEN_AGAIN_SECONDS)
 
     def _set_connection(self, connection: Redis) -> Redis:
