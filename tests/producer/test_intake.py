@@ -100,6 +100,36 @@ def test_more_than_50_recipients_are_several_messages_of_one_mail(count: int, ke
     assert len(keys) == (len(several) if key else 1)
 
 
+def test_a_mail_is_read_as_often_for_a_thousand_recipients_as_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a mail, and how often it is read on its way to one recipient, with a key
+    reads: list[int] = []
+    read = RawMail.read
+    monkeypatch.setattr(RawMail, "read", lambda raw: reads.append(len(raw)) or read(raw))
+    many = {"to": [f"person{i}@example.org" for i in range(1000)]}
+    for recipients in ({"to": ["ada@example.org"]}, many):
+        taken = messages(mail(), recipients, idempotency_key="k")
+        assert len({message.fingerprint() for message in taken}) == len(taken)
+        reads.append(0)
+    # When it goes to a thousand, Then it is read no more often, and held once
+    once, thousand = ("".join("x" if size else " " for size in reads)).split()
+    assert once == thousand
+    assert len({id(message.raw) for message in taken}) == 1
+
+
+@given(
+    name=st.sampled_from(["Date", "date", "Message-ID", "MESSAGE-ID"]),
+    value=st.sampled_from([" a", "", " a\r\n\tb", "\r\n a\r\n b"]),
+)
+def test_what_ses_sets_anew_makes_no_other_mail_of_it(name: str, value: str) -> None:
+    (plain,) = messages(mail(b"X-Date: 1\r\n"))
+    (dated,) = messages(mail(f"{name}:{value}\r\nX-Date: 1\r\n".encode()))
+    (other,) = messages(mail(b"X-Date: 2\r\n"))
+    assert dated.raw != plain.raw
+    assert dated.fingerprint() == plain.fingerprint() != other.fingerprint()
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_headers_that_are_not_ascii_become_encoded_words(charset: str, end: bytes) -> None:

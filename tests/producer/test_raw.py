@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sesq.config.addresses import spec_of
 from sesq.config.errors import InvalidMessage
-from sesq.producer.raw import MAX_PART_LENGTH, REMEMBERED_LENGTH, RawMail, addresses_in
+from sesq.producer.raw import MAX_PART_LENGTH, REMEMBERED_LENGTH, RawMail, addresses_in, has_long_line
 
 
 @pytest.mark.parametrize("name", ["from", "sender"])
@@ -103,6 +103,44 @@ def test_a_thousand_recipients_in_one_header_are_read() -> None:
         addresses_in("to", "x" * (MAX_PART_LENGTH + 1))
 
 
-def test_headers_longer_than_any_server_takes_are_refused() -> None:
-    with pytest.raises(InvalidMessage, match="raw: has more than 1,048,576 bytes of headers"):
-        RawMail.read(b"From: a@b.co\r\n" + b"X-A: b\r\n" * 140_000 + b"\r\n")
+FROM = b"From: a@b.co\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "count", "says"),
+    [
+        (b"X-A: " + b"b" * 500 + b"\r\n", 600, "raw: has more than 262,144 bytes of headers"),
+        (b"A:\r\n", 1000, "raw: has more than 1,000 headers"),
+        (b"To: " + b"a@b.co, " * 90 + b"c@d.co\r\n", 23, "to: has more than 2,000 addresses"),
+    ],
+)
+def test_the_head_of_a_mail_is_bounded_as_a_whole(header: bytes, count: int, says: str) -> None:
+    # Given headers of which each is small, When there are a few, Then they are read, When there are many, then not
+    RawMail.read(FROM + header * 3 + b"\r\n").addresses("to")
+    with pytest.raises(InvalidMessage, match=says):
+        RawMail.read(FROM + header * count + b"\r\n").addresses("to")
+
+
+ATOMS = st.text("abcXYZ09 ", max_size=12)
+NAMES = st.one_of(ATOMS, ATOMS.map("{} ".format), st.text("aZ9 .,;:()<>@'", max_size=12).map('"{}" '.format))
+
+
+@given(name=NAMES, spec=st.from_regex(r"[a-z.]{1,6}@[a-z.-]{1,4}\.[a-z]{2}", fullmatch=True))
+def test_an_address_is_the_same_in_every_field(name: str, spec: str) -> None:
+    # Given an address as most are written, When it stands in From, which is read strictly, Then To reads it alike
+    with suppress(InvalidMessage):
+        wires = addresses_in("from", f"{name}<{spec}>")
+        assert addresses_in("to", f"{name}<{spec}>") == wires
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 1, 997, 998, 999, 1000, 2500]), st.sampled_from([b"\n", b"\r\n"]))
+    ),
+    st.sampled_from([0, 998, 999]),
+)
+def test_a_line_that_is_too_long_is_seen_wherever_it_stands(
+    lines: list[tuple[int, bytes]], last: int
+) -> None:
+    body = b"".join(b"x" * length + end for length, end in lines) + b"x" * last
+    assert has_long_line(body) == any(length > 998 for length in [last, *(length for length, _ in lines)])

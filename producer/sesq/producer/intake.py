@@ -42,12 +42,12 @@ def messages_of(mail: RawMail, recipients: Recipients | None = None, **options: 
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options |= own
-    key, content = options.pop("idempotency_key", None), mail.content
+    key = options.pop("idempotency_key", None)
     parts = list(_parts(recipients))
-    return [
-        Message.from_bytes(content, **part, idempotency_key=_key_of_part(key, number, len(parts)), **options)
-        for number, part in enumerate(parts, 1)
-    ]
+    for number, part in enumerate(parts, 1):
+        part["idempotency_key"] = _key_of_part(key, number, len(parts))
+    first = Message.from_bytes(mail.content, **parts[0], **options)
+    return [first, *(first.readdressed(**part) for part in parts[1:])]
 
 
 def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
@@ -102,7 +102,7 @@ def _ascii_field(name: str, field: bytes) -> bytes:
 def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
     everybody = [(field, address) for field, addresses in recipients.items() for address in addresses]
     for start in range(0, max(len(everybody), 1), MAX_RECIPIENTS):
-        part: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
+        part: dict[str, Any] = {"to": [], "cc": [], "bcc": []}
         for field, address in everybody[start : start + MAX_RECIPIENTS]:
             part[field].append(address)
         yield part

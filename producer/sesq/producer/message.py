@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from hashlib import sha256
@@ -14,7 +15,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
-from sesq.producer.raw import BLIND, VERIFIED, RawMail
+from sesq.producer.raw import BLIND, VERIFIED, RawMail, digested
 from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 
@@ -157,6 +158,26 @@ class Message:
 
         return cls.from_bytes(written(email), sender=sender, to=to, cc=cc, bcc=bcc, **options)
 
+    def readdressed(
+        self,
+        *,
+        to: Addresses = (),
+        cc: Addresses = (),
+        bcc: Addresses = (),
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """The same mail to other people, under a key of its own. Its content is shared, and not read anew."""
+        other = copy(self)
+        keep = object.__setattr__
+        keep(other, "to", rules.address_list(to, "to"))
+        keep(other, "cc", rules.address_list(cc, "cc"))
+        keep(other, "bcc", rules.address_list(bcc, "bcc"))
+        keep(other, "idempotency_key", idempotency_key)
+        rules.check_recipients(len(other.to) + len(other.cc) + len(other.bcc))
+        if idempotency_key is not None:
+            rules.check_key(idempotency_key)
+        return other
+
     def envelope(self) -> Envelope:
         """All but the content, for the queue."""
         return Envelope(
@@ -195,12 +216,13 @@ class Message:
         return rendered
 
     def fingerprint(self) -> str:
-        """The same for the same mail to the same people, in hexadecimal. Date and Message-ID, which SES sets anew and
-        mail libraries invent anew each time, do not count.
+        """The same for the same mail to the same people, in hexadecimal. Date and Message-ID of a raw mail do not
+        count.
         """
-        raw = self.raw
-        content = self.content() if raw is None else RawMail.read(raw).without("date", "message-id").content
-        return sha256(self.envelope().to_json().encode() + b"\n" + content).hexdigest()
+        digest = sha256(self.envelope().to_json().encode() + b"\n")
+        for part in digested(self.raw) if self.raw is not None else (self.content(),):
+            digest.update(part)
+        return digest.hexdigest()
 
     def to_json(self) -> str:
         """The whole message as versioned JSON; bytes in base64, times in ISO 8601."""
