@@ -30,7 +30,10 @@ HEALTH_CHECK_SECONDS = 30
 SENTINEL_PORT = 26_379
 
 REPLICA = "this Redis is a replica: a fail-over is under way, or the address is wrong"
-FULL = "Redis is full"
+FULL = "Redis is full: raise maxmemory, or let workers send what waits"
+RIGHTS = "Redis's user has not the rights that sesq needs: `sesq doctor` names them"
+CLUSTER = "this is a Redis Cluster, which sesq cannot use: name one server, or Sentinels"
+RENAMED = "this server lacks a command: it is older than Redis 6.2, or rename-command took it away"
 MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (foreign.AuthenticationError, "Redis refuses the user or the password"),
     (foreign.AuthorizationError, "Redis refuses this user"),
@@ -41,20 +44,34 @@ MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (foreign.ReadOnlyError, REPLICA),
     (foreign.MasterDownError, "this Redis is a replica that has lost its master"),
     (foreign.OutOfMemoryError, FULL),
-    (foreign.NoPermissionError, "Redis's user has not the rights that sesq needs"),
+    (foreign.NoPermissionError, RIGHTS),
+    (foreign.ClusterDownError, CLUSTER),
+    (foreign.ClusterCrossSlotError, CLUSTER),
+    (foreign.AskError, CLUSTER),
 )
-"""What a redis-py error means, the first that fits. Each is a `QueueUnavailable`; other errors are bugs, and pass."""
+"""What a redis-py error means, the first that fits. Each is a `QueueUnavailable`."""
 
 CODES = {
     "NOREPLICAS": "Redis takes no writes, since too few of its replicas are there",
     "MISCONF": "Redis takes no writes, since it cannot save its data to the disk",
     "BUSY Redis": "Redis runs somebody's script, and does nothing else",
-    "-READONLY": REPLICA,
-    "-OOM": FULL,
+    "READONLY": REPLICA,
+    "OOM command": FULL,
     "DB index is out of range": "redis_url names a database that this Redis does not have",
-    "ACL failure in script": "Redis's user has not the rights that sesq's scripts need",
+    "invalid DB index": "redis_url names a database that this Redis does not have",
+    "ACL failure in script": RIGHTS,
+    "The user executing the script can't": RIGHTS,
+    "NOPERM": RIGHTS,
+    "unknown command": RENAMED,
+    "Unknown Redis command": RENAMED,
 }
-"""The same, for what redis-py has no class for; so it is with a script that a Redis older than 7 does not let write."""
+"""The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
+its own way. What is in neither table is damaged data or a fault of sesq's: it is told in Redis's own words."""
+
+FOREIGN: tuple[type[Exception], ...] = (foreign.ResponseError, *(kind for kind, _ in MEANINGS))
+REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
+LONGEST_TEXT = 300
+"""Of what Redis says: some of its errors quote what they were given."""
 
 
 @contextmanager
@@ -62,16 +79,16 @@ def mapped() -> Iterator[None]:
     """Turns redis-py's errors into `QueueUnavailable`: `with mapped():`, or `@mapped()` on a function."""
     try:
         yield
-    except tuple(kind for kind, _ in MEANINGS) as error:
-        meaning = next(text for kind, text in MEANINGS if isinstance(error, kind))
-        # After " : " an error of Sentinel's goes on with the whole client and its options.
-        said = str(error).partition(" : ")[0]
-        raise QueueUnavailable(f"{meaning}: {said}") from error
-    except foreign.ResponseError as error:
-        code = next((code for code in CODES if code in str(error)), None)
-        if code is None:
-            raise
-        raise QueueUnavailable(f"{CODES[code]} ({code})") from error
+    except FOREIGN as error:
+        raise QueueUnavailable(_meaning(error)) from error
+
+
+def _meaning(error: Exception) -> str:
+    # After " : " an error of Sentinel's goes on with the whole client and its options.
+    said = str(error).partition(" : ")[0][:LONGEST_TEXT]
+    by_class = next((text for kind, text in MEANINGS if isinstance(error, kind)), None)
+    by_words = next((text for words, text in CODES.items() if words in said), None)
+    return f"{by_class or by_words or REFUSED}: {said}"
 
 
 def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -38,9 +38,13 @@ class Script:
         except NoScriptError:
             return redis.eval(self.text, 0, *argv)
 
-    def queue(self, pipeline: Pipeline, account: str, *arguments: Argument) -> None:
+    def queue(self, pipeline: Pipeline, account: str, *arguments: Argument, by_text: bool = False) -> None:
         """Adds one call to a pipeline; see `run_many` for one that minds forgotten scripts."""
-        pipeline.evalsha(self.digest, 0, *self.arguments(account, arguments))
+        argv = self.arguments(account, arguments)
+        if by_text:
+            pipeline.eval(self.text, 0, *argv)
+        else:
+            pipeline.evalsha(self.digest, 0, *argv)
 
 
 Call = tuple[Script, Sequence[Argument]]
@@ -61,8 +65,7 @@ def run_many(
     forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
     if forgotten:
         again = [calls[i] for i in forgotten]
-        texts = {script.text for script, _ in again}
-        for i, answer in zip(forgotten, _run_all(redis, account, again, replicas, load=texts), strict=True):
+        for i, answer in zip(forgotten, _run_all(redis, account, again, replicas, by_text=True), strict=True):
             answers[i] = answer
     for answer in answers:
         if isinstance(answer, Exception):
@@ -96,19 +99,22 @@ def _ask(talk: Talk[Any], answers: Any, place: int, learnt: dict[int, Any]) -> S
 
 
 def _run_all(
-    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, load: Collection[str] = ()
+    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, *, by_text: bool = False
 ) -> list[Any]:
-    """The answers, or errors. The wait for a replica is part of it: it is for what the same connection has written."""
+    """The answers, or errors. The wait for a replica is part of it: it is for what the same connection has written.
+
+    `by_text`: the first call of each script brings its text, by which Redis knows it from then on.
+    """
     pipeline = redis.pipeline(transaction=False)
-    for text in load:
-        pipeline.execute_command("SCRIPT LOAD", text)  # type: ignore[no-untyped-call]
+    known: set[str] = set()
     for script, arguments in calls:
-        script.queue(pipeline, account, *arguments)
+        script.queue(pipeline, account, *arguments, by_text=by_text and script.digest not in known)
+        known.add(script.digest)
     waits = replicas is not None and replicas.queue_wait(pipeline)
     answers: list[Any] = pipeline.execute(raise_on_error=False)
     if replicas is not None and waits:
         replicas.note(answers.pop())
-    return answers[len(load) :]
+    return answers
 
 
 def read_lua(package: str, name: str) -> str:

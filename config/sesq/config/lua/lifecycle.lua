@@ -97,6 +97,10 @@ local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
   local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
   to, reason = destined(id, to, reason, was[1], was[7], was[10])
+  if not opts.foreign then -- RQ's keys first: a user without the right to them has changed nothing
+    opts.execution = opts.execution or was[3]
+    place(id, was[2], to, was[6], opts)
+  end
   note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then
@@ -113,10 +117,6 @@ local function move(id, to, reason, fields, opts)
   call('HSET', key, 'state', to, 'since', now, 'reason', reason,
        'history', history ~= '' and (history .. '\n' .. event) or event, unpack(fields))
   if to ~= 'sending' then call('ZREM', A .. 'leases', id) end
-  if not opts.foreign then
-    opts.execution = opts.execution or was[3]
-    place(id, was[2], to, was[6], opts)
-  end
   if was[7] then tally(was[7], was[1], to, 1) end
   if ENDED[PLACE[to][1]] then call('ZREM', A .. 'expiring', id) end
   for _, kept in ipairs({key, A .. 'content:' .. id}) do
@@ -147,6 +147,10 @@ end
 local function is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
 local function urgent_beside(queue) return (string.gsub(queue, '%.bulk$', '.transactional')) end
 
+-- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the script: without the right
+-- to the channel nothing is published, and the workers look once a second.
+local function publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
+
 -- Wakes the workers that wait for mail; where it may be urgent (queue: nil where nobody knows) also those that wait for a token for
 -- bulk mail. ('policy', which others publish there, wakes as well who waits by limits that no longer hold.)
-local function wake(queue) call('PUBLISH', A .. 'wake', queue and is_bulk(queue) and '' or 'urgent') end
+local function wake(queue) publish(queue and is_bulk(queue) and '' or 'urgent') end

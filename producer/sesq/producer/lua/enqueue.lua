@@ -23,22 +23,36 @@ if o.key then
     if digest == o.digest then return first end
     return {'conflict', first}
   end
-  call('SET', A .. 'idempotency:' .. o.key, id .. ' ' .. o.digest, 'EX', o.key_ttl)
 end
 
 local state = (o.due or 0) <= now and 'queued' or 'scheduled'
-call('HSET', A .. 'message:' .. id, 'state', state, 'since', now, 'created', now, 'queue', queue, 'reason', '',
-     'history', cjson.encode({now, state, ''}), unpack(o.record))
-call('SET', A .. 'content:' .. id, ARGV[4])
-call('ZADD', A .. 'state:' .. state, now, id)
-if o.expires then call('ZADD', A .. 'expiring', o.expires, id) end
 local job = cjson.decode((string.gsub(ARGV[5], '%%id%%', id)))
-call('HSET', R .. 'job:' .. id, 'status', PLACE[state][2], 'created_at', o.at, 'enqueued_at', o.at, unpack(job))
-call('SADD', R .. 'queues', R .. 'queue:' .. queue)
-call('SADD', 'sesq:accounts', ARGV[1])
-if state == 'scheduled' then
+local function write()
+  if o.key then call('SET', A .. 'idempotency:' .. o.key, id .. ' ' .. o.digest, 'EX', o.key_ttl) end
+  call('HSET', A .. 'message:' .. id, 'state', state, 'since', now, 'created', now, 'queue', queue, 'reason', '',
+       'history', cjson.encode({now, state, ''}), unpack(o.record))
+  call('SET', A .. 'content:' .. id, ARGV[4])
+  call('ZADD', A .. 'state:' .. state, now, id)
+  if o.expires then call('ZADD', A .. 'expiring', o.expires, id) end
+  call('HSET', R .. 'job:' .. id, 'status', PLACE[state][2], 'created_at', o.at, 'enqueued_at', o.at, unpack(job))
+  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+  call('SADD', 'sesq:accounts', ARGV[1])
+  if state == 'queued' then return call('RPUSH', R .. 'queue:' .. queue, id) end
   call('ZADD', R .. 'scheduled:' .. queue, o.due, id)
-elseif call('RPUSH', R .. 'queue:' .. queue, id) == 1 then
-  wake(queue)
 end
+
+-- Takes back what was written before a write failed, so that an error means that nothing is queued.
+local function undo()
+  local keys = {A .. 'message:' .. id, A .. 'content:' .. id, R .. 'job:' .. id}
+  if o.key then keys[#keys + 1] = A .. 'idempotency:' .. o.key end
+  for _, key in ipairs(keys) do redis.pcall('DEL', key) end
+  for _, key in ipairs({A .. 'state:' .. state, A .. 'expiring'}) do redis.pcall('ZREM', key, id) end
+end
+
+local done, answer = pcall(write) -- answer: the length of the lane where it went there, or the error
+if not done then
+  undo()
+  return redis.error_reply(type(answer) == 'table' and answer.err or answer)
+end
+if answer == 1 then wake(queue) end
 return id

@@ -54,6 +54,6 @@ for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do
 end
 if changed then
   call('DEL', A .. 'line', A .. 'line:bulk')
-  call('PUBLISH', A .. 'wake', 'policy')
+  publish('policy')
 end
 return cjson.encode(before)

@@ -1,0 +1,31 @@
+"""Redis users with few rights, on the test's own server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from redis import Redis
+
+from sesq.config.connection import connect
+
+NAME, PASSWORD = "limited", "secret"
+EVERYTHING = ("~*", "allchannels", "+@all")
+
+
+@contextmanager
+def redis_user(redis: Redis, url: str, rights: Sequence[str]) -> Iterator[str]:
+    """The URL for a user that has these rights alone, as `ACL SETUSER` takes them."""
+    words = ("reset", "on", f">{PASSWORD}", "resetchannels", *rights)
+    redis.execute_command("ACL", "SETUSER", NAME, *words)  # type: ignore[no-untyped-call]
+    try:
+        yield f"{url}?username={NAME}&password={PASSWORD}"
+    finally:
+        redis.execute_command("ACL", "DELUSER", NAME)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def limited_client(redis: Redis, url: str, rights: Sequence[str]) -> Iterator[Redis]:
+    """A client as such a user."""
+    with redis_user(redis, url, rights) as address, connect(address) as client:
+        yield client
