@@ -19,8 +19,9 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
+import books
 from batch import template
-from gate_model import Chunk, GateModel, Mail, StrictSes
+from gate_model import SLOTS, Chunk, GateModel, Mail, StrictSes
 from sesq.config.batches import Batches
 from sesq.config.errors import WrongState
 from sesq.config.keys import CLOCK_OFFSET
@@ -203,6 +204,14 @@ class GateMachine(RuleBasedStateMachine):
 
     @invariant()
     def books_agree(self) -> None:
+        """First the raw keys, as the step left them."""
+        books.assert_sum(self.redis)
+        newest = int(self.redis.hget(self.gate.keys.gate, "minute") or 0)
+        counted = {minute: n for minute, n in self.model.minutes.items() if n and minute > newest - SLOTS}
+        assert books.minutes(self.redis) == counted
+        level, flows = (float(value) for value in self.redis.hmget(self.gate.keys.gate, "level", "at"))
+        assert level == pytest.approx(self.model.level, abs=1e-5)
+        assert flows == pytest.approx(self.model.flows, abs=1e-5)
         usage = self.gate.usage()
         assert usage.total == self.model.total
         assert usage.tokens == pytest.approx(self.model.tokens, abs=1e-5)

@@ -122,11 +122,43 @@ def read_lua(package: str, name: str) -> str:
     return (resources.files(package) / "lua" / name).read_text(encoding="utf-8")
 
 
-def compose(package: str, *names: str, base: Sequence[Script] = ()) -> Script:
-    """A script of the files `names` of `package`, put after the scripts of `base`, whose functions it uses."""
-    text = "\n".join([*(script.text for script in base), *(read_lua(package, name) for name in names)])
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Lua functions that scripts use. `at_end`: what is done after each script that uses them, however it ends."""
+
+    text: str
+    at_end: str = ""
+
+
+def library(package: str, *names: str, base: Sequence[Library] = (), at_end: str = "") -> Library:
+    """The files `names` of `package` as a library, put after those that they use themselves."""
+    text = "\n".join([*(each.text for each in base), *(read_lua(package, name) for name in names)])
+    return Library(text, at_end or _at_end(base))
+
+
+def compose(package: str, *names: str, base: Sequence[Library] = ()) -> Script:
+    """A script of the files `names` of `package`, put after the libraries of `base`, whose functions it uses."""
+    body = "\n".join(read_lua(package, name) for name in names)
+    if _at_end(base):
+        body = ENDED_WELL.format(body=body, at_end=_at_end(base))
+    text = "\n".join([*(each.text for each in base), body])
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-LIFECYCLE = compose("sesq.config", "clock.lua", "lifecycle.lua", "batch.lua")
+def _at_end(base: Sequence[Library]) -> str:
+    return "\n".join(each.at_end for each in base if each.at_end)
+
+
+ENDED_WELL = """\
+local function run()
+{body}
+end
+local done, answer = pcall(run)
+{at_end}
+if not done then error(answer, 0) end
+return answer
+"""
+"""A script whose libraries have something to do at its end: no `return` and no error of it passes that by."""
+
+LIFECYCLE = library("sesq.config", "clock.lua", "lifecycle.lua", "batch.lua")
 """How a message changes its state, and how a batch counts that: before every script that changes one."""

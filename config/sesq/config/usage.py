@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.keys import Keys
-from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.scripts import LIFECYCLE, compose, library
 from sesq.config.states import Lane
 
-RULES = compose("sesq.config", "bucket.lua", "gate.lua", base=[LIFECYCLE])
-"""The rules of the gate, by which the worker's scripts grant."""
-USAGE = compose("sesq.config", "usage.lua", base=[RULES])
+RULES = library("sesq.config", "bucket.lua", "gate.lua", base=[LIFECYCLE], at_end="save()")
+"""The rules of the gate, by which scripts grant. Whatever a script changes of the books is written back."""
+USAGE = compose("sesq.config", "usage.lua", base=[replace(RULES, at_end="pcall(save)")])
+"""Answers also where nothing can be written, as on a Redis that is full."""
 
 LEDGER_SLOTS = 1442
 VISIBLE_SLOWNESS = 0.01

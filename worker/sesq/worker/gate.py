@@ -20,12 +20,12 @@ from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
 from sesq.config.replicas import Replicas
-from sesq.config.scripts import LIFECYCLE, Call, Talk, compose, run_talks
+from sesq.config.scripts import LIFECYCLE, Call, Talk, compose, library, run_talks
 from sesq.config.states import Lane, State
 from sesq.config.usage import RULES, Usage, read_ledger, read_usage
 from sesq.worker.results import rq_result
 
-SLICES = compose("sesq.worker", "slice.lua", base=[RULES])
+SLICES = library("sesq.worker", "slice.lua", base=[RULES])
 CLAIM = compose("sesq.worker", "claim.lua", base=[SLICES])
 SETTLE = compose("sesq.worker", "settle.lua", base=[RULES])
 REAP = compose("sesq.worker", "reap.lua", base=[RULES])

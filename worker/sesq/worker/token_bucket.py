@@ -27,9 +27,9 @@ from limits.storage import RedisClusterStorage, RedisStorage, StorageTypes
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
 
-from sesq.config.scripts import compose
+from sesq.config.scripts import compose, library
 
-BUCKET = compose("sesq.worker", "token_bucket.lua", base=[compose("sesq.config", "clock.lua", "bucket.lua")])
+BUCKET = compose("sesq.worker", "token_bucket.lua", base=[library("sesq.config", "clock.lua", "bucket.lua")])
 
 
 class _Answer(NamedTuple):

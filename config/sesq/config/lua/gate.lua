@@ -102,35 +102,56 @@ end
 -- ledger ---------------------------------------------------------------------------------------------------------
 local minute, total = tonumber(gate[4]), tonumber(gate[5]) or 0
 local today = math.floor(now / 60)
-local function count(m, n)
+local cells -- the ledger as it was read
+local function cell(m)
+  cells = cells or call('GET', A .. 'ledger') or ''
   local at = m % SLOTS * 4
-  local cell = call('GETRANGE', A .. 'ledger', at, at + 3)
-  local old = #cell == 4 and struct.unpack('<I4', cell) or 0
-  local new = n and math.max(0, old + n) or 0
-  if new ~= old then call('SETRANGE', A .. 'ledger', at, struct.pack('<I4', new)) end
-  total = total + new - old
+  return #cells >= at + 4 and struct.unpack('<I4', cells, at + 1) or 0
 end
 -- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was on its way.
-if not minute or today - minute >= SLOTS then
-  call('DEL', A .. 'ledger')
+-- What stands in the slots of the minutes after `cleared` is of a day before.
+local lost = not minute or today - minute >= SLOTS
+local cleared = lost and today or minute
+if lost then minute, total = today, 0 end
+if today > minute then
   minute, total = today, 0
+  for m = today - SLOTS + 1, cleared do total = total + cell(m) end
 end
-for m = minute + 1, today do count(m, nil) end
-minute = math.max(minute, today)
+
+local function write(m, n)
+  call('SETRANGE', A .. 'ledger', m % SLOTS * 4, struct.pack('<I4', n))
+  cells = nil
+end
+local function clear_old_slots()
+  if lost then call('DEL', A .. 'ledger') end
+  for m = cleared + 1, minute do
+    if cell(m) > 0 then write(m, 0) end
+  end
+  lost, cleared = false, minute
+end
+local function count(m, n)
+  clear_old_slots()
+  local at = m % SLOTS * 4
+  local old = call('GETRANGE', A .. 'ledger', at, at + 3)
+  old = #old == 4 and struct.unpack('<I4', old) or 0
+  local new = math.max(0, old + n)
+  if new ~= old then write(m, new) end
+  total = total + new - old
+end
 
 -- When n more fit into the day for a lane that must leave `spare` (s), or nil where only other senders are in the way.
 local function room_at(n, spare)
   local excess = total + others + n + spare - daily
   if excess <= 0 then return now end
-  local cells = call('GET', A .. 'ledger') or ''
-  for m = minute - SLOTS + 1, minute do
-    local at = m % SLOTS * 4
-    if #cells >= at + 4 then excess = excess - struct.unpack('<I4', cells, at + 1) end
+  for m = minute - SLOTS + 1, lost and 0 or cleared do
+    excess = excess - cell(m)
     if excess <= 0 then return (m + SLOTS) * 60 end
   end
 end
 
+-- Writes back what a script has changed. It is done at the end of each, whichever way that is (see scripts.py).
 local function save()
+  clear_old_slots()
   call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
        'minute', minute, 'total', total, 'born', born)
 end

@@ -1,10 +1,9 @@
--- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing but the ledger's head;
+-- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing;
 -- keys of slices in slice.lua.
 --
 -- ARGV[3…] RQ queues, first lane first
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the lane is empty).
 
-save()
 local function number(n) if n < math.huge then return n end end
 -- Recipients in the ledger that may not have reached SES yet.
 local flying = 0

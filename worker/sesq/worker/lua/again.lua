@@ -35,10 +35,8 @@ if not enough(n) then
   local wait = math.max(0.001, ready_at(n) - now)
   level = before
   if serial and has_the_last then gate[3] = execution end -- so that it has them still when it asks again
-  save()
   return {'rate', string.format('%.6f', wait)}
 end
 take(n, execution, lease)
 if slice == '' then call('ZADD', A .. 'leases', now + lease, id) end
-save()
 return {'granted', '0'}

@@ -138,7 +138,6 @@ for i = 7, #ARGV do
   end
 end
 local for_bulk = reason == 'rate' and is_bulk(stopped_at)
-save()
 call('HINCRBY', A .. 'gate', 'claims', 1)
 
 local wait = 0

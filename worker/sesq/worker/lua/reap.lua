@@ -30,6 +30,5 @@ for i = #ids, 1, -1 do -- the last first, so that they stand in their order at t
     judged[#judged + 1] = {id, move(id, to, reason, fields, {front = true})}
   end
 end
-save()
 if #judged > 0 then wake() end
 return judged

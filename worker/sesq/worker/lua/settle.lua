@@ -28,7 +28,7 @@ if not was[1] then return '' end
 
 if gate[3] == o.execution then answered(o.execution) end
 local mine = was[1] == 'sending' and was[2] == o.execution
-if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then save() return '' end
+if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then return '' end
 
 local spared = o.spared or {0, 0}
 local rate_back = o.refund_rate and tonumber(was[3]) or spared[1]
@@ -46,7 +46,6 @@ if o.throttled then
 end
 if o.day_spent then call('HSET', A .. 'snapshot', 'others', math.max(others, daily < math.huge and daily - total or 0)) end
 if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o.paused, 'paused_at', now) end
-save()
 
 local fields = {}
 for _, name in ipairs({'message_id', 'attempts'}) do

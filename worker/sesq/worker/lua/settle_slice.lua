@@ -38,7 +38,6 @@ if back > 0 then
   c.redo = table.concat(runs, ' ') .. (c.redo ~= '' and ' ' .. c.redo or '')
   tally(c.batch, 'leaving', c.state == 'cancelled' and 'cancelled' or 'waiting', back)
 end
-save()
 if c then settle_rows(c, name, taken + back) end
 if back > 0 then wake(c.queue) end
 return refused

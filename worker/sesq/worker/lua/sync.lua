@@ -42,7 +42,6 @@ else
   call('DEL', A .. 'snapshot')
 end
 call('HSET', A .. 'snapshot', unpack(fields))
-save()
 
 if o.identities then
   call('DEL', A .. 'identities')

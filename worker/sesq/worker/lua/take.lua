@@ -39,7 +39,6 @@ if day > 0 and total + others + day + spare > daily then
   return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
 end
 if not enough(n) then
-  save()
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))}
 end
 
@@ -47,5 +46,4 @@ take(n, execution, lease)
 if day > 0 then count(minute, day) end
 move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {foreign = true})
 call('ZADD', A .. 'leases', now + lease, id)
-save()
 return {'granted', '0'}
