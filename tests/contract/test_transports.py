@@ -87,9 +87,7 @@ class SesScene(Scene):
             production=True, max_send_rate=1000, max_24_hour_send=-1, verified=("shop@shop.example",)
         )
         self._ses.start()
-        self.transport = SesTransport.create(
-            region="us-east-1", endpoint_url=self._ses.endpoint_url, concurrency=4
-        )
+        self.transport = SesTransport.create(region="us-east-1", endpoint_url=self._ses.endpoint_url)
 
     def answer_next(self, kind: Kind) -> None:
         self._ses.set_faults({FAULTS[kind]: {"count": 1}})

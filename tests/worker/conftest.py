@@ -176,5 +176,7 @@ def aws_client(stub_server: StubServer, tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         nobodys_aws(patch, tmp_path_factory.mktemp("aws"))
         client = AwsClient(ClientSettings(region="eu-west-1", endpoint_url=stub_server.stub.url))
+        assert client.api
+        assert client.credentials()
     yield client
     client.close()

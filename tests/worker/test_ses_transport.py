@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.worker.transports import NotCleared, Outgoing, SendFailed, SesTransport
-from sesq.worker.transports.client import ClientSettings
+from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Kind
 
@@ -39,7 +39,7 @@ def connect():
     opened = []
 
     def make(url, **settings):
-        transport = SesTransport(ClientSettings(region=REGION, endpoint_url=url, **settings))
+        transport = SesTransport(AwsClient(ClientSettings(region=REGION, endpoint_url=url, **settings)))
         opened.append(transport)
         return transport
 
@@ -67,7 +67,7 @@ def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub):
     # Given credentials that take a minute to fetch
     transport.warm_up()
     passed = []
-    transport.client.meta.events.register("before-sign.sesv2.SendEmail", lambda **_: passed.append(60))
+    transport.client.api.meta.events.register("before-sign.sesv2.SendEmail", lambda **_: passed.append(60))
 
     def clear():
         if passed:
@@ -175,7 +175,7 @@ def test_nothing_is_sent_a_second_time_behind_our_back(status, transport, stub, 
 
 
 def test_one_client_serves_all_threads(connect, stub):
-    transport = connect(stub.url, concurrency=4)
+    transport = connect(stub.url)
 
     with ThreadPoolExecutor(4) as threads:
         ids = list(threads.map(transport.send, [MAIL] * 20))
@@ -400,22 +400,31 @@ def test_an_expired_token_is_renewed_once_and_the_message_goes(transport, stub, 
     assert [request.headers["x-amz-security-token"] for request in stub.sends] == ["old", "new"]
 
 
-def test_a_token_that_stays_expired_is_told_after_the_second_try(transport, stub):
-    stub.plays.extend([stub.error(403, "ExpiredTokenException", "expired")] * 2)
+def test_a_token_that_stays_expired_is_told_after_the_first_try(transport, stub):
+    stub.plays.append(stub.error(403, "ExpiredTokenException", "expired"))
+
+    verdict = failure(transport)
+
+    assert (verdict.kind, verdict.hold, len(stub.sends)) == (Kind.CREDENTIALS, "credentials", 1)
+
+
+def test_new_credentials_are_tried_once(transport, stub, monkeypatch):
+    # Given others at each look, all of which have expired
+    transport.warm_up()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "new")
+    stub.plays.extend([stub.error(403, "ExpiredTokenException", "expired")] * 3)
 
     verdict = failure(transport)
 
     assert (verdict.kind, verdict.hold, len(stub.sends)) == (Kind.CREDENTIALS, "credentials", 2)
 
 
-def test_threads_that_meet_the_same_expired_client_share_its_successor(transport):
-    stale = transport._connected()
+def test_a_refusal_for_another_reason_is_not_tried_again(transport, stub, monkeypatch):
+    transport.warm_up()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "new")
+    stub.plays.append(stub.error(403, "AccessDeniedException", "not authorized"))
 
-    successor = transport._renewed(stale)
-
-    assert successor is not stale
-    assert transport._renewed(stale) is successor
-    assert transport._connected() is successor
+    assert (failure(transport).kind, len(stub.sends)) == (Kind.CONFIGURATION, 1)
 
 
 def test_no_credentials_are_told_by_warm_up_and_by_send(transport, stub, monkeypatch):
@@ -474,6 +483,22 @@ def test_a_role_that_cannot_be_assumed_never_counts_as_sent(play, kind, connect,
     # When the message is sent, then it is known that it did not leave
     assert failure(connect(stub.url, role_arn=ROLE)).kind is kind
     assert stub.sends == []
+
+
+def test_a_role_is_assumed_with_new_keys_once_the_old_ones_are_refused(connect, stub, monkeypatch):
+    # Given a role whose temporary credentials have ended, and keys that may not assume it any more
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    transport = connect(stub.url, role_arn=ROLE)
+    stub.plays.append(stub.reply(403, DENIED, Content_Type="text/xml"))
+    failure(transport)
+
+    # When there are others
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKNEW")
+    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+
+    # Then they assume it
+    assert transport.send(MAIL) == "stub-id"
+    assert "Credential=AKNEW/" in stub.requests[-2].headers["authorization"]
 
 
 # Settings, warming up, closing

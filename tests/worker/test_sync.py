@@ -295,7 +295,6 @@ def test_what_waited_for_its_sender_goes_once_that_is_verified(
 REFUSED_AS_A_WHOLE = [
     ("configuration_set:news", {"configuration_set": "news"}),
     ("account", {}),
-    ("credentials", {}),
     # its sender is verified: MAIL FROM, or a permission, is what is missing
     (SHOP, {}),
     # the list says that the recipient may receive
@@ -338,6 +337,39 @@ def test_a_block_is_probed_with_one_message_and_ends_with_its_success(
     assert {stage.state(id) for id in ids} == {State.SENT}
     assert not stage.redis.exists(stage.keys.blocks)
     assert_agreement(stage.redis)
+
+
+def test_mail_that_waits_for_credentials_goes_once_ses_answers_to_them(
+    stage: Stage, ses: Simulator, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    again(stage, sync)
+    ids = [stage.queue("ada@example.org") for _ in range(4)]
+    # Given that SES refuses the credentials, also to account sync
+    stage.transport.answer(says(Kind.CREDENTIALS, "credentials"))
+    stage.work()
+    ses.stop()
+    stage.pass_time(5)
+    with pytest.raises(AccountUnavailable):
+        sync.run()
+    stage.rules.refresh()
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    # When account sync is answered again, then one message tries, and with its success all go
+    monkeypatch.setattr(sync.ses, "describe", described)
+    again(stage, sync, after=5)
+    stage.work()
+    assert len(stage.transport.sent) == 1
+    again(stage, sync, after=5)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert not stage.redis.exists(stage.keys.blocks)
+
+
+def described(note: Callable[[], None]) -> Description:
+    """An account in production, of which nothing has been sent."""
+    note()
+    return Description(50.0, 500.0, 0.0, True, True, "HEALTHY", {"example.com": True})
 
 
 def test_a_sender_that_cannot_be_looked_up_is_probed_too(

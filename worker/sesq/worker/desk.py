@@ -25,6 +25,7 @@ from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.slices import Slices
 from sesq.worker.sync import AccountSync
+from sesq.worker.transports.client import AwsClients
 
 log = logging.getLogger("sesq.worker")
 
@@ -161,9 +162,10 @@ def open_desk(
     lanes: Sequence[Lane] = tuple(Lane),
     concurrency: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    clients: AwsClients | None = None,
 ) -> Desk:
     """A desk for a configured account. Raises SettingsError for one that is not, or that has no region."""
-    transport, ses = open_doors(redis, name, settings, concurrency or settings.concurrency, sleep)
+    transport, ses = open_doors(redis, name, settings, concurrency or settings.concurrency, sleep, clients)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
     courier = Courier(

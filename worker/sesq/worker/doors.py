@@ -14,7 +14,7 @@ from sesq.config.settings import AccountSettings, Settings
 from sesq.worker.account import ControlCalls, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.transports import SesTransport, SmtpTransport
-from sesq.worker.transports.client import AwsClient, ClientSettings
+from sesq.worker.transports.client import AwsClient, AwsClients, ClientSettings
 from sesq.worker.transports.smtp_session import SmtpServer
 
 UNUSABLE = (BotoCoreError, ValueError)
@@ -23,11 +23,9 @@ UNUSABLE = (BotoCoreError, ValueError)
 SES_SMTP = "email-smtp.{region}.amazonaws.com"
 
 
-def client_settings(account: AccountSettings, concurrency: int = 1) -> ClientSettings:
+def client_settings(account: AccountSettings) -> ClientSettings:
     """Where AWS is for an account, and as whom we come."""
-    return ClientSettings(
-        region_of(account), account.profile, account.role_arn, account.endpoint_url, concurrency
-    )
+    return ClientSettings(region_of(account), account.profile, account.role_arn, account.endpoint_url)
 
 
 def region_of(account: AccountSettings) -> str | None:
@@ -35,12 +33,17 @@ def region_of(account: AccountSettings) -> str | None:
     return account.region or os.environ.get("AWS_REGION")
 
 
-def open_client(name: str, settings: Settings) -> AwsClient:
-    """The AWS client of a configured account. Raises SettingsError for a region or a profile that is missing."""
+def open_client(name: str, settings: Settings, clients: AwsClients | None = None) -> AwsClient:
+    """The AWS client of a configured account, one of `clients` if given; a process that serves several has such.
+
+    Raises SettingsError for a region or a profile that is missing.
+    """
+    client = (clients or AwsClients()).get(client_settings(settings.account(name)))
     try:
-        return AwsClient(client_settings(settings.account(name)))
+        client.api  # noqa: B018  # makes it, which tells what is missing
     except UNUSABLE as error:
         raise _without_region(name, error) from error
+    return client
 
 
 def open_control(
@@ -51,17 +54,19 @@ def open_control(
 
 
 def open_doors(
-    redis: Redis, name: str, settings: Settings, concurrency: int, sleep: Callable[[float], None]
+    redis: Redis,
+    name: str,
+    settings: Settings,
+    concurrency: int,
+    sleep: Callable[[float], None],
+    clients: AwsClients | None = None,
 ) -> tuple[SesTransport | SmtpTransport, SesAccount | UnknownAccount]:
     """How the account's mail leaves, and who describes the account. Raises SettingsError where neither can be known."""
     account, calls = settings.account(name), ControlCalls(redis, name, sleep)
     if account.transport == "smtp":
-        return _open_smtp(name, account, concurrency), _account_beside_smtp(account, calls)
-    transport = SesTransport(client_settings(account, concurrency))
-    try:
-        return transport, SesAccount(transport.client, calls)
-    except UNUSABLE as error:
-        raise _without_region(name, error) from error
+        return _open_smtp(name, account, concurrency), _account_beside_smtp(name, settings, calls, clients)
+    client = open_client(name, settings, clients)
+    return SesTransport(client), SesAccount(client.api, calls)
 
 
 def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTransport:
@@ -81,14 +86,17 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
     return SmtpTransport(server, region=region, concurrency=concurrency)
 
 
-def _account_beside_smtp(account: AccountSettings, calls: ControlCalls) -> SesAccount | UnknownAccount:
+def _account_beside_smtp(
+    name: str, settings: Settings, calls: ControlCalls, clients: AwsClients | None
+) -> SesAccount | UnknownAccount:
     """SMTP cannot tell the limits. The API can, for those who have AWS credentials as well; others set their own."""
+    account = settings.account(name)
     host = account.smtp.host
     if host is not None and not host.endswith(".amazonaws.com") and account.endpoint_url is None:
         return UnknownAccount(f"{host} is a relay of its own, about which SES knows nothing")
     try:
-        return SesAccount(AwsClient(client_settings(account)).api, calls, may_lack_keys=True)
-    except UNUSABLE as error:
+        return SesAccount(open_client(name, settings, clients).api, calls, may_lack_keys=True)
+    except SettingsError as error:
         return UnknownAccount(str(error))
 
 

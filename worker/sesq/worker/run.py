@@ -19,6 +19,7 @@ from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.desk import Desk, open_desk, starting_limits
 from sesq.worker.transports import SendFailed
+from sesq.worker.transports.client import AwsClients
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import SesqWorker
 
@@ -65,7 +66,8 @@ def _open_desks(
     """
     for name in accounts:
         settings.account(name)
-    opened = {name: _opened(redis, name, settings, lanes) for name in accounts}
+    clients = AwsClients()
+    opened = {name: _opened(redis, name, settings, lanes, clients) for name in accounts}
     desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
     wrong: dict[str, SesqError] = {name: why for name, why in opened.items() if isinstance(why, SesqError)}
     hopeless = _warm_up_all({name: desk.courier.transport.warm_up for name, desk in desks.items()})
@@ -89,9 +91,11 @@ def _open_desks(
     return list(desks.values())
 
 
-def _opened(redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane]) -> Desk | SesqError:
+def _opened(
+    redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane], clients: AwsClients
+) -> Desk | SesqError:
     try:
-        desk = open_desk(redis, name, settings, lanes=lanes)
+        desk = open_desk(redis, name, settings, lanes=lanes, clients=clients)
         Policy(redis, name).configure(starting_limits(settings.account(name)))
     except (SettingsError, InvalidPolicy) as error:
         return error

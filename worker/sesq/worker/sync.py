@@ -153,8 +153,14 @@ class AccountSync:
         now = redis_now(self.redis)
         for hold, block in blocks.items():
             listed = hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt
-            if not listed and now - block.since > PROBE_SECONDS:
+            due = now - block.since > PROBE_SECONDS or self._answers_to(hold, block)
+            if not listed and due:
                 Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
+
+    def _answers_to(self, hold: str, block: Block) -> bool:
+        """Whether SES has taken these credentials since it refused mail because of them."""
+        same = isinstance(self.ses, SesAccount) and not self.ses.may_lack_keys
+        return hold == "credentials" and same and block.since < self._noted.get("asked", 0.0)
 
 
 def _told(description: Description) -> dict[str, Any]:

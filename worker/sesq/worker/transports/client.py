@@ -1,8 +1,11 @@
-"""The AWS client for one account: where it is, who we are there, and how long we wait for it."""
+"""The AWS clients of a process: where each account is, who we are there, and how long we wait for it."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +15,18 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
+    Credentials,
     DeferredRefreshableCredentials,
     ReadOnlyCredentials,
 )
 from botocore.exceptions import NoCredentialsError
 
+from sesq.worker.transports.credentials import RenewableCredentials, use_renewable
+
 if TYPE_CHECKING:
     from botocore.config import _RetryDict
     from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef, SendEmailResponseTypeDef
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
@@ -30,53 +35,94 @@ READ_SECONDS = 20
 ONE_TRY: _RetryDict = {"total_max_attempts": 1}
 """boto3 would send again after a lost reply, and SES has no idempotency token: two mails. It would also spend rate."""
 
+MOST_CONNECTIONS = 1000
+"""Those that are kept open when they are not in use; so many threads may share a client. It opens one when needed."""
 
 USER_AGENT = f"sesq/{version('sesq')} Boto3/{boto3.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Whatever is None comes from the usual AWS places: environment, ~/.aws/config, the instance's role.
-
-    `concurrency` is how many threads may send at once without waiting for a connection; one more is kept for the sync.
-    """
+    """Whatever is None comes from the usual AWS places: environment, ~/.aws/config, the instance's role."""
 
     region: str | None = None
     profile: str | None = None
     role_arn: str | None = None
     endpoint_url: str | None = None
-    concurrency: int = 10
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
 
 
-class AwsClient:
-    """A SESv2 client and the session behind it. `api` is safe to share between threads, but not over a fork.
+class AwsClients:
+    """The AWS clients of one process. Accounts with the same settings share one; none is made before it is used."""
 
-    Raises botocore's errors for what is missing: a region, a profile.
+    def __init__(self) -> None:
+        self._clients: dict[ClientSettings, AwsClient] = {}
+        self._lock = threading.Lock()
+
+    def get(self, settings: ClientSettings) -> AwsClient:
+        """The one client with these settings."""
+        with self._lock:
+            return self._clients.setdefault(settings, AwsClient(settings))
+
+
+class _Leaving(threading.local):
+    """What this thread is handing over."""
+
+    clear: Callable[[], None] = staticmethod(lambda: None)
+
+
+class AwsClient:
+    """A SESv2 client, and clients of other services, as one somebody in one place: made when first used.
+
+    Safe to share between threads, but not over a fork. Its credentials are renewed when AWS refuses them, so whatever
+    is had from it may be kept. The first use raises botocore's errors for what is missing: a region, a profile.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        self._session = _session(settings)
-        self.api: SESV2Client = self._session.client(
-            "sesv2", endpoint_url=settings.endpoint_url, config=_config(settings)
-        )
+        self.settings = settings
+        self._credentials = RenewableCredentials(partial(_read_credentials, settings))
+        self._leaving = _Leaving()
+        self._lock = threading.Lock()
+        self._session: boto3.Session | None = None
+        self._api: SESV2Client | None = None
+
+    @property
+    def api(self) -> SESV2Client:
+        """The SESv2 client."""
+        with self._lock:
+            if self._api is None:
+                self._api = self._open_session().client(
+                    "sesv2", endpoint_url=self.settings.endpoint_url, config=_config(self.settings)
+                )
+                self._api.meta.events.register("before-send.sesv2.SendEmail", self._clear)
+            return self._api
 
     @property
     def region(self) -> str:
         """The region it turned out to be."""
         return self.api.meta.region_name
 
+    def send_email(
+        self, request: SendEmailRequestTypeDef, clear: Callable[[], None]
+    ) -> SendEmailResponseTypeDef:
+        """Calls SendEmail. When the request is written and signed it calls `clear`, which may raise to stop it.
+
+        Of a large mail that takes its time, as do new credentials.
+        """
+        self._leaving.clear = clear
+        return self.api.send_email(**request)
+
     def service(self, name: str, read_seconds: float = READ_SECONDS) -> Any:
         """A client of another AWS service in the same region, as the same somebody: `sqs`, `sns`, `service-quotas`."""
         waits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, user_agent=USER_AGENT)
-        make: Any = self._session.client  # its types know the clients whose stubs are installed
-        return make(name, config=waits)
+        with self._lock:
+            make: Any = self._open_session().client  # its types know the clients whose stubs are installed
+            return make(name, config=waits)
 
     def credentials(self) -> ReadOnlyCredentials | None:
         """Who we are there; None where no credentials are found."""
-        credentials = self._session.get_credentials()
-        return credentials.get_frozen_credentials() if credentials is not None else None
+        return self._credentials.get_frozen_credentials()
 
     def connect(self) -> None:
         """Fetch the credentials, and leave an open connection in the pool.
@@ -91,7 +137,19 @@ class AwsClient:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        self.api.close()
+        if self._api is not None:
+            self._api.close()
+
+    def _open_session(self) -> boto3.Session:
+        """Not for several threads at once."""
+        if self._session is None:
+            core = _session(self.settings)
+            use_renewable(core, self._credentials)
+            self._session = boto3.Session(botocore_session=core)
+        return self._session
+
+    def _clear(self, **_: object) -> None:
+        self._leaving.clear()
 
 
 def _config(settings: ClientSettings) -> Config:
@@ -102,44 +160,34 @@ def _config(settings: ClientSettings) -> Config:
         connect_timeout=settings.connect_seconds,
         read_timeout=settings.read_seconds,
         retries=ONE_TRY,
-        max_pool_connections=settings.concurrency + 1,
+        max_pool_connections=MOST_CONNECTIONS,
         parameter_validation=False,
         tcp_keepalive=True,
         user_agent=USER_AGENT,
     )
 
 
-def _session(settings: ClientSettings) -> boto3.Session:
-    core = botocore.session.get_session()
+def _session(settings: ClientSettings) -> botocore.session.Session:
+    core = botocore.session.Session(profile=settings.profile)
+    if settings.region is not None:
+        core.set_config_variable("region", settings.region)
     # Fetching credentials happens inside a send, so it may not take longer than a send.
     core.set_default_client_config(
         Config(connect_timeout=settings.connect_seconds, read_timeout=settings.read_seconds, retries=ONE_TRY)
     )
-    if settings.role_arn:
-        _assume(core, settings.role_arn)
-    return boto3.Session(botocore_session=core, region_name=settings.region, profile_name=settings.profile)
+    return core
 
 
-def _assume(core: botocore.session.Session, role_arn: str) -> None:
-    """Put the role before every other source of credentials; those then speak for who may assume it."""
-    core.get_component("credential_provider").providers.insert(0, _Role(core, role_arn))
+def _read_credentials(settings: ClientSettings) -> Credentials | None:
+    """From the usual AWS places as they are now: a session of its own reads its files anew.
 
-
-class _Role(CredentialProvider):
-    """Temporary credentials of a role, fetched when first needed and again before they expire."""
-
-    METHOD = "sesq-assume-role"
-
-    def __init__(self, core: botocore.session.Session, role_arn: str) -> None:
-        super().__init__(core)
-        self._core, self._role_arn = core, role_arn
-
-    def load(self) -> DeferredRefreshableCredentials | None:
-        others = [p for p in self._core.get_component("credential_provider").providers if p is not self]
-        source = CredentialResolver(others).load_credentials()
-        if source is None:
-            return None
-        fetcher = AssumeRoleCredentialFetcher(
-            self._core.create_client, source, self._role_arn, extra_args={"RoleSessionName": "sesq"}
-        )
-        return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+    With a role these speak for who may assume it, and what counts are its temporary ones.
+    """
+    core = _session(settings)
+    source = core.get_credentials()
+    if source is None or settings.role_arn is None:
+        return source
+    fetcher = AssumeRoleCredentialFetcher(
+        core.create_client, source, settings.role_arn, extra_args={"RoleSessionName": "sesq"}
+    )
+    return DeferredRefreshableCredentials(fetcher.fetch_credentials, "sesq-assume-role")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, SSLError
 
@@ -26,11 +27,15 @@ def read(error: Exception) -> Answer:
 
 
 def _read_reply(error: ClientError) -> Answer:
-    """The code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
-    details = error.response.get("Error", {})
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    codes = tuple(str(code) for code in (details.get("Code"), status) if code)
     door = Door.SIGN_IN if SIGN_IN_OPERATIONS.fullmatch(error.operation_name) else Door.API
+    return read_parsed(error.response, door)
+
+
+def read_parsed(parsed: Mapping[str, Any], door: Door) -> Answer:
+    """The code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
+    details = parsed.get("Error", {})
+    status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    codes = tuple(str(code) for code in (details.get("Code"), status) if code)
     return Answer(door, codes or ("no code",), str(details.get("Message") or ""))
 
 

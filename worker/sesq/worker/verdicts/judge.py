@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from sesq.config.envelope import Envelope
-from sesq.worker.verdicts.foreign import read
+from sesq.worker.verdicts.foreign import read, read_parsed
 from sesq.worker.verdicts.identities import means, named_identities
-from sesq.worker.verdicts.model import Answer, Verdict
+from sesq.worker.verdicts.model import Answer, Door, Kind, Verdict
 from sesq.worker.verdicts.outcomes import DEFAULT, Outcome
 from sesq.worker.verdicts.table import ROWS, Concern
 
@@ -39,6 +41,14 @@ def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
         "text": _short(answer.text) or "no text",
     }
     return _verdict(outcome, answer, identities, words)
+
+
+def refuses_credentials(parsed: Mapping[str, Any]) -> bool:
+    """Whether this reply of AWS, of any of its services, says that it does not take the credentials (any more)."""
+    if "Error" not in parsed:
+        return False
+    answer = read_parsed(parsed, Door.API)
+    return weigh(answer, envelope=Envelope(sender=""), region="").kind is Kind.CREDENTIALS
 
 
 def _verdict(outcome: Outcome, answer: Answer, identities: tuple[str, ...], words: dict[str, str]) -> Verdict:

@@ -1,0 +1,163 @@
+"""AWS keys that are changed under a running worker: whoever meets that first goes on with the new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from sesq.config.envelope import Envelope, SimpleContent
+from sesq.config.settings import AccountSettings, Settings
+from sesq.simulator import Simulator
+from sesq.worker.account import AccountUnavailable
+from sesq.worker.control.calls import ControlRefused, asked
+from sesq.worker.desk import Desk, open_desk
+from sesq.worker.doors import open_client, open_control
+from sesq.worker.transports import Outgoing, SendFailed
+from sesq.worker.verdicts import Kind
+
+QUEUE = "/000000000000/events"
+
+
+class Rotating:
+    """SES, which takes one key at a time, and the file in which this machine finds its own."""
+
+    def __init__(self, redis: Redis, ses: Simulator, file: Path) -> None:
+        self.redis, self.ses, self.file = redis, ses, file
+        self.settings = Settings(accounts={"default": AccountSettings(endpoint_url=ses.endpoint_url)})
+
+    def takes(self, key: str) -> None:
+        """AWS has no other key any more."""
+        self.ses.cloud.keys.clear()
+        self.ses.cloud.keys[key] = f"secret of {key}"
+
+    def has(self, key: str) -> None:
+        """The file is written anew."""
+        self.file.write_text(
+            f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret of {key}\n"
+        )
+
+    def desk(self) -> Desk:
+        return open_desk(self.redis, "default", self.settings, sleep=lambda _: None)
+
+    # whoever has a client
+
+    def sending(self) -> Callable[[], object]:
+        transport = self.desk().courier.transport
+        return lambda: transport.send(mail("x1"))
+
+    def warming_up(self) -> Callable[[], object]:
+        return self.desk().courier.transport.warm_up
+
+    def account_sync(self) -> Callable[[], object]:
+        ses = self.desk().sync.ses
+        ses.calls.sleep = lambda _: self.redis.delete(ses.calls.key)  # type: ignore[union-attr]
+        return ses.describe
+
+    def control(self) -> Callable[[], object]:
+        control = open_control(
+            self.redis, "default", self.settings, lambda _: self.redis.delete("sesq:default:control")
+        )
+        return lambda: control.call("get_account")
+
+    def events(self) -> Callable[[], object]:
+        sqs, url = open_client("default", self.settings).service("sqs"), f"{self.ses.endpoint_url}{QUEUE}"
+        return lambda: asked("receive_message", lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0))
+
+
+def mail(id: str) -> Outgoing:
+    envelope = Envelope(sender="shop@example.com", to=("bob@example.org",))
+    return Outgoing(id, envelope, SimpleContent("Hi", text="Good day"))
+
+
+CALLS: dict[str, Callable[[Rotating], Callable[[], object]]] = {
+    "sending": Rotating.sending,
+    "account sync": Rotating.account_sync,
+    "control calls": Rotating.control,
+    "events": Rotating.events,
+}
+
+
+@pytest.fixture
+def aws(
+    redis: Redis, aws_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rotating]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with Simulator(production=True, control_rate=None, max_send_rate=1000, keys={"AKONE": "-"}) as ses:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", ses.endpoint_url)
+        ses.verify("example.com")
+        ses.set_events(queue="events")
+        aws = Rotating(redis, ses, tmp_path / "credentials")
+        aws.takes("AKONE")
+        aws.has("AKONE")
+        yield aws
+
+
+@pytest.mark.parametrize("who", CALLS)
+def test_with_a_new_key_in_the_file_the_next_call_goes(aws: Rotating, who: str) -> None:
+    call = CALLS[who](aws)
+    call()
+    # When the key is changed at AWS and in the file
+    aws.takes("AKTWO")
+    aws.has("AKTWO")
+    # Then whoever calls next is not refused, and no mail is sent twice
+    call()
+    # And the next time as well
+    aws.takes("AKTHREE")
+    aws.has("AKTHREE")
+    call()
+    assert aws.ses.report()["duplicates"] == (2 if who == "sending" else 0)  # one id, sent three times
+
+
+@pytest.mark.parametrize("who", CALLS)
+def test_a_key_that_ends_before_the_file_has_another_is_told_until_then(aws: Rotating, who: str) -> None:
+    call = CALLS[who](aws)
+    call()
+    aws.takes("AKTWO")
+    with pytest.raises((SendFailed, AccountUnavailable, ControlRefused)):
+        call()
+    # When the file is being written
+    aws.file.write_text("[default]\naws_access_key_id = AKTWO\n")
+    with pytest.raises((SendFailed, AccountUnavailable, ControlRefused)):
+        call()
+    # And when it is there
+    aws.has("AKTWO")
+    call()
+
+
+@pytest.mark.parametrize("who", CALLS)
+def test_keys_that_come_after_the_start_are_found(aws: Rotating, who: str) -> None:
+    aws.file.unlink()
+    call = CALLS[who](aws)
+    with pytest.raises(Exception, match="credentials"):
+        call()
+    aws.has("AKONE")
+    call()
+
+
+def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
+    transport = aws.desk().courier.transport
+    transport.warm_up()
+    aws.takes("AKTWO")
+    aws.has("AKTWO")
+    with ThreadPoolExecutor(8) as threads:
+        ids = list(threads.map(transport.send, [mail(f"x{number}") for number in range(40)]))
+    assert len(set(ids)) == 40
+    assert aws.ses.report()["duplicates"] == 0
+
+
+def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
+    transport = aws.desk().courier.transport
+    transport.warm_up()
+    aws.takes("AKTWO")
+    refused = []
+    transport.client.api.meta.events.register("before-send", lambda **_: refused.append(1))  # type: ignore[attr-defined]
+    with pytest.raises(SendFailed) as told:
+        transport.send(mail("x1"))
+    assert told.value.verdict.kind is Kind.CREDENTIALS
+    assert len(refused) == 1
