@@ -17,6 +17,27 @@ from sesq.simulator.smtp.certificate import Certificate
 PATIENCE_SECONDS = 20.0
 
 
+class MovableLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock a test moves on."""
+
+    ahead_seconds = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_seconds
+
+
+def let_pass(server: SubmissionServer, seconds: float) -> None:
+    """Lets time pass for the server: what was to happen meanwhile happens now."""
+    listener = server.doors[0]._listener
+    assert listener is not None
+    loop = listener.get_loop()
+
+    def move() -> None:
+        loop.ahead_seconds += seconds  # type: ignore[attr-defined]
+
+    loop.call_soon_threadsafe(move)
+
+
 @contextmanager
 def submission_server(
     outbox: Any, *, open_to_the_world: bool = False, **options: Any
@@ -26,7 +47,7 @@ def submission_server(
     if open_to_the_world:
         for door in server.doors:
             door.loopback = False
-    loop = asyncio.new_event_loop()
+    loop = MovableLoop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
@@ -61,8 +82,10 @@ def certificate_files(folder: Path) -> tuple[Path, Path]:
 class Line:
     """A connection. `say` sends bytes as they are and returns the server's reply, "" when it has hung up."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection(
+            ("127.0.0.1", port), timeout=PATIENCE_SECONDS, source_address=(source, 0)
+        )
         self._file = self._socket.makefile("rb")
         self.greeting = self.reply()
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from sesq.config.addresses import spec_of, wire_form
@@ -21,7 +22,7 @@ from sesq.producer.message import Message
 from sesq.producer.mime import folded
 from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail, addresses_in
-from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS
+from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, check_key
 from sesq.producer.ses_headers import read_tags
 
 PREFIX = "x-sesq-"
@@ -32,17 +33,20 @@ Recipients = Mapping[str, Sequence[str]]
 """Addresses by the field of a message they belong to: to, cc and bcc."""
 
 
-def messages_of(mail: RawMail, recipients: Recipients | None = None, **options: Any) -> list[Message]:
+def messages_of(
+    mail: RawMail, recipients: Recipients | None = None, *, key_owner: str = "", **options: Any
+) -> list[Message]:
     """The messages to queue for one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
-    mail's X-Sesq headers. Raises InvalidMessage.
+    mail's X-Sesq headers. The idempotency keys of a `key_owner` are told apart from those of all others. Raises
+    InvalidMessage.
     """
     mail, own = take_options(ascii_headers(mail))
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options |= own
-    key = options.pop("idempotency_key", None)
+    key = _key_of_owner(options.pop("idempotency_key", None), key_owner)
     parts = list(_parts(recipients))
     for number, part in enumerate(parts, 1):
         part["idempotency_key"] = _key_of_part(key, number, len(parts))
@@ -106,6 +110,14 @@ def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
         for field, address in everybody[start : start + MAX_RECIPIENTS]:
             part[field].append(address)
         yield part
+
+
+def _key_of_owner(key: str | None, owner: str) -> str | None:
+    """No choice of a key gives that of another owner, or one that was given without an owner."""
+    if key is None or not owner:
+        return key
+    check_key(key)
+    return f"{sha256(owner.encode()).hexdigest()} {sha256(key.encode()).hexdigest()}"
 
 
 def _key_of_part(key: str | None, number: int, count: int) -> str | None:

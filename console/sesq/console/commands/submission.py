@@ -49,6 +49,10 @@ def submission(
     max_connections: Annotated[
         int, typer.Option(min=1, help="At the same time; more are told to come back.")
     ] = 100,
+    max_per_host: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of them from one host; a quarter if not given, and all on loopback."),
+    ] = None,
     max_bytes: Annotated[
         int | None,
         typer.Option(min=1000, help="Of one mail; what SES takes if not given, which is the most."),
@@ -81,6 +85,7 @@ def submission(
         users=users,
         hostname=hostname,
         max_connections=max_connections,
+        max_per_host=max_per_host,
         idle_seconds=idle,
         **given,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import traceback
@@ -14,6 +15,7 @@ from sesq.config.errors import InvalidMessage, QueueUnavailable
 from sesq.producer.intake import messages_of, sorted_recipients
 from sesq.producer.message import Message
 from sesq.producer.raw import RawMail
+from sesq.producer.submission.replies import Plain
 from sesq.producer.submission.users import User
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("sesq.submission")
 
 MOST_RECIPIENTS = 1000
-MOST_REPLY = 400  # characters; a reply's line holds 512
 ACCEPTED = "250 2.0.0 queued as"
 RETURN_PATH = "return-path"
 """SES would send bounces where it says, and takes it as one more sender; it is a server's to set (RFC 5321, 4.4)."""
@@ -49,7 +50,13 @@ class Handler:
     ) -> list[str]:
         session.host_name = name
         told = [line for line in lines if line != "250-AUTH "]
-        return [*told[:-1], "250-ENHANCEDSTATUSCODES", told[-1]]
+        return [*told[:-1], "250-ENHANCEDSTATUSCODES", Plain(told[-1])]
+
+    async def handle_HELO(  # noqa: N802
+        self, server: SubmissionSmtp, session: Submission, _envelope: Envelope, name: str
+    ) -> str:
+        session.host_name = name
+        return Plain(f"250 {server.hostname}")
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SubmissionSmtp, session: Submission, envelope: Envelope, given: str, options: list[str]
@@ -58,7 +65,7 @@ class Handler:
             try:
                 spec = spec_of(wire_form(given, "sender"))
             except InvalidMessage as error:
-                return _reply("553 5.1.7", error)
+                return _bad_address("5.1.7", given, error)
             if not _allowed(session.user).may_send_as(spec):
                 return f"553 5.7.1 this user may not send as {spec}"
         envelope.mail_from = given
@@ -76,7 +83,7 @@ class Handler:
         try:
             address = wire_form(given, "recipient")
         except InvalidMessage as error:
-            return _reply("553 5.1.3", error)
+            return _bad_address("5.1.3", given, error)
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
             return "452 4.5.3 too many recipients; the rest can go with another copy of the mail"
         envelope.rcpt_tos.append(address)
@@ -91,7 +98,7 @@ class Handler:
             ids = await server.door.bundle.queue(lambda: read(content, recipients, user), len(content))
         except InvalidMessage as error:
             log.info("refused, %s: %s", user.name or "no user", error.field)
-            return _reply("554 5.6.0", error)
+            return f"554 5.6.0 {error}"
         except QueueUnavailable as error:
             log.warning("not taken: %s", error)
             return "451 4.3.0 the queue cannot be reached, try again later"
@@ -109,7 +116,9 @@ class Handler:
         return "250 2.0.0 Ok"
 
     async def handle_exception(self, error: Exception) -> str:
-        """A bug of ours: said without its text, which may hold content."""
+        """A bug of ours: said without its text, which may hold content. A line that is too long is none."""
+        if isinstance(error, ValueError) and isinstance(error.__context__, asyncio.LimitOverrunError):
+            return "500 5.5.2 the line is too long"
         log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
         return "451 4.3.0 this went wrong here, try again later"
 
@@ -126,7 +135,11 @@ def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
             if not user.may_send_as(spec_of(wire)):
                 raise InvalidMessage(name, f"this user may not send as {spec_of(wire)}")
     messages = messages_of(
-        mail, sorted_recipients(mail, recipients), lane=user.lanes[0], account=user.account
+        mail,
+        sorted_recipients(mail, recipients),
+        key_owner=user.name,
+        lane=user.lanes[0],
+        account=user.account,
     )
     if messages[0].lane not in user.lanes:
         raise InvalidMessage("lane", f"this user may not use the lane {messages[0].lane}")
@@ -138,7 +151,6 @@ def _allowed(user: User | None) -> User:
     return user
 
 
-def _reply(code: str, error: InvalidMessage) -> str:
-    """One line of ASCII, whatever was given."""
-    text = "".join(character if character.isprintable() else "?" for character in str(error))
-    return f"{code} {text[:MOST_REPLY].encode('ascii', 'backslashreplace').decode()[:MOST_REPLY]}"
+def _bad_address(code: str, given: str, error: InvalidMessage) -> str:
+    """RFC 6531 has a code of its own for a local part that is not ASCII, which SES takes nowhere."""
+    return f"553 {code if given.rpartition('@')[0].isascii() else '5.6.7'} {error}"

@@ -17,17 +17,24 @@ from sesq.config.errors import InputError, SettingsError
 from sesq.producer.outbox import Outbox
 from sesq.producer.rules import MAX_MESSAGE_BYTES
 from sesq.producer.submission.bundle import Bundle
+from sesq.producer.submission.passwords import Passwords
 from sesq.producer.submission.session import SubmissionSmtp
 from sesq.producer.submission.users import Users
 
 log = logging.getLogger("sesq.submission")
 
 
+HOSTS = 4
+"""So many hosts at least can be connected at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Ports: 0 takes a free one, None none. `port` offers STARTTLS where there is a certificate; `tls_port` is TLS from
-    the first byte. A mail may have `max_bytes`; a connection may be silent for `idle_seconds`, and take `data_seconds`
-    for the content of one mail, its answer included. At worst a server holds `max_connections` mails in memory.
+    the first byte. A mail may have `max_bytes`; a connection may be silent for `idle_seconds`, take `handshake_seconds`
+    for TLS, and `data_seconds` for the content of one mail, its answer included. One host may have `max_per_host` of
+    the `max_connections`; where none is given, a quarter, and all of them on loopback. At worst a server holds
+    `max_connections` mails in memory.
     """
 
     host: str = "127.0.0.1"
@@ -38,8 +45,10 @@ class Options:
     users: Path | None = None
     hostname: str = "localhost"
     max_connections: int = 100
+    max_per_host: int | None = None
     max_bytes: int = MAX_MESSAGE_BYTES
     idle_seconds: float = 60.0
+    handshake_seconds: float = 10.0
     data_seconds: float = 600.0
 
 
@@ -48,26 +57,27 @@ class Door:
 
     def __init__(self, server: SubmissionServer, listening: socket.socket, wrapped: bool) -> None:
         self.options = server.options
-        self.users, self.bundle, self.tls = server.users, server.bundle, server.tls
+        self.passwords, self.bundle, self.tls = server.passwords, server.bundle, server.tls
         self.loopback, self.wrapped = server.loopback, wrapped
         self.port: int = listening.getsockname()[1]
-        self._sessions = server.sessions
+        self._sessions, self._max_per_host = server.sessions, server.max_per_host
         self._socket = listening
         self._listener: asyncio.Server | None = None
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: SubmissionSmtp(self, loop), sock=self._socket, ssl=self.tls if self.wrapped else None
-        )
+        self._listener = await loop.create_server(lambda: SubmissionSmtp(self, loop), sock=self._socket)
 
     def close(self) -> None:
         (self._listener or self._socket).close()
 
     def admit(self, session: SubmissionSmtp) -> bool:
-        """Whether there is room for one more connection, over all doors."""
+        """Whether there is room for one more connection, over all doors, and from its host."""
+        from_there = sum(other.host == session.host for other in self._sessions)
+        if len(self._sessions) >= self.options.max_connections or from_there >= self._max_per_host:
+            return False
         self._sessions.add(session)
-        return len(self._sessions) <= self.options.max_connections
+        return True
 
     def leave(self, session: SubmissionSmtp) -> None:
         self._sessions.discard(session)
@@ -79,10 +89,12 @@ class SubmissionServer:
     def __init__(self, outbox: Outbox, options: Options) -> None:
         self.options = options
         self.loopback = _is_loopback(options.host)
-        self.users = Users.read(options.users) if options.users else None
+        self.passwords = Passwords(Users.read(options.users)) if options.users else None
         self.tls = _tls(options)
         self.bundle = Bundle(outbox)
         self.sessions: set[SubmissionSmtp] = set()
+        share = options.max_connections if self.loopback else -(-options.max_connections // HOSTS)
+        self.max_per_host = options.max_per_host or share
         self._check()
         wanted = ((options.port, False), (options.tls_port, True))
         self.doors = [
@@ -94,7 +106,7 @@ class SubmissionServer:
             raise SettingsError("submission: there is no port to listen on")
         if self.options.tls_port is not None and self.tls is None:
             raise SettingsError("submission: a TLS port needs a certificate and its key")
-        if not self.loopback and (self.users is None or self.tls is None):
+        if not self.loopback and (self.passwords is None or self.tls is None):
             raise SettingsError(
                 f"submission: {self.options.host} can be reached from elsewhere: that needs a users file, or anybody "
                 "could send mail; and a certificate with its key, or passwords could be read on the way"
@@ -112,6 +124,8 @@ class SubmissionServer:
         await asyncio.sleep(0)  # the answers leave
         for session in tuple(self.sessions):
             session.end("421 4.3.2 the server is going down, try again later")
+        if self.passwords is not None:
+            self.passwords.close()
 
 
 def serve(outbox: Outbox, options: Options, on_ready: Callable[[SubmissionServer], None]) -> None:

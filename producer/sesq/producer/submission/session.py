@@ -9,11 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, AnyStr
 
-from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session, TLSSetupException
 
+from sesq.producer.submission.content import Content
 from sesq.producer.submission.handler import ACCEPTED, Handler, Submission, user_of
+from sesq.producer.submission.passwords import TooManyTries, host_of
+from sesq.producer.submission.replies import written
 from sesq.producer.submission.users import ANYBODY
 
 if TYPE_CHECKING:
@@ -21,57 +26,69 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sesq.submission")
 
-HELD_LINE_BYTES = 64 * 1024
-"""Longer than the limit of mail, which is checked, and explained, with the whole mail."""
+COMMAND_BYTES = 2048
+"""With the parameters of every extension: RFC 3461 adds 500 bytes, RFC 4954 another 500, 256 an address in UTF-8."""
+LINE_BYTES = 16 * 1024
+"""Of a line that is no command: a password in base64 has 12,288 bytes at most (RFC 4954, 4)."""
 LIMITS = {"AUTH": 3, "STARTTLS": 2, "VRFY": 20, "HELP": 20, "NOOP": 1000, "*": 10**9}
 """How often a command may be given in one connection."""
 GRACE_SECONDS = 5
 
 _path = re.compile(r"\s*<([^<>]*)>\s*(.*)").fullmatch
-_auth_parameter = re.compile(r"\bAUTH=\S*", re.IGNORECASE)
+_ignored = re.compile(r"(?<!\S)(?:AUTH|RET|ENVID|NOTIFY|ORCPT)=\S*", re.IGNORECASE)
 
 
 class SubmissionSmtp(SMTP):
     """One connection. Methods are named as aiosmtpd looks for them."""
 
-    line_length_limit = HELD_LINE_BYTES
+    line_length_limit = LINE_BYTES
+    command_size_limit = COMMAND_BYTES
 
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
         self.door = door
+        self.host = ""
+        self._content: Content | None = None
         self._login_end: asyncio.TimerHandle | None = None
         options = door.options
         super().__init__(
             Handler(),
             data_size_limit=options.max_bytes,
+            enable_SMTPUTF8=True,
             hostname=options.hostname,
             ident="ESMTP sesq",
-            tls_context=None if door.wrapped else door.tls,
+            tls_context=door.tls,
             timeout=options.idle_seconds,
             auth_required=False,  # `check_auth_needed` asks
-            auth_require_tls=not (door.wrapped or door.loopback),
+            auth_require_tls=not door.loopback,
             authenticator=lambda *given: AuthResult(success=True, auth_data=given[-1]),
             command_call_limit=LIMITS,
             loop=loop,
         )
-        if door.users is None:
+        self.command_size_limits = defaultdict(lambda: COMMAND_BYTES, AUTH=LINE_BYTES)
+        if door.passwords is None:
             self._auth_methods.clear()
 
     def _create_session(self) -> Session:
         session = Submission(self.loop)
-        session.user = ANYBODY if self.door.users is None else None
+        session.user = ANYBODY if self.door.passwords is None else None
         return session
 
     async def _handle_client(self) -> None:
-        if self.door.admit(self):
-            await super()._handle_client()
-        else:
+        if not self.door.admit(self):
             await self.push("421 4.7.0 too many connections, try again later")
             self._writer.close()
+            return
+        if self.door.wrapped:
+            await self._begin_tls("")
+        await super()._handle_client()
+
+    # the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """STARTTLS comes by here once more; the time to log in runs on."""
+        """TLS comes by here once more; the time to log in runs on."""
         super().connection_made(transport)
         if self._login_end is None:
+            self.host = host_of(transport.get_extra_info("peername"))
             self._login_end = self.loop.call_later(self.door.options.idle_seconds, self._end_of_login)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -79,6 +96,15 @@ class SubmissionSmtp(SMTP):
             self._login_end.cancel()
         self.door.leave(self)
         super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Content goes into its own buffer. Only what is no part of it is read in lines."""
+        rest: bytes | None = data
+        if self._content is not None:
+            rest = self._content.feed(data)
+            self._content = None if rest is not None else self._content
+        if rest:
+            super().data_received(rest)
 
     def _timeout_cb(self) -> None:
         self.end("421 4.4.2 nothing came for too long")
@@ -89,25 +115,59 @@ class SubmissionSmtp(SMTP):
 
     def end(self, reply: str) -> None:
         """Says so and hangs up, in the end on who does not listen as well."""
-        transport: Any = self.transport
+        transport: Any = self._original_transport if self._before_tls else self.transport
         if transport is None:
             return
-        if self._handler_coroutine is None or self._handler_coroutine.done():
-            transport.abort()  # we have said good-bye, and are not heard
+        if self._before_tls or self._handler_coroutine is None or self._handler_coroutine.done():
+            transport.abort()  # nothing can be said, or we have said good-bye and are not heard
             return
         self._writer.write(f"{reply}\r\n".encode("ascii"))
         transport.close()
         self.loop.call_later(GRACE_SECONDS, transport.abort)
 
+    # TLS
+
+    @property
+    def _before_tls(self) -> bool:
+        """Whether TLS has to come first, or is on its way: nothing is said in the clear."""
+        awaited = self.door.wrapped or self._tls_protocol is not None
+        return awaited and (self.session is None or self.session.ssl is None)
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
+        if self._tls_protocol is not None:
+            await self.push("503 5.5.1 TLS is active already")
+        else:
+            await self._begin_tls(arg or "")
+
+    async def _begin_tls(self, arg: str) -> None:
+        """Returns when TLS is active, or was not asked for as it should be. A handshake that fails ends the connection;
+        of one that breaks off nobody else would tell us.
+        """
+        self._reset_timeout(self.door.options.handshake_seconds)
+        with suppress(TLSSetupException):
+            await super().smtp_STARTTLS(arg)
+        self._reset_timeout()
+        if self._before_tls:
+            self._writer.transport.abort()
+            self.connection_lost(None)
+            raise asyncio.CancelledError
+
+    # commands
+
     async def push(self, status: AnyStr) -> None:
-        """A reply. Commands that came before it are not obeyed: they may be part of a mail, for somebody else."""
+        """A reply, with its status code. Commands that came before it are not obeyed: they may be part of a mail, for
+        somebody else.
+        """
+        if self._before_tls and self.door.wrapped:
+            return
+        reply = written(status) if isinstance(status, str) else status
         reader: Any = self._reader
         if not reader._buffer:  # noqa: SLF001  (aiosmtpd itself looks there)
-            await super().push(status)
+            await super().push(reply)
             return
-        if str(status).startswith(ACCEPTED):
-            await super().push(status)
-        self.end("421 5.5.0 wait for the reply before you send more: PIPELINING is not offered")
+        if reply.startswith(ACCEPTED.encode()):
+            await super().push(reply)
+        self.end("421 4.5.0 wait for the reply before you send more: PIPELINING is not offered")
         raise asyncio.CancelledError
 
     async def check_auth_needed(self, _caller: str) -> bool:
@@ -128,25 +188,52 @@ class SubmissionSmtp(SMTP):
         return await self._checked(await super().auth_LOGIN(server, args))
 
     async def _checked(self, given: AuthResult) -> AuthResult:
-        """aiosmtpd has read name and password; whether they are right takes a while, so it is a thread that looks."""
-        login, users = given.auth_data, self.door.users
-        if not isinstance(login, LoginPassword) or users is None:
+        """aiosmtpd has read name and password; whether they are right is for us to say."""
+        login, passwords = given.auth_data, self.door.passwords
+        if not isinstance(login, LoginPassword) or passwords is None:
             return given
         name, password = (part.decode(errors="surrogateescape") for part in login)
-        user = await asyncio.to_thread(users.find, name, password)
+        try:
+            user = await passwords.check(name, password, self.host)
+        except TooManyTries as error:
+            log.warning("%s: %s", self.host, error)
+            return AuthResult(success=False, handled=False, message=f"454 4.7.0 {error}, try again later")
         if user is None:
-            log.warning("a wrong name or password from %s", self.session.peer)  # type: ignore[union-attr]
+            log.warning("a wrong name or password from %s", self.host)
             return AuthResult(success=False, handled=False)
         assert isinstance(self.session, Submission)
         self.session.user = user
         return AuthResult(success=True)
 
-    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
-        self._reset_timeout(self.door.options.data_seconds)
-        await super().smtp_DATA(arg)
-        self._reset_timeout()
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        assert self.envelope is not None
+        if not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 need RCPT command")
+        elif arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+        else:
+            self._reset_timeout(self.door.options.data_seconds)
+            await self._take_content()
+            self._reset_timeout()
+
+    async def _take_content(self) -> None:
+        content = self._content = Content(self.door.options.max_bytes, self.loop)
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        await content.ended
+        assert self.envelope is not None
+        if content.too_large:
+            reply = f"552 5.3.4 the mail has more than {self.door.options.max_bytes} bytes"
+        else:
+            self.envelope.original_content = content.whole()
+            reply = await self._call_handler_hook("DATA")
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        await self.push(reply)
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """The address between the angles as it stands, and the parameters without AUTH=, which says nothing to us."""
+        """The address between the angles as it stands, and the parameters without those that change nothing here: AUTH,
+        and what asks for notices of delivery (RFC 3461), which the queue does not send.
+        """
         path = _path(arg)
-        return (path[1] or "<>", _auth_parameter.sub("", path[2])) if path else (None, None)
+        return (path[1] or "<>", _ignored.sub("", path[2])) if path else (None, None)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sesq.config.addresses import shown
-from sesq.config.errors import InvalidMessage, SettingsError
+from sesq.config.errors import InputError, InvalidMessage, SettingsError
 from sesq.config.states import Lane
 from sesq.producer.rules import check_account
 
@@ -71,18 +71,28 @@ class Users:
 
     def find(self, name: str, password: str) -> User | None:
         """The user whose name and password these are. Takes as long for a name that nobody has."""
+        known = self.known(name, password)
+        if known is not None:
+            return known
         user = self._users.get(name, self._nobody)
-        proof = hmac.digest(self._secret, f"{name}\0{password}".encode(errors="replace"), "sha256")
-        if hmac.compare_digest(self._known.get(name, b""), proof):
-            return user
         if not is_password(password, user.password) or user is self._nobody:
             return None
-        self._known[name] = proof
+        self._known[name] = self._proof(name, password)
         return user
+
+    def known(self, name: str, password: str) -> User | None:
+        """The same for a password that was right before; takes no time."""
+        right = hmac.compare_digest(self._known.get(name, b""), self._proof(name, password))
+        return self._users[name] if right else None
+
+    def _proof(self, name: str, password: str) -> bytes:
+        return hmac.digest(self._secret, f"{name}\0{password}".encode(errors="surrogatepass"), "sha256")
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$n$r$p$salt$hash`, the last two in base64."""
+    """`scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for one that could never be given."""
+    if not _is_text(password):
+        raise InputError("the password is not in UTF-8: encode it anew")
     salt = secrets.token_bytes(SALT_BYTES)
     parts = (
         base64.b64encode(part).decode()
@@ -92,17 +102,24 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Whether this password was hashed to that. ValueError for what is no hash of ours."""
+    """Whether this password was hashed to that; never for bytes that are not UTF-8. ValueError for what is no hash of
+    ours.
+    """
     kind, n, r, p, salt, wanted = hashed.split("$")
     if kind != "scrypt":
         raise ValueError(f"{kind} is no kind of hash that is known")
+    if not _is_text(password):
+        return False
     found = _scrypt(password, base64.b64decode(salt, validate=True), int(n), int(r), int(p))
     return hmac.compare_digest(found, base64.b64decode(wanted, validate=True))
 
 
+def _is_text(password: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in password)
+
+
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    secret = password.encode(errors="surrogateescape")
-    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=MOST_MEMORY, dklen=HASH_BYTES)
+    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=MOST_MEMORY, dklen=HASH_BYTES)
 
 
 def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[str, dict[str, Any]]:
