@@ -114,12 +114,12 @@ class RegisteredWorker(BaseWorker):
         """Obeys a command of RQ's. One that cannot be read, or carried out, is logged and ignored."""
         try:
             super().handle_payload(message)  # type: ignore[no-untyped-call]
-        except Exception as error:  # RQ checks nothing of what it is sent
+        except Exception as error:  # noqa: BLE001  (RQ checks nothing of what it is sent)
             told = type(error).__name__
             log.warning("worker %s: a command on RQ's channel cannot be obeyed (%s)", self.name, told)
 
     def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
-        """Keeps the listening thread alive. RQ's own ends it, and then no bell and no command would be heard any more."""
+        """Keeps the listening thread alive. RQ's own ends it, and then no bell and no command would be heard."""
         if not isinstance(exc, Exception):
             raise exc
         log.debug("worker %s: listening again in %g s: %r", self.name, LISTEN_AGAIN_SECONDS, exc)
