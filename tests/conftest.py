@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from sesq.config.connection import connect
@@ -18,6 +20,11 @@ from sesq.config.settings import Settings
 
 SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels(), None)
 """The executable that tests start: the wheel's, since it is the same everywhere, or the one that CI names."""
+
+
+# How fast this machine is says nothing about a rule: no test fails because others keep the machine busy.
+hypothesis_settings.register_profile("sesq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("sesq")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +52,7 @@ def redis_server() -> Iterator[EmbeddedRedis]:
 def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
     """A client on an empty database."""
     client = connect(redis_server.url)
-    client.flushall()
+    client.flushall(asynchronous=True)
     yield client
     client.close()
 

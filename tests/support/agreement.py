@@ -67,6 +67,9 @@ class _Account:
         for lane in Lane:
             queue = self.keys.queue(lane)
             places["queue"].update(texts(self.redis.lrange(f"rq:queue:{queue}", 0, -1)))
+            stale = texts(self.redis.smembers(self.keys.stale(queue)))
+            assert set(stale) <= set(places["queue"]), (stale, "are not in the queue")
+            places["queue"].subtract(stale)
             for name in REGISTRIES:
                 places[name].update(texts(self.redis.zrange(f"rq:{name}:{queue}", 0, -1)))
         places["executions"] = places["wip"]

@@ -21,6 +21,8 @@ from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
+UNPARK = compose("sesq.config", "unpark.lua", base=[LIFECYCLE])
+KEEP = compose("sesq.config", "keep.lua", base=[LIFECYCLE])
 CANCEL_ALL = compose("sesq.config", "cancel_all.lua", base=[LIFECYCLE])
 CANCEL_CHUNK = compose("sesq.config", "cancel_chunk.lua", base=[LIFECYCLE])
 FREE = compose("sesq.config", "free.lua", base=[LIFECYCLE])
@@ -34,7 +36,8 @@ WITHOUT_RECORD = {
     "arrived": State.DELIVERED,
 }
 """How recipients that have no record of their own are counted, and the state that this is for people."""
-CANCEL_AT_ONCE = FREE_AT_ONCE = 500
+CANCEL_AT_ONCE = FREE_AT_ONCE = UNPARK_AT_ONCE = 100
+"""So many take some milliseconds, for which Redis answers nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,19 @@ class Batches:
     def resume(self, id: str, reason: str = "") -> None:
         """It goes on where it was. Raises UnknownBatch, WrongState."""
         self._change(id, "resume", reason, ["paused"])
+        self.unpark(id)
         self.free_resumed(id)
+
+    def unpark(self, id: str) -> None:
+        """Puts the chunks of a batch that is paused no longer back to where their rows belong."""
+        with mapped():
+            while UNPARK.run(self.redis, self.keys.account, id, UNPARK_AT_ONCE):
+                pass
+
+    def keep(self) -> None:
+        """Goes on telling the keys of ended batches how long they stay: some of them, for the upkeep of a worker."""
+        with mapped():
+            KEEP.run(self.redis, self.keys.account)
 
     def free_resumed(self, id: str) -> int:
         """Puts those back into their lane that were held with a batch that goes on again. How many."""
@@ -163,15 +178,16 @@ class Batches:
     def cancel(self, id: str, reason: str) -> None:
         """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
         self._change(id, "cancel", reason, ["running", "paused", "cancelled"])
+        self.unpark(id)
         with mapped():
-            spilled = texts(self.redis.smembers(self.keys.spilled(id)))
+            spilled = texts(self.redis.sscan_iter(self.keys.spilled(id), count=1000))
         self._cancel_all(spilled, reason)
 
     def cancel_chunk(self, chunk: str) -> int:
         """Takes back who still waits in one chunk, as RQ was told to. How many of them had no record."""
         with mapped():
             count, why = CANCEL_CHUNK.run(self.redis, self.keys.account, chunk)
-            spilled = texts(self.redis.smembers(self.keys.spilled(chunk.rpartition("-")[0])))
+            spilled = texts(self.redis.sscan_iter(self.keys.spilled(chunk.rpartition("-")[0]), count=1000))
         self._cancel_all([id for id in spilled if id.startswith(f"{chunk}-")], text(why))
         return int(count)
 

@@ -165,6 +165,15 @@ class Keys:
         """Sorted set: the messages being sent, by the time their worker's lease runs out."""
         return self._key("leases")
 
+    def stale(self, queue: str) -> str:
+        """Set: ids that stand in the middle of an RQ queue although what they stand for waits there no longer."""
+        return self._key("stale", queue)
+
+    @property
+    def keeping(self) -> str:
+        """Set: ended batches, or such that go on after all, whose keys have not all been told so."""
+        return self._key("keeping")
+
     @property
     def lent(self) -> str:
         """Sorted set: messages and chunks that RQ's own workers have taken, by when it should be heard of."""

@@ -104,14 +104,21 @@ def _ahead(redis: Redis, record: Record, lane: Lane) -> int:
     keys, place = Keys(record.account), place_of(record.id)
     queue = rq_key("queue", keys.queue(lane))
     with mapped():
-        urgent = redis.llen(rq_key("queue", keys.queue(Lane.TRANSACTIONAL))) if lane is Lane.BULK else 0
+        urgent = _urgent(redis, keys) if lane is Lane.BULK else 0
         rank = cast("int | None", redis.lpos(queue, record.id))
         inside = 0
         if rank is None and place is not None:
             rank = cast("int | None", redis.lpos(queue, place.chunk_id))
             inside = max(0, place.row - int(redis.hget(keys.chunk(place.chunk_id), "cursor") or 0))
         before = texts(redis.lrange(queue, 0, min(rank, MOST_READ) - 1)) if rank else []
-        return urgent + inside + _recipients(redis, keys, before) + (rank or 0) - len(before)
+        stale = set(texts(redis.smembers(keys.stale(keys.queue(lane)))))
+        waiting = [id for id in before if id not in stale]
+        return urgent + inside + _recipients(redis, keys, waiting) + (rank or 0) - len(before)
+
+
+def _urgent(redis: Redis, keys: Keys) -> int:
+    queue = keys.queue(Lane.TRANSACTIONAL)
+    return int(redis.llen(rq_key("queue", queue))) - int(redis.scard(keys.stale(queue)))
 
 
 def _recipients(redis: Redis, keys: Keys, ids: list[str]) -> int:

@@ -147,6 +147,8 @@ class Desk:
 def _pause(claim: Claim) -> float:
     if claim.reason == "full":
         return QUANTUM_SECONDS
+    if claim.reason == "more":
+        return 0.0
     if claim.reason == "empty":
         return POLL_SECONDS
     if claim.reason == "unsynced":

@@ -58,9 +58,10 @@ class Claim:
     """What one question to the gate brought.
 
     `reason` says why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`,
-    `ses_paused` or `unsynced`; `wait` is after how many seconds to ask again. `strangers` are jobs in our queues that
-    are not ours; `suppressed` is how many addresses are on the suppression list by then. `for_bulk`: what waits for
-    tokens is bulk mail, so that urgent mail that comes meanwhile may go before the wait is over.
+    `ses_paused`, `unsynced` or `more` (there is more to move out of the way than one claim may); `wait` is after how
+    many seconds to ask again. `strangers` are jobs in our queues that are not ours; `suppressed` is how many addresses
+    are on the suppression list by then. `for_bulk`: what waits for tokens is bulk mail, so that urgent mail that comes
+    meanwhile may go before the wait is over.
     """
 
     reason: str
@@ -214,7 +215,7 @@ class Gate:
             with mapped():
                 self.redis.zadd(self.keys.leases, leases, xx=True)
 
-    def promote(self, lanes: Sequence[Lane] = tuple(Lane), most: int = 500) -> tuple[int, float | None]:
+    def promote(self, lanes: Sequence[Lane] = tuple(Lane), most: int = 100) -> tuple[int, float | None]:
         """Moves what is due from the schedule into its lane: how many, and in how many seconds the next one is."""
         with mapped():
             moved, wait = PROMOTE.run(

@@ -113,6 +113,8 @@ def _restore_chunks(redis: Redis, account: str, batch: Batch) -> int:
     with mapped():
         if not batch.jobs and not redis.exists(keys.parked(batch.id)):
             return 0
+        if batch.state != "paused":  # whoever resumed it may have died before its chunks were back
+            Batches(redis, account).unpark(batch.id)
         waiting = _waiting_chunks(redis, keys, batch)
         cancelled = [id for id, (_, status) in waiting.items() if status == "canceled"]
         for id in cancelled:

@@ -34,7 +34,7 @@ TAKE_SLICE = compose("sesq.worker", "take_slice.lua", base=[SLICES])
 TAKE_OVER = compose("sesq.worker", "take_over.lua", base=[LIFECYCLE])
 PACK = compose("sesq.worker", "pack.lua", base=[LIFECYCLE])
 
-MOST_JUDGED = 50
+MOST_JUDGED = 10
 MOST_PACKED = 50
 
 log = logging.getLogger("sesq.worker")
@@ -226,8 +226,9 @@ class Slices:
             return Envelope(sender="")
 
     def pack(self) -> None:
-        """Makes the results of chunks that are done small."""
+        """Makes the results of chunks that are done small, and lets those of ended batches expire."""
         redis, keys = self.gate.redis, self.gate.keys
+        Batches(redis, self.gate.account).keep()
         with mapped():
             some = cast("list[bytes]", redis.srandmember(keys.unpacked, MOST_PACKED))
             for chunk in texts(some):

@@ -7,7 +7,8 @@
 --                                file), total (recipients), invalid, duplicates, suppressed (rows left out),
 --                                stop:bounces and stop:complaints (%), passed:<the same> (%: the share
 --                                with which a person let it go on), n:<where> (recipients): of those without a record
---                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state
+--                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state;
+--                                kept (chunks whose keys have been told how long they stay)
 --   A parked:<bid>       list    its chunks that wait for it to be resumed
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
 --                                cursor (those before it were granted), redo ("start-end …": given back), out (slices on
@@ -19,6 +20,7 @@
 --   A arrived:<bid>-<k>  string  one bit a row: delivered
 --   A spilled:<bid>      set     ids of its recipients that have a record of their own
 --   A unpacked           set     chunks that are done and whose log is not packed yet
+--   A keeping            set     batches that have ended, or go on after all, and whose keys have not all been told so
 --   A template:<bid>     string  the template, packed
 -- A row is given by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it ever needs a record.
 
@@ -36,28 +38,45 @@ local function sum_of(key, names)
   return sum
 end
 
--- The batch's keys stay for ever while it goes on, and so long as its records after its end.
-local function keep_batch(bid, chunks, keep)
-  local function set(key) if keep then call('EXPIRE', key, keep) else call('PERSIST', key) end end
-  for k = 0, chunks - 1 do
+-- The batch's keys stay for ever while it goes on, and so long as its records after its end. They are told so some chunks at a time:
+-- here the first ones, the others by the upkeep of the workers.
+local CHUNKS_AT_ONCE = 100
+local function keep_some(bid)
+  local key = A .. 'batch:' .. bid
+  local b = call('HMGET', key, 'ended', 'keep', 'chunks', 'kept')
+  local keep, from, chunks = b[1] and b[2], tonumber(b[4]) or 0, tonumber(b[3]) or 0
+  local function set(each) if keep then call('EXPIRE', each, keep) else call('PERSIST', each) end end
+  local to = math.min(chunks, from + CHUNKS_AT_ONCE)
+  for k = from, to - 1 do
     for _, kind in ipairs(OF_CHUNK) do set(A .. kind .. ':' .. bid .. '-' .. k) end
   end
+  if to < chunks then
+    call('HSET', key, 'kept', to)
+    call('SADD', A .. 'keeping', bid)
+    return
+  end
+  if b[4] then call('HDEL', key, 'kept') end
+  call('SREM', A .. 'keeping', bid)
   for _, kind in ipairs({'batch', 'template', 'parked', 'spilled'}) do set(A .. kind .. ':' .. bid) end
+end
+local function keep_batch(bid)
+  call('HDEL', A .. 'batch:' .. bid, 'kept')
+  keep_some(bid)
 end
 
 -- Whether it is done, or goes on after all.
 local function judge_batch(bid)
   local key = A .. 'batch:' .. bid
-  local b = call('HMGET', key, 'state', 'filled', 'chunks', 'keep', 'ended')
+  local b = call('HMGET', key, 'state', 'filled', 'ended')
   local open = sum_of(key, OPEN) > 0
-  if (b[2] == '1' or b[1] == 'cancelled') and not open and not b[5] then
+  if (b[2] == '1' or b[1] == 'cancelled') and not open and not b[3] then
     call('HSET', key, 'ended', now)
     if b[1] ~= 'cancelled' then call('HSET', key, 'state', 'done', 'reason', '') end
-    keep_batch(bid, b[3], b[4])
-  elseif open and b[5] then
+    keep_batch(bid)
+  elseif open and b[3] then
     call('HDEL', key, 'ended')
     if b[1] == 'done' then call('HSET', key, 'state', 'running') end
-    keep_batch(bid, b[3], nil)
+    keep_batch(bid)
   end
 end
 
@@ -150,7 +169,7 @@ local function seat(c, worker)
   elseif c.state == 'cancelled' then to = 'cancelled' end
   call('HSET', A .. 'chunk:' .. c.id, 'cursor', c.cursor, 'redo', c.redo, 'out', c.out, 'place', to)
   if to == c.place then return end
-  if c.place == 'queued' then call('LREM', R .. 'queue:' .. c.queue, 1, c.id) end
+  if c.place == 'queued' then leave_queue(c.queue, c.id) end
   place(c.id, c.queue, to, c.keep, {front = true, execution = 'slices', worker = worker})
   local batch = A .. 'batch:' .. c.batch
   if call('EXISTS', batch) == 1 then

@@ -1,7 +1,7 @@
 -- Change: a person, or the worker, pauses, resumes or cancels a batch. After lifecycle.lua and batch.lua.
 --
 -- ARGV[3] id   [4] pause, resume or cancel   [5] reason
--- Returns the state it was in; nothing has changed where that does not allow it. '' where there is no such batch.
+-- Its parked chunks come back by unpark.lua, some at a time. Returns the state it was in; nothing has changed where that does not allow it. '' where there is no such batch.
 -- What is cancelled can be cancelled again: whoever did it may have died before its messages were taken back.
 
 local bid, action = ARGV[3], ARGV[4]
@@ -16,13 +16,6 @@ if was ~= TO[action] then call('HSET', key, 'state', TO[action], 'reason', ARGV[
 if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or 0)) end
 if action == 'resume' then let_pass(bid) end
 if action ~= 'pause' then
-  -- the last one that was parked goes first to the head of the queue, so that the first one ends there
-  local id = call('RPOP', A .. 'parked:' .. bid)
-  while id do
-    local c = read_chunk(id)
-    if c and c.place == 'held' then seat(c) end
-    id = call('RPOP', A .. 'parked:' .. bid)
-  end
   judge_batch(bid)
   wake(call('HGET', key, 'queue'))
 end

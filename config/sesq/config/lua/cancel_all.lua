@@ -7,7 +7,7 @@ for state in string.gmatch(ARGV[4], '%a+') do allowed[state] = true end
 for i = 5, #ARGV do
   local was = call('HMGET', A .. 'message:' .. ARGV[i], 'state', 'queue')
   if was[1] and allowed[was[1]] then
-    if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, ARGV[i]) end
+    if was[1] == 'queued' then leave_queue(was[2], ARGV[i]) end
     if move(ARGV[i], 'cancelled', ARGV[3], {}, {}) == 'cancelled' then call('DEL', A .. 'content:' .. ARGV[i]) end
   end
 end

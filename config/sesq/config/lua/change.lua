@@ -16,7 +16,7 @@ if WAITING[to] and was[4] and call('HGET', A .. 'batch:' .. was[4], 'state') == 
 
 local fields = {}
 for name, value in pairs(o.fields or {}) do fields[#fields + 1] = name fields[#fields + 1] = value end
-if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
+if was[1] == 'queued' and to ~= 'queued' then leave_queue(was[2], id) end
 if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
 local reached = move(id, to, ARGV[6], fields, {due = o.due})
 if o.drop_content and reached == to then call('DEL', A .. 'content:' .. id) end

@@ -16,6 +16,7 @@
 --                                      many seconds and no fewer of when they might go; wait:sum (s)
 -- RQ's own keys, R = "<prefix>:"
 --   R queue:<name>             list    ids, the next to go first
+--   A stale:<name>             set     ids that stand in that queue although their message, or chunk, waits there no longer
 --   R job:<id>                 hash    status, …
 --   R wip|deferred|scheduled|finished|failed|canceled:<name>   zset
 -- All times are seconds since the epoch by Redis's clock.
@@ -35,6 +36,26 @@ local PLACE = {
 local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
 local ENDED = {finished = true, failed = true, canceled = true}
 
+-- A queue is never searched, however long it is: what is to leave it from the middle is marked as stale, and whoever meets it at
+-- the head drops it. One that comes back before that takes its old place.
+local function leave_queue(queue, id)
+  local list = R .. 'queue:' .. queue
+  if call('LINDEX', list, 0) == id then call('LPOP', list)
+  elseif call('LINDEX', list, -1) == id then call('RPOP', list)
+  elseif call('HGET', R .. 'job:' .. id, 'status') == 'queued' then -- else RQ has taken it out already
+    call('SADD', A .. 'stale:' .. queue, id)
+  end
+end
+local function enter_queue(queue, id, front)
+  if call('SREM', A .. 'stale:' .. queue, id) == 0 then call(front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id) end
+end
+local function drop_head(queue)
+  local id = call('LPOP', R .. 'queue:' .. queue)
+  if id then call('SREM', A .. 'stale:' .. queue, id) end
+end
+-- How many jobs wait in a queue.
+local function length_of(queue) return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue)) end
+
 -- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, execution, worker.
 local function place(id, queue, state, keep, opts)
   local registry, status = PLACE[state][1], PLACE[state][2]
@@ -45,7 +66,7 @@ local function place(id, queue, state, keep, opts)
     call('ZREM', R .. 'wip:' .. queue, id .. ':' .. opts.execution)
   end
   if registry == 'queue' then
-    call(opts.front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
+    enter_queue(queue, id, opts.front)
   elseif registry == 'wip' then
     -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
     call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. opts.execution)

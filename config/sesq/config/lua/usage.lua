@@ -5,12 +5,13 @@
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the lane is empty).
 
 local function number(n) if n < math.huge then return n end end
+local MOST_FLYING = 2000 -- more are not counted
 -- Recipients in the ledger that may not have reached SES yet.
 local flying = 0
-for _, id in ipairs(call('ZRANGE', A .. 'leases', 0, -1)) do
+for _, id in ipairs(call('ZRANGE', A .. 'leases', 0, MOST_FLYING - 1)) do
   flying = flying + (tonumber(call('HGET', A .. 'message:' .. id, 'day')) or 0)
 end
-for _, name in ipairs(call('ZRANGE', A .. 'slices', 0, -1)) do
+for _, name in ipairs(call('ZRANGE', A .. 'slices', 0, MOST_FLYING - 1)) do
   local slice = call('HMGET', A .. 'slice:' .. name, 'day', 'left')
   flying = flying + (tonumber(slice[1]) or 0) * (tonumber(slice[2]) or 0)
 end
@@ -19,7 +20,7 @@ for i = 3, #ARGV do
   local spare, queue = is_bulk(ARGV[i]) and reserve or 0, R .. 'queue:' .. ARGV[i]
   local head = call('LINDEX', queue, 0) or nil
   local cost = head and call('HMGET', A .. 'message:' .. head, 'rate', 'day') or {}
-  lanes[#lanes + 1] = {queued = call('LLEN', queue), paused = is_paused(queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
+  lanes[#lanes + 1] = {queued = length_of(ARGV[i]), paused = is_paused(queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
                        ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1))}
 end
 return cjson.encode({

@@ -8,7 +8,8 @@
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
 -- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end, name}, …}, addresses on the suppression list,
 --          1 where it waits for tokens for bulk mail, else 0}
---   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused
+--   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused; more (there is more
+--           to move out of the way than one claim may)
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -32,13 +33,16 @@ if urgent and call('SCARD', R .. 'workers:' .. urgent_beside(ARGV[7])) > 0 then
   if urgent_day > daily then urgent_day = 0 end
 end
 
-local slices, sliced, parked = {}, 0, 0  -- sliced: recipients in slices; parked: what was moved out of the way
-local MOST_PARKED = 200
+local slices, sliced, aside = {}, 0, 0  -- sliced: recipients in slices; aside: what was moved out of the way
+local MOST_ASIDE = 100 -- 1 to 5 ms of work
 local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tokens (recipients), or of the day until (s)
 
 -- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
 local function set_aside(id, queue, record)
-  call('LPOP', R .. 'queue:' .. queue)
+  aside = aside + 1
+  local stale = call('SISMEMBER', A .. 'stale:' .. queue, id) == 1
+  drop_head(queue)
+  if stale then return end
   if not record[1] then strangers[#strangers + 1] = id
   elseif is_sendable(record[1], record[7]) then move(id, 'expired', 'its time ran out before it could go', {}, {})
   elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = tonumber(record[7]) or now}) end
@@ -46,14 +50,14 @@ end
 
 -- A recipient of a batch that has a record of its own stops with its batch.
 local function stop_with_its_batch(id, queue, bid, state)
-  call('LPOP', R .. 'queue:' .. queue)
-  parked = parked + 1
+  drop_head(queue)
+  aside = aside + 1
   if state == 'cancelled' then move(id, 'cancelled', call('HGET', A .. 'batch:' .. bid, 'reason') or '', {}, {})
   else hold_with_its_batch(id, bid, {}) end
 end
 
 local function grant(id, queue, n, day)
-  call('LPOP', R .. 'queue:' .. queue)
+  drop_head(queue)
   take(n, execution, lease)
   if day > 0 then count(minute, day) end
   move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution, worker = worker})
@@ -64,14 +68,14 @@ end
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
 local function serve_chunk(c, queue, kept)
   if c.queue ~= queue then -- somebody has put it into a queue that is not its own
-    parked = parked + 1
-    call('LPOP', R .. 'queue:' .. queue)
+    aside = aside + 1
+    drop_head(queue)
     return true
   end
   if c.place ~= 'queued' or c.state ~= 'running' or not has_rows(c) then
-    parked = parked + 1
+    aside = aside + 1
     if c.place == 'queued' then seat(c) else
-      call('LPOP', R .. 'queue:' .. queue)
+      drop_head(queue)
       place(c.id, queue, c.place, c.keep, {execution = 'slices'})
     end
     return true
@@ -92,9 +96,12 @@ end
 local function serve(queue)
   local spare = is_bulk(queue) and reserve or 0
   local kept = spare + urgent_day
-  while #granted + #strangers + sliced < want and parked < MOST_PARKED do
+  while #granted + #strangers + sliced < want and aside < MOST_ASIDE do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
-    if not id then return true end
+    if not id then
+      call('DEL', A .. 'stale:' .. queue) -- nothing stands there, whoever has emptied it
+      return true
+    end
     if yields then
       reason, short = 'rate', 1
       return false
@@ -104,14 +111,16 @@ local function serve(queue)
     local chunk = not record[1] and read_chunk(id)
     if chunk then
       if not serve_chunk(chunk, queue, kept) then return false end
-    elseif not is_sendable(record[1], record[7]) or (expires and expires <= now) then
+    elseif not is_sendable(record[1], record[7]) or (expires and expires <= now)
+        or (record[1] ~= 'queued' and call('SISMEMBER', A .. 'stale:' .. queue, id) == 1) then
       set_aside(id, queue, record)
     elseif stopped(record[6]) then
       stop_with_its_batch(id, queue, record[6], stopped(record[6]))
     else
       local n, day = tonumber(record[2]), tonumber(record[3])
       if day > math.max(1, daily - spare) then
-        call('LPOP', R .. 'queue:' .. queue)
+        drop_head(queue)
+        aside = aside + 1
         hold_as_too_large(id, day, daily - spare, {})
       elseif day > 0 and total + others + day + kept > daily then
         reason, short = 'day', room_at(day, kept) or now + LOOK_AGAIN
@@ -124,14 +133,14 @@ local function serve(queue)
       end
     end
   end
-  reason = 'full'
+  reason = aside < MOST_ASIDE and 'full' or 'more'
   return false
 end
 
 local stopped_at
 for i = 7, #ARGV do
   if is_paused(ARGV[i]) then
-    if reason == 'empty' and call('LLEN', R .. 'queue:' .. ARGV[i]) > 0 then reason = 'paused' end
+    if reason == 'empty' and length_of(ARGV[i]) > 0 then reason = 'paused' end
   elseif not serve(ARGV[i]) then
     stopped_at = ARGV[i]
     break

@@ -28,7 +28,7 @@ local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local rank = tonumber(was[2]) or RANKS[was[1]] or 0
 if not RANKS[was[1]] then rank = 0 end -- SES took it, whatever we thought
 if o.rank <= rank then return was[1] end
-if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[3], 0, o.id) end
+if was[1] == 'queued' then leave_queue(was[3], o.id) end
 local own = was[4] and was[4] ~= '' and was[4] or o.message_id
 local fields = {'message_id', own, 'rank', o.rank, 'attempts', math.max(1, tonumber(was[5]) or 0)}
 if not RANKS[was[1]] and o.to ~= 'sent' then move(o.id, 'sent', own, fields, {}) end -- it has left, before all else

@@ -2,21 +2,24 @@
 --
 -- ARGV[3] most to move   [4…] RQ queues
 -- What was put off after a try goes to the head of its lane, what comes for the first time to the end.
--- Returns {number moved, seconds until the next is due or ''}
+-- Returns {number moved, seconds until the next is due or ''; 0 where there is more to move}
+
+local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came
 
 -- What waits and may no longer go, wherever it waits; what is on its way or unknown is not judged here.
-for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now, 'LIMIT', 0, ARGV[3])) do
+local late = call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now, 'LIMIT', 0, ARGV[3])
+if #late == tonumber(ARGV[3]) then soonest = now end
+for _, id in ipairs(late) do
   local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'expires_at')
   local expires = tonumber(was[3] or '')
   if WAITING[was[1] or ''] and expires and expires <= now then
-    if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[2], 0, id) end
+    if was[1] == 'queued' then leave_queue(was[2], id) end
     move(id, 'expired', 'its time ran out before it could go', {}, {})
   else
     call('ZREM', A .. 'expiring', id)
   end
 end
 
-local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came
 for i = 4, #ARGV do
   local schedule = R .. 'scheduled:' .. ARGV[i]
   for _, id in ipairs(call('ZRANGEBYSCORE', schedule, '-inf', now, 'LIMIT', 0, ARGV[3])) do

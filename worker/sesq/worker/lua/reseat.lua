@@ -7,7 +7,7 @@
 --   R executions:<id>          zset    RQ's: there is one while a worker of RQ's runs the job, and a minute or two after its death
 --   R wip:<queue>              zset    RQ's: "<id>:<execution>" -> time until which it may run (s); of sesq's own workers: for ever
 --
--- ARGV[3] most to look at   [4…] RQ queues
+-- ARGV[3] most to look at; fewer where queues are long, since each look searches one   [4…] RQ queues
 -- Returns the number that RQ called something else than sesq does.
 
 local most = ARGV[3]
@@ -70,6 +70,10 @@ local function look_at(id)
 end
 
 for i = 4, #ARGV do note_taken(ARGV[i]) end
+local SEARCHED = 200000 -- entries of queues that one call may search
+local longest = 1
+for i = 4, #ARGV do longest = math.max(longest, call('LLEN', R .. 'queue:' .. ARGV[i]), call('ZCARD', R .. 'wip:' .. ARGV[i])) end
+most = math.max(1, math.min(tonumber(most), math.floor(SEARCHED / longest)))
 local elsewhere, lent, some = 0, {}, call('ZRANDMEMBER', A .. 'lent', most, 'WITHSCORES')
 for i = 1, #some, 2 do lent[#lent + 1] = {some[i], tonumber(some[i + 1])} end
 table.sort(lent, function(one, other) return one[2] > other[2] end) -- the first taken last, so that it is at the head

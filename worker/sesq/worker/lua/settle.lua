@@ -52,7 +52,7 @@ for _, name in ipairs({'message_id', 'attempts'}) do
   if o[name] then fields[#fields + 1] = name fields[#fields + 1] = o[name] end
 end
 if o.unsure then call('HSET', key, 'unsure', 1) end
-if was[1] == 'queued' then call('LREM', R .. 'queue:' .. was[6], 0, id) end
+if was[1] == 'queued' then leave_queue(was[6], id) end
 local opts, why = {due = now + (o.delay or 0), front = o.front, foreign = o.foreign}, o.held_because or o.reason
 local reached = o.hold and hold_back(id, o.hold, why, was[7] or now, o.reason or '', fields, opts)
                 or move(id, o.to, o.reason or '', fields, opts)

@@ -9,6 +9,7 @@ local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6
 local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at')
 if record[1] then call('ZADD', A .. 'lent', now + 2 * lease, id) end
 if record[1] == 'sending' and record[6] == execution then return {'granted', '0'} end -- asked again, since the answer was lost
+if record[5] then call('SREM', A .. 'stale:' .. record[5], id) end -- it stands in no queue now
 if not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
 if tonumber(record[4]) and tonumber(record[4]) <= now then
   move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
@@ -29,7 +30,7 @@ if why then return {why, '5'} end
 local n, day = tonumber(record[2]), tonumber(record[3])
 local bulk = is_bulk(record[5])
 -- an urgent message never waits behind this one
-if bulk and call('LLEN', R .. 'queue:' .. urgent_beside(record[5])) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
+if bulk and length_of(urgent_beside(record[5])) > 0 then return {'rate', string.format('%.6f', 1 / pace)} end
 local spare = bulk and reserve or 0
 if day > math.max(1, daily - spare) then
   hold_as_too_large(id, day, daily - spare, {foreign = true})

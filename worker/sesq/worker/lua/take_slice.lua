@@ -11,7 +11,7 @@ if c.state ~= 'running' or not has_rows(c) then seat(c) return {'nothing', ''} e
 local why = closed() or is_paused(c.queue) and 'paused'
 if why then return {why, '5'} end
 -- an urgent message never waits behind this one
-if call('LLEN', R .. 'queue:' .. urgent_beside(c.queue)) > 0 then return {'urgent', '60'} end
+if length_of(urgent_beside(c.queue)) > 0 then return {'urgent', '60'} end
 
 local _, _, _, day = next_rows(c)
 if day > 0 and total + others + 1 + reserve > daily then
