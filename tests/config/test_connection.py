@@ -12,7 +12,7 @@ from redis import exceptions as foreign
 
 from sesq.config.connection import FULL, MEANINGS, RENAMED, REPLICA, RIGHTS, connect, mapped
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.errors import QueueUnavailable, SettingsError
+from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 
 
@@ -158,21 +158,6 @@ def test_mapped_decorates_a_function_and_lets_errors_of_others_pass() -> None:
 
     with pytest.raises(ValueError):
         wrong_value()
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://localhost",
-        "redis+sentinel://",
-        "redis+sentinel://one:1",
-        "redis+sentinel://one:x/mail",
-        "redis://h?db=x",
-    ],
-)
-def test_a_url_that_cannot_be_used_is_a_settings_error(url: str) -> None:
-    with pytest.raises(SettingsError, match="redis_url cannot be used"):
-        connect(url)
 
 
 def test_a_sentinel_url_asks_each_sentinel_for_the_master() -> None:

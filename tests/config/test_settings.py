@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import re
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sesq.config import places
+from sesq.config.connection import connect
 from sesq.config.errors import SettingsError
+from sesq.config.essentials import Essentials
 from sesq.config.settings import AccountSettings, EventSettings, RetrySettings, Settings, SmtpSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
@@ -84,7 +88,24 @@ def test_the_file_is_the_one_named_else_here_else_in_the_home(tmp_path: Path) ->
         ("concurrency = 'many'", ["concurrency = 'many'", "valid integer"]),
         ("on_unknown = 'ask'", ["on_unknown = 'ask'", "'hold' or 'resend'"]),
         ("on_unverified = 'redirect'", ["needs redirect_to"]),
-        ("redis_url = 'http://u:secret@h'", ["redis_url = 'http://***@h'", "allowed", "redis://"]),
+        ("redis_url = 'http://u:secret@h'", ["redis_url: ", "allowed", "redis://"]),
+        ("rate = 14", ["rate: unknown key", "did you mean accounts.default.rate?"]),
+        ("keep_days = inf", ["keep_days = inf", "less than or equal to 36500"]),
+        ("redis_timeout_seconds = nan", ["redis_timeout_seconds = nan", "less than or equal to 3600"]),
+        ("data_dir = ''", ["data_dir = ''", "allowed: the path of a folder"]),
+        ("data_dir = '~nobody-of-that-name/x'", ["data_dir", "there is no such home directory"]),
+        ("[accounts.default]\nburst = inf", ["accounts.default.burst = inf", "finite"]),
+        ("[accounts.default]\nregion = 'EU West'", ["accounts.default.region = 'EU West'", "pattern"]),
+        ("[accounts.default]\nregion = ''", ["accounts.default.region = ''", "pattern"]),
+        ("[accounts.default]\nrole_arn = 'sender'", ["accounts.default.role_arn = 'sender'", "pattern"]),
+        (
+            "[accounts.default]\nendpoint_url = 'host:secret'",
+            ["accounts.default.endpoint_url: ", "https?://"],
+        ),
+        (
+            "[accounts.default.events]\nqueue_url = 'mail'",
+            ["accounts.default.events.queue_url: ", "https?://"],
+        ),
         ("accounts = 3", ["accounts = 3", "valid dictionary"]),
         ("sync_seconds = 'a\nb'", ["cannot be read as TOML"]),
     ],
@@ -107,6 +128,9 @@ def test_an_error_in_the_file_names_file_key_value_and_what_is_allowed(
         ("SESQ_CONCURRENCY", "many", "concurrency = 'many': "),
         ("SESQ_ACCOUNTS__DEFAULT__RATE", "fast", "'fast' is not a rate; allowed: "),
         ("SESQ_ACCOUNTS__DEFAULT__RAT", "1", "unknown key; did you mean rate?"),
+        ("SESQ_RATE", "14/second", "unknown key; did you mean SESQ_ACCOUNTS__DEFAULT__RATE?"),
+        ("SESQ_QUEUE_URL", "https://q", "did you mean SESQ_ACCOUNTS__DEFAULT__EVENTS__QUEUE_URL?"),
+        ("SESQ_MAX_ATTEMPTS", "3", "did you mean SESQ_RETRY__MAX_ATTEMPTS?"),
         ("SESQ_RETRY", "many", "allowed: JSON, or one variable a key"),
     ],
 )
@@ -119,6 +143,46 @@ def test_an_error_in_the_environment_names_the_variable(
     assert said in str(raised.value)
     assert variable.removeprefix("SESQ_").split("__")[0] in str(raised.value).upper()
     assert str(file) not in str(raised.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(file: Path) -> None:
+    """Windows editors write one."""
+    file.write_bytes(b"\xef\xbb\xbf" + b'mail_domain = "example.com"\n')
+    assert Settings.load(file, env={}).mail_domain == "example.com"
+    assert Essentials.load({"SESQ_CONFIG": str(file)}).mail_domain == "example.com"
+
+
+def test_a_user_without_a_home_needs_none_where_all_is_set(tmp_path: Path, nobody: None) -> None:
+    """A container's user, without a name and without HOME."""
+    env = {"SESQ_REDIS_URL": "redis://h/1", "SESQ_DATA_DIR": str(tmp_path)}
+    for load in (Settings.load, Essentials.load):
+        assert load(env=env).data_dir == tmp_path
+        assert load(env={"SESQ_REDIS_URL": "redis://h/1"}).redis_url == "redis://h/1"
+    with pytest.raises(SettingsError, match=r"SESQ_CONFIG: ~/sesq\.toml: there is no such home directory"):
+        Settings.load(env={"SESQ_CONFIG": "~/sesq.toml"})
+
+
+def test_such_a_user_is_told_what_the_embedded_redis_needs(
+    nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(
+        places, "NO_HOME", tmp_path / "file"
+    )  # nothing can be kept there, as under /nonexistent
+    with pytest.raises(SettingsError, match="set SESQ_DATA_DIR to a folder of yours, or SESQ_REDIS_URL"):
+        connect(settings=Settings.load(env={}))
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process runs as a user of whom the system knows nothing."""
+
+    def unknown(_: object) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
 def test_every_error_is_told_at_once(file: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis import Redis
 from redis import exceptions as foreign
@@ -19,6 +18,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
+from sesq.config.redis_url import SENTINEL_PORT, RedisUrl, parse_redis_url
 
 if TYPE_CHECKING:
     from sesq.config.embedded import EmbeddedRedis
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 5.0
 HEALTH_CHECK_SECONDS = 30
-SENTINEL_PORT = 26_379
 
 REPLICA = "this Redis is a replica: a fail-over is under way, or the address is wrong"
-FULL = "Redis is full: raise maxmemory, or let workers send what waits"
+FULL = "Redis is full: raise its maxmemory"
 RIGHTS = "Redis's user has not the rights that sesq needs: `sesq doctor` names them"
 CLUSTER = "this is a Redis Cluster, which sesq cannot use: name one server, or Sentinels"
 RENAMED = "this server lacks a command: it is older than Redis 6.2, or rename-command took it away"
@@ -102,9 +101,10 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
         url = settings.redis_url or _embedded(settings.data_dir / "redis").url
     timeout = settings.redis_timeout_seconds if settings else TIMEOUT_SECONDS
     try:
-        return _client(url, timeout)
+        address = parse_redis_url(url)
     except ValueError as error:
         raise SettingsError(f"redis_url cannot be used: {error}") from error
+    return _client(address, _defaults(address.scheme, timeout) | dict(address.options))
 
 
 def reading_bytes(redis: Redis) -> Redis:
@@ -116,15 +116,13 @@ def reading_bytes(redis: Redis) -> Redis:
     return Redis(connection_pool=type(pool)(pool.connection_class, pool.max_connections, **options))
 
 
-def _client(url: str, timeout_seconds: float) -> Redis:
-    parts = urlsplit(url)
-    options = _options(parts.scheme, timeout_seconds)
-    if parts.scheme == "redis+sentinel":
-        return _of_sentinels(parts, options)
-    return Redis.from_url(url, **options)
+def _client(address: RedisUrl, options: dict[str, Any]) -> Redis:
+    if address.scheme == "redis+sentinel":
+        return _of_sentinels(address, options)
+    return Redis.from_url(address.bare, **options)
 
 
-def _options(scheme: str, timeout_seconds: float) -> dict[str, Any]:
+def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
     """What the query string of the URL does not say otherwise."""
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
@@ -137,29 +135,13 @@ def _options(scheme: str, timeout_seconds: float) -> dict[str, Any]:
     return options
 
 
-def _of_sentinels(parts: SplitResult, options: dict[str, Any]) -> Redis:
-    """`redis+sentinel://user:password@host:port,host:port/service/db`: the master of now, at each new connection."""
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    service, _, database = parts.path.strip("/").partition("/")
-    if not hosts or not service:
-        raise ValueError("allowed: redis+sentinel://host:port,host:port/service/db")
-    user, _, password = credentials.partition(":")
-    sentinels = [_host_and_port(host) for host in hosts.split(",")]
-    of_master = {
-        "username": unquote(user) or None,
-        "password": unquote(password) or None,
-        "db": int(database or 0),
-    }
+def _of_sentinels(address: RedisUrl, options: dict[str, Any]) -> Redis:
+    """The master of now, at each new connection. User, password and database are the master's, not the Sentinels'."""
+    of_master = {name: options.pop(name) for name in ("username", "password", "db") if name in options}
+    sentinels = [(host, port or SENTINEL_PORT) for host, port in address.hosts]
     sentinel = Sentinel(sentinels, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(service, **of_master)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.service, **of_master)  # type: ignore[no-untyped-call]
     return client
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
-        raise ValueError(f"{text!r} is not host:port")
-    return parts.hostname, parts.port or SENTINEL_PORT
 
 
 def _load_settings() -> Settings:

@@ -202,7 +202,8 @@ def _make_private(directory: Path, socket: Path) -> None:
         directory.chmod(0o700)  # fails for a directory of another user's
     except OSError as error:
         raise SettingsError(
-            f"{directory}: cannot be the embedded Redis's private directory: {error.strerror}"
+            f"{directory}: cannot be the embedded Redis's private directory: {error.strerror}; "
+            "set SESQ_DATA_DIR to a folder of yours, or SESQ_REDIS_URL"
         ) from error
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sesq.config.places import default_data_dir, find_file
+from sesq.config.places import default_data_dir, expand, find_file, read_toml
+from sesq.config.redis_url import parse_redis_url
+
+LONGEST_TIMEOUT_SECONDS = 3600.0
+LONGEST_KEEP_DAYS = 36_500.0
 
 _plain: dict[str, Callable[[Any], Any]] = {
-    "redis_url": re.compile(r"(?:redis|rediss|unix|redis\+sentinel)://\S+").fullmatch,
-    "redis_timeout_seconds": lambda value: isinstance(value, float) and 0 < value < float("inf"),
+    "redis_url": parse_redis_url,
+    "redis_timeout_seconds": lambda value: isinstance(value, float) and 0 < value <= LONGEST_TIMEOUT_SECONDS,
     "data_dir": lambda value: value.strip() == value != "",
-    "keep_days": lambda value: isinstance(value, float) and 0 < value < float("inf"),
+    "keep_days": lambda value: isinstance(value, float) and 0 < value <= LONGEST_KEEP_DAYS,
     "mail_domain": re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII).fullmatch,
 }
 """Key -> whether a value is plainly right: true of none that `Settings` refuses."""
@@ -45,9 +47,9 @@ class Essentials:
         env = os.environ if env is None else env
         try:
             given = {name: value for name in _plain if (value := _value(name, env)) is not None}
-            data_dir = Path(given.pop("data_dir", default_data_dir(env))).expanduser().absolute()
+            data_dir = expand(Path(given.pop("data_dir", default_data_dir(env)))).absolute()
             return cls(data_dir=data_dir, **given)
-        except (ValueError, TypeError, AttributeError, OSError, RuntimeError):
+        except (ValueError, TypeError, AttributeError, OSError):
             return cls._of_settings(env)
 
     @classmethod
@@ -61,7 +63,7 @@ class Essentials:
 def _value(name: str, env: Mapping[str, str]) -> Any:
     """The value of one key, None where it is not given; ValueError and others for what is not plainly right."""
     names = [each for each in env if each.upper() == f"SESQ_{name.upper()}"]
-    value = env[names[0]] if names else _file(find_file(env)).get(name)
+    value = env[names[0]] if names else _of_file(env).get(name)
     if value is None:
         return None
     if name in _NUMBERS:
@@ -71,9 +73,6 @@ def _value(name: str, env: Mapping[str, str]) -> Any:
     return value
 
 
-def _file(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    values: dict[str, Any] = toml.loads(file.read_text("utf-8"))
-    return values
+def _of_file(env: Mapping[str, str]) -> dict[str, Any]:
+    file = find_file(env)
+    return read_toml(file) if file else {}

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+from sesq.config.errors import SettingsError
+
+NO_HOME = Path("/nonexistent")
+"""As the home directory of a user that has none, by Debian's custom: nothing can be kept there."""
 
 
 def find_file(env: Mapping[str, str]) -> Path | None:
-    """The settings file that counts under `env`, if there is one. $SESQ_CONFIG is taken at its word."""
+    """The settings file that counts under `env`, if there is one. $SESQ_CONFIG is taken at its word.
+
+    Raises SettingsError where that cannot be a path.
+    """
     if env.get("SESQ_CONFIG"):
-        return Path(env["SESQ_CONFIG"]).expanduser()
+        return _named(env["SESQ_CONFIG"])
     candidates = (Path("sesq.toml"), _home("XDG_CONFIG_HOME", ".config", env) / "sesq" / "sesq.toml")
     return next((file for file in candidates if file.is_file()), None)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The values of a file, which may begin with a byte order mark. Raises OSError and ValueError."""
+    toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    values: dict[str, Any] = toml.loads(file.read_text("utf-8-sig"))
+    return values
 
 
 def default_data_dir(env: Mapping[str, str]) -> Path:
@@ -19,5 +37,27 @@ def default_data_dir(env: Mapping[str, str]) -> Path:
     return _home("XDG_DATA_HOME", ".local/share", env) / "sesq"
 
 
+def expand(path: Path) -> Path:
+    """The path with the home directory in place of `~`. Raises ValueError where nobody knows that directory."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such home directory; write the whole path") from None
+
+
+def _named(path: str) -> Path:
+    try:
+        return expand(Path(path))
+    except ValueError as error:
+        raise SettingsError(f"SESQ_CONFIG: {error}") from error
+
+
 def _home(variable: str, fallback: str, env: Mapping[str, str]) -> Path:
-    return Path(env.get(variable) or Path(env.get("HOME") or Path.home()) / fallback)
+    if env.get(variable):
+        return Path(env[variable])
+    if env.get("HOME"):
+        return Path(env["HOME"]) / fallback
+    try:
+        return Path.home() / fallback
+    except RuntimeError:  # a container's user, without a name and without HOME
+        return NO_HOME / fallback

@@ -25,14 +25,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sesq.config.errors import InvalidPolicy, SettingsError
+from sesq.config.essentials import LONGEST_KEEP_DAYS, LONGEST_TIMEOUT_SECONDS
 from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
-from sesq.config.places import default_data_dir, find_file
+from sesq.config.places import default_data_dir, expand, find_file
 from sesq.config.quotas import parse_daily, parse_rate
+from sesq.config.redis_url import parse_redis_url
 from sesq.config.sources import checked, read_settings
 
 UNLIMITED = -1.0
 """A day without a limit of ours, as SES writes it."""
-URL_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
 
 
 def _rate(value: str | float) -> float:
@@ -60,8 +61,7 @@ def _reserve(value: int | str) -> int | str:
 
 
 def _redis_url(value: str) -> str:
-    if not value.startswith(URL_SCHEMES):
-        raise ValueError(f"allowed: an address that starts with {', '.join(URL_SCHEMES)}")
+    parse_redis_url(value)
     return value
 
 
@@ -74,17 +74,24 @@ MailDomain = Annotated[str, Field(pattern=r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
+Word = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]
+Region = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\S+:role/\S+$")]
+TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:\S+$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]\S*$")]
+
+
 class SmtpSettings(BaseModel):
     """Where an account with `transport = "smtp"` hands its mail in, and as whom."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    host: str | None = None
+    host: Word | None = None
     """None: SES's own in the account's region."""
     port: int = Field(default=587, ge=1, le=65_535)
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca_file: Path | None = None
-    user: str | None = None
+    user: Word | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
 
@@ -103,7 +110,7 @@ class SmtpSettings(BaseModel):
         if self.password_file is None:
             return self.password.get_secret_value() if self.password else ""
         try:
-            return self.password_file.expanduser().read_text("utf-8").strip()
+            return expand(self.password_file).read_text("utf-8").strip()
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"smtp.password_file: {self.password_file} cannot be read: {error}"
@@ -124,9 +131,9 @@ class EventSettings(BaseModel):
 
     configuration_set: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """For mail that names none: SES tells nothing about mail without one."""
-    queue_url: str | None = None
+    queue_url: HttpUrl | None = None
     """The SQS queue that `sesq events` reads."""
-    topic_arn: str | None = None
+    topic_arn: TopicArn | None = None
     """The SNS topic whose notifications the HTTPS endpoint takes."""
     on_reputation: Literal["warn", "pause_bulk"] = "pause_bulk"
 
@@ -136,10 +143,10 @@ class AccountSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    region: str | None = None
-    profile: str | None = None
-    role_arn: str | None = None
-    endpoint_url: str | None = None
+    region: Region | None = None
+    profile: Word | None = None
+    role_arn: RoleArn | None = None
+    endpoint_url: HttpUrl | None = None
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
     events: EventSettings = EventSettings()
@@ -147,7 +154,7 @@ class AccountSettings(BaseModel):
     """Recipients a second; None: SES's rate."""
     daily: Daily = None
     """Recipients in any 24 hours; None: SES's quota; -1: unlimited."""
-    burst: float | None = Field(default=None, ge=1)
+    burst: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     """Recipients that may go at once; None: half of what SES lets through."""
     margin: float | None = Field(default=None, ge=0.0, le=0.5)
     """The share of the rate that is left unused; None: the gate's own, a little more than clocks drift apart."""
@@ -160,7 +167,7 @@ class RetrySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_attempts: int = Field(default=10, ge=1)
+    max_attempts: int = Field(default=10, ge=1, le=1_000_000)
 
 
 class Settings(BaseSettings):
@@ -172,18 +179,18 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl | None = Field(default=None, repr=False)
     """None: the embedded Redis. Not in the repr: it may hold a password."""
-    redis_timeout_seconds: float = Field(default=5.0, gt=0)
+    redis_timeout_seconds: float = Field(default=5.0, gt=0, le=LONGEST_TIMEOUT_SECONDS)
     data_dir: Path = Field(default_factory=lambda: default_data_dir(os.environ))
     mail_domain: MailDomain | None = None
     """Where names without a domain are, for sesq-sendmail; None: /etc/mailname, else the host's own domain."""
-    sync_seconds: float = Field(default=60.0, ge=1)
+    sync_seconds: float = Field(default=60.0, ge=1, le=86_400)
     lease_seconds: float = Field(default=30.0, ge=5, le=60)
-    keep_days: float = Field(default=14.0, gt=0)
+    keep_days: float = Field(default=14.0, gt=0, le=LONGEST_KEEP_DAYS)
     keep_content: bool = False
     on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
     redirect_to: Address | None = None
     on_unknown: Literal["hold", "resend"] = "hold"
-    concurrency: int = Field(default=16, ge=1)
+    concurrency: int = Field(default=16, ge=1, le=10_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     retry: RetrySettings = RetrySettings()
@@ -194,10 +201,17 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        if value == "":  # else it would be the working directory
+            raise ValueError("allowed: the path of a folder")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return expand(value).absolute()
 
     @field_validator("accounts")
     @classmethod

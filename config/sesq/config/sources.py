@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import pydantic_settings
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from sesq.config.errors import SettingsError
+from sesq.config.places import read_toml
 
 Model = TypeVar("Model", bound=BaseSettings)
 Values = dict[str, Any]
@@ -27,7 +28,7 @@ def read_settings(
     model: type[BaseSettings], file: Path | None, env: Mapping[str, str]
 ) -> tuple[Values, Values]:
     """(values of the file, values of the environment), each nested as `model` is."""
-    return _read_file(model, file) if file else {}, _read_environment(model, env)
+    return _read_file(file) if file else {}, _read_environment(model, env)
 
 
 def checked(model: type[Model], of_file: Values, of_env: Values, file: Path | None) -> Model:
@@ -39,11 +40,11 @@ def checked(model: type[Model], of_file: Values, of_env: Values, file: Path | No
         raise SettingsError("\n".join(lines)) from error
 
 
-def _read_file(model: type[BaseSettings], file: Path) -> Values:
+def _read_file(file: Path) -> Values:
     if not file.is_file():
         raise SettingsError(f"{file}: there is no such settings file")
     try:
-        return TomlConfigSettingsSource(model, toml_file=file).toml_data
+        return read_toml(file)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
 
@@ -53,7 +54,9 @@ def _read_environment(model: type[BaseSettings], env: Mapping[str, str]) -> Valu
     for name in ours:
         key = name.removeprefix(PREFIX.lower()).split("__")[0]
         if key not in model.model_fields:
-            raise SettingsError(f"{name.upper()}: {_unknown(key, list(model.model_fields))}")
+            place = "__".join(_place_of(key, model)).upper()
+            near = f"{PREFIX}{place}" if place else ""
+            raise SettingsError(f"{name.upper()}: {_unknown(key, list(model.model_fields), near)}")
     source = EnvSettingsSource(model)
     source.env_vars = ours
     try:
@@ -85,7 +88,8 @@ def _explain(problem: Any, model: type[BaseModel], of_env: Values, file: Path | 
     """`/etc/sesq.toml: accounts.default.rate = 'fast': …` for one error of pydantic."""
     path = [str(step) for step in problem["loc"] if step != "[key]"]
     if problem["type"] == "extra_forbidden":
-        return f"{_place(path, of_env, file)}{'.'.join(path)}: {_unknown(path[-1], _keys(model, path[:-1]))}"
+        near = ".".join(_place_of(path[-1], model)) if len(path) == 1 else ""
+        return f"{_place(path, of_env, file)}{'.'.join(path)}: {_unknown(path[-1], _keys(model, path[:-1]), near)}"
     text = problem["msg"].removeprefix("Value error, ")
     shown = f"{'.'.join(path)}{_given(path, problem['input'])}: " if path else ""
     return f"{_place(path, of_env, file)}{shown}{text}"
@@ -103,27 +107,38 @@ def _place(path: Sequence[str], of_env: Values, file: Path | None) -> str:
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The keys allowed in the table at `path`: the settings, one account, or another group of them."""
     for step in path:
-        if step not in model.model_fields:
-            continue  # the name of an account
-        annotation = model.model_fields[step].annotation
-        nested = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(
-            (kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), model
-        )
+        if step in model.model_fields:  # else it is the name of an account
+            model = _table(model, step) or model
     return list(model.model_fields)
 
 
-def _unknown(key: str, allowed: list[str]) -> str:
-    near = difflib.get_close_matches(key, allowed, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+def _table(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """What the table `key` holds, or each of its accounts; None for a single value."""
+    annotation = model.model_fields[key].annotation
+    nested = [annotation, *getattr(annotation, "__args__", ())]
+    return next((kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _place_of(key: str, model: type[BaseModel]) -> list[str]:
+    """Where a key stands that is missing its table: `rate` is `accounts.default.rate`. Empty where it is nowhere."""
+    tables = {name: table for name in model.model_fields if (table := _table(model, name))}
+    for name, table in tables.items():
+        above = [name, "default"] if name == "accounts" else [name]
+        if key in table.model_fields:
+            return [*above, key]
+        if inner := _place_of(key, table):
+            return [*above, *inner]
+    return []
+
+
+def _unknown(key: str, allowed: list[str], near: str = "") -> str:
+    """`near`: the whole name of the key that was meant, where that is known."""
+    near = near or next(iter(difflib.get_close_matches(key, allowed, n=1)), "")
+    hint = f"did you mean {near}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"
 
 
 def _given(path: Sequence[str], value: object) -> str:
-    """` = 'fast'`; nothing for what is secret, and for a whole table, which may hold something secret."""
-    return "" if isinstance(value, dict) or "password" in path[-1] else f" = {_shown(value)}"
-
-
-def _shown(value: object) -> str:
-    """The value as an error may show it: without the password of a URL, and not at any length."""
-    return re.sub(r"//[^@/]*@", "//***@", repr(value))[:200]
+    """` = 'fast'`; nothing for what is secret or may hold something secret: a password, a URL, a whole table."""
+    hidden = isinstance(value, dict) or "password" in path[-1] or path[-1].endswith("url")
+    return "" if hidden else f" = {repr(value)[:200]}"
