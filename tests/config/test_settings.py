@@ -163,11 +163,11 @@ def test_a_user_without_a_home_needs_none_where_all_is_set(tmp_path: Path, nobod
 
 
 def test_such_a_user_is_told_what_the_embedded_redis_needs(
-    nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    nobody: None, monkeypatch: pytest.MonkeyPatch, short_path: Path
 ) -> None:
-    (tmp_path / "file").touch()
+    (short_path / "file").touch()
     monkeypatch.setattr(
-        places, "NO_HOME", tmp_path / "file"
+        places, "NO_HOME", short_path / "file"
     )  # nothing can be kept there, as under /nonexistent
     with pytest.raises(SettingsError, match="set SESQ_DATA_DIR to a folder of yours, or SESQ_REDIS_URL"):
         connect(settings=Settings.load(env={}))

@@ -19,16 +19,22 @@ from stage import Stage
 
 
 @pytest.mark.parametrize(
-    ("account", "words"),
+    ("account", "env", "words"),
     [
-        ({"region": "not a region"}, "not a region"),
-        ({"region": "eu-west-1", "endpoint_url": "127.0.0.1:9797"}, "Invalid endpoint"),
-        ({"region": "eu-west-1", "profile": "nope"}, "nope"),
+        ({}, {"AWS_DEFAULT_REGION": "not a region"}, "not a region"),
+        ({"region": "eu-west-1"}, {"AWS_ENDPOINT_URL_SESV2": "127.0.0.1:9797"}, "Invalid endpoint"),
+        ({"region": "eu-west-1", "profile": "nope"}, {}, "nope"),
     ],
 )
 def test_an_account_that_cannot_be_opened_names_the_cure(
-    redis: Redis, account: dict[str, str], words: str
+    redis: Redis,
+    account: dict[str, str],
+    env: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
     settings = Settings(accounts={"default": AccountSettings(**account)})
     with pytest.raises(SettingsError, match=words) as raised:
         open_desk(redis, "default", settings)
