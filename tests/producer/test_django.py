@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage as Parsed
@@ -29,7 +30,10 @@ from sesq.config.keys import Keys
 from sesq.config.messages import Record
 from sesq.config.states import Lane, State
 from sesq.producer.django import EmailBackend
+from sesq.producer.mail_domain import known_domain
 from waiting import in_order
+from written_mails import MENDED, REFUSED, Mended, Refused
+from written_mails import parsed as parsed_mail
 
 BACKEND = "sesq.producer.django.EmailBackend"
 NOON = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -449,3 +453,37 @@ def test_a_connection_can_be_opened_closed_and_used_in_a_with_block(queued: Any)
         connection.send_messages([letter(), letter()])
     connection.close()
     assert len(queued()) == 2
+
+
+class Written(EmailMessage):
+    """A mail that is written already, as a library that makes its own does it."""
+
+    raw = b""
+
+    def message(self, **_: Any) -> Any:
+        return email.message_from_bytes(self.raw)
+
+
+@pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
+def test_a_written_mail_is_mended_as_at_every_other_way_in(
+    case: Mended, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_MAIL_DOMAIN", "host.example")
+    known_domain.cache_clear()
+    message = Written(to=case.to[:1], cc=case.to, bcc=case.to)
+    message.raw = case.raw
+    assert message.send() == 1
+    (record,) = in_order(redis)
+    assert sorted(record.envelope.recipients) == sorted(case.recipients)
+    content = redis.get(Keys("default").content(record.id))
+    assert isinstance(content, bytes)
+    assert case.check(parsed_mail(content))
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_a_written_mail_is_refused_as_at_every_other_way_in(case: Refused, redis: Redis) -> None:
+    message = Written(to=["ada@example.org"])
+    message.raw = case.raw
+    with pytest.raises(InvalidMessage, match=re.escape(case.says)):
+        message.send()
+    assert in_order(redis) == []

@@ -95,7 +95,10 @@ def test_a_message_is_frozen_and_keeps_no_hold_on_what_it_was_given() -> None:
     [
         ({"to": ()}, "to", "give to="),
         (
-            {"to": [f"a{number}@example.org" for number in range(40)], "cc": ["b@example.org"] * 11},
+            {
+                "to": [f"a{number}@example.org" for number in range(40)],
+                "cc": [f"b{number}@example.org" for number in range(11)],
+            },
             "to",
             "split",
         ),
@@ -336,7 +339,7 @@ HEAD = b"From: a@example.org\r\nTo: b@example.org\r\n"
         (HEAD + b"Subject : a\r\n\r\n", "raw", "Name: value"),
         (b"From shop Mon\r\n" + HEAD + b"\r\n", "raw", "Name: value"),
         (b" folded: first\r\n" + HEAD + b"\r\n", "raw", "Name: value"),
-        (HEAD + b"\r\n" + b"x" * 999 + b"\r\n", "raw", "998"),
+        (HEAD + b"Content-Type: a/b\r\n\r\n" + b"x" * 999 + b"\r\n", "raw", "998"),
         (b"From: a@example.org\r\n\r\nnobody", "to", "give to="),
         (b"From: a@example.org\r\nTo: undisclosed-recipients:;\r\n\r\n", "to", "give to="),
         (b"From: a@example.org\r\nTo: b\r\n\r\n", "to", "no domain"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sesq.config.addresses import spec_of
 from sesq.config.errors import InvalidMessage
-from sesq.producer.raw import MAX_PART_LENGTH, REMEMBERED_LENGTH, RawMail, addresses_in, has_long_line
+from sesq.producer.mend import has_long_line
+from sesq.producer.raw import MAX_PART_LENGTH, REMEMBERED_LENGTH, RawMail, addresses_in
 
 
 @pytest.mark.parametrize("name", ["from", "sender"])

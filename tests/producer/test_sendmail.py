@@ -26,10 +26,11 @@ from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
 from sesq.config.states import State
 from sesq.producer import Message, Outbox, moments
+from sesq.producer.mend import addresses
 from sesq.producer.raw import RawMail
 from sesq.producer.sendmail import command
 from sesq.producer.sendmail.arguments import Request, parse
-from sesq.producer.sendmail.letter import addresses, compose
+from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
 from waiting import in_order
 
@@ -79,8 +80,11 @@ def queued(redis: Redis) -> Any:
 
 
 def composed(data: bytes, **options: Any) -> bytes:
-    given = {"sender": lambda: "root@example.com", "domain": lambda: "example.com", "dot_ends": False}
-    return compose(data, **{**given, **options})
+    return compose(data, **{"sender": lambda: "root@example.com", "dot_ends": False, **options})
+
+
+def read(data: bytes) -> RawMail:
+    return RawMail.read(composed(data), lambda: "example.com")
 
 
 # options
@@ -223,7 +227,7 @@ def test_lines_too_long_for_mail_are_encoded() -> None:
         "Content-Type: text/html; charset=utf-8\n",
         "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n",
     ):
-        written = composed(f"{head}Subject: Hi\n\n{text}".encode())
+        written = read(f"{head}Subject: Hi\n\n{text}".encode()).content
         assert max(map(len, written.split(b"\r\n"))) <= 998
         mail = cast("EmailMessage", email.message_from_bytes(written, policy=email.policy.default))
         assert mail.get_content().replace("\r\n", "\n") == text
@@ -241,10 +245,9 @@ def test_who_has_a_comment_beside_them_gets_the_mail(line: bytes, sendmail: Any,
 
 def test_addresses_with_domains_stay_as_they_were_written() -> None:
     line = b"To:   Ada <ada@example.org>,\n\tundisclosed-recipients:;\n"
-    assert line.replace(b"\n", b"\r\n") in composed(line + b"\n")
-    assert b"To: root@example.com,\r\n Ada <ada@example.org>\r\n" in composed(
-        b"To: root, Ada <ada@example.org>\n\n"
-    )
+    assert line.replace(b"\n", b"\r\n") in read(line + b"\n").content
+    found = read(b"To: root, Ada <ada@example.org>\n\n").content
+    assert b"To: root@example.com,\r\n Ada <ada@example.org>\r\n" in found
 
 
 @pytest.mark.parametrize(
@@ -273,7 +276,7 @@ def test_bad_mail_is_told_and_kept_nowhere(
 
 def test_a_host_without_a_domain_says_how_to_give_one(sendmail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SESQ_MAIL_DOMAIN")
-    monkeypatch.setattr(command, "MAIL_NAME", Path("/nowhere/mailname"))
+    monkeypatch.setattr("sesq.producer.mail_domain.MAIL_NAME", Path("/nowhere/mailname"))
     monkeypatch.setattr("socket.getfqdn", lambda: "vm")
     status, said = sendmail(MAIL, "root")
     assert (status, "SESQ_MAIL_DOMAIN" in said) == (68, True)
@@ -300,7 +303,7 @@ def test_no_input_crashes_or_brings_a_header_that_was_not_there(data: bytes) -> 
         if b":" in line
     ]
     try:
-        mail = RawMail.read(composed(data))
+        mail = read(data)
     except InvalidMessage:
         return
     ours = {"from", "content-type", "content-transfer-encoding", "mime-version"}

@@ -148,7 +148,7 @@ def test_eight_bit_bodies_pass(server: Any, redis: Redis, queued: Any) -> None:
         assert line.say(b"MAIL FROM:<shop@example.com> BODY=8BITMIME SIZE=99 AUTH=<>\r\n").startswith("250")
         assert line.say(b"RCPT TO:<ada@example.org>\r\n").startswith("250")
         line.say(b"DATA\r\n")
-        body = MAIL + "Grüße\r\n".encode("latin-1")
+        body = b"Content-Type: text/plain; charset=latin-1\r\n" + MAIL + "Grüße\r\n".encode("latin-1")
         assert line.say(body + b".\r\n").startswith("250 2.0.0 queued as ")
     assert redis.get(Keys("default").content(queued()[0].id)) == body
 
@@ -672,8 +672,14 @@ def test_content_before_the_go_ahead_is_not_taken(server: Any, queued: Any) -> N
             "554 5.6.0 expires_at: 2020-01-31 12:00 UTC is over",
         ),
         (b"X-SES-FROM-ARN: arn:aws:ses:x\r\n" + MAIL, "554 5.6.0 x-ses-from-arn: sends by leave of another"),
-        (MAIL + b"x" * 1000 + b"\r\n", "554 5.6.0 raw: has a line of more than 998"),
-        (MAIL + b"x" * 70_000 + b"\r\n", "554 5.6.0 raw: has a line of more than 998"),
+        (
+            b"Content-Type: a/b\r\n" + MAIL + b"x" * 1000 + b"\r\n",
+            "554 5.6.0 raw: has a line of more than 998",
+        ),
+        (
+            b"Content-Type: a/b\r\n" + MAIL + b"x" * 70_000 + b"\r\n",
+            "554 5.6.0 raw: has a line of more than 998",
+        ),
         (MAIL + (b"x" * 900 + b"\r\n") * 120, "552 5.3.4"),
         (b"X-Sesq-Lane: \xc3\xbc\r\n" + MAIL, "554 5.6.0 lane"),
     ],

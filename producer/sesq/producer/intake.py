@@ -12,22 +12,18 @@ Options that a program cannot give otherwise stand in the mail's own headers, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from sesq.config.addresses import spec_of, wire_form
+from sesq.config.addresses import spec_of
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
-from sesq.producer.mime import folded
 from sesq.producer.moments import read_moment
-from sesq.producer.raw import RawMail, addresses_in
-from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, check_key
+from sesq.producer.raw import RawMail
+from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, address_list, check_key, once
 from sesq.producer.ses_headers import read_tags
 
 PREFIX = "x-sesq-"
-
-_ADDRESS_FIELDS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
 
 Recipients = Mapping[str, Sequence[str]]
 """Addresses by the field of a message they belong to: to, cc and bcc."""
@@ -42,7 +38,7 @@ def messages_of(
     mail's X-Sesq headers. The idempotency keys of a `key_owner` are told apart from those of all others. Raises
     InvalidMessage.
     """
-    mail, own = take_options(ascii_headers(mail))
+    mail, own = take_options(mail)
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options |= own
@@ -68,43 +64,21 @@ def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
     return (mail.without(*names), options) if names else (mail, options)
 
 
-def ascii_headers(mail: RawMail) -> RawMail:
-    """The mail with headers that are not ASCII written in encoded words (RFC 2047), since SES takes no SMTPUTF8.
-
-    They are read as UTF-8, and as Latin-1 where they are none. Content- fields are left: they are no text.
-    """
-    if all(field.isascii() or name.startswith("content-") for name, field in mail.fields):
-        return mail
-    return replace(mail, fields=tuple((name, _ascii_field(name, field)) for name, field in mail.fields))
-
-
 def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:
-    """The envelope's recipients by the header that shows them; who is in none is a blind copy."""
-    to, cc = ({spec_of(wire).lower() for wire in mail.addresses(name)} for name in ("to", "cc"))
+    """The envelope's recipients by the header that shows them; who is in none that can be read is a blind copy."""
+    to, cc = mail.readable("to"), mail.readable("cc")
     fields: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
-    for address in dict.fromkeys(wire_form(address, "recipient") for address in envelope):
+    for address in address_list(envelope, "recipient"):
         spec = spec_of(address).lower()
         fields["to" if spec in to else "cc" if spec in cc else "bcc"].append(address)
     return fields
 
 
-def _ascii_field(name: str, field: bytes) -> bytes:
-    if field.isascii() or name.startswith("content-"):
-        return field
-    try:
-        line = field.decode()
-    except UnicodeDecodeError:
-        line = field.decode("latin-1")
-    written_name, _, value = line.partition(":")
-    end = "\r\n" if line.endswith("\r\n") else "\n"
-    one_line = " ".join(value.split())
-    if name in _ADDRESS_FIELDS:
-        one_line = ", ".join(addresses_in(name, one_line))
-    return f"{written_name}: {folded(written_name, one_line, end)}{end}".encode("ascii")
-
-
 def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
-    everybody = [(field, address) for field, addresses in recipients.items() for address in addresses]
+    lists = once(*(address_list(addresses, field) for field, addresses in recipients.items()))
+    everybody = [
+        (field, address) for field, wires in zip(recipients, lists, strict=True) for address in wires
+    ]
     for start in range(0, max(len(everybody), 1), MAX_RECIPIENTS):
         part: dict[str, Any] = {"to": [], "cc": [], "bcc": []}
         for field, address in everybody[start : start + MAX_RECIPIENTS]:

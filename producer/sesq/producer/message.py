@@ -35,9 +35,10 @@ class Message:
     >>> message.envelope().recipients
     ('ada@example.org',)
 
-    `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII). `headers` are the
-    caller's own: see `rules.OWN_HEADERS` for those that are not. `send_at` and `expires_at` are aware datetimes, from
-    1970 to 9000, kept in UTC; what is to go before now goes at once, and an end that has passed is refused.
+    `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII); who is in several of
+    to, cc and bcc stays in the first. `headers` are the caller's own: see `rules.OWN_HEADERS` for those that are not.
+    `send_at` and `expires_at` are aware datetimes, from 1970 to 9000, kept in UTC; what is to go before now goes at
+    once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
@@ -90,9 +91,8 @@ class Message:
     ) -> None:
         keep = object.__setattr__
         keep(self, "sender", wire_form(sender, "sender"))
-        keep(self, "to", rules.address_list(to, "to"))
-        keep(self, "cc", rules.address_list(cc, "cc"))
-        keep(self, "bcc", rules.address_list(bcc, "bcc"))
+        for name, wires in _each_once(to, cc, bcc):
+            keep(self, name, wires)
         keep(self, "reply_to", rules.address_list(reply_to, "reply_to"))
         keep(self, "subject", subject)
         keep(self, "text", _text_of(html) if text_from_html and text is None and html is not None else text)
@@ -123,7 +123,8 @@ class Message:
         bcc: Addresses | None = None,
         **options: Any,
     ) -> Message:
-        """A mail that is already written. What is sent is `raw` to the byte, less Bcc and what sesq took over.
+        """A mail that is already written. What is sent is `raw` to the byte, less Bcc and what sesq took over, and
+        mended where SES would not take it (see `mend`).
 
         The sender comes from From, the recipients from To, Cc and Bcc; when any of to, cc and bcc is given, the
         headers address nobody. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options. `options` are those of
@@ -169,9 +170,8 @@ class Message:
         """The same mail to other people, under a key of its own. Its content is shared, and not read anew."""
         other = copy(self)
         keep = object.__setattr__
-        keep(other, "to", rules.address_list(to, "to"))
-        keep(other, "cc", rules.address_list(cc, "cc"))
-        keep(other, "bcc", rules.address_list(bcc, "bcc"))
+        for name, wires in _each_once(to, cc, bcc):
+            keep(other, name, wires)
         keep(other, "idempotency_key", idempotency_key)
         rules.check_recipients(len(other.to) + len(other.cc) + len(other.bcc))
         if idempotency_key is not None:
@@ -282,6 +282,13 @@ _DEFAULTS: dict[str, Any] = {
     field.name: field.default if field.default_factory is MISSING else field.default_factory()
     for field in fields(Message)
 }
+
+
+def _each_once(to: Addresses, cc: Addresses, bcc: Addresses) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Field and addresses, nobody twice."""
+    given = {"to": to, "cc": cc, "bcc": bcc}
+    lists = [rules.address_list(addresses, field) for field, addresses in given.items()]
+    return zip(given, rules.once(*lists), strict=True)
 
 
 def _lane(lane: object) -> Lane:

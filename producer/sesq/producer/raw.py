@@ -1,15 +1,18 @@
-"""A mail that is already written: its header fields told apart, and every byte kept."""
+"""A mail that is already written: its header fields told apart, and mended where SES would not take it."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown, wire_form
+from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown, spec_of, wire_form
 from sesq.config.errors import InvalidMessage
+from sesq.producer.mail_domain import known_domain
+from sesq.producer.mend import MAX_ADDRESSES, SENDERS, Domain, has_long_line, mended
 from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
 
 BLIND = ("bcc", "resent-bcc")
@@ -17,9 +20,8 @@ BLIND = ("bcc", "resent-bcc")
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_FIELDS = 1000
-MAX_ADDRESSES = 2000
-"""All headers of a mail, how many they are, and the addresses in all fields of one name. Where SES draws the line
-("Header section too long.") is not known; Exchange draws it at as many bytes. They bound the work that one mail makes.
+"""All headers of a mail, and how many they are. Where SES draws the line ("Header section too long.") is not known;
+Exchange draws it at as many bytes. They bound the work that one mail makes.
 """
 
 REMEMBERED_LENGTH = 500
@@ -32,9 +34,6 @@ is given: 160,000 characters without a comma took it 40 seconds.
 
 VERIFIED = ("from", "sender", "return-path")
 """Fields whose addresses SES wants verified (developer guide, "Verified identities")."""
-
-SENDERS = frozenset({"from", "sender"})
-"""Fields that say who may send: a second address in one, which only other readers see, would pass unchecked."""
 
 _encoded_word = re.compile(r"=\?[^?\s]+\?[bq]\?[^?\"<>(),;:\\]*\?=", re.IGNORECASE)
 _no_address = re.compile(r'"(?:\\.|[^"\\])*"(?!@)|\((?:\\.|[^()\\])*\)')
@@ -57,8 +56,11 @@ class RawMail:
     rest: bytes
 
     @classmethod
-    def read(cls, raw: bytes) -> RawMail:
-        """InvalidMessage("raw") for what is no mail, or what two readers could read in two ways."""
+    def read(cls, raw: bytes, domain: Domain = known_domain) -> RawMail:
+        """The mail, mended where SES would not take it as it is; `domain` is that of names without one.
+
+        Raises InvalidMessage for what is no mail, and for what two readers could read in two ways.
+        """
         if not isinstance(raw, bytes):
             raise InvalidMessage("raw", f"is bytes, not {type(raw).__name__}")
         check_size(len(raw), "raw")
@@ -72,9 +74,13 @@ class RawMail:
             raise InvalidMessage("raw", f"has more than {MAX_HEAD_BYTES:,} bytes of headers: shorten them")
         head = raw[:start]
         _check_head(raw[: blank.end()])
-        _check_lines(raw)
-        mail = cls(_fields(head), raw[start:])
-        mail._check_fields()
+        if b"\0" in raw:
+            raise InvalidMessage("raw", "contains a NUL byte, which no mail may: encode that part as base64")
+        fields = _fields(head)
+        if len(fields) > MAX_FIELDS:
+            raise InvalidMessage("raw", f"has more than {MAX_FIELDS:,} headers: remove some")
+        mail = cls(*mended(fields, raw[start:], domain))
+        mail._check()
         return mail
 
     @property
@@ -107,9 +113,21 @@ class RawMail:
                 raise _too_many_addresses(name)
         return tuple(wires)
 
-    def _check_fields(self) -> None:
-        if len(self.fields) > MAX_FIELDS:
-            raise InvalidMessage("raw", f"has more than {MAX_FIELDS:,} headers: remove some")
+    def readable(self, *names: str) -> set[str]:
+        """The bare addresses, in lower case, that can be read in the fields of these names; the others are left out."""
+        return {
+            spec_of(wire).lower()
+            for name in names
+            for value in self.values(name)
+            for wire in _readable(name, value)
+        }
+
+    def _check(self) -> None:
+        if has_long_line(self.rest):
+            raise InvalidMessage(
+                "raw",
+                f"has a line of more than {MAX_LINE_LENGTH} bytes: encode that part as quoted-printable or base64",
+            )
         counts = Counter(name for name, _ in self.fields)
         twice = next((name for name, count in counts.items() if count > 1 and name in SINGLE_HEADERS), None)
         if twice:
@@ -134,27 +152,6 @@ def _check_head(head: bytes) -> None:
         )
     if _control(head):
         raise InvalidMessage("raw", "has a control character in its headers: remove it")
-
-
-def _check_lines(raw: bytes) -> None:
-    if has_long_line(raw):
-        raise InvalidMessage(
-            "raw",
-            f"has a line of more than {MAX_LINE_LENGTH} bytes: encode that part as quoted-printable or base64",
-        )
-
-
-def has_long_line(raw: bytes) -> bool:
-    """Whether a line has more than MAX_LINE_LENGTH bytes, without its end. Makes no object of each line."""
-    start, end = 0, len(raw)
-    while end - start > MAX_LINE_LENGTH:
-        line_end = raw.rfind(b"\n", start, start + MAX_LINE_LENGTH + 1)
-        if line_end < 0 and raw.startswith(b"\r\n", start + MAX_LINE_LENGTH):
-            line_end = start + MAX_LINE_LENGTH + 1
-        if line_end < 0:
-            return True
-        start = line_end + 1
-    return False
 
 
 def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
@@ -185,6 +182,14 @@ def addresses_in(name: str, value: str) -> tuple[str, ...]:
 
 def _too_many_addresses(name: str) -> InvalidMessage:
     return InvalidMessage(name, f"has more than {MAX_ADDRESSES:,} addresses: use Bcc for so many")
+
+
+def _readable(name: str, value: str) -> Iterator[str]:
+    """The wire forms of those that can be read."""
+    for part in _parts(value)[:MAX_ADDRESSES]:
+        if len(part) <= MAX_PART_LENGTH:
+            with suppress(InvalidMessage):
+                yield from _read(name, part)
 
 
 def _parts(value: str) -> list[str]:

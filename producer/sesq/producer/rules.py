@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from sesq.config.addresses import encode_words, has_unsafe, shown, wire_form
+from sesq.config.addresses import encode_words, has_unsafe, shown, spec_of, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 
@@ -141,6 +141,22 @@ def address_list(addresses: str | Iterable[str], field: str) -> tuple[str, ...]:
         return tuple([wire_form(address, field) for address in addresses])
     except TypeError as error:
         raise InvalidMessage(field, f"is an address or a list of them, not {shown(addresses)}") from error
+
+
+def once(*lists: Iterable[str]) -> list[tuple[str, ...]]:
+    """The lists without those who stand earlier in one of them: each person gets a mail once, and counts once.
+
+    Case counts before the @, as at SES, and not in a domain. The addresses are wire forms.
+    """
+    seen: set[str] = set()
+    return [tuple([wire for wire in wires if _is_new(wire, seen)]) for wires in lists]
+
+
+def _is_new(wire: str, seen: set[str]) -> bool:
+    local, _, domain = spec_of(wire).rpartition("@")
+    before = len(seen)
+    seen.add(f"{local}@{domain.lower()}")
+    return len(seen) > before
 
 
 def check_recipients(count: int) -> None:

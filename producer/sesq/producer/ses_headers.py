@@ -16,6 +16,9 @@ LENT = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
 whatever senders they are allowed; and sesq knows of no identities but the account's own.
 """
 
+NOT_YET = ("x-ses-tenant", "x-ses-list-management-options")
+"""What SES would obey, and nothing here knows of: another sender's reputation, and a list that people leave."""
+
 
 def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
     """The mail without these headers, and the options of a message that they stand for. Raises InvalidMessage."""
@@ -35,6 +38,9 @@ def check_ses_headers(mail: RawMail) -> None:
     lent = next((name for name in LENT if mail.values(name)), None)
     if lent:
         raise InvalidMessage(lent, "sends by leave of another account, which is not done here: remove it")
+    unknown = next((name for name in NOT_YET if mail.values(name)), None)
+    if unknown:
+        raise InvalidMessage(unknown, "is an option of SES's that sesq does not know: remove it")
     if mail.values(SET) or mail.values(TAGS):
         raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
 

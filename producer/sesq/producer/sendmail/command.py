@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from sesq.config.addresses import spec_of
 from sesq.config.errors import InputError, InvalidMessage, SesqError, SettingsError
 from sesq.config.essentials import Essentials
 from sesq.producer.intake import messages_of, sorted_recipients
+from sesq.producer.mail_domain import NoDomain, mail_domain
+from sesq.producer.mend import Domain, addresses, full_address
 from sesq.producer.raw import RawMail
 from sesq.producer.rules import MAX_MESSAGE_BYTES
 from sesq.producer.sendmail.arguments import Request, parse
-from sesq.producer.sendmail.letter import Domain, addresses, compose, full_address
+from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 AT_ONCE = 50
 """Mails of the spool that a call takes along; `-q` takes all."""
-MAIL_NAME = Path("/etc/mailname")
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL
 
 Reads a mail as sendmail does, and puts it into the queue. While Redis is away the mail is kept in a folder of its own;
@@ -50,10 +48,6 @@ Examples
 
 Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. The lane and more are headers: X-Sesq-Lane, -Tags, -Key, -Send-At,
 -Expires. The exit status is sendmail's, from sysexits.h: 0 taken, 64 to 78 not."""
-
-
-class NoDomain(SesqError):
-    """A name without a domain, on a host that has none."""
 
 
 def main() -> None:
@@ -111,13 +105,13 @@ def _send(messages: list[Message], spool: Spool, settings: Essentials) -> int:
 
 
 def _messages(request: Request, stdin: BinaryIO, settings: Essentials) -> list[Message]:
-    domain = partial(_domain, settings.mail_domain)
+    domain = partial(mail_domain, settings.mail_domain)
     named = [address for argument in request.recipients for address in addresses(argument, domain)]
     if not named and not request.from_headers:
         raise InputError("there are no recipients: name them, or use -t where the mail does")
     data = stdin.read(MAX_MESSAGE_BYTES + 1)
     sender = partial(_sender, request, domain)
-    mail = RawMail.read(compose(data, sender=sender, domain=domain, dot_ends=request.dot_ends))
+    mail = RawMail.read(compose(data, sender=sender, dot_ends=request.dot_ends), domain)
     if not request.from_headers:
         return messages_of(mail, sorted_recipients(mail, named))
     shown = {field: list(mail.addresses(field)) for field in ("to", "cc", "bcc")}
@@ -127,7 +121,7 @@ def _messages(request: Request, stdin: BinaryIO, settings: Essentials) -> list[M
 def _sender(request: Request, domain: Domain) -> str:
     """Who a mail without a From is from: -f, else the user who calls."""
     named = addresses(request.sender or "", domain)
-    return full_address(request.name, spec_of(named[0]) if named else _user(), domain)
+    return full_address(request.name or "", spec_of(named[0]) if named else _user(), domain)
 
 
 def _user() -> str:
@@ -135,19 +129,6 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container's user may have no name
         return str(os.geteuid())
-
-
-def _domain(configured: str | None) -> str:
-    """Where bare names are on this host. Raises NoDomain."""
-    if configured:
-        return configured
-    with suppress(OSError, UnicodeError):
-        if name := MAIL_NAME.read_text("utf-8").strip():
-            return name
-    name = socket.getfqdn()
-    if "." not in name:
-        raise NoDomain(f"names without a domain: this host ({name}) has none; set SESQ_MAIL_DOMAIN")
-    return name
 
 
 def _told(problems: Sequence[str]) -> int:

@@ -1,0 +1,38 @@
+"""Where names without a domain are, `root`: at SESQ_MAIL_DOMAIN, else at what the host says of itself."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from sesq.config.errors import SesqError
+from sesq.config.essentials import Essentials
+
+MAIL_NAME = Path("/etc/mailname")
+
+
+class NoDomain(SesqError):
+    """A name without a domain, on a host that has none."""
+
+
+def mail_domain(configured: str | None) -> str:
+    """The domain of bare names on this host. Raises NoDomain."""
+    if configured:
+        return configured
+    with suppress(OSError, UnicodeError):
+        if name := MAIL_NAME.read_text("utf-8").strip():
+            return name
+    name = socket.getfqdn()
+    if "." not in name:
+        raise NoDomain(f"names without a domain: this host ({name}) has none; set SESQ_MAIL_DOMAIN")
+    return name
+
+
+@lru_cache(maxsize=1)
+def known_domain() -> str:
+    """The same by the settings, "" where there is none. Looked up once a process: a name server may be slow."""
+    with suppress(NoDomain):
+        return mail_domain(Essentials.load().mail_domain)
+    return ""

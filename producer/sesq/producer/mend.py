@@ -1,0 +1,226 @@
+"""Puts right what programs write wrongly and mail servers have always put right. Every way in reads mail through here.
+
+Nothing changes in a mail that SES takes as it is. Mending a mended mail changes nothing.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sesq.config.addresses import encode_words, shown, wire_form
+from sesq.config.errors import InvalidMessage
+from sesq.producer.rules import MAX_LINE_LENGTH
+
+ADDRESS_FIELDS = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
+SENDERS = frozenset({"from", "sender"})
+"""Fields that say who may send: each of their addresses has to be one."""
+
+PLAIN_ENCODINGS = frozenset({"", "7bit", "8bit", "binary"})
+MAX_ADDRESSES = 2000
+"""Addresses in all fields of one name."""
+FOLD_AT = 78
+"""Bytes of a line that is folded (RFC 5322, 2.1.1)."""
+
+Fields = tuple[tuple[str, bytes], ...]
+"""(lower-case name, its bytes with folds and line ends)."""
+
+Domain = Callable[[], str]
+"""The domain of names without one. It is asked only where it is needed; "": there is none."""
+
+_line_end = re.compile(r"\r?\n")
+_word = re.compile(rb"[ \t]*[^ \t]+").findall
+
+
+def mended(fields: Fields, rest: bytes, domain: Domain) -> tuple[Fields, bytes]:
+    """Header fields and what follows them, as SES takes them; `rest` begins with the blank line.
+
+    An empty list of addresses is removed, names get a domain, headers become ASCII, long lines of headers are folded,
+    and a text in long lines becomes quoted-printable. Raises InvalidMessage where nothing can be mended.
+    """
+    heads = ((name, _mended_field(name, field, domain)) for name, field in fields)
+    return _described(tuple(pair for pair in heads if pair[1]), rest)
+
+
+def has_long_line(raw: bytes) -> bool:
+    """Whether a line has more than MAX_LINE_LENGTH bytes, without its end. Makes no object of each line."""
+    start, end = 0, len(raw)
+    while end - start > MAX_LINE_LENGTH:
+        line_end = raw.rfind(b"\n", start, start + MAX_LINE_LENGTH + 1)
+        if line_end < 0 and raw.startswith(b"\r\n", start + MAX_LINE_LENGTH):
+            line_end = start + MAX_LINE_LENGTH + 1
+        if line_end < 0:
+            return True
+        start = line_end + 1
+    return False
+
+
+def addresses(text: str, domain: Domain) -> list[str]:
+    """Every address of a list as people write it, `root, Ada <ada@example.org>`, each with a domain."""
+    return [full_address(name, spec, domain) for name, spec in _pairs(text) if spec]
+
+
+def full_address(name: str, spec: str, domain: Domain) -> str:
+    """`Cron Daemon <root@example.com>`."""
+    spec = spec.rstrip(".") if "@" in spec else f"{spec}@{domain()}"
+    return wire_form(_written(name, spec), "address")
+
+
+def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
+    """The field; empty where it is to be removed."""
+    if name in ADDRESS_FIELDS:
+        field = _mended_addresses(name, field, domain)
+    elif not field.isascii() and not name.startswith("content-"):  # Content- fields are no text
+        field = _ascii_text(field)
+    if not has_long_line(field):
+        return field
+    field = b"".join(map(_folded, field.splitlines(keepends=True)))
+    if has_long_line(field) and name in ADDRESS_FIELDS:
+        field = _mended_addresses(name, field, domain, anew=True)
+    if has_long_line(field):
+        raise InvalidMessage(
+            name,
+            f"has more than {MAX_LINE_LENGTH} bytes without a space, and no line of a mail may be longer: "
+            "shorten it, or put a space where it may be folded",
+        )
+    return field
+
+
+def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = False) -> bytes:
+    """As it is, where every address in it is whole and in ASCII."""
+    written_name, _, value = _decoded(field).partition(":")
+    value = _line_end.sub("", value).strip()
+    if not value:
+        return b""
+    if value.count(",") >= MAX_ADDRESSES or (not anew and field.isascii() and _whole(value)):
+        return field
+    try:
+        pairs = [(display, spec) for display, spec in _pairs(value) if spec]
+        if not anew and field.isascii() and "<>" not in value and all(map(_is_whole, pairs)):
+            return field
+        wires = [_readable(name, display, spec, domain) for display, spec in pairs]
+    except InvalidMessage as error:
+        raise InvalidMessage(name, error.problem) from error
+    end = "\r\n" if field.endswith(b"\r\n") else "\n"
+    return f"{written_name}: {f',{end} '.join(wires)}{end}".encode("ascii") if wires else b""
+
+
+def _whole(value: str) -> bool:
+    """Whether a list can be seen to be in order without reading it: the most frequent case."""
+    return all(
+        "@" in part and "<>" not in part and part.rstrip("> ")[-1:] != "." for part in value.split(",")
+    )
+
+
+def _is_whole(pair: tuple[str, str]) -> bool:
+    return "@" in pair[1] and not pair[1].endswith(".")
+
+
+def _readable(name: str, display: str, spec: str, domain: Domain) -> str:
+    """The address in wire form. One that is none is left to who needs it, since a header addresses nobody by itself."""
+    try:
+        return full_address(display, spec, domain)
+    except InvalidMessage:
+        if name in SENDERS:
+            raise
+    left = _written(display, spec)
+    return left if left.isascii() and left.isprintable() else encode_words(" ".join(left.split()))
+
+
+def _written(name: str, spec: str) -> str:
+    if not name:
+        return spec
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{spec}>'
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    from email import utils
+
+    # Strictly, newer Pythons find nobody in "a@x.org (Ada, the one)"; each address is checked later anyway.
+    loosely: dict[str, Any] = {"strict": False} if hasattr(utils, "supports_strict_parsing") else {}
+    try:
+        return utils.getaddresses([text], **loosely)
+    except RecursionError as error:  # comments within comments
+        raise InvalidMessage("address", f"{shown(text)} cannot be read as addresses") from error
+
+
+def _decoded(field: bytes) -> str:
+    """UTF-8, and Latin-1 where it is none."""
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        return field.decode("latin-1")
+
+
+def _ascii_text(field: bytes) -> bytes:
+    """The field in encoded words (RFC 2047), since SES takes no other headers."""
+    from sesq.producer.mime import folded  # plain mail never loads the email package
+
+    name, _, value = _decoded(field).partition(":")
+    end = "\r\n" if field.endswith(b"\r\n") else "\n"
+    return f"{name}: {folded(name, ' '.join(value.split()), end)}{end}".encode("ascii")
+
+
+def _folded(line: bytes) -> bytes:
+    """A line that is too long in several, where it has spaces; read unfolded it is the same."""
+    text = line.rstrip(b"\r\n")
+    if len(text) <= MAX_LINE_LENGTH:
+        return line
+    lines = [b""]
+    for word in _word(text.rstrip()):
+        piece = word if len(word) <= MAX_LINE_LENGTH else b" " * (word[:1] in b" \t") + word.lstrip()
+        most = MAX_LINE_LENGTH if lines[-1].endswith(b":") and len(lines) == 1 else FOLD_AT
+        fits = (
+            len(lines[-1]) + len(piece) <= most
+        )  # the first word stays beside the name, as all readers like it
+        if fits or not lines[-1] or piece[:1] not in b" \t":
+            lines[-1] += piece
+        else:
+            lines.append(piece)
+    end = line[len(text) :]
+    return end.join(lines) + end
+
+
+def _described(fields: Fields, rest: bytes) -> tuple[Fields, bytes]:
+    """Says what a body is that does not say so itself, and encodes a text in lines that are too long for mail."""
+    kind, encoding = (_value(fields, name) for name in ("content-type", "content-transfer-encoding"))
+    long = has_long_line(rest)
+    described: dict[str, str] = {}
+    if not kind and (long or not rest.isascii()):
+        charset = "utf-8" if _is_utf8(rest) else "iso-8859-1"
+        described = {
+            "MIME-Version": "1.0",
+            "Content-Type": f"text/plain; charset={charset}",
+            "Content-Transfer-Encoding": "8bit",
+        }
+    if long and encoding in PLAIN_ENCODINGS and (not kind or kind.startswith("text/")):
+        described |= {"MIME-Version": "1.0", "Content-Transfer-Encoding": "quoted-printable"}
+        start = 2 if rest.startswith(b"\r\n") else 1
+        rest = rest[:start] + binascii.b2a_qp(rest[start:], istext=True)
+    return _with_fields(fields, described, b"\r\n" if rest.startswith(b"\r\n") else b"\n"), rest
+
+
+def _with_fields(fields: Fields, described: dict[str, str], end: bytes) -> Fields:
+    """The fields, with these in place of those of the same names."""
+    names = {name.lower() for name in described}
+    kept = tuple(pair for pair in fields if pair[0] not in names)
+    return kept + tuple(
+        (name.lower(), f"{name}: {value}".encode() + end) for name, value in described.items()
+    )
+
+
+def _value(fields: Fields, name: str) -> str:
+    """The value of the first field of a name, in lower case; "" without one."""
+    first = next((field for field_name, field in fields if field_name == name), b"")
+    return first.partition(b":")[2].decode("ascii", "replace").strip().lower()
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
