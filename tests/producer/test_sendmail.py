@@ -28,7 +28,7 @@ from sesq.config.states import State
 from sesq.producer import Message, Outbox, moments
 from sesq.producer.mend import addresses
 from sesq.producer.raw import RawMail
-from sesq.producer.sendmail import command
+from sesq.producer.sendmail import command, spooling
 from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
@@ -107,20 +107,60 @@ def read(data: bytes) -> RawMail:
         (["-bm", "-N", "never", "-R", "hdrs", "-V", "id", "ada"], Request(("ada",))),
         (["-r", "a@b.co", "ada", "-v"], Request(("ada",), sender="a@b.co")),
         (["-q"], Request(deliver_spool=True)),
-        (["-bp"], Request(list_spool=True)),
+        (["-q15m"], Request(deliver_spool=True)),
+        (["-qf"], Request(deliver_spool=True)),
+        (["-bp"], Request(mode="p")),
+        (["-bs", "-i"], Request(mode="s", dot_ends=False)),
+        (["-bi"], Request(mode="i")),
+        (["-I"], Request(mode="i")),
+        (["-bv", "ada"], Request(("ada",), mode="v")),
+        (["-M", "id", "-E", "-auser", "-Apair", "-t"], Request(from_headers=True)),
+        (["-tM", "id", "-Emsg", "ada", "-x"], Request(("ada",), from_headers=True)),
+        (["-f", "--help", "ada"], Request(("ada",), sender="--help")),
+        (["--", "--help"], Request(("--help",))),
+        (["--help"], Request(help=True)),
     ],
 )
 def test_options_as_callers_write_them(words: list[str], request_: Request) -> None:
     assert parse(words) == request_
 
 
-@pytest.mark.parametrize("words", [["-bs"], ["-bd"], ["-j"], ["--verbose"], ["-f"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-bd"],
+        ["-bt"],
+        ["-j"],
+        ["--verbose"],
+        ["-f"],
+        ["a@b.co\r\nBcc: c@d.ef"],
+        ["-f", "a\n"],
+        ["-F", "a\r"],
+    ],
+)
 def test_what_is_not_done_is_wrong_use(words: list[str], sendmail: Any, queued: Any) -> None:
     with pytest.raises(InputError):
         parse(words)
     status, said = sendmail(MAIL, *words)
     assert status == 64
     assert said.startswith("sesq-sendmail: ")
+    assert queued() == []
+
+
+@pytest.mark.parametrize("words", [["--", "--help"], ["-f", "--help", "ada@example.org"]])
+def test_a_word_that_only_looks_like_a_question_drops_no_mail(
+    words: list[str], sendmail: Any, queued: Any
+) -> None:
+    assert sendmail(b"From: shop@example.com\n\nHello\n", *words) == (0, "")
+    ((record, _),) = queued()
+    assert record.envelope.recipients[0] in ("--help@example.com", "ada@example.org")
+
+
+def test_addresses_are_checked_and_aliases_are_none(sendmail: Any, queued: Any, capsys: Any) -> None:
+    assert command.run(["-bi"], io.BytesIO(MAIL)) == 0
+    assert command.run(["-bv", "root, ada@example.org"], io.BytesIO(MAIL)) == 0
+    assert "root@example.com... is an address" in capsys.readouterr().out
+    assert sendmail(MAIL, "-bv", "ada@example")[0] == 65
     assert queued() == []
 
 
@@ -329,7 +369,7 @@ def test_while_redis_is_away_mail_is_kept_and_goes_with_the_next_call(
     monkeypatch.setenv("SESQ_REDIS_URL", AWAY)
     for number in "12":
         status, said = sendmail(MAIL.replace(b"Hi", number.encode()), "-t")
-        assert (status, "is kept in" in said) == (0, True)
+        assert (status, "Redis is away" in said, "the mail is kept in" in said) == (0, True, True)
     spool = Spool(tmp_path / "data")
     assert len(spool) == 2
     # Then nobody else can read them
@@ -463,7 +503,7 @@ def test_what_is_no_file_in_the_spool_is_passed_over(
     kind: str, sendmail: Any, queued: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given two mails in the spool, and before each something that nobody can deliver
-    monkeypatch.setattr(command, "AT_ONCE", 2)
+    monkeypatch.setattr(spooling, "AT_ONCE", 2)
     spool = Spool(tmp_path / "data")
     keep(spool, "first")
     for odd in (spool.folder / "new" / "0", spool.folder / "new" / f"{new_name()} odd"):
@@ -509,7 +549,29 @@ def test_a_spool_that_others_can_read_is_not_used(
     with pytest.raises(SettingsError, match="chmod 700"):
         keep(spool, "y")
     monkeypatch.setenv("SESQ_REDIS_URL", AWAY)
-    assert sendmail(MAIL, "-t")[0] == 78
+    status, said = sendmail(MAIL, "-t")
+    assert (status, "Redis is away" in said, "NOT kept" in said, "chmod 700" in said) == (
+        75,
+        True,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["link", "open"])
+def test_nothing_is_made_in_a_folder_that_may_be_somebody_elses(kind: str, tmp_path: Path) -> None:
+    # Given a folder in the spool's place that another user has put there, or may write into
+    spool, elsewhere = Spool(tmp_path / "data"), tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (tmp_path / "data").mkdir()
+    if kind == "link":
+        spool.folder.symlink_to(elsewhere)
+    else:
+        elsewhere.rename(spool.folder)
+    # When a mail is to be kept, Then that is refused, and nothing is made there
+    with pytest.raises(SettingsError, match="chmod 700"):
+        keep(spool, "x")
+    assert list(spool.folder.iterdir()) == []
 
 
 def test_mail_that_can_be_kept_nowhere_has_failed_for_now(
@@ -517,7 +579,8 @@ def test_mail_that_can_be_kept_nowhere_has_failed_for_now(
 ) -> None:
     (tmp_path / "data").write_text("a file where the folder would be")
     monkeypatch.setenv("SESQ_REDIS_URL", AWAY)
-    assert sendmail(MAIL, "-t")[0] == 75
+    status, said = sendmail(MAIL, "-t")
+    assert (status, "Redis is away" in said, "the mail is NOT kept" in said) == (75, True, True)
 
 
 def test_q_without_redis_keeps_everything(
@@ -525,7 +588,8 @@ def test_q_without_redis_keeps_everything(
 ) -> None:
     keep(Spool(tmp_path / "data"), "x")
     monkeypatch.setenv("SESQ_REDIS_URL", AWAY)
-    assert sendmail(b"", "-q")[0] == 75
+    status, said = sendmail(b"", "-q")
+    assert (status, "Redis is away" in said, "1 mails wait in" in said) == (75, True, True)
     assert command.run(["-bp"], io.BytesIO()) == 0
     assert capsys.readouterr().out.startswith("1 mails wait")
 

@@ -6,6 +6,7 @@ import os
 import pwd
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,16 +20,14 @@ from sesq.producer.mend import Domain, addresses, full_address
 from sesq.producer.raw import RawMail
 from sesq.producer.rules import MAX_MESSAGE_BYTES
 from sesq.producer.sendmail.arguments import Request, parse
+from sesq.producer.sendmail.conversation import Conversation
 from sesq.producer.sendmail.letter import compose
-from sesq.producer.sendmail.spool import Spool, new_name, with_keys
+from sesq.producer.sendmail.spooling import SpoolingOutbox
 
 if TYPE_CHECKING:
     from sesq.producer.message import Message
-    from sesq.producer.outbox import Outbox
 
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
-AT_ONCE = 50
-"""Mails of the spool that a call takes along; `-q` takes all."""
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL
 
 Reads a mail as sendmail does, and puts it into the queue. While Redis is away the mail is kept in a folder of its own;
@@ -38,8 +37,10 @@ each later call takes along what waits there.
   -i, -oi     a line with a dot alone does not end the mail
   -f ADDRESS  who it is from, where the mail has no From
   -F NAME     the sender's name, likewise
-  -q          put all that is kept into the queue
+  -q          put all that is kept into the queue; -q15m and -qf do the same, once
   -bp         say how many are kept, and where
+  -bs         speak SMTP on standard input and output
+  -bv         check the recipients' addresses, and send nothing
 
 Examples
 
@@ -53,17 +54,20 @@ Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. The lane and more are heade
 def main() -> None:
     """Runs `sys.argv`, and ends the process."""
     stdin: BinaryIO = sys.stdin.buffer if sys.stdin else BytesIO()  # None where the caller has closed it
-    sys.exit(run(sys.argv[1:], stdin))
+    stdout: BinaryIO = sys.stdout.buffer if sys.stdout else BytesIO()
+    sys.exit(run(sys.argv[1:], stdin, stdout))
 
 
-def run(arguments: Sequence[str], stdin: BinaryIO) -> int:
-    """One call; its exit status. What is wrong is a line on stderr."""
-    if "--help" in arguments:
-        print(HELP)  # noqa: T201
-        return 0
+def run(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO | None = None) -> int:
+    """One call; its exit status. What is wrong is a line on stderr. `stdout` is where -bs answers."""
     try:
         request = parse(arguments)
-        return _obey(request, Essentials.load(), stdin)
+        if request.help:
+            print(HELP)  # noqa: T201
+            return 0
+        if request.mode == "i":
+            return 0
+        return _obey(request, Essentials.load(), stdin, stdout or BytesIO())
     except InvalidMessage as error:
         return _complain(EX_DATAERR, error)
     except SettingsError as error:
@@ -76,39 +80,45 @@ def run(arguments: Sequence[str], stdin: BinaryIO) -> int:
         return _complain(EX_TEMPFAIL, error)
 
 
-def _obey(request: Request, settings: Essentials, stdin: BinaryIO) -> int:
-    spool = Spool(settings.data_dir)
-    if request.list_spool:
-        print(f"{len(spool)} mails wait for Redis in {spool.folder}")  # noqa: T201
+def _obey(request: Request, settings: Essentials, stdin: BinaryIO, stdout: BinaryIO) -> int:
+    outbox, domain = SpoolingOutbox(settings), partial(mail_domain, settings.mail_domain)
+    if request.mode == "p":
+        print(f"{len(outbox.spool)} mails wait for Redis in {outbox.spool.folder}")  # noqa: T201
         return 0
+    if request.mode == "v":
+        return _verify(_named(request, domain))
+    if request.mode == "s":
+        whole = Conversation(stdin, stdout, partial(_take, request, outbox, domain), domain).run()
+        return 0 if whole else _complain(EX_TEMPFAIL, "a mail broke off, and is not queued")
     if request.deliver_spool:
-        return _told(spool.deliver(_outbox(settings)))
-    return _send(_messages(request, stdin, settings), spool, settings)
+        return _told(outbox.deliver())
+    return _told(outbox.send(_messages(request, stdin, domain)))
 
 
-def _send(messages: list[Message], spool: Spool, settings: Essentials) -> int:
-    """Into the queue, or else into the spool; a mail that is in neither has failed."""
-    name = new_name()
-    messages = with_keys(messages, name)
-    try:
-        outbox = _outbox(settings)
-        outbox.send_many(messages)
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001  (whatever went wrong, a good mail is not lost by it)
-        spool.keep(name, messages)
-        return _complain(0, f"{error}; the mail is kept in {spool.folder}")
-    try:
-        return _told(spool.deliver(outbox, AT_ONCE))
-    except Exception as error:  # noqa: BLE001  (who is told of a failure sends again)
-        return _complain(0, f"the mail is queued, but not what waits in {spool.folder}: {error}")
+def _verify(named: Sequence[str]) -> int:
+    """sendmail's -bv: nothing is sent. Whether a mailbox is there, only a mail shows."""
+    for address in named:
+        print(f"{spec_of(address)}... is an address")  # noqa: T201
+    return 0
 
 
-def _messages(request: Request, stdin: BinaryIO, settings: Essentials) -> list[Message]:
-    domain = partial(mail_domain, settings.mail_domain)
-    named = [address for argument in request.recipients for address in addresses(argument, domain)]
-    if not named and not request.from_headers:
-        raise InputError("there are no recipients: name them, or use -t where the mail does")
+def _take(
+    request: Request,
+    outbox: SpoolingOutbox,
+    domain: Domain,
+    content: bytes,
+    sender: str,
+    recipients: list[str],
+) -> str:
+    """One mail of a conversation; what is answered."""
+    origin = request if not sender else replace(request, sender=sender)
+    written = compose(content, sender=partial(_sender, origin, domain), dot_ends=False)
+    mail = RawMail.read(written, domain)
+    return "; ".join(outbox.send(messages_of(mail, sorted_recipients(mail, recipients)))) or "queued"
+
+
+def _messages(request: Request, stdin: BinaryIO, domain: Domain) -> list[Message]:
+    named = [] if request.from_headers and not request.recipients else _named(request, domain)
     data = stdin.read(MAX_MESSAGE_BYTES + 1)
     sender = partial(_sender, request, domain)
     mail = RawMail.read(compose(data, sender=sender, dot_ends=request.dot_ends), domain)
@@ -116,6 +126,14 @@ def _messages(request: Request, stdin: BinaryIO, settings: Essentials) -> list[M
         return messages_of(mail, sorted_recipients(mail, named))
     shown = {field: list(mail.addresses(field)) for field in ("to", "cc", "bcc")}
     return messages_of(mail, {**shown, "bcc": [*shown["bcc"], *named]})
+
+
+def _named(request: Request, domain: Domain) -> list[str]:
+    """The recipients on the command line. Raises InputError where there is none."""
+    named = [address for argument in request.recipients for address in addresses(argument, domain)]
+    if not named:
+        raise InputError("there are no recipients: name them, or use -t where the mail does")
+    return named
 
 
 def _sender(request: Request, domain: Domain) -> str:
@@ -142,10 +160,3 @@ def _complain(status: int, problem: object) -> int:
     text = "".join(character if character.isprintable() else " " for character in str(problem))
     print(f"sesq-sendmail: {text}", file=sys.stderr)  # noqa: T201
     return status
-
-
-def _outbox(settings: Essentials) -> Outbox:
-    from sesq.config.connection import connect
-    from sesq.producer.outbox import Outbox
-
-    return Outbox(connect(settings=settings), keep_days=settings.keep_days)

@@ -123,13 +123,16 @@ class Spool:
             os.close(descriptor)
 
     def _prepare(self) -> None:
+        """Whose the folder is comes before what is made in it."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self.folder, *(self.folder / name for name in FOLDERS)):
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
+        with suppress(FileExistsError):
+            self.folder.mkdir(mode=0o700)
         seen = self.folder.lstat()
         if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
             raise SettingsError(f"{self.folder}: is to be a folder that only its user can read (chmod 700)")
+        for name in FOLDERS:
+            with suppress(FileExistsError):
+                (self.folder / name).mkdir(mode=0o700)
 
 
 def _read(path: Path) -> bytes:
