@@ -130,6 +130,24 @@ def test_what_ses_sets_anew_makes_no_other_mail_of_it(name: str, value: str) -> 
     assert dated.fingerprint() == plain.fingerprint() != other.fingerprint()
 
 
+def multipart(outer: str, inner: str, text: str = "Hi") -> bytes:
+    return (
+        mail(f'Content-Type: multipart/mixed; boundary="{outer}"\r\n'.encode())
+        + (
+            f"--{outer}\r\nContent-Type: multipart/alternative;\r\n boundary={inner}\r\n\r\n"
+            f"--{inner}\r\n\r\n{text}\r\n--{inner}--\r\n--{outer}--\r\n"
+        ).encode()
+    )
+
+
+def test_boundaries_that_are_new_each_time_make_no_other_mail_of_it() -> None:
+    (first,) = messages(multipart("=_symfony_1", "=_symfony_2"))
+    (again,) = messages(multipart("=_symfony_3", "=_symfony_4"))
+    (other,) = messages(multipart("=_symfony_1", "=_symfony_2", "Ho"))
+    assert first.raw != again.raw
+    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_headers_that_are_not_ascii_become_encoded_words(charset: str, end: bytes) -> None:

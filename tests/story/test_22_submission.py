@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from arrived import arrived
+from listening import listening
 from sesq.config.states import State
 from sesq.producer.submission.users import hash_password
 from submitting import certificate_files
-from system import System, eventually
+from system import System
 
 CURL = shutil.which("curl")
 
@@ -34,16 +35,6 @@ def mail(file: bytes) -> EmailMessage:
     message.add_attachment(file, maintype="application", subtype="pdf", filename="Rechnung ü.pdf")
     message.set_boundary("the-boundary")
     return message
-
-
-def listening(s: System, *options: str) -> int:
-    """`sesq submission` on a free port."""
-    s.start("sesq.console", "submission", "--port", "0", *options)
-    log = s.folder / f"process-{len(s.processes) - 1}.log"
-    line = eventually(
-        lambda: next((x for x in log.read_text().splitlines() if "listening" in x), None), s.log()
-    )
-    return int(line.rpartition(":")[2])
 
 
 def assert_as_sent(s: System, message: EmailMessage, file: bytes) -> None:

@@ -216,13 +216,11 @@ class Message:
         return rendered
 
     def fingerprint(self) -> str:
-        """The same for the same mail to the same people, in hexadecimal. Date and Message-ID of a raw mail do not
-        count.
+        """The same for the same mail to the same people, in hexadecimal. Of a raw mail Date, Message-ID and boundaries
+        do not count.
         """
-        digest = sha256(self.envelope().to_json().encode() + b"\n")
-        for part in digested(self.raw) if self.raw is not None else (self.content(),):
-            digest.update(part)
-        return digest.hexdigest()
+        content = self.content() if self.raw is None else digested(self.raw)
+        return sha256(self.envelope().to_json().encode() + b"\n" + content).hexdigest()
 
     def to_json(self) -> str:
         """The whole message as versioned JSON; bytes in base64, times in ISO 8601."""

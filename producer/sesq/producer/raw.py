@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 
 from sesq.config.addresses import decode_words, has_unsafe, parse_address, shown, spec_of, wire_form
 from sesq.config.errors import InvalidMessage
@@ -23,6 +24,9 @@ MAX_FIELDS = 1000
 """All headers of a mail, and how many they are. Where SES draws the line ("Header section too long.") is not known;
 Exchange draws it at as many bytes. They bound the work that one mail makes.
 """
+
+MOST_BOUNDARIES = 10
+"""How many multiparts of a mail are looked at: one in another, seldom more than three."""
 
 REMEMBERED_LENGTH = 500
 """Characters of a header whose addresses are remembered once read."""
@@ -45,6 +49,7 @@ _bare_cr = re.compile(rb"\r(?!\n)").search
 _bare_lf = re.compile(rb"(?<!\r)\n").search
 _control = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
 _field_name = re.compile(rb"([!-9;-~]+):").match
+_boundaries = re.compile(rb"""\bboundary="?([^\s";]{8,70})""", re.IGNORECASE).finditer
 _drop_date_and_id = re.compile(rb"^(?:date|message-id):.*\n(?:[ \t].*\n)*", re.IGNORECASE | re.MULTILINE).sub
 
 
@@ -136,13 +141,17 @@ class RawMail:
             raise InvalidMessage("raw", "needs a From header with one address")
 
 
-def digested(raw: bytes) -> tuple[bytes, memoryview]:
-    """What tells one mail from another, of bytes that `RawMail.read` took: its head without Date and Message-ID, which
-    SES sets anew and mail libraries invent anew each time, and its body.
+def digested(raw: bytes) -> bytes:
+    """What tells one mail from another, of bytes that `RawMail.read` took: all but its Date, its Message-ID, which SES
+    sets anew, and its boundaries. Mail libraries invent all three anew each time they write the same mail.
     """
     blank = _blank_line(raw)
     assert blank is not None, "RawMail.read has looked"
-    return _drop_date_and_id(b"", raw[: blank.end()]), memoryview(raw)[blank.end() :]
+    same = _drop_date_and_id(b"", raw[: blank.end()]) + raw[blank.end() :]
+    boundaries = dict.fromkeys(found[1] for found in islice(_boundaries(raw), MOST_BOUNDARIES))
+    for number, boundary in enumerate(boundaries):
+        same = same.replace(boundary, b"=_%d" % number)
+    return same
 
 
 def _check_head(head: bytes) -> None:
