@@ -87,7 +87,7 @@ def test_a_sender_that_is_not_verified_holds_all(run: Run, redis: Redis, news: P
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "line 1: there is no heading"),
+        (b"", "line 1: the file is empty"),
         (b"mail,name\na@x.org,b\n", "no column `email`"),
         (b"email,name\na@x.org,b\nc@x.org,\xe9\n", "line 3: is not utf-8"),
         (b'email,name\na@x.org,"b\n', "line 2: unexpected end of data"),
@@ -247,7 +247,7 @@ def test_json_lines_are_known_by_their_beginning(run: Run, news: Path, encoding:
 
 def test_standard_input_is_called_so(run: Run, news: Path) -> None:
     result = run("batch", "check", str(news), "-", *FROM, stdin=b"")
-    assert (result.exit_code, "standard input: line 1: there is no heading" in result.stderr) == (2, True)
+    assert (result.exit_code, "standard input: line 1: the file is empty" in result.stderr) == (2, True)
 
 
 def test_what_comes_through_a_named_pipe_is_read(run: Run, news: Path, tmp_path: Path) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from batch import template
 from sesq.config.chunks import Row, pack_rows, unpack_rows
 from sesq.config.errors import InvalidRows
+from sesq.producer.batch.csv_rows import Wanted
 from sesq.producer.batch.rows import read_rows
 from sesq.producer.batch.sieve import LeftOut, Sieve
 
 
-def rows_of(path: Path, content: bytes, **options: str) -> list[tuple[int, dict[str, object], str]]:
+def rows_of(path: Path, content: bytes, **options: Any) -> list[tuple[int, dict[str, object], str]]:
     path.write_bytes(content)
     return [(row.line, dict(row.values), row.problem) for row in read_rows(path, **options)]
 
@@ -46,6 +48,66 @@ ADA = {"email": "ada@example.org", "name": "Adá"}
 )
 def test_csv_as_programs_write_it(tmp_path: Path, content: bytes) -> None:
     assert [row[1:] for row in rows_of(tmp_path / "rows.csv", content)] == [(ADA, "")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "email,name,,\r\nada@example.org,Adá,,\r\n",
+        "email,name,,\nada@example.org,Adá\n",
+        "email,name\nada@example.org,Adá,,\n",
+        "sep=;\r\nemail;name\r\nada@example.org;Adá\r\n",
+        '"sep=;"\r\nemail;name\r\nada@example.org;Adá\r\n',
+        "sep=|\nemail|name\nada@example.org|Adá\n",
+        "\n\nemail,name\nada@example.org,Adá\n",
+        "email,name\n,\nada@example.org,Adá\n , \n,,,,\n",
+        "Email Address,name\nada@example.org,Adá\n",
+        "E-Mail;name\nada@example.org;Adá\n",
+        "name,EMAIL_ADDRESS\nAdá,ada@example.org\n",
+    ],
+)
+def test_csv_as_excel_and_newsletter_services_write_it(tmp_path: Path, content: str) -> None:
+    assert [row[1:] for row in rows_of(tmp_path / "rows.csv", content.encode())] == [(ADA, "")]
+
+
+def test_columns_of_one_name_disturb_nobody_who_does_not_use_them(tmp_path: Path) -> None:
+    content = b"email,name,Notes,Notes\nada@example.org,Ada,x,y\n"
+    ((_, values, problem),) = rows_of(tmp_path / "rows.csv", content)
+    assert (values, problem) == ({"email": "ada@example.org", "name": "Ada", "Notes": "x"}, "")
+    with pytest.raises(InvalidRows, match="line 1: the column 'Notes', which is used, is there twice"):
+        rows_of(tmp_path / "rows.csv", content, wanted=Wanted(used=frozenset({"Notes"})))
+
+
+def test_a_cell_that_nobody_uses_may_be_large(tmp_path: Path) -> None:
+    content = f"email,name,page\nada@example.org,Ada,{'x' * 200_000}\n".encode()
+    ((_, values, _),) = rows_of(tmp_path / "rows.csv", content)
+    assert (values["name"], len(str(values["page"]))) == ("Ada", 200_000)
+
+
+def test_commas_within_a_quoted_heading_part_no_columns(tmp_path: Path) -> None:
+    content = b'"Last, first, and middle name";"email"\n"Lovelace, Ada";ada@example.org\n'
+    ((_, values, _),) = rows_of(tmp_path / "rows.csv", content)
+    assert values == {"Last, first, and middle name": "Lovelace, Ada", "email": "ada@example.org"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_another_column_is_named(tmp_path: Path, suffix: str) -> None:
+    kunde = {"email": "old@example.org", "Kunde": "ada@example.org"}
+    csv = "email,Kunde\nold@example.org,ada@example.org\n"
+    content = csv if suffix == ".csv" else json.dumps(kunde)
+    path = tmp_path / f"rows{suffix}"
+    ((_, values, _),) = rows_of(path, content.encode(), wanted=Wanted("Kunde"))
+    assert values["email"] == "ada@example.org"
+
+
+def test_a_named_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    said = "line 1: there is no column 'Mail', which --email-column names; there are: 'email', 'name'"
+    with pytest.raises(InvalidRows, match=said):
+        rows_of(tmp_path / "rows.csv", b"email,name\n", wanted=Wanted("Mail"))
+    with pytest.raises(
+        InvalidRows, match="there twice, as 'e-mail' too; name the right one with --email-column"
+    ):
+        rows_of(tmp_path / "rows.csv", b"Email Address,e-mail\n")
 
 
 def test_another_encoding_is_named(tmp_path: Path) -> None:
@@ -146,10 +208,9 @@ def test_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("rows.csv", b"", "line 1: there is no heading"),
-        ("rows.csv", b"\n", "line 1: there is no heading"),
+        ("rows.csv", b"", "line 1: the file is empty"),
+        ("rows.csv", b"\n", "line 1: the file is empty"),
         ("rows.csv", b"name,mail\nAda,ada@example.org\n", "line 1: there is no column `email`"),
-        ("rows.csv", b"email,name,name\n", "line 1: the column 'name' is there twice"),
         ("rows.csv", b"email,name\na@x.org,b\nc@x.org,\xff\xfe\n", "line 3: is not utf-8"),
         ("rows.csv", b'email,name\na@x.org,b\nc@x.org,"open\nd@x.org,e\n', "line 3: unexpected end of data"),
         ("rows.csv", b'email,name\na@x.org,"b"c\n', "line 2: .* expected after"),
@@ -158,8 +219,11 @@ def test_json_lines(tmp_path: Path) -> None:
             b"email,name\na@x.org,b\nc@x.org," + b"x" * 10_000_000 + b"\n",
             "line 3: is longer than",
         ),
-        ("rows.csv", b"email," + b"x" * 200_000 + b"\n", "line 1: field larger than"),
-        ("rows.csv", b"email,name\na@x.org," + b"x" * 200_000 + b"\n", "line 2: field larger than"),
+        (
+            "rows.csv",
+            b'email,name\na@x.org,"' + (b"x" * 500_000 + b"\n") * 3 + b'"\n',
+            "line 2: field larger than",
+        ),
         ("rows.csv", b'email,"name\na@x.org,b\n', "line 1: unexpected end of data"),
         ("rows.csv", b"email,name\ra@x.org,b\rc@x.org,\xff\r", "line 3: is not utf-8"),
         ("rows.csv", b"\xff\xfee\x00", "is not utf-16|no column"),

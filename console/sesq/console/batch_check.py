@@ -16,11 +16,10 @@ from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 from sesq.config.suppression import SuppressionList
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.times import utc
+from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow
 from sesq.producer.batch.order import Order
-from sesq.producer.batch.rows import SourceRow
 from sesq.producer.batch.sieve import Sieve, Why
 from sesq.producer.batch.taker import Intake, parts, sift
-from sesq.producer.batch.template import RECIPIENT
 
 PREVIEWS = 3
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from sesq.config.batches import Batches
 from sesq.config.errors import InputError
 from sesq.console.times import utc
-from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS, SourceRow
+from sesq.producer.batch.csv_rows import SourceRow
+from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS
 
 STDIN = "-"
 

@@ -20,7 +20,8 @@ from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.config.keys import Keys
-from sesq.producer.batch.template import RECIPIENT, Printer, Template
+from sesq.producer.batch.csv_rows import RECIPIENT
+from sesq.producer.batch.template import Printer, Template
 
 KEPT_SECONDS = 60.0
 """A batch of the same key has the same id, and may be another one once Redis has forgotten the first."""

@@ -30,8 +30,9 @@ from sesq.console.context import (
 )
 from sesq.console.output import console, print_json, printable, show
 from sesq.console.watch import watch
+from sesq.producer.batch.csv_rows import SourceRow, Wanted
 from sesq.producer.batch.order import Order, batch_order
-from sesq.producer.batch.rows import SourceRow, read_rows
+from sesq.producer.batch.rows import read_rows
 from sesq.producer.batch.taker import take
 
 CHECK_EXAMPLES = """Examples
@@ -92,6 +93,10 @@ Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who send
 Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of the rows, such as cp1252; else UTF-8.")
 ]
+EmailColumn = Annotated[
+    str | None,
+    typer.Option(metavar="HEADING", help="The recipients' column; else `email` or `Email Address`."),
+]
 FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
@@ -107,6 +112,7 @@ def check_(
     sender: Sender,
     encoding: Encoding = None,
     form: FormOfRows = None,
+    email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
     account: Account = DEFAULT_ACCOUNT,
@@ -119,7 +125,7 @@ def check_(
     redis, _ = _open(account)
     with rows_file(recipients) as file, _progress("checking") as progress:
         order = _order(template, sender, account, tag, configuration_set)
-        found = check(redis, order, _read(order, file, encoding, form), progress)
+        found = check(redis, order, _read(order, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
         raise NothingToSend(f"none of {found.intake.rows} rows can be sent")
@@ -132,6 +138,7 @@ def send(
     sender: Sender,
     encoding: Encoding = None,
     form: FormOfRows = None,
+    email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
     stop_bounces: Share = None,
@@ -156,14 +163,15 @@ def send(
         }
         order, digest = _order(template, sender, account, tag, configuration_set, **options), Digest()
         with _progress("checking") as progress:
-            found = check(redis, order, digest.of(_read(order, file, encoding, form)), progress)
+            rows = digest.of(_read(order, file, encoding, form, email_column))
+            found = check(redis, order, rows, progress)
         order = replace(order, key=digest.hexdigest())
         if not found.intake.queued:
             _show_check(found, json)
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
-            rows, printed = _read(order, file, encoding, form), found.intake.unprintable is None
+            rows, printed = _read(order, file, encoding, form, email_column), found.intake.unprintable is None
             intake = take(redis, order, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     _tell_left_out(found)
@@ -327,10 +335,13 @@ def _order(
         raise InputError(f"{option}: {error.problem}") from error
 
 
-def _read(order: Order, file: RowsFile, encoding: str | None, form: Form | None) -> Iterator[SourceRow]:
+def _read(
+    order: Order, file: RowsFile, encoding: str | None, form: Form | None, email_column: str | None
+) -> Iterator[SourceRow]:
     jsonl = form is Form.jsonl if form else file.jsonl
-    needed = order.template.printer.needed
-    return read_rows(file.path, jsonl=jsonl, encoding=encoding, needed=needed, name=file.name)
+    printer = order.template.printer
+    wanted = Wanted(email_column, needed=printer.needed, used=printer.used)
+    return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
 
 
 @contextmanager

@@ -110,6 +110,13 @@ def check(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="One address a line, or CSV with the column email.")
     ],
+    email_column: Annotated[
+        str | None,
+        typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the file, such as cp1252; else UTF-8.")
+    ] = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -117,7 +124,7 @@ def check(
 
     Sends nothing. What SES listed last is looked at, or asked for where no worker has run yet.
     """
-    lines = read_address_file(file)
+    lines = read_address_file(file, email_column, encoding)
     identities, production = _known(account)
     refused, unreadable = [], []
     for line in lines:

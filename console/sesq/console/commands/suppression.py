@@ -13,7 +13,7 @@ from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
-from sesq.console.address_file import file_name, read_address_file
+from sesq.console.address_file import Line, file_name, read_address_file
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account, part
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc
@@ -116,6 +116,13 @@ def import_(
             metavar="[FILE]", help="CSV as `export` writes it, or one address a line; - is stdin."
         ),
     ] = None,
+    email_column: Annotated[
+        str | None,
+        typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the file, such as cp1252; else UTF-8.")
+    ] = None,
     from_ses: Annotated[bool, typer.Option("--from-ses", help="SES's own list instead.")] = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
@@ -127,7 +134,8 @@ def import_(
         ses = _ses(redis, account, needed=True)
         typer.echo(f"{ses.pull() if ses else 0} added")
         return
-    entries = list(_read(file, redis_now(redis), asker()))
+    lines = read_address_file(file, email_column, encoding)
+    entries = list(_read(lines, file, redis_now(redis), asker()))
     typer.echo(f"{SuppressionList(redis, account).add(entries)} added, {len(entries)} read")
 
 
@@ -151,9 +159,9 @@ def _specs(addresses: Iterable[str]) -> list[str]:
     return [parse_address(each, "ADDRESS").spec for each in addresses]
 
 
-def _read(file: str, now: float, by: str) -> Iterator[Suppressed]:
+def _read(lines: Iterable[Line], file: str, now: float, by: str) -> Iterator[Suppressed]:
     """What a file does not say is `manual`, now and by whoever imports it. Raises InputError, which names the line."""
-    for line in read_address_file(file):
+    for line in lines:
         reason = line.cells.get("reason", "").lower() or "manual"
         if reason not in REASONS:
             raise InputError(f"{line.place}: reason {reason!r}; allowed: {', '.join(REASONS)}")

@@ -6,40 +6,26 @@ What concerns the whole file is an InvalidRows with its line; what concerns one 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import itertools
 import json
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sesq.config.addresses import shown
 from sesq.config.errors import InvalidRows
-from sesq.producer.batch.template import RECIPIENT
+from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow, Wanted, read_csv
 
 MAX_LINE = 1024 * 1024
-"""Bytes of a line, and characters of a cell: more is no recipient but a broken file."""
+"""Bytes of a line: more is no recipient but a broken file."""
 
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-DELIMITERS = ",;\t"
-MOST_NAMED = 20
-"""Columns that an error names."""
+ANY = Wanted()
 MAX_DEPTH = 20
 """Lists and objects within each other: a worker cannot unpack what is nested without end."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One row: the line it begins on, its columns, and what is wrong with it ("" for nothing)."""
-
-    line: int
-    values: Mapping[str, Any] = field(default_factory=dict)
-    problem: str = ""
 
 
 def is_deeper(value: Any, levels: int = MAX_DEPTH) -> bool:
@@ -55,10 +41,10 @@ def read_rows(
     *,
     jsonl: bool | None = None,
     encoding: str | None = None,
-    needed: Iterable[str] = (),
+    wanted: Wanted = ANY,
     name: str | None = None,
 ) -> Iterator[SourceRow]:
-    """The rows of a file. `jsonl` None: by its name's ending. `needed`: columns without which a CSV is of no use.
+    """The rows of a file. `jsonl` None: by its name's ending. `wanted`: what is asked of its columns.
 
     `name` is what people call the file, where it is not its path. Raises InvalidRows.
     """
@@ -66,7 +52,7 @@ def read_rows(
         jsonl = path.suffix.lower() in JSON_SUFFIXES
     try:
         with path.open("rb") as file, closing(_lines(file, encoding)) as lines:
-            yield from _json_rows(lines) if jsonl else _csv_rows(lines, needed)
+            yield from _json_rows(lines, wanted) if jsonl else read_csv(lines, wanted)
     except OSError as error:
         raise InvalidRows(f"{name or path}: cannot be read: {error.strerror or error}") from error
     except InvalidRows as error:
@@ -125,33 +111,10 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
             return
         if len(line) > MAX_LINE:
             raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
+        if "\0" in text:
+            raise InvalidRows(f"line {number}: holds a NUL, as no text does; save the file as UTF-8")
         # a byte order mark is no part of the first column's name
         yield text.removeprefix("\ufeff") if number == 1 else text
-
-
-def _csv_rows(lines: Iterator[str], needed: Iterable[str]) -> Iterator[SourceRow]:
-    heading = next(lines, "")
-    if not heading.strip():
-        raise InvalidRows(
-            "line 1: there is no heading; the first line names the columns, one of them `email`"
-        )
-    delimiter = max(DELIMITERS, key=heading.count)
-    reader = csv.reader(itertools.chain([heading], lines), delimiter=delimiter, strict=True)
-    columns = _columns(_cells(reader, 1) or [], needed)
-    number = reader.line_num + 1
-    while (cells := _cells(reader, number)) is not None:
-        if len(cells) == len(columns):
-            yield SourceRow(number, dict(zip(columns, cells, strict=True)))
-        elif cells:
-            yield SourceRow(number, problem=f"has {len(cells)} columns, and the heading has {len(columns)}")
-        number = reader.line_num + 1
-
-
-def _cells(reader: Iterator[list[str]], number: int) -> list[str] | None:
-    try:
-        return next(reader, None)
-    except csv.Error as error:
-        raise InvalidRows(f"line {number}: {error}: look for a quote that is not closed") from error
 
 
 def _no_json(name: str) -> Any:
@@ -159,26 +122,7 @@ def _no_json(name: str) -> Any:
     raise ValueError(f"{name} is none of its values")
 
 
-def _columns(names: list[str], needed: Iterable[str]) -> list[str]:
-    columns = [RECIPIENT if name.strip().lower() == RECIPIENT else name.strip() for name in names]
-    more = len(columns) - MOST_NAMED
-    there = f"there are: {', '.join(map(shown, columns[:MOST_NAMED]))}" + (
-        f" and {more:,} more" if more > 0 else ""
-    )
-    if RECIPIENT not in columns:
-        raise InvalidRows(f"line 1: there is no column `{RECIPIENT}`; {there}")
-    missing = sorted(set(needed) - set(columns))
-    if missing:
-        raise InvalidRows(
-            f"line 1: the template uses {', '.join(missing)}, and there is no such column; {there}"
-        )
-    twice = next((name for name, count in Counter(columns).items() if count > 1), None)
-    if twice is not None:
-        raise InvalidRows(f"line 1: the column {shown(twice)} is there twice")
-    return columns
-
-
-def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
+def _json_rows(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
     empty = True
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -196,6 +140,14 @@ def _json_rows(lines: Iterator[str]) -> Iterator[SourceRow]:
                 number, problem=f"has more than {MAX_DEPTH} lists or objects within each other in a variable"
             )
         else:
-            yield SourceRow(number, values)
+            yield SourceRow(number, _with_recipient(values, wanted))
     if empty:
         raise InvalidRows("line 1: it is empty; each line is a JSON object with `email`")
+
+
+def _with_recipient(values: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
+    """The same with the recipient under `email`, whatever the object calls it."""
+    if RECIPIENT in values and wanted.email_column is None:
+        return values
+    named = next((name for name in values if wanted.is_recipient(name)), None)
+    return values if named is None else {**values, RECIPIENT: values[named]}

@@ -10,8 +10,9 @@ from sesq.config.addresses import spec_of, wire_form
 from sesq.config.chunks import Row
 from sesq.config.envelope import encode_json
 from sesq.config.errors import InvalidMessage
+from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.producer.batch.rows import MAX_DEPTH, is_deeper
-from sesq.producer.batch.template import RECIPIENT, Printer
+from sesq.producer.batch.template import Printer
 
 MAX_VALUE = 20_000
 """Characters of one variable."""

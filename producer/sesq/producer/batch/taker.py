@@ -24,8 +24,8 @@ from sesq.config.replicas import Replicas
 from sesq.config.scripts import LIFECYCLE, compose, run_many
 from sesq.config.states import Lane
 from sesq.config.suppression import SuppressionList
+from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.order import Order
-from sesq.producer.batch.rows import SourceRow
 from sesq.producer.batch.sieve import LeftOut, Sieve, Unprintable, Why
 
 OPEN_BATCH = compose("sesq.producer", "open_batch.lua", base=[LIFECYCLE])

@@ -23,6 +23,7 @@ from sesq.config.envelope import VERSIONS, Envelope, SimpleContent, encode_json,
 from sesq.config.errors import InvalidMessage, InvalidTemplate, MissingPart
 from sesq.producer import rules
 from sesq.producer.attachment import Attachment
+from sesq.producer.batch.csv_rows import RECIPIENT
 
 if TYPE_CHECKING:
     from sesq.producer.batch.sandbox import Text
@@ -32,8 +33,6 @@ _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli"
 
 MAX_BYTES = 10 * 1024 * 1024
 """Of one text of a template: what a mail reader still shows is a hundredth of it."""
-RECIPIENT = "email"
-"""The column, and the variable, of the recipient's address."""
 
 
 @dataclass(frozen=True)
