@@ -102,7 +102,8 @@ def _account(b: Bench, daily: int, used: int, tokens: float) -> None:
         counts[(minute - i) % SLOTS] = used // MINUTES + (i < used % MINUTES)
     keys = Keys("default")
     b.redis.set(keys.ledger, struct.pack(f"<{SLOTS}I", *counts))
-    b.redis.hset(keys.gate, mapping={"level": tokens, "at": NOW, "minute": minute, "total": used})
+    buckets = {"level": tokens, "at": NOW, "ses_level": tokens, "ses_at": NOW}
+    b.redis.hset(keys.gate, mapping={**buckets, "minute": minute, "total": used})
     b.queue(GRANTS + 10)
 
 

@@ -20,6 +20,18 @@ class Mail:
     id: str
     n: int
     day: int
+    tokens_at: float | None = None
+    """When its tokens were taken; None where none are out."""
+
+
+@dataclass
+class Gathering:
+    """For whom tokens gather: nobody else takes any, until it goes or time is up."""
+
+    id: str
+    n: int
+    lane: int | None
+    till: float
 
 
 @dataclass
@@ -42,7 +54,13 @@ class GateModel:
     others: float = 0.0
     level: float = 0.0
     flows: float = 0.0
-    holder: str = ""
+    ses_level: float = 0.0
+    ses_at: float = 0.0
+    on_way: int = 0
+    folds_at: float = 0.0
+    folded: float = 0.0
+    folded_before: float = 0.0
+    gathering: Gathering | None = None
     slow: float = 0.0
     slow_at: float = 0.0
     minutes: dict[int, int] = field(default_factory=dict)
@@ -61,8 +79,16 @@ class GateModel:
         return min(self.policy.get("daily", math.inf), self.ses_daily if self.ses_daily >= 0 else math.inf)
 
     @property
+    def reserve(self) -> float:
+        """Recipients of the day that bulk mail leaves; below one: that share of the day."""
+        reserve = self.policy.get("reserve", 0.0)
+        if reserve >= 1:
+            return reserve
+        return math.floor(self.daily * reserve + 1e-9) if self.daily < math.inf else 0.0
+
+    @property
     def share(self) -> float:
-        slow = self.slow * 0.5 ** ((self.now - self.slow_at) / 60)
+        slow = self.slow * 0.5 ** (abs(self.now - self.slow_at) / 60)
         return (1 - self.policy.get("margin", 0.0)) * (1 - slow)
 
     @property
@@ -70,66 +96,123 @@ class GateModel:
         return self.rate * self.share
 
     @property
+    def ses_pace(self) -> float:
+        return self.ses_rate * self.share
+
+    @property
     def ses_burst(self) -> float:
         return max(1.0, self.ses_rate)
 
     @property
-    def serial(self) -> bool:
-        return self.ses_burst < 2
-
-    @property
     def burst(self) -> float:
-        burst = 1.0 if self.serial else max(1.0, min(self.ses_burst, self.rate) / 2)
+        burst = max(1.0, min(self.ses_burst, self.rate) / 2)
         return max(1.0, min(burst, self.policy.get("burst", math.inf)))
 
     @property
     def tokens(self) -> float:
-        return min(self.burst, self.level + self.flown * self.pace)
+        return min(self.burst, self.level + max(0.0, self.now - self.flows) * self.pace)
+
+    def patience(self, lease: float) -> float:
+        return lease if self.ses_burst < 2 else 0.5
+
+    def ses_tokens(self, at: float) -> float:
+        """What SES's bucket holds at the least, if nothing were on its way."""
+        return min(self.ses_burst, self.ses_level + max(0.0, at - self.ses_at) * self.ses_pace)
+
+    def charge(self, n: float, at: float) -> None:
+        self.ses_level, self.ses_at = self.ses_tokens(at) - n, at
+
+    def look(self) -> None:
+        """What each question to the gate begins with."""
+        self.flows, self.ses_at = min(self.flows, self.now), min(self.ses_at, self.now)
+        self.folds_at = min(self.folds_at, self.now + 120)
+        self.folded = self.folded if self.folded <= self.now else self.now - 1
+        if self.on_way and self.folds_at <= self.now:
+            self.charge(self.on_way, self.folds_at)
+            self.on_way, self.folded, self.folded_before = 0, self.folds_at, self.folded
 
     @property
-    def flown(self) -> float:
-        return max(0.0, self.now - self.flows)
+    def gathers(self) -> Gathering | None:
+        return self.gathering if self.gathering and self.now < self.gathering.till else None
+
+    def gather_for(self, mail: Mail, lane: int | None, lease: float) -> None:
+        waits = self.gathering and self.now < self.gathering.till + 1.5
+        if not waits and self.enough(mail.n) and min(mail.n, self.ses_burst) > 1:
+            till = self.now + self.patience(lease) + self.ses_burst / self.ses_pace
+            self.gathering = Gathering(mail.id, mail.n, lane, till)
 
     def enough(self, n: int) -> bool:
-        """Ours as far as our bucket goes, and the time in which SES's has got what it wants to see."""
-        gathered = self.level + self.flown * self.ses_rate * self.share
-        return self.tokens >= min(n, self.burst) - 1e-6 and gathered >= min(n, self.ses_burst) - 1e-6
+        return self.tokens >= min(n, self.burst) - 1e-6
+
+    def may_go(self, n: int, id: str) -> bool:
+        """Ours as far as our bucket goes, and SES's less what is on its way."""
+        if self.gathers and self.gathers.id != id:
+            return False
+        return self.enough(n) and self.ses_tokens(self.now) - self.on_way >= min(n, self.ses_burst) - 1e-6
+
+    newest: int = 0
+    """The ledger's newest minute, which a clock that is set back leaves where it was."""
 
     @property
     def total(self) -> int:
-        oldest = int(self.now // 60) - SLOTS + 1
+        self.newest = max(self.newest, int(self.now // 60))
+        oldest = self.newest - SLOTS + 1
         return sum(count for minute, count in self.minutes.items() if minute >= oldest)
 
-    def claim(self, want: int, execution: str, lease: float) -> list[Mail]:
+    def claim(self, want: int, lease: float) -> list[Mail]:
         """The messages that may go now, taken from their lanes."""
+        self.look()
         granted: list[Mail] = []
         if self.paused:
             return granted
-        for lane, spare in zip(self.lanes, (0.0, self.policy.get("reserve", 0.0)), strict=True):
-            while lane and len(granted) < want:
-                head = lane[0]
-                if isinstance(head, Chunk) and head.batch in self.paused_batches:
-                    self.parked.append(head)  # so that the others can go
-                    lane.popleft()
-                    continue
-                mail = head.rows[0] if isinstance(head, Chunk) else head
-                if mail.day > max(1, self.daily - spare):
-                    lane.popleft()  # held, so that the others can go
-                    self.too_large.append((self.now, mail, lane))
-                    continue
-                if mail.day and self.total + self.others + mail.day + spare > self.daily:
-                    return granted
-                if not self.enough(mail.n):
-                    return granted
-                self.take(mail, execution, lease)
-                granted.append(mail)
-                if isinstance(head, Chunk):
-                    head.rows.popleft()
-                if not isinstance(head, Chunk) or not head.rows:
-                    lane.popleft()
-            if len(granted) == want:
+        first = self.gathers
+        if first and first.lane is not None:
+            _, reason = self.serve(first.lane, want, lease, granted, only=first.id)
+            if self.gathers and self.head(first.lane) == first.id and reason != "day":
+                return granted
+            self.gathering = None
+        elif first:
+            return granted
+        for lane in (0, 1):
+            if not self.serve(lane, want, lease, granted)[0]:
                 break
         return granted
+
+    def head(self, lane: int) -> str | None:
+        head = self.lanes[lane][0] if self.lanes[lane] else None
+        return head.id if isinstance(head, Mail) else None
+
+    def serve(
+        self, number: int, want: int, lease: float, granted: list[Mail], only: str | None = None
+    ) -> tuple[bool, str]:
+        """Works through one lane: whether the next one may be looked at, or why not."""
+        lane, spare = self.lanes[number], self.reserve if number else 0.0
+        while len(granted) < want:
+            if not lane or (only and self.head(number) != only):
+                return True, ""
+            head = lane[0]
+            if isinstance(head, Chunk) and head.batch in self.paused_batches:
+                self.parked.append(head)  # so that the others can go
+                lane.popleft()
+                continue
+            mail = head.rows[0] if isinstance(head, Chunk) else head
+            if not isinstance(head, Chunk) and mail.day > max(1, self.daily - spare):
+                lane.popleft()  # held, so that the others can go
+                self.too_large.append((self.now, mail, lane))
+                continue
+            if mail.day and self.total + self.others + mail.day + spare > self.daily:
+                return False, "day"
+            if not self.may_go(mail.n, mail.id):
+                self.gather_for(mail, number, lease)
+                return False, "rate"
+            self.take(mail, lease)
+            self.book(mail)
+            granted.append(mail)
+            if isinstance(head, Chunk):
+                head.rows.popleft()
+            if not isinstance(head, Chunk) or not head.rows:
+                lane.popleft()
+        return False, "full"
 
     def give_back(self, chunk: Chunk, mail: Mail) -> None:
         """A recipient of a chunk that was granted and not used: it goes first."""
@@ -153,29 +236,66 @@ class GateModel:
         for _, mail, lane in sorted(held, key=lambda one: (one[0], one[1].id)):
             lane.append(mail)
 
-    def take(self, mail: Mail, execution: str, lease: float) -> None:
+    def take(self, mail: Mail, lease: float) -> None:
         self.level, self.flows = self.tokens - mail.n, self.now
-        if self.serial:
-            self.flows, self.holder = self.now + lease, execution
+        self.on_way += mail.n
+        self.folds_at = max(self.folds_at, self.now + self.patience(lease))
+        self.gathering = None if self.gathers else self.gathering
+        mail.tokens_at = self.now
+
+    def book(self, mail: Mail) -> None:
         if mail.day:
-            minute = int(self.now // 60)
+            minute = max(int(self.now // 60), self.newest)
             self.minutes[minute] = self.minutes.get(minute, 0) + mail.day
 
-    def answered(self, execution: str) -> None:
-        if self.holder == execution:
-            self.flows, self.holder = min(self.flows, self.now), ""
-
-    def refund(self, mail: Mail, claimed: float, *, rate: bool) -> None:
-        """SES took nothing; with `rate`, nothing even went to it."""
-        if rate:
+    def account(self, mail: Mail, *, went: bool) -> None:
+        """The tokens of a mail: used, as SES's answer says, or not."""
+        self.look()
+        at, mail.tokens_at = mail.tokens_at, None
+        if at is None:
+            return
+        if not went:
             self.level = min(self.burst, self.level + mail.n)
+            self.not_sent(mail.n, at)
+        elif at >= self.folded:
+            self.on_way = max(0, self.on_way - mail.n)
+            self.charge(mail.n, self.now)
+
+    def not_sent(self, n: int, at: float) -> None:
+        if at >= self.folded:
+            self.on_way = max(0, self.on_way - n)
+        elif self.ses_at == self.folded and at >= self.folded_before:
+            self.ses_level += n
+
+    def again(self, mail: Mail, lease: float, *, unused: bool) -> bool:
+        """Other tokens for what has some: whether there were any."""
+        self.look()
+        if not unused:
+            self.account(mail, went=True)
+        before = self.level, self.on_way, self.ses_level
+        at = mail.tokens_at
+        if at is not None and at >= self.flows:
+            self.level = min(self.burst, self.level + mail.n)
+        if at is not None:
+            self.not_sent(mail.n, at)
+        if self.may_go(mail.n, mail.id):
+            self.take(mail, lease)
+            return True
+        self.gather_for(mail, None, lease)
+        self.level, self.on_way, self.ses_level = before
+        return False
+
+    def unbook(self, mail: Mail, claimed: float) -> None:
+        """SES took nothing."""
         minute = int(claimed // 60)
-        if mail.day and minute > int(self.now // 60) - SLOTS:
+        if mail.day and minute > self.newest - SLOTS:
             self.minutes[minute] = max(0, self.minutes.get(minute, 0) - mail.day)
 
     def throttled(self) -> None:
-        slow = self.slow * 0.5 ** ((self.now - self.slow_at) / 60)
-        self.level, self.flows = min(self.level, 0.0), max(self.flows, self.now)
+        self.look()
+        slow = self.slow * 0.5 ** (abs(self.now - self.slow_at) / 60)
+        self.level, self.flows = min(self.level, 0.0), self.now
+        self.charge(max(0.0, self.ses_tokens(self.now)), self.now)
         self.slow, self.slow_at = min(0.5, slow + 0.1), self.now
 
     def day_spent(self) -> None:

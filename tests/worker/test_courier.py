@@ -733,7 +733,7 @@ def test_tokens_that_another_has_taken_meanwhile_are_waited_for(
     stage.pass_time(5)
     id = stage.queue(text=LARGE)
     _, (begun,) = stage.claim()
-    stage.redis.hset(stage.keys.gate, "level", "-1.5")
+    stage.redis.hset(stage.keys.gate, "level", "-2.5")
     slow(stage, monkeypatch, 1.0)
     stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
     assert stage.state(id) is State.SENT

@@ -10,8 +10,11 @@
 --                         sending (0/1), paused_because, others (recipients by other senders in the last 24 h),
 --                         paused_at (s: when SES last refused all mail), server (the run of the Redis server that it was written on),
 --                         production (0/1), sent (by SES's count), enforcement, synced_at (s), listed (1: identities may be listed)
---   A gate        hash    level (tokens; negative is debt), at (s: from when tokens flow again), holder (the execution
---                         whose answer is awaited), minute (the ledger's newest), total (recipients in the ledger),
+--   A gate        hash    our bucket: level (tokens; negative is debt), at (s: from when tokens flow);
+--                         SES's, what it holds at the least: ses_level (tokens) at ses_at (s), on_way (recipients granted and not answered),
+--                         folds_at (s: by then they have reached SES, though no answer comes), folded (s: what was granted before this
+--                         was charged without an answer), folded_before (the same of the time before that); gathers ("<until (s)> <recipients> <queue or -> <id>": for whom tokens gather);
+--                         minute (the ledger's newest), total (recipients in the ledger),
 --                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often),
 --                         born (s: when these books were opened)
 --   A ledger      string  1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
@@ -37,7 +40,8 @@ local function knob(name)
 end
 
 local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'paused_because', 'others', 'server')
-local gate = call('HMGET', A .. 'gate', 'level', 'at', 'holder', 'minute', 'total', 'slow', 'slow_at', 'born')
+local gate = call('HMGET', A .. 'gate', 'level', 'at', 'gathers', 'minute', 'total', 'slow', 'slow_at', 'born', 'ses_level', 'ses_at', 'on_way',
+                  'folds_at', 'folded', 'folded_before')
 local others = tonumber(seen[6]) or 0
 
 -- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
@@ -67,13 +71,12 @@ local slow = (tonumber(gate[6]) or 0) * 0.5 ^ (math.abs(now - (tonumber(gate[7])
 local margin = tonumber(knob('margin')) or MARGIN
 local judged_by = (forced.rate or seen[3] == '0') and rate or ses_rate
 local share = (1 - margin) * (1 - slow)
-pace, refill = math.max(1e-6, rate * share), math.max(1e-6, judged_by * share) -- of an account that SES gives no rate, the waits stay numbers
+pace = math.max(1e-6, rate * share) -- of an account that SES gives no rate, the waits stay numbers
+local ses_pace = math.max(1e-6, judged_by * share)
 
--- SES's burst is not published: one second's worth, at least one. Ours is half of it, which leaves half a second for
--- jitter on the way; where that is less than a token, the next one counts from the previous answer instead.
-brim = math.max(1, judged_by)
-local serial = brim < 2
-burst = serial and 1 or math.max(1, math.min(brim, rate) / 2)
+-- SES's burst is not published: one second's worth, at least one. Ours is half of it.
+local ses_burst = math.max(1, judged_by)
+burst = math.max(1, math.min(ses_burst, rate) / 2)
 if tonumber(knob('burst')) then burst = math.max(1, math.min(burst, tonumber(knob('burst')))) end
 
 local reserve = knob('reserve') or '0'
@@ -82,21 +85,75 @@ if string.sub(reserve, -1) == '%' then
 end
 reserve = tonumber(reserve)
 
--- token bucket ---------------------------------------------------------------------------------------------------
-level, flows = tonumber(gate[1]) or 0, tonumber(gate[2]) or now
--- Only a token that is out, until its answer, makes the others wait; after a clock that was set back, not what it said before.
-if (gate[3] or '') == '' then flows = math.min(flows, now) end
--- When n recipients may go if nobody else takes a token (s). While an answer is awaited: as if it came now.
-local function ready_at(n)
-  local from = (gate[3] and gate[3] ~= '') and math.min(flows, now) or flows
-  return from + filled_in(n)
+-- token buckets --------------------------------------------------------------------------------------------------
+-- What was said before the clock was set back counts as said now.
+level, flows = tonumber(gate[1]) or 0, math.min(tonumber(gate[2]) or now, now)
+
+-- Of SES's bucket we know what it holds at the least, however long a mail takes to it: a mail is charged when its answer is here,
+-- and until then it is on its way. So what is there may go, less all that is on its way.
+local JITTER = 0.5 -- s: within these a mail has reached SES, answered or not; where SES's burst is below two, within its lease
+local ses_level, ses_at, on_way = tonumber(gate[9]) or 0, math.min(tonumber(gate[10]) or now, now), tonumber(gate[11]) or 0
+local folds_at = math.min(tonumber(gate[12]) or now, now + LONGEST_LEASE)
+local folded, folded_before = tonumber(gate[13]) or 0, tonumber(gate[14]) or 0
+if folded > now then folded = now - 1 end
+local function patience(lease) return ses_burst < 2 and lease or JITTER end
+local function ses_tokens(at) return math.min(ses_burst, ses_level + math.max(0, at - ses_at) * ses_pace) end
+local function charge(n, at) ses_level, ses_at = ses_tokens(at) - n, at end
+if on_way > 0 and folds_at <= now then
+  charge(on_way, folds_at)
+  on_way, folded, folded_before = 0, folds_at, folded
 end
-local function take(n, execution, lease)
+local function spare_tokens() return ses_tokens(now) - on_way end
+
+-- A mail may have enough of ours while something is always on its way, so that SES's bucket is never surely full enough for it. From
+-- then on nobody else takes tokens, until it goes: {id, n, queue ('-': it is in none), till (s)}. If it does not go, others do for a while.
+local GATHERED = 1.5 -- s
+local gathering, gathers_again = nil, 0
+local till, gathers_n, gathers_queue, gathers_id = string.match(gate[3] or '', '^([%d.]+) (%d+) (%S+) (.*)$')
+till = tonumber(till or nil)
+if till and now < till and till < now + 2 * LONGEST_LEASE then
+  gathering = {id = gathers_id, n = tonumber(gathers_n), queue = gathers_queue, till = till}
+elseif till and now >= till and now < till + GATHERED then gathers_again = till + GATHERED
+else gate[3] = '' end
+local function end_gathering() gathering, gate[3] = nil, '' end
+local function gather_for(id, n, queue, lease)
+  if gathering or now < gathers_again or not enough(n) or math.min(n, ses_burst) <= 1 then return end
+  gathering = {id = id, n = n, queue = queue, till = now + patience(lease) + ses_burst / ses_pace}
+  gate[3] = string.format('%.6f %d %s %s', gathering.till, n, queue, id)
+end
+
+local function may_go(n, id)
+  return (not gathering or gathering.id == id) and enough(n) and spare_tokens() >= math.min(n, ses_burst) - 1e-6
+end
+-- When n recipients may go if nobody else takes a token, and all that is on its way were answered now (s).
+local function ready_at(n, id)
+  local spare = spare_tokens()
+  local function both(of) return math.max(filled_at(of), now + (math.min(of, ses_burst) - spare) / ses_pace) end
+  if not gathering or gathering.id == id then return both(n) end
+  return math.min(gathering.till, math.max(both(n), both(gathering.n) + gathering.n / pace))
+end
+local function take(n, lease)
   draw(n)
-  if serial then flows, gate[3] = now + lease, execution end
+  on_way, folds_at = on_way + n, math.max(folds_at, now + patience(lease))
+  if gathering then end_gathering() end
 end
-local function answered(execution)
-  if gate[3] == execution then flows, gate[3] = math.min(flows, now), '' end
+-- n recipients whose tokens were taken at `at` (s) were not sent. Where they were charged unanswered, that is undone, if it can be
+-- told what it changed.
+local function not_sent(n, at)
+  if at >= folded then on_way = math.max(0, on_way - n)
+  elseif ses_at == folded and at >= folded_before then ses_level = ses_level + n end
+end
+-- Of tokens taken at `at` (s; nil where none are out), so many went to SES, which has answered, and so many were not used.
+local function account(at, went, unused)
+  if not at then return end
+  if unused > 0 then
+    refund(unused)
+    not_sent(unused, at)
+  end
+  if went > 0 and at >= folded then
+    on_way = math.max(0, on_way - went)
+    charge(went, now)
+  end
 end
 
 -- ledger ---------------------------------------------------------------------------------------------------------
@@ -152,8 +209,9 @@ end
 -- Writes back what a script has changed. It is done at the end of each, whichever way that is (see scripts.py).
 local function save()
   clear_old_slots()
-  call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'holder', gate[3] or '',
-       'minute', minute, 'total', total, 'born', born)
+  call('HSET', A .. 'gate', 'level', level, 'at', string.format('%.6f', flows), 'gathers', gate[3] or '', 'ses_level', ses_level,
+       'ses_at', ses_at, 'on_way', on_way, 'folds_at', folds_at, 'folded', folded,
+       'folded_before', folded_before, 'minute', minute, 'total', total, 'born', born)
 end
 
 -- Whether it may be sent, once its turn comes: where RQ's tools have queued it, also before it was due, it may not.

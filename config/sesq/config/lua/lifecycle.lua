@@ -5,7 +5,8 @@
 -- Keys, A = "sesq:<account>:"
 --   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
 --                                      keep (s that the record stays once all is over), hold (what it waits for),
---                                      unsure (1: it is sent again, though SES may have taken an earlier try), …
+--                                      unsure (1: it is sent again, though SES may have taken an earlier try),
+--                                      tokens_at (s: when its tokens were taken; '' once they are accounted for), …
 --   A content:<id>             string  the body; stays no longer than the record
 --   A state:<state>            zset    id -> time it entered the state (s)
 --   A leases                   zset    id -> time its worker's lease runs out (s)

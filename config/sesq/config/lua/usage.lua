@@ -21,7 +21,7 @@ for i = 3, #ARGV do
   local head = call('LINDEX', queue, 0) or nil
   local cost = head and call('HMGET', A .. 'message:' .. head, 'rate', 'day') or {}
   lanes[#lanes + 1] = {queued = length_of(ARGV[i]), paused = is_paused(queue), head = head, room_at = room_at(tonumber(cost[2]) or 1, spare),
-                       ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1))}
+                       ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1, head))}
 end
 return cjson.encode({
   now = now, books = books, closed = closed(), rate = rate, daily = number(daily), burst = burst,

@@ -8,35 +8,47 @@
 -- sent: 'expired', 'cancelled', or what somebody else has made of it meanwhile, as if its worker had died.
 
 local id, execution, lease, slice = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local n, queue, batch, claimed
+local n, queue, batch, at -- at: when the tokens that it has were taken (s)
 
+local row = string.match(id, '%d+$')
 if slice ~= '' then
-  local s = call('HMGET', A .. 'slice:' .. slice, 'execution', 'chunk', 'claimed')
+  local s = call('HMGET', A .. 'slice:' .. slice, 'execution', 'chunk', 'claimed', 'renewed')
   local c = s[1] == execution and read_chunk(s[2])
   if not c then return {'gone', ''} end
-  n, queue, batch, claimed = 1, c.queue, c.batch, tonumber(s[3])
+  n, queue, batch, at = 1, c.queue, c.batch, row_tokens_at(slice, row, s[3], s[4])
 else
-  local record = call('HMGET', A .. 'message:' .. id, 'state', 'execution', 'rate', 'expires_at', 'queue', 'batch', 'claimed')
+  local record = call('HMGET', A .. 'message:' .. id, 'state', 'execution', 'rate', 'expires_at', 'queue', 'batch', 'tokens_at')
   if record[1] ~= 'sending' or record[2] ~= execution then return {record[1] or 'gone', ''} end
   call('ZADD', A .. 'lent', 'XX', now + 2 * lease, id)
   if tonumber(record[4]) and tonumber(record[4]) <= now then return {'expired', ''} end
-  n, queue, batch, claimed = tonumber(record[3]), record[5], record[6], tonumber(record[7])
+  n, queue, batch, at = tonumber(record[3]), record[5], record[6], tonumber(record[7] or nil)
 end
 local with_batch = stopped(batch)
 if with_batch == 'cancelled' then return {'cancelled', ''} end
 local why = closed() or (with_batch or is_paused(queue)) and 'paused'
 if why then return {why, '5'} end
 
-local has_the_last = ARGV[7] == '1' and (gate[3] == execution or (claimed or 0) >= flows)
-answered(execution) -- by a failure, or not asked yet
-local before = level
-if has_the_last then untake(n) end
-if not enough(n) then
-  local wait = math.max(0.001, ready_at(n) - now)
-  level = before
-  if serial and has_the_last then gate[3] = execution end -- so that it has them still when it asks again
+local function note_tokens(taken)
+  at = tonumber(taken)
+  if slice == '' then call('HSET', A .. 'message:' .. id, 'tokens_at', taken)
+  else call('HSET', A .. 'slice:' .. slice, 'renewed', 1, 'tokens_at:' .. row, taken) end
+end
+if at and ARGV[7] ~= '1' then -- answered by a failure
+  account(at, n, 0)
+  note_tokens('')
+end
+local level_before, on_way_before, ses_level_before = level, on_way, ses_level
+if at then
+  if at >= flows then refund(n) end
+  not_sent(n, at)
+end
+if not may_go(n, id) then
+  gather_for(id, n, '-', lease)
+  local wait = math.max(0.001, ready_at(n, id) - now)
+  level, on_way, ses_level = level_before, on_way_before, ses_level_before -- it has them still when it asks again
   return {'rate', string.format('%.6f', wait)}
 end
-take(n, execution, lease)
+take(n, lease)
+note_tokens(now)
 if slice == '' then call('ZADD', A .. 'leases', now + lease, id) end
 return {'granted', '0'}

@@ -14,6 +14,7 @@
 
 local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
+local SAME = 0.01 -- s: times so close are of one token
 local OVERDUE, FAR = 1, 60 -- s: who was told of a token and has not come by then may be dead; of one so far off nobody need know
 
 local serves_urgent = false
@@ -35,7 +36,7 @@ end
 
 local slices, sliced, aside = {}, 0, 0  -- sliced: recipients in slices; aside: what was moved out of the way
 local MOST_ASIDE = 100 -- 1 to 5 ms of work
-local granted, strangers, reason, short = {}, {}, 'empty', nil  -- short: of tokens (recipients), or of the day until (s)
+local granted, strangers, reason, at = {}, {}, 'empty', nil  -- at: when what is short is there (s)
 
 -- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
 local function set_aside(id, queue, record)
@@ -58,9 +59,9 @@ end
 
 local function grant(id, queue, n, day)
   drop_head(queue)
-  take(n, execution, lease)
+  take(n, lease)
   if day > 0 then count(minute, day) end
-  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {execution = execution, worker = worker})
+  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'tokens_at', now, 'posted', ''}, {execution = execution, worker = worker})
   call('ZADD', A .. 'leases', now + lease + #granted * 1e-6, id) -- in their order
   granted[#granted + 1] = id
 end
@@ -82,9 +83,9 @@ local function serve_chunk(c, queue, kept)
   end
   local start, stop, _, day = next_rows(c)
   local room = day > 0 and math.floor(daily - total - others - kept) or math.huge
-  local m = math.min(want - #granted - sliced, stop - start, math.floor(math.min(tokens(), burst) + 1e-6), room)
-  if room < 1 then reason, short = 'day', room_at(1, kept) or now + LOOK_AGAIN
-  elseif m < 1 then reason, short = 'rate', 1
+  local m = math.min(want - #granted - sliced, stop - start, gathering and 0 or math.floor(math.min(tokens(), spare_tokens()) + 1e-6), room)
+  if room < 1 then reason, at = 'day', room_at(1, kept) or now + LOOK_AGAIN
+  elseif m < 1 then reason, at = 'rate', ready_at(1)
   else
     slices[#slices + 1] = grant_rows(c, m, execution, worker, lease)
     sliced = sliced + m
@@ -92,8 +93,8 @@ local function serve_chunk(c, queue, kept)
   return m >= 1
 end
 
--- Works through one lane; true when the lanes after it may be looked at.
-local function serve(queue)
+-- Works through one lane, or looks at its head alone if that is `only`; true when the lanes after it may be looked at.
+local function serve(queue, only)
   local spare = is_bulk(queue) and reserve or 0
   local kept = spare + urgent_day
   while #granted + #strangers + sliced < want and aside < MOST_ASIDE do
@@ -102,8 +103,9 @@ local function serve(queue)
       call('DEL', A .. 'stale:' .. queue) -- nothing stands there, whoever has emptied it
       return true
     end
-    if yields then
-      reason, short = 'rate', 1
+    if only and id ~= only then return true end
+    if yields and not only then
+      reason, at = 'rate', ready_at(1)
       return false
     end
     local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch', 'send_at')
@@ -123,10 +125,11 @@ local function serve(queue)
         aside = aside + 1
         hold_as_too_large(id, day, daily - spare, {})
       elseif day > 0 and total + others + day + kept > daily then
-        reason, short = 'day', room_at(day, kept) or now + LOOK_AGAIN
+        reason, at = 'day', room_at(day, kept) or now + LOOK_AGAIN
         return false
-      elseif not enough(n) then
-        reason, short = 'rate', n
+      elseif not may_go(n, id) then
+        gather_for(id, n, queue, lease)
+        reason, at = 'rate', ready_at(n, id)
         return false
       else
         grant(id, queue, n, day)
@@ -137,8 +140,25 @@ local function serve(queue)
   return false
 end
 
-local stopped_at
-for i = 7, #ARGV do
+-- The mail for which tokens gather goes before all else, and nobody else before it. Returns its queue while it does not go.
+local function serve_the_gathering()
+  local queue, id, mine = gathering.queue, gathering.id, false
+  for i = 7, #ARGV do mine = mine or ARGV[i] == queue end
+  if mine and not is_paused(queue) then serve(queue, id) end
+  if not gathering then return nil end
+  local head = queue ~= '-' and not is_paused(queue) and call('LINDEX', R .. 'queue:' .. queue, 0)
+  local record = head == id and call('HMGET', A .. 'message:' .. id, 'state', 'send_at') or {}
+  local waits = queue == '-' or is_sendable(record[1], record[2])
+  if waits and reason ~= 'day' then
+    if not mine then reason, at = 'rate', math.max(ready_at(1), now + QUANTUM) end
+    return queue
+  end
+  end_gathering()
+  reason = 'empty'
+end
+
+local stopped_at = gathering and serve_the_gathering()
+for i = 7, stopped_at and 0 or #ARGV do
   if is_paused(ARGV[i]) then
     if reason == 'empty' and length_of(ARGV[i]) > 0 then reason = 'paused' end
   elseif not serve(ARGV[i]) then
@@ -150,12 +170,12 @@ local for_bulk = reason == 'rate' and is_bulk(stopped_at)
 call('HINCRBY', A .. 'gate', 'claims', 1)
 
 local wait = 0
-if reason == 'day' then wait = math.min(short, changes_at) - now
+if reason == 'day' then wait = math.min(at, changes_at) - now
 elseif reason == 'paused' then wait = 1
 elseif reason == 'rate' then
   -- the first coming token that nobody was told of who goes before this worker
   local step = math.max(1 / pace, QUANTUM)
-  local due = math.max(ready_at(short), now + ((yields or #granted + sliced > 0) and QUANTUM or 0.001))
+  local due = math.max(at, now + ((yields or #granted + sliced > 0) and QUANTUM or 0.001))
   local told = {}
   for _, name in ipairs(for_bulk and {'line', 'line:bulk'} or {'line'}) do
     call('ZREMRANGEBYSCORE', A .. name, '-inf', now - OVERDUE)
@@ -163,9 +183,9 @@ elseif reason == 'rate' then
     for i = 2, #those, 2 do told[#told + 1] = tonumber(those[i]) end
   end
   table.sort(told)
-  for _, at in ipairs(told) do
-    if at - due > step / 2 then break end
-    due = math.max(due, at + step)
+  for _, theirs in ipairs(told) do
+    if theirs - due > math.min(step / 2, SAME) then break end
+    due = math.max(due, theirs + step)
   end
   call('ZADD', line, due, worker)
   wait = math.min(due, changes_at) - now

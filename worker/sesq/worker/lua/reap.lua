@@ -11,22 +11,22 @@ local judged = {}
 local ids = call('ZRANGEBYSCORE', A .. 'leases', '-inf', now, 'LIMIT', 0, ARGV[3])
 for i = #ids, 1, -1 do -- the last first, so that they stand in their order at the head of the lane
   local id = ids[i]
-  local m = call('HMGET', A .. 'message:' .. id, 'state', 'posted', 'rate', 'day', 'claimed', 'on_unknown', 'attempts', 'execution')
+  local m = call('HMGET', A .. 'message:' .. id, 'state', 'posted', 'rate', 'day', 'claimed', 'on_unknown', 'attempts', 'tokens_at')
   if m[1] ~= 'sending' then call('ZREM', A .. 'leases', id)
   else
-    if gate[3] == m[8] then answered(m[8]) end
+    local left = (m[2] or '') ~= ''
+    account(tonumber(m[8] or nil), left and tonumber(m[3]) or 0, left and 0 or tonumber(m[3]))
     local attempts = (tonumber(m[7]) or 0) + 1
     local to, reason = 'unknown', 'its worker died while it was on its way: SES may have taken it'
-    if (m[2] or '') == '' then
+    if not left then
       to, reason = 'queued', 'its worker died before sending it'
-      untake(tonumber(m[3]))
       local at = math.floor(tonumber(m[5]) / 60)
       if minute - at < SLOTS and tonumber(m[4]) > 0 then count(at, -tonumber(m[4])) end
     elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' and attempts < tonumber(ARGV[5]) then
       to, reason = 'queued', reason .. '; sent again, as its policy says'
       call('HSET', A .. 'message:' .. id, 'unsure', 1)
     end
-    local fields = (m[2] or '') == '' and {} or {'attempts', attempts}
+    local fields = left and {'tokens_at', '', 'attempts', attempts} or {'tokens_at', ''}
     judged[#judged + 1] = {id, move(id, to, reason, fields, {front = true})}
   end
 end

@@ -23,31 +23,34 @@
 
 local o = cjson.decode(ARGV[3])
 local id, key = o.id, A .. 'message:' .. o.id
-local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created', 'worker', 'keep')
+local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created', 'worker', 'keep', 'tokens_at')
 if not was[1] then return '' end
 
-if gate[3] == o.execution then answered(o.execution) end
 local mine = was[1] == 'sending' and was[2] == o.execution
-if not mine and (o.to ~= 'sent' or PLACE[was[1]][1] == 'finished') then return '' end
-
 local spared = o.spared or {0, 0}
-local rate_back = o.refund_rate and tonumber(was[3]) or spared[1]
+local rate_back = mine and (o.refund_rate and tonumber(was[3]) or spared[1]) or 0
 local day_back = o.refund_day and tonumber(was[4]) or spared[2]
-if mine and rate_back > 0 then untake(rate_back) end
+if was[2] == o.execution then account(tonumber(was[10] or nil), tonumber(was[3]) - rate_back, rate_back) end
+if not mine then -- somebody has judged it meanwhile
+  if was[2] == o.execution then call('HSET', key, 'tokens_at', '') end
+  if o.to ~= 'sent' or PLACE[was[1]][1] == 'finished' then return '' end
+end
+
 if mine and day_back > 0 then
   local m = math.floor(tonumber(was[5]) / 60)
   if minute - m < SLOTS then count(m, -day_back) end
 end
 if o.throttled then
-  -- The bucket starts again from nothing, and a tenth of the rate is withheld for a while; a half at the most.
-  level, flows = math.min(level, 0), math.max(flows, now)
+  -- Both buckets start again from nothing, and a tenth of the rate is withheld for a while; a half at the most.
+  level, flows = math.min(level, 0), now
+  charge(math.max(0, ses_tokens(now)), now)
   call('HSET', A .. 'gate', 'slow', math.min(0.5, slow + 0.1), 'slow_at', now)
   call('HINCRBY', A .. 'gate', 'throttles', 1)
 end
 if o.day_spent then call('HSET', A .. 'snapshot', 'others', math.max(others, daily < math.huge and daily - total or 0)) end
 if o.paused then call('HSET', A .. 'snapshot', 'sending', 0, 'paused_because', o.paused, 'paused_at', now) end
 
-local fields = {}
+local fields = mine and {'tokens_at', ''} or {}
 for _, name in ipairs({'message_id', 'attempts'}) do
   if o[name] then fields[#fields + 1] = name fields[#fields + 1] = o[name] end
 end

@@ -6,15 +6,15 @@
 
 local name, execution, o = ARGV[3], ARGV[4], cjson.decode(ARGV[5])
 local key = A .. 'slice:' .. name
-local s = call('HMGET', key, 'chunk', 'execution', 'claimed', 'day')
+local s = call('HMGET', key, 'chunk', 'execution', 'claimed', 'day', 'renewed')
 local refused, log, taken, runs, back = {}, {}, 0, {}, 0
 local c = s[1] and read_chunk(s[1])
-if gate[3] == execution then answered(execution) end
 
 for _, pair in ipairs(o.taken) do
   if c and call('HSETNX', key, pair[1], 1) == 1 then
     log[#log + 1] = pair[1] .. ':' .. pair[2]
     taken = taken + 1
+    account(row_tokens_at(name, pair[1], s[3], s[5]), 1, 0)
   else refused[#refused + 1] = pair[1] end
 end
 for _, row in ipairs(o.back) do
@@ -22,6 +22,7 @@ for _, row in ipairs(o.back) do
     local run = runs[#runs]
     if run and run[2] == row then run[2] = row + 1 else runs[#runs + 1] = {row, row + 1} end
     back = back + 1
+    account(row_tokens_at(name, row, s[3], s[5]), 0, 1)
   else refused[#refused + 1] = row end
 end
 
@@ -31,7 +32,6 @@ if taken > 0 then
   note('sent', taken)
 end
 if back > 0 then
-  untake(back)
   local m = math.floor(tonumber(s[3]) / 60)
   if s[4] == '1' and minute - m < SLOTS then count(m, -back) end
   for i, run in ipairs(runs) do runs[i] = run[1] .. '-' .. run[2] end

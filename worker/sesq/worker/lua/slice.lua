@@ -1,8 +1,9 @@
 -- How the recipients of a chunk are granted: in slices, each a run of rows under one claim. After gate.lua; keys in batch.lua, and
 --   A slices                   zset  "<chunk>:<start>:<claim>" -> time the lease of its worker runs out (s)
 --   A slice:<the same>         hash  chunk, start, end (exclusive), execution, worker, claimed (s), posted (rows before this one may have left),
---                                    day (recipients a row counts towards the day: 1 or 0), left (rows not settled), and <row> = 1
---                                    for each row that is
+--                                    day (recipients a row counts towards the day: 1 or 0), left (rows not settled), <row> = 1
+--                                    for each row that is, and of those with new tokens (see again.lua) renewed = 1 and
+--                                    tokens_at:<row> (s: when they were taken; '' where none are out)
 
 -- The rows that go next: start, end, what remains to be redone (nil where nothing is), and what each counts towards the day.
 local function next_rows(c)
@@ -15,7 +16,7 @@ end
 -- Grants the first m rows of those that go next: one slice.
 local function grant_rows(c, m, execution, worker, lease)
   local start, stop, rest, day = next_rows(c)
-  take(m, execution, lease)
+  take(m, lease)
   if day > 0 then count(minute, m) end
   if rest then c.redo = start + m < stop and (start + m) .. '-' .. stop .. (rest ~= '' and ' ' .. rest or '') or rest
   else c.cursor = start + m end
@@ -27,6 +28,11 @@ local function grant_rows(c, m, execution, worker, lease)
   tally(c.batch, 'waiting', 'leaving', m)
   seat(c, worker)
   return {c.id, start, start + m, name}
+end
+
+-- When the tokens of a row were taken (s); nil where none are out.
+local function row_tokens_at(name, row, claimed, renewed)
+  return tonumber(renewed and call('HGET', A .. 'slice:' .. name, 'tokens_at:' .. row) or claimed)
 end
 
 -- n rows of a slice are settled; the last ones end it.

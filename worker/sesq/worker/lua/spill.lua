@@ -8,14 +8,15 @@
 do
   local name, n = ARGV[4], tonumber(ARGV[6])
   local given = cjson.decode(ARGV[3])
-  local s = call('HMGET', A .. 'slice:' .. name, 'chunk', 'execution', 'worker', 'claimed', 'day')
+  local s = call('HMGET', A .. 'slice:' .. name, 'chunk', 'execution', 'worker', 'claimed', 'day', 'renewed')
   local c = s[1] and read_chunk(s[1])
   if not c or s[2] ~= given.execution or call('HSETNX', A .. 'slice:' .. name, ARGV[5], 1) == 0 then return 0 end
   local id = given.id
   local begun = call('HGET', A .. 'batch:' .. c.batch, 'created')
   call('HSET', A .. 'message:' .. id, 'state', 'sending', 'since', now, 'created', begun, 'queue', c.queue, 'reason', '',
        'history', cjson.encode({tonumber(begun), 'queued', 'in batch ' .. c.batch}) .. '\n' .. cjson.encode({tonumber(s[4]), 'sending', s[3]}),
-       'batch', c.batch, 'rate', 1, 'day', s[5], 'execution', s[2], 'worker', s[3], 'claimed', s[4], 'posted', s[4], 'keep', c.keep,
+       'batch', c.batch, 'rate', 1, 'day', s[5], 'execution', s[2], 'worker', s[3], 'claimed', s[4], 'tokens_at', row_tokens_at(name, ARGV[5], s[4], s[6]) or '', 'posted', s[4],
+       'keep', c.keep,
        unpack(ARGV, 7, 6 + n))
   call('SET', A .. 'content:' .. id, id)
   call('SADD', A .. 'spilled:' .. c.batch, id)

@@ -24,9 +24,10 @@ if o.sending == 1 and paused_at > (o.asked or now) and paused_at <= now then -- 
 end
 
 -- What has flowed so far has flowed at the old rate.
-level, flows = tokens(), math.max(flows, now)
--- On a server that may have lost the last claims the bucket starts from nothing, as a new one does.
-if before.server ~= server then level = math.min(level, 0) end
+level, flows = tokens(), now
+charge(0, now)
+-- On a server that may have lost the last claims the buckets start from nothing, as new ones do.
+if before.server ~= server then level, ses_level = math.min(level, 0), math.min(ses_level, 0) end
 
 local others_now = 0
 local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0, 'server', server}

@@ -39,12 +39,13 @@ end
 if day > 0 and total + others + day + spare > daily then
   return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
 end
-if not enough(n) then
-  return {'rate', string.format('%.6f', math.max(0.001, ready_at(n) - now))}
+if not may_go(n, id) then
+  gather_for(id, n, '-', lease)
+  return {'rate', string.format('%.6f', math.max(0.001, ready_at(n, id) - now))}
 end
 
-take(n, execution, lease)
+take(n, lease)
 if day > 0 then count(minute, day) end
-move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'posted', ''}, {foreign = true})
+move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'tokens_at', now, 'posted', ''}, {foreign = true})
 call('ZADD', A .. 'leases', now + lease, id)
 return {'granted', '0'}

@@ -17,7 +17,7 @@ local _, _, _, day = next_rows(c)
 if day > 0 and total + others + 1 + reserve > daily then
   return {'day', string.format('%.3f', (room_at(1, reserve) or now + 60) - now)}
 end
-if tokens() < 1 - 1e-6 then
+if not may_go(1) then
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(1) - now))}
 end
 local granted = grant_rows(c, 1, ARGV[6], ARGV[4], tonumber(ARGV[5]))

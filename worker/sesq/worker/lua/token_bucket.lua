@@ -6,7 +6,6 @@
 -- A bucket that nobody knows is full. The key goes when the bucket is full, so that this stays true.
 
 pace, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-brim, refill = burst, pace
 local cost, take = tonumber(ARGV[3]), ARGV[4] == '1'
 local known = call('HMGET', KEYS[1], 'level', 'at')
 level, flows = tonumber(known[1]) or burst, tonumber(known[2]) or now

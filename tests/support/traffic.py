@@ -1,0 +1,137 @@
+"""Workers, a network and the strictest SES by a clock that jumps from event to event; the gate is the real one."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from redis import Redis
+
+from gate_model import StrictSes
+from sesq.config.keys import CLOCK_OFFSET
+from sesq.config.policy import Policy
+from sesq.config.states import Lane
+from sesq.producer import Message, Outbox
+from sesq.worker.gate import SYNC, Gate
+
+START = 1_700_000_000.0
+LEASE = 30.0
+BOTH = tuple(Lane)
+
+
+@dataclass
+class Worker:
+    """One that asks when it was told to, or when urgent mail comes that need not wait for bulk mail's tokens."""
+
+    name: str
+    lanes: tuple[Lane, ...] = BOTH
+    next_at: float = 0.0
+    wakes: bool = True
+
+
+@dataclass
+class Gone:
+    """A mail that SES has taken."""
+
+    id: str
+    n: int
+    lane: Lane
+    queued: float
+    at: float
+
+
+@dataclass
+class Traffic:
+    redis: Redis
+    rate: float
+    round_trip: tuple[float, float] = (0.04, 0.04)
+    """s from the grant to its answer: shortest and longest."""
+    workers: list[Worker] = field(default_factory=lambda: [Worker("a"), Worker("b")])
+    seed: int = 0
+    policy: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.redis.flushall()
+        self.dice = random.Random(self.seed)
+        self.now = START
+        self.gate, self.outbox = Gate(self.redis), Outbox(self.redis)
+        self.ses = StrictSes(self.rate, -1, START)
+        self.gone: list[Gone] = []
+        self.throttled = 0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = count()
+        self._mail: dict[str, tuple[int, Lane, float]] = {}
+        self._set_clock()
+        account = {"rate": self.rate, "daily": -1, "sent": 0, "production": 1, "sending": 1, "readable": 1}
+        SYNC.run(self.redis, "default", json.dumps({**account, "paused_because": "", "enforcement": ""}))
+        if self.policy:
+            Policy(self.redis).set(self.policy, by="test")
+        for worker in self.workers:
+            self._ask_at(START, worker)
+
+    def queue(self, n: int, lane: Lane) -> str:
+        to = [f"success+{i}@simulator.amazonses.com" for i in range(n)]
+        id = self.outbox.send(Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane))
+        self._mail[id] = (n, lane, self.now)
+        for worker in self.workers:
+            if worker.wakes and lane in worker.lanes:
+                self._ask_at(self.now, worker)
+        return id
+
+    def queue_at(self, seconds: float, n: int, lane: Lane) -> None:
+        """So many seconds after the start."""
+        self._at(START + seconds, lambda: self.queue(n, lane) and None)
+
+    def run(self, seconds: float) -> None:
+        """Until so many seconds after the start."""
+        while self._events and self._events[0][0] <= START + seconds:
+            at, _, event = heapq.heappop(self._events)
+            if at > self.now:
+                self.now = at
+                self._set_clock()
+            event()
+        self.now = START + seconds
+        self._set_clock()
+
+    def share_used(self, since: float = 0.0) -> float:
+        """Of the rate, between the first and the last arrival later than so many seconds after the start."""
+        those = [gone for gone in self.gone if gone.at >= START + since]
+        return sum(gone.n for gone in those[:-1]) / (those[-1].at - those[0].at) / self.rate
+
+    def _ask_at(self, at: float, worker: Worker) -> None:
+        worker.next_at = at
+        self._at(at, lambda: self._ask(worker) if worker.next_at == at else None)
+
+    def _ask(self, worker: Worker) -> None:
+        execution = f"{worker.name}-{next(self._number)}"
+        claim = self.gate.claim(worker.name, execution, want=20, lease=LEASE, lanes=worker.lanes)
+        for id in claim.ids:
+            trip = self.dice.uniform(*self.round_trip)
+            there = self.dice.uniform(0, trip)
+            self._at(self.now + there, lambda id=id: self._arrive(id))  # type: ignore[misc]
+            self._at(self.now + trip, lambda id=id: self._answer(id, execution))  # type: ignore[misc]
+        worker.wakes = claim.reason == "empty" or claim.for_bulk
+        worker.next_at = 0.0
+        if claim.reason == "full":
+            self._ask_at(self.now, worker)
+        elif claim.reason != "empty":
+            self._ask_at(self.now + max(claim.wait, 1e-4), worker)
+
+    def _arrive(self, id: str) -> None:
+        n, lane, queued = self._mail[id]
+        if self.ses.offer(n, 0, self.now) != "ok":
+            self.throttled += 1
+        self.gone.append(Gone(id, n, lane, queued, self.now))
+
+    def _answer(self, id: str, execution: str) -> None:
+        self.gate.settle([{"id": id, "execution": execution, "to": "sent", "message_id": "m"}])
+
+    def _at(self, at: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (round(at, 4), next(self._number), event))
+
+    def _set_clock(self) -> None:
+        self.redis.set(CLOCK_OFFSET, f"={self.now:.6f}")
