@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from rq import Worker
 from rq.command import send_shutdown_command
 from rq.serializers import JSONSerializer
@@ -156,3 +157,77 @@ def test_a_worker_hears_rqs_commands_again_after_a_redis_that_hung(s: System, se
     eventually(lambda: s.redis.pubsub_numsub(entry.pubsub_channel_name)[0][1], "it listens again", 15)
     send_shutdown_command(s.redis, entry.name)
     assert worker.wait(timeout=20) == 0
+
+
+CLOSED = {
+    "a replica": ("replica", "no one"),
+    "full": ("maxmemory", "0"),
+    "without replicas": ("min-replicas-to-write", "0"),
+}
+
+
+def close(redis: Redis, how: str) -> None:
+    """From now on Redis takes no writes, though it answers."""
+    if how == "a replica":
+        redis.replicaof("127.0.0.1", 1)
+    else:
+        redis.config_set(CLOSED[how][0], 1)
+
+
+def open_again(redis: Redis, how: str) -> None:
+    if how == "a replica":
+        redis.replicaof("NO", "ONE")
+    else:
+        redis.config_set(*CLOSED[how])
+
+
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [*((how, ()) for how in CLOSED), ("full", ("--processes", "2"))],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value) or "one process",
+)
+def test_a_worker_that_starts_waits_for_a_redis_that_takes_no_writes(
+    s: System, how: str, options: tuple[str, ...]
+) -> None:
+    # Given mail that waits, and a Redis that answers and takes no writes
+    s.send(2)
+    close(s.redis, how)
+    # When workers start, then they say so, and wait
+    (worker,) = s.start_workers(1, *options)
+    eventually(lambda: worker.poll() is not None or s.log().count("trying again in 2.0 s") >= 2, "they wait")
+    assert worker.poll() is None, s.log()
+    # And when Redis takes writes again, they work
+    open_again(s.redis, how)
+    s.wait_for(State.SENT, 2)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=30) == 0
+    assert "Traceback" not in s.log()
+
+
+@pytest.mark.parametrize("redis_takes_writes", [True, False], ids=["at work", "at their start"])
+def test_workers_end_by_themselves_where_the_process_that_started_them_is_killed(
+    s: System, redis_takes_writes: bool
+) -> None:
+    # Given two workers under one parent: at work with a slow SES, or still waiting for Redis
+    s.ses.set_faults(slow={"seconds": 1.5, "when": "after"})
+    mine = connections(s.redis)
+    if not redis_takes_writes:
+        close(s.redis, "full")
+    (parent,) = s.start_workers(1, "--processes", "2")
+    if redis_takes_writes:
+        eventually(lambda: len(Worker.all(s.redis, serializer=JSONSerializer)) == 2, "both are registered")
+        s.send(2)
+        eventually(lambda: s.ses.report()["accepted"] == 2, "SES has taken two")
+    else:
+        eventually(lambda: s.log().count("trying again in 1.0 s") >= 2, "both wait")
+    # When the parent is killed
+    parent.kill()
+    # Then what was on its way ends well, and both workers are gone
+    eventually(lambda: s.log().count("is gone: the worker stops") == 2, "both have noticed")
+    eventually(lambda: not Worker.all(s.redis, serializer=JSONSerializer), "both have said farewell")
+    assert s.count(State.SENT) == 2 * redis_takes_writes
+    eventually(lambda: connections(s.redis) <= mine, "neither has a connection")
+
+
+def connections(redis: Redis) -> set[str]:
+    return {client["id"] for client in redis.client_list()}

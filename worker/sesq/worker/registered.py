@@ -26,6 +26,7 @@ from sesq.config.replies import text, texts
 log = logging.getLogger("sesq.worker")
 
 WORKER_TTL_SECONDS = 60
+LISTEN_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 2.0
 FAREWELL_SECONDS = 2.0
 """Who was told twice to stop does not wait for a Redis that hangs."""
@@ -47,24 +48,30 @@ class RegisteredWorker(BaseWorker):
         name: str | None = None,
     ) -> None:
         queues = [Queue(each, connection=redis, serializer=JSONSerializer) for each in queue_names]
-        super().__init__(
-            queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
-        )
+        with mapped():
+            super().__init__(
+                queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
+            )
         self.log_job_description = False
         self.suspended = False
         """Whether somebody has suspended all workers (`rq suspend`), as `tell_rq` last saw it."""
         self._bells = bells
+        self._has_asked_for_its_name = False
 
     def register(self) -> None:
-        """From here on it is in RQ's list of workers, and hears their commands."""
+        """From here on it is in RQ's list of workers, and hears their commands.
+
+        Where Redis took it by half, as it does when it fails on the way, it may be called again.
+        """
         with mapped():
             self._be_born()
-            self.subscribe()
             self.set_state(WorkerStatus.STARTED)
+            self.subscribe()
 
     def _be_born(self) -> None:
-        if self._has_died_here():
+        if self._may_have_its_name():
             self.connection.delete(self.key)
+        self._has_asked_for_its_name = True
         try:
             self.register_birth()  # type: ignore[no-untyped-call]
         except ValueError as error:
@@ -73,11 +80,15 @@ class RegisteredWorker(BaseWorker):
                 "give this one another name, or none"
             ) from error
 
-    def _has_died_here(self) -> bool:
-        """Whether RQ still lists one of this name and host whose process is gone: killed, it said no farewell."""
+    def _may_have_its_name(self) -> bool:
+        """Whether the one of this name and host that RQ lists is itself, or a process that is gone: killed, it said no
+        farewell.
+        """
         host, pid = texts(self.connection.hmget(self.key, "hostname", "pid"))
         if host != self.hostname or not pid.isdigit():
             return False
+        if int(pid) == self.pid:
+            return self._has_asked_for_its_name
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:
@@ -106,9 +117,12 @@ class RegisteredWorker(BaseWorker):
 
     def subscribe(self) -> None:
         """To RQ's commands, and to the bells."""
-        super().subscribe()  # type: ignore[no-untyped-call]
-        assert self.pubsub is not None
-        self.pubsub.subscribe(**self._bells)
+        pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
+        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self._bells)
+        self.pubsub = pubsub
+        self.pubsub_thread = pubsub.run_in_thread(
+            sleep_time=LISTEN_SECONDS, daemon=True, exception_handler=self._pubsub_exception_handler
+        )
 
     def handle_payload(self, message: dict[str, Any]) -> None:
         """Obeys a command of RQ's. One that cannot be read, or carried out, is logged and ignored."""

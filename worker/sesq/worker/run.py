@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from sesq.config.policy import Policy
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.desk import Desk, open_desk, starting_limits
+from sesq.worker.start import ParentPipe, when_redis_serves
 from sesq.worker.transports import SendFailed
 from sesq.worker.transports.client import AwsClients
 from sesq.worker.verdicts import Kind
@@ -47,14 +49,21 @@ def run_worker(
     lanes: Sequence[Lane] = tuple(Lane),
     burst: bool = False,
     name: str | None = None,
+    parent: ParentPipe | None = None,
 ) -> bool:
     """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
 
+    Waits for a Redis that cannot be used, as long as it takes, and stops where its `parent` ends.
     One that is set up wrongly is told in the log, and left out. Raises CannotStart or SettingsError where none is left,
     before anything is claimed, and SettingsError for one that is not configured.
     """
-    desks = _open_desks(redis, settings, accounts or sorted(settings.accounts), lanes)
-    return SesqWorker(desks, redis, settings, name=name).work(burst=burst)
+    desks = when_redis_serves(
+        lambda: _open_desks(redis, settings, accounts or sorted(settings.accounts), lanes)
+    )
+    worker = when_redis_serves(lambda: SesqWorker(desks, redis, settings, name=name))
+    if parent is not None:
+        parent.on_end = worker.stop
+    return worker.work(burst=burst)
 
 
 def _open_desks(
@@ -150,11 +159,21 @@ class Processes:
         self._early_ends = [0] * count
         self._next_start: dict[int, float] = {}
         self._told: set[int] = set()
+        self._pipe = -1, -1
+        """Whose read end is the standard input of each child: it ends when this process does."""
 
     def run(self) -> int:
         """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._count)
+        self._pipe = os.pipe()
+        try:
+            return self._run()
+        finally:
+            for end in self._pipe:
+                os.close(end)
+
+    def _run(self) -> int:
         self.children = [self._start(place) for place in range(self.count)]
         while self._goes_on() or any(child.poll() is None for child in self.children):
             time.sleep(WATCH_SECONDS)
@@ -179,7 +198,7 @@ class Processes:
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self._started[place] = time.monotonic()
         # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
-        return subprocess.Popen([*PROGRAM, *self.command], start_new_session=True)
+        return subprocess.Popen([*PROGRAM, *self.command], stdin=self._pipe[0], start_new_session=True)
 
     def _age(self, place: int) -> float:
         return time.monotonic() - self._started[place]

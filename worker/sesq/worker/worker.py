@@ -26,6 +26,7 @@ from sesq.config.snapshot import redis_now
 from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.registered import RegisteredWorker
+from sesq.worker.start import BACKOFF_SECONDS
 from sesq.worker.station import Station
 
 log = logging.getLogger("sesq.worker")
@@ -33,7 +34,6 @@ log = logging.getLogger("sesq.worker")
 TICK_SECONDS = 1.0
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS = 5.0
-BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
@@ -70,9 +70,8 @@ class SesqWorker(RegisteredWorker):
 
     def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
         """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
-        self.register()
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
-        log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
+        self._start()
         try:
             while not self._stop_requested and not (burst and self._nothing_left()):
                 self._turn()
@@ -80,6 +79,20 @@ class SesqWorker(RegisteredWorker):
         finally:
             self.take_leave(redis_is_away=bool(self._troubles))
         return self.successful_job_count > 0
+
+    def _start(self) -> None:
+        while not (self._stop_requested or self._is_registered()):
+            pass
+
+    def _is_registered(self) -> bool:
+        try:
+            self.register()
+        except QueueUnavailable as error:
+            self._wait_for_redis(error)
+            return False
+        self._troubles = 0
+        log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
+        return True
 
     def _turn(self) -> None:
         try:
@@ -215,6 +228,10 @@ class SesqWorker(RegisteredWorker):
         """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
+        self.stop()
+
+    def stop(self) -> None:
+        """What is in flight ends, the rest stays in its place. From any thread, and as often as you like."""
         self._stop_requested = True
         self._inbox.put(STOP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -51,6 +52,9 @@ def worker(
         int, typer.Option(min=1, help="So many processes, started again when they die.")
     ] = 1,
     name: Annotated[str | None, typer.Option(help="The worker's name; a random one if not given.")] = None,
+    stop_with_stdin: Annotated[
+        bool, typer.Option("--stop-with-stdin", hidden=True, help="One of several: stop when stdin ends.")
+    ] = False,
 ) -> None:
     """Send what is queued, within the limits of SES.
 
@@ -67,8 +71,11 @@ def worker(
     logging.getLogger("rq.worker").setLevel("WARNING")  # sesq's worker says the same itself
     with part("worker"):
         from sesq.worker.run import Processes, run_worker
+        from sesq.worker.start import ParentPipe
+    parent = ParentPipe(sys.stdin.fileno()) if stop_with_stdin else None
     redis = open_redis(settings)
-    wait_for_redis(redis)
+    if parent is None:  # whose own parent has waited
+        wait_for_redis(redis)
     if processes > 1:
         if name:
             raise InputError("--name: goes with one process; each of several gets a name of its own")
@@ -79,9 +86,10 @@ def worker(
             "--concurrency",
             str(settings.concurrency),
             *(["--burst"] if burst else []),
+            "--stop-with-stdin",
         ]
         raise typer.Exit(1 if Processes(["worker", *options], processes).run() else 0)
-    run_worker(redis, settings, accounts=accounts, lanes=chosen, burst=burst, name=name)
+    run_worker(redis, settings, accounts=accounts, lanes=chosen, burst=burst, name=name, parent=parent)
 
 
 def parse_lanes(text: str) -> tuple[Lane, ...]:
