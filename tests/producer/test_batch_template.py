@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -121,11 +120,6 @@ def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> 
         ("{% set a %}{% for b in many %}" + "x" * 9_999 + "{% endfor %}{% endset %}", "too many characters"),
         ("{{ [1]|tojson(indent=999999999) }}", "indent"),
         ("{{ [[1]]|sum(start=[]) }}", "start"),
-        pytest.param(
-            "{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}",
-            "RecursionError",
-            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="newer Pythons go deeper"),
-        ),
         ("{% set a = [] %}" + "{% set a = [a] %}" * 10_000 + "{{ a }}", "too many characters"),
         ("{{ name.__class__ }}", "unsafe"),
         ("{{ many.there_is_no_such }}", "there_is_no_such"),
@@ -138,6 +132,16 @@ def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:
     values = {**VALUES, "many": list(range(5000)), "long": "x" * 20_000}
     with pytest.raises(InvalidMessage, match=told):
         template(text=text).printer.content(values)
+
+
+def test_what_is_nested_deep_is_printed_whole_or_refused() -> None:
+    # Given lists in lists: Python before 3.13 prints fewer than this, newer ones print all of them
+    nested = template(text="{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}").printer
+    try:
+        printed = nested.content(VALUES).text
+    except InvalidMessage as error:
+        printed = str(error)
+    assert printed == "[" * 3001 + "]" * 3001 or "RecursionError" in printed
 
 
 def test_what_is_weighed_stays_what_it_is() -> None:

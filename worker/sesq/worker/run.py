@@ -215,6 +215,7 @@ class Processes:
 
     def _note_end(self, place: int, child: subprocess.Popen[bytes]) -> None:
         early = self._age(place) < HOPELESS_SECONDS
+        self.proven = self.proven or not early
         if early and child.returncode > 0 and not self.proven:
             self.hopeless = True
             self._end_all()
