@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis import exceptions as foreign
 
-from sesq.config.connection import FULL, MEANINGS, RENAMED, REPLICA, RIGHTS, connect, mapped
+from sesq.config.connection import FULL, MEANINGS, RENAMED, REPLICA, RIGHTS, connect, mapped, may_pass
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
@@ -169,3 +169,30 @@ def test_a_sentinel_url_asks_each_sentinel_for_the_master() -> None:
     assert pool.service_name == "mail"  # type: ignore[attr-defined]
     wanted = {"username": "app", "password": "p@ss", "db": 3, "socket_timeout": 5.0}
     assert wanted.items() <= pool.connection_kwargs.items()
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ("NOREPLICAS Not enough good replicas to write.", True),
+        (
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+            True,
+        ),
+        ("OOM command not allowed when used memory > 'maxmemory'.", True),
+        ("NOPERM this user has no permissions to run the 'evalsha' command", False),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", False),
+        ("DB index is out of range", False),
+    ],
+)
+def test_a_worker_waits_for_what_may_pass_by_itself(said: str, passes: bool) -> None:
+    with pytest.raises(QueueUnavailable) as caught, mapped():
+        raise foreign.ResponseError(said)
+    assert may_pass(caught.value) is passes
+
+
+def test_a_wrong_password_does_not_pass_by_itself() -> None:
+    for error, passes in ((foreign.AuthenticationError("no"), False), (foreign.ConnectionError("no"), True)):
+        with pytest.raises(QueueUnavailable) as caught, mapped():
+            raise error
+        assert may_pass(caught.value) is passes

@@ -67,6 +67,16 @@ CODES = {
 """The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
 its own way. What is in neither table is damaged data or a fault of sesq's: it is told in Redis's own words."""
 
+SETTLED = (foreign.AuthenticationError, foreign.AuthorizationError)
+PASSING = (
+    foreign.ConnectionError,
+    foreign.TimeoutError,
+    foreign.ReadOnlyError,
+    foreign.MasterDownError,
+    foreign.OutOfMemoryError,
+)
+PASSING_CODES = ("NOREPLICAS", "MISCONF", "BUSY Redis", "READONLY", "OOM command")
+
 FOREIGN: tuple[type[Exception], ...] = (foreign.ResponseError, *(kind for kind, _ in MEANINGS))
 REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
 LONGEST_TEXT = 300
@@ -88,6 +98,13 @@ def _meaning(error: Exception) -> str:
     by_class = next((text for kind, text in MEANINGS if isinstance(error, kind)), None)
     by_words = next((text for words, text in CODES.items() if words in said), None)
     return f"{by_class or by_words or REFUSED}: {said}"
+
+
+def may_pass(error: QueueUnavailable) -> bool:
+    """Whether Redis may be of use again with the same settings: it is away, full, or a replica for a while."""
+    cause = error.__cause__
+    kind = isinstance(cause, PASSING) and not isinstance(cause, SETTLED)
+    return kind or any(words in str(cause) for words in PASSING_CODES)
 
 
 def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:

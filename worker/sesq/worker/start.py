@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_chain, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_chain, wait_fixed
 
+from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
 
 log = logging.getLogger("sesq.worker")
@@ -22,9 +23,12 @@ Result = TypeVar("Result")
 
 
 def when_redis_serves(step: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
-    """Takes a step of the start, again and again while Redis cannot be used: full, a replica, or without replicas."""
+    """Takes a step of the start, again and again while Redis takes no writes: full, a replica, or without replicas.
+
+    Raises QueueUnavailable for what the settings say wrongly, such as a user without rights.
+    """
     tries = Retrying(
-        retry=retry_if_exception_type(QueueUnavailable),
+        retry=retry_if_exception(lambda error: isinstance(error, QueueUnavailable) and may_pass(error)),
         wait=wait_chain(*map(wait_fixed, BACKOFF_SECONDS)),
         before_sleep=_say_what_it_waits_for,
         sleep=sleep,

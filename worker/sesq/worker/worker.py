@@ -20,6 +20,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.chronicle import Chronicle
+from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
@@ -88,6 +89,8 @@ class SesqWorker(RegisteredWorker):
         try:
             self.register()
         except QueueUnavailable as error:
+            if not may_pass(error):
+                raise
             self._wait_for_redis(error)
             return False
         self._troubles = 0
