@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq.suspension import suspend
 from typer.testing import Result
 
 from batch import write_rows, write_template
@@ -331,6 +332,10 @@ def test_nobody_can_tell_when_what_is_paused_or_held_ends(
     run("quota", "pause", "--bulk", "a wrong link")
     assert json.loads(run(*check, *FROM, "--json").stdout)["ends_at"] is None
     assert "bulk mail is paused, so nobody can tell" in run(*check, *FROM).stdout
+    # and while all workers are suspended
+    suspend(redis)
+    assert json.loads(run(*check, *FROM, "--json").stdout)["ends_at"] is None
+    assert "all workers are suspended (`rq suspend`), so nobody can tell" in run(*check, *FROM).stdout
 
 
 def test_unknown_batches(run: Run) -> None:

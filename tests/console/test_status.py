@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ import pytest
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
+from rq.suspension import resume, suspend
 from rq.worker import Worker
 from typer.testing import Result
 
@@ -92,6 +94,30 @@ def test_lanes_tell_what_is_queued_and_when_it_goes(
     assert lane["queued"] == 2
     assert moment(lane["oldest_at"]) <= moment(lane["next_at"])
     assert before["messages"]["queued"] == 2
+
+
+def test_rqs_suspension_is_a_reason_like_every_other(
+    run: Run, run_json: RunJson, ses_says: SesSays, queue: Queued, redis: Redis
+) -> None:
+    # Given mail that could go
+    ses_says()
+    id = queue()
+    because = "all workers are suspended (`rq suspend`)"
+    # When somebody suspends RQ's workers, Then every place says so, and none says when the mail goes
+    suspend(redis)
+    told = run_json("status")
+    assert (told["paused"], told["lanes"]["transactional"]["next_at"]) == (because, None)
+    assert told["why"][0] == f"{because.capitalize()}. Nothing goes, of any account, until `rq resume`."
+    assert "may go now" not in "\n".join(told["why"])
+    assert told["why"][0] in run("status").stdout.replace("\n", " ")
+    record = run_json("messages", "show", id)
+    assert (record["waits_because"], record["goes_at"]) == (because, None)
+    doctor = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
+    assert (doctor["queues"]["status"], doctor["queues"]["cure"]) == ("warn", "rq resume")
+    # and when they go on, it is gone
+    resume(redis)
+    assert run_json("status")["paused"] is False
+    assert "suspended" not in run_json("messages", "show", id)["waits_because"]
 
 
 def test_sent_counts_what_is_known_to_have_arrived_as_well(

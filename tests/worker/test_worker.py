@@ -231,7 +231,10 @@ def test_urgent_mail_does_not_wait_for_the_tokens_of_bulk_mail(
     assert (worker.desks[0].ask_at == 0.0) is asks
 
 
-def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
+def test_rqs_suspend_and_resume_are_obeyed(
+    stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     suspend(stage.redis)
     id = stage.queue()
     due = stage.queue(send_at=datetime.now(timezone.utc) + timedelta(seconds=0.3))
@@ -239,9 +242,11 @@ def test_rqs_suspend_and_resume_are_obeyed(stage: Stage, hire: Hire) -> None:
         eventually(lambda: Worker.all(stage.redis, serializer=JSONSerializer), "it is registered")
         eventually(lambda: stage.state(due) is State.QUEUED, "it looks after the schedule")
         assert stage.gate.usage().claims == 0
+        assert "suspended (`rq suspend`); it sends nothing until `rq resume`" in caplog.text
         assert stage.state(id) is State.QUEUED
         resume(stage.redis)
         eventually(lambda: stage.state(id) is State.SENT, "it is sent")
+        assert "`rq resume`: it goes on" in caplog.text
     assert Worker.all(stage.redis, serializer=JSONSerializer) == []
     assert_agreement(stage.redis)
 
@@ -264,7 +269,9 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
     assert len(station.unsettled) == 1 + backlog
 
 
-def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) -> None:
+def test_a_burst_ends_while_all_workers_are_suspended_and_says_so(
+    stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
+) -> None:
     id = stage.queue()
     suspend(stage.redis)
     with working(hire(), burst=True) as thread:
@@ -272,6 +279,29 @@ def test_a_burst_ends_while_all_workers_are_suspended(stage: Stage, hire: Hire) 
         assert not thread.is_alive()
     resume(stage.redis)
     assert stage.state(id) is State.QUEUED
+    because = "all workers are suspended (`rq suspend`)"
+    assert f"account default: what is queued waits: {because}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pause", "because"),
+    [(True, "the account is paused"), (False, "the day has no room for the next one")],
+)
+def test_a_burst_that_ends_before_all_is_sent_says_why(
+    stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture, pause: bool, because: str
+) -> None:
+    stage.policy.pause("a look", by="ada") if pause else stage.policy.set({"daily": "1"}, by="ada")
+    for _ in range(2):
+        stage.queue()
+    hire().work(burst=True)
+    assert f"account default: what is queued waits: {because}" in caplog.text
+    # and nothing where all is sent
+    stage.policy.resume(by="ada")
+    stage.policy.reset(by="ada")
+    caplog.clear()
+    hire().work(burst=True)
+    assert stage.messages.counts()[State.SENT] == 2
+    assert "waits" not in caplog.text
 
 
 def test_an_account_that_ses_does_not_describe_holds_up_no_other(

@@ -18,7 +18,7 @@ from sesq.config.quotas import format_rate
 from sesq.config.replies import text, texts
 from sesq.config.snapshot import read_snapshot
 from sesq.config.states import Lane, State
-from sesq.config.usage import Usage, read_ledger, read_usage
+from sesq.config.usage import SUSPENDED, Usage, read_ledger, read_usage
 
 SOON_SECONDS = 1.0
 MOST_READ = 10_000
@@ -75,6 +75,8 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
     """Why nothing of its lane may go, whatever the limits; empty where something may."""
     policy = Policy(redis, record.account)
+    if usage.closed == "suspended":
+        return SUSPENDED
     if usage.closed == "paused":
         return f"the account is paused: {policy.paused}"
     if usage.closed == "ses_paused":

@@ -22,6 +22,8 @@ USAGE = compose("sesq.config", "usage.lua", base=[replace(RULES, at_end="pcall(s
 
 LEDGER_SLOTS = 1442
 VISIBLE_SLOWNESS = 0.01
+SUSPENDED = "all workers are suspended (`rq suspend`)"
+"""Said wherever mail waits for `rq resume`: RQ keeps it for all workers on a Redis, whatever their accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Usage:
     now: float
     books: str  # which these are: others, after Redis has lost what it knew
     closed: str | None
+    """Why nothing goes: suspended (all workers, by RQ), paused (by a person), ses_paused or unsynced."""
     rate: float
     daily: float | None
     burst: float

@@ -13,7 +13,7 @@ from redis import Redis
 from sesq.config.batches import Batch, Batches
 from sesq.config.forecast import MINUTE, Limits, forecast
 from sesq.config.snapshot import read_snapshot
-from sesq.config.usage import Usage
+from sesq.config.usage import SUSPENDED, Usage
 from sesq.worker.gate import Gate
 
 
@@ -55,6 +55,8 @@ def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str
     """Why nobody can tell when it ends, whatever the limits; empty where the limits tell it."""
     if not known:
         return "SES has not described the account yet"
+    if usage.closed == "suspended":
+        return SUSPENDED
     if usage.closed == "ses_paused":
         return "SES sends nothing for the account"
     if usage.closed == "paused" or (of is not None and of.state == "paused"):

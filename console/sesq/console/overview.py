@@ -23,7 +23,7 @@ from sesq.config.policy import Policy
 from sesq.config.replies import text
 from sesq.config.snapshot import Snapshot, read_snapshot
 from sesq.config.states import Lane, State
-from sesq.config.usage import Usage
+from sesq.config.usage import SUSPENDED, Usage
 from sesq.worker.gate import Gate
 
 HEARTBEAT_SECONDS = 90
@@ -128,6 +128,8 @@ def read_overview(redis: Redis, account: str) -> Overview:
 
 
 def _paused(usage: Usage, policy: Policy, snapshot: Snapshot) -> str | None:
+    if usage.closed == "suspended":
+        return SUSPENDED
     if usage.closed == "paused":
         return policy.paused
     if usage.closed == "ses_paused":

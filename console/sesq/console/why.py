@@ -20,7 +20,9 @@ def sentences(view: Overview) -> list[str]:
 
 
 def _account(view: Overview) -> Iterator[str]:
-    if view.usage.closed == "paused":
+    if view.usage.closed == "suspended":
+        yield f"{_sentence(view.paused).capitalize()} Nothing goes, of any account, until `rq resume`."
+    elif view.usage.closed == "paused":
         yield f"Paused: {_sentence(view.paused)} Nothing goes until `sesq quota resume`."
     elif view.usage.closed == "ses_paused":
         yield f"{_sentence(view.paused)} Workers ask again at each sync, and go on by themselves."

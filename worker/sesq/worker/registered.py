@@ -22,6 +22,7 @@ from rq.worker import BaseWorker, WorkerStatus
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable, SesqError
 from sesq.config.replies import text, texts
+from sesq.config.usage import SUSPENDED
 
 log = logging.getLogger("sesq.worker")
 
@@ -110,10 +111,17 @@ class RegisteredWorker(BaseWorker):
             pipeline.hexists(self.key, "birth")
             pipeline.exists(WORKERS_SUSPENDED)
             known, suspended = pipeline.execute()[-2:]
-            self.suspended = bool(suspended)
+            self._note_suspension(bool(suspended))
             if not known:  # Redis has lost what it knew
                 self.connection.delete(self.key)
                 self.register_birth()  # type: ignore[no-untyped-call]
+
+    def _note_suspension(self, suspended: bool) -> None:
+        if suspended and not self.suspended:
+            log.warning("worker %s: %s; it sends nothing until `rq resume`", self.name, SUSPENDED)
+        elif self.suspended and not suspended:
+            log.info("worker %s: `rq resume`: it goes on", self.name)
+        self.suspended = suspended
 
     def subscribe(self) -> None:
         """To RQ's commands, and to the bells."""

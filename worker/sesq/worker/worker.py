@@ -24,6 +24,7 @@ from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
+from sesq.config.usage import SUSPENDED
 from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, Desk
 from sesq.worker.registered import RegisteredWorker
@@ -38,6 +39,14 @@ SYNC_END_SECONDS = 5.0
 
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
+
+WAITS_ON = {
+    "day": "the day has no room for the next one",
+    "paused": "the account is paused",
+    "ses_paused": "SES sends nothing for the account",
+    "unsynced": "SES did not describe the account",
+}
+"""Why nothing more of an account can go now, by the gate's answer."""
 
 STOP = object()
 
@@ -76,6 +85,8 @@ class SesqWorker(RegisteredWorker):
         try:
             while not self._stop_requested and not (burst and self._nothing_left()):
                 self._turn()
+            if burst and not self._stop_requested:
+                self._say_what_waits_on()
             self._wind_up()
         finally:
             self.take_leave(redis_is_away=bool(self._troubles))
@@ -122,6 +133,13 @@ class SesqWorker(RegisteredWorker):
                 for desk in self.desks
             )
         )
+
+    def _say_what_waits_on(self) -> None:
+        """Why a burst ends before all is sent, where it does."""
+        for desk in self.desks:
+            why = SUSPENDED if self.suspended else WAITS_ON.get(desk.answer)
+            if why:
+                log.warning("worker %s: account %s: what is queued waits: %s", self.name, desk.name, why)
 
     def _until_next(self) -> float:
         """Seconds until something is to be done without being woken."""

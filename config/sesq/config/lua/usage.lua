@@ -24,7 +24,7 @@ for i = 3, #ARGV do
                        ready_at = math.max(now, ready_at(tonumber(cost[1]) or 1, head))}
 end
 return cjson.encode({
-  now = now, books = books, closed = closed(), rate = rate, daily = number(daily), burst = burst,
+  now = now, books = books, closed = call('EXISTS', R .. 'suspended') == 1 and 'suspended' or closed(), rate = rate, daily = number(daily), burst = burst,
   pace = pace, margin = margin, slow = slow, reserve = reserve, tokens = tokens(), total = total, flying = flying, others = others,
   remaining = number(math.max(0, daily - total - others)), claims = tonumber(call('HGET', A .. 'gate', 'claims') or 0), throttles = tonumber(call('HGET', A .. 'gate', 'throttles') or 0),
   lanes = lanes,

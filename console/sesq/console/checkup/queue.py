@@ -55,6 +55,8 @@ def judge_workers(view: Overview) -> Check:
 
 def judge_movement(view: Overview, last_sent: float | None) -> Check:
     """`last_sent`: when the last message left (seconds since the epoch), None for never."""
+    if view.usage.closed == "suspended":
+        return warn("queues", str(view.paused), "rq resume")
     if view.paused:
         return warn("queues", f"paused: {view.paused}", "sesq quota resume, where it was a person who paused")
     queued = sum(lane.queued for lane in view.lanes)
