@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from redis import Redis
 
 from sesq.config.errors import SettingsError
@@ -14,6 +15,7 @@ from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable
 from sesq.worker.desk import Desk, open_desk
 from sesq.worker.transports import SesTransport, SmtpTransport
+from sesq.worker.transports.client import AwsClient, ClientSettings
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +85,19 @@ def test_with_aws_credentials_ses_tells_the_limits_beside_smtp(
 def test_the_api_without_credentials_is_a_trouble_that_may_pass(redis: Redis) -> None:
     with pytest.raises(AccountUnavailable):
         desk_for(redis, region="eu-west-1").sync.ses.describe()
+
+
+def test_clients_of_several_accounts_read_what_aws_offers_once(
+    aws_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an account's client
+    role = "arn:aws:iam::123456789012:role/{}"
+    AwsClient(ClientSettings(region="eu-west-1", role_arn=role.format("shop"))).api  # noqa: B018
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+    monkeypatch.setattr(
+        JSONFileLoader, "load_file", lambda loader, path: read.append(path) or load(loader, path)
+    )
+    # When another account needs one of its own, Then none of botocore's files is read again for it
+    AwsClient(ClientSettings(region="eu-west-1", role_arn=role.format("billing"))).api  # noqa: B018
+    assert read == []

@@ -22,7 +22,7 @@ from rq.suspension import resume, suspend
 from agreement import assert_agreement
 from batch import template
 from sesq.config.batches import Batches
-from sesq.config.keys import CLOCK_OFFSET
+from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
@@ -36,6 +36,7 @@ from sesq.worker.pace import Pace
 from sesq.worker.slices import Slices
 from sesq.worker.station import Station
 from sesq.worker.sync import AccountSync
+from sesq.worker.threads import Threads
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import STOP, SesqWorker
@@ -304,6 +305,90 @@ def test_a_burst_that_ends_before_all_is_sent_says_why(
     assert "waits" not in caplog.text
 
 
+def of_many_accounts(stage: Stage, settings: Settings, count: int) -> SesqWorker:
+    """A worker for so many accounts, whose mail takes the same way."""
+    desks = []
+    for number in range(count):
+        name = f"account{number}"
+        stage.redis.copy(stage.keys.snapshot, Keys(name).snapshot)
+        stage.redis.copy(stage.keys.gate, Keys(name).gate)
+        courier = stage.hire()
+        courier.gate = Gate(stage.redis, name)
+        desks.append(Desk(name, courier.gate, courier, stage.rules, cast("AccountSync", NoSync())))
+    return SesqWorker(desks, stage.redis, settings)
+
+
+def test_accounts_share_their_threads(
+    stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker for ten accounts
+    monkeypatch.setattr(SesqWorker, "_install_signal_handlers", lambda self: None)
+    worker = of_many_accounts(stage, make_settings(concurrency=4), 10)
+    with working(worker):
+        eventually(lambda: Worker.all(stage.redis, serializer=JSONSerializer), "it is registered")
+        before = threading.active_count()
+        # When one after the other has mail
+        for number in range(10):
+            id = stage.queue(account=f"account{number}")
+            eventually(
+                lambda id=id, number=number: stage.outbox.status(id, f"account{number}").state is State.SENT,
+                "it is sent",
+            )
+        # Then they need a few threads, not one each
+        assert threading.active_count() - before < 5
+
+
+def test_the_mail_of_one_account_is_begun_before_another_one_is_asked_for(
+    stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker for two accounts, and a claim for the second that takes longer than a grant is good for
+    worker = of_many_accounts(stage, make_settings(concurrency=4), 2)
+    id = stage.queue(account="account0")
+    asked = []
+
+    def claim(*words: Any, **options: Any) -> Any:
+        asked.append(eventually(lambda: [mail.id for mail in stage.transport.tried], "it has left"))
+        return Gate.claim(worker.desks[1].gate, *words, **options)
+
+    monkeypatch.setattr(worker.desks[1].gate, "claim", claim)
+    # When the worker takes a turn, Then the mail of the first has left by then
+    worker._turn()
+    assert asked == [[id]]
+
+
+@pytest.mark.parametrize(("accounts", "looks"), [(1, 20), (100, 2)])
+def test_the_more_accounts_are_at_rest_the_more_rarely_each_is_looked_after(
+    stage: Stage,
+    make_settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    accounts: int,
+    looks: int,
+) -> None:
+    # Given a worker for many accounts without mail, and a clock that the test moves
+    now, promoted, claimed = [time.monotonic()], [], []
+    worker = of_many_accounts(stage, make_settings(), accounts)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Gate, "promote", lambda gate, _: promoted.append(gate.account) or (0, None))
+    claim = Gate.claim
+    monkeypatch.setattr(
+        Gate, "claim", lambda gate, *a, **o: claimed.append(gate.account) or claim(gate, *a, **o)
+    )
+    worker._turn()
+    worker._turn()  # the first look was before the gate had said that nothing waits
+    now[0] += 1
+    worker._turn()
+    promoted.clear()
+    claimed.clear()
+    # When 20 s pass, in the steps in which it wants to be woken
+    end = now[0] + 20
+    while now[0] < end:
+        now[0] += max(0.001, worker._until_next())
+        worker._turn()
+    # Then it has looked after each of them so often, and asked the gate as often
+    assert len(promoted) / accounts == pytest.approx(looks, abs=1)
+    assert len(claimed) / accounts == pytest.approx(looks, abs=1)
+
+
 def test_an_account_that_ses_does_not_describe_holds_up_no_other(
     stage: Stage, make_settings: Callable[..., Settings]
 ) -> None:
@@ -325,7 +410,7 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
     ]
     worker = SesqWorker(desks, stage.redis, make_settings(concurrency=4))
     # When it looks after both, Then the other one is asked for at once
-    worker._sync()
+    worker._tick()
     assert asked.wait(10)
     answer.set()
 
@@ -454,7 +539,7 @@ def test_of_what_waits_for_a_thread_each_is_either_given_back_or_sent(
 ) -> None:
     # Given two orders that no thread has taken, of which one is stale, and a clock that runs on while it looks
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
-    crew = Crew(4, "w", stage.courier, lambda outcome: None)
+    crew = Crew(4, "w", stage.courier, lambda outcome: None, Threads())
     now = time.monotonic()
     _, (begun,) = (stage.queue(), stage.claim())[1]
     orders = [

@@ -1,12 +1,11 @@
-"""The threads of a worker that talk to SES for one account, and what they are given to send."""
+"""What a worker sends for one account at once: orders, and those of its threads that talk to SES for them."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from sesq.config.states import State
 from sesq.worker.courier import NOT_IN_TURN, Courier, Outcome, put_back
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.gate import Begun, Name
+from sesq.worker.threads import Threads
 
 log = logging.getLogger("sesq.worker")
 
@@ -42,44 +42,48 @@ class Order(NamedTuple):
 
 
 class Crew:
-    """Up to `size` threads. `tell` is called in them with what became of each order. The rest is for one thread."""
+    """What one account has to send, and up to `size` of the worker's threads for it.
 
-    def __init__(self, size: int, worker: str, courier: Courier, tell: Callable[[Outcome], None]) -> None:
+    `tell` is called in them with what became of each order. The rest is for one thread.
+    """
+
+    def __init__(
+        self, size: int, worker: str, courier: Courier, tell: Callable[[Outcome], None], threads: Threads
+    ) -> None:
         self.size = size
         self._worker = worker
         self._courier = courier
         self._tell = tell
-        self._orders: queue.SimpleQueue[tuple[Order, Begun] | None] = queue.SimpleQueue()
-        self._threads = self._busy = 0
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._orders: deque[tuple[Order, Begun]] = deque()
+        self._at_work = 0
+        """Threads that look after the orders."""
+        self._busy = 0
         self._stale_from = 0.0
         """Before it nothing in the backlog is stale (monotonic)."""
 
     @property
     def free(self) -> int:
-        """Threads that have nothing to do, or are not needed yet; below zero while orders wait for one."""
+        """Orders that it could take at once; below zero while orders wait for a thread."""
         return self.size - self._busy
 
     @property
     def backlog(self) -> int:
         """What is begun, and no thread has taken yet."""
-        return self._orders.qsize()
+        return len(self._orders)
 
     def send(self, order: Order, begun: Begun) -> None:
-        """A thread that is free will."""
+        """As soon as one of its threads is free."""
         if not self.backlog:
             self._stale_from = order.use_by
         self._busy += 1
-        if self._threads < min(self._busy, self.size):
-            self._hire()
-        self._orders.put((order, begun))
-
-    def _hire(self) -> None:
-        try:
-            threading.Thread(target=self._work, name=f"send-{self._threads}", daemon=True).start()
-            self._threads += 1
-        except RuntimeError:  # the system has no more; those that are there will do
-            if not self._threads:
-                raise
+        with self._lock:
+            self._orders.append((order, begun))
+            needs_thread = self._at_work < self.size
+            self._at_work += needs_thread
+        if needs_thread:
+            self._threads.run(self._work)
 
     def heard(self) -> None:
         """What became of an order has been taken in: its thread is free."""
@@ -103,21 +107,23 @@ class Crew:
         return stale
 
     def _drain(self) -> list[tuple[Order, Begun]]:
-        found: list[tuple[Order, Begun]] = []
-        with contextlib.suppress(queue.Empty):
-            while given := self._orders.get_nowait():
-                found.append(given)
+        with self._lock:
+            found = list(self._orders)
+            self._orders.clear()
         self._busy -= len(found)
         return found
 
-    def dismiss(self) -> None:
-        """Each thread ends when it has done what it does."""
-        for _ in range(self._threads):
-            self._orders.put(None)
-
     def _work(self) -> None:
-        while (given := self._orders.get()) is not None:
+        while (given := self._next()) is not None:
             self._tell(self.carry(*given))
+
+    def _next(self) -> tuple[Order, Begun] | None:
+        """None where the thread is of use to another account now."""
+        with self._lock:
+            if self._orders:
+                return self._orders.popleft()
+            self._at_work -= 1
+            return None
 
     def carry(self, order: Order, begun: Begun) -> Outcome:
         """Sends it, unless it comes too late for its turn."""

@@ -32,7 +32,7 @@ log = logging.getLogger("sesq.worker")
 Thing = TypeVar("Thing")
 
 POLL_SECONDS = 1.0
-"""An idle worker is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
+"""An account at rest is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
 LONGEST_SLEEP_SECONDS = 30.0
 UNSYNCED_SECONDS = 0.25
 QUANTUM_SECONDS = 0.04
@@ -56,6 +56,10 @@ class Desk:
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
+    look_at: float = 0.0
+    """When to look after what its mail does not wake anybody for: the schedule, dead workers, the sync (monotonic)."""
+    rest_seconds: float = POLL_SECONDS
+    """How often to do all that, and to ask the gate, while it is at rest."""
     waits_for_bulk: bool = False
     """The tokens that it waits for are for bulk mail."""
     pace: Pace = field(default_factory=Pace)
@@ -74,7 +78,7 @@ class Desk:
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer, self.waits_for_bulk = claim.reason, claim.for_bulk
         answered_at = time.monotonic()
-        self.ask_at = answered_at + _pause(claim)
+        self.ask_at = answered_at + self._pause(claim)
         if (claim.ids or claim.slices) and not self.rules.snapshot.known:
             self.rules.refresh()
         if claim.ids or claim.slices:
@@ -131,6 +135,17 @@ class Desk:
             told = {"id": id, "account": self.name, "state": state}
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
+    def _pause(self, claim: Claim) -> float:
+        if claim.reason == "full":
+            return QUANTUM_SECONDS
+        if claim.reason == "more":
+            return 0.0
+        if claim.reason == "empty":
+            return self.rest_seconds
+        if claim.reason == "unsynced":
+            return UNSYNCED_SECONDS
+        return min(claim.wait, LONGEST_SLEEP_SECONDS)
+
     def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
         """Something may be able to go now. A worker that waits for its own token waits on: others have theirs.
 
@@ -142,18 +157,6 @@ class Desk:
             or (urgent and self.waits_for_bulk and Lane.TRANSACTIONAL in self.lanes)
         ):
             self.ask_at = 0.0
-
-
-def _pause(claim: Claim) -> float:
-    if claim.reason == "full":
-        return QUANTUM_SECONDS
-    if claim.reason == "more":
-        return 0.0
-    if claim.reason == "empty":
-        return POLL_SECONDS
-    if claim.reason == "unsynced":
-        return UNSYNCED_SECONDS
-    return min(claim.wait, LONGEST_SLEEP_SECONDS)
 
 
 def open_desk(

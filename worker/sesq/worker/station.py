@@ -18,6 +18,7 @@ from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
 from sesq.worker.gate import Name
 from sesq.worker.telling import tell_outcome
+from sesq.worker.threads import Threads
 
 AHEAD_SECONDS = 0.05
 """A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
@@ -29,9 +30,11 @@ BEGUN_AHEAD_SECONDS = 0.008
 class Station:
     """For one thread, which talks to Redis. `tell` is called in others, with what is to be heard."""
 
-    def __init__(self, desk: Desk, size: int, worker: str, tell: Callable[[Station, Outcome], None]) -> None:
+    def __init__(
+        self, desk: Desk, size: int, worker: str, tell: Callable[[Station, Outcome], None], threads: Threads
+    ) -> None:
         self.desk = desk
-        self.crew = Crew(size, worker, desk.courier, lambda outcome: tell(self, outcome))
+        self.crew = Crew(size, worker, desk.courier, lambda outcome: tell(self, outcome), threads)
         self.granted: deque[Order] = deque()
         self.unsettled: list[Outcome] = []
         self.in_flight: set[Name] = set()

@@ -1,7 +1,7 @@
 """The worker: claims, takes and sends many messages at once from one process.
 
-One thread talks to Redis: it claims, begins and settles in pipelines. The threads of each account's crew talk to SES,
-and what became of the mail comes back through `_inbox`, as does what wakes the worker.
+One thread talks to Redis: it claims, begins and settles in pipelines. Other threads, which the accounts share, talk to
+SES, and what became of the mail comes back through `_inbox`, as does what wakes the worker.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import queue
 import signal
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,16 +25,20 @@ from sesq.config.settings import Settings
 from sesq.config.snapshot import redis_now
 from sesq.config.usage import SUSPENDED
 from sesq.worker.courier import Outcome
-from sesq.worker.desk import NOTHING_NOW, Desk
+from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
 from sesq.worker.registered import RegisteredWorker
 from sesq.worker.start import BACKOFF_SECONDS
 from sesq.worker.station import Station
+from sesq.worker.threads import Threads
 
 log = logging.getLogger("sesq.worker")
 
 TICK_SECONDS = 1.0
+LOOKS_A_SECOND = 10
+MOST_REST_SECONDS = 10.0
+"""Accounts at rest are looked after in turn: so many in a second, as long as each has its turn often enough."""
 SHUTDOWN_SECONDS = 30.0
-SYNC_END_SECONDS = 5.0
+SYNC_END_SECONDS, SYNC_LOOK_SECONDS = 5.0, 0.01
 
 GATHER_SECONDS = 0.003
 """While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
@@ -71,10 +74,15 @@ class SesqWorker(RegisteredWorker):
         bells = {desk.gate.keys.wake: partial(self._on_bell, desk) for desk in desks}
         super().__init__(redis, names, bells, name=name)
         self._inbox: queue.SimpleQueue[tuple[Station, Outcome] | object] = queue.SimpleQueue()
-        self.stations = [Station(desk, settings.concurrency, self.name, self._hand_in) for desk in desks]
+        self._threads = Threads()
+        self.stations = [
+            Station(desk, settings.concurrency, self.name, self._hand_in, self._threads) for desk in desks
+        ]
+        for desk in desks:
+            desk.rest_seconds = min(max(POLL_SECONDS, len(desks) / LOOKS_A_SECOND), MOST_REST_SECONDS)
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._troubles = 0
-        self._syncing: dict[str, threading.Thread] = {}
+        self._syncing: set[str] = set()
 
     # the loop ---------------------------------------------------------------------------------------------------
 
@@ -115,7 +123,6 @@ class SesqWorker(RegisteredWorker):
             self._tick()
             if not self.suspended:
                 self._claim()
-                self._exchange()
             self._troubles = 0
         except QueueUnavailable as error:
             self._wait_for_redis(error)
@@ -145,7 +152,7 @@ class SesqWorker(RegisteredWorker):
         """Seconds until something is to be done without being woken."""
         if any(station.has_work for station in self.stations):
             return 0.0
-        times = [self._next_tick]
+        times = [self._next_tick, *(desk.look_at for desk in self.desks)]
         if not self.suspended:
             times += [station.asks_at for station in self.stations]
         return max(0.0, min(times) - time.monotonic())
@@ -170,8 +177,8 @@ class SesqWorker(RegisteredWorker):
             station, outcome = item
             station.hear(outcome)
         elif isinstance(item, Bell):
-            if item.kind == b"policy":
-                self._next_tick = 0.0
+            look_at = 0.0 if item.kind == b"policy" else time.monotonic() + TICK_SECONDS
+            item.desk.look_at = min(item.desk.look_at, look_at)
             item.desk.wake(urgent=item.kind == b"urgent", limits_changed=item.kind == b"policy")
 
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
@@ -195,26 +202,33 @@ class SesqWorker(RegisteredWorker):
             if time.monotonic() >= station.asks_at:
                 for id in station.claim(self.settings.lease_seconds):
                     self.turn_away(id)
+                # at once: to ask for all accounts first would take longer than a grant is good for
+                self.successful_job_count += station.exchange()
 
-    # once a second ----------------------------------------------------------------------------------------------
+    # once a second, or more rarely for accounts at rest ---------------------------------------------------------
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if now < self._next_tick:
-            return
-        self._next_tick = now + TICK_SECONDS
-        self.tell_rq(busy=self._in_flight > 0)
-        for desk in self.desks:
-            desk.rules.refresh()
-            moved, due = desk.gate.promote(desk.lanes)
-            if moved:
-                desk.wake()
-            if due is not None:
-                self._next_tick = min(self._next_tick, now + max(0.02, due))
-            desk.slices.pack()
-            if now >= self._judge_from:
-                desk.judge(self.name)
-        self._sync()
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_SECONDS
+            self.tell_rq(busy=self._in_flight > 0)
+        for station in self.stations:
+            if now >= station.desk.look_at:
+                self._look_after(station, now)
+
+    def _look_after(self, station: Station, now: float) -> None:
+        desk = station.desk
+        desk.rules.refresh()
+        moved, due = desk.gate.promote(desk.lanes)
+        if moved:
+            desk.wake()
+        at_rest = station.is_idle and not moved and desk.answer in NOTHING_NOW
+        pause = desk.rest_seconds if at_rest else TICK_SECONDS
+        desk.look_at = now + (pause if due is None else min(pause, max(0.02, due)))
+        desk.slices.pack()
+        if now >= self._judge_from:
+            desk.judge(self.name)
+        self._sync(desk)
 
     def _renew_leases(self) -> None:
         if time.monotonic() < self._next_renewal:
@@ -224,14 +238,11 @@ class SesqWorker(RegisteredWorker):
         for station in self.stations:
             station.renew(until)
 
-    def _sync(self) -> None:
-        """Account sync waits for SES, so each account's has a thread of its own."""
-        for desk in self.desks:
-            syncing = self._syncing.get(desk.name)
-            if syncing is None or not syncing.is_alive():
-                syncing = threading.Thread(target=self._sync_one, args=(desk,), name="sync", daemon=True)
-                self._syncing[desk.name] = syncing
-                syncing.start()
+    def _sync(self, desk: Desk) -> None:
+        """Account sync waits for SES, so it has a thread for so long."""
+        if desk.name not in self._syncing:
+            self._syncing.add(desk.name)
+            self._threads.run(partial(self._sync_one, desk))
 
     def _sync_one(self, desk: Desk) -> None:
         try:
@@ -239,6 +250,8 @@ class SesqWorker(RegisteredWorker):
                 Chronicle(self.connection, desk.name).note()
         except QueueUnavailable as error:
             log.debug("worker %s: sync of account %s: %s", self.name, desk.name, error)
+        finally:
+            self._syncing.discard(desk.name)
 
     # what others tell it to do ----------------------------------------------------------------------------------
 
@@ -274,8 +287,6 @@ class SesqWorker(RegisteredWorker):
             except QueueUnavailable as error:
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
-        for station in self.stations:
-            station.crew.dismiss()
         deadline = time.monotonic() + SYNC_END_SECONDS
-        for syncing in self._syncing.values():
-            syncing.join(max(0.0, deadline - time.monotonic()))
+        while self._syncing and time.monotonic() < deadline:
+            time.sleep(SYNC_LOOK_SECONDS)

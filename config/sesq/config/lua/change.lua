@@ -20,5 +20,5 @@ if was[1] == 'queued' and to ~= 'queued' then leave_queue(was[2], id) end
 if o.unblock and was[3] then call('HDEL', A .. 'blocks', was[3]) end
 local reached = move(id, to, ARGV[6], fields, {due = o.due})
 if o.drop_content and reached == to then call('DEL', A .. 'content:' .. id) end
-if to == 'queued' then wake(was[2]) end
+if to == 'queued' then wake(was[2]) elseif to == 'scheduled' then wake_for_schedule(was[2], id) end
 return {was[1], reached}

@@ -176,3 +176,8 @@ local function publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
 -- Wakes the workers that wait for mail; where it may be urgent (queue: nil where nobody knows) also those that wait for a token for
 -- bulk mail. ('policy', which others publish there, wakes as well who waits by limits that no longer hold.)
 local function wake(queue) publish(queue and is_bulk(queue) and '' or 'urgent') end
+
+-- The same for a message that is scheduled and due before all others: a worker at rest does not look for it every second.
+local function wake_for_schedule(queue, id)
+  if call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)[1] == id then wake(queue) end
+end

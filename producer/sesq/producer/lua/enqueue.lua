@@ -54,5 +54,5 @@ if not done then
   undo()
   return redis.error_reply(type(answer) == 'table' and answer.err or answer)
 end
-if answer == 1 then wake(queue) end
+if state == 'scheduled' then wake_for_schedule(queue, id) elseif answer == 1 then wake(queue) end
 return id

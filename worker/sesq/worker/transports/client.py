@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from botocore.credentials import (
     ReadOnlyCredentials,
 )
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader, create_loader
 
 from sesq.worker.transports.credentials import RenewableCredentials, use_renewable
 
@@ -167,8 +169,15 @@ def _config(settings: ClientSettings) -> Config:
     )
 
 
+@cache
+def _descriptions() -> Loader:
+    """What botocore's files say of AWS's services: 10 MB, and most of the time that a client takes to make."""
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
+
+
 def _session(settings: ClientSettings) -> botocore.session.Session:
     core = botocore.session.Session(profile=settings.profile)
+    core.register_component("data_loader", _descriptions())
     if settings.region is not None:
         core.set_config_variable("region", settings.region)
     # Fetching credentials happens inside a send, so it may not take longer than a send.

@@ -1,0 +1,70 @@
+"""Threads that all accounts of a worker share, so that an account at rest needs none."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+IDLE_SECONDS = 10.0
+
+Task = Callable[[], None]
+
+
+class Threads:
+    """Runs each task at once, in a thread that is free or a new one. One that is idle for long ends.
+
+    A task that waits holds up no other one: those who ask bound how many they have, each for itself. The threads are
+    daemons, so a process that is told twice to stop does not wait for them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alive = 0
+        self._idle: list[queue.SimpleQueue[Task]] = []
+        """Where each thread that is free waits for its next task; the last one has it first, so that others may end."""
+        self._left: deque[Task] = deque()
+        """Tasks for which the system had no thread."""
+
+    def run(self, task: Task) -> None:
+        """Returns before the task is done. Raises RuntimeError where the system lets it have no thread at all."""
+        with self._lock:
+            if self._idle:
+                self._idle.pop().put(task)
+            else:
+                self._start(task)
+
+    def _start(self, task: Task) -> None:
+        try:
+            threading.Thread(target=self._work, args=(task,), name="shared", daemon=True).start()
+            self._alive += 1
+        except RuntimeError:  # the system has no more; those that are there will do
+            if not self._alive:
+                raise
+            self._left.append(task)
+
+    def _work(self, task: Task | None) -> None:
+        try:
+            while task is not None:
+                task()
+                task = self._next()
+        finally:
+            with self._lock:
+                self._alive -= 1
+
+    def _next(self) -> Task | None:
+        """None where the thread is to end."""
+        mine: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        with self._lock:
+            if self._left:
+                return self._left.popleft()
+            self._idle.append(mine)
+        with suppress(queue.Empty):
+            return mine.get(timeout=IDLE_SECONDS)
+        with self._lock:
+            if mine in self._idle:
+                self._idle.remove(mine)
+                return None
+        return mine.get()  # a task came in the last moment
