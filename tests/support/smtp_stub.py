@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,8 @@ class SmtpStub:
     connections: int = 0
     open: int = 0
     most_open: int = 0
+    before_a_line: Callable[[], None] = lambda: None
+    """Called before each line of a reply is sent."""
     offers: tuple[str, ...] = ("8BITMIME", "AUTH PLAIN LOGIN")
 
     def says(self, **replies: str) -> None:
@@ -83,7 +85,9 @@ class _Handler(socketserver.StreamRequestHandler):
         if reply == HANG_UP:
             return False
         self._granted = reply.startswith("354")
-        self.wfile.write(reply.encode() + b"\r\n")
+        for line in reply.split("\r\n"):
+            self.server.stub.before_a_line()
+            self.wfile.write(line.encode() + b"\r\n")
         # a greeting or a reply of 421 ends the session, as RFC 5321 (3.8) has it
         return not reply.startswith("421")
 

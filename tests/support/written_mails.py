@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -122,6 +123,12 @@ MENDED = [
         _to("bob@web1, Ada <ada@example.org>, <>, cy@example.org., Nobody <>"),
         lambda mail: _specs(mail, "To") == ["bob@web1", "ada@example.org", "cy@example.org"],
         to=("ada@example.org", "cy@example.org"),
+    ),
+    Mended(
+        "blind copies",
+        HEAD + b"Bcc: dan@example.org\r\nResent-To: ada@example.org\r\nResent-Bcc: eve@example.org,\r\n"
+        b" fay@example.org\r\nbCC: gus@example.org\r\n\r\nHello\r\n",
+        lambda mail: not re.search("dan|eve|fay|gus|bcc", mail.as_string().lower()),
     ),
     Mended("nobody at all", _to("<>"), lambda mail: mail["To"] is None),
     Mended("a closed list", _to("undisclosed-recipients:;"), lambda mail: "undisclosed" in mail["To"]),

@@ -436,6 +436,18 @@ def test_redirect_sends_all_to_one_address_and_to_nobody_else(stage: Stage) -> N
     assert stage.status(id).envelope.to == ("bob@example.org",)
 
 
+@pytest.mark.parametrize("place", ["to", "cc", "bcc"])
+def test_redirect_leaves_out_the_others_of_a_mail_to_the_mailbox_simulator_too(
+    place: str, stage: Stage
+) -> None:
+    stage.courier = stage.hire(on_unverified="redirect", redirect_to="ada@example.org")
+    stage.sync(**SANDBOX)
+    people = {"to": "bob@example.org", "cc": "cleo@example.org", "bcc": "dan@example.org"}
+    stage.queue(**{**people, place: "success@simulator.amazonses.com"})
+    stage.work()
+    assert stage.transport.sent[0].envelope.recipients == ("ada@example.org",)
+
+
 def test_redirect_to_an_address_that_is_not_verified_is_held(stage: Stage) -> None:
     stage.courier = stage.hire(on_unverified="redirect", redirect_to="eve@example.org")
     stage.sync(**SANDBOX)

@@ -17,7 +17,7 @@ import pytest
 
 from sesq.config.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
-from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport
+from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport, smtp_session
 from sesq.worker.transports.parcel import parcel_for
 from sesq.worker.transports.smtp import named_id
 from sesq.worker.transports.smtp_session import SmtpServer
@@ -158,6 +158,8 @@ ANSWERS: list[tuple[int, str, str]] = [
     (5, "AUTH", "535 Authentication Credentials Invalid"),
     (5, "AUTH", "535 Account not subscribed to SES"),
     (5, "MAIL", "530 Authentication required"),
+    (5, "AUTH", "534 Authentication mechanism is too weak"),
+    (5, "AUTH", "538 Encryption required for requested authentication mechanism"),
     (6, ".", "552 Message is too long."),
     (
         7,
@@ -347,6 +349,87 @@ def test_sessions_are_used_again_and_a_dead_one_is_replaced_without_loss(
         # When the next message is sent, then it goes through a new one
         transport.send(outgoing())
     assert (stub.connections, len(stub.mails)) == (4, 5)
+
+
+CLOSING = "421 Service not available, closing transmission channel"
+
+
+@pytest.mark.parametrize("step", ["GREETING", "MAIL", "RCPT", "DATA", "."])
+def test_a_new_session_that_is_closed_is_no_reason_for_another(
+    step: str, stub: SmtpStub, transport: SmtpTransport
+) -> None:
+    # Given a server that closes every session
+    for _ in range(5):
+        stub.says(**{step: CLOSING})
+    # When a message is sent, Then one session was tried, and the message may be tried again later
+    verdict = verdict_of(transport)
+    assert (verdict.kind, verdict.code) == (Kind.TRANSIENT, "421")
+    assert stub.connections == 1
+
+
+def test_for_a_session_that_had_ended_one_other_is_tried(stub: SmtpStub, transport: SmtpTransport) -> None:
+    transport.send(outgoing())
+    for _ in range(5):
+        stub.says(MAIL=CLOSING)
+    assert verdict_of(transport).kind is Kind.TRANSIENT
+    assert (stub.connections, len(stub.mails)) == (2, 1)
+
+
+def test_the_other_session_is_a_new_one(stub: SmtpStub, transport: SmtpTransport) -> None:
+    # Given two idle sessions that the server has both ended
+    with transport._pool.lend() as one, transport._pool.lend() as another:
+        for session in (one, another):
+            session.deliver(parcel_for(outgoing()), lambda: None)
+    stub.says(MAIL=CLOSING)
+    stub.says(MAIL=CLOSING)
+    # When a message is sent, Then it does not meet both
+    with pytest.raises(SendFailed):
+        transport.send(outgoing())
+    assert stub.connections == 3
+
+
+class Clock:
+    """Time as the session sees it: a second a line."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def tick(self) -> None:
+        self.now += 1
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "kind"),
+    [
+        ("GREETING", 220, Kind.TRANSIENT),
+        ("AUTH", 235, Kind.TRANSIENT),
+        ("MAIL", 250, Kind.TRANSIENT),
+        ("RCPT", 250, Kind.TRANSIENT),
+        ("DATA", 354, Kind.TRANSIENT),
+        (".", 250, Kind.UNKNOWN),
+    ],
+)
+def test_a_reply_without_end_does_not_outlast_a_mails_time(
+    step: str,
+    code: int,
+    kind: Kind,
+    stub: SmtpStub,
+    transport: SmtpTransport,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a server that answers a line a second for longer than a mail may take
+    clock = Clock()
+    monkeypatch.setattr(smtp_session, "time", clock)
+    stub.before_a_line = clock.tick
+    stub.says(**{step: "\r\n".join([*([f"{code}-{'x' * 500}"] * 100), f"{code} Ok"])})
+    # When a message is sent, Then it ends in time
+    assert verdict_of(transport).kind is kind
+    # And the next one goes
+    stub.scripted.clear()
+    transport.send(outgoing())
 
 
 def test_several_threads_have_a_session_each(stub: SmtpStub, transport: SmtpTransport) -> None:

@@ -31,6 +31,7 @@ Domain = Callable[[], str]
 """The domain of names without one. It is asked only where it is needed; "": there is none."""
 
 _line_end = re.compile(r"\r?\n")
+_quoted = re.compile(r'"(?:[^"\\]|\\.)*"')
 _word = re.compile(rb"[ \t]*[^ \t]+").findall
 
 
@@ -108,10 +109,9 @@ def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = F
 
 
 def _whole(value: str) -> bool:
-    """Whether a list can be seen to be in order without reading it: the most frequent case."""
-    return all(
-        "@" in part and "<>" not in part and part.rstrip("> ")[-1:] != "." for part in value.split(",")
-    )
+    """Whether a list can be seen to be in order without reading it: the most frequent case, and the cheapest."""
+    parts = _quoted.sub("", value).split(",") if '"' in value else value.split(",")
+    return all("@" in part and "<>" not in part and part.rstrip("> ")[-1:] != "." for part in parts)
 
 
 def _is_whole(pair: tuple[str, str]) -> bool:
@@ -186,17 +186,19 @@ def _folded(line: bytes) -> bytes:
 
 def _described(fields: Fields, rest: bytes) -> tuple[Fields, bytes]:
     """Says what a body is that does not say so itself, and encodes a text in lines that are too long for mail."""
-    kind, encoding = (_value(fields, name) for name in ("content-type", "content-transfer-encoding"))
-    long = has_long_line(rest)
+    kind, long = _value(fields, "content-type"), has_long_line(rest)
+    if not long and (kind or rest.isascii()):
+        return fields, rest
     described: dict[str, str] = {}
-    if not kind and (long or not rest.isascii()):
+    if not kind:
         charset = "utf-8" if _is_utf8(rest) else "iso-8859-1"
         described = {
             "MIME-Version": "1.0",
             "Content-Type": f"text/plain; charset={charset}",
             "Content-Transfer-Encoding": "8bit",
         }
-    if long and encoding in PLAIN_ENCODINGS and (not kind or kind.startswith("text/")):
+    plain = _value(fields, "content-transfer-encoding") in PLAIN_ENCODINGS
+    if long and plain and (not kind or kind.startswith("text/")):
         described |= {"MIME-Version": "1.0", "Content-Transfer-Encoding": "quoted-printable"}
         start = 2 if rest.startswith(b"\r\n") else 1
         rest = rest[:start] + binascii.b2a_qp(rest[start:], istext=True)

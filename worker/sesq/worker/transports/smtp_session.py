@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import smtplib
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sesq.worker.transports.base import NotCleared
 from sesq.worker.transports.parcel import Parcel
 from sesq.worker.verdicts.smtp import NotLetIn, ReplyLost, is_refusal, no_reply, reply_text
 
 CONNECT_SECONDS = 5.0
+OPEN_SECONDS = 20.0
 READ_SECONDS = 20.0
 SEND_SECONDS = 45.0
-"""A mail must be settled before the ledger's slack of 60 s is over, however slowly each reply comes."""
+"""For one answer to a connection, for a session to be opened, for one answer, and for a mail. It must be settled before
+the ledger's slack of 60 s is over, however slowly each reply comes, and however many lines it has.
+"""
 
 CLOSING = 421
 IDLE_TOO_LONG = 451
@@ -40,12 +44,63 @@ class Stale(Exception):
     """The server had ended this session while it lay idle: it took nothing, and another session will do."""
 
 
+class _Timely(smtplib.SMTP):
+    """smtplib's client with an end to its patience. smtplib waits anew for each part of a reply, however many come."""
+
+    def __init__(self, *address: Any, **options: Any) -> None:
+        self.begin(CONNECT_SECONDS, OPEN_SECONDS)
+        super().__init__(*address, **options)
+
+    def begin(self, step_seconds: float, all_seconds: float) -> None:
+        """What follows may take so long: each time that it waits for bytes, and all of it."""
+        self._step, self._end = step_seconds, time.monotonic() + all_seconds
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = io.BufferedReader(_Reader(self))
+        return super().getreply()
+
+    def send(self, s: Any) -> None:
+        try:
+            self.wait()
+        except TimeoutError:
+            self.close()
+            raise
+        super().send(s)
+
+    def wait(self) -> None:
+        """Lets the socket wait as long as there is time. Raises TimeoutError where there is none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        if self.sock is not None:
+            self.sock.settimeout(min(self._step, left))
+
+
+class _TimelyOverTls(_Timely, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
+
+
+class _Reader(io.RawIOBase):
+    """What comes to an SMTP client, while there is time."""
+
+    def __init__(self, smtp: _Timely) -> None:
+        super().__init__()
+        self._smtp = smtp
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._smtp.wait()
+        return self._smtp.sock.recv_into(buffer) if self._smtp.sock is not None else 0
+
+
 class Session:
     """Not for several threads at once. Raises NotLetIn, or an OSError, where it cannot be opened."""
 
     def __init__(self, server: SmtpServer) -> None:
         self._used = False
-        self._deadline = 0.0
         self._smtp = _open(server)
 
     @property
@@ -60,12 +115,10 @@ class Session:
         Raises SMTPResponseException where a reply refuses it, to one recipient or to all: then nobody gets it. Raises
         ReplyLost where it may have been taken, and Stale, NoReply or another OSError where it was not.
         """
-        self._deadline = time.monotonic() + SEND_SECONDS
+        self._smtp.begin(READ_SECONDS, SEND_SECONDS)
         self._propose(parcel, clear)
-        self._patience()
         self._smtp.send(parcel.content + b".\r\n")
         try:
-            self._patience()
             return self._agreed(self._smtp.getreply(), 250)
         except Exception as error:
             if isinstance(error, smtplib.SMTPResponseException) and is_refusal(error):
@@ -77,6 +130,7 @@ class Session:
         """Says goodbye, and does not wait for the answer."""
         try:
             if self.sound:
+                self._smtp.begin(CONNECT_SECONDS, CONNECT_SECONDS)
                 self._smtp.putcmd("QUIT")
         except OSError:
             pass
@@ -88,10 +142,8 @@ class Session:
         try:
             self._open_transaction(parcel)
             for recipient in parcel.recipients:
-                self._patience()
                 self._agreed(self._smtp.rcpt(recipient), 250, 251)
             clear()
-            self._patience()
             self._agreed(self._smtp.docmd("DATA"), 354)
         except NotCleared:
             self._take_back()
@@ -107,7 +159,6 @@ class Session:
         used, self._used = self._used, True
         extension = not parcel.is_ascii and self._smtp.has_extn("8bitmime")
         try:
-            self._patience()
             answer = self._smtp.mail(parcel.sender, ["BODY=8BITMIME"] if extension else [])
         except OSError as error:
             if used:
@@ -133,18 +184,12 @@ class Session:
             self._smtp.close()
         raise smtplib.SMTPResponseException(code, reply)
 
-    def _patience(self) -> None:
-        """For the next step: until the deadline of the whole."""
-        if self._smtp.sock is not None:
-            left = self._deadline - time.monotonic()
-            self._smtp.sock.settimeout(max(0.1, min(READ_SECONDS, left)))
-
 
 def _has_ended(code: int, reply: bytes) -> bool:
     return code == CLOSING or (code == IDLE_TOO_LONG and b"imeout" in reply)
 
 
-def _open(server: SmtpServer) -> smtplib.SMTP:
+def _open(server: SmtpServer) -> _Timely:
     """A greeting that refuses says that the server is not ready; only what it says to the sign-in is about us."""
     try:
         smtp = _connect(server)
@@ -165,13 +210,13 @@ def _open(server: SmtpServer) -> smtplib.SMTP:
     return smtp
 
 
-def _connect(server: SmtpServer) -> smtplib.SMTP:
+def _connect(server: SmtpServer) -> _Timely:
     # smtplib would look our own name up, which can take longer than the mail
     name = socket.gethostname() or "localhost"
     if server.tls == "tls":
         context = ssl.create_default_context(cafile=server.ca_file)
-        return smtplib.SMTP_SSL(server.host, server.port, name, timeout=CONNECT_SECONDS, context=context)
-    return smtplib.SMTP(server.host, server.port, name, timeout=CONNECT_SECONDS)
+        return _TimelyOverTls(server.host, server.port, name, timeout=CONNECT_SECONDS, context=context)
+    return _Timely(server.host, server.port, name, timeout=CONNECT_SECONDS)
 
 
 def _sign_in(smtp: smtplib.SMTP, server: SmtpServer) -> None:
