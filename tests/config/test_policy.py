@@ -123,6 +123,34 @@ def test_before_the_account_is_known_limits_can_be_set(redis: Redis) -> None:
     assert policy.show()["daily"] == Setting("-1", "set")
 
 
+@pytest.mark.parametrize("for_seconds", [None, 3600.0])
+def test_what_is_forced_before_the_account_is_known_stays_forced(
+    stage: Stage, for_seconds: float | None
+) -> None:
+    # Given an account that SES has not described
+    stage.redis.delete(stage.keys.snapshot)
+    stage.policy.set({"rate": "20", "daily": "2000"}, by="ada", for_seconds=for_seconds, force=True)
+    # When SES does, with less
+    stage.sync(rate=10.0, daily=1000.0)
+    # Then what was asked for counts
+    usage = stage.gate.usage()
+    assert (usage.rate, usage.daily) == (20.0, 2000.0)
+    assert stage.policy.show()["rate"].forced
+
+
+def test_what_is_forced_stays_forced_when_ses_allows_less(stage: Stage) -> None:
+    stage.policy.set({"rate": "8"}, by="ada", force=True)
+    stage.sync(rate=5.0)
+    assert stage.gate.usage().rate == 8.0
+
+
+def test_what_is_not_forced_yields_to_what_ses_says_later(stage: Stage) -> None:
+    stage.redis.delete(stage.keys.snapshot)
+    stage.policy.set({"rate": "20"}, by="ada")
+    stage.sync(rate=10.0)
+    assert stage.gate.usage().rate == 10.0
+
+
 def test_a_limit_for_a_time_ends_by_itself(stage: Stage) -> None:
     stage.policy.set({"rate": "8"}, by="ada")
     stage.policy.set({"rate": "2"}, by="ada", for_seconds=60)

@@ -41,6 +41,16 @@ def test_the_next_one_may_go_now(stage: Stage) -> None:
     assert (because, wait) == ("it may go now", pytest.approx(0, abs=0.2))
 
 
+def test_what_would_wait_for_more_than_ten_years_is_not_told_a_time(stage: Stage) -> None:
+    stage.policy.set({"rate": "0.000001"}, by="test")
+    stage.sync(rate=10.0, daily=-1.0)
+    for _ in range(400):
+        stage.queue()
+    because, wait = told(stage, stage.queue())
+    assert "400 recipients go before it" in because
+    assert wait is None
+
+
 def test_it_waits_for_those_before_it_and_goes_when_it_was_told(stage: Stage) -> None:
     for _ in range(30):
         stage.queue()

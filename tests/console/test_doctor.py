@@ -227,7 +227,10 @@ def test_what_info_tells(facts: dict[str, Any], name: str, status: str) -> None:
         ({}, "shop@mail.example.com", "sender", "ok", "may send"),
         ({}, "shop@example.org", "sender", "fail", "is not verified"),
         ({"identities": {"example.com": False}}, None, "sender", "fail", "no identity is verified"),
-        ({"identities": None}, None, "permissions", "warn", "may not be listed"),
+        *(
+            ({"identities": None, "unlisted_because": why}, None, "permissions", "warn", why)
+            for why in ("the identities may not be listed (no)", "the identities were not listed (404: gone)")
+        ),
         ({"production": True}, None, "mode", "ok", "production"),
         ({}, None, "mode", "ok", "sandbox"),
         ({"sent": 200}, None, "quota", "warn", "the day is spent"),

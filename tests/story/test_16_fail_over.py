@@ -126,7 +126,7 @@ def test_on_another_run_of_redis_nothing_goes_before_a_sync(redis: Redis) -> Non
     assert stage.gate.take(id, "rq", "x", lease=30)[0] == "unsynced"
     # and the account is due, for one of those who ask
     sync = AccountSync(redis, "default", NoSes(), "eu-west-1", 60)
-    redis.set(stage.keys.synced, "the-master-that-died", px=60_000)
+    redis.hset(stage.keys.sync, mapping={"server": "the-master-that-died", "until": stage.now + 60})
     assert [sync.run_if_due(), sync.run_if_due()] == [True, False]
     # When it has been read, then the bucket starts from nothing
     stage.sync()

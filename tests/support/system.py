@@ -137,7 +137,7 @@ class System:
         """Lets time pass at SES and for the gate."""
         self.ses.advance(seconds)
         self.redis.incrbyfloat(CLOCK_OFFSET, seconds)
-        self.redis.delete(self.keys.synced)
+        self.redis.delete(self.keys.sync)
         self.redis.publish(self.keys.wake, "")
 
 

@@ -70,7 +70,7 @@ def settle_rows(stage: Stage) -> None:
 
 def synced(stage: Stage) -> None:
     server = stage.redis.hget(stage.keys.snapshot, "server") or b""
-    stage.redis.set(stage.keys.synced, server)
+    stage.redis.hset(stage.keys.sync, mapping={"server": server, "until": stage.now + 1})
 
 
 def two(stage: Stage) -> str:
@@ -85,8 +85,8 @@ ENDS: dict[str, Callable[[Stage], object]] = {
     "a claim of nothing": lambda stage: stage.claim(),
     "a claim while paused": lambda stage: (pause(stage), stage.claim()),
     "a claim before a sync": lambda stage: (unsync(stage), stage.claim()),
-    "due": lambda stage: DUE.run(stage.redis, "default", 1000),
-    "not due": lambda stage: (synced(stage), DUE.run(stage.redis, "default", 1000)),
+    "due": lambda stage: DUE.run(stage.redis, "default", 1, 1, 0),
+    "not due": lambda stage: (synced(stage), DUE.run(stage.redis, "default", 1, 1, 0)),
     "take of nothing": take_one,
     "take while paused": lambda stage: (pause(stage), take_one(stage, stage.queue())),
     "take without room": lambda stage: (

@@ -13,7 +13,7 @@ from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.simulator import Simulator
 from sesq.worker.account import ControlCalls, SesAccount
 from sesq.worker.control import ControlRefused, SesControl
-from sesq.worker.suppression import OVERLAP_SECONDS, PULL_SECONDS, SesSuppression
+from sesq.worker.suppression import LEASE_SECONDS, OVERLAP_SECONDS, PULL_SECONDS, SesSuppression
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from stage import START, Stage
@@ -162,3 +162,36 @@ def test_account_sync_reads_it_out_of_the_sandbox(
     ses.set_account(production_access=production)
     AccountSync(stage.redis, "default", SesAccount(client, calls), "us-east-1", 60.0).run_if_due()
     assert len(SuppressionList(stage.redis)) == production
+
+
+def test_a_process_that_dies_while_it_reads_the_list_leaves_it_to_others_soon(
+    stage: Stage, client: Any, calls: ControlCalls, theirs: SesSuppression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """The process ends here."""
+
+    def die(_since: float) -> int:
+        raise Killed
+
+    client.put_suppressed_destination(EmailAddress="ada@example.org", Reason="BOUNCE")
+    with monkeypatch.context() as patch:
+        patch.setattr(theirs, "pull", die)
+        with pytest.raises(Killed):
+            theirs.pull_if_due()
+    assert theirs.pull_if_due() == 0
+    stage.pass_time(LEASE_SECONDS)
+    assert theirs.pull_if_due() == 1
+
+
+def test_a_clock_that_is_set_back_hides_nothing_of_the_list(
+    stage: Stage, client: Any, theirs: SesSuppression
+) -> None:
+    assert theirs.pull_if_due() == 0
+    stage.pass_time(-86_400)
+    asked: list[float] = []
+    pull = theirs.pull
+    theirs.pull = lambda since=0.0: (asked.append(since), pull(since))[1]  # type: ignore[method-assign]
+    theirs.pull_if_due()
+    assert asked == [stage.now]
+    theirs.pull_if_due()
+    assert asked == [stage.now]

@@ -16,7 +16,7 @@ from sesq.config.snapshot import read_snapshot
 from sesq.config.states import State
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
-from sesq.worker.sync import PROBE_SECONDS, AccountSync
+from sesq.worker.sync import LEASE_SECONDS, MOST_PROBES, PROBE_SECONDS, RETRY_SECONDS, AccountSync
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.verdicts import Kind, Verdict
 from stage import Stage, says
@@ -107,7 +107,10 @@ def test_books_that_are_lost_while_ses_is_asked_do_not_hide_what_ses_counted(
 def test_one_process_reads_for_all_within_the_interval(stage: Stage, sync: AccountSync) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(lambda _: sync.run_if_due(), range(8))) == [False] * 7 + [True]
-    assert 0 < stage.redis.pttl(stage.keys.synced) <= 60_000
+    stage.pass_time(59)
+    assert not sync.run_if_due()
+    stage.pass_time(1)
+    assert sync.run_if_due()
 
 
 def test_when_ses_cannot_be_asked_the_last_word_counts_and_it_is_asked_again_soon(
@@ -116,10 +119,62 @@ def test_when_ses_cannot_be_asked_the_last_word_counts_and_it_is_asked_again_soo
     sync.run()
     before = read_snapshot(stage.redis, "default")
     ses.stop()
+    stage.pass_time(60)
     assert sync.run_if_due()
     assert read_snapshot(stage.redis, "default") == before
-    assert 0 < stage.redis.pttl(stage.keys.synced) <= 5000
+    assert not sync.run_if_due()
+    stage.pass_time(RETRY_SECONDS)
+    assert sync.run_if_due()
     assert "did not describe the account" in caplog.text
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_process_that_dies_in_the_middle_shuts_the_account_for_some_seconds(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.redis.delete(stage.keys.snapshot)
+
+    def die(_note: object) -> Description:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync.ses, "describe", die)
+        with pytest.raises(Killed):
+            sync.run_if_due()
+    # Then another one leaves it the time to answer, and no longer
+    stage.pass_time(LEASE_SECONDS - 1)
+    assert not sync.run_if_due()
+    assert stage.gate.usage().closed == "unsynced"
+    stage.pass_time(1)
+    assert sync.run_if_due()
+    assert stage.gate.usage().closed is None
+    # And what has succeeded counts for the whole interval
+    stage.pass_time(LEASE_SECONDS)
+    assert not sync.run_if_due()
+
+
+def test_a_clock_that_is_set_back_delays_no_sync(stage: Stage, sync: AccountSync) -> None:
+    assert sync.run_if_due()
+    stage.pass_time(-3600)
+    assert sync.run_if_due()
+    stage.pass_time(30)
+    assert not sync.run_if_due()
+    stage.pass_time(30)
+    assert sync.run_if_due()
+
+
+def test_a_clock_that_is_set_back_delays_no_probe(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    id = refused(stage, sync, says(Kind.CONFIGURATION, SHOP))
+    stage.pass_time(-3600)
+    again(stage, sync)
+    stage.work()
+    assert stage.state(id) is State.SENT
 
 
 def test_an_account_that_may_not_be_read_goes_by_the_configured_limits(
@@ -372,21 +427,70 @@ def described(note: Callable[[], None]) -> Description:
     return Description(50.0, 500.0, 0.0, True, True, "HEALTHY", {"example.com": True})
 
 
-def test_a_sender_that_cannot_be_looked_up_is_probed_too(
-    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "hold"),
+    [(Kind.UNVERIFIED_SENDER, SHOP), (Kind.UNVERIFIED_RECIPIENT, "recipient:ada@example.org")],
+)
+def test_who_cannot_be_looked_up_is_probed_too(
+    stage: Stage, sync: AccountSync, kind: Kind, hold: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the identities may not be listed, only a try can tell."""
     monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
-    monkeypatch.setattr(sync.ses, "_identities", lambda: None)
+    unlisted(sync, monkeypatch)
     again(stage, sync)
-    ids = [stage.queue("ada@example.org") for _ in range(2)]
-    stage.transport.answer(says(Kind.UNVERIFIED_SENDER, SHOP))
+    ids = [stage.queue("ada@example.org") for _ in range(4)]
+    stage.transport.answer(says(kind, hold))
+    stage.work(want=1)
     stage.work()
     again(stage, sync)
     assert {stage.state(id) for id in ids} == {State.HELD}
+    assert len(stage.transport.tried) == 1
+    # When it is time, then one message tries
     again(stage, sync, after=PROBE_SECONDS)
     stage.work()
     assert len(stage.transport.sent) == 1
+    # and after it, all go
+    again(stage, sync)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+    assert_agreement(stage.redis)
+
+
+def test_what_the_list_held_is_tried_where_there_is_no_list_any_more(
+    stage: Stage, ses: Simulator, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again(stage, sync)
+    ids = [stage.queue("bob@example.org") for _ in range(2)]
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    unlisted(sync, monkeypatch)
+    again(stage, sync)
+    stage.work()
+    assert {stage.state(id) for id in ids} == {State.SENT}
+
+
+def test_of_many_that_are_refused_some_try_at_a_time(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    unlisted(sync, monkeypatch)
+    again(stage, sync)
+    people = [f"p{number}@example.net" for number in range(MOST_PROBES + 5)]
+    for to in people:
+        stage.queue(to)
+        stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, f"recipient:{to}"))
+        stage.work()
+    again(stage, sync, after=PROBE_SECONDS + 60)
+    stage.work(want=100)
+    assert len(stage.transport.sent) == MOST_PROBES
+    again(stage, sync)
+    stage.work(want=100)
+    assert len(stage.transport.sent) == len(people)
+
+
+def unlisted(sync: AccountSync, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The identities of the account, which is in the sandbox, may not be listed."""
+    monkeypatch.setattr(sync.ses, "_identities", lambda: (None, "the identities may not be listed"))
 
 
 def test_a_worker_with_an_old_view_does_not_block_the_probe(
@@ -404,6 +508,77 @@ def test_a_worker_with_an_old_view_does_not_block_the_probe(
     assert stage.state(id) is State.SENT
 
 
+LARGE = [f"p{number}@example.org" for number in range(5)]
+
+
+def held_for_the_day(stage: Stage, sync: AccountSync) -> str:
+    """A mail to five where a whole day has room for three."""
+    id = stage.queue(LARGE)
+    stage.pass_time(10)
+    stage.claim()
+    assert stage.status(id).hold == "day"
+    again(stage, sync)
+    assert stage.state(id) is State.HELD
+    return id
+
+
+@pytest.fixture
+def roomy(stage: Stage, ses: Simulator, sync: AccountSync) -> AccountSync:
+    """SES has room for 500 in a day."""
+    ses.set_account(production_access=True)
+    again(stage, sync)
+    return sync
+
+
+def test_what_a_day_had_no_room_for_goes_when_a_limit_for_a_time_ends(
+    stage: Stage, roomy: AccountSync
+) -> None:
+    stage.policy.set({"daily": "3"}, by="ada", for_seconds=3600)
+    id = held_for_the_day(stage, roomy)
+    again(stage, roomy, after=3600)
+    assert stage.state(id) is State.QUEUED
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize(
+    ("lane", "limits"),
+    [
+        ("transactional", {"daily": "3"}),
+        ("bulk", {"reserve": "497"}),
+        ("bulk", {"daily": "6", "reserve": "50%"}),
+    ],
+)
+def test_what_a_day_had_no_room_for_goes_when_sesq_toml_has_other_limits(
+    stage: Stage, roomy: AccountSync, lane: str, limits: dict[str, str]
+) -> None:
+    # Given limits that a worker read when it started
+    stage.policy.configure(limits)
+    id = stage.queue(LARGE, lane=lane)
+    stage.pass_time(10)
+    stage.claim()
+    assert stage.status(id).hold == "day"
+    events = len(stage.status(id).history)
+    again(stage, roomy)
+    assert (stage.state(id), len(stage.status(id).history)) == (State.HELD, events)
+    # When one starts that reads others
+    stage.policy.configure({})
+    again(stage, roomy)
+    assert stage.state(id) is State.QUEUED
+
+
+def test_what_a_day_had_no_room_for_goes_when_ses_allows_more(
+    stage: Stage, ses: Simulator, roomy: AccountSync
+) -> None:
+    ses.set_account(max_24_hour_send=3.0)
+    again(stage, roomy)
+    id, larger = held_for_the_day(stage, roomy), stage.queue([*LARGE, *(f"q{to}" for to in LARGE)])
+    stage.claim()
+    ses.set_account(max_24_hour_send=5.0)
+    again(stage, roomy)
+    assert (stage.state(id), stage.state(larger)) == (State.QUEUED, State.HELD)
+    assert stage.messages.holds().keys() == {"day"}
+
+
 def test_what_waits_for_a_person_waits(stage: Stage, sync: AccountSync) -> None:
     again(stage, sync)
     id = stage.queue("ada@example.org")
@@ -419,7 +594,8 @@ def test_it_takes_expired_records_out_of_the_lists(stage: Stage, sync: AccountSy
     id = stage.queue("ada@example.org")
     stage.work()
     stage.redis.delete(stage.keys.message(id))
-    sync.run_if_due()
+    stage.pass_time(60)
+    assert sync.run_if_due()
     assert stage.messages.counts()[State.SENT] == 0
 
 

@@ -208,7 +208,7 @@ class Keys:
 
     @property
     def suppression_read(self) -> str:
-        """Hash: `tried`, when SES's own suppression list was last asked for, and `read`, up to when it is known (s)."""
+        """Hash: SES's own suppression list is read up to `read`, and not asked for before `until` (s)."""
         return self._key("suppression", "read")
 
     @property
@@ -237,14 +237,14 @@ class Keys:
         return self._key("identities")
 
     @property
-    def synced(self) -> str:
-        """String with expiry: the run of the Redis server on which the account has been read, or is being read; while
-        that run lasts and the key is there nobody else does."""
-        return self._key("synced")
+    def sync(self) -> str:
+        """Hash: the run of the Redis server on which the account has been read, or is being read, and until when nobody
+        else reads it on that."""
+        return self._key("sync")
 
     @property
     def control(self) -> str:
-        """String, expires after a second: SES allows one control call a second, over all processes."""
+        """String: when the last control call was made (ms); SES allows one a second, over all processes."""
         return self._key("control")
 
     @property

@@ -16,8 +16,8 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
+from sesq.config.fitting import free_fitting
 from sesq.config.keys import Keys
-from sesq.config.messages import Messages
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import read_snapshot, redis_now
@@ -28,6 +28,8 @@ MAX_MARGIN = 0.5
 PAUSE, BULK_PAUSE = "paused", "paused:bulk"
 FORCE, FORCE_FOR = "force", "force:for"
 """Which knobs may lie above SES's limits: those set to stay, and those set for a time."""
+LIMITED_BY_SES = {"rate": "a second", "daily": "in 24 hours"}
+"""The knobs of which SES has a limit of its own, and what it counts in."""
 
 
 def _rate(text: str) -> str:
@@ -151,7 +153,10 @@ class Policy:
             )
         self._check_reserve(values)
         force_field = FORCE if for_seconds is None else FORCE_FOR
-        forced = (_forced(own, force_field) - set(values)) | set(above)
+        # kept as it was said: SES's limits may be known only later, and may change
+        forced = (_forced(own, force_field) - set(values)) | (
+            {*values} & {*LIMITED_BY_SES} if force else set()
+        )
         fields: dict[str, str | float] = {force_field: ",".join(sorted(forced))}
         if for_seconds is None:
             fields.update(values)
@@ -162,10 +167,8 @@ class Policy:
             [f"{knob}:{part}" for knob in values for part in ("for", "until")] if for_seconds is None else []
         )
         until = None if for_seconds is None else now + for_seconds
-        old = {knob: own.get(knob) for knob in values}
-        self._write(
-            fields, stale, {"by": by, "at": now, "old": old, "new": values, "until": until, "force": force}
-        )
+        event = {"by": by, "at": now, **_replaced(own, values), "new": values, "until": until, "force": force}
+        self._write(fields, stale, event)
         self._try_the_large_again(values)
 
     def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
@@ -176,7 +179,7 @@ class Policy:
         own = self._layer(self.keys.policy)
         stale = [field for knob in names for field in (knob, f"{knob}:for", f"{knob}:until")]
         fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
-        event = {"by": by, "at": redis_now(self.redis), "old": {k: own.get(k) for k in names}, "new": None}
+        event = {"by": by, "at": redis_now(self.redis), **_replaced(own, names), "new": None}
         self._write(fields, stale, event)
         self._try_the_large_again(names)
 
@@ -201,7 +204,7 @@ class Policy:
     def _try_the_large_again(self, knobs: Iterable[str]) -> None:
         """What a whole day had no room for may fit now."""
         if {"daily", "reserve"} & set(knobs):
-            Messages(self.redis, self.keys.account).free("day", "the limits have changed")
+            free_fitting(self.redis, self.keys.account)
 
     def _layer(self, key: str) -> dict[str, str]:
         with mapped():
@@ -211,10 +214,8 @@ class Policy:
         """Which of the values are above SES's, in words. Without a known account nothing is."""
         snapshot = read_snapshot(self.redis, self.keys.account)
         above = {}
-        for knob, limit, unit in (
-            ("rate", snapshot.rate, "a second"),
-            ("daily", snapshot.daily, "in 24 hours"),
-        ):
+        for knob, unit in LIMITED_BY_SES.items():
+            limit = snapshot.rate if knob == "rate" else snapshot.daily
             value = float(values.get(knob, 0))
             if limit is not None and limit >= 0 and (value > limit or (knob == "daily" and value < 0)):
                 above[knob] = f"{knob}: {value:g} is above the {limit:g} {unit} that SES allows"
@@ -243,6 +244,12 @@ def _known(knob: str) -> Callable[[str], str]:
     if knob not in KNOBS:
         raise InvalidPolicy(f"there is no limit called {knob!r}; the limits are {', '.join(KNOBS)}")
     return KNOBS[knob]
+
+
+def _replaced(own: Mapping[str, str], knobs: Iterable[str]) -> dict[str, Any]:
+    """What a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
+    old = {knob: own.get(knob) for knob in knobs}
+    return {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
 
 
 def _forced(own: Mapping[str, str], field: str) -> set[str]:

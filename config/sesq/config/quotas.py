@@ -15,6 +15,8 @@ from sesq.config.errors import InvalidPolicy
 DAY_SECONDS = 86_400
 UNLIMITED = "unlimited"
 PRECISION = 10_000
+MEASURABLE = 1e-12
+"""A rate below this is as good as none, and one above its inverse has too many digits to read."""
 
 RATES_ALLOWED = '"14/second", "1 per 2 seconds", or a number of recipients a second above 0'
 DAILIES_ALLOWED = '"50000/day", a number of recipients above 0, or "unlimited"'
@@ -45,9 +47,13 @@ def parse_daily(text: str | float) -> float | None:
 
 
 def format_rate(rate: float) -> str:
-    """`14/second`, and `1 per 2 seconds` for a fraction; what `parse_rate` reads. `unlimited` for SES's -1."""
+    """`14/second`, and `1 per 2 seconds` for a fraction; what `parse_rate` reads. `unlimited` for SES's -1, `0/second`
+    for none at all.
+    """
     if rate == -1 or math.isinf(rate):
         return UNLIMITED
+    if not MEASURABLE <= rate < 1 / MEASURABLE:
+        return f"{rate:g}/second"
     # The notation has no decimals: a whole number of recipients in a whole number of seconds comes nearest.
     nearest = (
         Fraction(rate).limit_denominator(PRECISION)

@@ -9,7 +9,7 @@ from redis import Redis
 
 from sesq.config.chunks import place_of
 from sesq.config.connection import mapped
-from sesq.config.forecast import Limits, forecast
+from sesq.config.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.config.job import rq_key
 from sesq.config.keys import Keys
 from sesq.config.messages import Record
@@ -63,6 +63,8 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
     if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
         wait = (ahead + min(cost, usage.burst) - usage.tokens) / usage.pace
         told = f"{ahead:,} recipients go before it, at {format_rate(usage.shown_rate)}"
+        if wait > LONGEST_MINUTES * MINUTE:
+            return told, None
         return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
     limits = Limits(usage.pace, usage.daily, reserve)
     told = f"the day has no room for it yet: {usage.total + usage.others:g} of {usage.daily:g} recipients in 24 hours"

@@ -233,6 +233,20 @@ def test_undo_ends_a_pause_of_bulk_mail_and_brings_it_back(console: Console, red
         assert (policy.bulk_paused, policy.paused) == (paused, "")
 
 
+def test_undo_puts_back_what_was_forced(console: Console, redis: Redis) -> None:
+    Stage(redis).sync(rate=10.0)
+    policy, visit = Policy(redis), console()
+    policy.set({"rate": "20", "daily": "100"}, by="ada", force=True)
+    policy.set({"rate": "5"}, by="bob")
+    assert visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])}).status_code == 200
+    assert (policy.show()["rate"].value, policy.show()["rate"].forced) == ("20.0", True)
+    # and what was not forced is not, whatever replaced it
+    policy.set({"rate": "5"}, by="ada")
+    policy.set({"rate": "20"}, by="bob", force=True)
+    assert visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])}).status_code == 200
+    assert (policy.show()["rate"].value, policy.show()["rate"].forced) == ("5.0", False)
+
+
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:
     visit, policy = console(), Policy(redis)
     policy.set({"rate": "3", "burst": "2"}, by="ada")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
-from sesq.config.keys import Keys
+from sesq.config.scripts import LIFECYCLE, compose
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
+CONTROL = compose("sesq.worker", "control.lua", base=[LIFECYCLE])
+
 CONTROL_SPACING_MS = 1050
+UNLIMITED = -1.0
 PAGE_SIZE = 1000
 ENOUGH_IDENTITIES = 10_000
 NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException"})
@@ -43,14 +47,15 @@ class Description:
     sending: bool
     enforcement: str
     identities: dict[str, bool] | None = field(default=None)
-    """Identity -> verified; None where the credentials may not list them: SES judges identities then."""
+    """Identity -> verified; None where SES does not list them: it judges identities then."""
+    unlisted_because: str = ""
 
     @property
     def paused_because(self) -> str:
         """Why SES sends nothing for this account; empty where it does."""
         if self.enforcement == "SHUTDOWN":
             return "SES has paused sending for this account (SHUTDOWN): see the account dashboard for the open review"
-        if self.rate <= 0:
+        if self.rate == 0:
             return "SES gives this account no sending rate"
         return "" if self.sending else "sending is switched off for this account at SES"
 
@@ -60,14 +65,14 @@ class ControlCalls:
 
     def __init__(self, redis: Redis, account: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self.redis = redis
-        self.key = Keys(account).control
+        self.account = account
         self.sleep = sleep
 
     def wait(self) -> None:
         """Returns when the next control call may be made, and counts it."""
         with mapped():
-            while not self.redis.set(self.key, 1, nx=True, px=CONTROL_SPACING_MS):
-                self.sleep(max(1, int(self.redis.pttl(self.key))) / 1000)
+            while left := int(CONTROL.run(self.redis, self.account, CONTROL_SPACING_MS)):
+                self.sleep(left / 1000)
 
 
 class UnknownAccount:
@@ -100,21 +105,25 @@ class SesAccount:
             return self.client.get_account()
 
         account = self._call(ask)
-        quota = account.get("SendQuota", {})
-        if not {"MaxSendRate", "Max24HourSend", "SentLast24Hours"} <= quota.keys():
-            raise AccountUnavailable("the answer tells no quota: check that the endpoint is SES")
-        enforcement, rate = account.get("EnforcementStatus", ""), quota["MaxSendRate"]
+        quota = account.get("SendQuota") or {}
+        rate, daily, sent = (
+            _number(quota, name) for name in ("MaxSendRate", "Max24HourSend", "SentLast24Hours")
+        )
+        enforcement = account.get("EnforcementStatus", "")
+        identities, unlisted_because = self._identities()
         return Description(
             rate=rate,
-            daily=quota["Max24HourSend"],
-            sent=quota["SentLast24Hours"],
+            daily=daily,
+            sent=sent,
             production=account.get("ProductionAccessEnabled", False),
-            sending=account.get("SendingEnabled", True) and enforcement != "SHUTDOWN" and rate > 0,
+            sending=account.get("SendingEnabled", True) and enforcement != "SHUTDOWN" and rate != 0,
             enforcement=enforcement,
-            identities=self._identities(),
+            identities=identities,
+            unlisted_because=unlisted_because,
         )
 
-    def _identities(self) -> dict[str, bool] | None:
+    def _identities(self) -> tuple[dict[str, bool] | None, str]:
+        """Those that SES lists, or None and why it lists none: mail goes without, since SES judges each by itself."""
         found: dict[str, bool] = {}
         try:
             for page in self._pages():
@@ -122,9 +131,13 @@ class SesAccount:
                     found[item["IdentityName"]] = item.get("VerificationStatus", "") == "SUCCESS" or (
                         "VerificationStatus" not in item and item.get("SendingEnabled", False)
                     )
-        except AccountUnreadable:
-            return None
-        return found
+        except AccountUnreadable as error:
+            return None, f"the identities may not be listed ({error})"
+        except AccountUnavailable as error:
+            return None, f"the identities were not listed ({error})"
+        except (KeyError, TypeError, AttributeError):  # of something that is not quite SES
+            return None, "the answer lists no identities: check that the endpoint is SES"
+        return found, ""
 
     def _pages(self) -> Iterator[dict[str, Any]]:
         token: str | None = None
@@ -152,3 +165,13 @@ class SesAccount:
             Exception
         ) as error:  # all that a client raises is foreign; a parser's errors have no class of their own
             raise AccountUnavailable(str(error) or type(error).__name__) from error
+
+
+def _number(quota: dict[str, Any], name: str) -> float:
+    """Raises AccountUnavailable for what is no limit: SES says -1 for "unlimited", and 0 while an account is set up."""
+    value = quota.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise AccountUnavailable(f"the answer tells no {name}: check that the endpoint is SES")
+    if value < 0 and value != UNLIMITED:
+        raise AccountUnavailable(f"the answer tells a {name} of {value:g}: check that the endpoint is SES")
+    return float(value)

@@ -228,10 +228,11 @@ class Courier:
     def _held(self, hold: str, reason: str) -> Outcome:
         """A hold of one recipient, or of one message, concerns that message; every other one all mail of its kind.
 
-        Where the identities that SES lists speak for the address, they cannot tell when SES will take it: then all
-        its mail waits, and one message tries now and then.
+        Where the identities that SES lists speak for the address, or where it lists none, they cannot tell when SES
+        will take it: then all its mail waits, and one message tries now and then.
         """
-        doubt = self.rules.satisfied(hold)
+        unlisted = hold.startswith("recipient:") and not self.rules.snapshot.listed
+        doubt = unlisted or self.rules.satisfied(hold)
         block = doubt or not (hold == "person" or hold.startswith("recipient:"))
         if block:
             self.rules.block(hold, reason)

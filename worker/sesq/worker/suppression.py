@@ -22,6 +22,8 @@ from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesCon
 log = logging.getLogger("sesq.sync")
 
 PULL_SECONDS = 3600
+LEASE_SECONDS = 600
+"""How long a process may take to read the list before another one tries: it may have died."""
 OVERLAP_SECONDS = 300
 """Entries of SES's may appear a little later than their time says."""
 SOURCE = "SES's list"
@@ -42,17 +44,23 @@ class SesSuppression:
         now = redis_now(self.redis)
         with mapped():
             times = read_hash(self.redis, self.keys.suppression_read)
-            if now - float(times.get("tried", 0)) < PULL_SECONDS:
+            if (
+                0 < float(times.get("until", 0)) - now <= PULL_SECONDS
+            ):  # what lies farther off: a clock was set back
                 return 0
-            self.redis.hset(self.keys.suppression_read, "tried", now)
+            self.redis.hset(self.keys.suppression_read, "until", now + LEASE_SECONDS)
         try:
-            new = self.pull(float(times.get("read", 0)))
+            new = self.pull(min(now, float(times.get("read", 0))))
         except (ControlRefused, ControlUnavailable) as error:
             log.info("account %s: SES's suppression list was not read: %s", self.account, error)
+            self._note(now + PULL_SECONDS, times.get("read", "0"))
             return 0
-        with mapped():
-            self.redis.hset(self.keys.suppression_read, "read", now)
+        self._note(now + PULL_SECONDS, now)
         return new
+
+    def _note(self, until: float, read: float | str) -> None:
+        with mapped():
+            self.redis.hset(self.keys.suppression_read, mapping={"until": until, "read": read})
 
     def pull(self, since: float = 0.0) -> int:
         """Adds what SES has listed since then (seconds since the epoch; 0: ever) to ours. How many were new."""

@@ -14,6 +14,7 @@ from redis import Redis
 
 from sesq.config.batches import Batches
 from sesq.config.connection import mapped
+from sesq.config.fitting import free_fitting
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages
 from sesq.config.replies import read_hash
@@ -31,9 +32,13 @@ log = logging.getLogger("sesq.sync")
 
 DUE = compose("sesq.worker", "due.lua", base=[RULES])
 
+LEASE_SECONDS = 20
+"""How long a process may take to read the account before another one tries: it may have died."""
 RETRY_SECONDS = 5
 PROBE_SECONDS = 300
 """A sender, set or account that SES refuses as a whole is tried again with one message after this long."""
+MOST_PROBES = 10
+"""So many of them are tried after one sync."""
 
 CHANGES = {
     "rate": "the rate is now {0:g} recipients a second (was {1:g})",
@@ -71,9 +76,8 @@ class AccountSync:
 
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
-        with mapped():
-            if not DUE.run(self.redis, self.account, int(self.interval * 1000)):
-                return False
+        if not self._lease(min(LEASE_SECONDS, self.interval)):
+            return False
         Messages(self.redis, self.account).prune()
         try:
             self.run()
@@ -82,9 +86,13 @@ class AccountSync:
         except AccountUnavailable as error:
             self.failed = True
             log.warning("account %s: SES did not describe the account: %s", self.account, error)
-            with mapped():
-                self.redis.pexpire(self.keys.synced, int(min(RETRY_SECONDS, self.interval) * 1000))
+            self._lease(min(RETRY_SECONDS, self.interval), anyway=True)
         return True
+
+    def _lease(self, seconds: float, *, anyway: bool = False) -> bool:
+        """Whether the account is due; then, or `anyway`, nobody else reads it for so long."""
+        with mapped():
+            return bool(DUE.run(self.redis, self.account, seconds, self.interval, int(anyway)))
 
     def run(self) -> None:
         """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
@@ -93,10 +101,13 @@ class AccountSync:
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
+        if told.get("unlisted_because"):
+            log.warning("account %s: %s; SES judges the identities", self.account, told["unlisted_because"])
         with mapped():
             answer = SYNC.run(self.redis, self.account, json.dumps(told))
         if answer is None:
             raise AccountUnavailable("Redis lost what was sent so far while SES was asked: it is asked again")
+        self._lease(self.interval, anyway=True)
         before = json.loads(answer) or {}
         self._report(before, told)
         self.rules.refresh()
@@ -104,8 +115,7 @@ class AccountSync:
         restore_lost_chunks(self.redis, self.account)
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
-        if "daily" in told and float(before.get("daily", 0)) != told["daily"]:
-            Messages(self.redis, self.account).free("day", "the quota of the day has changed")
+        free_fitting(self.redis, self.account)
         self._probe(blocks)
 
     def _read_suppression(self) -> None:
@@ -142,20 +152,32 @@ class AccountSync:
             if kind == "batch":
                 Batches(self.redis, self.account).free_resumed(name)
                 continue
-            open_again = kind not in ("recipient", "sender", "person", "day") and hold not in blocks
             doubted = hold in blocks and blocks[hold].doubt
-            if open_again or (self.rules.satisfied(hold) and not doubted):
+            if self._is_open(kind, hold not in blocks) or (self.rules.satisfied(hold) and not doubted):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
                 log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
 
+    def _is_open(self, kind: str, unblocked: bool) -> bool:
+        """Whether nothing is known that is in the way: where SES lists no identities, only a try tells of them."""
+        if kind in ("recipient", "sender"):
+            return unblocked and not self.rules.snapshot.listed
+        return unblocked and kind not in ("person", "day")
+
     def _probe(self, blocks: dict[str, Block]) -> None:
-        """One message may try whether SES still refuses; if it does not, the next sync frees the rest."""
+        """One message may try whether SES still refuses; if it does not, the next sync frees the rest.
+
+        Of many that are refused, those try that have waited longest: a refusal costs rate.
+        """
         now = redis_now(self.redis)
-        for hold, block in blocks.items():
-            listed = hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt
-            due = now - block.since > PROBE_SECONDS or self._answers_to(hold, block)
-            if not listed and due:
-                Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
+        due = [hold for hold, block in blocks.items() if self._may_try(hold, block, now)]
+        for hold in sorted(due, key=lambda hold: blocks[hold].since)[:MOST_PROBES]:
+            Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
+
+    def _may_try(self, hold: str, block: Block, now: float) -> bool:
+        if hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt:
+            return False  # its identity tells
+        tried = 0 <= now - block.since <= PROBE_SECONDS  # below 0: the clock was set back since
+        return not tried or self._answers_to(hold, block)
 
     def _answers_to(self, hold: str, block: Block) -> bool:
         """Whether SES has taken these credentials since it refused mail because of them."""

@@ -66,6 +66,7 @@ local function smaller(name, theirs)
 end
 local ses_rate, ses_daily = tonumber(seen[1]) or 1, tonumber(seen[2]) or 200
 if ses_daily < 0 then ses_daily = math.huge end
+if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
 local slow = (tonumber(gate[6]) or 0) * 0.5 ^ (math.abs(now - (tonumber(gate[7]) or now)) / SLOW_HALF_LIFE) -- abs: clocks are set back
 local margin = tonumber(knob('margin')) or MARGIN

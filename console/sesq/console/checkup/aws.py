@@ -33,7 +33,10 @@ CURES = (
 )
 """What the code of a failure matches -> what is wrong, and its cure. Else it is the credentials."""
 GET_ACCOUNT_CURE = "allow ses:GetAccount; until then the limits of sesq.toml count, else 1/second and 200/day"
-LIST_CURE = "allow ses:ListEmailIdentities; until then SES refuses what sesq could have held"
+LIST_CURE = (
+    "allow ses:ListEmailIdentities, and see that the proxy or endpoint on the way lets it through; until then SES "
+    "refuses what sesq could have held"
+)
 VERIFY_CURE = "sesq identities verify ADDRESS, or its whole domain"
 
 
@@ -85,7 +88,7 @@ def _closed_door(account: AccountSettings, code: str, why: str) -> Check:
 def judge_account(described: Description, sender: str | None) -> Iterator[Check]:
     """What SES's own words mean for sending."""
     if described.identities is None:
-        yield warn("permissions", "the identities may not be listed", LIST_CURE)
+        yield warn("permissions", f"{described.unlisted_because}: SES judges them by itself", LIST_CURE)
     else:
         yield ok("permissions", "the account and its identities may be read")
     yield ok("mode", "production" if described.production else "sandbox: only verified recipients get mail")

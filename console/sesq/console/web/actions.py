@@ -110,8 +110,12 @@ def undo(room: Room, at: str) -> None:
     gone = [knob for knob, value in old.items() if value is None]
     if gone:
         reset_limits(room, gone)
-    if back:
-        set_limits(room, back, force=bool(entry.get("force")))
+    for forced in (False, True):
+        part = {
+            knob: value for knob, value in back.items() if (knob in entry.get("old_forced", ())) is forced
+        }
+        if part:
+            set_limits(room, part, force=forced)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -104,7 +105,8 @@ def changed(view: Overview, changes: Mapping[str, str], *, force: bool) -> Usage
     values = {knob: KNOBS[knob](text) for knob, text in changes.items()}
     if "rate" in values:
         rate = float(values["rate"])
-        usage = replace(usage, rate=rate if force or ses.rate is None else min(rate, ses.rate))
+        allowed = math.inf if force or ses.rate is None or ses.rate < 0 else ses.rate
+        usage = replace(usage, rate=min(rate, allowed))
     if "daily" in values:
         usage = replace(usage, daily=_daily(float(values["daily"]), ses.daily, force=force))
     if "margin" in values:

@@ -1,9 +1,12 @@
 -- Due: whether the account is to be read at SES now; then it is this process that reads it. After lifecycle.lua and gate.lua.
 --
--- ARGV[3] ms until the next time
---   A synced   string with expiry   the run of the Redis server on which it was read, or is being read
+-- ARGV[3] s: how long nobody else reads it then   [4] s: the longest such time; what seems longer is of a time from before the
+--         clock was set back   [5] 1: also where it is not due: it has been read, or is to be read again sooner
+--   A sync   hash   server (the run of the Redis server on which it was read, or is being read), until (s: nobody else reads it)
 -- Returns 1 or 0. What was read on another server, or in another run of it, is read anew.
 
-if call('GET', A .. 'synced') == server then return 0 end
-call('SET', A .. 'synced', server, 'PX', ARGV[3])
+local seen = call('HMGET', A .. 'sync', 'server', 'until')
+local left = (tonumber(seen[2]) or 0) - now
+if ARGV[5] ~= '1' and seen[1] == server and left > 0 and left <= tonumber(ARGV[4]) then return 0 end
+call('HSET', A .. 'sync', 'server', server, 'until', now + tonumber(ARGV[3]))
 return 1
