@@ -10,12 +10,14 @@ import pytest
 from redis import Redis
 
 from sesq.config.envelope import Envelope, SimpleContent
-from sesq.config.settings import AccountSettings, Settings
+from sesq.config.keys import Keys
+from sesq.config.settings import AccountSettings, Settings, SmtpSettings
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable
 from sesq.worker.control.calls import ControlRefused, asked
 from sesq.worker.desk import Desk, open_desk
 from sesq.worker.doors import open_client, open_control
+from sesq.worker.smtp_password import smtp_password
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
 
@@ -43,6 +45,10 @@ class Rotating:
     def desk(self) -> Desk:
         return open_desk(self.redis, "default", self.settings, sleep=lambda _: None)
 
+    def end_the_second(self, _seconds: float) -> None:
+        """The next control call may be made."""
+        self.redis.delete(Keys("default").control)
+
     # whoever has a client
 
     def sending(self) -> Callable[[], object]:
@@ -54,13 +60,11 @@ class Rotating:
 
     def account_sync(self) -> Callable[[], object]:
         ses = self.desk().sync.ses
-        ses.calls.sleep = lambda _: self.redis.delete(ses.calls.key)  # type: ignore[union-attr]
+        ses.calls.sleep = self.end_the_second  # type: ignore[union-attr]
         return ses.describe
 
     def control(self) -> Callable[[], object]:
-        control = open_control(
-            self.redis, "default", self.settings, lambda _: self.redis.delete("sesq:default:control")
-        )
+        control = open_control(self.redis, "default", self.settings, self.end_the_second)
         return lambda: control.call("get_account")
 
     def events(self) -> Callable[[], object]:
@@ -161,3 +165,37 @@ def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
         transport.send(mail("x1"))
     assert told.value.verdict.kind is Kind.CREDENTIALS
     assert len(refused) == 1
+
+
+def test_a_password_file_of_smtp_is_read_anew_for_each_session(
+    redis: Redis, tmp_path: Path, aws_environment: None
+) -> None:
+    file = tmp_path / "password"
+    with Simulator(production=True, max_send_rate=1000, keys={"AKONE": "one"}, smtp_port=0) as ses:
+        ses.verify("example.com")
+        file.write_text(smtp_password("one", "us-east-1"))
+        (tmp_path / "ca.pem").write_text(ses.certificate)
+        smtp = SmtpSettings(
+            host="localhost",
+            port=ses.smtp_port,
+            user="AKONE",
+            password_file=file,
+            ca_file=tmp_path / "ca.pem",
+        )
+        account = AccountSettings(transport="smtp", region="us-east-1", smtp=smtp)
+        transport = open_desk(redis, "default", Settings(accounts={"default": account})).courier.transport
+        transport.send(mail("x1"))
+        # When the secret is changed, and sessions end
+        ses.cloud.keys["AKONE"] = "two"
+        transport.close()
+        with pytest.raises(SendFailed) as told:
+            transport.send(mail("x2"))
+        assert told.value.verdict.kind is Kind.CREDENTIALS
+        # Then a new password in the file is enough, and a file that is away for a moment loses nothing
+        file.unlink()
+        with pytest.raises(SendFailed) as told:
+            transport.send(mail("x2"))
+        assert told.value.verdict.kind is Kind.CREDENTIALS
+        file.write_text(smtp_password("two", "us-east-1"))
+        transport.send(mail("x2"))
+        transport.close()

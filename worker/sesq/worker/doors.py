@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from botocore.exceptions import BotoCoreError
 from redis import Redis
 
 from sesq.config.errors import SettingsError
-from sesq.config.settings import AccountSettings, Settings
+from sesq.config.settings import AccountSettings, Settings, SmtpSettings
 from sesq.worker.account import ControlCalls, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.transports import SesTransport, SmtpTransport
@@ -83,7 +84,15 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
         password=smtp.secret(),
         ca_file=str(smtp.ca_file) if smtp.ca_file else None,
     )
-    return SmtpTransport(server, region=region, concurrency=concurrency)
+    return SmtpTransport(server, region=region, concurrency=concurrency, password=partial(_password, smtp))
+
+
+def _password(smtp: SmtpSettings) -> str:
+    """As it is now: the file may have been written anew. SES judges an empty one, where it cannot be read any more."""
+    try:
+        return smtp.secret()
+    except SettingsError:
+        return ""
 
 
 def _account_beside_smtp(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from sesq.config.envelope import Envelope
 from sesq.config.errors import SesqError
@@ -27,9 +28,19 @@ UNWRITABLE = Answer(Door.UNSENT, ("ParamValidationError",))
 class SmtpTransport:
     """Sends through SMTP sessions that are opened when needed and shared by all threads."""
 
-    def __init__(self, server: SmtpServer, *, region: str | None = None, concurrency: int = 10) -> None:
+    def __init__(
+        self,
+        server: SmtpServer,
+        *,
+        region: str | None = None,
+        concurrency: int = 10,
+        password: Callable[[], str] | None = None,
+    ) -> None:
+        """`password`: what it is now, for each session that is opened; the server's if not given."""
         self.region = region or server.host
-        self._pool = SmtpPool(lambda: Session(server), concurrency)
+        self.server = server
+        self._password = password
+        self._pool = SmtpPool(self._open_session, concurrency)
 
     def send(self, outgoing: Outgoing) -> str:
         """Sends one message and returns its MessageId, or the reply where that names none.
@@ -58,6 +69,11 @@ class SmtpTransport:
     def close(self) -> None:
         """Closes the sessions that are not in use; the next `send` opens new ones."""
         self._pool.close()
+
+    def _open_session(self) -> Session:
+        if self._password is not None:
+            self.server = replace(self.server, password=self._password())
+        return Session(self.server)
 
     def _pass_on(self, parcel: Parcel, clear: Callable[[], None]) -> str:
         """Cleared when the session is open, for which it may have waited, and when all have been proposed."""
