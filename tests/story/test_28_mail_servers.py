@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +113,9 @@ mynetworks = 127.0.0.0/8
 def postfix(folder: Path) -> Iterator[Any]:
     """`postfix(how_to)` starts one of its own, with these lines in main.cf; returns its folder of settings."""
     started: list[subprocess.Popen[bytes]] = []
+    settings, data = folder / "etc", folder / "data"
 
     def start(how_to: str) -> Path:
-        settings, data = folder / "etc", folder / "data"
         for made in (settings, data, folder / "queue"):
             made.mkdir()
         owner = pwd.getpwnam("postfix")
@@ -126,16 +124,14 @@ def postfix(folder: Path) -> Iterator[Any]:
         (settings / "master.cf").write_text(MASTER_CF)
         with (folder / "log").open("wb") as log:
             words = [str(POSTFIX), "-c", str(settings), "start-fg"]
-            started.append(
-                subprocess.Popen(words, env={"PATH": PATH}, stdout=log, stderr=log, start_new_session=True)
-            )
+            started.append(subprocess.Popen(words, env={"PATH": PATH}, stdout=log, stderr=log))
         eventually(lambda: "daemon started" in (folder / "log").read_text(), "Postfix started")
         return settings
 
     yield start
     for process in started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+        # its master is in a session of its own; this returns when it has ended
+        run(str(POSTFIX), "-c", settings, "stop")
         process.wait(timeout=30)
 
 
