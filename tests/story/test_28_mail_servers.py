@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,13 +197,19 @@ def test_msmtp(system: Any, tmp_path: Path) -> None:
 
 
 @needs(found=PHP and SYMFONY.exists())
-def test_symfony_mailer(system: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["smtp", "sendmail"])
+def test_symfony_mailer(way: str, system: Any, tmp_path: Path) -> None:
     s: System
     with system(max_send_rate=20) as s:
         # Given the mail and the setting of the how-to
         s.start_workers(1)
         page = "how-to/symfony-and-laravel.md"
-        setting = block(page, "ini", listening(s)).strip().partition("=")[2]
+        program = tmp_path / "sesq-sendmail"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sesq.producer.sendmail "$@"\n')
+        program.chmod(0o755)
+        setting = f"sendmail://default?command={program}%20-bs"
+        if way == "smtp":
+            setting = block(page, "ini", listening(s)).strip().partition("=")[2]
         script = tmp_path / "mail.php"
         script.write_text(
             code_on(page, "php")[0].replace("<?php\n", f"<?php\nrequire '{SYMFONY}';\n")
@@ -210,7 +217,7 @@ def test_symfony_mailer(system: Any, tmp_path: Path) -> None:
             + "$mailer = new Mailer(Transport::fromDsn($argv[1]));\n$mailer->send($email);\n$mailer->send($email);\n"
         )
         # When Symfony Mailer sends it, and again as a job that is tried again does
-        run(str(PHP), script, setting)
+        run(str(PHP), script, setting, **{**s.environment, "HOME": str(tmp_path)})
         # Then it arrives once
         s.wait_for(State.SENT, 1)
         (sent,) = arrived(s.ses)
