@@ -463,7 +463,15 @@ def test_what_the_list_held_is_tried_where_there_is_no_list_any_more(
     ids = [stage.queue("bob@example.org") for _ in range(2)]
     stage.work()
     assert {stage.state(id) for id in ids} == {State.HELD}
+    # When the list fails once, then the next one tells
+    with monkeypatch.context() as once:
+        unlisted(sync, once)
+        again(stage, sync)
+    again(stage, sync)
+    assert {stage.state(id) for id in ids} == {State.HELD}
+    # When there is none any more, then SES judges
     unlisted(sync, monkeypatch)
+    again(stage, sync)
     again(stage, sync)
     stage.work()
     assert {stage.state(id) for id in ids} == {State.SENT}

@@ -73,6 +73,7 @@ class AccountSync:
         self.interval = interval
         self.failed = False
         self._noted: dict[str, Any] = {}
+        self._unlisted_before = False
 
     def run_if_due(self) -> bool:
         """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
@@ -101,14 +102,13 @@ class AccountSync:
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
-        if told.get("unlisted_because"):
-            log.warning("account %s: %s; SES judges the identities", self.account, told["unlisted_because"])
         with mapped():
             answer = SYNC.run(self.redis, self.account, json.dumps(told))
         if answer is None:
             raise AccountUnavailable("Redis lost what was sent so far while SES was asked: it is asked again")
         self._lease(self.interval, anyway=True)
         before = json.loads(answer) or {}
+        self._unlisted_before = before.get("listed") == "0"
         self._report(before, told)
         self.rules.refresh()
         restore_lost_jobs(self.redis, self.account)  # first: what RQ was told to cancel is not freed
@@ -130,6 +130,8 @@ class AccountSync:
         self._noted = {"booked": usage.total - usage.flying, "books": usage.books, "asked": usage.now}
 
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
+        if told.get("unlisted_because") and not self._unlisted_before:
+            log.warning("account %s: %s; SES judges them by itself", self.account, told["unlisted_because"])
         for name, sentence in CHANGES.items():
             if name in before and name in told and float(before[name]) != told[name]:
                 changed = sentence.format(told[name], float(before[name]))
@@ -158,9 +160,12 @@ class AccountSync:
                 log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
 
     def _is_open(self, kind: str, unblocked: bool) -> bool:
-        """Whether nothing is known that is in the way: where SES lists no identities, only a try tells of them."""
+        """Whether nothing is known that is in the way.
+
+        Where SES lists no identities, only a try tells of them; where that fails once, the next list will do.
+        """
         if kind in ("recipient", "sender"):
-            return unblocked and not self.rules.snapshot.listed
+            return unblocked and self._unlisted_before and not self.rules.snapshot.listed
         return unblocked and kind not in ("person", "day")
 
     def _probe(self, blocks: dict[str, Block]) -> None:

@@ -88,15 +88,15 @@ class Access:
     def read(cls, control: SesControl) -> Access:
         """As SES says now."""
         told = control.call("get_account")
-        quota, details = told.get("SendQuota", {}), dict(told.get("Details", {}))
+        quota, details = told.get("SendQuota") or {}, dict(told.get("Details") or {})
         review = details.pop("ReviewDetails", None) or {}
         return cls(
             production=told.get("ProductionAccessEnabled", False),
             sending=told.get("SendingEnabled", True),
             enforcement=told.get("EnforcementStatus", ""),
-            rate=quota.get("MaxSendRate", 0.0),
-            daily=quota.get("Max24HourSend", 0.0),
-            sent=quota.get("SentLast24Hours", 0.0),
+            rate=quota.get("MaxSendRate") or 0.0,
+            daily=quota.get("Max24HourSend") or 0.0,
+            sent=quota.get("SentLast24Hours") or 0.0,
             review=Review(review.get("Status", ""), review.get("CaseId", "")),
             details=details,
         )
