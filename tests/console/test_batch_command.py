@@ -23,6 +23,7 @@ from typer.testing import Result
 
 from batch import write_rows, write_template
 from sesq.config.batches import Batches
+from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.worker.gate import SYNC
 
@@ -356,3 +357,52 @@ def test_status_counts_recipients_not_chunks(run: Run, redis: Redis, news: Path,
     assert json.loads(run("status", "--json").stdout)["messages"]["queued"] == 0
     shown = json.loads(run("messages", "show", f"{id}-0-3", "--json").stdout)
     assert (shown["to"], shown["state"]) == (["p3@example.org"], "cancelled")
+
+
+def test_what_goes_with_every_mail_and_what_does_not_is_told(run: Run, news: Path, tmp_path: Path) -> None:
+    (news / "attachments").mkdir()
+    (news / "attachments" / "terms.pdf").write_bytes(b"%PDF-1.4")
+    (news / "body.htm").write_text("<p>Hello</p>")
+    (news / ".DS_Store").write_bytes(b"")
+    words = (str(news), str(rows(tmp_path, b"email,name\na@example.org,A\n")), *FROM)
+    told = json.loads(run("batch", "check", *words, "--json").stdout)
+    assert told["attachments"] == [{"name": "terms.pdf", "size": 8}]
+    assert told["unused"] == ["body.htm"]
+    shown = run("batch", "check", *words).stdout
+    assert "terms.pdf (8 bytes)" in shown
+    assert "body.htm in the template's folder is not used" in shown
+    assert "body.htm in the template's folder is not used" in run("batch", "send", *words).stderr
+
+
+def test_a_batch_starts_at_its_time(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    # Given a batch for later
+    words = (str(news), str(rows(tmp_path, b"email,name\na@example.org,A\n")), *FROM)
+    refused = run("batch", "send", *words, "--at", "2020-01-31T09:00")
+    assert (refused.exit_code, "--at: 2020-01-31 09:00" in refused.stderr) == (2, True)
+    id = run("batch", "send", *words, "--at", "+2h").stdout.strip()
+    told = json.loads(run("batch", "show", id, "--json").stdout)
+    assert (told["state"], told["reason"]) == ("paused", "its time has not come")
+    assert told["starts_at"] is not None
+    batches = Batches(redis)
+    # When a worker looks before that, then nothing happens
+    batches.start_due()
+    assert batches.get(id).state == "paused"
+    # When the time has come, then it goes
+    redis.set(CLOCK_OFFSET, 2 * 3600 + 1)
+    batches.start_due()
+    assert (batches.get(id).state, batches.get(id).starts_at) == ("running", None)
+    assert redis.exists(Keys("default").starting) == 0
+
+
+def test_a_person_decides_before_its_time_comes(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    ids = []
+    for name in ("a", "b", "c"):
+        file = rows(tmp_path, f"email,name\n{name}@example.org,A\n".encode())
+        ids.append(run("batch", "send", str(news), str(file), *FROM, "--at", "+2h").stdout.strip())
+    assert run("batch", "pause", ids[0], "wait for legal").exit_code == 0
+    assert run("batch", "resume", ids[1]).exit_code == 0
+    assert run("batch", "cancel", ids[2]).exit_code == 0
+    redis.set(CLOCK_OFFSET, 2 * 3600 + 1)
+    Batches(redis).start_due()
+    assert [Batches(redis).get(id).state for id in ids] == ["paused", "running", "cancelled"]
+    assert Batches(redis).get(ids[0]).reason.endswith("wait for legal")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.errors import InputError
-from sesq.console.times import ZONE, local, parse_duration, parse_moment, relative, utc
+from sesq.console.times import ZONE, ahead, local, parse_duration, parse_moment, relative, utc
 
 FAR_AWAY = (
     "9999-12-31T23:59:59-12:00",
@@ -119,3 +119,31 @@ def test_another_day_is_named() -> None:
     assert local(now + 3600, now) == "13:00:00 (in 60 min)"
     assert local(now + 5 * 86_400, now) == "29 Nov 12:00:00 (in 5 d)"
     assert local(now + 200 * 86_400, now) == "2027-06-12 12:00:00 (in 200 d)"
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_an_hour_that_daylight_saving_skips_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="--at: '2027-03-28T02:30' is not on the clock here: daylight saving"
+    ):
+        parse_moment("2027-03-28T02:30", "--at")
+    # while the one after it, one with a zone, and the hour that comes twice are taken
+    assert parse_moment("2027-03-28T03:30", "--at").isoformat() == "2027-03-28T03:30:00+02:00"
+    assert parse_moment("2027-03-28T02:30+00:00", "--at").isoformat() == "2027-03-28T04:30:00+02:00"
+    assert parse_moment("2027-10-31T02:30", "--at").isoformat() == "2027-10-31T02:30:00+02:00"
+
+
+def test_a_time_that_is_over_is_refused_beyond_a_minute() -> None:
+    now = datetime.now(timezone.utc)
+    assert ahead(now - timedelta(seconds=50), "--at")
+    with pytest.raises(InputError, match=r"--at: .* is over already; leave --at out"):
+        ahead(now - timedelta(seconds=70), "--at")

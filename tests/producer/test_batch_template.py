@@ -183,3 +183,30 @@ def test_folders_that_are_no_template(tmp_path: Path, files: dict[str, bytes | N
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidTemplate, match="is no folder"):
         Template.read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["body.txt", "attachments/secret.txt", "attachments"])
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+    # Given a template in which a link leads to a file elsewhere
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret.txt").write_text("a password")
+    folder = tmp_path / "news"
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "subject.txt").write_text("Hi")
+    (folder / name).symlink_to(elsewhere if name == "attachments" else elsewhere / "secret.txt")
+    if name != "body.txt":
+        (folder / "body.txt").write_text("Hello")
+    # When it is read, Then that is refused, and the file is named
+    with pytest.raises(InvalidTemplate, match=f"{name}: is a link out of the template's folder"):
+        Template.read(folder)
+
+
+def test_a_link_within_the_folder_and_a_linked_folder_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "news"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hi")
+    (folder / "body.txt").write_text("Hello")
+    (folder / "body.html").symlink_to(folder / "body.txt")
+    (tmp_path / "link").symlink_to(folder)
+    assert Template.read(tmp_path / "link").html == "Hello"

@@ -18,6 +18,7 @@ from sesq.config.job import DELIVER, job_fields
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
+from sesq.config.snapshot import redis_now
 from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
 
 BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
@@ -36,6 +37,7 @@ WITHOUT_RECORD = {
     "arrived": State.DELIVERED,
 }
 """How recipients that have no record of their own are counted, and the state that this is for people."""
+START_AT_ONCE = 10
 CANCEL_AT_ONCE = FREE_AT_ONCE = UNPARK_AT_ONCE = 100
 """So many take some milliseconds, for which Redis answers nobody else."""
 
@@ -57,6 +59,7 @@ class Batch:
     envelope: Envelope
     created: float
     ended: float | None
+    starts_at: float | None
     filled: bool
     total: int
     invalid: int
@@ -143,11 +146,11 @@ class Batches:
 
     def pause(self, id: str, reason: str) -> None:
         """Nothing more of it is granted, from the next claim on. Raises UnknownBatch, WrongState."""
-        self._change(id, "pause", reason, ["running"])
+        self._change(id, "pause", reason, ["running", "starting"])
 
     def resume(self, id: str, reason: str = "") -> None:
         """It goes on where it was. Raises UnknownBatch, WrongState."""
-        self._change(id, "resume", reason, ["paused"])
+        self._change(id, "resume", reason, ["paused", "starting"])
         self.unpark(id)
         self.free_resumed(id)
 
@@ -156,6 +159,21 @@ class Batches:
         with mapped():
             while UNPARK.run(self.redis, self.keys.account, id, UNPARK_AT_ONCE):
                 pass
+
+    def start_due(self) -> None:
+        """Lets those go on that were paused until their time: for the upkeep of a worker."""
+        with mapped():
+            due = self.redis.zrangebyscore(
+                self.keys.starting, "-inf", redis_now(self.redis), 0, START_AT_ONCE
+            )
+        for id in texts(cast("list[bytes]", due)):
+            self._start(id)
+
+    def _start(self, id: str) -> None:
+        try:
+            self.resume(id)
+        except (UnknownBatch, WrongState):  # Redis has lost it, or somebody was faster
+            self.redis.zrem(self.keys.starting, id)
 
     def keep(self) -> None:
         """Goes on telling the keys of ended batches how long they stay: some of them, for the upkeep of a worker."""
@@ -177,7 +195,7 @@ class Batches:
 
     def cancel(self, id: str, reason: str) -> None:
         """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
-        self._change(id, "cancel", reason, ["running", "paused", "cancelled"])
+        self._change(id, "cancel", reason, ["running", "paused", "starting", "cancelled"])
         self.unpark(id)
         with mapped():
             spilled = texts(self.redis.sscan_iter(self.keys.spilled(id), count=1000))
@@ -326,6 +344,7 @@ def _batch(id: str, account: str, fields: dict[str, str]) -> Batch:
         envelope=Envelope.from_json(fields["envelope"]),
         created=float(fields["created"]),
         ended=float(fields["ended"]) if "ended" in fields else None,
+        starts_at=float(fields["starts_at"]) if fields.get("starts_at") else None,
         filled=fields["filled"] == "1",
         counts={state: counts[state] for state in State},
         compact={state: compact[state] for state in State},

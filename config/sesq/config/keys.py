@@ -170,6 +170,11 @@ class Keys:
         return self._key("stale", queue)
 
     @property
+    def starting(self) -> str:
+        """Sorted set: batches that are paused until their time, by that time."""
+        return self._key("starting")
+
+    @property
     def keeping(self) -> str:
         """Set: ended batches, or such that go on after all, whose keys have not all been told so."""
         return self._key("keeping")

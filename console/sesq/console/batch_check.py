@@ -16,6 +16,7 @@ from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 from sesq.config.suppression import SuppressionList
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.times import utc
+from sesq.producer.attachment import Attachment
 from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.sieve import Sieve, Why
@@ -37,9 +38,14 @@ class Preview:
 
 @dataclass(slots=True)
 class Check:
-    """`held`: recipients whom SES would refuse as things stand, so that they wait. `sender_problem`: why all do."""
+    """`held`: recipients whom SES would refuse as things stand, so that they wait. `sender_problem`: why all do.
+
+    `attachments`: what goes with every mail; `unused`: files of the template's folder that do not.
+    """
 
     intake: Intake
+    attachments: tuple[Attachment, ...] = ()
+    unused: tuple[str, ...] = ()
     previews: list[Preview] = field(default_factory=list)
     held: int = 0
     sender_problem: str | None = None
@@ -64,6 +70,8 @@ class Check:
                 {"line": each.line, "why": each.why.value, "reason": each.reason}
                 for each in self.intake.problems
             ],
+            "attachments": [{"name": each.name, "size": len(each.content)} for each in self.attachments],
+            "unused": list(self.unused),
             "sender_problem": self.sender_problem,
             "account_known": self.plan is not None and self.plan.known,
             "ahead": self.plan.ahead if self.plan else 0,
@@ -90,7 +98,7 @@ def check(
     Raises InvalidRows for the file, InvalidTemplate where it can print none of the first rows.
     """
     sieve = Sieve(order.template.printer)
-    found = Check(Intake(""))
+    found = Check(Intake(""), order.template.attachments, order.template.unused)
     snapshot, identities = read_snapshot(redis, order.account), read_identities(redis, order.account)
     sender = order.envelope.sender_spec
     if snapshot.listed and not identities.covers_sender(sender):
@@ -105,7 +113,13 @@ def check(
         if wrong is not None and not found.previews:
             raise InvalidTemplate(f"{wrong.reason} (the row of line {wrong.line})")
         progress(found.intake.rows)
-    found.plan = plan(redis, order.account, found.ready, stuck=found.held)
+    found.plan = plan(
+        redis,
+        order.account,
+        found.ready,
+        stuck=found.held,
+        starts_at=order.starts_at.timestamp() if order.starts_at else None,
+    )
     return found
 
 

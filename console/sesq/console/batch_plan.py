@@ -35,8 +35,19 @@ class Plan:
     endless: str = ""
 
 
-def plan(redis: Redis, account: str, count: int, *, stuck: int = 0, of: Batch | None = None) -> Plan:
-    """For `count` recipients that are queued now, or that are left of a batch, beside those that wait for no time."""
+def plan(
+    redis: Redis,
+    account: str,
+    count: int,
+    *,
+    stuck: int = 0,
+    of: Batch | None = None,
+    starts_at: float | None = None,
+) -> Plan:
+    """For `count` recipients that are queued now, or that are left of a batch, beside those that wait for no time.
+
+    `starts_at`: before that none of them goes (s).
+    """
     gate = Gate(redis, account)
     usage = gate.usage()
     ahead = _ahead(usage.lanes, Batches(redis, account).all(), of)
@@ -45,7 +56,8 @@ def plan(redis: Redis, account: str, count: int, *, stuck: int = 0, of: Batch | 
     if endless:
         return Plan(known, usage.now, None, {}, ahead, usage.shown_rate, usage.daily, endless)
     limits = Limits(usage.pace, usage.daily, usage.reserve)
-    told = forecast(count, ahead, usage.now, limits, gate.ledger(), usage.others)
+    begins = max(usage.now, starts_at or (of.starts_at if of else None) or 0)
+    told = forecast(count, ahead, begins, limits, gate.ledger(), usage.others)
     days = _days(told.minutes, count)
     endless = "" if told.ends_at else "by the limits in force it takes longer than ten years"
     return Plan(True, usage.now, told.ends_at, days, ahead, usage.shown_rate, usage.daily, endless)
@@ -59,7 +71,7 @@ def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str
         return SUSPENDED
     if usage.closed == "ses_paused":
         return "SES sends nothing for the account"
-    if usage.closed == "paused" or (of is not None and of.state == "paused"):
+    if usage.closed == "paused" or (of is not None and of.state == "paused" and not of.starts_at):
         return "sending is paused"
     if usage.lanes[-1]["paused"]:
         return "bulk mail is paused"

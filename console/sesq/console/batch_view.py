@@ -32,6 +32,7 @@ def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
         "from": batch.envelope.sender,
         "created": utc(batch.created),
         "ended": utc(batch.ended),
+        "starts_at": utc(batch.starts_at),
         "filled": batch.filled,
         "total": batch.total,
         "left": batch.left,
@@ -73,6 +74,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
     )
     yield "left out", _left_out(batch)
     yield "begun", local(batch.created, when.now)
+    yield "starts", local(batch.starts_at, when.now)
     yield "ended", local(batch.ended, when.now)
     if batch.total:
         open_ = batch.left + batch.stuck
@@ -143,11 +145,23 @@ def check_as_text(check: Check) -> Any:
     if more > 0:
         parts.append(Text(f"and {more:,} more; --json names up to 1,000 of them"))
     parts += [_preview(preview) for preview in check.previews]
+    if check.attachments:
+        files = [f"{each.name} ({len(each.content):,} bytes)" for each in check.attachments]
+        parts.append(Text(printable(f"With every mail goes {', '.join(files)}.")))
+    parts += [Text(line, "yellow") for line in unused(check)]
     if check.sender_problem:
         parts.append(Text(f"{check.sender_problem}: nothing of it goes before that", "yellow"))
     if check.plan is not None:
         parts += _plan(check, check.plan)
     return Group(*parts)
+
+
+def unused(check: Check) -> Iterator[str]:
+    """A line for each file of the template's folder that is no part of the mail."""
+    for name in check.unused:
+        yield printable(
+            f"{name} in the template's folder is not used; files that go with the mail are in attachments/"
+        )
 
 
 def _preview(preview: Preview) -> Any:

@@ -10,6 +10,21 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command that `sys.argv` names, and ends the process: 0 done, 1 refused or failed, 2 wrong use."""
+    from sesq.console.streams import give_up_stdout, is_full_disk, write_every_character
+
+    write_every_character()
+    try:
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        sys.exit(give_up_stdout(error))
+
+
+def _run() -> None:
     try:
         from sesq.console.app import app
 

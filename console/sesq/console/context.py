@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sesq.config.errors import InputError, MissingPart
+from sesq.console.streams import typed
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -107,7 +108,7 @@ def part(extra: str) -> Iterator[None]:
 def pairs(values: list[str], separator: str, option: str) -> dict[str, str]:
     """`["a=b"]` as a mapping. Raises InputError for one without the separator, and for a name given twice."""
     found: dict[str, str] = {}
-    for value in values:
+    for value in map(typed, values):
         name, middle, rest = value.partition(separator)
         if not middle or not name.strip():
             raise InputError(f"{option}: {value!r} has no {separator!r}; write name{separator}value")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sesq.console.streams import writes_utf8
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -23,8 +25,8 @@ def complain(text: str) -> None:
 
 
 def print_json(data: Any) -> None:
-    """JSON on stdout, indented, in UTF-8."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    """JSON on stdout, indented; in ASCII alone where the locale is not UTF-8."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=not writes_utf8()))
 
 
 def printable(text: str) -> str:

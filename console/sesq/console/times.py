@@ -19,6 +19,8 @@ LAST_MOMENT = datetime(9000, 1, 1, tzinfo=timezone.utc)
 _EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
 _LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
 """What the calendar has in every zone (s since the epoch)."""
+GRACE_SECONDS = 60
+"""A time so little ago is taken: it took so long to type it, or a clock is late."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
 _PART = r"(\d+(?:\.\d+)?)([smhd])"
@@ -42,13 +44,28 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
         return (now or datetime.now(timezone.utc)) + after
     try:
         # fromisoformat takes "Z" from Python 3.11 on
-        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text)).astimezone()
+        written = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+        moment = written.astimezone()
     except (ValueError, OverflowError, OSError) as error:
         raise InputError(
             f"{option}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00, or +10m, +2h"
         ) from error
     if not FIRST_MOMENT <= moment < LAST_MOMENT:
         raise InputError(f"{option}: {text!r} is too far away; allowed: from 1970 to 9000")
+    if written.tzinfo is None and moment.replace(tzinfo=None) != written:
+        raise InputError(
+            f"{option}: {text!r} is not on the clock here: daylight saving time skips that hour; "
+            f"give another time, or a zone, as in {text}+00:00"
+        )
+    return moment
+
+
+def ahead(moment: datetime, option: str) -> datetime:
+    """The moment, at most a minute ago: what is older was mistyped. Raises InputError."""
+    if moment < datetime.now(timezone.utc) - timedelta(seconds=GRACE_SECONDS):
+        raise InputError(
+            f"{option}: {moment:%Y-%m-%d %H:%M %Z} is over already; leave {option} out to send now"
+        )
     return moment
 
 

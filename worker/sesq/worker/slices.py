@@ -226,9 +226,11 @@ class Slices:
             return Envelope(sender="")
 
     def pack(self) -> None:
-        """Makes the results of chunks that are done small, and lets those of ended batches expire."""
+        """Starts batches whose time has come, packs the results of chunks that are done, lets ended ones expire."""
         redis, keys = self.gate.redis, self.gate.keys
-        Batches(redis, self.gate.account).keep()
+        batches = Batches(redis, self.gate.account)
+        batches.start_due()
+        batches.keep()
         with mapped():
             some = cast("list[bytes]", redis.srandmember(keys.unpacked, MOST_PACKED))
             for chunk in texts(some):

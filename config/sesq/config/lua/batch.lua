@@ -8,7 +8,9 @@
 --                                stop:bounces and stop:complaints (%), passed:<the same> (%: the share
 --                                with which a person let it go on), n:<where> (recipients): of those without a record
 --                                waiting, leaving (granted), taken (by SES), arrived (delivered); of the others their state;
---                                kept (chunks whose keys have been told how long they stay)
+--                                kept (chunks whose keys have been told how long they stay),
+--                                starts_at (s: it is paused until then)
+--   A starting           zset    batches that are paused until their time -> that time (s)
 --   A parked:<bid>       list    its chunks that wait for it to be resumed
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
 --                                cursor (those before it were granted), redo ("start-end …": given back), out (slices on

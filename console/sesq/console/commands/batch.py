@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ from sesq.console.context import (
     pairs,
 )
 from sesq.console.output import console, print_json, printable, show
+from sesq.console.times import ahead, parse_moment
 from sesq.console.watch import watch
 from sesq.producer.batch.csv_rows import SourceRow, Wanted
 from sesq.producer.batch.order import Order, batch_order
@@ -43,6 +45,7 @@ CHECK_EXAMPLES = """Examples
 SEND_EXAMPLES = """Examples
 
   sesq batch send newsletter customers.csv --from "Shop <news@example.com>"
+  sesq batch send newsletter customers.csv --from news@example.com --at 2027-01-31T09:00
   export-customers | sesq batch send newsletter - --from news@example.com --yes
   sesq batch send newsletter customers.jsonl --from news@example.com --stop-bounces 5 --stop-complaints 0.1
 """
@@ -101,6 +104,10 @@ FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; 
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
 Share = Annotated[float | None, typer.Option(metavar="PERCENT", min=0, max=100)]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
+]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
 
@@ -115,6 +122,7 @@ def check_(
     email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
+    at: At = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -124,7 +132,7 @@ def check_(
     """
     redis, _ = _open(account)
     with rows_file(recipients) as file, _progress("checking") as progress:
-        order = _order(template, sender, account, tag, configuration_set)
+        order = _order(template, sender, account, tag, configuration_set, starts_at=_starts(at))
         found = check(redis, order, _read(order, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
@@ -141,6 +149,7 @@ def send(
     email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
+    at: At = None,
     stop_bounces: Share = None,
     stop_complaints: Share = None,
     again: Annotated[bool, typer.Option("--again", help="Even if the same batch was sent before.")] = False,
@@ -160,6 +169,7 @@ def send(
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
             "keep_seconds": keep_seconds,
+            "starts_at": _starts(at),
         }
         order, digest = _order(template, sender, account, tag, configuration_set, **options), Digest()
         with _progress("checking") as progress:
@@ -188,6 +198,8 @@ def _show_check(found: Check, json: bool) -> None:
 def _tell_left_out(found: Check) -> None:
     """On stderr, so that a script's stdout is the id alone."""
     problems, left_out = found.intake.problems, found.intake.left_out.total()
+    for line in batch_view.unused(found):
+        typer.echo(line, err=True)
     for problem in problems[: batch_view.PROBLEMS_SHOWN]:
         typer.echo(printable(f"line {problem.line}: {problem.reason}"), err=True)
     if left_out:
@@ -316,6 +328,10 @@ def _open(account: str) -> tuple[Redis, int]:
     settings = load_settings()
     redis = open_account(account, settings)
     return redis, round(settings.keep_days * 86_400)
+
+
+def _starts(at: str | None) -> datetime | None:
+    return ahead(parse_moment(at, "--at"), "--at") if at else None
 
 
 def _order(

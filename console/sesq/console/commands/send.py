@@ -25,7 +25,8 @@ from sesq.console.context import (
     pairs,
 )
 from sesq.console.output import complain, print_json
-from sesq.console.times import parse_moment
+from sesq.console.streams import typed
+from sesq.console.times import ahead, parse_moment
 from sesq.producer import Attachment, Message, Outbox
 
 POLL_SECONDS = 0.2
@@ -117,7 +118,10 @@ def send(
         options["configuration_set"] = configuration_set
     if tag:
         options["tags"] = pairs(tag, "=", "--tag")
-    envelope: Given = {"sender": sender, "to": to or (), "cc": cc or (), "bcc": bcc or ()}
+    envelope: Given = {"sender": sender and typed(sender)}
+    envelope |= {
+        name: [typed(each) for each in given or ()] for name, given in (("to", to), ("cc", cc), ("bcc", bcc))
+    }
     content: Given = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
     content |= {"--attach": attach, "--header": header}
     if text == html == "-":
@@ -149,8 +153,8 @@ def _composed(file: Path | None, envelope: Given, content: Given, options: Given
         raise InputError("--from: is missing: give the address that sends, one that is verified at SES")
     return Message(
         **envelope,
-        reply_to=content["--reply-to"] or (),
-        subject=content["--subject"] or "",
+        reply_to=[typed(each) for each in content["--reply-to"] or ()],
+        subject=typed(content["--subject"] or ""),
         text=_body(content["--text"], "--text"),
         html=_body(content["--html"], "--html"),
         attachments=[Attachment(path.name, _read(path, "--attach")) for path in content["--attach"] or ()],
@@ -174,7 +178,7 @@ def _moment(text: str | None, option: str) -> datetime | None:
     moment = parse_moment(text, option)
     if option == "--expires" and moment <= datetime.now(timezone.utc):
         raise InputError(f"{option}: {moment:%Y-%m-%d %H:%M %Z} is over already, so the mail would never go")
-    return moment
+    return moment if option == "--expires" else ahead(moment, option)
 
 
 @contextmanager
@@ -230,7 +234,7 @@ def _body(text: str | None, option: str) -> str | None:
         return _decoded(sys.stdin.buffer.read(), option)
     if text is not None and text.startswith("@"):
         return _decoded(_read(Path(text[1:]), option), option)
-    return text
+    return None if text is None else typed(text)
 
 
 def _decoded(data: bytes, option: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.job import KEEP_SECONDS
 from sesq.producer import rules
 from sesq.producer.batch.template import Template
+from sesq.producer.moments import instant
 
 ID_LENGTH = 20
 
@@ -28,6 +30,8 @@ class Order:
     keep_seconds: int = KEEP_SECONDS
     stop_bounces: float | None = None
     stop_complaints: float | None = None
+    starts_at: datetime | None = None
+    """In UTC; None: at once."""
 
     def id(self, generation: int = 0) -> str:
         """The same for the same template, sender, options and rows; another one for each time they are sent again."""
@@ -45,6 +49,7 @@ def batch_order(
     configuration_set: str | None = None,
     stop_bounces: float | None = None,
     stop_complaints: float | None = None,
+    starts_at: datetime | None = None,
     keep_seconds: int = KEEP_SECONDS,
 ) -> Order:
     """An order, checked. Raises InvalidTemplate and InvalidMessage."""
@@ -72,4 +77,5 @@ def batch_order(
         keep_seconds=keep_seconds,
         stop_bounces=stop_bounces,
         stop_complaints=stop_complaints,
+        starts_at=instant(starts_at, "starts_at"),
     )

@@ -113,10 +113,11 @@ def _open(redis: Redis, order: Order, again: bool) -> tuple[str, int]:
             "keep": order.keep_seconds,
         }
         flat = [part for pair in fields.items() for part in pair]
+        starts = "" if order.starts_at is None else order.starts_at.timestamp()
         stops = ["" if share is None else share for share in (order.stop_bounces, order.stop_complaints)]
         with mapped():
             here, filled, state = OPEN_BATCH.run(
-                redis, order.account, id, order.template.to_bytes(), *stops, *flat
+                redis, order.account, id, order.template.to_bytes(), *stops, starts, *flat
             )
         if not filled and state != b"cancelled":
             return id, int(here)

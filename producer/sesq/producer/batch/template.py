@@ -4,6 +4,8 @@ newsletter/subject.txt       one line
 newsletter/body.txt          and, or, body.html: jinja2, escaped in HTML
 newsletter/headers.toml      own headers, such as List-Unsubscribe; Reply-To too
 newsletter/attachments/      files that go with every mail
+
+Nothing outside the folder is read: a link that leads elsewhere is refused, since it would mail what it leads to.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class Template:
     headers: Mapping[str, str] = field(default_factory=dict)
     reply_to: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    unused: tuple[str, ...] = ()
+    """Files in the folder that are no part of the mail, for whoever checks it."""
 
     def __post_init__(self) -> None:
         rules.check_headers(self.headers)
@@ -59,20 +63,22 @@ class Template:
         folder = Path(folder)
         if not folder.is_dir():
             raise InvalidTemplate(f"{folder}: is no folder; a template is one, with subject.txt and a body")
-        subject = _read(folder / "subject.txt")
+        source = _Folder(folder)
+        subject = source.text("subject.txt")
         if subject is None:
             raise InvalidTemplate(f"{folder}: there is no subject.txt")
-        headers = _read_headers(folder / "headers.toml")
+        headers = _headers(folder / "headers.toml", source.text("headers.toml"))
         reply_to = [value for name, value in headers.items() if name.lower() == "reply-to"]
         try:
             return cls(
                 name=folder.resolve().name,
                 subject=subject.strip(),
-                text=_read(folder / "body.txt"),
-                html=_read(folder / "body.html"),
+                text=source.text("body.txt"),
+                html=source.text("body.html"),
                 headers={name: value for name, value in headers.items() if name.lower() != "reply-to"},
                 reply_to=rules.address_list(reply_to, "Reply-To"),
-                attachments=_read_attachments(folder / "attachments"),
+                attachments=source.attachments(),
+                unused=source.unused(),
             )
         except InvalidMessage as error:
             raise InvalidTemplate(f"{folder}: {error}") from error
@@ -159,24 +165,62 @@ def _text_class() -> type[Text]:
     return Text
 
 
-def _read(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InvalidTemplate(f"{path}: is larger than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidTemplate(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InvalidTemplate(f"{path}, line {line}: is not UTF-8") from error
+class _Folder:
+    """A template's folder: reads what is in it, and nothing that a link in it leads to elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read: set[str] = set()
+
+    def text(self, name: str) -> str | None:
+        """A file as text, None where there is none. Raises InvalidTemplate, which names it and the line."""
+        self._read.add(name)
+        path = self.path / name
+        if not path.exists():
+            return None
+        try:
+            if self._inside(path).stat().st_size > MAX_BYTES:
+                raise InvalidTemplate(f"{path}: is larger than {MAX_BYTES:,} bytes")
+            data = path.read_bytes()
+        except OSError as error:
+            raise InvalidTemplate(f"{path}: cannot be read: {error.strerror}") from error
+        try:
+            return data.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise InvalidTemplate(f"{path}, line {line}: is not UTF-8") from error
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files that go with every mail."""
+        folder = self.path / "attachments"
+        if not folder.is_dir():
+            return ()
+        self._read.add(folder.name)
+        files = [path for path in _visible(self._inside(folder)) if path.is_file()]
+        try:
+            return tuple(Attachment.from_path(self._inside(path)) for path in files)
+        except OSError as error:
+            raise InvalidTemplate(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    def unused(self) -> tuple[str, ...]:
+        """What else is there: files with other names, and folders within `attachments`."""
+        deeper = [path for path in _visible(self.path / "attachments") if not path.is_file()]
+        others = [path for path in _visible(self.path) if path.name not in self._read]
+        return tuple(str(path.relative_to(self.path)) for path in (*others, *deeper))
+
+    def _inside(self, path: Path) -> Path:
+        """The same path. Raises InvalidTemplate where it leads out of the folder."""
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise InvalidTemplate(f"{path}: is a link out of the template's folder; copy the file into it")
+        return path
 
 
-def _read_headers(path: Path) -> dict[str, str]:
-    source = _read(path)
+def _visible(folder: Path) -> list[Path]:
+    """What is in a folder, but for hidden files, which editors and systems leave behind."""
+    return [path for path in sorted(folder.iterdir()) if path.name[0] != "."] if folder.is_dir() else []
+
+
+def _headers(path: Path, source: str | None) -> dict[str, str]:
     if source is None:
         return {}
     try:
@@ -187,13 +231,3 @@ def _read_headers(path: Path) -> dict[str, str]:
         if not isinstance(value, str):
             raise InvalidTemplate(f'{path}: {name} is not text: write {name} = "…"')
     return headers
-
-
-def _read_attachments(folder: Path) -> tuple[Attachment, ...]:
-    if not folder.is_dir():
-        return ()
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    try:
-        return tuple(map(Attachment.from_path, files))
-    except OSError as error:
-        raise InvalidTemplate(f"{error.filename}: cannot be read: {error.strerror}") from error
