@@ -1,0 +1,282 @@
+"""The gate at its edges: refunds, others on the account, late answers, reserves, the moment when a time runs out."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from batch_stage import BatchStage
+from books import assert_sum, total
+from sesq.config.states import Lane, State
+from sesq.worker.courier import put_back
+from sesq.worker.events.feedback import FEEDBACK
+from sesq.worker.slices import SETTLE_SLICE, TAKE_SLICE
+from stage import LEASE
+
+BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
+DAY = 1442 * 60
+"""After so many seconds a minute's slot of the ledger is another minute's."""
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    """100 a second, 50,000 a day, the buckets full."""
+    return BatchStage(redis)
+
+
+def some(n: int) -> list[str]:
+    return [f"p{i}@example.org" for i in range(n)]
+
+
+def only_claim(stage: BatchStage, lanes: tuple[Lane, ...] = tuple(Lane), want: int = 10) -> Any:
+    """A claim whose worker does no more with it."""
+    stage.claims += 1
+    return stage.gate.claim("w", f"x-{stage.claims}", want=want, lease=LEASE, lanes=lanes)
+
+
+def sent(id: str, execution: str) -> dict[str, str]:
+    return {"id": id, "execution": execution, "to": "sent", "message_id": "m"}
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+# the day ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["settled", "reaped", "a row settled"])
+def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, how: str) -> None:
+    # Given a mail that was granted, and mail of a minute, a day later, whose counts stand in the same slot
+    if how == "a row settled":
+        stage.take(1)
+    else:
+        id = stage.queue()
+    old = only_claim(stage)
+    stage.pass_time(DAY)
+    stage.queue(some(3))
+    assert len(only_claim(stage).ids) == 1
+    assert total(stage.redis) == 3
+    # When the first one comes back
+    if how == "settled":
+        stage.gate.settle([put_back(id, old.execution, "late")])
+    elif how == "reaped":
+        stage.gate.reap(on_unknown="hold", max_attempts=3)
+    else:
+        told = json.dumps({"taken": [], "back": [0]})
+        SETTLE_SLICE.run(stage.redis, "default", old.slices[0].name, old.execution, told)
+    # Then those of now still count
+    assert total(stage.redis) == 3
+    assert_sum(stage.redis)
+
+
+def test_rows_of_a_batch_leave_the_room_that_others_on_the_account_have_used(stage: BatchStage) -> None:
+    stage.sync(daily=200.0, sent=197)
+    taken = stage.take(10)
+    claim = only_claim(stage)
+    assert [(each.start, each.end) for each in claim.slices] == [(0, 3)]
+    assert claim.reason == "day"
+    answer, _ = TAKE_SLICE.run(stage.redis, "default", f"{taken.id}-0", "w", LEASE, "y")
+    assert answer == b"day"
+
+
+def test_what_is_on_its_way_at_a_sync_is_not_taken_for_counted_by_ses(stage: BatchStage) -> None:
+    # Given 8 recipients on their way, of which SES knows nothing yet, three of them of a batch; others have sent 20
+    stage.sync(daily=200.0)
+    stage.queue(some(5))
+    stage.take(3)
+    only_claim(stage)
+    usage = stage.gate.usage()
+    assert (usage.total, usage.flying) == (8, 8)
+    stage.sync(daily=200.0, sent=20, booked=usage.total - usage.flying)
+    assert stage.gate.usage().others == 20
+
+
+def test_a_day_spent_on_an_account_without_one_is_nobody_s(stage: BatchStage) -> None:
+    stage.sync(daily=-1.0)
+    stage.queue()
+    claim = only_claim(stage)
+    outcome = {"id": claim.ids[0], "execution": claim.execution, "to": "queued", "day_spent": True}
+    stage.gate.settle([{**outcome, "refund_day": True, "front": True}])
+    assert float(stage.redis.hget(stage.keys.snapshot, "others") or 0) == 0
+    assert len(only_claim(stage).ids) == 1
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_reserve_as_large_as_the_day_holds_no_bulk_mail_for_ever(stage: BatchStage, by_name: bool) -> None:
+    stage.sync(daily=200.0)
+    stage.policy.set({"reserve": "200"}, by="test")
+    id = stage.queue(lane=BULK)
+    if by_name:
+        assert stage.gate.take(id, "w", "y", lease=LEASE)[0] == "day"
+    else:
+        assert only_claim(stage).reason == "day"
+    assert stage.state(id) is State.QUEUED
+    # and urgent mail has the day
+    urgent = stage.queue()
+    assert only_claim(stage, (URGENT,)).ids == (urgent,)
+
+
+def test_urgent_mail_larger_than_a_day_does_not_stop_bulk_mail(stage: BatchStage) -> None:
+    """There are workers for urgent mail, and none of them has looked at it yet."""
+    stage.sync(daily=40.0)
+    stage.queue(some(41))
+    small = stage.queue(lane=BULK)
+    stage.redis.sadd("rq:workers:sesq.default.transactional", "rq:worker:other")
+    assert only_claim(stage, (BULK,)).ids == (small,)
+
+
+def test_urgent_mail_that_fits_the_day_keeps_its_room(stage: BatchStage) -> None:
+    stage.sync(daily=40.0)
+    stage.queue(some(40))
+    stage.queue(lane=BULK)
+    stage.redis.sadd("rq:workers:sesq.default.transactional", "rq:worker:other")
+    assert only_claim(stage, (BULK,)).reason == "day"
+
+
+# tokens -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_late_answer_frees_an_account_of_one_a_second(stage: BatchStage) -> None:
+    # Given a mail of which an event tells before its worker does
+    stage.sync(rate=1.0, daily=200.0)
+    stage.pass_time(2)
+    first, second = stage.queue(), stage.queue()
+    claim = only_claim(stage)
+    event = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": first, "to": "delivered"}
+    FEEDBACK.run(stage.redis, "default", json.dumps({**event, "reason": "r", "rank": 3, "message_id": "m"}))
+    assert stage.state(first) is State.DELIVERED
+    stage.pass_time(1)
+    assert only_claim(stage).ids == ()
+    # When the worker's answer comes, then the next one goes a second later
+    stage.gate.settle([sent(first, claim.execution)])
+    stage.pass_time(1.01)
+    assert only_claim(stage).ids == (second,)
+
+
+def test_an_answer_that_is_told_twice_is_charged_once(stage: BatchStage) -> None:
+    stage.sync(rate=1.0, daily=200.0)
+    stage.pass_time(2)
+    first, second = stage.queue(), stage.queue()
+    claim = only_claim(stage)
+    stage.gate.settle([sent(first, claim.execution)])
+    stage.pass_time(0.9)
+    stage.gate.settle([sent(first, claim.execution)])
+    stage.pass_time(0.11)
+    assert only_claim(stage).ids == (second,)
+
+
+def test_the_reaper_frees_an_account_of_one_a_second(stage: BatchStage) -> None:
+    """Nothing had left: its tokens are there at once."""
+    stage.sync(rate=1.0, daily=200.0)
+    stage.pass_time(2)
+    first = stage.queue()
+    only_claim(stage)
+    stage.pass_time(LEASE)
+    assert stage.gate.reap(on_unknown="hold", max_attempts=3) == [(first, "queued")]
+    assert only_claim(stage).ids == (first,)
+
+
+def test_refunds_are_of_what_was_taken_and_no_more(stage: BatchStage) -> None:
+    """A try failed, its tokens were used, and there were no new ones: nothing of the rate comes back."""
+    stage.sync(rate=14.0, daily=200.0)
+    stage.pass_time(2)
+    id = stage.queue(some(14))
+    claim, (begun,) = stage.claim()
+    assert stage.gate.take_again(begun, unused=False, lease=LEASE)[0] == "rate"
+    before = stage.gate.usage().tokens
+    stage.gate.settle([put_back(id, claim.execution, "no tokens")])
+    assert stage.gate.usage().tokens == before
+
+
+def test_new_tokens_renew_the_lease(stage: BatchStage) -> None:
+    id = stage.queue()
+    _, (begun,) = stage.claim()
+    stage.pass_time(LEASE - 1)
+    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "granted"
+    assert stage.redis.zscore(stage.keys.leases, id) == pytest.approx(stage.now + LEASE)
+    stage.pass_time(LEASE - 1)
+    assert stage.gate.reap(on_unknown="hold", max_attempts=3) == []
+
+
+@pytest.mark.parametrize("how", ["reaped", "a row settled"])
+def test_tokens_given_back_wake_those_who_wait_for_some(stage: BatchStage, how: str) -> None:
+    if how == "reaped":
+        stage.queue()
+    else:
+        stage.take(1)
+    claim = only_claim(stage)
+    stage.pass_time(LEASE)
+    with stage.redis.pubsub() as listening:
+        listening.subscribe("sesq:default:wake")
+        assert listening.get_message(timeout=5)["type"] == "subscribe"
+        if how == "reaped":
+            stage.gate.reap(on_unknown="hold", max_attempts=3)
+        else:
+            told = json.dumps({"taken": [], "back": [0]})
+            SETTLE_SLICE.run(stage.redis, "default", claim.slices[0].name, claim.execution, told)
+        heard = listening.get_message(timeout=5)
+    assert heard is not None
+    assert heard["type"] == "message"
+
+
+# what RQ sees, and times ------------------------------------------------------------------------------------------
+
+
+def test_rq_s_maintenance_finds_nothing_to_judge_in_what_is_sent(stage: BatchStage) -> None:
+    """A message, a chunk of a batch, and a row that became a message of its own."""
+    stage.queue()
+    stage.take(3)
+    claim, rows = stage.grant(10)
+    assert len(rows) == 3
+    wip = {
+        id.decode(): score
+        for lane in ("transactional", "bulk")
+        for id, score in stage.redis.zrange(f"rq:wip:sesq.default.{lane}", 0, -1, withscores=True)
+    }
+    assert len(wip) == 2
+    assert set(wip.values()) == {float("inf")}
+    assert claim.execution in next(id for id in wip if not id.endswith(":slices"))
+
+
+@pytest.mark.parametrize("at", ["the claim", "the start", "take", "again"])
+def test_at_the_instant_at_which_its_time_runs_out_it_does_not_go(stage: BatchStage, at: str) -> None:
+    id = stage.queue(expires_at=moment(stage.now + 10))
+    if at in ("the start", "again"):
+        stage.pass_time(9.5)
+        claim, (begun,) = stage.claim() if at == "again" else (only_claim(stage), (None,))
+        assert claim.ids == (id,)
+        stage.pass_time(0.5)
+        if at == "again":
+            assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "expired"
+            return
+        assert stage.gate.begin(claim.execution, [id]) == []
+    else:
+        stage.pass_time(10)
+        if at == "take":
+            assert stage.gate.take(id, "w", "y", lease=LEASE)[0] == "expired"
+        else:
+            assert only_claim(stage).ids == ()
+    assert stage.state(id) is State.EXPIRED
+
+
+@pytest.mark.parametrize("end", ["refused", "failed", "expired", "cancelled"])
+def test_after_a_resend_nothing_says_that_nobody_got_it(stage: BatchStage, end: str) -> None:
+    # Given a mail that may have left before its worker died, and goes again as its policy says
+    id = stage.queue()
+    stage.claim()
+    stage.pass_time(LEASE)
+    assert stage.gate.reap(on_unknown="resend", max_attempts=3) == [(id, "queued")]
+    # When its second try ends badly
+    if end == "cancelled":
+        stage.messages.cancel(id, "test")
+    else:
+        claim, _ = stage.claim()
+        stage.gate.settle([{"id": id, "execution": claim.execution, "to": end, "reason": "no"}])
+    # Then nobody can say whether it was sent
+    assert stage.state(id) is State.UNKNOWN
+    assert "SES may have taken an earlier try" in stage.status(id).reason
