@@ -86,3 +86,14 @@ def test_it_is_what_happens(count: int, pace: float, daily: int, sent: dict[int,
     assert said is not None
     happened = played(count, pace, daily, before)
     assert abs(said - NOW - happened) <= 0.02 * happened + MINUTE
+
+
+@pytest.mark.parametrize(("minutes_ago", "seconds"), [(1441, 31), (1442, 1)])
+def test_a_minute_is_freed_when_all_of_it_is_over_a_day_old(minutes_ago: int, seconds: int) -> None:
+    # Given a spent day, and half a minute left of the present minute
+    assert ends_after(1, daily=10, sent=[(minutes_ago, 10)]) == pytest.approx(seconds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_at_a_rate_of_nothing_it_never_ends(daily: float | None) -> None:
+    assert forecast(1, 0, NOW, Limits(0.0, daily), {}) == Forecast(None, {})
