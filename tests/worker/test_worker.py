@@ -368,6 +368,7 @@ def test_the_more_accounts_are_at_rest_the_more_rarely_each_is_looked_after(
     now, promoted, claimed = [time.monotonic()], [], []
     worker = of_many_accounts(stage, make_settings(), accounts)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(worker._threads, "run", lambda task: task())
     monkeypatch.setattr(Gate, "promote", lambda gate, _: promoted.append(gate.account) or (0, None))
     claim = Gate.claim
     monkeypatch.setattr(

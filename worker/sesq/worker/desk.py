@@ -17,7 +17,7 @@ from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
 from sesq.config.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
-from sesq.worker.distance import Distance
+from sesq.worker.distance import WINDOW_SECONDS, Distance
 from sesq.worker.doors import open_doors
 from sesq.worker.gate import Begun, Claim, Gate, Name
 from sesq.worker.pace import Pace
@@ -60,10 +60,13 @@ class Desk:
     """When to look after what its mail does not wake anybody for: the schedule, dead workers, the sync (monotonic)."""
     rest_seconds: float = POLL_SECONDS
     """How often to do all that, and to ask the gate, while it is at rest."""
+    wakes: int = 0
+    """How often a bell has rung for it."""
     waits_for_bulk: bool = False
     """The tokens that it waits for are for bulk mail."""
     pace: Pace = field(default_factory=Pace)
     distance: Distance = field(init=False)
+    _measure_at: float = 0.0
     _serial: itertools.count[int] = field(default_factory=itertools.count)
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
@@ -75,6 +78,8 @@ class Desk:
         """Asks the gate for up to `want` messages: its answer, and from when its grants' time counts (monotonic)."""
         execution = f"{self._prefix}-{next(self._serial)}"
         asked_at = time.monotonic()
+        if self.answer == "rate" and self.ask_at:
+            self.distance.count_late(asked_at - self.ask_at)
         claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
         self.answer, self.waits_for_bulk = claim.reason, claim.for_bulk
         answered_at = time.monotonic()
@@ -83,6 +88,8 @@ class Desk:
             self.rules.refresh()
         if claim.ids or claim.slices:
             self.rules.suppressed = claim.suppressed
+        granted = len(claim.ids) + sum(piece.end - piece.start for piece in claim.slices)
+        self.distance.count(granted)
         return claim, self.distance.granted_at(asked_at, answered_at)
 
     def exchange(
@@ -145,6 +152,15 @@ class Desk:
         if claim.reason == "unsynced":
             return UNSYNCED_SECONDS
         return min(claim.wait, LONGEST_SLEEP_SECONDS)
+
+    def measure_bucket(self) -> None:
+        """How long the account's bucket gathers tokens, now and then: for what is lost when the gate is asked late."""
+        if time.monotonic() < self._measure_at:
+            return
+        usage = self.gate.usage()
+        if usage.closed is None and usage.pace:
+            self._measure_at = time.monotonic() + WINDOW_SECONDS
+            self.distance.room_seconds = max(0.0, usage.burst - 1) / usage.pace
 
     def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
         """Something may be able to go now. A worker that waits for its own token waits on: others have theirs.

@@ -3,42 +3,79 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 
 log = logging.getLogger("sesq.worker")
 
 RECENT = 8
 UNUSED_SECONDS = 0.25
-"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn.
-
-To begin it takes the way to Redis once more, so from there on nothing goes.
-"""
-FAR_SECONDS, WARN_AGAIN_SECONDS = 0.2, 60.0
+"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
+WINDOW_SECONDS = 30.0
+ENOUGH, TOO_MUCH = 20, 0.1
+"""So large a share of what could have left, of so many grants in a window at least, is worth a warning if lost."""
+NOTICEABLE_SECONDS = 0.02
+"""A Redis that is nearer than this is not what is to blame."""
 
 
 class Distance:
-    """Of one account's claims: the shortest of the last answers is the way, what is above it a delay."""
+    """Of one account's claims: the shortest of the last answers is the way, what is above it a delay.
+
+    And what is lost while mail waits: grants that came too late to be used, and tokens that found the bucket full,
+    since the gate was asked too late.
+    """
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._recent: deque[float] = deque(maxlen=RECENT)
-        self._warn_from = 0.0
+        self._granted = self._unused = 0
+        self._lost_seconds = 0.0
+        self._window_began = -math.inf
+        self.room_seconds = math.inf
+        """How long the bucket gathers tokens after the first one, before it is full."""
 
     def granted_at(self, asked_at: float, answered_at: float) -> float:
         """From when a grant's time counts (monotonic): the usual way is taken off, since it holds up all mail alike.
 
-        What an answer took longer than usual is not: mail that it held up would bunch with what is granted after it.
+        It is made twice: by the grant, and by the last look before its mail leaves. What an answer took longer than
+        usual is not taken off: mail that it held up would bunch with what is granted after it.
         """
         usual = min(self._recent, default=0.0)
-        known = len(self._recent) == RECENT
         self._recent.append(answered_at - asked_at)
-        if known and usual > FAR_SECONDS and answered_at >= self._warn_from:
-            self._warn_from = answered_at + WARN_AGAIN_SECONDS
-            log.warning(
-                "account %s: Redis takes %.0f ms to answer a claim; from %.0f ms on nothing goes: "
-                "the worker belongs nearer to its Redis",
-                self._account,
-                usual * 1000,
-                UNUSED_SECONDS * 1000,
-            )
-        return asked_at + min(usual, answered_at - asked_at, UNUSED_SECONDS)
+        if answered_at - self._window_began >= WINDOW_SECONDS:
+            self._judge(usual, answered_at - self._window_began)
+            self._window_began = answered_at
+        ways = min(usual, answered_at - asked_at) + usual
+        return asked_at + min(ways, UNUSED_SECONDS)
+
+    def count(self, granted: int) -> None:
+        """So many more messages were granted."""
+        self._granted += granted
+
+    def count_unused(self, unused: int) -> None:
+        """So many of them went back, since they would have left too late."""
+        self._unused += unused
+
+    def count_late(self, seconds: float) -> None:
+        """The gate was asked so long after the token was there that mail waited for."""
+        self._lost_seconds += max(0.0, seconds - self.room_seconds)
+
+    def _judge(self, usual: float, passed: float) -> None:
+        granted, unused, lost_seconds = self._granted, self._unused, self._lost_seconds
+        self._granted = self._unused = 0
+        self._lost_seconds = 0.0
+        lost = max(unused / max(1, granted), min(1.0, lost_seconds / passed))
+        if granted < ENOUGH or lost < TOO_MUCH:
+            return
+        cure = (
+            f"Redis takes {usual * 1000:.0f} ms to answer: the worker belongs nearer to it"
+            if usual >= NOTICEABLE_SECONDS
+            else "SES or this host is slow: raise --concurrency, or give the host less to do"
+        )
+        log.warning(
+            "account %s: about %.0f %% of what could have left in the last %.0f s did not: %s",
+            self._account,
+            100 * lost,
+            passed,
+            cure,
+        )

@@ -83,6 +83,8 @@ class Station:
     def hear(self, outcome: Outcome) -> None:
         """What became of an order, from the thread that had it."""
         self.crew.heard()
+        if outcome.get("reason") == NOT_IN_TURN:
+            self.desk.distance.count_unused(1)
         self.unsettled.append(outcome)
 
     def exchange(self) -> int:
@@ -136,6 +138,8 @@ class Station:
 
     def _give_back(self, orders: Sequence[Order], reason: str) -> None:
         """Each goes to the head of its lane, so the last one first."""
+        if reason == NOT_IN_TURN:
+            self.desk.distance.count_unused(len(orders))
         self.unsettled += [order.put_back(reason) for order in reversed(orders)]
 
     def renew(self, until: float) -> None:

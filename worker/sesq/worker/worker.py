@@ -29,7 +29,7 @@ from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
 from sesq.worker.registered import RegisteredWorker
 from sesq.worker.start import BACKOFF_SECONDS
 from sesq.worker.station import Station
-from sesq.worker.threads import Threads
+from sesq.worker.threads import Task, Threads
 
 log = logging.getLogger("sesq.worker")
 
@@ -62,6 +62,16 @@ class Bell:
     kind: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look after an account found: how many messages came from the schedule, and in how long the next will."""
+
+    station: Station
+    wakes: int
+    moved: int
+    due: float | None
+
+
 class SesqWorker(RegisteredWorker):
     """Sends the mail of one or more accounts."""
 
@@ -82,7 +92,7 @@ class SesqWorker(RegisteredWorker):
             desk.rest_seconds = min(max(POLL_SECONDS, len(desks) / LOOKS_A_SECOND), MOST_REST_SECONDS)
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._troubles = 0
-        self._syncing: set[str] = set()
+        self._going_on: set[str] = set()
 
     # the loop ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +189,22 @@ class SesqWorker(RegisteredWorker):
         elif isinstance(item, Bell):
             look_at = 0.0 if item.kind == b"policy" else time.monotonic() + TICK_SECONDS
             item.desk.look_at = min(item.desk.look_at, look_at)
+            item.desk.wakes += 1
             item.desk.wake(urgent=item.kind == b"urgent", limits_changed=item.kind == b"policy")
+
+        elif isinstance(item, Looked):
+            self._take_in_look(item)
+
+    def _take_in_look(self, look: Looked) -> None:
+        """When to look again: at rest, where nothing has come or rung since."""
+        station, desk = look.station, look.station.desk
+        if look.moved:
+            desk.wake()
+        at_rest = station.is_idle and not look.moved and desk.answer in NOTHING_NOW
+        if at_rest and desk.wakes == look.wakes:
+            desk.look_at += desk.rest_seconds - TICK_SECONDS
+        if look.due is not None:
+            desk.look_at = min(desk.look_at, time.monotonic() + max(0.02, look.due))
 
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
@@ -213,22 +238,40 @@ class SesqWorker(RegisteredWorker):
             self._next_tick = now + TICK_SECONDS
             self.tell_rq(busy=self._in_flight > 0)
         for station in self.stations:
-            if now >= station.desk.look_at:
-                self._look_after(station, now)
+            desk = station.desk
+            if now >= desk.look_at:
+                desk.look_at = now + TICK_SECONDS
+                judges = now >= self._judge_from
+                self._start_once(f"look {desk.name}", partial(self._look_after, station, judges))
+                self._start_once(f"sync {desk.name}", partial(self._sync, desk))
 
-    def _look_after(self, station: Station, now: float) -> None:
-        desk = station.desk
+    def _start_once(self, name: str, task: Task) -> None:
+        """In a thread of its own, unless it goes on from last time: it waits for Redis many times, or for SES."""
+        if name not in self._going_on:
+            self._going_on.add(name)
+            self._threads.run(partial(self._go_on, name, task))
+
+    def _go_on(self, name: str, task: Task) -> None:
+        try:
+            task()
+        except QueueUnavailable as error:
+            log.debug("worker %s: %s: %s", self.name, name, error)
+        finally:
+            self._going_on.discard(name)
+
+    def _look_after(self, station: Station, judges: bool) -> None:
+        desk, wakes = station.desk, station.desk.wakes
         desk.rules.refresh()
         moved, due = desk.gate.promote(desk.lanes)
-        if moved:
-            desk.wake()
-        at_rest = station.is_idle and not moved and desk.answer in NOTHING_NOW
-        pause = desk.rest_seconds if at_rest else TICK_SECONDS
-        desk.look_at = now + (pause if due is None else min(pause, max(0.02, due)))
+        self._inbox.put(Looked(station, wakes, moved, due))
         desk.slices.pack()
-        if now >= self._judge_from:
+        if judges:
             desk.judge(self.name)
-        self._sync(desk)
+        desk.measure_bucket()
+
+    def _sync(self, desk: Desk) -> None:
+        if desk.sync.run_if_due():
+            Chronicle(self.connection, desk.name).note()
 
     def _renew_leases(self) -> None:
         if time.monotonic() < self._next_renewal:
@@ -237,21 +280,6 @@ class SesqWorker(RegisteredWorker):
         until = redis_now(self.connection) + self.settings.lease_seconds
         for station in self.stations:
             station.renew(until)
-
-    def _sync(self, desk: Desk) -> None:
-        """Account sync waits for SES, so it has a thread for so long."""
-        if desk.name not in self._syncing:
-            self._syncing.add(desk.name)
-            self._threads.run(partial(self._sync_one, desk))
-
-    def _sync_one(self, desk: Desk) -> None:
-        try:
-            if desk.sync.run_if_due():
-                Chronicle(self.connection, desk.name).note()
-        except QueueUnavailable as error:
-            log.debug("worker %s: sync of account %s: %s", self.name, desk.name, error)
-        finally:
-            self._syncing.discard(desk.name)
 
     # what others tell it to do ----------------------------------------------------------------------------------
 
@@ -288,5 +316,5 @@ class SesqWorker(RegisteredWorker):
                 self._wait_for_redis(error)
             self._receive(min(0.1, max(0.0, deadline - time.monotonic())))
         deadline = time.monotonic() + SYNC_END_SECONDS
-        while self._syncing and time.monotonic() < deadline:
+        while self._going_on and time.monotonic() < deadline:
             time.sleep(SYNC_LOOK_SECONDS)
