@@ -64,25 +64,25 @@ def test_while_nothing_is_lost_no_distance_is_worth_a_warning(
 ) -> None:
     distance = Distance("shop")
     distance.room_seconds = 0.5
-    window(distance, way, granted=40, unused=2, late=0.5)
+    window(distance, way, granted=40, unused=2, late=0.5 - way)
     assert not caplog.records
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"),
-    [({"unused": 20}, "about 50 %"), ({"late": 0.8}, "about 39 %")],
+    ("unused", "late", "told"),
+    [(20, 0.5, "about 50 %"), (0, 0.8, "about 39 %")],
     ids=["grants that went back", "tokens that found the bucket full"],
 )
 @pytest.mark.parametrize(
     ("way", "cure"), [(0.1, "Redis takes 100 ms to answer"), (NEAR, "SES or this host is slow")]
 )
 def test_what_is_lost_is_told_once_with_its_cure(
-    caplog: pytest.LogCaptureFixture, lost: dict[str, float], told: str, way: float, cure: str
+    caplog: pytest.LogCaptureFixture, unused: int, late: float, told: str, way: float, cure: str
 ) -> None:
     # Given a bucket that is full half a second after its first token
     distance = Distance("shop")
     distance.room_seconds = 0.5
-    window(distance, way, granted=40, **lost)
+    window(distance, way, granted=40, unused=unused, late=late - way)
     (record,) = caplog.records
     assert record.getMessage().startswith(f"account shop: {told}")
     assert cure in record.getMessage()

@@ -22,6 +22,7 @@ from rq.suspension import resume, suspend
 from agreement import assert_agreement
 from batch import template
 from sesq.config.batches import Batches
+from sesq.config.errors import QueueUnavailable
 from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.settings import Settings
 from sesq.config.states import Lane, State
@@ -270,6 +271,36 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
     assert len(station.unsettled) == 1 + backlog
 
 
+def test_what_became_of_mail_is_kept_while_redis_is_away(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker whose mail has left, and a Redis that is away when its outcome is to be written down
+    id = stage.queue()
+    worker = hire()
+    (station,) = worker.stations
+    worker._claim()
+    worker._receive(30)
+    converse, tries = Gate.converse, []
+
+    def away(gate: Gate, *talks: Any) -> Any:
+        tries.append(len(talks))
+        if len(tries) < 3:
+            raise QueueUnavailable("Redis cannot be reached")
+        return converse(gate, *talks)
+
+    monkeypatch.setattr(Gate, "converse", away)
+    # When it tries again, and again
+    for _ in range(2):
+        with pytest.raises(QueueUnavailable):
+            worker._exchange()
+        assert (stage.state(id), station.is_idle) == (State.SENDING, False)
+    worker._exchange()
+    # Then it is written down, once
+    assert (stage.state(id), station.is_idle) == (State.SENT, True)
+    assert stage.transport.tried[1:] == []
+    assert_agreement(stage.redis)
+
+
 def test_a_burst_ends_while_all_workers_are_suspended_and_says_so(
     stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -494,6 +525,27 @@ def test_stopped_what_no_thread_has_begun_is_given_back(
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
     assert_agreement(stage.redis)
+
+
+def test_what_is_cancelled_between_claim_and_begin_gives_its_place_back(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker with one place, which holds a message that it has not begun
+    monkeypatch.setattr(Station, "places", 1)
+    ids = [stage.queue() for _ in range(2)]
+    worker = hire()
+    (station,) = worker.stations
+    station.claim(30)
+    assert stage.state(ids[0]) is State.SENDING
+    # When it is taken for dead, and its message is cancelled
+    stage.redis.zadd(stage.keys.leases, {ids[0]: 1}, xx=True)
+    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.messages.cancel(ids[0], "ada")
+    # Then the message does not leave, and the worker has its place for the next one
+    worker._exchange()
+    assert station.is_idle
+    worker._claim()
+    eventually(lambda: [mail.id for mail in stage.transport.tried] == [ids[1]], "the next one leaves")
 
 
 def test_killed_only_what_was_on_its_way_is_in_doubt(

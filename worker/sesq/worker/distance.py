@@ -40,7 +40,7 @@ class Distance:
         It is made twice: by the grant, and by the last look before its mail leaves. What an answer took longer than
         usual is not taken off: mail that it held up would bunch with what is granted after it.
         """
-        usual = min(self._recent, default=0.0)
+        usual = self._usual
         self._recent.append(answered_at - asked_at)
         if answered_at - self._window_began >= WINDOW_SECONDS:
             self._judge(usual, answered_at - self._window_began)
@@ -57,14 +57,21 @@ class Distance:
         self._unused += unused
 
     def count_late(self, seconds: float) -> None:
-        """The gate was asked so long after the token was there that mail waited for."""
-        self._lost_seconds += max(0.0, seconds - self.room_seconds)
+        """The gate was asked so long after the token was there that mail waited for, by this host's clock.
+
+        By Redis's it was later by the way there and back: the answer, and then the question, took half of it each.
+        """
+        self._lost_seconds += max(0.0, seconds + self._usual - self.room_seconds)
+
+    @property
+    def _usual(self) -> float:
+        return min(self._recent, default=0.0)
 
     def _judge(self, usual: float, passed: float) -> None:
         granted, unused, lost_seconds = self._granted, self._unused, self._lost_seconds
         self._granted = self._unused = 0
         self._lost_seconds = 0.0
-        lost = max(unused / max(1, granted), min(1.0, lost_seconds / passed))
+        lost = min(1.0, unused / max(1, granted) + lost_seconds / passed)
         if granted < ENOUGH or lost < TOO_MUCH:
             return
         cure = (

@@ -237,16 +237,14 @@ class SesqWorker(RegisteredWorker):
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self.tell_rq(busy=self._in_flight > 0)
-        for station in self.stations:
-            desk = station.desk
-            if now >= desk.look_at:
-                desk.look_at = now + TICK_SECONDS
-                judges = now >= self._judge_from
-                self._start_once(f"look {desk.name}", partial(self._look_after, station, judges))
-                self._start_once(f"sync {desk.name}", partial(self._sync, desk))
+        due = [station for station in self.stations if now >= station.desk.look_at]
+        for station in due:
+            station.desk.look_at = now + TICK_SECONDS
+        if due:
+            self._start_once("look", partial(self._look_after, due, now >= self._judge_from))
 
     def _start_once(self, name: str, task: Task) -> None:
-        """In a thread of its own, unless it goes on from last time: it waits for Redis many times, or for SES."""
+        """In another thread, unless it goes on from last time: it waits for Redis many times, or for SES."""
         if name not in self._going_on:
             self._going_on.add(name)
             self._threads.run(partial(self._go_on, name, task))
@@ -259,7 +257,12 @@ class SesqWorker(RegisteredWorker):
         finally:
             self._going_on.discard(name)
 
-    def _look_after(self, station: Station, judges: bool) -> None:
+    def _look_after(self, due: Sequence[Station], judges: bool) -> None:
+        for station in due:
+            self._look_after_one(station, judges)
+            self._start_once(f"sync {station.desk.name}", partial(self._sync, station.desk))
+
+    def _look_after_one(self, station: Station, judges: bool) -> None:
         desk, wakes = station.desk, station.desk.wakes
         desk.rules.refresh()
         moved, due = desk.gate.promote(desk.lanes)
