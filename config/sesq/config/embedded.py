@@ -2,13 +2,14 @@
 
 The first process starts it, others join, and it stops when the last of them is gone, even if that one was killed
 (see `keeper`); what is queued stays on disk. It listens on a unix socket in a directory that only its user may enter,
-and on no TCP port. What a client was told is safe when any process is killed, the server too; a power cut can take
-the last second.
+and on no TCP port. What a client was told is on the disk: the server answers once it is there, and ends where the disk
+takes no more, so that nothing is accepted then.
 
     DIRECTORY/redis.sock    the socket
     DIRECTORY/users.lock    every user of the server holds a shared lock on it
     DIRECTORY/start.lock    held while one process looks whether the server runs, and starts it
     DIRECTORY/server.log    the server's own log
+    DIRECTORY/written-by    the name and version of the server that wrote the files last
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from redis.retry import Retry
 
 from sesq.config import keeper
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
-from sesq.config.server_binary import Server, ask, find_server
+from sesq.config.server_binary import Server, ask, find_server, read_server
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,6 +44,7 @@ SOCKET_PATH_BYTES = 103  # what the smallest sockaddr_un (macOS) holds, less the
 START_SECONDS = 60  # reading a large append-only file takes a while
 STOP_SECONDS = 10
 POLL_SECONDS = 0.01
+WRITTEN_BY = "written-by"
 
 
 class EmbeddedRedis:
@@ -100,22 +102,32 @@ class EmbeddedRedis:
         with _exclusive_lock(self.directory / "start.lock"):
             found = self._ping() is not None
             if not found:
-                self._launch(self._find())
+                server = self._find()
+                self._launch(server)
+                (self.directory / WRITTEN_BY).write_text(f"{server}\n")
             self._wait_until_loaded()
             if found:
                 log.debug("joined the embedded Redis at %s", self.socket)
 
     def _find(self) -> Server:
-        server = ask(Path(self._executable)) if self._executable else find_server()
+        """A server that reads what is here: another would not start, or start empty and say nothing."""
+        writer = self._writer()
+        if self._executable is None:
+            return find_server(writer)
+        server = ask(Path(self._executable))
         if server is None:
             raise MissingPart(f"{self._executable}: not a Redis or Valkey server that runs here")
-        # A Redis before 7 looks for its data elsewhere: it would start empty, and say nothing.
-        if server.version < (7,) and (self.directory / "appendonlydir").exists():
+        if writer and not server.can_read(writer):
             raise MissingPart(
-                f"the queue in {self.directory} was written by a newer server than {server}: install redis-server 7 "
-                "or newer (or valkey-server)"
+                f"the queue in {self.directory} was written by {writer}: {server} cannot read it"
             )
         return server
+
+    def _writer(self) -> Server | None:
+        try:
+            return read_server(self.directory, (self.directory / WRITTEN_BY).read_text().strip())
+        except OSError:
+            return None
 
     def _launch(self, server: Server) -> None:
         """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them."""
@@ -151,7 +163,7 @@ class EmbeddedRedis:
             "unixsocketperm": "700",
             "dir": str(self.directory),
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "always",  # what is answered is on the disk
             "save": "",
             "maxmemory-policy": "noeviction",
         }
@@ -178,6 +190,8 @@ class EmbeddedRedis:
             return False
         except exceptions.ConnectionError:
             return None
+        except exceptions.ResponseError:  # it is there, and refuses commands: it cannot write, or has no memory left
+            return True
         finally:
             client.close()
 

