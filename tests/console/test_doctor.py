@@ -78,6 +78,7 @@ def test_a_host_in_good_health(run: Run, aws: Simulator) -> None:
     result = run("doctor", "--json", "--from", "Shop <shop@example.com>")
     assert found(result) == {
         "redis": "ok",
+        "rights": "ok",
         "version": "ok",
         "persistence": "ok",
         "eviction": "ok",

@@ -190,7 +190,9 @@ class EmbeddedRedis:
             return False
         except exceptions.ConnectionError:
             return None
-        except exceptions.ResponseError:  # it is there, and refuses commands: it cannot write, or has no memory left
+        except (
+            exceptions.ResponseError
+        ):  # it is there, and refuses commands: it cannot write, or has no memory left
             return True
         finally:
             client.close()

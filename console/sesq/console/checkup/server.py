@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -12,24 +13,29 @@ from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
 from sesq.config.keys import CLOCK_OFFSET
 from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.console.checkup.rights import check_rights
 
 OLDEST = (6, 2)
 NEARLY_FULL = 0.8
 
 
 CURE = "see that redis_url (SESQ_REDIS_URL) names a Redis that runs, and lets this user read, write and run scripts"
-PROBE = "return redis.call('DEL', 'sesq:doctor')"
-"""Changes nothing, and needs the rights that sesq's own scripts need."""
 
 
-def check_redis(redis: Redis) -> Iterator[Check]:
-    """The first check says whether Redis answers, to this user; where it does not, there are no others."""
+def check_redis(redis: Redis, embedded_in: Path | None = None) -> Iterator[Check]:
+    """The first check says whether Redis answers, to this user; where it does not, there are no others.
+
+    `embedded_in`: the folder of its data, where it is the embedded one.
+    """
     try:
-        info = _info(redis)
+        info, rights = _info(redis), check_rights(redis)
     except QueueUnavailable as error:
         yield fail("redis", str(error), CURE)
         return
-    yield ok("redis", "answers")
+    yield ok(
+        "redis", f"the embedded one answers, with its data in {embedded_in}" if embedded_in else "answers"
+    )
+    yield rights
     yield from check_info(info)
     if not info.get("aof_enabled"):
         yield _snapshots(redis)
@@ -53,7 +59,6 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Check]:
 def _info(redis: Redis) -> dict[str, Any]:
     with mapped():
         redis.ping()
-        redis.eval(PROBE, 0)
         try:
             return {**redis.info("server"), **redis.info("persistence"), **redis.info("memory")}
         except ResponseError:  # a user with few rights

@@ -57,7 +57,8 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
         yield Check("redis", Status.FAIL, str(error), "set SESQ_REDIS_URL, or install redis-server")
         return
     try:
-        of_redis = list(check_redis(redis))
+        embedded_in = None if settings.redis_url else settings.data_dir / "redis"
+        of_redis = list(check_redis(redis, embedded_in))
         yield from of_redis
         if of_redis[0].status is Status.OK:
             yield from check_account(redis, account, settings, sender)
