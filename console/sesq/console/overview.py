@@ -79,6 +79,11 @@ class Memory:
     used: int
     limit: int | None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether Redis refuses whatever needs memory."""
+        return self.limit is not None and self.used >= self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

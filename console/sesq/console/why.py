@@ -20,6 +20,8 @@ def sentences(view: Overview) -> list[str]:
 
 
 def _account(view: Overview) -> Iterator[str]:
+    if view.memory and view.memory.is_full:
+        yield "Redis is full: it takes no mail, and workers cannot claim any. Raise its maxmemory."
     if view.usage.closed == "suspended":
         yield f"{_sentence(view.paused).capitalize()} Nothing goes, of any account, until `rq resume`."
     elif view.usage.closed == "paused":

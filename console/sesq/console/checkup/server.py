@@ -50,7 +50,11 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Check]:
     yield _eviction(info)
     limit = int(info.get("maxmemory") or 0)
     used = int(info.get("used_memory") or 0)
-    if limit and used > NEARLY_FULL * limit:
+    if limit and used >= limit:
+        yield fail(
+            "memory", f"full: {used:,} of {limit:,} bytes are used", "raise maxmemory: no mail is taken"
+        )
+    elif limit and used > NEARLY_FULL * limit:
         yield warn(
             "memory", f"{used:,} of {limit:,} bytes are used", "raise maxmemory before sends are refused"
         )
