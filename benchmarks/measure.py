@@ -145,6 +145,20 @@ def beside_the_first(
     return rows
 
 
+_servers: dict[str, str] = {}
+"""URL -> the Redis that was measured with, and how it keeps its data: speeds depend on both."""
+
+
+def describe(url: str) -> str:
+    """`Valkey 9.1.2, append-only file (always)`."""
+    with connect(url) as redis:
+        info, config = redis.info("server"), redis.config_get("append*")
+    version = info.get("valkey_version") or info["redis_version"]
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    kept = f"append-only file ({config['appendfsync']})" if config["appendonly"] == "yes" else "not kept"
+    return f"{name} {version}, {kept}"
+
+
 @contextmanager
 def bench() -> Iterator[Bench]:
     """Both servers, gone afterwards."""
@@ -156,6 +170,7 @@ def bench() -> Iterator[Bench]:
         ses = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             assert ses.stdout is not None
+            _servers[redis.url] = describe(redis.url)
             yield Bench(redis.url, ses.stdout.readline().split()[-1])
         finally:
             ses.terminate()
@@ -193,12 +208,16 @@ def show(
         table.add_row(*(_shown(cell) for cell in row))
     console = Console()
     console.print(table)
+    servers = sorted(set(_servers.values()))
+    for server in servers:
+        console.print(f"  Redis: {server}", highlight=False)
     for note in notes:
         console.print(f"  {note}", highlight=False)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     return {
         "title": title,
         **machine,
+        "redis": servers,
         "rows": [dict(zip(columns, row, strict=True)) for row in rows],
         "notes": [*notes],
     }

@@ -46,7 +46,7 @@ def redis_server() -> Iterator[EmbeddedRedis]:
     """A server of this test process alone; `redis_server.url` is its address."""
     with tempfile.TemporaryDirectory(prefix="sesq-") as directory, EmbeddedRedis(directory, SERVER) as server:
         with connect(server.url) as client:
-            client.config_set("appendfsync", "no")  # nobody cuts the power: it is the suite's time
+            client.config_set("appendfsync", "everysec")  # to wait for the disk each time would take long
         yield server
 
 

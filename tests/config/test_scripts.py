@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from sesq.config.connection import connect
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import QueueUnavailable
 from sesq.config.scripts import LIFECYCLE, Script, compose, run_many
+from sesq.config.server_binary import in_wheels
+from sesq.producer import Message, Outbox
 
 
 def script(text: str) -> Script:
@@ -51,3 +60,40 @@ def test_a_composed_script_has_its_base_in_front() -> None:
     composed = compose("sesq.config", "change.lua", base=[LIFECYCLE])
     assert composed.text.startswith(LIFECYCLE.text)
     assert composed.digest == hashlib.sha1(composed.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def renaming(short_path: Path) -> Callable[[str], AbstractContextManager[EmbeddedRedis]]:
+    """`renaming("SCRIPT")`: a server on which a command has no name."""
+
+    def start(command: str) -> EmbeddedRedis:
+        real = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels())
+        program = short_path / "redis-server"
+        program.write_text(
+            f'#!/bin/sh\n[ $# = 1 ] && exec \'{real}\' "$1"\nexec \'{real}\' "$@" --rename-command {command} ""\n'
+        )
+        program.chmod(0o755)
+        return EmbeddedRedis(short_path / "data", program)
+
+    return start
+
+
+def test_scripts_run_on_a_server_without_the_command_script(
+    renaming: Callable[[str], AbstractContextManager[EmbeddedRedis]],
+) -> None:
+    with renaming("SCRIPT") as server, connect(server.url) as client:
+        ids = Outbox(client).send_many(mail(f"p{i}@example.org") for i in range(3))
+        assert client.llen("rq:queue:sesq.default.transactional") == len(ids) == 3
+
+
+def test_a_server_without_a_command_that_scripts_need_is_told(
+    renaming: Callable[[str], AbstractContextManager[EmbeddedRedis]],
+) -> None:
+    with renaming("EVALSHA") as server, connect(server.url) as client:
+        with pytest.raises(QueueUnavailable, match="lacks a command"):
+            Outbox(client).send(mail("ada@example.org"))
+        assert client.keys() == []
+
+
+def mail(to: str) -> Message:
+    return Message(sender="shop@example.com", to=[to], subject="Hi", text="Hello.")

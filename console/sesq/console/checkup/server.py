@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from sesq.console.checkup.rights import check_rights
 
 OLDEST = (6, 2)
 NEARLY_FULL = 0.8
+FSYNC = {
+    "always": ", written before each answer",
+    "everysec": ", written each second: a crash of the host loses up to a second",
+}
 
 
 CURE = "see that redis_url (SESQ_REDIS_URL) names a Redis that runs, and lets this user read, write and run scripts"
@@ -63,10 +67,18 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Check]:
 def _info(redis: Redis) -> dict[str, Any]:
     with mapped():
         redis.ping()
-        try:
-            return {**redis.info("server"), **redis.info("persistence"), **redis.info("memory")}
-        except ResponseError:  # a user with few rights
-            return {}
+        info = _if_allowed(
+            lambda: {**redis.info("server"), **redis.info("persistence"), **redis.info("memory")}
+        )
+        return info | _if_allowed(lambda: redis.config_get("appendfsync"))
+
+
+def _if_allowed(ask: Callable[[], Mapping[Any, Any]]) -> dict[str, Any]:
+    """Empty for a user with few rights."""
+    try:
+        return dict(ask())
+    except ResponseError:
+        return {}
 
 
 def _version(info: Mapping[str, Any]) -> Check:
@@ -87,7 +99,13 @@ def _append_only_file(info: Mapping[str, Any]) -> Check:
         return fail(
             "persistence", "the last write of the append-only file failed", "look at Redis's disk and log"
         )
-    return ok("persistence", "append-only file")
+    if info.get("appendfsync") == "no":
+        return warn(
+            "persistence",
+            "append-only file, written when the system likes: a crash of the host loses some of what was accepted",
+            "set appendfsync everysec, or always",
+        )
+    return ok("persistence", f"append-only file{FSYNC.get(str(info.get('appendfsync')), '')}")
 
 
 def _snapshots(redis: Redis) -> Check:
