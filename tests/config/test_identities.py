@@ -71,13 +71,15 @@ def test_the_sandbox_names_each_unverified_recipient_once() -> None:
     recipients = ["bob@x.org", "ada@example.org", "bob@x.org", "eve@x.org", "success@simulator.amazonses.com"]
 
     # When the account is in the sandbox, then only the unverified stand in the way, each once
-    in_sandbox = unverified(identities, False, "shop@example.com", recipients)
-    assert in_sandbox == Unverified(None, ("bob@x.org", "eve@x.org"))
+    in_sandbox = unverified(identities, False, ["shop@example.com"], recipients)
+    assert in_sandbox == Unverified((), ("bob@x.org", "eve@x.org"))
     assert in_sandbox
 
     # When it has production access, then recipients no longer matter, and the sender still does
-    assert not unverified(identities, True, "shop@example.com", recipients)
-    assert unverified(identities, True, "shop@elsewhere.com", recipients) == Unverified("shop@elsewhere.com")
+    assert not unverified(identities, True, ["shop@example.com"], recipients)
+    assert unverified(identities, True, ["shop@elsewhere.com"], recipients) == Unverified(
+        ("shop@elsewhere.com",)
+    )
 
 
 @given(LOCALS, LABELS, DOMAINS, LABELS)

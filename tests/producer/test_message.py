@@ -8,7 +8,7 @@ import email.policy
 import json
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.addresses import spec_of
-from sesq.config.envelope import SimpleContent
+from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer import moments, rules
@@ -529,7 +529,11 @@ ANYTHING = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(list(Message.__dataclass_fields__)), ANYTHING, max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from([field.name for field in fields(Message) if field.init]), ANYTHING, max_size=4
+    )
+)
 def test_no_argument_crashes_the_door(changes: dict[str, Any]) -> None:
     try:
         made = message(**changes)
@@ -583,3 +587,20 @@ def test_writing_a_message_loads_no_aws_library_and_no_queue() -> None:
 
     # Then nothing heavy came with it
     assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("header", "others"),
+    [
+        (b"Return-Path: <bounces@mailer.example>\r\n", ("bounces@mailer.example",)),
+        (b"Sender: Desk <desk@mailer.example>\r\n", ("desk@mailer.example",)),
+        (b"Sender: shop@example.com\r\nReturn-Path: <>\r\n", ()),
+        (b"Return-Path: nobody can <read this\r\n", ()),
+    ],
+)
+def test_the_envelope_says_who_else_has_to_be_verified(header: bytes, others: tuple[str, ...]) -> None:
+    raw = header + b"From: Shop <shop@example.com>\r\nTo: ada@example.org\r\n\r\nHello.\r\n"
+    mail = Message.from_bytes(raw)
+    for each in (mail, replace(mail), Message.from_json(mail.to_json()), mail.readdressed(to="bob@x.org")):
+        assert each.envelope().senders == ("shop@example.com", *others)
+        assert Envelope.from_json(each.envelope().to_json()).other_senders == others

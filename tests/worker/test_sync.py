@@ -14,9 +14,11 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from sesq.config.snapshot import read_snapshot
 from sesq.config.states import State
+from sesq.producer import Message
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
 from sesq.worker.sync import LEASE_SECONDS, MOST_PROBES, PROBE_SECONDS, RETRY_SECONDS, AccountSync
+from sesq.worker.transports import SesTransport
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.verdicts import Kind, Verdict
 from stage import Stage, says
@@ -623,3 +625,92 @@ def test_a_clock_that_is_set_back_after_a_pause_does_not_keep_it(
     # When SES says that it sends, then the gate is open
     again(stage, sync)
     assert stage.gate.usage().closed is None
+
+
+RETURN_PATH = (
+    b"Return-Path: <bounces@mailer.example.net>\r\nFrom: Shop <shop@example.com>\r\nTo: ada@example.org\r\n"
+    b"Subject: an old mail, sent again\r\n\r\nHello.\r\n"
+)
+SENDER_FIELD = RETURN_PATH.replace(b"Return-Path:", b"Sender:")
+MAILER = "sender:bounces@mailer.example.net"
+
+
+@pytest.mark.parametrize("raw", [RETURN_PATH, SENDER_FIELD], ids=["Return-Path", "Sender"])
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "SES judges"])
+def test_a_sender_in_one_mail_that_is_not_verified_holds_that_mail_alone(
+    raw: bytes, listed: bool, stage: Stage, ses: Simulator, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    # Given mail of a verified sender, one of which names another one that is not
+    if not listed:
+        unlisted(sync, monkeypatch)
+    through_ses(stage, ses)
+    again(stage, sync)
+    odd = stage.outbox.send(Message.from_bytes(raw))
+    ids = [stage.queue("ada@example.org") for _ in range(3)]
+    # When they are sent
+    stage.work()
+    # Then that mail waits and says for whom, the others have gone, and what the list tells SES was not asked
+    assert [stage.state(id) for id in ids] == [State.SENT] * 3
+    record = stage.status(odd)
+    assert (record.state, record.hold) == (State.HELD, MAILER)
+    assert "bounces@mailer.example.net" in record.reason
+    assert "shop@example.com" not in record.reason
+    assert refusals(ses) == (0 if listed else 1)
+    # nor does it stand in the way of later ones, however often it tries
+    for _ in range(3):
+        again(stage, sync, after=PROBE_SECONDS + 1)
+        stage.work()
+        later = stage.queue("ada@example.org")
+        stage.work()
+        assert stage.state(later) is State.SENT
+        assert stage.status(odd).hold == MAILER
+    # When the other is verified, then it goes
+    ses.verify("mailer.example.net")
+    for _ in range(2):
+        again(stage, sync, after=PROBE_SECONDS + 1)
+        stage.work()
+    assert stage.state(odd) is State.SENT
+    assert not stage.redis.exists(stage.keys.blocks)
+    assert_agreement(stage.redis)
+
+
+def through_ses(stage: Stage, ses: Simulator) -> None:
+    client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
+    stage.transport = SesTransport(client)
+    stage.rules.region = "us-east-1"
+    stage.courier = stage.hire()
+
+
+def refusals(ses: Simulator) -> int:
+    """How many mails SES has refused."""
+    return sum(not entry.accepted for entry in ses._do(lambda: list(ses.cloud.account().record.entries())))
+
+
+def test_a_probe_takes_another_mail_each_time(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sesq.worker.rules.JUST_LEARNT_SECONDS", 0.0)
+    again(stage, sync)
+    # Given three mails of one sender, whom SES refuses whatever its list says
+    ids = []
+    for _ in range(3):
+        stage.pass_time(1)
+        ids.append(stage.queue("ada@example.org"))
+    stage.transport.answer(*[says(Kind.CONFIGURATION, SHOP)] * 4)
+    stage.work(want=1)
+    stage.work()
+    # When one may try, again and again
+    for _ in range(3):
+        again(stage, sync, after=PROBE_SECONDS + 1)
+        stage.work()
+    # Then each has its turn
+    first, second, third = ids
+    assert [outgoing.id for outgoing in stage.transport.tried] == [first, second, third, first]
+    # and with the first that SES takes all go, in their order
+    again(stage, sync, after=PROBE_SECONDS + 1)
+    stage.work()
+    again(stage, sync)
+    stage.work()
+    assert [outgoing.id for outgoing in stage.transport.sent] == [second, first, third]
+    assert_agreement(stage.redis)

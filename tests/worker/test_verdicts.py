@@ -103,7 +103,13 @@ API_CASES = [
     Api(
         400, "MessageRejected", CHECK + "Shop <shop@shop.example>, bob@x.org", Kind.UNVERIFIED_SENDER, SENDER
     ),
-    Api(400, "MessageRejected", CHECK + "bounces@elsewhere.example", Kind.UNVERIFIED_SENDER, SENDER),
+    Api(
+        400,
+        "MessageRejected",
+        CHECK + "bounces@elsewhere.example",
+        Kind.UNVERIFIED_SENDER,
+        "sender:bounces@elsewhere.example",
+    ),
     Api(400, "MessageRejected", "Email address not verified", Kind.UNVERIFIED_SENDER, SENDER),
     # permissions and credentials
     Api(403, "AccessDeniedException", NOT_ALLOWED + "identity/shop.example'", Kind.CONFIGURATION, SENDER),
@@ -315,6 +321,34 @@ def test_a_reason_names_whom_it_is_about_and_the_region():
     assert "bob@x.org, ann@y.org" in verdict.reason
     assert "eu-west-1" in verdict.reason
     assert verdict.identities == ("bob@x.org", "ann@y.org")
+
+
+@pytest.mark.parametrize(
+    ("named", "hold"),
+    [
+        ("Bounces <bounces@mailer.example>", "sender:bounces@mailer.example"),
+        ("bounces@mailer.example, bob@x.org", "sender:bounces@mailer.example"),
+        ("bounces@mailer.example, shop@shop.example", "sender:shop@shop.example"),
+        ("nobody@knows.example", "sender:nobody@knows.example"),
+        ("bob@x.org", "recipient:bob@x.org"),
+    ],
+)
+def test_whom_ses_names_is_who_is_waited_for(named, hold):
+    mail = Envelope(sender="shop@shop.example", to=("bob@x.org",), other_senders=("bounces@mailer.example",))
+
+    verdict = weigh(Answer(Door.API, ("MessageRejected",), CHECK + named), envelope=mail, region="r")
+
+    assert verdict.hold == hold
+    assert hold.partition(":")[2] in verdict.reason
+
+
+def test_the_set_that_ses_names_is_the_one_that_is_waited_for():
+    mail = Envelope(sender="shop@shop.example", to=("bob@x.org",), configuration_set="news")
+    text = "Configuration set <other> does not exist."
+
+    verdict = weigh(Answer(Door.API, ("NotFoundException",), text), envelope=mail, region="r")
+
+    assert verdict.hold == "configuration_set:other"
 
 
 def test_a_reason_lists_few_of_many_recipients_and_only_the_failing_ones():

@@ -28,7 +28,8 @@ class Envelope:
 
     `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To,
     "row" the id of a recipient of a batch, whose content is made when it is sent.
-    `on_unknown` is the message's own answer to a lost reply, None for the account's.
+    `other_senders` are the bare addresses in From, Sender and Return-Path of a raw mail that are not its sender's: SES
+    wants them verified too. `on_unknown` is the message's own answer to a lost reply, None for the account's.
     `subject` is for lists, and for logs at DEBUG.
     """
 
@@ -42,6 +43,12 @@ class Envelope:
     configuration_set: str | None = None
     on_unknown: OnUnknown | None = None
     kind: Kind = "simple"
+    other_senders: tuple[str, ...] = ()
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The bare addresses that SES wants verified: who sends, and whoever else the mail says it is from."""
+        return (self.sender_spec, *self.other_senders)
 
     @property
     def sender_spec(self) -> str:
@@ -72,7 +79,7 @@ class Envelope:
         data = read_versioned(text, "envelope")
         try:
             lists: dict[str, Any] = {
-                name: tuple(data.pop(name, ())) for name in ("to", "cc", "bcc", "reply_to")
+                name: tuple(data.pop(name, ())) for name in ("to", "cc", "bcc", "reply_to", "other_senders")
             }
             return cls(**lists, **data)
         except TypeError as error:

@@ -14,7 +14,7 @@ Sources, and how sure each rule is:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sesq.config.addresses import is_mailbox_simulator
@@ -49,11 +49,11 @@ class Identities:
 class Unverified:
     """Who stands in a message's way; false when nobody does."""
 
-    sender: str | None = None
+    senders: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.sender is not None or bool(self.recipients)
+        return bool(self.senders or self.recipients)
 
 
 def candidates(spec: str) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ def candidates(spec: str) -> tuple[str, ...]:
 
 
 def unverified(
-    identities: Identities, production_access: bool, sender: str, recipients: Sequence[str]
+    identities: Identities, production_access: bool, senders: Iterable[str], recipients: Iterable[str]
 ) -> Unverified:
     """Whom SES would refuse in this message, by bare address, each once and in order."""
-    refused_sender = None if identities.covers_sender(sender) else sender
+    refused_senders = tuple(spec for spec in senders if not identities.covers_sender(spec))
     if production_access:
-        return Unverified(refused_sender)
+        return Unverified(refused_senders)
     return Unverified(
-        refused_sender,
+        refused_senders,
         tuple(spec for spec in dict.fromkeys(recipients) if not identities.covers_recipient(spec)),
     )

@@ -221,17 +221,19 @@ class Messages:
         with mapped():
             return int(self.redis.zcard(self.keys.hold(what)))
 
-    def free(self, what: str, reason: str, most: int | None = None) -> int:
+    def free(self, what: str, reason: str) -> int:
         """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
-        freed = 0
+        freed, count = 0, FREE_AT_ONCE
         with mapped():
-            while most is None or freed < most:
-                chunk = min(FREE_AT_ONCE, most - freed if most else FREE_AT_ONCE)
-                count = int(FREE.run(self.redis, self.keys.account, what, chunk, reason))
+            while count == FREE_AT_ONCE:
+                count = int(FREE.run(self.redis, self.keys.account, what, FREE_AT_ONCE, reason))
                 freed += count
-                if count < chunk:
-                    break
         return freed
+
+    def try_one(self, what: str, reason: str) -> None:
+        """One message that waits goes back into its lane, to see whether it still has to: another one each time."""
+        with mapped():
+            FREE.run(self.redis, self.keys.account, what, 1, reason, 1)
 
     def prune(self) -> int:
         """Takes those out of the lists whose record has expired, at most some thousands. How many."""

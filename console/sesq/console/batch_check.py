@@ -124,7 +124,9 @@ def check(
 
 
 def _is_held(snapshot: Snapshot, identities: Identities, sender: str, row: Row) -> bool:
-    return snapshot.listed and bool(unverified(identities, snapshot.production, sender, (spec_of(row.to),)))
+    return snapshot.listed and bool(
+        unverified(identities, snapshot.production, (sender,), (spec_of(row.to),))
+    )
 
 
 def _preview(order: Order, row: Row, line: int) -> Preview:

@@ -34,10 +34,9 @@ def _of(message: Message, account: Account | None) -> Iterator[str]:
     if account is None:
         return
     snapshot, identities = account
-    for spec in message.senders():
-        if not identities.covers_sender(spec):
-            yield f"sender {spec} is not verified"
     envelope = message.envelope()
-    refused = unverified(identities, snapshot.production, envelope.sender_spec, envelope.recipients)
+    refused = unverified(identities, snapshot.production, envelope.senders, envelope.recipients)
+    for spec in refused.senders:
+        yield f"sender {spec} is not verified"
     for spec in refused.recipients:
         yield f"recipient {spec} is not verified, and the account is in the sandbox"

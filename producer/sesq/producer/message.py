@@ -15,7 +15,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.config.states import Lane
 from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
-from sesq.producer.raw import BLIND, VERIFIED, RawMail, digested
+from sesq.producer.raw import BLIND, RawMail, digested
 from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 
@@ -64,6 +64,7 @@ class Message:
     on_unknown: OnUnknown | None = None
     idempotency_key: str | None = None
     raw: bytes | None = field(default=None, repr=False)
+    _other_senders: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __init__(
         self,
@@ -108,6 +109,7 @@ class Message:
         keep(self, "on_unknown", on_unknown)
         keep(self, "idempotency_key", idempotency_key)
         keep(self, "raw", raw)
+        keep(self, "_other_senders", ())
         self._check_options()
         moments.check_ahead(self.expires_at)
         self._check_content() if raw is None else self._check_raw(raw)
@@ -191,16 +193,8 @@ class Message:
             configuration_set=self.configuration_set,
             on_unknown=self.on_unknown,
             kind="simple" if self._is_simple() else "raw",
+            other_senders=self._other_senders,
         )
-
-    def senders(self) -> tuple[str, ...]:
-        """The bare addresses that SES wants verified: who sends, and whoever else a raw mail says it is from.
-
-        Raises InvalidMessage for what cannot be read.
-        """
-        named = RawMail.read(self.raw) if self.raw is not None else None
-        others = [wire for name in VERIFIED for wire in named.addresses(name)] if named else []
-        return tuple(dict.fromkeys(map(spec_of, (self.sender, *others))))
 
     def content(self) -> bytes:
         """`SimpleContent` where SES puts the mail together itself; else the whole mail (see `Envelope.kind`)."""
@@ -274,11 +268,14 @@ class Message:
         check_ses_headers(mail)
         object.__setattr__(self, "raw", mail.without(*BLIND).content)
         object.__setattr__(self, "subject", mail.text("subject"))
+        others = [spec for spec in mail.senders() if spec != spec_of(self.sender)]
+        object.__setattr__(self, "_other_senders", tuple(others))
 
 
 _DEFAULTS: dict[str, Any] = {
     field.name: field.default if field.default_factory is MISSING else field.default_factory()
     for field in fields(Message)
+    if field.init
 }
 
 

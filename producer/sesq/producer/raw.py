@@ -118,6 +118,14 @@ class RawMail:
                 raise _too_many_addresses(name)
         return tuple(wires)
 
+    def senders(self) -> tuple[str, ...]:
+        """The bare addresses that SES wants verified, each once; SES judges what cannot be read."""
+        found: list[str] = []
+        for name in VERIFIED:
+            with suppress(InvalidMessage):
+                found += map(spec_of, self.addresses(name))
+        return tuple(dict.fromkeys(found))
+
     def readable(self, *names: str) -> set[str]:
         """The bare addresses, in lower case, that can be read in the fields of these names; the others are left out."""
         return {

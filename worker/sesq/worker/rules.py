@@ -87,15 +87,16 @@ class Rules:
 
     def missing(self, envelope: Envelope) -> Missing | None:
         """What SES would refuse in this message, as far as it is known; the first of it."""
-        sender = envelope.sender_spec
         for hold in _streams(envelope) if self.blocks else ():
             if hold in self.blocks:
                 return Missing(hold, self.blocks[hold], False)
         if not self.snapshot.listed:
             return None
-        refused = unverified(self.identities, self.snapshot.production, sender, envelope.recipients)
-        if refused.sender:
-            return Missing(f"sender:{sender}", f"sender {sender} is not verified in {self.region}", True)
+        refused = unverified(self.identities, self.snapshot.production, envelope.senders, envelope.recipients)
+        if refused.senders:
+            first = refused.senders[0]
+            where = "" if first == envelope.sender_spec else " (in the mail's From, Sender or Return-Path)"
+            return Missing(f"sender:{first}", f"sender {first}{where} is not verified in {self.region}", True)
         if refused.recipients:
             first = refused.recipients[0]
             return Missing(f"recipient:{first}", f"recipient {first} is not verified in {self.region}", False)
@@ -113,7 +114,7 @@ class Rules:
 
 def _streams(envelope: Envelope) -> Iterator[str]:
     """Everything that a block of this message's mail could be called."""
-    yield from ("account", "credentials", f"sender:{envelope.sender_spec}")
+    yield from ("account", "credentials", *(f"sender:{address}" for address in envelope.senders))
     if envelope.configuration_set:
         yield f"configuration_set:{envelope.configuration_set}"
     yield from (f"recipient:{address}" for address in envelope.recipients)

@@ -52,11 +52,14 @@ SWITCHES = {
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What SES refuses as a whole: since when, why, and whether it does so against its own list of identities."""
+    """What SES refuses as a whole: since when, why, whether it does so against its own list of identities, and which
+    message it refused last.
+    """
 
     since: float
     why: str
     doubt: bool
+    tried: str
 
 
 class AccountSync:
@@ -176,7 +179,7 @@ class AccountSync:
         now = redis_now(self.redis)
         due = [hold for hold, block in blocks.items() if self._may_try(hold, block, now)]
         for hold in sorted(due, key=lambda hold: blocks[hold].since)[:MOST_PROBES]:
-            Messages(self.redis, self.account).free(hold, "trying whether SES takes it now", most=1)
+            Messages(self.redis, self.account).try_one(hold, "trying whether SES takes it now")
 
     def _may_try(self, hold: str, block: Block, now: float) -> bool:
         if hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt:

@@ -1,6 +1,6 @@
 -- Settle: what became of a claimed message. The MessageId, the new state and the gate's books are written in one step.
 -- After lifecycle.lua and gate.lua; also
---   A blocks         hash    what SES refuses as a whole -> JSON [since (s), why, doubt (as below)]
+--   A blocks         hash    what SES refuses as a whole -> JSON [since (s), why, doubt (as below), id of the message that it refused last]
 --   A lent           zset    what RQ's own workers have taken (see reseat.lua)
 --   R results:<id>   stream  RQ's: how its runs ended
 --
@@ -60,7 +60,7 @@ local opts, why = {due = now + (o.delay or 0), front = o.front, foreign = o.fore
 local reached = o.hold and hold_back(id, o.hold, why, was[7] or now, o.reason or '', fields, opts)
                 or move(id, o.to, o.reason or '', fields, opts)
 if o.foreign then call('ZADD', A .. 'lent', 'NX', now, id) end -- no longer there where its worker was taken for dead
-if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false})) end
+if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false, id})) end
 if o.rq and reached == o.to and not o.foreign then
   call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
   call('EXPIRE', R .. 'results:' .. id, was[9] or 3600)

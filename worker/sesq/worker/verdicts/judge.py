@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sesq.config.envelope import Envelope
@@ -25,15 +25,14 @@ def judge(error: Exception, *, envelope: Envelope, region: str) -> Verdict:
 def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
     """What an answer means for this message: for transports that read their own (SMTP, the entries of a bulk call)."""
     identities = named_identities(answer.text)
-    configuration_set = envelope.configuration_set or _set_in(answer.text)
+    configuration_set = _set_in(answer.text) or envelope.configuration_set
     concern = _concern(identities, configuration_set, envelope)
     outcome = next((row.outcome for row in ROWS if row.fits(answer, concern)), DEFAULT)
-    failing = [a for a in envelope.recipients if any(means(i, a) for i in identities)] or list(
-        envelope.recipients
-    )
+    failing = _meant(identities, envelope.recipients) or envelope.recipients
+    senders = _meant(identities, envelope.senders) or _strangers(identities, envelope) or envelope.senders
     words = {
         "region": region,
-        "sender": envelope.sender_spec,
+        "sender": senders[0],
         "recipient": failing[0] if failing else "",
         "recipients": _few(failing),
         "configuration_set": configuration_set or "",
@@ -64,11 +63,19 @@ def _verdict(outcome: Outcome, answer: Answer, identities: tuple[str, ...], word
 
 def _concern(identities: tuple[str, ...], configuration_set: str | None, envelope: Envelope) -> Concern:
     if identities:
-        if any(means(identity, envelope.sender_spec) for identity in identities):
-            return Concern.SENDER
-        to_recipient = any(means(i, address) for i in identities for address in envelope.recipients)
-        return Concern.RECIPIENT if to_recipient else Concern.SENDER
+        of_recipients = _meant(identities, envelope.recipients) and not _meant(identities, envelope.senders)
+        return Concern.RECIPIENT if of_recipients else Concern.SENDER
     return Concern.CONFIGURATION_SET if configuration_set else Concern.NOBODY
+
+
+def _meant(identities: Iterable[str], addresses: Iterable[str]) -> tuple[str, ...]:
+    """Those of the addresses that SES has named."""
+    return tuple(address for address in addresses if any(means(name, address) for name in identities))
+
+
+def _strangers(identities: Iterable[str], envelope: Envelope) -> tuple[str, ...]:
+    """Identities that SES has named and the envelope does not know."""
+    return tuple(name for name in identities if not _meant((name,), envelope.recipients))
 
 
 def _set_in(text: str) -> str | None:
@@ -76,7 +83,7 @@ def _set_in(text: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
-def _few(addresses: list[str]) -> str:
+def _few(addresses: Sequence[str]) -> str:
     """The first three: a reason is read by people, and logged."""
     rest = len(addresses) - 3
     return ", ".join(addresses[:3]) + (f" and {rest} more" if rest > 0 else "")

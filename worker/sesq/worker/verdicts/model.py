@@ -16,7 +16,9 @@ class Kind(str, Enum):
     UNKNOWN = "unknown"  # may have been accepted: must not be tried again unasked
     REFUSED = "refused"  # this message, as it is, never
     UNVERIFIED_RECIPIENT = "unverified_recipient"  # the sandbox: waits for a verification, or for production
-    UNVERIFIED_SENDER = "unverified_sender"  # waits for a verification of the From, or of its domain
+    UNVERIFIED_SENDER = (
+        "unverified_sender"  # waits for a verification of an address that the mail is from, or of its domain
+    )
     CONFIGURATION = "configuration"  # every message of this stream: permission, configuration set, MAIL FROM
     CREDENTIALS = "credentials"  # no message can go: no, wrong or expired keys
     PAUSED = "paused"  # sending is off for the account: GetAccount tells when it is on again

@@ -1,7 +1,9 @@
 """What an answer can mean, in words for people: each says what it is and what cures it.
 
 A reason may use {region}, {sender}, {recipients}, {configuration_set}, {code} and {text}; a hold {sender}, {recipient}
-and {configuration_set}. {recipients} are those SES named, {recipient} is the first of them.
+and {configuration_set}. {sender} is the sender that SES named, which need not be the message's own, {configuration_set}
+the set that it named; {recipients} are those it named, {recipient} is the first of them. Where it named none, they are
+the message's own.
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ POOL = Outcome(
 
 UNVERIFIED_SENDER = Outcome(
     Kind.UNVERIFIED_SENDER,
-    "The sender {sender} is not verified in {region}; verify the address or its domain there.",
+    "The sender {sender} (From, Sender or Return-Path) is not verified in {region}; verify the address or its domain "
+    "there.",
     SENDER,
 )
 UNVERIFIED_RECIPIENT = Outcome(

@@ -27,7 +27,9 @@ from sesq.worker.verdicts.model import Answer, Door
 class Concern(str, Enum):
     """Whom an answer is about, read from its text and the envelope: decides between rows of the same code and text."""
 
-    SENDER = "sender"  # the From, its domain, or an identity that is no recipient either (a Return-Path)
+    SENDER = (
+        "sender"  # an address that the mail is from, its domain, or an identity that is no recipient either
+    )
     RECIPIENT = "recipient"  # recipients, and not the sender
     CONFIGURATION_SET = "configuration_set"  # no identity, and a set is named
     NOBODY = "nobody"
