@@ -5,45 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from datetime import datetime, timedelta, timezone
 from http.client import HTTPSConnection
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from sesq.config.states import State
 from system import System, eventually
+from tls import make_certificate
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:sesq-events"
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "tls.pem", folder / "tls.key"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return pem, private
 
 
 def test_a_forged_event_changes_nothing(system: Any, tmp_path: Path) -> None:

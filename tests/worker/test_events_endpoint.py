@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -13,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.x509.oid import NameOID
 from redis import Redis
 
+from http_client import serving
 from sesq.config.states import State
 from sesq.worker.events import Feedback, Handled
 from sesq.worker.events.endpoint import Endpoint
@@ -33,6 +32,7 @@ from sesq.worker.events.sns import (
     SnsGuard,
     fetch,
 )
+from sesq.worker.http_server import HttpServer
 from stage import Stage
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:sesq-events"
@@ -120,14 +120,9 @@ class Caller:
 @pytest.fixture
 def client(redis: Redis, guard: SnsGuard) -> Iterator[Caller]:
     """The endpoint as it is served."""
-    app = Endpoint(redis, guard, Feedback(redis, "default")).app
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        serving.start()
-        yield Caller(listening.getsockname()[1], guard)
-        server.should_exit = True
-        serving.join(20)
+    server = HttpServer(Endpoint(redis, guard, Feedback(redis, "default")).app, "127.0.0.1", 0)
+    with serving(server):
+        yield Caller(server.listener.getsockname()[1], guard)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import uvicorn
 from redis import Redis
 
+from http_client import serving
 from sesq.config.settings import Settings
 from sesq.console.web.app import create_app
 from sesq.console.web.people import People
 from sesq.console.web.site import Site
 from sesq.worker.control import ControlUnavailable
+from sesq.worker.http_server import HttpServer
 
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
@@ -55,23 +54,6 @@ class NoSes:
         raise ControlUnavailable(f"{operation}: no SES here")
 
 
-@contextmanager
-def _served(app: Any) -> Iterator[str]:
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=30)
-
-
 @pytest.fixture
 def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Visit]]:
     """`console(users=file, hosts={"mail.example.com"})`: a running one, and a browser on it."""
@@ -80,6 +62,6 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
         def start(users: Path | None = None, **options: Any) -> Visit:
             people = People.read(users, "ops@here")
             site = Site(redis, make_settings(), people, lambda _account: NoSes(), **options)
-            return Visit(open_.enter_context(_served(create_app(site))))
+            return Visit(open_.enter_context(serving(HttpServer(create_app(site), "127.0.0.1", 0))))
 
         yield start

@@ -121,11 +121,12 @@ def endpoint(
         raise InputError("--cert and --key go together")
     start_logging(settings)
     with part("events,worker"):
-        from sesq.worker.events.endpoint import Endpoint, serve
+        from sesq.worker.events.endpoint import Endpoint
         from sesq.worker.events.sns import SnsGuard
+        from sesq.worker.http_server import HttpServer
     redis = open_redis(settings)
     served = Endpoint(redis, SnsGuard(topic), _feedback(redis, settings, account))
-    serve(served.app, host, port, cert, key)
+    HttpServer(served.app, host, port, cert, key).run()
 
 
 @app.command(epilog=SETUP_EXAMPLES)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
-from pathlib import Path
 from typing import Any
 
-import uvicorn
 from redis import Redis
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sesq.config.connection import mapped
-from sesq.config.errors import InputError, QueueUnavailable
+from sesq.config.errors import QueueUnavailable
 from sesq.worker.events.feedback import Feedback, Handled
 from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Forged, SnsAway, SnsGuard
 
@@ -78,26 +75,6 @@ class Endpoint:
         with mapped():
             self._redis.set(seen, 1, ex=MAX_AGE_SECONDS + MAX_AHEAD_SECONDS)
         return PlainTextResponse("ok")
-
-
-def serve(app: Starlette, host: str, port: int, cert: Path | None, key: Path | None) -> None:
-    """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
-    try:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ssl_certfile=str(cert) if cert else None,
-            ssl_keyfile=str(key) if key else None,
-        )
-        config.load()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:  # ssl's errors are of this kind as well
-        raise InputError(f"{host}:{port}: cannot listen there: {error}") from error
-    with listener:
-        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _message(body: bytes) -> dict[str, Any]:

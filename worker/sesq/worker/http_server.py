@@ -1,0 +1,173 @@
+"""An HTTP server for ports that strangers can reach: a client's memory, time and connections have limits.
+
+uvicorn reads with h11, which refuses a head, a chunk's header or trailers that grow beyond MAX_HEAD_BYTES. The time
+limits are added here: of its own, uvicorn limits only the pause between two requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sesq.config.errors import InputError
+
+MAX_HEAD_BYTES = 32 * 1024
+STOP_SECONDS = 5
+BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits of one port. A connection that exceeds a time limit is closed.
+
+    `head_seconds`: until a TLS handshake is complete, and until each request's head is, with the pause before it.
+    `body_seconds`: until a request's body is complete.
+    `answer_seconds`: how long a client may take nothing of an answer that waits for it.
+    `connections`: at one time. Beyond it, the connection that has kept the server waiting for longest is closed.
+    """
+
+    head_seconds: float = 15
+    body_seconds: float = 60
+    answer_seconds: float = 60
+    connections: int = 200
+
+
+class Deadline:
+    """Calls `then` once its seconds are over, unless it is stopped or started again before."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
+        self._loop = loop
+        self._then = then
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float) -> None:
+        self.stop()
+        self._timer = self._loop.call_later(seconds, self._then)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class LimitedProtocol(H11Protocol):
+    """One connection. `awaited` is what the client has to send: h11.IDLE (a head), h11.SEND_BODY, or None."""
+
+    def __init__(self, limits: HttpLimits, **options: Any) -> None:
+        super().__init__(**options)
+        self.limits = limits
+        self.awaited: Any = None
+        self.since = 0.0
+        self._request = Deadline(self.loop, self.abort)
+        self._answer = Deadline(self.loop, self.abort)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+        if len(self.connections) > self.limits.connections:
+            waiting = [
+                each for each in self.connections if isinstance(each, LimitedProtocol) and each.awaited
+            ]
+            min(waiting, key=lambda each: each.since).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._request.stop()
+        self._answer.stop()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._answer.start(self.limits.answer_seconds)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._answer.stop()
+
+    def abort(self) -> None:
+        """Ends the connection, whatever was still to be read or written."""
+        self.awaited = None
+        self.transport.abort()
+
+    def _watch(self) -> None:
+        """Starts the time limit of what is awaited now, where something else was awaited before."""
+        state = self.conn.their_state
+        awaited = state if state in (h11.IDLE, h11.SEND_BODY) else None
+        if awaited is self.awaited:
+            return
+        self.awaited, self.since = awaited, self.loop.time()
+        if awaited is None:
+            self._request.stop()
+        else:
+            limits = self.limits
+            self._request.start(limits.head_seconds if awaited is h11.IDLE else limits.body_seconds)
+
+
+class HttpServer(uvicorn.Server):
+    """Serves an ASGI application on one socket. InputError for a port or a certificate that cannot be used."""
+
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        limits: HttpLimits | None = None,
+    ) -> None:
+        self.limits = limits or HttpLimits()
+        config = uvicorn.Config(
+            app,
+            http=H11Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # a proxy's word about the client is judged by the application
+            proxy_headers=False,
+            ssl_certfile=str(certificate) if certificate else None,
+            ssl_keyfile=str(key) if key else None,
+            timeout_keep_alive=int(self.limits.head_seconds) + 1,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        )
+        try:
+            config.load()
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self.listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:  # ssl's errors are of this kind as well
+            raise InputError(f"{host}:{port}: cannot listen there: {error}") from error
+        super().__init__(config)
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"{'https' if certificate else 'http'}://{name}:{self.listener.getsockname()[1]}"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens by itself: uvicorn would take neither a protocol's limits nor a time limit for TLS handshakes."""
+        await super().startup(sockets=sockets or [])
+        tls: dict[str, Any] = {"ssl": self.config.ssl, "ssl_handshake_timeout": self.limits.head_seconds}
+        server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=self.listener, backlog=BACKLOG, **(tls if self.config.ssl else {})
+        )
+        self.servers.append(server)
+
+    def _protocol(self) -> LimitedProtocol:
+        return LimitedProtocol(
+            self.limits,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
