@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_an_export_comes_back_as_it_was(run: Run, run_json: Run, here: Path, red
 def test_an_empty_export_comes_back_too(run: Run, here: Path) -> None:
     (here / "list.csv").write_text(run("suppression", "export").stdout)
     assert "0 added, 0 read" in run("suppression", "import", "list.csv").stdout
+
+
+def test_an_export_holds_no_formula_and_comes_back_as_it_was(run: Run, run_json: Run, here: Path) -> None:
+    names = {"=cmd@example.org", "+ada@example.org", "-x@example.org"}
+    (here / "list.csv").write_text("email,source\n" + "".join(f"{name},a;=1+1\n" for name in names))
+    run("suppression", "import", "list.csv")
+    exported = run("suppression", "export").stdout
+    assert not re.search(r"(^|[;,\n])[\s\"]*[=+\-@]", exported)
+    run("suppression", "remove", "--", *names)
+    (here / "export.csv").write_text(exported)
+    assert "3 added" in run("suppression", "import", "export.csv").stdout
+    assert set(listed(run_json)) == names
 
 
 def test_what_a_file_does_not_say_is_now_and_by_whom(run: Run, run_json: Run, here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import urllib.error
@@ -162,6 +163,8 @@ def test_what_is_not_there(status):
         ({"Host": "evil.example:9797"}, 403),
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Host": "localhost.evil.example"}, 403),
+        ({"Host": "mail.evillocalhost"}, 403),
+        ({"Host": "mail.localhost"}, 200),
         ({"Host": "localhost", "Origin": "http://localhost"}, 200),
         ({"Host": "localhost", "Origin": "http://evil.example"}, 403),
         ({"Host": "localhost", "Origin": "null"}, 403),
@@ -172,3 +175,52 @@ def test_what_is_not_there(status):
 def test_other_web_pages_are_kept_out(status, headers, code):
     assert status("/", **headers) == code
     assert status("/_sim/report", **headers) == code
+
+
+FORGED = "Action=SendEmail&Source=shop@example.com&Destination.ToAddresses.member.1=ada@example.org"
+FORGED += "&Message.Subject.Data=Hi&Message.Body.Text.Data=Hello"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 200),
+        ({"Host": "host.docker.internal:9797"}, 200),
+        ({"Host": "localhost", "Origin": "http://localhost"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+    ],
+)
+def test_other_web_pages_send_no_mail(ses, headers, code):
+    def ask(method, path, body=b""):
+        connection = http.client.HTTPConnection("127.0.0.1", ses.port, timeout=20)
+        connection.request(method, path, body, headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    raw = {"FromEmailAddress": "shop@example.com", "Destination": {"ToAddresses": ["ada@example.org"]}}
+    raw["Content"] = {"Simple": {"Subject": {"Data": "Hi"}, "Body": {"Text": {"Data": "Hello"}}}}
+    accepted = 0
+    for method, path, body in (
+        ("POST", "/v2/email/outbound-emails", json.dumps(raw).encode()),
+        ("POST", "/", FORGED.encode()),
+        ("GET", f"/?{FORGED}", b""),
+    ):
+        ses.advance(2)
+        by_name = method == "GET" and "Host" in headers and "localhost" not in headers["Host"]
+        expected = 403 if by_name else code
+        assert ask(method, path, body) == expected, (method, path)
+        accepted += expected == 200
+    assert ses.report()["accepted"] == accepted
+
+
+def test_other_web_pages_read_no_queue(ses):
+    connection = http.client.HTTPConnection("127.0.0.1", ses.port, timeout=20)
+    target = {"X-Amz-Target": "AmazonSQS.ListQueues", "Sec-Fetch-Site": "cross-site"}
+    connection.request("POST", "/", b"{}", target)
+    assert connection.getresponse().status == 403
+    connection.close()

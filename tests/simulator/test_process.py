@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from http_client import connect
 from sesq.simulator import Simulator
 from sesq.simulator.__main__ import main
 
@@ -84,6 +86,41 @@ def test_ctrl_c_ends_it_cleanly_in_the_middle_of_a_slow_reply():
             wait_until(lambda: report(url)["refused"] == {"bad_request": 1})
             started.send_signal(signal.SIGINT)
             assert started.wait(timeout=20) == 0
+            assert started.stderr is not None
+            assert started.stderr.read() == ""
+
+
+def test_ctrl_c_ends_it_cleanly_while_somebody_reads_its_queue():
+    def ask(operation: str, **options: object) -> bytes:
+        body = json.dumps(options).encode()
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AmazonSQS.{operation}\r\n"
+        return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    with process() as (started, url), connect(int(url.rpartition(":")[2])) as reader:
+        reader.sendall(ask("CreateQueue", QueueName="q"))
+        while b"}" not in reader.recv(65_536):
+            pass
+        reader.sendall(ask("ReceiveMessage", QueueUrl="http://x/123456789012/q", WaitTimeSeconds=20))
+        report(url)  # what it answers now, it has read after what came before
+        started.send_signal(signal.SIGINT)
+        assert started.wait(timeout=20) == 0
+        assert started.stderr is not None
+        assert started.stderr.read() == ""
+
+
+def test_each_port_is_announced_in_a_line():
+    with process("--smtp-port", "0", "--smtp-tls-port", "0") as (started, url):
+        assert url.startswith("http://127.0.0.1:")
+        assert started.stdout is not None
+        smtp = [started.stdout.readline() for _ in range(2)]
+        found = [
+            re.fullmatch(rf"SMTP {kind} on 127\.0\.0\.1:(\d+)\n", line)
+            for kind, line in zip(("with STARTTLS", "over TLS"), smtp, strict=True)
+        ]
+        assert all(found), smtp
+        port = int(found[0][1])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            assert client.recv(1000).startswith(b"220 ")
 
 
 @pytest.mark.parametrize(
@@ -109,11 +146,13 @@ def _written(path, text):
     return file
 
 
-def test_taken_port_is_told(capsys):
+def test_the_port_that_is_taken_is_named(capsys):
     with Simulator() as ses:
-        assert main(["--port", str(ses.port)]) == 2
-        assert main(["--port", "0", "--smtp-port", str(ses.port)]) == 2
-    assert capsys.readouterr().err.count("in use") == 2
+        for flag in ("--port", "--smtp-port", "--smtp-tls-port"):
+            assert main(["--port", "0", flag, str(ses.port)]) == 2
+            told = capsys.readouterr().err
+            assert f"({flag}): cannot listen on 127.0.0.1:{ses.port}: " in told
+            assert "in use" in told
 
 
 def test_fixture_for_other_projects(pytester):

@@ -24,8 +24,10 @@ from sesq.config.states import State
 from sesq.worker.events import Feedback, Handled
 from sesq.worker.events.endpoint import Endpoint
 from sesq.worker.events.sns import (
+    FAILURE_SECONDS,
     MAX_AGE_SECONDS,
     MAX_AHEAD_SECONDS,
+    MAX_FAILURES,
     SIGNED,
     Forged,
     SnsAway,
@@ -182,6 +184,8 @@ def test_what_lacks_a_part_is_refused_however_well_signed(name: str, sns: Sns, g
         "https://sns.eu-west-1.amazonaws.com@evil.example/SimpleNotificationService-0123abcd.pem",
         "https://sns.eu-west-1.amazonaws.com:8443/SimpleNotificationService-0123abcd.pem",
         "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123abcd.pem",
+        "https://sns.eu-west-1.amazonaws.com.cn/SimpleNotificationService-0123abcd.pem",
+        "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-0123abcd.pem",
         "https://sns.eu-west-1.amazonaws.com/other.pem",
         "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123abcd.pem?x",
         "https://bucket.s3.amazonaws.com/SimpleNotificationService-0123abcd.pem",
@@ -193,6 +197,79 @@ def test_a_certificate_of_another_host_is_never_fetched(url: str, sns: Sns, guar
     with pytest.raises(Forged, match="certificate is not SNS's"):
         guard.check(sns.message(SigningCertURL=url))
     assert sns.fetched == []
+
+
+CHINESE = "arn:aws-cn:sns:cn-north-1:123456789012:sesq-events"
+PATH = "/SimpleNotificationService-0123abcd.pem"
+
+
+@pytest.mark.parametrize(
+    ("host", "good"), [("sns.cn-north-1.amazonaws.com.cn", True), ("sns.cn-north-1.amazonaws.com", False)]
+)
+def test_in_a_chinese_region_sns_has_a_chinese_host_alone(host: str, good: bool, sns: Sns) -> None:
+    guard = SnsGuard(CHINESE, fetch=sns.fetch, clock=lambda: NOW)
+    sns.fetched.clear()
+    told = sns.message(TopicArn=CHINESE, SigningCertURL=f"https://{host}{PATH}")
+    if good:
+        guard.check(told)
+    else:
+        with pytest.raises(Forged, match="certificate is not SNS's"):
+            guard.check(told)
+    assert sns.fetched == [f"https://{host}{PATH}"] * good
+
+
+@pytest.mark.parametrize("failure", [SnsAway("SNS cannot be reached"), Forged("SNS answered 404 for it")])
+def test_a_certificate_that_cannot_be_had_is_not_asked_for_at_each_message(
+    failure: Exception, sns: Sns
+) -> None:
+    # Given a certificate that SNS does not hand out
+    asked: list[str] = []
+
+    def fails(url: str) -> bytes:
+        asked.append(url)
+        raise failure
+
+    now = [NOW]
+    guard = SnsGuard(TOPIC, fetch=fails, clock=lambda: now[0])
+    # When messages come that name it, then it is asked for once, and each is answered as the first was
+    for _ in range(3):
+        with pytest.raises(type(failure), match=str(failure)):
+            guard.check(sns.message())
+    assert len(asked) == 1
+    # And after a while it is asked for again; then it is there, and the message is believed
+    now[0] += FAILURE_SECONDS - 1
+    with pytest.raises(type(failure)):
+        guard.check(sns.message())
+    assert len(asked) == 1
+    now[0] += 1
+    guard._fetch = sns.fetch
+    guard.check(sns.message())
+
+
+def test_invented_certificates_make_us_ask_sns_a_few_times_only(sns: Sns) -> None:
+    # Given a certificate that is known already
+    now = [NOW]
+    guard = SnsGuard(TOPIC, fetch=sns.fetch, clock=lambda: now[0])
+    guard.check(sns.message())
+    asked: list[str] = []
+
+    def fails(url: str) -> bytes:
+        asked.append(url)
+        raise Forged("SNS answered 404 for it")
+
+    guard._fetch = fails
+    # When somebody invents one after the other
+    for number in range(3 * MAX_FAILURES):
+        with pytest.raises((Forged, SnsAway)):
+            guard.check(sns.message(SigningCertURL=CERTIFICATE_URL.replace("0123", f"{number:04}")))
+    # Then SNS is not asked for all of them, no more is remembered, and what is known is good
+    assert len(asked) == len(guard._failures) == MAX_FAILURES
+    guard.check(sns.message())
+    # And a new one of SNS's is taken as soon as some time has passed
+    now[0] += FAILURE_SECONDS
+    guard._fetch = sns.fetch
+    guard.check(sns.message(SigningCertURL=CERTIFICATE_URL.replace("0123", "4567")))
+    assert guard._failures == {}
 
 
 def test_another_topic_is_refused_however_well_signed(sns: Sns, guard: SnsGuard) -> None:
@@ -292,7 +369,8 @@ def test_what_cannot_be_asked_of_sns_now_comes_again(
     with monkeypatch.context() as patched:
         patched.setattr(client.guard, "_fetch", away)
         assert client.post(told) == 503
-    # When it comes again, then it is believed
+    # When it comes again after a while, then it is believed
+    monkeypatch.setattr(client.guard, "_clock", lambda: NOW + FAILURE_SECONDS)
     assert client.post(told) == 200
 
 

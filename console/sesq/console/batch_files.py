@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import io
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from sesq.config.batches import Batches
 from sesq.config.errors import InputError
+from sesq.console.csv_output import csv_line
 from sesq.console.times import utc
 from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS
@@ -88,22 +87,10 @@ COLUMNS = ("id", "email", "state", "message_id", "at", "reason")
 def report_lines(batches: Batches, id: str, *, jsonl: bool = False) -> Iterator[str]:
     """Each recipient's fate, a line each: JSON, or CSV that does nothing in a spreadsheet. Raises UnknownBatch."""
     if not jsonl:
-        yield _csv_line(COLUMNS)
+        yield csv_line(COLUMNS)
     for each in batches.recipients(id):
         row = (each.id, each.to, each.state.value, each.message_id, utc(each.at), each.reason)
         if jsonl:
             yield json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n"
         else:
-            yield _csv_line([harmless(cell) for cell in row])
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
-def harmless(cell: object) -> str:
-    """A cell of a CSV that no spreadsheet takes for a formula."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+            yield csv_line(row)

@@ -48,7 +48,7 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _announce(simulator: Simulator) -> None:
-    print(f"listening on {simulator.endpoint_url}", flush=True)  # noqa: T201  (a command speaks)
+    print(*simulator.listening, sep="\n", flush=True)  # noqa: T201  (a command speaks)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sesq.simulator.aws import AwsApi, Receive, Scope, Send
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.control import Control
+from sesq.simulator.listening import listen
 from sesq.simulator.page.guard import allowed
 from sesq.simulator.page.routes import Page
+from sesq.simulator.protocol import LimitedProtocol
 
 
 class WebApp:
@@ -32,13 +33,13 @@ class WebApp:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_own(scope):
-            await self._aws(scope, receive, send)
-        elif allowed(Headers(scope=scope), self._hosts):
-            await self._own(scope, receive, send)
-        else:
+        headers, own = Headers(scope=scope), _is_own(scope)
+        if (own or _may_be_of_a_browser(scope, headers)) and not allowed(headers, self._hosts):
             refusal = PlainTextResponse("Ask by localhost, an IP address, or a host that is allowed.", 403)
             await refusal(scope, receive, send)
+        else:
+            with contextlib.suppress(asyncio.CancelledError):  # by the end of the simulator
+                await (self._own if own else self._aws)(scope, receive, send)
 
 
 def _is_own(scope: Scope) -> bool:
@@ -49,12 +50,13 @@ def _is_own(scope: Scope) -> bool:
     return path == "/" and scope["method"] in ("GET", "HEAD") and b"Action=" not in scope["query_string"]
 
 
-class _Protocol(HttpToolsProtocol):
-    """Tells the application its transport, so that a fault can cut it."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+def _may_be_of_a_browser(scope: Scope, headers: Headers) -> bool:
+    """An SDK sends neither header, and calls the v1 API by POST. A browser sends one of them with all but some GETs."""
+    return (
+        "origin" in headers
+        or "sec-fetch-site" in headers
+        or (scope["path"] == "/" and scope["method"] == "GET")
+    )
 
 
 class Door(Protocol):
@@ -92,6 +94,18 @@ class _Uvicorn(uvicorn.Server):
         for door in self._doors:
             door.close()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends what is still being answered, such as a reader of a queue: uvicorn would wait, and print a trace."""
+        for server in self.servers:
+            server.close()
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, LimitedProtocol) and connection.answering:
+                connection.abort()
+        await asyncio.sleep(0)  # until those connections know
+        for task in tuple(self.server_state.tasks):
+            task.cancel()
+        await super().shutdown(sockets)
+
     def stop(self) -> None:
         """Safe from any thread, and when it is down already."""
         if self.loop is not None and not self.loop.is_closed():
@@ -120,8 +134,7 @@ class Server:
         on_ready: Callable[[], None] | None = None,
         foreground: bool = False,
     ) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        self._socket = listen("HTTP (--port)", host, port, backlog=2048)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._up = threading.Event()
@@ -172,13 +185,13 @@ class Server:
 def _uvicorn_config(app: WebApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=LimitedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        timeout_keep_alive=60,
+        timeout_keep_alive=int(LimitedProtocol.limits.head_seconds) + 1,
         timeout_graceful_shutdown=1,
     )

@@ -142,6 +142,15 @@ class Simulator:
         return self._smtp_doors[True].port
 
     @property
+    def listening(self) -> list[str]:
+        """What to tell people: a line for each port."""
+        kinds = {False: "SMTP with STARTTLS", True: "SMTP over TLS"}
+        doors = [
+            f"{kinds[wrapped]} on {self._where[0]}:{door.port}" for wrapped, door in self._smtp_doors.items()
+        ]
+        return [f"listening on {self.endpoint_url}", *doors]
+
+    @property
     def certificate(self) -> str:
         """What a client has to trust for SMTP, as PEM: `ssl.create_default_context(cadata=…)`."""
         return self._certificate

@@ -17,7 +17,6 @@ from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
 from sesq.config.states import State
-from sesq.console.batch_files import harmless
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import changed, look_ahead, read_series
 from sesq.console.web.plots import plot
@@ -274,13 +273,6 @@ def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -
     assert (record.state, record.reason) == (State.SENT, "resolved as sent by ops@here (console)")
     assert visit.post("messages/act", {"verb": "explode", "ids": id}).status_code == 422
     assert visit.post("messages/act", {"verb": "cancel"}).status_code == 422
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
-def test_a_report_holds_no_formula(cell: str) -> None:
-    assert harmless(cell) == f"'{cell}"
-    assert harmless("ada@example.org") == "ada@example.org"
-    assert harmless(None) == ""
 
 
 def test_a_plot_is_text_of_ours_alone() -> None:

@@ -62,7 +62,7 @@ def simulator(
         from sesq.simulator import Simulator, read_account_file, serve
 
     def announce(running: Simulator) -> None:
-        typer.echo(f"listening on {running.endpoint_url}")
+        typer.echo("\n".join(running.listening))
 
     given = {
         "smtp_port": smtp_port,
@@ -85,4 +85,4 @@ def simulator(
         raise InputError(f"the simulator cannot be set up so: {error}") from error
     except OSError as error:
         cure = PORTS_CURE if error.errno == errno.EADDRINUSE else ""
-        raise InputError(f"{account or f'{host}:{port}'}: {error}{cure}") from error
+        raise InputError(f"{error}{cure}") from error

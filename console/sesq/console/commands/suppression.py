@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import Line, file_name, read_address_file
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account, part
+from sesq.console.csv_output import csv_line, plain
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc
 
@@ -146,9 +146,8 @@ def export(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     if json:
         print_json([_as_json(entry) for entry in entries])
         return
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(COLUMNS)
-    out.writerows((e.address, e.reason, utc(e.at), e.source) for e in entries)
+    sys.stdout.write(csv_line(COLUMNS))
+    sys.stdout.writelines(csv_line((e.address, e.reason, utc(e.at), e.source)) for e in entries)
 
 
 def _as_json(entry: Suppressed) -> dict[str, object]:
@@ -165,7 +164,7 @@ def _read(lines: Iterable[Line], file: str, now: float, by: str) -> Iterator[Sup
         reason = line.cells.get("reason", "").lower() or "manual"
         if reason not in REASONS:
             raise InputError(f"{line.place}: reason {reason!r}; allowed: {', '.join(REASONS)}")
-        spec = parse_address(line.email, line.place).spec
+        spec = parse_address(plain(line.email), line.place).spec
         at = _at(line.cells.get("at", ""), f"{line.place}: at") or now
         yield Suppressed(spec, reason, at, line.cells.get("source") or f"{file_name(file)}, by {by}")
 

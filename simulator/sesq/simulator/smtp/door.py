@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import socket
 import ssl
 from dataclasses import dataclass
 
 from sesq.simulator.account import Account
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.http import DEFAULT_REGION
+from sesq.simulator.listening import listen
 from sesq.simulator.signature import smtp_password
 from sesq.simulator.smtp.session import SesSmtp
 
@@ -30,8 +30,7 @@ class SmtpDoor:
     def __init__(
         self, cloud: Cloud, host: str, port: int, tls: ssl.SSLContext, wrapped: bool, options: SmtpOptions
     ) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family)
+        self._socket = listen(f"SMTP ({'--smtp-tls-port' if wrapped else '--smtp-port'})", host, port)
         self.port: int = self._socket.getsockname()[1]
         self.tls = tls
         self.wrapped = wrapped

@@ -53,11 +53,14 @@ MAX_AHEAD_SECONDS = 300
 TOO_MANY = 429
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
+FAILURE_SECONDS = 60
+"""So long a certificate that could not be had is not asked for again. SNS comes again for an hour."""
+MAX_FAILURES = 20
+"""Within that time: whoever invents certificates' names makes us ask SNS no more often."""
 
 _topic_arn = re.compile(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w-]{1,256}").fullmatch
-_host = r"https://sns\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?"
-_certificate_url = re.compile(_host + r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
-_subscribe_url = re.compile(_host + r"/\?Action=ConfirmSubscription&[\w&=%:.~-]+").fullmatch
+_certificate_path = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
+_subscribe_path = re.compile(r"/\?Action=ConfirmSubscription&[\w&=%:.~-]+", re.ASCII).fullmatch
 
 Fetch = Callable[[str], bytes]
 
@@ -86,7 +89,10 @@ def fetch(url: str) -> bytes:
 
 
 class SnsGuard:
-    """Checks the messages of one topic. Certificates are fetched once. Raises InputError for what is no topic."""
+    """Checks the messages of one topic. A certificate is fetched once, and after a failure not again for a while.
+
+    Raises InputError for what is no topic.
+    """
 
     def __init__(
         self, topic_arn: str, *, fetch: Fetch = fetch, clock: Callable[[], float] = time.time
@@ -97,10 +103,12 @@ class SnsGuard:
                 f"topic_arn: {topic_arn!r} is no topic of SNS's: arn:aws:sns:REGION:ACCOUNT:NAME"
             )
         self.topic_arn = topic_arn
-        self._region = found[1]
+        china = ".cn" if found[1].startswith("cn-") else ""
+        self._sns = f"https://sns.{found[1]}.amazonaws.com{china}"
         self._fetch = fetch
         self._clock = clock
         self._keys: dict[str, RSAPublicKey] = {}
+        self._failures: dict[str, tuple[float, Forged | SnsAway]] = {}
 
     def check(self, message: Mapping[str, Any]) -> None:
         """Raises Forged unless SNS has signed it, for our topic, lately; SnsAway where that cannot be found out now."""
@@ -120,8 +128,7 @@ class SnsGuard:
     def confirm(self, message: Mapping[str, Any]) -> None:
         """Confirms a subscription that `check` has let through. Raises Forged or SnsAway."""
         url = str(message.get("SubscribeURL", ""))
-        found = _subscribe_url(url)
-        if not found or found[1] != self._region:
+        if not self._is_of_sns(url, _subscribe_path):
             raise Forged("its SubscribeURL is not SNS's in the topic's region")
         self._fetch(url)
 
@@ -147,13 +154,31 @@ class SnsGuard:
         except (InvalidSignature, ValueError) as error:
             raise Forged("its signature is wrong") from error
 
+    def _is_of_sns(self, url: str, path: Callable[[str], object]) -> bool:
+        """Whether it is at the one host that SNS has in the topic's region."""
+        return url.startswith(self._sns) and path(url[len(self._sns) :]) is not None
+
     def _key(self, url: str) -> RSAPublicKey:
-        found = _certificate_url(url)
-        if not found or found[1] != self._region:
+        if not self._is_of_sns(url, _certificate_path):
             raise Forged("its certificate is not SNS's in the topic's region")
         if url not in self._keys:
-            self._keys[url] = self._read_key(self._fetch(url))
+            self._check_failures(url)
+            try:
+                self._keys[url] = self._read_key(self._fetch(url))
+            except (Forged, SnsAway) as error:
+                self._failures[url] = (self._clock() + FAILURE_SECONDS, error)
+                raise
         return self._keys[url]
+
+    def _check_failures(self, url: str) -> None:
+        """Raises what came of fetching it a while ago; SnsAway where too much has failed meanwhile."""
+        now = self._clock()
+        self._failures = {each: failed for each, failed in self._failures.items() if failed[0] > now}
+        if url in self._failures:
+            error = self._failures[url][1]
+            raise type(error)(str(error))
+        if len(self._failures) >= MAX_FAILURES:
+            raise SnsAway("too many certificates could not be had")
 
     def _read_key(self, pem: bytes) -> RSAPublicKey:
         try:
