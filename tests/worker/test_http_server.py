@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from http_client import connect, read_to_the_end, serving, taken
-from sesq.worker.http_server import MAX_HEAD_BYTES, HttpLimits, HttpServer
+from sesq.worker.http_server import MAX_HEAD_BYTES, HttpLimits, HttpServer, LimitedProtocol
 from tls import make_certificate
 
 PATIENT = 600.0
@@ -141,6 +142,22 @@ def test_who_takes_an_answer_slowly_gets_all_of_it(port: Port) -> None:
     with connect(port(answer_seconds=PATIENT)) as client:
         client.sendall(b"GET /pour HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert len(read_to_the_end(client)) > ENDLESS_BYTES
+
+
+def test_the_time_of_an_answer_ends_when_some_of_it_is_taken() -> None:
+    # Given a loop whose timers are looked at
+    loop, server = Mock(), HttpServer(APP, "127.0.0.1", 0)
+    with server.listener:
+        made = {"config": server.config, "server_state": server.server_state, "app_state": {}}
+        protocol = LimitedProtocol(HttpLimits(answer_seconds=7), **made, _loop=loop)
+        # When nothing is taken, and then some of it
+        protocol.flow = Mock()
+        protocol.pause_writing()
+        loop.call_later.assert_called_once_with(7, protocol.abort)
+        loop.call_later.return_value.cancel.assert_not_called()
+        protocol.resume_writing()
+        # Then the connection goes on
+        loop.call_later.return_value.cancel.assert_called_once_with()
 
 
 def test_beyond_the_number_the_longest_silent_connection_is_closed(port: Port) -> None:

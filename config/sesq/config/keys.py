@@ -16,6 +16,12 @@ ACCOUNTS = "sesq:accounts"
 CONSOLE_SECRET = "sesq:console:secret"  # noqa: S105  (the name of a key)
 """String: what the web console signs its cookies with."""
 
+
+def console_session(id: str) -> str:
+    """String with expiry: who is logged in to the web console in that session; a logout deletes it."""
+    return f"sesq:console:session:{id}"
+
+
 CLOCK_OFFSET = "sesq:clock:offset"
 """String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
 where it is set."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+_turns = itertools.count()  # in which connections began to keep the server waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.awaited = ""
-        self.since = 0.0
+        self.turn = 0
         self._reading = ""
         self._bytes = 0  # without an end of the head, of a trailer or of a chunk's header
         self._request: asyncio.TimerHandle | None = None
@@ -50,7 +53,7 @@ class LimitedProtocol(HttpToolsProtocol):
             waiting = [
                 each for each in self.connections if isinstance(each, LimitedProtocol) and each.awaited
             ]
-            min(waiting, key=lambda each: each.since).abort()
+            min(waiting, key=lambda each: each.turn).abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -113,7 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
         awaited = self._reading or ("" if self.answering else "head")
         if awaited == self.awaited:
             return
-        self.awaited, self.since = awaited, self.loop.time()
+        self.awaited, self.turn = awaited, next(_turns)
         if self._request is not None:
             self._request.cancel()
         if awaited:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from redis import Redis
 from starlette.datastructures import Headers
 
@@ -23,7 +24,17 @@ def test_names_of_this_machine_are_known(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["", "rebound.example", "127.0.0.1.evil.example", "localhost.evil.example", "[", "mail"]
+    "host",
+    [
+        "",
+        "rebound.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "[",
+        "mail",
+        "evillocalhost",
+        "a.evillocalhost",
+    ],
 )
 def test_a_name_that_was_bound_to_our_address_is_not(host: str) -> None:
     assert not is_known_host(host, frozenset({"mail.example.com"}))
@@ -55,6 +66,25 @@ def test_a_forged_request_changes_nothing(console: Console, redis: Redis, header
     )
     assert call.status_code == 403
     assert Policy(redis).paused == ""
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+@pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])
+def test_a_login_or_logout_without_the_sessions_token_is_refused(
+    console: Console, path: str, token: str
+) -> None:
+    visit = console()
+    visit.get("/login")  # which gives the session a token
+    answer = visit.session.post(
+        visit.site + path, {"name": "ada", "password": "x", "csrf": token}, timeout=20
+    )
+    assert answer.status_code == 403
+    assert "not one of this session" in answer.text
+
+
+def test_a_login_without_a_session_is_refused(console: Console) -> None:
+    answer = requests.post(f"{console().site}/login", {"name": "ada", "password": "x"}, timeout=20)
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 from redis import Redis
 
 from sesq.config.errors import SettingsError
+from sesq.config.messages import Messages
 from sesq.config.policy import Policy
-from sesq.console.web.people import People, hash_password, hash_token
+from sesq.config.states import State
+from sesq.console.web.people import People, TooManyTries, hash_password, hash_token
+from sesq.console.web.site import SESSION_SECONDS
 
 Console = Callable[..., Any]
 PAUSE = "/api/v1/accounts/default/pause"
@@ -92,6 +97,135 @@ def test_tries_are_limited(console: Console, users: Path) -> None:
     # Even the right one has to wait then, but other people need not
     assert visit.log_in("ada", "secret of ada").status_code == 429
     assert visit.log_in("bob", "secret of bob").status_code == 200
+
+
+@pytest.fixture
+def people(users: Path) -> People:
+    return People.read(users, "")
+
+
+def guess(people: People, name: str, address: str, password: str = "wrong") -> str:
+    try:
+        return "right" if people.log_in(name, password, address) else "wrong"
+    except TooManyTries:
+        return "wait"
+
+
+def test_right_logins_lock_nobody_out(people: People) -> None:
+    # Given somebody who logs in more often than wrong passwords may be tried
+    found = {guess(people, "ada", "192.0.2.1", "secret of ada") for _ in range(21)}
+    # Then each is let in, and one wrong try is no more than that
+    assert found == {"right"}
+    assert guess(people, "ada", "192.0.2.1") == "wrong"
+    assert guess(people, "ada", "192.0.2.1", "secret of ada") == "right"
+
+
+def test_names_tried_without_end_from_one_address_are_stopped(people: People) -> None:
+    found = [guess(people, f"name {number}", "192.0.2.1") for number in range(22)]
+    assert found == ["wrong"] * 20 + ["wait"] * 2
+    assert guess(people, "ada", "192.0.2.1", "secret of ada") == "wait"
+    # And people elsewhere need not wait
+    assert guess(people, "ada", "192.0.2.2", "secret of ada") == "right"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "stopped"),
+    [
+        (["2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff::"], True),
+        (["2001:db8:0:1::1", "2001:db8:0:2::1"], False),
+        (["unknown", "_hidden"], True),
+    ],
+)
+def test_tries_are_counted_where_one_machine_may_have_many_addresses(
+    people: People, addresses: list[str], stopped: bool
+) -> None:
+    for number in range(5):
+        guess(people, "ada", addresses[number % (len(addresses) - 1)])
+    assert (guess(people, "ada", addresses[-1]) == "wait") is stopped
+
+
+def test_tries_leave_no_name_and_nothing_once_their_address_is_stopped(people: People) -> None:
+    for number in range(21):
+        guess(people, f"{number}" * 100_000, "192.0.2.1")
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            assert guess(people, f"{number}" + "x" * 100_000, "192.0.2.1") == "wait"
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert all(len(key) < 200 for key in people._tries.storage.events)  # type: ignore[attr-defined]
+
+
+def test_many_tries_at_once_do_not_pass_the_limit_together(people: People) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(lambda _: guess(people, "ada", "192.0.2.1"), range(20)))
+    assert found.count("wrong") == 5
+
+
+def test_a_logout_ends_the_session_for_whoever_copied_its_cookie(
+    console: Console, users: Path, redis: Redis
+) -> None:
+    visit, thief = console(users), console(users)
+    visit.log_in("ada", "secret of ada")
+    thief.session.cookies.update(visit.session.cookies)
+    assert thief.get("overview").url.endswith("/overview")
+    # And a session is not kept for ever
+    (key,) = redis.scan_iter("sesq:console:session:*")
+    assert 0 < redis.ttl(key) <= SESSION_SECONDS
+    # When its owner logs out
+    visit.post("/logout")
+    # Then the copy is good for nothing
+    assert thief.get("overview").url.startswith(f"{thief.site}/login")
+    assert list(redis.scan_iter("sesq:console:session:*")) == []
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (set(), "198.51.100.7", "127.0.0.1"),
+        ({"10.0.0.2"}, "198.51.100.7", "127.0.0.1"),
+        ({"127.0.0.1"}, "198.51.100.7", "198.51.100.7"),
+        ({"127.0.0.1"}, "203.0.113.9, 198.51.100.7", "198.51.100.7"),
+        ({"127.0.0.1"}, "", "127.0.0.1"),
+    ],
+)
+def test_what_a_hop_says_of_the_client_counts_from_a_proxy_of_ours_alone(
+    console: Console,
+    users: Path,
+    caplog: pytest.LogCaptureFixture,
+    proxies: set[str],
+    forwarded: str,
+    address: str,
+) -> None:
+    visit = console(users, proxies=frozenset(proxies))
+    form = {"name": "ada", "password": "wrong"}
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    assert visit.post("/login", form, headers=headers).status_code == 403
+    assert f"from {address}" in caplog.text
+
+
+def test_who_is_not_let_in_is_not_read_much_of(console: Console, users: Path, redis: Redis) -> None:
+    visit = console(users)
+    long = "[" * 100_000
+    for path, options in {
+        "/login": {"data": {"name": long}},
+        "/accounts/default/quota/pause": {"data": {"reason": long}},
+        PAUSE: {"data": long, "headers": {"Content-Type": "application/json"}},
+        "/nothing": {"data": long},
+    }.items():
+        assert visit.session.post(visit.site + path, timeout=20, **options).status_code == 413, path
+    # Who is let in may send a long mail
+    visit.log_in("ada", "secret of ada")
+    mail = {
+        "kind": "formatted",
+        "sender": "a@example.com",
+        "to": "b@example.org",
+        "text": long,
+        "subject": "x",
+    }
+    assert visit.post("test", mail).status_code == 200
+    assert Messages(redis).counts()[State.QUEUED] == 1
 
 
 def test_who_may_only_look_changes_nothing(console: Console, users: Path, redis: Redis) -> None:

@@ -6,7 +6,9 @@ import html
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis import Redis
@@ -17,9 +19,13 @@ from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidPolicy
 from sesq.config.policy import Policy
 from sesq.config.states import State
+from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.console.overview import read_overview
+from sesq.console.web import render
+from sesq.console.web.audit import Audit
 from sesq.console.web.outlook import changed, look_ahead, read_series
-from sesq.console.web.plots import plot
+from sesq.console.web.plots import gauge, plot
+from sesq.console.web.render import hidden_token
 from sesq.console.why import sentences
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.order import batch_order
@@ -273,6 +279,58 @@ def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -
     assert (record.state, record.reason) == (State.SENT, "resolved as sent by ops@here (console)")
     assert visit.post("messages/act", {"verb": "explode", "ids": id}).status_code == 422
     assert visit.post("messages/act", {"verb": "cancel"}).status_code == 422
+
+
+EVIL = '"><script>alert(1)</script><b onclick="x">&'
+"""Whoever writes it into a page as it is has written markup."""
+
+
+def is_text(page: str) -> bool:
+    """Whether the page shows EVIL, and none of it is markup."""
+    return "<script>alert" not in page and "<b onclick" not in page and "&lt;script&gt;alert(1)" in page
+
+
+def test_what_people_and_mail_say_is_text_on_every_page(
+    console: Console, redis: Redis, tmp_path: Path
+) -> None:
+    # Given a queue in which everything that can be named bears markup in its name
+    stage = Stage(redis)
+    id = stage.queue("ada@example.org", subject=EVIL, tags={"k": "v"}, text=EVIL, headers={"X-Note": EVIL})
+    claim, _ = stage.claim()
+    stage.gate.settle(
+        [{"id": id, "execution": claim.execution, "to": "held", "hold": f"recipient:{EVIL}", "reason": EVIL}]
+    )
+    Policy(redis).set({"rate": "1/second"}, by=EVIL)
+    Policy(redis).pause(EVIL, by=EVIL)
+    Audit(redis, "default").note(EVIL, EVIL)
+    SuppressionList(redis, "default").add([Suppressed("eve@example.org", "manual", stage.now, EVIL)])
+    visit = console()
+    # Then each page that shows any of it shows it as text
+    for path in ("overview", "messages", f"messages/{id}", "quota", "identities", "activity", "suppression"):
+        assert is_text(visit.get(path).text), path
+    # And what somebody types is text in what answers it
+    assert is_text(visit.post("test", {"kind": "formatted", "sender": EVIL, "subject": EVIL}).text)
+    assert is_text(visit.get("messages", params={"q": EVIL}).text)
+    assert is_text(visit.get("/login", params={"next": f"/accounts/{EVIL}"}).text)
+    assert is_text(visit.get(f"/accounts/{quote(EVIL, safe='')}/overview").text)
+    assert is_text(visit.post("quota/pause", {"reason": EVIL}).text)
+
+
+def test_what_we_say_is_safe_is() -> None:
+    # The places in which markup is made by code, and not by a template
+    for made in (
+        gauge(EVIL, [("used", 1)], 2),
+        gauge("The day", [(EVIL, 1)], 2),
+        plot(EVIL, [1], "bars", "sent"),
+        plot("Sent", [1], "line", EVIL),
+        hidden_token(EVIL),
+    ):
+        assert "<script>" not in made
+        assert 'onclick="' not in made
+        assert "&lt;script&gt;" in made
+    # And no template says so of anything
+    for file in (Path(str(render.__file__)).parent / "templates").iterdir():
+        assert not re.search(r"\|\s*safe|autoescape", file.read_text()), file.name
 
 
 def test_a_plot_is_text_of_ours_alone() -> None:

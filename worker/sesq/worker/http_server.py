@@ -7,6 +7,7 @@ limits are added here: of its own, uvicorn limits only the pause between two req
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from sesq.config.errors import InputError
 MAX_HEAD_BYTES = 32 * 1024
 STOP_SECONDS = 5
 BACKLOG = 128
+
+_turns = itertools.count()
+"""For the order in which connections began to keep the server waiting; a clock may stand still between two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class LimitedProtocol(H11Protocol):
         super().__init__(**options)
         self.limits = limits
         self.awaited: Any = None
-        self.since = 0.0
+        self.turn = 0
         self._request = Deadline(self.loop, self.abort)
         self._answer = Deadline(self.loop, self.abort)
 
@@ -75,7 +79,7 @@ class LimitedProtocol(H11Protocol):
             waiting = [
                 each for each in self.connections if isinstance(each, LimitedProtocol) and each.awaited
             ]
-            min(waiting, key=lambda each: each.since).abort()
+            min(waiting, key=lambda each: each.turn).abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -109,7 +113,7 @@ class LimitedProtocol(H11Protocol):
         awaited = state if state in (h11.IDLE, h11.SEND_BODY) else None
         if awaited is self.awaited:
             return
-        self.awaited, self.since = awaited, self.loop.time()
+        self.awaited, self.turn = awaited, next(_turns)
         if awaited is None:
             self._request.stop()
         else:

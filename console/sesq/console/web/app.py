@@ -28,9 +28,9 @@ from sesq.console.web.metrics import CONTENT_TYPE, exposition
 from sesq.console.web.pages import ROUTERS
 from sesq.console.web.pages.login import login_path
 from sesq.console.web.render import ASSETS, asset, bare_page
-from sesq.console.web.site import NotAllowed, NotLoggedIn, Site, UnknownAccount
+from sesq.console.web.site import SESSION_SECONDS, NotAllowed, NotLoggedIn, Site, UnknownAccount
+from sesq.console.web.stranger import StrangerLimit
 
-SESSION_SECONDS = 12 * 3600
 STATUS: dict[type[SesqError], int] = {
     InputError: 422,
     NotAllowed: 403,
@@ -70,6 +70,7 @@ def create_app(site: Site) -> Guard:
     app.add_exception_handler(SesqError, _show_error)
     app.add_exception_handler(HTTPException, _show_error)
     app.add_exception_handler(RequestValidationError, _show_error)
+    app.add_middleware(StrangerLimit, site=site)
     app.add_middleware(
         SessionMiddleware,
         secret_key=session_secret(site.redis),

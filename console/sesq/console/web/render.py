@@ -78,7 +78,7 @@ def bare_page(request: Request, template: str, status: int = 200, **values: Any)
     """A page for somebody who is not let in yet, or where something is wrong."""
     said = request.session.pop("said", None)
     common = {
-        "token": lambda: _hidden(token_of(request)),
+        "token": lambda: hidden_token(token_of(request)),
         "said": said,
         "path": request.url.path,
         "room": None,
@@ -88,7 +88,8 @@ def bare_page(request: Request, template: str, status: int = 200, **values: Any)
     return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
-def _hidden(token: str) -> Markup:
+def hidden_token(token: str) -> Markup:
+    """The session's token, in a form."""
     return Markup('<input type="hidden" name="csrf" value="{}">').format(token)
 
 

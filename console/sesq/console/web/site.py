@@ -13,15 +13,19 @@ from fastapi import Depends, Form, Request
 from redis import Redis
 from starlette.responses import RedirectResponse, Response
 
+from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
+from sesq.config.keys import console_session
 from sesq.config.messages import Messages, accounts
 from sesq.config.policy import Policy
 from sesq.config.settings import Settings
 from sesq.console.web.audit import Audit
-from sesq.console.web.people import People, Visitor
+from sesq.console.web.people import People, User, Visitor
 from sesq.worker.gate import Gate
 
 log = logging.getLogger("sesq.console")
+
+SESSION_SECONDS = 12 * 3600
 
 
 class NotLoggedIn(SesqError):
@@ -67,7 +71,26 @@ class Site:
         if self.proxy_header and request.client and request.client.host in self.proxies:
             return self.people.by_name(request.headers.get(self.proxy_header, ""))
         session = request.session
-        return self.people.by_session(str(session.get("name", "")), str(session.get("proof", "")))
+        visitor = self.people.by_session(str(session.get("name", "")), str(session.get("proof", "")))
+        return visitor if visitor and self._is_open(str(session.get("id", ""))) else None
+
+    def open_session(self, request: Request, user: User) -> None:
+        """Begins a new session, which ends after SESSION_SECONDS, or where it is closed."""
+        id = secrets.token_urlsafe(24)
+        with mapped():
+            self.redis.set(console_session(id), user.name, ex=SESSION_SECONDS)
+        request.session.clear()
+        request.session.update(name=user.name, proof=user.proof, id=id)
+
+    def close_session(self, request: Request) -> None:
+        """Ends it here: its cookie is good for nothing more."""
+        with mapped():
+            self.redis.delete(console_session(str(request.session.get("id", ""))))
+        request.session.clear()
+
+    def _is_open(self, id: str) -> bool:
+        with mapped():
+            return bool(self.redis.exists(console_session(id)))
 
     def program(self, request: Request) -> Visitor | None:
         """Who is asking, by a token alone: what a browser sends by itself, such as its session, counts for nothing."""
@@ -75,11 +98,10 @@ class Site:
         return self.people.local or (None if token is None else self.people.by_token(token))
 
     def address(self, request: Request) -> str:
-        """Where a request comes from; of one through a proxy of ours, what that says."""
+        """Where a request comes from; of one through a proxy of ours, what that says: the last address it names."""
         peer = request.client.host if request.client else ""
-        if peer not in self.proxies:
-            return peer
-        return request.headers.get("x-forwarded-for", peer).rpartition(",")[2].strip()
+        said = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return said if said and peer in self.proxies else peer
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,16 @@ def log_in(
     if user is None:
         log.warning("login refused: a wrong name or password from %s", address)
         return bare_page(request, "login", 403, next=_ours(next), problem="wrong name or password")
-    request.session.clear()
-    request.session.update(name=user.name, proof=user.proof)
+    site.open_session(request, user)
     log.info("%s logged in from %s", user.name, address)
     return RedirectResponse(_ours(next), 303)
 
 
 @router.post("/logout")
 def log_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
+    site: Site = request.app.state.site
     _check(request, csrf)
-    request.session.clear()
+    site.close_session(request)
     return RedirectResponse("/login", 303)
 
 
