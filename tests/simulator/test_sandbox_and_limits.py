@@ -29,6 +29,46 @@ def test_rate_is_one_recipient_a_second(ses, sesv2, mail):
     }
 
 
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(("short_of_a_day", "counted"), [(0.01, 1.0), (0, 0.0), (-0.01, 0.0)])
+def test_a_message_counts_until_it_is_a_day_old_and_not_longer(ses, sesv2, mail, short_of_a_day, counted):
+    # Given a day of one recipient that is spent
+    ses.set_account(max_24_hour_send=1)
+    sesv2.send_email(**mail())
+    # When it is almost, just, or more than a day old
+    ses.advance(DAY - short_of_a_day)
+    # Then it counts or does not: for the account, for the next message, and in the record
+    assert sesv2.get_account()["SendQuota"]["SentLast24Hours"] == counted
+    if counted:
+        with pytest.raises(sesv2.exceptions.TooManyRequestsException):
+            sesv2.send_email(**mail())
+    ses.set_account(max_24_hour_send=2)
+    sesv2.send_email(**mail())
+    assert ses.report()["max_recipients_in_24h"] == 1 + counted
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters"),
+    [
+        ("From: bad@x.org", {}),
+        ("From: shop@example.com, bad@x.org", {}),
+        ("From: shop@example.com\r\nSender: bad@x.org", {}),
+        ("From: shop@example.com\r\nReturn-Path: <bad@x.org>", {}),
+        ("From: shop@example.com", {"FromEmailAddress": "bad@x.org"}),
+        ("From: shop@example.com", {"FeedbackForwardingEmailAddress": "bad@x.org"}),
+    ],
+)
+def test_every_sender_that_a_raw_mail_names_has_to_be_verified(ses, sesv2, headers, parameters):
+    raw = f"{headers}\r\nTo: ada@example.org\r\n\r\nHi".encode()
+    with pytest.raises(sesv2.exceptions.MessageRejected, match=r"in region US-EAST-1: bad@x\.org$"):
+        sesv2.send_email(Content={"Raw": {"Data": raw}}, **parameters)
+    # And once it is, the mail goes
+    ses.verify("x.org")
+    sesv2.send_email(Content={"Raw": {"Data": raw}}, **parameters)
+
+
 def test_many_recipients_leave_a_debt(ses, sesv2, mail):
     ses.verify("example.org")
     # Given ten recipients taken with one token

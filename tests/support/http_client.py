@@ -32,11 +32,11 @@ def connect(port: int) -> socket.socket:
 
 def read_to_the_end(client: socket.socket) -> bytes:
     """What comes until the server closes the connection; TimeoutError where it does not."""
-    read = b""
+    read = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while piece := client.recv(65_536):
             read += piece
-    return read
+    return bytes(read)
 
 
 def taken(client: socket.socket, pieces: Iterable[bytes]) -> int:

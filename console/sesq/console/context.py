@@ -1,4 +1,4 @@
-"""What commands share: the settings, the connection to Redis, who is asking, and what is not installed."""
+"""What commands share: the settings, the connection to Redis, and who is asking."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import getpass
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sesq.config.errors import InputError, MissingPart
+from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.console.streams import typed
 
 if TYPE_CHECKING:
@@ -92,17 +91,6 @@ def asker() -> str:
     except (KeyError, OSError):  # a container's user may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
-
-
-@contextmanager
-def part(extra: str) -> Iterator[None]:
-    """`with part("worker"):` around the imports that an extra brings. Raises MissingPart."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "sesq":
-            raise
-        raise MissingPart(f"this needs {error.name}: pip install 'sesq[{extra}]'") from error
 
 
 def pairs(values: list[str], separator: str, option: str) -> dict[str, str]:

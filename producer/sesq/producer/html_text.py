@@ -6,7 +6,8 @@ import re
 from functools import cache
 from typing import Any
 
-from sesq.config.errors import InvalidMessage, MissingPart
+from sesq.config.errors import InvalidMessage
+from sesq.config.parts import part
 from sesq.producer import rules
 
 _is_named_by_its_target = re.compile(
@@ -36,9 +37,7 @@ def html_to_text(html: str) -> str:
 
 @cache
 def _library() -> tuple[Any, Any]:
-    try:
+    with part("html", "text from HTML"):
         from inscriptis import get_text  # type: ignore[import-untyped]
         from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MissingPart(f"text from HTML needs {error.name}: pip install 'sesq[html]'") from error
     return get_text, ParserConfig(display_links=True, display_images=True)

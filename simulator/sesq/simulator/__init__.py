@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sesq.simulator.parts import part
+
 if TYPE_CHECKING:
     from sesq.simulator.clock import Clock
     from sesq.simulator.errors import SesError
@@ -19,4 +21,5 @@ def __getattr__(name: str) -> Any:
     """Import at first use: pytest loads the plugin beside us in every run, also where nobody wants a server."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'simulator')}"), name)
+    with part():
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'simulator')}"), name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sesq.simulator.settings import explain
-from sesq.simulator.simulator import Simulator, read_account_file, serve
+
+if TYPE_CHECKING:
+    from sesq.simulator.simulator import Simulator
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--burst", type=float, help="recipients at once (one second's worth)")
     given = parser.parse_args(arguments)
     try:
+        from sesq.simulator import serve
+
         serve(given.host, given.port, on_ready=_announce, **_options(given))
-    except (OSError, TypeError, ValueError) as error:
+    except (ModuleNotFoundError, OSError, TypeError, ValueError) as error:
         reason = explain(error) if isinstance(error, ValueError) else error
         print(f"sesq.simulator: {reason}", file=sys.stderr)  # noqa: T201  (a command speaks)
         return 2
@@ -34,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(given: argparse.Namespace) -> dict[str, Any]:
+    from sesq.simulator import read_account_file
+
     options = read_account_file(given.account) if given.account else {}
     flags = {
         "production": given.production,

@@ -16,7 +16,10 @@ def ses_simulator() -> Iterator[Simulator]:
     """A sandbox account in every region, control calls unthrottled; see `Simulator` for what can be asked of it."""
     # pytest loads this file in every run of everybody who installed sesq: the server is imported when
     # asked for.
-    from sesq.simulator.simulator import Simulator
+    try:
+        from sesq.simulator import Simulator
+    except ModuleNotFoundError as error:
+        pytest.fail(str(error), pytrace=False)
 
     with Simulator(control_rate=None) as simulator:
         yield simulator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sesq.simulator.clock import Clock
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.http import DEFAULT_REGION
+from sesq.simulator.parts import part
 from sesq.simulator.server import Server
 from sesq.simulator.settings import AccountSettings
 
@@ -112,8 +113,9 @@ class Simulator:
         if not ports:
             return []
         # Whoever asks for no SMTP waits for neither these imports nor a key pair.
-        from sesq.simulator.smtp.certificate import Certificate
-        from sesq.simulator.smtp.door import SmtpDoor, SmtpOptions
+        with part():
+            from sesq.simulator.smtp.certificate import Certificate
+            from sesq.simulator.smtp.door import SmtpDoor, SmtpOptions
 
         host = self._where[0]
         certificate = Certificate(host)

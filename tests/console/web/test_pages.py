@@ -312,7 +312,8 @@ def test_what_people_and_mail_say_is_text_on_every_page(
     assert is_text(visit.post("test", {"kind": "formatted", "sender": EVIL, "subject": EVIL}).text)
     assert is_text(visit.get("messages", params={"q": EVIL}).text)
     assert is_text(visit.get("/login", params={"next": f"/accounts/{EVIL}"}).text)
-    assert is_text(visit.get(f"/accounts/{quote(EVIL, safe='')}/overview").text)
+    account = quote(EVIL.replace("/", ""))
+    assert is_text(visit.get(f"/accounts/{account}/overview").text)
     assert is_text(visit.post("quota/pause", {"reason": EVIL}).text)
 
 

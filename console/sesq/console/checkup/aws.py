@@ -11,10 +11,10 @@ from redis import Redis
 from sesq.config.addresses import parse_address
 from sesq.config.errors import MissingPart, SettingsError
 from sesq.config.identities import Identities
+from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.settings import AccountSettings, Settings
 from sesq.console.checkup.check import Check, fail, ok, warn
-from sesq.console.context import part
 
 if TYPE_CHECKING:
     from sesq.worker.account import Description

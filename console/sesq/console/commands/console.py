@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.config.settings import Settings
-from sesq.console.context import asker, load_settings, open_redis, part, start_logging
+from sesq.console.context import asker, load_settings, open_redis, start_logging
 from sesq.console.output import complain
 
 EXAMPLES = """Examples

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from sesq.console.context import Json, part
+from sesq.config.parts import part
+from sesq.console.context import Json
 
 EXAMPLES = """Examples
 
@@ -14,6 +16,9 @@ EXAMPLES = """Examples
   sesq demo --workers 4
   sesq demo --json
 """
+
+NEEDED = ("sesq.worker.run", "sesq.simulator.simulator")
+"""What runs in processes of its own: a library that is missing there is named here, before anything starts."""
 
 app = typer.Typer(add_completion=False)
 
@@ -29,5 +34,7 @@ def demo(
     Exit 0 only if the queue's record and SES's own agree. It needs no AWS account, and leaves nothing running.
     """
     with part("all"):
+        for needed in NEEDED:
+            import_module(needed)
         from sesq.console.demo import run
     raise typer.Exit(run(seconds=seconds, worker_count=workers, as_json=json))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.config.reputation import Reputation
 from sesq.config.settings import Settings
 from sesq.console.consent import Yes, agree
@@ -22,7 +23,6 @@ from sesq.console.context import (
     load_settings,
     open_account,
     open_redis,
-    part,
     start_logging,
 )
 from sesq.console.output import print_json, printable, show, table

@@ -10,10 +10,11 @@ import typer
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InvalidMessage
 from sesq.config.identities import Identities
+from sesq.config.parts import part
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.console.address_file import read_address_file
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import complain, print_json, show, table
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate, parse_daily, parse_rate
 from sesq.console.consent import Yes, agree
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import typer
 
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import complain, print_json, show, table
 
 if TYPE_CHECKING:

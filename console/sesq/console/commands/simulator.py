@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from sesq.config.errors import InputError
-from sesq.console.context import part
+from sesq.config.parts import part
 
 SMTP_PORT = 9798
 PORTS_CURE = ". Another simulator may be running: --port 0 --smtp-port 0 take free ones"
@@ -76,7 +76,8 @@ def simulator(
         options: dict[str, Any] = {"smtp_port": SMTP_PORT}
         options |= read_account_file(account) if account else {}
         options |= {name: value for name, value in given.items() if value is not None}
-        serve(host, port, on_ready=announce, **options)
+        with part("simulator"):
+            serve(host, port, on_ready=announce, **options)
     except ValidationError as error:
         wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors()]
         told = "; ".join(f"{OPTIONS.get(name, name)}: {problem}" for name, problem in wrong)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sesq.config.errors import InputError, SesqError
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, part
+from sesq.config.parts import part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings
 from sesq.console.output import complain, print_json
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sesq.console.context import load_settings, open_redis, part, start_logging
+from sesq.config.parts import part
+from sesq.console.context import load_settings, open_redis, start_logging
 from sesq.console.output import complain
 from sesq.producer import Outbox
 

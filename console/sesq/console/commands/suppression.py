@@ -10,10 +10,11 @@ import typer
 
 from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
+from sesq.config.parts import part
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import Line, file_name, read_address_file
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account, part
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
 from sesq.console.csv_output import csv_line, plain
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc

@@ -13,8 +13,9 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, QueueUnavailable
+from sesq.config.parts import part
 from sesq.config.states import Lane
-from sesq.console.context import load_settings, open_redis, part, start_logging
+from sesq.console.context import load_settings, open_redis, start_logging
 
 log = logging.getLogger("sesq.worker")
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.envelope import VERSIONS, Envelope, SimpleContent, encode_json, read_versioned
-from sesq.config.errors import InvalidMessage, InvalidTemplate, MissingPart
+from sesq.config.errors import InvalidMessage, InvalidTemplate
+from sesq.config.parts import part
 from sesq.producer import rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.batch.csv_rows import RECIPIENT
@@ -158,10 +159,8 @@ class Printer:
 
 
 def _text_class() -> type[Text]:
-    try:
+    with part("batch", "a batch"):
         from sesq.producer.batch.sandbox import Text  # here, so that only batches need jinja2
-    except ModuleNotFoundError as error:
-        raise MissingPart(f"a batch needs {error.name}: pip install 'sesq[batch]'") from error
     return Text
 
 

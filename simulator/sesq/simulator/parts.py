@@ -1,0 +1,18 @@
+"""What the simulator needs beside Python, and how it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """Around the imports that the extra brings. Its ModuleNotFoundError names the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sesq":
+            raise
+        cure = f"the simulator needs {error.name}: pip install 'sesq[simulator]'"
+        raise ModuleNotFoundError(cure, name=error.name) from error
