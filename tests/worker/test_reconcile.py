@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from redis import Redis
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from sesq.config.states import Lane, State
+from sesq.config.turn import NO_JOB, explained
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
@@ -168,3 +174,163 @@ def test_what_a_worker_of_rqs_is_running_is_not_missing(stage: Stage, queue: Que
     stage.redis.zadd(queue.started_job_registry.key, {f"{id}:execution": "+inf"})
     stage.pass_time(SETTLED_SECONDS + 1)
     assert restore_lost_jobs(stage.redis, "default") == 0
+
+
+def test_what_somebody_has_queued_twice_hides_nothing_that_is_lost(stage: Stage, queue: Queue) -> None:
+    # Given three queued messages: the job of one is gone, and django-rq has enqueued another once more
+    ids = [stage.queue() for _ in range(3)]
+    stage.redis.lrem(queue.key, 0, ids[0])
+    stage.redis.rpush(queue.key, ids[1], "a-job-of-somebody-elses")
+    assert explained(stage.redis, stage.status(ids[0])).waits_because != "it may go now"
+    # When the next sync compares
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    # Then each of them is sent, once
+    while stage.work():
+        stage.pass_time(1)
+    assert [stage.state(id) for id in ids] == [State.SENT] * 3
+    assert len(stage.transport.tried) == 3
+
+
+def test_what_is_in_no_lane_does_not_look_as_if_it_went_next(stage: Stage, queue: Queue) -> None:
+    id = stage.queue()
+    stage.redis.sadd(f"rq:workers:{queue.name}", "rq:worker:w")
+    assert explained(stage.redis, stage.status(id)).waits_because == "it may go now"
+    stage.redis.delete(queue.key)
+    told = explained(stage.redis, stage.status(id))
+    assert (told.waits_because, told.goes_at) == (NO_JOB, None)
+
+
+def test_a_lane_of_more_than_200_000_jobs_is_compared(stage: Stage, queue: Queue) -> None:
+    id = stage.queue()
+    stage.redis.delete(queue.key)
+    for first in range(0, 210_000, 10_000):
+        stage.redis.rpush(queue.key, *(f"stranger-{number}" for number in range(first, first + 10_000)))
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert stage.redis.lindex(queue.key, -1) == id.encode()
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.HELD])
+def test_a_restored_job_is_known_to_rq_and_stands_in_its_own_lanes_registry_alone(
+    stage: Stage, state: State
+) -> None:
+    # Given a message whose job stands in registries of both lanes, and a list of queues that is lost
+    id, other = brought_to(stage, state), stage.keys.queue(Lane.BULK)
+    Job.fetch(id, stage.redis, JSONSerializer).delete()
+    stage.redis.delete("rq:queues")
+    for registry in ("failed", "canceled"):
+        stage.redis.zadd(f"rq:{registry}:{other}", {id: 4e9})
+        stage.redis.zadd(f"rq:{registry}:{stage.keys.queue(Lane.TRANSACTIONAL)}", {id: 4e9})
+    # When its job is given back
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    # Then
+    own = stage.keys.queue(Lane.TRANSACTIONAL)
+    assert stage.redis.smembers("rq:queues") == {f"rq:queue:{own}".encode()}
+    assert Job.fetch(id, stage.redis, JSONSerializer).origin == own
+    assert_agreement(stage.redis)
+
+
+def test_an_old_place_in_a_lane_hides_no_job_that_is_lost(stage: Stage, queue: Queue) -> None:
+    # Given a message that has left the middle of its lane for a later time, and whose job is then taken away
+    ids = [stage.queue() for _ in range(3)]
+    stage.messages.reschedule(ids[1], stage.now + 600, "somebody")
+    stage.redis.zrem(queue.scheduled_job_registry.key, ids[1])
+    stage.pass_time(SETTLED_SECONDS + 1)
+    # Then it gets it back
+    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert queue.scheduled_job_registry.get_job_ids() == [ids[1]]
+
+
+class Meddling(RuleBasedStateMachine):
+    """What RQ's tools can do to jobs, in any order; then an account sync, and a worker."""
+
+    redis: Redis
+
+    @initialize()
+    def begin(self) -> None:
+        self.redis.flushdb()
+        self.stage = Stage(self.redis)
+        self.ids: list[str] = []
+
+    @rule(lane=st.sampled_from(list(Lane)), later=st.booleans())
+    def queue(self, lane: Lane, later: bool) -> None:
+        due = datetime.fromtimestamp(self.stage.now + 300, timezone.utc) if later else None
+        self.ids.append(self.stage.queue(lane=lane, send_at=due))
+
+    def job(self, number: int) -> Job | None:
+        id = self.ids[number % len(self.ids)] if self.ids else ""
+        found: Job | None = None
+        with suppress(NoSuchJobError):
+            found = Job.fetch(id, self.redis, JSONSerializer)
+        return found
+
+    @rule(number=st.integers(0, 99))
+    def delete(self, number: int) -> None:
+        if job := self.job(number):
+            job.delete()
+
+    @rule(lane=st.sampled_from(list(Lane)))
+    def empty(self, lane: Lane) -> None:
+        Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer).empty()
+
+    @rule(number=st.integers(0, 99))
+    def cancel(self, number: int) -> None:
+        job = self.job(number)
+        if job and job.get_status() not in (JobStatus.FINISHED, JobStatus.CANCELED):
+            job.cancel()
+
+    @rule(number=st.integers(0, 99), lane=st.sampled_from(list(Lane)))
+    def enqueue(self, number: int, lane: Lane) -> None:
+        """As django-rq's button does it, into any lane."""
+        if job := self.job(number):
+            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
+            queue._enqueue_job(job)
+
+    @rule(name=st.sampled_from(["a", "b"]), lane=st.sampled_from(list(Lane)))
+    def put_a_stranger(self, name: str, lane: Lane) -> None:
+        self.redis.rpush(f"rq:queue:{self.stage.keys.queue(lane)}", name)
+
+    @rule()
+    def sync(self) -> None:
+        """Whatever waited long enough stands somewhere then."""
+        waiting = {id for id in self.ids if self.stage.state(id) in (State.QUEUED, State.SCHEDULED)}
+        self.stage.pass_time(SETTLED_SECONDS + 1)
+        restore_lost_jobs(self.redis, "default")
+        standing: set[str] = set()
+        for lane in Lane:
+            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
+            standing |= {*queue.get_job_ids(), *queue.scheduled_job_registry.get_job_ids()}
+        assert {id for id in waiting if self.stage.state(id) is not State.CANCELLED} <= standing
+
+    def work(self) -> bool:
+        """Whether there was anything in the lanes."""
+        claim, begun = self.stage.claim(20)
+        for each in begun:
+            self.stage.gate.settle([self.stage.courier.carry(each)])
+        return bool(begun or claim.strangers)
+
+    def teardown(self) -> None:
+        """However it went: whatever was accepted is sent once, or was cancelled by somebody."""
+        for _ in range(3):
+            self.sync()
+            self.stage.pass_time(600)
+            self.stage.gate.promote()
+            while self.work():
+                self.stage.pass_time(1)
+        states = {self.stage.state(id) for id in self.ids}
+        assert states <= {State.SENT, State.CANCELLED}, states
+        sent = [outgoing.id for outgoing in self.stage.transport.tried]
+        assert len(sent) == len(set(sent))
+        for lane in Lane:
+            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
+            waiting = (queue, queue.deferred_job_registry, queue.scheduled_job_registry)
+            assert [registry.get_job_ids() for registry in waiting] == [[], [], []]
+
+
+def test_whatever_rqs_tools_do_no_message_is_lost_or_sent_twice(redis: Redis) -> None:
+    Meddling.redis = redis
+    run_state_machine_as_test(
+        Meddling, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
+    )

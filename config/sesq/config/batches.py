@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,16 @@ from sesq.config.addresses import spec_of
 from sesq.config.chunks import Taken, place_of, read_results, unpack_rows
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
-from sesq.config.errors import UnknownBatch, WrongState
+from sesq.config.errors import InvalidMessage, UnknownBatch, WrongState
+from sesq.config.fields import Fields
 from sesq.config.job import DELIVER, job_fields
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.snapshot import redis_now
-from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
+from sesq.config.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
+
+_log = logging.getLogger("sesq.redis")
 
 BATCH_CHANGE = compose("sesq.config", "batch_change.lua", base=[LIFECYCLE])
 UNPARK = compose("sesq.config", "unpark.lua", base=[LIFECYCLE])
@@ -289,7 +293,11 @@ class Batches:
         packed, results, log, arrived, cancelled = cast("list[bytes | None]", pipeline.execute())
         if packed is None:
             return
-        rows = unpack_rows(packed)
+        try:
+            rows = unpack_rows(packed)
+        except InvalidMessage as error:
+            _log.error("chunk %s: its recipients cannot be read: %s", chunk, error)
+            return
         taken = {**read_results(results or b""), **read_results(log or b"")}
         ids = [f"{chunk}-{row}" for row in range(len(rows))]
         own = self._records(batch.id, ids)
@@ -318,43 +326,40 @@ class Batches:
         """The rows of a chunk that are on their way."""
         slices = texts(self.redis.zrange(self.keys.slices, 0, -1))
         names = [name for name in slices if name.startswith(f"{chunk}:")]
+        found = [(given, Fields(given)) for given in read_hashes(self.redis, map(self.keys.slice, names))]
         return {
             row
-            for fields in read_hashes(self.redis, map(self.keys.slice, names))
-            if fields
-            for row in range(int(fields["start"]), int(fields["end"]))
-            if str(row) not in fields
+            for given, fields in found
+            for row in range(fields.whole("start"), fields.whole("end"))
+            if str(row) not in given
         }
 
 
-def _batch(id: str, account: str, fields: dict[str, str]) -> Batch:
+def _batch(id: str, account: str, given: dict[str, str]) -> Batch:
+    fields = Fields(given)
     counts, compact = Counter[State](), Counter[State]()
-    for name, value in fields.items():
+    for name in given:
         if name.startswith("n:"):
-            where, count = name[2:], int(value)
+            where, count = name[2:], fields.whole(name)
             state = WITHOUT_RECORD.get(where) or State(where)
             counts[state] += count
             compact[state] += count if where in WITHOUT_RECORD else 0
-    return Batch(
-        id=id,
-        account=account,
-        name=fields["name"],
-        state=fields["state"],
-        reason=fields["reason"],
-        envelope=Envelope.from_json(fields["envelope"]),
-        created=float(fields["created"]),
-        ended=float(fields["ended"]) if "ended" in fields else None,
-        starts_at=float(fields["starts_at"]) if fields.get("starts_at") else None,
-        filled=fields["filled"] == "1",
-        counts={state: counts[state] for state in State},
-        compact={state: compact[state] for state in State},
-        stop_bounces=float(fields["stop:bounces"]) if fields.get("stop:bounces") else None,
-        stop_complaints=float(fields["stop:complaints"]) if fields.get("stop:complaints") else None,
-        **{
-            name: int(fields.get(name) or 0)
-            for name in ("total", "invalid", "duplicates", "suppressed", "chunks", "jobs")
-        },
-    )
+    read: dict[str, Any] = {
+        "name": fields.text("name"),
+        "state": fields.text("state") or DAMAGED.value,
+        "envelope": fields.envelope(),
+        "created": fields.number("created"),
+        "ended": fields.optional("ended"),
+        "starts_at": fields.optional("starts_at"),
+        "filled": fields.text("filled") == "1",
+        "stop_bounces": fields.optional("stop:bounces"),
+        "stop_complaints": fields.optional("stop:complaints"),
+    }
+    sizes = ("total", "invalid", "duplicates", "suppressed", "chunks", "jobs")
+    read |= {name: fields.whole(name) for name in sizes}
+    read["counts"] = {state: counts[state] for state in State}
+    read["compact"] = {state: compact[state] for state in State}
+    return Batch(id=id, account=account, reason=fields.reason(), **read)
 
 
 def _of_record(id: str, to: str, record: dict[str, str], taken: Taken | None) -> Recipient:
@@ -362,9 +367,9 @@ def _of_record(id: str, to: str, record: dict[str, str], taken: Taken | None) ->
         state = State.SENT if taken else State.FAILED
         return Recipient(id, to, state, taken.message_id if taken else None, None, "its record has expired")
     message_id = record.get("message_id") or None
-    return Recipient(
-        id, to, State(record["state"]), message_id, float(record["since"]), record.get("reason", "")
-    )
+    fields = Fields(record)
+    state, since = State(fields.text("state") or DAMAGED.value), fields.optional("since")
+    return Recipient(id, to, state, message_id, since, fields.reason())
 
 
 def _bit(bits: bytes | None, number: int) -> bool:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sesq.config.envelope import VERSIONS, encode_json, read_versioned
+from sesq.config.errors import InvalidMessage
 
 RESULT_LEVEL = 9
 """MessageIds are mostly random: all that can be had is what their hexadecimal digits waste."""
@@ -68,13 +70,16 @@ def _values(values: Mapping[str, Any], names: Sequence[str]) -> list[Any] | dict
 
 
 def unpack_rows(packed: bytes) -> list[Row]:
-    """Back from `pack_rows`. Raises InvalidMessage for an unknown version, zlib.error for what is none."""
-    chunk = read_versioned(zlib.decompress(packed), "rows")
-    names = chunk["names"]
-    return [
-        Row(to, values if isinstance(values, dict) else dict(zip(names, values, strict=True)))
-        for to, values in chunk["rows"]
-    ]
+    """Back from `pack_rows`. Raises InvalidMessage for an unknown version, and for what is damaged."""
+    try:
+        chunk = read_versioned(zlib.decompress(packed), "rows")
+        names = chunk["names"]
+        return [
+            Row(to, values if isinstance(values, dict) else dict(zip(names, values, strict=True)))
+            for to, values in chunk["rows"]
+        ]
+    except (zlib.error, KeyError, TypeError, ValueError) as error:
+        raise InvalidMessage("rows", f"are damaged in Redis: {error}") from error
 
 
 def pack_results(log: bytes) -> bytes:
@@ -83,12 +88,18 @@ def pack_results(log: bytes) -> bytes:
 
 
 def read_results(log: bytes) -> dict[int, Taken]:
-    """A chunk's log, which is lines of "<time> <row>:<MessageId> …"; packed or not."""
-    text = (zlib.decompress(log) if log[:1] == b"x" else log).decode()
-    found = {}
-    for line in text.splitlines():
-        at, *taken = line.split()
-        for entry in taken:
-            row, _, message_id = entry.partition(":")
-            found[int(row)] = Taken(float(at), message_id)
-    return found
+    """A chunk's log, which is lines of "<time> <row>:<MessageId> …"; packed or not. What is damaged is left out."""
+    try:
+        plain = zlib.decompress(log) if log[:1] == b"x" else log
+    except zlib.error:
+        return {}
+    lines = plain.decode("ascii", "replace").splitlines()
+    return {row: taken for line in lines for row, taken in _read_line(line)}
+
+
+def _read_line(line: str) -> Iterator[tuple[int, Taken]]:
+    at, *entries = line.split() or [""]
+    for entry in entries:
+        row, _, message_id = entry.partition(":")
+        with suppress(ValueError):
+            yield int(row), Taken(float(at), message_id)

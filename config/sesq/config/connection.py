@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from sesq.config.damage import CarefulRedis
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.redis_url import SENTINEL_PORT, RedisUrl, parse_redis_url
 
@@ -136,7 +137,7 @@ def reading_bytes(redis: Redis) -> Redis:
 def _client(address: RedisUrl, options: dict[str, Any]) -> Redis:
     if address.scheme == "redis+sentinel":
         return _of_sentinels(address, options)
-    return Redis.from_url(address.bare, **options)
+    return CarefulRedis.from_url(address.bare, **options)
 
 
 def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def _of_sentinels(address: RedisUrl, options: dict[str, Any]) -> Redis:
     of_master = {name: options.pop(name) for name in ("username", "password", "db") if name in options}
     sentinels = [(host, port or SENTINEL_PORT) for host, port in address.hosts]
     sentinel = Sentinel(sentinels, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(address.service, **of_master)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.service, CarefulRedis, **of_master)  # type: ignore[no-untyped-call]
     return client
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sesq.config.addresses import is_mailbox_simulator, shown, spec_of
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InvalidMessage, UnknownVersion
 
 VERSIONS = (1,)
 """The versions of JSON that can be read; the last one is written."""
@@ -135,5 +135,7 @@ def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
     version = data.pop("v", None)
     if version not in VERSIONS or isinstance(version, bool):
         known = ", ".join(map(str, VERSIONS))
-        raise InvalidMessage("v", f"{shown(version)} is a version this sesq cannot read; it knows {known}")
+        raise UnknownVersion(
+            str(version), f"{shown(version)} is a version this sesq cannot read; it knows {known}"
+        )
     return data

@@ -3,6 +3,7 @@
 SesqError
 ├── InputError               what the caller handed in cannot be right
 │   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
+│   │   └── UnknownVersion   what another version of sesq has written
 │   ├── WouldBeRefused       SES would refuse this message, by what is known of the account
 │   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
 │   ├── InvalidTemplate      names the file and the line
@@ -34,6 +35,14 @@ class InvalidMessage(InputError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class UnknownVersion(InvalidMessage):
+    """What another version of sesq has written, and this one cannot read. `version` is its number."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        super().__init__("v", problem)
+        self.version = version
 
 
 class WouldBeRefused(InputError):

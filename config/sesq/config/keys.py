@@ -115,6 +115,12 @@ class Keys:
 
     # for those who look
     @property
+    def damaged(self) -> str:
+        """Hash: what is damaged in Redis, or not understood -> JSON [found (s), what is wrong]; `damaged:<key>` is what
+        was found in a key of another type."""
+        return self._key("damaged")
+
+    @property
     def counters(self) -> str:
         """Hash: how often a message came into each state, and how long those that were sent had waited."""
         return self._key("counters")
@@ -195,6 +201,11 @@ class Keys:
         """Sorted set: the messages that are not to be sent after a time, by that time."""
         return self._key("expiring")
 
+    @property
+    def restored(self) -> str:
+        """Hash: there is one after a backup was restored; what was queued before that may have been sent since."""
+        return self._key("restored")
+
     # limits
     @property
     def policy(self) -> str:
@@ -252,6 +263,16 @@ class Keys:
         """Hash: the run of the Redis server on which the account has been read, or is being read, and until when nobody
         else reads it on that."""
         return self._key("sync")
+
+    @property
+    def pruning(self) -> str:
+        """Hash: state -> where the search for expired records in its list goes on."""
+        return self._key("pruning")
+
+    @property
+    def reconciled(self) -> str:
+        """String with expiry: a long comparison of records with RQ's jobs has just ended; the next one waits."""
+        return self._key("reconciled")
 
     @property
     def control(self) -> str:

@@ -13,11 +13,12 @@ from sesq.config.batches import FREE, FREE_AT_ONCE, Batch, Batches, Recipient
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
+from sesq.config.fields import Fields
 from sesq.config.keys import ACCOUNTS, Keys
 from sesq.config.replies import read_hash, read_hashes, text, texts
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.snapshot import redis_now
-from sesq.config.states import SENT_STATES, WAITING_STATES, Lane, State
+from sesq.config.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
 
 CHANGE = compose("sesq.config", "change.lua", base=[LIFECYCLE])
 PRUNE = compose("sesq.config", "prune.lua", base=[LIFECYCLE])
@@ -25,9 +26,10 @@ PRUNE = compose("sesq.config", "prune.lua", base=[LIFECYCLE])
 RETRYABLE = frozenset(
     {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}
 )
-PRUNE_AT_ONCE = 500
-PRUNE_ROUNDS = 20
-UNREADABLE = Envelope(sender="", subject="(of another version of sesq)").to_json()
+PRUNE_AT_ONCE = 100
+PRUNE_ROUNDS = 100
+LISTED_AT_ONCE, MOST_PASSED_OVER = 200, 20_000
+"""Ids of a list that are looked at in one round trip, and how many of expired records a list passes over."""
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
 
 
@@ -124,13 +126,13 @@ class Messages:
     def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
         """The records of these messages in one round trip; None for one that is gone.
 
-        One whose envelope cannot be read has an empty one that says so: it does not hide the others.
+        What of one cannot be read is told in its reason: it does not hide the others.
         """
         wanted = list(ids)
         with mapped():
             rows = read_hashes(self.redis, map(self.keys.message, wanted))
         return [
-            _record_at_least(id, self.keys.account, fields) if fields else None
+            _record(id, self.keys.account, fields) if fields else None
             for id, fields in zip(wanted, rows, strict=True)
         ]
 
@@ -144,13 +146,25 @@ class Messages:
 
     def list(self, states: Iterable[State] = tuple(State), *, limit: int = 50) -> list[Record]:
         """The newest messages in any of the states, newest first; at most `limit`."""
-        found: list[tuple[float, str]] = []
         with mapped():
-            for state in states:
-                newest = self.redis.zrevrange(self.keys.state(state), 0, limit - 1, withscores=True)
-                found += [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", newest)]
+            found = [place for state in states for place in self._newest(state, limit)]
         records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
         return [record for record in records if record is not None]
+
+    def _newest(self, state: State, limit: int) -> Sequence[tuple[float, str]]:
+        """The newest whose record is there, with their times; those that have expired are passed over."""
+        found: list[tuple[float, str]] = []
+        size = max(limit, LISTED_AT_ONCE)
+        for start in range(0, size + MOST_PASSED_OVER, size):
+            newest = self.redis.zrevrange(self.keys.state(state), start, start + size - 1, withscores=True)
+            page = [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", newest)]
+            pipeline = self.redis.pipeline(transaction=False)
+            for _, id in page:
+                pipeline.exists(self.keys.message(id))
+            found += [place for place, there in zip(page, pipeline.execute(), strict=True) if there]
+            if len(found) >= limit or len(page) < size:
+                break
+        return found[:limit]
 
     def cancel(self, id: str, by: str) -> State:
         """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent.
@@ -161,13 +175,10 @@ class Messages:
             id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
         )
 
-    def restore(self, id: str) -> None:
-        """Puts a queued message into its lane again, whose RQ job somebody has taken away."""
-        self._change(id, {State.QUEUED}, State.QUEUED, "its RQ job had been taken away")
-
     def release(self, id: str, by: str) -> State:
         """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
-        return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", unblock=True)
+        checked = {"checked": redis_now(self.redis)}
+        return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", fields=checked, unblock=True)
 
     def retry(self, id: str, by: str) -> State:
         """Queues a failed, refused, suppressed, expired or retrying message again, with its attempts forgotten.
@@ -176,8 +187,9 @@ class Messages:
         """
         self._needs_content(id)
         was = self.get(id)
-        fields: dict[str, Any] = {"attempts": 0}
-        late = was.expires_at is not None and was.expires_at <= redis_now(self.redis)
+        now = redis_now(self.redis)
+        fields: dict[str, Any] = {"attempts": 0, "checked": now}
+        late = was.expires_at is not None and was.expires_at <= now
         if late and was.state is not State.RETRYING:
             fields["expires_at"] = ""
         state = self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
@@ -194,7 +206,7 @@ class Messages:
             {State.UNKNOWN},
             state,
             f"resolved as {to} by {by}",
-            fields={"unsure": ""},
+            fields={"unsure": "", "checked": redis_now(self.redis)},
             drop_content=state in SENT_STATES,
         )
 
@@ -236,14 +248,18 @@ class Messages:
             FREE.run(self.redis, self.keys.account, what, 1, reason, 1)
 
     def prune(self) -> int:
-        """Takes those out of the lists whose record has expired, at most some thousands. How many."""
+        """Takes those out of the lists, and out of RQ's registries, whose record has expired: at most some thousands.
+
+        How many of the lists.
+        """
         queues = [self.keys.queue(lane) for lane in Lane]
         pruned = 0
         with mapped():
-            for _ in range(PRUNE_ROUNDS):
-                count = int(PRUNE.run(self.redis, self.keys.account, PRUNE_AT_ONCE, *queues))
-                pruned += count
-                if count < PRUNE_AT_ONCE:
+            for number in range(PRUNE_ROUNDS):
+                searches = int(number == 0)
+                count, more = PRUNE.run(self.redis, self.keys.account, PRUNE_AT_ONCE, searches, *queues)
+                pruned += int(count)
+                if not more:
                     break
         return pruned
 
@@ -317,37 +333,29 @@ def _of_batch(recipient: Recipient, batch: Batch) -> Record:
     )
 
 
-def _record(id: str, account: str, fields: dict[str, str]) -> Record:
-    return Record(
-        id=id,
-        account=account,
-        state=State(fields["state"]),
-        reason=fields.get("reason", ""),
-        lane=fields["queue"].rpartition(".")[2],
-        envelope=Envelope.from_json(fields["envelope"]),
-        attempts=int(fields.get("attempts") or 0),
-        created=float(fields["created"]),
-        since=float(fields["since"]),
-        send_at=_number(fields.get("send_at")),
-        expires_at=_number(fields.get("expires_at")),
-        message_id=fields.get("message_id") or None,
-        hold=fields.get("hold") or None,
-        worker=fields.get("worker") or None,
-        history=tuple(_event(line) for line in fields.get("history", "").split("\n") if line),
-    )
+def _record(id: str, account: str, given: dict[str, str]) -> Record:
+    """What of it is damaged, or of another version, is told in its reason, and hides nothing else."""
+    fields = Fields(given)
+    read: dict[str, Any] = {
+        "state": State(fields.text("state")) if fields.text("state") else DAMAGED,
+        "lane": fields.text("queue").rpartition(".")[2],
+        "envelope": fields.envelope(),
+        "attempts": fields.whole("attempts"),
+        "created": fields.number("created"),
+        "since": fields.number("since"),
+        "send_at": fields.optional("send_at"),
+        "expires_at": fields.optional("expires_at"),
+        "message_id": fields.text("message_id") or None,
+        "hold": fields.text("hold") or None,
+        "worker": fields.text("worker") or None,
+        "history": tuple(_event(line) for line in fields.text("history").split("\n") if line),
+    }
+    return Record(id=id, account=account, reason=fields.reason(), **read)
 
 
 def _event(line: str) -> Event:
-    at, state, reason = json.loads(line)
-    return Event(at, State(state), reason)
-
-
-def _record_at_least(id: str, account: str, fields: dict[str, str]) -> Record:
     try:
-        return _record(id, account, fields)
-    except InvalidMessage:
-        return _record(id, account, {**fields, "envelope": UNREADABLE})
-
-
-def _number(field: str | None) -> float | None:
-    return float(field) if field else None
+        at, state, reason = json.loads(line)
+        return Event(float(at), State(str(state)), str(reason))
+    except (ValueError, TypeError):
+        return Event(0.0, DAMAGED, line)

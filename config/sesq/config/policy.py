@@ -16,10 +16,11 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
+from sesq.config.fields import Fields
 from sesq.config.fitting import free_fitting
 from sesq.config.keys import Keys
 from sesq.config.quotas import parse_daily, parse_rate
-from sesq.config.replies import read_hash
+from sesq.config.replies import read_hash, read_json_list
 from sesq.config.snapshot import read_snapshot, redis_now
 
 HISTORY_LENGTH = 1000
@@ -199,7 +200,7 @@ class Policy:
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
         """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""
         with mapped():
-            return [json.loads(entry) for entry in self.redis.lrange(self.keys.policy_history, 0, limit - 1)]
+            return read_json_list(self.redis, self.keys.policy_history, limit)
 
     def _try_the_large_again(self, knobs: Iterable[str]) -> None:
         """What a whole day had no room for may fit now."""
@@ -223,8 +224,8 @@ class Policy:
 
     def _check_reserve(self, values: Mapping[str, str]) -> None:
         settings = {knob: setting.value for knob, setting in self.show().items()} | dict(values)
-        reserve, daily = settings["reserve"], float(settings["daily"] or -1)
-        if reserve and not reserve.endswith("%") and 0 <= daily < float(reserve):
+        reserve, daily = settings["reserve"], Fields({"daily": settings["daily"] or "-1"}).number("daily")
+        if reserve and not reserve.endswith("%") and 0 <= daily < Fields({"": reserve}).number(""):
             raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
 
     def _write(self, fields: Mapping[str, str | float], stale: list[str], event: Mapping[str, Any]) -> None:
@@ -263,9 +264,9 @@ def _setting(
     theirs: float | None,
     now: float,
 ) -> Setting:
-    until = float(own.get(f"{knob}:until") or 0)
+    until = Fields(own).number(f"{knob}:until")
     if until > now:
-        return Setting(own[f"{knob}:for"], "set", until, knob in _forced(own, FORCE_FOR))
+        return Setting(own.get(f"{knob}:for"), "set", until, knob in _forced(own, FORCE_FOR))
     for layer, origin in ((own, "set"), (configured, "sesq.toml")):
         if knob in layer:
             return Setting(layer[knob], origin, None, knob in _forced(own, FORCE))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 
 
 def text(reply: object) -> str:
-    """One reply; empty where there is none."""
-    return cast("bytes", reply).decode() if reply is not None else ""
+    """One reply; empty where there is none. Bytes that are not UTF-8 are shown as `\\xff`."""
+    if isinstance(reply, str):
+        return reply
+    return cast("bytes", reply).decode(errors="backslashreplace") if reply is not None else ""
 
 
 def texts(replies: Iterable[object]) -> list[str]:
@@ -21,6 +24,20 @@ def texts(replies: Iterable[object]) -> list[str]:
 def text_hash(fields: object) -> dict[str, str]:
     """The reply of HGETALL."""
     return {text(name): text(value) for name, value in cast("dict[bytes, bytes]", fields).items()}
+
+
+def read_json_list(redis: Redis, key: str, limit: int) -> list[dict[str, Any]]:
+    """The first entries of a list of JSON objects; what is none is left out."""
+    found = [read_json(entry) for entry in redis.lrange(key, 0, limit - 1)]
+    return [entry for entry in found if isinstance(entry, dict)]
+
+
+def read_json(reply: object) -> Any:
+    """What a reply of JSON says; None where it is none. Bytes that are not UTF-8 are replaced."""
+    try:
+        return json.loads(cast("bytes", reply).decode(errors="replace"))
+    except ValueError:
+        return None
 
 
 def read_hash(redis: Redis, key: str) -> dict[str, str]:

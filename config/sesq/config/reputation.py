@@ -8,6 +8,7 @@ a week.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,7 @@ from typing import Any, cast
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash, text
 from sesq.config.scripts import compose
@@ -102,7 +104,7 @@ class Reputation:
         first = int(redis_now(self.redis) // 3600) - WINDOW_HOURS
         with mapped():
             fields = read_hash(self.redis, self.key)
-            stale = [name for name in fields if name[0].isdigit() and int(name.partition(":")[0]) <= first]
+            stale = [name for name in fields if _hour(name) <= first]
             if stale:
                 self.redis.hdel(self.key, *stale)
         return _summed({name: n for name, n in fields.items() if name not in stale})
@@ -111,8 +113,8 @@ class Reputation:
         """Writes the level down; True for the first who finds it worse than it was."""
         order = list(Level)
         with mapped():
-            before = Level(text(LEVEL.run(self.redis, self.account, level.value)))
-        return order.index(level) > order.index(before)
+            before = text(LEVEL.run(self.redis, self.account, level.value))
+        return before not in order or order.index(level) > order.index(Level(before))
 
     def is_worse(self, standing: Standing, fresh: Collection[str]) -> bool:
         """Whether a rate is alarming. Where it was let pass it must be a step worse, by events of that kind that have
@@ -121,7 +123,8 @@ class Reputation:
         with mapped():
             passed = read_hash(self.redis, self.key)
         return any(
-            kind not in passed or (kind in fresh and rate - float(passed[kind]) >= A_STEP[kind] - ROUNDING)
+            kind not in passed
+            or (kind in fresh and rate - Fields(passed).number(kind) >= A_STEP[kind] - ROUNDING)
             for kind, rate in standing.alarming.items()
         )
 
@@ -141,8 +144,14 @@ class Reputation:
 
 def _summed(fields: Mapping[str, str]) -> Standing:
     sums = dict.fromkeys(("sent", "bounced", "complained"), 0)
-    for name, n in fields.items():
+    for name in fields:
         kind = name.partition(":")[2]
         if kind in sums:
-            sums[kind] += int(n)
+            sums[kind] += Fields(fields).whole(name)
     return Standing(**sums)
+
+
+def _hour(name: str) -> float:
+    """Of a field; of one that is no hour's it never passes."""
+    hour = name.partition(":")[0]
+    return int(hour) if hour.isdecimal() else math.inf

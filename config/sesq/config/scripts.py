@@ -160,5 +160,5 @@ return answer
 """
 """A script whose libraries have something to do at its end: no `return` and no error of it passes that by."""
 
-LIFECYCLE = library("sesq.config", "clock.lua", "lifecycle.lua", "batch.lua")
+LIFECYCLE = library("sesq.config", "clock.lua", "damage.lua", "lifecycle.lua", "batch.lua")
 """How a message changes its state, and how a batch counts that: before every script that changes one."""

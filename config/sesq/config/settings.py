@@ -190,6 +190,7 @@ class Settings(BaseSettings):
     on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
     redirect_to: Address | None = None
     on_unknown: Literal["hold", "resend"] = "hold"
+    on_restore: Literal["hold", "send"] = "hold"
     concurrency: int = Field(default=16, ge=1, le=10_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.identities import Identities
 from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.replies import read_hash, text
@@ -45,22 +46,23 @@ class Snapshot:
 def read_snapshot(redis: Redis, account: str) -> Snapshot:
     """The last snapshot of the account; `known` is False where there is none yet."""
     with mapped():
-        fields = read_hash(redis, Keys(account).snapshot)
-    if "readable" not in fields:
+        given = read_hash(redis, Keys(account).snapshot)
+    if "readable" not in given:
         return Snapshot()
+    fields = Fields(given)
     return Snapshot(
         known=True,
-        readable=fields["readable"] == "1",
-        listed=fields.get("listed") == "1",
-        production=fields.get("production") == "1",
-        sending=fields.get("sending", "1") == "1",
-        paused_because=fields.get("paused_because", ""),
-        enforcement=fields.get("enforcement", ""),
-        rate=_number(fields, "rate"),
-        daily=_number(fields, "daily"),
-        sent=_number(fields, "sent"),
-        others=_number(fields, "others") or 0.0,
-        synced_at=_number(fields, "synced_at"),
+        readable=fields.text("readable") == "1",
+        listed=fields.text("listed") == "1",
+        production=fields.text("production") == "1",
+        sending=fields.text("sending") != "0",
+        paused_because=fields.text("paused_because"),
+        enforcement=fields.text("enforcement"),
+        rate=fields.optional("rate"),
+        daily=fields.optional("daily"),
+        sent=fields.optional("sent"),
+        others=fields.number("others"),
+        synced_at=fields.optional("synced_at"),
     )
 
 
@@ -80,7 +82,3 @@ def redis_now(redis: Redis) -> float:
         (seconds, micros), offset = pipeline.execute()
     moved = text(offset) or "0"
     return float(moved[1:]) if moved.startswith("=") else float(seconds + micros / 1e6 + float(moved))
-
-
-def _number(fields: dict[str, str], name: str) -> float | None:
-    return float(fields[name]) if name in fields else None

@@ -36,6 +36,23 @@ class State(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        """A state that another version of sesq has written: it is shown as it is, and is in no set of states here."""
+        if not isinstance(value, str):
+            return None
+        unknown = str.__new__(cls, value)
+        unknown._name_, unknown._value_ = value.upper(), value
+        return unknown
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version of sesq knows what it means."""
+        return self.name in State.__members__
+
+
+DAMAGED = State("damaged")
+"""What a record is shown in whose own state is lost."""
 
 SENT_STATES = frozenset({State.SENT, State.DELIVERED, State.BOUNCED, State.COMPLAINED})
 """SES has taken it: it has a MessageId and is never sent again."""

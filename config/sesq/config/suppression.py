@@ -103,7 +103,12 @@ class SuppressionList:
 
 
 def _unpacked(address: str, packed: Any) -> Suppressed:
-    return Suppressed(address, **json.loads(packed))
+    """One whose entry is damaged gets no mail either."""
+    try:
+        entry = json.loads(packed)
+        return Suppressed(address, str(entry["reason"]), float(entry["at"]), str(entry["source"]))
+    except (ValueError, KeyError, TypeError):
+        return Suppressed(address, "manual", 0.0, "an entry that is damaged in Redis")
 
 
 def _pages(entries: Iterable[Suppressed]) -> Iterator[list[Suppressed]]:

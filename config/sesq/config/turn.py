@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import cast
 
@@ -9,6 +10,7 @@ from redis import Redis
 
 from sesq.config.chunks import place_of
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.config.job import rq_key
 from sesq.config.keys import Keys
@@ -24,6 +26,9 @@ SOON_SECONDS = 1.0
 MOST_READ = 10_000
 """Jobs before a message that are looked at; each one more counts as one recipient."""
 NO_WORKER = "no worker is running: `sesq worker` starts one"
+NO_JOB = (
+    "its RQ job is in no queue: a worker of RQ's has it, or somebody took it away, and sesq puts it back soon"
+)
 UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `sesq quota sync`, asks it"
 
 
@@ -58,6 +63,8 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
     if closed:
         return closed, None
     ahead = _ahead(redis, record, lane)
+    if ahead is None:
+        return NO_JOB, None
     reserve = usage.reserve if lane is Lane.BULK else 0.0
     cost = record.envelope.rate_cost
     if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
@@ -103,8 +110,11 @@ def _paused_batch(redis: Redis, record: Record) -> str:
     return text(reason) if state == b"paused" else ""
 
 
-def _ahead(redis: Redis, record: Record, lane: Lane) -> int:
-    """What goes before it: all transactional mail before bulk, and what is before it in its lane."""
+def _ahead(redis: Redis, record: Record, lane: Lane) -> int | None:
+    """What goes before it: all transactional mail before bulk, and what is before it in its lane.
+
+    None where it is in no lane.
+    """
     keys, place = Keys(record.account), place_of(record.id)
     queue = rq_key("queue", keys.queue(lane))
     with mapped():
@@ -113,11 +123,13 @@ def _ahead(redis: Redis, record: Record, lane: Lane) -> int:
         inside = 0
         if rank is None and place is not None:
             rank = cast("int | None", redis.lpos(queue, place.chunk_id))
-            inside = max(0, place.row - int(redis.hget(keys.chunk(place.chunk_id), "cursor") or 0))
+            inside = max(0, place.row - _whole(redis.hget(keys.chunk(place.chunk_id), "cursor")))
+        if rank is None:
+            return None
         before = texts(redis.lrange(queue, 0, min(rank, MOST_READ) - 1)) if rank else []
         stale = set(texts(redis.smembers(keys.stale(keys.queue(lane)))))
         waiting = [id for id in before if id not in stale]
-        return urgent + inside + _recipients(redis, keys, waiting) + (rank or 0) - len(before)
+        return urgent + inside + _recipients(redis, keys, waiting) + rank - len(before)
 
 
 def _urgent(redis: Redis, keys: Keys) -> int:
@@ -144,5 +156,10 @@ def _recipients(redis: Redis, keys: Keys, ids: list[str]) -> int:
 
 def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
     """Rows of a chunk that have not been granted, or came back."""
-    runs = [run.split("-") for run in text(redo or b"").split()]
-    return int(n or 0) - int(cursor or 0) + sum(int(end) - int(start) for start, end in runs)
+    runs = re.findall(r"(\d+)-(\d+)", text(redo))
+    return _whole(n) - _whole(cursor) + sum(int(end) - int(start) for start, end in runs)
+
+
+def _whole(reply: object) -> int:
+    """0 where it is no number."""
+    return Fields({"": text(reply)}).whole("")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,7 +10,9 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.keys import Keys
+from sesq.config.replies import read_json, text
 from sesq.config.scripts import LIFECYCLE, compose, library
 from sesq.config.states import Lane
 
@@ -65,7 +66,7 @@ def read_usage(redis: Redis, account: str, lanes: Sequence[Lane] = tuple(Lane)) 
     """The limits in force and what is used of them. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
-        answer = json.loads(USAGE.run(redis, account, *(keys.queue(lane) for lane in lanes)))
+        answer = read_json(USAGE.run(redis, account, *(keys.queue(lane) for lane in lanes)))
     told = {field.name: answer.get(field.name) for field in fields(Usage)}  # what is unlimited is left out
     return Usage(**told | {"lanes": tuple(answer["lanes"])})
 
@@ -78,7 +79,8 @@ def read_ledger(redis: Redis, account: str) -> dict[int, int]:
         pipeline.get(keys.ledger)
         pipeline.hget(keys.gate, "minute")
         cells, newest = pipeline.execute()
-    counts = [count for (count,) in struct.iter_unpack("<I", cells or b"")]
-    last = int(newest or 0)
+    whole = (cells or b"")[: len(cells or b"") // 4 * 4]
+    counts = [count for (count,) in struct.iter_unpack("<I", whole)]
+    last = Fields({"minute": text(newest)}).whole("minute")
     minutes = {minute: minute % LEDGER_SLOTS for minute in range(last - LEDGER_SLOTS + 1, last + 1)}
     return {minute: counts[slot] for minute, slot in minutes.items() if slot < len(counts) and counts[slot]}

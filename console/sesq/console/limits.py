@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from sesq.config.fields import Fields
 from sesq.config.policy import Policy, Setting
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.snapshot import read_snapshot
@@ -87,4 +88,4 @@ def _is_in_force(asked: str, value: float | None) -> bool:
     """A share ("10%") is never a limit of SES's, so what was asked counts."""
     if asked.endswith("%"):
         return True
-    return float(asked) == (-1 if value is None else value)
+    return Fields({"": asked}).optional("") == (-1 if value is None else value)

@@ -16,6 +16,7 @@ from rq.worker import Worker
 
 from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
+from sesq.config.damage import read_damage
 from sesq.config.errors import UnknownMessage
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages, Record
@@ -100,6 +101,8 @@ class Overview:
     memory: Memory | None
     bulk_paused: str = ""
     paused_batches: tuple[Batch, ...] = ()
+    damaged: int = 0
+    """How much in Redis is damaged, or not understood, and set aside."""
 
     @property
     def next_free_at(self) -> float | None:
@@ -129,6 +132,7 @@ def read_overview(redis: Redis, account: str) -> Overview:
         memory=_memory(redis),
         bulk_paused=policy.bulk_paused,
         paused_batches=tuple(batch for batch in batches if batch.state == "paused" and batch.left),
+        damaged=len(read_damage(redis, account)),
     )
 
 
@@ -163,7 +167,7 @@ def _of_chunk(messages: Messages, id: str | None) -> Record | None:
     """The recipient of a batch who goes next, where it is the turn of one of its chunks."""
     with mapped():
         cursor = messages.redis.hget(messages.keys.chunk(id or ""), "cursor")
-    return _record(messages, f"{id}-{int(cursor)}") if cursor is not None else None
+    return _record(messages, f"{id}-{text(cursor)}") if cursor is not None else None
 
 
 def _record(messages: Messages, id: str | None) -> Record | None:

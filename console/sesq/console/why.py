@@ -36,6 +36,8 @@ def _account(view: Overview) -> Iterator[str]:
         yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
     if view.bulk_paused:
         yield f"Bulk mail is paused: {_sentence(view.bulk_paused)} It waits until `sesq quota resume --bulk`."
+    if view.damaged:
+        yield f"Damaged in Redis, or of another version, and set aside: {view.damaged}. `sesq doctor` names it."
     if view.usage.slow > VISIBLE_SLOWNESS:
         yield f"SES throttled lately, so the pace is {format_rate(view.usage.shown_rate)} for a while."
     if not view.workers and any(lane.queued for lane in view.lanes):

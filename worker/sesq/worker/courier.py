@@ -20,7 +20,7 @@ from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.config.states import State
 from sesq.worker.clearance import Clearance, NoTokens, TooLate
-from sesq.worker.gate import Begun, Gate, unsendable
+from sesq.worker.gate import Begun, Gate, unreadable, unsendable
 from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules
@@ -114,7 +114,7 @@ class Courier:
         except QueueUnavailable as error:
             return put_back(begun.id, begun.execution, f"was not sent: {error}")
         except (InputError, MissingPart) as error:
-            return unsendable(begun.id, begun.execution, State.FAILED, str(error))
+            return unreadable(begun.id, begun.execution, error)
 
     def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
         """The envelope without those who are on the suppression list, and a sentence about them, or none."""

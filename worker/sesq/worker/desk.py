@@ -192,7 +192,7 @@ def open_desk(
     courier = Courier(
         gate, transport, rules, orders(settings, name), lease=settings.lease_seconds, sleep=sleep
     )
-    sync = AccountSync(redis, name, ses, region, settings.sync_seconds)
+    sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore)
     return Desk(name, gate, courier, rules, sync, lanes)
 
 

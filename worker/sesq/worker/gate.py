@@ -17,9 +17,11 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InputError, InvalidMessage, MissingPart, UnknownVersion
+from sesq.config.fields import Fields
 from sesq.config.keys import Keys
 from sesq.config.replicas import Replicas
+from sesq.config.replies import text
 from sesq.config.scripts import LIFECYCLE, Call, Talk, compose, library, run_talks
 from sesq.config.states import Lane, State
 from sesq.config.usage import RULES, Usage, read_ledger, read_usage
@@ -119,12 +121,12 @@ class Gate:
             answer = CLAIM.run(self.redis, self.account, worker, want, lease, execution, *queues)
         reason, wait, ids, strangers, slices, suppressed, for_bulk = answer
         return Claim(
-            reason.decode(),
+            text(reason),
             float(wait),
-            tuple(id.decode() for id in ids),
-            tuple(id.decode() for id in strangers),
+            tuple(text(id) for id in ids),
+            tuple(text(id) for id in strangers),
             execution,
-            tuple(Slice(name.decode(), chunk.decode(), start, end) for chunk, start, end, name in slices),
+            tuple(Slice(text(name), text(chunk), start, end) for chunk, start, end, name in slices),
             int(suppressed),
             bool(for_bulk),
         )
@@ -133,7 +135,7 @@ class Gate:
         """Tokens for one message by name (see `take.lua`): `granted`, or why not, and for how many seconds."""
         with mapped():
             answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
-        return answer.decode(), float(wait or 0)
+        return text(answer), float(wait or 0)
 
     def take_again(self, begun: Begun, *, unused: bool, lease: float) -> tuple[str, float]:
         """New tokens for what was begun (see `again.lua`): `granted`, or why not, and for how many seconds.
@@ -144,7 +146,7 @@ class Gate:
             answer, wait = AGAIN.run(
                 self.redis, self.account, begun.id, begun.execution, lease, begun.slice_name, int(unused)
             )
-        return answer.decode(), float(wait or 0)
+        return text(answer), float(wait or 0)
 
     def converse(self, *talks: Talk[Any]) -> list[Any]:
         """What each of these talks comes to, held side by side."""
@@ -194,13 +196,13 @@ class Gate:
             (SETTLE, (json.dumps({k: v for k, v in each.items() if v is not None}),)) for each in told
         ]
         reached = yield calls
-        return [State(answer.decode()) if answer else None for answer in reached]
+        return [State(text(answer)) if answer else None for answer in reached]
 
     def reap(self, *, on_unknown: str, max_attempts: int, most: int = 100) -> list[tuple[str, str]]:
         """Judges what dead workers left behind: (id, new state) of each."""
         with mapped():
             judged = REAP.run(self.redis, self.account, most, on_unknown, max_attempts)
-        return [(id.decode(), state.decode()) for id, state in judged]
+        return [(text(id), text(state)) for id, state in judged]
 
     def reseat(self, most: int = 100) -> int:
         """Puts the jobs that RQ's own workers have run where their messages are: how many RQ called something else."""
@@ -244,21 +246,29 @@ def unsendable(id: str, execution: str, to: State, reason: str) -> dict[str, Any
     }
 
 
+def unreadable(id: str, execution: str, error: InputError | MissingPart) -> dict[str, Any]:
+    """The outcome of a claimed message that cannot be sent as it is: one of another version waits for such a worker."""
+    if not isinstance(error, UnknownVersion):
+        return unsendable(id, execution, State.FAILED, str(error))
+    held = {"hold": f"version:{error.version}", "held_because": f"{error}; a worker that can sends it"}
+    return {**unsendable(id, execution, State.HELD, str(error)), **held}
+
+
 def _begun(id: str, execution: str, answer: list[bytes], asked_at: float) -> Begun | dict[str, Any]:
     """However long the answer was on its way, a message's time counts from the question."""
     if answer[0] == b"expired":
         return unsendable(id, execution, State.EXPIRED, "its time ran out before it could go")
     described, attempts, on_unknown, size, content, left = answer
     try:
-        envelope = Envelope.from_json(described)
+        envelope = Envelope.from_json(text(described))
     except InvalidMessage as error:
-        return unsendable(id, execution, State.FAILED, str(error))
+        return unreadable(id, execution, error)
     return Begun(
         id,
         execution,
         envelope,
-        int(attempts),
-        on_unknown.decode(),
+        Fields({"attempts": text(attempts)}).whole("attempts"),
+        text(on_unknown),
         int(size),
         content if content or not int(size) else None,
         asked_at + float(left) if left else math.inf,

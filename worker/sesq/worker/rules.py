@@ -120,7 +120,28 @@ def _streams(envelope: Envelope) -> Iterator[str]:
     yield from (f"recipient:{address}" for address in envelope.recipients)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What SES refuses as a whole: since when, why, whether it does so against its own list of identities, and which
+    message it refused last.
+    """
+
+    since: float
+    why: str
+    doubt: bool
+    tried: str
+
+
+def read_block(packed: str) -> Block:
+    """As settle.lua writes it. One that is damaged holds, until a try shows that SES does not refuse any more."""
+    try:
+        since, why, doubt, *tried = json.loads(packed)
+        return Block(float(since), str(why), bool(doubt), str(tried[0]) if tried else "")
+    except (ValueError, TypeError):
+        return Block(0.0, "the reason is damaged in Redis", True, "")
+
+
 def read_blocks(redis: Redis, account: str) -> dict[str, str]:
     """What SES refuses as a whole -> why: senders, configuration sets, the account, the credentials."""
     with mapped():
-        return {what: json.loads(why)[1] for what, why in read_hash(redis, Keys(account).blocks).items()}
+        return {what: read_block(told).why for what, told in read_hash(redis, Keys(account).blocks).items()}

@@ -20,7 +20,7 @@ from sesq.config.connection import mapped
 from sesq.config.envelope import Envelope
 from sesq.config.errors import InputError, MissingPart, WrongState
 from sesq.config.job import DELIVER, KEEP_SECONDS, job_fields
-from sesq.config.replies import texts
+from sesq.config.replies import text, texts
 from sesq.config.scripts import LIFECYCLE, Call, Talk, compose
 from sesq.config.states import Lane, State
 from sesq.worker.gate import SLICES, Begun, Gate, Name, Slice
@@ -117,8 +117,8 @@ class Slices:
                 self.gate.redis, self.gate.account, chunk, worker, lease, execution
             )
         if answer == b"granted":
-            return Slice(name[0].decode(), chunk, int(told), int(told) + 1), "granted", 0.0
-        return None, answer.decode(), float(told or 0)
+            return Slice(text(name[0]), chunk, int(told), int(told) + 1), "granted", 0.0
+        return None, text(answer), float(told or 0)
 
     def _rows(self, piece: Slice, execution: str) -> list[Begun]:
         try:
@@ -207,7 +207,7 @@ class Slices:
             found = TAKE_OVER.run(self.gate.redis, self.gate.account, MOST_JUDGED, lease, execution, worker)
         judged: list[tuple[str, str]] = []
         for name, chunk, start, end, posted, settled in found:
-            piece = Slice(name.decode(), chunk.decode(), start, end)
+            piece = Slice(text(name), text(chunk), start, end)
             open_rows = [row for row in range(start, end) if row not in set(settled)]
             resend = on_unknown == "resend" and max_attempts > 1
             back = [row for row in open_rows if row >= posted]

@@ -13,6 +13,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash
 from sesq.config.snapshot import redis_now
@@ -45,12 +46,12 @@ class SesSuppression:
         with mapped():
             times = read_hash(self.redis, self.keys.suppression_read)
             if (
-                0 < float(times.get("until", 0)) - now <= PULL_SECONDS
+                0 < Fields(times).number("until") - now <= PULL_SECONDS
             ):  # what lies farther off: a clock was set back
                 return 0
             self.redis.hset(self.keys.suppression_read, "until", now + LEASE_SECONDS)
         try:
-            new = self.pull(min(now, float(times.get("read", 0))))
+            new = self.pull(min(now, Fields(times).number("read")))
         except (ControlRefused, ControlUnavailable) as error:
             log.info("account %s: SES's suppression list was not read: %s", self.account, error)
             self._note(now + PULL_SECONDS, times.get("read", "0"))

@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
 
 from sesq.config.batches import Batches
 from sesq.config.connection import mapped
+from sesq.config.envelope import VERSIONS
+from sesq.config.fields import Fields
 from sesq.config.fitting import free_fitting
 from sesq.config.keys import Keys
 from sesq.config.messages import Messages
-from sesq.config.replies import read_hash
+from sesq.config.replies import read_hash, read_json
 from sesq.config.scripts import compose
 from sesq.config.snapshot import redis_now
 from sesq.config.usage import RULES
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.gate import SYNC, Gate
-from sesq.worker.reconcile import restore_lost_chunks, restore_lost_jobs
-from sesq.worker.rules import Rules
+from sesq.worker.reconcile import reconcile
+from sesq.worker.rules import Block, Rules, read_block
 from sesq.worker.suppression import SesSuppression
 
 log = logging.getLogger("sesq.sync")
@@ -35,6 +37,13 @@ DUE = compose("sesq.worker", "due.lua", base=[RULES])
 LEASE_SECONDS = 20
 """How long a process may take to read the account before another one tries: it may have died."""
 RETRY_SECONDS = 5
+REFUSED_AS_A_WHOLE = frozenset({"account", "credentials", "configuration_set"})
+READABLE = {"version": frozenset(map(str, VERSIONS))}
+RESTORED = (
+    "a backup of Redis was restored, or a crash lost what was written last: SES has taken mail that is unknown here. "
+    "What was queued before is held, and running batches are paused, until a person lets them go: "
+    "sesq messages release --waiting-for restore"
+)
 PROBE_SECONDS = 300
 """A sender, set or account that SES refuses as a whole is tried again with one message after this long."""
 MOST_PROBES = 10
@@ -50,23 +59,17 @@ SWITCHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """What SES refuses as a whole: since when, why, whether it does so against its own list of identities, and which
-    message it refused last.
-    """
-
-    since: float
-    why: str
-    doubt: bool
-    tried: str
-
-
 class AccountSync:
     """Keeps one account's snapshot fresh."""
 
     def __init__(
-        self, redis: Redis, account: str, ses: SesAccount | UnknownAccount, region: str, interval: float
+        self,
+        redis: Redis,
+        account: str,
+        ses: SesAccount | UnknownAccount,
+        region: str,
+        interval: float,
+        on_restore: str = "hold",
     ) -> None:
         self.redis = redis
         self.account = account
@@ -74,6 +77,7 @@ class AccountSync:
         self.ses = ses
         self.rules = Rules(redis, account, region)
         self.interval = interval
+        self.on_restore = on_restore
         self.failed = False
         self._noted: dict[str, Any] = {}
         self._unlisted_before = False
@@ -105,17 +109,17 @@ class AccountSync:
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
+        told["on_restore"] = self.on_restore
         with mapped():
             answer = SYNC.run(self.redis, self.account, json.dumps(told))
         if answer is None:
             raise AccountUnavailable("Redis lost what was sent so far while SES was asked: it is asked again")
         self._lease(self.interval, anyway=True)
-        before = json.loads(answer) or {}
+        before = read_json(answer) or {}
         self._unlisted_before = before.get("listed") == "0"
         self._report(before, told)
         self.rules.refresh()
-        restore_lost_jobs(self.redis, self.account)  # first: what RQ was told to cancel is not freed
-        restore_lost_chunks(self.redis, self.account)
+        reconcile(self.redis, self.account)  # first: what RQ was told to cancel is not freed
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
         free_fitting(self.redis, self.account)
@@ -135,20 +139,21 @@ class AccountSync:
     def _report(self, before: dict[str, str], told: dict[str, Any]) -> None:
         if told.get("unlisted_because") and not self._unlisted_before:
             log.warning("account %s: %s; SES judges them by itself", self.account, told["unlisted_because"])
+        if "restored" in before:
+            log.error("account %s: %s", self.account, RESTORED)
         for name, sentence in CHANGES.items():
-            if name in before and name in told and float(before[name]) != told[name]:
-                changed = sentence.format(told[name], float(before[name]))
+            was = Fields(before).optional(name)
+            if was is not None and name in told and was != told[name]:
+                changed = sentence.format(told[name], was)
                 log.info("account %s: %s", self.account, changed)
         for name, sentences in SWITCHES.items():
-            if name in before and name in told and int(before[name]) != told[name]:
+            was = Fields(before).optional(name)
+            if was is not None and name in told and was != told[name]:
                 log.info("account %s: %s", self.account, sentences[told[name]])
 
     def _read_blocks(self) -> dict[str, Block]:
         with mapped():
-            return {
-                hold: Block(*json.loads(told))
-                for hold, told in read_hash(self.redis, self.keys.blocks).items()
-            }
+            return {hold: read_block(told) for hold, told in read_hash(self.redis, self.keys.blocks).items()}
 
     def _free_what_came_true(self, blocks: dict[str, Block]) -> None:
         messages = Messages(self.redis, self.account)
@@ -158,7 +163,12 @@ class AccountSync:
                 Batches(self.redis, self.account).free_resumed(name)
                 continue
             doubted = hold in blocks and blocks[hold].doubt
-            if self._is_open(kind, hold not in blocks) or (self.rules.satisfied(hold) and not doubted):
+            readable = name in READABLE.get(kind, ())
+            if (
+                readable
+                or self._is_open(kind, hold not in blocks)
+                or (self.rules.satisfied(hold) and not doubted)
+            ):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
                 log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
 
@@ -169,7 +179,7 @@ class AccountSync:
         """
         if kind in ("recipient", "sender"):
             return unblocked and self._unlisted_before and not self.rules.snapshot.listed
-        return unblocked and kind not in ("person", "day")
+        return unblocked and kind in REFUSED_AS_A_WHOLE  # what waits for another version of sesq waits on
 
     def _probe(self, blocks: dict[str, Block]) -> None:
         """One message may try whether SES still refuses; if it does not, the next sync frees the rest.

@@ -46,7 +46,7 @@ local CHUNKS_AT_ONCE = 100
 local function keep_some(bid)
   local key = A .. 'batch:' .. bid
   local b = call('HMGET', key, 'ended', 'keep', 'chunks', 'kept')
-  local keep, from, chunks = b[1] and b[2], tonumber(b[4]) or 0, tonumber(b[3]) or 0
+  local keep, from, chunks = b[1] and seconds_kept(b[2]), tonumber(b[4]) or 0, tonumber(b[3]) or 0
   local function set(each) if keep then call('EXPIRE', each, keep) else call('PERSIST', each) end end
   local to = math.min(chunks, from + CHUNKS_AT_ONCE)
   for k = from, to - 1 do
@@ -139,6 +139,17 @@ end
 local function read_chunk(id)
   local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
   if not c[1] then return nil end
+  for i = 4, 8 do
+    if i ~= 7 and not tonumber(c[i]) then
+      note_damage(A .. 'chunk:' .. id, 'a field of it is no number: its recipients are not sent')
+      return nil
+    end
+  end
+  if not PLACE[c[9]] then
+    note_damage(A .. 'chunk:' .. id, 'its place is ' .. (c[9] or 'empty') .. ', which this version of sesq does not know')
+    return nil
+  end
+  c[2], c[7] = lane_of(c[2]), c[7] or ''
   local b = c[10] and {'cancelled'} or call('HMGET', A .. 'batch:' .. c[1], 'state')
   return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
           redo = c[7], out = tonumber(c[8]), place = c[9], state = b[1] == 'done' and 'running' or b[1] or 'cancelled'}

@@ -8,6 +8,7 @@
 
 local id, to, o = ARGV[3], ARGV[5], cjson.decode(ARGV[7])
 local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold', 'batch')
+was[2] = lane_of(was[2])
 if not was[1] then return {'', ''} end
 local allowed = false
 for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was[1] end

@@ -3,7 +3,7 @@
 -- Keys
 --   sesq:clock:offset   string   seconds added to Redis's clock, or =<s> to stop it there; tests only
 
-local call = redis.call
+local call = redis.call -- damage.lua puts its own in its place
 
 local function clock()
   local t, offset = call('TIME'), call('GET', 'sesq:clock:offset') or '0'

@@ -6,6 +6,7 @@
 -- Returns the number freed.
 
 local what = ARGV[3]
+if what == 'restore' then call('DEL', A .. 'restored') end -- a person has looked
 local freed = 0
 
 local function next_to_try()

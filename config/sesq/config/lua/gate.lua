@@ -18,6 +18,8 @@
 --                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often),
 --                         born (s: when these books were opened)
 --   A ledger      string  1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
+--   A restored    hash    after a backup was restored: before (s: what was queued earlier may have been sent), at (s: when that was found),
+--                         unexplained (recipients that SES counts and nobody here knows of; -1: the backup is too old to tell)
 -- A token is a recipient. Amounts of the policy never stand in A gate, so a changed limit changes no balance.
 
 local SLOTS, SLOW_HALF_LIFE = 1442, 60
@@ -43,6 +45,10 @@ local seen = call('HMGET', A .. 'snapshot', 'rate', 'daily', 'readable', 'sendin
 local gate = call('HMGET', A .. 'gate', 'level', 'at', 'gathers', 'minute', 'total', 'slow', 'slow_at', 'born', 'ses_level', 'ses_at', 'on_way',
                   'folds_at', 'folded', 'folded_before')
 local others = tonumber(seen[6]) or 0
+if is_broken(gate[4]) or is_broken(gate[5]) then
+  note_damage(A .. 'gate', 'minute or total is no number')
+  lose_books()
+end
 
 -- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
 local about = redis.pcall('INFO', 'server')
@@ -82,9 +88,9 @@ if tonumber(knob('burst')) then burst = math.max(1, math.min(burst, tonumber(kno
 
 local reserve = knob('reserve') or '0'
 if string.sub(reserve, -1) == '%' then
-  reserve = daily < math.huge and math.floor(daily * tonumber(string.sub(reserve, 1, -2)) / 100) or 0
+  reserve = daily < math.huge and math.floor(daily * (tonumber(string.sub(reserve, 1, -2)) or 0) / 100) or 0
 end
-reserve = tonumber(reserve)
+reserve = tonumber(reserve) or 0
 
 -- token buckets --------------------------------------------------------------------------------------------------
 -- What was said before the clock was set back counts as said now.
@@ -232,9 +238,20 @@ local function is_paused(queue)
   return (policy['paused:bulk'] or '') ~= '' and is_bulk(queue)
 end
 
+-- After a backup of Redis was restored: what was queued before that may have been sent since the backup was made. It waits for
+-- an event of SES's, or for a person, who has then looked (A message:<id>, checked: s).
+local function may_have_gone(created, checked)
+  local before = tonumber(call('HGET', A .. 'restored', 'before') or nil)
+  return before and (tonumber(created) or 0) < before and (tonumber(checked) or 0) < before
+end
+local function hold_after_restore(id, created, opts)
+  local why = 'it was queued before a backup of Redis was restored, and may have been sent since that was made'
+  hold_back(id, 'restore', 'messages of before a restored backup, which may have been sent since that was made', created, why, {}, opts)
+end
+
 -- Why nothing may go at all, or nil.
 local function closed()
   if knob('paused') and knob('paused') ~= '' then return 'paused' end
-  if not seen[3] or seen[7] ~= server then return 'unsynced' end
+  if not seen[3] or seen[7] ~= server or books_lost then return 'unsynced' end
   if seen[4] == '0' then return 'ses_paused' end
 end

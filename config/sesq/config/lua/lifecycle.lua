@@ -1,5 +1,5 @@
 -- How a message changes its state. Put before every script that changes one, so that there is one way to do it.
--- After clock.lua.
+-- After clock.lua and damage.lua.
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
@@ -37,6 +37,17 @@ local PLACE = {
 local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
 local ENDED = {finished = true, failed = true, canceled = true}
 
+-- The versions of a record that this sesq understands; those of envelope.py.
+local VERSIONS = {['1'] = true}
+
+-- Numbers of a record that may be damaged, each with what it is then.
+local function seconds_kept(keep) return math.max(1, math.floor(tonumber(keep) or 3600)) end
+-- A lane of this account: what a damaged record names instead is the bulk lane.
+local function lane_of(queue)
+  local ours = 'sesq.' .. ARGV[1] .. '.'
+  return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
+end
+
 -- A queue is never searched, however long it is: what is to leave it from the middle is marked as stale, and whoever meets it at
 -- the head drops it. One that comes back before that takes its old place.
 local function leave_queue(queue, id)
@@ -61,7 +72,7 @@ local function length_of(queue) return math.max(0, call('LLEN', R .. 'queue:' ..
 local function place(id, queue, state, keep, opts)
   local registry, status = PLACE[state][1], PLACE[state][2]
   local job = R .. 'job:' .. id
-  keep = tonumber(keep) or 3600
+  keep = seconds_kept(keep)
   for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
   if opts.execution and opts.execution ~= '' then
     call('ZREM', R .. 'wip:' .. queue, id .. ':' .. opts.execution)
@@ -102,7 +113,7 @@ local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
 local function destined(id, to, reason, from, batch, unsure)
   local b = batch and WAITING[to] and call('HMGET', A .. 'batch:' .. batch, 'state', 'reason') or {}
-  local chunk = b[1] and call('HGET', A .. 'chunk:' .. string.match(id, '^(.*)-'), 'cancelled')
+  local chunk = b[1] and call('HGET', A .. 'chunk:' .. (string.match(id, '^(.*)-') or ''), 'cancelled')
   if b[1] == 'cancelled' then to, reason = 'cancelled', b[2]
   elseif chunk then to, reason = 'cancelled', chunk end
   if unsure == '1' and from ~= 'unknown' and NOTHING_WENT[to] then
@@ -118,6 +129,7 @@ local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
   local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
+  was[2] = lane_of(was[2])
   to, reason = destined(id, to, reason, was[1], was[7], was[10])
   if not opts.foreign then -- RQ's keys first: a user without the right to them has changed nothing
     opts.execution = opts.execution or was[3]
@@ -142,9 +154,16 @@ local function move(id, to, reason, fields, opts)
   if was[7] then tally(was[7], was[1], to, 1) end
   if ENDED[PLACE[to][1]] then call('ZREM', A .. 'expiring', id) end
   for _, kept in ipairs({key, A .. 'content:' .. id}) do
-    if ENDED[PLACE[to][1]] then call('EXPIRE', kept, was[6] or 3600) else call('PERSIST', kept) end
+    if ENDED[PLACE[to][1]] then call('EXPIRE', kept, seconds_kept(was[6])) else call('PERSIST', kept) end
   end
   return to
+end
+
+-- A message whose record is lost cannot be sent any more; people see it among those that failed.
+function bury(id, why)
+  for state in pairs(PLACE) do call('ZREM', A .. 'state:' .. state, id) end
+  call('HSET', A .. 'message:' .. id, 'queue', lane_of(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now, 'keep', DAMAGE_KEPT)
+  move(id, 'failed', why, {}, {})
 end
 
 -- Moves a message to `held`, among those that wait for `what`. `why` says it in words; `since` is when it was queued (s).
@@ -152,10 +171,40 @@ local function hold_back(id, what, why, since, reason, fields, opts)
   local reached = move(id, 'held', reason, fields, opts)
   if reached == 'held' then
     call('HSET', A .. 'message:' .. id, 'hold', what)
-    call('ZADD', A .. 'hold:' .. what, since, id)
+    call('ZADD', A .. 'hold:' .. what, tonumber(since) or now, id)
     call('HSET', A .. 'holds', what, why)
   end
   return reached
+end
+
+-- Whether a field of a record may be empty or a number, and is neither.
+local function is_broken(field) return (field or '') ~= '' and not tonumber(field) end
+
+-- What stands in a lane and cannot be understood stands in nobody's way: its lane's script takes it out, and it is
+--   left as it is, where its state is one of another version's: such a worker puts it back (see reconcile.py);
+--   held until a worker knows its version;
+--   held for a person, where it is damaged.
+-- r: state, v, rate, day, expires_at, send_at. Returns whether it is so; opts as for place().
+local function put_aside(id, r, opts)
+  if not PLACE[r.state] then
+    note_damage(A .. 'message:' .. id, 'its state is ' .. r.state .. ', which this version of sesq does not know')
+    return true
+  end
+  local what, waited_for, why
+  for _, name in ipairs({'rate', 'day', 'expires_at', 'send_at'}) do
+    if is_broken(r[name]) or (name == 'rate' or name == 'day') and not tonumber(r[name]) then
+      what, waited_for = 'person', 'a person, since they are damaged in Redis'
+      why = 'its record in Redis is damaged: ' .. name .. ' is no number'
+    end
+  end
+  if r.v and not VERSIONS[r.v] then
+    what, why = 'version:' .. r.v, 'it is of version ' .. r.v .. ', which this sesq cannot read'
+    waited_for = why .. '; a worker that can sends it'
+  end
+  if not what or r.state == 'sending' then return false end
+  if what == 'person' then note_damage(A .. 'message:' .. id, why) end
+  if WAITING[r.state] then hold_back(id, what, waited_for, now, why, {}, opts) end
+  return true
 end
 
 -- No lease is longer: what seems so is of a time from before the clock was set back, and runs out within a minute instead.

@@ -14,7 +14,7 @@ call('HSET', A .. 'message:' .. id, 'state', state, 'since', ARGV[7], 'created',
      'history', cjson.encode({tonumber(b[1]), 'queued', 'in batch ' .. bid}) .. '\n' .. cjson.encode({tonumber(ARGV[7]), 'sent', ARGV[6]}))
 call('HSET', R .. 'job:' .. id, unpack(ARGV, 9))
 call('ZADD', A .. 'state:' .. state, ARGV[7], id)
-call('EXPIRE', A .. 'message:' .. id, b[3])
+call('EXPIRE', A .. 'message:' .. id, seconds_kept(b[3]))
 place(id, b[2], state, b[3], {})
 tally(bid, arrived and 'arrived' or 'taken', state, 1)
 return 1

@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterator
 
 from redis import Redis
 
+from sesq.config.connection import mapped
+from sesq.config.damage import read_damage
+from sesq.config.keys import Keys
 from sesq.config.messages import Messages, accounts
 from sesq.config.states import State
 from sesq.console.checkup.check import Check, fail, ok, warn
@@ -14,6 +17,10 @@ from sesq.console.times import span
 from sesq.worker.rules import read_blocks
 
 STUCK_SECONDS = 60
+MOST_DAMAGE = 20
+RESTORED = "a backup of Redis was restored: what was queued before may have been sent since that was made, and is held"
+RESTORED_CURE = "see what was sent, cancel that, then sesq messages release --waiting-for restore"
+DAMAGE_CURE = "look at it with redis-cli, then forget it: redis-cli HDEL sesq:{account}:damaged KEY"
 SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages resolve`"
 
 
@@ -25,6 +32,11 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
     yield judge_movement(view, last[0].since if last else None)
     for what, why in read_blocks(redis, account).items():
         yield fail("blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself")
+    with mapped():
+        if redis.exists(Keys(account).restored):
+            yield warn("restored", RESTORED, RESTORED_CURE)
+    for damage in read_damage(redis, account)[:MOST_DAMAGE]:
+        yield warn("damaged", f"{damage.what}: {damage.why}", DAMAGE_CURE.format(account=account))
     if view.counts[State.UNKNOWN]:
         yield warn(
             "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE

@@ -9,6 +9,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.keys import Keys
+from sesq.config.replies import read_json_list
 from sesq.config.snapshot import redis_now
 
 MOST_ENTRIES = 1000
@@ -33,4 +34,4 @@ class Audit:
     def entries(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest first: at (seconds since the epoch), by, what."""
         with mapped():
-            return [json.loads(entry) for entry in self.redis.lrange(self.key, 0, limit - 1)]
+            return read_json_list(self.redis, self.key, limit)

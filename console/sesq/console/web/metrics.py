@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.fields import Fields
 from sesq.config.keys import Keys
 from sesq.config.replies import read_hash
 from sesq.config.states import State
@@ -129,8 +130,8 @@ class _Queue(Collector):
             claims.add_metric([view.account], view.usage.claims)
             throttles.add_metric([view.account], view.usage.throttles)
             for state in State:
-                changes.add_metric([view.account, state.value], float(counters.get(state.value, 0)))
-            waits.add_metric([view.account], _buckets(counters), float(counters.get("wait:sum", 0)))
+                changes.add_metric([view.account, state.value], Fields(counters).number(state.value))
+            waits.add_metric([view.account], _buckets(counters), Fields(counters).number("wait:sum"))
         yield from (claims, throttles, changes, waits)
 
     def _workers(self) -> Iterator[Metric]:
@@ -155,7 +156,7 @@ def _buckets(counters: dict[str, str]) -> list[tuple[str, float]]:
     """Each with all that are below it."""
     total, found = 0.0, []
     for bound in (*BOUNDS, "inf"):
-        total += float(counters.get(f"wait:{bound}", 0))
+        total += Fields(counters).number(f"wait:{bound}")
         found.append(("+Inf" if bound == "inf" else str(float(bound)), total))
     return found
 

@@ -77,17 +77,20 @@ class Found:
 def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> Found:
     """The newest that match, newest first. Raises InputError for a cursor that is none."""
     places, messages = _places(redis, Keys(account), query), Messages(redis, account)
-    most = LOOK_THROUGH if query.looks_inside else limit
     found: list[Record] = []
     looked, last = 0, None
-    while looked < most and (chunk := list(itertools.islice(places, min(CHUNK, most - looked)))):
+    while looked < LOOK_THROUGH:
+        size = min(CHUNK if query.looks_inside else limit - len(found), LOOK_THROUGH - looked)
+        chunk = list(itertools.islice(places, size))
+        if not chunk:
+            break
         for place, record in zip(chunk, _records(messages, chunk, query), strict=True):
             looked, last = looked + 1, place
             if record is not None and query.matches(record):
                 found.append(record)
             if len(found) == limit:
                 return Found(found, _cursor(last), looked)
-    return Found(found, _cursor(last) if last and looked >= most else None, looked)
+    return Found(found, _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
 
 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
@@ -165,10 +168,11 @@ def _read_cursor(cursor: str) -> Place:
 
 def as_states(names: Iterable[str]) -> tuple[State, ...]:
     """Raises InputError for a name that is no state."""
-    try:
-        return tuple(State(name) for name in names if name)
-    except ValueError as error:
-        raise InputError(f"state: {error}; allowed: {', '.join(State)}") from error
+    states = tuple(State(name) for name in names if name)
+    for state in states:
+        if not state.is_known:
+            raise InputError(f"state: {state.value!r} is none; allowed: {', '.join(State)}")
+    return states
 
 
 def parameters(query: Query) -> Mapping[str, Any]:

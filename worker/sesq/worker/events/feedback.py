@@ -14,7 +14,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
 from sesq.config.keys import Keys
 from sesq.config.policy import Policy
-from sesq.config.replies import text
+from sesq.config.replies import read_json_list, text
 from sesq.config.reputation import Reputation, Standing
 from sesq.config.scripts import LIFECYCLE, compose
 from sesq.config.snapshot import redis_now
@@ -169,4 +169,4 @@ class Feedback:
     def poison(self) -> list[dict[str, object]]:
         """What was set apart, newest first: when (s), why, and the text as it came."""
         with mapped():
-            return [json.loads(entry) for entry in self.redis.lrange(self.keys.poison, 0, -1)]
+            return list(read_json_list(self.redis, self.keys.poison, 0))

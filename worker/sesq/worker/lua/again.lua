@@ -21,7 +21,7 @@ else
   if record[1] ~= 'sending' or record[2] ~= execution then return {record[1] or 'gone', ''} end
   call('ZADD', A .. 'lent', 'XX', now + 2 * lease, id)
   if tonumber(record[4]) and tonumber(record[4]) <= now then return {'expired', ''} end
-  n, queue, batch, at = tonumber(record[3]), record[5], record[6], tonumber(record[7] or nil)
+  n, queue, batch, at = tonumber(record[3]) or 1, record[5], record[6], tonumber(record[7] or nil)
 end
 local with_batch = stopped(batch)
 if with_batch == 'cancelled' then return {'cancelled', ''} end

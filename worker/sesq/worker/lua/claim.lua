@@ -46,7 +46,7 @@ local function set_aside(id, queue, record)
   if stale then return end
   if not record[1] then strangers[#strangers + 1] = id
   elseif is_sendable(record[1], record[7]) then move(id, 'expired', 'its time ran out before it could go', {}, {})
-  elseif record[1] ~= 'sending' then place(id, queue, record[1], record[5], {due = tonumber(record[7]) or now}) end
+  elseif record[1] ~= 'sending' then place(id, lane_of(record[9]), record[1], record[5], {due = tonumber(record[7]) or now}) end
 end
 
 -- A recipient of a batch that has a record of its own stops with its batch.
@@ -108,14 +108,22 @@ local function serve(queue, only)
       reason, at = 'rate', ready_at(1)
       return false
     end
-    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch', 'send_at')
+    local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'keep', 'batch', 'send_at', 'v', 'queue', 'created', 'checked')
     local expires = tonumber(record[4])
     local chunk = not record[1] and read_chunk(id)
     if chunk then
       if not serve_chunk(chunk, queue, kept) then return false end
+    elseif record[1] and put_aside(id, {state = record[1], v = record[8], rate = record[2], day = record[3], expires_at = record[4],
+                                        send_at = record[7]}, {}) then
+      drop_head(queue)
+      aside = aside + 1
     elseif not is_sendable(record[1], record[7]) or (expires and expires <= now)
         or (record[1] ~= 'queued' and call('SISMEMBER', A .. 'stale:' .. queue, id) == 1) then
       set_aside(id, queue, record)
+    elseif may_have_gone(record[10], record[11]) then
+      drop_head(queue)
+      aside = aside + 1
+      hold_after_restore(id, record[10], {})
     elseif stopped(record[6]) then
       stop_with_its_batch(id, queue, record[6], stopped(record[6]))
     else

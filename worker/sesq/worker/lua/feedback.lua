@@ -24,6 +24,7 @@ if o.id == '' or not o.to then return '' end
 
 local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id', 'attempts')
 if not was[1] then return '' end
+if not PLACE[was[1]] then return was[1] end -- another version's
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local rank = tonumber(was[2]) or RANKS[was[1]] or 0
 if not RANKS[was[1]] then rank = 0 end -- SES took it, whatever we thought

@@ -15,13 +15,15 @@ for i = #ids, 1, -1 do -- the last first, so that they stand in their order at t
   if m[1] ~= 'sending' then call('ZREM', A .. 'leases', id)
   else
     local left = (m[2] or '') ~= ''
-    account(tonumber(m[8] or nil), left and tonumber(m[3]) or 0, left and 0 or tonumber(m[3]))
+    local rate = tonumber(m[3]) or 0
+    account(tonumber(m[8] or nil), left and rate or 0, left and 0 or rate)
     local attempts = (tonumber(m[7]) or 0) + 1
     local to, reason = 'unknown', 'its worker died while it was on its way: SES may have taken it'
     if not left then
       to, reason = 'queued', 'its worker died before sending it'
-      local at = math.floor(tonumber(m[5]) / 60)
-      if minute - at < SLOTS and tonumber(m[4]) > 0 then count(at, -tonumber(m[4])) end
+      local at = math.floor((tonumber(m[5]) or now) / 60)
+      local day = tonumber(m[4]) or 0
+      if minute - at < SLOTS and day > 0 then count(at, -day) end
     elseif ((m[6] or '') ~= '' and m[6] or ARGV[4]) == 'resend' and attempts < tonumber(ARGV[5]) then
       to, reason = 'queued', reason .. '; sent again, as its policy says'
       call('HSET', A .. 'message:' .. id, 'unsure', 1)

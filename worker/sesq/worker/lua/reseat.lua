@@ -34,6 +34,7 @@ local function forget_runs(id, queue, execution)
 end
 
 local function reseat(id, state, queue, keep, execution, send_at)
+  queue = lane_of(queue)
   local registry, list = PLACE[state][1], R .. 'queue:' .. queue
   forget_runs(id, queue, execution)
   if registry == 'queue' and #call('LPOS', list, id, 'COUNT', 2) == 1 then
@@ -62,7 +63,7 @@ local function look_at(id)
   local told = status == 'canceled' or status == 'queued' and place_of and ENDED[place_of[1]] and m[1] ~= 'cancelled'
   if not place_of or not status then return 0 end
   if told then
-    forget_runs(id, m[2], m[4])
+    forget_runs(id, lane_of(m[2]), m[4])
     return 0
   end
   reseat(id, unpack(m, 1, 5))

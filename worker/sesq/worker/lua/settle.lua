@@ -24,20 +24,20 @@
 local o = cjson.decode(ARGV[3])
 local id, key = o.id, A .. 'message:' .. o.id
 local was = call('HMGET', key, 'state', 'execution', 'rate', 'day', 'claimed', 'queue', 'created', 'worker', 'keep', 'tokens_at')
-if not was[1] then return '' end
+if not PLACE[was[1] or ''] then return '' end -- gone, or of another version's
 
 local mine = was[1] == 'sending' and was[2] == o.execution
 local spared = o.spared or {0, 0}
-local rate_back = mine and (o.refund_rate and tonumber(was[3]) or spared[1]) or 0
-local day_back = o.refund_day and tonumber(was[4]) or spared[2]
-if was[2] == o.execution then account(tonumber(was[10] or nil), tonumber(was[3]) - rate_back, rate_back) end
+local rate_back = mine and (o.refund_rate and (tonumber(was[3]) or 0) or spared[1]) or 0
+local day_back = o.refund_day and (tonumber(was[4]) or 0) or spared[2]
+if was[2] == o.execution then account(tonumber(was[10] or nil), (tonumber(was[3]) or 0) - rate_back, rate_back) end
 if not mine then -- somebody has judged it meanwhile
   if was[2] == o.execution then call('HSET', key, 'tokens_at', '') end
   if o.to ~= 'sent' or PLACE[was[1]][1] == 'finished' then return '' end
 end
 
 if mine and day_back > 0 then
-  local m = math.floor(tonumber(was[5]) / 60)
+  local m = math.floor((tonumber(was[5]) or now) / 60)
   if minute - m < SLOTS then count(m, -day_back) end
 end
 if o.throttled then
@@ -63,7 +63,7 @@ if o.foreign then call('ZADD', A .. 'lent', 'NX', now, id) end -- no longer ther
 if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false, id})) end
 if o.rq and reached == o.to and not o.foreign then
   call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
-  call('EXPIRE', R .. 'results:' .. id, was[9] or 3600)
+  call('EXPIRE', R .. 'results:' .. id, seconds_kept(was[9]))
 end
 if o.drop_content and reached == o.to then call('DEL', A .. 'content:' .. id) end
 return reached

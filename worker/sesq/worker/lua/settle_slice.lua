@@ -32,7 +32,7 @@ if taken > 0 then
   note('sent', taken)
 end
 if back > 0 then
-  local m = math.floor(tonumber(s[3]) / 60)
+  local m = math.floor((tonumber(s[3]) or now) / 60)
   if s[4] == '1' and minute - m < SLOTS then count(m, -back) end
   for i, run in ipairs(runs) do runs[i] = run[1] .. '-' .. run[2] end
   c.redo = table.concat(runs, ' ') .. (c.redo ~= '' and ' ' .. c.redo or '')

@@ -8,10 +8,12 @@
 --         booked: what of our ledger SES had surely counted when it was asked (recipients); the whole of it if not given
 --         asked: when SES was (s)
 --         books: ours as they were then; if they have been lost since, SES's number says too little
+--         on_restore: hold or send what was queued before a restored backup
 --         without identities: they may not be listed, so SES judges them
 -- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot before;
 -- nothing where the books were lost while SES was asked.
 
+local DAY, GROWTH, MOST_BATCHES = 86400, 0.1, 1000 -- s; share by which others may send more than before; the newest so many are paused
 local o = cjson.decode(ARGV[3])
 if o.books and o.books ~= books then return false end
 local flat, before = call('HGETALL', A .. 'snapshot'), {}
@@ -29,12 +31,41 @@ charge(0, now)
 -- On a server that may have lost the last claims the buckets start from nothing, as new ones do.
 if before.server ~= server then level, ses_level = math.min(level, 0), math.min(ses_level, 0) end
 
+-- What SES counts beyond our ledger, and the most of that in the last day: so much is what others send on the account.
+local beyond = o.readable == 1 and math.max(0, o.sent - total) or 0
+local most, most_at = tonumber(before.beyond) or tonumber(before.others) or 0, tonumber(before.beyond_at) or 0
+local last = tonumber(before.synced_at) or now
+if beyond >= most or now - most_at > DAY then before.beyond, before.beyond_at = beyond, now
+else before.beyond, before.beyond_at = most, most_at end
+
+-- Another run of the Redis server that knows less than SES does, or that has last seen SES longer ago than SES's count goes back:
+-- a backup was restored, or a crash has lost what was written last.
+local restored = o.on_restore == 'hold' and before.server and before.server ~= server and o.readable == 1
+  and (now - last > DAY or beyond > most * (1 + GROWTH))
+if restored then
+  local uptime = tonumber(string.match(type(about) == 'string' and about or '', 'uptime_in_seconds:(%d+)')) or 0
+  local first = math.max(now - uptime, last)
+  call('HSET', A .. 'restored', 'before', first, 'at', now, 'unexplained', now - last > DAY and -1 or beyond - most)
+  call('HSET', A .. 'holds', 'restore', 'messages of before a restored backup, which may have been sent since that was made')
+  for _, id in ipairs(call('ZREVRANGE', A .. 'batches', 0, MOST_BATCHES - 1)) do
+    local b = call('HMGET', A .. 'batch:' .. id, 'state', 'created', 'starts_at')
+    if (b[1] == 'running' or b[3]) and (tonumber(b[2]) or 0) < first then
+      call('HDEL', A .. 'batch:' .. id, 'starts_at')
+      call('HSET', A .. 'batch:' .. id, 'state', 'paused', 'reason', 'a backup of Redis was restored; some of it may have been sent since that was made')
+    end
+  end
+end
+
 local others_now = 0
 local fields = {'readable', o.readable, 'synced_at', now, 'listed', o.identities and 1 or 0, 'server', server}
 if o.readable == 1 then
   for _, name in ipairs({'rate', 'daily', 'sent', 'production', 'sending', 'paused_because', 'enforcement'}) do
     fields[#fields + 1] = name
     fields[#fields + 1] = o[name]
+  end
+  for _, name in ipairs({'beyond', 'beyond_at'}) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = before[name]
   end
   fields[#fields + 1] = 'others'
   others_now = math.max(0, o.sent - (o.booked or total))
@@ -56,4 +87,5 @@ if changed then
   call('DEL', A .. 'line', A .. 'line:bulk')
   publish('policy')
 end
+before.restored = restored and call('HGET', A .. 'restored', 'unexplained') or nil
 return cjson.encode(before)

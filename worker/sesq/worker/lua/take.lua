@@ -6,14 +6,22 @@
 -- message in that state is not to be sent.
 
 local id, worker, lease, execution = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at')
+local record = call('HMGET', A .. 'message:' .. id, 'state', 'rate', 'day', 'expires_at', 'queue', 'execution', 'batch', 'send_at', 'v', 'created', 'checked')
 if record[1] then call('ZADD', A .. 'lent', now + 2 * lease, id) end
 if record[1] == 'sending' and record[6] == execution then return {'granted', '0'} end -- asked again, since the answer was lost
 if record[5] then call('SREM', A .. 'stale:' .. record[5], id) end -- it stands in no queue now
+if record[1] and put_aside(id, {state = record[1], v = record[9], rate = record[2], day = record[3], expires_at = record[4],
+                                send_at = record[8]}, {foreign = true}) then
+  return {'held', ''}
+end
 if not is_sendable(record[1], record[8]) then return {record[1] or 'gone', ''} end
 if tonumber(record[4]) and tonumber(record[4]) <= now then
   move(id, 'expired', 'its time ran out before it could go', {}, {foreign = true})
   return {'expired', ''}
+end
+if may_have_gone(record[10], record[11]) then
+  hold_after_restore(id, record[10], {foreign = true})
+  return {'held', ''}
 end
 local with_batch = stopped(record[7])
 if with_batch == 'cancelled' then

@@ -10,7 +10,7 @@ for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT',
   local key, s = A .. 'slice:' .. name, {}
   local flat = call('HGETALL', key)
   for i = 1, #flat, 2 do s[flat[i]] = flat[i + 1] end
-  if not s.chunk or call('EXISTS', A .. 'chunk:' .. s.chunk) == 0 then -- Redis has lost whom it was for
+  if not s.chunk or call('EXISTS', A .. 'chunk:' .. s.chunk) == 0 or not (tonumber(s.start) and tonumber(s['end'])) then -- Redis has lost whom it was for
     call('DEL', key)
     call('ZREM', A .. 'slices', name)
   else
@@ -20,7 +20,7 @@ for _, name in ipairs(call('ZRANGEBYSCORE', A .. 'slices', '-inf', now, 'LIMIT',
     for row = tonumber(s.start), tonumber(s['end']) - 1 do
       if s[tostring(row)] then settled[#settled + 1] = row end
     end
-    found[#found + 1] = {name, s.chunk, tonumber(s.start), tonumber(s['end']), tonumber(s.posted), settled}
+    found[#found + 1] = {name, s.chunk, tonumber(s.start), tonumber(s['end']), tonumber(s.posted) or tonumber(s['end']), settled}
   end
 end
 return found

@@ -1,0 +1,50 @@
+-- Damage: what is not as sesq keeps it in Redis is set aside, where `sesq doctor` shows it, and the call is made again. So one
+-- damaged key stops nothing else. After clock.lua; every call of the scripts goes through `call` from here on.
+--
+-- Keys, D = "sesq:<account>:damaged"
+--   D          hash   what is damaged -> JSON [time it was found (s), what is wrong with it]
+--   D:<key>    any    what was found in a key of another type, for two weeks
+
+local DAMAGED, DAMAGE_KEPT, MOST_DAMAGED = 'sesq:' .. ARGV[1] .. ':damaged', 14 * 86400, 1000
+local books_lost = false -- the gate's state or its ledger was damaged: nothing goes before SES has been asked
+local bury               -- what becomes of a message whose record is lost: see lifecycle.lua
+
+local function note_damage(what, why)
+  local kind = redis.call('TYPE', DAMAGED).ok
+  if kind ~= 'hash' then redis.call('DEL', DAMAGED) end
+  if redis.call('HLEN', DAMAGED) < MOST_DAMAGED or redis.call('HEXISTS', DAMAGED, what) == 1 then
+    redis.call('HSET', DAMAGED, what, cjson.encode({now, why}))
+  end
+end
+
+local function lose_books()
+  local prefix = 'sesq:' .. ARGV[1] .. ':'
+  books_lost = true
+  redis.call('DEL', prefix .. 'sync')
+  if redis.call('TYPE', prefix .. 'snapshot').ok == 'hash' then redis.call('HDEL', prefix .. 'snapshot', 'server') end
+end
+
+-- Empties the place of a key of another type, and says so.
+local function set_key_aside(key)
+  local why = 'it is a ' .. redis.call('TYPE', key).ok .. ', which sesq does not keep there'
+  redis.call('RENAME', key, DAMAGED .. ':' .. key)
+  redis.call('EXPIRE', DAMAGED .. ':' .. key, DAMAGE_KEPT)
+  note_damage(key, why)
+  local name = string.match(key, '^sesq:[^:]+:(.*)$') or ''
+  if name == 'gate' or name == 'ledger' then lose_books() end
+  local id = string.match(name, '^message:(.*)$')
+  if id and bury then bury(id, 'its record in Redis was damaged: ' .. why) end
+end
+
+function call(...)
+  local answer = redis.pcall(...)
+  local wrong = type(answer) == 'table' and answer.err
+  if not wrong then return answer end
+  local _, key, field = ...
+  if string.find(wrong, 'WRONGTYPE', 1, true) then set_key_aside(key)
+  elseif string.find(wrong, 'hash value is not', 1, true) then -- a counter that is no number counts from 0 again
+    note_damage(key, 'its field ' .. field .. ' is no number')
+    redis.call('HDEL', key, field)
+  end
+  return redis.call(...) -- once more in its empty place; what failed for another reason fails in the same way
+end

@@ -1,0 +1,298 @@
+"""One damaged key of a queue in Redis: the rest is sent, and every page and command answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+
+from batch_stage import BatchStage
+from sesq.config.damage import read_damage
+from sesq.config.envelope import VERSIONS
+from sesq.config.keys import CLOCK_OFFSET
+from sesq.config.replies import text
+from sesq.config.scripts import read_lua
+from sesq.config.settings import Settings
+from sesq.config.states import State
+from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.worker.account import Description
+from sesq.worker.desk import Desk
+from sesq.worker.sync import AccountSync
+from sesq.worker.verdicts import Kind
+from sesq.worker.worker import SesqWorker
+from stage import says
+
+Run = Callable[..., Any]
+COMMANDS = (
+    ("status",),
+    ("status", "--json"),
+    ("messages", "list"),
+    ("messages", "list", "--json"),
+    ("batch", "list"),
+    ("quota", "show"),
+    ("quota", "history"),
+    ("suppression", "list"),
+    ("events", "poison"),
+)
+PAGES = (
+    "overview",
+    "messages",
+    "batches",
+    "quota",
+    "identities",
+    "test",
+    "suppression",
+    "sandbox",
+    "activity",
+)
+NOT_OF_A_QUEUE = (CLOCK_OFFSET, "sesq:console:secret")
+NOT_UTF8 = b"\xff\xfe\x80"
+
+
+class AnAccount:
+    """In place of SES."""
+
+    def __init__(self, sent: Callable[[], int], daily: float = 50_000.0) -> None:
+        self.sent, self.daily = sent, daily
+
+    def describe(self, asking: Callable[[], None] = lambda: None) -> Description:
+        asking()
+        return Description(100.0, self.daily, float(self.sent()), True, True, "HEALTHY")
+
+
+class Scene:
+    """A queue in which something of every kind waits, or has been."""
+
+    def __init__(self, redis: Redis) -> None:
+        redis.flushdb()
+        self.redis = redis
+        self.stage = stage = BatchStage(redis)
+        stage.transport.answer(
+            "sent-1",
+            *[says(Kind.TRANSIENT)] * 3,
+            says(Kind.UNVERIFIED_RECIPIENT, "recipient:bob@example.org"),
+            says(Kind.UNKNOWN),
+            says(Kind.CONFIGURATION, "configuration_set:news"),
+        )
+        for _ in range(5):
+            stage.queue()
+            stage.work()
+            stage.pass_time(1)
+        self.batch = stage.take(6).id
+        stage.send(2)
+        later = datetime.fromtimestamp(stage.now + 600, timezone.utc)
+        stage.queue(send_at=later)
+        stage.queue(expires_at=later)
+        self.waiting: list[str] = [
+            stage.queue(lane=lane) for lane in ("transactional", "bulk") for _ in range(3)
+        ]
+        SuppressionList(redis).add([Suppressed("no@example.org", "manual", stage.now, "somebody")])
+        stage.policy.set({"rate": "50", "reserve": "10%"}, by="somebody", for_seconds=60)
+        stage.grant(1)  # one that its worker has begun, and lives
+        self.sync = AccountSync(redis, "default", cast("Any", AnAccount(self.sent)), "eu-west-1", 60.0)
+
+    def sent(self) -> int:
+        return len(self.stage.transport.tried)
+
+    def keys(self) -> list[bytes]:
+        return sorted(key for key in self.redis.keys("*") if text(key) not in NOT_OF_A_QUEUE)
+
+    def work(self, make_settings: Callable[..., Settings]) -> None:
+        """Some rounds of a worker, with an account sync in between."""
+        stage = self.stage
+        desk = Desk("default", stage.gate, stage.courier, stage.rules, self.sync)
+        worker = SesqWorker([desk], self.redis, make_settings(concurrency=1), name=f"w{random.random()}")
+        worker.register()
+        for _ in range(4):
+            self.redis.delete(stage.keys.sync)
+            self.sync.run_if_due()
+            stage.pass_time(61)
+            worker._tick()
+            claim, _ = desk.claim(worker.name, 20, 30.0)
+            for id in claim.strangers:
+                worker.turn_away(id)
+            begun = desk.gate.begin(claim.execution, claim.ids)
+            rows = desk.slices.read(claim.execution, claim.slices)
+            begun += desk.slices.begin(claim.execution, [row.id for row in rows])
+            outcomes = [stage.courier.carry(each) for each in begun]
+            desk.exchange(outcomes, [])
+
+
+def _damages(redis: Redis, key: bytes) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What may be wrong with one key, and how to make it so."""
+    kind = text(redis.type(key))
+    if kind != "list":
+        yield "another type", lambda: (redis.delete(key), redis.rpush(key, "a", "b"))
+    if kind != "string":
+        yield "a string", lambda: redis.set(key, NOT_UTF8)
+    if kind == "string":
+        yield "other bytes", lambda: redis.set(key, NOT_UTF8)
+    if kind == "hash":
+        for field in redis.hkeys(key):
+            for name, value in (("no number", "abc"), ("other bytes", NOT_UTF8), ("negative", "-7")):
+                yield f"{text(field)}: {name}", lambda f=field, v=value: redis.hset(key, f, v)
+            yield f"{text(field)}: gone", lambda f=field: redis.hdel(key, f)
+    if kind == "list":
+        yield "an entry of other bytes", lambda: redis.lpush(key, NOT_UTF8)
+    if kind == "zset":
+        yield "an entry of other bytes", lambda: redis.zadd(key, {NOT_UTF8: 1})
+    if kind == "set":
+        yield "an entry of other bytes", lambda: redis.sadd(key, NOT_UTF8)
+
+
+SEEDS = range(int(os.environ.get("SESQ_TEST_DAMAGES", "8")))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_rest_is_sent_and_every_page_and_command_answers(
+    redis: Redis, console: Callable[..., Any], run: Run, make_settings: Callable[..., Settings], seed: int
+) -> None:
+    # Given a queue in which something of every kind waits, and one of its keys that is damaged
+    scene, dice = Scene(redis), random.Random(seed)
+    key = dice.choice(scene.keys())
+    name, make = dice.choice(list(_damages(redis, key)))
+    make()
+    # When a worker works
+    scene.work(make_settings)
+    # Then what is not damaged is sent, and people can look
+    states = [scene.stage.status(id).state for id in scene.waiting]
+    assert sum(state is not State.SENT for state in states) <= 1, (key, name, states)
+    look(console(), run, scene)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "state", "reason"),
+    [
+        ("rate", "abc", "held", "its record in Redis is damaged: rate is no number"),
+        ("day", NOT_UTF8, "held", "its record in Redis is damaged: day is no number"),
+        ("expires_at", "soon", "held", "its record in Redis is damaged: expires_at is no number"),
+        ("state", "archived", "archived", ""),
+        ("v", "2", "held", "it is of version 2, which this sesq cannot read"),
+    ],
+)
+def test_a_message_that_cannot_be_understood_stands_in_nobodys_way(
+    redis: Redis, run: Run, field: str, value: str | bytes, state: str, reason: str
+) -> None:
+    # Given a message at the head of its lane of which one field is damaged, or another version's
+    stage = BatchStage(redis)
+    ids = [stage.queue() for _ in range(3)]
+    redis.hset(stage.keys.message(ids[0]), field, value)
+    # When the lane is worked off
+    stage.work()
+    # Then the others are sent, and people see that one, and why
+    assert [stage.state(id) for id in ids[1:]] == [State.SENT] * 2
+    record = stage.status(ids[0])
+    assert record.state.value == state
+    assert reason in record.reason
+    shown = json.loads(run("messages", "show", ids[0], "--json").stdout)
+    assert (shown["state"], shown["reason"]) == (state, record.reason)
+
+
+def test_a_state_of_a_newer_version_is_left_as_it_is_and_told(redis: Redis, run: Run) -> None:
+    stage = BatchStage(redis)
+    id = stage.queue()
+    redis.hset(stage.keys.message(id), "state", "archived")
+    before = redis.hgetall(stage.keys.message(id))
+    stage.work()
+    assert redis.hgetall(stage.keys.message(id)) == before
+    assert run("status").exit_code == 0
+    (damage,) = read_damage(redis, "default")
+    assert damage.what == stage.keys.message(id)
+    assert "its state is archived, which this version of sesq does not know" in damage.why
+
+
+@pytest.mark.parametrize("part", ["envelope", "content"])
+def test_what_a_newer_version_has_written_waits_for_a_worker_that_can_read_it(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    # Given a message whose envelope, or content, is of version 2
+    stage = BatchStage(redis)
+    id = stage.queue()
+    if part == "envelope":
+        newer = '{"v":2,"sender":"shop@example.com","to":["ada@example.org"]}'
+        redis.hset(stage.keys.message(id), "envelope", newer)
+    else:
+        redis.set(stage.keys.content(id), '{"v":2,"subject":"Hi","text":"Hello."}')
+    # When a worker of this version meets it, and the account is read again
+    stage.work()
+    sync = AccountSync(redis, "default", cast("Any", AnAccount(lambda: 0)), "eu-west-1", 60.0)
+    sync.run()
+    # Then it waits, with nothing of the day used, and says for what
+    record = stage.status(id)
+    assert (record.state, record.hold) == (State.HELD, "version:2")
+    assert "a version this sesq cannot read" in record.reason
+    assert stage.gate.usage().total == 0
+    # and a worker that can read it sends it
+    monkeypatch.setattr("sesq.config.envelope.VERSIONS", (1, 2))
+    monkeypatch.setattr("sesq.worker.sync.READABLE", {"version": frozenset({"1", "2"})})
+    sync.run()
+    stage.pass_time(1)
+    stage.work()
+    assert stage.state(id) is State.SENT
+
+
+def test_the_scripts_and_python_read_the_same_versions() -> None:
+    known = re.search(r"local VERSIONS = \{(.*)\}", read_lua("sesq.config", "lifecycle.lua"))
+    assert known
+    assert re.findall(r"\['(\d+)'\]", known[1]) == [str(version) for version in VERSIONS]
+
+
+def test_a_key_of_another_type_is_set_aside_and_told(redis: Redis, run: Run) -> None:
+    # Given the record of a queued message, and a lane, of other types than they should be
+    stage = BatchStage(redis)
+    ids = [stage.queue() for _ in range(2)]
+    redis.delete(stage.keys.message(ids[0]))
+    redis.set(stage.keys.message(ids[0]), NOT_UTF8)
+    # When they are met
+    stage.work()
+    # Then the other is sent; the one is failed, with the reason, and what was there is kept for a while
+    assert [stage.state(id) for id in ids] == [State.FAILED, State.SENT]
+    assert "its record in Redis was damaged: it is a string" in stage.status(ids[0]).reason
+    kept = f"{stage.keys.damaged}:{stage.keys.message(ids[0])}"
+    assert redis.get(kept) == NOT_UTF8
+    assert redis.ttl(kept) > 0
+    assert [damage.what for damage in read_damage(redis, "default")] == [stage.keys.message(ids[0])]
+    assert "`sesq doctor` names it" in run("status").stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["gate", "ledger"])
+def test_where_the_books_are_damaged_nothing_goes_before_ses_is_asked(redis: Redis, name: str) -> None:
+    # Given a day of which 3 of 4 recipients are used, and books that are of another type
+    stage = BatchStage(redis)
+    stage.sync(daily=4)
+    ids = [stage.queue() for _ in range(5)]
+    stage.work(want=3)
+    redis.delete(getattr(stage.keys, name))
+    redis.rpush(getattr(stage.keys, name), "a")
+    # Then no more goes than the day has room for, and then nothing before SES tells its own count
+    stage.work(want=1)
+    assert stage.work() == []
+    assert stage.gate.usage().closed == "unsynced"
+    sent = len(stage.transport.tried)
+    sync = AccountSync(redis, "default", cast("Any", AnAccount(lambda: sent, daily=4.0)), "eu-west-1", 60.0)
+    assert sync.run_if_due()
+    for _ in range(2):
+        stage.pass_time(1)
+        stage.work()
+    assert [stage.state(id) for id in ids].count(State.SENT) == 4
+
+
+def look(visit: Any, run: Run, scene: Scene) -> None:
+    id = scene.waiting[0]
+    for page in (*PAGES, f"messages/{id}", f"batches/{scene.batch}", "/metrics", "/api/v1/accounts/default"):
+        answer = visit.get(page)
+        assert answer.status_code < 500 or "SES" in answer.text, (
+            page,
+            answer.status_code,
+            answer.text[:3000],
+        )
+    for command in (*COMMANDS, ("messages", "show", id), ("batch", "show", scene.batch)):
+        result = run(*command)
+        assert result.exit_code in (0, 1), (command, result.exit_code, result.output)

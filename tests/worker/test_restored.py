@@ -1,0 +1,177 @@
+"""A backup of Redis that is restored sends nobody's mail twice; a restart with all its data holds nothing."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from batch_stage import BatchStage
+from own_redis import OwnRedis, own_redis
+from sesq.config.states import State
+from sesq.worker.account import Description
+from sesq.worker.sync import AccountSync
+
+HOUR = 3600.0
+
+
+class Ses:
+    """What SES says of the account: it counts what it has taken from us in the last day, and from others."""
+
+    def __init__(self) -> None:
+        self.others = 0
+        self.ours: list[float] = []
+
+    def describe(self, asking: Any = lambda: None) -> Description:
+        asking()
+        return Description(100.0, 50_000.0, float(len(self.ours) + self.others), True, True, "HEALTHY")
+
+
+class Scene:
+    """A queue on a Redis that can be stopped, copied, and started on its copy."""
+
+    def __init__(self, server: OwnRedis) -> None:
+        self.server = server
+        self.ses = Ses()
+        self.redis = server.client()
+        self.stage = BatchStage(self.redis)
+        self.on_restore = "hold"
+
+    def sync(self) -> None:
+        account = cast("Any", self.ses)
+        AccountSync(self.redis, "default", account, "eu-west-1", 60.0, self.on_restore).run()
+
+    def send(self, most: int) -> None:
+        before = len(self.stage.transport.tried)
+        self.stage.work(most)
+        self.stage.pass_time(1)
+        self.ses.ours += [self.stage.now] * (len(self.stage.transport.tried) - before)
+
+    def backup(self, folder: Path) -> None:
+        shutil.copytree(self.server.folder, folder, ignore=shutil.ignore_patterns("*.sock"))
+
+    def restart(self, backup: Path | None = None) -> None:
+        """By a crash. With a backup: on that."""
+        self.server.stop(signal.SIGKILL)
+        if backup is not None:
+            for path in self.server.folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.copytree(backup, self.server.folder, dirs_exist_ok=True)
+        self.redis.connection_pool.disconnect()
+        self.server.start()
+        self.stage.set_clock()
+
+    def sent(self) -> list[str]:
+        return [outgoing.id for outgoing in self.stage.transport.tried]
+
+    def states(self, ids: list[str]) -> list[State]:
+        return [self.stage.state(id) for id in ids]
+
+
+@pytest.fixture
+def scene(short_path: Path) -> Iterator[Scene]:
+    folder = short_path / "redis"
+    folder.mkdir()
+    with own_redis(folder) as server:
+        yield Scene(server)
+
+
+@pytest.mark.parametrize("sent_since", [1, 4])
+@pytest.mark.parametrize("hours", [0.02, 5, 20])
+def test_what_left_after_the_backup_is_not_sent_again(
+    scene: Scene, short_path: Path, sent_since: int, hours: float
+) -> None:
+    # Given a queue that is backed up, and of which some is sent after that
+    scene.sync()
+    ids = [scene.stage.queue() for _ in range(6)]
+    scene.send(1)
+    scene.sync()
+    scene.backup(short_path / "backup")
+    scene.send(sent_since)
+    scene.sync()
+    scene.stage.pass_time(hours * HOUR)
+    # When the backup is restored, and the account read
+    scene.restart(short_path / "backup")
+    fresh = scene.stage.queue()
+    scene.sync()
+    scene.stage.pass_time(1)
+    # Then what was queued before waits for a person, what is new goes, and nobody gets a mail twice
+    for _ in range(3):
+        scene.send(10)
+    assert scene.states([ids[0], fresh]) == [State.SENT] * 2
+    assert scene.states(ids[1:]) == [State.HELD] * 5
+    assert len(scene.sent()) == len(set(scene.sent()))
+    assert "before a backup of Redis was restored" in scene.stage.status(ids[-1]).reason
+    # and each goes when a person says so, or all do
+    scene.stage.messages.release(ids[-1], "somebody")
+    scene.send(10)
+    assert scene.states(ids[1:]) == [State.HELD] * 4 + [State.SENT]
+    scene.stage.messages.free("restore", "somebody has looked")
+    scene.send(10)
+    assert scene.states(ids) == [State.SENT] * 6
+
+
+def test_a_backup_older_than_ses_counts_back_is_held_too(scene: Scene, short_path: Path) -> None:
+    scene.sync()
+    ids = [scene.stage.queue() for _ in range(3)]
+    scene.sync()
+    scene.backup(short_path / "backup")
+    scene.send(1)
+    scene.stage.pass_time(48 * HOUR)
+    scene.ses.ours.clear()
+    scene.restart(short_path / "backup")
+    scene.sync()
+    scene.send(10)
+    assert scene.states(ids) == [State.HELD] * 3
+
+
+def test_a_batch_of_before_is_paused(scene: Scene, short_path: Path) -> None:
+    scene.sync()
+    id = scene.stage.take(5).id
+    scene.backup(short_path / "backup")
+    scene.ses.ours += [0.0] * len(scene.stage.send(2))
+    scene.stage.pass_time(HOUR)
+    scene.restart(short_path / "backup")
+    scene.sync()
+    assert scene.stage.batches.get(id).state == "paused"
+    assert "a backup of Redis was restored" in scene.stage.batches.get(id).reason
+    assert scene.stage.send(5) == []
+
+
+@pytest.mark.parametrize("others", [0, 500])
+def test_a_restart_with_all_its_data_holds_nothing(scene: Scene, others: int) -> None:
+    # Given a queue in the middle of its work, also beside other senders
+    scene.ses.others = others
+    scene.sync()
+    ids = [scene.stage.queue() for _ in range(6)]
+    scene.send(3)
+    scene.sync()
+    scene.send(1)
+    # When Redis crashes and comes back with all that was written, some time later
+    scene.stage.pass_time(2 * HOUR)
+    scene.ses.others += others // 20
+    scene.restart()
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    # Then all goes on
+    assert scene.states(ids) == [State.SENT] * 6
+    assert len(scene.sent()) == 6
+
+
+def test_where_the_settings_say_so_it_is_sent(scene: Scene, short_path: Path) -> None:
+    scene.on_restore = "send"
+    scene.sync()
+    ids = [scene.stage.queue() for _ in range(2)]
+    scene.backup(short_path / "backup")
+    scene.send(1)
+    scene.stage.pass_time(HOUR)
+    scene.restart(short_path / "backup")
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    assert scene.states(ids) == [State.SENT] * 2
