@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import email
 import email.policy
+import pickle
 import re
+import smtplib
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage as Parsed
 from email.message import MIMEPart
 from email.mime.image import MIMEImage
+from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 from django.conf import settings
 from django.core import mail
+from django.core.checks import WARNING, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, EmailMultiAlternatives, send_mail, send_mass_mail
 from django.db import transaction
@@ -25,7 +29,7 @@ from redis import Redis
 
 from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.errors import InvalidMessage, QueueUnavailable, SesqError
+from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, SesqError
 from sesq.config.keys import Keys
 from sesq.config.messages import Record
 from sesq.config.states import Lane, State
@@ -53,6 +57,7 @@ if not settings.configured:
         SERVER_EMAIL="root@example.com",
         ADMINS=["ada@example.org"] if MODERN else [("Ada", "ada@example.org")],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=["sesq.producer.django"],
         USE_TZ=True,
     )
     django.setup()
@@ -343,18 +348,8 @@ def test_on_commit_bad_mail_is_told_before_it(queued: Any) -> None:
 
 @pytest.mark.parametrize("name", ["SESQ_LAME", "SESQ_IDEMPOTENCY_KEY"])
 def test_an_unknown_setting_is_told(name: str) -> None:
-    with override_settings(**{name: "x"}), pytest.raises(ImproperlyConfigured, match="allowed"):
+    with override_settings(**{name: "x"}), pytest.raises(ImproperlyConfigured, match=f"{name} .*SESQ_LANE"):
         letter().send()
-
-
-def test_an_unknown_option_is_told() -> None:
-    with pytest.raises(ImproperlyConfigured, match="allowed"):
-        EmailBackend(lame="x")
-    message: Any = letter()
-    for wrong in ({"key": "x"}, "bulk", 7):
-        message.sesq = wrong
-        with pytest.raises(ImproperlyConfigured, match=r"message\.sesq"):
-            message.send()
 
 
 def test_what_is_none_is_left_out(queued: Any) -> None:
@@ -487,3 +482,189 @@ def test_a_written_mail_is_refused_as_at_every_other_way_in(case: Refused, redis
     with pytest.raises(InvalidMessage, match=re.escape(case.says)):
         message.send()
     assert in_order(redis) == []
+
+
+# errors as Django's callers know them
+
+KNOWN: list[tuple[dict[str, Any], type[smtplib.SMTPException]]] = [
+    ({"to": ["bob"]}, smtplib.SMTPRecipientsRefused),
+    ({"bcc": ["bob@"]}, smtplib.SMTPRecipientsRefused),
+    ({"from_email": "nobody"}, smtplib.SMTPSenderRefused),
+    ({"headers": {"X-SES-SOURCE-ARN": "arn:aws:ses"}}, smtplib.SMTPDataError),
+    ({"headers": {"X-Sesq-Lane": "fast"}}, smtplib.SMTPDataError),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind"), KNOWN)
+def test_a_refused_mail_raises_what_djangos_callers_know(
+    changes: dict[str, Any], kind: type[smtplib.SMTPException]
+) -> None:
+    # Given a mail that SES would refuse, When it is sent, Then the error is sesq's, and one of smtplib's
+    with pytest.raises(kind) as told:
+        letter(**changes).send()
+    error: Any = told.value
+    assert isinstance(error, InvalidMessage)
+    assert str(error) == f"{error.field}: {error.problem}"
+    # and says what those say
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        recipients = letter(**changes).recipients()
+        assert error.recipients == dict.fromkeys(recipients, (554, str(error).encode()))
+    else:
+        assert (error.smtp_code, error.smtp_error) == (554, str(error).encode())
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        assert error.sender == "nobody"
+    # and can be handed to another process
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.args) == (type(error), str(error), error.args)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "bulk",
+        7,
+        {"lame": "x"},
+        {7: "x"},
+        {"lane": "fast"},
+        {"tags": "kind"},
+        {"tags": {"kind": 7}},
+        {"account": "No such"},
+        {"account": 7},
+        {"configuration_set": "a b"},
+        {"on_unknown": "perhaps"},
+        {"idempotency_key": 7},
+        {"send_at": "noon"},
+        {"expires_at": "tomorrow"},
+    ],
+    ids=str,
+)
+def test_options_of_one_message_that_cannot_be_right_refuse_that_message(options: Any, queued: Any) -> None:
+    wrong: Any = letter()
+    wrong.sesq = options
+    with pytest.raises(smtplib.SMTPDataError) as told:
+        wrong.send()
+    assert isinstance(told.value, InvalidMessage)
+    assert EmailBackend(fail_silently=True).send_messages([wrong, letter()]) == 1
+    assert len(queued()) == 1
+
+
+def test_a_key_that_is_taken_is_told_as_djangos_callers_know_it() -> None:
+    first: Any = letter()
+    other: Any = letter(body="Other")
+    first.sesq = other.sesq = {"idempotency_key": "order-7"}
+    first.send()
+    with pytest.raises(smtplib.SMTPDataError, match="already used"):
+        other.send()
+
+
+@pytest.mark.parametrize("kind", [QueueUnavailable, smtplib.SMTPException, ConnectionError])
+def test_without_redis_the_error_is_that_of_a_lost_connection(kind: type[Exception]) -> None:
+    with override_settings(SESQ_REDIS_URL="redis://127.0.0.1:1/0"), pytest.raises(kind) as told:
+        letter().send()
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+
+
+@pytest.mark.parametrize("setting", [{"SESQ_REDIS_URL": "http://example.org"}, {"SESQ_KEY_HOURS": 0}])
+@pytest.mark.parametrize("kind", [InputError, ImproperlyConfigured])
+def test_a_setting_that_cannot_be_used_is_improperly_configured(
+    setting: dict[str, Any], kind: type[Exception]
+) -> None:
+    with override_settings(**setting), pytest.raises(kind):
+        letter().send()
+
+
+# what Django's own backends take
+
+
+def test_options_of_other_backends_are_treated_as_django_treats_them(queued: Any) -> None:
+    # Given a package that hands every backend what SMTP needs
+    others = {"host": "localhost", "port": 25, "username": None, "use_tls": False, "timeout": 5, "lame": "x"}
+    if MODERN:  # Django tells, and refuses them in MAILERS
+        with pytest.warns(DeprecationWarning, match="lame"):
+            backend = EmailBackend(**others)
+        with pytest.raises(ImproperlyConfigured, match="lame"):
+            EmailBackend(alias="default", lame="x")
+    else:
+        backend = EmailBackend(**others)
+    # When it sends, Then the mail is queued
+    backend.send_messages([letter()])
+    assert len(queued()) == 1
+
+
+def test_tags_of_a_message_are_added_to_those_of_the_settings(queued: Any) -> None:
+    with override_settings(SESQ_TAGS={"app": "shop", "kind": "any", "list": "none"}):
+        message: Any = letter(headers={"X-Sesq-Tags": "list=news"})
+        message.sesq = {"tags": {"kind": "receipt", "order": "7"}}
+        EmailBackend(tags={"site": "de", "kind": "other"}).send_messages([message])
+        letter(subject="plain").send()
+    tags = {record.envelope.subject: record.envelope.tags for record in queued()}
+    assert tags["Hi"] == {"app": "shop", "site": "de", "kind": "receipt", "order": "7", "list": "news"}
+    assert tags["plain"] == {"app": "shop", "kind": "any", "list": "none"}
+
+
+# an embedded Redis, where none is named
+
+
+@pytest.fixture
+def no_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_server: EmbeddedRedis) -> Iterator[None]:
+    """No Redis is named anywhere; the embedded one is the tests' own."""
+    monkeypatch.delenv("SESQ_REDIS_URL", raising=False)
+    monkeypatch.delenv("SESQ_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("sesq.config.connection._embedded", lambda directory: redis_server)
+    with override_settings():
+        del settings.SESQ_REDIS_URL
+        yield
+
+
+def found(**changes: Any) -> list[tuple[str, bool]]:
+    """What `manage.py check --tag sesq` finds: each id, and whether it is an error."""
+    with override_settings(**changes):
+        return [(each.id, each.is_serious()) for each in run_checks(tags=["sesq"])]
+
+
+def test_without_a_redis_the_project_is_told_before_and_when_it_sends(
+    no_url: None, queued: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a project that names no Redis, When it is checked, Then a warning says so, and how to end it
+    (warning,) = run_checks(tags=["sesq"])
+    assert (warning.id, warning.level) == ("sesq.W001", WARNING)
+    assert "embedded Redis" in warning.msg
+    assert "SESQ_REDIS_URL" in warning.hint
+    # When it sends all the same, then the log says so, once a process
+    with override_settings(SESQ_KEY_HOURS=23):  # as no other test: the first mail of a process is meant
+        letter().send()
+        letter().send()
+    assert [record.levelname for record in caplog.records if "embedded Redis" in record.message] == [
+        "WARNING"
+    ]
+    assert len(queued()) == 2
+
+
+def test_a_project_that_names_its_redis_has_nothing_to_be_told(
+    no_url: None, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = redis_server.url
+    assert found(SESQ_REDIS_URL=url) == []
+    ours, other = {"BACKEND": BACKEND}, {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    own = {"BACKEND": BACKEND, "OPTIONS": {"redis_url": url}}
+    assert found(MAILERS={"default": other, "news": own}) == []
+    assert found(MAILERS={"default": ours, "news": own}) == [("sesq.W001", False)]
+    monkeypatch.setenv("SESQ_REDIS_URL", url)
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"SESQ_LAME": "x"},
+        {"SESQ_LANE": "fast"},
+        {"SESQ_TAGS": {"a b": "c"}},
+        {"SESQ_ACCOUNT": "No such"},
+        {"SESQ_REDIS_URL": "http://example.org"},
+    ],
+    ids=repr,
+)
+def test_a_setting_that_cannot_be_used_is_found_before_the_first_mail(setting: dict[str, Any]) -> None:
+    assert found(**setting) == [("sesq.E001", True)]

@@ -35,13 +35,13 @@ def messages_of(
     """The messages to queue for one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
-    mail's X-Sesq headers. The idempotency keys of a `key_owner` are told apart from those of all others. Raises
-    InvalidMessage.
+    mail's X-Sesq headers (tags are added). The idempotency keys of a `key_owner` are told apart from those of all
+    others. Raises InvalidMessage.
     """
     mail, own = take_options(mail)
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
-    options |= own
+    options = closer(options, own)
     key = _key_of_owner(options.pop("idempotency_key", None), key_owner)
     parts = list(_parts(recipients))
     for number, part in enumerate(parts, 1):
@@ -62,6 +62,15 @@ def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
         field, read = _READERS[name]
         options[field] = read(mail.values(name)[0], name)
     return (mail.without(*names), options) if names else (mail, options)
+
+
+def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with those of whoever gives them closer to the mail. None gives nothing; tags are added."""
+    both = {**options, **{name: value for name, value in given.items() if value is not None}}
+    outer, inner = options.get("tags"), both.get("tags")
+    if isinstance(outer, Mapping) and isinstance(inner, Mapping):
+        both["tags"] = {**outer, **inner}
+    return both
 
 
 def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:

@@ -1,0 +1,19 @@
+"""sesq as an app of a Django project: only its checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import register
+
+from sesq.producer.django.checks import TAG, check_settings
+
+
+class SesqConfig(AppConfig):
+    """`INSTALLED_APPS = [..., "sesq.producer.django"]`."""
+
+    name = "sesq.producer.django"
+    label = "sesq"
+
+    def ready(self) -> None:
+        """Has `manage.py check`, `runserver` and `migrate` look at the settings."""
+        register(check_settings, TAG)

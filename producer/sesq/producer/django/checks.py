@@ -1,0 +1,46 @@
+"""What is wrong with the settings, found before the first mail: `manage.py check --tag sesq`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+
+from sesq.config.connection import connect
+from sesq.config.errors import InputError
+from sesq.producer.django.backend import EMBEDDED, OF_MESSAGE, of_settings, uses_embedded
+from sesq.producer.message import Message
+
+TAG = "sesq"
+BACKEND = "sesq.producer.django.EmailBackend"
+URL_CURE = "Set SESQ_REDIS_URL in the Django settings; or, where this is meant, SILENCED_SYSTEM_CHECKS."
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Settings that cannot be used; and mail that would wait in an embedded Redis."""
+    try:
+        embedded = _read_settings()
+    except (ImproperlyConfigured, InputError) as error:
+        return [Error(str(error), id="sesq.E001")]
+    return [CheckWarning(f"sesq: {EMBEDDED}", hint=URL_CURE, id="sesq.W001")] if embedded else []
+
+
+def _read_settings() -> bool:
+    """Whether mail would wait in an embedded Redis. Raises ImproperlyConfigured, or InputError."""
+    options = of_settings()
+    url = options.get("redis_url")
+    if url is not None:
+        connect(url)  # as far as that goes without asking it anything
+    of_mail = {name: value for name, value in options.items() if name in OF_MESSAGE and name != "on_commit"}
+    Message(sender="a@example.com", to="b@example.com", text="", **of_mail)
+    return any(uses_embedded(own or url) for own in _of_mailers())
+
+
+def _of_mailers() -> list[str | None]:
+    """The redis_url of each mailer of ours; of none at all, where another package hands its mail to the backend."""
+    mailers = getattr(settings, "MAILERS", {}).values()
+    options = [mailer.get("OPTIONS", {}) for mailer in mailers if mailer.get("BACKEND") == BACKEND]
+    return [each.get("redis_url") for each in options] or [None]
