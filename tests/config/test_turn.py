@@ -69,7 +69,7 @@ def test_it_waits_for_those_before_it_and_goes_when_it_was_told(stage: Stage) ->
 
 def test_when_the_day_is_spent_it_says_so_and_when_it_goes(stage: Stage) -> None:
     for _ in range(10):
-        stage.queue(["ada@example.org"] * 10)
+        stage.queue([f"ada{i}@example.org" for i in range(10)])
         stage.work()
         stage.pass_time(2)
     because, wait = told(stage, stage.queue())

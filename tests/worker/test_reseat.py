@@ -13,6 +13,7 @@ from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.states import Lane, State
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
+from sesq.worker.rules import Rules
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
 
@@ -98,7 +99,7 @@ def test_what_a_person_does_before_rq_lets_go_holds(stage: BatchStage, action: s
     # Given a message that is held, which a person lets go or takes back before RQ has written that its job failed
     stage.sync(production=0)
     stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:ada@example.org"))
-    id, other = stage.queue(), stage.queue()
+    id, other = stage.queue(), stage.queue("bob@example.org")
     job = taken_by_rq(stage, id)
     carried_by_rq(stage, id)
     getattr(stage.messages, action)(id, "ada")
@@ -106,6 +107,9 @@ def test_what_a_person_does_before_rq_lets_go_holds(stage: BatchStage, action: s
     # Then it stands where that has put it, once
     assert stage.gate.reseat() == 1
     assert_agreement(stage.redis)
+    # and a worker that has not just heard SES's refusal itself takes it from there
+    stage.rules = Rules(stage.redis, "default", "eu-west-1")
+    stage.courier = stage.hire()
     stage.work()
     assert [stage.state(each) for each in (id, other)] == [
         State.SENT if action == "release" else State.CANCELLED,
