@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -18,8 +19,10 @@ from urllib.request import urlopen
 import pytest
 from redis import Redis
 
+from http_client import connect, read_to_the_end, taken
 from sesq.config.embedded import EmbeddedRedis
 from sesq.console.overview import read_workers
+from sesq.worker.http_server import HttpLimits
 
 SESQ = [sys.executable, "-m", "sesq.console"]
 PATIENCE_SECONDS = 30
@@ -111,6 +114,30 @@ def test_several_processes_stop_together_on_ctrl_c(
     assert parent.returncode == 0, log
     assert "Traceback" not in log
     assert read_workers(redis, "default") == ()
+
+
+@pytest.mark.parametrize("words", [["console"], ["events", "endpoint"]], ids=" ".join)
+def test_strangers_take_neither_the_memory_nor_the_connections_of_a_port(
+    words: list[str], start: Callable[..., Any]
+) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:sesq-events"
+    process = start(*words, "--port", "0", SESQ_ACCOUNTS__DEFAULT__EVENTS__TOPIC_ARN=topic)
+    said = process.stdout.readline()
+    port = int(re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", said)[1])
+    # When somebody sends headers without an end, then they are cut off
+    with connect(port) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        assert taken(client, [b"X: y\r\n" * 10_000] * 600) < 10_000_000
+    # When somebody opens one connection more than there may be, then the first is closed
+    with ExitStack() as open_:
+        silent = [open_.enter_context(connect(port)) for _ in range(HttpLimits().connections + 1)]
+        assert read_to_the_end(silent[0]) == b""
+        # And whoever has something to say is answered
+        asking = open_.enter_context(connect(port))
+        asking.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert read_to_the_end(asking).startswith(b"HTTP/1.1 404")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_SECONDS) in (0, -signal.SIGTERM)
 
 
 def test_a_sync_from_the_command_line_tells_what_ses_says(

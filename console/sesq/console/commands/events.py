@@ -103,7 +103,7 @@ def _end(reader: QueueReader) -> None:
 
 @app.command(epilog=ENDPOINT_EXAMPLES)
 def endpoint(
-    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8443,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 8443,
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, as PEM.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, as PEM.")] = None,
@@ -126,7 +126,9 @@ def endpoint(
         from sesq.worker.http_server import HttpServer
     redis = open_redis(settings)
     served = Endpoint(redis, SnsGuard(topic), _feedback(redis, settings, account))
-    HttpServer(served.app, host, port, cert, key).run()
+    server = HttpServer(served.app, host, port, cert, key)
+    typer.echo(f"listening on {server.url}")
+    server.run()
 
 
 @app.command(epilog=SETUP_EXAMPLES)

@@ -53,8 +53,8 @@ MAX_AHEAD_SECONDS = 300
 TOO_MANY = 429
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
-FAILURE_SECONDS = 60
-"""So long a certificate that could not be had is not asked for again. SNS comes again for an hour."""
+FAILURE_SECONDS = 15
+"""So long a certificate that could not be had is not asked for again. SNS comes again after 20 s, a few times only."""
 MAX_FAILURES = 20
 """Within that time: whoever invents certificates' names makes us ask SNS no more often."""
 
