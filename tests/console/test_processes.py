@@ -25,7 +25,7 @@ from sesq.console.overview import read_workers
 from sesq.worker.http_server import HttpLimits
 
 SESQ = [sys.executable, "-m", "sesq.console"]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from sesq.worker.http_server import HttpServer
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @contextmanager
