@@ -544,6 +544,7 @@ def test_options_of_one_message_that_cannot_be_right_refuse_that_message(options
     with pytest.raises(smtplib.SMTPDataError) as told:
         wrong.send()
     assert isinstance(told.value, InvalidMessage)
+    assert told.value.field in ["message.sesq", *(options if isinstance(options, dict) else [])]
     assert EmailBackend(fail_silently=True).send_messages([wrong, letter()]) == 1
     assert len(queued()) == 1
 

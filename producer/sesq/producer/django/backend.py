@@ -142,10 +142,10 @@ def _of_message(email: EmailMessage) -> Mapping[str, Any]:
     given = getattr(email, "sesq", None) or {}
     allowed = (*OF_MESSAGE, *OF_ONE_MESSAGE)
     if not isinstance(given, Mapping):
-        raise InvalidMessage("sesq", f"{shown(given)} is no mapping of {', '.join(allowed)}")
+        raise InvalidMessage("message.sesq", f"{shown(given)} is no mapping of {', '.join(allowed)}")
     unknown = next((name for name in given if name not in allowed), None)
     if unknown is not None:
-        raise InvalidMessage("sesq", f"{shown(unknown)} is unknown; allowed: {', '.join(allowed)}")
+        raise InvalidMessage("message.sesq", f"{shown(unknown)} is unknown; allowed: {', '.join(allowed)}")
     return given
 
 

@@ -1,11 +1,11 @@
-"""What a project needs for sesq are the last lines."""
+"""What a project needs for sesq are the last lines; with the app, its checks run before each command."""
 
 from __future__ import annotations
 
 import django
 
 SECRET_KEY = "only for tests"
-INSTALLED_APPS = ["shop"]
+INSTALLED_APPS = ["shop", "sesq.producer.django"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
