@@ -59,6 +59,7 @@ def test_csv_as_programs_write_it(tmp_path: Path, content: bytes) -> None:
         "sep=;\r\nemail;name\r\nada@example.org;Adá\r\n",
         '"sep=;"\r\nemail;name\r\nada@example.org;Adá\r\n',
         "sep=|\nemail|name\nada@example.org|Adá\n",
+        "sep=\t\r\nemail\tname\r\nada@example.org\tAdá\r\n",
         "\n\nemail,name\nada@example.org,Adá\n",
         "email,name\n,\nada@example.org,Adá\n , \n,,,,\n",
         "Email Address,name\nada@example.org,Adá\n",

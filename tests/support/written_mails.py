@@ -114,6 +114,50 @@ MENDED = [
         ),
     ),
     Mended(
+        "headers and a body in Windows-1252",
+        "From: Shop “Jörg” <shop@example.com>\r\nSubject: 5 € “now”\r\n\r\n5 €\r\n".encode("cp1252"),
+        lambda mail: (
+            (mail["Subject"], mail["From"].addresses[0].display_name, mail.get_content().strip())
+            == ("5 € “now”", "Shop “Jörg”", "5 €")
+        ),
+    ),
+    Mended(
+        "a subject that is encoded in part",
+        _field("Subject: =?utf-8?q?Gr=C3=BC?= Größe"),
+        lambda mail: mail["Subject"] == "Grü Größe",
+    ),
+    Mended(
+        "a file whose name is not ASCII",
+        _field(
+            'Content-Type: text/plain; charset=utf-8; name="Grüße; 1.txt"\r\n'
+            'Content-Disposition: attachment;\r\n filename="Grüße; 1.txt"'
+        ),
+        lambda mail: (
+            (mail.get_filename(), mail["Content-Type"].params["name"], mail.get_content_charset())
+            == ("Grüße; 1.txt", "Grüße; 1.txt", "utf-8")
+        ),
+    ),
+    Mended(
+        "a receipt to a name that is not ASCII",
+        _field(
+            "Disposition-Notification-To: Jörg <shop@example.com>\r\nResent-From: Jörg <shop@example.com>"
+        ),
+        lambda mail: (
+            mail["Disposition-Notification-To"].endswith("<shop@example.com>")
+            and _specs(mail, "Resent-From") == ["shop@example.com"]
+        ),
+    ),
+    Mended(
+        "a neighbour that SES takes nowhere",
+        _to("jörg@example.org, Ada <ada@example.org>"),
+        lambda mail: "host.example" not in mail["To"],
+    ),
+    Mended(
+        "a fold of spaces alone before a blind copy",
+        HEAD + b"X-Note: a\r\n" + b" " * 1200 + b"\r\nBcc: dan@example.org\r\nSubject: Hi\r\n\r\nHello\r\n",
+        lambda mail: (mail["Subject"], mail.get_content().strip()) == ("Hi", "Hello"),
+    ),
+    Mended(
         "a sender without a domain in Latin-1",
         "From: Jörg <root>\r\nTo: ada@example.org\r\n\r\nHello\r\n".encode("latin-1"),
         lambda mail: str(mail["From"].addresses[0]) == "Jörg <root@host.example>",
@@ -148,6 +192,11 @@ REFUSED = [
         "a long line in a part",
         _field('Content-Type: multipart/mixed; boundary="b"', f"--b\r\n\r\n{'x' * 1100}\r\n--b--"),
         "encode that part as quoted-printable or base64",
+    ),
+    Refused(
+        "too many people in a header that is not ASCII",
+        _to(",\r\n ".join(f"Jörg <a{number}@example.org>" for number in range(2001))),
+        "to: has more than 2,000 addresses",
     ),
     Refused("a NUL in the body", _field("Subject: Hi", "He\0llo"), "contains a NUL byte"),
     Refused("a tenant", _field("X-SES-TENANT: other"), "x-ses-tenant: is an option of SES's"),

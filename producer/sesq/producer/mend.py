@@ -8,19 +8,28 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
-from sesq.config.addresses import encode_words, shown, wire_form
+from sesq.config.addresses import decode_words, encode_words, has_unsafe, shown, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.rules import MAX_LINE_LENGTH
 
 ADDRESS_FIELDS = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
 SENDERS = frozenset({"from", "sender"})
 """Fields that say who may send: each of their addresses has to be one."""
+OTHER_ADDRESS_FIELDS = re.compile(
+    "resent-(?:from|sender|to|cc)|disposition-notification-to|return-receipt-to"
+)
+"""Fields of addresses that nobody reads here. Only what is not ASCII in them is mended."""
 
+WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
 PLAIN_ENCODINGS = frozenset({"", "7bit", "8bit", "binary"})
 MAX_ADDRESSES = 2000
 """Addresses in all fields of one name."""
+DECODED_LENGTH = 2000
+"""Characters of a header in which encoded words are looked for."""
 FOLD_AT = 78
 """Bytes of a line that is folded (RFC 5322, 2.1.1)."""
 
@@ -33,6 +42,10 @@ Domain = Callable[[], str]
 _line_end = re.compile(r"\r?\n")
 _quoted = re.compile(r'"(?:[^"\\]|\\.)*"')
 _word = re.compile(rb"[ \t]*[^ \t]+").findall
+_encoded_words = re.compile(
+    r"=\?[^?\s]+\?[bq]\?[^?\s]*\?=(?:\s+=\?[^?\s]+\?[bq]\?[^?\s]*\?=)*", re.IGNORECASE
+)
+_parameter = re.compile(r"""(;\s*[^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))""")
 
 
 def mended(fields: Fields, rest: bytes, domain: Domain) -> tuple[Fields, bytes]:
@@ -65,15 +78,19 @@ def addresses(text: str, domain: Domain) -> list[str]:
 
 def full_address(name: str, spec: str, domain: Domain) -> str:
     """`Cron Daemon <root@example.com>`."""
+    if spec.startswith("=?"):
+        raise InvalidMessage(
+            "address", f"{shown(spec)} is a name without an address: write Name <user@example.com>"
+        )
     spec = spec.rstrip(".") if "@" in spec else f"{spec}@{domain()}"
     return wire_form(_written(name, spec), "address")
 
 
 def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
     """The field; empty where it is to be removed."""
-    if name in ADDRESS_FIELDS:
+    if name in ADDRESS_FIELDS or (not field.isascii() and OTHER_ADDRESS_FIELDS.fullmatch(name)):
         field = _mended_addresses(name, field, domain)
-    elif not field.isascii() and not name.startswith("content-"):  # Content- fields are no text
+    elif not field.isascii():
         field = _ascii_text(field)
     if not has_long_line(field):
         return field
@@ -95,6 +112,8 @@ def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = F
     value = _line_end.sub("", value).strip()
     if not value:
         return b""
+    if value.count(",") >= MAX_ADDRESSES and not field.isascii():
+        raise InvalidMessage(name, f"has more than {MAX_ADDRESSES:,} addresses: use Bcc for so many")
     if value.count(",") >= MAX_ADDRESSES or (not anew and field.isascii() and _whole(value)):
         return field
     try:
@@ -148,20 +167,33 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _decoded(field: bytes) -> str:
-    """UTF-8, and Latin-1 where it is none."""
-    try:
-        return field.decode()
-    except UnicodeDecodeError:
-        return field.decode("latin-1")
+    """UTF-8, else Windows-1252 (Latin-1 with quotes and dashes), else Latin-1."""
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return field.decode(encoding)
+    return field.decode("latin-1")
 
 
 def _ascii_text(field: bytes) -> bytes:
-    """The field in encoded words (RFC 2047), since SES takes no other headers."""
+    """The field in encoded words (RFC 2047, of parameters RFC 2231), since SES takes no other headers."""
     from sesq.producer.mime import folded  # plain mail never loads the email package
 
     name, _, value = _decoded(field).partition(":")
+    value = " ".join(value.split())
+    if name.lower() in WITH_PARAMETERS:
+        value = _parameter.sub(_ascii_parameter, value)
+    elif (
+        "=?" in value and len(value) <= DECODED_LENGTH
+    ):  # a word that is encoded already would be encoded twice
+        decoded = _encoded_words.sub(lambda words: decode_words(words[0]), value)
+        value = value if has_unsafe(decoded) else decoded
     end = "\r\n" if field.endswith(b"\r\n") else "\n"
-    return f"{name}: {folded(name, ' '.join(value.split()), end)}{end}".encode("ascii")
+    return f"{name}: {folded(name, value, end)}{end}".encode("ascii")
+
+
+def _ascii_parameter(found: re.Match[str]) -> str:
+    value = found[3] if found[2] is None else re.sub(r"\\(.)", r"\1", found[2])
+    return found[0] if value.isascii() else f"{found[1]}*=utf-8''{quote(value, safe='')}"
 
 
 def _folded(line: bytes) -> bytes:
@@ -169,6 +201,8 @@ def _folded(line: bytes) -> bytes:
     text = line.rstrip(b"\r\n")
     if len(text) <= MAX_LINE_LENGTH:
         return line
+    if not text.strip():
+        return b""  # an empty line would end the headers
     lines = [b""]
     for word in _word(text.rstrip()):
         piece = word if len(word) <= MAX_LINE_LENGTH else b" " * (word[:1] in b" \t") + word.lstrip()
@@ -191,7 +225,7 @@ def _described(fields: Fields, rest: bytes) -> tuple[Fields, bytes]:
         return fields, rest
     described: dict[str, str] = {}
     if not kind:
-        charset = "utf-8" if _is_utf8(rest) else "iso-8859-1"
+        charset = "utf-8" if _is_utf8(rest) else "windows-1252"
         described = {
             "MIME-Version": "1.0",
             "Content-Type": f"text/plain; charset={charset}",

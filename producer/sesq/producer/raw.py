@@ -139,7 +139,8 @@ class RawMail:
         if has_long_line(self.rest):
             raise InvalidMessage(
                 "raw",
-                f"has a line of more than {MAX_LINE_LENGTH} bytes: encode that part as quoted-printable or base64",
+                f"has a line of more than {MAX_LINE_LENGTH} bytes: encode that part as quoted-printable or base64, "
+                "in short lines",
             )
         counts = Counter(name for name, _ in self.fields)
         twice = next((name for name, count in counts.items() if count > 1 and name in SINGLE_HEADERS), None)

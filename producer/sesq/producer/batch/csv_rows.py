@@ -79,7 +79,7 @@ def _first_line(lines: Iterator[str]) -> tuple[int, str, str]:
     """The number of the heading's line, the line, and what may stand between its columns."""
     delimiters = DELIMITERS
     for number, line in enumerate(lines, 1):
-        told = line.strip().strip('"')
+        told = line.strip("\r\n ").strip('"')
         if told.lower().startswith("sep=") and len(told) == 5:  # by which Excel is told
             delimiters = told[-1]
         elif line.strip():
