@@ -10,8 +10,8 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from sesq.config.connection import connect
-from sesq.config.errors import InputError
-from sesq.producer.django.backend import EMBEDDED, OF_MESSAGE, of_settings, uses_embedded
+from sesq.config.errors import InvalidMessage, SettingsError
+from sesq.producer.django.backend import EMBEDDED, OF_MESSAGE, PREFIX, of_settings, uses_embedded
 from sesq.producer.message import Message
 
 TAG = "sesq"
@@ -23,13 +23,17 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """Settings that cannot be used; and mail that would wait in an embedded Redis."""
     try:
         embedded = _read_settings()
-    except (ImproperlyConfigured, InputError) as error:
+    except ImproperlyConfigured as error:
         return [Error(str(error), id="sesq.E001")]
+    except SettingsError as error:
+        return [Error(f"sesq: {PREFIX}REDIS_URL, or sesq.toml: {error}", id="sesq.E001")]
+    except InvalidMessage as error:
+        return [Error(f"sesq: {PREFIX}{error.field.upper()}: {error.problem}", id="sesq.E001")]
     return [CheckWarning(f"sesq: {EMBEDDED}", hint=URL_CURE, id="sesq.W001")] if embedded else []
 
 
 def _read_settings() -> bool:
-    """Whether mail would wait in an embedded Redis. Raises ImproperlyConfigured, or InputError."""
+    """Whether mail would wait in an embedded Redis. Raises ImproperlyConfigured, SettingsError and InvalidMessage."""
     options = of_settings()
     url = options.get("redis_url")
     if url is not None:
