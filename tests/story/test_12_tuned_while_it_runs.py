@@ -32,10 +32,10 @@ def set_quota(s: System, *words: str) -> float:
 
 def test_a_rate_that_is_raised_and_lowered_is_followed_by_all(system: Any) -> None:
     s: System
-    with system(max_send_rate=100, max_24_hour_send=1000) as s:
+    with system(max_send_rate=100, max_24_hour_send=10_000) as s:
         set_quota(s, "--rate", "2")
         s.start_workers(3)
-        s.send(600)
+        s.send(3000)  # more than is sent while a command starts on a busy machine
         s.wait_for(State.SENT, 4)
         # When it is raised
         raised = set_quota(s, "--rate", "60/second")
@@ -43,12 +43,13 @@ def test_a_rate_that_is_raised_and_lowered_is_followed_by_all(system: Any) -> No
         # and lowered
         lowered = set_quota(s, "--rate", "4")
         sent = s.ses.report()["accepted"]
-        assert sent < 600
+        assert sent < 3000
         s.wait_for(State.SENT, sent + 6)
         # Then it was 2 a second before, far more in between, and 4 a second after
         assert overdrawn(after(s, 0, raised), rate=2, burst=2) == []
         assert overdrawn(after(s, raised, lowered), rate=2, burst=20) != []
-        assert overdrawn(after(s, raised, lowered), rate=60, burst=60) == []
+        # (on a busy machine calls that left in their turn may reach SES together)
+        assert overdrawn(after(s, raised, lowered), rate=60, burst=100) == []
         assert overdrawn(after(s, lowered + UNUSED_SECONDS), rate=4, burst=4) == []
         assert (s.ses.report()["refused"], s.ses.report()["duplicates"]) == ({}, 0)
         # and all is in the history
