@@ -32,7 +32,7 @@ def test_rate_is_one_recipient_a_second(ses, sesv2, mail):
 DAY = 24 * 3600
 
 
-@pytest.mark.parametrize(("short_of_a_day", "counted"), [(0.01, 1.0), (0, 0.0), (-0.01, 0.0)])
+@pytest.mark.parametrize(("short_of_a_day", "counted"), [(0.001, 1.0), (0, 0.0), (-0.001, 0.0)])
 def test_a_message_counts_until_it_is_a_day_old_and_not_longer(ses, sesv2, mail, short_of_a_day, counted):
     # Given a day of one recipient that is spent
     ses.set_account(max_24_hour_send=1)
