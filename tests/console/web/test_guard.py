@@ -85,6 +85,7 @@ def test_a_login_or_logout_without_the_sessions_token_is_refused(
 def test_a_login_without_a_session_is_refused(console: Console) -> None:
     answer = requests.post(f"{console().site}/login", {"name": "ada", "password": "x"}, timeout=20)
     assert answer.status_code == 403
+    assert "not one of this session" in answer.text
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ümlaut"])
