@@ -144,9 +144,9 @@ class GateModel:
     def enough(self, n: int) -> bool:
         return self.tokens >= min(n, self.burst) - 1e-6
 
-    def may_go(self, n: int, id: str) -> bool:
+    def may_go(self, n: int, id: str, *, has_some: bool = False) -> bool:
         """Ours as far as our bucket goes, and SES's less what is on its way."""
-        if self.gathers and self.gathers.id != id:
+        if self.gathers and self.gathers.id != id and not has_some:
             return False
         return self.enough(n) and self.ses_tokens(self.now) - self.on_way >= min(n, self.ses_burst) - 1e-6
 
@@ -240,7 +240,8 @@ class GateModel:
         self.level, self.flows = self.tokens - mail.n, self.now
         self.on_way += mail.n
         self.folds_at = max(self.folds_at, self.now + self.patience(lease))
-        self.gathering = None if self.gathers else self.gathering
+        if self.gathers and self.gathers.id == mail.id:
+            self.gathering = None
         mail.tokens_at = self.now
 
     def book(self, mail: Mail) -> None:
@@ -278,7 +279,7 @@ class GateModel:
             self.level = min(self.burst, self.level + mail.n)
         if at is not None:
             self.not_sent(mail.n, at)
-        if self.may_go(mail.n, mail.id):
+        if self.may_go(mail.n, mail.id, has_some=at is not None):
             self.take(mail, lease)
             return True
         self.gather_for(mail, None, lease)

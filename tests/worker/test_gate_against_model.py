@@ -82,9 +82,16 @@ class GateMachine(RuleBasedStateMachine):
         self.policy.configure({"margin": "0"})
         self._set_clock()
         self._sync()
+        self._let_pass(2)
+        for lane, n in ((Lane.TRANSACTIONAL, 1), (Lane.BULK, 1), (Lane.BULK, 14), (Lane.TRANSACTIONAL, 2)):
+            self._queue(lane, n, simulated=False)
 
     @rule(lane=LANES, n=st.sampled_from([1, 1, 1, 2, 5, 50]), simulated=st.booleans())
     def queue(self, lane: Lane, n: int, simulated: bool) -> None:
+        self._queue(lane, n, simulated)
+        self._queue(lane, 1, simulated=False)
+
+    def _queue(self, lane: Lane, n: int, simulated: bool) -> None:
         domain = "simulator.amazonses.com" if simulated else "example.org"
         to = [f"success+{i}@{domain}" for i in range(n)]
         id = self.outbox.send(Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane))
@@ -117,9 +124,10 @@ class GateMachine(RuleBasedStateMachine):
         except WrongState:
             assert id not in self.model.paused_batches or pause
 
-    @rule(want=st.integers(1, 20), quick=st.booleans())
-    def claim(self, want: int, quick: bool) -> None:
+    @rule(want=st.integers(1, 20), quick=st.booleans(), after=st.sampled_from([0, 4, 64, 640, 6400]))
+    def claim(self, want: int, quick: bool, after: int) -> None:
         """`quick`: what is granted reaches SES at once; else as late as can be."""
+        self._let_pass(after * TICK)
         self.claims += 1
         execution = f"x-{self.claims}"
         granted = self.model.claim(want, LEASE)
@@ -134,7 +142,7 @@ class GateMachine(RuleBasedStateMachine):
             self._arrive(flight)
 
     @precondition(lambda self: self.flying)
-    @rule(pick=st.integers(0, 5), sent=st.sampled_from([True, True, True, False]))
+    @rule(pick=st.integers(0, 5), sent=st.booleans())
     def answer(self, pick: int, sent: bool) -> None:
         flight = self.flying.pop(pick % len(self.flying))
         mail, had_tokens = flight.mail, flight.mail.tokens_at is not None

@@ -216,6 +216,19 @@ def test_while_tokens_gather_for_a_bulk_mail_urgent_mail_waits_and_then_goes_fir
     assert stage.claim()[0].ids == (next_bulk,)
 
 
+def test_what_has_tokens_already_may_change_them_while_others_gather(stage: Stage) -> None:
+    first = stage.queue()
+    claim, (begun,) = stage.claim()
+    large = stage.queue(some(14), lane=BULK)
+    stage.pass_time(0.3)
+    assert stage.claim()[0].ids == ()
+    # Its tokens were too old
+    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "granted"
+    stage.gate.settle([sent(first, claim.execution)])
+    stage.pass_time(1.1 / 14)
+    assert stage.claim()[0].ids == (large,)
+
+
 @pytest.mark.parametrize("end", ["cancelled", "expired", "paused", "no room", "never comes"])
 def test_what_does_not_go_after_all_keeps_nobody_back(stage: Stage, end: str) -> None:
     stage.queue()

@@ -129,8 +129,9 @@ local function gather_for(id, n, queue, lease)
   gate[3] = string.format('%.6f %d %s %s', gathering.till, n, queue, id)
 end
 
-local function may_go(n, id)
-  return (not gathering or gathering.id == id) and enough(n) and spare_tokens() >= math.min(n, ses_burst) - 1e-6
+-- has_some: it has tokens that it did not use, so that it takes nothing of what gathers.
+local function may_go(n, id, has_some)
+  return (not gathering or gathering.id == id or has_some) and enough(n) and spare_tokens() >= math.min(n, ses_burst) - 1e-6
 end
 -- When n recipients may go if nobody else takes a token, and all that is on its way were answered now (s).
 local function ready_at(n, id)
@@ -139,10 +140,10 @@ local function ready_at(n, id)
   if not gathering or gathering.id == id then return both(n) end
   return math.min(gathering.till, math.max(both(n), both(gathering.n) + gathering.n / pace))
 end
-local function take(n, lease)
+local function take(n, lease, id)
   draw(n)
   on_way, folds_at = on_way + n, math.max(folds_at, now + patience(lease))
-  if gathering then end_gathering() end
+  if gathering and gathering.id == id then end_gathering() end
 end
 -- n recipients whose tokens were taken at `at` (s) were not sent. Where they were charged unanswered, that is undone, if it can be
 -- told what it changed.

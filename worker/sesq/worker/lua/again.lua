@@ -42,13 +42,13 @@ if at then
   if at >= flows then refund(n) end
   not_sent(n, at)
 end
-if not may_go(n, id) then
+if not may_go(n, id, at) then
   gather_for(id, n, '-', lease)
   local wait = math.max(0.001, ready_at(n, id) - now)
   level, on_way, ses_level = level_before, on_way_before, ses_level_before -- it has them still when it asks again
   return {'rate', string.format('%.6f', wait)}
 end
-take(n, lease)
+take(n, lease, id)
 note_tokens(now)
 if slice == '' then call('ZADD', A .. 'leases', now + lease, id) end
 return {'granted', '0'}

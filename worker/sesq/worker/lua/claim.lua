@@ -59,7 +59,7 @@ end
 
 local function grant(id, queue, n, day)
   drop_head(queue)
-  take(n, lease)
+  take(n, lease, id)
   if day > 0 then count(minute, day) end
   move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'tokens_at', now, 'posted', ''}, {execution = execution, worker = worker})
   call('ZADD', A .. 'leases', now + lease + #granted * 1e-6, id) -- in their order

@@ -52,7 +52,7 @@ if not may_go(n, id) then
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(n, id) - now))}
 end
 
-take(n, lease)
+take(n, lease, id)
 if day > 0 then count(minute, day) end
 move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'tokens_at', now, 'posted', ''}, {foreign = true})
 call('ZADD', A .. 'leases', now + lease, id)
