@@ -193,6 +193,18 @@ def test_refunds_are_of_what_was_taken_and_no_more(stage: BatchStage) -> None:
     assert stage.gate.usage().tokens == before
 
 
+def test_tokens_that_the_bucket_would_have_lost_by_now_do_not_come_back(stage: BatchStage) -> None:
+    """Half a second's worth was granted and not used; the bucket filled up since, and another mail took it all."""
+    stage.sync(rate=14.0, daily=200.0)
+    stage.pass_time(2)
+    stage.queue(some(7))
+    _, (begun,) = stage.claim()
+    stage.pass_time(1)
+    stage.queue(some(7))
+    assert len(only_claim(stage).ids) == 1
+    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "rate"
+
+
 def test_new_tokens_renew_the_lease(stage: BatchStage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
