@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,21 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, name: str) -> 
         (folder / "body.txt").write_text("Hello")
     # When it is read, Then that is refused, and the file is named
     with pytest.raises(InvalidTemplate, match=f"{name}: is a link out of the template's folder"):
+        Template.read(folder)
+
+
+def test_what_has_the_name_of_a_text_and_is_no_file_is_told(tmp_path: Path) -> None:
+    # Given a template whose HTML is a link to nothing, so that the mail would go without it
+    folder = write_template(tmp_path / "news")
+    (folder / "body.html").unlink(missing_ok=True)
+    (folder / "body.html").symlink_to("body.htm")
+    # When it is read, Then that is said
+    with pytest.raises(InvalidTemplate, match=r"body\.html: is no file, or a link to none"):
+        Template.read(folder)
+    # And nobody waits for who would write into a pipe
+    (folder / "body.html").unlink()
+    os.mkfifo(folder / "body.html")
+    with pytest.raises(InvalidTemplate, match=r"body\.html: is no file"):
         Template.read(folder)
 
 

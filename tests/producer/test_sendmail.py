@@ -274,6 +274,12 @@ def test_lines_too_long_for_mail_are_encoded() -> None:
         assert mail["MIME-Version"] == "1.0"
 
 
+@pytest.mark.parametrize(("said", "times"), [("", 1), ("mime-version: 1.0\n", 0)])
+def test_a_mail_with_a_type_alone_says_that_it_is_mime(said: str, times: int) -> None:
+    written = read(f"{said}Content-Type: text/html\nSubject: Hi\n\n<p>Hello\n".encode()).content
+    assert written.count(b"MIME-Version: 1.0\r\n") == times
+
+
 @pytest.mark.parametrize(
     "line", [b"To: ada@example.org (Ada, the one)\n", b"To: ada@example.org, (Ada, the one\n"]
 )
@@ -619,3 +625,17 @@ def test_a_call_loads_nothing_heavy(tmp_path: Path, redis_server: EmbeddedRedis)
         [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == ""
+
+
+def test_a_spool_that_belongs_to_another_user_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given the folder of a spool that another user has made, private as it ought to be
+    user = os.geteuid() + 1
+    (tmp_path / f"spool-{user}").mkdir(mode=0o700)
+    # When that spool's own user is to keep a mail there, Then it is refused, and nothing is made in it
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    message = Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello")
+    with pytest.raises(SettingsError, match="only its user can read"):
+        Spool(tmp_path).keep(new_name(), [message])
+    assert list((tmp_path / f"spool-{user}").iterdir()) == []

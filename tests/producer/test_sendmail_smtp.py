@@ -7,6 +7,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from redis import Redis
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.keys import Keys
-from sesq.producer.sendmail import command
+from sesq.producer.sendmail import command, conversation
 from sesq.producer.sendmail.spool import Spool
 from waiting import in_order
 
@@ -163,3 +164,29 @@ def test_while_redis_is_away_the_answer_says_that_the_mail_is_spooled(
     # And where it cannot be spooled either, the client keeps it
     spool.folder.chmod(0o755)
     assert say(f"{BEGIN}{MAIL}.\r\nQUIT\r\n")[1][-2].startswith("451 4.3.0 Redis is away")
+
+
+class Endless(io.BytesIO):
+    """A mail of 20 MB, of which one line at a time is in memory."""
+
+    lines = 20_000
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        if line or not self.lines:
+            return line
+        self.lines -= 1
+        return b"x" * 998 + b"\r\n" if self.lines else b".\r\n"
+
+
+def test_of_a_mail_that_is_too_large_the_rest_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "MAX_MESSAGE_BYTES", 1000)
+    said = io.BytesIO()
+    tracemalloc.start()
+    try:
+        command.run(["-bs"], Endless(BEGIN.encode()), said)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert b"552 5.3.4 the mail has more than 1,000 bytes" in said.getvalue()
+    assert peak < 5_000_000

@@ -10,6 +10,7 @@ Nothing outside the folder is read: a link that leads elsewhere is refused, sinc
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
 from base64 import b64decode, b64encode
@@ -175,10 +176,12 @@ class _Folder:
         """A file as text, None where there is none. Raises InvalidTemplate, which names it and the line."""
         self._read.add(name)
         path = self.path / name
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
+        if not self._inside(path).is_file():
+            raise InvalidTemplate(f"{path}: is no file, or a link to none")
         try:
-            if self._inside(path).stat().st_size > MAX_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 raise InvalidTemplate(f"{path}: is larger than {MAX_BYTES:,} bytes")
             data = path.read_bytes()
         except OSError as error:

@@ -35,6 +35,8 @@ def compose(data: bytes, *, sender: Callable[[], str], dot_ends: bool) -> bytes:
     letter.fields = [(name, value) for name, value in letter.fields if name.lower() not in DROPPED]
     if not letter.has(b"from"):
         letter.fields.insert(0, (b"From", b" " + sender().encode()))
+    if letter.has(b"content-type") and not letter.has(b"mime-version"):
+        letter.fields.append((b"MIME-Version", b" 1.0"))  # without it a type says nothing (RFC 2045, 4)
     return letter.written()
 
 
