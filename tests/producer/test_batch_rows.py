@@ -149,6 +149,14 @@ def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path) -> Non
     assert [bool(problem) for _, _, problem in found] == [False, True, True, True]
 
 
+def test_what_is_written_beyond_the_heading_is_told(tmp_path: Path) -> None:
+    content = b"email,name\na@x.org,one, ,\nb@x.org,two,three\n"
+    assert rows_of(tmp_path / "rows.csv", content) == [
+        (2, {"email": "a@x.org", "name": "one"}, ""),
+        (3, {}, "has 3 columns, and the heading has 2"),
+    ]
+
+
 def test_a_row_begins_where_its_line_does(tmp_path: Path) -> None:
     content = b'email,name\na@x.org,"one\ntwo"\nb@x.org\nc@x.org,three\n'
     assert rows_of(tmp_path / "rows.csv", content) == [

@@ -935,6 +935,14 @@ ANSWER = re.compile(
 """A reply has an enhanced status code (RFC 2034), but for what is said to EHLO and HELO, and "go on"."""
 
 
+def test_a_mail_names_a_thousand_recipients_at_most(server: SubmissionServer) -> None:
+    with Line(port(server)) as line:
+        line.say(b"EHLO test\r\n")
+        line.say(b"MAIL FROM:<shop@example.com>\r\n")
+        replies = [line.say(b"RCPT TO:<person%d@example.org>\r\n" % number) for number in range(1001)]
+    assert [reply[:9] for reply in replies] == ["250 2.1.5"] * 1000 + ["452 4.5.3"]
+
+
 @pytest.fixture(scope="module")
 def fuzzed(redis_server: EmbeddedRedis) -> Iterator[SubmissionServer]:
     with submission_server(Outbox(redis_server.url)) as running:

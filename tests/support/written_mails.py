@@ -198,6 +198,11 @@ REFUSED = [
         _to(",\r\n ".join(f"Jörg <a{number}@example.org>" for number in range(2001))),
         "to: has more than 2,000 addresses",
     ),
+    Refused(
+        "a sender whom SES takes nowhere",
+        "From: jörg@example.com\r\nTo: ada@example.org\r\n\r\nHello\r\n".encode(),
+        "rg@example.com' has non-ASCII characters before the @",
+    ),
     Refused("a NUL in the body", _field("Subject: Hi", "He\0llo"), "contains a NUL byte"),
     Refused("a tenant", _field("X-SES-TENANT: other"), "x-ses-tenant: is an option of SES's"),
     Refused(
