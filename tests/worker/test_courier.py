@@ -89,21 +89,20 @@ def test_a_body_that_is_gone_fails_its_message_and_nothing_empty_is_sent(stage: 
     assert_agreement(stage.redis)
 
 
-def test_a_body_that_cannot_be_read_fails_its_message_before_anything_leaves(stage: Stage) -> None:
+def test_a_body_of_another_version_holds_its_message_before_anything_leaves(stage: Stage) -> None:
     id = stage.queue()
     stage.redis.set(stage.keys.content(id), '{"v": 99}')
     stage.work()
-    assert stage.state(id) is State.FAILED
-    assert "version" in stage.status(id).reason
+    assert (stage.state(id), stage.status(id).hold) == (State.HELD, "version:99")
     assert stage.transport.tried == []
 
 
-def test_an_envelope_that_cannot_be_read_fails_alone(stage: Stage) -> None:
+def test_an_envelope_of_another_version_is_held_alone(stage: Stage) -> None:
     bad, good = stage.queue(), stage.queue()
     stage.redis.hset(stage.keys.message(bad), "envelope", '{"v": 99}')
     before = books(stage)
     stage.work()
-    assert stage.redis.hmget(stage.keys.message(bad), "state", "reason")[0] == b"failed"
+    assert stage.redis.hmget(stage.keys.message(bad), "state", "hold") == [b"held", b"version:99"]
     assert stage.state(good) is State.SENT
     assert books(stage) == (before[0] - 1, before[1] + 1)
     assert_agreement(stage.redis)

@@ -91,10 +91,11 @@ class CarefulPipeline(Pipeline):
 
 def set_aside(redis: Redis, error: ResponseError, command: tuple[Any, ...]) -> bool:
     """Whether the error is about a key of sesq's, or of its queues, of another type; then its place is empty now."""
-    expected = type_expected(str(command[0]))
-    key = text(command[1]) if len(command) > 1 else ""
+    if "WRONGTYPE" not in str(error):
+        return False
+    expected, key = type_expected(str(command[0])), text(command[1])
     found = _ours(key)
-    if "WRONGTYPE" not in str(error) or not expected or not found:
+    if not expected or not found:
         return False
     account = found["account"] or found["queue"] or DEFAULT
     _script().run(redis, account, key, expected)

@@ -16,7 +16,7 @@ local function try(command, key)
   for _ = 1, MOST_ARGUMENTS do
     said = words(redis.pcall(unpack(arguments)))
     if not string.find(said, '[Ww]rong number of arg') then break end
-    arguments[#arguments + 1] = #arguments == 1 and key or '1'
+    arguments[#arguments + 1] = key -- some take two keys
   end
   return string.find(said, 'ACL failure') or string.find(said, "executing the script can't") or string.find(said, 'NOPERM')
          or string.find(said, 'Unknown Redis command')
