@@ -203,6 +203,13 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, name: str) -> 
         Template.read(folder)
 
 
+def test_a_text_without_end_is_refused_unread(tmp_path: Path) -> None:
+    folder = write_template(tmp_path / "news")
+    os.truncate(folder / "body.txt", 10 * 1024 * 1024 + 1)
+    with pytest.raises(InvalidTemplate, match=r"body\.txt: is larger than 10,485,760 bytes"):
+        Template.read(folder)
+
+
 def test_what_has_the_name_of_a_text_and_is_no_file_is_told(tmp_path: Path) -> None:
     # Given a template whose HTML is a link to nothing, so that the mail would go without it
     folder = write_template(tmp_path / "news")
