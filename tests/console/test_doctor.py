@@ -298,3 +298,51 @@ def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:
     ]
     Worker(queues, name="ox", connection=redis, serializer=JSONSerializer).register_birth()
     assert found(run("doctor", "--json"))["workers"] == "ok"
+
+
+# --deep ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the two looks of the auditor no time passes."""
+    monkeypatch.setattr("sesq.config.audit.auditor.BETWEEN_SECONDS", 0)
+
+
+def test_deep_says_that_all_agrees(run: Run, quick: None, redis: Redis) -> None:
+    Outbox(redis).send(Message(sender="shop@example.com", to="ada@example.org", text="x"))
+    told = run("doctor", "--deep")
+    assert (told.exit_code, told.stdout.strip()) == (0, "All agrees.")
+    assert json.loads(run("doctor", "--deep", "--json").stdout) == {"found": [], "mended": []}
+
+
+def test_deep_names_what_does_not_agree_and_repair_mends_it(run: Run, quick: None, redis: Redis) -> None:
+    # Given a message that has lost its place in its lane, and an idempotency key that stays for ever
+    id = Outbox(redis).send(Message(sender="shop@example.com", to="ada@example.org", text="x"))
+    redis.delete("rq:queue:sesq.default.transactional")
+    redis.set(Keys("default").idempotency("d"), "x y")
+    # Then both are told, with a cure, and the command ends with 1
+    told = run("doctor", "--deep", "--json")
+    assert told.exit_code == 1
+    found = json.loads(told.stdout)["found"]
+    assert [(each["kind"], each["key"], each["repairable"]) for each in found] == [
+        ("expiry", "sesq:default:idempotency:d", False),
+        ("lane", f"sesq:default:message:{id}", True),
+    ]
+    table = run("doctor", "--deep")
+    assert table.exit_code == 1
+    for part in ("lane", id, "sesq doctor --deep --repair", "DEL sesq:default:idempotency:d"):
+        assert part in table.stdout
+    # When it mends, then it says what it did, and what is left to a person
+    mended = run("doctor", "--deep", "--repair")
+    assert mended.exit_code == 1
+    assert "put into its lane" in mended.stdout
+    assert redis.lrange("rq:queue:sesq.default.transactional", 0, -1) == [id.encode()]
+    # And when a person has done the rest, then all agrees
+    redis.delete(Keys("default").idempotency("d"))
+    assert run("doctor", "--deep", "--repair").exit_code == 0
+
+
+def test_repair_alone_is_refused(run: Run) -> None:
+    told = run("doctor", "--repair")
+    assert (told.exit_code, "--deep" in told.stderr) == (2, True)

@@ -115,6 +115,7 @@ def test_a_worker_that_is_told_to_stop_while_redis_is_away_ends_well(
     s.send(1)
     s.wait_for(State.SENT, 1)
     server.stop(signal.SIGTERM) if gone == "stopped" else server.freeze()
+    s.redis_is_there = False
     eventually(lambda: "trying again" in s.log(), "the worker has noticed")
     # When it is told to stop, then it does
     worker.send_signal(number)
@@ -132,6 +133,7 @@ def test_a_second_signal_stops_it_at_once_though_redis_is_away(
     s.send(2)
     s.wait_for(State.SENDING, 2)
     server.stop(signal.SIGTERM) if gone == "stopped" else server.freeze()
+    s.redis_is_there = False
     # When the worker is told to stop, it waits for them
     worker.send_signal(signal.SIGTERM)
     eventually(lambda: "stopping; 2 on their way" in s.log(), "it waits for its mail")

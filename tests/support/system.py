@@ -14,6 +14,7 @@ from typing import Any
 
 from redis import Redis
 
+from agreement import assert_agreement
 from sesq.config.connection import connect
 from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.messages import Messages
@@ -24,6 +25,8 @@ from sesq.worker.gate import Gate
 
 SENDER = "Shop <shop@example.com>"
 PATIENCE_SECONDS = 60.0
+AUDIT_SECONDS = 120.0
+"""Only an auditor that walks without bounds needs that long for a story's mail, however busy the machine is."""
 
 
 def eventually(holds: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
@@ -48,6 +51,8 @@ class System:
         self.keys = Keys("default")
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.redis_is_there = True
+        """Whether there is one to look into when the story ends: by then a story may have taken it away."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SESQ_", "AWS_"))},
             "SESQ_REDIS_URL": redis_url,
@@ -121,6 +126,13 @@ class System:
 
     # looking
 
+    def audit(self) -> None:
+        """Nothing that any account has in Redis is wrong, now that no process runs. Within its time."""
+        started = time.monotonic()
+        assert_agreement(self.redis, settled=False)
+        took = time.monotonic() - started
+        assert took < AUDIT_SECONDS, f"the auditor took {took:.0f} s"
+
     def count(self, state: State) -> int:
         """Messages in that state."""
         return self.messages.counts()[state]
@@ -160,6 +172,9 @@ def running_system(
         system = System(redis_url, ses, folder, settings or {})
         try:
             yield system
+            system.stop()
+            if system.redis_is_there:
+                system.audit()
         finally:
             system.stop()
             system.redis.close()

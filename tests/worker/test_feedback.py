@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from agreement import assert_agreement
+from batch_stage import BatchStage
 from sesq.config.errors import QueueUnavailable
 from sesq.config.policy import Policy
 from sesq.config.reputation import LEAST_SENT, Level, Reputation, Standing
@@ -578,3 +579,18 @@ def test_mail_without_a_configuration_set_gets_the_accounts(redis: Redis) -> Non
     stage.queue(configuration_set="own")
     stage.work()
     assert [each.envelope.configuration_set for each in stage.transport.sent] == ["sesq", "own"]
+
+
+def test_what_is_told_of_a_row_after_its_batch_has_ended_leaves_no_key_for_ever(redis: Redis) -> None:
+    # Given a batch that has ended, of whose rows only MessageIds are kept
+    stage = BatchStage(redis)
+    taken = stage.take(3)
+    stage.send_all()
+    assert stage.batch(taken).ended is not None
+    # When the mail of one bounces
+    bounced = body("Bounce", f"{taken.id}-0-0", message_id="recorded-1")
+    assert Feedback(redis, "default").handle(bounced) is Handled.APPLIED
+    # Then the row has a record, and that goes with the batch
+    assert stage.counts(taken.id) == {"sent": 2, "bounced": 1}
+    assert 0 < redis.ttl(stage.keys.spilled(taken.id)) <= redis.ttl(stage.keys.batch(taken.id))
+    assert_agreement(redis)

@@ -15,6 +15,8 @@ call('HSET', A .. 'message:' .. id, 'state', state, 'since', ARGV[7], 'created',
 call('HSET', R .. 'job:' .. id, unpack(ARGV, 9))
 call('ZADD', A .. 'state:' .. state, ARGV[7], id)
 call('EXPIRE', A .. 'message:' .. id, seconds_kept(b[3]))
+local ttl = call('TTL', A .. 'batch:' .. bid)
+if ttl > 0 then call('EXPIRE', A .. 'spilled:' .. bid, ttl) end -- it may be new, of a batch that has ended
 place(id, b[2], state, b[3], {})
 tally(bid, arrived and 'arrived' or 'taken', state, 1)
 return 1
