@@ -18,6 +18,7 @@ from sesq.config.embedded import EmbeddedRedis
 from sesq.config.messages import accounts
 from sesq.config.states import State
 
+WIP = "rq:wip:sesq.default.transactional"
 BULK = "rq:queue:sesq.default.bulk"
 URGENT = "rq:queue:sesq.default.transactional"
 
@@ -143,6 +144,13 @@ DAMAGES = {
         ),
         "lane",
         "message:{held}",
+    ),
+    "a run that RQ would judge": Damage(
+        lambda h: h.redis.zadd(
+            WIP, {run: 1 for run in h.redis.zrange(WIP, 0, -1) if run.startswith(h.ids[State.SENDING].encode())}
+        ),
+        "lane",
+        "message:{sending}",
     ),
     "a lane that is not its own": Damage(
         lambda h: h.redis.rpush(BULK, h.ids[State.HELD]), "lane", "message:{held}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from sesq.config.audit.finding import Finding, Kind, Seen, mendable
-from sesq.config.audit.walk import list_entries, set_entries, zset_entries
+from sesq.config.audit.walk import list_entries, set_entries, zset_scores
 from sesq.config.job import rq_key
 from sesq.config.keys import Keys
 from sesq.config.states import Lane
@@ -24,6 +25,8 @@ class LaneFacts:
     entries: Counter[str] = field(default_factory=Counter)
     stale: set[str] = field(default_factory=set)
     runs: dict[str, list[str]] = field(default_factory=dict)
+    timed: set[str] = field(default_factory=set)
+    """Ids of runs that RQ's own maintenance judges after a time, as it may no run of sesq's workers."""
     taken: set[str] = field(default_factory=set)
     """Ids that a worker of RQ's own is just taking out."""
 
@@ -47,8 +50,11 @@ def _read_lane(redis: Redis, keys: Keys, queue: str) -> LaneFacts:
     facts.stale.update(set_entries(redis, facts.stale_key))
     facts.entries.update(list_entries(redis, key))
     facts.taken.update(list_entries(redis, f"{key}:intermediate"))
-    for run in set(zset_entries(redis, rq_key("wip", queue))):
-        facts.runs.setdefault(run.rpartition(":")[0], []).append(run)
+    for run, ends in dict(zset_scores(redis, rq_key("wip", queue))).items():
+        id = run.rpartition(":")[0]
+        facts.runs.setdefault(id, []).append(run)
+        if ends < math.inf:
+            facts.timed.add(id)
     return facts
 
 

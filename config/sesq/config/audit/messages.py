@@ -54,6 +54,8 @@ class MessageFacts:
     in_hold: bool
     hold_explained: bool
     in_spilled: bool
+    timed: bool
+    """RQ's own maintenance would judge its run after a time."""
     elsewhere: bool
     """A worker of RQ's own has it, or had it a moment ago."""
 
@@ -76,10 +78,11 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
         places += [f"queue {name}"] * lane.standing(id)
         places += [f"wip {name}"] * len(lane.runs.get(id, ()))
     taken = any(id in lane.taken for lane in lanes.values())
+    timed = any(id in lane.timed for lane in lanes.values())
     leased, expiring, in_hold, explained, spilled, elsewhere = map(bool, flags)
     return MessageFacts(
         id, state, since, queue, hold, expires_at, ttl, content_ttl, job_ttl, text(status),
-        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, spilled, elsewhere or taken,
+        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, spilled, timed, elsewhere or taken,
     )  # fmt: skip
 
 
@@ -120,6 +123,10 @@ def _check_rq(facts: MessageFacts, state: State, key: str, *, settled: bool) -> 
     registry, status = RQ_STATE[state]
     expected = f"{registry} {facts.queue}"
     if list(facts.places) == [expected] and facts.job_status == status:
+        if facts.timed and not facts.elsewhere:
+            yield mendable(
+                Kind.LANE, key, "it is being sent, and RQ's maintenance would judge that after a time"
+            )
         return
     if not settled and (facts.elsewhere or _is_in_rqs_hands(facts, state)):
         return

@@ -23,7 +23,12 @@ def keys_like(redis: Redis, pattern: str) -> Iterator[str]:
 
 def zset_entries(redis: Redis, key: str) -> Iterator[str]:
     """The entries of a sorted set; one may come twice."""
-    return (entry.decode() for entry, _ in redis.zscan_iter(key, count=STEP))
+    return (entry for entry, _ in zset_scores(redis, key))
+
+
+def zset_scores(redis: Redis, key: str) -> Iterator[tuple[str, float]]:
+    """The entries of a sorted set with their scores; one may come twice."""
+    return ((entry.decode(), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
 
 
 def set_entries(redis: Redis, key: str) -> Iterator[str]:

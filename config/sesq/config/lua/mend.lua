@@ -56,7 +56,7 @@ for _, name in ipairs(REGISTRIES) do
   local there = call('ZSCORE', R .. name .. ':' .. queue, id)
   right = right and (name == registry) == (there and true or false)
 end
-if registry == 'wip' then right = right and call('ZSCORE', R .. 'wip:' .. queue, id .. ':' .. (m[6] or '')) and true or false end
+if registry == 'wip' then right = right and call('ZSCORE', R .. 'wip:' .. queue, id .. ':' .. (m[6] or '')) == 'inf' end
 local absent = registry == 'queue' and ARGV[4] == '0'
 if absent or not right then
   if registry == 'queue' and not absent then
