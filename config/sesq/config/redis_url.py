@@ -61,7 +61,7 @@ def parse_redis_url(url: str) -> RedisUrl:
 
 def _split(url: str) -> SplitResult:
     if not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", url):
-        raise ValueError("a space or a control character is in it; allowed: none")
+        raise ValueError("it contains a space or a control character; remove it")
     if url.partition("://")[0] not in SCHEMES or "://" not in url:
         raise ValueError(f"allowed: an address that starts with {', '.join(f'{s}://' for s in SCHEMES)}")
     try:
@@ -69,7 +69,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:  # its text shows the host's part
         raise ValueError(f"the host cannot be read; {ESCAPES}") from None
     if parts.fragment or "#" in url or "@" in parts.path + parts.query:
-        raise ValueError(f"a character stands in it that has another meaning there; {ESCAPES}")
+        raise ValueError(f"it contains a character with a special meaning; {ESCAPES}")
     return parts
 
 

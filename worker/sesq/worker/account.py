@@ -171,7 +171,7 @@ def _number(quota: dict[str, Any], name: str) -> float:
     """Raises AccountUnavailable for what is no limit: SES says -1 for "unlimited", and 0 while an account is set up."""
     value = quota.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise AccountUnavailable(f"the answer tells no {name}: check that the endpoint is SES")
+        raise AccountUnavailable(f"the answer contains no {name}: check that the endpoint is SES")
     if value < 0 and value != UNLIMITED:
-        raise AccountUnavailable(f"the answer tells a {name} of {value:g}: check that the endpoint is SES")
+        raise AccountUnavailable(f"the answer contains a {name} of {value:g}: check that the endpoint is SES")
     return float(value)

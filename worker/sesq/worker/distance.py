@@ -75,7 +75,7 @@ class Distance:
         if granted < ENOUGH or lost < TOO_MUCH:
             return
         cure = (
-            f"Redis takes {usual * 1000:.0f} ms to answer: the worker belongs nearer to it"
+            f"Redis takes {usual * 1000:.0f} ms to answer: run the worker nearer to it"
             if usual >= NOTICEABLE_SECONDS
             else "SES or this host is slow: raise --concurrency, or give the host less to do"
         )

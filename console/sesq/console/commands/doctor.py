@@ -36,10 +36,10 @@ def doctor(
         str | None, typer.Option("--from", metavar="ADDRESS", help="Whether this one may send.")
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Walk over every key of the account, and check that all agrees.")
+        bool, typer.Option("--deep", help="Read every key of the account, and check that they agree.")
     ] = False,
     mends: Annotated[
-        bool, typer.Option("--repair", help="With --deep: mend what follows from other keys.")
+        bool, typer.Option("--repair", help="With --deep: correct what can be derived from other keys.")
     ] = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,

@@ -116,7 +116,7 @@ def check(
         typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the file, such as cp1252; else UTF-8.")
+        str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
     ] = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,

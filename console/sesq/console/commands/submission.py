@@ -52,7 +52,7 @@ def submission(
     ] = 100,
     max_per_host: Annotated[
         int | None,
-        typer.Option(min=1, help="Of them from one host; a quarter if not given, and all on loopback."),
+        typer.Option(min=1, help="Most from one host; if not given a quarter, on loopback all."),
     ] = None,
     max_bytes: Annotated[
         int | None,

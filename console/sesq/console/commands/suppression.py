@@ -122,7 +122,7 @@ def import_(
         typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the file, such as cp1252; else UTF-8.")
+        str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
     ] = None,
     from_ses: Annotated[bool, typer.Option("--from-ses", help="SES's own list instead.")] = False,
     account: Account = DEFAULT_ACCOUNT,

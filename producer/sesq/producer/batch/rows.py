@@ -112,7 +112,7 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise InvalidRows(f"line {number}: is longer than {MAX_LINE:,} characters")
         if "\0" in text:
-            raise InvalidRows(f"line {number}: holds a NUL, as no text does; save the file as UTF-8")
+            raise InvalidRows(f"line {number}: contains a NUL, which text never does; save the file as UTF-8")
         # a byte order mark is no part of the first column's name
         yield text.removeprefix("\ufeff") if number == 1 else text
 

@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str]) -> Request:
     mode = "i" if "I" in given else given.get("b", "m")
     if mode not in MODES:
         known = ", ".join(f"-b{letter} {what}" for letter, what in MODES.items())
-        raise InputError(f"-b{mode} is not done here; {known}. `sesq submission` is a mail server")
+        raise InputError(f"-b{mode} is not supported; {known}. `sesq submission` is a mail server")
     sender, name = given.get("f", given.get("r")), given.get("F")
     for text in (*recipients, sender or "", name or ""):
         if _control(text):
@@ -88,7 +88,7 @@ def _options(letters: str, words: Iterator[str]) -> Iterator[tuple[str, str]]:
         elif letter in ATTACHED or letter in WITH_A_VALUE:
             value = letters if letters or letter in ATTACHED else next(words, None)
             if value is None:
-                raise InputError(f"-{letter} is without its value")
+                raise InputError(f"-{letter} needs a value")
             yield letter, value
             return
         else:

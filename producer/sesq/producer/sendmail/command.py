@@ -132,7 +132,7 @@ def _named(request: Request, domain: Domain) -> list[str]:
     """The recipients on the command line. Raises InputError where there is none."""
     named = [address for argument in request.recipients for address in addresses(argument, domain)]
     if not named:
-        raise InputError("there are no recipients: name them, or use -t where the mail does")
+        raise InputError("there are no recipients: name them, or use -t if the mail names them")
     return named
 
 

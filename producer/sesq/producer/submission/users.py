@@ -92,7 +92,7 @@ class Users:
 def hash_password(password: str) -> str:
     """`scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for one that could never be given."""
     if not _is_text(password):
-        raise InputError("the password is not in UTF-8: encode it anew")
+        raise InputError("the password is not in UTF-8: encode it as UTF-8")
     salt = secrets.token_bytes(SALT_BYTES)
     parts = (
         base64.b64encode(part).decode()

@@ -178,7 +178,7 @@ class SnsGuard:
             error = self._failures[url][1]
             raise type(error)(str(error))
         if len(self._failures) >= MAX_FAILURES:
-            raise SnsAway("too many certificates could not be had")
+            raise SnsAway("too many certificates could not be fetched")
 
     def _read_key(self, pem: bytes) -> RSAPublicKey:
         try:
