@@ -173,6 +173,10 @@ def test_the_rest_is_sent_and_every_page_and_command_answers(
         ("rate", "abc", "held", "its record in Redis is damaged: rate is no number"),
         ("day", NOT_UTF8, "held", "its record in Redis is damaged: day is no number"),
         ("expires_at", "soon", "held", "its record in Redis is damaged: expires_at is no number"),
+        ("rate", "1e300", "held", "its record in Redis is damaged: rate is not between 1 and 50"),
+        ("rate", "nan", "held", "its record in Redis is damaged: rate is no number"),
+        ("day", "-5", "held", "its record in Redis is damaged: day is not between 0 and 50"),
+        ("expires_at", "inf", "held", "its record in Redis is damaged: expires_at is no number"),
         ("state", "archived", "archived", ""),
         ("v", "2", "held", "it is of version 2, which this sesq cannot read"),
     ],
@@ -193,6 +197,36 @@ def test_a_message_that_cannot_be_understood_stands_in_nobodys_way(
     assert reason in record.reason
     shown = json.loads(run("messages", "show", ids[0], "--json").stdout)
     assert (shown["state"], shown["reason"]) == (state, record.reason)
+
+
+@pytest.mark.parametrize("field", ["created", "keep", "since"])
+@pytest.mark.parametrize("value", ["nan", "-inf", "1e300"])
+def test_a_number_that_no_clock_knows_stops_neither_its_message_nor_a_page(
+    redis: Redis, console: Callable[..., Any], run: Run, field: str, value: str
+) -> None:
+    stage = BatchStage(redis)
+    ids = [stage.queue() for _ in range(2)]
+    redis.hset(stage.keys.message(ids[0]), field, value)
+    visit = console()
+
+    def look() -> None:
+        assert run("messages", "list").exit_code == 0
+        assert run("messages", "show", ids[0]).exit_code == 0
+        assert visit.get(f"messages/{ids[0]}").status_code == 200
+
+    look()
+    stage.work()
+    assert [stage.state(id) for id in ids] == [State.SENT] * 2
+    look()
+
+
+def test_a_message_without_a_readable_time_is_held_as_any_other(redis: Redis) -> None:
+    stage = BatchStage(redis)
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:bob@example.org"))
+    ids = [stage.queue() for _ in range(2)]
+    redis.hset(stage.keys.message(ids[0]), "created", "nan")
+    stage.work()
+    assert [stage.state(id) for id in ids] == [State.HELD, State.SENT]
 
 
 def test_a_state_of_a_newer_version_is_left_as_it_is_and_told(redis: Redis, run: Run) -> None:

@@ -41,7 +41,12 @@ local ENDED = {finished = true, failed = true, canceled = true}
 local VERSIONS = {['1'] = true}
 
 -- Numbers of a record that may be damaged, each with what it is then.
-local function seconds_kept(keep) return math.max(1, math.floor(tonumber(keep) or 3600)) end
+local LONGEST_KEPT = 1e9 -- s; EXPIRE refuses what is far more
+local function number_of(field) -- nil also for what is not finite: Redis refuses that as a score
+  local number = tonumber(field or nil)
+  return number and number - number == 0 and number or nil
+end
+local function seconds_kept(keep) return math.min(LONGEST_KEPT, math.max(1, math.floor(number_of(keep) or 3600))) end
 -- A lane of this account: what a damaged record names instead is the bulk lane.
 local function lane_of(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
@@ -171,14 +176,24 @@ local function hold_back(id, what, why, since, reason, fields, opts)
   local reached = move(id, 'held', reason, fields, opts)
   if reached == 'held' then
     call('HSET', A .. 'message:' .. id, 'hold', what)
-    call('ZADD', A .. 'hold:' .. what, tonumber(since) or now, id)
+    call('ZADD', A .. 'hold:' .. what, number_of(since) or now, id)
     call('HSET', A .. 'holds', what, why)
   end
   return reached
 end
 
 -- Whether a field of a record may be empty or a number, and is neither.
-local function is_broken(field) return (field or '') ~= '' and not tonumber(field) end
+local function is_broken(field) return (field or '') ~= '' and not number_of(field) end
+
+-- What is wrong with a number of a record, or nil.
+local BOUNDS = {rate = {1, 50}, day = {0, 50}} -- recipients: SES takes no more at once
+local function fault_of(name, field)
+  local number, bounds = number_of(field), BOUNDS[name]
+  if is_broken(field) or bounds and not number then return name .. ' is no number' end
+  if bounds and (number < bounds[1] or number > bounds[2]) then
+    return string.format('%s is not between %d and %d', name, bounds[1], bounds[2])
+  end
+end
 
 -- What stands in a lane and cannot be understood stands in nobody's way: its lane's script takes it out, and it is
 --   left as it is, where its state is one of another version's: such a worker puts it back (see reconcile.py);
@@ -192,9 +207,10 @@ local function put_aside(id, r, opts)
   end
   local what, waited_for, why
   for _, name in ipairs({'rate', 'day', 'expires_at', 'send_at'}) do
-    if is_broken(r[name]) or (name == 'rate' or name == 'day') and not tonumber(r[name]) then
+    local fault = fault_of(name, r[name])
+    if fault then
       what, waited_for = 'person', 'a person, since they are damaged in Redis'
-      why = 'its record in Redis is damaged: ' .. name .. ' is no number'
+      why = 'its record in Redis is damaged: ' .. fault
     end
   end
   if r.v and not VERSIONS[r.v] then
