@@ -109,7 +109,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:sesq-events"
         (("--cert", "odd.pem", "--key", "odd.pem"), TOPIC, "cannot listen"),
         (("--cert", "odd.pem"), TOPIC, "go together"),
         (("--host", "192.0.2.1"), TOPIC, "192.0.2.1:8443: cannot listen"),
-        ((), "sesq-events", "topic_arn: 'sesq-events'"),
+        ((), "sesq-events", "topic_arn = 'sesq-events'"),
         ((), "arn:aws:sqs:us-east-1:123456789012:sesq-events", "topic_arn"),
     ],
 )

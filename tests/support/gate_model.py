@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 DAY = 86_400
 SLOTS = 1442
+FARTHEST_GATHERING = 240  # s: nothing gathers for longer
 
 
 @dataclass
@@ -133,10 +134,12 @@ class GateModel:
 
     @property
     def gathers(self) -> Gathering | None:
+        if self.gathering and self.gathering.till >= self.now + FARTHEST_GATHERING:
+            self.gathering = None  # it is of before a clock that was set back
         return self.gathering if self.gathering and self.now < self.gathering.till else None
 
     def gather_for(self, mail: Mail, lane: int | None, lease: float) -> None:
-        waits = self.gathering and self.now < self.gathering.till + 1.5
+        waits = self.gathers or (self.gathering and self.now < self.gathering.till + 1.5)
         if not waits and self.enough(mail.n) and min(mail.n, self.ses_burst) > 1:
             till = self.now + self.patience(lease) + self.ses_burst / self.ses_pace
             self.gathering = Gathering(mail.id, mail.n, lane, till)
