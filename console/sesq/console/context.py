@@ -34,6 +34,13 @@ Account = Annotated[
     str, typer.Option("--account", metavar="NAME", callback=_account, help="The account in sesq.toml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+EmailColumn = Annotated[
+    str | None,
+    typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
+]
 
 
 def load_settings() -> Settings:

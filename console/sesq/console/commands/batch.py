@@ -23,6 +23,8 @@ from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
+    EmailColumn,
+    Encoding,
     Json,
     asker,
     load_settings,
@@ -93,13 +95,6 @@ Form = Enum("Form", {"csv": "csv", "jsonl": "jsonl"}, type=str)
 Template = Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The template's folder.")]
 Recipients = Annotated[str, typer.Argument(metavar="RECIPIENTS", help="CSV or JSON lines; - for stdin.")]
 Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")]
-Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of the rows, such as cp1252; else UTF-8.")
-]
-EmailColumn = Annotated[
-    str | None,
-    typer.Option(metavar="HEADING", help="The recipients' column; else `email` or `Email Address`."),
-]
 FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]

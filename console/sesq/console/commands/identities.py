@@ -14,7 +14,15 @@ from sesq.config.parts import part
 from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.console.address_file import read_address_file
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    EmailColumn,
+    Encoding,
+    Json,
+    load_settings,
+    open_redis,
+)
 from sesq.console.output import complain, print_json, show, table
 
 if TYPE_CHECKING:
@@ -111,13 +119,8 @@ def check(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="One address a line, or CSV with the column email.")
     ],
-    email_column: Annotated[
-        str | None,
-        typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
-    ] = None,
+    email_column: EmailColumn = None,
+    encoding: Encoding = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:

@@ -14,7 +14,16 @@ from sesq.config.parts import part
 from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import Line, file_name, read_address_file
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    EmailColumn,
+    Encoding,
+    Json,
+    asker,
+    load_settings,
+    open_account,
+)
 from sesq.console.csv_output import csv_line, plain
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc
@@ -117,13 +126,8 @@ def import_(
             metavar="[FILE]", help="CSV as `export` writes it, or one address a line; - is stdin."
         ),
     ] = None,
-    email_column: Annotated[
-        str | None,
-        typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
-    ] = None,
+    email_column: EmailColumn = None,
+    encoding: Encoding = None,
     from_ses: Annotated[bool, typer.Option("--from-ses", help="SES's own list instead.")] = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
