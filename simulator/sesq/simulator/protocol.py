@@ -93,7 +93,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["transport"] = self.transport  # type: ignore[typeddict-unknown-key]
-        self._bytes, self._reading, self.awaited = 0, "head", ""
+        self._bytes, self._reading = 0, "head"
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -105,7 +105,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._bytes, self._reading = 0, ""
+        self._bytes, self._reading, self.awaited = 0, "", ""
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
