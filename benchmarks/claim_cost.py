@@ -22,9 +22,9 @@ from limits.strategies import MovingWindowRateLimiter
 from redis import Redis
 
 from benchmarks.measure import Bench, bench, show
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.policy import Policy
-from sesq.worker.gate import SYNC, Claim, Gate
+from sesq.queue.gate import SYNC, Claim, Gate
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.policy import Policy
 
 CALLS = 5000
 GRANTS = 100

@@ -11,9 +11,9 @@ import urllib.request
 from typing import Any
 
 from benchmarks.measure import Bench, bench, mail, running, show, until
-from sesq.config.keys import Keys
-from sesq.config.snapshot import redis_now
-from sesq.config.states import State
+from sesq.queue.keys import Keys
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
 
 MESSAGES = 1_000_000
 HELD_FOR = 5000

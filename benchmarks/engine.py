@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from benchmarks.measure import Bench, Cost, bench, beside_the_first, finish, less, running, show, until
-from sesq.config.states import Lane
+from sesq.queue.states import Lane
 
 THREADS = 16
 LATENCY_SECONDS = 0.05

@@ -20,9 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
+from sesq.queue.careful_redis import connect
 
 PATIENCE_SECONDS = 300.0
 ENDLESS = 1e6

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from benchmarks.measure import Bench, bench, mail, running, show, until
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 
 RATE = 14.0
 BULK = 100_000

@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from benchmarks.measure import Bench, bench, running, show, until
-from sesq.config.states import Lane
-from sesq.worker.gate import Gate
+from sesq.queue.gate import Gate
+from sesq.queue.states import Lane
 
 LATENCY_SECONDS = 0.02
 SECONDS = 30.0

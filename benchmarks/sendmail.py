@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from benchmarks.measure import bench, show
-from sesq.config.messages import Messages
-from sesq.config.states import State
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 CALLS = 40
 TARGET_SECONDS = 0.4

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.measure import Bench, bench, show
-from sesq.config.messages import Messages
-from sesq.config.states import State
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 TARGET_PER_SECOND = 500
 BODY_LINES = 20

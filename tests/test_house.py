@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from importlinter.api import read_configuration
 
-from sesq import config, console, producer, simulator, worker
+from sesq import config, console, producer, queue, simulator, worker
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {
-    module.__name__.removeprefix("sesq."): module for module in (config, producer, worker, console, simulator)
+    module.__name__.removeprefix("sesq."): module
+    for module in (config, queue, producer, worker, console, simulator)
 }
 PORTIONS = [ROOT / name / "sesq" / name for name in FLOORS]
 
@@ -41,6 +42,13 @@ def test_a_portion_is_typed_and_leaves_the_namespace_open(portion: Path) -> None
     assert [path.name for path in portion.parent.iterdir() if path.name != "__pycache__"] == [portion.name]
 
 
+def test_the_folder_of_a_floor_is_no_package() -> None:
+    # A `queue/__init__.py` would hide Python's own `queue` from every process that is started in this folder, so that
+    # nothing can be imported to find out: the test looks for the file alone.
+    found = [name for name in FLOORS if (ROOT / name / "__init__.py").exists()]
+    assert found == []
+
+
 def test_the_import_contracts_know_every_floor() -> None:
     configuration = read_configuration(str(ROOT / "pyproject.toml"))
     assert set(configuration["session_options"]["root_packages"]) == {f"sesq.{name}" for name in FLOORS}
@@ -58,7 +66,7 @@ def test_a_producer_loads_nothing_that_only_others_need(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", ["{}.py", "{}/__init__.py"])
 def test_modules_of_a_host_application_do_not_shadow_ours(shape: str, tmp_path: Path) -> None:
     # Given an application with modules that bear the floors' names
-    for name in FLOORS:
+    for name in FLOORS.keys() - {"queue"}:  # which would hide Python's own
         file = tmp_path / shape.format(name)
         file.parent.mkdir(exist_ok=True)
         file.write_text("raise RuntimeError('the host application was imported')\n")

@@ -12,11 +12,11 @@ import pytest
 from redis import Redis, exceptions
 
 from sesq.config import server_binary
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.server_binary import in_wheels
 from sesq.producer import Message, Outbox
+from sesq.queue.careful_redis import connect
 
 USER = """
 import sys

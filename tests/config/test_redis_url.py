@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.config.connection import connect
 from sesq.config.errors import SettingsError
 from sesq.config.redis_url import parse_redis_url
 from sesq.config.settings import Settings
+from sesq.queue.careful_redis import connect
 
 
 @pytest.mark.parametrize(

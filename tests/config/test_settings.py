@@ -12,10 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from sesq.config import places
-from sesq.config.connection import connect
 from sesq.config.errors import SettingsError
 from sesq.config.essentials import Essentials
 from sesq.config.settings import AccountSettings, EventSettings, RetrySettings, Settings, SmtpSettings
+from sesq.queue.careful_redis import connect
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
 

@@ -13,11 +13,11 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.keys import CLOCK_OFFSET
-from sesq.config.states import State
 from sesq.console.app import app
 from sesq.producer import Message, Outbox
-from sesq.worker.gate import SYNC, Gate
+from sesq.queue.gate import SYNC, Gate
+from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.states import State
 
 Run = Callable[..., Result]
 

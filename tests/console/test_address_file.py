@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sesq.config.suppression import SuppressionList
+from sesq.queue.suppression import SuppressionList
 
 Run = Callable[..., Any]
 

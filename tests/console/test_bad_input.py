@@ -10,7 +10,7 @@ from redis import Redis
 from typer.testing import Result
 
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.keys import ACCOUNTS
+from sesq.queue.keys import ACCOUNTS
 
 Run = Callable[..., Result]
 FROM = ["send", "--from", "shop@example.com"]

@@ -22,10 +22,10 @@ from rq.suspension import suspend
 from typer.testing import Result
 
 from batch import write_rows, write_template
-from sesq.config.batches import Batches
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.suppression import Suppressed, SuppressionList
-from sesq.worker.gate import SYNC
+from sesq.queue.batches import Batches
+from sesq.queue.gate import SYNC
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.suppression import Suppressed, SuppressionList
 
 Run = Callable[..., Result]
 FROM = ("--from", "shop@example.com")

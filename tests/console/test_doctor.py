@@ -16,13 +16,13 @@ from rq.serializers import JSONSerializer
 from rq.worker import Worker
 from typer.testing import Result
 
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.states import Lane, State
 from sesq.console.checkup.aws import judge_account
 from sesq.console.checkup.queue import judge_movement, judge_workers
 from sesq.console.checkup.server import check_info
 from sesq.console.overview import WorkerView, read_overview
 from sesq.producer import Message, Outbox
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.states import Lane, State
 from sesq.simulator import Simulator
 from sesq.worker.account import Description
 
@@ -306,7 +306,7 @@ def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the two looks of the auditor no time passes."""
-    monkeypatch.setattr("sesq.config.audit.auditor.BETWEEN_SECONDS", 0)
+    monkeypatch.setattr("sesq.queue.audit.auditor.BETWEEN_SECONDS", 0)
 
 
 def test_deep_says_that_all_agrees(run: Run, quick: None, redis: Redis) -> None:

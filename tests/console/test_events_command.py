@@ -11,8 +11,8 @@ import pytest
 from moto import mock_aws
 from redis import Redis
 
-from sesq.config.keys import Keys
-from sesq.config.snapshot import redis_now
+from sesq.queue.keys import Keys
+from sesq.queue.snapshot import redis_now
 from sesq.simulator import Simulator
 from sesq.worker.events import Feedback
 

@@ -10,10 +10,10 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
-from sesq.config.envelope import Envelope
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.messages import Messages
-from sesq.config.states import State
+from sesq.queue.envelope import Envelope
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]

@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
-from sesq.config.keys import CLOCK_OFFSET
-from sesq.config.policy import Policy
+from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.policy import Policy
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]

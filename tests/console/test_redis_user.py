@@ -12,8 +12,8 @@ from typer.testing import Result
 
 from redis_user import redis_user
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.states import State
 from sesq.console.checkup.rights import ACL
+from sesq.queue.states import State
 from system import eventually, running_system
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "redis-user.md"

@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
-from sesq.config.envelope import SimpleContent
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages
-from sesq.config.states import State
 from sesq.console.commands.send import wait_for_end
+from sesq.queue.envelope import SimpleContent
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 Run = Callable[..., Result]
 MINIMUM = (

@@ -16,11 +16,11 @@ from rq.suspension import resume, suspend
 from rq.worker import Worker
 from typer.testing import Result
 
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.messages import Messages
-from sesq.config.policy import Policy
-from sesq.config.states import Lane, State
 from sesq.console.overview import read_workers
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.messages import Messages
+from sesq.queue.policy import Policy
+from sesq.queue.states import Lane, State
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.console.times import parse_moment
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.simulator import Simulator
 
 Run = Callable[..., Any]

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from sesq.config.envelope import Envelope, SimpleContent
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
 from sesq.worker.transports import (
     NotCleared,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from batch import template
-from sesq.config.chunks import Row, pack_rows, unpack_rows
 from sesq.config.errors import InvalidRows
 from sesq.producer.batch.csv_rows import Wanted
 from sesq.producer.batch.rows import read_rows
 from sesq.producer.batch.sieve import LeftOut, Sieve
+from sesq.queue.chunks import Row, pack_rows, unpack_rows
 
 
 def rows_of(path: Path, content: bytes, **options: Any) -> list[tuple[int, dict[str, object], str]]:

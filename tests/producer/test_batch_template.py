@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from batch import template, write_template
-from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.producer.batch import Template
+from sesq.queue.envelope import Envelope
 
 ENVELOPE = Envelope(sender="shop@example.com", to=("ada@example.org",), kind="row")
 VALUES = {"email": "ada@example.org", "name": "Ada & <Co>"}

@@ -30,11 +30,11 @@ from redis import Redis
 from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, SesqError
-from sesq.config.keys import Keys
-from sesq.config.messages import Record
-from sesq.config.states import Lane, State
 from sesq.producer.django import EmailBackend
 from sesq.producer.mail_domain import known_domain
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Record
+from sesq.queue.states import Lane, State
 from waiting import in_order
 from written_mails import MENDED, REFUSED, Mended, Refused
 from written_mails import parsed as parsed_mail

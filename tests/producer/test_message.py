@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.config.addresses import spec_of
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
-from sesq.config.states import Lane
 from sesq.producer import moments, rules
 from sesq.producer.message import Attachment, Message
+from sesq.queue.addresses import spec_of
+from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.states import Lane
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))

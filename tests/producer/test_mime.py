@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sesq.config.addresses import has_unsafe, spec_of
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Attachment, Message
 from sesq.producer.mime import render
+from sesq.queue.addresses import has_unsafe, spec_of
+from sesq.queue.envelope import Envelope, SimpleContent
 
 ENVELOPE = Envelope(sender="shop@example.com", to=("ada@example.org",))
 

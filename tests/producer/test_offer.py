@@ -6,9 +6,9 @@ import pytest
 from redis import Redis
 
 from sesq.config.errors import InvalidMessage
-from sesq.config.messages import Messages
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 
 def mail(subject: str, key: str | None = None) -> Message:

@@ -15,14 +15,14 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, UnknownMessage, WrongState
-from sesq.config.keys import Keys
-from sesq.config.scripts import run_many
-from sesq.config.states import Lane, State
 from sesq.producer import Message, Outbox
 from sesq.producer import outbox as module
+from sesq.queue.careful_redis import connect
+from sesq.queue.keys import Keys
+from sesq.queue.scripts import run_many
+from sesq.queue.states import Lane, State
 
 KEYS = Keys("default")
 

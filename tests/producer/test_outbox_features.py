@@ -15,10 +15,10 @@ import sesq.producer.message
 import sesq.producer.outbox
 from agreement import assert_agreement
 from sesq.config.errors import InvalidMessage, WouldBeRefused, WrongState
-from sesq.config.messages import Messages
-from sesq.config.states import State
 from sesq.producer import AsyncOutbox, Message, Outbox
-from sesq.worker.gate import SYNC
+from sesq.queue.gate import SYNC
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 RAW = b"From: shop@example.com\r\nTo: ada@example.org\r\nSender: shop@example.com\r\n\r\nHello.\r\n"
 

@@ -11,8 +11,8 @@ from redis import Redis
 
 from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.messages import Messages
 from sesq.producer import Message, Outbox
+from sesq.queue.messages import Messages
 from submitting import submission_server
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.config.addresses import spec_of
 from sesq.config.errors import InvalidMessage
 from sesq.producer.mend import has_long_line
 from sesq.producer.raw import MAX_PART_LENGTH, REMEMBERED_LENGTH, RawMail, addresses_in
+from sesq.queue.addresses import spec_of
 
 
 @pytest.mark.parametrize("name", ["from", "sender"])

@@ -11,14 +11,14 @@ from redis import Redis
 from redis_user import EVERYTHING, limited_client
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable
-from sesq.config.keys import Keys
-from sesq.config.scripts import read_lua
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.template import Template
+from sesq.queue.keys import Keys
+from sesq.queue.scripts import read_lua
+from sesq.queue.states import State
 
 KEYS = Keys("default")
-OWN_TEXT = read_lua("sesq.producer", "enqueue.lua")
+OWN_TEXT = read_lua("enqueue.lua")
 COMMANDS = sorted(
     {*re.findall(r"call\('([A-Z]+)'", OWN_TEXT), "TIME", "PUBLISH", "EVAL", "EVALSHA", "SCRIPT"}
 )

@@ -10,10 +10,10 @@ import pytest
 from redis import Redis
 
 from batch import template, write_template
-from sesq.config.batches import Batches
 from sesq.config.errors import InvalidMessage, InvalidTemplate, TakenBefore
 from sesq.producer import Outbox
 from sesq.producer.batch.sieve import Why
+from sesq.queue.batches import Batches
 
 
 class Person(dict[str, str]):

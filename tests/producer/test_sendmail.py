@@ -22,9 +22,6 @@ from redis import Redis
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, SettingsError
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.states import State
 from sesq.producer import Message, Outbox, moments
 from sesq.producer.mend import addresses
 from sesq.producer.raw import RawMail
@@ -32,6 +29,9 @@ from sesq.producer.sendmail import command, spooling
 from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.states import State
 from waiting import in_order
 
 AWAY = "redis://127.0.0.1:1/0"

@@ -15,9 +15,9 @@ import pytest
 from redis import Redis
 
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.keys import Keys
 from sesq.producer.sendmail import command, conversation
 from sesq.producer.sendmail.spool import Spool
+from sesq.queue.keys import Keys
 from waiting import in_order
 
 AWAY = "redis://127.0.0.1:1/0"

@@ -27,9 +27,6 @@ from redis import Redis
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.states import Lane
 from sesq.producer import Message, Outbox
 from sesq.producer.raw import RawMail
 from sesq.producer.submission.bundle import Bundle
@@ -38,6 +35,9 @@ from sesq.producer.submission.handler import read
 from sesq.producer.submission.passwords import host_of
 from sesq.producer.submission.server import Options, SubmissionServer
 from sesq.producer.submission.users import ANYBODY, User, hash_password, is_password
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.states import Lane
 from submitting import Line, certificate_files, let_pass, submission_server
 from waiting import in_order
 

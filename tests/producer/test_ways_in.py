@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InvalidMessage
-from sesq.config.keys import Keys
 from sesq.console.app import app
 from sesq.producer import Message, Outbox
 from sesq.producer.mail_domain import known_domain
 from sesq.producer.sendmail import command
+from sesq.queue.keys import Keys
 from submitting import Line, submission_server
 from waiting import in_order
 from written_mails import MENDED, REFUSED, Mended, Refused, parsed

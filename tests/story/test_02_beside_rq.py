@@ -12,8 +12,8 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch import write_rows, write_template
-from sesq.config.batches import Batches
-from sesq.config.states import Lane, State
+from sesq.queue.batches import Batches
+from sesq.queue.states import Lane, State
 from system import System, eventually
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agreement import assert_agreement
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 

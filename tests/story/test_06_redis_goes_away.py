@@ -15,10 +15,10 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from own_redis import OwnRedis, own_redis
-from sesq.config.connection import connect
 from sesq.config.errors import QueueUnavailable
-from sesq.config.states import State
 from sesq.producer import Outbox
+from sesq.queue.careful_redis import connect
+from sesq.queue.states import State
 from system import System, eventually, running_system
 
 pytestmark = pytest.mark.redis

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from agreement import assert_agreement
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 SEED = 20

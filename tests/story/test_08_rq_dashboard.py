@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agreement import assert_agreement
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 from system import System, eventually
 
 QUEUE = f"sesq.default.{Lane.TRANSACTIONAL}"

@@ -10,7 +10,7 @@ import pytest
 from agreement import assert_agreement
 from chaos import rage
 from own_redis import own_redis
-from sesq.config.states import FINAL_STATES, State
+from sesq.queue.states import FINAL_STATES, State
 from system import eventually, running_system
 
 pytestmark = pytest.mark.redis

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from judge import overdrawn
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 HOUR = "3600"

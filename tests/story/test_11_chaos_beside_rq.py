@@ -12,8 +12,8 @@ from agreement import assert_agreement
 from batch import write_rows, write_template
 from chaos import rage
 from own_redis import own_redis
-from sesq.config.batches import Batches
-from sesq.config.states import FINAL_STATES, Lane, State
+from sesq.queue.batches import Batches
+from sesq.queue.states import FINAL_STATES, Lane, State
 from system import eventually, running_system
 
 pytestmark = pytest.mark.redis

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from judge import Call, accepted, overdrawn
-from sesq.config.policy import Policy
-from sesq.config.states import State
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 from system import System, eventually
 
 UNUSED_SECONDS = 0.25

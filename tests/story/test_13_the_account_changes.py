@@ -11,7 +11,7 @@ import pytest
 
 from judge import accepted, overdrawn
 from own_redis import OwnRedis, own_redis
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually, running_system
 
 

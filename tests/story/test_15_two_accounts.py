@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from judge import accepted, overdrawn
-from sesq.config.messages import Messages
-from sesq.config.policy import Policy
-from sesq.config.states import State
-from sesq.worker.gate import Gate
+from sesq.queue.gate import Gate
+from sesq.queue.messages import Messages
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 from system import System, eventually
 
 REGION = "eu-west-1"

@@ -13,12 +13,12 @@ from redis.exceptions import RedisError
 from agreement import assert_agreement
 from judge import overdrawn
 from own_sentinel import OwnSentinel, own_sentinel
-from sesq.config import replicas
-from sesq.config.connection import connect
 from sesq.config.errors import QueueUnavailable
-from sesq.config.replicas import Replicas
-from sesq.config.replies import text
-from sesq.config.states import State
+from sesq.queue import replicas
+from sesq.queue.careful_redis import connect
+from sesq.queue.replicas import Replicas
+from sesq.queue.replies import text
+from sesq.queue.states import State
 from sesq.worker.account import AccountUnavailable, Description, SesAccount
 from sesq.worker.sync import AccountSync
 from stage import Stage

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sesq.config.snapshot import read_snapshot
-from sesq.config.states import State
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.states import State
 from system import System, eventually
 
 KEY = "[default]\naws_access_key_id = {0}\naws_secret_access_key = secret of {0}\n"

@@ -10,8 +10,8 @@ from typing import Any
 
 from agreement import assert_agreement
 from batch import write_rows, write_template
-from sesq.config.batches import Batches
-from sesq.config.states import State
+from sesq.queue.batches import Batches
+from sesq.queue.states import State
 from system import System, eventually
 
 SEED = 7

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from arrived import arrived
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System
 
 PROJECT = Path(__file__).parent / "django_shop"

@@ -15,8 +15,8 @@ import pytest
 
 from arrived import arrived
 from listening import listening
-from sesq.config.states import State
 from sesq.producer.submission.users import hash_password
+from sesq.queue.states import State
 from submitting import certificate_files
 from system import System
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from arrived import arrived
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System
 
 PHP, GIT = shutil.which("php"), shutil.which("git")

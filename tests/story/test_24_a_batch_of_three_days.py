@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batch import write_rows, write_template
-from sesq.config.batches import Batches
+from sesq.queue.batches import Batches
 from system import System, eventually
 
 RECIPIENTS = 520

@@ -14,7 +14,7 @@ import pytest
 
 from arrived import arrived
 from pages import write_files
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 SERVERS = {

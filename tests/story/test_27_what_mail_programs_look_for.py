@@ -6,9 +6,9 @@ from typing import Any
 
 from arrived import arrived
 from pages import code_on
-from sesq.config.states import State
 from sesq.producer import Attachment
 from sesq.producer.unsubscribe import one_click
+from sesq.queue.states import State
 from system import System
 
 LEAVE = one_click("https://shop.example/leave?who=7f3a", mailto="leave@example.com?subject=7f3a")

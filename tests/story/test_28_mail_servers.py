@@ -17,7 +17,7 @@ import pytest
 from arrived import arrived
 from listening import listening
 from pages import code_on
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 IN_CI = os.environ.get("CI") == "true"  # there, a program that is missing is a failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agreement import assert_agreement
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 LOST = 200

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agreement import assert_agreement
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System
 
 SMTP = "SESQ_ACCOUNTS__DEFAULT__SMTP__"

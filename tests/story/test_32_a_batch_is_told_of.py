@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from agreement import assert_agreement
-from sesq.config.batches import Batches
-from sesq.config.states import State
+from sesq.queue.batches import Batches
+from sesq.queue.states import State
 from system import System, eventually
 
 ROWS = 300

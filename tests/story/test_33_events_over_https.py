@@ -9,7 +9,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 from tls import make_certificate
 

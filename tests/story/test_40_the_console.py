@@ -17,11 +17,11 @@ import pytest
 
 from batch import write_rows, write_template
 from browser import Browser, chromium
-from sesq.config.batches import Batches
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
-from sesq.config.policy import Policy
-from sesq.config.states import State
+from sesq.queue.batches import Batches
+from sesq.queue.careful_redis import connect
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 from system import System, eventually, running_system
 
 SCREENSHOTS = os.environ.get("SESQ_TEST_SCREENSHOTS")

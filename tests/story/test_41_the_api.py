@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from batch import write_template
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System, eventually
 
 Ask = Callable[..., Any]

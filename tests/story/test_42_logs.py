@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sesq.config.states import State
+from sesq.queue.states import State
 from system import System
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from browser import chromium
-from sesq.config.policy import Policy
 from sesq.console.web.people import hash_password
+from sesq.queue.policy import Policy
 from submitting import certificate_files
 from system import System, eventually
 

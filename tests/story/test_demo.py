@@ -20,9 +20,6 @@ import pytest
 from jinja2 import UndefinedError
 from redis import Redis
 
-from sesq.config.envelope import Envelope
-from sesq.config.messages import Event, Messages, Record
-from sesq.config.states import State
 from sesq.console.demo import demo
 from sesq.console.demo.compare import Row, SesRecord, compare
 from sesq.console.demo.newsletter import newsletter
@@ -31,6 +28,9 @@ from sesq.console.demo.patience import Patience, TooLate
 from sesq.console.demo.shipped import shipped
 from sesq.console.demo.view import View, look
 from sesq.producer import Message, Outbox
+from sesq.queue.envelope import Envelope
+from sesq.queue.messages import Event, Messages, Record
+from sesq.queue.states import State
 
 ROOT = Path(__file__).parents[2]
 MARK = "DEMO_OF_THIS_TEST"

@@ -6,9 +6,9 @@ from collections import Counter
 
 from redis import Redis
 
-from sesq.config.audit import audit
-from sesq.config.messages import Messages, accounts
-from sesq.config.states import State
+from sesq.queue.audit import audit
+from sesq.queue.messages import Messages, accounts
+from sesq.queue.states import State
 
 
 def assert_agreement(redis: Redis, *, settled: bool = True) -> dict[State, int]:

@@ -9,11 +9,11 @@ from typing import Any
 from redis import Redis
 
 from batch import template
-from sesq.config.batches import Batch, Batches
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
+from sesq.queue.batches import Batch, Batches
+from sesq.queue.gate import Begun, Claim
 from sesq.worker.courier import Outcome
-from sesq.worker.gate import Begun, Claim
 from sesq.worker.slices import Slices
 from stage import LEASE, Stage
 

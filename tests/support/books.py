@@ -6,7 +6,7 @@ import struct
 
 from redis import Redis
 
-from sesq.config.keys import Keys
+from sesq.queue.keys import Keys
 
 SLOTS = 1442
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from redis import Redis
 
 from batch_stage import BatchStage
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
+from sesq.queue.states import State
 from sesq.worker.courier import BLIP_TRIES
 from sesq.worker.events import Feedback
 from sesq.worker.verdicts import Kind

@@ -13,8 +13,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 from redis.exceptions import RedisError
 
-from sesq.config.connection import connect
 from sesq.config.server_binary import in_wheels
+from sesq.queue.careful_redis import connect
 from system import eventually
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from sesq.config.keys import Keys
-from sesq.config.states import Lane
+from sesq.queue.keys import Keys
+from sesq.queue.states import Lane
 
 COPY = """
 local A, queue, id, prefix = 'sesq:default:', ARGV[1], ARGV[2], ARGV[5]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from redis import Redis
 
-from sesq.config.connection import connect
+from sesq.queue.careful_redis import connect
 
 NAME, PASSWORD = "limited", "secret"
 EVERYTHING = ("~*", "allchannels", "+@all")

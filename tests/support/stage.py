@@ -9,13 +9,13 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.policy import Policy
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
+from sesq.queue.gate import SYNC, Begun, Claim, Gate
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 from sesq.worker.courier import Courier, Orders, Outcome
-from sesq.worker.gate import SYNC, Begun, Claim, Gate
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.transports import RecordingTransport

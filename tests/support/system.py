@@ -15,13 +15,13 @@ from typing import Any
 from redis import Redis
 
 from agreement import assert_agreement
-from sesq.config.connection import connect
-from sesq.config.keys import CLOCK_OFFSET, Keys
-from sesq.config.messages import Messages
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
+from sesq.queue.careful_redis import connect
+from sesq.queue.gate import Gate
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 from sesq.simulator import Simulator
-from sesq.worker.gate import Gate
 
 SENDER = "Shop <shop@example.com>"
 PATIENCE_SECONDS = 60.0

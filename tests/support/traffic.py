@@ -12,11 +12,11 @@ from itertools import count
 from redis import Redis
 
 from gate_model import StrictSes
-from sesq.config.keys import CLOCK_OFFSET
-from sesq.config.policy import Policy
-from sesq.config.states import Lane
 from sesq.producer import Message, Outbox
-from sesq.worker.gate import SYNC, Gate
+from sesq.queue.gate import SYNC, Gate
+from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.policy import Policy
+from sesq.queue.states import Lane
 
 START = 1_700_000_000.0
 LEASE = 30.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from redis import Redis
 
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.states import Lane
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.states import Lane
 
 
 def in_order(redis: Redis, account: str = "default") -> list[Record]:

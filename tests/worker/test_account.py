@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sesq.config.keys import Keys
-from sesq.config.snapshot import read_snapshot
+from sesq.queue.gate import Gate
+from sesq.queue.keys import Keys
+from sesq.queue.snapshot import read_snapshot
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, SesAccount
-from sesq.worker.gate import Gate
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports.client import AwsClient
 

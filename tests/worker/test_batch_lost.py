@@ -9,10 +9,10 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
-from sesq.config.envelope import Envelope
 from sesq.config.errors import QueueUnavailable
-from sesq.config.states import State
-from sesq.worker.gate import Slice
+from sesq.queue.envelope import Envelope
+from sesq.queue.gate import Slice
+from sesq.queue.states import State
 from sesq.worker.press import KEPT_SECONDS, Press
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks, restore_lost_jobs
 from sesq.worker.slices import Slices

@@ -11,8 +11,8 @@ from agreement import assert_agreement
 from batch import template
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, WrongState
-from sesq.config.states import State
 from sesq.producer.batch.order import batch_order
+from sesq.queue.states import State
 from sesq.worker.courier import BLIP_TRIES, put_back
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
@@ -146,7 +146,7 @@ def test_a_cancel_that_was_cut_short_can_be_done_again(
     stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:p0@example.org"))
     stage.send(1)
     with monkeypatch.context() as patch:
-        patch.setattr("sesq.config.batches._in_parts", lambda *_: iter(()))
+        patch.setattr("sesq.queue.batches._in_parts", lambda *_: iter(()))
         stage.batches.cancel(taken.id, "a wrong link")
     assert stage.counts(taken.id) == {"held": 1, "cancelled": 2}
     stage.batches.cancel(taken.id, "once more")

@@ -9,7 +9,7 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import BatchStage
-from sesq.config.states import State
+from sesq.queue.states import State
 from sesq.worker.courier import put_back
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks
 from sesq.worker.slices import Slices

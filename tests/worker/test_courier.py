@@ -13,11 +13,11 @@ from redis import Redis
 
 from agreement import assert_agreement
 from sesq.config.errors import QueueUnavailable
-from sesq.config.states import State
-from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer import Message
+from sesq.queue.gate import INLINE_CONTENT_BYTES
+from sesq.queue.states import State
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.distance import UNUSED_SECONDS
-from sesq.worker.gate import INLINE_CONTENT_BYTES
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict

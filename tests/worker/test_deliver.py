@@ -13,7 +13,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 from sesq.worker import deliver as module
 from sesq.worker.desk import Desk
 from sesq.worker.sync import AccountSync

@@ -9,8 +9,8 @@ from botocore.loaders import JSONFileLoader
 from redis import Redis
 
 from sesq.config.errors import SettingsError
-from sesq.config.policy import Policy
 from sesq.config.settings import AccountSettings, Settings, SmtpSettings
+from sesq.queue.policy import Policy
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable
 from sesq.worker.desk import Desk, open_desk

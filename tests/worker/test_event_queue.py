@@ -14,9 +14,9 @@ from moto import mock_aws
 from redis import Redis
 
 from sesq.config.errors import QueueUnavailable
-from sesq.config.policy import Policy
-from sesq.config.reputation import LEAST_SENT
-from sesq.config.states import State
+from sesq.queue.policy import Policy
+from sesq.queue.reputation import LEAST_SENT
+from sesq.queue.states import State
 from sesq.simulator import Simulator
 from sesq.worker.account import ControlCalls
 from sesq.worker.control import ControlRefused, SesControl

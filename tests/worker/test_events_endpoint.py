@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from redis import Redis
 
 from http_client import serving
-from sesq.config.states import State
+from sesq.queue.states import State
 from sesq.worker.events import Feedback, Handled
 from sesq.worker.events.endpoint import Endpoint
 from sesq.worker.events.sns import (

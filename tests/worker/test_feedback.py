@@ -16,10 +16,10 @@ from redis.exceptions import ResponseError
 from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.errors import QueueUnavailable
-from sesq.config.policy import Policy
-from sesq.config.reputation import LEAST_SENT, Level, Reputation, Standing
-from sesq.config.states import State
-from sesq.config.suppression import SuppressionList
+from sesq.queue.policy import Policy
+from sesq.queue.reputation import LEAST_SENT, Level, Reputation, Standing
+from sesq.queue.states import State
+from sesq.queue.suppression import SuppressionList
 from sesq.worker.events import Feedback, Handled, NotAnEvent, read_event
 from sesq.worker.events.feedback import REMEMBER_SECONDS
 from sesq.worker.events.meaning import MAX_REASON

@@ -11,7 +11,7 @@ from redis import Redis
 
 from batch_stage import BatchStage
 from books import assert_sum, total
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 from sesq.worker.courier import put_back
 from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.slices import SETTLE_SLICE, TAKE_SLICE

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from sesq.config.envelope import Envelope, SimpleContent
-from sesq.config.keys import Keys
 from sesq.config.settings import AccountSettings, Settings, SmtpSettings
+from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.keys import Keys
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable
 from sesq.worker.control.calls import ControlRefused, asked

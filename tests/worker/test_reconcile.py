@@ -17,8 +17,8 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from sesq.config.states import Lane, State
-from sesq.config.turn import NO_JOB, explained
+from sesq.queue.states import Lane, State
+from sesq.queue.turn import NO_JOB, explained
 from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
 from sesq.worker.verdicts import Kind
 from stage import Stage, says

@@ -12,7 +12,7 @@ import pytest
 
 from batch_stage import BatchStage
 from own_redis import OwnRedis, own_redis
-from sesq.config.states import State
+from sesq.queue.states import State
 from sesq.worker.account import Description
 from sesq.worker.sync import AccountSync
 

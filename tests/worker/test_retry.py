@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.config.states import State
+from sesq.queue.states import State
 from sesq.worker.retry import RetryPolicy, decide
 from sesq.worker.verdicts import Kind, Verdict
 

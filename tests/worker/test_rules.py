@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sesq.config.envelope import Envelope
+from sesq.queue.envelope import Envelope
 from sesq.worker import rules as module
 from sesq.worker.rules import Missing, Rules
 from stage import Stage

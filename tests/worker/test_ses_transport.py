@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sesq.config.envelope import Envelope, SimpleContent
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.worker.transports import NotCleared, Outgoing, SendFailed, SesTransport
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for

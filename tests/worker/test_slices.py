@@ -11,9 +11,9 @@ from redis import Redis
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
 from sesq.config.errors import TakenBefore, UnknownBatch
-from sesq.config.states import Lane, State
-from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.producer.batch.template import Printer
+from sesq.queue.states import Lane, State
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.courier import BLIP_TRIES, put_back
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sesq.config.envelope import Envelope, SimpleContent
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
 from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport, smtp_session
 from sesq.worker.transports.parcel import parcel_for

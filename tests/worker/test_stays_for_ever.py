@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 from sesq.worker.verdicts import Kind
 from stage import says
 

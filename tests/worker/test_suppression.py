@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.simulator import Simulator
 from sesq.worker.account import ControlCalls, SesAccount
 from sesq.worker.control import ControlRefused, SesControl

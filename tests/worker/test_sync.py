@@ -12,9 +12,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from sesq.config.snapshot import read_snapshot
-from sesq.config.states import State
 from sesq.producer import Message
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.states import State
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
 from sesq.worker.sync import LEASE_SECONDS, MOST_PROBES, PROBE_SECONDS, RETRY_SECONDS, AccountSync

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from sesq.config.connection import connect
 from sesq.config.errors import QueueUnavailable, SesqError, SettingsError
-from sesq.config.messages import Messages
-from sesq.config.policy import Policy
 from sesq.config.settings import AccountSettings, Settings
+from sesq.queue.careful_redis import connect
+from sesq.queue.messages import Messages
+from sesq.queue.policy import Policy
 from sesq.simulator import Simulator
 from sesq.worker.account import UnknownAccount
 from sesq.worker.desk import open_desk, starting_limits

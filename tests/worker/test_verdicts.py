@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.config.envelope import Envelope
+from sesq.queue.envelope import Envelope
 from sesq.worker.verdicts import Answer, Door, Kind, judge, weigh
 from sesq.worker.verdicts.identities import means, named_identities
 from sesq.worker.verdicts.judge import MAX_TEXT

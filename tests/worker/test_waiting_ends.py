@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from agreement import assert_agreement
-from sesq.config.states import Lane, State
+from sesq.queue.states import Lane, State
 from stage import START, Stage
 
 

@@ -21,18 +21,18 @@ from rq.suspension import resume, suspend
 
 from agreement import assert_agreement
 from batch import template
-from sesq.config.batches import Batches
 from sesq.config.errors import QueueUnavailable
-from sesq.config.keys import CLOCK_OFFSET, Keys
 from sesq.config.settings import Settings
-from sesq.config.states import Lane, State
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
+from sesq.queue.batches import Batches
+from sesq.queue.gate import Gate
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.states import Lane, State
 from sesq.worker import run
 from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
-from sesq.worker.gate import Gate
 from sesq.worker.pace import Pace
 from sesq.worker.slices import Slices
 from sesq.worker.station import Station

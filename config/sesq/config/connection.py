@@ -17,7 +17,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from sesq.config.damage import CarefulRedis
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.redis_url import SENTINEL_PORT, RedisUrl, parse_redis_url
 
@@ -108,7 +107,12 @@ def may_pass(error: QueueUnavailable) -> bool:
     return kind or any(words in str(cause) for words in PASSING_CODES)
 
 
-def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:
+def connect(
+    url: str | None = None,
+    *,
+    settings: Settings | Essentials | None = None,
+    client: type[Redis] = Redis,
+) -> Redis:
     """A client for `url`, or for the settings' redis_url; without either for the embedded Redis, started if need be.
 
     Nothing is asked of a Redis server yet, except of the embedded one. Raises `SettingsError`, `MissingPart` and
@@ -122,7 +126,10 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
         address = parse_redis_url(url)
     except ValueError as error:
         raise SettingsError(f"redis_url cannot be used: {error}") from error
-    return _client(address, _defaults(address.scheme, timeout) | dict(address.options))
+    options = _defaults(address.scheme, timeout) | dict(address.options)
+    if address.scheme == "redis+sentinel":
+        return _of_sentinels(address, options, client)
+    return client.from_url(address.bare, **options)
 
 
 def reading_bytes(redis: Redis) -> Redis:
@@ -132,12 +139,6 @@ def reading_bytes(redis: Redis) -> Redis:
         return redis
     pool, options = redis.connection_pool, {**options, "decode_responses": False}
     return Redis(connection_pool=type(pool)(pool.connection_class, pool.max_connections, **options))
-
-
-def _client(address: RedisUrl, options: dict[str, Any]) -> Redis:
-    if address.scheme == "redis+sentinel":
-        return _of_sentinels(address, options)
-    return CarefulRedis.from_url(address.bare, **options)
 
 
 def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
@@ -153,13 +154,13 @@ def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
     return options
 
 
-def _of_sentinels(address: RedisUrl, options: dict[str, Any]) -> Redis:
+def _of_sentinels(address: RedisUrl, options: dict[str, Any], client: type[Redis]) -> Redis:
     """The master of now, at each new connection. User, password and database are the master's, not the Sentinels'."""
     of_master = {name: options.pop(name) for name in ("username", "password", "db") if name in options}
     sentinels = [(host, port or SENTINEL_PORT) for host, port in address.hosts]
     sentinel = Sentinel(sentinels, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(address.service, CarefulRedis, **of_master)  # type: ignore[no-untyped-call]
-    return client
+    master: Redis = sentinel.master_for(address.service, client, **of_master)  # type: ignore[no-untyped-call]
+    return master
 
 
 def _load_settings() -> Settings:

@@ -24,9 +24,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sesq.config.account_names import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.errors import InvalidPolicy, SettingsError
 from sesq.config.essentials import LONGEST_KEEP_DAYS, LONGEST_TIMEOUT_SECONDS
-from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.places import default_data_dir, expand, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.redis_url import parse_redis_url

@@ -8,12 +8,7 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.addresses import spec_of
-from sesq.config.chunks import Row
 from sesq.config.errors import InvalidMessage, InvalidTemplate
-from sesq.config.identities import Identities, unverified
-from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
-from sesq.config.suppression import SuppressionList
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.times import utc
 from sesq.producer.attachment import Attachment
@@ -21,6 +16,11 @@ from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.sieve import Sieve, Why
 from sesq.producer.batch.taker import Intake, parts, sift
+from sesq.queue.addresses import spec_of
+from sesq.queue.chunks import Row
+from sesq.queue.identities import Identities, unverified
+from sesq.queue.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.queue.suppression import SuppressionList
 
 PREVIEWS = 3
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from sesq.config.batches import Batches
 from sesq.config.errors import InputError
 from sesq.console.csv_output import csv_line
 from sesq.console.times import utc
 from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS
+from sesq.queue.batches import Batches
 
 STDIN = "-"
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.batches import Batch, Batches
-from sesq.config.forecast import MINUTE, Limits, forecast
-from sesq.config.snapshot import read_snapshot
-from sesq.config.usage import SUSPENDED, Usage
-from sesq.worker.gate import Gate
+from sesq.queue.batches import Batch, Batches
+from sesq.queue.forecast import MINUTE, Limits, forecast
+from sesq.queue.gate import Gate
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.usage import SUSPENDED, Usage
 
 
 @dataclass(frozen=True, slots=True)

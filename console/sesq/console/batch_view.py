@@ -8,14 +8,14 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.batches import Batch
 from sesq.config.quotas import format_daily, format_rate
-from sesq.config.states import State
 from sesq.console.batch_check import Check, Preview
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.output import printable, table
 from sesq.console.times import local, span, utc
 from sesq.producer.batch.sieve import Why
+from sesq.queue.batches import Batch
+from sesq.queue.states import State
 
 BAR_WIDTH = 40
 MOST_DAYS = 31

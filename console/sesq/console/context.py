@@ -52,7 +52,7 @@ def load_settings() -> Settings:
 
 def open_redis(settings: Settings) -> Redis:
     """The queue's Redis; where the embedded one is started for it, a line on stderr says so."""
-    from sesq.config.connection import connect
+    from sesq.queue.careful_redis import connect
 
     if settings.redis_url is None:
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -65,7 +65,7 @@ def open_account(account: str, settings: Settings | None = None) -> Redis:
 
     Raises SettingsError for another: its mail would never go, and what is done to it would have no effect.
     """
-    from sesq.config.messages import accounts
+    from sesq.queue.messages import accounts
 
     settings = settings or load_settings()
     redis = open_redis(settings)

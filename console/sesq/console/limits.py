@@ -7,12 +7,12 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.fields import Fields
-from sesq.config.policy import Policy, Setting
 from sesq.config.quotas import format_daily, format_rate
-from sesq.config.snapshot import read_snapshot
 from sesq.console.times import utc
-from sesq.worker.gate import Gate
+from sesq.queue.fields import Fields
+from sesq.queue.gate import Gate
+from sesq.queue.policy import Policy, Setting
+from sesq.queue.snapshot import read_snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,18 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
-from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
-from sesq.config.damage import read_damage
 from sesq.config.errors import UnknownMessage
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.policy import Policy
-from sesq.config.replies import text
-from sesq.config.snapshot import Snapshot, read_snapshot
-from sesq.config.states import Lane, State
-from sesq.config.usage import SUSPENDED, Usage
-from sesq.worker.gate import Gate
+from sesq.queue.batches import Batch, Batches
+from sesq.queue.damage import read_damage
+from sesq.queue.gate import Gate
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.policy import Policy
+from sesq.queue.replies import text
+from sesq.queue.snapshot import Snapshot, read_snapshot
+from sesq.queue.states import Lane, State
+from sesq.queue.usage import SUSPENDED, Usage
 
 HEARTBEAT_SECONDS = 90
 """A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""

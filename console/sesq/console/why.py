@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sesq.config.quotas import format_rate
-from sesq.config.states import Lane, State
-from sesq.config.usage import VISIBLE_SLOWNESS
 from sesq.console.overview import LaneView, Overview
 from sesq.console.times import local
+from sesq.queue.states import Lane, State
+from sesq.queue.usage import VISIBLE_SLOWNESS
 
 SOON_SECONDS = 0.05
 HOLDS_NAMED = 5

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from redis import Redis
 
-from sesq.config.messages import Messages, Record
-from sesq.config.states import State
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
+from sesq.queue.messages import Messages, Record
+from sesq.queue.states import State
 
 
 class AsyncOutbox:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sesq.config.addresses import has_unsafe, shown
 from sesq.config.errors import InvalidMessage
+from sesq.queue.addresses import has_unsafe, shown
 
 MAX_NAME_LENGTH = 255
 DEFAULT_TYPE = "application/octet-stream"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from redis import Redis
 
-from sesq.config.identities import Identities, unverified
-from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
 from sesq.producer.message import Message
+from sesq.queue.identities import Identities, unverified
+from sesq.queue.snapshot import Snapshot, read_identities, read_snapshot
 
 Account = tuple[Snapshot, Identities]
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sesq.config.addresses import spec_of
 from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
 from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, address_list, check_key, once
 from sesq.producer.ses_headers import read_tags
+from sesq.queue.addresses import spec_of
 
 PREFIX = "x-sesq-"
 

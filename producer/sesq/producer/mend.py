@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from sesq.config.addresses import decode_words, encode_words, has_unsafe, shown, wire_form
 from sesq.config.errors import InvalidMessage
 from sesq.producer.rules import MAX_LINE_LENGTH
+from sesq.queue.addresses import decode_words, encode_words, has_unsafe, shown, wire_form
 
 ADDRESS_FIELDS = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
 SENDERS = frozenset({"from", "sender"})

@@ -9,15 +9,15 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sesq.config.addresses import shown, spec_of, wire_form
-from sesq.config.envelope import Envelope, OnUnknown, SimpleContent
 from sesq.config.errors import InvalidMessage
-from sesq.config.states import Lane
 from sesq.producer import moments, rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.raw import BLIND, RawMail, digested
 from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
+from sesq.queue.addresses import shown, spec_of, wire_form
+from sesq.queue.envelope import Envelope, OnUnknown, SimpleContent
+from sesq.queue.states import Lane
 
 if TYPE_CHECKING:
     from email.message import Message as AnyEmail

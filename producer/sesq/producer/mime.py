@@ -17,10 +17,10 @@ from email.policy import SMTP, EmailPolicy
 from io import BytesIO
 from typing import Any
 
-from sesq.config.addresses import encode_words, shown
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
 from sesq.producer.attachment import Attachment
+from sesq.queue.addresses import encode_words, shown
+from sesq.queue.envelope import Envelope, SimpleContent
 
 # "7bit": without it the library would leave short non-ASCII lines as 8bit, which not every relay takes.
 _POLICY = SMTP.clone(cte_type="7bit")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InvalidMessage
+from sesq.queue.addresses import shown
 
 FIRST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LAST = datetime(9000, 1, 1, tzinfo=timezone.utc)

@@ -21,24 +21,25 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 from redis.client import Pipeline
 
-from sesq.config.connection import connect, mapped, reading_bytes
+from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
-from sesq.config.job import KEEP_DAYS
-from sesq.config.messages import Messages, Record
-from sesq.config.replicas import Replicas
-from sesq.config.scripts import LIFECYCLE, compose, run_many
-from sesq.config.states import FINAL_STATES, State
-from sesq.config.turn import explained
 from sesq.producer.foresight import problems
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.ticket import ticket
+from sesq.queue.careful_redis import connect
+from sesq.queue.job import KEEP_DAYS
+from sesq.queue.messages import Messages, Record
+from sesq.queue.replicas import Replicas
+from sesq.queue.scripts import LIFECYCLE, compose, run_many
+from sesq.queue.states import FINAL_STATES, State
+from sesq.queue.turn import explained
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
     from sesq.producer.batch.taker import Intake
 
-ENQUEUE = compose("sesq.producer", "enqueue.lua", base=[LIFECYCLE])
+ENQUEUE = compose("enqueue.lua", base=[LIFECYCLE])
 
 KEY_HOURS = 24
 SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400

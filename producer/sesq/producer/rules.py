@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from sesq.config.addresses import encode_words, has_unsafe, shown, spec_of, wire_form
+from sesq.config.account_names import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.errors import InvalidMessage
-from sesq.config.keys import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
+from sesq.queue.addresses import encode_words, has_unsafe, shown, spec_of, wire_form
 
 MAX_RECIPIENTS = 50
 """To, Cc and Bcc of one message together (SES developer guide, "Service quotas")."""

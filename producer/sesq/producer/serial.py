@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sesq.config.addresses import shown
-from sesq.config.envelope import VERSIONS, encode_json, read_versioned
 from sesq.config.errors import InvalidMessage
 from sesq.producer.attachment import Attachment
 from sesq.producer.moments import read_moment
+from sesq.queue.addresses import shown
+from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 
 _ATTACHMENT = ("name", "content", "content_type", "inline_id", "alternative")
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InvalidMessage
 from sesq.producer.raw import RawMail
+from sesq.queue.addresses import shown
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
 LENT = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sesq.config.envelope import encode_json
-from sesq.config.job import DELIVER, ID, job_template, rq_now
-from sesq.config.keys import queue_name
 from sesq.producer.message import Message
+from sesq.queue.envelope import encode_json
+from sesq.queue.job import DELIVER, ID, job_template, rq_now
+from sesq.queue.keys import queue_name
 
 
 def ticket(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:

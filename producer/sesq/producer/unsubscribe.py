@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from sesq.config.addresses import shown, wire_form
 from sesq.config.errors import InvalidMessage
+from sesq.queue.addresses import shown, wire_form
 
 MAX_URL_LENGTH = 850
 """Characters of the address of the page: what SES's Simple headers and a line of mail hold, less what stands around."""

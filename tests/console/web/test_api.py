@@ -11,12 +11,12 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from redis import Redis
 
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages
-from sesq.config.policy import Policy
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
-from sesq.worker.gate import SYNC
+from sesq.queue.gate import SYNC
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 
 API = "/api/v1/accounts/default"
 EXAMPLES_OF_EACH = 15

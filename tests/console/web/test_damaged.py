@@ -14,14 +14,14 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
-from sesq.config.damage import read_damage
-from sesq.config.envelope import VERSIONS
-from sesq.config.keys import CLOCK_OFFSET
-from sesq.config.replies import text
-from sesq.config.scripts import read_lua
 from sesq.config.settings import Settings
-from sesq.config.states import State
-from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.queue.damage import read_damage
+from sesq.queue.envelope import VERSIONS
+from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.replies import text
+from sesq.queue.scripts import read_lua
+from sesq.queue.states import State
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.account import Description
 from sesq.worker.desk import Desk
 from sesq.worker.sync import AccountSync
@@ -264,7 +264,7 @@ def test_what_a_newer_version_has_written_waits_for_a_worker_that_can_read_it(
     assert "a version this sesq cannot read" in record.reason
     assert stage.gate.usage().total == 0
     # and a worker that can read it sends it
-    monkeypatch.setattr("sesq.config.envelope.VERSIONS", (1, 2))
+    monkeypatch.setattr("sesq.queue.envelope.VERSIONS", (1, 2))
     monkeypatch.setattr("sesq.worker.sync.READABLE", {"version": frozenset({"1", "2"})})
     sync.run()
     stage.pass_time(1)
@@ -273,7 +273,7 @@ def test_what_a_newer_version_has_written_waits_for_a_worker_that_can_read_it(
 
 
 def test_the_scripts_and_python_read_the_same_versions() -> None:
-    known = re.search(r"local VERSIONS = \{(.*)\}", read_lua("sesq.config", "lifecycle.lua"))
+    known = re.search(r"local VERSIONS = \{(.*)\}", read_lua("lifecycle.lua"))
     assert known
     assert re.findall(r"\['(\d+)'\]", known[1]) == [str(version) for version in VERSIONS]
 

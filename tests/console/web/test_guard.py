@@ -10,8 +10,8 @@ import requests
 from redis import Redis
 from starlette.datastructures import Headers
 
-from sesq.config.policy import Policy
 from sesq.console.web.guard import MAX_BODY_BYTES, Guard, is_known_host
+from sesq.queue.policy import Policy
 
 Console = Callable[..., Any]
 

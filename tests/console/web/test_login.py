@@ -12,11 +12,11 @@ import pytest
 from redis import Redis
 
 from sesq.config.errors import SettingsError
-from sesq.config.messages import Messages
-from sesq.config.policy import Policy
-from sesq.config.states import State
 from sesq.console.web.people import People, TooManyTries, hash_password, hash_token
 from sesq.console.web.site import SESSION_SECONDS
+from sesq.queue.messages import Messages
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 
 Console = Callable[..., Any]
 PAUSE = "/api/v1/accounts/default/pause"

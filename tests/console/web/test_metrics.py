@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from sesq.config.policy import Policy
-from sesq.config.states import State
 from sesq.producer import Message, Outbox
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
 from stage import Stage
 
 Console = Callable[..., Any]

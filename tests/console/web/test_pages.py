@@ -14,12 +14,7 @@ import pytest
 from redis import Redis
 
 from batch import template
-from sesq.config.batches import Batches
-from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidPolicy
-from sesq.config.policy import Policy
-from sesq.config.states import State
-from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.console.overview import read_overview
 from sesq.console.web import render
 from sesq.console.web.audit import Audit
@@ -30,6 +25,11 @@ from sesq.console.why import sentences
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
+from sesq.queue.batches import Batches
+from sesq.queue.envelope import Envelope
+from sesq.queue.policy import Policy
+from sesq.queue.states import State
+from sesq.queue.suppression import Suppressed, SuppressionList
 from stage import Stage
 
 Console = Callable[..., Any]

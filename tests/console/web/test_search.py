@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from sesq.config.errors import InputError
-from sesq.config.keys import CLOCK_OFFSET
-from sesq.config.messages import Messages
-from sesq.config.states import State
 from sesq.console.web import search as module
 from sesq.console.web.search import Query, search
 from sesq.producer import Message, Outbox
+from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.messages import Messages
+from sesq.queue.states import State
 
 
 def mail(number: int, **options: Any) -> Message:

@@ -14,12 +14,12 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
-from sesq.config.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import LIFECYCLE, compose
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-CONTROL = compose("sesq.worker", "control.lua", base=[LIFECYCLE])
+CONTROL = compose("control.lua", base=[LIFECYCLE])
 
 CONTROL_SPACING_MS = 1050
 UNLIMITED = -1.0

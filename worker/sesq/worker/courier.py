@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from sesq.config.addresses import is_mailbox_simulator, spec_of
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
-from sesq.config.states import State
+from sesq.queue.addresses import is_mailbox_simulator, spec_of
+from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.gate import Begun, Gate, unreadable, unsendable
+from sesq.queue.states import State
 from sesq.worker.clearance import Clearance, NoTokens, TooLate
-from sesq.worker.gate import Begun, Gate, unreadable, unsendable
 from sesq.worker.press import Press
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.rules import Missing, Rules

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sesq.config.states import State
+from sesq.queue.gate import Begun, Name
+from sesq.queue.states import State
 from sesq.worker.courier import NOT_IN_TURN, Courier, Outcome, put_back
 from sesq.worker.distance import UNUSED_SECONDS
-from sesq.worker.gate import Begun, Name
 from sesq.worker.threads import Threads
 
 log = logging.getLogger("sesq.worker")

@@ -12,11 +12,11 @@ from functools import lru_cache
 
 from rq import Retry
 
-from sesq.config.connection import connect
 from sesq.config.errors import SesqError
-from sesq.config.messages import Messages
 from sesq.config.settings import Settings
-from sesq.config.states import SENT_STATES, State
+from sesq.queue.careful_redis import connect
+from sesq.queue.messages import Messages
+from sesq.queue.states import SENT_STATES, State
 from sesq.worker.courier import Outcome
 from sesq.worker.desk import Desk, open_desk
 

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
-from sesq.config.policy import KNOBS
 from sesq.config.settings import AccountSettings, Settings
-from sesq.config.states import Lane
+from sesq.queue.gate import Begun, Claim, Gate, Name
+from sesq.queue.policy import KNOBS
+from sesq.queue.states import Lane
 from sesq.worker.courier import Courier, Orders, Outcome
 from sesq.worker.distance import WINDOW_SECONDS, Distance
 from sesq.worker.doors import open_doors
-from sesq.worker.gate import Begun, Claim, Gate, Name
 from sesq.worker.pace import Pace
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules

@@ -14,14 +14,14 @@ from typing import TypeVar
 
 from redis import Redis
 
-from sesq.config.addresses import spec_of
-from sesq.config.chunks import Place, Row, place_of, unpack_rows
 from sesq.config.connection import mapped
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import InvalidMessage
-from sesq.config.keys import Keys
 from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.producer.batch.template import Printer, Template
+from sesq.queue.addresses import spec_of
+from sesq.queue.chunks import Place, Row, place_of, unpack_rows
+from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.keys import Keys
 
 KEPT_SECONDS = 60.0
 """A batch of the same key has the same id, and may be another one once Redis has forgotten the first."""

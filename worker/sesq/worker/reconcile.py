@@ -19,18 +19,18 @@ from typing import cast
 from redis import Redis
 from rq.intermediate_queue import IntermediateQueue
 
-from sesq.config.batches import Batch, Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage, WrongState
-from sesq.config.job import DELIVER, DELIVER_CHUNK, KEEP_SECONDS, job_fields, rq_key
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages
-from sesq.config.replies import text
-from sesq.config.scripts import LIFECYCLE, Call, compose, run_many
-from sesq.config.snapshot import redis_now
-from sesq.config.states import Lane, State
+from sesq.queue.batches import Batch, Batches
+from sesq.queue.job import DELIVER, DELIVER_CHUNK, KEEP_SECONDS, job_fields, rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.replies import text
+from sesq.queue.scripts import LIFECYCLE, Call, compose, run_many
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import Lane, State
 
-RESTORE = compose("sesq.worker", "restore.lua", base=[LIFECYCLE])
+RESTORE = compose("restore.lua", base=[LIFECYCLE])
 
 log = logging.getLogger("sesq.sync")
 

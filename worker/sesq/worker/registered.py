@@ -21,8 +21,8 @@ from rq.worker import BaseWorker, WorkerStatus
 
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable, SesqError
-from sesq.config.replies import text, texts
-from sesq.config.usage import SUSPENDED
+from sesq.queue.replies import text, texts
+from sesq.queue.usage import SUSPENDED
 
 log = logging.getLogger("sesq.worker")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sesq.config.states import State
+from sesq.queue.states import State
 from sesq.worker.verdicts import Kind, Verdict
 
 OnUnknown = Literal["hold", "resend"]

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.envelope import Envelope
-from sesq.config.identities import Identities, unverified
-from sesq.config.keys import Keys
-from sesq.config.replies import read_hash
-from sesq.config.snapshot import Snapshot, read_identities, read_snapshot
-from sesq.config.suppression import Suppressed, SuppressionList
+from sesq.queue.envelope import Envelope
+from sesq.queue.identities import Identities, unverified
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash
+from sesq.queue.snapshot import Snapshot, read_identities, read_snapshot
+from sesq.queue.suppression import Suppressed, SuppressionList
 
 JUST_LEARNT_SECONDS = 2.0
 """How long this process trusts its own word about a block over Redis's, where it may not be written down yet."""

@@ -15,9 +15,9 @@ from types import FrameType
 from redis import Redis
 
 from sesq.config.errors import InvalidPolicy, SesqError, SettingsError
-from sesq.config.policy import Policy
 from sesq.config.settings import AccountSettings, Settings
-from sesq.config.states import Lane
+from sesq.queue.policy import Policy
+from sesq.queue.states import Lane
 from sesq.worker.desk import Desk, open_desk, starting_limits
 from sesq.worker.start import ParentPipe, when_redis_serves
 from sesq.worker.transports import SendFailed

@@ -14,25 +14,25 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
-from sesq.config.batches import Batches
-from sesq.config.chunks import pack_results
 from sesq.config.connection import mapped
-from sesq.config.envelope import Envelope
 from sesq.config.errors import InputError, MissingPart, WrongState
-from sesq.config.job import DELIVER, KEEP_SECONDS, job_fields
-from sesq.config.replies import text, texts
-from sesq.config.scripts import LIFECYCLE, Call, Talk, compose
-from sesq.config.states import Lane, State
-from sesq.worker.gate import SLICES, Begun, Gate, Name, Slice
+from sesq.queue.batches import Batches
+from sesq.queue.chunks import pack_results
+from sesq.queue.envelope import Envelope
+from sesq.queue.gate import SLICES, Begun, Gate, Name, Slice
+from sesq.queue.job import DELIVER, KEEP_SECONDS, job_fields
+from sesq.queue.replies import text, texts
+from sesq.queue.results import rq_result
+from sesq.queue.scripts import LIFECYCLE, Call, Talk, compose
+from sesq.queue.states import Lane, State
 from sesq.worker.press import Press
-from sesq.worker.results import rq_result
 
-BEGIN_SLICE = compose("sesq.worker", "begin_slice.lua", base=[LIFECYCLE])
-SETTLE_SLICE = compose("sesq.worker", "settle_slice.lua", base=[SLICES])
-SPILL = compose("sesq.worker", "spill.lua", "settle.lua", base=[SLICES])
-TAKE_SLICE = compose("sesq.worker", "take_slice.lua", base=[SLICES])
-TAKE_OVER = compose("sesq.worker", "take_over.lua", base=[LIFECYCLE])
-PACK = compose("sesq.worker", "pack.lua", base=[LIFECYCLE])
+BEGIN_SLICE = compose("begin_slice.lua", base=[LIFECYCLE])
+SETTLE_SLICE = compose("settle_slice.lua", base=[SLICES])
+SPILL = compose("spill.lua", "settle.lua", base=[SLICES])
+TAKE_SLICE = compose("take_slice.lua", base=[SLICES])
+TAKE_OVER = compose("take_over.lua", base=[LIFECYCLE])
+PACK = compose("pack.lua", base=[LIFECYCLE])
 
 MOST_JUDGED = 10
 MOST_PACKED = 50

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
 from operator import attrgetter
 
-from sesq.config.states import State
+from sesq.queue.gate import Name
+from sesq.queue.states import State
 from sesq.worker.courier import NOT_IN_TURN, Outcome
 from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
-from sesq.worker.gate import Name
 from sesq.worker.telling import tell_outcome
 from sesq.worker.threads import Threads
 

@@ -13,11 +13,11 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.fields import Fields
-from sesq.config.keys import Keys
-from sesq.config.replies import read_hash
-from sesq.config.snapshot import redis_now
-from sesq.config.suppression import Suppressed, SuppressionList, mailed_as
+from sesq.queue.fields import Fields
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash
+from sesq.queue.snapshot import redis_now
+from sesq.queue.suppression import Suppressed, SuppressionList, mailed_as
 from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
 
 log = logging.getLogger("sesq.sync")

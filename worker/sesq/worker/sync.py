@@ -12,27 +12,27 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.batches import Batches
 from sesq.config.connection import mapped
-from sesq.config.envelope import VERSIONS
-from sesq.config.fields import Fields
-from sesq.config.fitting import free_fitting
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages
-from sesq.config.replies import read_hash, read_json
-from sesq.config.scripts import compose
-from sesq.config.snapshot import redis_now
-from sesq.config.usage import RULES
+from sesq.queue.batches import Batches
+from sesq.queue.envelope import VERSIONS
+from sesq.queue.fields import Fields
+from sesq.queue.fitting import free_fitting
+from sesq.queue.gate import SYNC, Gate
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.replies import read_hash, read_json
+from sesq.queue.scripts import compose
+from sesq.queue.snapshot import redis_now
+from sesq.queue.usage import RULES
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
-from sesq.worker.gate import SYNC, Gate
 from sesq.worker.reconcile import reconcile
 from sesq.worker.rules import Block, Rules, read_block
 from sesq.worker.suppression import SesSuppression
 
 log = logging.getLogger("sesq.sync")
 
-DUE = compose("sesq.worker", "due.lua", base=[RULES])
+DUE = compose("due.lua", base=[RULES])
 
 LEASE_SECONDS = 20
 """How long a process may take to read the account before another one tries: it may have died."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sesq.config.addresses import masked
-from sesq.config.states import State
+from sesq.queue.addresses import masked
+from sesq.queue.states import State
 from sesq.worker.courier import Outcome
 
 log = logging.getLogger("sesq.messages")

@@ -18,12 +18,12 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.chronicle import Chronicle
 from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
-from sesq.config.snapshot import redis_now
-from sesq.config.usage import SUSPENDED
+from sesq.queue.chronicle import Chronicle
+from sesq.queue.snapshot import redis_now
+from sesq.queue.usage import SUSPENDED
 from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
 from sesq.worker.registered import RegisteredWorker

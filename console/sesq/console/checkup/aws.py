@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import MissingPart, SettingsError
-from sesq.config.identities import Identities
 from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate
 from sesq.config.settings import AccountSettings, Settings
 from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.queue.addresses import parse_address
+from sesq.queue.identities import Identities
 
 if TYPE_CHECKING:
     from sesq.worker.account import Description

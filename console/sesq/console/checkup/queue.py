@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.damage import read_damage
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, accounts
-from sesq.config.states import State
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import span
+from sesq.queue.damage import read_damage
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, accounts
+from sesq.queue.states import State
 from sesq.worker.rules import read_blocks
 
 STUCK_SECONDS = 60

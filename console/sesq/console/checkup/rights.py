@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from importlib import resources
 from typing import Any
 
 from redis import Redis
@@ -12,9 +11,9 @@ from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 from rq.defaults import RQ_KEY_PREFIX
 
 from sesq.config.connection import mapped
-from sesq.config.replies import texts
-from sesq.config.scripts import read_lua
 from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.queue.replies import texts
+from sesq.queue.scripts import lua_files, read_lua
 
 ACL = (
     "ACL SETUSER sesq reset on >PASSWORD ~sesq:* ~rq:* resetchannels &sesq:* &rq:* -@all +@read +@write +@connection "
@@ -24,7 +23,6 @@ ACL = (
 CURE = f"give it the rights of this line: {ACL}"
 
 PREFIXES = ("sesq", RQ_KEY_PREFIX)
-HOUSES = ("sesq.config", "sesq.producer", "sesq.worker")
 OF_PYTHON = "HEXISTS HKEYS HSCAN LPUSH LRANGE LTRIM MGET SCAN SISMEMBER SMEMBERS SSCAN TYPE ZCARD ZRANK ZREVRANGE ZSCAN"
 """What sesq and RQ send that is in no script."""
 HELPFUL = {
@@ -52,7 +50,7 @@ def check_rights(redis: Redis) -> Check:
 def _denied(redis: Redis) -> Iterator[str]:
     """`HSET on sesq:*`, `WAIT`, …"""
     with mapped():
-        found = redis.eval(read_lua("sesq.config", "rights.lua"), 0, *PREFIXES, *_commands())
+        found = redis.eval(read_lua("rights.lua"), 0, *PREFIXES, *_commands())
         yield from texts(found)
         for name, try_it in _TRIES.items():
             if _is_denied(redis, try_it):
@@ -65,9 +63,8 @@ def _denied(redis: Redis) -> Iterator[str]:
 def _commands() -> list[str]:
     """The commands that the scripts name, and those of Python."""
     found = set(OF_PYTHON.split())
-    for house in HOUSES:
-        for file in (resources.files(house) / "lua").iterdir():
-            found |= set(re.findall(r"call\('([A-Z]+)'", file.read_text(encoding="utf-8")))
+    for name in lua_files():
+        found |= set(re.findall(r"call\('([A-Z]+)'", read_lua(name)))
     return sorted(found)
 
 

@@ -11,9 +11,9 @@ from redis.exceptions import ResponseError
 
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
-from sesq.config.keys import CLOCK_OFFSET
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.checkup.rights import check_rights
+from sesq.queue.keys import CLOCK_OFFSET
 
 OLDEST = (6, 2)
 NEARLY_FULL = 0.8

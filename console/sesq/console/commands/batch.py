@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from redis import Redis
 
-from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError, InvalidMessage, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
@@ -38,6 +37,7 @@ from sesq.producer.batch.csv_rows import SourceRow, Wanted
 from sesq.producer.batch.order import Order, batch_order
 from sesq.producer.batch.rows import read_rows
 from sesq.producer.batch.taker import take
+from sesq.queue.batches import Batch, Batches
 
 CHECK_EXAMPLES = """Examples
 

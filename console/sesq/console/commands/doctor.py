@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from sesq.config.addresses import parse_address
-from sesq.config.audit import Finding, Repaired, audit, repair
-from sesq.config.audit.survey import Progress
 from sesq.config.errors import InputError, MissingPart, QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.console.checkup import CURE, Check, Status, check_account, check_queue, check_redis, check_strangers
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
+from sesq.queue.addresses import parse_address
+from sesq.queue.audit import Finding, Repaired, audit, repair
+from sesq.queue.audit.survey import Progress
 
 EXAMPLES = """Examples
 

@@ -13,7 +13,6 @@ import typer
 
 from sesq.config.errors import InputError
 from sesq.config.parts import part
-from sesq.config.reputation import Reputation
 from sesq.config.settings import Settings
 from sesq.console.consent import Yes, agree
 from sesq.console.context import (
@@ -27,6 +26,7 @@ from sesq.console.context import (
 )
 from sesq.console.output import print_json, printable, show, table
 from sesq.console.times import local, utc
+from sesq.queue.reputation import Reputation
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import InvalidMessage
-from sesq.config.identities import Identities
 from sesq.config.parts import part
-from sesq.config.snapshot import read_identities, read_snapshot
 from sesq.console.address_file import read_address_file
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
 from sesq.console.context import (
@@ -24,6 +21,9 @@ from sesq.console.context import (
     open_redis,
 )
 from sesq.console.output import complain, print_json, show, table
+from sesq.queue.addresses import parse_address
+from sesq.queue.identities import Identities
+from sesq.queue.snapshot import read_identities, read_snapshot
 
 if TYPE_CHECKING:
     from sesq.worker.control import Identity, IdentityBook

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
-from sesq.config.messages import RESOLUTIONS, Messages, Record
-from sesq.config.snapshot import redis_now
-from sesq.config.states import State
-from sesq.config.turn import explained
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
+from sesq.queue.messages import RESOLUTIONS, Messages, Record
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
+from sesq.queue.turn import explained
 
 MOST_LISTED = 100_000
 LIST_EXAMPLES = """Examples

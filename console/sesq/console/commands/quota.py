@@ -8,13 +8,13 @@ import typer
 from redis import Redis
 
 from sesq.config.parts import part
-from sesq.config.policy import KNOBS, Policy
-from sesq.config.snapshot import read_snapshot, redis_now
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
 from sesq.console.limits import changed, read_limits, written
 from sesq.console.output import print_json, show, table
 from sesq.console.times import local, parse_duration, utc
+from sesq.queue.policy import KNOBS, Policy
+from sesq.queue.snapshot import read_snapshot, redis_now
 
 SHOW_EXAMPLES = """Examples
 

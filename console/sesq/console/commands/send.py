@@ -14,8 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from sesq.config.errors import InputError, InvalidMessage
-from sesq.config.messages import Record
-from sesq.config.states import FINAL_STATES, SENT_STATES, Lane
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
@@ -28,6 +26,8 @@ from sesq.console.output import complain, print_json
 from sesq.console.streams import typed
 from sesq.console.times import ahead, parse_moment
 from sesq.producer import Attachment, Message, Outbox
+from sesq.queue.messages import Record
+from sesq.queue.states import FINAL_STATES, SENT_STATES, Lane
 
 POLL_SECONDS = 0.2
 OPTIONS = {

@@ -8,13 +8,13 @@ import typer
 
 from sesq.config.errors import InputError
 from sesq.config.quotas import format_daily, format_rate
-from sesq.config.states import SENT_STATES, State
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
 from sesq.console.output import console, print_json, printable, table
 from sesq.console.overview import Memory, Overview, read_overview
 from sesq.console.times import local, utc
 from sesq.console.watch import watch as keep_watching
 from sesq.console.why import sentences
+from sesq.queue.states import SENT_STATES, State
 
 FEEDBACK_STATES = (State.DELIVERED, State.BOUNCED, State.COMPLAINED)
 EXAMPLES = """Examples

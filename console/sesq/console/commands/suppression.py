@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError
 from sesq.config.parts import part
-from sesq.config.snapshot import read_snapshot, redis_now
-from sesq.config.suppression import REASONS, Suppressed, SuppressionList
 from sesq.console.address_file import Line, file_name, read_address_file
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -27,6 +24,9 @@ from sesq.console.context import (
 from sesq.console.csv_output import csv_line, plain
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, parse_moment, utc
+from sesq.queue.addresses import parse_address
+from sesq.queue.snapshot import read_snapshot, redis_now
+from sesq.queue.suppression import REASONS, Suppressed, SuppressionList
 
 if TYPE_CHECKING:
     from redis import Redis

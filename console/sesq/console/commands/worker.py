@@ -14,8 +14,8 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, QueueUnavailable
 from sesq.config.parts import part
-from sesq.config.states import Lane
 from sesq.console.context import load_settings, open_redis, start_logging
+from sesq.queue.states import Lane
 
 log = logging.getLogger("sesq.worker")
 

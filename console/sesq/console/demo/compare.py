@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sesq.config.messages import Record
-from sesq.config.states import State
 from sesq.console.demo.ses import Json
 from sesq.console.demo.view import View, claimed_at, sent_at
+from sesq.queue.messages import Record
+from sesq.queue.states import State
 
 SECOND = 1.0
 SESQ_ID = "sesq-id"

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sesq.config.connection import connect
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import SesqError
 from sesq.console.demo.compare import Row, SesRecord, compare
@@ -20,6 +19,7 @@ from sesq.console.demo.ses import SimulatedSes
 from sesq.console.demo.story import Pace, Story
 from sesq.console.demo.view import View
 from sesq.producer import Outbox
+from sesq.queue.careful_redis import connect
 
 SECONDS = 60.0
 WORKERS = 2

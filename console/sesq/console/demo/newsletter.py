@@ -9,8 +9,8 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import SandboxedEnvironment
 
-from sesq.config.states import Lane
 from sesq.producer import Message
+from sesq.queue.states import Lane
 
 
 def newsletter(folder: Path, rows: Path, sender: str) -> Iterator[Message]:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sesq.config.messages import Record
-from sesq.config.policy import Policy
-from sesq.config.snapshot import read_snapshot
-from sesq.config.states import SENT_STATES, Lane
 from sesq.console.demo import load
 from sesq.console.demo.parts import Part
 from sesq.console.demo.patience import Patience
@@ -16,6 +12,10 @@ from sesq.console.demo.screen import Screen
 from sesq.console.demo.ses import SimulatedSes
 from sesq.console.demo.view import View, look, sent_at
 from sesq.producer import Message, Outbox
+from sesq.queue.messages import Record
+from sesq.queue.policy import Policy
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.states import SENT_STATES, Lane
 
 LOOK_SECONDS = 0.2
 BY = "sesq demo"

@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sesq.config.states import Lane, State
 from sesq.console.demo.compare import Row
 from sesq.console.demo.view import Change, View
+from sesq.queue.states import Lane, State
 
 EVENTS = 6
 COLOURS = {State.SENT: "green", State.HELD: "yellow", State.QUEUED: "cyan", State.SENDING: "blue"}

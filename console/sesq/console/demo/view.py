@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from sesq.config.messages import Messages, Record
-from sesq.config.states import SENT_STATES, State
-from sesq.config.usage import Usage
-from sesq.worker.gate import Gate
+from sesq.queue.gate import Gate
+from sesq.queue.messages import Messages, Record
+from sesq.queue.states import SENT_STATES, State
+from sesq.queue.usage import Usage
 
 MOST = 1000
 PACE_SECONDS = 2.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sesq.config.addresses import parse_address
 from sesq.config.errors import InputError, UnknownMessage, WrongState
-from sesq.config.messages import RESOLUTIONS
-from sesq.config.policy import BULK_PAUSE, PAUSE
-from sesq.config.snapshot import read_snapshot, redis_now
-from sesq.config.suppression import REASONS, Suppressed, SuppressionList, listed_as
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room
 from sesq.producer import Message, Outbox
+from sesq.queue.addresses import parse_address
+from sesq.queue.messages import RESOLUTIONS
+from sesq.queue.policy import BULK_PAUSE, PAUSE
+from sesq.queue.snapshot import read_snapshot, redis_now
+from sesq.queue.suppression import REASONS, Suppressed, SuppressionList, listed_as
 
 MOST_AT_ONCE, HISTORY = 500, 1000
 VERBS = ("cancel", "retry", "release", *(f"resolve as {outcome}" for outcome in RESOLUTIONS))

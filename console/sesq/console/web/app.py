@@ -20,8 +20,6 @@ from sesq.config.errors import (
     UnknownMessage,
     WrongState,
 )
-from sesq.config.keys import CONSOLE_SECRET
-from sesq.config.replies import text
 from sesq.console.web.api import make_api
 from sesq.console.web.guard import Guard
 from sesq.console.web.metrics import CONTENT_TYPE, exposition
@@ -30,6 +28,8 @@ from sesq.console.web.pages.login import login_path
 from sesq.console.web.render import ASSETS, asset, bare_page
 from sesq.console.web.site import SESSION_SECONDS, NotAllowed, NotLoggedIn, Site, UnknownAccount
 from sesq.console.web.stranger import StrangerLimit
+from sesq.queue.keys import CONSOLE_SECRET
+from sesq.queue.replies import text
 
 STATUS: dict[type[SesqError], int] = {
     InputError: 422,

@@ -8,9 +8,9 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.keys import Keys
-from sesq.config.replies import read_json_list
-from sesq.config.snapshot import redis_now
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_json_list
+from sesq.queue.snapshot import redis_now
 
 MOST_ENTRIES = 1000
 LONGEST = 500

@@ -12,12 +12,12 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.fields import Fields
-from sesq.config.keys import Keys
-from sesq.config.replies import read_hash
-from sesq.config.states import State
 from sesq.console.overview import Overview, read_overview
 from sesq.console.web.outlook import look_ahead
+from sesq.queue.fields import Fields
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash
+from sesq.queue.states import State
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 from redis import Redis
 
-from sesq.config.chronicle import Chronicle
 from sesq.config.connection import mapped
-from sesq.config.forecast import Limits, forecast
-from sesq.config.keys import Keys
-from sesq.config.policy import KNOBS
-from sesq.config.states import State
-from sesq.config.usage import Usage
 from sesq.console.overview import Overview
-from sesq.worker.gate import Gate
+from sesq.queue.chronicle import Chronicle
+from sesq.queue.forecast import Limits, forecast
+from sesq.queue.gate import Gate
+from sesq.queue.keys import Keys
+from sesq.queue.policy import KNOBS
+from sesq.queue.states import State
+from sesq.queue.usage import Usage
 
 MINUTE = 60
 REFUSED = (State.REFUSED, State.FAILED, State.SUPPRESSED)

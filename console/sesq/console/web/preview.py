@@ -9,10 +9,10 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 
-from sesq.config.envelope import SimpleContent
 from sesq.config.errors import SesqError
-from sesq.config.messages import Record
 from sesq.console.web.site import Room
+from sesq.queue.envelope import SimpleContent
+from sesq.queue.messages import Record
 
 MAX_PARTS = 200
 MAX_SHOWN_CHARACTERS = 200_000

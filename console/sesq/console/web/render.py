@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from sesq.config.quotas import format_daily, format_rate
-from sesq.config.snapshot import read_snapshot
-from sesq.config.states import State
 from sesq.console.limits import changed
 from sesq.console.times import local, span, utc
 from sesq.console.web.plots import gauge, plot
 from sesq.console.web.site import Room, token_of
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.states import State
 
 PAGES = (
     ("overview", "Overview"),

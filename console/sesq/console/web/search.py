@@ -16,12 +16,12 @@ from typing import Any, cast
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.envelope import encode_json
 from sesq.config.errors import InputError, UnknownMessage
-from sesq.config.keys import Keys
-from sesq.config.messages import Messages, Record
-from sesq.config.replies import text
-from sesq.config.states import State
+from sesq.queue.envelope import encode_json
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages, Record
+from sesq.queue.replies import text
+from sesq.queue.states import State
 
 PAGE_SIZE = 50
 LOOK_THROUGH = 1500

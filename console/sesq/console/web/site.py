@@ -15,13 +15,13 @@ from starlette.responses import RedirectResponse, Response
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
-from sesq.config.keys import console_session
-from sesq.config.messages import Messages, accounts
-from sesq.config.policy import Policy
 from sesq.config.settings import Settings
 from sesq.console.web.audit import Audit
 from sesq.console.web.people import People, User, Visitor
-from sesq.worker.gate import Gate
+from sesq.queue.gate import Gate
+from sesq.queue.keys import console_session
+from sesq.queue.messages import Messages, accounts
+from sesq.queue.policy import Policy
 
 log = logging.getLogger("sesq.console")
 

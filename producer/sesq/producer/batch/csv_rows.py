@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InvalidRows
+from sesq.queue.addresses import shown
 
 RECIPIENT = "email"
 """The column, and the variable, of the recipient's address."""

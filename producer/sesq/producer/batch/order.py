@@ -8,13 +8,13 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from sesq.config.addresses import wire_form
-from sesq.config.envelope import Envelope
 from sesq.config.errors import InvalidMessage
-from sesq.config.job import KEEP_SECONDS
 from sesq.producer import rules
 from sesq.producer.batch.template import Template
 from sesq.producer.moments import instant
+from sesq.queue.addresses import wire_form
+from sesq.queue.envelope import Envelope
+from sesq.queue.job import KEEP_SECONDS
 
 ID_LENGTH = 20
 

@@ -14,9 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InvalidRows
 from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow, Wanted, read_csv
+from sesq.queue.addresses import shown
 
 MAX_LINE = 1024 * 1024
 """Bytes of a line: more is no recipient but a broken file."""

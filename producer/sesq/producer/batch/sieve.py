@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from sesq.config.addresses import spec_of, wire_form
-from sesq.config.chunks import Row
-from sesq.config.envelope import encode_json
 from sesq.config.errors import InvalidMessage
 from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.producer.batch.rows import MAX_DEPTH, is_deeper
 from sesq.producer.batch.template import Printer
+from sesq.queue.addresses import spec_of, wire_form
+from sesq.queue.chunks import Row
+from sesq.queue.envelope import encode_json
 
 MAX_VALUE = 20_000
 """Characters of one variable."""

@@ -14,23 +14,23 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.config.addresses import is_mailbox_simulator, spec_of
-from sesq.config.chunks import Row, pack_rows
 from sesq.config.connection import mapped
 from sesq.config.errors import TakenBefore, WrongState
-from sesq.config.job import DELIVER_CHUNK, job_fields
-from sesq.config.keys import Keys
-from sesq.config.replicas import Replicas
-from sesq.config.scripts import LIFECYCLE, compose, run_many
-from sesq.config.states import Lane
-from sesq.config.suppression import SuppressionList
 from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.order import Order
 from sesq.producer.batch.sieve import LeftOut, Sieve, Unprintable, Why
+from sesq.queue.addresses import is_mailbox_simulator, spec_of
+from sesq.queue.chunks import Row, pack_rows
+from sesq.queue.job import DELIVER_CHUNK, job_fields
+from sesq.queue.keys import Keys
+from sesq.queue.replicas import Replicas
+from sesq.queue.scripts import LIFECYCLE, compose, run_many
+from sesq.queue.states import Lane
+from sesq.queue.suppression import SuppressionList
 
-OPEN_BATCH = compose("sesq.producer", "open_batch.lua", base=[LIFECYCLE])
-ADD_CHUNK = compose("sesq.producer", "add_chunk.lua", base=[LIFECYCLE])
-CLOSE_BATCH = compose("sesq.producer", "close_batch.lua", base=[LIFECYCLE])
+OPEN_BATCH = compose("open_batch.lua", base=[LIFECYCLE])
+ADD_CHUNK = compose("add_chunk.lua", base=[LIFECYCLE])
+CLOSE_BATCH = compose("close_batch.lua", base=[LIFECYCLE])
 
 CHUNK_ROWS = 500
 MOST_PROBLEMS = 1000

@@ -22,12 +22,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sesq.config.envelope import VERSIONS, Envelope, SimpleContent, encode_json, read_versioned
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.config.parts import part
 from sesq.producer import rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.batch.csv_rows import RECIPIENT
+from sesq.queue.envelope import VERSIONS, Envelope, SimpleContent, encode_json, read_versioned
 
 if TYPE_CHECKING:
     from sesq.producer.batch.sandbox import Text

@@ -13,16 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InvalidMessage, SesqError
 from sesq.config.essentials import Essentials
-from sesq.config.job import KEEP_DAYS
 from sesq.producer.django.errors import refused, unusable
 from sesq.producer.intake import closer, messages_of
 from sesq.producer.message import Message
 from sesq.producer.mime import written
 from sesq.producer.outbox import KEY_HOURS, Outbox
 from sesq.producer.raw import RawMail
+from sesq.queue.addresses import shown
+from sesq.queue.job import KEEP_DAYS
 
 if TYPE_CHECKING:
     from django.core.mail import EmailMessage

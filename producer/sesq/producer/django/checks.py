@@ -9,10 +9,10 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
-from sesq.config.connection import connect
 from sesq.config.errors import InvalidMessage, SettingsError
 from sesq.producer.django.backend import EMBEDDED, OF_MESSAGE, PREFIX, of_settings, uses_embedded
 from sesq.producer.message import Message
+from sesq.queue.careful_redis import connect
 
 TAG = "sesq"
 BACKEND = "sesq.producer.django.EmailBackend"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InputError
+from sesq.queue.addresses import shown
 
 FLAGS = "cGIimnsTtUvx"
 WITH_A_VALUE = "ABCDFLMNOQRVXbdefhopr"

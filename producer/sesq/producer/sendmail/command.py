@@ -11,7 +11,6 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
-from sesq.config.addresses import spec_of
 from sesq.config.errors import InputError, InvalidMessage, SesqError, SettingsError
 from sesq.config.essentials import Essentials
 from sesq.producer.intake import messages_of, sorted_recipients
@@ -23,6 +22,7 @@ from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.conversation import Conversation
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spooling import SpoolingOutbox
+from sesq.queue.addresses import spec_of
 
 if TYPE_CHECKING:
     from sesq.producer.message import Message

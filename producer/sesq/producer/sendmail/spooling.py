@@ -62,8 +62,8 @@ class SpoolingOutbox:
         return f"{_away(reason)}; the mail is kept in {self.spool.folder}, and queued by a later call"
 
     def _outbox(self) -> Outbox:
-        from sesq.config.connection import connect
         from sesq.producer.outbox import Outbox
+        from sesq.queue.careful_redis import connect
 
         return Outbox(connect(settings=self._settings), keep_days=self._settings.keep_days)
 

@@ -20,10 +20,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sesq.config.addresses import shown
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
-from sesq.config.states import Lane
 from sesq.producer.rules import check_account
+from sesq.queue.addresses import shown
+from sesq.queue.states import Lane
 
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 

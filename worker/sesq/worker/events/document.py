@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sesq.config.errors import SesqError
-from sesq.config.suppression import mailed_as
+from sesq.queue.suppression import mailed_as
 from sesq.worker.transports.request import ID_TAG
 
 DETAILS = {

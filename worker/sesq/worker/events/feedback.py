@@ -9,23 +9,23 @@ from enum import Enum
 
 from redis import Redis
 
-from sesq.config.batches import Batches
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable
-from sesq.config.keys import Keys
-from sesq.config.policy import Policy
-from sesq.config.replies import read_json_list, text
-from sesq.config.reputation import Reputation, Standing
-from sesq.config.scripts import LIFECYCLE, compose
-from sesq.config.snapshot import redis_now
-from sesq.config.states import State
-from sesq.config.suppression import Suppressed, listed_as
+from sesq.queue.batches import Batches
+from sesq.queue.keys import Keys
+from sesq.queue.policy import Policy
+from sesq.queue.replies import read_json_list, text
+from sesq.queue.reputation import Reputation, Standing
+from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
+from sesq.queue.suppression import Suppressed, listed_as
 from sesq.worker.events.document import Event, NotAnEvent, read_event
 from sesq.worker.events.meaning import Meaning, meaning_of
 
 log = logging.getLogger("sesq.events")
 
-FEEDBACK = compose("sesq.worker", "feedback.lua", base=[LIFECYCLE])
+FEEDBACK = compose("feedback.lua", base=[LIFECYCLE])
 
 REMEMBER_SECONDS = 14 * 86_400
 """As long as SQS can keep a message."""

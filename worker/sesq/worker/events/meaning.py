@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sesq.config.addresses import is_mailbox_simulator
-from sesq.config.states import State
-from sesq.config.suppression import mailed_as
+from sesq.queue.addresses import is_mailbox_simulator
+from sesq.queue.states import State
+from sesq.queue.suppression import mailed_as
 from sesq.worker.events.document import Event
 
 SENT, BOUNCED_FOR_NOW, DELIVERED, BOUNCED, COMPLAINED = range(1, 6)

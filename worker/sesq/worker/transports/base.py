@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.config.errors import SesqError
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.worker.verdicts import Verdict
 
 

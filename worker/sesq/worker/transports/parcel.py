@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from sesq.config.envelope import Envelope, SimpleContent
 from sesq.producer.mime import render
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.worker.transports.base import Outgoing
 from sesq.worker.transports.request import ID_TAG
 

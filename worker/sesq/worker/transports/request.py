@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sesq.config.envelope import Envelope, SimpleContent
+from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.worker.transports.base import Outgoing
 
 if TYPE_CHECKING:

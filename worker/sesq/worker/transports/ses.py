@@ -6,7 +6,7 @@ import time
 
 from botocore.exceptions import BotoCoreError
 
-from sesq.config.envelope import Envelope
+from sesq.queue.envelope import Envelope
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from sesq.config.envelope import Envelope
 from sesq.config.errors import SesqError
+from sesq.queue.envelope import Envelope
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.parcel import Parcel, parcel_for
 from sesq.worker.transports.smtp_pool import SmtpPool

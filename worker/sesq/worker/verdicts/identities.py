@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sesq.config.identities import candidates
+from sesq.queue.identities import candidates
 
 LISTED = re.compile(r"failed the check in region [\w-]+: *(.+)", re.IGNORECASE | re.DOTALL)
 RESOURCE = re.compile(r":identity/([^\s'\"`,]+)")

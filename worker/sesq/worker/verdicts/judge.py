@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sesq.config.envelope import Envelope
+from sesq.queue.envelope import Envelope
 from sesq.worker.verdicts.foreign import read, read_parsed
 from sesq.worker.verdicts.identities import means, named_identities
 from sesq.worker.verdicts.model import Answer, Door, Kind, Verdict

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from sesq.config.replies import read_hash
-from sesq.config.suppression import Suppressed, SuppressionList
 from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
@@ -15,6 +13,8 @@ from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
 from sesq.console.web.api.given import Name, ProductionRequest, Suppression
 from sesq.console.web.outlook import look_ahead
+from sesq.queue.replies import read_hash
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.control import Access
 
 router = APIRouter()

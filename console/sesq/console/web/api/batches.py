@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from sesq.config.batches import Batch, Batches, Recipient
 from sesq.console.times import utc
 from sesq.console.web.api.entry import Json, Operating, Viewing
 from sesq.console.web.api.given import Reason
 from sesq.console.web.pages.batches import act
+from sesq.queue.batches import Batch, Batches, Recipient
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from sesq.config.states import Lane
 from sesq.console.times import FIRST_MOMENT, LAST_MOMENT
 from sesq.console.web import actions
+from sesq.queue.states import Lane
 from sesq.worker.control import Application
 
 Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]

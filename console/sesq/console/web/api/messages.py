@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from sesq.config.errors import WrongState
-from sesq.config.states import State
-from sesq.config.turn import explained
 from sesq.console.commands.messages import as_json as message_as_json
 from sesq.console.commands.messages import listed_as_json
 from sesq.console.overview import read_waiting
@@ -19,6 +17,8 @@ from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import search
 from sesq.console.web.site import Room
 from sesq.producer import Message
+from sesq.queue.states import State
+from sesq.queue.turn import explained
 
 router = APIRouter(tags=["messages"])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sesq.config.snapshot import redis_now
 from sesq.console.web.audit import Audit
 from sesq.console.web.render import page
 from sesq.console.web.site import Viewing
+from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
 

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response, StreamingResponse
 
-from sesq.config.batches import Batch, Batches
 from sesq.config.errors import InputError
-from sesq.config.snapshot import redis_now
 from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
+from sesq.queue.batches import Batch, Batches
+from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
 PAGE_SIZE = 50

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from sesq.config.replies import read_hash
-from sesq.config.snapshot import read_snapshot
 from sesq.console.overview import read_waiting
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Viewing
+from sesq.queue.replies import read_hash
+from sesq.queue.snapshot import read_snapshot
 from sesq.worker.account import AccountUnavailable
 
 router = APIRouter()

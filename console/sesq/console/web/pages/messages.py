@@ -8,10 +8,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
-from sesq.config.messages import RESOLUTIONS, RETRYABLE, Record
-from sesq.config.snapshot import redis_now
-from sesq.config.states import WAITING_STATES, State
-from sesq.config.turn import explained
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
 from sesq.console.web.preview import preview
@@ -19,6 +15,10 @@ from sesq.console.web.render import page
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import as_states, by_id, parameters, search
 from sesq.console.web.site import Operating, Viewing
+from sesq.queue.messages import RESOLUTIONS, RETRYABLE, Record
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import WAITING_STATES, State
+from sesq.queue.turn import explained
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3

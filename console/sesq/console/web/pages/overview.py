@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sesq.config.chronicle import count_waiting
 from sesq.console.checkup import Status, check_queue
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import look_ahead, read_series
 from sesq.console.web.render import page
 from sesq.console.web.site import Viewing
 from sesq.console.why import sentences
+from sesq.queue.chronicle import count_waiting
 
 router = APIRouter()
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from sesq.config.errors import InputError
-from sesq.config.policy import KNOBS
 from sesq.console.limits import read_limits
 from sesq.console.overview import read_overview
 from sesq.console.times import parse_duration
@@ -16,6 +15,7 @@ from sesq.console.web import actions
 from sesq.console.web.outlook import changed, look_ahead
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
+from sesq.queue.policy import KNOBS
 from sesq.worker.account import AccountUnavailable
 
 router = APIRouter()

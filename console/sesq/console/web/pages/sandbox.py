@@ -8,10 +8,10 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from sesq.config.errors import InputError, SesqError
-from sesq.config.replies import read_hash
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
+from sesq.queue.replies import read_hash
 from sesq.worker.control import Access, Application
 
 router = APIRouter()

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from sesq.config.errors import InputError
-from sesq.config.replies import read_hash
-from sesq.config.states import Lane
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
 from sesq.producer import Message, Outbox
+from sesq.queue.replies import read_hash
+from sesq.queue.states import Lane
 
 router = APIRouter()
 Text = Annotated[str, Form()]

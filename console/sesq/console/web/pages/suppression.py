@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from sesq.config.errors import InputError
-from sesq.config.snapshot import redis_now
-from sesq.config.suppression import REASONS, SuppressionList
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
+from sesq.queue.snapshot import redis_now
+from sesq.queue.suppression import REASONS, SuppressionList
 
 router = APIRouter()
 

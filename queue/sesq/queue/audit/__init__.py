@@ -1,0 +1,6 @@
+"""The auditor: walks over every key of an account and says what does not agree."""
+
+from sesq.queue.audit.auditor import Repaired, audit, repair
+from sesq.queue.audit.finding import Finding, Kind
+
+__all__ = ["Finding", "Kind", "Repaired", "audit", "repair"]

@@ -1,0 +1,83 @@
+"""The auditor: whether all that an account has in Redis agrees, key by key, and what can be mended of what does not.
+
+    from sesq.queue.audit import audit, repair
+
+    audit(redis, "default")     # [] where all is well
+    repair(redis, "default")    # mends what follows from other keys, and says what it did
+
+An account may be in use meanwhile. So what looks wrong is looked at a second time, some moments later, and counts only
+where what it is about has not moved between the two looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.audit.finding import Finding
+from sesq.queue.audit.repair import mend
+from sesq.queue.audit.survey import Progress, Survey
+
+BETWEEN_SECONDS = 3.0
+"""Longer than a worker takes to see to what is everyday: it does that once a second."""
+ROUNDS = 5
+"""What one repair brings to light, the next one mends; so many follow at the most."""
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What was mended, and how; and what is still wrong."""
+
+    done: list[tuple[Finding, str]]
+    left: list[Finding]
+
+
+def audit(
+    redis: Redis,
+    account: str = "default",
+    *,
+    settled: bool = False,
+    sleep: Callable[[float], object] = time.sleep,
+    progress: Progress = _quiet,
+) -> list[Finding]:
+    """Walks over all keys of the account, changes nothing, and returns what is wrong, sorted.
+
+    `settled`: nobody uses the account and all that RQ was told has been seen to, so that this has to agree as well.
+    Raises QueueUnavailable.
+    """
+    with mapped():
+        first = Survey(redis, account, settled=settled, progress=progress).look()
+        if not first:
+            return []
+        sleep(BETWEEN_SECONDS)
+        second = Survey(redis, account, settled=settled, progress=progress).look()
+    found = [each for each, mark in second.items() if first.get(each) == mark]
+    return sorted(found, key=lambda each: (each.kind.value, each.key, each.what))
+
+
+def repair(
+    redis: Redis,
+    account: str = "default",
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+    progress: Progress = _quiet,
+) -> Repaired:
+    """Mends what follows from other keys, and says so; it may be called again. Raises QueueUnavailable."""
+    done: list[tuple[Finding, str]] = []
+    left = audit(redis, account, sleep=sleep, progress=progress)
+    for _ in range(ROUNDS):
+        with mapped():
+            deeds = [(finding, mend(redis, account, finding)) for finding in left if finding.repairable]
+        done += [(finding, deed) for finding, deed in deeds if deed]
+        if not any(deed for _, deed in deeds):
+            break
+        left = audit(redis, account, sleep=sleep, progress=progress)
+    return Repaired(done, left)

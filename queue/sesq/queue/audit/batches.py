@@ -1,0 +1,184 @@
+"""One batch: its counts against its rows and their records, its chunks, and how long its keys stay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sesq.queue.audit.chunks import ChunkFacts, SliceFacts, check_chunk, read_chunks
+from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
+from sesq.queue.audit.lanes import Lanes
+from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY
+from sesq.queue.audit.walk import list_entries, pages, set_entries
+from sesq.queue.chunks import place_of
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash, text
+from sesq.queue.states import FINAL_STATES, State
+
+AT_ONCE = 500
+OPEN = ("waiting", "leaving", *(state.value for state in State if state not in FINAL_STATES))
+"""The counts of rows that are not at their end."""
+KINDS = ("batch", "template", "spilled", "parked")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What Redis has of one batch, its chunks included. `records`: the states of those rows that have one; `expired`:
+    how many of them have none any more."""
+
+    id: str
+    fields: Mapping[str, str]
+    ttls: Mapping[str, int]
+    listed: bool
+    keeping: bool
+    starting: bool
+    parked: Sequence[str]
+    records: Mapping[str, int]
+    expired: int
+    chunks: Sequence[ChunkFacts]
+
+    @property
+    def told(self) -> Counter[str]:
+        """The counts as its hash has them."""
+        found = {name[2:]: int(value) for name, value in self.fields.items() if name.startswith("n:")}
+        return Counter({name: count for name, count in found.items() if count})
+
+    @property
+    def counted(self) -> Counter[str]:
+        """The same, counted anew."""
+        counts = Counter(self.records)
+        for chunk in self.chunks:
+            counts.update(chunk.counts(cancelled=self.fields["state"] == "cancelled"))
+        return Counter({name: count for name, count in counts.items() if count})
+
+
+def read_batch(
+    redis: Redis,
+    keys: Keys,
+    lanes: Lanes,
+    id: str,
+    slices: Mapping[str, list[SliceFacts]],
+    own: Collection[str],
+) -> tuple[BatchFacts, bool]:
+    """The batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
+    before = read_hash(redis, keys.batch(id))
+    spilled: dict[str, set[int]] = {}
+    records: Counter[str] = Counter()
+    for some in pages({*own, *set_entries(redis, keys.spilled(id))}, AT_ONCE):
+        pipeline = redis.pipeline(transaction=False)
+        for row in some:
+            pipeline.hget(keys.message(row), "state")
+            place = place_of(row)
+            if place is not None:
+                spilled.setdefault(place.chunk_id, set()).add(place.row)
+        records.update(map(text, pipeline.execute()))
+    numbers = range(int(before.get("chunks") or 0))
+    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], slices, spilled))
+    pipeline = redis.pipeline(transaction=True)
+    pipeline.hgetall(keys.batch(id))
+    for key in (keys.batch, keys.template, keys.spilled, keys.parked):
+        pipeline.ttl(key(id))
+    pipeline.zscore(keys.batches, id)
+    pipeline.sismember(keys.keeping, id)
+    pipeline.zscore(keys.starting, id)
+    _, *ttls, listed, keeping, starting = pipeline.execute()
+    parked = list(list_entries(redis, keys.parked(id)))
+    expired = records.pop("", 0)
+    facts = BatchFacts(
+        id, before, dict(zip(KINDS, ttls, strict=True)), listed is not None, bool(keeping), starting is not None,
+        parked, records, expired, chunks,
+    )  # fmt: skip
+    return facts, read_hash(redis, keys.batch(id)) == before
+
+
+def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) -> Iterator[Finding]:
+    """`still`: it has not moved while it was read. Where it has, its counts cannot be compared with its rows."""
+    key = keys.batch(facts.id)
+    total = int(facts.fields.get("total") or 0)
+    if not facts.listed:
+        yield mendable(Kind.BATCH, key, "it does not stand among the batches")
+    if facts.told.total() != total:
+        yield mendable(Kind.BATCH, key, f"it counts {facts.told.total()} rows, and has {total}")
+    elif still:
+        yield from _check_counts(facts, key)
+    if facts.fields.get("starts_at") and not facts.starting:
+        yield mendable(Kind.BATCH, key, "it waits for its time, and nobody looks whether that has come")
+    if still:
+        yield from _check_chunks(facts, keys)
+    yield from _check_end(facts, keys)
+    for chunk in facts.chunks if still else ():
+        yield from check_chunk(chunk, keys, facts.fields, settled=settled)
+
+
+def _check_counts(facts: BatchFacts, key: str) -> Iterator[Finding]:
+    counted = facts.counted
+    if counted["lost"]:
+        cure = f"sesq batch report {facts.id} names them; send to those again that were not reached"
+        yield for_a_person(Kind.BATCH, key, f"{counted['lost']} of its rows are nowhere", cure)
+        return
+    known = OPEN if facts.expired else set(counted) | set(facts.told)
+    wrong = sorted(name for name in known if counted[name] != facts.told[name])
+    if not wrong:
+        return
+    told, found = ([f"{counts[name]} {name}" for name in wrong] for counts in (facts.told, counted))
+    what = f"it counts {', '.join(told)}, and its rows are {', '.join(found)}"
+    if facts.expired:
+        cure = "none: records of its rows have expired, so that nobody can count them anew"
+        yield for_a_person(Kind.BATCH, key, what, cure)
+    else:
+        yield mendable(Kind.BATCH, key, what)
+
+
+def _check_chunks(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
+    queued = sum(chunk.fields["place"] == State.QUEUED.value for chunk in facts.chunks)
+    jobs = int(facts.fields.get("jobs") or 0)
+    if jobs != queued:
+        yield mendable(Kind.BATCH, keys.batch(facts.id), f"it counts {jobs} queued chunks, and has {queued}")
+    held = {chunk.id for chunk in facts.chunks if chunk.fields["place"] == State.HELD.value}
+    if held - set(facts.parked):  # what else is parked is passed over when the batch is resumed
+        what = f"{len(held - set(facts.parked))} chunks wait for it to be resumed, and are not parked"
+        yield mendable(Kind.BATCH, keys.parked(facts.id), what)
+
+
+def _check_end(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
+    key, ended = keys.batch(facts.id), "ended" in facts.fields
+    is_open = any(facts.told[name] for name in OPEN)
+    complete = facts.fields.get("filled") == "1" or facts.fields.get("state") == "cancelled"
+    if complete and ended is is_open:
+        yield mendable(
+            Kind.BATCH,
+            key,
+            f"it has {'' if ended else 'not '}ended, and rows are {'' if is_open else 'not '}open",
+        )
+        return
+    if not ended and facts.ttls["template"] == NO_KEY:
+        cure = f"sesq batch cancel {facts.id}, and send to those again that were not reached"
+        yield for_a_person(Kind.BATCH, key, "its template is gone", cure)
+    if facts.keeping:  # its keys are told some at a time
+        return
+    ttls = [*facts.ttls.values(), *(ttl for chunk in facts.chunks for ttl in chunk.ttls.values())]
+    if ended and NO_EXPIRY in ttls:
+        yield mendable(Kind.EXPIRY, key, "it has ended, and not all of its keys expire")
+    elif not ended and any(ttl >= 0 for ttl in ttls):
+        yield mendable(Kind.EXPIRY, key, "it goes on, and some of its keys will expire")
+
+
+def audit_batch(
+    redis: Redis,
+    keys: Keys,
+    lanes: Lanes,
+    id: str,
+    slices: Mapping[str, list[SliceFacts]],
+    own: Collection[str],
+    *,
+    settled: bool,
+) -> Iterator[Seen]:
+    """One batch and its chunks, in steps of some chunks."""
+    facts, still = read_batch(redis, keys, lanes, id, slices, own)
+    if not facts.fields:
+        return iter(())
+    mark = " ".join(f"{name}={value}" for name, value in sorted(facts.fields.items()) if name != "kept")
+    return marked(check_batch(facts, keys, still=still, settled=settled), mark)

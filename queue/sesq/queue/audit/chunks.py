@@ -1,0 +1,221 @@
+"""One chunk of a batch: its RQ job, its slices, and where each of its rows is."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
+from sesq.queue.audit.lanes import Lanes
+from sesq.queue.audit.messages import NO_EXPIRY, RQ_STATE
+from sesq.queue.audit.walk import pages
+from sesq.queue.chunks import read_results
+from sesq.queue.job import rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.replies import text, text_hash
+from sesq.queue.states import State
+
+AT_ONCE = 20
+REGISTRIES = ("deferred", "scheduled", "finished", "failed", "canceled")
+KINDS = ("chunk", "rows", "log", "results", "arrived")
+"""The keys that a chunk has."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFacts:
+    """A run of rows that were granted together."""
+
+    name: str
+    fields: Mapping[str, str]
+
+    @property
+    def chunk(self) -> str:
+        return self.fields.get("chunk") or self.name.split(":")[0]
+
+    @property
+    def open_rows(self) -> set[int]:
+        """Those that are not settled."""
+        if "start" not in self.fields or "end" not in self.fields:
+            return set()
+        rows = range(int(self.fields["start"]), int(self.fields["end"]))
+        return {row for row in rows if str(row) not in self.fields}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFacts:
+    """What Redis has of one chunk. `spilled` are the rows that have a record of their own."""
+
+    id: str
+    fields: Mapping[str, str]
+    ttls: Mapping[str, int]
+    places: Sequence[str]
+    job_status: str
+    job_ttl: int
+    unpacked: bool
+    taken: frozenset[int]
+    arrived: frozenset[int]
+    slices: Sequence[SliceFacts]
+    spilled: frozenset[int]
+
+    def number(self, name: str) -> int:
+        return int(self.fields.get(name) or 0)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are to be granted."""
+        redo = re.findall(r"(\d+)-(\d+)", self.fields.get("redo", ""))
+        return self.number("n") - self.number("cursor") + sum(int(end) - int(start) for start, end in redo)
+
+    @property
+    def leaving(self) -> int:
+        return sum(len(each.open_rows) for each in self.slices)
+
+    def counts(self, *, cancelled: bool) -> Counter[str]:
+        """Rows without a record, as the batch counts them. `lost`: those that are nowhere."""
+        own = self.taken - self.spilled
+        counts = Counter(
+            waiting=self.waiting,
+            leaving=self.leaving,
+            taken=len(own - self.arrived),
+            arrived=len(own & self.arrived),
+        )
+        rest = self.number("n") - counts.total() - len(self.spilled)
+        if cancelled or "cancelled" in self.fields:
+            counts["cancelled"] = rest + counts.pop("waiting")
+        else:
+            counts["lost"] = rest
+        return counts
+
+
+def read_slices(redis: Redis, keys: Keys, names: Sequence[str]) -> list[SliceFacts]:
+    """These slices; without fields where there is none."""
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.hgetall(keys.slice(name))
+    return [
+        SliceFacts(name, text_hash(fields)) for name, fields in zip(names, pipeline.execute(), strict=True)
+    ]
+
+
+def read_chunks(
+    redis: Redis,
+    keys: Keys,
+    lanes: Lanes,
+    ids: Sequence[str],
+    slices: Mapping[str, list[SliceFacts]],
+    spilled: Mapping[str, set[int]],
+) -> Iterator[ChunkFacts]:
+    """Those of these chunks that there are. `slices` and `spilled` rows by chunk were read before."""
+    for some in pages(ids, AT_ONCE):
+        for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
+            facts = _facts(id, lanes, told, slices.get(id, []), frozenset(spilled.get(id, ())))
+            if facts.fields:
+                yield facts
+
+
+def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[list[Any]]:
+    pipeline = redis.pipeline(transaction=True)
+    for id in ids:
+        pipeline.hgetall(keys.chunk(id))
+        for kind in KINDS:
+            pipeline.ttl(f"{keys.chunk('')[: -len('chunk:')]}{kind}:{id}")
+        for key in (keys.results, keys.log, keys.arrived):
+            pipeline.get(key(id))
+        pipeline.hget(rq_key("job", id), "status")
+        pipeline.ttl(rq_key("job", id))
+        pipeline.sismember(keys.unpacked, id)
+        for queue in lanes:
+            for name in REGISTRIES:
+                pipeline.zscore(rq_key(name, queue), id)
+    answers = pipeline.execute()
+    each = len(answers) // len(ids)
+    return [answers[start : start + each] for start in range(0, len(answers), each)]
+
+
+def _facts(
+    id: str, lanes: Lanes, told: list[Any], slices: list[SliceFacts], spilled: frozenset[int]
+) -> ChunkFacts:
+    fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
+    status, job_ttl, unpacked, *scores = told[9:]
+    names = [f"{name} {queue}" for queue in lanes for name in REGISTRIES]
+    places = [name for name, score in zip(names, scores, strict=True) if score is not None]
+    for queue, lane in lanes.items():
+        places += [f"queue {queue}"] * lane.standing(id)
+        places += [f"wip {queue}"] * len(lane.runs.get(id, ()))
+    taken = {*_logged(results), *_logged(log)}
+    bits = cast("bytes", arrived or b"")
+    came = frozenset(row for row in range(len(bits) * 8) if bits[row // 8] & (128 >> row % 8))
+    return ChunkFacts(
+        id, fields, dict(zip(KINDS, ttls, strict=True)), sorted(places), text(status), job_ttl,
+        bool(unpacked), frozenset(taken), came, slices, spilled,
+    )  # fmt: skip
+
+
+def _logged(log: bytes | None) -> set[int]:
+    try:
+        return set(read_results(log or b""))
+    except (ValueError, zlib.error):  # no log: its rows count as lost
+        return set()
+
+
+def check_chunk(
+    facts: ChunkFacts, keys: Keys, batch: Mapping[str, str], *, settled: bool
+) -> Iterator[Finding]:
+    """`batch` is the hash of its batch: empty where that is gone, and then nothing of it is sent any more."""
+    key = keys.chunk(facts.id)
+    if not batch:
+        if any(ttl == NO_EXPIRY for ttl in facts.ttls.values()):
+            yield mendable(Kind.ORPHAN, key, "its batch is gone, and it never expires")
+        return
+    cancelled = batch.get("state") == "cancelled" or "cancelled" in facts.fields
+    place = State(facts.fields["place"])
+    if place not in _places(facts, cancelled=cancelled):
+        what = f"{facts.waiting} rows wait and {facts.leaving} are on their way, and its place is {place}"
+        yield mendable(Kind.CHUNK, key, what)
+    registry, status = RQ_STATE[place]
+    told = not settled and facts.job_status in ("canceled", "queued") and facts.job_status != status
+    if not told and (
+        list(facts.places) != [f"{registry} {facts.fields['queue']}"] or facts.job_status != status
+    ):
+        found = ", ".join(facts.places) or "nowhere"
+        expected = f"{registry} {facts.fields['queue']}"
+        what = f"its job should be in {expected}, and is in {found}, with status {facts.job_status or 'none'}"
+        yield mendable(Kind.CHUNK, key, what)
+    if facts.number("out") != len(facts.slices):
+        yield mendable(
+            Kind.CHUNK, key, f"it counts {facts.number('out')} slices, and has {len(facts.slices)}"
+        )
+    if facts.ttls["rows"] < NO_EXPIRY and (facts.waiting or facts.leaving) and not cancelled:
+        cure = (
+            f"sesq batch cancel {facts.id.rpartition('-')[0]}, and send those again that it names as not sent"
+        )
+        yield for_a_person(Kind.CHUNK, key, "its rows are gone", cure)
+    done = place in (State.SENT, State.CANCELLED)
+    if done and facts.ttls["log"] >= NO_EXPIRY and not facts.unpacked:
+        yield mendable(Kind.CHUNK, key, "it is done, and nobody knows that its results are to be packed")
+
+
+def _places(facts: ChunkFacts, *, cancelled: bool) -> set[State]:
+    """The places that it may have: a claim that meets it moves it on."""
+    waits = {State.QUEUED, State.HELD} if facts.waiting else set()
+    if facts.waiting and not cancelled:
+        return waits
+    return waits | ({State.SENDING} if facts.leaving else {State.SENT, State.CANCELLED})
+
+
+def check_slice(facts: SliceFacts, keys: Keys, *, leased: bool, has_chunk: bool) -> Iterator[Finding]:
+    """`leased`: it stands among those that are being sent."""
+    key = keys.slice(facts.name)
+    if not facts.fields or not has_chunk:
+        yield mendable(Kind.ORPHAN, key, "it is a slice of nothing")
+    elif not leased:
+        yield mendable(Kind.SLICE, key, "its rows are on their way, and have no lease")
+    elif int(facts.fields.get("left") or 0) != len(facts.open_rows):
+        what = f"it says that {facts.fields.get('left')} rows are open, and {len(facts.open_rows)} are"
+        yield mendable(Kind.SLICE, key, what)

@@ -1,0 +1,81 @@
+"""What stands in the lanes: RQ's queues of an account, what runs from them, and which entries are known to be stale."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from sesq.queue.audit.finding import Finding, Kind, Seen, mendable
+from sesq.queue.audit.walk import list_entries, set_entries, zset_scores
+from sesq.queue.job import rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.states import Lane
+
+
+@dataclass(slots=True)
+class LaneFacts:
+    """The lists of one RQ queue. `runs` are the entries of those that run: "<id>:<execution>"."""
+
+    queue: str
+    stale_key: str
+    entries: Counter[str] = field(default_factory=Counter)
+    stale: set[str] = field(default_factory=set)
+    runs: dict[str, list[str]] = field(default_factory=dict)
+    timed: set[str] = field(default_factory=set)
+    """Ids of runs that RQ's own maintenance judges after a time, as it may no run of sesq's workers."""
+    taken: set[str] = field(default_factory=set)
+    """Ids that a worker of RQ's own is just taking out."""
+
+    def standing(self, id: str) -> int:
+        """How often it stands there, apart from a stale entry."""
+        return self.entries[id] - (id in self.stale)
+
+
+Lanes = dict[str, LaneFacts]
+"""By the name of the RQ queue."""
+
+
+def read_lanes(redis: Redis, keys: Keys) -> Lanes:
+    """The lists of all lanes, in bounded steps."""
+    return {queue: _read_lane(redis, keys, queue) for queue in map(keys.queue, Lane)}
+
+
+def _read_lane(redis: Redis, keys: Keys, queue: str) -> LaneFacts:
+    key = rq_key("queue", queue)
+    facts = LaneFacts(queue, keys.stale(queue))
+    facts.stale.update(set_entries(redis, facts.stale_key))
+    facts.entries.update(list_entries(redis, key))
+    facts.taken.update(list_entries(redis, f"{key}:intermediate"))
+    for run, ends in dict(zset_scores(redis, rq_key("wip", queue))).items():
+        id = run.rpartition(":")[0]
+        facts.runs.setdefault(id, []).append(run)
+        if ends < math.inf:
+            facts.timed.add(id)
+    return facts
+
+
+def check_lane(facts: LaneFacts) -> Iterator[Finding]:
+    """A stale entry is allowed exactly where the set names it; the set names nothing else."""
+    for id in sorted(facts.stale):
+        if not facts.entries[id]:
+            what = f"{id} is called stale in queue {facts.queue}, where it does not stand"
+            yield mendable(Kind.LANE, facts.stale_key, what)
+
+
+def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
+    """The findings of what was read before."""
+    return ((finding, "") for facts in lanes.values() for finding in check_lane(facts))
+
+
+def mend_stale(redis: Redis, keys: Keys, key: str) -> str:
+    """Takes out of the set what stands in its queue no longer."""
+    lane = next((facts for facts in read_lanes(redis, keys).values() if facts.stale_key == key), None)
+    gone = [id for id in lane.stale if not lane.entries[id]] if lane else []
+    if not gone:
+        return ""
+    redis.srem(key, *gone)
+    return f"{len(gone)} entries that stand in no queue are taken out"

@@ -1,0 +1,109 @@
+"""Every key of an account by its name: whose it is, and which have no owner and no expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from redis import Redis
+
+from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
+from sesq.queue.audit.messages import NO_EXPIRY
+from sesq.queue.audit.walk import keys_like, pages
+from sesq.queue.job import rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.states import Lane, State
+
+AT_ONCE = 500
+OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "spilled", "parked")
+EXPIRING = ("idempotency", "event", "damaged", "reconciled")
+OUR_FUNCTIONS = b"sesq.worker."
+
+
+@dataclass(slots=True)
+class KeyNames:
+    """What the names of an account's keys tell: ids by the kind of key."""
+
+    messages: set[str] = field(default_factory=set)
+    contents: set[str] = field(default_factory=set)
+    chunks: set[str] = field(default_factory=set)
+    batches: set[str] = field(default_factory=set)
+    slices: set[str] = field(default_factory=set)
+    holds: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+    """Keys that belong to a chunk or a batch, or have to expire, or that nobody knows."""
+
+
+def single_keys(keys: Keys) -> set[str]:
+    """The keys that an account has once."""
+    names = (
+        "batches slices unpacked counters chronicle audit holds blocks gate ledger line bulk_line leases "
+        "starting keeping lent expiring policy configured policy_history suppression suppression_read "
+        "reputation poison snapshot identities sync control damaged restored pruning"
+    )
+    lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]
+    return {*(getattr(keys, name) for name in names.split()), *lists}
+
+
+def read_names(redis: Redis, keys: Keys) -> KeyNames:
+    """Walks over all keys of the account."""
+    names, single = KeyNames(), single_keys(keys)
+    prefix = keys.message("")[: -len("message:")]
+    sets = {
+        "message": names.messages, "content": names.contents, "chunk": names.chunks, "batch": names.batches,
+        "slice": names.slices, "hold": names.holds,
+    }  # fmt: skip
+    for key in keys_like(redis, f"{prefix}*"):
+        if key not in single:
+            kind, _, rest = key[len(prefix) :].partition(":")
+            sets.get(kind, names.others).add(rest if kind in sets else key)
+    return names
+
+
+def audit_owners(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[Finding]:
+    """Keys of chunks, of batches and of nobody that stay for ever without what they belong to."""
+    prefix = keys.message("")[: -len("message:")]
+    for some in pages(sorted(names.others), AT_ONCE):
+        for key, ttl in zip(some, _ttls(redis, some), strict=True):
+            kind, _, owner = key[len(prefix) :].partition(":")
+            if ttl == NO_EXPIRY:
+                yield from _check_owner(key, kind, owner, names)
+
+
+def _check_owner(key: str, kind: str, owner: str, names: KeyNames) -> Iterator[Finding]:
+    if kind in OF_CHUNK:
+        if owner not in names.chunks:
+            yield mendable(Kind.ORPHAN, key, "its chunk is gone, and it never expires")
+    elif kind in OF_BATCH:
+        if owner not in names.batches:
+            yield mendable(Kind.ORPHAN, key, "its batch is gone, and it never expires")
+    elif kind in EXPIRING:
+        cure = f"DEL {key}: what it stands for may then be taken a second time"
+        yield for_a_person(Kind.EXPIRY, key, "it never expires, and nobody can tell when it was to", cure)
+    else:
+        cure = f"find out who wrote it: sesq does not. Then DEL {key}"
+        yield for_a_person(Kind.ORPHAN, key, "sesq knows no such key", cure)
+
+
+def lost_jobs(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[str]:
+    """The ids of RQ jobs of sesq's for this account that stay for ever without a message or a chunk."""
+    queues = {keys.queue(lane).encode() for lane in Lane}
+    prefix = rq_key("job", "")
+    ids = (key[len(prefix) :] for key in keys_like(redis, f"{prefix}*"))
+    unknown = (id for id in ids if id not in names.messages and id not in names.chunks)
+    for some in pages(unknown, AT_ONCE):
+        pipeline = redis.pipeline(transaction=False)
+        for id in some:
+            pipeline.hmget(prefix + id, "origin", "data")
+            pipeline.ttl(prefix + id)
+        answers = pipeline.execute()
+        for id, (origin, data), ttl in zip(some, answers[::2], answers[1::2], strict=True):
+            if ttl == NO_EXPIRY and origin in queues and OUR_FUNCTIONS in (data or b""):
+                yield id
+
+
+def _ttls(redis: Redis, keys: list[str]) -> list[int]:
+    pipeline = redis.pipeline(transaction=False)
+    for key in keys:
+        pipeline.ttl(key)
+    return list(pipeline.execute())

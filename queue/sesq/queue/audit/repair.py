@@ -1,0 +1,178 @@
+"""Mends what a finding names, where it follows from other keys. Each looks anew, so a second time changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from redis import Redis
+
+from sesq.queue.audit.batches import BatchFacts, read_batch
+from sesq.queue.audit.chunks import SliceFacts, read_slices
+from sesq.queue.audit.finding import Finding, Kind
+from sesq.queue.audit.lanes import Lanes, mend_stale, read_lanes
+from sesq.queue.audit.ledger import mend_ledger
+from sesq.queue.audit.walk import keys_like
+from sesq.queue.job import DELIVER, DELIVER_CHUNK, KEEP_SECONDS, job_fields
+from sesq.queue.keys import ACCOUNTS, Keys
+from sesq.queue.replies import text, texts
+from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
+
+MEND = compose("mend.lua", base=[LIFECYCLE])
+MEND_CHUNK = compose("mend_chunk.lua", base=[LIFECYCLE])
+MEND_BATCH = compose("mend_batch.lua", base=[LIFECYCLE])
+MEND_KEEPING = compose("mend_keeping.lua", base=[LIFECYCLE])
+MEND_ORPHAN = compose("mend_orphan.lua", base=[LIFECYCLE])
+
+LEASE_SECONDS = 60
+"""So long a slice that had none is left to its worker, before others judge it."""
+
+
+def mend(redis: Redis, account: str, finding: Finding) -> str:
+    """What was done, in words; empty where nothing was left to do."""
+    keys = Keys(account)
+    if finding.kind is Kind.LEDGER:
+        return mend_ledger(redis, keys)
+    if finding.key == ACCOUNTS:
+        return "it is put among them" if redis.sadd(ACCOUNTS, account) else ""
+    if finding.key == keys.holds:
+        return _mend_reasons(redis, keys)
+    kind, _, rest = finding.key[len(keys.message("")) - len("message:") :].partition(":")
+    if finding.kind is Kind.ORPHAN and kind not in ("message", "chunk", "slice"):
+        return "it is deleted" if redis.delete(finding.key) else ""
+    done = _MENDERS[kind](redis, keys, rest)
+    return done if isinstance(done, str) else "; ".join(done)
+
+
+def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
+    lanes = read_lanes(redis, keys)
+    runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
+    if not redis.exists(keys.message(id)):
+        standing = json.dumps([name for name, lane in lanes.items() if lane.standing(id)])
+        count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *lanes))
+        return f"what was left of it is deleted: {count} keys and entries" if count else ""
+    state, queue, keep = texts(redis.hmget(keys.message(id), "state", "queue", "keep"))
+    own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
+    fields = job_fields(DELIVER, keys.account, id, queue, int(keep or KEEP_SECONDS), f"sesq message {id}")
+    return texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
+
+
+def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int, str]:
+    """How often it stands in its own lane; and as JSON in which lanes it stands and should not."""
+    own = lanes[queue].standing(id) if queue in lanes else 0
+    wrong = [name for name, lane in lanes.items() if lane.standing(id) and not (belongs and name == queue)]
+    return own, json.dumps(wrong)
+
+
+def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+    lanes = read_lanes(redis, keys)
+    place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
+    own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
+    runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
+    fields = job_fields(DELIVER_CHUNK, keys.account, id, queue, int(keep or KEEP_SECONDS), f"sesq chunk {id}")
+    count = len(_slices_of(redis, keys, f"{id}:").get(id, ()))
+    return texts(MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields)))
+
+
+def _slices_of(redis: Redis, keys: Keys, beginning: str) -> dict[str, list[SliceFacts]]:
+    """The slices whose names begin so, by chunk."""
+    names = {key[len(keys.slice("")) :] for key in keys_like(redis, f"{keys.slice(beginning)}*")}
+    found: dict[str, list[SliceFacts]] = {}
+    for each in read_slices(redis, keys, sorted(names)):
+        found.setdefault(each.chunk, []).append(each)
+    return found
+
+
+def _mend_slice(redis: Redis, keys: Keys, name: str) -> str:
+    (facts,) = read_slices(redis, keys, [name])
+    if not facts.fields or not redis.exists(keys.chunk(facts.chunk)):
+        count = redis.delete(keys.slice(name)) + redis.zrem(keys.slices, name)
+        return "it is deleted" if count else ""
+    if redis.zadd(keys.slices, {name: redis_now(redis) + LEASE_SECONDS}, nx=True):
+        return "it is given a lease of a minute"
+    if facts.fields.get("left") == str(len(facts.open_rows)):
+        return ""
+    return _mend_left(redis, keys, name)
+
+
+def _mend_left(redis: Redis, keys: Keys, name: str) -> str:
+    """Counts the rows that are open. A slice is a small hash, so it is read and written in one transaction."""
+    told: list[str] = []
+
+    def write(pipeline: Redis) -> None:
+        (facts,) = read_slices(redis, keys, [name])
+        pipeline.multi()  # type: ignore[attr-defined]
+        if facts.fields:
+            pipeline.hset(keys.slice(name), "left", len(facts.open_rows))
+            told[:] = [f"{len(facts.open_rows)} of its rows are open"]
+
+    redis.transaction(write, keys.slice(name))
+    return "".join(told)
+
+
+def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+    slices = _slices_of(redis, keys, f"{id}-")
+    own = {key[len(keys.message("")) :] for key in keys_like(redis, keys.message(f"{id}-*"))}
+    facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, slices, own)
+    if not facts.fields or not still:
+        return []
+    counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
+    if counted:
+        counted |= {name: 0 for name in facts.told if name not in counted}
+    place = {chunk.id: chunk.fields["place"] for chunk in facts.chunks}
+    queued = sum(each == State.QUEUED.value for each in place.values())
+    held = [id for id, each in place.items() if each == State.HELD.value]
+    told = json.dumps(dict(facts.told))
+    total = sum(chunk.number("n") for chunk in facts.chunks)
+    done = texts(
+        MEND_BATCH.run(redis, keys.account, id, told, json.dumps(counted), queued, json.dumps(held), total)
+    )
+    return [*done, *_mend_keeping(redis, keys, id, facts)]
+
+
+def _mend_keeping(redis: Redis, keys: Keys, id: str, facts: BatchFacts) -> list[str]:
+    ended = redis.hexists(keys.batch(id), "ended")
+    ttls = [*facts.ttls.values(), *(ttl for chunk in facts.chunks for ttl in chunk.ttls.values())]
+    if not any(ttl == -1 if ended else ttl >= 0 for ttl in ttls):
+        return []
+    more = MEND_KEEPING.run(redis, keys.account, id, 1)
+    while more:
+        more = MEND_KEEPING.run(redis, keys.account, id, 0)
+    return ["its keys expire" if ended else "its keys expire no more"]
+
+
+def _mend_hold(redis: Redis, keys: Keys, what: str) -> str:
+    """Those leave the list whose record says something else."""
+    gone = 0
+    for entry, _ in redis.zscan_iter(keys.hold(what), count=1000):
+        if text(redis.hget(keys.message(text(entry)), "hold")) != what:
+            gone += redis.zrem(keys.hold(what), entry)
+    if not redis.exists(keys.hold(what)):
+        redis.hdel(keys.holds, what)
+    return f"{gone} that do not wait for it are taken out" if gone else ""
+
+
+def _mend_reasons(redis: Redis, keys: Keys) -> str:
+    restored = {"restore"} if redis.exists(keys.restored) else set()
+    unused = set(texts(redis.hkeys(keys.holds))) - restored
+    gone = [what for what in unused if not redis.exists(keys.hold(what))]
+    return f"{redis.hdel(keys.holds, *gone)} are taken out" if gone else ""
+
+
+def _mend_stale(redis: Redis, keys: Keys, queue: str) -> str:
+    return mend_stale(redis, keys, keys.stale(queue))
+
+
+_MENDERS: dict[str, Callable[[Redis, Keys, str], Sequence[str] | str]] = {
+    "message": _mend_message,
+    "content": _mend_message,
+    "chunk": _mend_chunk,
+    "slice": _mend_slice,
+    "batch": _mend_batch,
+    "parked": _mend_batch,
+    "hold": _mend_hold,
+    "stale": _mend_stale,
+}
+"""Who mends what stands at a key of that kind, by the rest of its name."""

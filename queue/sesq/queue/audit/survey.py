@@ -1,0 +1,162 @@
+"""One look at an account: every key is walked over, and what does not agree is said, with a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from redis import Redis
+
+from sesq.queue.audit.batches import audit_batch
+from sesq.queue.audit.chunks import SliceFacts, check_chunk, check_slice, read_chunks, read_slices
+from sesq.queue.audit.finding import Finding, Kind, Seen, marked, mendable
+from sesq.queue.audit.lanes import Lanes, audit_lanes, read_lanes
+from sesq.queue.audit.ledger import audit_ledger
+from sesq.queue.audit.messages import check_message, describe_traces, look_at
+from sesq.queue.audit.owners import KeyNames, audit_owners, lost_jobs, read_names
+from sesq.queue.audit.walk import hash_fields, pages, zset_entries
+from sesq.queue.job import rq_key
+from sesq.queue.keys import ACCOUNTS, Keys
+from sesq.queue.replies import texts
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import FINAL_STATES, State
+
+MESSAGES_AT_ONCE = 50
+"""So many are a script of some milliseconds."""
+AT_ONCE = 500
+
+Progress = Callable[[str, int, int], object]
+"""Is told what is looked at, how many of it are done, and of how many."""
+
+
+class Survey:
+    """One look at one account. It changes nothing."""
+
+    def __init__(self, redis: Redis, account: str, *, settled: bool, progress: Progress) -> None:
+        self.redis, self.keys, self.settled, self.progress = redis, Keys(account), settled, progress
+        self.lanes: Lanes = {}
+        self.names = KeyNames()
+        self.waited_for: set[str] = set()
+
+    def look(self) -> dict[Finding, str]:
+        """What was found, each with its mark."""
+        return dict(self._all())
+
+    def _all(self) -> Iterator[Seen]:
+        self.progress("keys", 0, 0)
+        self.lanes = read_lanes(self.redis, self.keys)
+        self.names = read_names(self.redis, self.keys)
+        yield from audit_ledger(self.redis, self.keys)
+        yield from audit_lanes(self.lanes)
+        yield from self._account()
+        yield from self._messages()
+        yield from self._holds()
+        slices = self._slices()
+        yield from self._check_slices(slices)
+        yield from self._batches(slices)
+        yield from self._chunks_of_nobody()
+        yield from marked(audit_owners(self.redis, self.keys, self.names), "")
+        yield from self._traces()
+
+    def _account(self) -> Iterator[Seen]:
+        known = self.redis.sismember(ACCOUNTS, self.keys.account)
+        if (self.names.messages or self.names.batches) and not known:
+            what = f"account {self.keys.account} has mail, and does not stand among the accounts"
+            yield mendable(Kind.MESSAGE, ACCOUNTS, what), ""
+
+    def _messages(self) -> Iterator[Seen]:
+        done, now = 0, redis_now(self.redis)
+        for some in pages(sorted(self.names.messages), MESSAGES_AT_ONCE):
+            for facts in look_at(self.redis, self.keys, self.lanes, some):
+                self.waited_for.add(facts.hold)
+                if facts.ttl != -2:  # it may have expired since its name was read
+                    yield from marked(check_message(facts, self.keys, now, settled=self.settled), facts.mark)
+            done += len(some)
+            self.progress("messages", done, len(self.names.messages))
+
+    def _holds(self) -> Iterator[Seen]:
+        """Those that wait for something, by its own list: whether their record says the same."""
+        for what in sorted(self.names.holds):
+            key = self.keys.hold(what)
+            for some in pages(zset_entries(self.redis, key), AT_ONCE):
+                pipeline = self.redis.pipeline(transaction=False)
+                for id in some:
+                    pipeline.hget(self.keys.message(id), "hold")
+                for id, hold in zip(some, texts(pipeline.execute()), strict=True):
+                    if hold != what and id in self.names.messages:
+                        yield mendable(Kind.HOLD, key, f"{id} stands there, and does not wait for it"), hold
+        unused = set(hash_fields(self.redis, self.keys.holds)) - self.names.holds - self.waited_for
+        if self.redis.exists(self.keys.restored):  # what was queued before that may still come to wait for it
+            unused.discard("restore")
+        for what in unused:
+            yield mendable(Kind.HOLD, self.keys.holds, f"it explains {what}, for which nothing waits"), ""
+
+    def _slices(self) -> list[SliceFacts]:
+        names = sorted({*self.names.slices, *zset_entries(self.redis, self.keys.slices)})
+        return [facts for some in pages(names, AT_ONCE) for facts in read_slices(self.redis, self.keys, some)]
+
+    def _check_slices(self, slices: list[SliceFacts]) -> Iterator[Seen]:
+        leased = set(zset_entries(self.redis, self.keys.slices))
+        for facts in slices:
+            findings = check_slice(
+                facts,
+                self.keys,
+                leased=facts.name in leased,
+                has_chunk=facts.chunk in self.names.chunks,
+            )
+            yield from marked(findings, str(sorted(facts.fields.items())))
+
+    def _batches(self, slices: list[SliceFacts]) -> Iterator[Seen]:
+        by_chunk: dict[str, list[SliceFacts]] = {}
+        for each in slices:
+            if each.fields:
+                by_chunk.setdefault(each.chunk, []).append(each)
+        own: dict[str, list[str]] = {}
+        for id in self.names.messages:
+            own.setdefault(id.partition("-")[0], []).append(id)
+        for done, id in enumerate(sorted(self.names.batches), 1):
+            rows = own.get(id, [])
+            yield from audit_batch(
+                self.redis, self.keys, self.lanes, id, by_chunk, rows, settled=self.settled
+            )
+            self.progress("batches", done, len(self.names.batches))
+
+    def _chunks_of_nobody(self) -> Iterator[Seen]:
+        alone = sorted(id for id in self.names.chunks if id.rpartition("-")[0] not in self.names.batches)
+        for chunk in read_chunks(self.redis, self.keys, self.lanes, alone, {}, {}):
+            yield from marked(check_chunk(chunk, self.keys, {}, settled=self.settled), "")
+
+    def _traces(self) -> Iterator[Seen]:
+        """What stands somewhere, or has a key that stays, without a record."""
+        traces: dict[str, set[str]] = {}
+        for key, ids in self._places():
+            for id in ids:
+                if id not in self.names.messages and id not in self.names.chunks:
+                    traces.setdefault(id, set()).add(key)
+        for some in pages(sorted(traces), AT_ONCE):
+            pipeline = self.redis.pipeline(transaction=False)
+            for id in some:
+                pipeline.exists(self.keys.message(id), self.keys.chunk(id))
+                pipeline.ttl(self.keys.content(id))
+            answers = pipeline.execute()
+            for id, exists, ttl in zip(some, answers[::2], answers[1::2], strict=True):
+                content = self.keys.content(id)
+                found = traces[id] - {content} if ttl != -1 else traces[id]
+                if not exists and found:
+                    yield describe_traces(id, found, self.keys), ""
+
+    def _places(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """The lists in which only such stand that have a record. Those of what has ended are pruned later."""
+        for state in State:
+            if state not in FINAL_STATES:
+                yield self.keys.state(state), zset_entries(self.redis, self.keys.state(state))
+        for key in (self.keys.leases, self.keys.expiring, *map(self.keys.hold, sorted(self.names.holds))):
+            yield key, zset_entries(self.redis, key)
+        for queue, lane in self.lanes.items():
+            yield rq_key("queue", queue), (id for id in lane.entries if lane.standing(id))
+            yield rq_key("wip", queue), lane.runs
+            for name in ("deferred", "scheduled"):
+                yield rq_key(name, queue), zset_entries(self.redis, rq_key(name, queue))
+        for id in self.names.contents:
+            yield self.keys.content(id), (id,)
+        for id in lost_jobs(self.redis, self.keys, self.names):
+            yield rq_key("job", id), (id,)

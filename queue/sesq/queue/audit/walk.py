@@ -1,0 +1,56 @@
+"""Reads long keys of Redis in bounded steps: no command here takes or returns more than some thousand entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar, cast
+
+from redis import Redis
+
+from sesq.queue.replies import texts
+
+Item = TypeVar("Item")
+
+STEP = 1000
+"""So many entries of a key, or of the keyspace, one command walks over."""
+
+
+def keys_like(redis: Redis, pattern: str) -> Iterator[str]:
+    """The names of all keys that match; one may come twice."""
+    return (each.decode() for each in redis.scan_iter(pattern, count=STEP))
+
+
+def zset_entries(redis: Redis, key: str) -> Iterator[str]:
+    """The entries of a sorted set; one may come twice."""
+    return (entry for entry, _ in zset_scores(redis, key))
+
+
+def zset_scores(redis: Redis, key: str) -> Iterator[tuple[str, float]]:
+    """The entries of a sorted set with their scores; one may come twice."""
+    return ((entry.decode(), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
+
+
+def set_entries(redis: Redis, key: str) -> Iterator[str]:
+    """The entries of a set; one may come twice."""
+    return (entry.decode() for entry in redis.sscan_iter(key, count=STEP))
+
+
+def hash_fields(redis: Redis, key: str) -> Iterator[str]:
+    """The names of the fields of a hash; one may come twice."""
+    return (field.decode() for field, _ in redis.hscan_iter(key, count=STEP))
+
+
+def list_entries(redis: Redis, key: str) -> Iterator[str]:
+    """The entries of a list, the last first: so none that stays in it is missed while others leave at the head."""
+    last = -1
+    while window := texts(cast("list[bytes]", redis.lrange(key, last - STEP + 1, last))):
+        yield from reversed(window)
+        last -= STEP
+
+
+def pages(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items, so many at a time."""
+    rest = iter(items)
+    while page := list(islice(rest, size)):
+        yield page

@@ -1,0 +1,58 @@
+"""How many waited in each minute of the last day: 11 kB an account, however much mail there is.
+
+Workers note it with each sync of the account. What was sent in which minute stands in the gate's ledger.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.batches import Batches
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import WAITING_STATES, State
+from sesq.queue.usage import LEDGER_SLOTS
+
+_cell = struct.Struct("<II")
+"""The minute (since the epoch) and how many waited; minute m stands in slot m mod 1,442."""
+MOST = 2**32 - 1
+
+
+class Chronicle:
+    """Of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+
+    def note(self) -> None:
+        """Writes down how many wait in this minute; the last to do so counts."""
+        minute, waiting = int(redis_now(self.redis) // 60), min(count_waiting(self.redis, self.account), MOST)
+        with mapped():
+            self.redis.setrange(
+                self.keys.chronicle,
+                minute % LEDGER_SLOTS * _cell.size,
+                _cell.pack(minute, waiting),
+            )
+
+    def waiting(self, since: int) -> dict[int, int]:
+        """Minute -> how many waited, from the minute `since` on; minutes in which no worker ran are missing."""
+        with mapped():
+            packed = cast("bytes", self.redis.get(self.keys.chronicle) or b"")
+        whole = packed[: len(packed) // _cell.size * _cell.size]
+        return {minute: waiting for minute, waiting in _cell.iter_unpack(whole) if minute >= since}
+
+
+def count_waiting(redis: Redis, account: str) -> int:
+    """How many messages, and recipients of batches, are not sent yet and may still be."""
+    counts = Messages(redis, account).counts()
+    batches = Batches(redis, account).all()
+    return sum(counts[state] for state in WAITING_STATES) + sum(
+        batch.compact[State.QUEUED] for batch in batches if batch.state in ("running", "paused")
+    )

@@ -1,0 +1,105 @@
+"""A chunk of a batch, packed: some hundred recipients in one string, and what SES answered to them in another.
+
+A recipient is known by its number in its chunk, from 0; `<batch>-<chunk>-<number>` is its id, and its SES tag.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sesq.config.errors import InvalidMessage
+from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
+
+RESULT_LEVEL = 9
+"""MessageIds are mostly random: all that can be had is what their hexadecimal digits waste."""
+
+_recipient_id = re.compile(r"([0-9a-f]{20})-(\d{1,9})-(\d{1,9})").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recipient: the address in wire form, and the variables of the template."""
+
+    to: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What SES answered to one recipient: its MessageId, and when (seconds since the epoch by Redis's clock)."""
+
+    at: float
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a recipient stands: its batch, the number of its chunk, and its number in there."""
+
+    batch: str
+    chunk: int
+    row: int
+
+    @property
+    def chunk_id(self) -> str:
+        return f"{self.batch}-{self.chunk}"
+
+
+def place_of(id: str) -> Place | None:
+    """The place that a recipient's id names; None for the id of any other message."""
+    found = _recipient_id(id)
+    return Place(found[1], int(found[2]), int(found[3])) if found else None
+
+
+def pack_rows(rows: Sequence[Row], names: Sequence[str]) -> bytes:
+    """`names` are the variables; a row that has all of them is kept as a list, another as an object."""
+    packed = [[row.to, _values(row.values, names)] for row in rows]
+    return zlib.compress(encode_json({"v": VERSIONS[-1], "names": list(names), "rows": packed}).encode())
+
+
+def _values(values: Mapping[str, Any], names: Sequence[str]) -> list[Any] | dict[str, Any]:
+    try:
+        return [values[name] for name in names]
+    except KeyError:
+        return {name: values[name] for name in names if name in values}
+
+
+def unpack_rows(packed: bytes) -> list[Row]:
+    """Back from `pack_rows`. Raises InvalidMessage for an unknown version, and for what is damaged."""
+    try:
+        chunk = read_versioned(zlib.decompress(packed), "rows")
+        names = chunk["names"]
+        return [
+            Row(to, values if isinstance(values, dict) else dict(zip(names, values, strict=True)))
+            for to, values in chunk["rows"]
+        ]
+    except (zlib.error, KeyError, TypeError, ValueError) as error:
+        raise InvalidMessage("rows", f"are damaged in Redis: {error}") from error
+
+
+def pack_results(log: bytes) -> bytes:
+    """A finished chunk's log, as small as it gets."""
+    return zlib.compress(log, RESULT_LEVEL)
+
+
+def read_results(log: bytes) -> dict[int, Taken]:
+    """A chunk's log, which is lines of "<time> <row>:<MessageId> …"; packed or not. What is damaged is left out."""
+    try:
+        plain = zlib.decompress(log) if log[:1] == b"x" else log
+    except zlib.error:
+        return {}
+    lines = plain.decode("ascii", "replace").splitlines()
+    return {row: taken for line in lines for row, taken in _read_line(line)}
+
+
+def _read_line(line: str) -> Iterator[tuple[int, Taken]]:
+    at, *entries = line.split() or [""]
+    for entry in entries:
+        row, _, message_id = entry.partition(":")
+        with suppress(ValueError):
+            yield int(row), Taken(float(at), message_id)

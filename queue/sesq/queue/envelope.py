@@ -1,0 +1,141 @@
+"""What travels through Redis: the envelope (who, to whom, how) and, apart from it, the content.
+
+Both are versioned JSON. An envelope is small and read often; content is large, and read by the worker that sends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sesq.config.errors import InvalidMessage, UnknownVersion
+from sesq.queue.addresses import is_mailbox_simulator, shown, spec_of
+
+VERSIONS = (1,)
+"""The versions of JSON that can be read; the last one is written."""
+
+Kind = Literal["simple", "raw", "row"]
+OnUnknown = Literal["hold", "resend"]
+
+encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """All a worker needs to send a message, except its content. Addresses are wire forms.
+
+    `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To,
+    "row" the id of a recipient of a batch, whose content is made when it is sent.
+    `other_senders` are the bare addresses in From, Sender and Return-Path of a raw mail that are not its sender's: SES
+    wants them verified too. `on_unknown` is the message's own answer to a lost reply, None for the account's.
+    `subject` is for lists, and for logs at DEBUG.
+    """
+
+    sender: str
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    subject: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    configuration_set: str | None = None
+    on_unknown: OnUnknown | None = None
+    kind: Kind = "simple"
+    other_senders: tuple[str, ...] = ()
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The bare addresses that SES wants verified: who sends, and whoever else the mail says it is from."""
+        return (self.sender_spec, *self.other_senders)
+
+    @property
+    def sender_spec(self) -> str:
+        return spec_of(self.sender)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Bare addresses of to, cc and bcc, in order. Nobody is left out: SES counts an address each time."""
+        return tuple(spec_of(wire) for wires in (self.to, self.cc, self.bcc) for wire in wires)
+
+    @property
+    def rate_cost(self) -> int:
+        """Recipients that count against the sending rate: all of them (SES developer guide, "quotas")."""
+        return len(self.to) + len(self.cc) + len(self.bcc)
+
+    @property
+    def day_cost(self) -> int:
+        """Recipients that count against the daily quota: all but the mailbox simulator's (same guide)."""
+        return sum(not is_mailbox_simulator(spec) for spec in self.recipients)
+
+    def to_json(self) -> str:
+        filled = {name: value for name in _ENVELOPE_FIELDS if (value := getattr(self, name))}
+        return encode_json({"v": VERSIONS[-1], "sender": self.sender, **filled})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Envelope:
+        """Back from `to_json`; InvalidMessage for an unknown version or what is no envelope."""
+        data = read_versioned(text, "envelope")
+        try:
+            lists: dict[str, Any] = {
+                name: tuple(data.pop(name, ())) for name in ("to", "cc", "bcc", "reply_to", "other_senders")
+            }
+            return cls(**lists, **data)
+        except TypeError as error:
+            raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
+
+
+_ENVELOPE_FIELDS = tuple(Envelope.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleContent:
+    """Content that SES puts together itself (its Simple form). Header names and values are ASCII."""
+
+    subject: str
+    text: str | None = None
+    html: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Of its texts, in characters."""
+        return len(self.text or "") + len(self.html or "")
+
+    def to_bytes(self) -> bytes:
+        content: dict[str, Any] = {"v": VERSIONS[-1], "subject": self.subject}
+        if self.text is not None:
+            content["text"] = self.text
+        if self.html is not None:
+            content["html"] = self.html
+        if self.headers:
+            content["headers"] = self.headers
+        return encode_json(content).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SimpleContent:
+        """Back from `to_bytes`; InvalidMessage for an unknown version or what is no content."""
+        content = read_versioned(data, "content")
+        try:
+            headers = tuple((name, value) for name, value in content.pop("headers", ()))
+            return cls(headers=headers, **content)
+        except (TypeError, ValueError) as error:
+            raise InvalidMessage("content", f"is not what sesq has written: {error}") from error
+
+
+def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
+    """The JSON object without its "v"; InvalidMessage when it is none, or of a version unknown here."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage(what, f"is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise InvalidMessage(what, "is not a JSON object")
+    version = data.pop("v", None)
+    if version not in VERSIONS or isinstance(version, bool):
+        known = ", ".join(map(str, VERSIONS))
+        raise UnknownVersion(
+            str(version), f"{shown(version)} is a version this sesq cannot read; it knows {known}"
+        )
+    return data

@@ -1,0 +1,58 @@
+"""The fields of a hash in Redis, read one by one: what is damaged takes a plain value, and is named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from sesq.config.errors import InvalidMessage
+from sesq.queue.envelope import Envelope
+
+UNREADABLE = Envelope(sender="", subject="(its envelope cannot be read)")
+
+
+class Fields:
+    """`problems` names what could not be read so far, in words."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        """Empty where there is none."""
+        return self._fields.get(name, "")
+
+    def number(self, name: str) -> float:
+        """0 where there is none."""
+        return self.optional(name) or 0.0
+
+    def whole(self, name: str) -> int:
+        """0 where there is none."""
+        return int(self.number(name))
+
+    def optional(self, name: str) -> float | None:
+        """A number, or None where there is none."""
+        given = self.text(name)
+        if not given:
+            return None
+        try:
+            number = float(given)
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+        self.problems.append(f"{name} is no number")
+        return None
+
+    def envelope(self) -> Envelope:
+        """An empty one, which says so, where it cannot be read."""
+        try:
+            return Envelope.from_json(self.text("envelope"))
+        except InvalidMessage as error:
+            self.problems.append(f"its envelope cannot be read: {error}")
+            return UNREADABLE
+
+    def reason(self) -> str:
+        """The field `reason`, and before it what is damaged."""
+        damaged = f"damaged in Redis: {', '.join(self.problems)}" if self.problems else ""
+        return "; ".join(part for part in (damaged, self.text("reason")) if part)

@@ -1,0 +1,290 @@
+"""Every key that sesq has in Redis, and how RQ names its own: the one place to look, for people and for code.
+
+All keys of an account begin with `sesq:<account>:`. The scripts build the same names from the account's name; their
+headers say what lies in each key and in which unit. Times are seconds since the epoch by Redis's own clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sesq.queue.states import Lane, State
+
+ACCOUNTS = "sesq:accounts"
+"""Set: the names of all accounts that have been queued for or worked on."""
+
+CONSOLE_SECRET = "sesq:console:secret"  # noqa: S105  (the name of a key)
+"""String: what the web console signs its cookies with."""
+
+
+def console_session(id: str) -> str:
+    """String with expiry: who is logged in to the web console in that session; a logout deletes it."""
+    return f"sesq:console:session:{id}"
+
+
+CLOCK_OFFSET = "sesq:clock:offset"
+"""String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
+where it is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one account."""
+
+    account: str
+
+    def _key(self, *parts: str) -> str:
+        return ":".join(("sesq", self.account, *parts))
+
+    # messages
+    def message(self, id: str) -> str:
+        """Hash: the record of one message (state, envelope, costs, history)."""
+        return self._key("message", id)
+
+    def content(self, id: str) -> str:
+        """String: the body of one message; gone once it is sent, unless it is to be kept."""
+        return self._key("content", id)
+
+    def state(self, state: State) -> str:
+        """Sorted set: the messages in that state by the time they entered it."""
+        return self._key("state", state.value)
+
+    def idempotency(self, digest: str) -> str:
+        """String with expiry: the id and content digest that an idempotency key stands for."""
+        return self._key("idempotency", digest)
+
+    # batches
+    @property
+    def batches(self) -> str:
+        """Sorted set: the batches by the time they were begun."""
+        return self._key("batches")
+
+    def batch(self, id: str) -> str:
+        """Hash: a batch and its counts; what else belongs to it is told in `lua/batch.lua`."""
+        return self._key("batch", id)
+
+    def template(self, batch: str) -> str:
+        """String: the template of a batch, packed."""
+        return self._key("template", batch)
+
+    def chunk(self, id: str) -> str:
+        """Hash: some hundred recipients of a batch, and how far they are."""
+        return self._key("chunk", id)
+
+    def rows(self, chunk: str) -> str:
+        """String: the rows of a chunk, packed."""
+        return self._key("rows", chunk)
+
+    def log(self, chunk: str) -> str:
+        """String: the MessageIds of a chunk that is not done yet."""
+        return self._key("log", chunk)
+
+    def results(self, chunk: str) -> str:
+        """String: the MessageIds of a chunk that is done, packed."""
+        return self._key("results", chunk)
+
+    def arrived(self, chunk: str) -> str:
+        """String: a bit for each recipient of a chunk, 1 where the mail was delivered."""
+        return self._key("arrived", chunk)
+
+    def spilled(self, batch: str) -> str:
+        """Set: the ids of a batch's recipients that have a record of their own."""
+        return self._key("spilled", batch)
+
+    def parked(self, batch: str) -> str:
+        """List: the chunks of a batch that wait for it to be resumed."""
+        return self._key("parked", batch)
+
+    def slice(self, name: str) -> str:
+        """Hash: a run of rows that were granted together, by "<chunk>:<start>:<claim>"."""
+        return self._key("slice", name)
+
+    @property
+    def slices(self) -> str:
+        """Sorted set: the parts of chunks that are being sent, by the time their worker's lease runs out."""
+        return self._key("slices")
+
+    @property
+    def unpacked(self) -> str:
+        """Set: the chunks that are done and whose results are not packed yet."""
+        return self._key("unpacked")
+
+    # for those who look
+    @property
+    def damaged(self) -> str:
+        """Hash: what is damaged in Redis, or not understood -> JSON [found (s), what is wrong]; `damaged:<key>` is what
+        was found in a key of another type."""
+        return self._key("damaged")
+
+    @property
+    def counters(self) -> str:
+        """Hash: how often a message came into each state, and how long those that were sent had waited."""
+        return self._key("counters")
+
+    @property
+    def chronicle(self) -> str:
+        """String: how many waited in each minute of the last day, packed."""
+        return self._key("chronicle")
+
+    @property
+    def audit(self) -> str:
+        """List: what people did in the web console, newest first."""
+        return self._key("audit")
+
+    # waiting for something that is not time
+    def hold(self, what: str) -> str:
+        """Sorted set: the messages that wait for `what`, by the time they were queued."""
+        return self._key("hold", what)
+
+    @property
+    def holds(self) -> str:
+        """Hash: what is waited for -> why, in words."""
+        return self._key("holds")
+
+    @property
+    def blocks(self) -> str:
+        """Hash: a sender, set or account that SES refuses as a whole -> JSON [since (s), why, doubt]; its messages are
+        not tried one by one. Doubt: only a try can tell when that ends."""
+        return self._key("blocks")
+
+    # the gate
+    @property
+    def gate(self) -> str:
+        """Hash: the token bucket and the ledger's head."""
+        return self._key("gate")
+
+    @property
+    def ledger(self) -> str:
+        """String: 1,442 one-minute counts of recipients, packed."""
+        return self._key("ledger")
+
+    @property
+    def line(self) -> str:
+        """Sorted set: the workers that wait for a token, by the time of the token each was told."""
+        return self._key("line")
+
+    @property
+    def bulk_line(self) -> str:
+        """Sorted set: the same, of workers that serve bulk mail alone."""
+        return self._key("line", "bulk")
+
+    @property
+    def leases(self) -> str:
+        """Sorted set: the messages being sent, by the time their worker's lease runs out."""
+        return self._key("leases")
+
+    def stale(self, queue: str) -> str:
+        """Set: ids that stand in the middle of an RQ queue although what they stand for waits there no longer."""
+        return self._key("stale", queue)
+
+    @property
+    def starting(self) -> str:
+        """Sorted set: batches that are paused until their time, by that time."""
+        return self._key("starting")
+
+    @property
+    def keeping(self) -> str:
+        """Set: ended batches, or such that go on after all, whose keys have not all been told so."""
+        return self._key("keeping")
+
+    @property
+    def lent(self) -> str:
+        """Sorted set: messages and chunks that RQ's own workers have taken, by when it should be heard of."""
+        return self._key("lent")
+
+    @property
+    def expiring(self) -> str:
+        """Sorted set: the messages that are not to be sent after a time, by that time."""
+        return self._key("expiring")
+
+    @property
+    def restored(self) -> str:
+        """Hash: there is one after a backup was restored; what was queued before that may have been sent since."""
+        return self._key("restored")
+
+    # limits
+    @property
+    def policy(self) -> str:
+        """Hash: the limits and the pause that people set; they outlive restarts."""
+        return self._key("policy")
+
+    @property
+    def configured(self) -> str:
+        """Hash: the starting limits, from sesq.toml as the last worker to start read it."""
+        return self._key("configured")
+
+    @property
+    def policy_history(self) -> str:
+        """List: who changed what and when, newest first."""
+        return self._key("policy", "history")
+
+    # what SES tells back
+    @property
+    def suppression(self) -> str:
+        """Hash: an address that gets no mail -> JSON {reason, at, source}."""
+        return self._key("suppression")
+
+    @property
+    def suppression_read(self) -> str:
+        """Hash: SES's own suppression list is read up to `read`, and not asked for before `until` (s)."""
+        return self._key("suppression", "read")
+
+    @property
+    def reputation(self) -> str:
+        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; and `level`, which is acted on once."""
+        return self._key("reputation")
+
+    @property
+    def poison(self) -> str:
+        """List: what came as an event and is none, newest first."""
+        return self._key("poison")
+
+    def event(self, digest: str) -> str:
+        """String with expiry: this event has been counted."""
+        return self._key("event", digest)
+
+    # what SES says
+    @property
+    def snapshot(self) -> str:
+        """Hash: the account as SES last described it."""
+        return self._key("snapshot")
+
+    @property
+    def identities(self) -> str:
+        """Hash: identity -> 1 (verified) or 0, as SES last listed them."""
+        return self._key("identities")
+
+    @property
+    def sync(self) -> str:
+        """Hash: the run of the Redis server on which the account has been read, or is being read, and until when nobody
+        else reads it on that."""
+        return self._key("sync")
+
+    @property
+    def pruning(self) -> str:
+        """Hash: state -> where the search for expired records in its list goes on."""
+        return self._key("pruning")
+
+    @property
+    def reconciled(self) -> str:
+        """String with expiry: a long comparison of records with RQ's jobs has just ended; the next one waits."""
+        return self._key("reconciled")
+
+    @property
+    def control(self) -> str:
+        """String: when the last control call was made (ms); SES allows one a second, over all processes."""
+        return self._key("control")
+
+    @property
+    def wake(self) -> str:
+        """Channel: something may be able to go now."""
+        return self._key("wake")
+
+    def queue(self, lane: Lane) -> str:
+        """The name of the lane's RQ queue (not its Redis key)."""
+        return queue_name(self.account, lane)
+
+
+def queue_name(account: str, lane: Lane | str) -> str:
+    """`sesq.default.bulk`: the RQ queue of an account's lane."""
+    return f"sesq.{account}.{lane}"

@@ -1,0 +1,361 @@
+"""The messages of one account as Redis has them: to look up, to list, to count, and what a person may do to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
+from sesq.queue.batches import FREE, FREE_AT_ONCE, Batch, Batches, Recipient
+from sesq.queue.envelope import Envelope
+from sesq.queue.fields import Fields
+from sesq.queue.keys import ACCOUNTS, Keys
+from sesq.queue.replies import read_hash, read_hashes, text, texts
+from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
+
+CHANGE = compose("change.lua", base=[LIFECYCLE])
+PRUNE = compose("prune.lua", base=[LIFECYCLE])
+
+RETRYABLE = frozenset(
+    {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}
+)
+PRUNE_AT_ONCE = 100
+PRUNE_ROUNDS = 100
+LISTED_AT_ONCE, MOST_PASSED_OVER = 200, 20_000
+"""Ids of a list that are looked at in one round trip, and how many of expired records a list passes over."""
+RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state: when (seconds since the epoch), to which state, and why."""
+
+    at: float
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+
+    `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
+    `explained`.
+    """
+
+    id: str
+    account: str
+    state: State
+    reason: str
+    lane: str
+    envelope: Envelope
+    attempts: int
+    created: float
+    since: float
+    send_at: float | None
+    expires_at: float | None
+    message_id: str | None
+    hold: str | None
+    worker: str | None
+    history: tuple[Event, ...]
+    waits_because: str = ""
+    goes_at: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: what `sesq messages show --json` prints."""
+        envelope = self.envelope
+        return {
+            "id": self.id,
+            "account": self.account,
+            "state": self.state.value,
+            "reason": self.reason,
+            "lane": self.lane,
+            "from": envelope.sender,
+            "to": list(envelope.to),
+            "cc": list(envelope.cc),
+            "bcc": list(envelope.bcc),
+            "subject": envelope.subject,
+            "tags": dict(envelope.tags),
+            "attempts": self.attempts,
+            "created": self.created,
+            "since": self.since,
+            "send_at": self.send_at,
+            "expires_at": self.expires_at,
+            "message_id": self.message_id,
+            "hold": self.hold,
+            "waits_because": self.waits_because,
+            "goes_at": self.goes_at,
+            "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
+        }
+
+
+def accounts(redis: Redis) -> list[str]:
+    """The names of all accounts that this Redis knows."""
+    with mapped():
+        return sorted(texts(redis.smembers(ACCOUNTS)))
+
+
+class Messages:
+    """The messages of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+        self._batches = Batches(redis, account)
+
+    def get(self, id: str) -> Record:
+        """The record of one message. Raises UnknownMessage."""
+        with mapped():
+            fields = read_hash(self.redis, self.keys.message(id))
+        recipient = None if fields else self._batches.find(id)
+        if recipient is not None:
+            return _of_batch(recipient, self._batches.get(id.partition("-")[0]))
+        if not fields:
+            raise UnknownMessage(
+                f"no message {id} in account {self.keys.account}; records are kept for `keep_days`"
+            )
+        return _record(id, self.keys.account, fields)
+
+    def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
+        """The records of these messages in one round trip; None for one that is gone.
+
+        What of one cannot be read is told in its reason: it does not hide the others.
+        """
+        wanted = list(ids)
+        with mapped():
+            rows = read_hashes(self.redis, map(self.keys.message, wanted))
+        return [
+            _record(id, self.keys.account, fields) if fields else None
+            for id, fields in zip(wanted, rows, strict=True)
+        ]
+
+    def counts(self) -> dict[State, int]:
+        """How many messages are in each state; every state is there."""
+        with mapped():
+            pipeline = self.redis.pipeline(transaction=False)
+            for state in State:
+                pipeline.zcard(self.keys.state(state))
+            return dict(zip(State, pipeline.execute(), strict=True))
+
+    def list(self, states: Iterable[State] = tuple(State), *, limit: int = 50) -> list[Record]:
+        """The newest messages in any of the states, newest first; at most `limit`."""
+        with mapped():
+            found = [place for state in states for place in self._newest(state, limit)]
+        records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
+        return [record for record in records if record is not None]
+
+    def _newest(self, state: State, limit: int) -> Sequence[tuple[float, str]]:
+        """The newest whose record is there, with their times; those that have expired are passed over."""
+        found: list[tuple[float, str]] = []
+        size = max(limit, LISTED_AT_ONCE)
+        for start in range(0, size + MOST_PASSED_OVER, size):
+            newest = self.redis.zrevrange(self.keys.state(state), start, start + size - 1, withscores=True)
+            page = [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", newest)]
+            pipeline = self.redis.pipeline(transaction=False)
+            for _, id in page:
+                pipeline.exists(self.keys.message(id))
+            found += [place for place, there in zip(page, pipeline.execute(), strict=True) if there]
+            if len(found) >= limit or len(page) < size:
+                break
+        return found[:limit]
+
+    def cancel(self, id: str, by: str) -> State:
+        """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent.
+
+        Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
+        """
+        return self._change(
+            id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
+        )
+
+    def release(self, id: str, by: str) -> State:
+        """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
+        checked = {"checked": redis_now(self.redis)}
+        return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", fields=checked, unblock=True)
+
+    def retry(self, id: str, by: str) -> State:
+        """Queues a failed, refused, suppressed, expired or retrying message again, with its attempts forgotten.
+
+        Where it had ended, so is the time after which it was not to go, if that has passed.
+        """
+        self._needs_content(id)
+        was = self.get(id)
+        now = redis_now(self.redis)
+        fields: dict[str, Any] = {"attempts": 0, "checked": now}
+        late = was.expires_at is not None and was.expires_at <= now
+        if late and was.state is not State.RETRYING:
+            fields["expires_at"] = ""
+        state = self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
+        if was.expires_at is not None and not late:
+            with mapped():
+                self.redis.zadd(self.keys.expiring, {id: was.expires_at})
+        return state
+
+    def resolve(self, id: str, to: str, by: str) -> None:
+        """Settles an unknown message: it was `sent`, is to be `queued` again, or counts as `failed`."""
+        state = RESOLUTIONS[to]
+        self._change(
+            id,
+            {State.UNKNOWN},
+            state,
+            f"resolved as {to} by {by}",
+            fields={"unsure": "", "checked": redis_now(self.redis)},
+            drop_content=state in SENT_STATES,
+        )
+
+    def reschedule(self, id: str, due: float, by: str) -> None:
+        """Puts a waiting message off until `due` (seconds since the epoch).
+
+        Raises InvalidMessage where it is not to go so late.
+        """
+        was = self.get(id)
+        if was.state in WAITING_STATES and was.expires_at is not None and due >= was.expires_at:
+            raise InvalidMessage(
+                "send_at", f"is not before expires_at of message {id}: it would expire first"
+            )
+        fields = {"send_at": due}
+        self._change(id, WAITING_STATES, State.SCHEDULED, f"rescheduled by {by}", due=due, fields=fields)
+
+    def holds(self) -> dict[str, str]:
+        """What is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
+        with mapped():
+            return read_hash(self.redis, self.keys.holds)
+
+    def waiting_for(self, what: str) -> int:
+        """How many messages wait for it."""
+        with mapped():
+            return int(self.redis.zcard(self.keys.hold(what)))
+
+    def free(self, what: str, reason: str) -> int:
+        """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
+        freed, count = 0, FREE_AT_ONCE
+        with mapped():
+            while count == FREE_AT_ONCE:
+                count = int(FREE.run(self.redis, self.keys.account, what, FREE_AT_ONCE, reason))
+                freed += count
+        return freed
+
+    def try_one(self, what: str, reason: str) -> None:
+        """One message that waits goes back into its lane, to see whether it still has to: another one each time."""
+        with mapped():
+            FREE.run(self.redis, self.keys.account, what, 1, reason, 1)
+
+    def prune(self) -> int:
+        """Takes those out of the lists, and out of RQ's registries, whose record has expired: at most some thousands.
+
+        How many of the lists.
+        """
+        queues = [self.keys.queue(lane) for lane in Lane]
+        pruned = 0
+        with mapped():
+            for number in range(PRUNE_ROUNDS):
+                searches = int(number == 0)
+                count, more = PRUNE.run(self.redis, self.keys.account, PRUNE_AT_ONCE, searches, *queues)
+                pruned += int(count)
+                if not more:
+                    break
+        return pruned
+
+    def _needs_content(self, id: str) -> None:
+        with mapped():
+            if not self.redis.exists(self.keys.content(id)):
+                self.get(id)
+                raise WrongState(
+                    f"the content of message {id} is gone, so it cannot be sent again; queue it anew"
+                )
+
+    def _change(
+        self,
+        id: str,
+        allowed: Iterable[State],
+        to: State,
+        reason: str,
+        *,
+        due: float | None = None,
+        fields: dict[str, Any] | None = None,
+        drop_content: bool = False,
+        unblock: bool = False,
+    ) -> State:
+        """The state that it came to."""
+        states = sorted(state.value for state in allowed)
+        options = {
+            "due": due,
+            "fields": fields,
+            "drop_content": drop_content or None,
+            "unblock": unblock or None,
+        }
+        given = json.dumps({name: value for name, value in options.items() if value is not None})
+        arguments = (id, json.dumps(states), to.value, reason, given)
+        with mapped():
+            was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
+            if not was and self._batches.unfold(id):
+                was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
+        if not was and self._batches.find(id) is not None:
+            raise WrongState(f"message {id} waits in its batch: pause or cancel that")
+        if not was:
+            raise UnknownMessage(f"no message {id} in account {self.keys.account}")
+        if was not in states:
+            raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
+        return State(reached)
+
+
+def _of_batch(recipient: Recipient, batch: Batch) -> Record:
+    """A recipient of a batch that has no record of its own, as if it had one."""
+    at = recipient.at
+    if at is None and recipient.state is State.CANCELLED:
+        at = batch.ended
+    history = [Event(batch.created, State.QUEUED, f"in batch {batch.id}")]
+    if at is not None:
+        history.append(Event(at, recipient.state, recipient.message_id or recipient.reason))
+    return Record(
+        id=recipient.id,
+        account=batch.account,
+        state=recipient.state,
+        reason=recipient.reason,
+        lane=Lane.BULK.value,
+        envelope=replace(batch.envelope, to=(recipient.to,)),
+        attempts=1 if recipient.message_id else 0,
+        created=batch.created,
+        since=batch.created if at is None else at,
+        send_at=None,
+        expires_at=None,
+        message_id=recipient.message_id,
+        hold=None,
+        worker=None,
+        history=tuple(history),
+    )
+
+
+def _record(id: str, account: str, given: dict[str, str]) -> Record:
+    """What of it is damaged, or of another version, is told in its reason, and hides nothing else."""
+    fields = Fields(given)
+    read: dict[str, Any] = {
+        "state": State(fields.text("state")) if fields.text("state") else DAMAGED,
+        "lane": fields.text("queue").rpartition(".")[2],
+        "envelope": fields.envelope(),
+        "attempts": fields.whole("attempts"),
+        "created": fields.number("created"),
+        "since": fields.number("since"),
+        "send_at": fields.optional("send_at"),
+        "expires_at": fields.optional("expires_at"),
+        "message_id": fields.text("message_id") or None,
+        "hold": fields.text("hold") or None,
+        "worker": fields.text("worker") or None,
+        "history": tuple(_event(line) for line in fields.text("history").split("\n") if line),
+    }
+    return Record(id=id, account=account, reason=fields.reason(), **read)
+
+
+def _event(line: str) -> Event:
+    try:
+        at, state, reason = json.loads(line)
+        return Event(float(at), State(str(state)), str(reason))
+    except (ValueError, TypeError):
+        return Event(0.0, DAMAGED, line)

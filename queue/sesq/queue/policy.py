@@ -1,0 +1,275 @@
+"""The live policy: the limits that people set while the queue runs. The gate reads it itself, at every claim.
+
+Three layers, the first that has a value counts: what `sesq quota set` wrote (until `sesq quota reset`), what
+`sesq.toml` said when the last worker started, what SES says. A limit above SES's counts only where it was forced.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidPolicy
+from sesq.config.quotas import parse_daily, parse_rate
+from sesq.queue.fields import Fields
+from sesq.queue.fitting import free_fitting
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash, read_json_list
+from sesq.queue.snapshot import read_snapshot, redis_now
+
+HISTORY_LENGTH = 1000
+MAX_MARGIN = 0.5
+
+PAUSE, BULK_PAUSE = "paused", "paused:bulk"
+FORCE, FORCE_FOR = "force", "force:for"
+"""Which knobs may lie above SES's limits: those set to stay, and those set for a time."""
+LIMITED_BY_SES = {"rate": "a second", "daily": "in 24 hours"}
+"""The knobs of which SES has a limit of its own, and what it counts in."""
+
+
+def _rate(text: str) -> str:
+    return _positive("rate", parse_rate(text))
+
+
+def _daily(text: str) -> str:
+    daily = parse_daily(text)
+    return "-1" if daily is None else _positive("daily", daily, least=1)
+
+
+def _burst(text: str) -> str:
+    return _positive("burst", _finite("burst", text), least=1)
+
+
+def _margin(text: str) -> str:
+    margin = _finite("margin", text)
+    if not 0 <= margin <= MAX_MARGIN:
+        raise InvalidPolicy(f"margin: {text} is not a share of the rate from 0 to {MAX_MARGIN}")
+    return repr(margin)
+
+
+def _reserve(text: str) -> str:
+    number, share = text.strip().removesuffix("%"), text.strip().endswith("%")
+    reserve = _finite("reserve", number)
+    if reserve < 0 or (share and reserve > 100):
+        raise InvalidPolicy(f"reserve: {text} is neither a number of recipients nor a share from 0% to 100%")
+    # written anew: Python reads more as a number (1_000, other digits) than the gate's script does
+    return f"{reserve:g}%" if share else f"{reserve:.15g}"
+
+
+def _finite(knob: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidPolicy(f"{knob}: {text!r} is not a number")
+    return number
+
+
+def _positive(knob: str, number: float, least: float = 0.0) -> str:
+    if not math.isfinite(number) or number <= 0 or number < least:
+        raise InvalidPolicy(
+            f"{knob}: must be {f'at least {least:g}' if least else 'more than 0'}, not {number:g}"
+        )
+    return repr(number)
+
+
+KNOBS: Mapping[str, Callable[[str], str]] = {
+    "rate": _rate,
+    "daily": _daily,
+    "burst": _burst,
+    "margin": _margin,
+    "reserve": _reserve,
+}
+"""knob -> what turns its text into the form that the gate reads. Each raises InvalidPolicy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One knob as it stands. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
+
+    value: str | None
+    origin: str
+    until: float | None = None
+    forced: bool = False
+
+
+class Policy:
+    """The live policy of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+
+    def show(self) -> dict[str, Setting]:
+        """Every knob with its value and where that comes from."""
+        own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
+        snapshot = read_snapshot(self.redis, self.keys.account)
+        theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
+        now = redis_now(self.redis)
+        return {knob: _setting(knob, own, configured, theirs.get(knob), now) for knob in KNOBS}
+
+    @property
+    def paused(self) -> str:
+        """Why a person paused the account; empty where nobody did."""
+        return self._layer(self.keys.policy).get(PAUSE, "")
+
+    @property
+    def bulk_paused(self) -> str:
+        """Why the bulk lane is paused; empty where it is not."""
+        return self._layer(self.keys.policy).get(BULK_PAUSE, "")
+
+    def configure(self, limits: Mapping[str, str]) -> None:
+        """Writes down the starting limits, as `sesq.toml` has them. Workers do it when they start."""
+        with mapped(), self.redis.pipeline() as pipeline:
+            pipeline.delete(self.keys.configured)
+            if limits:
+                pipeline.hset(self.keys.configured, mapping={k: KNOBS[k](v) for k, v in limits.items()})
+            pipeline.execute()
+
+    def set(
+        self, changes: Mapping[str, str], *, by: str, for_seconds: float | None = None, force: bool = False
+    ) -> None:
+        """Changes limits from the next claim on, in every process; with `for_seconds`, only for that long.
+
+        Raises InvalidPolicy, and nothing has changed, for a value that makes no sense or lies above SES's
+        without `force`, and for a time that is over at once.
+        """
+        if not changes:
+            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(KNOBS)}")
+        if for_seconds is not None and not 0 < for_seconds < math.inf:
+            raise InvalidPolicy(f"for: a limit cannot hold for {for_seconds:g} seconds")
+        values = {knob: _known(knob)(text) for knob, text in changes.items()}
+        own, now = self._layer(self.keys.policy), redis_now(self.redis)
+        above = self._above_ses(values)
+        if above and not force:
+            raise InvalidPolicy(
+                f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
+            )
+        self._check_reserve(values)
+        force_field = FORCE if for_seconds is None else FORCE_FOR
+        # kept as it was said: SES's limits may be known only later, and may change
+        forced = (_forced(own, force_field) - set(values)) | (
+            {*values} & {*LIMITED_BY_SES} if force else set()
+        )
+        fields: dict[str, str | float] = {force_field: ",".join(sorted(forced))}
+        if for_seconds is None:
+            fields.update(values)
+        else:
+            fields.update({f"{knob}:for": value for knob, value in values.items()})
+            fields.update({f"{knob}:until": now + for_seconds for knob in values})
+        stale = (
+            [f"{knob}:{part}" for knob in values for part in ("for", "until")] if for_seconds is None else []
+        )
+        until = None if for_seconds is None else now + for_seconds
+        event = {"by": by, "at": now, **_replaced(own, values), "new": values, "until": until, "force": force}
+        self._write(fields, stale, event)
+        self._try_the_large_again(values)
+
+    def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
+        """Back to `sesq.toml`, or to SES's own limits: the named knobs, or all of them."""
+        names = knobs or list(KNOBS)
+        for knob in names:
+            _known(knob)
+        own = self._layer(self.keys.policy)
+        stale = [field for knob in names for field in (knob, f"{knob}:for", f"{knob}:until")]
+        fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
+        event = {"by": by, "at": redis_now(self.redis), **_replaced(own, names), "new": None}
+        self._write(fields, stale, event)
+        self._try_the_large_again(names)
+
+    def pause(self, reason: str, *, by: str, bulk_only: bool = False) -> None:
+        """Nothing goes, or no bulk mail, from the next claim on, in every process, until somebody resumes."""
+        self._set_pause(reason or f"paused by {by}", by, bulk_only)
+
+    def resume(self, *, by: str, bulk_only: bool = False) -> None:
+        """Ends a pause: that of the account, or that of bulk mail."""
+        self._set_pause("", by, bulk_only)
+
+    def _set_pause(self, reason: str, by: str, bulk_only: bool) -> None:
+        field, old = (BULK_PAUSE, self.bulk_paused) if bulk_only else (PAUSE, self.paused)
+        event = {"by": by, "at": redis_now(self.redis), "old": {field: old}, "new": {field: reason}}
+        self._write({field: reason}, [], event)
+
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""
+        with mapped():
+            return read_json_list(self.redis, self.keys.policy_history, limit)
+
+    def _try_the_large_again(self, knobs: Iterable[str]) -> None:
+        """What a whole day had no room for may fit now."""
+        if {"daily", "reserve"} & set(knobs):
+            free_fitting(self.redis, self.keys.account)
+
+    def _layer(self, key: str) -> dict[str, str]:
+        with mapped():
+            return read_hash(self.redis, key)
+
+    def _above_ses(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Which of the values are above SES's, in words. Without a known account nothing is."""
+        snapshot = read_snapshot(self.redis, self.keys.account)
+        above = {}
+        for knob, unit in LIMITED_BY_SES.items():
+            limit = snapshot.rate if knob == "rate" else snapshot.daily
+            value = float(values.get(knob, 0))
+            if limit is not None and limit >= 0 and (value > limit or (knob == "daily" and value < 0)):
+                above[knob] = f"{knob}: {value:g} is above the {limit:g} {unit} that SES allows"
+        return above
+
+    def _check_reserve(self, values: Mapping[str, str]) -> None:
+        settings = {knob: setting.value for knob, setting in self.show().items()} | dict(values)
+        reserve, daily = settings["reserve"], Fields({"daily": settings["daily"] or "-1"}).number("daily")
+        if reserve and not reserve.endswith("%") and 0 <= daily < Fields({"": reserve}).number(""):
+            raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
+
+    def _write(self, fields: Mapping[str, str | float], stale: list[str], event: Mapping[str, Any]) -> None:
+        with mapped(), self.redis.pipeline() as pipeline:
+            if stale:
+                pipeline.hdel(self.keys.policy, *stale)
+            pipeline.hset(self.keys.policy, mapping=cast("dict[Any, Any]", fields))
+            pipeline.lpush(self.keys.policy_history, json.dumps(event))
+            pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
+            # what waiting workers were told was by the old limits
+            pipeline.delete(self.keys.line, self.keys.bulk_line)
+            pipeline.publish(self.keys.wake, "policy")
+            pipeline.execute()
+
+
+def _known(knob: str) -> Callable[[str], str]:
+    if knob not in KNOBS:
+        raise InvalidPolicy(f"there is no limit called {knob!r}; the limits are {', '.join(KNOBS)}")
+    return KNOBS[knob]
+
+
+def _replaced(own: Mapping[str, str], knobs: Iterable[str]) -> dict[str, Any]:
+    """What a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
+    old = {knob: own.get(knob) for knob in knobs}
+    return {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
+
+
+def _forced(own: Mapping[str, str], field: str) -> set[str]:
+    return {knob for knob in own.get(field, "").split(",") if knob}
+
+
+def _setting(
+    knob: str,
+    own: Mapping[str, str],
+    configured: Mapping[str, str],
+    theirs: float | None,
+    now: float,
+) -> Setting:
+    until = Fields(own).number(f"{knob}:until")
+    if until > now:
+        return Setting(own.get(f"{knob}:for"), "set", until, knob in _forced(own, FORCE_FOR))
+    for layer, origin in ((own, "set"), (configured, "sesq.toml")):
+        if knob in layer:
+            return Setting(layer[knob], origin, None, knob in _forced(own, FORCE))
+    if theirs is not None:
+        return Setting(repr(theirs), "SES")
+    return Setting(None, "default")

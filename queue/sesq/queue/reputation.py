@@ -1,0 +1,157 @@
+"""How much of the account's mail bounces or is complained of, and how near that is to what Amazon acts on.
+
+Source: SES developer guide, "Sending review process FAQs". A bounce rate of 5 % puts the account under review, at 10 %
+its sending may be paused; complaints 0.1 % and 0.5 %. Hard bounces count, mail to the mailbox simulator and to
+addresses on the account's suppression list does not. SES takes "a representative volume" and no fixed time: here it is
+a week.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.fields import Fields
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_hash, text
+from sesq.queue.scripts import compose
+from sesq.queue.snapshot import redis_now
+
+LEVEL = compose("level.lua")
+
+REVIEW = {"bounced": 0.05, "complained": 0.001}
+PAUSE = {"bounced": 0.10, "complained": 0.005}
+BEFORE_AMAZON = {"bounced": 0.08, "complained": 0.004}
+"""Where bulk mail is paused here."""
+A_STEP = {"bounced": 0.01, "complained": 0.0005}
+"""What a person has let pass, by letting bulk mail go on, must get worse by so much before it is paused again."""
+LEAST_SENT = 500
+"""Below so many recipients a rate says little."""
+ROUNDING = 1e-9
+WINDOW_HOURS = 7 * 24
+WORDS = {"bounced": "bounces", "complained": "complaints"}
+
+
+class Level(str, Enum):
+    """How bad it is. The value is what Redis and JSON show."""
+
+    FINE = "fine"
+    WARN = "warn"
+    PAUSE = "pause"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Recipients of the last week."""
+
+    sent: int
+    bounced: int
+    complained: int
+
+    def rate(self, kind: str) -> float:
+        """The share of `bounced` or `complained`, 0 to 1."""
+        return float(getattr(self, kind)) / self.sent if self.sent else 0.0
+
+    @property
+    def level(self) -> Level:
+        """The worse of both."""
+        if self.alarming:
+            return Level.PAUSE
+        return Level.WARN if any(self.is_reviewed(kind) for kind in REVIEW) else Level.FINE
+
+    def is_reviewed(self, kind: str) -> bool:
+        """Whether Amazon reviews an account for as much of `bounced` or `complained`."""
+        return self.sent >= LEAST_SENT and self.rate(kind) >= REVIEW[kind]
+
+    @property
+    def alarming(self) -> dict[str, float]:
+        """The rates at which bulk mail is paused here, by kind."""
+        if self.sent < LEAST_SENT:
+            return {}
+        rates = {kind: self.rate(kind) for kind in BEFORE_AMAZON}
+        return {kind: rate for kind, rate in rates.items() if rate >= BEFORE_AMAZON[kind]}
+
+    @property
+    def words(self) -> str:
+        """For people: what was counted, and where Amazon acts."""
+        told = [
+            f"{self.rate(kind):.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
+            for kind in REVIEW
+        ]
+        few = f"; below {LEAST_SENT} that says little" if self.sent < LEAST_SENT else "; Amazon acts on that"
+        return f"{' and '.join(told)} of {self.sent} recipients in a week" + few
+
+
+class Reputation:
+    """One account's counts. Raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.account = account
+        self.key = Keys(account).reputation
+
+    def read(self) -> Standing:
+        """The last week, to the hour. Hours before it are forgotten."""
+        first = int(redis_now(self.redis) // 3600) - WINDOW_HOURS
+        with mapped():
+            fields = read_hash(self.redis, self.key)
+            stale = [name for name in fields if _hour(name) <= first]
+            if stale:
+                self.redis.hdel(self.key, *stale)
+        return _summed({name: n for name, n in fields.items() if name not in stale})
+
+    def risen_to(self, level: Level) -> bool:
+        """Writes the level down; True for the first who finds it worse than it was."""
+        order = list(Level)
+        with mapped():
+            before = text(LEVEL.run(self.redis, self.account, level.value))
+        return before not in order or order.index(level) > order.index(Level(before))
+
+    def is_worse(self, standing: Standing, fresh: Collection[str]) -> bool:
+        """Whether a rate is alarming. Where it was let pass it must be a step worse, by events of that kind that have
+        just come: a rate also rises when good mail is a week old.
+        """
+        with mapped():
+            passed = read_hash(self.redis, self.key)
+        return any(
+            kind not in passed
+            or (kind in fresh and rate - Fields(passed).number(kind) >= A_STEP[kind] - ROUNDING)
+            for kind, rate in standing.alarming.items()
+        )
+
+    def let_pass(self, standing: Standing) -> None:
+        """Remembers what is alarming: bulk mail is paused for it, and goes on when a person has seen it."""
+        if standing.alarming:
+            with mapped():
+                self.redis.hset(self.key, mapping=cast("dict[Any, Any]", standing.alarming))
+
+    def forget_good(self, standing: Standing) -> None:
+        """Forgets what was let pass of a rate that Amazon would not even review any more."""
+        good = [kind for kind in REVIEW if not standing.is_reviewed(kind)]
+        if good:
+            with mapped():
+                self.redis.hdel(self.key, *good)
+
+
+def _summed(fields: Mapping[str, str]) -> Standing:
+    sums = dict.fromkeys(("sent", "bounced", "complained"), 0)
+    for name in fields:
+        kind = name.partition(":")[2]
+        if kind in sums:
+            sums[kind] += Fields(fields).whole(name)
+    return Standing(**sums)
+
+
+def _hour(name: str) -> float:
+    """Of a field; of one that is no hour's it never passes."""
+    hour = name.partition(":")[0]
+    return int(hour) if hour.isdecimal() else math.inf

@@ -1,0 +1,169 @@
+"""Lua scripts: composed from `.lua` files, called by their digest, loaded again where Redis has forgotten them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from typing import Any, TypeVar
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError
+from rq.defaults import RQ_KEY_PREFIX
+
+from sesq.queue.replicas import Replicas
+
+Argument = str | bytes | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: the files it is made of, in order, as one text."""
+
+    text: str
+    digest: str
+
+    def arguments(self, account: str, arguments: Sequence[Argument]) -> list[Argument]:
+        """The script's ARGV: every script begins with the account and RQ's key prefix."""
+        return [account, RQ_KEY_PREFIX, *arguments]
+
+    def run(self, redis: Redis, account: str, *arguments: Argument) -> Any:
+        """One round trip; a second one where Redis does not know the script yet."""
+        argv = self.arguments(account, arguments)
+        try:
+            return redis.evalsha(self.digest, 0, *argv)
+        except NoScriptError:
+            return redis.eval(self.text, 0, *argv)
+
+    def queue(self, pipeline: Pipeline, account: str, *arguments: Argument, by_text: bool = False) -> None:
+        """Adds one call to a pipeline; see `run_many` for one that minds forgotten scripts."""
+        argv = self.arguments(account, arguments)
+        if by_text:
+            pipeline.eval(self.text, 0, *argv)
+        else:
+            pipeline.evalsha(self.digest, 0, *argv)
+
+
+Call = tuple[Script, Sequence[Argument]]
+Told = TypeVar("Told")
+Talk = Generator[Sequence[Call], list[Any], Told]
+"""Rounds of script calls: yields those of each, is sent their answers, and returns what it learnt in the end."""
+
+
+def run_many(
+    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None = None
+) -> list[Any]:
+    """Runs script calls in one round trip, each atomic by itself. Raises the first error, after all have run.
+
+    A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
+    one of them has it all, where there are any.
+    """
+    answers = _run_all(redis, account, calls, replicas)
+    forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if forgotten:
+        again = [calls[i] for i in forgotten]
+        for i, answer in zip(forgotten, _run_all(redis, account, again, replicas, by_text=True), strict=True):
+            answers[i] = answer
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return answers
+
+
+def run_talks(
+    redis: Redis, account: str, talks: Sequence[Talk[Any]], replicas: Replicas | None = None
+) -> list[Any]:
+    """Holds talks side by side, a round of all of them in one round trip: what each returns. Raises as `run_many`."""
+    learnt: dict[int, Any] = {}
+    answers: dict[int, Any] = dict.fromkeys(range(len(talks)))  # a talk begins with None
+    while answers:
+        asked = {
+            i: calls for i, each in answers.items() if (calls := _ask(talks[i], each, i, learnt)) is not None
+        }
+        all_calls = [call for calls in asked.values() for call in calls]
+        found = iter(run_many(redis, account, all_calls, replicas) if all_calls else ())
+        answers = {i: list(islice(found, len(calls))) for i, calls in asked.items()}
+    return [learnt[i] for i in range(len(talks))]
+
+
+def _ask(talk: Talk[Any], answers: Any, place: int, learnt: dict[int, Any]) -> Sequence[Call] | None:
+    """The calls of a talk's next round; None where it has ended, and `learnt` has what it came to."""
+    try:
+        return talk.send(answers)
+    except StopIteration as end:
+        learnt[place] = end.value
+        return None
+
+
+def _run_all(
+    redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, *, by_text: bool = False
+) -> list[Any]:
+    """The answers, or errors. The wait for a replica is part of it: it is for what the same connection has written.
+
+    `by_text`: the first call of each script brings its text, by which Redis knows it from then on.
+    """
+    pipeline = redis.pipeline(transaction=False)
+    known: set[str] = set()
+    for script, arguments in calls:
+        script.queue(pipeline, account, *arguments, by_text=by_text and script.digest not in known)
+        known.add(script.digest)
+    waits = replicas is not None and replicas.queue_wait(pipeline)
+    answers: list[Any] = pipeline.execute(raise_on_error=False)
+    if replicas is not None and waits:
+        replicas.note(answers.pop())
+    return answers
+
+
+def read_lua(name: str) -> str:
+    """The text of a `.lua` file in the folder `lua`."""
+    return (resources.files(__package__) / "lua" / name).read_text(encoding="utf-8")
+
+
+def lua_files() -> list[str]:
+    """The names of all `.lua` files."""
+    return sorted(file.name for file in (resources.files(__package__) / "lua").iterdir())
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Lua functions that scripts use. `at_end`: what is done after each script that uses them, however it ends."""
+
+    text: str
+    at_end: str = ""
+
+
+def library(*names: str, base: Sequence[Library] = (), at_end: str = "") -> Library:
+    """The files `names` as a library, put after those that they use themselves."""
+    text = "\n".join([*(each.text for each in base), *(read_lua(name) for name in names)])
+    return Library(text, at_end or _at_end(base))
+
+
+def compose(*names: str, base: Sequence[Library] = ()) -> Script:
+    """A script of the files `names`, put after the libraries of `base`, whose functions it uses."""
+    body = "\n".join(read_lua(name) for name in names)
+    if _at_end(base):
+        body = ENDED_WELL.format(body=body, at_end=_at_end(base))
+    text = "\n".join([*(each.text for each in base), body])
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _at_end(base: Sequence[Library]) -> str:
+    return "\n".join(each.at_end for each in base if each.at_end)
+
+
+ENDED_WELL = """\
+local function run()
+{body}
+end
+local done, answer = pcall(run)
+{at_end}
+if not done then error(answer, 0) end
+return answer
+"""
+"""A script whose libraries have something to do at its end: no `return` and no error of it passes that by."""
+
+LIFECYCLE = library("clock.lua", "damage.lua", "lifecycle.lua", "batch.lua")
+"""How a message changes its state, and how a batch counts that: before every script that changes one."""

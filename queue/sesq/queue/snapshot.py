@@ -1,0 +1,84 @@
+"""The account as SES last described it. Written by account sync, read by everybody without a network call to SES."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.fields import Fields
+from sesq.queue.identities import Identities
+from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.replies import read_hash, text
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What SES says of one account. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited).
+
+    `known` is False before the first sync; `readable` is False where IAM does not let the account be read: then
+    the configured limits count, else 1 a second and 200 a day. `listed` is False where the identities may not be
+    listed: then SES judges them.
+    """
+
+    known: bool = False
+    readable: bool = False
+    listed: bool = False
+    production: bool = False
+    sending: bool = True
+    paused_because: str = ""
+    enforcement: str = ""
+    rate: float | None = None
+    daily: float | None = None
+    sent: float | None = None
+    others: float = 0.0
+    synced_at: float | None = None
+
+    @property
+    def mode(self) -> str:
+        """`sandbox`, `production` or `unknown`."""
+        if not self.known or not self.readable:
+            return "unknown"
+        return "production" if self.production else "sandbox"
+
+
+def read_snapshot(redis: Redis, account: str) -> Snapshot:
+    """The last snapshot of the account; `known` is False where there is none yet."""
+    with mapped():
+        given = read_hash(redis, Keys(account).snapshot)
+    if "readable" not in given:
+        return Snapshot()
+    fields = Fields(given)
+    return Snapshot(
+        known=True,
+        readable=fields.text("readable") == "1",
+        listed=fields.text("listed") == "1",
+        production=fields.text("production") == "1",
+        sending=fields.text("sending") != "0",
+        paused_because=fields.text("paused_because"),
+        enforcement=fields.text("enforcement"),
+        rate=fields.optional("rate"),
+        daily=fields.optional("daily"),
+        sent=fields.optional("sent"),
+        others=fields.number("others"),
+        synced_at=fields.optional("synced_at"),
+    )
+
+
+def read_identities(redis: Redis, account: str) -> Identities:
+    """The account's identities as SES last listed them; empty before the first sync."""
+    with mapped():
+        listed = read_hash(redis, Keys(account).identities)
+    return Identities.from_names((name, verified == "1") for name, verified in listed.items())
+
+
+def redis_now(redis: Redis) -> float:
+    """The time by which everything is scheduled: Redis's clock, in seconds since the epoch."""
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.get(CLOCK_OFFSET)
+        (seconds, micros), offset = pipeline.execute()
+    moved = text(offset) or "0"
+    return float(moved[1:]) if moved.startswith("=") else float(seconds + micros / 1e6 + float(moved))

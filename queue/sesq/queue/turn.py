@@ -1,0 +1,165 @@
+"""Why a message waits, and when it will go, by the limits in force and what is before it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import cast
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.quotas import format_rate
+from sesq.queue.chunks import place_of
+from sesq.queue.fields import Fields
+from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
+from sesq.queue.job import rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Record
+from sesq.queue.policy import Policy
+from sesq.queue.replies import text, texts
+from sesq.queue.snapshot import read_snapshot
+from sesq.queue.states import Lane, State
+from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
+
+SOON_SECONDS = 1.0
+MOST_READ = 10_000
+"""Jobs before a message that are looked at; each one more counts as one recipient."""
+NO_WORKER = "no worker is running: `sesq worker` starts one"
+NO_JOB = (
+    "its RQ job is in no queue: a worker of RQ's has it, or somebody took it away, and sesq puts it back soon"
+)
+UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `sesq quota sync`, asks it"
+
+
+def explained(redis: Redis, record: Record) -> Record:
+    """The record with `waits_because` and `goes_at`, where it waits. Raises QueueUnavailable.
+
+    `goes_at` counts each message before it as one recipient, and is None where nobody can tell.
+    """
+    if record.state is State.SCHEDULED:
+        return replace(record, waits_because="its time has not come", goes_at=record.send_at)
+    if record.state is State.RETRYING:
+        return replace(record, waits_because=record.reason, goes_at=_due(redis, record))
+    if record.state in (State.HELD, State.UNKNOWN):
+        return replace(record, waits_because=record.reason)
+    if record.state is not State.QUEUED:
+        return record
+    because, at = _in_its_lane(redis, record)
+    if at is not None and record.expires_at is not None and at > record.expires_at:
+        because, at = f"{because}; its time runs out before", None
+    return replace(record, waits_because=because, goes_at=at)
+
+
+def _due(redis: Redis, record: Record) -> float | None:
+    queue = Keys(record.account).queue(Lane(record.lane))
+    with mapped():
+        return redis.zscore(rq_key("scheduled", queue), record.id)
+
+
+def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
+    usage, lane = read_usage(redis, record.account), Lane(record.lane)
+    closed = _closed(redis, record, usage, lane)
+    if closed:
+        return closed, None
+    ahead = _ahead(redis, record, lane)
+    if ahead is None:
+        return NO_JOB, None
+    reserve = usage.reserve if lane is Lane.BULK else 0.0
+    cost = record.envelope.rate_cost
+    if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
+        wait = (ahead + min(cost, usage.burst) - usage.tokens) / usage.pace
+        told = f"{ahead:,} recipients go before it, at {format_rate(usage.shown_rate)}"
+        if wait > LONGEST_MINUTES * MINUTE:
+            return told, None
+        return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
+    limits = Limits(usage.pace, usage.daily, reserve)
+    told = f"the day has no room for it yet: {usage.total + usage.others:g} of {usage.daily:g} recipients in 24 hours"
+    told += f", {ahead:,} before it" if ahead else ""
+    told += f", and {reserve:g} are kept for transactional mail" if reserve else ""
+    ledger = read_ledger(redis, record.account)
+    return told, forecast(cost, ahead, usage.now, limits, ledger, usage.others).ends_at
+
+
+def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
+    """Why nothing of its lane may go, whatever the limits; empty where something may."""
+    policy = Policy(redis, record.account)
+    if usage.closed == "suspended":
+        return SUSPENDED
+    if usage.closed == "paused":
+        return f"the account is paused: {policy.paused}"
+    if usage.closed == "ses_paused":
+        return read_snapshot(redis, record.account).paused_because or "SES sends nothing for the account"
+    if lane is Lane.BULK and policy.bulk_paused:
+        return f"bulk mail is paused: {policy.bulk_paused}"
+    with mapped():
+        batch = _paused_batch(redis, record)
+        if batch:
+            return f"its batch is paused: {batch}"
+        if not redis.scard(rq_key("workers", Keys(record.account).queue(lane))):
+            return NO_WORKER
+    return UNSYNCED if usage.closed else ""
+
+
+def _paused_batch(redis: Redis, record: Record) -> str:
+    """Why the batch is paused that it belongs to; empty where there is no such."""
+    place = place_of(record.id)
+    if place is None:
+        return ""
+    state, reason = redis.hmget(Keys(record.account).batch(place.batch), "state", "reason")
+    return text(reason) if state == b"paused" else ""
+
+
+def _ahead(redis: Redis, record: Record, lane: Lane) -> int | None:
+    """What goes before it: all transactional mail before bulk, and what is before it in its lane.
+
+    None where it is in no lane.
+    """
+    keys, place = Keys(record.account), place_of(record.id)
+    queue = rq_key("queue", keys.queue(lane))
+    with mapped():
+        urgent = _urgent(redis, keys) if lane is Lane.BULK else 0
+        rank = cast("int | None", redis.lpos(queue, record.id))
+        inside = 0
+        if rank is None and place is not None:
+            rank = cast("int | None", redis.lpos(queue, place.chunk_id))
+            inside = max(0, place.row - _whole(redis.hget(keys.chunk(place.chunk_id), "cursor")))
+        if rank is None:
+            return None
+        before = texts(redis.lrange(queue, 0, min(rank, MOST_READ) - 1)) if rank else []
+        stale = set(texts(redis.smembers(keys.stale(keys.queue(lane)))))
+        waiting = [id for id in before if id not in stale]
+        return urgent + inside + _recipients(redis, keys, waiting) + rank - len(before)
+
+
+def _urgent(redis: Redis, keys: Keys) -> int:
+    queue = keys.queue(Lane.TRANSACTIONAL)
+    return int(redis.llen(rq_key("queue", queue))) - int(redis.scard(keys.stale(queue)))
+
+
+def _recipients(redis: Redis, keys: Keys, ids: list[str]) -> int:
+    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
+    chunks = [id for id in ids if id.count("-") == 1]
+    batches = {id.partition("-")[0] for id in chunks}
+    pipeline = redis.pipeline(transaction=False)
+    for batch in batches:
+        pipeline.hget(keys.batch(batch), "state")
+    for id in chunks:
+        pipeline.hmget(keys.chunk(id), "n", "cursor", "redo")
+    states, counts = (answers := pipeline.execute())[: len(batches)], answers[len(batches) :]
+    going = {batch for batch, state in zip(batches, states, strict=True) if state == b"running"}
+    left = sum(
+        _left(*count) for id, count in zip(chunks, counts, strict=True) if id.partition("-")[0] in going
+    )
+    return len(ids) - len(chunks) + left
+
+
+def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
+    """Rows of a chunk that have not been granted, or came back."""
+    runs = re.findall(r"(\d+)-(\d+)", text(redo))
+    return _whole(n) - _whole(cursor) + sum(int(end) - int(start) for start, end in runs)
+
+
+def _whole(reply: object) -> int:
+    """0 where it is no number."""
+    return Fields({"": text(reply)}).whole("")

@@ -1,0 +1,99 @@
+"""When it ends: both limits played forward, checked by playing them second by second."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sesq.queue.forecast import MINUTE, SLOTS, Forecast, Limits, forecast
+
+NOW = 1_700_000_010.0
+DAY = 86_400
+
+
+def ends_after(
+    count: int, ahead: int = 0, *, pace: float = 1.0, daily: float | None = 200, **more: float
+) -> float | None:
+    sent = {int(NOW // MINUTE) - minutes: recipients for minutes, recipients in more.pop("sent", ())}  # type: ignore[call-overload]
+    others = more.pop("others", 0.0)
+    ends_at = forecast(count, ahead, NOW, Limits(pace, daily, **more), sent, others).ends_at
+    return None if ends_at is None else ends_at - NOW
+
+
+def test_by_the_rate_alone() -> None:
+    assert ends_after(600, 40, pace=2, daily=None) == 320
+    assert ends_after(0, 40, pace=2, daily=None) == 0
+
+
+def test_three_days_of_the_sandbox() -> None:
+    told = forecast(600, 0, NOW, Limits(1.0, 200), {})
+    assert told.ends_at is not None
+    assert 2 * DAY < told.ends_at - NOW < 2 * DAY + 500
+    assert sum(told.minutes.values()) == pytest.approx(600)
+
+
+def test_what_was_sent_and_what_is_kept_leave_less_room() -> None:
+    assert ends_after(100, reserve=50) == pytest.approx(100, abs=1)
+    assert ends_after(200, reserve=50) == pytest.approx(SLOTS * MINUTE, abs=MINUTE + 60)
+    assert ends_after(100, sent=[(10, 150)]) == pytest.approx((SLOTS - 10) * MINUTE, abs=MINUTE + 60)  # type: ignore[arg-type]
+    assert ends_after(100, others=150) == pytest.approx(DAY, abs=MINUTE + 60)
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_what_takes_longer_than_ten_years_never_ends(daily: float | None) -> None:
+    assert forecast(400, 0, NOW, Limits(1e-6, daily), {}) == Forecast(None, {})
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_a_forecast_of_years_is_short_and_right(daily: float | None) -> None:
+    told = forecast(100, 5, NOW, Limits(1 / (30 * DAY), daily), {})
+    assert told.ends_at == pytest.approx(NOW + 105 * 30 * DAY)
+    assert sum(told.minutes.values()) == pytest.approx(100)
+    assert len(told.minutes) < 300_000
+    assert min(told.minutes) == pytest.approx((NOW + 5 * 30 * DAY) / MINUTE, abs=15)
+
+
+def test_what_has_no_room_at_all_never_ends() -> None:
+    assert ends_after(1, reserve=200) is None
+    assert ends_after(10_000_000) is None
+
+
+def played(count: int, pace: float, daily: int, sent: dict[int, int]) -> float:
+    """The same, recipient by recipient."""
+    minutes, now, gone = dict(sent), NOW, 0
+    while gone < count:
+        minute = int(now // MINUTE)
+        total = sum(n for at, n in minutes.items() if at > minute - SLOTS)
+        if total + 1 > daily:
+            now = (minute + 1) * MINUTE
+            continue
+        minutes[minute] = minutes.get(minute, 0) + 1
+        gone += 1
+        now += 1 / pace
+    return now - NOW
+
+
+@given(
+    count=st.integers(1, 150),
+    pace=st.sampled_from([0.5, 1.0, 7.0]),
+    daily=st.integers(20, 60),
+    sent=st.dictionaries(st.integers(0, 1400), st.integers(1, 9), max_size=3),
+)
+def test_it_is_what_happens(count: int, pace: float, daily: int, sent: dict[int, int]) -> None:
+    before = {int(NOW // MINUTE) - minutes: n for minutes, n in sent.items()}
+    said = forecast(count, 0, NOW, Limits(pace, daily), before).ends_at
+    assert said is not None
+    happened = played(count, pace, daily, before)
+    assert abs(said - NOW - happened) <= 0.02 * happened + MINUTE
+
+
+@pytest.mark.parametrize(("minutes_ago", "seconds"), [(1441, 31), (1442, 1)])
+def test_a_minute_is_freed_when_all_of_it_is_over_a_day_old(minutes_ago: int, seconds: int) -> None:
+    # Given a spent day, and half a minute left of the present minute
+    assert ends_after(1, daily=10, sent=[(minutes_ago, 10)]) == pytest.approx(seconds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("daily", [None, 200])
+def test_at_a_rate_of_nothing_it_never_ends(daily: float | None) -> None:
+    assert forecast(1, 0, NOW, Limits(0.0, daily), {}) == Forecast(None, {})

@@ -1,0 +1,152 @@
+"""Why a message waits and when it goes, as its producer is told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from redis import Redis
+
+from batch import template
+from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.taker import numbered, take
+from sesq.queue.states import Lane, State
+from sesq.queue.turn import NO_WORKER, UNSYNCED
+from sesq.worker.courier import put_back
+from sesq.worker.slices import Slices
+from sesq.worker.verdicts import Kind
+from stage import Stage, says
+
+DAY_SECONDS = 86_400
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    """At 10 a second and 100 a day, and with a worker as RQ's tools know it."""
+    stage = Stage(redis)
+    stage.sync(rate=10.0, daily=100.0)
+    for lane in Lane:
+        redis.sadd(f"rq:workers:{stage.keys.queue(lane)}", "w")
+    return stage
+
+
+def told(stage: Stage, id: str) -> tuple[str, float | None]:
+    """Why, and in how many seconds."""
+    record = stage.outbox.status(id)
+    return record.waits_because, None if record.goes_at is None else record.goes_at - stage.now
+
+
+def test_the_next_one_may_go_now(stage: Stage) -> None:
+    because, wait = told(stage, stage.queue())
+    assert (because, wait) == ("it may go now", pytest.approx(0, abs=0.2))
+
+
+def test_what_would_wait_for_more_than_ten_years_is_not_told_a_time(stage: Stage) -> None:
+    stage.policy.set({"rate": "0.000001"}, by="test")
+    stage.sync(rate=10.0, daily=-1.0)
+    for _ in range(400):
+        stage.queue()
+    because, wait = told(stage, stage.queue())
+    assert "400 recipients go before it" in because
+    assert wait is None
+
+
+def test_it_waits_for_those_before_it_and_goes_when_it_was_told(stage: Stage) -> None:
+    for _ in range(30):
+        stage.queue()
+    last = stage.queue(lane="bulk")
+    stage.queue(lane="bulk")
+    because, wait = told(stage, last)
+    assert "30 recipients go before it" in because
+    assert wait is not None
+    # When time passes in steps of a tenth of a second, then it goes by then
+    begun = stage.now
+    while stage.state(last) is State.QUEUED:
+        stage.pass_time(0.1)
+        stage.work(50)
+    assert stage.now - begun == pytest.approx(wait, abs=0.5)
+
+
+def test_when_the_day_is_spent_it_says_so_and_when_it_goes(stage: Stage) -> None:
+    for _ in range(10):
+        stage.queue([f"ada{i}@example.org" for i in range(10)])
+        stage.work()
+        stage.pass_time(2)
+    because, wait = told(stage, stage.queue())
+    assert "the day has no room for it yet: 100 of 100 recipients in 24 hours" in because
+    assert wait == pytest.approx(DAY_SECONDS, rel=0.01)
+    # and bulk mail may not use what is kept for the other
+    stage.policy.set({"reserve": "10"}, by="ada")
+    assert "10 are kept for transactional mail" in told(stage, stage.queue(lane="bulk"))[0]
+
+
+def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
+    stage.sync(rate=10.0, daily=10_000.0)
+    rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(700))
+    id = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    assert told(stage, f"{id}-1-100")[0] == "600 recipients go before it, at 10/second"
+    assert "700 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
+    # those that came back are before them again
+    claim, mine = stage.gate.claim("w", "x", want=5, lease=30), Slices(stage.gate, stage.courier.press)
+    mine.settle([put_back(row.id, "x", "late") for row in mine.read("x", claim.slices)])
+    assert "701 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
+    # and while their batch is paused they are before nobody
+    stage.redis.hset(stage.keys.batch(id), mapping={"state": "paused", "reason": "a wrong link"})
+    assert told(stage, f"{id}-1-100") == ("its batch is paused: a wrong link", None)
+    assert told(stage, stage.queue(lane="bulk"))[0] == "it may go now"
+
+
+def test_what_would_go_after_its_time_goes_never(stage: Stage) -> None:
+    for _ in range(50):
+        stage.queue()
+    id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 2, timezone.utc))
+    because, wait = told(stage, id)
+    assert (because.endswith("its time runs out before"), wait) == (True, None)
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_what_is_paused_goes_when_somebody_says_so(stage: Stage, lane: Lane) -> None:
+    id = stage.queue(lane=lane.value)
+    stage.policy.pause("a look", by="ada", bulk_only=lane is Lane.BULK)
+    because, wait = told(stage, id)
+    assert (because.endswith("is paused: a look"), wait) == (True, None)
+
+
+def test_what_nobody_sends_and_what_ses_does_not_send_are_told(stage: Stage) -> None:
+    id = stage.queue()
+    stage.sync(sending=0, paused_because="SES has paused this account")
+    assert told(stage, id) == ("SES has paused this account", None)
+    stage.redis.delete(stage.keys.snapshot)
+    assert told(stage, id) == (UNSYNCED, None)
+    stage.redis.delete(f"rq:workers:{stage.keys.queue(Lane.TRANSACTIONAL)}")
+    assert told(stage, id) == (NO_WORKER, None)
+
+
+def test_an_account_without_a_rate_waits_and_can_be_looked_at(stage: Stage) -> None:
+    # Given an account whose tokens are used up, to which SES then gives no rate at all
+    for _ in range(6):
+        stage.queue()
+    stage.work(6)
+    id = stage.queue()
+    stage.sync(rate=0.0, daily=0.0, sending=0, paused_because="SES gives this account no sending rate")
+    # Then nothing goes, and the books can still be read
+    assert stage.claim()[0].reason == "ses_paused"
+    assert stage.gate.usage().rate == 0
+    assert told(stage, id) == ("SES gives this account no sending rate", None)
+
+
+def test_other_waits(stage: Stage) -> None:
+    due = datetime.fromtimestamp(stage.now + 600, timezone.utc)
+    assert told(stage, stage.queue(send_at=due)) == ("its time has not come", pytest.approx(600))
+    held, retried = stage.queue(), stage.queue()
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "person", reason="not verified"))
+    stage.transport.answer(*[says(Kind.TRANSIENT, reason="SES was away")] * 3)
+    stage.work(1)
+    stage.work(1)
+    assert told(stage, held) == ("not verified", None)
+    because, wait = told(stage, retried)
+    assert (because, wait) == ("SES was away", pytest.approx(5, abs=1))
+    # What is over waits for nothing
+    sent = stage.queue()
+    stage.work()
+    assert told(stage, sent) == ("", None)
