@@ -15,7 +15,9 @@ from traffic import START, Traffic, Worker
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
 APART = [("urgent", (URGENT,)), ("bulk", (BULK,))]
 NEAR = (0.04, 0.04)
+USUAL = (0.1, 0.1)
 FAR = (0.0, 0.4)
+SLOW = (0.4, 0.4)
 
 
 def workers(apart: bool) -> list[Worker]:
@@ -49,38 +51,70 @@ def test_a_large_bulk_mail_goes_beside_urgent_mail_and_what_is_behind_it_too(
     at = {gone.id: gone.at - START for gone in traffic.gone}
     assert at[large] < 3
     assert sum(gone.lane is BULK for gone in traffic.gone) == 101
-    # and urgent mail has waited for nothing but its debt, one refill of SES's bucket and one round trip
+    # and urgent mail has waited for nothing but its debt, one refill of SES's bucket and two round trips
     waits = [gone.at - gone.queued for gone in traffic.gone if gone.lane is URGENT]
     assert len(waits) == 40
     assert max(waits) < 43 / 14 + 1 + 2 * round_trip[1]
 
 
+def assert_enough_is_used(traffic: Traffic) -> None:
+    """95 %, or what no gate could exceed: while a mail as large as SES's burst is on its way, nothing else may go."""
+    used, usable = traffic.share_used(since=2), traffic.share_usable(since=2)
+    assert traffic.throttled == 0
+    if traffic.round_trip == NEAR:
+        assert used >= 0.95
+    elif traffic.round_trip == USUAL:
+        assert used >= min(0.95, 0.98 * usable)
+    else:
+        assert used >= 0.95 * usable
+
+
+@pytest.mark.parametrize("round_trip", [NEAR, USUAL, FAR, SLOW])
 @pytest.mark.parametrize(
     "sizes", [[1], [2], [10], [14], [50], [1, 14], [14, 14, 1], [1, 2, 10, 14, 50], [1] * 9 + [50]]
 )
 def test_of_a_backlog_of_any_mix_all_but_a_twentieth_of_the_rate_is_used(
-    redis: Redis, sizes: list[int]
+    redis: Redis, sizes: list[int], round_trip: tuple[float, float]
 ) -> None:
-    traffic = Traffic(redis, 14.0, NEAR)
-    backlog(traffic, sizes, BULK, 14 * 22)
-    traffic.run(18)
-    assert traffic.throttled == 0
-    assert traffic.share_used(since=2) >= 0.95
+    traffic = Traffic(redis, 14.0, round_trip)
+    backlog(traffic, sizes, BULK, 14 * 24)
+    traffic.run(20)
+    assert_enough_is_used(traffic)
+
+
+@pytest.mark.parametrize("round_trip", [NEAR, USUAL, FAR, SLOW])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("each", [0.15, 0.4])
+@pytest.mark.parametrize("sizes", [[2], [14], [50], [1, 10, 14]])
+def test_so_it_is_beside_urgent_mail(
+    redis: Redis, sizes: list[int], each: float, apart: bool, round_trip: tuple[float, float]
+) -> None:
+    traffic = Traffic(redis, 14.0, round_trip, workers(apart))
+    backlog(traffic, sizes, BULK, 14 * 24)
+    for i in range(int(20 / each)):
+        traffic.queue_at(i * each, 1, URGENT)
+    traffic.run(20)
+    assert_enough_is_used(traffic)
+    # an urgent mail waits for the debt of one bulk mail, and the round trips of that and of what was before it
+    waits = [gone.at - gone.queued for gone in traffic.gone if gone.lane is URGENT]
+    assert max(waits) < max(*sizes, 7) / 14 + 0.2 + 2 * round_trip[1]
 
 
 @pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("each", [0.15, 0.4])
-@pytest.mark.parametrize("sizes", [[14], [50], [1, 10, 14]])
-def test_so_it_is_beside_urgent_mail(redis: Redis, sizes: list[int], each: float, apart: bool) -> None:
-    traffic = Traffic(redis, 14.0, NEAR, workers(apart))
-    backlog(traffic, sizes, BULK, 14 * 20)
-    for i in range(int(15 / each)):
-        traffic.queue_at(i * each, 1, URGENT)
-    traffic.run(15)
+@pytest.mark.parametrize("rate", [3.0, 14.0, 40.0])
+def test_steady_urgent_mail_far_from_ses_does_not_keep_a_large_mail_back(
+    redis: Redis, rate: float, apart: bool
+) -> None:
+    # Given urgent mail that uses half of the rate, of which some is always on its way
+    traffic = Traffic(redis, rate, SLOW, workers(apart))
+    large = [traffic.queue(int(rate), BULK) for _ in range(3)]
+    for i in range(int(6 * rate)):
+        traffic.queue_at(i * 2 / rate, 1, URGENT)
+    # When 12 seconds pass, in which the large mail and the urgent mail would use three quarters of the rate
+    traffic.run(12)
+    # Then it has gone
     assert traffic.throttled == 0
-    assert traffic.share_used(since=2) >= 0.93
-    waits = [gone.at - gone.queued for gone in traffic.gone if gone.lane is URGENT]
-    assert max(waits) < 50 / 14 + 1 + 0.2
+    assert {gone.id for gone in traffic.gone if gone.lane is BULK} == set(large)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +281,7 @@ def test_what_does_not_go_after_all_keeps_nobody_back(stage: Stage, end: str) ->
     elif end == "no room":
         stage.policy.set({"daily": "14"}, by="test")
     else:
-        stage.pass_time(1.55)
+        stage.pass_time(1.6)
         claim = stage.gate.claim("w", "y", want=1, lease=LEASE, lanes=(URGENT,))
         assert claim.ids == (urgent,)
         return

@@ -27,7 +27,7 @@ class Mail:
 
 @dataclass
 class Gathering:
-    """For whom tokens gather: nobody else takes any, until it goes or time is up."""
+    """Who waits for tokens: once our bucket is full nobody else takes any, until it goes or time is up."""
 
     id: str
     n: int
@@ -61,7 +61,7 @@ class GateModel:
     folds_at: float = 0.0
     folded: float = 0.0
     folded_before: float = 0.0
-    gathering: Gathering | None = None
+    waiting: Gathering | None = None
     slow: float = 0.0
     slow_at: float = 0.0
     minutes: dict[int, int] = field(default_factory=dict)
@@ -128,21 +128,27 @@ class GateModel:
         self.flows, self.ses_at = min(self.flows, self.now), min(self.ses_at, self.now)
         self.folds_at = min(self.folds_at, self.now + 120)
         self.folded = self.folded if self.folded <= self.now else self.now - 1
+        if self.waiting and not self.now - 1.5 < self.waiting.till < self.now + FARTHEST_GATHERING:
+            self.waiting = None  # it has ended, or is of before a clock that was set back
         if self.on_way and self.folds_at <= self.now:
             self.charge(self.on_way, self.folds_at)
             self.on_way, self.folded, self.folded_before = 0, self.folds_at, self.folded
 
     @property
-    def gathers(self) -> Gathering | None:
-        if self.gathering and self.gathering.till >= self.now + FARTHEST_GATHERING:
-            self.gathering = None  # it is of before a clock that was set back
-        return self.gathering if self.gathering and self.now < self.gathering.till else None
+    def waits(self) -> Gathering | None:
+        return self.waiting if self.waiting and self.now < self.waiting.till else None
 
-    def gather_for(self, mail: Mail, lane: int | None, lease: float) -> None:
-        waits = self.gathers or (self.gathering and self.now < self.gathering.till + 1.5)
-        if not waits and self.enough(mail.n) and min(mail.n, self.ses_burst) > 1:
-            till = self.now + self.patience(lease) + self.ses_burst / self.ses_pace
-            self.gathering = Gathering(mail.id, mail.n, lane, till)
+    @property
+    def gathers(self) -> Gathering | None:
+        return self.waits if self.tokens >= self.burst - 1e-6 else None
+
+    def gather_for(self, mail: Mail, lane: int | None) -> None:
+        done = self.waiting and not self.waits
+        if not self.gathers and not done and min(mail.n, self.ses_burst) > 1:
+            ours = (min(mail.n, self.burst) - self.level) / self.pace + self.flows
+            spare = self.ses_tokens(self.now) - self.on_way
+            theirs = (min(mail.n, self.ses_burst) - spare) / self.ses_pace + self.now
+            self.waiting = Gathering(mail.id, mail.n, lane, max(self.now, ours, theirs) + 1.5)
 
     def enough(self, n: int) -> bool:
         return self.tokens >= min(n, self.burst) - 1e-6
@@ -173,7 +179,7 @@ class GateModel:
             _, reason = self.serve(first.lane, want, lease, granted, only=first.id)
             if self.gathers and self.head(first.lane) == first.id and reason != "day":
                 return granted
-            self.gathering = None
+            self.waiting = None
         elif first:
             return granted
         for lane in (0, 1):
@@ -206,7 +212,7 @@ class GateModel:
             if mail.day and self.total + self.others + mail.day + spare > self.daily:
                 return False, "day"
             if not self.may_go(mail.n, mail.id):
-                self.gather_for(mail, number, lease)
+                self.gather_for(mail, number)
                 return False, "rate"
             self.take(mail, lease)
             self.book(mail)
@@ -243,8 +249,8 @@ class GateModel:
         self.level, self.flows = self.tokens - mail.n, self.now
         self.on_way += mail.n
         self.folds_at = max(self.folds_at, self.now + self.patience(lease))
-        if self.gathers and self.gathers.id == mail.id:
-            self.gathering = None
+        if self.waits and self.waits.id == mail.id:
+            self.waiting = None
         mail.tokens_at = self.now
 
     def book(self, mail: Mail) -> None:
@@ -285,7 +291,7 @@ class GateModel:
         if self.may_go(mail.n, mail.id, has_some=at is not None):
             self.take(mail, lease)
             return True
-        self.gather_for(mail, None, lease)
+        self.gather_for(mail, None)
         self.level, self.on_way, self.ses_level = before
         return False
 

@@ -42,6 +42,8 @@ class Gone:
     lane: Lane
     queued: float
     at: float
+    trip: float
+    """s from the grant to its answer."""
 
 
 @dataclass
@@ -98,9 +100,23 @@ class Traffic:
         self._set_clock()
 
     def share_used(self, since: float = 0.0) -> float:
-        """Of the rate, between the first and the last arrival later than so many seconds after the start."""
-        those = [gone for gone in self.gone if gone.at >= START + since]
-        return sum(gone.n for gone in those[:-1]) / (those[-1].at - those[0].at) / self.rate
+        """Of the rate, from the first to the last of the largest mails that arrive later than `since` (s)."""
+        some = self._between_two_of_the_largest(since)
+        return sum(gone.n for gone in some[:-1]) / (some[-1].at - some[0].at) / self.rate
+
+    def share_usable(self, since: float = 0.0) -> float:
+        """The same of a gate that loses no more than it has to: while a mail is on its way and SES's bucket full."""
+        burst = self.ses.burst
+        some = self._between_two_of_the_largest(since)[:-1]
+        lost = sum(max(0.0, gone.trip - (burst - min(gone.n, burst)) / self.rate) for gone in some)
+        sent = sum(gone.n for gone in some)
+        return sent / (sent + lost * self.rate)
+
+    def _between_two_of_the_largest(self, since: float) -> list[Gone]:
+        late = [gone for gone in self.gone if gone.at >= START + since]
+        largest = max(gone.n for gone in late)
+        those = [i for i, gone in enumerate(late) if gone.n == largest]
+        return late[those[0] : those[-1] + 1]
 
     def _ask_at(self, at: float, worker: Worker) -> None:
         worker.next_at = at
@@ -112,7 +128,7 @@ class Traffic:
         for id in claim.ids:
             trip = self.dice.uniform(*self.round_trip)
             there = self.dice.uniform(0, trip)
-            self._at(self.now + there, lambda id=id: self._arrive(id))  # type: ignore[misc]
+            self._at(self.now + there, lambda id=id, trip=trip: self._arrive(id, trip))  # type: ignore[misc]
             self._at(self.now + trip, lambda id=id: self._answer(id, execution))  # type: ignore[misc]
         worker.wakes = claim.reason == "empty" or claim.for_bulk
         worker.next_at = 0.0
@@ -121,11 +137,11 @@ class Traffic:
         elif claim.reason != "empty":
             self._ask_at(self.now + max(claim.wait, 1e-4), worker)
 
-    def _arrive(self, id: str) -> None:
+    def _arrive(self, id: str, trip: float) -> None:
         n, lane, queued = self._mail[id]
         if self.ses.offer(n, 0, self.now) != "ok":
             self.throttled += 1
-        self.gone.append(Gone(id, n, lane, queued, self.now))
+        self.gone.append(Gone(id, n, lane, queued, self.now, trip))
 
     def _answer(self, id: str, execution: str) -> None:
         self.gate.settle([{"id": id, "execution": execution, "to": "sent", "message_id": "m"}])

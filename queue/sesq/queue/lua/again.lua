@@ -43,7 +43,7 @@ if at then
   not_sent(n, at)
 end
 if not may_go(n, id, at) then
-  gather_for(id, n, '-', lease)
+  gather_for(id, n, '-')
   local wait = math.max(0.001, ready_at(n, id) - now)
   level, on_way, ses_level = level_before, on_way_before, ses_level_before -- it has them still when it asks again
   return {'rate', string.format('%.6f', wait)}

@@ -83,7 +83,7 @@ local function serve_chunk(c, queue, kept)
   end
   local start, stop, _, day = next_rows(c)
   local room = day > 0 and math.floor(daily - total - others - kept) or math.huge
-  local m = math.min(want - #granted - sliced, stop - start, gathering and 0 or math.floor(math.min(tokens(), spare_tokens()) + 1e-6), room)
+  local m = math.min(want - #granted - sliced, stop - start, gathering() and 0 or math.floor(math.min(tokens(), spare_tokens()) + 1e-6), room)
   if room < 1 then reason, at = 'day', room_at(1, kept) or now + LOOK_AGAIN
   elseif m < 1 then reason, at = 'rate', ready_at(1)
   else
@@ -136,7 +136,7 @@ local function serve(queue, only)
         reason, at = 'day', room_at(day, kept) or now + LOOK_AGAIN
         return false
       elseif not may_go(n, id) then
-        gather_for(id, n, queue, lease)
+        gather_for(id, n, queue)
         reason, at = 'rate', ready_at(n, id)
         return false
       else
@@ -150,10 +150,10 @@ end
 
 -- The mail for which tokens gather goes before all else, and nobody else before it. Returns its queue while it does not go.
 local function serve_the_gathering()
-  local queue, id, mine = gathering.queue, gathering.id, false
+  local queue, id, mine = waiting.queue, waiting.id, false
   for i = 7, #ARGV do mine = mine or ARGV[i] == queue end
   if mine and not is_paused(queue) then serve(queue, id) end
-  if not gathering then return nil end
+  if not waiting then return nil end
   local head = queue ~= '-' and not is_paused(queue) and call('LINDEX', R .. 'queue:' .. queue, 0)
   local record = head == id and call('HMGET', A .. 'message:' .. id, 'state', 'send_at') or {}
   local waits = queue == '-' or is_sendable(record[1], record[2])
@@ -165,7 +165,7 @@ local function serve_the_gathering()
   reason = 'empty'
 end
 
-local stopped_at = gathering and serve_the_gathering()
+local stopped_at = gathering() and serve_the_gathering()
 for i = 7, stopped_at and 0 or #ARGV do
   if is_paused(ARGV[i]) then
     if reason == 'empty' and length_of(ARGV[i]) > 0 then reason = 'paused' end

@@ -13,7 +13,7 @@
 --   A gate        hash    our bucket: level (tokens; negative is debt), at (s: from when tokens flow);
 --                         SES's, what it holds at the least: ses_level (tokens) at ses_at (s), on_way (recipients granted and not answered),
 --                         folds_at (s: by then they have reached SES, though no answer comes), folded (s: what was granted before this
---                         was charged without an answer), folded_before (the same of the time before that); gathers ("<until (s)> <recipients> <queue or -> <id>": for whom tokens gather);
+--                         was charged without an answer), folded_before (the same of the time before that); gathers ("<until (s)> <recipients> <queue or -> <id>": the mail for which tokens gather once our bucket is full);
 --                         minute (the ledger's newest), total (recipients in the ledger),
 --                         slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles (how often),
 --                         born (s: when these books were opened)
@@ -112,38 +112,41 @@ if on_way > 0 and folds_at <= now then
 end
 local function spare_tokens() return ses_tokens(now) - on_way end
 
--- A mail may have enough of ours while something is always on its way, so that SES's bucket is never surely full enough for it. From
--- then on nobody else takes tokens, until it goes: {id, n, queue ('-': it is in none), till (s)}. If it does not go, others do for a while.
+-- A mail to several that was refused is noted: {id, n, queue ('-': it is in none), till (s)}. Once our bucket is full, tokens gather
+-- for it: nobody else takes any until it has gone, since while something is always on its way, SES's bucket is never surely full
+-- enough for it. If it has not gone by `till`, others go for a while.
 local GATHERED = 1.5 -- s
-local gathering, gathers_again = nil, 0
+local waiting, gathers_again = nil, 0
 local till, gathers_n, gathers_queue, gathers_id = string.match(gate[3] or '', '^([%d.]+) (%d+) (%S+) (.*)$')
 till = tonumber(till or nil)
 if till and now < till and till < now + 2 * LONGEST_LEASE then
-  gathering = {id = gathers_id, n = tonumber(gathers_n), queue = gathers_queue, till = till}
+  waiting = {id = gathers_id, n = tonumber(gathers_n), queue = gathers_queue, till = till}
 elseif till and now >= till and now < till + GATHERED then gathers_again = till + GATHERED
 else gate[3] = '' end
-local function end_gathering() gathering, gate[3] = nil, '' end
-local function gather_for(id, n, queue, lease)
-  if gathering or now < gathers_again or not enough(n) or math.min(n, ses_burst) <= 1 then return end
-  gathering = {id = id, n = n, queue = queue, till = now + patience(lease) + ses_burst / ses_pace}
-  gate[3] = string.format('%.6f %d %s %s', gathering.till, n, queue, id)
-end
+local function gathering() return tokens() >= burst - 1e-6 and waiting or nil end
+local function end_gathering() waiting, gate[3] = nil, '' end
 
 -- has_some: it has tokens that it did not use, so that it takes nothing of what gathers.
 local function may_go(n, id, has_some)
-  return (not gathering or gathering.id == id or has_some) and enough(n) and spare_tokens() >= math.min(n, ses_burst) - 1e-6
+  local first = gathering()
+  return (not first or first.id == id or has_some) and enough(n) and spare_tokens() >= math.min(n, ses_burst) - 1e-6
 end
 -- When n recipients may go if nobody else takes a token, and all that is on its way were answered now (s).
 local function ready_at(n, id)
-  local spare = spare_tokens()
+  local spare, first = spare_tokens(), gathering()
   local function both(of) return math.max(filled_at(of), now + (math.min(of, ses_burst) - spare) / ses_pace) end
-  if not gathering or gathering.id == id then return both(n) end
-  return math.min(gathering.till, math.max(both(n), both(gathering.n) + gathering.n / pace))
+  if not first or first.id == id then return both(n) end
+  return math.min(first.till, math.max(both(n), both(first.n) + first.n / pace))
+end
+local function gather_for(id, n, queue)
+  if gathering() or now < gathers_again or math.min(n, ses_burst) <= 1 then return end
+  waiting = {id = id, n = n, queue = queue, till = math.max(now, ready_at(n, id)) + GATHERED}
+  gate[3] = string.format('%.6f %d %s %s', waiting.till, n, queue, id)
 end
 local function take(n, lease, id)
   draw(n)
   on_way, folds_at = on_way + n, math.max(folds_at, now + patience(lease))
-  if gathering and gathering.id == id then end_gathering() end
+  if waiting and waiting.id == id then end_gathering() end
 end
 -- n recipients whose tokens were taken at `at` (s) were not sent. Where they were charged unanswered, that is undone, if it can be
 -- told what it changed.

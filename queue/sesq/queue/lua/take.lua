@@ -48,7 +48,7 @@ if day > 0 and total + others + day + spare > daily then
   return {'day', string.format('%.3f', (room_at(day, spare) or now + 60) - now)}
 end
 if not may_go(n, id) then
-  gather_for(id, n, '-', lease)
+  gather_for(id, n, '-')
   return {'rate', string.format('%.6f', math.max(0.001, ready_at(n, id) - now))}
 end
 
