@@ -51,6 +51,11 @@ class Scene:
         self.stage.pass_time(1)
         self.ses.ours += [self.stage.now] * (len(self.stage.transport.tried) - before)
 
+    def forget_the_account(self) -> None:
+        """As before its first sync."""
+        self.redis.flushall()
+        self.stage.set_clock()
+
     def backup(self, folder: Path) -> None:
         shutil.copytree(self.server.folder, folder, ignore=shutil.ignore_patterns("*.sock"))
 
@@ -175,3 +180,66 @@ def test_where_the_settings_say_so_it_is_sent(scene: Scene, short_path: Path) ->
     scene.stage.pass_time(1)
     scene.send(10)
     assert scene.states(ids) == [State.SENT] * 2
+
+
+# before an account's first sync
+
+
+@pytest.mark.parametrize("hours", [0.02, 20, 48])
+def test_a_backup_of_before_the_first_sync_is_held_too(scene: Scene, short_path: Path, hours: float) -> None:
+    # Given a backup of mail that no worker has seen, and all of it sent after that
+    scene.forget_the_account()
+    ids = [scene.stage.queue() for _ in range(3)]
+    batch = scene.stage.take(5).id
+    scene.backup(short_path / "backup")
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    scene.ses.ours += [0.0] * len(scene.stage.send(5))
+    assert scene.states(ids) == [State.SENT] * 3
+    scene.stage.pass_time(hours * HOUR)
+    if hours > 24:
+        scene.ses.ours.clear()
+    # When the backup is restored, and the account read for the first time
+    scene.restart(short_path / "backup")
+    fresh = scene.stage.queue()
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    # Then what was queued before waits for a person, and what is new goes
+    assert scene.states([*ids, fresh]) == [State.HELD] * 3 + [State.SENT]
+    assert scene.stage.batches.get(batch).state == "paused"
+    assert len(scene.sent()) == len(set(scene.sent()))
+    scene.stage.messages.free("restore", "somebody has looked")
+    scene.send(10)
+    assert scene.states(ids) == [State.SENT] * 3
+
+
+@pytest.mark.parametrize("others", [0, 500])
+def test_the_first_mail_of_an_account_is_not_held_because_others_send_on_it(
+    scene: Scene, caplog: pytest.LogCaptureFixture, others: int
+) -> None:
+    # Given mail that was queued since Redis was started, and before the first worker
+    scene.forget_the_account()
+    scene.restart()
+    scene.ses.others = others
+    ids = [scene.stage.queue() for _ in range(3)]
+    # When the first worker reads the account
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    # Then all of it goes, and nothing is said of a backup
+    assert scene.states(ids) == [State.SENT] * 3
+    assert not scene.redis.exists(scene.stage.keys.restored)
+    assert "backup" not in caplog.text
+
+
+def test_mail_of_the_last_day_is_not_held_where_ses_counts_nothing(scene: Scene) -> None:
+    scene.forget_the_account()
+    ids = [scene.stage.queue() for _ in range(3)]
+    scene.stage.pass_time(20 * HOUR)
+    scene.restart()
+    scene.sync()
+    scene.stage.pass_time(1)
+    scene.send(10)
+    assert scene.states(ids) == [State.SENT] * 3

@@ -38,14 +38,30 @@ local last = tonumber(before.synced_at) or now
 if beyond >= most or now - most_at > DAY then before.beyond, before.beyond_at = beyond, now
 else before.beyond, before.beyond_at = most, most_at end
 
+-- When this run of the Redis server began, in whole seconds (s).
+local uptime = tonumber(string.match(type(about) == 'string' and about or '', 'uptime_in_seconds:(%d+)')) or 0
 -- Another run of the Redis server that knows less than SES does, or that has last seen SES longer ago than SES's count goes back:
--- a backup was restored, or a crash has lost what was written last.
-local restored = o.on_restore == 'hold' and before.server and before.server ~= server and o.readable == 1
-  and (now - last > DAY or beyond > most * (1 + GROWTH))
-if restored then
-  local uptime = tonumber(string.match(type(about) == 'string' and about or '', 'uptime_in_seconds:(%d+)')) or 0
-  local first = math.max(now - uptime, last)
-  call('HSET', A .. 'restored', 'before', first, 'at', now, 'unexplained', now - last > DAY and -1 or beyond - most)
+-- a backup was restored, or a crash has lost what was written last. Returns before when what was queued may have been sent (s), or nil.
+local function lost_since()
+  if before.server ~= server and (now - last > DAY or beyond > most * (1 + GROWTH)) then return math.max(now - uptime, last) end
+end
+-- The same for an account that was never synced: such a backup has sent nothing itself, so what SES counts was sent after it, or by
+-- others. What has waited for over a day may have been sent even where SES counts nothing.
+local function waits_since_before(at)
+  for _, key in ipairs({'state:queued', 'state:scheduled', 'batches'}) do
+    local since = tonumber(call('ZRANGE', A .. key, 0, 0, 'WITHSCORES')[2])
+    if since and since < at then return true end
+  end
+end
+local function sent_before_the_first_sync()
+  local began = math.min(now - uptime - 1, beyond > 0 and now or now - DAY)
+  return waits_since_before(began) and began or nil
+end
+local first
+if o.on_restore == 'hold' and o.readable == 1 then first = (before.server and lost_since or sent_before_the_first_sync)() end
+if first then
+  local unexplained = (now - last > DAY or beyond <= most) and -1 or beyond - most
+  call('HSET', A .. 'restored', 'before', first, 'at', now, 'unexplained', unexplained)
   call('HSET', A .. 'holds', 'restore', 'messages of before a restored backup, which may have been sent since that was made')
   for _, id in ipairs(call('ZREVRANGE', A .. 'batches', 0, MOST_BATCHES - 1)) do
     local b = call('HMGET', A .. 'batch:' .. id, 'state', 'created', 'starts_at')
@@ -87,5 +103,5 @@ if changed then
   call('DEL', A .. 'line', A .. 'line:bulk')
   publish('policy')
 end
-before.restored = restored and call('HGET', A .. 'restored', 'unexplained') or nil
+before.restored = first and call('HGET', A .. 'restored', 'unexplained') or nil
 return cjson.encode(before)
