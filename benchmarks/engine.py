@@ -1,4 +1,7 @@
-"""What the queue costs beside the sending: sesq's worker, RQ's workers, and a bare loop of boto3, in one run."""
+"""What the queue costs beside the sending: sesq's worker, RQ's workers, and a bare loop of boto3, in one run.
+
+RQ's own workers run a plain job that sends one mail, on a queue of their own: no limits, no record, no retry.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ import statistics
 import time
 from typing import Any
 
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from benchmarks.bare_loop import send
 from benchmarks.measure import Bench, Cost, bench, beside_the_first, finish, less, running, show, until
-from sesq.queue.states import Lane
 
 THREADS = 16
 LATENCY_SECONDS = 0.05
 ROUNDS = 5
 SESQ = ("-m", "sesq.console", "worker")
-QUEUES = [f"sesq.default.{lane}" for lane in Lane]
+PLAIN_QUEUE = "plain"
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
@@ -34,8 +40,8 @@ def pace_at_50_ms(b: Bench, scale: float) -> dict[str, Any]:
     paces = [
         (f"bare boto3 loop, {THREADS} threads", count / bare.wall),
         (f"sesq worker, concurrency {THREADS}", count / ours.wall),
-        ("RQ's SimpleWorker", few / simple.wall),
-        ("stock rq worker (forks)", fewer / forking.wall),
+        ("RQ's SimpleWorker, a plain job", few / simple.wall),
+        ("RQ's Worker (forks), a plain job", fewer / forking.wall),
     ]
     rows = [(name, pace, pace / paces[0][1]) for name, pace in paces]
     return show("SES answers in 50 ms, one process", ("sender", "mails a second", "of the bare loop"), rows)
@@ -53,8 +59,8 @@ def cost_at_once(b: Bench, scale: float) -> dict[str, Any]:
     names = ("bare boto3 loop", "sesq worker", "sesq worker, two processes")
     rows = beside_the_first(names, rounds, count)
     for name, cost, mails in (
-        ("RQ's SimpleWorker", simple, few),
-        ("stock rq worker (forks)", forking, fewer),
+        ("RQ's SimpleWorker, a plain job", simple, few),
+        ("RQ's Worker (forks), a plain job", forking, fewer),
     ):
         cpu = cost.cpu / mails * 1000
         rows.append((name, cpu, cpu - rows[0][1], mails / cost.wall, cost.peak_mb))
@@ -134,13 +140,13 @@ def _rq(b: Bench, count: int, latency: float, worker_class: str) -> Cost:
         "-q",
         "--url",
         b.redis_url,
-        *QUEUES,
+        PLAIN_QUEUE,
     ]
     b.set_up(latency=latency)
-    b.queue(1)
-    b.run(*command)  # the account is known from here on
     start = b.run(*command)
-    b.queue(count)
+    queue = Queue(PLAIN_QUEUE, connection=b.redis, serializer=JSONSerializer)
+    for number in range(count):
+        queue.enqueue(send, number)
     return less(b.run(*command), start)
 
 

@@ -1,4 +1,4 @@
-"""How long a transactional mail waits while 100,000 bulk mails are queued, beside the same on a stock RQ worker.
+"""How long a transactional mail waits while 100,000 bulk mails are queued.
 
 The wait is from when the queue has the mail until SES has it; both clocks are this host's.
 """
@@ -11,33 +11,24 @@ import time
 from typing import Any
 
 from benchmarks.measure import Bench, bench, mail, running, show, until
-from sesq.queue.states import Lane, State
+from sesq.queue.states import State
 
 RATE = 14.0
 BULK = 100_000
 URGENT_A_SECOND = 1.5
 SECONDS = 90.0
-STOCK_SECONDS = 30.0
-"""It sends less than comes in, so that more time would only make its waits longer."""
 LATENCY_SECONDS = 0.02
 TARGET_MS = (1 / RATE + 0.15) * 1000
 SEED = 14
-QUEUES = [f"sesq.default.{lane}" for lane in Lane]
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
     """One table."""
     bulk = round(BULK * scale)
     with bench() as b:
-        stock = ("-m", "rq.cli", "worker", "-S", "json", "-q", "--url", b.redis_url, *QUEUES)
-        senders = {
-            "sesq worker": (("-m", "sesq.console", "worker"), 1, SECONDS),
-            "sesq worker, 4 processes": (("-m", "sesq.console", "worker"), 4, SECONDS),
-            "stock rq worker (forks)": (stock, 1, STOCK_SECONDS),
-        }
         rows = [
-            (name, *_waits(b, command, processes, bulk, seconds * scale))
-            for name, (command, processes, seconds) in senders.items()
+            (name, *_waits(b, ("-m", "sesq.console", "worker"), processes, bulk, SECONDS * scale))
+            for name, processes in (("sesq worker", 1), ("sesq worker, 4 processes", 4))
         ]
     columns = ("worker", "urgent mails", "p50 ms", "p99 ms", "most ms", "bulk sent meanwhile", "throttles")
     notes = [

@@ -12,7 +12,6 @@ from typing import Any
 
 from benchmarks.measure import Bench, bench, running, show, until
 from sesq.queue.gate import Gate
-from sesq.queue.states import Lane
 
 LATENCY_SECONDS = 0.02
 SECONDS = 30.0
@@ -24,7 +23,6 @@ START_SECONDS = 20.0
 """So many seconds' worth more are queued, for what goes while the processes start."""
 
 SESQ = ("-m", "sesq.console", "worker")
-QUEUES = [f"sesq.default.{lane}" for lane in Lane]
 COLUMNS = (
     "sender",
     "rate (1/s)",
@@ -57,8 +55,6 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     with bench() as b:
         runs: list[tuple[str, tuple[str, ...], float, int]]
         runs = [("sesq worker", SESQ, rate, count) for rate in rates for count in counts]
-        stock = ("-m", "rq.cli", "worker", "-S", "json", "-q", "--url", b.redis_url, *QUEUES)
-        runs += [("stock rq worker", stock, 14.0, count) for count in counts[:2]]
         for sender, command, rate, count in runs:
             seen = _measure(b, command, rate, count, seconds)
             rows.append((sender, rate, count, *astuple(seen)))

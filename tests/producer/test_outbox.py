@@ -54,7 +54,7 @@ def test_a_sent_message_waits_in_its_lane_and_rq_can_read_it(redis: Redis, outbo
     assert queue.job_ids == [id]
     assert queue in Queue.all(redis, serializer=JSONSerializer)
     job = Job.fetch(id, redis, JSONSerializer)
-    assert (job.func_name, list(job.args)) == ("sesq.worker.deliver.deliver", ["default", id])
+    assert (job.func_name, list(job.args)) == ("sesq.worker.send", [id])
     assert job.origin == KEYS.queue(Lane.BULK)
     assert_agreement(redis)
 

@@ -206,7 +206,7 @@ DAMAGES = {
             "rq:job:x",
             mapping={
                 "origin": "sesq.default.bulk",
-                "data": '["sesq.worker.deliver.deliver", null, ["default", "x"], {}]',
+                "data": '["sesq.worker.send", null, ["x"], {}]',
             },
         ),
         "orphan",

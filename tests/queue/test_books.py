@@ -14,7 +14,7 @@ from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
 from sesq.queue.gate import SYNC, Begun
 from sesq.queue.states import Lane
-from sesq.worker.slices import SETTLE_SLICE, SPILL, TAKE_SLICE
+from sesq.worker.slices import SETTLE_SLICE, SPILL
 from sesq.worker.sync import DUE
 from stage import Stage
 
@@ -45,14 +45,6 @@ def batch(stage: Stage) -> str:
 
 def pause(stage: Stage) -> None:
     stage.policy.pause("a look", by="test")
-
-
-def take_one(stage: Stage, id: str = "gone") -> None:
-    stage.gate.take(id, "w", "y", lease=30)
-
-
-def take_row(stage: Stage, chunk: str = "gone") -> None:
-    TAKE_SLICE.run(stage.redis, "default", chunk, "w", 30, "y")
 
 
 def spill(stage: Stage) -> None:
@@ -87,11 +79,10 @@ ENDS: dict[str, Callable[[Stage], object]] = {
     "a claim before a sync": lambda stage: (unsync(stage), stage.claim()),
     "due": lambda stage: DUE.run(stage.redis, "default", 1, 1, 0),
     "not due": lambda stage: (synced(stage), DUE.run(stage.redis, "default", 1, 1, 0)),
-    "take of nothing": take_one,
-    "take while paused": lambda stage: (pause(stage), take_one(stage, stage.queue())),
-    "take without room": lambda stage: (
+    "a claim without room": lambda stage: (
         stage.policy.set({"daily": "1"}, by="test"),
-        take_one(stage, two(stage)),
+        two(stage),
+        stage.claim(),
     ),
     "again of nothing": lambda stage: stage.gate.take_again(GONE, unused=True, lease=30),
     "again of no slice": lambda stage: stage.gate.take_again(
@@ -103,9 +94,7 @@ ENDS: dict[str, Callable[[Stage], object]] = {
     "sync of lost books": sync_of_lost_books,
     "sync": lambda stage: stage.sync(daily=200.0),
     "reap of nothing": lambda stage: stage.gate.reap(on_unknown="hold", max_attempts=5),
-    "take of a row of nothing": take_row,
-    "take of a row while paused": lambda stage: (pause(stage), take_row(stage, batch(stage))),
-    "take of a row with urgent mail": lambda stage: (stage.queue(), take_row(stage, batch(stage))),
+    "a claim of rows while paused": lambda stage: (pause(stage), batch(stage), stage.claim()),
     "usage": lambda stage: stage.gate.usage(),
 }
 

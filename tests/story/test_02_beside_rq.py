@@ -1,8 +1,7 @@
-"""RQ's own worker and tools on the same queues: slower, but they break no limit and send nothing twice."""
+"""RQ's own worker and tools on sesq's queues: they send nothing, lose nothing, and show what is true."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -11,8 +10,6 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
-from batch import write_rows, write_template
-from sesq.queue.batches import Batches
 from sesq.queue.states import Lane, State
 from system import System, eventually
 
@@ -21,52 +18,25 @@ def rq_queue(redis: Redis, lane: Lane) -> Queue:
     return Queue(f"sesq.default.{lane}", connection=redis, serializer=JSONSerializer)
 
 
-def test_a_stock_rq_worker_sends_within_the_limits(system: Any) -> None:
+def test_a_stock_rq_worker_sends_nothing_and_loses_nothing(system: Any) -> None:
     s: System
-    with system(max_send_rate=5, max_24_hour_send=8) as s:
-        # Given twelve mails, and a day of eight
-        s.send(12)
-        # When RQ's own worker takes them
+    with system(max_send_rate=50, max_24_hour_send=1000) as s:
+        # Given six mails, and RQ's own worker before their queues
+        ids = s.send(6)
         url = s.environment["SESQ_REDIS_URL"]
         queues = [s.keys.queue(lane) for lane in Lane]
-        s.start("rq.cli", "worker", "-S", "json", "--url", url, *queues)
-        s.wait_for(State.SENT, 8)
-        # Then eight are sent, none refused; the others wait, and RQ's tools show the same
-        eventually(lambda: s.count(State.QUEUED) == 4 and s.count(State.SENDING) == 0, "four wait")
-        report = s.ses.report()
-        assert (report["accepted"], report["refused"], report["throttles"]) == (8, {}, 0)
-
-
-def test_what_a_stock_rq_worker_may_not_send_waits_where_it_would_with_sesqs_own(
-    system: Any, tmp_path: Path
-) -> None:
-    s: System
-    with system(max_send_rate=50, max_24_hour_send=1000, production=False) as s:
-        # Given a mail that has to be held, and a batch that is paused, before a stock worker
-        s.ses.verify("example.org")
-        rows = write_rows(tmp_path / "rows.csv", (f"person{i}@example.org" for i in range(3)))
-        folder = write_template(tmp_path / "news")
-        batch = s.run(
-            "sesq.console", "batch", "send", str(folder), str(rows), "--from", "shop@example.com"
-        ).strip()
-        s.run("sesq.console", "batch", "pause", batch)
-        held = s.outbox.send(s.mail("bob@elsewhere.org"))
-        url = s.environment["SESQ_REDIS_URL"]
-        s.start("rq.cli", "worker", "-S", "json", "--url", url, *(s.keys.queue(lane) for lane in Lane))
-        # When it has met both, and takes other mail
-        s.wait_for(State.HELD, 1)
-        urgent, bulk = rq_queue(s.redis, Lane.TRANSACTIONAL), rq_queue(s.redis, Lane.BULK)
-        eventually(lambda: not bulk.get_job_ids(), "it has taken the chunk")
-        sent = s.send(1)
-        s.wait_for(State.SENT, 1)
-        # Then RQ's tools show both as waiting, and nothing as failed
-        eventually(lambda: urgent.finished_job_registry.get_job_ids() == sent, "RQ has let go of it")
-        assert urgent.deferred_job_registry.get_job_ids() == [held]
-        assert bulk.deferred_job_registry.get_job_ids() == [f"{batch}-0"]
+        stock = s.start("rq.cli", "worker", "-S", "json", "--url", url, *queues)
+        # When it has taken one, Then it ends by itself
+        assert stock.wait(60) == 0
+        # and has said who serves the queues, sent nothing, and left all in its place
+        assert s.log().count("is served by `sesq worker`") == 1
+        assert s.ses.report()["accepted"] == 0
+        assert rq_queue(s.redis, Lane.TRANSACTIONAL).get_job_ids() == ids
         assert_agreement(s.redis)
-        # and the batch goes on when it is resumed
-        s.run("sesq.console", "batch", "resume", batch)
-        eventually(lambda: Batches(s.redis).get(batch).sent == 3, "all have got it")
+        # and sesq's worker sends all of it
+        s.start_workers(1)
+        s.wait_for(State.SENT, 6)
+        assert (s.ses.report()["accepted"], s.ses.report()["duplicates"]) == (6, 0)
 
 
 def test_rq_shows_the_queues_truly_and_requeue_all_sends_nothing_twice(system: Any) -> None:

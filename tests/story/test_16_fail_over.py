@@ -121,9 +121,8 @@ def test_on_another_run_of_redis_nothing_goes_before_a_sync(redis: Redis) -> Non
     stage = Stage(redis)
     id = stage.queue()
     redis.hset(stage.keys.snapshot, "server", "the-master-that-died")
-    # Then nothing goes, whoever asks
+    # Then nothing goes, however often a worker asks
     assert (stage.claim()[0].reason, stage.claim()[0].ids) == ("unsynced", ())
-    assert stage.gate.take(id, "rq", "x", lease=30)[0] == "unsynced"
     # and the account is due, for one of those who ask
     sync = AccountSync(redis, "default", NoSes(), "eu-west-1", 60)
     redis.hset(stage.keys.sync, mapping={"server": "the-master-that-died", "until": stage.now + 60})

@@ -14,7 +14,7 @@ from sesq.queue.envelope import Envelope
 from sesq.queue.gate import Slice
 from sesq.queue.states import State
 from sesq.worker.press import KEPT_SECONDS, Press
-from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks, restore_lost_jobs
+from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
@@ -61,8 +61,8 @@ def test_a_queue_that_somebody_emptied_loses_nobody(stage: BatchStage) -> None:
     stage.redis.delete(QUEUE, *(f"rq:job:{id}" for id in stage.waiting()))
     assert stage.send(5) == []
     # When a sync looks, then the chunks are in their queue again
-    assert restore_lost_chunks(stage.redis, "default") == 3
-    assert restore_lost_chunks(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 3
+    assert reconcile(stage.redis, "default") == 0
     assert_agreement(stage.redis)
     stage.send_all()
     assert stage.fates(taken.id) == {"sent": 1200}
@@ -73,7 +73,7 @@ def test_chunks_do_not_hide_a_message_that_lost_its_job(stage: BatchStage) -> No
     id = stage.queue()
     stage.redis.delete("rq:queue:sesq.default.transactional")
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     assert [each["id"] for each in stage.work(1)] == [id]
 
 
@@ -87,7 +87,7 @@ def test_parked_chunks_do_not_hide_it_either(stage: BatchStage) -> None:
     stage.work(1)
     Job.fetch(id, stage.redis, JSONSerializer).cancel()
     stage.pass_time(SETTLED_SECONDS + 1)
-    restore_lost_jobs(stage.redis, "default")
+    reconcile(stage.redis, "default")
     assert stage.state(id) is State.CANCELLED
 
 
@@ -110,7 +110,7 @@ def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_s
     # and when their jobs are lost as well, a sync gives them back
     stage.redis.delete("rq:deferred:sesq.default.bulk")
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 2
+    assert reconcile(stage.redis, "default") == 2
 
 
 def test_a_slice_whose_chunk_redis_has_lost_is_judged_once(stage: BatchStage) -> None:
@@ -128,7 +128,7 @@ def test_a_batch_that_redis_has_lost_breaks_no_list(stage: BatchStage) -> None:
     stage.redis.delete(stage.keys.batch(taken.id))
     stage.slices.settle([stage.courier.carry(each) for each in begun])
     assert stage.batches.all() == []
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
 
 
 def test_a_chunk_that_somebody_put_into_another_lane_harms_nobody_there(stage: BatchStage) -> None:

@@ -126,19 +126,6 @@ def test_a_paused_batch_keeps_those_back_that_have_a_record(stage: BatchStage) -
     assert (stage.batch(taken).state, stage.messages.holds()) == ("done", {})
 
 
-@pytest.mark.parametrize(("state", "told"), [("paused", "held"), ("cancelled", "cancelled")])
-def test_a_stock_rq_worker_sends_nothing_of_a_batch_that_stopped(
-    stage: BatchStage, state: str, told: str
-) -> None:
-    taken = stage.take(2)
-    stage.transport.answer(says(Kind.DAY_SPENT))
-    stage.send(1)
-    stage.sync()
-    stage.redis.hset(stage.keys.batch(taken.id), "state", state)
-    answer, _ = stage.gate.take(f"{taken.id}-0-0", "rq:1", "x", lease=LEASE)
-    assert answer == told == stage.state(f"{taken.id}-0-0").value
-
-
 def test_a_cancel_that_was_cut_short_can_be_done_again(
     stage: BatchStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

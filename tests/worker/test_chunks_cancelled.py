@@ -11,7 +11,7 @@ from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.queue.states import State
 from sesq.worker.courier import put_back
-from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_chunks
+from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
 from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
@@ -28,7 +28,7 @@ def cancel_in_rq(stage: BatchStage, chunk: str) -> None:
 
 def look(stage: BatchStage) -> None:
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_chunks(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     assert_agreement(stage.redis)
 
 

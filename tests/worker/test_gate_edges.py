@@ -14,7 +14,7 @@ from books import assert_sum, total
 from sesq.queue.states import Lane, State
 from sesq.worker.courier import put_back
 from sesq.worker.events.feedback import FEEDBACK
-from sesq.worker.slices import SETTLE_SLICE, TAKE_SLICE
+from sesq.worker.slices import SETTLE_SLICE
 from stage import LEASE
 
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
@@ -76,12 +76,10 @@ def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, how: s
 
 def test_rows_of_a_batch_leave_the_room_that_others_on_the_account_have_used(stage: BatchStage) -> None:
     stage.sync(daily=200.0, sent=197)
-    taken = stage.take(10)
+    stage.take(10)
     claim = only_claim(stage)
     assert [(each.start, each.end) for each in claim.slices] == [(0, 3)]
     assert claim.reason == "day"
-    answer, _ = TAKE_SLICE.run(stage.redis, "default", f"{taken.id}-0", "w", LEASE, "y")
-    assert answer == b"day"
 
 
 def test_what_is_on_its_way_at_a_sync_is_not_taken_for_counted_by_ses(stage: BatchStage) -> None:
@@ -106,15 +104,11 @@ def test_a_day_spent_on_an_account_without_one_is_nobody_s(stage: BatchStage) ->
     assert len(only_claim(stage).ids) == 1
 
 
-@pytest.mark.parametrize("by_name", [False, True])
-def test_a_reserve_as_large_as_the_day_holds_no_bulk_mail_for_ever(stage: BatchStage, by_name: bool) -> None:
+def test_a_reserve_as_large_as_the_day_holds_no_bulk_mail_for_ever(stage: BatchStage) -> None:
     stage.sync(daily=200.0)
     stage.policy.set({"reserve": "200"}, by="test")
     id = stage.queue(lane=BULK)
-    if by_name:
-        assert stage.gate.take(id, "w", "y", lease=LEASE)[0] == "day"
-    else:
-        assert only_claim(stage).reason == "day"
+    assert only_claim(stage).reason == "day"
     assert stage.state(id) is State.QUEUED
     # and urgent mail has the day
     urgent = stage.queue()
@@ -255,7 +249,7 @@ def test_rq_s_maintenance_finds_nothing_to_judge_in_what_is_sent(stage: BatchSta
     assert claim.execution in next(id for id in wip if not id.endswith(":slices"))
 
 
-@pytest.mark.parametrize("at", ["the claim", "the start", "take", "again"])
+@pytest.mark.parametrize("at", ["the claim", "the start", "again"])
 def test_at_the_instant_at_which_its_time_runs_out_it_does_not_go(stage: BatchStage, at: str) -> None:
     id = stage.queue(expires_at=moment(stage.now + 10))
     if at in ("the start", "again"):
@@ -269,10 +263,7 @@ def test_at_the_instant_at_which_its_time_runs_out_it_does_not_go(stage: BatchSt
         assert stage.gate.begin(claim.execution, [id]) == []
     else:
         stage.pass_time(10)
-        if at == "take":
-            assert stage.gate.take(id, "w", "y", lease=LEASE)[0] == "expired"
-        else:
-            assert only_claim(stage).ids == ()
+        assert only_claim(stage).ids == ()
     assert stage.state(id) is State.EXPIRED
 
 

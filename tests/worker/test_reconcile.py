@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from agreement import assert_agreement
 from sesq.queue.states import Lane, State
 from sesq.queue.turn import NO_JOB, explained
-from sesq.worker.reconcile import SETTLED_SECONDS, restore_lost_jobs
+from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -43,12 +43,12 @@ def test_an_emptied_queue_gets_its_messages_back_in_their_order(stage: Stage, qu
     queue.empty()
     assert queue.get_job_ids() == []
     # When a moment has passed, in which a worker of RQ's might have been holding them
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 3
+    assert reconcile(stage.redis, "default") == 3
     # Then they are there again, as RQ jobs like any other, and go
     assert queue.get_job_ids() == ids
-    assert Job.fetch(ids[0], stage.redis, JSONSerializer).args == ["default", ids[0]]
+    assert Job.fetch(ids[0], stage.redis, JSONSerializer).args == [ids[0]]
     assert_agreement(stage.redis)
     stage.work()
     assert [stage.state(id) for id in ids] == [State.SENT] * 3
@@ -62,13 +62,13 @@ def test_what_rqs_own_cancel_took_back_is_cancelled(stage: Stage, state: State) 
     Job.fetch(ids[0], stage.redis, JSONSerializer).cancel()
     stage.messages.prune()
     stage.pass_time(SETTLED_SECONDS + 1)
-    restore_lost_jobs(stage.redis, "default")
+    reconcile(stage.redis, "default")
     # Then the message is, and no other
     assert [stage.state(id) for id in ids] == [State.CANCELLED, state]
     assert stage.status(ids[0]).reason == "cancelled by RQ's own cancel"
     assert_agreement(stage.redis)
     # and it stays so
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     assert stage.state(ids[0]) is State.CANCELLED
 
 
@@ -76,7 +76,7 @@ def test_what_is_being_sent_is_not_cancelled_by_rqs_tools(stage: Stage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
     Job.fetch(id, stage.redis, JSONSerializer).cancel()
-    restore_lost_jobs(stage.redis, "default")
+    reconcile(stage.redis, "default")
     stage.gate.settle([stage.courier.carry(begun)])
     assert stage.state(id) is State.SENT
     assert_agreement(stage.redis)
@@ -86,7 +86,7 @@ def test_what_is_held_has_its_job_again(stage: Stage) -> None:
     id = brought_to(stage, State.HELD)
     Job.fetch(id, stage.redis, JSONSerializer).delete()
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     assert stage.state(id) is State.HELD
     assert_agreement(stage.redis)
 
@@ -96,9 +96,9 @@ def test_what_waits_for_a_time_gets_its_job_back(stage: Stage, state: State) -> 
     # Given one that waits for a time, and somebody who deletes its job with RQ's tools
     id = brought_to(stage, state)
     Job.fetch(id, stage.redis, JSONSerializer).delete()
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     # Then it is there again, and goes at its time
     assert_agreement(stage.redis)
     stage.gate.promote()
@@ -116,7 +116,7 @@ def test_what_rqs_scheduler_has_queued_stands_in_its_queue_once(stage: Stage, qu
     stage.redis.rpush(queue.key, id)
     stage.pass_time(600)
     # Then it is not scheduled once more
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     assert queue.scheduled_job_registry.get_job_ids() == []
     stage.work()
     assert stage.state(id) is State.SENT
@@ -140,7 +140,7 @@ def brought_to(stage: Stage, state: State) -> str:
 def test_where_nothing_is_missing_nothing_is_done(stage: Stage, queue: Queue) -> None:
     ids = [stage.queue() for _ in range(3)]
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     assert queue.get_job_ids() == ids
 
 
@@ -148,7 +148,7 @@ def test_what_a_worker_of_rqs_is_just_taking_is_not_missing(stage: Stage, queue:
     stage.queue()
     stage.redis.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
 
 
 def test_what_a_worker_of_rqs_was_taking_when_it_was_killed_is_queued_again(
@@ -158,11 +158,11 @@ def test_what_a_worker_of_rqs_was_taking_when_it_was_killed_is_queued_again(
     id = stage.queue()
     stage.redis.lmove(queue.key, queue.intermediate_queue_key, "LEFT", "RIGHT")
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
     # When it is still there at a sync more than a minute later
     first_seen = IntermediateQueue(queue.key, stage.redis).get_first_seen_key(id)
     stage.redis.incrbyfloat(first_seen, -61)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     # Then it stands in its queue again
     assert stage.redis.llen(queue.intermediate_queue_key) == 0
     assert_agreement(stage.redis)
@@ -173,7 +173,7 @@ def test_what_a_worker_of_rqs_is_running_is_not_missing(stage: Stage, queue: Que
     stage.redis.lpop(queue.key)
     stage.redis.zadd(queue.started_job_registry.key, {f"{id}:execution": "+inf"})
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 0
+    assert reconcile(stage.redis, "default") == 0
 
 
 def test_what_somebody_has_queued_twice_hides_nothing_that_is_lost(stage: Stage, queue: Queue) -> None:
@@ -184,7 +184,7 @@ def test_what_somebody_has_queued_twice_hides_nothing_that_is_lost(stage: Stage,
     assert explained(stage.redis, stage.status(ids[0])).waits_because != "it may go now"
     # When the next sync compares
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     # Then each of them is sent, once
     while stage.work():
         stage.pass_time(1)
@@ -207,7 +207,7 @@ def test_a_lane_of_more_than_200_000_jobs_is_compared(stage: Stage, queue: Queue
     for first in range(0, 210_000, 10_000):
         stage.redis.rpush(queue.key, *(f"stranger-{number}" for number in range(first, first + 10_000)))
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     assert stage.redis.lindex(queue.key, -1) == id.encode()
 
 
@@ -224,7 +224,7 @@ def test_a_restored_job_is_known_to_rq_and_stands_in_its_own_lanes_registry_alon
         stage.redis.zadd(f"rq:{registry}:{stage.keys.queue(Lane.TRANSACTIONAL)}", {id: 4e9})
     # When its job is given back
     stage.pass_time(SETTLED_SECONDS + 1)
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     # Then
     own = stage.keys.queue(Lane.TRANSACTIONAL)
     assert stage.redis.smembers("rq:queues") == {f"rq:queue:{own}".encode()}
@@ -239,7 +239,7 @@ def test_an_old_place_in_a_lane_hides_no_job_that_is_lost(stage: Stage, queue: Q
     stage.redis.zrem(queue.scheduled_job_registry.key, ids[1])
     stage.pass_time(SETTLED_SECONDS + 1)
     # Then it gets it back
-    assert restore_lost_jobs(stage.redis, "default") == 1
+    assert reconcile(stage.redis, "default") == 1
     assert queue.scheduled_job_registry.get_job_ids() == [ids[1]]
 
 
@@ -297,7 +297,7 @@ class Meddling(RuleBasedStateMachine):
         """Whatever waited long enough stands somewhere then."""
         waiting = {id for id in self.ids if self.stage.state(id) in (State.QUEUED, State.SCHEDULED)}
         self.stage.pass_time(SETTLED_SECONDS + 1)
-        restore_lost_jobs(self.redis, "default")
+        reconcile(self.redis, "default")
         standing: set[str] = set()
         for lane in Lane:
             queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
@@ -334,3 +334,96 @@ def test_whatever_rqs_tools_do_no_message_is_lost_or_sent_twice(redis: Redis) ->
     run_state_machine_as_test(
         Meddling, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
     )
+
+
+def kill_with_job_in_hand(stage: Stage, id: str) -> None:
+    """A stock worker of RQ's took the job out of its queue, and was killed before it gave it back."""
+    job = Job.fetch(id, stage.redis, JSONSerializer)
+    stage.redis.lrem(f"rq:queue:{job.origin}", 1, id)
+    stage.redis.hset(job.key, "status", "started")
+    stage.redis.zadd(f"rq:wip:{job.origin}", {f"{id}:run": stage.now + 90})
+    stage.redis.zadd(f"rq:executions:{id}", {"run": stage.now + 150})
+
+
+def test_what_killed_workers_of_rqs_had_in_hand_is_back_in_its_place(stage: Stage, queue: Queue) -> None:
+    # Given six messages, and three stock workers that were killed with the first three in hand
+    ids = []
+    for _ in range(6):
+        ids.append(stage.queue())
+        stage.pass_time(0.01)
+    for id in ids[:3]:
+        kill_with_job_in_hand(stage, id)
+    # While a living worker could still be giving them back, they are left to it
+    assert reconcile(stage.redis, "default") == 0
+    assert queue.get_job_ids() == ids[3:]
+    # Then they stand in their order at the front
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert reconcile(stage.redis, "default") == 3
+    assert queue.get_job_ids() == ids
+    assert queue.started_job_registry.get_job_ids(cleanup=False) == []
+    stage.redis.delete(*(f"rq:executions:{id}" for id in ids))  # these run out by themselves
+    assert_agreement(stage.redis)
+
+
+def test_what_rq_has_called_failed_since_its_worker_was_killed_is_back_in_its_place(
+    stage: Stage, queue: Queue
+) -> None:
+    # Given a message in the hand of a killed worker, which `rq info`, or another worker, has swept into the failed ones
+    ids = [stage.queue() for _ in range(3)]
+    kill_with_job_in_hand(stage, ids[0])
+    stage.redis.delete(f"rq:wip:{queue.name}", f"rq:executions:{ids[0]}")
+    stage.redis.hset(f"rq:job:{ids[0]}", "status", "failed")
+    stage.redis.zadd(f"rq:failed:{queue.name}", {ids[0]: 4e9})
+    stage.redis.expire(f"rq:job:{ids[0]}", 3600)
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert reconcile(stage.redis, "default") == 1
+    assert queue.get_job_ids() == ids
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.UNKNOWN, State.SENT])
+def test_what_was_queued_again_and_taken_by_a_worker_that_was_killed_is_where_it_was(
+    stage: Stage, queue: Queue, state: State
+) -> None:
+    # Given a message that somebody has queued again, and a stock worker that was killed with it in hand
+    id = stage.queue()
+    answers = {State.HELD: Kind.UNVERIFIED_RECIPIENT, State.UNKNOWN: Kind.UNKNOWN}
+    if state in answers:
+        stage.transport.answer(says(answers[state], "recipient:ada@example.org"))
+    stage.work()
+    queue._enqueue_job(Job.fetch(id, stage.redis, JSONSerializer))
+    kill_with_job_in_hand(stage, id)
+    # When a sync looks, Then RQ shows it where it belongs
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert reconcile(stage.redis, "default") == 1
+    stage.redis.delete(f"rq:executions:{id}")
+    assert stage.state(id) is state
+    assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_rqs_cancel_of_what_was_sent_changes_nothing(stage: Stage, queue: Queue, again: bool) -> None:
+    # Given a message that was sent, whose job somebody cancels, perhaps after having queued it again
+    id = stage.queue()
+    stage.work()
+    if again:
+        queue._enqueue_job(Job.fetch(id, stage.redis, JSONSerializer))
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    # When a sync looks, Then RQ shows it as sent
+    stage.pass_time(SETTLED_SECONDS + 1)
+    assert reconcile(stage.redis, "default") == 1
+    assert queue.finished_job_registry.get_job_ids() == [id]
+    assert_agreement(stage.redis)
+
+
+def test_what_stands_twice_in_its_queue_and_was_cancelled_in_rq_is_cancelled(
+    stage: Stage, queue: Queue
+) -> None:
+    id = stage.queue()
+    stage.redis.rpush(queue.key, id)
+    Job.fetch(id, stage.redis, JSONSerializer).cancel()
+    stage.pass_time(SETTLED_SECONDS + 1)
+    reconcile(stage.redis, "default")
+    stage.work()
+    assert (stage.state(id), stage.transport.tried) == (State.CANCELLED, [])
+    assert_agreement(stage.redis)

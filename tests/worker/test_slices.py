@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from agreement import assert_agreement
-from batch_stage import QUEUE, BatchStage
+from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, UnknownBatch
 from sesq.producer.batch.template import Printer
 from sesq.queue.states import Lane, State
@@ -339,26 +339,6 @@ def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage, monkeypatch
     assert stage.fates(taken.id) == {"sent": 1, "failed": 1}
     assert "line break" in stage.status(f"{taken.id}-0-1").reason
     assert stage.gate.usage().total == 1
-
-
-def test_a_stock_rq_worker_takes_them_one_by_one(stage: BatchStage) -> None:
-    taken = stage.take(4)
-    chunk = f"{taken.id}-0"
-    stage.redis.lpop(QUEUE)  # as RQ does
-    for row in range(4):
-        piece, answer, _ = stage.slices.take(chunk, "rq", f"rq-{row}", lease=LEASE)
-        assert piece is not None
-        assert (answer, piece.start) == ("granted", row)
-        (read,) = stage.slices.read(f"rq-{row}", [piece])
-        stage.slices.settle(
-            [stage.courier.carry(each) for each in stage.slices.begin(f"rq-{row}", [read.id])]
-        )
-    assert stage.slices.take(chunk, "rq", "rq-4", lease=LEASE) == (None, "nothing", 0.0)
-    assert stage.batch(taken).state == "done"
-    stage.take(4, key="other")
-    stage.queue(lane=Lane.TRANSACTIONAL)
-    (chunk,) = stage.waiting()
-    assert stage.slices.take(chunk, "rq", "rq-5", lease=LEASE)[1] == "urgent"
 
 
 def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sesq.producer.message import Message
 from sesq.queue.envelope import encode_json
-from sesq.queue.job import DELIVER, ID, job_template, rq_now
+from sesq.queue.job import ID, job_template, rq_now
 from sesq.queue.keys import queue_name
 
 
@@ -30,7 +30,7 @@ def ticket(message: Message, id: str, keep_seconds: int, key_seconds: int) -> li
         order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
         order["digest"] = message.fingerprint()
         order["key_ttl"] = key_seconds
-    job = job_template(DELIVER, message.account, queue, keep_seconds, f"sesq message {ID}")
+    job = job_template(queue, keep_seconds, f"sesq message {ID}")
     return [encode_json(order), message.content(), job]
 
 

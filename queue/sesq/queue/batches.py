@@ -16,7 +16,7 @@ from sesq.queue.addresses import spec_of
 from sesq.queue.chunks import Taken, place_of, read_results, unpack_rows
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
-from sesq.queue.job import DELIVER, job_fields
+from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, texts
 from sesq.queue.scripts import LIFECYCLE, compose
@@ -257,7 +257,7 @@ class Batches:
             return False
         envelope = Envelope.from_json(text(self.redis.hget(self.keys.batch(place.batch), "envelope")))
         queue = self.keys.queue(Lane.BULK)
-        job = job_fields(DELIVER, self.keys.account, id, queue, 0, f"sesq message {id}")
+        job = job_fields(id, queue, 0, f"sesq message {id}")
         described = replace(envelope, to=(found.to,)).to_json()
         with mapped():
             done = UNFOLD.run(

@@ -31,12 +31,10 @@ SLICES = library("slice.lua", base=[RULES])
 CLAIM = compose("claim.lua", base=[SLICES])
 SETTLE = compose("settle.lua", base=[RULES])
 REAP = compose("reap.lua", base=[RULES])
-TAKE = compose("take.lua", base=[RULES])
 AGAIN = compose("again.lua", base=[SLICES])
 SYNC = compose("sync.lua", base=[RULES])
 BEGIN = compose("begin.lua", base=[LIFECYCLE])
 PROMOTE = compose("promote.lua", base=[LIFECYCLE])
-RESEAT = compose("reseat.lua", base=[LIFECYCLE])
 
 INLINE_CONTENT_BYTES = 64 * 1024
 """Content up to this size comes with `begin`; a larger one is fetched by the thread that sends it."""
@@ -131,12 +129,6 @@ class Gate:
             bool(for_bulk),
         )
 
-    def take(self, id: str, worker: str, execution: str, *, lease: float) -> tuple[str, float]:
-        """Tokens for one message by name (see `take.lua`): `granted`, or why not, and for how many seconds."""
-        with mapped():
-            answer, wait = TAKE.run(self.redis, self.account, id, worker, lease, execution)
-        return text(answer), float(wait or 0)
-
     def take_again(self, begun: Begun, *, unused: bool, lease: float) -> tuple[str, float]:
         """New tokens for what was begun (see `again.lua`): `granted`, or why not, and for how many seconds.
 
@@ -203,12 +195,6 @@ class Gate:
         with mapped():
             judged = REAP.run(self.redis, self.account, most, on_unknown, max_attempts)
         return [(text(id), text(state)) for id, state in judged]
-
-    def reseat(self, most: int = 100) -> int:
-        """Puts the jobs that RQ's own workers have run where their messages are: how many RQ called something else."""
-        with mapped():
-            queues = [self.keys.queue(lane) for lane in Lane]
-            return int(RESEAT.run(self.redis, self.account, most, *queues))
 
     def renew(self, ids: Iterable[str], until: float) -> None:
         """Keeps the leases of messages that are still being sent, until a time by Redis's clock."""

@@ -13,9 +13,11 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
-DELIVER = "sesq.worker.deliver.deliver"
-DELIVER_CHUNK = "sesq.worker.deliver.deliver_chunk"
-"""The functions that sesq's jobs name. The producer never imports them."""
+SEND = "sesq.worker.send"
+"""The function that all of sesq's jobs name, with the id alone. The producer never imports it.
+
+It is short, so that RQ's `data` of a message stays within the 64 bytes up to which Redis packs a hash.
+"""
 
 JOB_TIMEOUT_SECONDS = 300
 KEEP_DAYS = 14
@@ -35,22 +37,20 @@ def rq_now() -> str:
     return utcformat(datetime.now(timezone.utc))
 
 
-def job_fields(
-    function: str, account: str, id: str, queue: str, keep_seconds: int, description: str
-) -> list[Any]:
+def job_fields(id: str, queue: str, keep_seconds: int, description: str) -> list[Any]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
-    template = job_template(function, account, queue, keep_seconds, description.replace(id, ID))
+    template = job_template(queue, keep_seconds, description.replace(id, ID))
     fields: list[Any] = json.loads(template.replace(ID, id))
     now = rq_now()
     return [*fields, "created_at", now, "enqueued_at", now]
 
 
 @lru_cache(maxsize=64)
-def job_template(function: str, account: str, queue: str, keep_seconds: int, description: str) -> str:
+def job_template(queue: str, keep_seconds: int, description: str) -> str:
     """RQ's own fields of a job, made by RQ once, as JSON [name, value, …], %id% for the id, without the times."""
     job = Job.create(
-        function,
-        args=(account, ID),
+        SEND,
+        args=(ID,),
         id="template",
         connection=Redis(),
         origin=queue,

@@ -188,11 +188,6 @@ class Keys:
         return self._key("keeping")
 
     @property
-    def lent(self) -> str:
-        """Sorted set: messages and chunks that RQ's own workers have taken, by when it should be heard of."""
-        return self._key("lent")
-
-    @property
     def expiring(self) -> str:
         """Sorted set: the messages that are not to be sent after a time, by that time."""
         return self._key("expiring")

@@ -129,7 +129,7 @@ class Desk:
         self.slices.renew(until)
 
     def judge(self, worker: str) -> None:
-        """Judges what dead workers left behind, and says so in the log; RQ's own leave jobs where RQ has its own."""
+        """Judges what dead workers left behind, and says so in the log."""
         orders = self.courier.orders
         policy: dict[str, Any] = {
             "on_unknown": orders.on_unknown,
@@ -137,7 +137,6 @@ class Desk:
         }
         judged = self.gate.reap(**policy)
         judged += self.slices.judge(worker, lease=self.courier.lease, **policy)
-        self.gate.reseat()
         for id, state in judged:
             told = {"id": id, "account": self.name, "state": state}
             log.warning("message %s: %s: its worker died", id, state, extra=told)

@@ -20,7 +20,7 @@ from sesq.queue.batches import Batches
 from sesq.queue.chunks import pack_results
 from sesq.queue.envelope import Envelope
 from sesq.queue.gate import SLICES, Begun, Gate, Name, Slice
-from sesq.queue.job import DELIVER, KEEP_SECONDS, job_fields
+from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.replies import text, texts
 from sesq.queue.results import rq_result
 from sesq.queue.scripts import LIFECYCLE, Call, Talk, compose
@@ -30,7 +30,6 @@ from sesq.worker.press import Press
 BEGIN_SLICE = compose("begin_slice.lua", base=[LIFECYCLE])
 SETTLE_SLICE = compose("settle_slice.lua", base=[SLICES])
 SPILL = compose("spill.lua", "settle.lua", base=[SLICES])
-TAKE_SLICE = compose("take_slice.lua", base=[SLICES])
 TAKE_OVER = compose("take_over.lua", base=[LIFECYCLE])
 PACK = compose("pack.lua", base=[LIFECYCLE])
 
@@ -108,18 +107,6 @@ class Slices:
         for name in names:
             del self._of[name]
 
-    def take(
-        self, chunk: str, worker: str, execution: str, *, lease: float
-    ) -> tuple[Slice | None, str, float]:
-        """One recipient of a chunk by its name; or why not (see `take_slice.lua`), and for how many seconds."""
-        with mapped():
-            answer, told, *name = TAKE_SLICE.run(
-                self.gate.redis, self.gate.account, chunk, worker, lease, execution
-            )
-        if answer == b"granted":
-            return Slice(text(name[0]), chunk, int(told), int(told) + 1), "granted", 0.0
-        return None, text(answer), float(told or 0)
-
     def _rows(self, piece: Slice, execution: str) -> list[Begun]:
         try:
             envelopes = self.press.envelopes(piece.chunk, piece.start, piece.end)
@@ -185,7 +172,7 @@ class Slices:
         given = {k: v for k, v in {**outcome, **rq_result(outcome)}.items() if v is not None}
         record = ("v", 1, "envelope", envelope.to_json())
         queue = self.gate.keys.queue(Lane.BULK)
-        job = job_fields(DELIVER, self.gate.account, id, queue, KEEP_SECONDS, f"sesq message {id}")
+        job = job_fields(id, queue, KEEP_SECONDS, f"sesq message {id}")
         return (json.dumps(given), piece.name, _number(id), len(record), *record, *job)
 
     def renew(self, until: float) -> None:

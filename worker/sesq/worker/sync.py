@@ -26,7 +26,7 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.usage import RULES
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
-from sesq.worker.reconcile import reconcile
+from sesq.worker.reconcile import reconcile_in_turn
 from sesq.worker.rules import Block, Rules, read_block
 from sesq.worker.suppression import SesSuppression
 
@@ -119,7 +119,7 @@ class AccountSync:
         self._unlisted_before = before.get("listed") == "0"
         self._report(before, told)
         self.rules.refresh()
-        reconcile(self.redis, self.account)  # first: what RQ was told to cancel is not freed
+        reconcile_in_turn(self.redis, self.account)  # first: what RQ was told to cancel is not freed
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
         free_fitting(self.redis, self.account)

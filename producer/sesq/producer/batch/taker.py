@@ -21,7 +21,7 @@ from sesq.producer.batch.order import Order
 from sesq.producer.batch.sieve import LeftOut, Sieve, Unprintable, Why
 from sesq.queue.addresses import is_mailbox_simulator, spec_of
 from sesq.queue.chunks import Row, pack_rows
-from sesq.queue.job import DELIVER_CHUNK, job_fields
+from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import LIFECYCLE, compose, run_many
@@ -179,9 +179,7 @@ def _add(
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
     chunk, queue = f"{id}-{number}", Keys(order.account).queue(Lane.BULK)
-    job = job_fields(
-        DELIVER_CHUNK, order.account, chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}"
-    )
+    job = job_fields(chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}")
     arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
     with mapped():
         (state,) = run_many(redis, order.account, [(ADD_CHUNK, arguments)], replicas)

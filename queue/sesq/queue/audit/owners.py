@@ -38,7 +38,7 @@ def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
         "batches slices unpacked counters chronicle audit holds blocks gate ledger line bulk_line leases "
-        "starting keeping lent expiring policy configured policy_history suppression suppression_read "
+        "starting keeping expiring policy configured policy_history suppression suppression_read "
         "reputation poison snapshot identities sync control damaged restored pruning"
     )
     lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]

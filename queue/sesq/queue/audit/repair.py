@@ -13,7 +13,7 @@ from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.walk import keys_like
-from sesq.queue.job import DELIVER, DELIVER_CHUNK, KEEP_SECONDS, job_fields
+from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import LIFECYCLE, compose
@@ -55,7 +55,7 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
         return f"what was left of it is deleted: {count} keys and entries" if count else ""
     state, queue, keep = texts(redis.hmget(keys.message(id), "state", "queue", "keep"))
     own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
-    fields = job_fields(DELIVER, keys.account, id, queue, int(keep or KEEP_SECONDS), f"sesq message {id}")
+    fields = job_fields(id, queue, int(keep or KEEP_SECONDS), f"sesq message {id}")
     return texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
 
 
@@ -71,7 +71,7 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
-    fields = job_fields(DELIVER_CHUNK, keys.account, id, queue, int(keep or KEEP_SECONDS), f"sesq chunk {id}")
+    fields = job_fields(id, queue, int(keep or KEEP_SECONDS), f"sesq chunk {id}")
     count = len(_slices_of(redis, keys, f"{id}:").get(id, ()))
     return texts(MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields)))
 

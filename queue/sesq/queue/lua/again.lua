@@ -1,5 +1,5 @@
 -- Again: new tokens for what was begun already: for another try within one delivery, or for one whose tokens are too old by now.
--- After lifecycle.lua, gate.lua and slice.lua; also uses A lent (zset: see reseat.lua).
+-- After lifecycle.lua, gate.lua and slice.lua.
 --
 -- ARGV[3] id   [4] execution   [5] lease (s)   [6] slice, of a row of a batch; else empty
 --     [7] 1 where nothing was sent with the tokens that it has: they count for it, unless others have taken tokens since. Then the
@@ -19,7 +19,6 @@ if slice ~= '' then
 else
   local record = call('HMGET', A .. 'message:' .. id, 'state', 'execution', 'rate', 'expires_at', 'queue', 'batch', 'tokens_at')
   if record[1] ~= 'sending' or record[2] ~= execution then return {record[1] or 'gone', ''} end
-  call('ZADD', A .. 'lent', 'XX', now + 2 * lease, id)
   if tonumber(record[4]) and tonumber(record[4]) <= now then return {'expired', ''} end
   n, queue, batch, at = tonumber(record[3]) or 1, record[5], record[6], tonumber(record[7] or nil)
 end

@@ -128,18 +128,15 @@ local function destined(id, to, reason, from, batch, unsure)
 end
 
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
--- opts as for place(), and foreign: RQ itself does RQ's bookkeeping (a stock worker runs the job).
--- Returns the state that it came to.
+-- opts as for place(). Returns the state that it came to.
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
   local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
   was[2] = lane_of(was[2])
   to, reason = destined(id, to, reason, was[1], was[7], was[10])
-  if not opts.foreign then -- RQ's keys first: a user without the right to them has changed nothing
-    opts.execution = opts.execution or was[3]
-    place(id, was[2], to, was[6], opts)
-  end
+  opts.execution = opts.execution or was[3]
+  place(id, was[2], to, was[6], opts) -- RQ's keys first: a user without the right to them has changed nothing
   note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end
   if was[5] and was[5] ~= '' then

@@ -3,7 +3,7 @@
 -- ARGV[3] number of queues   [4…] RQ queues   then ids
 -- Returns for each id {record, ttl of the record, of the content, of RQ's job (s; -1 none, -2 no such key), the job's status,
 --   the states in whose set it stands, "<registry> <queue>" of RQ's registries, {in leases, in expiring, in the set of what it
---   waits for, why that is waited for, in its batch's spilled ones (also where the batch is gone), in lent or run by a worker of RQ's own}}
+--   waits for, why that is waited for, in its batch's spilled ones (also where the batch is gone), run by a worker of RQ's own}}
 --   record   {state, since, queue, hold, batch, execution, expires_at}
 
 local queues, answers = tonumber(ARGV[3]), {}
@@ -22,7 +22,7 @@ for i = 4 + queues, #ARGV do
   end
   local hold, batch = record[4] or '', record[5] or ''
   local spilled = (batch == '' or call('EXISTS', A .. 'batch:' .. batch) == 0) and 1 or call('SISMEMBER', A .. 'spilled:' .. batch, id)
-  local elsewhere = (call('EXISTS', R .. 'executions:' .. id) == 1 or stands_in('lent', id) == 1) and 1 or 0
+  local elsewhere = call('EXISTS', R .. 'executions:' .. id)
   answers[#answers + 1] = {
     record, call('TTL', A .. 'message:' .. id), call('TTL', A .. 'content:' .. id), call('TTL', R .. 'job:' .. id),
     call('HGET', R .. 'job:' .. id, 'status') or '', states, registries,

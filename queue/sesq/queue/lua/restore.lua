@@ -1,9 +1,13 @@
--- Restore: a message, or a chunk, whose RQ job stands nowhere gets its job, and its place, back. After lifecycle.lua and batch.lua.
+-- Restore: the RQ job of a message, or of a chunk, is put where that is, and written anew where it is gone. After lifecycle.lua and
+-- batch.lua.
 --
--- ARGV[3] id   [4] only what has not changed since (s)   [5…] RQ's job: name, value, …
--- Returns 1, or 0 where it has its place by now, or needs none; 'canceled' where RQ was told to cancel its job.
+-- ARGV[3] id   [4] only what has not changed since (s)   [5] 1: to the front of its lane, from where a worker of RQ's had taken it
+--     [6…] RQ's job: name, value, …
+-- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was told to cancel its job;
+-- 'front' where a worker of RQ's had taken it, and nobody said so.
 
-local id, NEAR = ARGV[3], 1000 -- NEAR: so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+local id, front, NEAR = ARGV[3], ARGV[5] == '1', 1000 -- NEAR: so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+local job = R .. 'job:' .. id
 
 local function stands_in(queue)
   local list = R .. 'queue:' .. queue
@@ -13,27 +17,51 @@ end
 
 -- Writes the job anew; of all lanes' registries it leaves those that others have put it into.
 local function renew_job(queue, keep)
-  call('HSET', R .. 'job:' .. id, unpack(ARGV, 5))
-  call('HSET', R .. 'job:' .. id, 'origin', queue, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
+  call('HSET', job, unpack(ARGV, 6))
+  call('HSET', job, 'origin', queue, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
   for _, lane in ipairs({'transactional', 'bulk'}) do
     for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':sesq.' .. ARGV[1] .. '.' .. lane, id) end
   end
 end
 
+-- Whether RQ shows the job by this status, and in this one of its registries.
+local function is_shown(queue, registry, status)
+  if call('HGET', job, 'status') ~= status then return false end
+  for _, name in ipairs(REGISTRIES) do
+    if (name == registry) ~= (call('ZSCORE', R .. name .. ':' .. queue, id) and true or false) then return false end
+  end
+  return true
+end
+
 local m = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'keep', 'send_at')
 local chunk = not m[1] and read_chunk(id)
-local state, queue = m[1] or chunk and chunk.place, lane_of(m[3] or chunk and chunk.queue)
-local registry = PLACE[state or ''] and PLACE[state][1]
-if not registry or registry == 'wip' or ENDED[registry] or (tonumber(m[2]) or 0) > tonumber(ARGV[4]) then return 0 end
-if chunk and (chunk.state ~= 'running' or registry ~= 'queue') then return 0 end
-if stands_in(queue) or call('ZSCORE', A .. 'lent', id) then return 0 end
-if registry ~= 'queue' and call('ZSCORE', R .. registry .. ':' .. queue, id) then return 0 end
-if call('HGET', R .. 'job:' .. id, 'status') == 'canceled' then return 'canceled' end
+local state, queue, keep = m[1] or chunk and chunk.place, lane_of(m[3] or chunk and chunk.queue), chunk and chunk.keep or m[4]
+if not PLACE[state or ''] or (tonumber(m[2]) or 0) > tonumber(ARGV[4]) then return 0 end
+local registry, status = PLACE[state][1], PLACE[state][2]
+local told = call('HGET', job, 'status')
+if registry == 'wip' then return 0 end -- it is put right when it is settled
 
-renew_job(queue, chunk and chunk.keep or m[4])
-if chunk then place(id, queue, 'queued', chunk.keep, {})
-elseif registry == 'queue' then move(id, 'queued', 'its RQ job had been taken away', {}, {})
-else place(id, queue, state, m[4], {due = state == 'scheduled' and tonumber(m[5]) or now}) end -- when another try was due, RQ alone knew
+if ENDED[registry] then -- a job that somebody has deleted is not missed
+  if not told or told == 'queued' or is_shown(queue, registry, status) then return 0 end
+  place(id, queue, state, keep, {})
+  return 1
+end
+if chunk and chunk.state ~= 'running' then return 0 end
+if told == 'canceled' then return chunk and 0 or 'canceled' end
+if stands_in(queue) then -- by RQ's tools it may be there in any state: the claim that meets it sees to it
+  if registry ~= 'queue' or is_shown(queue, registry, status) then return 0 end
+  for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+  call('HSET', job, 'status', status)
+  call('PERSIST', job)
+  return 1
+end
+if registry ~= 'queue' and is_shown(queue, registry, status) then return 0 end
+if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
+
+local due = state == 'scheduled' and tonumber(m[5]) or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now -- RQ alone knows when another try is due
+renew_job(queue, keep)
+if registry == 'queue' and not chunk then move(id, 'queued', 'its RQ job had been taken away', {}, {front = front})
+else place(id, queue, state, keep, {due = due, front = front}) end
 if registry == 'queue' then wake(queue) end
 return 1

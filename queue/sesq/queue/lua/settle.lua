@@ -1,7 +1,6 @@
 -- Settle: what became of a claimed message. The MessageId, the new state and the gate's books are written in one step.
 -- After lifecycle.lua and gate.lua; also
 --   A blocks         hash    what SES refuses as a whole -> JSON [since (s), why, doubt (as below), id of the message that it refused last]
---   A lent           zset    what RQ's own workers have taken (see reseat.lua)
 --   R results:<id>   stream  RQ's: how its runs ended
 --
 -- ARGV[3] JSON {
@@ -16,7 +15,7 @@
 --   spared       {rate, day}: recipients that it was not sent to, and those of them that count towards the day
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
 --   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends nothing for us
---   drop_content the body goes            foreign      RQ itself tends the job
+--   drop_content the body goes
 --   rq           {type, name, value}: the job's result as RQ writes it
 -- }
 -- Returns the state it came to; '' where the message was already judged otherwise. A MessageId counts even then: SES has taken it.
@@ -56,12 +55,11 @@ for _, name in ipairs({'message_id', 'attempts'}) do
 end
 if o.unsure then call('HSET', key, 'unsure', 1) end
 if was[1] == 'queued' then leave_queue(was[6], id) end
-local opts, why = {due = now + (o.delay or 0), front = o.front, foreign = o.foreign}, o.held_because or o.reason
+local opts, why = {due = now + (o.delay or 0), front = o.front}, o.held_because or o.reason
 local reached = o.hold and hold_back(id, o.hold, why, was[7] or now, o.reason or '', fields, opts)
                 or move(id, o.to, o.reason or '', fields, opts)
-if o.foreign then call('ZADD', A .. 'lent', 'NX', now, id) end -- no longer there where its worker was taken for dead
 if o.block then call('HSET', A .. 'blocks', o.hold, cjson.encode({now, why, o.doubt or false, id})) end
-if o.rq and reached == o.to and not o.foreign then
+if o.rq and reached == o.to then
   call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
   call('EXPIRE', R .. 'results:' .. id, seconds_kept(was[9]))
 end

@@ -1,0 +1,52 @@
+"""What a job of sesq runs in a stock RQ worker: nothing is sent, the job goes back, and that worker is told to stop.
+
+A stock worker takes a job out of its queue before anything can ask the gate, and could send one mail at a time only. So
+the queues of sesq are served by `sesq worker`, or by the same class under `rq worker -w`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis import Redis
+from rq import Retry, get_current_job
+from rq.command import send_shutdown_command
+from rq.worker import BaseWorker
+
+from sesq.config.errors import SesqError
+
+log = logging.getLogger("sesq.worker")
+
+TRIES = 1_000_000
+"""RQ wants a limit of retries; sesq counts its own tries, and this is none."""
+STOP_SECONDS, LOOK_SECONDS = 2.0, 0.02
+SERVED_BY = "`sesq worker`, or `rq worker -w sesq.worker.SesqWorker -S json`"
+
+
+class NotAWorker(SesqError):
+    """The function of a job was called outside of an RQ worker."""
+
+
+def send(id: str) -> Retry:
+    """Hands a job back to the front of its queue, and stops the stock worker that took it."""
+    job = get_current_job()
+    if job is None or not job.worker_name:
+        raise NotAWorker(f"sesq.worker.send is for RQ's workers alone; message {id} is sent by {SERVED_BY}")
+    log.warning(
+        "queue %s is served by %s: a stock RQ worker sends nothing of it, and worker %s is told to stop",
+        job.origin,
+        SERVED_BY,
+        job.worker_name,
+    )
+    _stop(job.connection, job.worker_name)
+    return Retry(max=TRIES, enqueue_at_front=True)
+
+
+def _stop(redis: Redis, worker: str) -> None:
+    """Tells a worker to stop, and waits until it has heard: it would take the next job in the meantime."""
+    send_shutdown_command(redis, worker)
+    deadline = time.monotonic() + STOP_SECONDS
+    key = BaseWorker.redis_worker_namespace_prefix + worker
+    while not redis.hexists(key, "shutdown_requested_date") and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
