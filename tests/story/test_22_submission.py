@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 from email.message import EmailMessage
@@ -14,10 +16,8 @@ from typing import Any
 import pytest
 
 from arrived import arrived
-from listening import listening
-from sesq.producer.submission.users import hash_password
+from listening import Servers, listening, servers_of_the_how_tos
 from sesq.queue.states import State
-from submitting import certificate_files
 from system import System
 
 CURL = shutil.which("curl")
@@ -54,23 +54,45 @@ def test_smtplib_by_tls_and_password(system: Any, tmp_path: Path) -> None:
     s: System
     with system(max_send_rate=20) as s:
         # Given a server with a certificate and a user, and a worker
-        certificate, key = certificate_files(tmp_path)
-        users = tmp_path / "users.toml"
-        users.write_text(f'[shop]\npassword = "{hash_password("secret")}"\nsenders = ["@example.com"]\n')
-        port = listening(s, "--tls-cert", str(certificate), "--tls-key", str(key), "--users", str(users))
+        servers = servers_of_the_how_tos(s, tmp_path)
         s.start_workers(1)
         file = os.urandom(30_000)
         message = mail(file)
         # When smtplib sends to somebody in the headers and to a blind copy
-        with smtplib.SMTP("localhost", port) as client:
-            client.starttls(context=ssl.create_default_context(cafile=str(certificate)))
-            client.login("shop", "secret")
+        with smtplib.SMTP("localhost", servers.starttls_port) as client:
+            client.starttls(context=ssl.create_default_context(cafile=str(servers.certificate)))
+            client.login("shop", "the-password")
             client.send_message(message, to_addrs=["ada@example.org", "archive@example.com"])
         # Then it arrives as it was sent
         assert_as_sent(s, message, file)
         # and the log tells neither what was in it, nor who got it
         assert "ada@example.org" not in s.log()
         assert "Grüße" not in s.log()
+        # When clients begin TLS on the other port before the server is there to see them
+        server = s.processes[1]
+        server.send_signal(signal.SIGSTOP)
+        clients = [hello(servers) for _ in range(5)]
+        server.send_signal(signal.SIGCONT)
+        # Then each of them is greeted
+        assert [greeting(client)[:3] for client in clients] == [b"220"] * 5
+
+
+def hello(servers: Servers) -> ssl.SSLSocket:
+    """A connection on which the client has spoken, and nobody has answered."""
+    context = ssl.create_default_context(cafile=str(servers.certificate))
+    plain = socket.create_connection(("127.0.0.1", servers.tls_port), timeout=5)
+    client = context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False)
+    client.setblocking(False)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return client
+
+
+def greeting(client: ssl.SSLSocket) -> bytes:
+    client.settimeout(30)
+    with client:
+        client.do_handshake()
+        return client.recv(100)
 
 
 @pytest.mark.skipif(CURL is None and os.environ.get("CI") != "true", reason="there is no curl")

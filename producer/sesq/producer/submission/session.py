@@ -11,7 +11,7 @@ import logging
 import re
 from collections import defaultdict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, AnyStr
+from typing import TYPE_CHECKING, Any, AnyStr, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session, TLSSetupException
 
@@ -48,6 +48,7 @@ class SubmissionSmtp(SMTP):
         self.door = door
         self.host = ""
         self._content: Content | None = None
+        self._early = b""
         self._login_end: asyncio.TimerHandle | None = None
         options = door.options
         super().__init__(
@@ -99,6 +100,9 @@ class SubmissionSmtp(SMTP):
 
     def data_received(self, data: bytes) -> None:
         """Content goes into its own buffer. Only what is no part of it is read in lines."""
+        if self._before_tls:
+            self._keep_for_tls(data)
+            return
         rest: bytes | None = data
         if self._content is not None:
             rest = self._content.feed(data)
@@ -144,6 +148,7 @@ class SubmissionSmtp(SMTP):
         of one that breaks off nobody else would tell us.
         """
         self._reset_timeout(self.door.options.handshake_seconds)
+        self.loop.call_soon(self._give_to_tls)
         with suppress(TLSSetupException):
             await super().smtp_STARTTLS(arg)
         self._reset_timeout()
@@ -151,6 +156,24 @@ class SubmissionSmtp(SMTP):
             self._writer.transport.abort()
             self.connection_lost(None)
             raise asyncio.CancelledError
+
+    def _keep_for_tls(self, data: bytes) -> None:
+        """The client's first bytes may come with the connection, before TLS is there to read them."""
+        self._early += data
+        cast("asyncio.Transport", self.transport).pause_reading()
+
+    def _give_to_tls(self) -> None:
+        """TLS is there by now: what was kept comes first."""
+        if not self._early:
+            return
+        early, self._early = self._early, b""
+        tls: Any = self._tls_protocol
+        if isinstance(tls, asyncio.BufferedProtocol):
+            memoryview(tls.get_buffer(len(early)))[: len(early)] = early
+            tls.buffer_updated(len(early))
+        else:  # Python 3.10
+            tls.data_received(early)
+        cast("asyncio.Transport", self._original_transport).resume_reading()
 
     # commands
 
