@@ -6,6 +6,7 @@ from typing import Any
 
 from redis import Redis
 from rq import Queue
+from rq.command import send_shutdown_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -91,3 +92,67 @@ def test_rq_shows_the_queues_truly_and_requeue_all_sends_nothing_twice(system: A
         report = s.ses.report()
         assert (report["accepted"], report["duplicates"]) == (7, 0)
         assert s.outbox.status(unknown).state is State.UNKNOWN
+
+
+RQ_WORKER = ("-S", "json", "-w", "sesq.worker.SesqWorker")
+
+
+def test_rq_starts_sesqs_worker_which_sends_within_the_limits(system: Any) -> None:
+    s: System
+    with system(max_send_rate=5, max_24_hour_send=8) as s:
+        # Given twelve mails, and a day of eight
+        s.send(12)
+        url = s.environment["SESQ_REDIS_URL"]
+        # When `rq worker` starts sesq's class on another Redis than the settings name
+        queues = [s.keys.queue(lane) for lane in Lane]
+        elsewhere = {"SESQ_REDIS_URL": "redis://127.0.0.1:1"}
+        worker = s.start("rq.cli", "worker", *RQ_WORKER, "--url", url, "--name", "ox", *queues, **elsewhere)
+        s.wait_for(State.SENT, 8)
+        # Then eight are sent, none refused; the others wait
+        eventually(lambda: s.count(State.QUEUED) == 4 and s.count(State.SENDING) == 0, "four wait")
+        report = s.ses.report()
+        assert (report["accepted"], report["refused"], report["throttles"]) == (8, {}, 0)
+        # and RQ's tools see it as any worker, and stop it
+        told = s.run(
+            "rq.cli", "info", "--raw", "--only-workers", "--url", url, "-w", "sesq.worker.SesqWorker"
+        )
+        assert told.startswith("worker ox (")
+        assert f"idle {', '.join(queues)}. jobs: 8 finished, 0 failed" in told
+        send_shutdown_command(s.redis, "ox")
+        assert worker.wait(60) == 0
+
+
+def test_rqs_worker_pool_runs_sesqs_workers(system: Any) -> None:
+    s: System
+    with system(max_send_rate=100, max_24_hour_send=1000) as s:
+        s.send(10)
+        pool = (
+            *(
+                "rq.cli",
+                "worker-pool",
+                *RQ_WORKER,
+                "--url",
+                s.environment["SESQ_REDIS_URL"],
+                "-n",
+                "2",
+                "--burst",
+            ),
+            *(s.keys.queue(lane) for lane in Lane),
+        )
+        s.run(*pool)
+        assert (s.count(State.SENT), s.ses.report()["duplicates"]) == (10, 0)
+
+
+def test_rq_is_told_why_sesqs_worker_does_not_start(system: Any) -> None:
+    s: System
+    with system() as s:
+        url = s.environment["SESQ_REDIS_URL"]
+        for words, why in (
+            (("default",), "queue default: sesq's worker serves queues such as sesq.default.bulk alone"),
+            (("--with-scheduler", "sesq.default.bulk"), "--with-scheduler is not for sesq's worker"),
+            (("--max-jobs", "3", "sesq.default.bulk"), "--max-jobs is not for sesq's worker"),
+            (("sesq.shop.bulk",), "account 'shop' is not configured"),
+        ):
+            process = s.start("rq.cli", "worker", *RQ_WORKER, "--url", url, *words)
+            assert process.wait(60) == 1
+            assert why in s.log()

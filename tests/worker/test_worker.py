@@ -29,7 +29,7 @@ from sesq.queue.batches import Batches
 from sesq.queue.gate import Gate
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.states import Lane, State
-from sesq.worker import run
+from sesq.worker import opening
 from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
@@ -72,7 +72,7 @@ def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pyte
 
     def hire(**settings: Any) -> SesqWorker:
         desk = Desk("default", stage.gate, stage.courier, stage.rules, cast("AccountSync", NoSync()))
-        return SesqWorker([desk], stage.redis, make_settings(concurrency=4, **settings))
+        return SesqWorker.for_desks([desk], stage.redis, make_settings(concurrency=4, **settings))
 
     return hire
 
@@ -346,7 +346,7 @@ def of_many_accounts(stage: Stage, settings: Settings, count: int) -> SesqWorker
         courier = stage.hire()
         courier.gate = Gate(stage.redis, name)
         desks.append(Desk(name, courier.gate, courier, stage.rules, cast("AccountSync", NoSync())))
-    return SesqWorker(desks, stage.redis, settings)
+    return SesqWorker.for_desks(desks, stage.redis, settings)
 
 
 def test_accounts_share_their_threads(
@@ -440,7 +440,7 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
         Desk(name, Gate(stage.redis, name), stage.courier, stage.rules, cast("AccountSync", sync))
         for name, sync in (("shop", Silent()), ("default", Quick()))
     ]
-    worker = SesqWorker(desks, stage.redis, make_settings(concurrency=4))
+    worker = SesqWorker.for_desks(desks, stage.redis, make_settings(concurrency=4))
     # When it looks after both, Then the other one is asked for at once
     worker._tick()
     assert asked.wait(10)
@@ -448,15 +448,15 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
 
 
 def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "WARM_UP_SECONDS", 0.2)
+    monkeypatch.setattr(opening, "WARM_UP_SECONDS", 0.2)
     answer, warm = threading.Event(), threading.Event()
 
     def hopeless() -> None:
         raise SendFailed(says(Kind.CREDENTIALS))
 
-    run._warm_up_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
+    opening._warm_up_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
     assert warm.is_set()
-    hopeless_ones = run._warm_up_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
+    hopeless_ones = opening._warm_up_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
     assert [(name, str(error)) for name, error in hopeless_ones.items()] == [
         ("wrong", "account wrong: Because.")
     ]

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
+from redis import ConnectionPool, Redis, UnixDomainSocketConnection
 from redis import exceptions as foreign
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.redis_url import SENTINEL_PORT, RedisUrl, parse_redis_url
@@ -139,6 +139,20 @@ def reading_bytes(redis: Redis) -> Redis:
         return redis
     pool, options = redis.connection_pool, {**options, "decode_responses": False}
     return Redis(connection_pool=type(pool)(pool.connection_class, pool.max_connections, **options))
+
+
+def connect_as(redis: Redis, client: type[Redis]) -> Redis:
+    """Another client of the same server, as the same user: with time limits, and one that sends a command once."""
+    pool = redis.connection_pool
+    given = {name: value for name, value in pool.connection_kwargs.items() if value is not None}
+    unix = issubclass(pool.connection_class, UnixDomainSocketConnection)
+    options = _defaults("unix" if unix else "redis", TIMEOUT_SECONDS) | given
+    options |= {"retry": Retry(NoBackoff(), 0), "protocol": 2, "decode_responses": False}
+    if isinstance(pool, SentinelConnectionPool):
+        options.pop("connection_pool", None)  # each pool is one of its own options
+        own = SentinelConnectionPool(pool.service_name, pool.sentinel_manager, **options)  # type: ignore[no-untyped-call]
+        return client(connection_pool=own)
+    return client(connection_pool=ConnectionPool(pool.connection_class, pool.max_connections, **options))
 
 
 def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:

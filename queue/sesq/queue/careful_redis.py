@@ -44,6 +44,11 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
     return connection.connect(url, settings=settings, client=CarefulRedis)
 
 
+def careful(redis: Redis) -> Redis:
+    """A careful client of the server of another client's, whatever that one would do with a lost reply."""
+    return redis if isinstance(redis, CarefulRedis) else connection.connect_as(redis, CarefulRedis)
+
+
 class CarefulRedis(Redis):
     """A client that sets a key of another type aside, and asks once more."""
 

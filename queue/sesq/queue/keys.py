@@ -6,8 +6,10 @@ headers say what lies in each key and in which unit. Times are seconds since the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from sesq.config.account_names import ACCOUNT_NAME
 from sesq.queue.states import Lane, State
 
 ACCOUNTS = "sesq:accounts"
@@ -283,3 +285,12 @@ class Keys:
 def queue_name(account: str, lane: Lane | str) -> str:
     """`sesq.default.bulk`: the RQ queue of an account's lane."""
     return f"sesq.{account}.{lane}"
+
+
+_QUEUE = re.compile(rf"sesq\.(?P<account>{ACCOUNT_NAME})\.(?P<lane>{'|'.join(Lane)})")
+
+
+def lane_of(queue: str) -> tuple[str, Lane] | None:
+    """The account and the lane of an RQ queue; None for one that is not sesq's."""
+    found = _QUEUE.fullmatch(queue)
+    return (found["account"], Lane(found["lane"])) if found else None

@@ -108,7 +108,9 @@ class Scene:
         """Some rounds of a worker, with an account sync in between."""
         stage = self.stage
         desk = Desk("default", stage.gate, stage.courier, stage.rules, self.sync)
-        worker = SesqWorker([desk], self.redis, make_settings(concurrency=1), name=f"w{random.random()}")
+        worker = SesqWorker.for_desks(
+            [desk], self.redis, make_settings(concurrency=1), name=f"w{random.random()}"
+        )
         worker.register()
         for _ in range(4):
             self.redis.delete(stage.keys.sync)

@@ -7,16 +7,20 @@ SES, and what became of the mail comes back through `_inbox`, as does what wakes
 from __future__ import annotations
 
 import logging
-import queue
 import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
 from redis import Redis
+from rq import Queue
+from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.logutils import setup_loghandlers
+from rq.worker import DequeueStrategy
 
 from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
@@ -26,8 +30,9 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.usage import SUSPENDED
 from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
-from sesq.worker.registered import RegisteredWorker
-from sesq.worker.start import BACKOFF_SECONDS
+from sesq.worker.opening import open_desks
+from sesq.worker.rq_registration import RegisteredWorker, refuse_options
+from sesq.worker.start import BACKOFF_SECONDS, when_redis_serves
 from sesq.worker.station import Station
 from sesq.worker.threads import Task, Threads
 
@@ -73,31 +78,65 @@ class Looked:
 
 
 class SesqWorker(RegisteredWorker):
-    """Sends the mail of one or more accounts."""
+    """Sends the mail of one or more accounts. RQ gives it queues, from which it opens their accounts when it works."""
 
-    def __init__(
-        self, desks: Sequence[Desk], redis: Redis, settings: Settings, *, name: str | None = None
-    ) -> None:
-        self.desks = list(desks)
-        self.settings = settings
-        names = [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]
-        bells = {desk.gate.keys.wake: partial(self._on_bell, desk) for desk in desks}
-        super().__init__(redis, names, bells, name=name)
-        self._inbox: queue.SimpleQueue[tuple[Station, Outcome] | object] = queue.SimpleQueue()
+    def __init__(self, queues: Sequence[str | Queue], name: str | None = None, **options: Any) -> None:
+        super().__init__(queues, name, **options)
+        self.desks: list[Desk] = []
+        self.stations: list[Station] = []
+        self._inbox: SimpleQueue[tuple[Station, Outcome] | object] = SimpleQueue()
         self._threads = Threads()
+        self._next_tick = self._next_renewal = self._judge_from = 0.0
+        self._troubles = 0
+        self._going_on: set[str] = set()
+
+    @classmethod
+    def for_desks(
+        cls, desks: Sequence[Desk], redis: Redis, settings: Settings, *, name: str | None = None
+    ) -> SesqWorker:
+        """A worker for accounts that are open already."""
+        worker = cls(_queues_of(desks), name, connection=redis)
+        worker._serve(desks, settings)
+        return worker
+
+    def _serve(self, desks: Sequence[Desk], settings: Settings) -> None:
+        self.desks, self.settings = list(desks), settings
+        served = _queues_of(desks)
+        self.queues = [queue for queue in self.queues if queue.name in served]
+        self.bells = {desk.gate.keys.wake: partial(self._on_bell, desk) for desk in desks}
         self.stations = [
             Station(desk, settings.concurrency, self.name, self._hand_in, self._threads) for desk in desks
         ]
         for desk in desks:
             desk.rest_seconds = min(max(POLL_SECONDS, len(desks) / LOOKS_A_SECOND), MOST_REST_SECONDS)
-        self._next_tick = self._next_renewal = self._judge_from = 0.0
-        self._troubles = 0
-        self._going_on: set[str] = set()
 
     # the loop ---------------------------------------------------------------------------------------------------
 
-    def work(self, burst: bool = False, *_: Any, **__: Any) -> bool:
-        """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent."""
+    def work(
+        self,
+        burst: bool = False,
+        logging_level: str | None = None,
+        date_format: str = DEFAULT_LOGGING_DATE_FORMAT,
+        log_format: str = DEFAULT_LOGGING_FORMAT,
+        max_jobs: int | None = None,
+        max_idle_time: int | None = None,
+        with_scheduler: bool = False,
+        dequeue_strategy: str | None = None,
+    ) -> bool:
+        """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent.
+
+        The arguments are RQ's. Its worker pool asks for a scheduler whatever it is told, and names no strategy.
+        """
+        refuse_options(
+            max_jobs=max_jobs,
+            max_idle_time=max_idle_time,
+            strategy=dequeue_strategy or DequeueStrategy.DEFAULT,
+            scheduler=with_scheduler and dequeue_strategy is not None,
+        )
+        if logging_level is not None:
+            setup_loghandlers(logging_level, date_format, log_format, name="sesq")
+        if not self.desks:
+            self._open_accounts()
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         self._start()
         try:
@@ -109,6 +148,10 @@ class SesqWorker(RegisteredWorker):
         finally:
             self.take_leave(redis_is_away=bool(self._troubles))
         return self.successful_job_count > 0
+
+    def _open_accounts(self) -> None:
+        settings = Settings.load()
+        self._serve(when_redis_serves(lambda: open_desks(self.connection, settings, self.lanes)), settings)
 
     def _start(self) -> None:
         while not (self._stop_requested or self._is_registered()):
@@ -179,7 +222,7 @@ class SesqWorker(RegisteredWorker):
             while True:
                 self._take_in(item)
                 item = self._inbox.get_nowait()
-        except queue.Empty:
+        except Empty:
             return
 
     def _take_in(self, item: tuple[Station, Outcome] | object) -> None:
@@ -321,3 +364,7 @@ class SesqWorker(RegisteredWorker):
         deadline = time.monotonic() + SYNC_END_SECONDS
         while self._going_on and time.monotonic() < deadline:
             time.sleep(SYNC_LOOK_SECONDS)
+
+
+def _queues_of(desks: Sequence[Desk]) -> list[str]:
+    return [desk.gate.keys.queue(lane) for desk in desks for lane in desk.lanes]

@@ -17,11 +17,14 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
-from rq.worker import BaseWorker, WorkerStatus
+from rq.worker import BaseWorker, DequeueStrategy, WorkerStatus
 
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable, SesqError
+from sesq.queue.careful_redis import careful
+from sesq.queue.keys import lane_of
 from sesq.queue.replies import text, texts
+from sesq.queue.states import Lane
 from sesq.queue.usage import SUSPENDED
 
 log = logging.getLogger("sesq.worker")
@@ -37,26 +40,44 @@ class NameTaken(SesqError):
     """RQ lists another worker of that name."""
 
 
+class NotServed(SesqError):
+    """RQ asks for what sesq's worker does not do. The text says why, and what to do instead."""
+
+
 class RegisteredWorker(BaseWorker):
-    """One of RQ's workers for these queues. `bells`: further channels, and what is called with each message."""
+    """One of RQ's workers, for queues of sesq alone."""
 
     def __init__(
         self,
-        redis: Redis,
-        queue_names: Sequence[str],
-        bells: Mapping[str, Callable[[dict[str, Any]], None]],
-        *,
+        queues: Sequence[str | Queue],
         name: str | None = None,
+        *,
+        connection: Redis,
+        prepare_for_work: bool = True,
+        **_: Any,
     ) -> None:
-        queues = [Queue(each, connection=redis, serializer=JSONSerializer) for each in queue_names]
+        """As RQ calls it: with all options of `rq worker`, or without queues, to look at a worker that is listed.
+
+        What RQ says there of jobs, of their results and of the worker's heartbeat, sesq decides itself.
+        """
+        names = [each if isinstance(each, str) else each.name for each in queues]
+        self.lanes = lanes_by_account(names)
+        """The accounts and lanes that it serves, in the order of its queues."""
+        self._is_to_work = prepare_for_work
         with mapped():
             super().__init__(
-                queues, name=name, connection=redis, serializer=JSONSerializer, worker_ttl=WORKER_TTL_SECONDS
+                names,
+                name=name,
+                connection=connection,
+                serializer=JSONSerializer,
+                worker_ttl=WORKER_TTL_SECONDS,
+                prepare_for_work=prepare_for_work,
+                log_job_description=False,
             )
-        self.log_job_description = False
         self.suspended = False
         """Whether somebody has suspended all workers (`rq suspend`), as `tell_rq` last saw it."""
-        self._bells = bells
+        self.bells: Mapping[str, Callable[[dict[str, Any]], None]] = {}
+        """Further channels to hear once it is registered, and what is called with each message."""
         self._has_asked_for_its_name = False
 
     def register(self) -> None:
@@ -126,7 +147,7 @@ class RegisteredWorker(BaseWorker):
     def subscribe(self) -> None:
         """To RQ's commands, and to the bells."""
         pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
-        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self._bells)
+        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self.bells)
         self.pubsub = pubsub
         self.pubsub_thread = pubsub.run_in_thread(
             sleep_time=LISTEN_SECONDS, daemon=True, exception_handler=self._pubsub_exception_handler
@@ -148,8 +169,8 @@ class RegisteredWorker(BaseWorker):
         time.sleep(LISTEN_AGAIN_SECONDS)
 
     def _set_connection(self, connection: Redis) -> Redis:
-        """RQ would make the socket's timeout as long as its blocking pop; this worker never blocks in Redis."""
-        return connection
+        """RQ's connection, in sesq's way: each command is sent once, and waited for no longer than some seconds."""
+        return careful(connection) if self._is_to_work else connection
 
     def turn_away(self, id: str) -> None:
         """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
@@ -179,3 +200,40 @@ class RegisteredWorker(BaseWorker):
                 self.teardown()  # type: ignore[no-untyped-call]
         except QueueUnavailable as error:
             log.warning("worker %s: ended while Redis is away: %s", self.name, error)
+
+
+def lanes_by_account(queues: Sequence[str]) -> dict[str, list[Lane]]:
+    """The accounts and lanes that these RQ queues are of. Raises NotServed for any other queue."""
+    found: dict[str, list[Lane]] = {}
+    for queue in queues:
+        place = lane_of(queue)
+        if place is None:
+            raise NotServed(
+                f"queue {queue}: sesq's worker serves queues such as sesq.default.bulk alone; "
+                "start another worker for this one"
+            )
+        account, lane = place
+        found.setdefault(account, []).append(lane)
+    return found
+
+
+def refuse_options(
+    *, max_jobs: int | None, max_idle_time: int | None, strategy: str, scheduler: bool
+) -> None:
+    """Raises NotServed for options of `rq worker` that sesq's worker cannot follow."""
+    for option, given, why in (
+        ("--max-jobs", max_jobs is not None, "it sends many messages at once, and counts no jobs"),
+        (
+            "--max-idle-time",
+            max_idle_time is not None,
+            "it waits for mail until it is stopped, or use --burst",
+        ),
+        (
+            "--dequeue-strategy",
+            strategy != DequeueStrategy.DEFAULT,
+            "it serves the first lane before the second",
+        ),
+        ("--with-scheduler", scheduler, "it keeps the schedule of its queues itself"),
+    ):
+        if given:
+            raise NotServed(f"{option} is not for sesq's worker: {why}; leave the option out")
