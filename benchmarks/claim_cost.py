@@ -108,7 +108,7 @@ def _account(b: Bench, daily: int, used: int, tokens: float) -> None:
 
 
 def _ask(gate: Gate, expected: str) -> Claim:
-    claim = gate.claim("worker", f"execution-{next(_numbers)}", want=1, lease=30.0)
+    claim = gate.claim("worker", f"claim-{next(_numbers)}", want=1, lease=30.0)
     assert claim.reason == expected, claim
     return claim
 

@@ -17,6 +17,7 @@ from sesq.console.app import app
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC, Gate
 from sesq.queue.keys import CLOCK_OFFSET
+from sesq.queue.results import SendResult
 from sesq.queue.states import State
 
 Run = Callable[..., Result]
@@ -93,12 +94,12 @@ def becomes(redis: Redis) -> Callable[..., None]:
     """`becomes(id, State.HELD, hold=…)`: the next message to go was claimed, and that is what became of it."""
     gate = Gate(redis)
 
-    def settle(id: str, to: State, **outcome: Any) -> None:
+    def settle(id: str, state: State, **result: Any) -> None:
         redis.incrbyfloat(CLOCK_OFFSET, 10)  # the bucket has filled
-        claim = gate.claim("worker", f"execution-{id}", want=1, lease=30)
+        claim = gate.claim("worker", f"claim-{id}", want=1, lease=30)
         assert claim.ids == (id,), claim
-        gate.begin(claim.execution, claim.ids)
-        assert gate.settle([{"id": id, "execution": claim.execution, "to": to.value, **outcome}]) == [to]
+        gate.start(claim.grants)
+        assert gate.settle([SendResult(claim.grants[0], state, **result)]) == [state]
 
     return settle
 

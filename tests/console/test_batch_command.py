@@ -22,6 +22,7 @@ from rq.suspension import suspend
 from typer.testing import Result
 
 from batch import write_rows, write_template
+from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.batches import Batches
 from sesq.queue.gate import SYNC
 from sesq.queue.keys import CLOCK_OFFSET, Keys
@@ -385,11 +386,11 @@ def test_a_batch_starts_at_its_time(run: Run, redis: Redis, news: Path, tmp_path
     assert told["starts_at"] is not None
     batches = Batches(redis)
     # When a worker looks before that, then nothing happens
-    batches.start_due()
+    tend_batches(redis, "default")
     assert batches.get(id).state == "paused"
     # When the time has come, then it goes
     redis.set(CLOCK_OFFSET, 2 * 3600 + 1)
-    batches.start_due()
+    tend_batches(redis, "default")
     assert (batches.get(id).state, batches.get(id).starts_at) == ("running", None)
     assert redis.exists(Keys("default").starting) == 0
 
@@ -403,6 +404,6 @@ def test_a_person_decides_before_its_time_comes(run: Run, redis: Redis, news: Pa
     assert run("batch", "resume", ids[1]).exit_code == 0
     assert run("batch", "cancel", ids[2]).exit_code == 0
     redis.set(CLOCK_OFFSET, 2 * 3600 + 1)
-    Batches(redis).start_due()
+    tend_batches(redis, "default")
     assert [Batches(redis).get(id).state for id in ids] == ["paused", "running", "cancelled"]
     assert Batches(redis).get(ids[0]).reason.endswith("wait for legal")

@@ -73,8 +73,9 @@ def _break_cell(h: Healthy) -> None:
     h.redis.setrange(h.keys.ledger, 0, struct.pack("<I", 77))
 
 
-def _first(h: Healthy, pattern: str) -> str:
-    return str(next(h.redis.scan_iter(pattern)).decode())
+def _row_on_its_way(h: Healthy) -> str:
+    leases = [id.decode() for id in h.redis.zrange(h.keys.leases, 0, -1)]
+    return next(id for id in leases if id.startswith(h.batches["running"]))
 
 
 def _drop_record_of_a_refused_row(h: Healthy) -> None:
@@ -231,14 +232,8 @@ DAMAGES = {
         "orphan",
         "chunk:x-0",
     ),
-    "a slice of nobody": Damage(
-        lambda h: h.redis.hset(h.keys.slice("x-0:0:e"), mapping={"chunk": "x-0", "start": 0, "end": 1}),
-        "orphan",
-        "slice:x-0:0:e",
-    ),
-    "a slice without a lease": Damage(lambda h: h.redis.delete(h.keys.slices), "slice", "slice:{running}-*"),
-    "a slice's open rows": Damage(
-        lambda h: h.redis.hincrby(_first(h, h.keys.slice("*")), "left", 3), "slice", "slice:{running}-*"
+    "a row on its way without a lease": Damage(
+        lambda h: h.redis.zrem(h.keys.leases, _row_on_its_way(h)), "message", "message:{running}-0-*"
     ),
     "a count of a batch": Damage(
         lambda h: (
@@ -287,7 +282,7 @@ DAMAGES = {
     "a chunk out of its lane": Damage(
         lambda h: h.redis.lrem(BULK, 1, _chunk(h, "running")), "chunk", "chunk:{running}-0"
     ),
-    "a chunk's slices": Damage(
+    "a chunk's rows on their way": Damage(
         lambda h: h.redis.hset(h.keys.chunk(_chunk(h, "running")), "out", 5), "chunk", "chunk:{running}-0"
     ),
     "an account that is listed nowhere": Damage(

@@ -8,17 +8,16 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from batch import template
 from books import assert_sum, minutes, total
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
-from sesq.queue.gate import SYNC, Begun
-from sesq.queue.states import Lane
-from sesq.worker.slices import SETTLE_SLICE, SPILL
+from sesq.queue.envelope import Envelope
+from sesq.queue.gate import SYNC
+from sesq.queue.grants import Grant, Started
+from sesq.queue.results import SendResult
+from sesq.queue.states import Lane, State
 from sesq.worker.sync import DUE
 from stage import Stage
 
-GONE = Begun("gone", "x", None, 0, "", 0, None)  # type: ignore[arg-type]
+GONE = Started(Grant("gone", "x"), Envelope(sender=""), 0, "", 0, None)
 DAY = 1442 * 60
 """After so many seconds no minute of the ledger counts any more."""
 
@@ -36,37 +35,17 @@ def stage(redis: Redis) -> Stage:
     return stage
 
 
-def batch(stage: Stage) -> str:
-    """One chunk of two rows in the lane: its id."""
-    order = batch_order(template(), "a@example.com", "news")
-    rows = numbered({"email": f"p{i}@example.org", "name": "x"} for i in range(2))
-    return f"{take(stage.redis, order, rows).id}-0"
-
-
 def pause(stage: Stage) -> None:
     stage.policy.pause("a look", by="test")
-
-
-def spill(stage: Stage) -> None:
-    told = json.dumps({"id": "gone-0", "execution": "y", "to": "failed"})
-    SPILL.run(stage.redis, "default", told, "gone", 0, 2, "v", 1, "kind", "x")
 
 
 def sync_of_lost_books(stage: Stage) -> None:
     assert SYNC.run(stage.redis, "default", json.dumps({"books": "others"})) is None
 
 
-def settle_rows(stage: Stage) -> None:
-    SETTLE_SLICE.run(stage.redis, "default", "gone", "y", json.dumps({"taken": [], "back": []}))
-
-
 def synced(stage: Stage) -> None:
     server = stage.redis.hget(stage.keys.snapshot, "server") or b""
     stage.redis.hset(stage.keys.sync, mapping={"server": server, "until": stage.now + 1})
-
-
-def two(stage: Stage) -> str:
-    return stage.queue(["ada@example.org", "bob@example.org"])
 
 
 def unsync(stage: Stage) -> None:
@@ -79,22 +58,10 @@ ENDS: dict[str, Callable[[Stage], object]] = {
     "a claim before a sync": lambda stage: (unsync(stage), stage.claim()),
     "due": lambda stage: DUE.run(stage.redis, "default", 1, 1, 0),
     "not due": lambda stage: (synced(stage), DUE.run(stage.redis, "default", 1, 1, 0)),
-    "a claim without room": lambda stage: (
-        stage.policy.set({"daily": "1"}, by="test"),
-        two(stage),
-        stage.claim(),
-    ),
-    "again of nothing": lambda stage: stage.gate.take_again(GONE, unused=True, lease=30),
-    "again of no slice": lambda stage: stage.gate.take_again(
-        GONE._replace(slice_name="s"), unused=True, lease=30
-    ),
-    "settle of nothing": lambda stage: stage.gate.settle([{"id": "gone", "execution": "y", "to": "failed"}]),
-    "settle of rows of nothing": settle_rows,
-    "spill of nothing": spill,
+    "new tokens of nothing": lambda stage: stage.gate.renew_tokens(GONE, unused=True, lease=30),
+    "settle of nothing": lambda stage: stage.gate.settle([SendResult(GONE.grant, State.FAILED)]),
     "sync of lost books": sync_of_lost_books,
     "sync": lambda stage: stage.sync(daily=200.0),
-    "reap of nothing": lambda stage: stage.gate.reap(on_unknown="hold", max_attempts=5),
-    "a claim of rows while paused": lambda stage: (pause(stage), batch(stage), stage.claim()),
     "usage": lambda stage: stage.gate.usage(),
 }
 
@@ -159,13 +126,7 @@ def test_a_refund_into_a_lost_ledger_opens_no_room(stage: Stage, lane: Lane) -> 
     claim, _ = stage.claim()
     assert claim.ids == (id,)
     stage.redis.delete(stage.keys.gate, stage.keys.ledger)
-    outcome = {
-        "id": id,
-        "execution": claim.execution,
-        "to": "failed",
-        "refund_rate": True,
-        "refund_day": True,
-    }
+    outcome = SendResult(claim.grants[0], State.FAILED, refund_rate=True, refund_day=True)
     stage.gate.settle([outcome])
     assert total(stage.redis) == 0
     assert minutes(stage.redis) == {}

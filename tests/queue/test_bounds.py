@@ -93,7 +93,7 @@ def test_strangers_and_what_rqs_tools_have_queued_again(stage: BatchStage, work:
     found = 0
     while stage.state(behind) is State.QUEUED:
         claim, _ = stage.claim(want=100)
-        found += len(claim.strangers)
+        found += len(claim.unknown_jobs)
     assert found == PILE // 2
     assert stage.state(id) is State.SENT
 
@@ -184,6 +184,6 @@ def test_a_batch_of_very_many_chunks(stage: BatchStage, work: Callable[[], None]
     last = stage.keys.rows(f"{taken.id}-{MANY}")
     assert (stage.redis.ttl(stage.keys.rows(f"{taken.id}-0")) > 0, stage.redis.ttl(last)) == (True, -1)
     while stage.redis.exists(stage.keys.keeping):
-        stage.slices.pack()
+        stage.pack()
     assert stage.redis.ttl(last) > 0
     assert stage.redis.ttl(stage.keys.batch(taken.id)) > 0

@@ -10,7 +10,7 @@ from redis import Redis
 
 from sesq.queue.gate import Claim
 from sesq.queue.states import Lane, State
-from stage import LEASE, Stage
+from stage import Stage, sent
 
 BULK, URGENT = (Lane.BULK,), (Lane.TRANSACTIONAL,)
 
@@ -28,13 +28,10 @@ def stage(redis: Redis) -> Stage:
 @pytest.fixture
 def ask(stage: Stage) -> Ask:
     """`ask("w1", BULK)`: what one worker, for these lanes, gets of the gate; SES has answered its mail at once."""
-    count = iter(range(1_000))
 
     def ask(worker: str, lanes: tuple[Lane, ...] = tuple(Lane), want: int = 10) -> Claim:
-        execution = f"{worker}-{next(count)}"
-        claim = stage.gate.claim(worker, execution, want=want, lease=LEASE, lanes=lanes)
-        for id in claim.ids:
-            stage.gate.settle([{"id": id, "execution": execution, "to": "sent", "message_id": "m"}])
+        claim = stage.ask(want, worker, lanes)
+        stage.gate.settle([sent(grant) for grant in claim.grants])
         return claim
 
     return ask

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,11 +28,12 @@ from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
 from sesq.queue.batches import Batches
 from sesq.queue.envelope import Envelope
-from sesq.queue.gate import SYNC, Begun, Claim, Gate
+from sesq.queue.gate import SYNC, Gate
+from sesq.queue.grants import Grant, Started
 from sesq.queue.keys import CLOCK_OFFSET
 from sesq.queue.policy import Policy
-from sesq.queue.states import Lane
-from sesq.worker.slices import SETTLE_SLICE
+from sesq.queue.results import SendResult, put_back
+from sesq.queue.states import Lane, State
 
 START = 1_700_000_000.0
 LEASE = 32.0
@@ -52,11 +52,11 @@ class Flight:
     """A mail that was granted. `arrived`: SES has taken it. `stale`: it is not to be sent any more."""
 
     mail: Mail
-    execution: str
+    grant: Grant
     claimed: float
     arrives_by: float  # by SES's clock
     arrived: bool = False
-    posted: bool = False
+    started: bool = False
     stale: bool = False
 
 
@@ -78,7 +78,6 @@ class GateMachine(RuleBasedStateMachine):
         self.set_back_by = 0.0
         self.claims = self.batches = 0
         self.chunks: dict[str, Chunk] = {}
-        self.slices: dict[str, str] = {}
         self.policy.configure({"margin": "0"})
         self._set_clock()
         self._sync()
@@ -129,14 +128,13 @@ class GateMachine(RuleBasedStateMachine):
         """`quick`: what is granted reaches SES at once; else as late as can be."""
         self._let_pass(after * TICK)
         self.claims += 1
-        execution = f"x-{self.claims}"
         granted = self.model.claim(want, LEASE)
-        claim = self.gate.claim("w", execution, want=want, lease=LEASE)
-        rows = self._rows(claim)
-        assert list(claim.ids) == [mail.id for mail in granted if "-" not in mail.id], claim
-        assert rows == [mail.id for mail in granted if "-" in mail.id], claim
+        claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
+        assert list(claim.ids) == [mail.id for mail in granted], claim
         by = self.ses_now + self.model.patience(LEASE)
-        flights = [Flight(mail, execution, self.model.now, by) for mail in granted]
+        flights = [
+            Flight(mail, grant, self.model.now, by) for mail, grant in zip(granted, claim.grants, strict=True)
+        ]
         self.flying += flights
         for flight in flights if quick else ():
             self._arrive(flight)
@@ -152,15 +150,14 @@ class GateMachine(RuleBasedStateMachine):
         self.model.account(mail, went=sent)
         if not sent:
             self.model.unbook(mail, flight.claimed)
-        if mail.id in self.slices:
-            if not sent:
-                self.model.give_back(self.chunks[mail.id.partition("-")[0]], mail)
-            self._settle_row(mail, flight.execution, back=not sent)
-            return
-        told: dict[str, Any] = {"id": mail.id, "execution": flight.execution, "to": "sent", "message_id": "m"}
-        if not sent:
-            told |= {"to": "refused", "refund_rate": had_tokens, "refund_day": True}
-        self.gate.settle([told])
+        if "-" in mail.id and not sent:
+            self.model.give_back(self.chunks[mail.id.partition("-")[0]], mail)
+            result = put_back(flight.grant, "late")
+        elif sent:
+            result = SendResult(flight.grant, State.SENT, message_id="m")
+        else:
+            result = SendResult(flight.grant, State.REFUSED, refund_rate=had_tokens, refund_day=True)
+        self.gate.settle([result])
 
     @precondition(lambda self: not self.model.paused and any(not flight.arrived for flight in self.flying))
     @rule(pick=st.integers(0, 5), unused=st.booleans())
@@ -175,24 +172,22 @@ class GateMachine(RuleBasedStateMachine):
         if not unused:
             assert self.ses.offer(mail.n, 0, self.ses_now) == "ok"
         granted = self.model.again(mail, LEASE, unused=unused)
-        begun = Begun(
-            mail.id, flight.execution, NOBODY, 0, "", 0, b"", slice_name=self.slices.get(mail.id, "")
-        )
-        answer, wait = self.gate.take_again(begun, unused=unused, lease=LEASE)
+        started = Started(flight.grant, NOBODY, 0, "", 0, b"")
+        answer, wait = self.gate.renew_tokens(started, unused=unused, lease=LEASE)
         assert (answer == "granted") == granted, (answer, wait)
         flight.stale = not granted
         flight.arrives_by = self.ses_now + self.model.patience(LEASE)
 
-    @precondition(lambda self: self.flying and not any(each.mail.id in self.slices for each in self.flying))
-    @rule(posted=st.integers(0, 7))
-    def die(self, posted: int) -> None:
-        """The worker dies; what it had begun has left, and the rest is judged as what it is."""
+    @precondition(lambda self: self.flying and not any("-" in each.mail.id for each in self.flying))
+    @rule(started=st.integers(0, 7))
+    def die(self, started: int) -> None:
+        """The worker dies; what it had started has left, and the rest is judged as what it is."""
         for i, flight in enumerate(self.flying):
             if flight.arrived or (
-                posted >> i % 3 & 1 and flight.mail.tokens_at is not None and not flight.stale
+                started >> i % 3 & 1 and flight.mail.tokens_at is not None and not flight.stale
             ):
-                flight.posted = True
-                self.gate.begin(flight.execution, [flight.mail.id])
+                flight.started = True
+                self.gate.start([flight.grant])
                 self._arrive(flight)
         for _ in range(2):  # leases of before a clock was set back are shortened first
             self._judge()
@@ -203,12 +198,14 @@ class GateMachine(RuleBasedStateMachine):
 
     def _judge(self) -> None:
         self.model.look()
-        for id, state in self.gate.reap(on_unknown="hold", max_attempts=5):
+        self.claims += 1
+        policy = {"lease": LEASE, "on_unknown": "hold", "max_attempts": 5}
+        for id, state in self.gate.reap("judge", f"x-{self.claims}", **policy):
             (flight,) = (each for each in self.flying if each.mail.id == id)
             self.flying.remove(flight)
-            assert state == ("unknown" if flight.posted else "queued")
-            self.model.account(flight.mail, went=flight.posted)
-            if not flight.posted:
+            assert state == ("unknown" if flight.started else "queued")
+            self.model.account(flight.mail, went=flight.started)
+            if not flight.started:
                 self.model.unbook(flight.mail, flight.claimed)
                 self.model.lanes[self.lane_of[id]].appendleft(flight.mail)
 
@@ -271,10 +268,10 @@ class GateMachine(RuleBasedStateMachine):
             Message(sender="a@example.com", to=["success@simulator.amazonses.com"], text="t")
         )
         self.redis.hset(
-            self.gate.keys.message(mail_id), mapping={"state": "sending", "execution": "y", "claimed": 0}
+            self.gate.keys.message(mail_id), mapping={"state": "sending", "claim_id": "y", "claimed": 0}
         )
         self.redis.lrem(f"rq:queue:{self.gate.keys.queue(Lane.TRANSACTIONAL)}", 0, mail_id)
-        self.gate.settle([{"id": mail_id, "execution": "y", "to": "refused", "throttled": True}])
+        self.gate.settle([SendResult(Grant(mail_id, "y"), State.REFUSED, throttled=True)])
         self.model.throttled()
 
     @rule(elsewhere=st.integers(0, 30))
@@ -311,21 +308,6 @@ class GateMachine(RuleBasedStateMachine):
         assert usage.tokens == pytest.approx(self.model.tokens, abs=1e-5)
         assert usage.burst == pytest.approx(self.model.burst)
         assert usage.reserve == self.model.reserve
-
-    def _rows(self, claim: Claim) -> list[str]:
-        """The recipients of the slices that a claim brought."""
-        found = []
-        for each in claim.slices:
-            ids = [f"{each.chunk}-{row}" for row in range(each.start, each.end)]
-            self.slices |= dict.fromkeys(ids, each.name)
-            found += ids
-        return found
-
-    def _settle_row(self, mail: Mail, execution: str, *, back: bool) -> None:
-        row = int(mail.id.rpartition("-")[2])
-        told = {"taken": [] if back else [(row, "m")], "back": [row] if back else []}
-        refused = SETTLE_SLICE.run(self.redis, "default", self.slices[mail.id], execution, json.dumps(told))
-        assert refused == []
 
     @property
     def ses_now(self) -> float:

@@ -15,6 +15,7 @@ from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
 from sesq.producer import Message, Outbox
 from sesq.queue.keys import CLOCK_OFFSET
 from sesq.queue.messages import RETRYABLE, accounts
+from sesq.queue.results import SendResult
 from sesq.queue.states import SENT_STATES, WAITING_STATES, Lane, State
 from sesq.worker.verdicts import Kind
 from stage import START, Stage, says
@@ -46,9 +47,7 @@ def brought_to(stage: Stage, state: State) -> str:
     if state in (State.SENDING, State.DELIVERED, State.BOUNCED, State.COMPLAINED, State.SUPPRESSED):
         _, begun = stage.claim()
         if state is not State.SENDING:
-            stage.gate.settle(
-                [{"id": id, "execution": begun[0].execution, "to": state.value, "message_id": "m"}]
-            )
+            stage.gate.settle([SendResult(begun[0].grant, state, message_id="m")])
         return id
     answers = {
         State.RETRYING: says(Kind.TRANSIENT),

@@ -100,7 +100,7 @@ def test_the_gate_goes_on_with_a_reserve_as_people_write_it(stage: Stage) -> Non
     stage.policy.set({"reserve": "1_0"}, by="ada")
     id = stage.queue(lane="bulk")
     assert stage.gate.usage().reserve == 10
-    assert [outcome["id"] for outcome in stage.work()] == [id]
+    assert [result.grant.id for result in stage.work()] == [id]
 
 
 def test_above_ses_only_by_force_and_then_the_gate_follows(stage: Stage) -> None:

@@ -7,9 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from sesq.queue.grants import Grant
 from sesq.queue.keys import Keys
-from sesq.queue.states import Lane
-from stage import LEASE, Stage
+from sesq.queue.results import SendResult
+from sesq.queue.states import Lane, State
+from stage import LEASE, Stage, sent
 from traffic import START, Traffic, Worker
 
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
@@ -189,10 +191,6 @@ def some(n: int) -> list[str]:
     return [f"p{i}@example.org" for i in range(n)]
 
 
-def sent(id: str, execution: str) -> dict[str, str]:
-    return {"id": id, "execution": execution, "to": "sent", "message_id": "m"}
-
-
 def test_a_large_mail_waits_until_nothing_is_on_its_way(stage: Stage) -> None:
     first = stage.queue()
     claim, _ = stage.claim()
@@ -200,7 +198,7 @@ def test_a_large_mail_waits_until_nothing_is_on_its_way(stage: Stage) -> None:
     assert claim.ids == (first,)
     stage.pass_time(0.3)
     assert stage.claim()[0].ids == ()
-    stage.gate.settle([sent(first, claim.execution)])
+    stage.gate.settle([sent(Grant(first, claim.grants[0].claim_id))])
     stage.pass_time(1.1 / 14)
     assert stage.claim()[0].ids == (large,)
 
@@ -222,7 +220,7 @@ def test_an_answer_after_that_is_not_counted_twice(stage: Stage) -> None:
     late = stage.queue(some(14))
     claim, _ = stage.claim()
     stage.pass_time(2)
-    stage.gate.settle([sent(late, claim.execution)])
+    stage.gate.settle([sent(Grant(late, claim.grants[0].claim_id))])
     large = stage.queue(some(14))
     assert stage.claim()[0].ids == (large,)
 
@@ -238,11 +236,11 @@ def test_while_tokens_gather_for_a_bulk_mail_urgent_mail_waits_and_then_goes_fir
     urgent = stage.queue()
     assert stage.claim(worker="other")[0].ids == ()
     # Then it waits until the bulk mail has gone
-    stage.gate.settle([sent(flying, claim.execution)])
+    stage.gate.settle([sent(Grant(flying, claim.grants[0].claim_id))])
     stage.pass_time(1.1 / 14)
     claim, _ = stage.claim()
     assert claim.ids == (large,)
-    stage.gate.settle([sent(large, claim.execution)])
+    stage.gate.settle([sent(Grant(large, claim.grants[0].claim_id))])
     next_bulk = stage.queue(lane=BULK)
     stage.pass_time(8.5 / 14)
     assert stage.claim()[0].ids == (urgent,)
@@ -257,8 +255,8 @@ def test_what_has_tokens_already_may_change_them_while_others_gather(stage: Stag
     stage.pass_time(0.3)
     assert stage.claim()[0].ids == ()
     # Its tokens were too old
-    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "granted"
-    stage.gate.settle([sent(first, claim.execution)])
+    assert stage.gate.renew_tokens(begun, unused=True, lease=LEASE)[0] == "granted"
+    stage.gate.settle([sent(Grant(first, claim.grants[0].claim_id))])
     stage.pass_time(1.1 / 14)
     assert stage.claim()[0].ids == (large,)
 
@@ -289,9 +287,9 @@ def test_what_does_not_go_after_all_keeps_nobody_back(stage: Stage, end: str) ->
 
 
 def test_a_throttle_empties_both_buckets(stage: Stage) -> None:
-    first = stage.queue()
+    stage.queue()
     claim, _ = stage.claim()
-    stage.gate.settle([{"id": first, "execution": claim.execution, "to": "refused", "throttled": True}])
+    stage.gate.settle([SendResult(claim.grants[0], State.REFUSED, throttled=True)])
     level, ses_level = (float(each) for each in stage.redis.hmget(Keys("default").gate, "level", "ses_level"))
     assert level <= 0
     assert ses_level <= 0

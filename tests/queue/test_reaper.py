@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
 from agreement import assert_agreement
 from sesq.queue.gate import Gate
+from sesq.queue.grants import Grant, Started
 from sesq.queue.keys import Keys
+from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
 from stage import LEASE, Stage
+from stage import sent as answered
 
 
 @pytest.fixture
@@ -19,19 +22,12 @@ def stage(redis: Redis) -> Stage:
     return Stage(redis)
 
 
-def claim_only(stage: Stage, want: int = 10) -> tuple[str, tuple[str, ...]]:
-    """A worker that dies between its claim and the last look."""
-    stage.claims += 1
-    claim = stage.gate.claim("w", f"x-{stage.claims}", want=want, lease=LEASE)
-    return claim.execution, claim.ids
+def reap(stage: Stage, on_unknown: str = "hold", max_attempts: int = 8) -> dict[str, State]:
+    return stage.reap(on_unknown, max_attempts)
 
 
-def reap(stage: Stage, on_unknown: str = "hold", max_attempts: int = 8) -> dict[str, str]:
-    return dict(stage.gate.reap(on_unknown=on_unknown, max_attempts=max_attempts))
-
-
-def sent(id: str, execution: str, message_id: str = "m-1") -> dict[str, Any]:
-    return {"id": id, "execution": execution, "to": "sent", "message_id": message_id, "drop_content": True}
+def sent(started: Started, message_id: str = "m-1") -> SendResult:
+    return replace(answered(started.grant, message_id), drop_content=True)
 
 
 def test_nobody_is_judged_while_the_lease_runs(stage: Stage) -> None:
@@ -45,7 +41,7 @@ def test_claimed_and_not_begun_it_goes_back_to_the_head_with_all_that_it_took(st
     id = stage.queue(["ada@example.org", "bob@example.org"])
     other = stage.queue()
     tokens = min(stage.gate.usage().tokens, stage.gate.usage().burst)
-    claim_only(stage, want=1)
+    stage.ask(want=1)
     assert stage.gate.usage().total == 2
     stage.pass_time(LEASE)
     assert reap(stage) == {id: "queued"}
@@ -88,11 +84,11 @@ def test_out_of_attempts_it_is_still_unknown(stage: Stage) -> None:
 
 
 def test_a_renewed_lease_is_not_judged_and_a_settled_one_cannot_be_renewed(stage: Stage) -> None:
-    kept, done = stage.queue(), stage.queue()
+    kept, _ = stage.queue(), stage.queue()
     _, begun = stage.claim()
-    stage.gate.settle([sent(done, begun[1].execution)])
+    stage.gate.settle([sent(begun[1])])
     stage.pass_time(LEASE - 1)
-    stage.gate.renew([kept, done], stage.now + LEASE)
+    stage.gate.renew([each.grant for each in begun], stage.now + LEASE)
     stage.pass_time(LEASE - 1)
     assert reap(stage) == {}
     assert_agreement(stage.redis)
@@ -112,7 +108,7 @@ def test_the_dead_of_one_account_are_none_of_anothers(stage: Stage) -> None:
     stage.queue()
     stage.claim()
     stage.pass_time(LEASE)
-    assert Gate(stage.redis, "shop").reap(on_unknown="hold", max_attempts=8) == []
+    assert Gate(stage.redis, "shop").reap("w", "x", lease=LEASE, on_unknown="hold", max_attempts=8) == []
     assert not stage.redis.exists(Keys("shop").leases)
 
 
@@ -122,7 +118,7 @@ def test_where_one_goes_at_a_time_a_dead_worker_keeps_the_others_no_longer_than_
     stage.sync(rate=1.0, daily=200.0)
     stage.pass_time(1)
     first, second = stage.queue(), stage.queue()
-    claim_only(stage)
+    stage.ask()
     stage.pass_time(LEASE - 0.5)
     assert stage.claim(worker="other")[0].ids == ()
     stage.pass_time(0.5)
@@ -139,24 +135,17 @@ def test_where_one_goes_at_a_time_a_dead_worker_keeps_the_others_no_longer_than_
 def test_settled_twice_it_is_the_same(stage: Stage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
-    assert stage.gate.settle([sent(id, begun.execution)] * 2) == [State.SENT, None]
+    assert stage.gate.settle([sent(begun)] * 2) == [State.SENT, None]
     before = (stage.status(id), stage.gate.usage())
-    assert stage.gate.settle([sent(id, begun.execution, "m-2")]) == [None]
+    assert stage.gate.settle([sent(begun, "m-2")]) == [None]
     assert (stage.status(id), stage.gate.usage()) == before
     assert_agreement(stage.redis)
 
 
 def test_given_back_twice_it_gives_back_once(stage: Stage) -> None:
-    id = stage.queue()
-    stage.claim(want=1)
-    back = {
-        "id": id,
-        "execution": "x-1",
-        "to": "queued",
-        "front": True,
-        "refund_rate": True,
-        "refund_day": True,
-    }
+    stage.queue()
+    claim, _ = stage.claim(want=1)
+    back = put_back(claim.grants[0], "late")
     assert stage.gate.settle([back, back]) == [State.QUEUED, None]
     assert stage.gate.usage().total == 0
     assert stage.redis.llen(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}") == 1
@@ -169,7 +158,7 @@ def test_the_answer_of_a_worker_thought_dead_wins(stage: Stage, on_unknown: str)
     _, (begun,) = stage.claim()
     stage.pass_time(LEASE)
     reap(stage, on_unknown)
-    assert stage.gate.settle([sent(id, begun.execution)]) == [State.SENT]
+    assert stage.gate.settle([sent(begun)]) == [State.SENT]
     assert (stage.state(id), stage.status(id).message_id) == (State.SENT, "m-1")
     assert assert_agreement(stage.redis)[State.SENT] == 1
     assert stage.claim()[0].ids == ()
@@ -181,7 +170,7 @@ def test_it_wins_over_a_person_too_and_over_a_retry(stage: Stage) -> None:
     stage.pass_time(LEASE)
     reap(stage)
     stage.messages.cancel(id, "ada")
-    stage.gate.settle([sent(id, begun.execution)])
+    stage.gate.settle([sent(begun)])
     assert stage.state(id) is State.SENT
     assert_agreement(stage.redis)
 
@@ -192,8 +181,8 @@ def test_it_wins_while_another_worker_sends_it_again_and_that_answer_changes_not
     stage.pass_time(LEASE)
     reap(stage)
     _, (second,) = stage.claim()
-    assert stage.gate.settle([sent(id, first.execution)]) == [State.SENT]
-    assert stage.gate.settle([sent(id, second.execution, "m-2")]) == [None]
+    assert stage.gate.settle([sent(first)]) == [State.SENT]
+    assert stage.gate.settle([sent(second, "m-2")]) == [None]
     assert stage.status(id).message_id == "m-1"
     assert_agreement(stage.redis)
 
@@ -203,7 +192,7 @@ def test_any_other_late_answer_changes_nothing(stage: Stage) -> None:
     _, (begun,) = stage.claim()
     stage.pass_time(LEASE)
     reap(stage)
-    late = {"id": id, "execution": begun.execution, "to": "refused", "refund_day": True, "throttled": True}
+    late = SendResult(begun.grant, State.REFUSED, refund_day=True, throttled=True)
     before = (stage.status(id), stage.gate.usage())
     assert stage.gate.settle([late]) == [None]
     assert (stage.status(id), stage.gate.usage()) == before
@@ -211,18 +200,18 @@ def test_any_other_late_answer_changes_nothing(stage: Stage) -> None:
 
 
 def test_an_answer_about_a_record_that_has_expired_is_let_go(stage: Stage) -> None:
-    assert stage.gate.settle([sent("gone", "x")]) == [None]
+    assert stage.gate.settle([answered(Grant("gone", "x"))]) == [None]
 
 
 def test_begin_is_for_the_claim_that_has_it(stage: Stage) -> None:
     id = stage.queue()
-    execution, _ = claim_only(stage)
+    old = stage.ask()
     stage.pass_time(LEASE)
     reap(stage)
-    assert stage.gate.begin(execution, [id, "nobody"]) == []
-    again, _ = claim_only(stage)
-    assert stage.gate.begin(execution, [id]) == []
-    assert [b.id for b in stage.gate.begin(again, [id])] == [id]
+    assert stage.gate.start([*old.grants, Grant("nobody", "x")]) == []
+    again = stage.ask()
+    assert stage.gate.start(old.grants) == []
+    assert [each.id for each in stage.gate.start(again.grants)] == [id]
 
 
 def test_after_a_clock_was_set_back_what_a_dead_worker_left_is_judged_within_a_minute(stage: Stage) -> None:
@@ -234,9 +223,9 @@ def test_after_a_clock_was_set_back_what_a_dead_worker_left_is_judged_within_a_m
     # When the clock is set back an hour
     stage.pass_time(-3600)
     stage.claim()
-    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.reap()
     stage.pass_time(61)
-    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.reap()
     # Then its mail goes again, and the other after it
     assert stage.state(first) is State.QUEUED
     for _ in range(2):

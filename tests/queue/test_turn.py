@@ -10,10 +10,9 @@ from redis import Redis
 from batch import template
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import numbered, take
+from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
 from sesq.queue.turn import NO_WORKER, UNSYNCED
-from sesq.worker.courier import put_back
-from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -87,8 +86,7 @@ def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
     assert told(stage, f"{id}-1-100")[0] == "600 recipients go before it, at 10/second"
     assert "700 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
     # those that came back are before them again
-    claim, mine = stage.gate.claim("w", "x", want=5, lease=30), Slices(stage.gate, stage.courier.press)
-    mine.settle([put_back(row.id, "x", "late") for row in mine.read("x", claim.slices)])
+    stage.gate.settle([put_back(grant, "late") for grant in stage.ask(5).grants])
     assert "701 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
     # and while their batch is paused they are before nobody
     stage.redis.hset(stage.keys.batch(id), mapping={"state": "paused", "reason": "a wrong link"})

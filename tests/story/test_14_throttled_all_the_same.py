@@ -13,6 +13,8 @@ import pytest
 from redis import Redis
 
 from sesq.config.embedded import EmbeddedRedis
+from sesq.queue.results import SendResult
+from sesq.queue.states import State
 from stage import Stage
 
 
@@ -40,8 +42,8 @@ def throttle(stage: Stage, times: int) -> None:
         stage.queue()
         stage.pass_time(2)
         (granted,) = stage.claim()[1]
-        told = {"id": granted.id, "execution": granted.execution, "reason": "Throttling"}
-        stage.gate.settle([{**told, "to": "refused", "throttled": True, "refund_day": True}])
+        throttled = SendResult(granted.grant, State.REFUSED, "Throttling", throttled=True, refund_day=True)
+        stage.gate.settle([throttled])
 
 
 def test_the_pace_narrows_visibly_by_half_at_most_and_comes_back(

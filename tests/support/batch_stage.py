@@ -11,11 +11,11 @@ from redis import Redis
 from batch import template
 from sesq.producer.batch.order import batch_order
 from sesq.producer.batch.taker import Intake, numbered, take
+from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.batches import Batch, Batches
-from sesq.queue.gate import Begun, Claim
-from sesq.worker.courier import Outcome
-from sesq.worker.slices import Slices
-from stage import LEASE, Stage
+from sesq.queue.grants import Claim, Started
+from sesq.queue.results import SendResult
+from stage import Stage
 
 QUEUE = "rq:queue:sesq.default.bulk"
 
@@ -25,11 +25,10 @@ class BatchStage(Stage):
 
     def __init__(self, redis: Redis, **orders: Any) -> None:
         super().__init__(redis, **orders)
-        self.slices = Slices(self.gate, self.courier.press)
         self.batches = Batches(redis)
         self.ticks = 0.0
-        """Seconds on the press's clock."""
-        self.courier.press.clock = lambda: self.ticks
+        """Seconds on the clock of what is remembered of batches."""
+        self.gate.rows.clock = self.sender.renderer.clock = lambda: self.ticks
 
     def take(
         self, count: int, *, rows: Iterable[dict[str, Any]] | None = None, key: str = "k", **options: Any
@@ -39,17 +38,17 @@ class BatchStage(Stage):
         order = batch_order(template(), "shop@example.com", key, **options)
         return take(self.redis, order, numbered(made if rows is None else rows), again=again)
 
-    def grant(self, want: int) -> tuple[Claim, list[Begun]]:
-        self.claims += 1
-        claim = self.gate.claim("w", f"x-{self.claims}", want=want, lease=LEASE)
-        rows = self.slices.read(claim.execution, claim.slices)
-        return claim, self.slices.begin(claim.execution, [row.id for row in rows])
+    def grant(self, want: int) -> tuple[Claim, list[Started]]:
+        return self.claim(want)
 
-    def send(self, want: int) -> list[Outcome]:
-        _, begun = self.grant(want)
-        outcomes = [self.courier.carry(each) for each in begun]
-        self.slices.settle(outcomes)
-        return outcomes
+    def send(self, want: int) -> list[SendResult]:
+        _, started = self.grant(want)
+        results = [self.sender.send_message(each) for each in started]
+        self.gate.settle(results)
+        return results
+
+    def pack(self) -> None:
+        tend_batches(self.redis, "default")
 
     def send_all(self) -> None:
         while self.send(50):

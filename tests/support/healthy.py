@@ -10,8 +10,8 @@ from redis import Redis
 from batch_stage import BatchStage
 from sesq.producer import Message, Outbox
 from sesq.queue.states import State
-from sesq.worker.courier import BLIP_TRIES
 from sesq.worker.events import Feedback
+from sesq.worker.sending import BLIP_TRIES
 from sesq.worker.verdicts import Kind
 from stage import says
 

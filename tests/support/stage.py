@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from redis import Redis
 
 from sesq.producer import Message, Outbox
-from sesq.queue.gate import SYNC, Begun, Claim, Gate
+from sesq.queue.gate import SYNC, Gate
+from sesq.queue.grants import Claim, Grant, Started
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.messages import Messages, Record
 from sesq.queue.policy import Policy
-from sesq.queue.states import State
-from sesq.worker.courier import Courier, Orders, Outcome
+from sesq.queue.results import SendResult
+from sesq.queue.states import Lane, State
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
+from sesq.worker.sending import Sender, SendingPolicy
 from sesq.worker.transports import RecordingTransport
 from sesq.worker.verdicts import Kind, Verdict
 
@@ -28,7 +31,7 @@ LEASE = 30.0
 class Stage:
     """Time stands still until `pass_time`; whatever sleeps lets it pass."""
 
-    def __init__(self, redis: Redis, **orders: Any) -> None:
+    def __init__(self, redis: Redis, **policy: Any) -> None:
         self.redis = redis
         self.now = START
         self.set_clock()
@@ -38,18 +41,18 @@ class Stage:
         self.transport = RecordingTransport()
         self.rules = Rules(redis, "default", "eu-west-1")
         self.slept: list[float] = []
-        self.courier = self.hire(**orders)
+        self.sender = self.new_sender(**policy)
         self.claims = 0
         self.sync()
         self.pass_time(1)
 
-    def hire(self, **orders: Any) -> Courier:
-        """A courier under these orders."""
-        return Courier(
+    def new_sender(self, **policy: Any) -> Sender:
+        """A sender under this policy."""
+        return Sender(
             self.gate,
             self.transport,
             self.rules,
-            Orders(**{"retry": RetryPolicy(max_attempts=8), **orders}),
+            SendingPolicy(**{"retry": RetryPolicy(max_attempts=8), **policy}),
             lease=LEASE,
             sleep=self.sleep,
             jitter=lambda: 0.0,
@@ -100,26 +103,49 @@ class Stage:
         object.__setattr__(message, "expires_at", expires_at)
         return self.outbox.send(message)
 
-    def claim(self, want: int = 10, worker: str = "w") -> tuple[Claim, list[Begun]]:
+    def ask(self, want: int = 10, worker: str = "w", lanes: Sequence[Lane] = tuple(Lane)) -> Claim:
+        """A claim of which nothing is started."""
         self.claims += 1
-        execution = f"x-{self.claims}"
-        claim = self.gate.claim(worker, execution, want=want, lease=LEASE)
-        return claim, self.gate.begin(execution, claim.ids)
+        return self.gate.claim(worker, f"x-{self.claims}", want=want, lease=LEASE, lanes=lanes)
 
-    def work(self, want: int = 10) -> list[Outcome]:
-        """One round: claim, carry one after the other, settle each."""
-        _, begun = self.claim(want)
-        outcomes = []
-        for message in begun:
-            outcomes.append(self.courier.carry(message))
-            self.gate.settle([outcomes[-1]])
-        return outcomes
+    def claim(self, want: int = 10, worker: str = "w") -> tuple[Claim, list[Started]]:
+        claim = self.ask(want, worker)
+        return claim, self.gate.start(claim.grants)
+
+    def work(self, want: int = 10) -> list[SendResult]:
+        """One round: claim, send one after the other, settle each."""
+        _, started = self.claim(want)
+        results = []
+        for message in started:
+            results.append(self.sender.send_message(message))
+            self.gate.settle([results[-1]])
+        return results
+
+    def reap(
+        self, on_unknown: str = "hold", max_attempts: int = 8, worker: str = "judge"
+    ) -> dict[str, State]:
+        """What became of what dead workers left behind."""
+        self.claims += 1
+        claim_id = f"x-{self.claims}"
+        return dict(
+            self.gate.reap(worker, claim_id, lease=LEASE, on_unknown=on_unknown, max_attempts=max_attempts)
+        )
 
     def status(self, id: str) -> Record:
         return self.messages.get(id)
 
     def state(self, id: str) -> State:
         return self.messages.get(id).state
+
+
+def used_by(started: Started, use_by: float) -> Started:
+    """The same, whose tokens are too old after that (monotonic)."""
+    return replace(started, grant=replace(started.grant, use_by=use_by))
+
+
+def sent(grant: Grant, message_id: str = "m") -> SendResult:
+    """SES has taken it."""
+    return SendResult(grant, State.SENT, message_id, message_id=message_id)
 
 
 def says(kind: Kind, hold: str | None = None, reason: str = "Because.") -> Verdict:

@@ -14,9 +14,11 @@ from redis import Redis
 from gate_model import StrictSes
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC, Gate
+from sesq.queue.grants import Grant
 from sesq.queue.keys import CLOCK_OFFSET
 from sesq.queue.policy import Policy
-from sesq.queue.states import Lane
+from sesq.queue.results import SendResult
+from sesq.queue.states import Lane, State
 
 START = 1_700_000_000.0
 LEASE = 30.0
@@ -123,13 +125,13 @@ class Traffic:
         self._at(at, lambda: self._ask(worker) if worker.next_at == at else None)
 
     def _ask(self, worker: Worker) -> None:
-        execution = f"{worker.name}-{next(self._number)}"
-        claim = self.gate.claim(worker.name, execution, want=20, lease=LEASE, lanes=worker.lanes)
-        for id in claim.ids:
+        claim_id = f"{worker.name}-{next(self._number)}"
+        claim = self.gate.claim(worker.name, claim_id, want=20, lease=LEASE, lanes=worker.lanes)
+        for grant in claim.grants:
             trip = self.dice.uniform(*self.round_trip)
             there = self.dice.uniform(0, trip)
-            self._at(self.now + there, lambda id=id, trip=trip: self._arrive(id, trip))  # type: ignore[misc]
-            self._at(self.now + trip, lambda id=id: self._answer(id, execution))  # type: ignore[misc]
+            self._at(self.now + there, lambda id=grant.id, trip=trip: self._arrive(id, trip))  # type: ignore[misc]
+            self._at(self.now + trip, lambda grant=grant: self._answer(grant))  # type: ignore[misc]
         worker.wakes = claim.reason == "empty" or claim.for_bulk
         worker.next_at = 0.0
         if claim.reason == "full":
@@ -143,8 +145,8 @@ class Traffic:
             self.throttled += 1
         self.gone.append(Gone(id, n, lane, queued, self.now, trip))
 
-    def _answer(self, id: str, execution: str) -> None:
-        self.gate.settle([{"id": id, "execution": execution, "to": "sent", "message_id": "m"}])
+    def _answer(self, grant: Grant) -> None:
+        self.gate.settle([SendResult(grant, State.SENT, message_id="m")])
 
     def _at(self, at: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (round(at, 4), next(self._number), event))

@@ -9,13 +9,9 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
-from sesq.config.errors import QueueUnavailable
-from sesq.queue.envelope import Envelope
-from sesq.queue.gate import Slice
+from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
-from sesq.worker.press import KEPT_SECONDS, Press
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
-from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
 
@@ -23,26 +19,6 @@ from stage import LEASE, says
 @pytest.fixture
 def stage(redis: Redis) -> BatchStage:
     return BatchStage(redis)
-
-
-def test_what_redis_did_not_tell_is_nobodys_lease(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = stage.take(1000)
-    claim = stage.gate.claim("w", "x", want=20, lease=LEASE)
-    stage.redis.delete(stage.keys.slices)
-    first, second = claim.slices[0], Slice("other", f"{taken.id}-1", 0, 20)
-
-    def blink(piece: str, start: int, end: int) -> list[Envelope]:
-        if piece == second.chunk:
-            raise QueueUnavailable("Redis is away")
-        return envelopes(piece, start, end)
-
-    envelopes = stage.courier.press.envelopes
-    with monkeypatch.context() as patch:
-        patch.setattr(stage.courier.press, "envelopes", blink)
-        with pytest.raises(QueueUnavailable):
-            stage.slices.read("x", [first, second])
-    # Given a slice of which nothing was read: then its lease is not renewed for ever
-    assert not stage.slices._of
 
 
 def test_whoever_queues_a_finished_chunk_again_sends_nothing(stage: BatchStage) -> None:
@@ -74,7 +50,7 @@ def test_chunks_do_not_hide_a_message_that_lost_its_job(stage: BatchStage) -> No
     stage.redis.delete("rq:queue:sesq.default.transactional")
     stage.pass_time(SETTLED_SECONDS + 1)
     assert reconcile(stage.redis, "default") == 1
-    assert [each["id"] for each in stage.work(1)] == [id]
+    assert [each.grant.id for each in stage.work(1)] == [id]
 
 
 def test_parked_chunks_do_not_hide_it_either(stage: BatchStage) -> None:
@@ -101,9 +77,7 @@ def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_s
     stage.redis.delete(stage.keys.rows(f"{taken.id}-0"))
     stage.pass_time(LEASE + 1)
     # When another worker judges them
-    Slices(stage.gate, Press(stage.redis, "default")).judge(
-        "w", lease=LEASE, on_unknown="hold", max_attempts=8
-    )
+    stage.reap("hold", max_attempts=8)
     # Then they are unknown, and can be looked at as any other
     assert {stage.state(each.id) for each in begun} == {State.UNKNOWN}
     assert own in {record.id for record in stage.messages.list()}
@@ -113,20 +87,21 @@ def test_who_is_on_their_way_when_redis_loses_their_chunk_has_a_record_all_the_s
     assert reconcile(stage.redis, "default") == 2
 
 
-def test_a_slice_whose_chunk_redis_has_lost_is_judged_once(stage: BatchStage) -> None:
+def test_rows_whose_chunk_redis_has_lost_are_judged_once(stage: BatchStage) -> None:
     taken = stage.take(5)
     stage.grant(3)
     stage.redis.delete(stage.keys.chunk(f"{taken.id}-0"))
     stage.pass_time(LEASE + 1)
-    stage.slices.judge("w", lease=LEASE, on_unknown="hold", max_attempts=8)
-    assert stage.redis.zcard(stage.keys.slices) == 0
+    stage.reap()
+    assert stage.redis.zcard(stage.keys.leases) == 0
+    assert stage.reap() == {}
 
 
 def test_a_batch_that_redis_has_lost_breaks_no_list(stage: BatchStage) -> None:
     taken = stage.take(5)
     _, begun = stage.grant(3)
     stage.redis.delete(stage.keys.batch(taken.id))
-    stage.slices.settle([stage.courier.carry(each) for each in begun])
+    stage.gate.settle([stage.sender.send_message(each) for each in begun])
     assert stage.batches.all() == []
     assert reconcile(stage.redis, "default") == 0
 

@@ -12,9 +12,9 @@ from batch import template
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.producer.batch.order import batch_order
+from sesq.queue.results import put_back
 from sesq.queue.states import State
-from sesq.worker.courier import BLIP_TRIES, put_back
-from sesq.worker.slices import Slices
+from sesq.worker.sending import BLIP_TRIES
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
 
@@ -29,7 +29,7 @@ def test_paused_no_claim_grants_and_resumed_it_goes_on_in_order(stage: BatchStag
     stage.send(5)
     stage.batches.pause(first.id, "a wrong link")
     # Then its chunks are out of the way of what waits behind them
-    assert [outcome["id"].partition("-")[0] for outcome in stage.send(5)] == [second.id] * 5
+    assert [result.grant.id.partition("-")[0] for result in stage.send(5)] == [second.id] * 5
     assert stage.waiting() == [f"{second.id}-0"]
     assert stage.redis.zcard("rq:deferred:sesq.default.bulk") == 2
     with pytest.raises(WrongState):
@@ -38,7 +38,7 @@ def test_paused_no_claim_grants_and_resumed_it_goes_on_in_order(stage: BatchStag
     stage.batches.resume(first.id)
     assert stage.waiting() == [f"{first.id}-0", f"{first.id}-1", f"{second.id}-0"]
     stage.pass_time(1)
-    assert stage.send(1)[0]["id"] == f"{first.id}-0-5"
+    assert stage.send(1)[0].grant.id == f"{first.id}-0-5"
     stage.send_all()
     assert stage.fates(first.id) == {"sent": 600}
 
@@ -50,8 +50,8 @@ def test_cancelled_it_is_known_who_got_it(stage: BatchStage) -> None:
     _, flying = stage.grant(10)
     stage.batches.cancel(taken.id, "a wrong link")
     # Then what was on its way ends as it ends; a row that was not sent goes no more
-    late = put_back(flying[9].id, flying[9].execution, "late")
-    stage.slices.settle([*(stage.courier.carry(each) for each in flying[:9]), late])
+    late = put_back(flying[9].grant, "late")
+    stage.gate.settle([*(stage.sender.send_message(each) for each in flying[:9]), late])
     assert stage.counts(taken.id) == {"sent": 28, "cancelled": 1172} == stage.fates(taken.id)
     assert stage.send(50) == []
     assert stage.waiting() == []
@@ -74,7 +74,7 @@ def test_after_a_cancel_nothing_goes_that_was_to_be_tried_again(stage: BatchStag
         says(Kind.DAY_SPENT),
         "id-4",
     )
-    stage.slices.settle([stage.courier.carry(each) for each in flying])
+    stage.gate.settle([stage.sender.send_message(each) for each in flying])
     # Then they are cancelled, but for what SES may have taken
     told = {"cancelled": 28, "unknown": 1, "sent": 1}
     assert stage.counts(taken.id) == told == stage.fates(taken.id)
@@ -90,8 +90,7 @@ def test_a_dead_workers_rows_of_a_cancelled_batch_are_not_sent_again(stage: Batc
     stage.grant(3)
     stage.batches.cancel(taken.id, "a wrong link")
     stage.pass_time(LEASE + 1)
-    judge = Slices(stage.gate, stage.courier.press)
-    judge.judge("other", lease=LEASE, on_unknown="resend", max_attempts=3)
+    stage.reap("resend", max_attempts=3)
     assert stage.fates(taken.id) == {"unknown": 3, "cancelled": 27}
     assert_agreement(stage.redis)
 

@@ -9,10 +9,9 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import BatchStage
+from sesq.queue.results import put_back
 from sesq.queue.states import State
-from sesq.worker.courier import put_back
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
-from sesq.worker.slices import Slices
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
 
@@ -37,13 +36,13 @@ def test_the_chunk_that_rqs_own_cancel_took_back_is_cancelled_and_no_other(stage
     taken = stage.take(1200)
     first = f"{taken.id}-0"
     _, flying = stage.grant(5)
-    late = [put_back(each.id, each.execution, "late") for each in flying[3:]]
-    stage.slices.settle(late[:1])
+    late = [put_back(each.grant, "late") for each in flying[3:]]
+    stage.gate.settle(late[:1])
     # When somebody cancels its job with RQ's tools, and a sync looks
     cancel_in_rq(stage, first)
     look(stage)
     # Then who waited in it is cancelled; who is on their way is not, unless they come back
-    stage.slices.settle([*(stage.courier.carry(each) for each in flying[:3]), *late[1:]])
+    stage.gate.settle([*(stage.sender.send_message(each) for each in flying[:3]), *late[1:]])
     assert_agreement(stage.redis)
     stage.send_all()
     assert stage.fates(taken.id) == {"sent": 703, "cancelled": 497}
@@ -78,7 +77,7 @@ def test_who_is_cancelled_with_the_batch_is_not_counted_again_with_the_chunk(sta
     cancel_in_rq(stage, f"{taken.id}-1")
     stage.batches.cancel(taken.id, "enough")
     look(stage)
-    stage.slices.settle([stage.courier.carry(each) for each in flying])
+    stage.gate.settle([stage.sender.send_message(each) for each in flying])
     assert stage.counts(taken.id) == {"sent": 5, "cancelled": 695}
     assert stage.fates(taken.id) == {"sent": 5, "cancelled": 695}
 
@@ -89,7 +88,7 @@ def test_what_comes_back_before_a_sync_has_looked_is_cancelled_too(stage: BatchS
     _, flying = stage.grant(10)
     cancel_in_rq(stage, f"{taken.id}-0")
     # When it comes back
-    stage.slices.settle([put_back(each.id, each.execution, "late") for each in flying])
+    stage.gate.settle([put_back(each.grant, "late") for each in flying])
     # Then nobody of it goes
     assert stage.send(10) == []
     assert stage.fates(taken.id) == stage.counts(taken.id) == {"cancelled": 10}
@@ -118,9 +117,9 @@ def test_who_was_to_be_tried_again_is_cancelled_with_the_chunk(stage: BatchStage
     look(stage)
     assert stage.counts(taken.id) == {"cancelled": 8, "sending": 2}
     stage.transport.answer(says(Kind.THROTTLED))
-    stage.slices.settle([stage.courier.carry(flying[0])])
+    stage.gate.settle([stage.sender.send_message(flying[0])])
     stage.pass_time(LEASE + 1)
-    Slices(stage.gate, stage.courier.press).judge("w", lease=LEASE, on_unknown="resend", max_attempts=3)
+    stage.reap("resend", max_attempts=3)
     stage.pass_time(600)
     stage.gate.promote()
     stage.work()

@@ -33,17 +33,17 @@ def desk_for(redis: Redis, **account: object) -> Desk:
 
 
 def smtp_server(desk: Desk) -> object:
-    return desk.courier.transport.server  # type: ignore[attr-defined]
+    return desk.sender.transport.server  # type: ignore[attr-defined]
 
 
 def test_the_api_unless_told_otherwise(redis: Redis) -> None:
-    assert isinstance(desk_for(redis, region="eu-west-1").courier.transport, SesTransport)
+    assert isinstance(desk_for(redis, region="eu-west-1").sender.transport, SesTransport)
 
 
 def test_smtp_of_ses_is_the_regions_own(redis: Redis) -> None:
     smtp = SmtpSettings(user="AKIA", password="hush")
     desk = desk_for(redis, region="eu-west-1", transport="smtp", smtp=smtp)
-    assert isinstance(desk.courier.transport, SmtpTransport)
+    assert isinstance(desk.sender.transport, SmtpTransport)
     server = smtp_server(desk)
     assert (server.host, server.port, server.tls) == ("email-smtp.eu-west-1.amazonaws.com", 587, "starttls")
     assert (server.user, server.password) == ("AKIA", "hush")

@@ -39,7 +39,7 @@ def stage(redis: Redis, ses: Simulator) -> Iterator[Stage]:
     """A worker's side whose mail goes to the simulator."""
     stage = Stage(redis)
     transport = SesTransport.create(region="us-east-1", endpoint_url=ses.endpoint_url)
-    stage.courier.transport = transport
+    stage.sender.transport = transport
     yield stage
     transport.close()
 

@@ -308,7 +308,7 @@ def test_an_event_before_the_worker_has_written_anything_down(stage: Stage, feed
     feedback.handle(body("Delivery", id))
     assert stage.state(id) is State.DELIVERED
     # When its worker hears of it later, or never
-    outcome = stage.courier.carry(begun)
+    outcome = stage.sender.send_message(begun)
     assert stage.gate.settle([outcome]) == [None]
     # Then that changes nothing
     assert stage.state(id) is State.DELIVERED
@@ -544,7 +544,7 @@ def test_a_pause_that_failed_is_made_up_for_when_the_event_comes_again(
     assert "8.00% bounces" in week.policy.bulk_paused
 
 
-# the courier ----------------------------------------------------------------------------------------------------------
+# sending -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_suppressed_recipient_costs_no_quota_and_is_never_counted_as_sent(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
 from books import assert_sum, total
+from sesq.queue.grants import Claim
+from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
-from sesq.worker.courier import put_back
 from sesq.worker.events.feedback import FEEDBACK
-from sesq.worker.slices import SETTLE_SLICE
-from stage import LEASE
+from stage import LEASE, sent
 
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
 DAY = 1442 * 60
@@ -32,14 +31,9 @@ def some(n: int) -> list[str]:
     return [f"p{i}@example.org" for i in range(n)]
 
 
-def only_claim(stage: BatchStage, lanes: tuple[Lane, ...] = tuple(Lane), want: int = 10) -> Any:
+def only_claim(stage: BatchStage, lanes: tuple[Lane, ...] = tuple(Lane), want: int = 10) -> Claim:
     """A claim whose worker does no more with it."""
-    stage.claims += 1
-    return stage.gate.claim("w", f"x-{stage.claims}", want=want, lease=LEASE, lanes=lanes)
-
-
-def sent(id: str, execution: str) -> dict[str, str]:
-    return {"id": id, "execution": execution, "to": "sent", "message_id": "m"}
+    return stage.ask(want, lanes=lanes)
 
 
 def moment(seconds: float) -> datetime:
@@ -49,13 +43,11 @@ def moment(seconds: float) -> datetime:
 # the day ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["settled", "reaped", "a row settled"])
-def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, how: str) -> None:
+@pytest.mark.parametrize("how", ["settled", "reaped"])
+@pytest.mark.parametrize("what", ["message", "row"])
+def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, what: str, how: str) -> None:
     # Given a mail that was granted, and mail of a minute, a day later, whose counts stand in the same slot
-    if how == "a row settled":
-        stage.take(1)
-    else:
-        id = stage.queue()
+    stage.take(1) if what == "row" else stage.queue()
     old = only_claim(stage)
     stage.pass_time(DAY)
     stage.queue(some(3))
@@ -63,12 +55,9 @@ def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, how: s
     assert total(stage.redis) == 3
     # When the first one comes back
     if how == "settled":
-        stage.gate.settle([put_back(id, old.execution, "late")])
-    elif how == "reaped":
-        stage.gate.reap(on_unknown="hold", max_attempts=3)
+        stage.gate.settle([put_back(old.grants[0], "late")])
     else:
-        told = json.dumps({"taken": [], "back": [0]})
-        SETTLE_SLICE.run(stage.redis, "default", old.slices[0].name, old.execution, told)
+        stage.reap()
     # Then those of now still count
     assert total(stage.redis) == 3
     assert_sum(stage.redis)
@@ -76,9 +65,9 @@ def test_a_refund_of_another_day_leaves_this_day_alone(stage: BatchStage, how: s
 
 def test_rows_of_a_batch_leave_the_room_that_others_on_the_account_have_used(stage: BatchStage) -> None:
     stage.sync(daily=200.0, sent=197)
-    stage.take(10)
+    taken = stage.take(10)
     claim = only_claim(stage)
-    assert [(each.start, each.end) for each in claim.slices] == [(0, 3)]
+    assert claim.ids == tuple(f"{taken.id}-0-{row}" for row in range(3))
     assert claim.reason == "day"
 
 
@@ -98,8 +87,8 @@ def test_a_day_spent_on_an_account_without_one_is_nobody_s(stage: BatchStage) ->
     stage.sync(daily=-1.0)
     stage.queue()
     claim = only_claim(stage)
-    outcome = {"id": claim.ids[0], "execution": claim.execution, "to": "queued", "day_spent": True}
-    stage.gate.settle([{**outcome, "refund_day": True, "front": True}])
+    result = SendResult(claim.grants[0], State.QUEUED, day_spent=True, refund_day=True, front=True)
+    stage.gate.settle([result])
     assert float(stage.redis.hget(stage.keys.snapshot, "others") or 0) == 0
     assert len(only_claim(stage).ids) == 1
 
@@ -147,7 +136,7 @@ def test_a_late_answer_frees_an_account_of_one_a_second(stage: BatchStage) -> No
     stage.pass_time(1)
     assert only_claim(stage).ids == ()
     # When the worker's answer comes, then the next one goes a second later
-    stage.gate.settle([sent(first, claim.execution)])
+    stage.gate.settle([sent(claim.grants[0])])
     stage.pass_time(1.01)
     assert only_claim(stage).ids == (second,)
 
@@ -155,11 +144,11 @@ def test_a_late_answer_frees_an_account_of_one_a_second(stage: BatchStage) -> No
 def test_an_answer_that_is_told_twice_is_charged_once(stage: BatchStage) -> None:
     stage.sync(rate=1.0, daily=200.0)
     stage.pass_time(2)
-    first, second = stage.queue(), stage.queue()
+    _, second = stage.queue(), stage.queue()
     claim = only_claim(stage)
-    stage.gate.settle([sent(first, claim.execution)])
+    stage.gate.settle([sent(claim.grants[0])])
     stage.pass_time(0.9)
-    stage.gate.settle([sent(first, claim.execution)])
+    stage.gate.settle([sent(claim.grants[0])])
     stage.pass_time(0.11)
     assert only_claim(stage).ids == (second,)
 
@@ -171,7 +160,7 @@ def test_the_reaper_frees_an_account_of_one_a_second(stage: BatchStage) -> None:
     first = stage.queue()
     only_claim(stage)
     stage.pass_time(LEASE)
-    assert stage.gate.reap(on_unknown="hold", max_attempts=3) == [(first, "queued")]
+    assert stage.reap() == {first: State.QUEUED}
     assert only_claim(stage).ids == (first,)
 
 
@@ -179,11 +168,11 @@ def test_refunds_are_of_what_was_taken_and_no_more(stage: BatchStage) -> None:
     """A try failed, its tokens were used, and there were no new ones: nothing of the rate comes back."""
     stage.sync(rate=14.0, daily=200.0)
     stage.pass_time(2)
-    id = stage.queue(some(14))
+    stage.queue(some(14))
     claim, (begun,) = stage.claim()
-    assert stage.gate.take_again(begun, unused=False, lease=LEASE)[0] == "rate"
+    assert stage.gate.renew_tokens(begun, unused=False, lease=LEASE)[0] == "rate"
     before = stage.gate.usage().tokens
-    stage.gate.settle([put_back(id, claim.execution, "no tokens")])
+    stage.gate.settle([put_back(claim.grants[0], "no tokens")])
     assert stage.gate.usage().tokens == before
 
 
@@ -196,35 +185,32 @@ def test_tokens_that_the_bucket_would_have_lost_by_now_do_not_come_back(stage: B
     stage.pass_time(1)
     stage.queue(some(7))
     assert len(only_claim(stage).ids) == 1
-    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "rate"
+    assert stage.gate.renew_tokens(begun, unused=True, lease=LEASE)[0] == "rate"
 
 
 def test_new_tokens_renew_the_lease(stage: BatchStage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
     stage.pass_time(LEASE - 1)
-    assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "granted"
+    assert stage.gate.renew_tokens(begun, unused=True, lease=LEASE)[0] == "granted"
     assert stage.redis.zscore(stage.keys.leases, id) == pytest.approx(stage.now + LEASE)
     stage.pass_time(LEASE - 1)
-    assert stage.gate.reap(on_unknown="hold", max_attempts=3) == []
+    assert stage.reap() == {}
 
 
-@pytest.mark.parametrize("how", ["reaped", "a row settled"])
-def test_tokens_given_back_wake_those_who_wait_for_some(stage: BatchStage, how: str) -> None:
-    if how == "reaped":
-        stage.queue()
-    else:
-        stage.take(1)
+@pytest.mark.parametrize("how", ["reaped", "settled"])
+@pytest.mark.parametrize("what", ["message", "row"])
+def test_tokens_given_back_wake_those_who_wait_for_some(stage: BatchStage, what: str, how: str) -> None:
+    stage.take(1) if what == "row" else stage.queue()
     claim = only_claim(stage)
     stage.pass_time(LEASE)
     with stage.redis.pubsub() as listening:
         listening.subscribe("sesq:default:wake")
         assert listening.get_message(timeout=5)["type"] == "subscribe"
         if how == "reaped":
-            stage.gate.reap(on_unknown="hold", max_attempts=3)
+            stage.reap()
         else:
-            told = json.dumps({"taken": [], "back": [0]})
-            SETTLE_SLICE.run(stage.redis, "default", claim.slices[0].name, claim.execution, told)
+            stage.gate.settle([put_back(claim.grants[0], "late")])
         heard = listening.get_message(timeout=5)
     assert heard is not None
     assert heard["type"] == "message"
@@ -237,8 +223,8 @@ def test_rq_s_maintenance_finds_nothing_to_judge_in_what_is_sent(stage: BatchSta
     """A message, a chunk of a batch, and a row that became a message of its own."""
     stage.queue()
     stage.take(3)
-    claim, rows = stage.grant(10)
-    assert len(rows) == 3
+    claim, started = stage.grant(10)
+    assert len(started) == 4
     wip = {
         id.decode(): score
         for lane in ("transactional", "bulk")
@@ -246,7 +232,7 @@ def test_rq_s_maintenance_finds_nothing_to_judge_in_what_is_sent(stage: BatchSta
     }
     assert len(wip) == 2
     assert set(wip.values()) == {float("inf")}
-    assert claim.execution in next(id for id in wip if not id.endswith(":slices"))
+    assert claim.grants[0].claim_id in next(id for id in wip if not id.endswith(":rows"))
 
 
 @pytest.mark.parametrize("at", ["the claim", "the start", "again"])
@@ -258,9 +244,9 @@ def test_at_the_instant_at_which_its_time_runs_out_it_does_not_go(stage: BatchSt
         assert claim.ids == (id,)
         stage.pass_time(0.5)
         if at == "again":
-            assert stage.gate.take_again(begun, unused=True, lease=LEASE)[0] == "expired"
+            assert stage.gate.renew_tokens(begun, unused=True, lease=LEASE)[0] == "expired"
             return
-        assert stage.gate.begin(claim.execution, [id]) == []
+        assert stage.gate.start(claim.grants) == []
     else:
         stage.pass_time(10)
         assert only_claim(stage).ids == ()
@@ -273,13 +259,13 @@ def test_after_a_resend_nothing_says_that_nobody_got_it(stage: BatchStage, end: 
     id = stage.queue()
     stage.claim()
     stage.pass_time(LEASE)
-    assert stage.gate.reap(on_unknown="resend", max_attempts=3) == [(id, "queued")]
+    assert stage.reap("resend", max_attempts=3) == {id: State.QUEUED}
     # When its second try ends badly
     if end == "cancelled":
         stage.messages.cancel(id, "test")
     else:
         claim, _ = stage.claim()
-        stage.gate.settle([{"id": id, "execution": claim.execution, "to": end, "reason": "no"}])
+        stage.gate.settle([SendResult(claim.grants[0], State(end), "no")])
     # Then nobody can say whether it was sent
     assert stage.state(id) is State.UNKNOWN
     assert "SES may have taken an earlier try" in stage.status(id).reason

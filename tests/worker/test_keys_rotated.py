@@ -52,11 +52,11 @@ class Rotating:
     # whoever has a client
 
     def sending(self) -> Callable[[], object]:
-        transport = self.desk().courier.transport
+        transport = self.desk().sender.transport
         return lambda: transport.send(mail("x1"))
 
     def warming_up(self) -> Callable[[], object]:
-        return self.desk().courier.transport.warm_up
+        return self.desk().sender.transport.warm_up
 
     def account_sync(self) -> Callable[[], object]:
         ses = self.desk().sync.ses
@@ -145,7 +145,7 @@ def test_keys_that_come_after_the_start_are_found(aws: Rotating, who: str) -> No
 
 
 def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
-    transport = aws.desk().courier.transport
+    transport = aws.desk().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
     aws.has("AKTWO")
@@ -156,7 +156,7 @@ def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
 
 
 def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
-    transport = aws.desk().courier.transport
+    transport = aws.desk().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
     refused = []
@@ -183,7 +183,7 @@ def test_a_password_file_of_smtp_is_read_anew_for_each_session(
             ca_file=tmp_path / "ca.pem",
         )
         account = AccountSettings(transport="smtp", region="us-east-1", smtp=smtp)
-        transport = open_desk(redis, "default", Settings(accounts={"default": account})).courier.transport
+        transport = open_desk(redis, "default", Settings(accounts={"default": account})).sender.transport
         transport.send(mail("x1"))
         # When the secret is changed, and sessions end
         ses.cloud.keys["AKONE"] = "two"

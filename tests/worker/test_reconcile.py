@@ -77,7 +77,7 @@ def test_what_is_being_sent_is_not_cancelled_by_rqs_tools(stage: Stage) -> None:
     _, (begun,) = stage.claim()
     Job.fetch(id, stage.redis, JSONSerializer).cancel()
     reconcile(stage.redis, "default")
-    stage.gate.settle([stage.courier.carry(begun)])
+    stage.gate.settle([stage.sender.send_message(begun)])
     assert stage.state(id) is State.SENT
     assert_agreement(stage.redis)
 
@@ -308,8 +308,8 @@ class Meddling(RuleBasedStateMachine):
         """Whether there was anything in the lanes."""
         claim, begun = self.stage.claim(20)
         for each in begun:
-            self.stage.gate.settle([self.stage.courier.carry(each)])
-        return bool(begun or claim.strangers)
+            self.stage.gate.settle([self.stage.sender.send_message(each)])
+        return bool(begun or claim.unknown_jobs)
 
     def teardown(self) -> None:
         """However it went: whatever was accepted is sent once, or was cancelled by somebody."""

@@ -13,6 +13,7 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from sesq.producer import Message
+from sesq.queue.results import SendResult
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import State
 from sesq.simulator import Simulator
@@ -302,7 +303,7 @@ def test_who_waits_for_a_batch_goes_when_it_does(
     """Whoever resumed it may have died before those were freed that were held with it."""
     id = stage.queue("ada@example.org")
     _, (begun,) = stage.claim()
-    held = {"id": id, "execution": begun.execution, "to": "held", "hold": "batch:b1", "reason": "paused"}
+    held = SendResult(begun.grant, State.HELD, "paused", hold="batch:b1")
     stage.gate.settle([held])
     stage.redis.hset(stage.keys.batch("b1"), mapping={"state": batch})
     again(stage, sync)
@@ -679,7 +680,7 @@ def through_ses(stage: Stage, ses: Simulator) -> None:
     client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
     stage.transport = SesTransport(client)
     stage.rules.region = "us-east-1"
-    stage.courier = stage.hire()
+    stage.sender = stage.new_sender()
 
 
 def refusals(ses: Simulator) -> int:

@@ -51,7 +51,7 @@ def test_what_the_dead_had_not_begun_stands_in_its_order_again(stage: Stage) -> 
     claim = stage.gate.claim("w", "x-1", want=5, lease=10)
     assert list(claim.ids) == ids
     stage.pass_time(11)
-    stage.gate.reap(on_unknown="hold", max_attempts=3)
+    stage.reap()
     queue = stage.redis.lrange(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}", 0, -1)
     assert [id.decode() for id in queue] == ids
     assert_agreement(stage.redis)

@@ -30,18 +30,17 @@ from sesq.queue.gate import Gate
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.states import Lane, State
 from sesq.worker import opening
-from sesq.worker.crew import Crew, Order
 from sesq.worker.desk import Desk
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.pace import Pace
-from sesq.worker.slices import Slices
+from sesq.worker.send_pool import SendPool
 from sesq.worker.station import Station
 from sesq.worker.sync import AccountSync
 from sesq.worker.threads import Threads
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import STOP, SesqWorker
-from stage import Stage, says
+from stage import Stage, says, used_by
 from system import eventually
 
 
@@ -58,7 +57,7 @@ def stage(redis: Redis) -> Stage:
     stage = Stage(redis)
     redis.delete(CLOCK_OFFSET)
     stage.sleep = time.sleep  # type: ignore[method-assign]
-    stage.courier = stage.hire()
+    stage.sender = stage.new_sender()
     return stage
 
 
@@ -71,7 +70,7 @@ def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pyte
     monkeypatch.setattr(SesqWorker, "_install_signal_handlers", lambda self: None)
 
     def hire(**settings: Any) -> SesqWorker:
-        desk = Desk("default", stage.gate, stage.courier, stage.rules, cast("AccountSync", NoSync()))
+        desk = Desk("default", stage.gate, stage.sender, stage.rules, cast("AccountSync", NoSync()))
         return SesqWorker.for_desks([desk], stage.redis, make_settings(concurrency=4, **settings))
 
     return hire
@@ -178,8 +177,8 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     id = stage.queue()
     worker = hire()
     _, (begun,) = stage.claim()
-    late = time.monotonic() - UNUSED_SECONDS - 0.01
-    outcome = worker.stations[0].crew.carry(Order(id, begun.execution, late), begun)
+    late = time.monotonic() - 0.01
+    outcome = worker.stations[0].pool.send_one(used_by(begun, late))
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -262,8 +261,8 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
     (station,) = worker.stations
     stage.queue()
     _, (begun,) = stage.claim()
-    answers = [stage.courier.carry(begun), stage.courier.carry(begun)]
-    monkeypatch.setattr(Crew, "backlog", backlog)
+    answers = [stage.sender.send_message(begun), stage.sender.send_message(begun)]
+    monkeypatch.setattr(SendPool, "backlog", backlog)
     worker._inbox.put((station, answers[0]))
     monkeypatch.setattr(time, "sleep", lambda _: worker._inbox.put((station, answers[1])))
     # Then it waits for the other one where its threads have something to do meanwhile
@@ -280,15 +279,15 @@ def test_what_became_of_mail_is_kept_while_redis_is_away(
     (station,) = worker.stations
     worker._claim()
     worker._receive(30)
-    converse, tries = Gate.converse, []
+    exchange, tries = Gate.exchange, []
 
     def away(gate: Gate, *talks: Any) -> Any:
         tries.append(len(talks))
         if len(tries) < 3:
             raise QueueUnavailable("Redis cannot be reached")
-        return converse(gate, *talks)
+        return exchange(gate, *talks)
 
-    monkeypatch.setattr(Gate, "converse", away)
+    monkeypatch.setattr(Gate, "exchange", away)
     # When it tries again, and again
     for _ in range(2):
         with pytest.raises(QueueUnavailable):
@@ -343,9 +342,9 @@ def of_many_accounts(stage: Stage, settings: Settings, count: int) -> SesqWorker
         name = f"account{number}"
         stage.redis.copy(stage.keys.snapshot, Keys(name).snapshot)
         stage.redis.copy(stage.keys.gate, Keys(name).gate)
-        courier = stage.hire()
-        courier.gate = Gate(stage.redis, name)
-        desks.append(Desk(name, courier.gate, courier, stage.rules, cast("AccountSync", NoSync())))
+        sender = stage.new_sender()
+        sender.gate = Gate(stage.redis, name)
+        desks.append(Desk(name, sender.gate, sender, stage.rules, cast("AccountSync", NoSync())))
     return SesqWorker.for_desks(desks, stage.redis, settings)
 
 
@@ -437,7 +436,7 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
             return False
 
     desks = [
-        Desk(name, Gate(stage.redis, name), stage.courier, stage.rules, cast("AccountSync", sync))
+        Desk(name, Gate(stage.redis, name), stage.sender, stage.rules, cast("AccountSync", sync))
         for name, sync in (("shop", Silent()), ("default", Quick()))
     ]
     worker = SesqWorker.for_desks(desks, stage.redis, make_settings(concurrency=4))
@@ -518,9 +517,9 @@ def test_stopped_what_no_thread_has_begun_is_given_back(
     worker = hire()
     (station,) = worker.stations
     _, (begun,) = stage.claim()
-    station.in_flight.add((id, begun.execution))
+    station.in_flight.add(begun.grant)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
-    station.crew.send(Order(id, begun.execution, time.monotonic()), begun)
+    station.pool.send(begun)
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
@@ -539,7 +538,7 @@ def test_what_is_cancelled_between_claim_and_begin_gives_its_place_back(
     assert stage.state(ids[0]) is State.SENDING
     # When it is taken for dead, and its message is cancelled
     stage.redis.zadd(stage.keys.leases, {ids[0]: 1}, xx=True)
-    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.reap()
     stage.messages.cancel(ids[0], "ada")
     # Then the message does not leave, and the worker has its place for the next one
     worker._exchange()
@@ -557,7 +556,7 @@ def test_killed_only_what_was_on_its_way_is_in_doubt(
     assert stage.messages.counts()[State.SENDING] == 10
     # When it is killed, and its leases run out
     stage.redis.zadd(stage.keys.leases, {id: place for place, id in enumerate(ids[:10])}, xx=True)
-    stage.gate.reap(on_unknown="hold", max_attempts=8)
+    stage.reap()
     # Then nobody knows about those four; the others stand in their place again
     assert [stage.state(id) for id in ids] == [State.UNKNOWN] * 4 + [State.QUEUED] * 8
     assert lane_queue(stage).job_ids == ids[4:]
@@ -575,7 +574,7 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     monkeypatch.setattr(Pace, "in_seconds", lambda self, seconds: ahead)
     ids = [stage.queue() for _ in range(12)]
     worker = with_four_of_ten_on_their_way()
-    assert worker.stations[0].crew.backlog == ahead
+    assert worker.stations[0].pool.backlog == ahead
     # When the time has passed in which a grant is to be used
     monkeypatch.setattr(Station, "places", 4)
     monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
@@ -590,21 +589,19 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
 def test_of_what_waits_for_a_thread_each_is_either_given_back_or_sent(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given two orders that no thread has taken, of which one is stale, and a clock that runs on while it looks
+    # Given two messages that no thread has taken, of which one is stale, and a clock that runs on while it looks
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
-    crew = Crew(4, "w", stage.courier, lambda outcome: None, Threads())
+    pool = SendPool(4, "w", stage.sender, lambda result: None, Threads())
     now = time.monotonic()
     _, (begun,) = (stage.queue(), stage.claim())[1]
-    orders = [
-        Order(id, begun.execution, now - age) for id, age in (("old", UNUSED_SECONDS + 1), ("new", 0.0))
-    ]
-    for order in orders:
-        crew.send(order, begun)
+    both = [used_by(begun, now + left) for left in (-1, UNUSED_SECONDS)]
+    for each in both:
+        pool.send(each)
     ticks = iter([now, *[now + UNUSED_SECONDS + 1] * 10])
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
     # Then the stale one comes back, and the other waits on
-    assert crew.take_back_stale() == orders[:1]
-    assert crew.take_back() == orders[1:]
+    stale, waiting = pool.take_back_stale(), pool.take_back()
+    assert [each.grant.use_by for each in (*stale, *waiting)] == [each.grant.use_by for each in both]
 
 
 def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
@@ -617,10 +614,9 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
     counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731
     assert counts() == {"sending": 10, "queued": 2}
     # When it is killed, and its lease runs out
-    stage.redis.zadd(
-        stage.keys.slices, dict.fromkeys(stage.redis.zrange(stage.keys.slices, 0, -1), 0), xx=True
-    )
-    Slices(stage.gate, stage.courier.press).judge("w", lease=30, on_unknown="hold", max_attempts=8)
+    leased = stage.redis.zrange(stage.keys.leases, 0, -1)
+    stage.redis.zadd(stage.keys.leases, {id: place for place, id in enumerate(leased)}, xx=True)
+    stage.reap()
     # Then nobody knows about those four; the others are in their place again
     assert counts() == {"unknown": 4, "queued": 8}
     assert stage.gate.usage().total == 4

@@ -20,14 +20,12 @@ from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, texts
 from sesq.queue.scripts import LIFECYCLE, compose
-from sesq.queue.snapshot import redis_now
 from sesq.queue.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
 
 _log = logging.getLogger("sesq.redis")
 
 BATCH_CHANGE = compose("batch_change.lua", base=[LIFECYCLE])
 UNPARK = compose("unpark.lua", base=[LIFECYCLE])
-KEEP = compose("keep.lua", base=[LIFECYCLE])
 CANCEL_ALL = compose("cancel_all.lua", base=[LIFECYCLE])
 CANCEL_CHUNK = compose("cancel_chunk.lua", base=[LIFECYCLE])
 FREE = compose("free.lua", base=[LIFECYCLE])
@@ -41,7 +39,6 @@ WITHOUT_RECORD = {
     "arrived": State.DELIVERED,
 }
 """How recipients that have no record of their own are counted, and the state that this is for people."""
-START_AT_ONCE = 10
 CANCEL_AT_ONCE = FREE_AT_ONCE = UNPARK_AT_ONCE = 100
 """So many take some milliseconds, for which Redis answers nobody else."""
 
@@ -163,26 +160,6 @@ class Batches:
         with mapped():
             while UNPARK.run(self.redis, self.keys.account, id, UNPARK_AT_ONCE):
                 pass
-
-    def start_due(self) -> None:
-        """Lets those go on that were paused until their time: for the upkeep of a worker."""
-        with mapped():
-            due = self.redis.zrangebyscore(
-                self.keys.starting, "-inf", redis_now(self.redis), 0, START_AT_ONCE
-            )
-        for id in texts(cast("list[bytes]", due)):
-            self._start(id)
-
-    def _start(self, id: str) -> None:
-        try:
-            self.resume(id)
-        except (UnknownBatch, WrongState):  # Redis has lost it, or somebody was faster
-            self.redis.zrem(self.keys.starting, id)
-
-    def keep(self) -> None:
-        """Goes on telling the keys of ended batches how long they stay: some of them, for the upkeep of a worker."""
-        with mapped():
-            KEEP.run(self.redis, self.keys.account)
 
     def free_resumed(self, id: str) -> int:
         """Puts those back into their lane that were held with a batch that goes on again. How many."""
@@ -323,15 +300,14 @@ class Batches:
         return dict(zip(own, read_hashes(self.redis, map(self.keys.message, own)), strict=True))
 
     def _leaving(self, chunk: str) -> set[int]:
-        """The rows of a chunk that are on their way."""
-        slices = texts(self.redis.zrange(self.keys.slices, 0, -1))
-        names = [name for name in slices if name.startswith(f"{chunk}:")]
-        found = [(given, Fields(given)) for given in read_hashes(self.redis, map(self.keys.slice, names))]
+        """The rows of a chunk that are on their way: their records are packed."""
+        leased = texts(self.redis.zrange(self.keys.leases, 0, -1))
+        ids = [id for id in leased if id.rpartition("-")[0] == chunk]
+        pipeline = self.redis.pipeline(transaction=False)
+        for id in ids:
+            pipeline.hexists(self.keys.message(id), "packed")
         return {
-            row
-            for given, fields in found
-            for row in range(fields.whole("start"), fields.whole("end"))
-            if str(row) not in given
+            int(id.rpartition("-")[2]) for id, packed in zip(ids, pipeline.execute(), strict=True) if packed
         }
 
 

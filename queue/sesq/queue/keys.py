@@ -97,15 +97,6 @@ class Keys:
         """List: the chunks of a batch that wait for it to be resumed."""
         return self._key("parked", batch)
 
-    def slice(self, name: str) -> str:
-        """Hash: a run of rows that were granted together, by "<chunk>:<start>:<claim>"."""
-        return self._key("slice", name)
-
-    @property
-    def slices(self) -> str:
-        """Sorted set: the parts of chunks that are being sent, by the time their worker's lease runs out."""
-        return self._key("slices")
-
     @property
     def unpacked(self) -> str:
         """Set: the chunks that are done and whose results are not packed yet."""

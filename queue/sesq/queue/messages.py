@@ -114,6 +114,8 @@ class Messages:
         """The record of one message. Raises UnknownMessage."""
         with mapped():
             fields = read_hash(self.redis, self.keys.message(id))
+        if "packed" in fields:  # a row on its way: its batch knows it
+            fields = {}
         recipient = None if fields else self._batches.find(id)
         if recipient is not None:
             return _of_batch(recipient, self._batches.get(id.partition("-")[0]))

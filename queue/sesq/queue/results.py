@@ -1,25 +1,100 @@
-"""What became of a message, as RQ writes down its jobs' results: `Job.fetch(id).return_value()` is the MessageId."""
+"""What became of a message that was granted, as `Gate.settle` writes it down, for sesq and for RQ."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from base64 import b64encode
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rq.results import Result
 
+from sesq.config.errors import InputError, MissingPart, UnknownVersion
+from sesq.queue.grants import Grant
 from sesq.queue.states import State
 
-NOT_SENT = frozenset({State.REFUSED.value, State.FAILED.value, State.SUPPRESSED.value})
+NOT_SENT = frozenset({State.REFUSED, State.FAILED, State.SUPPRESSED})
 
 
-def rq_result(outcome: dict[str, Any]) -> dict[str, Any]:
-    """The part of an outcome that `settle.lua` adds to RQ's stream of results; empty where there is no result yet."""
-    if outcome["to"] == State.SENT.value:
-        value = b64encode(json.dumps(outcome["message_id"]).encode()).decode()
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """The end of one grant; `settle.lua` reads these names.
+
+    `state`: where the message goes, because of `reason`. `attempts`: tries spent so far. `delay`: s, for retrying.
+    `front`: back to the head of its lane. `hold`: what it waits for, `held_because` in words; `block`: all mail of
+    that sender, set or account waits with it; `doubt`: only a try can tell when that ends. `unsure`: it is sent again,
+    though SES may have taken it. `refund_rate`: nothing went to SES; `refund_day`: SES took nothing; `spared`:
+    recipients that it was not sent to, and those of them that count towards the day. `throttled`, `day_spent`,
+    `paused` (why): what SES said of everybody's mail. `drop_content`: the body goes.
+    """
+
+    grant: Grant
+    state: State
+    reason: str = ""
+    message_id: str | None = None
+    attempts: int | None = None
+    delay: float = 0.0
+    front: bool = False
+    hold: str | None = None
+    held_because: str | None = None
+    block: bool = False
+    doubt: bool = False
+    unsure: bool = False
+    spared: tuple[int, int] | None = None
+    refund_rate: bool = False
+    refund_day: bool = False
+    throttled: bool = False
+    day_spent: bool = False
+    paused: str | None = None
+    drop_content: bool = False
+
+    @property
+    def needs_record(self) -> bool:
+        """Whether more happened than that it was sent, or given back unused."""
+        return self.state is not State.SENT and not (self.state is State.QUEUED and self.refund_rate)
+
+    def came_to(self, state: State | None) -> SendResult:
+        """The same, as it really came to be; `state` is None where it had been judged before."""
+        return self if state is None or state is self.state else replace(self, state=state)
+
+    def told(self) -> dict[str, Any]:
+        """For `settle.lua`: what it does not name is false, or not there."""
+        named = {name: getattr(self, name) for name in NAMES}
+        named |= {"id": self.grant.id, "claim_id": self.grant.claim_id}
+        return {
+            name: value for name, value in named.items() if value is not None and value is not False
+        } | _for_rq(self)
+
+
+NAMES = tuple(field.name for field in fields(SendResult) if field.name != "grant")
+
+
+def put_back(grant: Grant, reason: str) -> SendResult:
+    """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
+    return SendResult(grant, State.QUEUED, reason, front=True, refund_rate=True, refund_day=True)
+
+
+def unsendable(grant: Grant, state: State, reason: str) -> SendResult:
+    """For a message that ends without having been sent: all that it took is given back."""
+    return SendResult(grant, state, reason, refund_rate=True, refund_day=True)
+
+
+def unreadable(grant: Grant, error: InputError | MissingPart) -> SendResult:
+    """For a message that cannot be sent as it is: one of another version waits for a worker that can read it."""
+    if not isinstance(error, UnknownVersion):
+        return unsendable(grant, State.FAILED, str(error))
+    held = unsendable(grant, State.HELD, str(error))
+    because = f"{error}; a worker that can sends it"
+    return replace(held, hold=f"version:{error.version}", held_because=because)
+
+
+def _for_rq(result: SendResult) -> dict[str, Any]:
+    """As RQ keeps a job's result: `Job.fetch(id).return_value()` is the MessageId."""
+    if result.state is State.SENT:
+        value = b64encode(json.dumps(result.message_id).encode()).decode()
         return {"rq": {"type": Result.Type.SUCCESSFUL.value, "name": "return_value", "value": value}}
-    if outcome["to"] in NOT_SENT:
-        value = b64encode(zlib.compress(outcome.get("reason", "").encode())).decode()
+    if result.state in NOT_SENT:
+        value = b64encode(zlib.compress(result.reason.encode())).decode()
         return {"rq": {"type": Result.Type.FAILED.value, "name": "exc_string", "value": value}}
     return {}

@@ -16,8 +16,8 @@ from sesq.queue.replies import read_json, text
 from sesq.queue.scripts import LIFECYCLE, compose, library
 from sesq.queue.states import Lane
 
-RULES = library("bucket.lua", "gate.lua", base=[LIFECYCLE], at_end="save()")
-"""The rules of the gate, by which scripts grant. Whatever a script changes of the books is written back."""
+RULES = library("bucket.lua", "gate.lua", base=[LIFECYCLE], at_end="write_chunks()\nsave()")
+"""The rules of the gate, by which scripts grant. What a script changes of the books, or of chunks, is written back."""
 USAGE = compose("usage.lua", base=[replace(RULES, at_end="pcall(save)")])
 """Answers also where nothing can be written, as on a Redis that is full."""
 

@@ -107,7 +107,7 @@ class Scene:
     def work(self, make_settings: Callable[..., Settings]) -> None:
         """Some rounds of a worker, with an account sync in between."""
         stage = self.stage
-        desk = Desk("default", stage.gate, stage.courier, stage.rules, self.sync)
+        desk = Desk("default", stage.gate, stage.sender, stage.rules, self.sync)
         worker = SesqWorker.for_desks(
             [desk], self.redis, make_settings(concurrency=1), name=f"w{random.random()}"
         )
@@ -117,14 +117,11 @@ class Scene:
             self.sync.run_if_due()
             stage.pass_time(61)
             worker._tick()
-            claim, _ = desk.claim(worker.name, 20, 30.0)
-            for id in claim.strangers:
+            claim = desk.claim(worker.name, 20, 30.0)
+            for id in claim.unknown_jobs:
                 worker.turn_away(id)
-            begun = desk.gate.begin(claim.execution, claim.ids)
-            rows = desk.slices.read(claim.execution, claim.slices)
-            begun += desk.slices.begin(claim.execution, [row.id for row in rows])
-            outcomes = [stage.courier.carry(each) for each in begun]
-            desk.exchange(outcomes, [])
+            started = desk.gate.start(claim.grants)
+            desk.gate.settle([stage.sender.send_message(each) for each in started])
 
 
 def _damages(redis: Redis, key: bytes) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -28,6 +28,7 @@ from sesq.producer.batch.taker import numbered, take
 from sesq.queue.batches import Batches
 from sesq.queue.envelope import Envelope
 from sesq.queue.policy import Policy
+from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from stage import Stage
@@ -88,9 +89,9 @@ def test_a_batchs_page_leads_to_those_who_are_held_and_to_the_unknown(console: C
     taken = take(redis, order, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(2)))
     stage.redis.hset(stage.keys.batch(taken.id), mapping={"n:waiting": 0, "n:held": 1, "n:unknown": 1})
     held, unknown = stage.queue("held@example.org"), stage.queue("unknown@example.org")
-    _, begun = stage.claim()
-    states = zip(begun, ("held", "unknown"), strict=True)
-    stage.gate.settle({"id": each.id, "execution": each.execution, "to": to} for each, to in states)
+    _, started = stage.claim(2)
+    states = zip(started, (State.HELD, State.UNKNOWN), strict=True)
+    stage.gate.settle([SendResult(each.grant, state) for each, state in states])
     visit = console()
     (link,) = re.findall(
         r'href="[^"]*/(messages[^"]*)">2 held or unknown', visit.get(f"batches/{taken.id}").text
@@ -270,9 +271,7 @@ def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -
     stage, visit = Stage(redis), console()
     id = stage.queue()
     claim, _ = stage.claim()
-    stage.gate.settle(
-        [{"id": id, "execution": claim.execution, "to": State.UNKNOWN.value, "reason": "a lost reply"}]
-    )
+    stage.gate.settle([SendResult(claim.grants[0], State.UNKNOWN, "a lost reply")])
     assert "Resolve as sent" in visit.get(f"messages/{id}").text
     visit.post("messages/act", {"verb": "resolve as sent", "ids": id})
     record = stage.status(id)
@@ -297,9 +296,7 @@ def test_what_people_and_mail_say_is_text_on_every_page(
     stage = Stage(redis)
     id = stage.queue("ada@example.org", subject=EVIL, tags={"k": "v"}, text=EVIL, headers={"X-Note": EVIL})
     claim, _ = stage.claim()
-    stage.gate.settle(
-        [{"id": id, "execution": claim.execution, "to": "held", "hold": f"recipient:{EVIL}", "reason": EVIL}]
-    )
+    stage.gate.settle([SendResult(claim.grants[0], State.HELD, EVIL, hold=f"recipient:{EVIL}")])
     Policy(redis).set({"rate": "1/second"}, by=EVIL)
     Policy(redis).pause(EVIL, by=EVIL)
     Audit(redis, "default").note(EVIL, EVIL)

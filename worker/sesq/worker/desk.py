@@ -1,4 +1,4 @@
-"""One account's side of a worker: its gate, its courier, and when to ask the gate again."""
+"""One account's side of a worker: its gate, its sender, and when to ask the gate again."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from redis import Redis
 
 from sesq.config.settings import AccountSettings, Settings
-from sesq.queue.gate import Begun, Claim, Gate, Name
+from sesq.queue.batch_upkeep import tend_batches
+from sesq.queue.gate import Gate
+from sesq.queue.grants import Claim
 from sesq.queue.policy import KNOBS
 from sesq.queue.states import Lane
-from sesq.worker.courier import Courier, Orders, Outcome
-from sesq.worker.distance import WINDOW_SECONDS, Distance
+from sesq.worker.distance import UNUSED_SECONDS, WINDOW_SECONDS, Distance
 from sesq.worker.doors import open_doors
 from sesq.worker.pace import Pace
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
-from sesq.worker.slices import Slices
+from sesq.worker.sending import Sender, SendingPolicy
 from sesq.worker.sync import AccountSync
 from sesq.worker.transports.client import AwsClients
 
 log = logging.getLogger("sesq.worker")
-
-Thing = TypeVar("Thing")
 
 POLL_SECONDS = 1.0
 """An account at rest is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
@@ -44,15 +41,14 @@ NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
 
 @dataclass(slots=True, eq=False)
 class Desk:
-    """One account, served. Not for several threads, except the courier."""
+    """One account, served. Not for several threads, except the sender."""
 
     name: str
     gate: Gate
-    courier: Courier
+    sender: Sender
     rules: Rules
     sync: AccountSync
     lanes: Sequence[Lane] = tuple(Lane)
-    slices: Slices = field(init=False)
     ask_at: float = 0.0
     """When to ask the gate again, on `time.monotonic`."""
     answer: str = ""
@@ -71,74 +67,43 @@ class Desk:
     _prefix: str = field(default_factory=lambda: os.urandom(4).hex())
 
     def __post_init__(self) -> None:
-        self.slices = Slices(self.gate, self.courier.press)
         self.distance = Distance(self.name)
 
-    def claim(self, worker: str, want: int, lease: float) -> tuple[Claim, float]:
-        """Asks the gate for up to `want` messages: its answer, and from when its grants' time counts (monotonic)."""
-        execution = f"{self._prefix}-{next(self._serial)}"
+    def claim(self, worker: str, want: int, lease: float) -> Claim:
+        """Asks the gate for up to `want` messages."""
         asked_at = time.monotonic()
         if self.answer == "rate" and self.ask_at:
             self.distance.count_late(asked_at - self.ask_at)
-        claim = self.gate.claim(worker, execution, want=want, lease=lease, lanes=self.lanes)
+        claim = self.gate.claim(worker, self._new_claim_id(), want=want, lease=lease, lanes=self.lanes)
         self.answer, self.waits_for_bulk = claim.reason, claim.for_bulk
         answered_at = time.monotonic()
         self.ask_at = answered_at + self._pause(claim)
-        if (claim.ids or claim.slices) and not self.rules.snapshot.known:
+        if claim.grants and not self.rules.snapshot.known:
             self.rules.refresh()
-        if claim.ids or claim.slices:
+        if claim.grants:
             self.rules.suppressed = claim.suppressed
-        granted = len(claim.ids) + sum(piece.end - piece.start for piece in claim.slices)
-        self.distance.count(granted)
-        return claim, self.distance.granted_at(asked_at, answered_at)
+        self.distance.count(len(claim.grants))
+        use_by = self.distance.granted_at(asked_at, answered_at) + UNUSED_SECONDS
+        return replace(claim, grants=tuple(replace(grant, use_by=use_by) for grant in claim.grants))
 
-    def exchange(
-        self, outcomes: Sequence[Outcome], granted: Sequence[Name]
-    ) -> tuple[list[Outcome], list[Begun]]:
-        """Writes down what became of messages and rows, and takes the last look before others go.
+    def _new_claim_id(self) -> str:
+        return f"{self._prefix}-{next(self._serial)}"
 
-        As a rule that is one round trip. Returns what really became of the former, and which of the latter may leave.
-        """
-        own, own_rows = self._rows_apart(outcomes, itemgetter("id", "execution"))
-        messages, rows = self._rows_apart(granted, itemgetter(0, 1))
-        reached, _, begun, begun_rows = self.gate.converse(
-            self.gate.settling(own),
-            self.slices.settling(own_rows),
-            self.gate.beginning(messages),
-            self.slices.beginning(rows),
+    def upkeep(self, worker: str, *, reaps: bool) -> None:
+        """What is to be done for batches; and, with `reaps`, what dead workers left behind, told in the log."""
+        tend_batches(self.gate.redis, self.name)
+        if not reaps:
+            return
+        policy = self.sender.policy
+        reaped = self.gate.reap(
+            worker,
+            self._new_claim_id(),
+            lease=self.sender.lease,
+            on_unknown=policy.on_unknown,
+            max_attempts=policy.retry.max_attempts,
         )
-        came = [
-            {**outcome, "to": state.value} if state else outcome
-            for outcome, state in zip(own, reached, strict=True)
-        ]
-        return came + own_rows, begun + begun_rows
-
-    def _rows_apart(
-        self, things: Iterable[Thing], name: Callable[[Thing], Name]
-    ) -> tuple[list[Thing], list[Thing]]:
-        """Messages, and rows of slices here."""
-        messages: list[Thing] = []
-        rows: list[Thing] = []
-        for thing in things:
-            (rows if self.slices.owns(name(thing)) else messages).append(thing)
-        return messages, rows
-
-    def renew(self, names: Iterable[Name], until: float) -> None:
-        """Keeps the leases of what is on its way, until a time by Redis's clock."""
-        self.gate.renew([name[0] for name in names if not self.slices.owns(name)], until)
-        self.slices.renew(until)
-
-    def judge(self, worker: str) -> None:
-        """Judges what dead workers left behind, and says so in the log."""
-        orders = self.courier.orders
-        policy: dict[str, Any] = {
-            "on_unknown": orders.on_unknown,
-            "max_attempts": orders.retry.max_attempts,
-        }
-        judged = self.gate.reap(**policy)
-        judged += self.slices.judge(worker, lease=self.courier.lease, **policy)
-        for id, state in judged:
-            told = {"id": id, "account": self.name, "state": state}
+        for id, state in reaped:
+            told = {"id": id, "account": self.name, "state": state.value}
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _pause(self, claim: Claim) -> float:
@@ -188,16 +153,16 @@ def open_desk(
     transport, ses = open_doors(redis, name, settings, concurrency or settings.concurrency, sleep, clients)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
-    courier = Courier(
-        gate, transport, rules, orders(settings, name), lease=settings.lease_seconds, sleep=sleep
+    sender = Sender(
+        gate, transport, rules, sending_policy(settings, name), lease=settings.lease_seconds, sleep=sleep
     )
     sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore)
-    return Desk(name, gate, courier, rules, sync, lanes)
+    return Desk(name, gate, sender, rules, sync, lanes)
 
 
-def orders(settings: Settings, name: str = "default") -> Orders:
+def sending_policy(settings: Settings, name: str = "default") -> SendingPolicy:
     """What the settings say about mail that cannot simply go."""
-    return Orders(
+    return SendingPolicy(
         on_unverified=settings.on_unverified,
         redirect_to=settings.redirect_to,
         on_unknown=settings.on_unknown,

@@ -40,7 +40,7 @@ def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence
     opened = {name: _opened(redis, name, settings, lanes, clients) for name, lanes in accounts.items()}
     desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
     wrong: dict[str, SesqError] = {name: why for name, why in opened.items() if isinstance(why, SesqError)}
-    hopeless = _warm_up_all({name: desk.courier.transport.warm_up for name, desk in desks.items()})
+    hopeless = _warm_up_all({name: desk.sender.transport.warm_up for name, desk in desks.items()})
     if len(wrong) + len(hopeless) == len(opened):
         raise (wrong | hopeless)[next(iter(accounts))]
     for name, why in wrong.items():

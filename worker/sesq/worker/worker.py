@@ -26,9 +26,9 @@ from sesq.config.connection import may_pass
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
 from sesq.queue.chronicle import Chronicle
+from sesq.queue.results import SendResult
 from sesq.queue.snapshot import redis_now
 from sesq.queue.usage import SUSPENDED
-from sesq.worker.courier import Outcome
 from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
 from sesq.worker.opening import open_desks
 from sesq.worker.rq_registration import RegisteredWorker, refuse_options
@@ -84,7 +84,7 @@ class SesqWorker(RegisteredWorker):
         super().__init__(queues, name, **options)
         self.desks: list[Desk] = []
         self.stations: list[Station] = []
-        self._inbox: SimpleQueue[tuple[Station, Outcome] | object] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[Station, SendResult] | object] = SimpleQueue()
         self._threads = Threads()
         self._next_tick = self._next_renewal = self._judge_from = 0.0
         self._troubles = 0
@@ -210,14 +210,14 @@ class SesqWorker(RegisteredWorker):
             times += [station.asks_at for station in self.stations]
         return max(0.0, min(times) - time.monotonic())
 
-    def _hand_in(self, station: Station, outcome: Outcome) -> None:
-        self._inbox.put((station, outcome))
+    def _hand_in(self, station: Station, result: SendResult) -> None:
+        self._inbox.put((station, result))
 
     def _receive(self, timeout: float) -> None:
         """Waits for an outcome or a wake-up, and takes in all that is there."""
         try:
             item = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
-            if isinstance(item, tuple) and item[0].crew.backlog:
+            if isinstance(item, tuple) and item[0].pool.backlog:
                 time.sleep(GATHER_SECONDS)
             while True:
                 self._take_in(item)
@@ -225,10 +225,10 @@ class SesqWorker(RegisteredWorker):
         except Empty:
             return
 
-    def _take_in(self, item: tuple[Station, Outcome] | object) -> None:
+    def _take_in(self, item: tuple[Station, SendResult] | object) -> None:
         if isinstance(item, tuple):
-            station, outcome = item
-            station.hear(outcome)
+            station, result = item
+            station.hear(result)
         elif isinstance(item, Bell):
             look_at = 0.0 if item.kind == b"policy" else time.monotonic() + TICK_SECONDS
             item.desk.look_at = min(item.desk.look_at, look_at)
@@ -310,9 +310,7 @@ class SesqWorker(RegisteredWorker):
         desk.rules.refresh()
         moved, due = desk.gate.promote(desk.lanes)
         self._inbox.put(Looked(station, wakes, moved, due))
-        desk.slices.pack()
-        if judges:
-            desk.judge(self.name)
+        desk.upkeep(self.name, reaps=judges)
         desk.measure_bucket()
 
     def _sync(self, desk: Desk) -> None:

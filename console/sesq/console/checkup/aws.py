@@ -52,7 +52,7 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
         return
     try:
         desk = open_desk(redis, account, settings)
-        desk.courier.transport.warm_up()
+        desk.sender.transport.warm_up()
         yield _door(settings.account(account), desk.rules.region)
         if isinstance(desk.sync.ses, UnknownAccount):
             yield warn("account", desk.sync.ses.why, RELAY_CURE)

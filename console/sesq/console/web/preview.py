@@ -68,9 +68,9 @@ def preview(room: Room, record: Record) -> Preview:
 def _content(room: Room, record: Record) -> SimpleContent | bytes:
     """Raises SesqError for what cannot be read."""
     if record.envelope.kind == "row":
-        from sesq.worker.press import Press
+        from sesq.worker.row_renderer import RowRenderer
 
-        return Press(room.redis, room.account).mail(record.id, record.envelope)
+        return RowRenderer(room.redis, room.account, room.gate.rows).mail(record.id, record.envelope)
     stored = room.gate.content(record.id)
     return SimpleContent.from_bytes(stored) if stored and record.envelope.kind == "simple" else stored
 

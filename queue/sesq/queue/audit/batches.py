@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from sesq.queue.audit.chunks import ChunkFacts, SliceFacts, check_chunk, read_chunks
+from sesq.queue.audit.chunks import ChunkFacts, check_chunk, read_chunks
 from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
 from sesq.queue.audit.lanes import Lanes
 from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY
@@ -60,7 +60,7 @@ def read_batch(
     keys: Keys,
     lanes: Lanes,
     id: str,
-    slices: Mapping[str, list[SliceFacts]],
+    leaving: Mapping[str, set[int]],
     own: Collection[str],
 ) -> tuple[BatchFacts, bool]:
     """The batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
@@ -76,7 +76,7 @@ def read_batch(
                 spilled.setdefault(place.chunk_id, set()).add(place.row)
         records.update(map(text, pipeline.execute()))
     numbers = range(int(before.get("chunks") or 0))
-    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], slices, spilled))
+    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, spilled))
     pipeline = redis.pipeline(transaction=True)
     pipeline.hgetall(keys.batch(id))
     for key in (keys.batch, keys.template, keys.spilled, keys.parked):
@@ -171,13 +171,13 @@ def audit_batch(
     keys: Keys,
     lanes: Lanes,
     id: str,
-    slices: Mapping[str, list[SliceFacts]],
+    leaving: Mapping[str, set[int]],
     own: Collection[str],
     *,
     settled: bool,
 ) -> Iterator[Seen]:
     """One batch and its chunks, in steps of some chunks."""
-    facts, still = read_batch(redis, keys, lanes, id, slices, own)
+    facts, still = read_batch(redis, keys, lanes, id, leaving, own)
     if not facts.fields:
         return iter(())
     mark = " ".join(f"{name}={value}" for name, value in sorted(facts.fields.items()) if name != "kept")

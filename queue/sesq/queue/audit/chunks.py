@@ -1,11 +1,11 @@
-"""One chunk of a batch: its RQ job, its slices, and where each of its rows is."""
+"""One chunk of a batch: its RQ job, and where each of its rows is."""
 
 from __future__ import annotations
 
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
 from sesq.queue.audit.lanes import Lanes
 from sesq.queue.audit.messages import NO_EXPIRY, RQ_STATE
 from sesq.queue.audit.walk import pages
-from sesq.queue.chunks import read_results
+from sesq.queue.chunks import place_of, read_results
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, text_hash
@@ -28,28 +28,8 @@ KINDS = ("chunk", "rows", "log", "results", "arrived")
 
 
 @dataclass(frozen=True, slots=True)
-class SliceFacts:
-    """A run of rows that were granted together."""
-
-    name: str
-    fields: Mapping[str, str]
-
-    @property
-    def chunk(self) -> str:
-        return self.fields.get("chunk") or self.name.split(":")[0]
-
-    @property
-    def open_rows(self) -> set[int]:
-        """Those that are not settled."""
-        if "start" not in self.fields or "end" not in self.fields:
-            return set()
-        rows = range(int(self.fields["start"]), int(self.fields["end"]))
-        return {row for row in rows if str(row) not in self.fields}
-
-
-@dataclass(frozen=True, slots=True)
 class ChunkFacts:
-    """What Redis has of one chunk. `spilled` are the rows that have a record of their own."""
+    """What Redis has of one chunk. `leaving` are the rows on their way, `spilled` those with a record of their own."""
 
     id: str
     fields: Mapping[str, str]
@@ -60,7 +40,7 @@ class ChunkFacts:
     unpacked: bool
     taken: frozenset[int]
     arrived: frozenset[int]
-    slices: Sequence[SliceFacts]
+    leaving: frozenset[int]
     spilled: frozenset[int]
 
     def number(self, name: str) -> int:
@@ -72,16 +52,12 @@ class ChunkFacts:
         redo = re.findall(r"(\d+)-(\d+)", self.fields.get("redo", ""))
         return self.number("n") - self.number("cursor") + sum(int(end) - int(start) for start, end in redo)
 
-    @property
-    def leaving(self) -> int:
-        return sum(len(each.open_rows) for each in self.slices)
-
     def counts(self, *, cancelled: bool) -> Counter[str]:
         """Rows without a record, as the batch counts them. `lost`: those that are nowhere."""
         own = self.taken - self.spilled
         counts = Counter(
             waiting=self.waiting,
-            leaving=self.leaving,
+            leaving=len(self.leaving),
             taken=len(own - self.arrived),
             arrived=len(own & self.arrived),
         )
@@ -93,14 +69,12 @@ class ChunkFacts:
         return counts
 
 
-def read_slices(redis: Redis, keys: Keys, names: Sequence[str]) -> list[SliceFacts]:
-    """These slices; without fields where there is none."""
-    pipeline = redis.pipeline(transaction=False)
-    for name in names:
-        pipeline.hgetall(keys.slice(name))
-    return [
-        SliceFacts(name, text_hash(fields)) for name, fields in zip(names, pipeline.execute(), strict=True)
-    ]
+def rows_by_chunk(ids: Iterable[str]) -> dict[str, set[int]]:
+    """The numbers of these rows."""
+    rows: dict[str, set[int]] = {}
+    for place in filter(None, map(place_of, ids)):
+        rows.setdefault(place.chunk_id, set()).add(place.row)
+    return rows
 
 
 def read_chunks(
@@ -108,13 +82,14 @@ def read_chunks(
     keys: Keys,
     lanes: Lanes,
     ids: Sequence[str],
-    slices: Mapping[str, list[SliceFacts]],
+    leaving: Mapping[str, set[int]],
     spilled: Mapping[str, set[int]],
 ) -> Iterator[ChunkFacts]:
-    """Those of these chunks that there are. `slices` and `spilled` rows by chunk were read before."""
+    """Those of these chunks that there are. `leaving` and `spilled` rows by chunk were read before."""
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
-            facts = _facts(id, lanes, told, slices.get(id, []), frozenset(spilled.get(id, ())))
+            rows = (frozenset(each.get(id, ())) for each in (leaving, spilled))
+            facts = _facts(id, lanes, told, *rows)
             if facts.fields:
                 yield facts
 
@@ -139,7 +114,7 @@ def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[lis
 
 
 def _facts(
-    id: str, lanes: Lanes, told: list[Any], slices: list[SliceFacts], spilled: frozenset[int]
+    id: str, lanes: Lanes, told: list[Any], leaving: frozenset[int], spilled: frozenset[int]
 ) -> ChunkFacts:
     fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
     status, job_ttl, unpacked, *scores = told[9:]
@@ -153,7 +128,7 @@ def _facts(
     came = frozenset(row for row in range(len(bits) * 8) if bits[row // 8] & (128 >> row % 8))
     return ChunkFacts(
         id, fields, dict(zip(KINDS, ttls, strict=True)), sorted(places), text(status), job_ttl,
-        bool(unpacked), frozenset(taken), came, slices, spilled,
+        bool(unpacked), frozenset(taken), came, leaving, spilled,
     )  # fmt: skip
 
 
@@ -176,7 +151,9 @@ def check_chunk(
     cancelled = batch.get("state") == "cancelled" or "cancelled" in facts.fields
     place = State(facts.fields["place"])
     if place not in _places(facts, cancelled=cancelled):
-        what = f"{facts.waiting} rows wait and {facts.leaving} are on their way, and its place is {place}"
+        what = (
+            f"{facts.waiting} rows wait and {len(facts.leaving)} are on their way, and its place is {place}"
+        )
         yield mendable(Kind.CHUNK, key, what)
     registry, status = RQ_STATE[place]
     told = not settled and facts.job_status in ("canceled", "queued") and facts.job_status != status
@@ -187,10 +164,9 @@ def check_chunk(
         expected = f"{registry} {facts.fields['queue']}"
         what = f"its job should be in {expected}, and is in {found}, with status {facts.job_status or 'none'}"
         yield mendable(Kind.CHUNK, key, what)
-    if facts.number("out") != len(facts.slices):
-        yield mendable(
-            Kind.CHUNK, key, f"it counts {facts.number('out')} slices, and has {len(facts.slices)}"
-        )
+    if facts.number("out") != len(facts.leaving):
+        what = f"it counts {facts.number('out')} rows on their way, and has {len(facts.leaving)}"
+        yield mendable(Kind.CHUNK, key, what)
     if facts.ttls["rows"] < NO_EXPIRY and (facts.waiting or facts.leaving) and not cancelled:
         cure = (
             f"sesq batch cancel {facts.id.rpartition('-')[0]}, and send those again that it names as not sent"
@@ -207,15 +183,3 @@ def _places(facts: ChunkFacts, *, cancelled: bool) -> set[State]:
     if facts.waiting and not cancelled:
         return waits
     return waits | ({State.SENDING} if facts.leaving else {State.SENT, State.CANCELLED})
-
-
-def check_slice(facts: SliceFacts, keys: Keys, *, leased: bool, has_chunk: bool) -> Iterator[Finding]:
-    """`leased`: it stands among those that are being sent."""
-    key = keys.slice(facts.name)
-    if not facts.fields or not has_chunk:
-        yield mendable(Kind.ORPHAN, key, "it is a slice of nothing")
-    elif not leased:
-        yield mendable(Kind.SLICE, key, "its rows are on their way, and have no lease")
-    elif int(facts.fields.get("left") or 0) != len(facts.open_rows):
-        what = f"it says that {facts.fields.get('left')} rows are open, and {len(facts.open_rows)} are"
-        yield mendable(Kind.SLICE, key, what)

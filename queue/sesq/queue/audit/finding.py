@@ -14,7 +14,6 @@ class Kind(str, Enum):
     MESSAGE = "message"
     LANE = "lane"
     HOLD = "hold"
-    SLICE = "slice"
     CHUNK = "chunk"
     BATCH = "batch"
     ORPHAN = "orphan"

@@ -56,6 +56,8 @@ class MessageFacts:
     in_spilled: bool
     timed: bool
     """RQ's own maintenance would judge its run after a time."""
+    packed: bool
+    """It is a row of a chunk that is being sent, with no more than this and a lease."""
     elsewhere: bool
     """A worker of RQ's own has it, or had it a moment ago."""
 
@@ -72,7 +74,7 @@ def look_at(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[
 
 def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
     record, ttl, content_ttl, job_ttl, status, states, registries, flags = answer
-    state, since, queue, hold, _, _, expires_at = texts(record)
+    state, since, queue, hold, _, _, expires_at, packed = texts(record)
     places = texts(registries)
     for name, lane in lanes.items():
         places += [f"queue {name}"] * lane.standing(id)
@@ -82,7 +84,8 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
     leased, expiring, in_hold, explained, spilled, elsewhere = map(bool, flags)
     return MessageFacts(
         id, state, since, queue, hold, expires_at, ttl, content_ttl, job_ttl, text(status),
-        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, spilled, timed, elsewhere or taken,
+        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, spilled, timed,
+        bool(packed), elsewhere or taken,
     )  # fmt: skip
 
 
@@ -94,6 +97,10 @@ def check_message(facts: MessageFacts, keys: Keys, now: float, *, settled: bool)
         cure = "start a worker of the version that wrote it; where there is none, queue its mail anew and delete it"
         what = f"its state is {facts.state!r}, which this version of sesq does not know"
         yield for_a_person(Kind.MESSAGE, key, what, cure)
+        return
+    if facts.packed:
+        if not facts.leased:
+            yield mendable(Kind.MESSAGE, key, "it is a row on its way, and has no lease")
         return
     if list(facts.states) != [state.value]:
         where = ", ".join(facts.states) or "no state's set"

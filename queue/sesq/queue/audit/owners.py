@@ -28,7 +28,6 @@ class KeyNames:
     contents: set[str] = field(default_factory=set)
     chunks: set[str] = field(default_factory=set)
     batches: set[str] = field(default_factory=set)
-    slices: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
     """Keys that belong to a chunk or a batch, or have to expire, or that nobody knows."""
@@ -37,7 +36,7 @@ class KeyNames:
 def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
-        "batches slices unpacked counters chronicle audit holds blocks gate ledger line bulk_line leases "
+        "batches unpacked counters chronicle audit holds blocks gate ledger line bulk_line leases "
         "starting keeping expiring policy configured policy_history suppression suppression_read "
         "reputation poison snapshot identities sync control damaged restored pruning"
     )
@@ -51,7 +50,7 @@ def read_names(redis: Redis, keys: Keys) -> KeyNames:
     prefix = keys.message("")[: -len("message:")]
     sets = {
         "message": names.messages, "content": names.contents, "chunk": names.chunks, "batch": names.batches,
-        "slice": names.slices, "hold": names.holds,
+        "hold": names.holds,
     }  # fmt: skip
     for key in keys_like(redis, f"{prefix}*"):
         if key not in single:

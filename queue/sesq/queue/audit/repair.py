@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from redis import Redis
 
 from sesq.queue.audit.batches import BatchFacts, read_batch
-from sesq.queue.audit.chunks import SliceFacts, read_slices
+from sesq.queue.audit.chunks import rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
@@ -17,7 +17,6 @@ from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import LIFECYCLE, compose
-from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 MEND = compose("mend.lua", base=[LIFECYCLE])
@@ -25,9 +24,6 @@ MEND_CHUNK = compose("mend_chunk.lua", base=[LIFECYCLE])
 MEND_BATCH = compose("mend_batch.lua", base=[LIFECYCLE])
 MEND_KEEPING = compose("mend_keeping.lua", base=[LIFECYCLE])
 MEND_ORPHAN = compose("mend_orphan.lua", base=[LIFECYCLE])
-
-LEASE_SECONDS = 60
-"""So long a slice that had none is left to its worker, before others judge it."""
 
 
 def mend(redis: Redis, account: str, finding: Finding) -> str:
@@ -40,7 +36,7 @@ def mend(redis: Redis, account: str, finding: Finding) -> str:
     if finding.key == keys.holds:
         return _mend_reasons(redis, keys)
     kind, _, rest = finding.key[len(keys.message("")) - len("message:") :].partition(":")
-    if finding.kind is Kind.ORPHAN and kind not in ("message", "chunk", "slice"):
+    if finding.kind is Kind.ORPHAN and kind not in ("message", "chunk"):
         return "it is deleted" if redis.delete(finding.key) else ""
     done = _MENDERS[kind](redis, keys, rest)
     return done if isinstance(done, str) else "; ".join(done)
@@ -72,50 +68,23 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
     fields = job_fields(id, queue, int(keep or KEEP_SECONDS), f"sesq chunk {id}")
-    count = len(_slices_of(redis, keys, f"{id}:").get(id, ()))
+    count = len(_packed(redis, keys, f"{id}-"))
     return texts(MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields)))
 
 
-def _slices_of(redis: Redis, keys: Keys, beginning: str) -> dict[str, list[SliceFacts]]:
-    """The slices whose names begin so, by chunk."""
-    names = {key[len(keys.slice("")) :] for key in keys_like(redis, f"{keys.slice(beginning)}*")}
-    found: dict[str, list[SliceFacts]] = {}
-    for each in read_slices(redis, keys, sorted(names)):
-        found.setdefault(each.chunk, []).append(each)
-    return found
-
-
-def _mend_slice(redis: Redis, keys: Keys, name: str) -> str:
-    (facts,) = read_slices(redis, keys, [name])
-    if not facts.fields or not redis.exists(keys.chunk(facts.chunk)):
-        count = redis.delete(keys.slice(name)) + redis.zrem(keys.slices, name)
-        return "it is deleted" if count else ""
-    if redis.zadd(keys.slices, {name: redis_now(redis) + LEASE_SECONDS}, nx=True):
-        return "it is given a lease of a minute"
-    if facts.fields.get("left") == str(len(facts.open_rows)):
-        return ""
-    return _mend_left(redis, keys, name)
-
-
-def _mend_left(redis: Redis, keys: Keys, name: str) -> str:
-    """Counts the rows that are open. A slice is a small hash, so it is read and written in one transaction."""
-    told: list[str] = []
-
-    def write(pipeline: Redis) -> None:
-        (facts,) = read_slices(redis, keys, [name])
-        pipeline.multi()  # type: ignore[attr-defined]
-        if facts.fields:
-            pipeline.hset(keys.slice(name), "left", len(facts.open_rows))
-            told[:] = [f"{len(facts.open_rows)} of its rows are open"]
-
-    redis.transaction(write, keys.slice(name))
-    return "".join(told)
+def _packed(redis: Redis, keys: Keys, beginning: str) -> set[str]:
+    """The rows on their way whose ids begin so."""
+    ids = [key[len(keys.message("")) :] for key in keys_like(redis, f"{keys.message(beginning)}*")]
+    pipeline = redis.pipeline(transaction=False)
+    for id in ids:
+        pipeline.hexists(keys.message(id), "packed")
+    return {id for id, packed in zip(ids, pipeline.execute(), strict=True) if packed}
 
 
 def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
-    slices = _slices_of(redis, keys, f"{id}-")
-    own = {key[len(keys.message("")) :] for key in keys_like(redis, keys.message(f"{id}-*"))}
-    facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, slices, own)
+    packed = _packed(redis, keys, f"{id}-")
+    own = {key[len(keys.message("")) :] for key in keys_like(redis, keys.message(f"{id}-*"))} - packed
+    facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, rows_by_chunk(packed), own)
     if not facts.fields or not still:
         return []
     counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
@@ -169,7 +138,6 @@ _MENDERS: dict[str, Callable[[Redis, Keys, str], Sequence[str] | str]] = {
     "message": _mend_message,
     "content": _mend_message,
     "chunk": _mend_chunk,
-    "slice": _mend_slice,
     "batch": _mend_batch,
     "parked": _mend_batch,
     "hold": _mend_hold,

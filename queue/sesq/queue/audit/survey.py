@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from redis import Redis
 
 from sesq.queue.audit.batches import audit_batch
-from sesq.queue.audit.chunks import SliceFacts, check_chunk, check_slice, read_chunks, read_slices
+from sesq.queue.audit.chunks import check_chunk, read_chunks, rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind, Seen, marked, mendable
 from sesq.queue.audit.lanes import Lanes, audit_lanes, read_lanes
 from sesq.queue.audit.ledger import audit_ledger
@@ -36,6 +36,7 @@ class Survey:
         self.lanes: Lanes = {}
         self.names = KeyNames()
         self.waited_for: set[str] = set()
+        self.packed: set[str] = set()
 
     def look(self) -> dict[Finding, str]:
         """What was found, each with its mark."""
@@ -50,9 +51,7 @@ class Survey:
         yield from self._account()
         yield from self._messages()
         yield from self._holds()
-        slices = self._slices()
-        yield from self._check_slices(slices)
-        yield from self._batches(slices)
+        yield from self._batches()
         yield from self._chunks_of_nobody()
         yield from marked(audit_owners(self.redis, self.keys, self.names), "")
         yield from self._traces()
@@ -68,6 +67,8 @@ class Survey:
         for some in pages(sorted(self.names.messages), MESSAGES_AT_ONCE):
             for facts in look_at(self.redis, self.keys, self.lanes, some):
                 self.waited_for.add(facts.hold)
+                if facts.packed:
+                    self.packed.add(facts.id)
                 if facts.ttl != -2:  # it may have expired since its name was read
                     yield from marked(check_message(facts, self.keys, now, settled=self.settled), facts.mark)
             done += len(some)
@@ -90,34 +91,14 @@ class Survey:
         for what in unused:
             yield mendable(Kind.HOLD, self.keys.holds, f"it explains {what}, for which nothing waits"), ""
 
-    def _slices(self) -> list[SliceFacts]:
-        names = sorted({*self.names.slices, *zset_entries(self.redis, self.keys.slices)})
-        return [facts for some in pages(names, AT_ONCE) for facts in read_slices(self.redis, self.keys, some)]
-
-    def _check_slices(self, slices: list[SliceFacts]) -> Iterator[Seen]:
-        leased = set(zset_entries(self.redis, self.keys.slices))
-        for facts in slices:
-            findings = check_slice(
-                facts,
-                self.keys,
-                leased=facts.name in leased,
-                has_chunk=facts.chunk in self.names.chunks,
-            )
-            yield from marked(findings, str(sorted(facts.fields.items())))
-
-    def _batches(self, slices: list[SliceFacts]) -> Iterator[Seen]:
-        by_chunk: dict[str, list[SliceFacts]] = {}
-        for each in slices:
-            if each.fields:
-                by_chunk.setdefault(each.chunk, []).append(each)
+    def _batches(self) -> Iterator[Seen]:
         own: dict[str, list[str]] = {}
-        for id in self.names.messages:
+        for id in self.names.messages - self.packed:
             own.setdefault(id.partition("-")[0], []).append(id)
+        leaving = rows_by_chunk(self.packed)
         for done, id in enumerate(sorted(self.names.batches), 1):
             rows = own.get(id, [])
-            yield from audit_batch(
-                self.redis, self.keys, self.lanes, id, by_chunk, rows, settled=self.settled
-            )
+            yield from audit_batch(self.redis, self.keys, self.lanes, id, leaving, rows, settled=self.settled)
             self.progress("batches", done, len(self.names.batches))
 
     def _chunks_of_nobody(self) -> Iterator[Seen]:

@@ -13,8 +13,8 @@
 --   A starting           zset    batches that are paused until their time -> that time (s)
 --   A parked:<bid>       list    its chunks that wait for it to be resumed
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards the day),
---                                cursor (those before it were granted), redo ("start-end …": given back), out (slices on
---                                their way), place (the state by which RQ shows its job), cancelled (why, where it was
+--                                cursor (those before it were granted), redo ("start-end …": given back, in order), out (rows on
+--                                their way: A message:<id> of each has packed = 1), place (the state by which RQ shows its job), cancelled (why, where it was
 --                                without its batch)
 --   A rows:<bid>-<k>     string  the rows, packed
 --   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
@@ -157,6 +157,45 @@ end
 
 local function has_rows(c) return c.cursor < c.n or c.redo ~= '' end
 
+-- The rows that go next: start, end (exclusive), what remains to be redone (nil where nothing is), and what each counts towards the day.
+local function next_rows(c)
+  local from, to, rest = string.match(c.redo, '^(%d+)-(%d+) ?(.*)$')
+  local start, stop = tonumber(from) or c.cursor, tonumber(to) or c.n
+  local counts = start < c.counted
+  if counts then stop = math.min(stop, c.counted) end
+  if from and stop < tonumber(to) then rest = stop .. '-' .. to .. (rest ~= '' and ' ' .. rest or '') end
+  return start, stop, rest, counts and 1 or 0
+end
+
+-- The first m of those rows are on their way.
+local function pass_rows(c, m)
+  local start, stop, rest = next_rows(c)
+  if not rest then c.cursor = start + m
+  elseif start + m < stop then c.redo = (start + m) .. '-' .. stop .. (rest ~= '' and ' ' .. rest or '')
+  else c.redo = rest end
+  c.out = c.out + m
+end
+
+-- A row comes back, to its place among those that are to be redone.
+local function redo_row(c, row)
+  local runs, put = {}, false
+  local function add(from, to)
+    local last = runs[#runs]
+    if last and last[2] == from then last[2] = to else runs[#runs + 1] = {from, to} end
+  end
+  for from, to in string.gmatch(c.redo, '(%d+)-(%d+)') do
+    from, to = tonumber(from), tonumber(to)
+    if not put and row < from then
+      add(row, row + 1)
+      put = true
+    end
+    add(from, to)
+  end
+  if not put then add(row, row + 1) end
+  for i, run in ipairs(runs) do runs[i] = run[1] .. '-' .. run[2] end
+  c.redo = table.concat(runs, ' ')
+end
+
 -- Who still waits in a chunk is taken back; how many they were.
 local function take_back(c, why)
   local n = c.n - c.cursor
@@ -183,7 +222,7 @@ local function seat(c, worker)
   call('HSET', A .. 'chunk:' .. c.id, 'cursor', c.cursor, 'redo', c.redo, 'out', c.out, 'place', to)
   if to == c.place then return end
   if c.place == 'queued' then leave_queue(c.queue, c.id) end
-  place(c.id, c.queue, to, c.keep, {front = true, execution = 'slices', worker = worker})
+  place(c.id, c.queue, to, c.keep, {front = true, claim_id = 'rows', worker = worker})
   local batch = A .. 'batch:' .. c.batch
   if call('EXISTS', batch) == 1 then
     call('HINCRBY', batch, 'jobs', (to == 'queued' and 1 or 0) - (c.place == 'queued' and 1 or 0))
@@ -191,4 +230,72 @@ local function seat(c, worker)
   if to == 'held' then call('RPUSH', A .. 'parked:' .. c.batch, c.id) end
   if to == 'sent' or to == 'cancelled' then call('SADD', A .. 'unpacked', c.id) end
   c.place = to
+end
+
+-- Rows that are on their way: `message:<id>` of each is that of a message that is being sent, as far as the gate, the lease and the
+-- answer need it. What is simply sent, or given back, goes into its chunk again; all else makes a message of it.
+local touched = {} -- the chunks of such rows, read once: see write_chunks()
+local function chunk_of_row(id)
+  local chunk, row = string.match(id, '^(.*)-(%d+)$')
+  if touched[chunk] == nil then
+    local c = read_chunk(chunk)
+    if c then c.log, c.back = {}, 0 end
+    touched[chunk] = c or false
+  end
+  return touched[chunk], tonumber(row)
+end
+
+-- row: message_id, of what SES took; unused: nothing went to SES. Returns the state that it came to; nil where it needs a record.
+function end_row(id, to, row)
+  if to ~= 'sent' and not (to == 'queued' and row.unused) then return nil end
+  local c, number = chunk_of_row(id)
+  if c and to == 'sent' then c.log[#c.log + 1] = number .. ':' .. row.message_id
+  elseif c then
+    redo_row(c, number)
+    c.back = c.back + 1
+  end
+  if c then c.out = c.out - 1 end
+  call('DEL', A .. 'message:' .. id)
+  call('ZREM', A .. 'leases', id)
+  return c and to == 'queued' and c.state == 'cancelled' and 'cancelled' or to
+end
+
+-- The record of a row that had none, and its RQ job. made: envelope, job ({name, value, …}), both as JSON has them.
+local function make_record(id, bid, state, since, event, made, fields)
+  local b = call('HMGET', A .. 'batch:' .. bid, 'created', 'queue', 'keep')
+  local history = cjson.encode({tonumber(b[1] or now), 'queued', 'in batch ' .. bid}) .. '\n' .. cjson.encode(event)
+  call('HSET', A .. 'message:' .. id, 'state', state, 'since', since, 'created', b[1] or now, 'queue', lane_of(b[2]), 'reason', '',
+       'history', history, 'v', 1, 'envelope', made.envelope, 'batch', bid, 'rate', 1, 'keep', b[3] or 3600, unpack(fields))
+  call('HSET', R .. 'job:' .. id, unpack(made.job))
+  call('SADD', A .. 'spilled:' .. bid, id)
+  call('ZADD', A .. 'state:' .. state, since, id)
+end
+
+-- More happens to a row on its way than being sent: it is a message like any other from here on.
+function materialize_row(id, row)
+  local key, c = A .. 'message:' .. id, chunk_of_row(id)
+  local was = call('HMGET', key, 'batch', 'claimed', 'worker', 'queue', 'claim_id')
+  make_record(id, was[1], 'sending', now, {tonumber(was[2]), 'sending', was[3]}, row, {})
+  call('HDEL', key, 'packed')
+  call('SET', A .. 'content:' .. id, id)
+  call('HSET', R .. 'job:' .. id, 'status', 'started')
+  call('ZADD', R .. 'wip:' .. was[4], '+inf', id .. ':' .. was[5])
+  if c then c.out = c.out - 1 end
+  tally(was[1], 'leaving', 'sending', 1)
+end
+
+-- Writes down what has become of the chunks whose rows were settled. It is done at the end of each script with the gate's rules.
+local function write_chunks()
+  for _, c in pairs(touched) do
+    if c then
+      if #c.log > 0 then
+        call('APPEND', A .. 'log:' .. c.id, string.format('%.3f ', now) .. table.concat(c.log, ' ') .. '\n')
+        tally(c.batch, 'leaving', 'taken', #c.log)
+        note('sent', #c.log)
+      end
+      tally(c.batch, 'leaving', c.state == 'cancelled' and 'cancelled' or 'waiting', c.back)
+      seat(c)
+      if c.back > 0 then wake(c.queue) end
+    end
+  end
 end

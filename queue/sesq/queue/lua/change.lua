@@ -7,9 +7,9 @@
 -- those allowed, or since its batch is cancelled. Both are '' where there is no such message.
 
 local id, to, o = ARGV[3], ARGV[5], cjson.decode(ARGV[7])
-local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold', 'batch')
+local was = call('HMGET', A .. 'message:' .. id, 'state', 'queue', 'hold', 'batch', 'packed')
 was[2] = lane_of(was[2])
-if not was[1] then return {'', ''} end
+if not was[1] or was[5] then return {'', ''} end
 local allowed = false
 for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was[1] end
 if not allowed then return {was[1], ''} end

@@ -1,18 +1,17 @@
 -- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease. Of a chunk of a
 -- batch, as many recipients as may go: it stays at the head of its lane until all are granted.
--- After lifecycle.lua, gate.lua and slice.lua, whose keys it uses, and
+-- After lifecycle.lua and gate.lua, whose keys it uses, and
 --   A suppression hash    who gets no mail
 --   A line        zset    worker -> when the token that it was told of is due (s)
 --   A line:bulk   zset    the same, of workers that serve no urgent mail: where others wait for a token for that, these yield
 --
--- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] execution: the id of this claim   [7…] RQ queues, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}, {{chunk, start, end, name}, …}, addresses on the suppression list,
---          1 where it waits for tokens for bulk mail, else 0}
+-- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] claim_id: the id of this claim   [7…] RQ queues, first lane first
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 where it waits for tokens for bulk mail, else 0}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced, ses_paused; more (there is more
 --           to move out of the way than one claim may)
 --   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none of them herd
 
-local worker, want, lease, execution = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local worker, want, lease, claim_id = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local QUANTUM, LOOK_AGAIN = 0.04, 60  -- s: closest that two claims follow each other where tokens are short; with others in the way
 local SAME = 0.01 -- s: times so close are of one token
 local OVERDUE, FAR = 1, 60 -- s: who was told of a token and has not come by then may be dead; of one so far off nobody need know
@@ -22,7 +21,7 @@ for i = 7, #ARGV do serves_urgent = serves_urgent or not is_bulk(ARGV[i]) end
 local line = A .. (serves_urgent and 'line' or 'line:bulk')
 call('ZREM', line, worker)
 local why = closed()
-if why then return {why, '1', {}, {}, {}, 0, 0} end
+if why then return {why, '1', {}, {}, 0, 0} end
 
 -- For a worker that serves no urgent mail: whether one that does waits for a token for it, and what its head will take of the day.
 local urgent = not serves_urgent and call('LINDEX', R .. 'queue:' .. urgent_beside(ARGV[7]), 0)
@@ -34,7 +33,7 @@ if urgent and call('SCARD', R .. 'workers:' .. urgent_beside(ARGV[7])) > 0 then
   if urgent_day > daily then urgent_day = 0 end
 end
 
-local slices, sliced, aside = {}, 0, 0  -- sliced: recipients in slices; aside: what was moved out of the way
+local aside = 0 -- what was moved out of the way
 local MOST_ASIDE = 100 -- 1 to 5 ms of work
 local granted, strangers, reason, at = {}, {}, 'empty', nil  -- at: when what is short is there (s)
 
@@ -57,13 +56,33 @@ local function stop_with_its_batch(id, queue, bid, state)
   else hold_with_its_batch(id, bid, {}) end
 end
 
+local function lease_out(id)
+  call('ZADD', A .. 'leases', now + lease + #granted * 1e-6, id) -- in their order
+  granted[#granted + 1] = id
+end
+
 local function grant(id, queue, n, day)
   drop_head(queue)
   take(n, lease, id)
   if day > 0 then count(minute, day) end
-  move(id, 'sending', worker, {'execution', execution, 'worker', worker, 'claimed', now, 'tokens_at', now, 'posted', ''}, {execution = execution, worker = worker})
-  call('ZADD', A .. 'leases', now + lease + #granted * 1e-6, id) -- in their order
-  granted[#granted + 1] = id
+  move(id, 'sending', worker, {'claim_id', claim_id, 'worker', worker, 'claimed', now, 'tokens_at', now, 'started_at', ''}, {claim_id = claim_id, worker = worker})
+  lease_out(id)
+end
+
+-- The first m rows of a chunk that go next: each is a message that is being sent, but for its content.
+local function grant_rows(c, m)
+  local start, _, _, day = next_rows(c)
+  take(m, lease)
+  if day > 0 then count(minute, m) end
+  pass_rows(c, m)
+  for row = start, start + m - 1 do
+    local id = c.id .. '-' .. row
+    call('HSET', A .. 'message:' .. id, 'packed', 1, 'state', 'sending', 'since', now, 'queue', c.queue, 'keep', c.keep, 'batch', c.batch, 'rate', 1, 'day', day,
+         'claim_id', claim_id, 'worker', worker, 'claimed', now, 'tokens_at', now, 'started_at', '')
+    lease_out(id)
+  end
+  tally(c.batch, 'waiting', 'leaving', m)
+  seat(c, worker)
 end
 
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
@@ -77,19 +96,16 @@ local function serve_chunk(c, queue, kept)
     aside = aside + 1
     if c.place == 'queued' then seat(c) else
       drop_head(queue)
-      place(c.id, queue, c.place, c.keep, {execution = 'slices'})
+      place(c.id, queue, c.place, c.keep, {claim_id = 'rows'})
     end
     return true
   end
   local start, stop, _, day = next_rows(c)
   local room = day > 0 and math.floor(daily - total - others - kept) or math.huge
-  local m = math.min(want - #granted - sliced, stop - start, gathering() and 0 or math.floor(math.min(tokens(), spare_tokens()) + 1e-6), room)
+  local m = math.min(want - #granted, stop - start, gathering() and 0 or math.floor(math.min(tokens(), spare_tokens()) + 1e-6), room)
   if room < 1 then reason, at = 'day', room_at(1, kept) or now + LOOK_AGAIN
   elseif m < 1 then reason, at = 'rate', ready_at(1)
-  else
-    slices[#slices + 1] = grant_rows(c, m, execution, worker, lease)
-    sliced = sliced + m
-  end
+  else grant_rows(c, m) end
   return m >= 1
 end
 
@@ -97,7 +113,7 @@ end
 local function serve(queue, only)
   local spare = is_bulk(queue) and reserve or 0
   local kept = spare + urgent_day
-  while #granted + #strangers + sliced < want and aside < MOST_ASIDE do
+  while #granted + #strangers < want and aside < MOST_ASIDE do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then
       call('DEL', A .. 'stale:' .. queue) -- nothing stands there, whoever has emptied it
@@ -183,7 +199,7 @@ elseif reason == 'paused' then wait = 1
 elseif reason == 'rate' then
   -- the first coming token that nobody was told of who goes before this worker
   local step = math.max(1 / pace, QUANTUM)
-  local due = math.max(at, now + ((yields or #granted + sliced > 0) and QUANTUM or 0.001))
+  local due = math.max(at, now + ((yields or #granted > 0) and QUANTUM or 0.001))
   local told = {}
   for _, name in ipairs(for_bulk and {'line', 'line:bulk'} or {'line'}) do
     call('ZREMRANGEBYSCORE', A .. name, '-inf', now - OVERDUE)
@@ -198,4 +214,4 @@ elseif reason == 'rate' then
   call('ZADD', line, due, worker)
   wait = math.min(due, changes_at) - now
 end
-return {reason, string.format('%.6f', wait), granted, strangers, slices, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}
+return {reason, string.format('%.6f', wait), granted, strangers, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}

@@ -22,8 +22,8 @@ if call('SET', A .. 'event:' .. o.event, 1, 'NX', 'EX', o.remember) then
 end
 if o.id == '' or not o.to then return '' end
 
-local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id', 'attempts')
-if not was[1] then return '' end
+local was = call('HMGET', A .. 'message:' .. o.id, 'state', 'rank', 'queue', 'message_id', 'attempts', 'packed')
+if not was[1] or was[6] then return '' end -- packed: what became of the row is not written down yet
 if not PLACE[was[1]] then return was[1] end -- another version's
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local rank = tonumber(was[2]) or RANKS[was[1]] or 0

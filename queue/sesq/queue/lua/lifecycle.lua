@@ -3,10 +3,11 @@
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
---   A message:<id>             hash    state, since (s), queue, rate and day (recipients), execution, history,
+--   A message:<id>             hash    state, since (s), queue, rate and day (recipients), claim_id, history,
 --                                      keep (s that the record stays once all is over), hold (what it waits for),
 --                                      unsure (1: it is sent again, though SES may have taken an earlier try),
---                                      tokens_at (s: when its tokens were taken; '' once they are accounted for), …
+--                                      tokens_at (s: when its tokens were taken; '' once they are accounted for),
+--                                      packed (1: a row of a chunk that is being sent, and has no content, job or state set of its own), …
 --   A content:<id>             string  the body; stays no longer than the record
 --   A state:<state>            zset    id -> time it entered the state (s)
 --   A leases                   zset    id -> time its worker's lease runs out (s)
@@ -73,20 +74,20 @@ end
 -- How many jobs wait in a queue.
 local function length_of(queue) return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue)) end
 
--- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, execution, worker.
+-- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, claim_id, worker.
 local function place(id, queue, state, keep, opts)
   local registry, status = PLACE[state][1], PLACE[state][2]
   local job = R .. 'job:' .. id
   keep = seconds_kept(keep)
   for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
-  if opts.execution and opts.execution ~= '' then
-    call('ZREM', R .. 'wip:' .. queue, id .. ':' .. opts.execution)
+  if opts.claim_id and opts.claim_id ~= '' then
+    call('ZREM', R .. 'wip:' .. queue, id .. ':' .. opts.claim_id)
   end
   if registry == 'queue' then
     enter_queue(queue, id, opts.front)
   elseif registry == 'wip' then
     -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
-    call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. opts.execution)
+    call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. opts.claim_id)
   elseif registry == 'scheduled' then
     call('ZADD', R .. 'scheduled:' .. queue, opts.due, id)
   else
@@ -99,7 +100,7 @@ local function place(id, queue, state, keep, opts)
   end
 end
 
-local tally -- counts the recipients of a batch: see batch.lua
+local tally, end_row, materialize_row -- for the recipients of a batch: see batch.lua
 
 -- Counts n that came into a state, for metrics; of one that was sent, also how long after `since` (s).
 local WAITS = {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28800, 86400}
@@ -128,14 +129,20 @@ local function destined(id, to, reason, from, batch, unsure)
 end
 
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the history.
--- opts as for place(). Returns the state that it came to.
+-- opts as for place(), and row: of a packed row, see end_row().
+-- Returns the state that it came to; and true where no record of it is left: a row that was simply sent, or given back.
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 local function move(id, to, reason, fields, opts)
   local key = A .. 'message:' .. id
-  local was = call('HMGET', key, 'state', 'queue', 'execution', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
+  if opts.row and call('HEXISTS', key, 'packed') == 1 then
+    local reached = end_row(id, to, opts.row)
+    if reached then return reached, true end
+    materialize_row(id, opts.row)
+  end
+  local was = call('HMGET', key, 'state', 'queue', 'claim_id', 'history', 'hold', 'keep', 'batch', 'created', 'send_at', 'unsure')
   was[2] = lane_of(was[2])
   to, reason = destined(id, to, reason, was[1], was[7], was[10])
-  opts.execution = opts.execution or was[3]
+  opts.claim_id = opts.claim_id or was[3]
   place(id, was[2], to, was[6], opts) -- RQ's keys first: a user without the right to them has changed nothing
   note(to, 1, to == 'sent' and math.max(tonumber(was[8]) or now, tonumber(was[9]) or 0) or nil)
   if was[1] then call('ZREM', A .. 'state:' .. was[1], id) end

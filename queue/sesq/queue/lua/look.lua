@@ -4,13 +4,13 @@
 -- Returns for each id {record, ttl of the record, of the content, of RQ's job (s; -1 none, -2 no such key), the job's status,
 --   the states in whose set it stands, "<registry> <queue>" of RQ's registries, {in leases, in expiring, in the set of what it
 --   waits for, why that is waited for, in its batch's spilled ones (also where the batch is gone), run by a worker of RQ's own}}
---   record   {state, since, queue, hold, batch, execution, expires_at}
+--   record   {state, since, queue, hold, batch, claim_id, expires_at, packed}
 
 local queues, answers = tonumber(ARGV[3]), {}
 local function stands_in(zset, id) return call('ZSCORE', A .. zset, id) and 1 or 0 end
 for i = 4 + queues, #ARGV do
   local id = ARGV[i]
-  local record = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'hold', 'batch', 'execution', 'expires_at')
+  local record = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'hold', 'batch', 'claim_id', 'expires_at', 'packed')
   local states, registries = {}, {}
   for state in pairs(PLACE) do
     if call('ZSCORE', A .. 'state:' .. state, id) then states[#states + 1] = state end

@@ -6,9 +6,12 @@
 -- Returns what was done, in words; nothing where all agrees.
 
 local id, key = ARGV[3], A .. 'message:' .. ARGV[3]
-local m = call('HMGET', key, 'state', 'since', 'queue', 'hold', 'keep', 'execution', 'expires_at', 'send_at', 'created', 'batch', 'reason')
+local m = call('HMGET', key, 'state', 'since', 'queue', 'hold', 'keep', 'claim_id', 'expires_at', 'send_at', 'created', 'batch', 'reason', 'packed')
 local state, since, queue, hold, keep, job = m[1], m[2] or now, m[3], m[4] or '', tonumber(m[5]) or 3600, R .. 'job:' .. id
 if not state or not PLACE[state] or not queue then return {} end
+if m[12] then -- a row on its way has no more than its record and its lease
+  return call('ZADD', A .. 'leases', 'NX', now + 60, id) == 1 and {'given a lease of a minute'} or {}
+end
 local did, ended, A_MINUTE = {}, ENDED[PLACE[state][1]], 60
 local function say(...) did[#did + 1] = string.format(...) end
 
@@ -64,7 +67,7 @@ if absent or not right then
     call('HSET', job, 'status', status)
   else
     local due = state == 'scheduled' and tonumber(m[8] or '') or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now
-    place(id, queue, state, keep, {due = due, execution = m[6]})
+    place(id, queue, state, keep, {due = due, claim_id = m[6]})
   end
   say('put into %s', registry == 'queue' and 'its lane' or 'what RQ calls ' .. registry)
 end

@@ -1,6 +1,6 @@
 -- Mend: a chunk of a batch goes where its rows belong, with its RQ job. For the auditor; after lifecycle.lua and batch.lua.
 --
--- ARGV[3] chunk   [4] slices that it has   [5] how often it stands in its own lane   [6] JSON [[queue, entry], …]: entries of those that run
+-- ARGV[3] chunk   [4] rows that are on their way   [5] how often it stands in its own lane   [6] JSON [[queue, entry], …]: entries of those that run
 --     [7] JSON [queue, …]: lanes in which it stands and should not   [8] RQ's job as JSON [name, value, …], for one that has none
 -- Returns what was done, in words; nothing where there is no such chunk, or all agrees.
 
@@ -20,14 +20,14 @@ if call('EXISTS', A .. 'batch:' .. c.batch) == 0 then -- nobody sends of it any 
 end
 if c.out ~= tonumber(ARGV[4]) then
   c.out = tonumber(ARGV[4])
-  say('%d slices are counted', c.out)
+  say('%d rows on their way are counted', c.out)
 end
 if call('EXISTS', job) == 0 then
   call('HSET', job, unpack(cjson.decode(ARGV[8])))
   say('given an RQ job')
 end
 for _, run in ipairs(cjson.decode(ARGV[6])) do
-  if c.out == 0 or has_rows(c) or run[2] ~= c.id .. ':slices' then
+  if c.out == 0 or has_rows(c) or run[2] ~= c.id .. ':rows' then
     call('ZREM', R .. 'wip:' .. run[1], run[2])
     say('taken out of those that run')
   end
@@ -45,13 +45,13 @@ local right = call('HGET', job, 'status') == status and not (registry == 'queue'
 for _, name in ipairs(REGISTRIES) do
   right = right and (name == registry) == (call('ZSCORE', R .. name .. ':' .. c.queue, c.id) and true or false)
 end
-if registry == 'wip' then right = right and call('ZSCORE', R .. 'wip:' .. c.queue, c.id .. ':slices') and true or false end
+if registry == 'wip' then right = right and call('ZSCORE', R .. 'wip:' .. c.queue, c.id .. ':rows') and true or false end
 if not right then
   if registry == 'queue' and ARGV[5] ~= '0' then
     for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. c.queue, c.id) end
     call('HSET', job, 'status', status)
   else
-    place(c.id, c.queue, c.place, c.keep, {execution = 'slices'})
+    place(c.id, c.queue, c.place, c.keep, {claim_id = 'rows'})
   end
   say('put into %s', registry == 'queue' and 'its lane' or 'what RQ calls ' .. registry)
 end

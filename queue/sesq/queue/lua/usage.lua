@@ -1,5 +1,4 @@
--- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing;
--- keys of slices in slice.lua.
+-- Usage: what the gate would answer, for people. After lifecycle.lua and gate.lua. Changes nothing.
 --
 -- ARGV[3…] RQ queues, first lane first
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the lane is empty).
@@ -10,10 +9,6 @@ local MOST_FLYING = 2000 -- more are not counted
 local flying = 0
 for _, id in ipairs(call('ZRANGE', A .. 'leases', 0, MOST_FLYING - 1)) do
   flying = flying + (tonumber(call('HGET', A .. 'message:' .. id, 'day')) or 0)
-end
-for _, name in ipairs(call('ZRANGE', A .. 'slices', 0, MOST_FLYING - 1)) do
-  local slice = call('HMGET', A .. 'slice:' .. name, 'day', 'left')
-  flying = flying + (tonumber(slice[1]) or 0) * (tonumber(slice[2]) or 0)
 end
 local lanes = {}
 for i = 3, #ARGV do

@@ -12,12 +12,12 @@ from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, UnknownBatch
 from sesq.producer.batch.template import Printer
+from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
 from sesq.queue.suppression import Suppressed, SuppressionList
-from sesq.worker.courier import BLIP_TRIES, put_back
-from sesq.worker.slices import Slices
+from sesq.worker.sending import BLIP_TRIES
 from sesq.worker.verdicts import Kind
-from stage import LEASE, says
+from stage import LEASE, says, used_by
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_all_is_sent_once_and_rq_knows(stage: BatchStage) -> None:
     assert finished == {f"{taken.id}-{k}" for k in range(3)}
     assert stage.redis.ttl(stage.keys.batch(taken.id)) > 0
     # When its results are packed, then nothing is known less
-    stage.slices.pack()
+    stage.pack()
     assert stage.redis.exists(stage.keys.log(f"{taken.id}-0")) == 0
     assert stage.fates(taken.id) == {"sent": 1100}
 
@@ -85,13 +85,11 @@ def test_what_is_told_twice_counts_once(stage: BatchStage) -> None:
     taken = stage.take(5)
     _, begun = stage.grant(4)
     stage.transport.answer("id-0", *[says(Kind.TRANSIENT)] * BLIP_TRIES)
-    outcomes = [stage.courier.carry(begun[0]), stage.courier.carry(begun[1])]
-    outcomes.append(put_back(begun[2].id, begun[2].execution, "late"))
-    known = dict(stage.slices._of)
-    stage.slices.settle(outcomes)
+    outcomes = [stage.sender.send_message(begun[0]), stage.sender.send_message(begun[1])]
+    outcomes.append(put_back(begun[2].grant, "late"))
+    stage.gate.settle(outcomes)
     # When the answer of Redis was lost, so that it is told again
-    stage.slices._of = known
-    stage.slices.settle(outcomes)
+    stage.gate.settle(outcomes)
     assert stage.counts(taken.id) == {"sent": 1, "retrying": 1, "queued": 2, "sending": 1}
     assert len(stage.status(begun[1].id).history) == 3
     assert_agreement(stage.redis)
@@ -114,8 +112,8 @@ def test_two_producers_of_one_batch_queue_it_once(stage: BatchStage) -> None:
 def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: BatchStage) -> None:
     taken = stage.take(100)
     _, begun = stage.grant(10)
-    back = [put_back(each.id, each.execution, "late") for each in begun[2:5] + begun[8:]]
-    stage.slices.settle([stage.courier.carry(each) for each in (*begun[:2], *begun[5:8])] + back)
+    back = [put_back(each.grant, "late") for each in begun[2:5] + begun[8:]]
+    stage.gate.settle([stage.sender.send_message(each) for each in (*begun[:2], *begun[5:8])] + back)
     assert stage.gate.usage().total == 5
     assert stage.counts(taken.id) == {"sent": 5, "queued": 95}
     stage.pass_time(1)
@@ -124,45 +122,44 @@ def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: 
     assert rows == [2, 3, 4, 8, 9, 10, 11]
 
 
-def test_rows_that_came_back_are_granted_while_others_of_their_slice_are_out(stage: BatchStage) -> None:
+def test_rows_that_came_back_are_granted_while_others_of_their_claim_are_out(stage: BatchStage) -> None:
     taken = stage.take(8)
-    claim = stage.gate.claim("w", "first", want=8, lease=LEASE)
-    rows = stage.slices.read("first", claim.slices)
-    # Given the first half of a slice that was not sent in its turn, and granted again
-    stage.slices.begin("first", [row.id for row in rows[:4]])
-    stage.slices.settle([put_back(row.id, "first", "late") for row in rows[:4]])
+    claim = stage.ask(8)
+    # Given the first half of a claim that was not sent in its turn, and granted again
+    stage.gate.start(claim.grants[:4])
+    stage.gate.settle([put_back(grant, "late") for grant in claim.grants[:4]])
     _, begun = stage.grant(4)
-    assert [row.id for row in begun] == [row.id for row in rows[:4]]
+    assert [row.id for row in begun] == list(claim.ids[:4])
     # When both are sent, then each of them is written down once
-    rest = stage.slices.begin("first", [row.id for row in rows[4:]])
-    stage.slices.settle([stage.courier.carry(row) for row in (*begun, *rest)])
+    rest = stage.gate.start(claim.grants[4:])
+    stage.gate.settle([stage.sender.send_message(row) for row in (*begun, *rest)])
     assert stage.fates(taken.id) == {"sent": 8} == stage.counts(taken.id)
     assert (len(stage.transport.sent), stage.batch(taken).state) == (8, "done")
-    assert stage.redis.zcard(stage.keys.slices) == 0
+    assert stage.redis.zcard(stage.keys.leases) == 0
     assert_agreement(stage.redis)
 
 
 def test_rows_that_were_judged_and_granted_anew_are_sent_by_the_new_claim_alone(stage: BatchStage) -> None:
     taken = stage.take(8)
-    claim = stage.gate.claim("w", "old", want=8, lease=LEASE)
-    rows = stage.slices.read("old", claim.slices)
+    claim = stage.ask(8)
     # Given a worker that stood still, was judged, and claims the same rows again
     stage.pass_time(LEASE + 1)
-    Slices(stage.gate, stage.courier.press).judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
+    stage.reap("hold", max_attempts=3)
     _, begun = stage.grant(8)
-    assert [row.id for row in begun] == [row.id for row in rows]
-    # Then it may not begin them by its old claim
-    assert stage.slices.begin("old", [row.id for row in rows]) == []
-    stage.slices.settle([stage.courier.carry(row) for row in begun])
+    assert [row.id for row in begun] == list(claim.ids)
+    # Then it may not start them by its old claim
+    assert stage.gate.start(claim.grants) == []
+    stage.gate.settle([stage.sender.send_message(row) for row in begun])
     assert stage.counts(taken.id) == {"sent": 8}
 
 
 def test_a_batch_that_somebody_stopped_meanwhile_can_be_given_up(stage: BatchStage) -> None:
     taken = stage.take(10)
-    claim = stage.gate.claim("w", "x", want=5, lease=LEASE)
+    _, started = stage.grant(5)
     stage.batches.pause(taken.id, "a wrong link")
     stage.redis.delete(stage.keys.template(taken.id))
-    assert stage.slices.read("x", claim.slices) == []
+    stage.gate.settle([stage.sender.send_message(each) for each in started])
+    assert stage.transport.tried == []
     assert stage.counts(taken.id) == {"queued": 10}
     assert stage.batch(taken).reason == "a wrong link"
 
@@ -171,8 +168,8 @@ def test_a_last_chunk_that_comes_back_is_in_the_queue_again(stage: BatchStage) -
     taken = stage.take(10)
     _, begun = stage.grant(10)
     assert stage.waiting() == []
-    assert stage.redis.zrange("rq:wip:sesq.default.bulk", 0, -1) == [f"{taken.id}-0:slices".encode()]
-    stage.slices.settle([put_back(each.id, each.execution, "late") for each in begun])
+    assert stage.redis.zrange("rq:wip:sesq.default.bulk", 0, -1) == [f"{taken.id}-0:rows".encode()]
+    stage.gate.settle([put_back(each.grant, "late") for each in begun])
     assert stage.waiting() == [f"{taken.id}-0"]
     assert stage.redis.zcard("rq:wip:sesq.default.bulk") == 0
     stage.pass_time(1)
@@ -184,67 +181,60 @@ def test_a_last_chunk_that_comes_back_is_in_the_queue_again(stage: BatchStage) -
 def test_a_dead_worker_begun_leaves_unknown_or_sends_again(stage: BatchStage, on_unknown: str) -> None:
     taken = stage.take(30)
     _, begun = stage.grant(6)
-    stage.slices.settle([stage.courier.carry(begun[0])])
+    stage.gate.settle([stage.sender.send_message(begun[0])])
     # Given a worker that died with five on their way
-    judge = Slices(stage.gate, stage.courier.press)
-    options = {"lease": LEASE, "on_unknown": on_unknown, "max_attempts": 3}
-    assert judge.judge("other", **options) == []
+    assert stage.reap(on_unknown, max_attempts=3) == {}
     stage.pass_time(LEASE + 1)
-    judged = judge.judge("other", **options)
+    judged = stage.reap(on_unknown, max_attempts=3)
     # Then they are unknown, or queued again where that is the policy; the one that was sent is neither
     state = "unknown" if on_unknown == "hold" else "queued"
-    assert judged == [(f"{taken.id}-0-{row}", state) for row in range(1, 6)]
+    assert judged == {f"{taken.id}-0-{row}": state for row in range(1, 6)}
     assert stage.fates(taken.id)["sent"] == 1
-    assert judge.judge("other", **options) == []
+    assert stage.reap(on_unknown, max_attempts=3) == {}
     assert_agreement(stage.redis)
     # When the worker was not dead after all, its MessageIds count
-    stage.slices.settle([stage.courier.carry(each) for each in begun[1:]])
+    stage.gate.settle([stage.sender.send_message(each) for each in begun[1:]])
     assert stage.fates(taken.id) == {"sent": 6, "queued": 24}
     assert stage.gate.usage().total == 6
 
 
 def test_a_dead_worker_leaves_in_doubt_only_what_it_had_begun(stage: BatchStage) -> None:
     taken = stage.take(30)
-    claim = stage.gate.claim("w", "dead", want=6, lease=LEASE)
-    rows = stage.slices.read("dead", claim.slices)
-    # Given a worker that died with two of six rows begun
-    assert [row.id for row in stage.slices.begin("dead", [rows[0].id])] == [rows[0].id]
-    stage.slices.begin("dead", [rows[1].id])
+    claim = stage.ask(6)
+    # Given a worker that died with two of six rows started
+    assert [row.id for row in stage.gate.start(claim.grants[:1])] == [claim.ids[0]]
+    stage.gate.start(claim.grants[1:2])
     stage.pass_time(LEASE + 1)
-    judge = Slices(stage.gate, stage.courier.press)
-    judged = judge.judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
+    judged = stage.reap()
     # Then the others are in their place again, and cost nothing
-    assert judged == [(f"{taken.id}-0-{row}", "unknown") for row in (0, 1)]
+    assert [id for id, state in judged.items() if state is State.UNKNOWN][::-1] == list(claim.ids[:2])
     assert stage.counts(taken.id) == {"unknown": 2, "queued": 28}
     assert stage.gate.usage().total == 2
     # and it may begin none of them any more
-    assert stage.slices.begin("dead", [row.id for row in rows[2:]]) == []
+    assert stage.gate.start(claim.grants[2:]) == []
     stage.pass_time(1)
     assert [row.id for row in stage.grant(6)[1]] == [f"{taken.id}-0-{row}" for row in range(2, 8)]
 
 
 def test_a_dead_worker_that_had_not_begun_leaves_nothing(stage: BatchStage) -> None:
     taken = stage.take(30)
-    stage.gate.claim("w", "dead", want=6, lease=LEASE)
+    stage.ask(6)
     assert stage.gate.usage().total == 6
     stage.pass_time(LEASE + 1)
-    assert stage.slices.judge("w", lease=LEASE, on_unknown="hold", max_attempts=3) == []
+    assert set(stage.reap().values()) == {State.QUEUED}
     assert stage.counts(taken.id) == {"queued": 30}
     assert stage.gate.usage().total == 0
     stage.send_all()
     assert stage.fates(taken.id) == {"sent": 30}
 
 
-def test_a_living_worker_keeps_its_slices(stage: BatchStage) -> None:
+def test_a_living_worker_keeps_its_rows(stage: BatchStage) -> None:
     stage.take(30)
-    stage.grant(6)
+    claim, _ = stage.grant(6)
     stage.pass_time(LEASE - 1)
-    stage.slices.renew(stage.now + LEASE)
+    stage.gate.renew(claim.grants, stage.now + LEASE)
     stage.pass_time(LEASE - 1)
-    assert (
-        Slices(stage.gate, stage.courier.press).judge("w", lease=LEASE, on_unknown="hold", max_attempts=3)
-        == []
-    )
+    assert stage.reap() == {}
 
 
 def test_a_transactional_message_waits_behind_one_claim_only(stage: BatchStage) -> None:
@@ -252,8 +242,8 @@ def test_a_transactional_message_waits_behind_one_claim_only(stage: BatchStage) 
     stage.grant(10)
     urgent = stage.queue(lane=Lane.TRANSACTIONAL)
     claim, _ = stage.grant(10)
-    assert claim.ids == (urgent,)
-    assert sum(each.end - each.start for each in claim.slices) == 9
+    assert claim.ids[0] == urgent
+    assert len(claim.ids) == 10
 
 
 def test_the_day_and_its_reserve_hold_for_recipients(stage: BatchStage) -> None:
@@ -267,7 +257,7 @@ def test_the_day_and_its_reserve_hold_for_recipients(stage: BatchStage) -> None:
     # the mailbox simulator costs nothing of the day, so a chunk has it last
     assert stage.gate.usage().total == 15
     stage.policy.reset(by="test")
-    stage.slices.settle([stage.courier.carry(each) for each in begun])
+    stage.gate.settle([stage.sender.send_message(each) for each in begun])
     stage.sync(daily=-1.0)
     stage.send_all()
     assert stage.fates(taken.id) == {"sent": 33}
@@ -322,7 +312,8 @@ def test_a_producer_that_died_goes_on_and_a_finished_batch_is_known(stage: Batch
 def test_a_batch_that_cannot_be_printed_is_paused_and_says_why(stage: BatchStage) -> None:
     taken = stage.take(10)
     stage.redis.delete(stage.keys.template(taken.id))
-    assert stage.send(5) == []
+    stage.send(5)
+    assert stage.transport.tried == []
     assert stage.batch(taken).state == "paused"
     assert "gone from Redis" in stage.batch(taken).reason
     assert stage.counts(taken.id) == {"queued": 10}
@@ -350,7 +341,7 @@ def test_a_report_tells_of_each_what_is_so_when_its_turn_comes(stage: BatchStage
     assert next(told).state is State.SENT
     # When somebody in the second chunk comes to have a record while the first one is read
     stage.transport.answer(says(Kind.REFUSED))
-    assert [outcome["to"] for outcome in stage.send(1)] == ["refused"]
+    assert [result.state for result in stage.send(1)] == [State.REFUSED]
     assert [each.to for each in told if each.state is State.REFUSED] == ["p500@example.org"]
 
 
@@ -372,7 +363,7 @@ def test_recipients_whose_tokens_are_too_old_get_new_ones(stage: BatchStage) -> 
     _, begun = stage.grant(3)
     tokens = stage.gate.usage().tokens
     stage.pass_time(0.001)
-    stage.slices.settle([stage.courier.carry(each, LATE) for each in begun])
+    stage.gate.settle([stage.sender.send_message(used_by(each, LATE)) for each in begun])
     assert len(stage.transport.sent) == stage.batch(taken).counts[State.SENT] == 3
     # Then the old ones count for the first, and not for those before whom another took some
     assert stage.gate.usage().tokens == pytest.approx(tokens - 2, abs=0.2)
@@ -389,20 +380,19 @@ def test_where_it_may_not_go_any_more_it_goes_back(stage: BatchStage, why: str) 
         stage.batches.pause(taken.id, "a wrong link")
     else:
         stage.pass_time(LEASE + 1)
-        Slices(stage.gate, stage.courier.press).judge("other", lease=LEASE, on_unknown="hold", max_attempts=3)
-    stage.slices.settle([stage.courier.carry(each, LATE) for each in begun])
+        stage.reap("hold", max_attempts=3)
+    stage.gate.settle([stage.sender.send_message(used_by(each, LATE)) for each in begun])
     assert stage.transport.tried == []
     assert stage.batch(taken).counts[State.SENT] == 0
     assert_agreement(stage.redis)
 
 
-def test_after_a_clock_was_set_back_a_dead_workers_slice_is_judged_within_a_minute(stage: BatchStage) -> None:
+def test_after_a_clock_was_set_back_a_dead_workers_rows_are_judged_within_a_minute(stage: BatchStage) -> None:
     taken = stage.take(3)
-    stage.gate.claim("w", "x", want=2, lease=LEASE)
+    stage.ask(2)
     stage.pass_time(-3600)
-    policy: dict[str, Any] = {"lease": LEASE, "on_unknown": "hold", "max_attempts": 3}
     for seconds in (0, 61):
         stage.pass_time(seconds)
-        stage.slices.judge("other", **policy)
+        stage.reap()
     assert stage.counts(taken.id) == {"queued": 3}
     assert_agreement(stage.redis)

@@ -14,6 +14,7 @@ from redis import Redis
 from agreement import assert_agreement
 from sesq.config.errors import QueueUnavailable
 from sesq.producer import Message
+from sesq.queue import gate as gate_module
 from sesq.queue.gate import INLINE_CONTENT_BYTES
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
@@ -21,7 +22,7 @@ from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict
-from stage import LEASE, Stage, says
+from stage import Stage, says, used_by
 
 URL = "https://email.example/v2/email/outbound-emails"
 
@@ -50,7 +51,7 @@ def test_sent_with_its_message_id_written_down_and_the_body_gone(stage: Stage) -
 
 
 def test_the_body_is_kept_where_the_settings_say_so(stage: Stage) -> None:
-    stage.courier = stage.hire(keep_content=True)
+    stage.sender = stage.new_sender(keep_content=True)
     id = stage.queue()
     stage.work()
     assert stage.redis.ttl(stage.keys.content(id)) > 0
@@ -63,7 +64,7 @@ def test_a_large_body_is_fetched_by_the_one_who_sends_it(stage: Stage) -> None:
     _, (begun,) = stage.claim()
     assert begun.content is None
     assert begun.size > INLINE_CONTENT_BYTES
-    stage.gate.settle([stage.courier.carry(begun)])
+    stage.gate.settle([stage.sender.send_message(begun)])
     assert stage.transport.sent[0].content.text == text
     assert_agreement(stage.redis)
 
@@ -239,7 +240,7 @@ def test_while_the_account_is_paused_a_blip_is_not_tried_again(stage: Stage) -> 
     stage.transport.answer(ConnectTimeoutError(endpoint_url=URL))
     _, (begun,) = stage.claim()
     stage.policy.pause("stop", by="ada")
-    stage.gate.settle([stage.courier.carry(begun)])
+    stage.gate.settle([stage.sender.send_message(begun)])
     assert len(stage.transport.tried) == 1
     assert stage.state(id) is State.RETRYING
 
@@ -250,21 +251,21 @@ def test_redis_away_during_a_blip_leaves_the_first_answer(
     id = stage.queue()
     stage.transport.answer(ConnectTimeoutError(endpoint_url=URL))
     with monkeypatch.context() as patch:
-        patch.setattr(stage.gate, "take_again", away)
+        patch.setattr(stage.gate, "renew_tokens", away)
         stage.work()
     assert stage.state(id) is State.RETRYING
 
 
 def test_out_of_attempts_it_has_failed_and_can_be_queued_again(stage: Stage) -> None:
     id = stage.queue()
-    for _ in range(stage.courier.orders.retry.max_attempts):
+    for _ in range(stage.sender.policy.retry.max_attempts):
         stage.transport.answer(*[ConnectTimeoutError(endpoint_url=URL)] * 3)
         stage.work()
         stage.pass_time(2000)
         stage.gate.promote()
     record = stage.status(id)
     assert record.state is State.FAILED
-    assert record.attempts == stage.courier.orders.retry.max_attempts
+    assert record.attempts == stage.sender.policy.retry.max_attempts
     assert "Given up" in record.reason
     assert_agreement(stage.redis)
     stage.messages.retry(id, "ada")
@@ -284,7 +285,7 @@ def test_out_of_attempts_it_has_failed_and_can_be_queued_again(stage: Stage) -> 
 def test_a_lost_reply_is_unknown_unless_the_policy_says_resend(
     stage: Stage, account: str, own: str | None, state: State
 ) -> None:
-    stage.courier = stage.hire(on_unknown=account)
+    stage.sender = stage.new_sender(on_unknown=account)
     id = stage.queue(on_unknown=own)
     stage.transport.answer(ReadTimeoutError(endpoint_url=URL))
     stage.work()
@@ -300,7 +301,7 @@ def test_a_lost_reply_is_unknown_unless_the_policy_says_resend(
 @pytest.mark.parametrize("then", ["refused", "given up", "expired", "cancelled", "suppressed"])
 def test_of_what_ses_may_have_taken_nobody_says_that_it_was_not_sent(stage: Stage, then: str) -> None:
     # Given a message whose reply was lost, and that is sent again, as its policy says
-    stage.courier = stage.hire(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
+    stage.sender = stage.new_sender(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
     id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 3600, timezone.utc))
     stage.transport.answer(ReadTimeoutError(endpoint_url=URL))
     stage.work()
@@ -331,7 +332,7 @@ def test_of_what_ses_may_have_taken_nobody_says_that_it_was_not_sent(stage: Stag
 
 
 def test_resolved_as_queued_it_is_a_message_like_any_other(stage: Stage) -> None:
-    stage.courier = stage.hire(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
+    stage.sender = stage.new_sender(on_unknown="resend", retry=RetryPolicy(max_attempts=2))
     id = stage.queue()
     stage.transport.answer(*[ReadTimeoutError(endpoint_url=URL)] * 2, says(Kind.REFUSED))
     stage.work()
@@ -362,7 +363,7 @@ def test_who_is_left_out_costs_nothing(stage: Stage, answer: str | Verdict) -> N
 
 def test_mail_to_the_mailbox_simulator_is_not_redirected(stage: Stage) -> None:
     """It reaches nobody; redirected it would cost of the day what was not claimed."""
-    stage.courier = stage.hire(on_unverified="redirect", redirect_to="dev@example.com")
+    stage.sender = stage.new_sender(on_unverified="redirect", redirect_to="dev@example.com")
     stage.queue("success@simulator.amazonses.com")
     stage.work()
     assert stage.transport.sent[0].envelope.to == ("success@simulator.amazonses.com",)
@@ -378,7 +379,7 @@ def test_refused_is_the_end_and_costs_no_day(stage: Stage) -> None:
 
 
 def test_a_bug_in_a_transport_is_judged_by_who_asked(stage: Stage) -> None:
-    """The courier knows nothing of foreign errors: it lets them through, and the worker calls it unknown."""
+    """The sender knows nothing of foreign errors: it lets them through, and the worker calls it unknown."""
 
     def broken(_: Outgoing) -> str:
         raise ZeroDivisionError
@@ -387,7 +388,7 @@ def test_a_bug_in_a_transport_is_judged_by_who_asked(stage: Stage) -> None:
     stage.transport.answer(broken)
     _, (begun,) = stage.claim()
     with pytest.raises(ZeroDivisionError):
-        stage.courier.carry(begun)
+        stage.sender.send_message(begun)
 
 
 # who may not receive ------------------------------------------------------------------------------------------------
@@ -411,7 +412,7 @@ def test_a_recipient_that_is_not_verified_is_held_without_a_call(stage: Stage) -
 
 
 def test_refuse_ends_what_hold_would_keep(stage: Stage) -> None:
-    stage.courier = stage.hire(on_unverified="refuse")
+    stage.sender = stage.new_sender(on_unverified="refuse")
     stage.sync(**SANDBOX)
     known = stage.queue("bob@example.org")
     stage.work()
@@ -426,7 +427,7 @@ def test_refuse_ends_what_hold_would_keep(stage: Stage) -> None:
 
 
 def test_redirect_sends_all_to_one_address_and_to_nobody_else(stage: Stage) -> None:
-    stage.courier = stage.hire(on_unverified="redirect", redirect_to="ada@example.org")
+    stage.sender = stage.new_sender(on_unverified="redirect", redirect_to="ada@example.org")
     stage.sync(**SANDBOX)
     id = stage.queue("bob@example.org", cc="cleo@example.org", bcc="dan@example.org")
     stage.work()
@@ -439,7 +440,7 @@ def test_redirect_sends_all_to_one_address_and_to_nobody_else(stage: Stage) -> N
 def test_redirect_leaves_out_the_others_of_a_mail_to_the_mailbox_simulator_too(
     place: str, stage: Stage
 ) -> None:
-    stage.courier = stage.hire(on_unverified="redirect", redirect_to="ada@example.org")
+    stage.sender = stage.new_sender(on_unverified="redirect", redirect_to="ada@example.org")
     stage.sync(**SANDBOX)
     people = {"to": "bob@example.org", "cc": "cleo@example.org", "bcc": "dan@example.org"}
     stage.queue(**{**people, place: "success@simulator.amazonses.com"})
@@ -448,7 +449,7 @@ def test_redirect_leaves_out_the_others_of_a_mail_to_the_mailbox_simulator_too(
 
 
 def test_redirect_to_an_address_that_is_not_verified_is_held(stage: Stage) -> None:
-    stage.courier = stage.hire(on_unverified="redirect", redirect_to="eve@example.org")
+    stage.sender = stage.new_sender(on_unverified="redirect", redirect_to="eve@example.org")
     stage.sync(**SANDBOX)
     id = stage.queue("ada@example.org")
     stage.work()
@@ -492,7 +493,7 @@ def test_the_others_of_a_refused_stream_are_not_tried(
     other.__dict__.update(stage.__dict__)
     other.rules = type(stage.rules)(stage.redis, "default", "eu-west-1")
     other.rules.refresh()
-    other.courier = other.hire()
+    other.sender = other.new_sender()
     late = stage.queue(**options)
     other.work()
     assert len(stage.transport.tried) == 1
@@ -610,10 +611,10 @@ def test_expired_between_claim_and_begin_it_is_not_sent(stage: Stage) -> None:
     id = in_the_queue(stage)
     stage.pass_time(9.9)
     before = books(stage)
-    claim = stage.gate.claim("w", "x", want=1, lease=30.0)
+    claim = stage.ask(want=1)
     assert claim.ids == (id,)
     stage.pass_time(0.2)
-    assert stage.gate.begin("x", claim.ids) == []
+    assert stage.gate.start(claim.grants) == []
     assert stage.state(id) is State.EXPIRED
     assert books(stage)[1] == before[1]
     assert_agreement(stage.redis)
@@ -641,7 +642,7 @@ def test_expired_while_its_content_was_fetched_it_is_not_sent(
     before = books(stage)
     _, begun = stage.claim()
     slow(stage, monkeypatch, 10.0)
-    stage.gate.settle(map(stage.courier.carry, begun))
+    stage.gate.settle([*map(stage.sender.send_message, begun)])
     assert (stage.state(id), stage.state(other)) == (State.EXPIRED, State.SENT)
     assert [each.id for each in stage.transport.tried] == [other]
     assert books(stage)[1] == before[1] + 1
@@ -652,16 +653,16 @@ def test_its_time_counts_from_before_the_last_look_however_long_the_answer_takes
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = stage.queue(expires_at=until(stage, 10))
-    claim = stage.gate.claim("w", "x", want=1, lease=LEASE)
-    converse, clock = stage.gate.converse, time.monotonic
+    claim = stage.ask(want=1)
+    run, clock = gate_module.run_many, time.monotonic
 
-    def answers_late(*talks: Any) -> Any:
-        heard = converse(*talks)
+    def answers_late(*args: Any) -> Any:
+        heard = run(*args)
         monkeypatch.setattr(time, "monotonic", lambda: clock() + 10)
         return heard
 
-    monkeypatch.setattr(stage.gate, "converse", answers_late)
-    stage.gate.settle(map(stage.courier.carry, stage.gate.begin("x", claim.ids)))
+    monkeypatch.setattr(gate_module, "run_many", answers_late)
+    stage.gate.settle([*map(stage.sender.send_message, stage.gate.start(claim.grants))])
     assert (stage.state(id), stage.transport.sent) == (State.EXPIRED, [])
 
 
@@ -672,7 +673,7 @@ def test_a_content_that_came_too_late_for_its_tokens_gets_new_ones(
     before = books(stage)
     _, (begun,) = stage.claim()
     slow(stage, monkeypatch, 1.0)
-    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
     assert stage.state(id) is State.SENT
     assert books(stage) == (before[0] - 1, before[1] + 1)
     assert_agreement(stage.redis)
@@ -684,7 +685,7 @@ def test_where_there_are_no_new_tokens_it_goes_back(stage: Stage, monkeypatch: p
     _, (begun,) = stage.claim()
     slow(stage, monkeypatch, 1.0)
     stage.policy.pause("stop", by="ada")
-    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
     assert (stage.state(id), stage.status(id).attempts, stage.transport.tried) == (State.QUEUED, 0, [])
     assert books(stage) == before
     assert_agreement(stage.redis)
@@ -695,14 +696,14 @@ def test_another_try_that_is_late_leaves_the_first_answer(
 ) -> None:
     id = stage.queue(expires_at=until(stage, 10))
     stage.transport.answer(says(Kind.TRANSIENT))
-    take, clock = stage.gate.take_again, time.monotonic
+    take, clock = stage.gate.renew_tokens, time.monotonic
 
     def answers_late(*args: Any, **kwargs: Any) -> Any:
         answer = take(*args, **kwargs)
         monkeypatch.setattr(time, "monotonic", lambda: clock() + 10)
         return answer
 
-    monkeypatch.setattr(stage.gate, "take_again", answers_late)
+    monkeypatch.setattr(stage.gate, "renew_tokens", answers_late)
     stage.work()
     assert (stage.state(id), len(stage.transport.tried)) == (State.RETRYING, 1)
 
@@ -730,7 +731,7 @@ def test_however_late_its_content_comes_it_pays_once_and_need_not_wait(
     before = stage.gate.usage()
     _, (begun,) = stage.claim()
     slow(stage, monkeypatch, 1.0)
-    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
     assert (stage.state(id), stage.slept) == (State.SENT, [])
     assert stage.gate.usage().tokens == pytest.approx(before.tokens - n)
     assert_agreement(stage.redis)
@@ -746,6 +747,6 @@ def test_tokens_that_another_has_taken_meanwhile_are_waited_for(
     _, (begun,) = stage.claim()
     stage.redis.hset(stage.keys.gate, "level", "-2.5")
     slow(stage, monkeypatch, 1.0)
-    stage.gate.settle([stage.courier.carry(begun, use_by=time.monotonic() + UNUSED_SECONDS)])
+    stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
     assert stage.state(id) is State.SENT
     assert sum(stage.slept) == pytest.approx(1.5, abs=0.05)

@@ -19,7 +19,7 @@ class TooLate(NotCleared):
 
 
 @dataclass(slots=True)
-class Clearance:
+class SendPermit:
     """Of one message in one delivery: its tokens are good until `use_by`, its time ends at `leave_by` (monotonic)."""
 
     take_tokens: Callable[[bool], None]

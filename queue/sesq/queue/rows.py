@@ -1,0 +1,98 @@
+"""Who the rows of a batch are for, as Redis keeps them in chunks. Remembers the chunks that were read last."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidMessage
+from sesq.queue.chunks import Place, Row, place_of, unpack_rows
+from sesq.queue.envelope import Envelope
+from sesq.queue.keys import Keys
+
+KEPT_SECONDS = 60.0
+"""A batch of the same key has the same id, and may be another one once Redis has forgotten the first."""
+MOST_CHUNKS = MOST_BATCHES = 8
+
+Kept = TypeVar("Kept")
+
+
+class Remembered(Generic[Kept]):
+    """What was read last, by name: at most `most`, for a minute. Safe for several threads: each name is read once."""
+
+    def __init__(self, read: Callable[[str], Kept], most: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._read = read
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[float, Kept]] = OrderedDict()
+
+    def __getitem__(self, name: str) -> Kept:
+        with self._lock:
+            read_at, found = self._kept.get(name, (None, None))
+            if read_at is None or self._clock() - read_at > KEPT_SECONDS:
+                found = self._read(name)
+                self._kept[name] = (self._clock(), found)
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(name)
+            return self._kept[name][1]
+
+
+class Rows:
+    """The rows of one account, for several threads. Raises InvalidMessage for what is gone from Redis or unreadable."""
+
+    def __init__(self, redis: Redis, account: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+        self.clock = clock
+        self._chunks = Remembered(self._read_rows, MOST_CHUNKS, lambda: self.clock())
+        self._envelopes = Remembered(self._read_envelope, MOST_BATCHES, lambda: self.clock())
+
+    def of_chunk(self, chunk: str) -> list[Row]:
+        """All rows of a chunk, in their order."""
+        return self._chunks[chunk]
+
+    def envelope(self, id: str) -> Envelope:
+        """Who sends a row to whom; `kind` is "row": the content is rendered when it is sent."""
+        place = row_place(id)
+        rows = self.of_chunk(place.chunk_id)
+        if place.row >= len(rows):
+            raise InvalidMessage("rows", f"of chunk {place.chunk_id} do not have one of number {place.row}")
+        return replace(self._envelopes[place.batch], to=(rows[place.row].to,))
+
+    def _read_rows(self, chunk: str) -> list[Row]:
+        with mapped():
+            packed = self.redis.get(self.keys.rows(chunk))
+        try:
+            return unpack_rows(still_there(packed, "rows"))
+        except (zlib.error, KeyError, TypeError, ValueError) as error:
+            raise InvalidMessage("rows", f"of chunk {chunk} cannot be read: {error}") from error
+
+    def _read_envelope(self, batch: str) -> Envelope:
+        with mapped():
+            envelope = self.redis.hget(self.keys.batch(batch), "envelope")
+        return Envelope.from_json(still_there(envelope, "batch"))
+
+
+def row_place(id: str) -> Place:
+    """Where a row stands. Raises InvalidMessage for the id of what is none."""
+    place = place_of(id)
+    if place is None:
+        raise InvalidMessage("content", f"{id} is no recipient of a batch")
+    return place
+
+
+def still_there(reply: object, what: str) -> bytes:
+    """What Redis had at a key. Raises InvalidMessage where it has nothing."""
+    if not isinstance(reply, bytes):
+        raise InvalidMessage(what, "is gone from Redis, so there is nothing to send")
+    return reply

@@ -1,0 +1,120 @@
+"""What a worker sends for one account at once: started messages, and those of its threads that talk to SES for them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sesq.queue.grants import Started
+from sesq.queue.results import SendResult, put_back
+from sesq.queue.states import State
+from sesq.worker.sending import NOT_IN_TURN, Sender
+from sesq.worker.threads import Threads
+
+log = logging.getLogger("sesq.worker")
+
+
+class SendPool:
+    """What one account has to send, and up to `size` of the worker's threads for it.
+
+    `report` is called in them with what became of each message. The rest is for one thread.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        worker: str,
+        sender: Sender,
+        report: Callable[[SendResult], None],
+        threads: Threads,
+    ) -> None:
+        self.size = size
+        self._worker = worker
+        self._sender = sender
+        self._report = report
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._waiting: deque[Started] = deque()
+        self._at_work = 0
+        """Threads that look after them."""
+        self._busy = 0
+        self._stale_from = 0.0
+        """Before it nothing of what waits is stale (monotonic)."""
+
+    @property
+    def free(self) -> int:
+        """Messages that it could take at once; below zero while some wait for a thread."""
+        return self.size - self._busy
+
+    @property
+    def backlog(self) -> int:
+        """What is started, and no thread has taken yet."""
+        return len(self._waiting)
+
+    def send(self, started: Started) -> None:
+        """As soon as one of its threads is free."""
+        if not self.backlog:
+            self._stale_from = started.grant.use_by
+        self._busy += 1
+        with self._lock:
+            self._waiting.append(started)
+            needs_thread = self._at_work < self.size
+            self._at_work += needs_thread
+        if needs_thread:
+            self._threads.run(self._work)
+
+    def heard(self) -> None:
+        """The result of a message has been taken in: its thread is free."""
+        self._busy -= 1
+
+    def take_back(self) -> list[Started]:
+        """What no thread has looked at yet, in its order."""
+        with self._lock:
+            found = list(self._waiting)
+            self._waiting.clear()
+        self._busy -= len(found)
+        return found
+
+    def take_back_stale(self) -> list[Started]:
+        """Of that, what no thread will send any more: all of them wait for SES."""
+        now = time.monotonic()
+        if now <= self._stale_from:
+            return []
+        stale: list[Started] = []
+        for started in self.take_back():
+            if now > started.grant.use_by:
+                stale.append(started)
+            else:
+                self.send(started)
+        return stale
+
+    def _work(self) -> None:
+        while (started := self._next()) is not None:
+            self._report(self.send_one(started))
+
+    def _next(self) -> Started | None:
+        """None where the thread is of use to another account now."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._at_work -= 1
+            return None
+
+    def send_one(self, started: Started) -> SendResult:
+        """Sends it, unless it comes too late for its turn."""
+        if time.monotonic() > started.grant.use_by:
+            return put_back(started.grant, NOT_IN_TURN)
+        try:
+            return self._sender.send_message(started)
+        except Exception as error:
+            # the text of a foreign error may quote an address, and its trace the content
+            told = {"id": started.id, "account": self._sender.gate.account, "error": type(error).__name__}
+            log.error(
+                "worker %s: message %s: unexpected %s", self._worker, started.id, told["error"], extra=told
+            )
+            log.debug("message %s", started.id, exc_info=True)
+            reason = f"an unexpected error, maybe after it had left: {type(error).__name__}"
+            return SendResult(started.grant, State.UNKNOWN, reason)

@@ -1,0 +1,273 @@
+"""The life of one message at a worker: may it go, send it, and what does the answer mean.
+
+A `Sender` sends the messages of one account. It takes what the gate has granted and returns a result for
+`Gate.settle`; it writes nothing itself, except that it pauses a batch of which no row can be rendered.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable, WrongState
+from sesq.queue.addresses import is_mailbox_simulator, spec_of
+from sesq.queue.batches import Batches
+from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.gate import Gate
+from sesq.queue.grants import Started
+from sesq.queue.results import SendResult, put_back, unreadable, unsendable
+from sesq.queue.rows import row_place
+from sesq.queue.states import State
+from sesq.worker.retry import OnUnknown, RetryPolicy, decide
+from sesq.worker.row_renderer import RowRenderer, TemplateUnusable
+from sesq.worker.rules import Missing, Rules
+from sesq.worker.send_permit import NoTokens, SendPermit, TooLate
+from sesq.worker.transports import NotCleared, Outgoing, SendFailed, Transport
+from sesq.worker.verdicts import Kind
+
+log = logging.getLogger("sesq.worker")
+
+BLIP_TRIES = 3
+BLIP_LONGEST_SECONDS = 2.0
+"""A wait for new tokens within one delivery, long enough at 1 a second; what takes longer goes back to the queue."""
+
+SHORTEST_WAIT_SECONDS = 0.01
+
+NOT_IN_TURN = "was not sent in its turn"
+
+
+@dataclass(frozen=True, slots=True)
+class SendingPolicy:
+    """What the settings say about mail that cannot simply go."""
+
+    on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
+    redirect_to: str | None = None
+    on_unknown: OnUnknown = "hold"
+    keep_content: bool = False
+    configuration_set: str | None = None
+    """For mail that names none."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be sent. `spared`: see SendResult. `unwanted`: a sentence about those to whom it is not sent."""
+
+    outgoing: Outgoing
+    spared: tuple[int, int] | None
+    unwanted: str
+
+
+class Sender:
+    """Sends the messages of one account. `send_message` may be called from several threads at once."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        transport: Transport,
+        rules: Rules,
+        policy: SendingPolicy,
+        *,
+        lease: float,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.gate = gate
+        self.renderer = RowRenderer(gate.redis, gate.account, gate.rows)
+        self.transport = transport
+        self.rules = rules
+        self.policy = policy
+        self.lease = lease
+        self.sleep = sleep
+        self.jitter = jitter
+
+    def send_message(self, started: Started) -> SendResult:
+        """Sends one message, or says why not."""
+        permit = SendPermit(
+            lambda unused: self._take_tokens(started, unused), started.leave_by, started.grant.use_by
+        )
+        prepared = self._prepared(started, permit)
+        if isinstance(prepared, SendResult):
+            return prepared
+        try:
+            message_id = self._send(prepared.outgoing, permit)
+        except NoTokens:
+            return put_back(started.grant, NOT_IN_TURN)
+        except TooLate as error:
+            return unsendable(started.grant, State.EXPIRED, str(error))
+        except SendFailed as failure:
+            return replace(self._failed(started, failure), spared=prepared.spared)
+        return SendResult(
+            started.grant,
+            State.SENT,
+            f"{message_id}; {prepared.unwanted}" if prepared.unwanted else message_id,
+            message_id=message_id,
+            attempts=started.attempts + 1,
+            spared=prepared.spared,
+            drop_content=not self.policy.keep_content,
+        )
+
+    def _prepared(self, started: Started, permit: SendPermit) -> Prepared | SendResult:
+        """What is to be sent; or why nothing is."""
+        try:
+            envelope, unwanted = self._wanted(self._as_configured(started.envelope))
+            if not envelope.rate_cost:
+                return unsendable(started.grant, State.SUPPRESSED, unwanted)
+            missing = self.rules.missing_now(envelope)
+            if missing:
+                return self._not_tried(started, missing)
+            spared = _spared(started.envelope, envelope)
+            return Prepared(self._outgoing(started, envelope, permit), spared, unwanted)
+        except TemplateUnusable as error:
+            return self._without_template(started, error)
+        except QueueUnavailable as error:
+            return put_back(started.grant, f"was not sent: {error}")
+        except (InputError, MissingPart) as error:
+            return unreadable(started.grant, error)
+
+    def _without_template(self, started: Started, error: TemplateUnusable) -> SendResult:
+        """All rows of its batch have that fault: they go back, and the batch is paused until a person has looked."""
+        batch = row_place(started.id).batch
+        log.error("batch %s: paused: %s", batch, error)
+        with suppress(WrongState, QueueUnavailable):  # somebody else has stopped it
+            Batches(self.gate.redis, self.gate.account).pause(batch, str(error))
+        return put_back(started.grant, str(error))
+
+    def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
+        """The envelope without those who are on the suppression list, and a sentence about them, or none."""
+        unwanted = self.rules.unwanted(envelope)
+        if not unwanted:
+            return envelope, ""
+        to, cc, bcc = (
+            tuple(wire for wire in wires if spec_of(wire) not in unwanted)
+            for wires in (envelope.to, envelope.cc, envelope.bcc)
+        )
+        first, *more = unwanted.values()
+        others = f" and {len(more)} more" if more else ""
+        return replace(
+            envelope, to=to, cc=cc, bcc=bcc
+        ), f"on the suppression list ({first.reason}): {first.address}{others}"
+
+    def _as_configured(self, envelope: Envelope) -> Envelope:
+        if envelope.configuration_set is None and self.policy.configuration_set:
+            envelope = replace(envelope, configuration_set=self.policy.configuration_set)
+        if self.policy.on_unverified != "redirect" or not self.policy.redirect_to:
+            return envelope
+        if all(is_mailbox_simulator(spec) for spec in envelope.recipients):
+            return envelope  # they are nobody, and cost nothing of the day, of which none was claimed
+        return replace(envelope, to=(self.policy.redirect_to,), cc=(), bcc=())
+
+    def _not_tried(self, started: Started, missing: Missing) -> SendResult:
+        if self.policy.on_unverified == "refuse" and missing.hold.startswith("recipient:"):
+            return unsendable(started.grant, State.REFUSED, missing.reason)
+        held = unsendable(started.grant, State.HELD, missing.reason)
+        return replace(held, hold=missing.hold, block=missing.block)
+
+    def _outgoing(self, started: Started, envelope: Envelope, permit: SendPermit) -> Outgoing:
+        return Outgoing(started.id, envelope, self._content(started, envelope), permit.leave_by, permit.check)
+
+    def _content(self, started: Started, envelope: Envelope) -> SimpleContent | bytes:
+        if envelope.kind == "row":
+            return self.renderer.mail(started.id, envelope)
+        content = started.content if started.content is not None else self.gate.content(started.id)
+        if not content:
+            raise InvalidMessage("content", "is gone from Redis, so there is nothing to send")
+        return SimpleContent.from_bytes(content) if envelope.kind == "simple" else content
+
+    def _send(self, outgoing: Outgoing, permit: SendPermit) -> str:
+        try:
+            return self.transport.send(outgoing)
+        except SendFailed as failure:
+            if not _is_blip(failure):
+                raise
+            return self._send_again(outgoing, permit, failure)
+
+    def _send_again(self, outgoing: Outgoing, permit: SendPermit, failure: SendFailed) -> str:
+        """A blip: a few more tries at once, each with tokens of its own."""
+
+        def claim_anew(_: RetryCallState) -> None:
+            permit.renew()
+
+        tries = Retrying(
+            stop=stop_after_attempt(BLIP_TRIES - 1),
+            wait=wait_random_exponential(multiplier=0.1, max=BLIP_LONGEST_SECONDS),
+            retry=retry_if_exception(_is_blip),
+            before=claim_anew,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return tries(self.transport.send, outgoing)
+        except NotCleared:
+            raise failure from None
+
+    def _take_tokens(self, started: Started, unused: bool) -> None:
+        left = BLIP_LONGEST_SECONDS
+        while (answer := self._ask_for_tokens(started, unused))[0] != "granted":
+            reason, wait = answer
+            if reason != "rate" or wait > left:
+                raise NoTokens(f"no tokens: {reason}")
+            pause = max(wait, SHORTEST_WAIT_SECONDS)
+            self.sleep(pause)  # others may be quicker then
+            left -= pause
+
+    def _ask_for_tokens(self, started: Started, unused: bool) -> tuple[str, float]:
+        try:
+            return self.gate.renew_tokens(started, unused=unused, lease=self.lease)
+        except QueueUnavailable as error:
+            raise NoTokens(str(error)) from error
+
+    def _failed(self, started: Started, failure: SendFailed) -> SendResult:
+        verdict = failure.verdict
+        on_unknown: OnUnknown = (
+            "resend" if (started.on_unknown or self.policy.on_unknown) == "resend" else "hold"
+        )
+        decision = decide(verdict, started.attempts, on_unknown, self.policy.retry, self.jitter())
+        state = decision.state
+        if verdict.kind is Kind.UNVERIFIED_RECIPIENT and self.policy.on_unverified == "refuse":
+            state = State.REFUSED
+        result = SendResult(
+            started.grant,
+            state,
+            decision.reason,
+            attempts=decision.attempts,
+            delay=decision.delay,
+            front=decision.state is State.QUEUED,
+            refund_day=decision.refund_day,
+            unsure=decision.unsure,
+            throttled=decision.throttled,
+            day_spent=decision.day_spent,
+            paused=decision.reason if decision.paused else None,
+        )
+        hold = decision.hold if state is State.HELD else None
+        return self._held(result, hold) if hold else result
+
+    def _held(self, result: SendResult, hold: str) -> SendResult:
+        """A hold of one recipient, or of one message, concerns that message; every other one all mail of its kind.
+
+        Where the identities that SES lists speak for the address, or where it lists none, they cannot tell when SES
+        will take it: then all its mail waits, and one message tries now and then.
+        """
+        unlisted = hold.startswith("recipient:") and not self.rules.snapshot.listed
+        doubt = unlisted or self.rules.satisfied(hold)
+        block = doubt or not (hold == "person" or hold.startswith("recipient:"))
+        if block:
+            self.rules.block(hold, result.reason)
+        return replace(result, hold=hold, block=block, doubt=doubt)
+
+
+def _spared(claimed: Envelope, sent: Envelope) -> tuple[int, int] | None:
+    """What was claimed for recipients to whom the mail is not sent goes back: recipients, and those of the day."""
+    rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
+    return (rate, day) if rate else None
+
+
+def _is_blip(error: BaseException) -> bool:
+    return isinstance(error, SendFailed) and error.verdict.kind is Kind.TRANSIENT
