@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
@@ -48,9 +47,6 @@ class Script:
 
 
 Call = tuple[Script, Sequence[Argument]]
-Told = TypeVar("Told")
-Talk = Generator[Sequence[Call], list[Any], Told]
-"""Rounds of script calls: yields those of each, is sent their answers, and returns what it learnt in the end."""
 
 
 def run_many(
@@ -71,31 +67,6 @@ def run_many(
         if isinstance(answer, Exception):
             raise answer
     return answers
-
-
-def run_talks(
-    redis: Redis, account: str, talks: Sequence[Talk[Any]], replicas: Replicas | None = None
-) -> list[Any]:
-    """Holds talks side by side, a round of all of them in one round trip: what each returns. Raises as `run_many`."""
-    learnt: dict[int, Any] = {}
-    answers: dict[int, Any] = dict.fromkeys(range(len(talks)))  # a talk begins with None
-    while answers:
-        asked = {
-            i: calls for i, each in answers.items() if (calls := _ask(talks[i], each, i, learnt)) is not None
-        }
-        all_calls = [call for calls in asked.values() for call in calls]
-        found = iter(run_many(redis, account, all_calls, replicas) if all_calls else ())
-        answers = {i: list(islice(found, len(calls))) for i, calls in asked.items()}
-    return [learnt[i] for i in range(len(talks))]
-
-
-def _ask(talk: Talk[Any], answers: Any, place: int, learnt: dict[int, Any]) -> Sequence[Call] | None:
-    """The calls of a talk's next round; None where it has ended, and `learnt` has what it came to."""
-    try:
-        return talk.send(answers)
-    except StopIteration as end:
-        learnt[place] = end.value
-        return None
 
 
 def _run_all(
