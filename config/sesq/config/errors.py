@@ -63,6 +63,10 @@ class QueueUnavailable(SesqError):
     """
 
 
+class WrongLayout(QueueUnavailable):
+    """Redis holds data of a version of sesq that lays it out in another way: nothing was queued, and nothing read."""
+
+
 class UnknownMessage(SesqError):
     """No message has that id: it was never queued here, or its record has expired."""
 

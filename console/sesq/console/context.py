@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sesq.config.errors import InputError
+from sesq.config.errors import InputError, QueueUnavailable, WrongLayout
 from sesq.config.parts import part
 from sesq.console.streams import typed
 
@@ -53,11 +53,19 @@ def load_settings() -> Settings:
 def open_redis(settings: Settings) -> Redis:
     """The queue's Redis; where the embedded one is started for it, a line on stderr says so."""
     from sesq.queue.careful_redis import connect
+    from sesq.queue.layout import require_layout
 
     if settings.redis_url is None:
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("sesq.redis").setLevel("INFO")
-    return connect(settings=settings)
+    redis = connect(settings=settings)
+    try:
+        require_layout(redis, writes=False)
+    except WrongLayout:
+        raise
+    except QueueUnavailable as error:  # whoever uses it says so, or waits
+        logging.getLogger("sesq.redis").debug("the layout is not known: %s", error)
+    return redis
 
 
 def open_account(account: str, settings: Settings | None = None) -> Redis:

@@ -12,7 +12,6 @@ A message is an RQ job of one dotted name, so that a producer installs and impor
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +27,9 @@ from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.ticket import ticket
 from sesq.queue.careful_redis import connect
+from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
+from sesq.queue.layout import require_layout
 from sesq.queue.messages import Messages, Record
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import LIFECYCLE, compose, run_many
@@ -70,6 +71,7 @@ class Outbox:
             redis, kept = _from_settings()
             keep_days = keep_days or kept
         self.redis = reading_bytes(redis) if isinstance(redis, Redis) else connect(redis)
+        self._may_use = False
         self.replicas = Replicas(self.redis)
         self.keep_seconds = round((keep_days or KEEP_DAYS) * SECONDS_A_DAY)
         self.key_seconds = round(key_hours * SECONDS_AN_HOUR)
@@ -103,7 +105,7 @@ class Outbox:
         """
         if check:
             messages = list(messages)
-            refuse(problems(self.redis, messages))
+            refuse(problems(self._ready(), messages))
         answers = self.offer(messages)
         for answer in answers:
             if isinstance(answer, InvalidMessage):
@@ -125,7 +127,7 @@ class Outbox:
         """What SES would refuse in this message, in words, by the account as the workers last read it; empty where
         nothing is known against it. Asks Redis, never SES.
         """
-        return problems(self.redis, [message])
+        return problems(self._ready(), [message])
 
     def status(self, id: str, account: str = "default") -> Record:
         """The message as it stands: state, reason, why it waits and when it goes, MessageId, history. Raises
@@ -137,35 +139,35 @@ class Outbox:
         >>> outbox.status(id).waits_because
         'no worker is running: `sesq worker` starts one'
         """
-        return explained(self.redis, Messages(self.redis, account).get(id))
+        return explained(self._ready(), Messages(self._ready(), account).get(id))
 
     def cancel(self, id: str, account: str = "default") -> State:
         """Takes a message back. Raises WrongState for one that is being, or was, sent.
 
         Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
         """
-        return Messages(self.redis, account).cancel(id, "its sender")
+        return Messages(self._ready(), account).cancel(id, "its sender")
 
     def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
         """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent, and
         InvalidMessage for a time at which it has expired.
         """
         instant(send_at, "send_at")
-        due, end = round(send_at.timestamp(), 3), Messages(self.redis, account).get(id).expires_at
+        due, end = round(send_at.timestamp(), 3), Messages(self._ready(), account).get(id).expires_at
         if end is not None and due >= end:
             raise InvalidMessage(
                 "send_at", "is not before expires_at: the message would expire before it may go"
             )
-        Messages(self.redis, account).reschedule(id, due, "its sender")
+        Messages(self._ready(), account).reschedule(id, due, "its sender")
 
     def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""
-        messages, deadline = Messages(self.redis, account), time.monotonic() + timeout
+        messages, deadline = Messages(self._ready(), account), time.monotonic() + timeout
         while True:
             record = messages.get(id)
             left = deadline - time.monotonic()
             if record.state in WAITED_FOR or left <= 0:
-                return explained(self.redis, record)
+                return explained(self._ready(), record)
             time.sleep(min(LOOK_SECONDS, left))
 
     def send_batch(
@@ -191,17 +193,23 @@ class Outbox:
         from sesq.producer.batch.order import batch_order
         from sesq.producer.batch.taker import numbered, take
 
-        order = batch_order(
-            template, sender, key or uuid.uuid4().hex, keep_seconds=self.keep_seconds, **options
-        )
-        return take(self.redis, order, numbered(rows), again=again)
+        order = batch_order(template, sender, key or new_id(), keep_seconds=self.keep_seconds, **options)
+        return take(self._ready(), order, numbered(rows), again=again)
+
+    def _ready(self) -> Redis:
+        """Redis; at its first use, whether this version of sesq may use it is looked at."""
+        if not self._may_use:
+            require_layout(self.redis)
+            self._may_use = True
+        return self.redis
 
     def _enqueue_in(self, pipeline: Pipeline, message: Message) -> str:
         if message.idempotency_key:
             raise InvalidMessage(
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
-        id = uuid.uuid4().hex
+        self._ready()
+        id = new_id()
         arguments = ENQUEUE.arguments(message.account, self._ticket(message, id))
         pipeline.eval(ENQUEUE.text, 0, *arguments)
         return id
@@ -212,12 +220,12 @@ class Outbox:
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
         for i, message in enumerate(messages):
-            calls.setdefault(message.account, []).append((i, self._ticket(message, uuid.uuid4().hex)))
+            calls.setdefault(message.account, []).append((i, self._ticket(message, new_id())))
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():
                 answers = run_many(
-                    self.redis, account, [(ENQUEUE, arguments) for _, arguments in batch], self.replicas
+                    self._ready(), account, [(ENQUEUE, arguments) for _, arguments in batch], self.replicas
                 )
                 for (i, _), answer in zip(batch, answers, strict=True):
                     outcomes[i] = _outcome(answer)

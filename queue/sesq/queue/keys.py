@@ -24,6 +24,8 @@ def console_session(id: str) -> str:
     return f"sesq:console:session:{id}"
 
 
+LAYOUT = "sesq:layout"
+"""String: the number of the layout in which the data of all accounts is kept; see `layout.py`."""
 CLOCK_OFFSET = "sesq:clock:offset"
 """String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
 where it is set."""

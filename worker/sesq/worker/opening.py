@@ -11,6 +11,7 @@ from redis import Redis
 
 from sesq.config.errors import InvalidPolicy, SesqError, SettingsError
 from sesq.config.settings import AccountSettings, Settings
+from sesq.queue.layout import require_layout
 from sesq.queue.policy import Policy
 from sesq.queue.states import Lane
 from sesq.worker.desk import Desk, open_desk, starting_limits
@@ -36,6 +37,7 @@ def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence
     """
     for name in accounts:
         settings.account(name)
+    require_layout(redis)
     clients = AwsClients()
     opened = {name: _opened(redis, name, settings, lanes, clients) for name, lanes in accounts.items()}
     desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}

@@ -18,6 +18,7 @@ class Kind(str, Enum):
     BATCH = "batch"
     ORPHAN = "orphan"
     EXPIRY = "expiry"
+    LAYOUT = "layout"
 
     def __str__(self) -> str:
         return self.value

@@ -8,14 +8,15 @@ from redis import Redis
 
 from sesq.queue.audit.batches import audit_batch
 from sesq.queue.audit.chunks import check_chunk, read_chunks, rows_by_chunk
-from sesq.queue.audit.finding import Finding, Kind, Seen, marked, mendable
+from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
 from sesq.queue.audit.lanes import Lanes, audit_lanes, read_lanes
 from sesq.queue.audit.ledger import audit_ledger
 from sesq.queue.audit.messages import check_message, describe_traces, look_at
 from sesq.queue.audit.owners import KeyNames, audit_owners, lost_jobs, read_names
 from sesq.queue.audit.walk import hash_fields, pages, zset_entries
 from sesq.queue.job import rq_key
-from sesq.queue.keys import ACCOUNTS, Keys
+from sesq.queue.keys import ACCOUNTS, LAYOUT, Keys
+from sesq.queue.layout import fault_of_layout
 from sesq.queue.replies import texts
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import FINAL_STATES, State
@@ -61,6 +62,9 @@ class Survey:
         if (self.names.messages or self.names.batches) and not known:
             what = f"account {self.keys.account} has mail, and does not stand among the accounts"
             yield mendable(Kind.MESSAGE, ACCOUNTS, what), ""
+        if fault := fault_of_layout(self.redis):
+            cure = "run the version of sesq that wrote the data, or empty this Redis: there is no migration"
+            yield for_a_person(Kind.LAYOUT, LAYOUT, fault, cure), ""
 
     def _messages(self) -> Iterator[Seen]:
         done, now = 0, redis_now(self.redis)

@@ -1,0 +1,42 @@
+"""The layout of the data in Redis, by its number: versions of sesq that differ in it must not share one."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import QueueUnavailable, WrongLayout
+from sesq.queue.keys import LAYOUT
+from sesq.queue.replies import text
+
+NUMBER = "1"
+"""It changes with the meaning of a key, a field of a record or an argument of a script, for there is no migration."""
+
+
+def require_layout(redis: Redis, *, writes: bool = True) -> None:
+    """Makes sure that Redis holds data of this layout, or none; then, with `writes`, it is of this one from here on.
+
+    Raises WrongLayout, and QueueUnavailable where Redis does not answer.
+    """
+    with mapped():
+        found = text(redis.get(LAYOUT) or b"")
+        if not found and writes and not redis.set(LAYOUT, NUMBER, nx=True):
+            found = text(redis.get(LAYOUT) or b"")
+    if found and found != NUMBER:
+        raise WrongLayout(_why(found))
+
+
+def fault_of_layout(redis: Redis) -> str:
+    """What is wrong with it, for the auditor; empty where nothing is."""
+    try:
+        require_layout(redis, writes=False)
+    except QueueUnavailable as error:
+        return str(error)
+    return ""
+
+
+def _why(found: str) -> str:
+    return (
+        f"{LAYOUT} in Redis is {found[:20]!r}, and this version of sesq keeps its data in layout {NUMBER}: run the "
+        "same version of sesq everywhere, or give this one a Redis, or a database of it, of its own"
+    )
