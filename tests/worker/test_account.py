@@ -37,7 +37,7 @@ class Calls:
 
 @pytest.fixture
 def ses(aws_client: AwsClient, stub: Any) -> SesAccount:
-    return SesAccount(aws_client.api, Calls())  # type: ignore[arg-type]
+    return SesAccount(aws_client, Calls())  # type: ignore[arg-type]
 
 
 def identity(name: str, **fields: Any) -> dict[str, Any]:

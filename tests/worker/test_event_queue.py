@@ -157,7 +157,7 @@ def aws(ses: Simulator) -> Iterator[dict[str, Any]]:
     """moto for SNS and SQS, the simulator for SES."""
     with mock_aws():
         client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
-        yield {"ses": client.api, "sns": client.service("sns"), "sqs": client.service("sqs")}
+        yield {"ses": client, "sns": client.service("sns"), "sqs": client.service("sqs")}
         client.close()
 
 
@@ -172,9 +172,9 @@ def test_everything_is_made_and_may_be_made_again(redis: Redis, aws: dict[str, A
     account_id = made[0].topic_arn.split(":")[4]
     assert made[0].topic_arn == planned("sesq-events", "us-east-1", account_id).topic_arn
     assert made[0].queue_arn == planned("sesq-events", "us-east-1", account_id).queue_arn
-    (destination,) = aws["ses"].get_configuration_set_event_destinations(ConfigurationSetName="sesq-events")[
-        "EventDestinations"
-    ]
+    (destination,) = aws["ses"].api.get_configuration_set_event_destinations(
+        ConfigurationSetName="sesq-events"
+    )["EventDestinations"]
     assert destination["SnsDestination"] == {"TopicArn": made[0].topic_arn}
     assert set(destination["MatchingEventTypes"]) == set(EVENT_TYPES)
     assert destination["Enabled"]

@@ -31,10 +31,15 @@ def stage(redis: Redis) -> Stage:
 
 
 @pytest.fixture
-def client(ses: Simulator) -> Iterator[Any]:
+def aws(ses: Simulator) -> Iterator[AwsClient]:
     client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
-    yield client.api
+    yield client
     client.close()
+
+
+@pytest.fixture
+def client(aws: AwsClient) -> Any:
+    return aws.api
 
 
 @pytest.fixture
@@ -43,8 +48,8 @@ def calls(stage: Stage) -> ControlCalls:
 
 
 @pytest.fixture
-def theirs(stage: Stage, client: Any, calls: ControlCalls) -> SesSuppression:
-    return SesSuppression(stage.redis, "default", SesControl(client, calls))
+def theirs(stage: Stage, aws: AwsClient, calls: ControlCalls) -> SesSuppression:
+    return SesSuppression(stage.redis, "default", SesControl(aws, calls))
 
 
 def at_ses(client: Any) -> list[str]:
@@ -156,11 +161,11 @@ def test_what_a_person_changes_is_told_to_ses(client: Any, theirs: SesSuppressio
 
 @pytest.mark.parametrize("production", [True, False])
 def test_account_sync_reads_it_out_of_the_sandbox(
-    production: bool, stage: Stage, ses: Simulator, client: Any, calls: ControlCalls
+    production: bool, stage: Stage, ses: Simulator, aws: AwsClient, client: Any, calls: ControlCalls
 ) -> None:
     client.put_suppressed_destination(EmailAddress="ada@example.org", Reason="BOUNCE")
     ses.set_account(production_access=production)
-    AccountSync(stage.redis, "default", SesAccount(client, calls), "us-east-1", 60.0).run_if_due()
+    AccountSync(stage.redis, "default", SesAccount(aws, calls), "us-east-1", 60.0).run_if_due()
     assert len(SuppressionList(stage.redis)) == production
 
 

@@ -42,7 +42,7 @@ def stage(redis: Redis) -> Stage:
 
 @pytest.fixture
 def sync(stage: Stage, ses: Simulator) -> AccountSync:
-    client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url)).api
+    client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
     calls = ControlCalls(stage.redis, "default", sleep=lambda _: stage.redis.delete(stage.keys.control))
     return AccountSync(stage.redis, "default", SesAccount(client, calls), "us-east-1", interval=60.0)
 
@@ -63,7 +63,7 @@ def test_the_snapshot_is_what_ses_says(stage: Stage, ses: Simulator, sync: Accou
 
 def send_past_the_queue(sync: AccountSync, *recipients: str) -> None:
     for to in recipients:
-        sync.ses.client.send_email(
+        sync.ses.client.api.send_email(
             FromEmailAddress="shop@example.com",
             Destination={"ToAddresses": [to]},
             Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},

@@ -447,15 +447,15 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
 
 
 def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "WARM_UP_SECONDS", 0.2)
+    monkeypatch.setattr(opening, "CHECK_SECONDS", 0.2)
     answer, warm = threading.Event(), threading.Event()
 
     def hopeless() -> None:
         raise SendFailed(says(Kind.CREDENTIALS))
 
-    opening._warm_up_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
+    opening._check_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
     assert warm.is_set()
-    hopeless_ones = opening._warm_up_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
+    hopeless_ones = opening._check_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
     assert [(name, str(error)) for name, error in hopeless_ones.items()] == [
         ("wrong", "account wrong: Because.")
     ]

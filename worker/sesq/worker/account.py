@@ -17,7 +17,7 @@ from sesq.config.errors import SesqError
 from sesq.queue.scripts import LIFECYCLE, compose
 
 if TYPE_CHECKING:
-    from mypy_boto3_sesv2 import SESV2Client
+    from sesq.worker.transports.client import AwsClient
 
 CONTROL = compose("control.lua", base=[LIFECYCLE])
 
@@ -87,9 +87,9 @@ class UnknownAccount:
 
 
 class SesAccount:
-    """Reads one account through its SESv2 client. `may_lack_keys`: its mail goes without AWS credentials."""
+    """Reads one account through its client. `may_lack_keys`: its mail goes without AWS credentials."""
 
-    def __init__(self, client: SESV2Client, calls: ControlCalls, *, may_lack_keys: bool = False) -> None:
+    def __init__(self, client: AwsClient, calls: ControlCalls, *, may_lack_keys: bool = False) -> None:
         self.client = client
         self.calls = calls
         self.may_lack_keys = may_lack_keys
@@ -101,8 +101,9 @@ class SesAccount:
         """
 
         def ask() -> Any:
+            api = self.client.api
             asking()
-            return self.client.get_account()
+            return api.get_account()
 
         account = self._call(ask)
         quota = account.get("SendQuota") or {}
@@ -143,7 +144,7 @@ class SesAccount:
         token: str | None = None
         for _ in range(0, ENOUGH_IDENTITIES, PAGE_SIZE):
             more: dict[str, Any] = {"NextToken": token} if token else {}
-            page = self._call(partial(self.client.list_email_identities, PageSize=PAGE_SIZE, **more))
+            page = self._call(partial(self.client.api.list_email_identities, PageSize=PAGE_SIZE, **more))
             yield page
             token = page.get("NextToken")
             if not token:

@@ -37,11 +37,12 @@ def region_of(account: AccountSettings) -> str | None:
 def open_client(name: str, settings: Settings, clients: AwsClients | None = None) -> AwsClient:
     """The AWS client of a configured account, one of `clients` if given; a process that serves several has such.
 
-    Raises SettingsError for a region or a profile that is missing.
+    Makes nothing that costs much: boto3's client is made when it is first needed. Raises SettingsError for a region or
+    a profile that is missing.
     """
     client = (clients or AwsClients()).get(client_settings(settings.account(name)))
     try:
-        client.api  # noqa: B018  # makes it, which tells what is missing
+        client.region  # noqa: B018  # looks for it, which tells what is missing
     except UNUSABLE as error:
         raise _without_region(name, error) from error
     return client
@@ -51,7 +52,7 @@ def open_control(
     redis: Redis, name: str, settings: Settings, sleep: Callable[[float], None] = time.sleep
 ) -> SesControl:
     """SES's control calls for an account. Raises SettingsError as `open_client` does."""
-    return SesControl(open_client(name, settings).api, ControlCalls(redis, name, sleep))
+    return SesControl(open_client(name, settings), ControlCalls(redis, name, sleep))
 
 
 def open_doors(
@@ -67,7 +68,7 @@ def open_doors(
     if account.transport == "smtp":
         return _open_smtp(name, account, concurrency), _account_beside_smtp(name, settings, calls, clients)
     client = open_client(name, settings, clients)
-    return SesTransport(client), SesAccount(client.api, calls)
+    return SesTransport(client), SesAccount(client, calls)
 
 
 def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTransport:
@@ -104,7 +105,7 @@ def _account_beside_smtp(
     if host is not None and not host.endswith(".amazonaws.com") and account.endpoint_url is None:
         return UnknownAccount(f"{host} is a relay of its own, about which SES knows nothing")
     try:
-        return SesAccount(open_client(name, settings, clients).api, calls, may_lack_keys=True)
+        return SesAccount(open_client(name, settings, clients), calls, may_lack_keys=True)
     except SettingsError as error:
         return UnknownAccount(str(error))
 

@@ -21,7 +21,7 @@ from sesq.worker.verdicts import Kind
 
 log = logging.getLogger("sesq.worker")
 
-WARM_UP_SECONDS = 5.0
+CHECK_SECONDS = 5.0
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
 
 
@@ -42,7 +42,7 @@ def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence
     opened = {name: _opened(redis, name, settings, lanes, clients) for name, lanes in accounts.items()}
     desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
     wrong: dict[str, SesqError] = {name: why for name, why in opened.items() if isinstance(why, SesqError)}
-    hopeless = _warm_up_all({name: desk.sender.transport.warm_up for name, desk in desks.items()})
+    hopeless = _check_all({name: desk.sender.transport.check for name, desk in desks.items()})
     if len(wrong) + len(hopeless) == len(opened):
         raise (wrong | hopeless)[next(iter(accounts))]
     for name, why in wrong.items():
@@ -74,32 +74,32 @@ def _opened(
     return desk
 
 
-def _warm_up_all(connects: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
+def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
     """All at once, and no longer than some seconds: an account whose SES is silent does not hold up the others.
 
     Returns those that can send nothing, with why.
     """
     hopeless: dict[str, CannotStart] = {}
 
-    def warm_up(account: str, connect: Callable[[], None]) -> None:
+    def look(account: str, check: Callable[[], None]) -> None:
         try:
-            _warm_up(connect, account)
+            _check(check, account)
         except CannotStart as error:
             hopeless[account] = error
 
-    threads = [threading.Thread(target=warm_up, args=each, daemon=True) for each in connects.items()]
+    threads = [threading.Thread(target=look, args=each, daemon=True) for each in checks.items()]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + WARM_UP_SECONDS
+    deadline = time.monotonic() + CHECK_SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return dict(hopeless)
 
 
-def _warm_up(connect: Callable[[], None], account: str) -> None:
-    """An open connection before the first claim, so that the first mail leaves in its turn."""
+def _check(check: Callable[[], None], account: str) -> None:
+    """What it lacks is told at the start. AWS clients are made when the first call needs them."""
     try:
-        connect()
+        check()
     except SendFailed as failure:
         if failure.verdict.kind in HOPELESS:
             raise CannotStart(f"account {account}: {failure.verdict.reason}") from failure

@@ -11,7 +11,7 @@ from sesq.config.errors import SesqError
 from sesq.worker.account import ControlCalls
 
 if TYPE_CHECKING:
-    from mypy_boto3_sesv2 import SESV2Client
+    from sesq.worker.transports.client import AwsClient
 
 PAGE_SIZE = 1000
 
@@ -45,14 +45,14 @@ def asked(operation: str, call: Callable[[], Any]) -> Any:
 class SesControl:
     """SES's control calls for one account: one a second, counted over all processes."""
 
-    def __init__(self, client: SESV2Client, calls: ControlCalls) -> None:
+    def __init__(self, client: AwsClient, calls: ControlCalls) -> None:
         self._client = client
         self._calls = calls
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """One call by its name in boto3, `get_account`. Raises ControlRefused or ControlUnavailable."""
         self._calls.wait()
-        answer: dict[str, Any] = asked(operation, lambda: getattr(self._client, operation)(**parameters))
+        answer: dict[str, Any] = asked(operation, lambda: getattr(self._client.api, operation)(**parameters))
         return answer
 
     def pages(self, operation: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:

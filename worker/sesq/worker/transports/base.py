@@ -51,6 +51,10 @@ class Transport(Protocol):
         """Hand over one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
         ...
 
+    def check(self) -> None:
+        """Look whether it has what it needs to send. Raises SendFailed, as `send` would."""
+        ...
+
     def warm_up(self) -> None:
         """Find the credentials and open a connection, without sending, so that a claim is used at once.
 

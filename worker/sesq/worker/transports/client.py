@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable
@@ -14,14 +15,17 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     Credentials,
     DeferredRefreshableCredentials,
     ReadOnlyCredentials,
 )
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, NoRegionError
+from botocore.hooks import HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
+from botocore.utils import is_valid_endpoint_url, validate_region_name
 
 from sesq.worker.transports.credentials import RenewableCredentials, use_renewable
 
@@ -41,6 +45,9 @@ MOST_CONNECTIONS = 1000
 """Those that are kept open when they are not in use; so many threads may share a client. It opens one when needed."""
 
 USER_AGENT = f"sesq/{version('sesq')} Boto3/{boto3.__version__}"
+
+_making = threading.RLock()
+"""Clients are made one after the other: each needs the same descriptions of AWS, which are read for the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class AwsClient:
     """A SESv2 client, and clients of other services, as one somebody in one place: made when first used.
 
     Safe to share between threads, but not over a fork. Its credentials are renewed when AWS refuses them, so whatever
-    is had from it may be kept. The first use raises botocore's errors for what is missing: a region, a profile.
+    is had from it may be kept. `region` and `find_credentials` tell what is missing, and make no client.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -86,24 +93,32 @@ class AwsClient:
         self._credentials = RenewableCredentials(partial(_read_credentials, settings))
         self._leaving = _Leaving()
         self._lock = threading.Lock()
+        self._region: str | None = None
         self._session: boto3.Session | None = None
         self._api: SESV2Client | None = None
 
     @property
     def api(self) -> SESV2Client:
         """The SESv2 client."""
-        with self._lock:
-            if self._api is None:
-                self._api = self._open_session().client(
-                    "sesv2", endpoint_url=self.settings.endpoint_url, config=_config(self.settings)
-                )
-                self._api.meta.events.register("before-send.sesv2.SendEmail", self._clear)
-            return self._api
+        if self._api is None:
+            with self._lock:
+                self._api = self._api or self._make_api()
+        return self._api
 
     @property
     def region(self) -> str:
-        """The region it turned out to be."""
-        return self.api.meta.region_name
+        """The region it turns out to be.
+
+        Raises botocore's errors for a region, a profile or an endpoint that is missing or cannot be one.
+        """
+        if self._region is None:
+            self._region = _find_region(self.settings)
+        return self._region
+
+    def find_credentials(self) -> None:
+        """Raises NoCredentialsError where there are none. Those of a role are fetched when they are needed."""
+        if not self._credentials.found():
+            raise NoCredentialsError
 
     def send_email(
         self, request: SendEmailRequestTypeDef, clear: Callable[[], None]
@@ -142,6 +157,13 @@ class AwsClient:
         if self._api is not None:
             self._api.close()
 
+    def _make_api(self) -> SESV2Client:
+        api: SESV2Client = self._open_session().client(
+            "sesv2", endpoint_url=self.settings.endpoint_url, config=_config(self.settings)
+        )
+        api.meta.events.register("before-send.sesv2.SendEmail", self._clear)
+        return api
+
     def _open_session(self) -> boto3.Session:
         """Not for several threads at once."""
         if self._session is None:
@@ -175,9 +197,25 @@ def _descriptions() -> Loader:
     return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
-def _session(settings: ClientSettings) -> botocore.session.Session:
-    core = botocore.session.Session(profile=settings.profile)
-    core.register_component("data_loader", _descriptions())
+@cache
+def _hooks() -> HierarchicalEmitter:
+    """What botocore does before and after each call: most of the time that a session takes to make."""
+    hooks = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=hooks)
+    return hooks
+
+
+class _Session(botocore.session.Session):
+    def create_client(self, *args: Any, **kwargs: Any) -> Any:
+        with _making:
+            return super().create_client(*args, **kwargs)
+
+
+def _session(settings: ClientSettings) -> _Session:
+    with _making:
+        hooks, descriptions = copy.copy(_hooks()), _descriptions()
+    core = _Session(event_hooks=hooks, include_builtin_handlers=False, profile=settings.profile)
+    core.register_component("data_loader", descriptions)
     if settings.region is not None:
         core.set_config_variable("region", settings.region)
     # Fetching credentials happens inside a send, so it may not take longer than a send.
@@ -185,6 +223,29 @@ def _session(settings: ClientSettings) -> botocore.session.Session:
         Config(connect_timeout=settings.connect_seconds, read_timeout=settings.read_seconds, retries=ONE_TRY)
     )
     return core
+
+
+def _find_region(settings: ClientSettings) -> str:
+    """With the checks that botocore makes of it, and of the endpoint, as it makes a client."""
+    core = _session(settings)
+    region: str | None = core.get_config_variable("region")
+    if not region:
+        raise NoRegionError
+    validate_region_name(region)
+    endpoint = settings.endpoint_url or _configured_endpoint(core)
+    if endpoint and not is_valid_endpoint_url(endpoint):
+        raise ValueError(f"Invalid endpoint: {endpoint}")
+    return region
+
+
+def _configured_endpoint(core: botocore.session.Session) -> str | None:
+    """As botocore reads it from the environment and ~/.aws/config."""
+    if core.get_config_variable("ignore_configured_endpoint_urls"):
+        return None
+    found: str | None = ConfiguredEndpointProvider(
+        core.full_config, core.get_scoped_config(), "sesv2"
+    ).provide()
+    return found
 
 
 def _read_credentials(settings: ClientSettings) -> Credentials | None:

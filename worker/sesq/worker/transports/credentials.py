@@ -42,12 +42,18 @@ class RenewableCredentials(Credentials):
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials | None:  # type: ignore[override]  # botocore takes None too
         """What to sign with now. Raises botocore's errors where a source of temporary ones refuses."""
-        source = self._source
-        if source is None:
-            with self._lock:
-                source = self._source = self._source or self._read()
-        self._this_thread.used = frozen = self._freeze(source)
+        self._this_thread.used = frozen = self._freeze(self._find())
         return frozen
+
+    def found(self) -> bool:
+        """Whether there are any. Temporary ones are not fetched for the answer."""
+        return self._find() is not None
+
+    def _find(self) -> Credentials | None:
+        if self._source is None:
+            with self._lock:
+                self._source = self._source or self._read()
+        return self._source
 
     def _freeze(self, source: Credentials | None) -> ReadOnlyCredentials | None:
         """Temporary ones are fetched by way of others, which may have been changed since: they are read anew then."""

@@ -54,6 +54,9 @@ class RecordingTransport:
             raise SendFailed(judge(outcome, envelope=outgoing.envelope, region=self.region)) from outcome
         return outcome(outgoing) if callable(outcome) else outcome
 
+    def check(self) -> None:
+        """It needs nothing."""
+
     def warm_up(self) -> None:
         """Nothing to connect to."""
 

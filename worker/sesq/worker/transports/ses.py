@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError
 
@@ -55,16 +56,23 @@ class SesTransport:
             raise SendFailed(weigh(NO_MESSAGE_ID, envelope=outgoing.envelope, region=self.region))
         return message_id
 
+    def check(self) -> None:
+        """Find the credentials; connects to nothing at SES, and makes no client. Raises SendFailed."""
+        self._try(self.client.find_credentials)
+
     def warm_up(self) -> None:
         """Fetch the credentials and open one connection. Raises SendFailed."""
-        try:
-            self.client.connect()
-        except Exception as error:  # as above
-            raise SendFailed(judge(error, envelope=Envelope(sender=""), region=self.region)) from error
+        self._try(self.client.connect)
 
     def close(self) -> None:
         """Close the connections; the next `send` opens others."""
         self.client.close()
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # as above
+            raise SendFailed(judge(error, envelope=Envelope(sender=""), region=self.region)) from error
 
     @property
     def region(self) -> str:

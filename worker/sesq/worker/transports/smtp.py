@@ -58,6 +58,10 @@ class SmtpTransport:
         except Exception as error:  # whatever smtplib and the system raise is foreign
             raise self._failed(error, outgoing.envelope) from error
 
+    def check(self) -> None:
+        """Signs in: SMTP has no other way to learn whether it may. Raises SendFailed."""
+        self.warm_up()
+
     def warm_up(self) -> None:
         """Opens a session and signs in. Raises SendFailed."""
         try:
