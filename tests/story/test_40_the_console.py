@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -24,8 +23,6 @@ from sesq.queue.policy import Policy
 from sesq.queue.states import State
 from system import System, eventually, running_system
 
-SCREENSHOTS = os.environ.get("SESQ_TEST_SCREENSHOTS")
-
 
 @dataclass
 class Live:
@@ -33,13 +30,11 @@ class Live:
 
     system: System
     browser: Browser
-    pictures: Path
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("console")
-    pictures = Path(SCREENSHOTS) if SCREENSHOTS else folder
     with (
         EmbeddedRedis(folder / "r") as server,
         running_system(
@@ -52,21 +47,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         site = eventually(lambda: re.search(r"listening on (\S+)", s.log()), "the console listens")[1]
         eventually(lambda: s.redis.exists(s.keys.snapshot), "the account is known")
         with chromium(site) as browser:
-            yield Live(s, browser, pictures)
+            yield Live(s, browser)
 
 
 def test_a_test_mail_is_sent_and_followed_to_its_end(live: Live) -> None:
     s, browser = live.system, live.browser
     # When a test mail is written in the browser
     browser.open("test")
-    live.browser.look(live.pictures, "test-mail")
+    live.browser.look("test-mail")
     browser.fill(sender="shop@example.com", to="ada@example.org", subject="Does it arrive?", tag="kind=trial")
     browser.press("Send")
     assert "Does it arrive?" in browser.text
     # Then its page says by itself that it was sent, and SES has it
     browser.until_says("MessageId")
     assert [entry["subject"] for entry in s.ses.messages()] == ["Does it arrive?"]
-    browser.look(live.pictures, "message-sent")
+    browser.look("message-sent")
 
     # And it is found by recipient, by tag and by id
     id = browser.driver.current_url.rpartition("/")[2]
@@ -106,16 +101,16 @@ def test_a_raised_quota_changes_the_pace(live: Live) -> None:
     waiting = [s.outbox.send(s.mail("ada@example.org", lane="bulk")) for _ in range(12)]
     browser.open("overview")
     assert "to go" in browser.text
-    browser.look(live.pictures, "overview-busy")
+    browser.look("overview-busy")
     assert s.count(State.QUEUED) > 5
 
     # When the rate is raised: first it is shown what that does
     browser.open("quota")
-    browser.look(live.pictures, "quota")
+    browser.look("quota")
     browser.fill(rate="20/second", **{"for": "1h"})
     browser.press("Show what it does")
     assert Policy(s.redis).show()["rate"].value == "0.1"
-    browser.look(live.pictures, "quota-preview")
+    browser.look("quota-preview")
     assert "1 per 10 seconds" in browser.text
     browser.press("Change rate")
 
@@ -164,7 +159,7 @@ def test_what_waits_for_a_recipient_goes_once_it_is_verified(live: Live) -> None
     eventually(lambda: s.outbox.status(id).state is State.HELD, "it is held")
     browser.open("identities")
     assert "bob@example.org" in browser.text
-    browser.look(live.pictures, "identities")
+    browser.look("identities")
     # When somebody verifies the address, and its owner clicks on the link
     browser.press("Verify")
     assert "pending" in browser.text
@@ -195,7 +190,7 @@ def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:
     eventually(lambda: s.count(State.HELD) == 3, "all are held")
     # When all of the page are cancelled, then they are, by name, and cannot be sent again
     browser.open("messages?state=held")
-    browser.look(live.pictures, "messages-held")
+    browser.look("messages-held")
     browser.find("[data-all]").click()
     browser.press("Cancel")
     assert "cancel: 3 done" in browser.text
@@ -245,10 +240,10 @@ def test_hostile_mail_does_nothing(live: Live) -> None:
     assert browser.fetched() <= pages | {
         f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")
     }
-    browser.look(live.pictures, "message-hostile")
+    browser.look("message-hostile")
     browser.open("messages?state=held")
     assert browser.driver.title == "Messages · sesq"
-    browser.look(live.pictures, "messages-hostile")
+    browser.look("messages-hostile")
     s.messages.cancel(id, "test")
 
 
@@ -262,10 +257,10 @@ def test_a_batch_is_paused_resumed_and_cancelled(live: Live, tmp_path: Path) -> 
     id = s.run(*send).strip()
     browser.open("batches")
     assert "autumn" in browser.text
-    browser.look(live.pictures, "batches-running")
+    browser.look("batches-running")
     browser.open(f"batches/{id}")
     browser.until_says("ends")
-    browser.look(live.pictures, "batch")
+    browser.look("batch")
 
     # When it is paused, resumed and cancelled in the browser
     browser.press("Pause")
@@ -297,7 +292,7 @@ def test_who_is_suppressed_gets_no_mail_until_taken_off_the_list(live: Live) -> 
     browser.fill(address="ada@example.org")
     browser.press("Add")
     assert "1 added" in browser.text
-    browser.look(live.pictures, "suppression")
+    browser.look("suppression")
 
     def next_mail() -> State:
         return s.outbox.wait(s.outbox.send(s.mail("ada@example.org"))).state
@@ -312,11 +307,11 @@ def test_who_is_suppressed_gets_no_mail_until_taken_off_the_list(live: Live) -> 
 def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> None:
     browser = live.browser
     browser.open("sandbox")
-    browser.look(live.pictures, "sandbox")
+    browser.look("sandbox")
     browser.fill(website="https://shop.example.com", use_case="Receipts for customers who asked for them.")
     browser.press("Show the request")
     assert "Receipts for customers" in browser.text
-    browser.look(live.pictures, "sandbox-preview")
+    browser.look("sandbox-preview")
     browser.press("Send this request")
     assert "Sent. A person at AWS answers" in browser.text
 
@@ -328,7 +323,7 @@ def test_every_page_in_every_theme_and_width_without_a_complaint(live: Live) -> 
         browser.open(page)
         assert browser.find("h1").text, page
         assert browser.find("nav [aria-current]").get_attribute("href").endswith(f"/{page}")
-        browser.look(live.pictures, page)
+        browser.look(page)
         assert browser.problems() == []
     browser.open("messages/no-such-message")
     assert "no message no-such-message" in browser.text

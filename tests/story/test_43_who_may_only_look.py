@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ password = "{bob}"
 
 def test_one_logs_in_to_operate_and_another_to_look(system: Any, tmp_path: Path) -> None:
     s: System
-    pictures = Path(os.environ.get("SESQ_TEST_SCREENSHOTS") or tmp_path)
     users = tmp_path / "users.toml"
     users.write_text(USERS.format(ada=hash_password("ada's secret"), bob=hash_password("bob's secret")))
     certificate, key = certificate_files(tmp_path)
@@ -36,17 +34,17 @@ def test_one_logs_in_to_operate_and_another_to_look(system: Any, tmp_path: Path)
         with chromium(site, "--ignore-certificate-errors") as browser:
             # When a page is asked for by nobody, there is the login; and a wrong password is none
             browser.open("quota")
-            browser.look(pictures, "login")
+            browser.look("login")
             browser.fill(name="bob", password="ada's secret")
             browser.press("Log in")
             assert "wrong name or password" in browser.text
-            browser.look(pictures, "login-refused")
+            browser.look("login-refused")
             # Who may look sees the page, and no button that changes anything
             browser.fill(name="bob", password="bob's secret")
             browser.press("Log in")
             assert "bob (view only)" in browser.text
             browser.open("quota")
-            browser.look(pictures, "quota-view-only")
+            browser.look("quota-view-only")
             assert browser.driver.find_elements("css selector", "main button") == []
             # Who may operate does
             browser.driver.delete_all_cookies()

@@ -30,6 +30,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
 )
+PICTURES = os.environ.get("SESQ_TEST_SCREENSHOTS")
 PATIENCE_SECONDS = 30
 WIDTHS = {"wide": 1280, "narrow": 390}
 HEIGHT = 900
@@ -88,20 +89,23 @@ class Browser:
         """What it has complained of since this was last asked: an error in a script, what the policy forbids."""
         return [each["message"] for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
 
-    def look(self, folder: Path, name: str) -> list[Path]:
-        """Pictures of the whole page: wide and narrow, light and dark. The page must fit its width."""
-        taken = []
+    def look(self, name: str) -> None:
+        """The page must fit its width, wide and narrow. Where SESQ_TEST_SCREENSHOTS names a folder, pictures of it go
+        there, light and dark.
+        """
         for size, width in WIDTHS.items():
-            for theme in ("light", "dark"):
+            for theme in ("light", "dark") if PICTURES else ("light",):
                 self._show_as(width, HEIGHT, theme)
                 fits = "return document.documentElement.scrollWidth <= window.innerWidth"
                 assert self.driver.execute_script(fits), f"{name} is wider than {width} pixels"
-                tall = self.driver.execute_script("return document.documentElement.scrollHeight")
-                self._show_as(width, min(max(HEIGHT, tall), 4000), theme)
-                taken.append(folder / f"{name}-{size}-{theme}.png")
-                assert self.driver.save_screenshot(str(taken[-1]))
+                if PICTURES:
+                    self._take(f"{name}-{size}-{theme}.png", width, theme)
         self._show_as(WIDTHS["wide"], HEIGHT, "light")
-        return taken
+
+    def _take(self, file: str, width: int, theme: str) -> None:
+        tall = self.driver.execute_script("return document.documentElement.scrollHeight")
+        self._show_as(width, min(max(HEIGHT, tall), 4000), theme)
+        assert self.driver.save_screenshot(str(Path(str(PICTURES), file)))
 
     def _show_as(self, width: int, height: int, theme: str) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
