@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from redis import Redis
 from rq import Queue
-from rq.exceptions import NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
-from rq.job import Job, JobStatus
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
+from rq_tools import kill_with_job_in_hand
 from sesq.queue.states import Lane, State
 from sesq.queue.turn import NO_JOB, explained
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
@@ -241,108 +237,6 @@ def test_an_old_place_in_a_lane_hides_no_job_that_is_lost(stage: Stage, queue: Q
     # Then it gets it back
     assert reconcile(stage.redis, "default") == 1
     assert queue.scheduled_job_registry.get_job_ids() == [ids[1]]
-
-
-class Meddling(RuleBasedStateMachine):
-    """What RQ's tools can do to jobs, in any order; then an account sync, and a worker."""
-
-    redis: Redis
-
-    @initialize()
-    def begin(self) -> None:
-        self.redis.flushdb()
-        self.stage = Stage(self.redis)
-        self.ids: list[str] = []
-
-    @rule(lane=st.sampled_from(list(Lane)), later=st.booleans())
-    def queue(self, lane: Lane, later: bool) -> None:
-        due = datetime.fromtimestamp(self.stage.now + 300, timezone.utc) if later else None
-        self.ids.append(self.stage.queue(lane=lane, send_at=due))
-
-    def job(self, number: int) -> Job | None:
-        id = self.ids[number % len(self.ids)] if self.ids else ""
-        found: Job | None = None
-        with suppress(NoSuchJobError):
-            found = Job.fetch(id, self.redis, JSONSerializer)
-        return found
-
-    @rule(number=st.integers(0, 99))
-    def delete(self, number: int) -> None:
-        if job := self.job(number):
-            job.delete()
-
-    @rule(lane=st.sampled_from(list(Lane)))
-    def empty(self, lane: Lane) -> None:
-        Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer).empty()
-
-    @rule(number=st.integers(0, 99))
-    def cancel(self, number: int) -> None:
-        job = self.job(number)
-        if job and job.get_status() not in (JobStatus.FINISHED, JobStatus.CANCELED):
-            job.cancel()
-
-    @rule(number=st.integers(0, 99), lane=st.sampled_from(list(Lane)))
-    def enqueue(self, number: int, lane: Lane) -> None:
-        """As django-rq's button does it, into any lane."""
-        if job := self.job(number):
-            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
-            queue._enqueue_job(job)
-
-    @rule(name=st.sampled_from(["a", "b"]), lane=st.sampled_from(list(Lane)))
-    def put_a_stranger(self, name: str, lane: Lane) -> None:
-        self.redis.rpush(f"rq:queue:{self.stage.keys.queue(lane)}", name)
-
-    @rule()
-    def sync(self) -> None:
-        """Whatever waited long enough stands somewhere then."""
-        waiting = {id for id in self.ids if self.stage.state(id) in (State.QUEUED, State.SCHEDULED)}
-        self.stage.pass_time(SETTLED_SECONDS + 1)
-        reconcile(self.redis, "default")
-        standing: set[str] = set()
-        for lane in Lane:
-            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
-            standing |= {*queue.get_job_ids(), *queue.scheduled_job_registry.get_job_ids()}
-        assert {id for id in waiting if self.stage.state(id) is not State.CANCELLED} <= standing
-
-    def work(self) -> bool:
-        """Whether there was anything in the lanes."""
-        claim, begun = self.stage.claim(20)
-        for each in begun:
-            self.stage.gate.settle([self.stage.sender.send_message(each)])
-        return bool(begun or claim.unknown_jobs)
-
-    def teardown(self) -> None:
-        """However it went: whatever was accepted is sent once, or was cancelled by somebody."""
-        for _ in range(3):
-            self.sync()
-            self.stage.pass_time(600)
-            self.stage.gate.promote()
-            while self.work():
-                self.stage.pass_time(1)
-        states = {self.stage.state(id) for id in self.ids}
-        assert states <= {State.SENT, State.CANCELLED}, states
-        sent = [outgoing.id for outgoing in self.stage.transport.tried]
-        assert len(sent) == len(set(sent))
-        for lane in Lane:
-            queue = Queue(self.stage.keys.queue(lane), connection=self.redis, serializer=JSONSerializer)
-            waiting = (queue, queue.deferred_job_registry, queue.scheduled_job_registry)
-            assert [registry.get_job_ids() for registry in waiting] == [[], [], []]
-
-
-def test_whatever_rqs_tools_do_no_message_is_lost_or_sent_twice(redis: Redis) -> None:
-    Meddling.redis = redis
-    run_state_machine_as_test(
-        Meddling, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
-    )
-
-
-def kill_with_job_in_hand(stage: Stage, id: str) -> None:
-    """A stock worker of RQ's took the job out of its queue, and was killed before it gave it back."""
-    job = Job.fetch(id, stage.redis, JSONSerializer)
-    stage.redis.lrem(f"rq:queue:{job.origin}", 1, id)
-    stage.redis.hset(job.key, "status", "started")
-    stage.redis.zadd(f"rq:wip:{job.origin}", {f"{id}:run": stage.now + 90})
-    stage.redis.zadd(f"rq:executions:{id}", {"run": stage.now + 150})
 
 
 def test_what_killed_workers_of_rqs_had_in_hand_is_back_in_its_place(stage: Stage, queue: Queue) -> None:

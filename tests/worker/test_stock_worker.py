@@ -111,6 +111,7 @@ def test_rqs_data_of_a_message_is_small_enough_for_a_packed_hash(stage: BatchSta
     id = stage.queue()
     data = stage.redis.hget(f"rq:job:{id}", "data")
     assert data == f'["sesq.worker.send", null, ["{id}"], {{}}]'.encode()
+    assert len(data) <= 64
 
 
 @pytest.mark.parametrize("name", ["sesq.worker", "sesq.queue.job"])

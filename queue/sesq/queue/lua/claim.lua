@@ -90,6 +90,7 @@ local function serve_chunk(c, queue, kept)
   if c.queue ~= queue then -- somebody has put it into a queue that is not its own
     aside = aside + 1
     drop_head(queue)
+    if c.place ~= 'queued' then place(c.id, c.queue, c.place, c.keep, {claim_id = 'rows'}) end
     return true
   end
   if c.place ~= 'queued' or c.state ~= 'running' or not has_rows(c) then

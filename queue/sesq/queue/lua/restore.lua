@@ -1,12 +1,13 @@
--- Restore: the RQ job of a message, or of a chunk, is put where that is, and written anew where it is gone. After lifecycle.lua and
--- batch.lua.
+-- Restore: the RQ job of a message, or of a chunk, is put where that is, and written anew where it is gone.
+-- After lifecycle.lua and batch.lua.
 --
--- ARGV[3] id   [4] only what has not changed since (s)   [5] 1: to the front of its lane, from where a worker of RQ's had taken it
---     [6…] RQ's job: name, value, …
--- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was told to cancel its job;
--- 'front' where a worker of RQ's had taken it, and nobody said so.
+-- ARGV[3] id   [4] only what has not changed since (s)
+--     [5] 1: to the front of its lane, from where a worker of RQ's had taken it   [6…] RQ's job: name, value, …
+-- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was told to
+-- cancel its job; 'front' where a worker of RQ's had taken it, and nobody said so.
 
-local id, front, NEAR = ARGV[3], ARGV[5] == '1', 1000 -- NEAR: so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+local id, front = ARGV[3], ARGV[5] == '1'
+local NEAR = 1000 -- so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
 local job = R .. 'job:' .. id
 
 local function stands_in(queue)
@@ -15,28 +16,41 @@ local function stands_in(queue)
   return call('LPOS', list, id, 'MAXLEN', NEAR) or call('LPOS', list, id, 'RANK', -1, 'MAXLEN', NEAR)
 end
 
--- Writes the job anew; of all lanes' registries it leaves those that others have put it into.
-local function renew_job(queue, keep)
-  call('HSET', job, unpack(ARGV, 6))
-  call('HSET', job, 'origin', queue, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
-  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+-- Calls a function with the key of each registry of RQ's in which the job may stand, of all lanes.
+local function for_each_registry(visit)
   for _, lane in ipairs({'transactional', 'bulk'}) do
-    for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':sesq.' .. ARGV[1] .. '.' .. lane, id) end
+    local queue = 'sesq.' .. ARGV[1] .. '.' .. lane
+    for _, name in ipairs(REGISTRIES) do visit(R .. name .. ':' .. queue, queue, name) end
   end
 end
 
--- Whether RQ shows the job by this status, and in this one of its registries.
-local function is_shown(queue, registry, status)
-  if call('HGET', job, 'status') ~= status then return false end
-  for _, name in ipairs(REGISTRIES) do
-    if (name == registry) ~= (call('ZSCORE', R .. name .. ':' .. queue, id) and true or false) then return false end
-  end
-  return true
+-- Takes the job out of all registries: others may have put it into those of another lane.
+local function leave_registries(queue)
+  for_each_registry(function (key) call('ZREM', key, id) end)
+  if call('EXISTS', job) == 1 then call('HSET', job, 'origin', queue) end
+end
+
+local function renew_job(queue, keep)
+  call('HSET', job, unpack(ARGV, 6))
+  call('HSET', job, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
+  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+end
+
+-- Whether RQ shows the job by this status, as one of its own lane, and in this one of all registries.
+local function is_shown(own, registry, status)
+  local told = call('HMGET', job, 'status', 'origin')
+  local right = told[1] == status and told[2] == own
+  for_each_registry(function (key, queue, name)
+    local should = queue == own and name == registry
+    right = right and should == (call('ZSCORE', key, id) and true or false)
+  end)
+  return right
 end
 
 local m = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'keep', 'send_at')
 local chunk = not m[1] and read_chunk(id)
-local state, queue, keep = m[1] or chunk and chunk.place, lane_of(m[3] or chunk and chunk.queue), chunk and chunk.keep or m[4]
+local state, keep = m[1] or chunk and chunk.place, chunk and chunk.keep or m[4]
+local queue = lane_of(m[3] or chunk and chunk.queue)
 if not PLACE[state or ''] or (tonumber(m[2]) or 0) > tonumber(ARGV[4]) then return 0 end
 local registry, status = PLACE[state][1], PLACE[state][2]
 local told = call('HGET', job, 'status')
@@ -44,6 +58,7 @@ if registry == 'wip' then return 0 end -- it is put right when it is settled
 
 if ENDED[registry] then -- a job that somebody has deleted is not missed
   if not told or told == 'queued' or is_shown(queue, registry, status) then return 0 end
+  leave_registries(queue)
   place(id, queue, state, keep, {})
   return 1
 end
@@ -51,7 +66,7 @@ if chunk and chunk.state ~= 'running' then return 0 end
 if told == 'canceled' then return chunk and 0 or 'canceled' end
 if stands_in(queue) then -- by RQ's tools it may be there in any state: the claim that meets it sees to it
   if registry ~= 'queue' or is_shown(queue, registry, status) then return 0 end
-  for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+  leave_registries(queue)
   call('HSET', job, 'status', status)
   call('PERSIST', job)
   return 1
@@ -59,8 +74,10 @@ end
 if registry ~= 'queue' and is_shown(queue, registry, status) then return 0 end
 if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
 
-local due = state == 'scheduled' and tonumber(m[5]) or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now -- RQ alone knows when another try is due
+local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now -- RQ alone knows when another try is due
+if state == 'scheduled' then due = tonumber(m[5]) or due end
 renew_job(queue, keep)
+leave_registries(queue)
 if registry == 'queue' and not chunk then move(id, 'queued', 'its RQ job had been taken away', {}, {front = front})
 else place(id, queue, state, keep, {due = due, front = front}) end
 if registry == 'queue' then wake(queue) end
