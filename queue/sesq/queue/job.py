@@ -40,7 +40,9 @@ def rq_now() -> str:
 def job_fields(id: str, queue: str, keep_seconds: int, description: str) -> list[Any]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
     template = job_template(queue, keep_seconds, description.replace(id, ID))
-    fields: list[Any] = json.loads(template.replace(ID, id))
+    escaped = json.dumps(id)[1:-1]  # an id that is damaged in Redis may hold any character
+    parts: list[Any] = json.loads(template)
+    fields = [part.replace(ID, escaped) if isinstance(part, str) else part for part in parts]
     now = rq_now()
     return [*fields, "created_at", now, "enqueued_at", now]
 

@@ -136,5 +136,5 @@ return answer
 """
 """A script whose libraries have something to do at its end: no `return` and no error of it passes that by."""
 
-LIFECYCLE = library("clock.lua", "damage.lua", "lifecycle.lua", "batch.lua")
+LIFECYCLE = library("values.lua", "clock.lua", "damage.lua", "lifecycle.lua", "batch.lua")
 """How a message changes its state, and how a batch counts that: before every script that changes one."""

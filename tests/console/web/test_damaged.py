@@ -135,7 +135,7 @@ def _damages(redis: Redis, key: bytes) -> Iterator[tuple[str, Callable[[], objec
         yield "other bytes", lambda: redis.set(key, NOT_UTF8)
     if kind == "hash":
         for field in redis.hkeys(key):
-            for name, value in (("no number", "abc"), ("other bytes", NOT_UTF8), ("negative", "-7")):
+            for name, value in WRONG_VALUES.items():
                 yield f"{text(field)}: {name}", lambda f=field, v=value: redis.hset(key, f, v)
             yield f"{text(field)}: gone", lambda f=field: redis.hdel(key, f)
     if kind == "list":
@@ -146,6 +146,14 @@ def _damages(redis: Redis, key: bytes) -> Iterator[tuple[str, Callable[[], objec
         yield "an entry of other bytes", lambda: redis.sadd(key, NOT_UTF8)
 
 
+WRONG_VALUES = {
+    "no number": "abc",
+    "other bytes": NOT_UTF8,
+    "negative": "-7",
+    "nan": "nan",
+    "endless": "inf",
+    "huge": "1e300",
+}
 SEEDS = range(int(os.environ.get("SESQ_TEST_DAMAGES", "8")))
 
 
@@ -172,7 +180,7 @@ def test_the_rest_is_sent_and_every_page_and_command_answers(
         ("rate", "abc", "held", "its record in Redis is damaged: rate is no number"),
         ("day", NOT_UTF8, "held", "its record in Redis is damaged: day is no number"),
         ("expires_at", "soon", "held", "its record in Redis is damaged: expires_at is no number"),
-        ("rate", "1e300", "held", "its record in Redis is damaged: rate is not between 1 and 50"),
+        ("rate", "1e300", "held", "its record in Redis is damaged: rate is no number"),
         ("rate", "nan", "held", "its record in Redis is damaged: rate is no number"),
         ("day", "-5", "held", "its record in Redis is damaged: day is not between 0 and 50"),
         ("expires_at", "inf", "held", "its record in Redis is damaged: expires_at is no number"),
@@ -217,6 +225,47 @@ def test_a_number_that_no_clock_knows_stops_neither_its_message_nor_a_page(
     stage.work()
     assert [stage.state(id) for id in ids] == [State.SENT] * 2
     look()
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300"])
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        ("gate", "level"),
+        ("gate", "on_way"),
+        ("gate", "ses_level"),
+        ("gate", "slow"),
+        ("snapshot", "others"),
+        ("snapshot", "rate"),
+        ("policy", "reserve"),
+        ("policy", "margin"),
+    ],
+)
+def test_a_number_that_nobody_can_reckon_with_counts_as_none(
+    redis: Redis, run: Run, key: str, field: str, value: str
+) -> None:
+    # Given books, limits or an account of which one number cannot be used
+    stage = BatchStage(redis)
+    stage.take(3)
+    id = stage.queue()
+    redis.hset(f"sesq:default:{key}", field, value)
+    # When mail is asked for, Then it goes, however slowly, and people can look
+    for _ in range(5):
+        stage.pass_time(2)
+        stage.send(10)
+    assert (stage.state(id), len(stage.transport.sent)) == (State.SENT, 4)
+    assert run("status").exit_code == 0
+    assert run("quota", "show").exit_code == 0
+
+
+def test_a_reason_that_cannot_be_read_keeps_nobody_held(redis: Redis) -> None:
+    stage = BatchStage(redis)
+    stage.transport.answer(says(Kind.UNVERIFIED_SENDER, "sender:shop@example.com"))
+    id = stage.queue()
+    stage.work()
+    redis.hset(stage.keys.blocks, "sender:shop@example.com", "-7")
+    stage.messages.try_one("sender:shop@example.com", "a look")
+    assert stage.state(id) is State.QUEUED
 
 
 def test_a_message_without_a_readable_time_is_held_as_any_other(redis: Redis) -> None:

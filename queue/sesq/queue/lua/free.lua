@@ -11,7 +11,7 @@ local freed = 0
 
 local function next_to_try()
   local hold, block = A .. 'hold:' .. what, call('HGET', A .. 'blocks', what)
-  local last = block and cjson.decode(block)[4]
+  local last = read_table(block)[4]
   local next = (last and call('ZRANK', hold, last) or -1) + 1
   local found = call('ZRANGE', hold, next, next)
   return found[1] and found or call('ZRANGE', hold, 0, 0)

@@ -1,5 +1,5 @@
 -- How a message changes its state. Put before every script that changes one, so that there is one way to do it.
--- After clock.lua and damage.lua.
+-- After values.lua, clock.lua and damage.lua.
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Keys, A = "sesq:<account>:"
@@ -43,11 +43,7 @@ local VERSIONS = {['1'] = true}
 
 -- Numbers of a record that may be damaged, each with what it is then.
 local LONGEST_KEPT = 1e9 -- s; EXPIRE refuses what is far more
-local function number_of(field) -- nil also for what is not finite: Redis refuses that as a score
-  local number = tonumber(field or nil)
-  return number and number - number == 0 and number or nil
-end
-local function seconds_kept(keep) return math.min(LONGEST_KEPT, math.max(1, math.floor(number_of(keep) or 3600))) end
+local function seconds_kept(keep) return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600))) end
 -- A lane of this account: what a damaged record names instead is the bulk lane.
 local function lane_of(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
@@ -180,19 +176,19 @@ local function hold_back(id, what, why, since, reason, fields, opts)
   local reached = move(id, 'held', reason, fields, opts)
   if reached == 'held' then
     call('HSET', A .. 'message:' .. id, 'hold', what)
-    call('ZADD', A .. 'hold:' .. what, number_of(since) or now, id)
+    call('ZADD', A .. 'hold:' .. what, tonumber(since) or now, id)
     call('HSET', A .. 'holds', what, why)
   end
   return reached
 end
 
 -- Whether a field of a record may be empty or a number, and is neither.
-local function is_broken(field) return (field or '') ~= '' and not number_of(field) end
+local function is_broken(field) return (field or '') ~= '' and not tonumber(field) end
 
 -- What is wrong with a number of a record, or nil.
 local BOUNDS = {rate = {1, 50}, day = {0, 50}} -- recipients: SES takes no more at once
 local function fault_of(name, field)
-  local number, bounds = number_of(field), BOUNDS[name]
+  local number, bounds = tonumber(field), BOUNDS[name]
   if is_broken(field) or bounds and not number then return name .. ' is no number' end
   if bounds and (number < bounds[1] or number > bounds[2]) then
     return string.format('%s is not between %d and %d', name, bounds[1], bounds[2])

@@ -1,0 +1,14 @@
+-- Values: what is read from Redis counts only if it can be used. Put before every script.
+
+-- nil for what is none, and for what is no amount and no time: nan, inf, 1e300.
+local FARTHEST, read_number = 1e15, tonumber
+local function tonumber(given)
+  local number = given and read_number(given)
+  return number and number > -FARTHEST and number < FARTHEST and number or nil
+end
+
+-- The table that a text of JSON holds; an empty one where it holds none.
+local function read_table(text)
+  local done, value = pcall(cjson.decode, text or '')
+  return done and type(value) == 'table' and value or {}
+end
