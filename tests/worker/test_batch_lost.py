@@ -132,3 +132,17 @@ def test_another_batch_under_the_same_name_goes_to_its_own_recipients(stage: Bat
     assert [out.envelope.to[0] for out in stage.transport.sent[3:]] == [
         f"new{i}@example.org" for i in range(3)
     ]
+
+
+@pytest.mark.parametrize("redo", ["abc", "nan", "3", "- -"])
+def test_rows_that_nobody_can_read_stop_no_lane(stage: BatchStage, redo: str) -> None:
+    # Given a chunk whose rows are all on their way, and a damaged list of those that came back
+    first = stage.take(3)
+    stage.grant(3)
+    chunk = f"{first.id}-0"
+    stage.redis.hset(stage.keys.chunk(chunk), mapping={"redo": redo, "place": "queued"})
+    stage.redis.lpush(QUEUE, chunk)
+    second = stage.take(2, key="other")
+    # When the lane is worked off, Then what stands behind it goes
+    stage.send(5)
+    assert stage.fates(second.id) == {"sent": 2}

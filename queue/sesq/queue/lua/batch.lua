@@ -150,6 +150,10 @@ local function read_chunk(id)
     return nil
   end
   c[2], c[7] = lane_of(c[2]), c[7] or ''
+  if string.find(c[7], '[^%d%- ]') or (c[7] ~= '' and not string.find(c[7], '^%d+%-%d+')) then -- its lane must not wait for it
+    note_damage(A .. 'chunk:' .. id, 'its field redo is no list of rows: those rows are not sent')
+    c[7] = ''
+  end
   local b = c[10] and {'cancelled'} or call('HMGET', A .. 'batch:' .. c[1], 'state')
   return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
           redo = c[7], out = tonumber(c[8]), place = c[9], state = b[1] == 'done' and 'running' or b[1] or 'cancelled'}
