@@ -70,7 +70,11 @@ local function smaller(name, theirs)
   if forced[name] or seen[3] == '0' then return ours end
   return math.min(ours, theirs)
 end
-local ses_rate, ses_daily = tonumber(seen[1]) or 1, tonumber(seen[2]) or 200
+local function of_ses(field, otherwise) -- SES may give any number: a huge one is no damage
+  local n = read_number(field or nil)
+  return n and n == n and math.max(-1, math.min(n, FARTHEST)) or otherwise
+end
+local ses_rate, ses_daily = of_ses(seen[1], 1), of_ses(seen[2], 200)
 if ses_daily < 0 then ses_daily = math.huge end
 if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
 local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
