@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from sesq.config.embedded import EmbeddedRedis
+from sesq.queue.states import Lane
 from sesq.worker.rq_registration import NameTaken, NotServed, RegisteredWorker
 from sesq.worker.worker import SesqWorker
 
@@ -134,6 +135,12 @@ def made_by_rq(redis: Redis, *names: str) -> SesqWorker:
         log_job_description=True,
         serializer=JSONSerializer,
     )
+
+
+def test_a_queue_may_be_named_alone_and_bring_its_connection(redis: Redis) -> None:
+    assert SesqWorker("sesq.shop.bulk", connection=redis).lanes == {"shop": [Lane.BULK]}
+    queue = Queue("sesq.default.transactional", connection=redis)
+    assert SesqWorker(queue).connection is redis
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
+from rq.utils import ensure_job_list, get_connection_from_queues
 from rq.worker import BaseWorker, DequeueStrategy, WorkerStatus
 
 from sesq.config.connection import mapped
@@ -36,6 +37,10 @@ FAREWELL_SECONDS = 2.0
 """Who was told twice to stop does not wait for a Redis that hangs."""
 
 
+Queues = str | Queue | Sequence[str | Queue]
+"""As RQ lets its workers be told of them."""
+
+
 class NameTaken(SesqError):
     """RQ lists another worker of that name."""
 
@@ -49,10 +54,10 @@ class RegisteredWorker(BaseWorker):
 
     def __init__(
         self,
-        queues: Sequence[str | Queue],
+        queues: Queues,
         name: str | None = None,
         *,
-        connection: Redis,
+        connection: Redis | None = None,
         prepare_for_work: bool = True,
         **_: Any,
     ) -> None:
@@ -60,7 +65,8 @@ class RegisteredWorker(BaseWorker):
 
         What RQ says there of jobs, of their results and of the worker's heartbeat, sesq decides itself.
         """
-        names = [each if isinstance(each, str) else each.name for each in queues]
+        given: list[str | Queue] = ensure_job_list(queues)
+        names = [each if isinstance(each, str) else each.name for each in given]
         self.lanes = lanes_by_account(names)
         """The accounts and lanes that it serves, in the order of its queues."""
         self._is_to_work = prepare_for_work
@@ -68,7 +74,7 @@ class RegisteredWorker(BaseWorker):
             super().__init__(
                 names,
                 name=name,
-                connection=connection,
+                connection=connection or get_connection_from_queues(given),
                 serializer=JSONSerializer,
                 worker_ttl=WORKER_TTL_SECONDS,
                 prepare_for_work=prepare_for_work,

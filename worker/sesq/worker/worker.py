@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any
 
 from redis import Redis
-from rq import Queue
 from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.logutils import setup_loghandlers
 from rq.worker import DequeueStrategy
@@ -31,7 +30,7 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.usage import SUSPENDED
 from sesq.worker.desk import NOTHING_NOW, POLL_SECONDS, Desk
 from sesq.worker.opening import open_desks
-from sesq.worker.rq_registration import RegisteredWorker, refuse_options
+from sesq.worker.rq_registration import Queues, RegisteredWorker, refuse_options
 from sesq.worker.start import BACKOFF_SECONDS, when_redis_serves
 from sesq.worker.station import Station
 from sesq.worker.threads import Task, Threads
@@ -80,7 +79,7 @@ class Looked:
 class SesqWorker(RegisteredWorker):
     """Sends the mail of one or more accounts. RQ gives it queues, from which it opens their accounts when it works."""
 
-    def __init__(self, queues: Sequence[str | Queue], name: str | None = None, **options: Any) -> None:
+    def __init__(self, queues: Queues, name: str | None = None, **options: Any) -> None:
         super().__init__(queues, name, **options)
         self.desks: list[Desk] = []
         self.stations: list[Station] = []
