@@ -20,6 +20,7 @@ from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.retry import RetryPolicy
+from sesq.worker.sending import BLIP_LONGEST_SECONDS
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict
 from stage import Stage, says, used_by
@@ -750,3 +751,26 @@ def test_tokens_that_another_has_taken_meanwhile_are_waited_for(
     stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
     assert stage.state(id) is State.SENT
     assert sum(stage.slept) == pytest.approx(1.5, abs=0.05)
+
+
+def test_tokens_that_others_take_again_and_again_are_not_waited_for_without_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a mail whose content comes late, at one a second, and others that are quicker each time
+    stage.sync(rate=1.0, daily=50_000.0)
+    stage.pass_time(5)
+    id = stage.queue(text=LARGE)
+    _, (begun,) = stage.claim()
+
+    def others_are_quicker(seconds: float) -> None:
+        assert len(stage.slept) < 10, "it waits without end"
+        stage.sleep(seconds)
+        stage.redis.hincrbyfloat(stage.keys.gate, "level", -1)
+
+    stage.redis.hset(stage.keys.gate, "level", "-2.5")
+    monkeypatch.setattr(stage.sender, "sleep", others_are_quicker)
+    slow(stage, monkeypatch, 1.0)
+    # When it asks for new tokens, Then it waits two seconds at most, and goes back
+    stage.gate.settle([stage.sender.send_message(used_by(begun, time.monotonic() + UNUSED_SECONDS))])
+    assert (stage.state(id), stage.transport.tried) == (State.QUEUED, [])
+    assert 1 < sum(stage.slept) <= BLIP_LONGEST_SECONDS

@@ -69,7 +69,7 @@ local function settle(o)
     call('XADD', R .. 'results:' .. id, '*', 'type', o.rq.type, 'worker_name', was[8] or '', o.rq.name, o.rq.value)
     call('EXPIRE', R .. 'results:' .. id, seconds_kept(was[9]))
   end
-  if o.drop_content and reached == o.state then call('DEL', A .. 'content:' .. id) end
+  if o.drop_content then call('DEL', A .. 'content:' .. id) end
   return reached
 end
 
