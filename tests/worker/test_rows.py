@@ -320,6 +320,16 @@ def test_a_batch_that_cannot_be_printed_is_paused_and_says_why(stage: BatchStage
     assert stage.gate.usage().total == 0
 
 
+def test_a_batch_whose_rows_are_gone_is_paused_and_makes_no_records(stage: BatchStage) -> None:
+    taken = stage.take(10)
+    stage.redis.delete(stage.keys.rows(f"{taken.id}-0"))
+    stage.send(5)
+    assert (stage.transport.tried, stage.messages.list()) == ([], [])
+    assert "gone from Redis" in stage.batch(taken).reason
+    assert stage.counts(taken.id) == {"queued": 10}
+    assert stage.gate.usage().total == 0
+
+
 def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"email": "a@example.org", "name": "fine"}, {"email": "b@example.org", "name": "two\nlines"}]
     # Given a producer that let a row through which its workers cannot print

@@ -11,12 +11,21 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.config.errors import InputError, MissingPart
+from sesq.config.errors import (
+    InputError,
+    MissingPart,
+    QueueUnavailable,
+    SesqError,
+    UnknownBatch,
+    WrongState,
+)
+from sesq.queue.batches import Batches
 from sesq.queue.chunks import place_of
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
@@ -26,8 +35,8 @@ from sesq.queue.keys import Keys
 from sesq.queue.reaping import Reaped, judged
 from sesq.queue.replicas import Replicas
 from sesq.queue.replies import text
-from sesq.queue.results import SendResult, unreadable, unsendable
-from sesq.queue.rows import Rows
+from sesq.queue.results import SendResult, put_back, unreadable, unsendable
+from sesq.queue.rows import Rows, row_place
 from sesq.queue.scripts import LIFECYCLE, Call, compose, run_many
 from sesq.queue.states import Lane, State
 from sesq.queue.usage import RULES, Usage, read_ledger, read_usage
@@ -134,7 +143,7 @@ class Gate:
         try:
             envelope = Envelope.from_json(text(described)) if described else self.rows.envelope(grant.id)
         except (InputError, MissingPart) as error:
-            return unreadable(grant, error)
+            return unreadable(grant, error) if described else self.give_up_batch(grant, error)
         return Started(
             grant,
             envelope,
@@ -152,6 +161,14 @@ class Gate:
         except (InputError, MissingPart) as error:
             log.error("message %s: nobody can tell whom it is for: %s", id, error)
             return Envelope(sender="")
+
+    def give_up_batch(self, row: Grant, error: SesqError) -> SendResult:
+        """For a fault that all rows of a batch have: this one goes back, and the batch waits for a person."""
+        batch = row_place(row.id).batch
+        log.error("batch %s: paused: %s", batch, error)
+        with suppress(WrongState, UnknownBatch, QueueUnavailable):  # stopped, lost, or paused by the next row
+            Batches(self.redis, self.account).pause(batch, str(error))
+        return put_back(row, str(error))
 
     def content(self, id: str) -> bytes:
         """The body of one message; empty where it is gone."""

@@ -1,29 +1,25 @@
 """The life of one message at a worker: may it go, send it, and what does the answer mean.
 
 A `Sender` sends the messages of one account. It takes what the gate has granted and returns a result for
-`Gate.settle`; it writes nothing itself, except that it pauses a batch of which no row can be rendered.
+`Gate.settle`; it writes nothing itself.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable, WrongState
+from sesq.config.errors import InputError, InvalidMessage, MissingPart, QueueUnavailable
 from sesq.queue.addresses import is_mailbox_simulator, spec_of
-from sesq.queue.batches import Batches
 from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.queue.gate import Gate
 from sesq.queue.grants import Started
 from sesq.queue.results import SendResult, put_back, unreadable, unsendable
-from sesq.queue.rows import row_place
 from sesq.queue.states import State
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.row_renderer import RowRenderer, TemplateUnusable
@@ -31,8 +27,6 @@ from sesq.worker.rules import Missing, Rules
 from sesq.worker.send_permit import NoTokens, SendPermit, TooLate
 from sesq.worker.transports import NotCleared, Outgoing, SendFailed, Transport
 from sesq.worker.verdicts import Kind
-
-log = logging.getLogger("sesq.worker")
 
 BLIP_TRIES = 3
 BLIP_LONGEST_SECONDS = 2.0
@@ -126,19 +120,11 @@ class Sender:
             spared = _spared(started.envelope, envelope)
             return Prepared(self._outgoing(started, envelope, permit), spared, unwanted)
         except TemplateUnusable as error:
-            return self._without_template(started, error)
+            return self.gate.give_up_batch(started.grant, error)
         except QueueUnavailable as error:
             return put_back(started.grant, f"was not sent: {error}")
         except (InputError, MissingPart) as error:
             return unreadable(started.grant, error)
-
-    def _without_template(self, started: Started, error: TemplateUnusable) -> SendResult:
-        """All rows of its batch have that fault: they go back, and the batch is paused until a person has looked."""
-        batch = row_place(started.id).batch
-        log.error("batch %s: paused: %s", batch, error)
-        with suppress(WrongState, QueueUnavailable):  # somebody else has stopped it
-            Batches(self.gate.redis, self.gate.account).pause(batch, str(error))
-        return put_back(started.grant, str(error))
 
     def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
         """The envelope without those who are on the suppression list, and a sentence about them, or none."""

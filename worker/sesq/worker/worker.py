@@ -1,6 +1,6 @@
-"""The worker: claims, takes and sends many messages at once from one process.
+"""The worker: claims and sends many messages at once from one process.
 
-One thread talks to Redis: it claims, begins and settles in pipelines. Other threads, which the accounts share, talk to
+One thread talks to Redis: it claims, starts and settles in pipelines. Other threads, which the accounts share, talk to
 SES, and what became of the mail comes back through `_inbox`, as does what wakes the worker.
 """
 
@@ -45,7 +45,7 @@ SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS, SYNC_LOOK_SECONDS = 5.0, 0.01
 
 GATHER_SECONDS = 0.003
-"""While the threads have begun mail before them, answers are gathered so long: one round trip tells of all of them."""
+"""While the threads have started mail before them, results are gathered so long: one round trip tells of all."""
 
 WAITS_ON = {
     "day": "the day has no room for the next one",
