@@ -11,6 +11,7 @@ from typer.testing import Result
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.queue.keys import ACCOUNTS
+from sesq.queue.states import State
 
 Run = Callable[..., Result]
 FROM = ["send", "--from", "shop@example.com"]
@@ -189,3 +190,39 @@ def test_a_redis_that_refuses_what_sesq_needs_is_said_in_one_line(
     assert result.exit_code == 1
     assert wrong in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+TITLE = "\x1b]0;mine\x07"
+"""What renames a terminal's window, and stands for all that a terminal obeys."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["messages", "show", TITLE],
+        ["messages", "cancel", TITLE],
+        ["batch", "show", TITLE],
+        ["batch", "check", TITLE, "rows.csv", "--from", "shop@example.com"],
+        ["send", "--raw", f"{TITLE}.eml"],
+        ["suppression", "import", f"{TITLE}.csv"],
+        ["quota", "show", "--account", TITLE],
+    ],
+)
+def test_an_error_shows_nothing_that_a_terminal_would_obey(run: Run, words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code in (1, 2)
+    assert all(character.isprintable() or character == "\n" for character in result.output), result.output
+
+
+def test_what_a_message_came_to_shows_nothing_that_a_terminal_would_obey(
+    run: Run, queue: Callable[..., str], becomes: Callable[..., None], ses_says: Callable[..., None]
+) -> None:
+    # Given a mail that SES refused, in words that a terminal would obey
+    ses_says(production=1)
+    becomes(queue(idempotency_key="k"), State.REFUSED, reason=f"Refused: {TITLE}")
+    # When it is queued once more by the same key, and waited for
+    mail = ["--from", "shop@example.com", "--to", "ada@example.com", "--subject", "Hi", "--text", "Hello"]
+    result = run("send", *mail, "--key", "k", "--wait", "1")
+    # Then the command says what it came to, in plain characters
+    assert (result.exit_code, "Refused: " in result.stderr) == (1, True)
+    assert all(character.isprintable() or character == "\n" for character in result.output), result.output

@@ -40,6 +40,16 @@ def test_what_was_sent_and_what_is_kept_leave_less_room() -> None:
     assert ends_after(100, others=150) == pytest.approx(DAY, abs=MINUTE + 60)
 
 
+def test_the_minutes_are_of_those_who_were_asked_about_and_not_of_those_before_them() -> None:
+    # Given 250 before 100, at one a second, and a day of 200
+    told = forecast(100, 250, NOW, Limits(1.0, 200), {})
+    # Then no minute of the first day is theirs, since the 200 of it are before them
+    assert told.ends_at is not None
+    assert sum(told.minutes.values()) == pytest.approx(100)
+    assert min(told.minutes) * MINUTE == pytest.approx(NOW + DAY, abs=5 * MINUTE)
+    assert max(told.minutes) * MINUTE <= told.ends_at
+
+
 @pytest.mark.parametrize("daily", [None, 200])
 def test_what_takes_longer_than_ten_years_never_ends(daily: float | None) -> None:
     assert forecast(400, 0, NOW, Limits(1e-6, daily), {}) == Forecast(None, {})

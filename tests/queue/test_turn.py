@@ -110,6 +110,35 @@ def test_what_is_paused_goes_when_somebody_says_so(stage: Stage, lane: Lane) -> 
     assert (because.endswith("is paused: a look"), wait) == (True, None)
 
 
+def test_a_pause_of_bulk_mail_is_told_to_bulk_mail_alone(stage: Stage) -> None:
+    stage.policy.pause("too many bounces", by="ada", bulk_only=True)
+    assert told(stage, stage.queue())[0] == "it may go now"
+    assert told(stage, stage.queue(lane="bulk"))[0] == "bulk mail is paused: too many bounces"
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_what_was_cancelled_in_the_middle_of_a_lane_is_before_nobody(stage: Stage, lane: Lane) -> None:
+    # Given 30 urgent mails, of which ten were taken back from the middle: their entries stand in the lane still
+    before = [stage.queue() for _ in range(30)]
+    for id in before[10:20]:
+        stage.messages.cancel(id, by="ada")
+    assert stage.redis.llen(f"rq:queue:{stage.keys.queue(Lane.TRANSACTIONAL)}") == 30
+    # Then a mail after them waits for the other twenty, whatever its own lane
+    assert "20 recipients go before it" in told(stage, stage.queue(lane=lane.value))[0]
+
+
+def test_urgent_mail_waits_for_no_bulk_mail(stage: Stage) -> None:
+    for _ in range(30):
+        stage.queue(lane="bulk")
+    assert told(stage, stage.queue())[0] == "it may go now"
+
+
+def test_urgent_mail_may_use_what_is_kept_for_it(stage: Stage) -> None:
+    stage.policy.set({"reserve": "100"}, by="ada")
+    assert told(stage, stage.queue())[0] == "it may go now"
+    assert "the day has no room for it yet" in told(stage, stage.queue(lane="bulk"))[0]
+
+
 def test_what_nobody_sends_and_what_ses_does_not_send_are_told(stage: Stage) -> None:
     id = stage.queue()
     stage.sync(sending=0, paused_because="SES has paused this account")
