@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -94,6 +95,32 @@ def test_a_renewed_lease_is_not_judged_and_a_settled_one_cannot_be_renewed(stage
     assert_agreement(stage.redis)
     stage.pass_time(2)
     assert reap(stage) == {kept: "unknown"}
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_what_a_dead_judge_had_is_as_its_claim_says_and_is_judged_by_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    id = stage.queue()
+    grants = stage.ask().grants
+    if started:
+        stage.gate.start(grants)
+    stage.pass_time(LEASE)
+    # When whoever judges it dies before it can say what became of it
+    with monkeypatch.context() as dying:
+        dying.setattr(Gate, "settle", lambda *_: [None])
+        reap(stage)
+    # Then it is that one's: RQ shows it as started under that claim, for ever, and others wait for a lease
+    claim_id = (stage.redis.hget(stage.keys.message(id), "claim_id") or b"").decode()
+    assert claim_id != grants[0].claim_id
+    wip = stage.redis.zrange("rq:wip:sesq.default.transactional", 0, -1, withscores=True)
+    assert wip == [(f"{id}:{claim_id}".encode(), math.inf)]
+    assert_agreement(stage.redis)
+    stage.pass_time(LEASE - 1)
+    assert reap(stage) == {}
+    stage.pass_time(1)
+    assert reap(stage) == {id: "unknown" if started else "queued"}
+    assert_agreement(stage.redis)
 
 
 def test_a_lease_without_a_message_being_sent_is_swept(stage: Stage) -> None:

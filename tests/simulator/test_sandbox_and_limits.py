@@ -226,3 +226,15 @@ def test_failed_calls_use_rate_only_where_set(ses, sesv2, mail):
         sesv2.send_email(**mail("bob@x.org"))
     with pytest.raises(sesv2.exceptions.TooManyRequestsException):
         sesv2.send_email(**mail())
+
+
+def test_a_throttled_call_uses_no_rate_even_where_failed_calls_do(ses, sesv2, mail):
+    # Given failed calls that use rate, and a spent second in which five more calls are throttled
+    ses.set_account(failed_calls_use_rate=True)
+    sesv2.send_email(**mail())
+    for _ in range(5):
+        with pytest.raises(sesv2.exceptions.TooManyRequestsException):
+            sesv2.send_email(**mail())
+    # When a second has passed, Then the next one goes
+    ses.advance(1)
+    sesv2.send_email(**mail())

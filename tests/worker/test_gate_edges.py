@@ -93,6 +93,18 @@ def test_a_day_spent_on_an_account_without_one_is_nobody_s(stage: BatchStage) ->
     assert len(only_claim(stage).ids) == 1
 
 
+def test_a_day_that_ses_calls_spent_takes_nothing_from_what_others_sent(stage: BatchStage) -> None:
+    # Given a mail on its way, while SES says that others have sent more than a day of ours
+    stage.sync(daily=200.0)
+    stage.queue()
+    claim = only_claim(stage)
+    stage.sync(daily=200.0, sent=250, booked=0)
+    # When SES refuses it, since the day is spent
+    stage.gate.settle([SendResult(claim.grants[0], State.QUEUED, day_spent=True, refund_day=True)])
+    # Then what the others sent is as it was
+    assert float(stage.redis.hget(stage.keys.snapshot, "others") or 0) == 250
+
+
 def test_a_reserve_as_large_as_the_day_holds_no_bulk_mail_for_ever(stage: BatchStage) -> None:
     stage.sync(daily=200.0)
     stage.policy.set({"reserve": "200"}, by="test")
