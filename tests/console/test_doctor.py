@@ -170,7 +170,7 @@ def test_a_relay_needs_no_aws(run: Run, aws: Simulator, monkeypatch: pytest.Monk
 
 def test_without_boto3_this_host_can_only_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [
-        name for name in sys.modules if name.startswith(("sesq.worker.desk", "sesq.worker.account"))
+        name for name in sys.modules if name.startswith(("sesq.worker.opening", "sesq.worker.account"))
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)

@@ -10,7 +10,7 @@ from sesq.config.settings import Settings
 from sesq.console.context import open_redis
 from sesq.producer import Message, Outbox
 from sesq.queue.audit import audit
-from sesq.worker.run import run_worker
+from sesq.worker.start import run_worker
 
 OTHER = "sesq:layout in Redis is '7'.* run the same version of sesq everywhere"
 

@@ -90,24 +90,24 @@ def test_what_is_no_longer_waiting_is_not_brought_back(stage: Stage) -> None:
 
 
 def test_a_message_that_is_scheduled_before_all_others_wakes_who_looks_rarely(stage: Stage) -> None:
-    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        bell.subscribe(stage.keys.wake)
-        bell.get_message(timeout=5)
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as signals:
+        signals.subscribe(stage.keys.wake)
+        signals.get_message(timeout=5)
         stage.queue(send_at=later(stage, 20))
-        assert bell.get_message(timeout=5)
+        assert signals.get_message(timeout=5)
         last = stage.queue(send_at=later(stage, 30))
-        assert bell.get_message(timeout=0) is None
+        assert signals.get_message(timeout=0) is None
         stage.outbox.reschedule(last, later(stage, 10))
-        assert bell.get_message(timeout=5)
+        assert signals.get_message(timeout=5)
 
 
 def test_it_rings_the_bell_only_when_something_came(stage: Stage) -> None:
     stage.queue(send_at=later(stage, 10))
-    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        bell.subscribe(stage.keys.wake)
-        bell.get_message(timeout=5)
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as signals:
+        signals.subscribe(stage.keys.wake)
+        signals.get_message(timeout=5)
         stage.gate.promote()
-        assert bell.get_message(timeout=0) is None
+        assert signals.get_message(timeout=0) is None
         stage.pass_time(10)
         stage.gate.promote()
-        assert bell.get_message(timeout=5)
+        assert signals.get_message(timeout=5)

@@ -17,8 +17,8 @@ from sesq.config.errors import SesqError
 from sesq.config.settings import AccountSettings, Settings
 from sesq.producer import Message, Outbox
 from sesq.simulator import Simulator
-from sesq.worker.desk import open_desk
-from sesq.worker.run import run_worker
+from sesq.worker.opening import open_account
+from sesq.worker.start import run_worker
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.worker import SesqWorker
 
@@ -74,7 +74,7 @@ def two_known(redis: Redis, ses: Simulator, make_settings: Callable[..., Setting
     account = {"region": "us-east-1", "endpoint_url": ses.endpoint_url}
     settings = make_settings(accounts={"default": account, "shop": account | {"region": "eu-west-1"}})
     for name in settings.accounts:
-        open_desk(redis, name, settings).sync.run()
+        open_account(redis, name, settings).sync.run()
     return settings
 
 
@@ -83,7 +83,9 @@ def test_a_worker_for_fifty_accounts_makes_no_client_at_its_start(
 ) -> None:
     # Given fifty accounts in roles of their own, of which one names a profile that is not there
     served: list[str] = []
-    monkeypatch.setattr(SesqWorker, "work", lambda worker, burst: served.extend(d.name for d in worker.desks))
+    monkeypatch.setattr(
+        SesqWorker, "work", lambda worker, burst: served.extend(d.name for d in worker.accounts)
+    )
     role = "arn:aws:iam::123456789012:role/{}"
     accounts = {
         f"shop{n}": AccountSettings(region="eu-west-1", role_arn=role.format(n)) for n in range(50)

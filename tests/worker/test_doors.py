@@ -13,7 +13,7 @@ from sesq.config.settings import AccountSettings, Settings, SmtpSettings
 from sesq.queue.policy import Policy
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable
-from sesq.worker.desk import Desk, open_desk
+from sesq.worker.opening import OpenAccount, open_account
 from sesq.worker.transports import SesTransport, SmtpTransport
 from sesq.worker.transports.client import AwsClient, ClientSettings
 
@@ -28,23 +28,23 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
 
-def desk_for(redis: Redis, **account: object) -> Desk:
-    return open_desk(redis, "default", Settings(accounts={"default": AccountSettings(**account)}))
+def account_for(redis: Redis, **account: object) -> OpenAccount:
+    return open_account(redis, "default", Settings(accounts={"default": AccountSettings(**account)}))
 
 
-def smtp_server(desk: Desk) -> object:
-    return desk.sender.transport.server  # type: ignore[attr-defined]
+def smtp_server(account: OpenAccount) -> object:
+    return account.sender.transport.server  # type: ignore[attr-defined]
 
 
 def test_the_api_unless_told_otherwise(redis: Redis) -> None:
-    assert isinstance(desk_for(redis, region="eu-west-1").sender.transport, SesTransport)
+    assert isinstance(account_for(redis, region="eu-west-1").sender.transport, SesTransport)
 
 
 def test_smtp_of_ses_is_the_regions_own(redis: Redis) -> None:
     smtp = SmtpSettings(user="AKIA", password="hush")
-    desk = desk_for(redis, region="eu-west-1", transport="smtp", smtp=smtp)
-    assert isinstance(desk.sender.transport, SmtpTransport)
-    server = smtp_server(desk)
+    account = account_for(redis, region="eu-west-1", transport="smtp", smtp=smtp)
+    assert isinstance(account.sender.transport, SmtpTransport)
+    server = smtp_server(account)
     assert (server.host, server.port, server.tls) == ("email-smtp.eu-west-1.amazonaws.com", 587, "starttls")
     assert (server.user, server.password) == ("AKIA", "hush")
     assert "hush" not in repr(server)
@@ -52,21 +52,21 @@ def test_smtp_of_ses_is_the_regions_own(redis: Redis) -> None:
 
 def test_smtp_without_host_and_region_is_told_at_the_door(redis: Redis) -> None:
     with pytest.raises(SettingsError, match=r"region.*host.*\[accounts.default.smtp\]"):
-        desk_for(redis, transport="smtp")
+        account_for(redis, transport="smtp")
 
 
 @pytest.mark.parametrize("region", [None, "eu-west-1"])
 def test_without_aws_the_configured_limits_count(redis: Redis, region: str | None) -> None:
     # Given a plain relay, and neither a region nor credentials of AWS
     smtp = SmtpSettings(host="127.0.0.1", port=25, tls="none")
-    desk = desk_for(redis, transport="smtp", smtp=smtp, region=region)
+    account = account_for(redis, transport="smtp", smtp=smtp, region=region)
     # When the account is synced
     with pytest.raises(AccountUnreadable):
-        desk.sync.ses.describe()
+        account.sync.ses.describe()
     Policy(redis).configure({"rate": "7", "daily": "1000"})
-    desk.sync.run()
+    account.sync.run()
     # Then the limits are the configured ones
-    usage = desk.gate.usage()
+    usage = account.gate.usage()
     assert (usage.rate, usage.daily) == (7, 1000)
 
 
@@ -77,14 +77,16 @@ def test_with_aws_credentials_ses_tells_the_limits_beside_smtp(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with Simulator(max_send_rate=5, max_24_hour_send=300, control_rate=None) as ses:
         smtp = SmtpSettings(user="AKIA", password="hush")
-        desk = desk_for(redis, region="us-east-1", transport="smtp", smtp=smtp, endpoint_url=ses.endpoint_url)
-        desk.sync.run()
-    assert (desk.gate.usage().rate, desk.gate.usage().daily) == (5, 300)
+        account = account_for(
+            redis, region="us-east-1", transport="smtp", smtp=smtp, endpoint_url=ses.endpoint_url
+        )
+        account.sync.run()
+    assert (account.gate.usage().rate, account.gate.usage().daily) == (5, 300)
 
 
 def test_the_api_without_credentials_is_a_trouble_that_may_pass(redis: Redis) -> None:
     with pytest.raises(AccountUnavailable):
-        desk_for(redis, region="eu-west-1").sync.ses.describe()
+        account_for(redis, region="eu-west-1").sync.ses.describe()
 
 
 def test_clients_of_several_accounts_read_what_aws_offers_once(

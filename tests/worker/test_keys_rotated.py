@@ -15,8 +15,8 @@ from sesq.queue.keys import Keys
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable
 from sesq.worker.control.calls import ControlRefused, asked
-from sesq.worker.desk import Desk, open_desk
 from sesq.worker.doors import open_client, open_control
+from sesq.worker.opening import OpenAccount, open_account
 from sesq.worker.smtp_password import smtp_password
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
@@ -42,8 +42,8 @@ class Rotating:
             f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret of {key}\n"
         )
 
-    def desk(self) -> Desk:
-        return open_desk(self.redis, "default", self.settings, sleep=lambda _: None)
+    def opened(self) -> OpenAccount:
+        return open_account(self.redis, "default", self.settings, sleep=lambda _: None)
 
     def end_the_second(self, _seconds: float) -> None:
         """The next control call may be made."""
@@ -52,14 +52,14 @@ class Rotating:
     # whoever has a client
 
     def sending(self) -> Callable[[], object]:
-        transport = self.desk().sender.transport
+        transport = self.opened().sender.transport
         return lambda: transport.send(mail("x1"))
 
     def warming_up(self) -> Callable[[], object]:
-        return self.desk().sender.transport.warm_up
+        return self.opened().sender.transport.warm_up
 
     def account_sync(self) -> Callable[[], object]:
-        ses = self.desk().sync.ses
+        ses = self.opened().sync.ses
         ses.calls.sleep = self.end_the_second  # type: ignore[union-attr]
         return ses.describe
 
@@ -145,7 +145,7 @@ def test_keys_that_come_after_the_start_are_found(aws: Rotating, who: str) -> No
 
 
 def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
-    transport = aws.desk().sender.transport
+    transport = aws.opened().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
     aws.has("AKTWO")
@@ -156,7 +156,7 @@ def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
 
 
 def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
-    transport = aws.desk().sender.transport
+    transport = aws.opened().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
     refused = []
@@ -183,7 +183,7 @@ def test_a_password_file_of_smtp_is_read_anew_for_each_session(
             ca_file=tmp_path / "ca.pem",
         )
         account = AccountSettings(transport="smtp", region="us-east-1", smtp=smtp)
-        transport = open_desk(redis, "default", Settings(accounts={"default": account})).sender.transport
+        transport = open_account(redis, "default", Settings(accounts={"default": account})).sender.transport
         transport.send(mail("x1"))
         # When the secret is changed, and sessions end
         ses.cloud.keys["AKONE"] = "two"

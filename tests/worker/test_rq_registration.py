@@ -45,23 +45,23 @@ def registered(redis: Redis, name: str) -> RegisteredWorker:
 def test_a_command_that_cannot_be_obeyed_makes_a_worker_deaf_to_no_other(
     redis: Redis, command: bytes
 ) -> None:
-    # Given a worker that listens to RQ's channel and to a bell
+    # Given a worker that listens to RQ's channel and to wake signals
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     worker = RegisteredWorker(["sesq.default.bulk"], "ox", connection=redis)
-    worker.bells = {"bell": heard.put}
+    worker.wake_channels = {"wake": heard.put}
     worker.register()
     # When a message comes that RQ cannot read
     redis.publish("rq:pubsub:ox", command)
-    redis.publish("bell", "after it")
+    redis.publish("wake", "after it")
     # Then the worker hears what comes after it
     assert heard.get(timeout=30)["data"] == b"after it"
     worker.take_leave(redis_is_away=False)
 
 
-def test_a_bell_that_cannot_be_heard_makes_a_worker_deaf_to_no_other(
+def test_a_wake_signal_that_cannot_be_heard_makes_a_worker_deaf_to_no_other(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a worker for whom the first bell is a surprise
+    # Given a worker for whom the first wake signal is a surprise
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def ring(message: dict[str, Any]) -> None:
@@ -71,10 +71,10 @@ def test_a_bell_that_cannot_be_heard_makes_a_worker_deaf_to_no_other(
 
     monkeypatch.setattr(time, "sleep", lambda _: None)
     worker = RegisteredWorker(["sesq.default.bulk"], "ox", connection=redis)
-    worker.bells = {"bell": ring}
+    worker.wake_channels = {"wake": ring}
     worker.register()
-    redis.publish("bell", "surprise")
-    redis.publish("bell", "after it")
+    redis.publish("wake", "surprise")
+    redis.publish("wake", "after it")
     assert heard.get(timeout=30)["data"] == b"after it"
     worker.take_leave(redis_is_away=False)
 

@@ -200,15 +200,15 @@ def test_a_change_is_told_and_wakes_those_who_wait(
     sync.run()
     caplog.set_level(logging.INFO, "sesq.sync")
     caplog.clear()
-    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        bell.subscribe(stage.keys.wake)
-        bell.get_message(timeout=5)
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as signals:
+        signals.subscribe(stage.keys.wake)
+        signals.get_message(timeout=5)
         again(stage, sync)
-        assert bell.get_message(timeout=0) is None
+        assert signals.get_message(timeout=0) is None
         assert "is now" not in caplog.text
         ses.set_account(max_send_rate=200.0, production_access=True)
         again(stage, sync)
-        assert bell.get_message(timeout=5)
+        assert signals.get_message(timeout=5)
     assert "the rate is now 200" in caplog.text
     assert "the account is out of the sandbox" in caplog.text
 
@@ -230,11 +230,11 @@ def test_the_day_that_ses_called_spent_goes_on_when_ses_says_otherwise(
     """Our ledger knew of nothing: somebody else had spent it, or SES was wrong."""
     id = refused(stage, sync, says(Kind.DAY_SPENT))
     assert stage.claim()[0].reason == "day"
-    with stage.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        bell.subscribe(stage.keys.wake)
-        bell.get_message(timeout=5)
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as signals:
+        signals.subscribe(stage.keys.wake)
+        signals.get_message(timeout=5)
         again(stage, sync)
-        assert bell.get_message(timeout=5)
+        assert signals.get_message(timeout=5)
     assert stage.claim()[0].ids == (id,)
 
 

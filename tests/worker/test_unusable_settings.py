@@ -12,8 +12,8 @@ from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
 from sesq.simulator import Simulator
 from sesq.worker.account import UnknownAccount
-from sesq.worker.desk import open_desk, starting_limits
-from sesq.worker.run import run_worker
+from sesq.worker.opening import open_account, starting_limits
+from sesq.worker.start import run_worker
 from sesq.worker.worker import SesqWorker
 from stage import Stage
 
@@ -37,7 +37,7 @@ def test_an_account_that_cannot_be_opened_names_the_cure(
         monkeypatch.setenv(name, value)
     settings = Settings(accounts={"default": AccountSettings(**account)})
     with pytest.raises(SettingsError, match=words) as raised:
-        open_desk(redis, "default", settings)
+        open_account(redis, "default", settings)
     assert "in sesq.toml" in str(raised.value)
 
 
@@ -63,7 +63,7 @@ def test_an_unlimited_day_of_ours_is_unlimited_where_ses_is_not_asked(redis: Red
 def test_a_relay_of_ones_own_is_not_asked_about_at_ses(redis: Redis) -> None:
     smtp = {"host": "127.0.0.1", "port": 2525, "tls": "none"}
     settings = Settings(accounts={"default": {"transport": "smtp", "region": "eu-west-1", "smtp": smtp}})  # type: ignore[dict-item]
-    assert isinstance(open_desk(redis, "default", settings).sync.ses, UnknownAccount)
+    assert isinstance(open_account(redis, "default", settings).sync.ses, UnknownAccount)
 
 
 HELD_BACK = {
@@ -82,7 +82,9 @@ HELD_BACK = {
 def served(monkeypatch: pytest.MonkeyPatch, aws_environment: None) -> list[str]:
     """The accounts that a worker which starts gets to serve."""
     found: list[str] = []
-    monkeypatch.setattr(SesqWorker, "work", lambda worker, burst: found.extend(d.name for d in worker.desks))
+    monkeypatch.setattr(
+        SesqWorker, "work", lambda worker, burst: found.extend(d.name for d in worker.accounts)
+    )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     return found

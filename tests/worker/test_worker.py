@@ -6,10 +6,12 @@ import logging
 import pickle
 import threading
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -30,16 +32,16 @@ from sesq.queue.gate import Gate
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.states import Lane, State
 from sesq.worker import opening
-from sesq.worker.desk import Desk
+from sesq.worker.account_worker import AccountWorker
 from sesq.worker.distance import UNUSED_SECONDS
+from sesq.worker.opening import OpenAccount
 from sesq.worker.pace import Pace
 from sesq.worker.send_pool import SendPool
-from sesq.worker.station import Station
 from sesq.worker.sync import AccountSync
 from sesq.worker.threads import Threads
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind
-from sesq.worker.worker import STOP, SesqWorker
+from sesq.worker.worker import SesqWorker
 from stage import Stage, says, used_by
 from system import eventually
 
@@ -70,8 +72,8 @@ def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pyte
     monkeypatch.setattr(SesqWorker, "_install_signal_handlers", lambda self: None)
 
     def hire(**settings: Any) -> SesqWorker:
-        desk = Desk("default", stage.gate, stage.sender, stage.rules, cast("AccountSync", NoSync()))
-        return SesqWorker.for_desks([desk], stage.redis, make_settings(concurrency=4, **settings))
+        account = OpenAccount("default", stage.gate, stage.sender, stage.rules, cast("AccountSync", NoSync()))
+        return SesqWorker.for_accounts([account], stage.redis, make_settings(concurrency=4, **settings))
 
     return hire
 
@@ -81,7 +83,7 @@ def with_four_of_ten_on_their_way(
     stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], SesqWorker]]:
     """A worker of four threads that takes ten of what waits, while SES does not answer until the test is over."""
-    monkeypatch.setattr(Station, "places", 10)
+    monkeypatch.setattr(AccountWorker, "places", 10)
     over = threading.Event()
 
     def slow(outgoing: Outgoing) -> str:
@@ -114,8 +116,7 @@ def working(worker: SesqWorker, *, burst: bool = False) -> Iterator[threading.Th
 
 def stop(worker: SesqWorker) -> None:
     """What a signal does."""
-    worker._stop_requested = True
-    worker._inbox.put(STOP)
+    worker.stop()
 
 
 def lane_queue(stage: Stage, lane: Lane = Lane.TRANSACTIONAL, serializer: Any = JSONSerializer) -> Queue:
@@ -178,7 +179,7 @@ def test_a_grant_that_was_not_used_in_its_turn_is_given_back(stage: Stage, hire:
     worker = hire()
     _, (begun,) = stage.claim()
     late = time.monotonic() - 0.01
-    outcome = worker.stations[0].pool.send_one(used_by(begun, late))
+    outcome = worker.accounts[0].pool.send_one(used_by(begun, late))
     stage.gate.settle([outcome])
     assert (stage.state(id), stage.gate.usage().total, stage.transport.tried) == (State.QUEUED, 0, [])
     assert_agreement(stage.redis)
@@ -208,7 +209,7 @@ def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hi
 
 
 @pytest.mark.parametrize(
-    ("waiting", "bell", "asks"),
+    ("waiting", "signal", "asks"),
     [
         (Lane.BULK, b"urgent", True),
         (Lane.BULK, b"", False),
@@ -217,7 +218,7 @@ def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hi
     ],
 )
 def test_urgent_mail_does_not_wait_for_the_tokens_of_bulk_mail(
-    stage: Stage, hire: Hire, waiting: Lane, bell: bytes, asks: bool
+    stage: Stage, hire: Hire, waiting: Lane, signal: bytes, asks: bool
 ) -> None:
     # Given a worker that waits for tokens for mail of a lane
     stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
@@ -225,11 +226,11 @@ def test_urgent_mail_does_not_wait_for_the_tokens_of_bulk_mail(
         stage.queue(lane=waiting)
     worker = hire()
     worker._claim()
-    assert worker.desks[0].answer == "rate"
-    # When a bell rings, then it asks at once only where what came may go earlier
-    worker._on_bell(worker.desks[0], {"data": bell})
+    assert worker.accounts[0].answer == "rate"
+    # When a wake signal comes, then it asks at once only where what came may go earlier
+    worker.accounts[0].on_wake_signal({"data": signal})
     worker._receive(0)
-    assert (worker.desks[0].ask_at == 0.0) is asks
+    assert (worker.accounts[0].ask_at == 0.0) is asks
 
 
 def test_rqs_suspend_and_resume_are_obeyed(
@@ -258,16 +259,16 @@ def test_answers_are_gathered_while_the_threads_have_begun_mail(
 ) -> None:
     # Given a worker that hears one answer, and a moment later another one
     worker = hire()
-    (station,) = worker.stations
+    (account,) = worker.accounts
     stage.queue()
     _, (begun,) = stage.claim()
     answers = [stage.sender.send_message(begun), stage.sender.send_message(begun)]
     monkeypatch.setattr(SendPool, "backlog", backlog)
-    worker._inbox.put((station, answers[0]))
-    monkeypatch.setattr(time, "sleep", lambda _: worker._inbox.put((station, answers[1])))
+    account._in_loop(partial(account.take_in, answers[0]))
+    monkeypatch.setattr(time, "sleep", lambda _: account._in_loop(partial(account.take_in, answers[1])))
     # Then it waits for the other one where its threads have something to do meanwhile
     worker._receive(1)
-    assert len(station.unsettled) == 1 + backlog
+    assert len(account.unsettled) == 1 + backlog
 
 
 def test_what_became_of_mail_is_kept_while_redis_is_away(
@@ -276,7 +277,7 @@ def test_what_became_of_mail_is_kept_while_redis_is_away(
     # Given a worker whose mail has left, and a Redis that is away when its outcome is to be written down
     id = stage.queue()
     worker = hire()
-    (station,) = worker.stations
+    (account,) = worker.accounts
     worker._claim()
     worker._receive(30)
     exchange, tries = Gate.exchange, []
@@ -292,10 +293,10 @@ def test_what_became_of_mail_is_kept_while_redis_is_away(
     for _ in range(2):
         with pytest.raises(QueueUnavailable):
             worker._exchange()
-        assert (stage.state(id), station.is_idle) == (State.SENDING, False)
+        assert (stage.state(id), account.is_idle) == (State.SENDING, False)
     worker._exchange()
     # Then it is written down, once
-    assert (stage.state(id), station.is_idle) == (State.SENT, True)
+    assert (stage.state(id), account.is_idle) == (State.SENT, True)
     assert stage.transport.tried[1:] == []
     assert_agreement(stage.redis)
 
@@ -337,15 +338,15 @@ def test_a_burst_that_ends_before_all_is_sent_says_why(
 
 def of_many_accounts(stage: Stage, settings: Settings, count: int) -> SesqWorker:
     """A worker for so many accounts, whose mail takes the same way."""
-    desks = []
+    opened = []
     for number in range(count):
         name = f"account{number}"
         stage.redis.copy(stage.keys.snapshot, Keys(name).snapshot)
         stage.redis.copy(stage.keys.gate, Keys(name).gate)
         sender = stage.new_sender()
         sender.gate = Gate(stage.redis, name)
-        desks.append(Desk(name, sender.gate, sender, stage.rules, cast("AccountSync", NoSync())))
-    return SesqWorker.for_desks(desks, stage.redis, settings)
+        opened.append(OpenAccount(name, sender.gate, sender, stage.rules, cast("AccountSync", NoSync())))
+    return SesqWorker.for_accounts(opened, stage.redis, settings)
 
 
 def test_accounts_share_their_threads(
@@ -378,9 +379,9 @@ def test_the_mail_of_one_account_is_begun_before_another_one_is_asked_for(
 
     def claim(*words: Any, **options: Any) -> Any:
         asked.append(eventually(lambda: [mail.id for mail in stage.transport.tried], "it has left"))
-        return Gate.claim(worker.desks[1].gate, *words, **options)
+        return Gate.claim(worker.accounts[1].gate, *words, **options)
 
-    monkeypatch.setattr(worker.desks[1].gate, "claim", claim)
+    monkeypatch.setattr(worker.accounts[1].gate, "claim", claim)
     # When the worker takes a turn, Then the mail of the first has left by then
     worker._turn()
     assert asked == [[id]]
@@ -435,11 +436,11 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
             asked.set()
             return False
 
-    desks = [
-        Desk(name, Gate(stage.redis, name), stage.sender, stage.rules, cast("AccountSync", sync))
+    opened = [
+        OpenAccount(name, Gate(stage.redis, name), stage.sender, stage.rules, cast("AccountSync", sync))
         for name, sync in (("shop", Silent()), ("default", Quick()))
     ]
-    worker = SesqWorker.for_desks(desks, stage.redis, make_settings(concurrency=4))
+    worker = SesqWorker.for_accounts(opened, stage.redis, make_settings(concurrency=4))
     # When it looks after both, Then the other one is asked for at once
     worker._tick()
     assert asked.wait(10)
@@ -515,11 +516,11 @@ def test_stopped_what_no_thread_has_begun_is_given_back(
 ) -> None:
     id = stage.queue()
     worker = hire()
-    (station,) = worker.stations
+    (account,) = worker.accounts
     _, (begun,) = stage.claim()
-    station.in_flight.add(begun.grant)
+    account.in_flight.add(begun.grant)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
-    station.pool.send(begun)
+    account.pool.send(begun)
     worker._wind_up()
     record = stage.status(id)
     assert (record.state, record.reason, stage.gate.usage().total) == (State.QUEUED, "its worker stopped", 0)
@@ -530,11 +531,11 @@ def test_what_is_cancelled_between_claim_and_begin_gives_its_place_back(
     stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a worker with one place, which holds a message that it has not begun
-    monkeypatch.setattr(Station, "places", 1)
+    monkeypatch.setattr(AccountWorker, "places", 1)
     ids = [stage.queue() for _ in range(2)]
     worker = hire()
-    (station,) = worker.stations
-    station.claim(30)
+    (account,) = worker.accounts
+    account.claim(30)
     assert stage.state(ids[0]) is State.SENDING
     # When it is taken for dead, and its message is cancelled
     stage.redis.zadd(stage.keys.leases, {ids[0]: 1}, xx=True)
@@ -542,7 +543,7 @@ def test_what_is_cancelled_between_claim_and_begin_gives_its_place_back(
     stage.messages.cancel(ids[0], "ada")
     # Then the message does not leave, and the worker has its place for the next one
     worker._exchange()
-    assert station.is_idle
+    assert account.is_idle
     worker._claim()
     eventually(lambda: [mail.id for mail in stage.transport.tried] == [ids[1]], "the next one leaves")
 
@@ -574,9 +575,9 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     monkeypatch.setattr(Pace, "in_seconds", lambda self, seconds: ahead)
     ids = [stage.queue() for _ in range(12)]
     worker = with_four_of_ten_on_their_way()
-    assert worker.stations[0].pool.backlog == ahead
+    assert worker.accounts[0].pool.backlog == ahead
     # When the time has passed in which a grant is to be used
-    monkeypatch.setattr(Station, "places", 4)
+    monkeypatch.setattr(AccountWorker, "places", 4)
     monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
     worker._turn()
     # Then the six that no thread took are in their place again, with their tokens
@@ -620,6 +621,32 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
     # Then nobody knows about those four; the others are in their place again
     assert counts() == {"unknown": 4, "queued": 8}
     assert stage.gate.usage().total == 4
+
+
+def test_from_the_loop_to_sess_call_are_ten_calls_at_most(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a look at who calls whom, in the loop and in the thread that sends
+    paths: list[list[str]] = []
+
+    def note(*_: object) -> str:
+        frames = traceback.extract_stack()[:-1]
+        paths.append([frame.name for frame in frames if "/sesq/" in frame.filename])
+        return "an-id"
+
+    run = Threads.run
+    monkeypatch.setattr(Threads, "run", lambda self, task: (note(), run(self, task))[1])
+    stage.transport.answer(note)
+    stage.queue()
+    worker = hire()
+    monkeypatch.setattr(worker, "_tick", lambda: None)
+    # When a message is sent
+    worker._turn()
+    eventually(lambda: len(paths) == 2, "it is sent")
+    # Then so many calls lead from the loop's turn to the transport's, which calls SES
+    in_loop, in_thread = paths
+    calls = [*in_loop[in_loop.index("_turn") + 1 :], "run", *in_thread[: in_thread.index("send") + 1]]
+    assert len(calls) <= 10, " ".join(calls)
 
 
 def test_no_log_line_tells_who_or_what(stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from sesq.queue.scripts import read_lua
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.account import Description
-from sesq.worker.desk import Desk
+from sesq.worker.opening import OpenAccount
 from sesq.worker.sync import AccountSync
 from sesq.worker.verdicts import Kind
 from sesq.worker.worker import SesqWorker
@@ -107,21 +107,23 @@ class Scene:
     def work(self, make_settings: Callable[..., Settings]) -> None:
         """Some rounds of a worker, with an account sync in between."""
         stage = self.stage
-        desk = Desk("default", stage.gate, stage.sender, stage.rules, self.sync)
-        worker = SesqWorker.for_desks(
-            [desk], self.redis, make_settings(concurrency=1), name=f"w{random.random()}"
+        opened = OpenAccount("default", stage.gate, stage.sender, stage.rules, self.sync)
+        worker = SesqWorker.for_accounts(
+            [opened], self.redis, make_settings(concurrency=20), name=f"w{random.random()}"
         )
+        (account,) = worker.accounts
         worker.register()
         for _ in range(4):
             self.redis.delete(stage.keys.sync)
             self.sync.run_if_due()
             stage.pass_time(61)
             worker._tick()
-            claim = desk.claim(worker.name, 20, 30.0)
-            for id in claim.unknown_jobs:
+            for id in account.claim(30.0):
                 worker.turn_away(id)
-            started = desk.gate.start(claim.grants)
-            desk.gate.settle([stage.sender.send_message(each) for each in started])
+            started = account.gate.start(list(account.granted))
+            account.granted.clear()
+            account.in_flight.clear()
+            account.gate.settle([stage.sender.send_message(each) for each in started])
 
 
 def _damages(redis: Redis, key: bytes) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -1,4 +1,4 @@
-"""Opens the accounts that a worker serves: those that are set up wrongly are told in the log, and left out."""
+"""Opens the accounts that a worker serves, once Redis takes writes, and leaves out those that are set up wrongly."""
 
 from __future__ import annotations
 
@@ -6,31 +6,96 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from redis import Redis
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_chain, wait_fixed
 
-from sesq.config.errors import InvalidPolicy, SesqError, SettingsError
+from sesq.config.connection import may_pass
+from sesq.config.errors import InvalidPolicy, QueueUnavailable, SesqError, SettingsError
 from sesq.config.settings import AccountSettings, Settings
+from sesq.queue.gate import Gate
 from sesq.queue.layout import require_layout
-from sesq.queue.policy import Policy
+from sesq.queue.policy import KNOBS, Policy
 from sesq.queue.states import Lane
-from sesq.worker.desk import Desk, open_desk, starting_limits
+from sesq.worker.doors import open_doors
+from sesq.worker.retry import RetryPolicy
+from sesq.worker.rules import Rules
+from sesq.worker.sending import Sender, SendingPolicy
+from sesq.worker.sync import AccountSync
 from sesq.worker.transports import SendFailed
 from sesq.worker.transports.client import AwsClients
 from sesq.worker.verdicts import Kind
 
 log = logging.getLogger("sesq.worker")
 
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
+"""The pauses between two questions to a Redis that cannot be used; the last one for all that follow."""
 CHECK_SECONDS = 5.0
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
+
+
+Result = TypeVar("Result")
 
 
 class CannotStart(SesqError):
     """The worker cannot send anything as it is set up: no region, no credentials. The text names the cure."""
 
 
-def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence[Lane]]) -> list[Desk]:
-    """Those of the accounts, each with its lanes, that can send, or may be able to later.
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """An account that is ready to be served."""
+
+    name: str
+    gate: Gate
+    sender: Sender
+    rules: Rules
+    sync: AccountSync
+    lanes: Sequence[Lane] = tuple(Lane)
+
+
+def open_account(
+    redis: Redis,
+    name: str,
+    settings: Settings,
+    *,
+    lanes: Sequence[Lane] = tuple(Lane),
+    sleep: Callable[[float], None] = time.sleep,
+    clients: AwsClients | None = None,
+) -> OpenAccount:
+    """Opens a configured account. Raises SettingsError for one that is not, or that has no region."""
+    transport, ses = open_doors(redis, name, settings, settings.concurrency, sleep, clients)
+    gate, region = Gate(redis, name), transport.region
+    rules = Rules(redis, name, region)
+    sender = Sender(
+        gate, transport, rules, _sending_policy(settings, name), lease=settings.lease_seconds, sleep=sleep
+    )
+    sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore)
+    return OpenAccount(name, gate, sender, rules, sync, lanes)
+
+
+def _sending_policy(settings: Settings, name: str) -> SendingPolicy:
+    return SendingPolicy(
+        on_unverified=settings.on_unverified,
+        redirect_to=settings.redirect_to,
+        on_unknown=settings.on_unknown,
+        keep_content=settings.keep_content,
+        configuration_set=settings.account(name).events.configuration_set,
+        retry=RetryPolicy(max_attempts=settings.retry.max_attempts),
+    )
+
+
+def starting_limits(account: AccountSettings) -> dict[str, str]:
+    """Names the limits of `sesq.toml` in the words of the live policy."""
+    limits = {name: getattr(account, name) for name in KNOBS}
+    return {name: str(value) for name, value in limits.items() if value is not None}
+
+
+def open_accounts(
+    redis: Redis, settings: Settings, accounts: Mapping[str, Sequence[Lane]]
+) -> list[OpenAccount]:
+    """Opens those of the accounts, each with its lanes, that can send, or may be able to later.
 
     One without credentials has its mail held until it has some, as it would while the worker runs. Raises CannotStart
     or SettingsError where none is left, and SettingsError for one that is not configured.
@@ -40,9 +105,9 @@ def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence
     require_layout(redis)
     clients = AwsClients()
     opened = {name: _opened(redis, name, settings, lanes, clients) for name, lanes in accounts.items()}
-    desks = {name: desk for name, desk in opened.items() if isinstance(desk, Desk)}
+    usable = {name: account for name, account in opened.items() if isinstance(account, OpenAccount)}
     wrong: dict[str, SesqError] = {name: why for name, why in opened.items() if isinstance(why, SesqError)}
-    hopeless = _check_all({name: desk.sender.transport.check for name, desk in desks.items()})
+    hopeless = _check_all({name: account.sender.transport.check for name, account in usable.items()})
     if len(wrong) + len(hopeless) == len(opened):
         raise (wrong | hopeless)[next(iter(accounts))]
     for name, why in wrong.items():
@@ -60,22 +125,22 @@ def open_desks(redis: Redis, settings: Settings, accounts: Mapping[str, Sequence
         )
     for why in hopeless.values():
         log.error("%s", why)
-    return list(desks.values())
+    return list(usable.values())
 
 
 def _opened(
     redis: Redis, name: str, settings: Settings, lanes: Sequence[Lane], clients: AwsClients
-) -> Desk | SesqError:
+) -> OpenAccount | SesqError:
     try:
-        desk = open_desk(redis, name, settings, lanes=lanes, clients=clients)
+        account = open_account(redis, name, settings, lanes=lanes, clients=clients)
         Policy(redis, name).configure(starting_limits(settings.account(name)))
     except (SettingsError, InvalidPolicy) as error:
         return error
-    return desk
+    return account
 
 
 def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
-    """All at once, and no longer than some seconds: an account whose SES is silent does not hold up the others.
+    """Checks all at once, and no longer than some seconds: one whose SES is silent does not hold up the others.
 
     Returns those that can send nothing, with why.
     """
@@ -97,10 +162,33 @@ def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStar
 
 
 def _check(check: Callable[[], None], account: str) -> None:
-    """What it lacks is told at the start. AWS clients are made when the first call needs them."""
+    """Tells at the start what it lacks. AWS clients are made when the first call needs them."""
     try:
         check()
     except SendFailed as failure:
         if failure.verdict.kind in HOPELESS:
             raise CannotStart(f"account {account}: {failure.verdict.reason}") from failure
         log.warning("account %s: SES cannot be reached yet: %s", account, failure.verdict.reason)
+
+
+def when_redis_serves(step: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
+    """Takes a step of the start, again and again while Redis takes no writes: full, a replica, or without replicas.
+
+    Raises QueueUnavailable for what the settings say wrongly, such as a user without rights.
+    """
+    tries = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, QueueUnavailable) and may_pass(error)),
+        wait=wait_chain(*map(wait_fixed, BACKOFF_SECONDS)),
+        before_sleep=_say_what_it_waits_for,
+        sleep=sleep,
+    )
+    return tries(step)
+
+
+def _say_what_it_waits_for(state: RetryCallState) -> None:
+    assert state.outcome is not None
+    log.warning(
+        "the worker cannot start yet: %s; trying again in %.1f s",
+        state.outcome.exception(),
+        state.upcoming_sleep,
+    )

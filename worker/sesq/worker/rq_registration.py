@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import Redis
@@ -82,7 +82,7 @@ class RegisteredWorker(BaseWorker):
             )
         self.suspended = False
         """Whether somebody has suspended all workers (`rq suspend`), as `tell_rq` last saw it."""
-        self.bells: Mapping[str, Callable[[dict[str, Any]], None]] = {}
+        self.wake_channels: dict[str, Callable[[dict[str, Any]], None]] = {}
         """Further channels to hear once it is registered, and what is called with each message."""
         self._has_asked_for_its_name = False
 
@@ -151,9 +151,9 @@ class RegisteredWorker(BaseWorker):
         self.suspended = suspended
 
     def subscribe(self) -> None:
-        """To RQ's commands, and to the bells."""
+        """To RQ's commands, and to wake signals."""
         pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
-        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self.bells)
+        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self.wake_channels)
         self.pubsub = pubsub
         self.pubsub_thread = pubsub.run_in_thread(
             sleep_time=LISTEN_SECONDS, daemon=True, exception_handler=self._pubsub_exception_handler
@@ -168,7 +168,7 @@ class RegisteredWorker(BaseWorker):
             log.warning("worker %s: a command on RQ's channel cannot be obeyed (%s)", self.name, told)
 
     def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
-        """Keeps the listening thread alive. RQ's own ends it, and then no bell and no command would be heard."""
+        """Keeps the listening thread alive. RQ's own ends it, and then no wake signal and no command would be heard."""
         if not isinstance(exc, Exception):
             raise exc
         log.debug("worker %s: listening again in %g s: %r", self.name, LISTEN_AGAIN_SECONDS, exc)

@@ -1,48 +1,32 @@
-"""What a worker process needs until it works: a Redis that takes writes, and a parent that is still there."""
+"""Starts workers: one in this process, or several processes under a parent that keeps them running."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from types import FrameType
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_chain, wait_fixed
+from redis import Redis
 
-from sesq.config.connection import may_pass
-from sesq.config.errors import QueueUnavailable
+from sesq.config.settings import Settings
+from sesq.queue.states import Lane
+from sesq.worker.opening import open_accounts, when_redis_serves
+from sesq.worker.worker import SesqWorker
 
 log = logging.getLogger("sesq.worker")
 
-BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
-"""The pauses between two questions to a Redis that cannot be used; the last one for all that follow."""
-
-Result = TypeVar("Result")
-
-
-def when_redis_serves(step: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
-    """Takes a step of the start, again and again while Redis takes no writes: full, a replica, or without replicas.
-
-    Raises QueueUnavailable for what the settings say wrongly, such as a user without rights.
-    """
-    tries = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, QueueUnavailable) and may_pass(error)),
-        wait=wait_chain(*map(wait_fixed, BACKOFF_SECONDS)),
-        before_sleep=_say_what_it_waits_for,
-        sleep=sleep,
-    )
-    return tries(step)
-
-
-def _say_what_it_waits_for(state: RetryCallState) -> None:
-    assert state.outcome is not None
-    log.warning(
-        "the worker cannot start yet: %s; trying again in %.1f s",
-        state.outcome.exception(),
-        state.upcoming_sleep,
-    )
+RESTART_SECONDS = (1.0, 2.0, 5.0, 10.0)
+"""The pauses before another child starts, longer and longer for one whose predecessors ended soon."""
+HOPELESS_SECONDS = 10.0
+"""Where no child has ever lived so long, one that gives up by itself cannot start as it is set up; no other could."""
+WATCH_SECONDS = 0.2
+PROGRAM = (sys.executable, "-m", "sesq.console")
 
 
 class ParentPipe:
@@ -61,3 +45,132 @@ class ParentPipe:
             pass
         log.warning("the process that started this worker is gone: the worker stops")
         self.on_end()
+
+
+def run_worker(
+    redis: Redis,
+    settings: Settings,
+    *,
+    accounts: Sequence[str] = (),
+    lanes: Sequence[Lane] = tuple(Lane),
+    burst: bool = False,
+    name: str | None = None,
+    parent: ParentPipe | None = None,
+) -> bool:
+    """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
+
+    Waits for a Redis that cannot be used, as long as it takes, and stops where its `parent` ends.
+    One that is set up wrongly is told in the log, and left out. Raises CannotStart or SettingsError where none is left,
+    before anything is claimed, and SettingsError for one that is not configured.
+    """
+    wanted = dict.fromkeys(accounts or sorted(settings.accounts), lanes)
+    opened = when_redis_serves(lambda: open_accounts(redis, settings, wanted))
+    worker = when_redis_serves(lambda: SesqWorker.for_accounts(opened, redis, settings, name=name))
+    if parent is not None:
+        parent.on_end = worker.stop
+    return worker.work(burst=burst)
+
+
+class Processes:
+    """Several worker processes under one parent: started again when they die, stopped together."""
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self.command = list(command)
+        self.count = count
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.signals = 0
+        self.passed_on = 0
+        self.proven = False
+        """A child has lived long enough to show that the set-up is right."""
+        self.hopeless = False
+        self._started = [0.0] * count
+        self._early_ends = [0] * count
+        self._next_start: dict[int, float] = {}
+        self._told: set[int] = set()
+        self._pipe = -1, -1
+        """Whose read end is the standard input of each child: it ends when this process does."""
+
+    def run(self) -> int:
+        """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._count)
+        self._pipe = os.pipe()
+        try:
+            return self._run()
+        finally:
+            for end in self._pipe:
+                os.close(end)
+
+    def _run(self) -> int:
+        self.children = [self._start(place) for place in range(self.count)]
+        while self._goes_on() or any(child.poll() is None for child in self.children):
+            time.sleep(WATCH_SECONDS)
+            self._pass_on()
+            if self._goes_on():
+                self._replace_the_dead()
+        return self._status()
+
+    def _goes_on(self) -> bool:
+        return not self.signals and not self.hopeless and "--burst" not in self.command
+
+    def _status(self) -> int:
+        """After a signal that of the children which were told to end: how others had ended was told then."""
+        ended = [child for child in self.children if child.pid in self._told or not self.signals]
+        return max(map(self._status_of, ended), default=0)
+
+    def _status_of(self, child: subprocess.Popen[bytes]) -> int:
+        """0 also where the signal that was passed on met a child that had not begun yet."""
+        status = child.wait()
+        return 0 if self.signals == 1 and status == -signal.SIGTERM else abs(status)
+
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        self._started[place] = time.monotonic()
+        # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
+        return subprocess.Popen([*PROGRAM, *self.command], stdin=self._pipe[0], start_new_session=True)
+
+    def _age(self, place: int) -> float:
+        return time.monotonic() - self._started[place]
+
+    def _replace_the_dead(self) -> None:
+        for place, child in enumerate(self.children):
+            if child.poll() is None:
+                self.proven = self.proven or self._age(place) >= HOPELESS_SECONDS
+            elif place not in self._next_start:
+                self._note_end(place, child)
+            elif time.monotonic() >= self._next_start[place]:
+                del self._next_start[place]
+                self.children[place] = self._start(place)
+
+    def _note_end(self, place: int, child: subprocess.Popen[bytes]) -> None:
+        early = self._age(place) < HOPELESS_SECONDS
+        self.proven = self.proven or not early
+        if early and child.returncode > 0 and not self.proven:
+            self.hopeless = True
+            self._end_all()
+            return
+        early_ends = self._early_ends[place] if early else 0
+        self._early_ends[place] = early_ends + 1
+        pause = RESTART_SECONDS[min(early_ends, len(RESTART_SECONDS) - 1)]
+        self._next_start[place] = time.monotonic() + pause
+        log.error(
+            "worker process %d ended with status %s; starting another in %g s",
+            child.pid,
+            child.returncode,
+            pause,
+        )
+
+    def _count(self, _signum: int, _: FrameType | None) -> None:
+        self.signals += 1
+
+    def _pass_on(self) -> None:
+        """Each signal once, to all: not in its handler, which may run before a child that was just started is known."""
+        while self.passed_on < self.signals:
+            # two of a kind that a child has not looked at yet would be one to it
+            self._end_all(signal.SIGINT if self.passed_on % 2 else signal.SIGTERM)
+            self.passed_on += 1
+
+    def _end_all(self, number: signal.Signals = signal.SIGTERM) -> None:
+        for child in self.children:
+            if child.poll() is None:
+                self._told.add(child.pid)
+                child.send_signal(number)

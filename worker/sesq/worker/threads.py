@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+
+from sesq.config.errors import QueueUnavailable
+
+log = logging.getLogger("sesq.worker")
 
 IDLE_SECONDS = 10.0
 
@@ -27,6 +33,8 @@ class Threads:
         """Where each thread that is free waits for its next task; the last one has it first, so that others may end."""
         self._left: deque[Task] = deque()
         """Tasks for which the system had no thread."""
+        self.going_on: set[str] = set()
+        """The tasks of `run_once` that are not done."""
 
     def run(self, task: Task) -> None:
         """Returns before the task is done. Raises RuntimeError where the system lets it have no thread at all."""
@@ -35,6 +43,20 @@ class Threads:
                 self._idle.pop().put(task)
             else:
                 self._start(task)
+
+    def run_once(self, name: str, task: Task) -> None:
+        """Runs a task that waits for Redis many times, or for SES, unless the last one of that name goes on."""
+        if name not in self.going_on:
+            self.going_on.add(name)
+            self.run(partial(self._go_on, name, task))
+
+    def _go_on(self, name: str, task: Task) -> None:
+        try:
+            task()
+        except QueueUnavailable as error:
+            log.debug("%s: %s", name, error)
+        finally:
+            self.going_on.discard(name)
 
     def _start(self, task: Task) -> None:
         try:

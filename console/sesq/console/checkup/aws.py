@@ -45,19 +45,19 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
     try:
         with part("worker"):
             from sesq.worker.account import AccountUnavailable, AccountUnreadable, UnknownAccount
-            from sesq.worker.desk import open_desk
+            from sesq.worker.opening import open_account
             from sesq.worker.transports import SendFailed
     except MissingPart as error:
         yield warn("boto3", f"not installed: this host can queue mail, not send it ({error})", str(error))
         return
     try:
-        desk = open_desk(redis, account, settings)
-        desk.sender.transport.warm_up()
-        yield _door(settings.account(account), desk.rules.region)
-        if isinstance(desk.sync.ses, UnknownAccount):
-            yield warn("account", desk.sync.ses.why, RELAY_CURE)
+        opened = open_account(redis, account, settings)
+        opened.sender.transport.warm_up()
+        yield _door(settings.account(account), opened.rules.region)
+        if isinstance(opened.sync.ses, UnknownAccount):
+            yield warn("account", opened.sync.ses.why, RELAY_CURE)
             return
-        described = desk.sync.ses.describe()
+        described = opened.sync.ses.describe()
     except SendFailed as error:
         yield _closed_door(settings.account(account), error.verdict.code, error.verdict.reason)
     except AccountUnreadable as error:

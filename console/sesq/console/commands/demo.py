@@ -17,7 +17,7 @@ EXAMPLES = """Examples
   sesq demo --json
 """
 
-NEEDED = ("sesq.worker.run", "sesq.simulator.simulator")
+NEEDED = ("sesq.worker.start", "sesq.simulator.simulator")
 """What runs in processes of its own: a library that is missing there is named here, before anything starts."""
 
 app = typer.Typer(add_completion=False)

@@ -116,9 +116,9 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Read the account at SES now, as workers do every `sync_seconds`, and free what waited for what has come true."""
     settings = load_settings()
     with part("worker"):
-        from sesq.worker.desk import open_desk
+        from sesq.worker import opening
     redis = open_account(account, settings)
-    open_desk(redis, account, settings).sync.run()
+    opening.open_account(redis, account, settings).sync.run()
     snapshot = read_snapshot(redis, account)
     if not json:
         sent = "" if snapshot.sent is None else f", {snapshot.sent:g} sent in 24 hours"

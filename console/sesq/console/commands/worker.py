@@ -71,8 +71,7 @@ def worker(
     start_logging(settings)
     logging.getLogger("rq.worker").setLevel("WARNING")  # sesq's worker says the same itself
     with part("worker"):
-        from sesq.worker.run import Processes, run_worker
-        from sesq.worker.start import ParentPipe
+        from sesq.worker.start import ParentPipe, Processes, run_worker
     parent = ParentPipe(sys.stdin.fileno()) if stop_with_stdin else None
     redis = open_redis(settings)
     if parent is None:  # whose own parent has waited

@@ -138,9 +138,9 @@ def identity_name(name: str) -> str:
 
 def sync(room: Room) -> None:
     """Reads the account at SES now, and frees what waited for what has come true. Raises AccountUnavailable."""
-    from sesq.worker.desk import open_desk
+    from sesq.worker.opening import open_account
 
-    open_desk(room.redis, room.account, room.site.settings).sync.run()
+    open_account(room.redis, room.account, room.site.settings).sync.run()
     room.note("sync")
 
 

@@ -7,7 +7,7 @@ from redis import Redis
 
 from sesq.config.errors import SettingsError
 from sesq.config.settings import Settings
-from sesq.worker.desk import open_desk
+from sesq.worker.opening import open_account
 
 
 def test_no_region(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +17,7 @@ def test_no_region(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     # When an account is opened, then the error names the setting and the cure
     with pytest.raises(SettingsError, match=r"region.*AWS_REGION"):
-        open_desk(redis, "default", Settings())
+        open_account(redis, "default", Settings())
 
 
 def test_aws_region_counts_as_well(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,4 +25,4 @@ def test_aws_region_counts_as_well(redis: Redis, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     # Then it is the account's region
-    assert open_desk(redis, "default", Settings()).rules.region == "eu-north-1"
+    assert open_account(redis, "default", Settings()).rules.region == "eu-north-1"

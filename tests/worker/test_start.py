@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sesq.worker import run as module
-from sesq.worker.run import Processes
+from sesq.worker import start as module
+from sesq.worker.start import Processes
 
 CHILD = """
 import os, pathlib, signal, sys, time

@@ -1,0 +1,294 @@
+"""One account's share of a worker's loop: what it asks of the gate, what it starts, and what it writes down.
+
+A message is granted, started (from then on it may have left) when a thread is free for it or will be in a moment, and
+its result written to Redis. So of a worker that is killed little more is in doubt than what was on its way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice, takewhile
+from typing import Any
+
+from sesq.queue.batch_upkeep import tend_batches
+from sesq.queue.chronicle import Chronicle
+from sesq.queue.grants import Claim, Grant
+from sesq.queue.results import SendResult, put_back
+from sesq.queue.states import Lane, State
+from sesq.worker.distance import UNUSED_SECONDS, WINDOW_SECONDS, Distance
+from sesq.worker.opening import OpenAccount
+from sesq.worker.pace import Pace
+from sesq.worker.result_log import log_result
+from sesq.worker.send_pool import SendPool
+from sesq.worker.sending import NOT_IN_TURN
+from sesq.worker.threads import Task, Threads
+
+log = logging.getLogger("sesq.worker")
+
+TICK_SECONDS = 1.0
+POLL_SECONDS = 1.0
+"""An account at rest is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
+LONGEST_SLEEP_SECONDS = 30.0
+PAUSES_SECONDS = {"full": 0.04, "more": 0.0, "unsynced": 0.25}
+"""How long after these answers to ask again; after a full one sooner, when half the places are free."""
+SOONEST_SECONDS = 0.02
+
+NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
+"""Answers after which nothing more could go now: `--burst` ends."""
+
+AHEAD_SECONDS = 0.05
+"""A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
+
+STARTED_AHEAD_SECONDS = 0.008
+"""What leaves within this time is started already: where SES answers at once, a thread would wait for each one."""
+
+
+class AccountWorker:
+    """Claims, starts and settles the mail of one account. What one account waits for, no other does.
+
+    For the loop's thread, except `look_after`, `sync` and `on_wake_signal`. What other threads find out is handed in
+    with `in_loop`, as a step that the loop is to take.
+    """
+
+    def __init__(
+        self, account: OpenAccount, worker: str, size: int, threads: Threads, in_loop: Callable[[Task], None]
+    ) -> None:
+        self.name, self.gate, self.lanes = account.name, account.gate, account.lanes
+        self.account = account
+        self.pool = SendPool(
+            size, worker, account.sender, lambda result: in_loop(partial(self.take_in, result)), threads
+        )
+        self.granted: deque[Grant] = deque()
+        self.unsettled: list[SendResult] = []
+        self.in_flight: set[Grant] = set()
+        """What was granted and is not settled, wherever it is."""
+        self.answer = ""
+        """What the gate said last."""
+        self.ask_at = 0.0
+        """When to ask it again (monotonic)."""
+        self.look_at = 0.0
+        """When to look after the schedule, dead workers and the sync, for which no mail wakes it (monotonic)."""
+        self.rest_seconds = POLL_SECONDS
+        """How often to do all that, and to ask the gate, while it is at rest."""
+        self.pace = Pace()
+        self.distance = Distance(self.name)
+        self._worker = worker
+        self._in_loop = in_loop
+        self._wakes = 0
+        """How many wake signals have come for it."""
+        self._waits_for_bulk = False
+        """The tokens that it waits for are for bulk mail."""
+        self._measure_at = 0.0
+        self._claim_ids = map(f"{os.urandom(4).hex()}-{{}}".format, itertools.count())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing in its hands."""
+        return not self.in_flight and not self.unsettled
+
+    @property
+    def can_send_nothing_now(self) -> bool:
+        """Whether the gate said that nothing more could go now, or SES does not describe the account."""
+        return self.answer in NOTHING_NOW or (self.answer == "unsynced" and self.account.sync.failed)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to exchange with Redis now."""
+        return bool(self.unsettled or self._due())
+
+    @property
+    def may_gather(self) -> bool:
+        """Whether results may wait for a moment for others: the threads have mail that was started before them."""
+        return bool(self.unsettled and self.pool.backlog)
+
+    # claiming ---------------------------------------------------------------------------------------------------
+
+    @property
+    def places(self) -> int:
+        """One a thread, and what the threads will take before the next question."""
+        return self.pool.size + self.pace.in_seconds(AHEAD_SECONDS)
+
+    @property
+    def asks_at(self) -> float:
+        """When to ask the gate for more, if nothing happens before (monotonic).
+
+        After a full answer a question is worth it when half the places are free, or the quantum is over.
+        """
+        wanted = self.places - len(self.in_flight)
+        if wanted <= 0:
+            return float("inf")
+        return 0.0 if self.answer == "full" and wanted >= self.places / 2 else self.ask_at
+
+    def claim(self, lease: float) -> tuple[str, ...]:
+        """Asks the gate for as much as fits. Returns the jobs in the lanes that are not sesq's."""
+        asked_at, want = time.monotonic(), self.places - len(self.in_flight)
+        if self.answer == "rate" and self.ask_at:
+            self.distance.count_late(asked_at - self.ask_at)
+        claim = self.gate.claim(self._worker, next(self._claim_ids), want=want, lease=lease, lanes=self.lanes)
+        answered_at = time.monotonic()
+        self.answer, self._waits_for_bulk = claim.reason, claim.for_bulk
+        self.ask_at = answered_at + self._pause(claim)
+        self._take(claim, self.distance.granted_at(asked_at, answered_at) + UNUSED_SECONDS)
+        return claim.unknown_jobs
+
+    def _take(self, claim: Claim, use_by: float) -> None:
+        if claim.grants:
+            rules = self.account.rules
+            if not rules.snapshot.known:
+                rules.refresh()
+            rules.suppressed = claim.suppressed
+        grants = [replace(grant, use_by=use_by) for grant in claim.grants]
+        self.distance.count(len(grants))
+        self.in_flight.update(grants)
+        self.granted += grants
+
+    def _pause(self, claim: Claim) -> float:
+        if claim.reason == "empty":
+            return self.rest_seconds
+        return PAUSES_SECONDS.get(claim.reason, min(claim.wait, LONGEST_SLEEP_SECONDS))
+
+    def on_wake_signal(self, signal: dict[str, Any]) -> None:
+        """Has the loop ask again: something may be able to go. `wake` in lifecycle.lua has the kinds."""
+        self._in_loop(partial(self._heed, signal["data"]))
+
+    def _heed(self, kind: bytes) -> None:
+        look_at = 0.0 if kind == b"policy" else time.monotonic() + TICK_SECONDS
+        self.look_at = min(self.look_at, look_at)
+        self._wakes += 1
+        self.wake(urgent=kind == b"urgent", limits_changed=kind == b"policy")
+
+    def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
+        """Asks the gate again, since something may be able to go now.
+
+        A worker that waits for its own token waits on: others have theirs. But not for the tokens of bulk mail, where
+        urgent mail has come, which may need fewer.
+        """
+        if (
+            self.answer != "rate"
+            or limits_changed
+            or (urgent and self._waits_for_bulk and Lane.TRANSACTIONAL in self.lanes)
+        ):
+            self.ask_at = 0.0
+
+    # starting and settling --------------------------------------------------------------------------------------
+
+    def take_in(self, result: SendResult) -> None:
+        """Takes what became of a message from the thread that had it."""
+        self.pool.heard()
+        if result.reason == NOT_IN_TURN:
+            self.distance.count_unused(1)
+        self.unsettled.append(result)
+
+    def exchange(self) -> int:
+        """Writes down what became of messages, and starts those that are due: how many were sent.
+
+        What Redis did not take stays to be settled, and to be started.
+        """
+        self._return_unused()
+        results, due = self.unsettled, self._due()
+        if not results and not due:
+            return 0
+        settled, started = self.gate.exchange(results, due)
+        self.unsettled = []
+        if any(result.refund_rate for result in results):
+            self.wake(limits_changed=True)  # tokens have come back before their time
+        for _ in due:
+            self.granted.popleft()
+        for each in started:
+            self.pool.send(each)
+        self.in_flight.difference_update(set(due) - {each.grant for each in started})
+        return self._settled(settled)
+
+    def _due(self) -> list[Grant]:
+        """As many as threads are free for, or will be in a moment."""
+        room = self.pool.free + self.pace.in_seconds(STARTED_AHEAD_SECONDS)
+        return list(islice(self.granted, max(0, room)))
+
+    def _settled(self, results: list[SendResult]) -> int:
+        for result in results:
+            self.in_flight.discard(result.grant)
+            log_result(self.name, result)
+        if results:
+            self.pace.count(len(results), time.monotonic())
+        return sum(result.state is State.SENT for result in results)
+
+    def _return_unused(self) -> None:
+        """While SES keeps all threads waiting, others may send what was granted."""
+        now = time.monotonic()
+        unused = list(takewhile(lambda grant: now > grant.use_by, self.granted))
+        for _ in unused:
+            self.granted.popleft()
+        self._give_back([*(each.grant for each in self.pool.take_back_stale()), *unused], NOT_IN_TURN)
+
+    def put_back(self, reason: str) -> None:
+        """Gives back all that no thread has looked at."""
+        waiting = [*(each.grant for each in self.pool.take_back()), *self.granted]
+        self.granted.clear()
+        self._give_back(waiting, reason)
+
+    def _give_back(self, grants: Sequence[Grant], reason: str) -> None:
+        """Each goes to the head of its lane, so the last one first."""
+        if reason == NOT_IN_TURN:
+            self.distance.count_unused(len(grants))
+        self.unsettled += [put_back(grant, reason) for grant in reversed(grants)]
+
+    def renew(self, until: float) -> None:
+        """Keeps the leases of what is in its hands, until a time by Redis's clock."""
+        self.gate.renew(self.in_flight, until)
+
+    # once a second, or more rarely at rest; in other threads ------------------------------------------------------
+
+    def look_after(self, *, reaps: bool) -> None:
+        """Does what no mail wakes anybody for: the schedule, batches and, with `reaps`, what dead workers left."""
+        wakes = self._wakes
+        self.account.rules.refresh()
+        moved, due = self.gate.promote(self.lanes)
+        self._in_loop(partial(self._looked, wakes, moved, due))
+        tend_batches(self.gate.redis, self.name)
+        if reaps:
+            self._reap_expired()
+        self._measure_bucket()
+
+    def _looked(self, wakes: int, moved: int, due: float | None) -> None:
+        """When to look again: at rest, where nothing has come since. The next of the schedule is `due` in so long."""
+        if moved:
+            self.wake()
+        at_rest = self.is_idle and not moved and self.answer in NOTHING_NOW
+        if at_rest and self._wakes == wakes:
+            self.look_at += self.rest_seconds - TICK_SECONDS
+        if due is not None:
+            self.look_at = min(self.look_at, time.monotonic() + max(SOONEST_SECONDS, due))
+
+    def _reap_expired(self) -> None:
+        sender = self.account.sender
+        reaped = self.gate.reap(
+            self._worker,
+            next(self._claim_ids),
+            lease=sender.lease,
+            on_unknown=sender.policy.on_unknown,
+            max_attempts=sender.policy.retry.max_attempts,
+        )
+        for id, state in reaped:
+            told = {"id": id, "account": self.name, "state": state.value}
+            log.warning("message %s: %s: its worker died", id, state, extra=told)
+
+    def _measure_bucket(self) -> None:
+        """How long the account's bucket gathers tokens, now and then: for what is lost when the gate is asked late."""
+        if time.monotonic() < self._measure_at:
+            return
+        usage = self.gate.usage()
+        if usage.closed is None and usage.pace:
+            self._measure_at = time.monotonic() + WINDOW_SECONDS
+            self.distance.room_seconds = max(0.0, usage.burst - 1) / usage.pace
+
+    def sync(self) -> None:
+        """Reads the account from SES, where that is due."""
+        if self.account.sync.run_if_due():
+            Chronicle(self.gate.redis, self.name).note()
