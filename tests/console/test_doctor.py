@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import Worker
 from typer.testing import Result
 
+from batch_stage import BatchStage
 from sesq.console.checkup.aws import judge_account
 from sesq.console.checkup.queue import judge_movement, judge_workers
 from sesq.console.checkup.server import check_info
@@ -290,6 +291,17 @@ def test_what_ses_refuses_as_a_whole_and_what_nobody_knows(
     result = run("doctor", "--json")
     assert (found(result)["unknown"], found(result)["blocked"]) == ("warn", "fail")
     assert why in result.stdout
+
+
+def test_a_batch_that_is_lost_is_named_with_its_cure(run: Run, redis: Redis, aws: Simulator) -> None:
+    stage = BatchStage(redis)
+    taken = stage.take(3)
+    redis.hdel(stage.keys.batch(taken.id), "state")
+    stage.send(1)
+    redis.delete(CLOCK_OFFSET)
+    (check,) = [each for each in json.loads(run("doctor", "--json").stdout) if each["name"] == "damaged"]
+    assert f"{stage.keys.batch(taken.id)}: its state is lost" in check["detail"]
+    assert "sesq doctor --deep --repair" in check["cure"]
 
 
 def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:

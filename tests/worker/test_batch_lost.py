@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
 import pytest
 from redis import Redis
 from rq.job import Job
@@ -9,6 +12,9 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
+from sesq.config.errors import TakenBefore, WrongState
+from sesq.queue.audit import audit, repair
+from sesq.queue.damage import read_damage
 from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
@@ -146,3 +152,149 @@ def test_rows_that_nobody_can_read_stop_no_lane(stage: BatchStage, redo: str) ->
     # When the lane is worked off, Then what stands behind it goes
     stage.send(5)
     assert stage.fates(second.id) == {"sent": 2}
+
+
+def _forget_hash(stage: BatchStage, id: str) -> None:
+    stage.redis.delete(stage.keys.batch(id))
+
+
+def _lose_state(stage: BatchStage, id: str) -> None:
+    stage.redis.hdel(stage.keys.batch(id), "state")
+
+
+def _lose_to_another_type(stage: BatchStage, id: str) -> None:
+    stage.redis.set(stage.keys.batch(id), b"\xff")
+
+
+def _repair(stage: BatchStage) -> None:
+    repair(stage.redis, sleep=lambda _: None)
+
+
+def _damage(stage: BatchStage) -> dict[str, str]:
+    return {damage.what: damage.why for damage in read_damage(stage.redis, "default")}
+
+
+@pytest.mark.parametrize("lose", [_forget_hash, _lose_state, _lose_to_another_type])
+def test_a_batch_whose_state_is_lost_waits_is_named_and_goes_on_once_a_person_resumes_it(
+    stage: BatchStage, lose: Callable[[BatchStage, str], None]
+) -> None:
+    # Given a batch of which some are sent, one is on its way, and one has a record that waits for another try
+    stage.transport.answer(*[says(Kind.TRANSIENT)] * 3)
+    taken = stage.take(700)
+    stage.send(5)
+    _, started = stage.grant(1)
+    behind = stage.queue(lane="bulk")
+    # When its state is lost, Then nothing more of it goes, and the lane goes on without it
+    lose(stage, taken.id)
+    stage.gate.settle([stage.sender.send_message(each) for each in started])
+    stage.pass_time(600)
+    stage.gate.promote()
+    stage.work(20)
+    assert len(stage.transport.tried) == 3 + 4 + 1 + 1
+    assert stage.state(behind) is State.SENT
+    assert "it counts as paused" in _damage(stage)[stage.keys.batch(taken.id)]
+    reconcile(stage.redis, "default")
+    stage.pass_time(600)
+    stage.gate.promote()
+    assert stage.send(5) == []
+    # and nobody is taken back, or lost: a repair builds it anew, and a person sees it as paused
+    _repair(stage)
+    assert (stage.batch(taken).state, stage.batch(taken).total) == ("paused", 700)
+    assert stage.counts(taken.id) == {"queued": 694, "held": 1, "sent": 5}
+    assert "was lost" in stage.batch(taken).reason
+    assert _damage(stage) == {}
+    # When the same batch is given again, which restores its sender and adds nobody, and is resumed
+    with suppress(TakenBefore):
+        stage.take(700)
+    stage.batches.resume(taken.id)
+    stage.pass_time(600)
+    stage.gate.promote()
+    stage.send_all()
+    # Then all are sent, nobody twice
+    assert stage.fates(taken.id) == {"sent": 700}
+    assert stage.batch(taken).state == "done"
+    recipients = [out.envelope.to[0] for out in stage.transport.sent]
+    assert len(recipients) == len(set(recipients))
+    assert_agreement(stage.redis)
+
+
+def test_a_batch_of_a_newer_version_waits_and_a_person_may_let_it_go_on(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.redis.hset(stage.keys.batch(taken.id), "state", "archived")
+    assert stage.send(3) == []
+    assert (
+        "its state is archived, which this version of sesq does not know"
+        in _damage(stage)[stage.keys.batch(taken.id)]
+    )
+    (finding,) = audit(stage.redis, sleep=lambda _: None)
+    assert (finding.repairable, f"sesq batch resume {taken.id}" in finding.cure) == (False, True)
+    stage.batches.resume(taken.id)
+    stage.send(3)
+    assert stage.fates(taken.id) == {"sent": 3}
+
+
+def test_a_batch_that_expired_is_no_damage(stage: BatchStage) -> None:
+    # Given a batch that is sent, and that Redis has forgotten as it does after a while, but for a late record
+    stage.transport.answer(says(Kind.UNVERIFIED_SENDER, "person"))
+    taken = stage.take(3)
+    stage.send_all()
+    (held,) = stage.messages.list([State.HELD])
+    stage.messages.cancel(held.id, "too late")
+    assert stage.batch(taken).state == "done"
+    assert stage.redis.ttl(stage.keys.batch(taken.id)) > 0
+    keys = {key.decode() for key in stage.redis.keys(f"sesq:default:*{taken.id}*")}
+    stage.redis.delete(*keys - {stage.keys.message(held.id)})
+    stage.redis.rpush(QUEUE, f"{taken.id}-0")
+    stage.work()
+    reconcile(stage.redis, "default")
+    stage.pack()
+    assert _damage(stage) == {}
+    assert audit(stage.redis, sleep=lambda _: None) == []
+
+
+@pytest.mark.parametrize("chunks", ["abc", "", "-1", "1e300", b"\xff", None])
+def test_a_batch_that_does_not_know_its_chunks_takes_no_rows_until_they_are_counted(
+    stage: BatchStage, chunks: str | bytes | None
+) -> None:
+    # Given a batch whose producer died after the first chunk, and whose count of them is damaged
+    with pytest.raises(RuntimeError):
+        stage.take(0, rows=_ends_in_an_error(500))
+    (batch,) = stage.batches.all()
+    key = stage.keys.batch(batch.id)
+    stage.redis.hdel(key, "chunks") if chunks is None else stage.redis.hset(key, "chunks", chunks)
+    # When the batch is given again, Then no row is added, and it says what to do
+    with pytest.raises(WrongState, match="sesq doctor --deep --repair"):
+        stage.take(700)
+    assert stage.batches.get(batch.id).total == 500
+    assert "chunks" in _damage(stage)[key]
+    # When that is done, Then the others are added, and everybody is sent once
+    _repair(stage)
+    stage.take(700)
+    stage.send_all()
+    assert len(stage.transport.sent) == len({out.envelope.to[0] for out in stage.transport.sent}) == 700
+    assert _damage(stage) == {}
+    assert_agreement(stage.redis)
+
+
+def test_a_batch_that_is_lost_while_its_rows_are_queued_says_so(stage: BatchStage) -> None:
+    def rows() -> Iterator[dict[str, str]]:
+        for number in range(1200):
+            if number == 1100:
+                (batch,) = stage.batches.all()
+                stage.redis.delete(stage.keys.batch(batch.id))
+            yield {"email": f"p{number}@example.org", "name": "N"}
+
+    with pytest.raises(WrongState, match="damaged in Redis"):
+        stage.take(0, rows=rows())
+    with pytest.raises(WrongState, match="sesq doctor --deep --repair"):
+        stage.take(1200)
+    _repair(stage)
+    stage.take(1200)
+    (batch,) = stage.batches.all()
+    assert (batch.state, batch.total) == ("paused", 1200)
+
+
+def _ends_in_an_error(count: int) -> Iterator[dict[str, str]]:
+    for number in range(count):
+        yield {"email": f"p{number}@example.org", "name": f"P{number}"}
+    raise RuntimeError("the producer died")

@@ -13,7 +13,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage, UnknownBatch, WrongState
 from sesq.queue.addresses import spec_of
-from sesq.queue.chunks import Taken, place_of, read_results, unpack_rows
+from sesq.queue.chunks import MOST_CHUNKS, Taken, place_of, read_results, unpack_rows
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
 from sesq.queue.job import job_fields
@@ -165,7 +165,7 @@ class Batches:
         """Puts those back into their lane that were held with a batch that goes on again. How many."""
         freed = 0
         with mapped():
-            while self.redis.hget(self.keys.batch(id), "state") not in (b"paused", b"cancelled"):
+            while self.redis.hget(self.keys.batch(id), "state") in (b"running", b"done"):
                 count = FREE.run(
                     self.redis, self.keys.account, f"batch:{id}", FREE_AT_ONCE, "its batch goes on"
                 )
@@ -331,7 +331,8 @@ def _batch(id: str, account: str, given: dict[str, str]) -> Batch:
         "stop_bounces": fields.optional("stop:bounces"),
         "stop_complaints": fields.optional("stop:complaints"),
     }
-    sizes = ("total", "invalid", "duplicates", "suppressed", "chunks", "jobs")
+    read["chunks"] = fields.count("chunks", MOST_CHUNKS) or 0
+    sizes = ("total", "invalid", "duplicates", "suppressed", "jobs")
     read |= {name: fields.whole(name) for name in sizes}
     read["counts"] = {state: counts[state] for state in State}
     read["compact"] = {state: compact[state] for state in State}

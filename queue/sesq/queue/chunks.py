@@ -15,6 +15,8 @@ from typing import Any
 from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 
+MOST_CHUNKS = 1_000_000
+"""Of one batch, which would be 500 million recipients: a hash that says more is damaged."""
 RESULT_LEVEL = 9
 """MessageIds are mostly random: all that can be had is what their hexadecimal digits waste."""
 

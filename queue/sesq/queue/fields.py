@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import Envelope
 
+FARTHEST = 1e15
+"""What is further from 0 is no amount and no time; the scripts take it for none as well."""
 UNREADABLE = Envelope(sender="", subject="(its envelope cannot be read)")
 
 
@@ -30,6 +32,14 @@ class Fields:
         """0 where there is none."""
         return int(self.number(name))
 
+    def count(self, name: str, most: int) -> int | None:
+        """A whole number from 0 to `most`; None, and a problem, where there is none."""
+        given = self.text(name)
+        if given.isdecimal() and given.isascii() and int(given) <= most:
+            return int(given)
+        self.problems.append(f"{name} is no number from 0 to {most}")
+        return None
+
     def optional(self, name: str) -> float | None:
         """A number, or None where there is none."""
         given = self.text(name)
@@ -39,7 +49,7 @@ class Fields:
             number = float(given)
         except ValueError:
             number = math.nan
-        if math.isfinite(number):
+        if abs(number) < FARTHEST:
             return number
         self.problems.append(f"{name} is no number")
         return None

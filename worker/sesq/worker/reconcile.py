@@ -126,8 +126,9 @@ def _lost_chunks_of(redis: Redis, account: str, batch: Batch, queued: Ids) -> li
     with mapped():
         if not batch.jobs and not redis.exists(keys.parked(batch.id)):
             return []
-        if batch.state != "paused":  # whoever resumed it may have died before its chunks were back
-            Batches(redis, account).unpark(batch.id)
+        Batches(redis, account).unpark(
+            batch.id
+        )  # whoever resumed it may have died before its chunks were back
     lost: list[str] = []
     for page in _pages([f"{batch.id}-{number}" for number in range(batch.chunks)]):
         waiting = _waiting_chunks(redis, keys, page)

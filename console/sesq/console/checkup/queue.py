@@ -21,6 +21,10 @@ MOST_DAMAGE = 20
 RESTORED = "a backup of Redis was restored: what was queued before may have been sent since that was made, and is held"
 RESTORED_CURE = "see what was sent, cancel that, then sesq messages release --waiting-for restore"
 DAMAGE_CURE = "look at it with redis-cli, then forget it: redis-cli HDEL sesq:{account}:damaged KEY"
+BATCH_CURE = (
+    "sesq doctor --deep --repair builds it anew from its chunks, paused; give the same sesq batch send again, which "
+    "queues nobody twice; then sesq batch resume ID"
+)
 SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages resolve`"
 
 
@@ -36,7 +40,8 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
         if redis.exists(Keys(account).restored):
             yield warn("restored", RESTORED, RESTORED_CURE)
     for damage in read_damage(redis, account)[:MOST_DAMAGE]:
-        yield warn("damaged", f"{damage.what}: {damage.why}", DAMAGE_CURE.format(account=account))
+        cure = BATCH_CURE if damage.what.startswith(Keys(account).batch("")) else DAMAGE_CURE
+        yield warn("damaged", f"{damage.what}: {damage.why}", cure.format(account=account))
     if view.counts[State.UNKNOWN]:
         yield warn(
             "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE

@@ -82,7 +82,7 @@ def take(
 
     `printed`: the template was seen to print all of them just before, which takes a while and is not done again.
     Raises TakenBefore where all of it was queued before, or it was cancelled, unless `again`; WrongState where somebody
-    cancels it meanwhile.
+    cancels it meanwhile, or it is damaged in Redis.
     """
     replicas = Replicas(redis)
     id, here = _open(redis, order, again)
@@ -90,14 +90,16 @@ def take(
     listed = SuppressionList(redis, order.account)
     for number, part in enumerate(parts(rows)):
         recipients = [row for _, row in sift(part, sieve, intake, listed)]
-        if number >= here and not _add(redis, order, id, number, recipients, sieve.names, replicas):
-            raise WrongState(f"batch {id} was cancelled while its rows were queued: the others are not")
+        if number >= here:
+            _add(redis, order, id, number, recipients, sieve.names, replicas)
         progress(intake.rows)
     left_out = {why: intake.left_out[why] for why in Why}
     known = {"rows": intake.rows, "invalid": left_out[Why.INVALID]}
     known |= {"duplicates": left_out[Why.DUPLICATE], "suppressed": left_out[Why.SUPPRESSED]}
     with mapped():
-        CLOSE_BATCH.run(redis, order.account, id, *(part for pair in known.items() for part in pair))
+        closed = CLOSE_BATCH.run(redis, order.account, id, *(part for pair in known.items() for part in pair))
+    if not closed:
+        raise _damaged(id)
     return intake
 
 
@@ -119,6 +121,8 @@ def _open(redis: Redis, order: Order, again: bool) -> tuple[str, int]:
             here, filled, state = OPEN_BATCH.run(
                 redis, order.account, id, order.template.to_bytes(), *stops, starts, *flat
             )
+        if here < 0:
+            raise _damaged(id)
         if not filled and state != b"cancelled":
             return id, int(here)
         if not again:
@@ -173,8 +177,8 @@ def _add(
     recipients: list[Row],
     names: list[str],
     replicas: Replicas,
-) -> bool:
-    """Queues one chunk; False where the batch has been cancelled. Those who cost nothing of the day come last."""
+) -> None:
+    """Queues one chunk. Those who cost nothing of the day come last."""
     counted = len(recipients) - sum(map(_is_free, recipients))
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
@@ -183,7 +187,17 @@ def _add(
     arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
     with mapped():
         (state,) = run_many(redis, order.account, [(ADD_CHUNK, arguments)], replicas)
-    return bool(state in (b"running", b"paused"))
+    if state == b"damaged":
+        raise _damaged(id)
+    if state not in (b"running", b"paused"):
+        raise WrongState(f"batch {id} was cancelled while its rows were queued: the others are not")
+
+
+def _damaged(id: str) -> WrongState:
+    return WrongState(
+        f"batch {id} is damaged in Redis: nobody can tell which of its rows are queued already, so none are added. "
+        "`sesq doctor --deep --repair` counts them; after that the same command goes on with the others"
+    )
 
 
 def _is_free(row: Row) -> bool:

@@ -11,9 +11,11 @@ from redis import Redis
 from sesq.queue.audit.chunks import ChunkFacts, check_chunk, read_chunks
 from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
 from sesq.queue.audit.lanes import Lanes
+from sesq.queue.audit.lost_batches import chunk_numbers, lost_fields
 from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY
 from sesq.queue.audit.walk import list_entries, pages, set_entries
 from sesq.queue.chunks import place_of
+from sesq.queue.fields import UNREADABLE, Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, text
 from sesq.queue.states import FINAL_STATES, State
@@ -21,6 +23,7 @@ from sesq.queue.states import FINAL_STATES, State
 AT_ONCE = 500
 OPEN = ("waiting", "leaving", *(state.value for state in State if state not in FINAL_STATES))
 """The counts of rows that are not at their end."""
+BATCH_STATES = ("running", "paused", "done", "cancelled")
 KINDS = ("batch", "template", "spilled", "parked")
 
 
@@ -41,9 +44,14 @@ class BatchFacts:
     chunks: Sequence[ChunkFacts]
 
     @property
+    def read(self) -> Fields:
+        """Its hash, for numbers."""
+        return Fields(self.fields)
+
+    @property
     def told(self) -> Counter[str]:
         """The counts as its hash has them."""
-        found = {name[2:]: int(value) for name, value in self.fields.items() if name.startswith("n:")}
+        found = {name[2:]: self.read.whole(name) for name in self.fields if name.startswith("n:")}
         return Counter({name: count for name, count in found.items() if count})
 
     @property
@@ -51,7 +59,7 @@ class BatchFacts:
         """The same, counted anew."""
         counts = Counter(self.records)
         for chunk in self.chunks:
-            counts.update(chunk.counts(cancelled=self.fields["state"] == "cancelled"))
+            counts.update(chunk.counts(cancelled=self.fields.get("state") == "cancelled"))
         return Counter({name: count for name, count in counts.items() if count})
 
 
@@ -65,6 +73,7 @@ def read_batch(
 ) -> tuple[BatchFacts, bool]:
     """The batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
     before = read_hash(redis, keys.batch(id))
+    numbers = chunk_numbers(redis, keys, id, before)
     spilled: dict[str, set[int]] = {}
     records: Counter[str] = Counter()
     for some in pages({*own, *set_entries(redis, keys.spilled(id))}, AT_ONCE):
@@ -75,7 +84,6 @@ def read_batch(
             if place is not None:
                 spilled.setdefault(place.chunk_id, set()).add(place.row)
         records.update(map(text, pipeline.execute()))
-    numbers = range(int(before.get("chunks") or 0))
     chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, spilled))
     pipeline = redis.pipeline(transaction=True)
     pipeline.hgetall(keys.batch(id))
@@ -97,10 +105,17 @@ def read_batch(
 def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) -> Iterator[Finding]:
     """`still`: it has not moved while it was read. Where it has, its counts cannot be compared with its rows."""
     key = keys.batch(facts.id)
-    total = int(facts.fields.get("total") or 0)
+    if lost := lost_fields(facts.fields):
+        yield mendable(Kind.BATCH, key, f"its fields {', '.join(lost)} are lost")
+        return
+    yield from _check_fields(facts, key)
+    total = facts.read.whole("total")
     if not facts.listed:
         yield mendable(Kind.BATCH, key, "it does not stand among the batches")
-    if facts.told.total() != total:
+    if still and facts.counted["lost"]:
+        cure = f"sesq batch report {facts.id} names them; send to those again that were not reached"
+        yield for_a_person(Kind.BATCH, key, f"{facts.counted['lost']} of its rows are nowhere", cure)
+    elif facts.told.total() != total:
         yield mendable(Kind.BATCH, key, f"it counts {facts.told.total()} rows, and has {total}")
     elif still:
         yield from _check_counts(facts, key)
@@ -113,12 +128,19 @@ def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) ->
         yield from check_chunk(chunk, keys, facts.fields, settled=settled)
 
 
+def _check_fields(facts: BatchFacts, key: str) -> Iterator[Finding]:
+    state = facts.fields["state"]
+    if state not in BATCH_STATES:
+        what = f"its state is {state!r}, which this version of sesq does not know: it counts as paused"
+        cure = f"start a worker of the version that wrote it; or sesq batch resume {facts.id}, or cancel it"
+        yield for_a_person(Kind.BATCH, key, what, cure)
+    if "ended" not in facts.fields and facts.read.envelope() is UNREADABLE:
+        cure = f"give the same `sesq batch send` again, which restores it, and sesq batch resume {facts.id}"
+        yield for_a_person(Kind.BATCH, key, "its envelope is lost: nobody can tell who sends it", cure)
+
+
 def _check_counts(facts: BatchFacts, key: str) -> Iterator[Finding]:
     counted = facts.counted
-    if counted["lost"]:
-        cure = f"sesq batch report {facts.id} names them; send to those again that were not reached"
-        yield for_a_person(Kind.BATCH, key, f"{counted['lost']} of its rows are nowhere", cure)
-        return
     known = OPEN if facts.expired else set(counted) | set(facts.told)
     wrong = sorted(name for name in known if counted[name] != facts.told[name])
     if not wrong:
@@ -134,7 +156,7 @@ def _check_counts(facts: BatchFacts, key: str) -> Iterator[Finding]:
 
 def _check_chunks(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
     queued = sum(chunk.fields["place"] == State.QUEUED.value for chunk in facts.chunks)
-    jobs = int(facts.fields.get("jobs") or 0)
+    jobs = facts.read.whole("jobs")
     if jobs != queued:
         yield mendable(Kind.BATCH, keys.batch(facts.id), f"it counts {jobs} queued chunks, and has {queued}")
     held = {chunk.id for chunk in facts.chunks if chunk.fields["place"] == State.HELD.value}

@@ -12,6 +12,7 @@ from sesq.queue.audit.chunks import rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
+from sesq.queue.audit.lost_batches import lost_fields, rebuild
 from sesq.queue.audit.walk import keys_like
 from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.keys import ACCOUNTS, Keys
@@ -85,7 +86,9 @@ def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     packed = _packed(redis, keys, f"{id}-")
     own = {key[len(keys.message("")) :] for key in keys_like(redis, keys.message(f"{id}-*"))} - packed
     facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, rows_by_chunk(packed), own)
-    if not facts.fields or not still:
+    if lost_fields(facts.fields):
+        return rebuild(redis, keys, id)
+    if not still:
         return []
     counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
     if counted:

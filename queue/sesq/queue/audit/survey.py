@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from redis import Redis
 
@@ -107,8 +108,16 @@ class Survey:
 
     def _chunks_of_nobody(self) -> Iterator[Seen]:
         alone = sorted(id for id in self.names.chunks if id.rpartition("-")[0] not in self.names.batches)
-        for chunk in read_chunks(self.redis, self.keys, self.lanes, alone, {}, {}):
-            yield from marked(check_chunk(chunk, self.keys, {}, settled=self.settled), "")
+        leaving = rows_by_chunk(self.packed)
+        for batch, ids in groupby(alone, lambda id: id.rpartition("-")[0]):
+            chunks = list(read_chunks(self.redis, self.keys, self.lanes, list(ids), leaving, {}))
+            if any(chunk.waiting or chunk.leaving for chunk in chunks):
+                self.names.batches.add(batch)  # its template and its lists are needed
+                what = f"its hash is lost, and rows of it wait in {len(chunks)} chunks"
+                yield mendable(Kind.BATCH, self.keys.batch(batch), what), ""
+                continue
+            for chunk in chunks:
+                yield from marked(check_chunk(chunk, self.keys, {}, settled=self.settled), "")
 
     def _traces(self) -> Iterator[Seen]:
         """What stands somewhere, or has a key that stays, without a record."""

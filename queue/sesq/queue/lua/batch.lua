@@ -31,6 +31,8 @@ local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying'
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
 local ENOUGH = 50 -- recipients that SES must have taken before a share of them means anything
 local CANCELLED_IN_RQ = "cancelled by RQ's own cancel"
+local BATCH_STATES = {running = true, paused = true, done = true, cancelled = true}
+local MOST_CHUNKS = 1e6
 local STEP = {bounces = 1, complaints = 0.05} -- %: so much worse than what a person let pass
 
 local function sum_of(key, names)
@@ -38,6 +40,26 @@ local function sum_of(key, names)
   for i, name in ipairs(names) do fields[i] = 'n:' .. name end
   for _, n in ipairs(call('HMGET', key, unpack(fields))) do sum = sum + (tonumber(n) or 0) end
   return sum
+end
+
+-- A batch's state. One whose state is lost, or of another version, counts as paused: nothing of it goes, nobody is taken back.
+local function state_of(bid)
+  local key = A .. 'batch:' .. bid
+  local state = call('HGET', key, 'state')
+  if BATCH_STATES[state or ''] then return state end
+  note_damage(key, state and 'its state is ' .. state .. ', which this version of sesq does not know: it counts as paused'
+                         or 'its state is lost: it counts as paused')
+  return 'paused'
+end
+
+-- How many chunks a batch has; nil where nobody can tell. Whoever took that for none would add its rows a second time.
+local function count_chunks(bid)
+  local key = A .. 'batch:' .. bid
+  local told = call('HGET', key, 'chunks') or ''
+  local chunks = string.find(told, '^%d+$') and tonumber(told)
+  if chunks and chunks <= MOST_CHUNKS then return chunks end
+  note_damage(key, 'its field chunks is no number: no rows are added to it')
+  return nil
 end
 
 -- The batch's keys stay for ever while it goes on, and so long as its records after its end. They are told so some chunks at a time:
@@ -126,18 +148,19 @@ end
 
 -- paused or cancelled, where a message's batch is; nil where it goes on, or the message belongs to none.
 local function stopped(bid)
-  local state = bid and call('HGET', A .. 'batch:' .. bid, 'state')
+  local state = bid and state_of(bid)
   return (state == 'paused' or state == 'cancelled') and state or nil
 end
 
 -- Until its batch is resumed.
 local function hold_with_its_batch(id, bid, opts)
-  local why = 'its batch is paused: ' .. (call('HGET', A .. 'batch:' .. bid, 'reason') or '')
+  local why = 'its batch is paused: ' .. (call('HGET', A .. 'batch:' .. bid, 'reason') or 'its state in Redis is lost')
   hold_back(id, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now, why, {}, opts)
 end
 
 local function read_chunk(id)
   local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
+  c[1] = c[1] or c[4] and string.match(id, '^(.*)-%d+$')
   if not c[1] then return nil end
   for i = 4, 8 do
     if i ~= 7 and not tonumber(c[i]) then
@@ -154,9 +177,9 @@ local function read_chunk(id)
     note_damage(A .. 'chunk:' .. id, 'its field redo is no list of rows: those rows are not sent')
     c[7] = ''
   end
-  local b = c[10] and {'cancelled'} or call('HMGET', A .. 'batch:' .. c[1], 'state')
+  local state = c[10] and 'cancelled' or state_of(c[1])
   return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
-          redo = c[7], out = tonumber(c[8]), place = c[9], state = b[1] == 'done' and 'running' or b[1] or 'cancelled'}
+          redo = c[7], out = tonumber(c[8]), place = c[9], state = state == 'done' and 'running' or state}
 end
 
 local function has_rows(c) return c.cursor < c.n or c.redo ~= '' end

@@ -7,19 +7,18 @@
 
 local bid, action = ARGV[3], ARGV[4]
 local key = A .. 'batch:' .. bid
-local b = call('HMGET', key, 'state', 'starts_at')
-local was, starts = b[1], b[2]
+if call('EXISTS', key) == 0 then return '' end
+local was, starts = state_of(bid), call('HGET', key, 'starts_at')
 local FROM = {pause = {running = true}, resume = {paused = true}, cancel = {running = true, paused = true, cancelled = true}}
 local TO = {pause = 'paused', resume = 'running', cancel = 'cancelled'}
-if not was then return '' end
 if not FROM[action][was] and not (action == 'pause' and starts) then return was end
 
 if starts then
   call('HDEL', key, 'starts_at')
   call('ZREM', A .. 'starting', bid)
 end
-if was ~= TO[action] or starts then call('HSET', key, 'state', TO[action], 'reason', ARGV[5]) end
-if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or 0)) end
+if call('HGET', key, 'state') ~= TO[action] or starts then call('HSET', key, 'state', TO[action], 'reason', ARGV[5]) end
+if action == 'cancel' then tally(bid, 'waiting', 'cancelled', tonumber(call('HGET', key, 'n:waiting') or nil) or 0) end
 if action == 'resume' then let_pass(bid) end
 if action ~= 'pause' then
   judge_batch(bid)

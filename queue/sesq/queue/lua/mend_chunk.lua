@@ -4,20 +4,21 @@
 --     [7] JSON [queue, …]: lanes in which it stands and should not   [8] RQ's job as JSON [name, value, …], for one that has none
 -- Returns what was done, in words; nothing where there is no such chunk, or all agrees.
 
-local did, c = {}, read_chunk(ARGV[3])
-if not c then return did end
+local did, id = {}, ARGV[3]
 local function say(...) did[#did + 1] = string.format(...) end
-local job = R .. 'job:' .. c.id
-
-if call('EXISTS', A .. 'batch:' .. c.batch) == 0 then -- nobody sends of it any more
+local told = call('HMGET', A .. 'chunk:' .. id, 'batch', 'keep')
+if told[1] and call('EXISTS', A .. 'batch:' .. told[1]) == 0 then -- all of it is sent: see the auditor
   for _, kind in ipairs(OF_CHUNK) do
-    if call('TTL', A .. kind .. ':' .. c.id) == -1 then
-      call('EXPIRE', A .. kind .. ':' .. c.id, c.keep)
-      say('%s expires', A .. kind .. ':' .. c.id)
+    if call('TTL', A .. kind .. ':' .. id) == -1 then
+      call('EXPIRE', A .. kind .. ':' .. id, seconds_kept(told[2]))
+      say('%s expires', A .. kind .. ':' .. id)
     end
   end
   return did
 end
+local c = read_chunk(id)
+if not c then return did end
+local job = R .. 'job:' .. c.id
 if c.out ~= tonumber(ARGV[4]) then
   c.out = tonumber(ARGV[4])
   say('%d rows on their way are counted', c.out)

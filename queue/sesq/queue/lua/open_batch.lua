@@ -3,9 +3,12 @@
 --
 -- ARGV[3] id   [4] template, packed   [5] stop:bounces   [6] stop:complaints (%, or ''): the last to be given hold
 --     [7] s, before which none of it goes, or ''   [8…] the batch's hash: name, value, …
--- Returns {chunks that are here already, filled (0/1), state}
+-- Returns {chunks that are here already, filled (0/1), state}; -1 chunks where nobody can tell how many those are
 
 local id, key = ARGV[3], A .. 'batch:' .. ARGV[3]
+if call('EXISTS', key) == 0 and call('EXISTS', A .. 'template:' .. id, A .. 'chunk:' .. id .. '-0') > 0 then -- it is lost, and not new
+  return {count_chunks(id) or -1, 0, state_of(id)}
+end
 if call('EXISTS', key) == 0 then
   call('HSET', key, 'state', 'running', 'reason', '', 'created', now, 'filled', 0, 'chunks', 0, 'jobs', 0, unpack(ARGV, 8))
   call('SET', A .. 'template:' .. id, ARGV[4])
@@ -16,6 +19,7 @@ if call('EXISTS', key) == 0 then
     call('ZADD', A .. 'starting', ARGV[7], id)
   end
 end
-local b = call('HMGET', key, 'chunks', 'filled', 'state')
-if b[2] == '0' then call('HSET', key, 'stop:bounces', ARGV[5], 'stop:complaints', ARGV[6]) end
-return {tonumber(b[1]), tonumber(b[2]), b[3]}
+call('HSET', key, unpack(ARGV, 8)) -- the same as before, unless it was damaged
+local filled = call('HGET', key, 'filled')
+if filled == '0' then call('HSET', key, 'stop:bounces', ARGV[5], 'stop:complaints', ARGV[6]) end
+return {count_chunks(id) or -1, tonumber(filled) or 0, state_of(id)}

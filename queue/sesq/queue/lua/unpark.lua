@@ -5,7 +5,7 @@
 
 local bid = ARGV[3]
 local parked = A .. 'parked:' .. bid
-if call('HGET', A .. 'batch:' .. bid, 'state') == 'paused' then return 0 end
+if state_of(bid) == 'paused' then return 0 end
 -- the last one that was parked goes first to the head of the queue, so that the first one ends there
 for _ = 1, tonumber(ARGV[4]) do
   local id = call('RPOP', parked)
