@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis import exceptions as foreign
+from redis import exceptions as redis_errors
 
 from sesq.config.connection import FULL, MEANINGS, RENAMED, REPLICA, RIGHTS, connect, mapped, may_pass
 from sesq.config.embedded import EmbeddedRedis
@@ -119,7 +119,7 @@ def test_what_nobody_foresaw_is_told_in_redis_own_words(redis: Redis) -> None:
 )
 def test_each_wording_of_redis_has_its_meaning(said: str, meaning: str) -> None:
     with pytest.raises(QueueUnavailable, match=re.escape(meaning)), mapped():
-        raise foreign.ResponseError(said)
+        raise redis_errors.ResponseError(said)
 
 
 @pytest.mark.parametrize(("kind", "meaning"), MEANINGS)
@@ -187,12 +187,15 @@ def test_a_sentinel_url_asks_each_sentinel_for_the_master() -> None:
 )
 def test_a_worker_waits_for_what_may_pass_by_itself(said: str, passes: bool) -> None:
     with pytest.raises(QueueUnavailable) as caught, mapped():
-        raise foreign.ResponseError(said)
+        raise redis_errors.ResponseError(said)
     assert may_pass(caught.value) is passes
 
 
 def test_a_wrong_password_does_not_pass_by_itself() -> None:
-    for error, passes in ((foreign.AuthenticationError("no"), False), (foreign.ConnectionError("no"), True)):
+    for error, passes in (
+        (redis_errors.AuthenticationError("no"), False),
+        (redis_errors.ConnectionError("no"), True),
+    ):
         with pytest.raises(QueueUnavailable) as caught, mapped():
             raise error
         assert may_pass(caught.value) is passes

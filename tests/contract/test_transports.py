@@ -25,7 +25,7 @@ from sesq.worker.transports import (
     Transport,
 )
 from sesq.worker.transports.smtp_session import SmtpServer
-from sesq.worker.verdicts import Answer, Door, Kind, weigh
+from sesq.worker.verdicts import Answer, Channel, Kind, weigh
 
 SENDER = "Shop <shop@shop.example>"
 CODES = {
@@ -69,7 +69,7 @@ class RecordingScene(Scene):
     def answer_next(self, kind: Kind) -> None:
         code, text = CODES[kind]
         self._recording.answer(
-            weigh(Answer(Door.API, (code,), text), envelope=Envelope(sender=SENDER), region="us-east-1")
+            weigh(Answer(Channel.API, (code,), text), envelope=Envelope(sender=SENDER), region="us-east-1")
         )
 
     def accepted(self) -> list[str]:

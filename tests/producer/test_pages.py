@@ -44,5 +44,5 @@ def test_smtplib_and_the_submission_server(redis: Redis) -> None:
     message["From"], message["To"] = "shop@example.com", "ada@example.org"
     with submission_server(Outbox(redis)) as server:
         (code,) = code_on("how-to/smtp-submission.md")
-        exec(code.replace("2525", str(server.doors[0].port)), {"message": message})
+        exec(code.replace("2525", str(server.listeners[0].port)), {"message": message})
     assert len(Messages(redis).list()) == 1

@@ -38,7 +38,7 @@ from sesq.producer.submission.users import ANYBODY, User, hash_password, is_pass
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages, Record
 from sesq.queue.states import Lane
-from submitting import Line, certificate_files, let_pass, submission_server
+from submitting import Line, certificate_files, pass_seconds, submission_server
 from waiting import in_order
 
 PASSWORD = "correct horse"
@@ -100,7 +100,7 @@ def with_users(redis: Redis, users_file: Path) -> Iterator[SubmissionServer]:
 
 
 def port(server: SubmissionServer) -> int:
-    return server.doors[0].port
+    return server.listeners[0].port
 
 
 def plain(user: str, password: str = PASSWORD) -> bytes:
@@ -475,7 +475,7 @@ def test_away_from_loopback_passwords_go_over_tls_alone(
             client.starttls(context=trusting)
             client.login("shop", PASSWORD)
             client.sendmail("shop@example.com", "ada@example.org", MAIL)
-        with smtplib.SMTP_SSL("localhost", server.doors[1].port, context=trusting) as client:
+        with smtplib.SMTP_SSL("localhost", server.listeners[1].port, context=trusting) as client:
             client.login("news", PASSWORD)
             client.sendmail("shop@example.com", "ada@example.org", MAIL)
     assert len(Messages(redis).list()) == 1
@@ -772,7 +772,7 @@ def test_what_one_host_may_take(
     certificate, key = certificate_files(tmp_path)
     files: Any = {"users": users_file, "certificate": certificate, "key": key}
     server = SubmissionServer(Outbox("redis://127.0.0.1:1"), Options(host=host, port=0, **files, **options))
-    server.doors[0].close()
+    server.listeners[0].close()
     assert server.max_per_host == share
 
 
@@ -802,7 +802,7 @@ def test_a_port_that_is_tls_from_the_first_byte_counts_who_says_nothing(redis: R
         with socket.create_connection(("127.0.0.1", port(server)), timeout=20) as another:
             assert another.recv(100) == b""
         # When they have said nothing for long enough, Then they are hung up on, and others have room
-        let_pass(server, 11)
+        pass_seconds(server, 11)
         for one in silent:
             assert one.recv(100) == b""
             one.close()
@@ -824,7 +824,7 @@ def test_a_handshake_that_comes_to_nothing_gives_its_place_back(
         assert line.say(b"STARTTLS\r\n").startswith("220 2.0.0")
         # When it says nothing, breaks off, or says something else
         if said is None:
-            let_pass(server, 11)
+            pass_seconds(server, 11)
         elif said:
             line._socket.sendall(said)
         else:
@@ -881,15 +881,15 @@ def test_content_is_the_same_however_it_comes_in(lines: list[bytes], behind: byt
 def test_silence_is_not_waited_out(redis: Redis) -> None:
     with submission_server(Outbox(redis)) as server:
         with Line(port(server)) as line:
-            let_pass(server, 61)
+            pass_seconds(server, 61)
             assert line.reply().startswith("421 4.4.2")
         with Line(port(server)) as line:
             assert line.begin().startswith("354")
             line._socket.sendall(MAIL)
-            let_pass(server, 599)
+            pass_seconds(server, 599)
             assert line.say(b".\r\n").startswith("250")
             line.begin()
-            let_pass(server, 601)
+            pass_seconds(server, 601)
             assert line.reply().startswith("421 4.4.2")
 
 
@@ -905,7 +905,7 @@ def test_who_does_not_log_in_is_not_kept_by_talking(redis: Redis, users_file: Pa
         for _ in "12":
             assert line.say(b"EHLO test\r\n").startswith("250")
             assert known.say(b"RSET\r\n").startswith("250")
-            let_pass(server, 31)
+            pass_seconds(server, 31)
         # Then one is hung up on, and the other is not
         assert line.reply().startswith("421 4.7.0")
         assert known.say(b"RSET\r\n").startswith("250")

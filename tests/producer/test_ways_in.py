@@ -51,7 +51,7 @@ def sendmail(_: Redis, raw: bytes, to: tuple[str, ...]) -> str:
 
 
 def submission(redis: Redis, raw: bytes, to: tuple[str, ...]) -> str:
-    with submission_server(Outbox(redis)) as server, Line(server.doors[0].port) as line:
+    with submission_server(Outbox(redis)) as server, Line(server.listeners[0].port) as line:
         line.begin("shop@example.com", *(address.rpartition("<")[2].rstrip(">") for address in to))
         return line.say(raw + b".\r\n")
 

@@ -26,9 +26,9 @@ class MovableLoop(asyncio.SelectorEventLoop):
         return super().time() + self.ahead_seconds
 
 
-def let_pass(server: SubmissionServer, seconds: float) -> None:
+def pass_seconds(server: SubmissionServer, seconds: float) -> None:
     """Lets time pass for the server: what was to happen meanwhile happens now."""
-    listener = server.doors[0]._listener
+    listener = server.listeners[0]._accepting
     assert listener is not None
     loop = listener.get_loop()
 
@@ -45,8 +45,8 @@ def submission_server(
     """A running server on free ports. `open_to_the_world`: it asks of loopback what it asks of any other address."""
     server = SubmissionServer(outbox, Options(**{"port": 0, **options}))
     if open_to_the_world:
-        for door in server.doors:
-            door.loopback = False
+        for listener in server.listeners:
+            listener.loopback = False
     loop = MovableLoop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

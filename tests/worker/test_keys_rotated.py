@@ -14,8 +14,8 @@ from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.queue.keys import Keys
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable
+from sesq.worker.aws_clients import open_client, open_control
 from sesq.worker.control.calls import ControlRefused, asked
-from sesq.worker.doors import open_client, open_control
 from sesq.worker.opening import OpenAccount, open_account
 from sesq.worker.smtp_password import smtp_password
 from sesq.worker.transports import Outgoing, SendFailed

@@ -18,8 +18,8 @@ from sesq.queue import gate as gate_module
 from sesq.queue.gate import INLINE_CONTENT_BYTES
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
-from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.retry import RetryPolicy
+from sesq.worker.round_trip import UNUSED_SECONDS
 from sesq.worker.sending import BLIP_LONGEST_SECONDS
 from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Kind, Verdict

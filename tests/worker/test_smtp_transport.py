@@ -21,7 +21,7 @@ from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport, smtp_ses
 from sesq.worker.transports.parcel import parcel_for
 from sesq.worker.transports.smtp import named_id
 from sesq.worker.transports.smtp_session import SmtpServer
-from sesq.worker.verdicts import Answer, Door, Kind, Verdict, weigh
+from sesq.worker.verdicts import Answer, Channel, Kind, Verdict, weigh
 from sesq.worker.verdicts.table import SMTP, Row
 from smtp_stub import HANG_UP, SmtpStub, smtp_stub
 
@@ -203,7 +203,7 @@ def test_an_answer_means_what_its_row_says(
     row: Row = SMTP[number]
     monkeypatch.setattr(sys.modules["sesq.worker.verdicts.judge"], "ROWS", (row,))
     code, _, text = reply.partition(" ")
-    expected = weigh(Answer(Door.SMTP, (code,), text), envelope=outgoing().envelope, region="us-east-1")
+    expected = weigh(Answer(Channel.SMTP, (code,), text), envelope=outgoing().envelope, region="us-east-1")
     assert expected.kind is row.outcome.kind
     assert verdict == expected
     assert "secret-password" not in repr(verdict)

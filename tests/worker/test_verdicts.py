@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.queue.envelope import Envelope
-from sesq.worker.verdicts import Answer, Door, Kind, judge, weigh
+from sesq.worker.verdicts import Answer, Channel, Kind, judge, weigh
 from sesq.worker.verdicts.identities import means, named_identities
 from sesq.worker.verdicts.judge import MAX_TEXT
 from sesq.worker.verdicts.table import ROWS
@@ -35,9 +35,9 @@ class Api(NamedTuple):
 
 
 class Other(NamedTuple):
-    """An answer through another door."""
+    """An answer through another channel."""
 
-    door: Door
+    channel: Channel
     code: str
     text: str
     kind: Kind
@@ -146,66 +146,48 @@ API_CASES = [
 ]
 
 OTHER_CASES = [
-    Other(Door.BULK, "ACCOUNT_THROTTLED", "", Kind.RATE),
-    Other(Door.BULK, "ACCOUNT_DAILY_QUOTA_EXCEEDED", "", Kind.DAY_SPENT),
-    Other(Door.BULK, "ACCOUNT_SUSPENDED", "", Kind.SUSPENDED, "account"),
-    Other(Door.BULK, "ACCOUNT_SENDING_PAUSED", "", Kind.PAUSED, "account"),
-    Other(Door.BULK, "CONFIGURATION_SET_SENDING_PAUSED", "", Kind.CONFIGURATION, SET, WITH_SET),
-    Other(Door.BULK, "CONFIGURATION_SET_SENDING_PAUSED", "", Kind.CONFIGURATION, SENDER),
-    Other(Door.BULK, "CONFIGURATION_SET_NOT_FOUND", "", Kind.CONFIGURATION, SET, WITH_SET),
-    Other(Door.BULK, "INVALID_SENDING_POOL_NAME", "", Kind.CONFIGURATION, SET, WITH_SET),
-    Other(Door.BULK, "INVALID_SENDING_POOL_NAME", "", Kind.CONFIGURATION, SENDER),
-    Other(Door.BULK, "TEMPLATE_NOT_FOUND", "", Kind.CONFIGURATION, SENDER),
-    Other(Door.BULK, "MAIL_FROM_DOMAIN_NOT_VERIFIED", "", Kind.CONFIGURATION, SENDER),
-    Other(Door.BULK, "MESSAGE_REJECTED", "Sending paused for this account.", Kind.PAUSED, "account"),
-    Other(Door.BULK, "MESSAGE_REJECTED", CHECK + "bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
-    Other(Door.BULK, "MESSAGE_REJECTED", CHECK + "shop@shop.example", Kind.UNVERIFIED_SENDER, SENDER),
-    Other(Door.BULK, "MESSAGE_REJECTED", "Illegal content.", Kind.REFUSED),
-    Other(Door.BULK, "INVALID_PARAMETER", "", Kind.REFUSED),
-    Other(Door.BULK, "TRANSIENT_FAILURE", "", Kind.TRANSIENT),
-    Other(Door.BULK, "FAILED", "", Kind.UNRECOGNIZED, "person"),
-    Other(Door.SMTP, "454", "Throttling failure: Maximum sending rate exceeded.", Kind.RATE),
-    Other(Door.SMTP, "454", "Throttling failure: Daily message quota exceeded.", Kind.DAY_SPENT),
-    Other(Door.SMTP, "454", "Throttling failure: something else", Kind.THROTTLED),
-    Other(Door.SMTP, "454", "Temporary authentication failure", Kind.TRANSIENT),
-    Other(Door.SMTP, "421", "Too many concurrent SMTP connections", Kind.TRANSIENT),
-    Other(Door.SMTP, "451", "4.4.2 Timeout waiting for data from client.", Kind.TRANSIENT),
-    Other(Door.SMTP, "454", "Maximum SigV2 SMTP sending rate exceeded", Kind.CREDENTIALS, "credentials"),
-    Other(Door.SMTP, "530", "Authentication required", Kind.CREDENTIALS, "credentials"),
-    Other(Door.SMTP, "535", "Authentication Credentials Invalid", Kind.CREDENTIALS, "credentials"),
-    Other(Door.SMTP, "552", "Message is too long.", Kind.REFUSED),
-    Other(Door.SMTP, "553", "<x> Invalid email address", Kind.REFUSED),
-    Other(Door.SMTP, "554", "Transaction failed: Recipient count exceeds 50.", Kind.REFUSED),
+    Other(Channel.SMTP, "454", "Throttling failure: Maximum sending rate exceeded.", Kind.RATE),
+    Other(Channel.SMTP, "454", "Throttling failure: Daily message quota exceeded.", Kind.DAY_SPENT),
+    Other(Channel.SMTP, "454", "Throttling failure: something else", Kind.THROTTLED),
+    Other(Channel.SMTP, "454", "Temporary authentication failure", Kind.TRANSIENT),
+    Other(Channel.SMTP, "421", "Too many concurrent SMTP connections", Kind.TRANSIENT),
+    Other(Channel.SMTP, "451", "4.4.2 Timeout waiting for data from client.", Kind.TRANSIENT),
+    Other(Channel.SMTP, "454", "Maximum SigV2 SMTP sending rate exceeded", Kind.CREDENTIALS, "credentials"),
+    Other(Channel.SMTP, "530", "Authentication required", Kind.CREDENTIALS, "credentials"),
+    Other(Channel.SMTP, "535", "Authentication Credentials Invalid", Kind.CREDENTIALS, "credentials"),
+    Other(Channel.SMTP, "552", "Message is too long.", Kind.REFUSED),
+    Other(Channel.SMTP, "553", "<x> Invalid email address", Kind.REFUSED),
+    Other(Channel.SMTP, "554", "Transaction failed: Recipient count exceeds 50.", Kind.REFUSED),
     Other(
-        Door.SMTP, "554", "Message rejected: Sending suspended for this account. …", Kind.PAUSED, "account"
+        Channel.SMTP, "554", "Message rejected: Sending suspended for this account. …", Kind.PAUSED, "account"
     ),
-    Other(Door.SMTP, "554", f"Message rejected: {CHECK}bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
-    Other(Door.SMTP, "554", f"Message rejected: {CHECK}shop@shop.example", Kind.UNVERIFIED_SENDER, SENDER),
+    Other(Channel.SMTP, "554", f"Message rejected: {CHECK}bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),
+    Other(Channel.SMTP, "554", f"Message rejected: {CHECK}shop@shop.example", Kind.UNVERIFIED_SENDER, SENDER),
     Other(
-        Door.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/bob@x.org'", Kind.CONFIGURATION, RECIPIENT
+        Channel.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/bob@x.org'", Kind.CONFIGURATION, RECIPIENT
     ),
     Other(
-        Door.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/shop.example'", Kind.CONFIGURATION, SENDER
+        Channel.SMTP, "554", f"Access denied: {NOT_ALLOWED}identity/shop.example'", Kind.CONFIGURATION, SENDER
     ),
-    Other(Door.SMTP, "554", "Access denied: User a is not authorized", Kind.CONFIGURATION, "account"),
-    Other(Door.SMTP, "554", "Configuration set <news> does not exist.", Kind.CONFIGURATION, SET),
+    Other(Channel.SMTP, "554", "Access denied: User a is not authorized", Kind.CONFIGURATION, "account"),
+    Other(Channel.SMTP, "554", "Configuration set <news> does not exist.", Kind.CONFIGURATION, SET),
     Other(
-        Door.SIGN_IN,
+        Channel.SIGN_IN,
         "AccessDenied",
         "not authorized to perform: sts:AssumeRole",
         Kind.CREDENTIALS,
         "credentials",
     ),
-    Other(Door.SIGN_IN, "Throttling", "Rate exceeded", Kind.TRANSIENT),
-    Other(Door.UNSENT, "ParamValidationError", "", Kind.REFUSED),
-    Other(Door.UNSENT, "NoCredentialsError", "", Kind.CREDENTIALS, "credentials"),
-    Other(Door.UNSENT, "NoRegionError", "", Kind.CREDENTIALS, "credentials"),
-    Other(Door.UNSENT, "ConnectionError", "Connection refused", Kind.TRANSIENT),
-    Other(Door.UNSENT, "SSLCertVerificationError", "self-signed", Kind.CONFIGURATION, "account"),
-    Other(Door.UNSENT, "NotLetIn", "No SMTP service here", Kind.CONFIGURATION, "account"),
-    Other(Door.UNSENT, "UnknownServiceError", "", Kind.CONFIGURATION, "account"),
-    Other(Door.LOST, "HTTPClientError", "", Kind.UNKNOWN),
-    Other(Door.LOST, "ZeroDivisionError", "", Kind.UNKNOWN),
+    Other(Channel.SIGN_IN, "Throttling", "Rate exceeded", Kind.TRANSIENT),
+    Other(Channel.UNSENT, "ParamValidationError", "", Kind.REFUSED),
+    Other(Channel.UNSENT, "NoCredentialsError", "", Kind.CREDENTIALS, "credentials"),
+    Other(Channel.UNSENT, "NoRegionError", "", Kind.CREDENTIALS, "credentials"),
+    Other(Channel.UNSENT, "ConnectionError", "Connection refused", Kind.TRANSIENT),
+    Other(Channel.UNSENT, "SSLCertVerificationError", "self-signed", Kind.CONFIGURATION, "account"),
+    Other(Channel.UNSENT, "NotLetIn", "No SMTP service here", Kind.CONFIGURATION, "account"),
+    Other(Channel.UNSENT, "UnknownServiceError", "", Kind.CONFIGURATION, "account"),
+    Other(Channel.LOST, "HTTPClientError", "", Kind.UNKNOWN),
+    Other(Channel.LOST, "ZeroDivisionError", "", Kind.UNKNOWN),
 ]
 
 
@@ -230,9 +212,9 @@ def test_an_answer_over_http_has_its_meaning(case, stub, aws_client):
     assert verdict.reason
 
 
-@pytest.mark.parametrize("case", OTHER_CASES, ids=lambda case: f"{case.door}-{case.code}-{case.text}"[:70])
+@pytest.mark.parametrize("case", OTHER_CASES, ids=lambda case: f"{case.channel}-{case.code}-{case.text}"[:70])
 def test_an_answer_through_another_door_has_its_meaning(case):
-    verdict = weigh(Answer(case.door, (case.code,), case.text), envelope=case.envelope, region="eu-west-1")
+    verdict = weigh(Answer(case.channel, (case.code,), case.text), envelope=case.envelope, region="eu-west-1")
 
     assert (verdict.kind, verdict.hold) == (case.kind, case.hold)
 
@@ -252,10 +234,10 @@ def test_every_row_of_the_table_is_met_by_a_case(monkeypatch):
 
     # When every case is weighed
     for case in API_CASES:
-        answer = Answer(Door.API, (case.code, str(case.status)), case.text or "")
+        answer = Answer(Channel.API, (case.code, str(case.status)), case.text or "")
         weigh(answer, envelope=case.envelope, region="r")
     for case in OTHER_CASES:
-        weigh(Answer(case.door, (case.code,), case.text), envelope=case.envelope, region="r")
+        weigh(Answer(case.channel, (case.code,), case.text), envelope=case.envelope, region="r")
 
     # Then no row was left without one
     assert [row for row in ROWS if row not in deciding] == []
@@ -313,7 +295,7 @@ def test_a_refusal_of_the_role_is_about_credentials_and_not_about_the_sender():
 
 def test_a_reason_names_whom_it_is_about_and_the_region():
     verdict = weigh(
-        Answer(Door.API, ("MessageRejected", "400"), CHECK + "bob@x.org, Ann <ann@y.org>"),
+        Answer(Channel.API, ("MessageRejected", "400"), CHECK + "bob@x.org, Ann <ann@y.org>"),
         envelope=PLAIN,
         region="eu-west-1",
     )
@@ -336,7 +318,7 @@ def test_a_reason_names_whom_it_is_about_and_the_region():
 def test_whom_ses_names_is_who_is_waited_for(named, hold):
     mail = Envelope(sender="shop@shop.example", to=("bob@x.org",), other_senders=("bounces@mailer.example",))
 
-    verdict = weigh(Answer(Door.API, ("MessageRejected",), CHECK + named), envelope=mail, region="r")
+    verdict = weigh(Answer(Channel.API, ("MessageRejected",), CHECK + named), envelope=mail, region="r")
 
     assert verdict.hold == hold
     assert hold.partition(":")[2] in verdict.reason
@@ -346,7 +328,7 @@ def test_the_set_that_ses_names_is_the_one_that_is_waited_for():
     mail = Envelope(sender="shop@shop.example", to=("bob@x.org",), configuration_set="news")
     text = "Configuration set <other> does not exist."
 
-    verdict = weigh(Answer(Door.API, ("NotFoundException",), text), envelope=mail, region="r")
+    verdict = weigh(Answer(Channel.API, ("NotFoundException",), text), envelope=mail, region="r")
 
     assert verdict.hold == "configuration_set:other"
 
@@ -355,7 +337,7 @@ def test_a_reason_lists_few_of_many_recipients_and_only_the_failing_ones():
     crowd = Envelope(sender="shop@shop.example", to=tuple(f"p{n}@x.org" for n in range(9)))
     text = CHECK + ", ".join(crowd.to[1:6])
 
-    verdict = weigh(Answer(Door.API, ("MessageRejected",), text), envelope=crowd, region="r")
+    verdict = weigh(Answer(Channel.API, ("MessageRejected",), text), envelope=crowd, region="r")
 
     assert "p1@x.org, p2@x.org, p3@x.org and 2 more" in verdict.reason
     assert "p0@x.org" not in verdict.reason
@@ -402,12 +384,12 @@ def test_whom_an_identity_means(identity, address, meant):
 
 
 @given(
-    door=st.sampled_from(Door),
+    channel=st.sampled_from(Channel),
     codes=st.lists(st.text(max_size=30), min_size=1, max_size=3).map(tuple),
     text=st.text() | st.text().map(lambda tail: CHECK + tail) | st.just("{curly} {0}"),
 )
-def test_whatever_is_said_there_is_a_verdict(door, codes, text):
-    verdict = weigh(Answer(door, codes, text), envelope=PLAIN, region="r")
+def test_whatever_is_said_there_is_a_verdict(channel, codes, text):
+    verdict = weigh(Answer(channel, codes, text), envelope=PLAIN, region="r")
 
     assert verdict.reason
     assert len(verdict.text) <= MAX_TEXT

@@ -33,9 +33,9 @@ from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.states import Lane, State
 from sesq.worker import opening
 from sesq.worker.account_worker import AccountWorker
-from sesq.worker.distance import UNUSED_SECONDS
 from sesq.worker.opening import OpenAccount
 from sesq.worker.pace import Pace
+from sesq.worker.round_trip import UNUSED_SECONDS
 from sesq.worker.send_pool import SendPool
 from sesq.worker.sync import AccountSync
 from sesq.worker.threads import Threads

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redis import ConnectionPool, Redis, UnixDomainSocketConnection
-from redis import exceptions as foreign
+from redis import exceptions as redis_errors
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
@@ -34,19 +34,19 @@ RIGHTS = "Redis's user has not the rights that sesq needs: `sesq doctor` names t
 CLUSTER = "this is a Redis Cluster, which sesq cannot use: name one server, or Sentinels"
 RENAMED = "this server lacks a command: it is older than Redis 6.2, or rename-command took it away"
 MEANINGS: tuple[tuple[type[Exception], str], ...] = (
-    (foreign.AuthenticationError, "Redis refuses the user or the password"),
-    (foreign.AuthorizationError, "Redis refuses this user"),
-    (foreign.BusyLoadingError, "Redis is starting and still reads its data"),
-    (foreign.TimeoutError, "Redis did not answer in time"),
-    (foreign.ConnectionError, "Redis cannot be reached"),
-    (foreign.InvalidResponse, "what answers there is not Redis"),
-    (foreign.ReadOnlyError, REPLICA),
-    (foreign.MasterDownError, "this Redis is a replica that has lost its master"),
-    (foreign.OutOfMemoryError, FULL),
-    (foreign.NoPermissionError, RIGHTS),
-    (foreign.ClusterDownError, CLUSTER),
-    (foreign.ClusterCrossSlotError, CLUSTER),
-    (foreign.AskError, CLUSTER),
+    (redis_errors.AuthenticationError, "Redis refuses the user or the password"),
+    (redis_errors.AuthorizationError, "Redis refuses this user"),
+    (redis_errors.BusyLoadingError, "Redis is starting and still reads its data"),
+    (redis_errors.TimeoutError, "Redis did not answer in time"),
+    (redis_errors.ConnectionError, "Redis cannot be reached"),
+    (redis_errors.InvalidResponse, "what answers there is not Redis"),
+    (redis_errors.ReadOnlyError, REPLICA),
+    (redis_errors.MasterDownError, "this Redis is a replica that has lost its master"),
+    (redis_errors.OutOfMemoryError, FULL),
+    (redis_errors.NoPermissionError, RIGHTS),
+    (redis_errors.ClusterDownError, CLUSTER),
+    (redis_errors.ClusterCrossSlotError, CLUSTER),
+    (redis_errors.AskError, CLUSTER),
 )
 """What a redis-py error means, the first that fits. Each is a `QueueUnavailable`."""
 
@@ -67,17 +67,17 @@ CODES = {
 """The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
 its own way. What is in neither table is damaged data or a fault of sesq's: it is told in Redis's own words."""
 
-SETTLED = (foreign.AuthenticationError, foreign.AuthorizationError)
+SETTLED = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
 PASSING = (
-    foreign.ConnectionError,
-    foreign.TimeoutError,
-    foreign.ReadOnlyError,
-    foreign.MasterDownError,
-    foreign.OutOfMemoryError,
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.ReadOnlyError,
+    redis_errors.MasterDownError,
+    redis_errors.OutOfMemoryError,
 )
 PASSING_CODES = ("NOREPLICAS", "MISCONF", "BUSY Redis", "READONLY", "OOM command")
 
-FOREIGN: tuple[type[Exception], ...] = (foreign.ResponseError, *(kind for kind, _ in MEANINGS))
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (redis_errors.ResponseError, *(kind for kind, _ in MEANINGS))
 REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
 LONGEST_TEXT = 300
 """Of what Redis says: some of its errors quote what they were given."""
@@ -88,7 +88,7 @@ def mapped() -> Iterator[None]:
     """Turns redis-py's errors into `QueueUnavailable`: `with mapped():`, or `@mapped()` on a function."""
     try:
         yield
-    except FOREIGN as error:
+    except LIBRARY_ERRORS as error:
         raise QueueUnavailable(_meaning(error)) from error
 
 

@@ -191,8 +191,8 @@ def _plan(check: Check, when: Plan) -> Iterator[Any]:
 
 
 def _day(day: str, when: Plan) -> str:
-    distance = (date.fromisoformat(day) - datetime.fromtimestamp(when.now).astimezone().date()).days
-    return {0: "today", 1: "tomorrow"}.get(distance, date.fromisoformat(day).strftime("%a %d %b"))
+    days = (date.fromisoformat(day) - datetime.fromtimestamp(when.now).astimezone().date()).days
+    return {0: "today", 1: "tomorrow"}.get(days, date.fromisoformat(day).strftime("%a %d %b"))
 
 
 def days_chart(days: Mapping[str, int]) -> Any:

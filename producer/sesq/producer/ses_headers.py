@@ -11,7 +11,7 @@ from sesq.producer.raw import RawMail
 from sesq.queue.addresses import shown
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
-LENT = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
+OF_OTHER_ACCOUNTS = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
 """SES's sending authorization. Whoever may write these may send as every identity that other accounts lend to this one,
 whatever senders they are allowed; and sesq knows of no identities but the account's own.
 """
@@ -35,9 +35,9 @@ def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 def check_ses_headers(mail: RawMail) -> None:
     """InvalidMessage for a mail that still has options, or borrows an identity."""
-    lent = next((name for name in LENT if mail.values(name)), None)
-    if lent:
-        raise InvalidMessage(lent, "sends by leave of another account, which is not done here: remove it")
+    other = next((name for name in OF_OTHER_ACCOUNTS if mail.values(name)), None)
+    if other:
+        raise InvalidMessage(other, "sends by leave of another account, which is not done here: remove it")
     unknown = next((name for name in NOT_YET if mail.values(name)), None)
     if unknown:
         raise InvalidMessage(unknown, "is an option of SES's that sesq does not know: remove it")

@@ -1,4 +1,4 @@
-"""One message as every door (SESv2, v1, SMTP) hands it to the account."""
+"""One message as every interface (SESv2, v1, SMTP) hands it to the account."""
 
 from __future__ import annotations
 

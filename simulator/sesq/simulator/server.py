@@ -59,7 +59,7 @@ def _may_be_of_a_browser(scope: Scope, headers: Headers) -> bool:
     )
 
 
-class Door(Protocol):
+class Listener(Protocol):
     """A further listening socket on the same loop."""
 
     async def open(self) -> None: ...
@@ -71,10 +71,14 @@ class _Uvicorn(uvicorn.Server):
     """Says when it is up, stops at once when told, and leaves signals to us (uvicorn would raise them again)."""
 
     def __init__(
-        self, config: uvicorn.Config, doors: Sequence[Door], on_up: Callable[[], None], foreground: bool
+        self,
+        config: uvicorn.Config,
+        listeners: Sequence[Listener],
+        on_up: Callable[[], None],
+        foreground: bool,
     ) -> None:
         super().__init__(config)
-        self._doors = doors
+        self._listeners = listeners
         self._on_up = on_up
         self._foreground = foreground
         self._stopped = asyncio.Event()
@@ -82,8 +86,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for door in self._doors:
-            await door.open()
+        for listener in self._listeners:
+            await listener.open()
         self.loop = asyncio.get_running_loop()
         if self._foreground:
             self._stop_on_signals(self.loop)
@@ -91,8 +95,8 @@ class _Uvicorn(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._stopped.wait()
-        for door in self._doors:
-            door.close()
+        for listener in self._listeners:
+            listener.close()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends what is still being answered, such as a reader of a queue: uvicorn would wait, and print a trace."""
@@ -130,7 +134,7 @@ class Server:
         host: str,
         port: int,
         allowed_hosts: Sequence[str] = (),
-        doors: Sequence[Door] = (),
+        listeners: Sequence[Listener] = (),
         on_ready: Callable[[], None] | None = None,
         foreground: bool = False,
     ) -> None:
@@ -141,7 +145,10 @@ class Server:
         self._on_ready = on_ready
         self._thread: threading.Thread | None = None
         self._uvicorn = _Uvicorn(
-            _uvicorn_config(WebApp(cloud, frozenset({host, *allowed_hosts}))), doors, self._is_up, foreground
+            _uvicorn_config(WebApp(cloud, frozenset({host, *allowed_hosts}))),
+            listeners,
+            self._is_up,
+            foreground,
         )
 
     @property

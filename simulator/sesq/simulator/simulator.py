@@ -15,7 +15,7 @@ from sesq.simulator.server import Server
 from sesq.simulator.settings import AccountSettings
 
 if TYPE_CHECKING:
-    from sesq.simulator.smtp.door import SmtpDoor
+    from sesq.simulator.smtp.listener import SmtpListener
 
 
 class Simulator:
@@ -66,7 +66,7 @@ class Simulator:
         self._allowed_hosts = tuple(allowed_hosts)
         self._smtp_ports = {False: smtp_port, True: smtp_tls_port}
         self._smtp_options = dict(smtp_options or {})
-        self._smtp_doors: dict[bool, SmtpDoor] = {}
+        self._smtp_listeners: dict[bool, SmtpListener] = {}
         self._certificate = ""
         self._server: Server | None = None
 
@@ -94,36 +94,36 @@ class Simulator:
 
     def _listen(self, on_ready: Callable[[], None] | None = None, foreground: bool = False) -> Server:
         try:
-            doors = self._open_smtp()
+            listeners = self._open_smtp()
             return Server(
                 self.cloud,
                 *self._where,
                 self._allowed_hosts,
-                doors=doors,
+                listeners=listeners,
                 on_ready=on_ready,
                 foreground=foreground,
             )
         except OSError:
-            for door in self._smtp_doors.values():
-                door.close()
+            for listener in self._smtp_listeners.values():
+                listener.close()
             raise
 
-    def _open_smtp(self) -> list[SmtpDoor]:
+    def _open_smtp(self) -> list[SmtpListener]:
         ports = {wrapped: port for wrapped, port in self._smtp_ports.items() if port is not None}
         if not ports:
             return []
         # Whoever asks for no SMTP waits for neither these imports nor a key pair.
         with part():
             from sesq.simulator.smtp.certificate import Certificate
-            from sesq.simulator.smtp.door import SmtpDoor, SmtpOptions
+            from sesq.simulator.smtp.listener import SmtpListener, SmtpOptions
 
         host = self._where[0]
         certificate = Certificate(host)
         self._certificate = certificate.pem
         tls, options = certificate.server_context(), SmtpOptions(**self._smtp_options)
         for wrapped, port in ports.items():
-            self._smtp_doors[wrapped] = SmtpDoor(self.cloud, host, port, tls, wrapped, options)
-        return list(self._smtp_doors.values())
+            self._smtp_listeners[wrapped] = SmtpListener(self.cloud, host, port, tls, wrapped, options)
+        return list(self._smtp_listeners.values())
 
     @property
     def port(self) -> int:
@@ -136,21 +136,22 @@ class Simulator:
     @property
     def smtp_port(self) -> int:
         """The port with STARTTLS; KeyError where there is none."""
-        return self._smtp_doors[False].port
+        return self._smtp_listeners[False].port
 
     @property
     def smtp_tls_port(self) -> int:
         """The port with TLS from the first byte; KeyError where there is none."""
-        return self._smtp_doors[True].port
+        return self._smtp_listeners[True].port
 
     @property
     def listening(self) -> list[str]:
         """What to tell people: a line for each port."""
         kinds = {False: "SMTP with STARTTLS", True: "SMTP over TLS"}
-        doors = [
-            f"{kinds[wrapped]} on {self._where[0]}:{door.port}" for wrapped, door in self._smtp_doors.items()
+        listeners = [
+            f"{kinds[wrapped]} on {self._where[0]}:{listener.port}"
+            for wrapped, listener in self._smtp_listeners.items()
         ]
-        return [f"listening on {self.endpoint_url}", *doors]
+        return [f"listening on {self.endpoint_url}", *listeners]
 
     @property
     def certificate(self) -> str:

@@ -102,7 +102,7 @@ def odd(request: pytest.FixtureRequest, redis: Redis, monkeypatch: pytest.Monkey
     rate, daily, shown_rate, shown_daily = QUOTAS[request.param]
     told = Told(rate, daily, production=False)
     AccountSync(redis, "default", told, "eu-west-1", 60.0).run()  # type: ignore[arg-type]
-    monkeypatch.setattr("sesq.worker.doors.open_control", lambda *_: told)
+    monkeypatch.setattr("sesq.worker.aws_clients.open_control", lambda *_: told)
     order = batch_order(template(), "a@example.com", "news")
     rows = numbered({"email": f"p{number}@example.com", "name": "x"} for number in range(3))
     mail = Message(

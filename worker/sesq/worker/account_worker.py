@@ -22,10 +22,10 @@ from sesq.queue.chronicle import Chronicle
 from sesq.queue.grants import Claim, Grant
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
-from sesq.worker.distance import UNUSED_SECONDS, WINDOW_SECONDS, Distance
 from sesq.worker.opening import OpenAccount
 from sesq.worker.pace import Pace
 from sesq.worker.result_log import log_result
+from sesq.worker.round_trip import UNUSED_SECONDS, WINDOW_SECONDS, RoundTrip
 from sesq.worker.send_pool import SendPool
 from sesq.worker.sending import NOT_IN_TURN
 from sesq.worker.threads import Task, Threads
@@ -78,7 +78,7 @@ class AccountWorker:
         self.rest_seconds = POLL_SECONDS
         """How often to do all that, and to ask the gate, while it is at rest."""
         self.pace = Pace()
-        self.distance = Distance(self.name)
+        self.round_trip = RoundTrip(self.name)
         self._worker = worker
         self._in_loop = in_loop
         self._wakes = 0
@@ -130,12 +130,12 @@ class AccountWorker:
         """Asks the gate for as much as fits. Returns the jobs in the lanes that are not sesq's."""
         asked_at, want = time.monotonic(), self.places - len(self.in_flight)
         if self.answer == "rate" and self.ask_at:
-            self.distance.count_late(asked_at - self.ask_at)
+            self.round_trip.count_late(asked_at - self.ask_at)
         claim = self.gate.claim(self._worker, next(self._claim_ids), want=want, lease=lease, lanes=self.lanes)
         answered_at = time.monotonic()
         self.answer, self._waits_for_bulk = claim.reason, claim.for_bulk
         self.ask_at = answered_at + self._pause(claim)
-        self._take(claim, self.distance.granted_at(asked_at, answered_at) + UNUSED_SECONDS)
+        self._take(claim, self.round_trip.granted_at(asked_at, answered_at) + UNUSED_SECONDS)
         return claim.unknown_jobs
 
     def _take(self, claim: Claim, use_by: float) -> None:
@@ -145,7 +145,7 @@ class AccountWorker:
                 rules.refresh()
             rules.suppressed = claim.suppressed
         grants = [replace(grant, use_by=use_by) for grant in claim.grants]
-        self.distance.count(len(grants))
+        self.round_trip.count(len(grants))
         self.in_flight.update(grants)
         self.granted += grants
 
@@ -183,7 +183,7 @@ class AccountWorker:
         """Takes what became of a message from the thread that had it."""
         self.pool.heard()
         if result.reason == NOT_IN_TURN:
-            self.distance.count_unused(1)
+            self.round_trip.count_unused(1)
         self.unsettled.append(result)
 
     def exchange(self) -> int:
@@ -236,7 +236,7 @@ class AccountWorker:
     def _give_back(self, grants: Sequence[Grant], reason: str) -> None:
         """Each goes to the head of its lane, so the last one first."""
         if reason == NOT_IN_TURN:
-            self.distance.count_unused(len(grants))
+            self.round_trip.count_unused(len(grants))
         self.unsettled += [put_back(grant, reason) for grant in reversed(grants)]
 
     def renew(self, until: float) -> None:
@@ -286,7 +286,7 @@ class AccountWorker:
         usage = self.gate.usage()
         if usage.closed is None and usage.pace:
             self._measure_at = time.monotonic() + WINDOW_SECONDS
-            self.distance.room_seconds = max(0.0, usage.burst - 1) / usage.pace
+            self.round_trip.room_seconds = max(0.0, usage.burst - 1) / usage.pace
 
     def sync(self) -> None:
         """Reads the account from SES, where that is due."""

@@ -19,7 +19,7 @@ from sesq.queue.gate import Gate
 from sesq.queue.layout import require_layout
 from sesq.queue.policy import KNOBS, Policy
 from sesq.queue.states import Lane
-from sesq.worker.doors import open_doors
+from sesq.worker.aws_clients import open_clients
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.sending import Sender, SendingPolicy
@@ -65,7 +65,7 @@ def open_account(
     clients: AwsClients | None = None,
 ) -> OpenAccount:
     """Opens a configured account. Raises SettingsError for one that is not, or that has no region."""
-    transport, ses = open_doors(redis, name, settings, settings.concurrency, sleep, clients)
+    transport, ses = open_clients(redis, name, settings, settings.concurrency, sleep, clients)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
     sender = Sender(

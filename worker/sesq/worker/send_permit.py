@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sesq.worker.distance import UNUSED_SECONDS
+from sesq.worker.round_trip import UNUSED_SECONDS
 from sesq.worker.transports import NotCleared
 
 

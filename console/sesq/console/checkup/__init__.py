@@ -2,7 +2,7 @@
 
 from sesq.console.checkup.aws import check_account
 from sesq.console.checkup.check import Check, Status
-from sesq.console.checkup.queue import check_queue, check_strangers
+from sesq.console.checkup.queue import check_queue, check_unknown_accounts
 from sesq.console.checkup.server import CURE, check_redis
 
-__all__ = ["CURE", "Check", "Status", "check_account", "check_queue", "check_redis", "check_strangers"]
+__all__ = ["CURE", "Check", "Status", "check_account", "check_queue", "check_redis", "check_unknown_accounts"]

@@ -53,13 +53,13 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
     try:
         opened = open_account(redis, account, settings)
         opened.sender.transport.warm_up()
-        yield _door(settings.account(account), opened.rules.region)
+        yield _connection(settings.account(account), opened.rules.region)
         if isinstance(opened.sync.ses, UnknownAccount):
             yield warn("account", opened.sync.ses.why, RELAY_CURE)
             return
         described = opened.sync.ses.describe()
     except SendFailed as error:
-        yield _closed_door(settings.account(account), error.verdict.code, error.verdict.reason)
+        yield _no_connection(settings.account(account), error.verdict.code, error.verdict.reason)
     except AccountUnreadable as error:
         yield warn("permissions", f"the account may not be read: {error}", GET_ACCOUNT_CURE)
     except AccountUnavailable as error:
@@ -70,13 +70,13 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
         yield from judge_account(described, sender)
 
 
-def _door(account: AccountSettings, region: str) -> Check:
+def _connection(account: AccountSettings, region: str) -> Check:
     if account.transport == "smtp":
         return ok("smtp", f"{account.smtp.host or 'SES'} answers, and takes mail from this host")
     return ok("credentials", f"found; SES answers in {region}")
 
 
-def _closed_door(account: AccountSettings, code: str, why: str) -> Check:
+def _no_connection(account: AccountSettings, code: str, why: str) -> Check:
     if account.transport == "smtp":
         return fail("smtp", why, SMTP_CURE)
     for pattern, name, cure in CURES:

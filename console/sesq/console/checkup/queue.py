@@ -48,7 +48,7 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
         )
 
 
-def check_strangers(redis: Redis, configured: Collection[str]) -> Iterator[Check]:
+def check_unknown_accounts(redis: Redis, configured: Collection[str]) -> Iterator[Check]:
     """Whether mail waits for accounts that are not configured here: a slip in a name, or another host's."""
     for name in sorted(set(accounts(redis)) - set(configured)):
         waiting = sum(lane.queued for lane in read_overview(redis, name).lanes)

@@ -69,12 +69,12 @@ def console(
     users file is needed, and a certificate or a proxy that has one.
     """
     with part("console,worker"):
-        from sesq.console.web.server import Door, serve
+        from sesq.console.web.server import ServerAddress, serve
     if hash_password or new_token:
         return _print_secret(new_token)
     settings = load_settings()
-    door = Door(host, port, tls_cert, tls_key, tuple(behind or ()))
-    _check(door.secure, host, users, proxy_header, behind)
+    address = ServerAddress(host, port, tls_cert, tls_key, tuple(behind or ()))
+    _check(address.secure, host, users, proxy_header, behind)
     start_logging(settings)
     from sesq.console.web.people import People
     from sesq.console.web.site import Site
@@ -85,18 +85,18 @@ def console(
         settings,
         People.read(users, asker()),
         hosts=frozenset(name.lower() for name in allowed_host or ()),
-        secure=door.secure,
+        secure=address.secure,
         proxy_header=proxy_header,
         proxies=frozenset(behind or ()),
         control=partial(_control, redis, settings),
     )
-    serve(site, door, lambda address: typer.echo(f"listening on {address}"))
+    serve(site, address, lambda address: typer.echo(f"listening on {address}"))
     return None
 
 
 def _control(redis: Any, settings: Settings, account: str) -> Any:
     with part("worker"):
-        from sesq.worker.doors import open_control
+        from sesq.worker.aws_clients import open_control
     return open_control(redis, account, settings)
 
 

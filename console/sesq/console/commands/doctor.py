@@ -11,7 +11,15 @@ import typer
 
 from sesq.config.errors import InputError, MissingPart, QueueUnavailable
 from sesq.config.settings import Settings
-from sesq.console.checkup import CURE, Check, Status, check_account, check_queue, check_redis, check_strangers
+from sesq.console.checkup import (
+    CURE,
+    Check,
+    Status,
+    check_account,
+    check_queue,
+    check_redis,
+    check_unknown_accounts,
+)
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
 from sesq.queue.addresses import parse_address
@@ -143,6 +151,6 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
         if of_redis[0].status is Status.OK:
             yield from check_account(redis, account, settings, sender)
             yield from check_queue(redis, account)
-            yield from check_strangers(redis, settings.accounts)
+            yield from check_unknown_accounts(redis, settings.accounts)
     except QueueUnavailable as error:  # it answers, and does not do what is asked
         yield Check("redis", Status.FAIL, str(error), CURE)

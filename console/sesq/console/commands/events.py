@@ -83,7 +83,7 @@ def _listen(account: str, burst: bool) -> None:
         raise InputError(f"accounts.{account}.events.queue_url is not set: `sesq events setup` makes a queue")
     start_logging(settings)
     with part("worker"):
-        from sesq.worker.doors import open_client
+        from sesq.worker.aws_clients import open_client
         from sesq.worker.events.queue import POLL_SECONDS, QueueReader
     sqs = open_client(account, settings).service("sqs", read_seconds=POLL_SECONDS + 10)
     reader = QueueReader(sqs, url, _feedback(open_redis(settings), settings, account))
@@ -147,7 +147,7 @@ def setup(
     """
     settings = load_settings()
     with part("worker"):
-        from sesq.worker.doors import open_client, open_control
+        from sesq.worker.aws_clients import open_client, open_control
         from sesq.worker.events import setup as plumbing
     client = open_client(account, settings)
     planned = plumbing.planned(name, client.region)

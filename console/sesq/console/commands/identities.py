@@ -167,8 +167,8 @@ def _known(account: str) -> tuple[Identities, bool]:
     if snapshot.readable and (snapshot.listed or snapshot.production):
         return read_identities(redis, account), snapshot.production
     with part("worker"):
+        from sesq.worker.aws_clients import open_control
         from sesq.worker.control import Access, IdentityBook
-        from sesq.worker.doors import open_control
     control = open_control(redis, account, settings)
     listed = IdentityBook(control).list()
     return Identities.from_names((each.name, each.verified) for each in listed), Access.read(
@@ -179,6 +179,6 @@ def _known(account: str) -> tuple[Identities, bool]:
 def _open(account: str) -> IdentityBook:
     settings = load_settings()
     with part("worker"):
+        from sesq.worker.aws_clients import open_control
         from sesq.worker.control import IdentityBook
-        from sesq.worker.doors import open_control
     return IdentityBook(open_control(open_redis(settings), account, settings))

@@ -34,8 +34,8 @@ def request(
     wanted = _wanted(rate, daily)
     settings = load_settings()
     with part("worker"):
-        from sesq.worker.control import Access, QuotaDesk
-        from sesq.worker.doors import open_client, open_control
+        from sesq.worker.aws_clients import open_client, open_control
+        from sesq.worker.control import Access, QuotaRequests
     access = Access.read(open_control(open_redis(settings), account, settings))
     if not access.production:
         raise InputError(
@@ -47,10 +47,10 @@ def request(
     if not json:
         show(table(("quota", "now", "asked for"), rows))
     agree("Send this request to AWS?", yes)
-    desk = QuotaDesk(open_client(account, settings).service("service-quotas"))
+    requests = QuotaRequests(open_client(account, settings).service("service-quotas"))
     asked: list[Quota] = []
     try:
-        asked.extend(desk.ask(name, value) for name, value in wanted.items())
+        asked.extend(requests.ask(name, value) for name, value in wanted.items())
     finally:
         _tell(asked, json)  # what AWS has is told, also where it refuses the next
 

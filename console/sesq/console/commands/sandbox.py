@@ -166,5 +166,5 @@ def _text(value: str | None) -> str | None:
 def _open(account: str) -> SesControl:
     settings = load_settings()
     with part("worker"):
-        from sesq.worker.doors import open_control
+        from sesq.worker.aws_clients import open_control
     return open_control(open_redis(settings), account, settings)

@@ -69,7 +69,7 @@ def _lasting_key(account: str, region: str | None) -> tuple[ReadOnlyCredentials,
             update={"accounts": {**settings.accounts, account: chosen.model_copy(update={"region": region})}}
         )
     with part("worker"):
-        from sesq.worker.doors import open_client
+        from sesq.worker.aws_clients import open_client
     client = open_client(account, settings)
     key = client.credentials()
     if key is None:

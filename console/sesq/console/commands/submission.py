@@ -92,8 +92,8 @@ def submission(
     )
 
     def announce(server: SubmissionServer) -> None:
-        for door in server.doors:
-            typer.echo(f"listening on {host}:{door.port}{' (TLS)' if door.wrapped else ''}")
+        for listener in server.listeners:
+            typer.echo(f"listening on {host}:{listener.port}{' (TLS)' if listener.wrapped else ''}")
 
     serve(Outbox(open_redis(settings), keep_days=settings.keep_days), options, announce)
     return None

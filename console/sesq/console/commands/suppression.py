@@ -186,7 +186,7 @@ def _ses(redis: Redis, account: str, *, needed: bool = False) -> SesSuppression 
     if not needed and not (account in settings.accounts and read_snapshot(redis, account).production):
         return None
     with part("worker"):
-        from sesq.worker.doors import open_control
+        from sesq.worker.aws_clients import open_control
         from sesq.worker.suppression import SesSuppression
     return SesSuppression(redis, account, open_control(redis, account, settings))
 

@@ -14,7 +14,7 @@ from sesq.worker.http_server import HttpServer
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ServerAddress:
     """Where it listens, and how HTTPS comes to it: by a certificate of its own, or through one of the `proxies`."""
 
     host: str = "127.0.0.1"
@@ -29,11 +29,11 @@ class Door:
         return self.certificate is not None or bool(self.proxies)
 
 
-def serve(site: Site, door: Door, announce: Callable[[str], None]) -> None:
+def serve(site: Site, address: ServerAddress, announce: Callable[[str], None]) -> None:
     """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
-    for option, file in (("--tls-cert", door.certificate), ("--tls-key", door.key)):
+    for option, file in (("--tls-cert", address.certificate), ("--tls-key", address.key)):
         if file and not os.access(file, os.R_OK):
             raise InputError(f"{option}: {file} cannot be read")
-    server = HttpServer(create_app(site), door.host, door.port, door.certificate, door.key)
+    server = HttpServer(create_app(site), address.host, address.port, address.certificate, address.key)
     announce(server.url)
     server.run()

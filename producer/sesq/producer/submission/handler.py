@@ -95,7 +95,7 @@ class Handler:
         content, recipients = envelope.original_content or b"", envelope.rcpt_tos
         user = _allowed(session.user)
         try:
-            ids = await server.door.bundle.queue(lambda: read(content, recipients, user), len(content))
+            ids = await server.listener.bundle.queue(lambda: read(content, recipients, user), len(content))
         except InvalidMessage as error:
             log.info("refused, %s: %s", user.name or "no user", error.field)
             return f"554 5.6.0 {error}"

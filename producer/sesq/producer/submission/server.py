@@ -52,7 +52,7 @@ class Options:
     data_seconds: float = 600.0
 
 
-class Door:
+class Listener:
     """One listening port and the sessions that came in by it."""
 
     def __init__(self, server: SubmissionServer, listening: socket.socket, wrapped: bool) -> None:
@@ -62,17 +62,17 @@ class Door:
         self.port: int = listening.getsockname()[1]
         self._sessions, self._max_per_host = server.sessions, server.max_per_host
         self._socket = listening
-        self._listener: asyncio.Server | None = None
+        self._accepting: asyncio.Server | None = None
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: SubmissionSmtp(self, loop), sock=self._socket)
+        self._accepting = await loop.create_server(lambda: SubmissionSmtp(self, loop), sock=self._socket)
 
     def close(self) -> None:
-        (self._listener or self._socket).close()
+        (self._accepting or self._socket).close()
 
     def admit(self, session: SubmissionSmtp) -> bool:
-        """Whether there is room for one more connection, over all doors, and from its host."""
+        """Whether there is room for one more connection, over all listeners, and from its host."""
         from_there = sum(other.host == session.host for other in self._sessions)
         if len(self._sessions) >= self.options.max_connections or from_there >= self._max_per_host:
             return False
@@ -97,8 +97,10 @@ class SubmissionServer:
         self.max_per_host = options.max_per_host or share
         self._check()
         wanted = ((options.port, False), (options.tls_port, True))
-        self.doors = [
-            Door(self, _listen(options.host, port), wrapped) for port, wrapped in wanted if port is not None
+        self.listeners = [
+            Listener(self, _listen(options.host, port), wrapped)
+            for port, wrapped in wanted
+            if port is not None
         ]
 
     def _check(self) -> None:
@@ -113,13 +115,13 @@ class SubmissionServer:
             )
 
     async def start(self) -> None:
-        for door in self.doors:
-            await door.open()
+        for listener in self.listeners:
+            await listener.open()
 
     async def stop(self) -> None:
         """No new connection; who waits for an answer gets it; then good-bye."""
-        for door in self.doors:
-            door.close()
+        for listener in self.listeners:
+            listener.close()
         await self.bundle.drain()
         await asyncio.sleep(0)  # the answers leave
         for session in tuple(self.sessions):

@@ -22,7 +22,7 @@ from sesq.producer.submission.replies import written
 from sesq.producer.submission.users import ANYBODY
 
 if TYPE_CHECKING:
-    from sesq.producer.submission.server import Door
+    from sesq.producer.submission.server import Listener
 
 log = logging.getLogger("sesq.submission")
 
@@ -44,42 +44,42 @@ class SubmissionSmtp(SMTP):
     line_length_limit = LINE_BYTES
     command_size_limit = COMMAND_BYTES
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
-        self.door = door
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self.listener = listener
         self.host = ""
         self._content: Content | None = None
         self._early = b""
         self._login_end: asyncio.TimerHandle | None = None
-        options = door.options
+        options = listener.options
         super().__init__(
             Handler(),
             data_size_limit=options.max_bytes,
             enable_SMTPUTF8=True,
             hostname=options.hostname,
             ident="ESMTP sesq",
-            tls_context=door.tls,
+            tls_context=listener.tls,
             timeout=options.idle_seconds,
             auth_required=False,  # `check_auth_needed` asks
-            auth_require_tls=not door.loopback,
+            auth_require_tls=not listener.loopback,
             authenticator=lambda *given: AuthResult(success=True, auth_data=given[-1]),
             command_call_limit=LIMITS,
             loop=loop,
         )
         self.command_size_limits = defaultdict(lambda: COMMAND_BYTES, AUTH=LINE_BYTES)
-        if door.passwords is None:
+        if listener.passwords is None:
             self._auth_methods.clear()
 
     def _create_session(self) -> Session:
         session = Submission(self.loop)
-        session.user = ANYBODY if self.door.passwords is None else None
+        session.user = ANYBODY if self.listener.passwords is None else None
         return session
 
     async def _handle_client(self) -> None:
-        if not self.door.admit(self):
+        if not self.listener.admit(self):
             await self.push("421 4.7.0 too many connections, try again later")
             self._writer.close()
             return
-        if self.door.wrapped:
+        if self.listener.wrapped:
             await self._begin_tls("")
         await super()._handle_client()
 
@@ -90,12 +90,12 @@ class SubmissionSmtp(SMTP):
         super().connection_made(transport)
         if self._login_end is None:
             self.host = host_of(transport.get_extra_info("peername"))
-            self._login_end = self.loop.call_later(self.door.options.idle_seconds, self._end_of_login)
+            self._login_end = self.loop.call_later(self.listener.options.idle_seconds, self._end_of_login)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._login_end is not None:
             self._login_end.cancel()
-        self.door.leave(self)
+        self.listener.leave(self)
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
@@ -134,7 +134,7 @@ class SubmissionSmtp(SMTP):
     @property
     def _before_tls(self) -> bool:
         """Whether TLS has to come first, or is on its way: nothing is said in the clear."""
-        awaited = self.door.wrapped or self._tls_protocol is not None
+        awaited = self.listener.wrapped or self._tls_protocol is not None
         return awaited and (self.session is None or self.session.ssl is None)
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
@@ -147,7 +147,7 @@ class SubmissionSmtp(SMTP):
         """Returns when TLS is active, or was not asked for as it should be. A handshake that fails ends the connection;
         of one that breaks off nobody else would tell us.
         """
-        self._reset_timeout(self.door.options.handshake_seconds)
+        self._reset_timeout(self.listener.options.handshake_seconds)
         self.loop.call_soon(self._give_to_tls)
         with suppress(TLSSetupException):
             await super().smtp_STARTTLS(arg)
@@ -181,7 +181,7 @@ class SubmissionSmtp(SMTP):
         """A reply, with its status code. Commands that came before it are not obeyed: they may be part of a mail, for
         somebody else.
         """
-        if self._before_tls and self.door.wrapped:
+        if self._before_tls and self.listener.wrapped:
             return
         reply = written(status) if isinstance(status, str) else status
         reader: Any = self._reader
@@ -212,7 +212,7 @@ class SubmissionSmtp(SMTP):
 
     async def _checked(self, given: AuthResult) -> AuthResult:
         """aiosmtpd has read name and password; whether they are right is for us to say."""
-        login, passwords = given.auth_data, self.door.passwords
+        login, passwords = given.auth_data, self.listener.passwords
         if not isinstance(login, LoginPassword) or passwords is None:
             return given
         name, password = (part.decode(errors="surrogateescape") for part in login)
@@ -237,17 +237,17 @@ class SubmissionSmtp(SMTP):
         elif arg:
             await self.push("501 5.5.4 Syntax: DATA")
         else:
-            self._reset_timeout(self.door.options.data_seconds)
+            self._reset_timeout(self.listener.options.data_seconds)
             await self._take_content()
             self._reset_timeout()
 
     async def _take_content(self) -> None:
-        content = self._content = Content(self.door.options.max_bytes, self.loop)
+        content = self._content = Content(self.listener.options.max_bytes, self.loop)
         await self.push("354 End data with <CR><LF>.<CR><LF>")
         await content.ended
         assert self.envelope is not None
         if content.too_large:
-            reply = f"552 5.3.4 the mail has more than {self.door.options.max_bytes} bytes"
+            reply = f"552 5.3.4 the mail has more than {self.listener.options.max_bytes} bytes"
         else:
             self.envelope.original_content = content.whole()
             reply = await self._call_handler_hook("DATA")

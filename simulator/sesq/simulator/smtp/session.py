@@ -22,7 +22,7 @@ from sesq.simulator.mime import fill_from_headers
 from sesq.simulator.reading import V2_MAX_BYTES, address, check_size
 
 if TYPE_CHECKING:
-    from sesq.simulator.smtp.door import SmtpDoor
+    from sesq.simulator.smtp.listener import SmtpListener
 
 HELD_BYTES = V2_MAX_BYTES + 1024 * 1024  # what is a little too long is refused by the account, and recorded
 HELD_RECIPIENTS = 1000  # more than 50 are refused with the message; this bounds memory
@@ -43,17 +43,17 @@ class SesSession(Session):
 class SesSmtp(SMTP):
     line_length_limit = 1024 * 1024  # SES's own limit is checked with the message, and recorded
 
-    def __init__(self, door: SmtpDoor, loop: asyncio.AbstractEventLoop) -> None:
-        self._door = door
+    def __init__(self, listener: SmtpListener, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = listener
         super().__init__(
             _Handler(),
             data_size_limit=HELD_BYTES,
             hostname="email-smtp.amazonaws.com",
             ident=f"ESMTP SimpleEmailService-d-SIMULATOR {token_hex(10)}",
-            tls_context=None if door.wrapped else door.tls,
-            require_starttls=not door.wrapped,
-            timeout=door.options.idle,
-            auth_require_tls=not door.wrapped,
+            tls_context=None if listener.wrapped else listener.tls,
+            require_starttls=not listener.wrapped,
+            timeout=listener.options.idle,
+            auth_require_tls=not listener.wrapped,
             authenticator=self._authenticator_of_ses,
             loop=loop,
         )
@@ -74,7 +74,7 @@ class SesSmtp(SMTP):
         super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._door.leave(self)
+        self._listener.leave(self)
         super().connection_lost(error)
 
     async def push(self, status: AnyStr) -> None:
@@ -92,7 +92,7 @@ class SesSmtp(SMTP):
         return True
 
     async def _handle_client(self) -> None:
-        if self._door.admit(self):
+        if self._listener.admit(self):
             await super()._handle_client()
         else:
             await self.push("421 Too many concurrent SMTP connections")
@@ -112,7 +112,7 @@ class SesSmtp(SMTP):
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         user, password = data.login.decode("utf-8", "replace"), data.password.decode("utf-8", "replace")
-        account = self._door.account_for(user, password)
+        account = self._listener.account_for(user, password)
         if account is None:
             return AuthResult(success=False, handled=False, message=_NOT_AUTHENTICATED)
         assert isinstance(session, SesSession)

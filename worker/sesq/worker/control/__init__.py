@@ -3,7 +3,7 @@
 from sesq.worker.control.access import Access, Application, Review
 from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
 from sesq.worker.control.identities import DnsRecord, Identity, IdentityBook
-from sesq.worker.control.quotas import Quota, QuotaDesk
+from sesq.worker.control.quotas import Quota, QuotaRequests
 
 __all__ = [
     "Access",
@@ -14,7 +14,7 @@ __all__ = [
     "Identity",
     "IdentityBook",
     "Quota",
-    "QuotaDesk",
+    "QuotaRequests",
     "Review",
     "SesControl",
 ]

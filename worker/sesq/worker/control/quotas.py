@@ -26,7 +26,7 @@ class Quota:
     id: str
 
 
-class QuotaDesk:
+class QuotaRequests:
     """Asks through a `service-quotas` client. Raises ControlRefused or ControlUnavailable."""
 
     def __init__(self, client: Any) -> None:

@@ -11,12 +11,12 @@ from sesq.queue.envelope import Envelope
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
-from sesq.worker.verdicts import Answer, Door, judge, weigh
+from sesq.worker.verdicts import Answer, Channel, judge, weigh
 
 SOON_SECONDS = 15.0
 """What must leave so soon gets an open connection first; botocore would open one after the last look."""
 
-NO_MESSAGE_ID = Answer(Door.LOST, ("NoMessageId",))
+NO_MESSAGE_ID = Answer(Channel.LOST, ("NoMessageId",))
 """SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
 
 

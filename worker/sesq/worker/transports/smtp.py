@@ -15,13 +15,13 @@ from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
 from sesq.worker.transports.parcel import Parcel, parcel_for
 from sesq.worker.transports.smtp_pool import SmtpPool
 from sesq.worker.transports.smtp_session import Session, SmtpServer, Stale
-from sesq.worker.verdicts import Answer, Door, weigh
+from sesq.worker.verdicts import Answer, Channel, weigh
 from sesq.worker.verdicts.smtp import read_smtp
 
 NAMED = (re.compile(r"ok (\S+)", re.IGNORECASE), re.compile(r".*\bqueued as (\S+)", re.IGNORECASE))
 """SES answers `250 Ok <MessageId>`; other servers write `queued as`."""
 
-UNWRITABLE = Answer(Door.UNSENT, ("ParamValidationError",))
+UNWRITABLE = Answer(Channel.UNSENT, ("ParamValidationError",))
 """The content cannot be written as a mail; the API's client has the same word for what fits into no request."""
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sesq.queue.envelope import Envelope
-from sesq.worker.verdicts.foreign import read, read_parsed
+from sesq.worker.verdicts.client_errors import read, read_parsed
 from sesq.worker.verdicts.identities import means, named_identities
-from sesq.worker.verdicts.model import Answer, Door, Kind, Verdict
+from sesq.worker.verdicts.model import Answer, Channel, Kind, Verdict
 from sesq.worker.verdicts.outcomes import DEFAULT, Outcome
 from sesq.worker.verdicts.table import ROWS, Concern
 
@@ -23,13 +23,15 @@ def judge(error: Exception, *, envelope: Envelope, region: str) -> Verdict:
 
 
 def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
-    """What an answer means for this message: for transports that read their own (SMTP, the entries of a bulk call)."""
+    """What an answer means for this message: for transports that read their own (SMTP)."""
     identities = named_identities(answer.text)
     configuration_set = _set_in(answer.text) or envelope.configuration_set
     concern = _concern(identities, configuration_set, envelope)
     outcome = next((row.outcome for row in ROWS if row.fits(answer, concern)), DEFAULT)
     failing = _meant(identities, envelope.recipients) or envelope.recipients
-    senders = _meant(identities, envelope.senders) or _strangers(identities, envelope) or envelope.senders
+    senders = (
+        _meant(identities, envelope.senders) or _unknown_identities(identities, envelope) or envelope.senders
+    )
     words = {
         "region": region,
         "sender": senders[0],
@@ -46,7 +48,7 @@ def refuses_credentials(parsed: Mapping[str, Any]) -> bool:
     """Whether this reply of AWS, of any of its services, says that it does not take the credentials (any more)."""
     if "Error" not in parsed:
         return False
-    answer = read_parsed(parsed, Door.API)
+    answer = read_parsed(parsed, Channel.API)
     return weigh(answer, envelope=Envelope(sender=""), region="").kind is Kind.CREDENTIALS
 
 
@@ -73,7 +75,7 @@ def _meant(identities: Iterable[str], addresses: Iterable[str]) -> tuple[str, ..
     return tuple(address for address in addresses if any(means(name, address) for name in identities))
 
 
-def _strangers(identities: Iterable[str], envelope: Envelope) -> tuple[str, ...]:
+def _unknown_identities(identities: Iterable[str], envelope: Envelope) -> tuple[str, ...]:
     """Identities that SES has named and the envelope does not know."""
     return tuple(name for name in identities if not _meant((name,), envelope.recipients))
 

@@ -1,4 +1,4 @@
-"""The words of a verdict: through which door an answer came, and what it means for the message."""
+"""The words of a verdict: through which channel an answer came, and what it means for the message."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ class Kind(str, Enum):
         return self.value
 
 
-class Door(str, Enum):
+class Channel(str, Enum):
     """Where an answer came from, which decides what its code is."""
 
     API = "api"  # an HTTP answer of SES, v1 or v2: its error code, or its status where it has none
-    BULK = "bulk"  # one entry of SendBulkEmail: its status
     SMTP = "smtp"  # a reply: its three digits
     SIGN_IN = "sign_in"  # an HTTP answer of the service that hands out credentials: its error code
     UNSENT = "unsent"  # no answer, and the message had not left: the names of the exception's classes
@@ -50,7 +49,7 @@ class Answer:
     `codes` begins with the one to show; the others mean the same in wider words (the HTTP status, a parent class).
     """
 
-    door: Door
+    channel: Channel
     codes: tuple[str, ...]
     text: str = ""
 

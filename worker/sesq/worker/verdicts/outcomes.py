@@ -69,12 +69,6 @@ MAIL_FROM = Outcome(
     "The custom MAIL FROM domain of {sender} lacks its MX record; repair the DNS, then release.",
     SENDER,
 )
-POOL = Outcome(
-    Kind.CONFIGURATION,
-    "The sending pool of the configuration set {configuration_set} does not exist; repair the set, then release.",
-    CONFIGURATION_SET,
-)
-
 UNVERIFIED_SENDER = Outcome(
     Kind.UNVERIFIED_SENDER,
     "The sender {sender} (From, Sender or Return-Path) is not verified in {region}; verify the address or its domain "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 
-from sesq.worker.verdicts.model import Answer, Door
+from sesq.worker.verdicts.model import Answer, Channel
 
 SIGN_IN_CODES = frozenset({530, 534, 535, 538})
 """Replies that are about the credentials (RFC 4954, 6)."""
@@ -30,14 +30,14 @@ def read_smtp(error: Exception) -> Answer:
     """The answer in an exception of an SMTP conversation. All but ReplyLost come before the mail's final dot."""
     if isinstance(error, ReplyLost):
         cause = error.__cause__ or error
-        return Answer(Door.LOST, _names(cause), _words(cause))
+        return Answer(Channel.LOST, _names(cause), _words(cause))
     if isinstance(error, NotLetIn):
         about_us = 400 <= error.code < 500 or error.code in SIGN_IN_CODES
         codes = (str(error.code),) if about_us else _names(error)
-        return Answer(Door.SMTP if about_us else Door.UNSENT, codes, str(error))
+        return Answer(Channel.SMTP if about_us else Channel.UNSENT, codes, str(error))
     if isinstance(error, smtplib.SMTPResponseException):
-        return Answer(Door.SMTP, (str(error.smtp_code),), reply_text(error.smtp_error))
-    return Answer(Door.UNSENT, _names(error), _words(error))
+        return Answer(Channel.SMTP, (str(error.smtp_code),), reply_text(error.smtp_error))
+    return Answer(Channel.UNSENT, _names(error), _words(error))
 
 
 def is_refusal(error: smtplib.SMTPResponseException) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sesq.worker.verdicts import outcomes as o
-from sesq.worker.verdicts.model import Answer, Door
+from sesq.worker.verdicts.model import Answer, Channel
 
 
 class Concern(str, Enum):
@@ -39,7 +39,7 @@ class Concern(str, Enum):
 class Row:
     """One answer and its meaning. `concern` None fits all."""
 
-    door: Door
+    channel: Channel
     code: str
     text: str
     outcome: o.Outcome
@@ -48,7 +48,7 @@ class Row:
     def fits(self, answer: Answer, concern: Concern) -> bool:
         """Whether this row is about that answer."""
         return (
-            self.door is answer.door
+            self.channel is answer.channel
             and self.concern in (None, concern)
             and any(re.fullmatch(self.code, code) for code in answer.codes)
             and re.search(self.text, answer.text, re.IGNORECASE | re.DOTALL) is not None
@@ -78,97 +78,80 @@ NO_KEYS = (
 )
 
 API = (
-    Row(Door.API, rf"{THROTTLES}|LimitExceededException", RATE, o.RATE),
-    Row(Door.API, rf"{THROTTLES}|LimitExceededException", DAY, o.DAY),
-    Row(Door.API, r"LimitExceededException", ANY, o.DAY),
-    Row(Door.API, THROTTLES, ANY, o.THROTTLED),
-    Row(Door.API, r"AccountSuspendedException", ANY, o.SUSPENDED),
-    Row(Door.API, r"AccountSendingPausedException", ANY, o.PAUSED),
-    Row(Door.API, PAUSES, r"configuration set", o.SET_PAUSED, Concern.CONFIGURATION_SET),
-    Row(Door.API, PAUSES, r"configuration set", o.DEFAULT_SET_PAUSED),
-    Row(Door.API, PAUSES, r"\baccount\b", o.PAUSED),
-    Row(Door.API, PAUSES, ANY, o.SET_PAUSED, Concern.CONFIGURATION_SET),
-    Row(Door.API, r"ConfigurationSetSendingPausedException", ANY, o.DEFAULT_SET_PAUSED),
-    Row(Door.API, PAUSES, ANY, o.PAUSED),
-    Row(Door.API, r"MessageRejected", PAUSED, o.PAUSED),
-    Row(Door.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
-    Row(Door.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_SENDER),
-    Row(Door.API, r"MessageRejected", ANY, o.REFUSED),
-    Row(Door.API, r"MailFromDomainNotVerified(Exception)?", ANY, o.MAIL_FROM),
-    Row(Door.API, NO_SET_CODES, NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
-    Row(Door.API, r"ConfigurationSetDoesNotExist(Exception)?", ANY, o.NO_SET, Concern.CONFIGURATION_SET),
-    Row(Door.API, r"NotFoundException|\w+DoesNotExist(Exception)?", ANY, o.NOT_FOUND),
-    Row(Door.API, DENIED, r":identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
-    Row(Door.API, DENIED, r":identity/", o.DENIED),
-    Row(Door.API, DENIED, r":configuration-set/", o.DENIED_SET, Concern.CONFIGURATION_SET),
-    Row(Door.API, DENIED, ANY, o.DENIED_ACCOUNT),
-    Row(Door.API, r"ExpiredToken(Exception)?", ANY, o.EXPIRED_KEYS),
-    Row(Door.API, BAD_KEYS, ANY, o.BAD_KEYS),
-    Row(Door.API, r"RequestEntityTooLarge(Exception)?|413", ANY, o.TOO_BIG),
-    Row(Door.API, INVALID, ANY, o.REFUSED),
-    Row(Door.API, r"RequestTimeout(Exception)?|ServiceUnavailable(Exception)?|408|503", ANY, o.TRANSIENT),
-    Row(Door.API, r"Internal(Failure|ServerError|ServiceError\w*)|5\d\d", ANY, o.FAILED_LATE),
-    Row(Door.API, r"UnknownOperationException|InvalidAction|3\d\d|404|405", ANY, o.NOT_SES),
-    Row(Door.API, r"401|403", ANY, o.BAD_KEYS),
-    Row(Door.API, r"4\d\d", ANY, o.UNRECOGNIZED),
-)
-
-BULK = (
-    Row(Door.BULK, r"ACCOUNT_THROTTLED", ANY, o.RATE),
-    Row(Door.BULK, r"ACCOUNT_DAILY_QUOTA_EXCEEDED", ANY, o.DAY),
-    Row(Door.BULK, r"ACCOUNT_SUSPENDED", ANY, o.SUSPENDED),
-    Row(Door.BULK, r"ACCOUNT_SENDING_PAUSED", ANY, o.PAUSED),
-    Row(Door.BULK, r"CONFIGURATION_SET_SENDING_PAUSED", ANY, o.SET_PAUSED, Concern.CONFIGURATION_SET),
-    Row(Door.BULK, r"CONFIGURATION_SET_SENDING_PAUSED", ANY, o.DEFAULT_SET_PAUSED),
-    Row(Door.BULK, r"CONFIGURATION_SET_NOT_FOUND", ANY, o.NO_SET, Concern.CONFIGURATION_SET),
-    Row(Door.BULK, r"INVALID_SENDING_POOL_NAME", ANY, o.POOL, Concern.CONFIGURATION_SET),
-    Row(Door.BULK, r"(CONFIGURATION_SET|TEMPLATE)_NOT_FOUND|INVALID_SENDING_POOL_NAME", ANY, o.NOT_FOUND),
-    Row(Door.BULK, r"MAIL_FROM_DOMAIN_NOT_VERIFIED", ANY, o.MAIL_FROM),
-    Row(Door.BULK, r"MESSAGE_REJECTED", PAUSED, o.PAUSED),
-    Row(Door.BULK, r"MESSAGE_REJECTED", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
-    Row(Door.BULK, r"MESSAGE_REJECTED", UNVERIFIED, o.UNVERIFIED_SENDER),
-    Row(Door.BULK, r"MESSAGE_REJECTED|INVALID_PARAMETER", ANY, o.REFUSED),
-    Row(Door.BULK, r"TRANSIENT_FAILURE", ANY, o.TRANSIENT),
-    Row(Door.BULK, r"FAILED", ANY, o.UNRECOGNIZED),
+    Row(Channel.API, rf"{THROTTLES}|LimitExceededException", RATE, o.RATE),
+    Row(Channel.API, rf"{THROTTLES}|LimitExceededException", DAY, o.DAY),
+    Row(Channel.API, r"LimitExceededException", ANY, o.DAY),
+    Row(Channel.API, THROTTLES, ANY, o.THROTTLED),
+    Row(Channel.API, r"AccountSuspendedException", ANY, o.SUSPENDED),
+    Row(Channel.API, r"AccountSendingPausedException", ANY, o.PAUSED),
+    Row(Channel.API, PAUSES, r"configuration set", o.SET_PAUSED, Concern.CONFIGURATION_SET),
+    Row(Channel.API, PAUSES, r"configuration set", o.DEFAULT_SET_PAUSED),
+    Row(Channel.API, PAUSES, r"\baccount\b", o.PAUSED),
+    Row(Channel.API, PAUSES, ANY, o.SET_PAUSED, Concern.CONFIGURATION_SET),
+    Row(Channel.API, r"ConfigurationSetSendingPausedException", ANY, o.DEFAULT_SET_PAUSED),
+    Row(Channel.API, PAUSES, ANY, o.PAUSED),
+    Row(Channel.API, r"MessageRejected", PAUSED, o.PAUSED),
+    Row(Channel.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Channel.API, r"MessageRejected", UNVERIFIED, o.UNVERIFIED_SENDER),
+    Row(Channel.API, r"MessageRejected", ANY, o.REFUSED),
+    Row(Channel.API, r"MailFromDomainNotVerified(Exception)?", ANY, o.MAIL_FROM),
+    Row(Channel.API, NO_SET_CODES, NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Channel.API, r"ConfigurationSetDoesNotExist(Exception)?", ANY, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Channel.API, r"NotFoundException|\w+DoesNotExist(Exception)?", ANY, o.NOT_FOUND),
+    Row(Channel.API, DENIED, r":identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Channel.API, DENIED, r":identity/", o.DENIED),
+    Row(Channel.API, DENIED, r":configuration-set/", o.DENIED_SET, Concern.CONFIGURATION_SET),
+    Row(Channel.API, DENIED, ANY, o.DENIED_ACCOUNT),
+    Row(Channel.API, r"ExpiredToken(Exception)?", ANY, o.EXPIRED_KEYS),
+    Row(Channel.API, BAD_KEYS, ANY, o.BAD_KEYS),
+    Row(Channel.API, r"RequestEntityTooLarge(Exception)?|413", ANY, o.TOO_BIG),
+    Row(Channel.API, INVALID, ANY, o.REFUSED),
+    Row(Channel.API, r"RequestTimeout(Exception)?|ServiceUnavailable(Exception)?|408|503", ANY, o.TRANSIENT),
+    Row(Channel.API, r"Internal(Failure|ServerError|ServiceError\w*)|5\d\d", ANY, o.FAILED_LATE),
+    Row(Channel.API, r"UnknownOperationException|InvalidAction|3\d\d|404|405", ANY, o.NOT_SES),
+    Row(Channel.API, r"401|403", ANY, o.BAD_KEYS),
+    Row(Channel.API, r"4\d\d", ANY, o.UNRECOGNIZED),
 )
 
 SMTP = (
-    Row(Door.SMTP, r"4\d\d", RATE, o.RATE),
-    Row(Door.SMTP, r"4\d\d", DAY, o.DAY),
-    Row(Door.SMTP, r"\d{3}", r"SigV2 SMTP sending rate", o.BAD_SMTP_KEYS),
-    Row(Door.SMTP, r"454", r"throttling", o.THROTTLED),
-    Row(Door.SMTP, r"4\d\d", ANY, o.TRANSIENT),
-    Row(Door.SMTP, r"53[0458]", ANY, o.BAD_SMTP_KEYS),
-    Row(Door.SMTP, r"552", ANY, o.TOO_BIG),
-    Row(Door.SMTP, r"554", PAUSED, o.PAUSED),
-    Row(Door.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
-    Row(Door.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_SENDER),
-    Row(Door.SMTP, r"554", r"access denied.*:identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
-    Row(Door.SMTP, r"554", r"access denied.*:identity/", o.DENIED),
-    Row(Door.SMTP, r"554", r"access denied", o.DENIED_ACCOUNT),
-    Row(Door.SMTP, r"554", NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
-    Row(Door.SMTP, r"5\d\d", ANY, o.REFUSED),
+    Row(Channel.SMTP, r"4\d\d", RATE, o.RATE),
+    Row(Channel.SMTP, r"4\d\d", DAY, o.DAY),
+    Row(Channel.SMTP, r"\d{3}", r"SigV2 SMTP sending rate", o.BAD_SMTP_KEYS),
+    Row(Channel.SMTP, r"454", r"throttling", o.THROTTLED),
+    Row(Channel.SMTP, r"4\d\d", ANY, o.TRANSIENT),
+    Row(Channel.SMTP, r"53[0458]", ANY, o.BAD_SMTP_KEYS),
+    Row(Channel.SMTP, r"552", ANY, o.TOO_BIG),
+    Row(Channel.SMTP, r"554", PAUSED, o.PAUSED),
+    Row(Channel.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Channel.SMTP, r"554", UNVERIFIED, o.UNVERIFIED_SENDER),
+    Row(Channel.SMTP, r"554", r"access denied.*:identity/", o.DENIED_RECIPIENT, Concern.RECIPIENT),
+    Row(Channel.SMTP, r"554", r"access denied.*:identity/", o.DENIED),
+    Row(Channel.SMTP, r"554", r"access denied", o.DENIED_ACCOUNT),
+    Row(Channel.SMTP, r"554", NO_SET, o.NO_SET, Concern.CONFIGURATION_SET),
+    Row(Channel.SMTP, r"5\d\d", ANY, o.REFUSED),
 )
 
 SIGN_IN = (
     Row(
-        Door.SIGN_IN,
+        Channel.SIGN_IN,
         rf"{THROTTLES}|RequestTimeout(Exception)?|IDPCommunicationError|408|5\d\d",
         ANY,
         o.TRANSIENT,
     ),
-    Row(Door.SIGN_IN, r".*", ANY, o.NO_SIGN_IN),
+    Row(Channel.SIGN_IN, r".*", ANY, o.NO_SIGN_IN),
 )
 
 UNSENT = (
-    Row(Door.UNSENT, r"ParamValidationError", ANY, o.INVALID),
-    Row(Door.UNSENT, NO_KEYS, ANY, o.NO_KEYS),
-    Row(Door.UNSENT, r"SSLCertVerificationError", ANY, o.BAD_CERTIFICATE),
-    Row(Door.UNSENT, r"NotLetIn", ANY, o.NO_SMTP),
-    Row(Door.UNSENT, r"HTTPClientError|ConnectionError|OSError", ANY, o.NO_CONNECTION),
-    Row(Door.UNSENT, r".*", ANY, o.BAD_CLIENT),
+    Row(Channel.UNSENT, r"ParamValidationError", ANY, o.INVALID),
+    Row(Channel.UNSENT, NO_KEYS, ANY, o.NO_KEYS),
+    Row(Channel.UNSENT, r"SSLCertVerificationError", ANY, o.BAD_CERTIFICATE),
+    Row(Channel.UNSENT, r"NotLetIn", ANY, o.NO_SMTP),
+    Row(Channel.UNSENT, r"HTTPClientError|ConnectionError|OSError", ANY, o.NO_CONNECTION),
+    Row(Channel.UNSENT, r".*", ANY, o.BAD_CLIENT),
 )
 
-LOST = (Row(Door.LOST, r"HTTPClientError|ConnectionError|OSError|SMTPServerDisconnected", ANY, o.NO_REPLY),)
+LOST = (
+    Row(Channel.LOST, r"HTTPClientError|ConnectionError|OSError|SMTPServerDisconnected", ANY, o.NO_REPLY),
+)
 
-ROWS = API + BULK + SMTP + SIGN_IN + UNSENT + LOST
+ROWS = API + SMTP + SIGN_IN + UNSENT + LOST

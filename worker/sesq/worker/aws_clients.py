@@ -55,7 +55,7 @@ def open_control(
     return SesControl(open_client(name, settings), ControlCalls(redis, name, sleep))
 
 
-def open_doors(
+def open_clients(
     redis: Redis,
     name: str,
     settings: Settings,

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, SSLError
 
-from sesq.worker.verdicts.model import Answer, Door
+from sesq.worker.verdicts.model import Answer, Channel
 
 SIGN_IN_OPERATIONS = re.compile(r"Assume\w+|Create\w*Token\w*|Get\w*(Credentials|Token)")
 SENDING_PATH = "/v2/email/outbound-"
@@ -23,20 +23,20 @@ def read(error: Exception) -> Answer:
     if isinstance(error, ClientError):
         return _read_reply(error)
     names = tuple(kind.__name__ for kind in type(error).__mro__)
-    return Answer(Door.UNSENT if _before_it_left(error) else Door.LOST, names, _system_words(error))
+    return Answer(Channel.UNSENT if _before_it_left(error) else Channel.LOST, names, _system_words(error))
 
 
 def _read_reply(error: ClientError) -> Answer:
-    door = Door.SIGN_IN if SIGN_IN_OPERATIONS.fullmatch(error.operation_name) else Door.API
-    return read_parsed(error.response, door)
+    channel = Channel.SIGN_IN if SIGN_IN_OPERATIONS.fullmatch(error.operation_name) else Channel.API
+    return read_parsed(error.response, channel)
 
 
-def read_parsed(parsed: Mapping[str, Any], door: Door) -> Answer:
+def read_parsed(parsed: Mapping[str, Any], channel: Channel) -> Answer:
     """The code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
     details = parsed.get("Error", {})
     status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode")
     codes = tuple(str(code) for code in (details.get("Code"), status) if code)
-    return Answer(door, codes or ("no code",), str(details.get("Message") or ""))
+    return Answer(channel, codes or ("no code",), str(details.get("Message") or ""))
 
 
 def _before_it_left(error: Exception) -> bool:

@@ -18,7 +18,7 @@ NOTICEABLE_SECONDS = 0.02
 """A Redis that is nearer than this is not what is to blame."""
 
 
-class Distance:
+class RoundTrip:
     """Of one account's claims: the shortest of the last answers is the way, what is above it a delay.
 
     And what is lost while mail waits: grants that came too late to be used, and tokens that found the bucket full,
@@ -43,7 +43,7 @@ class Distance:
         usual = self._usual
         self._recent.append(answered_at - asked_at)
         if answered_at - self._window_began >= WINDOW_SECONDS:
-            self._judge(usual, answered_at - self._window_began)
+            self._warn_of_losses(usual, answered_at - self._window_began)
             self._window_began = answered_at
         ways = min(usual, answered_at - asked_at) + usual
         return asked_at + min(ways, UNUSED_SECONDS)
@@ -67,7 +67,7 @@ class Distance:
     def _usual(self) -> float:
         return min(self._recent, default=0.0)
 
-    def _judge(self, usual: float, passed: float) -> None:
+    def _warn_of_losses(self, usual: float, passed: float) -> None:
         granted, unused, lost_seconds = self._granted, self._unused, self._lost_seconds
         self._granted = self._unused = 0
         self._lost_seconds = 0.0

@@ -4,67 +4,67 @@ from __future__ import annotations
 
 import pytest
 
-from sesq.worker.distance import RECENT, Distance
+from sesq.worker.round_trip import RECENT, RoundTrip
 
 NEAR = 0.001
 
 
 def test_the_usual_way_is_not_counted() -> None:
     # Given a Redis that is 100 ms away
-    distance = Distance("shop")
-    distance.granted_at(0.0, 0.1)
+    round_trip = RoundTrip("shop")
+    round_trip.granted_at(0.0, 0.1)
     # Then a grant's time counts from when its mail can leave, after two of these ways, and not from when it was late
-    assert distance.granted_at(1.0, 1.1) == pytest.approx(1.2)
-    assert distance.granted_at(2.0, 2.2) == pytest.approx(2.2)
+    assert round_trip.granted_at(1.0, 1.1) == pytest.approx(1.2)
+    assert round_trip.granted_at(2.0, 2.2) == pytest.approx(2.2)
 
 
 def test_what_held_up_one_answer_is_counted() -> None:
     # Given a Redis that is near, and a worker that was stopped for two seconds while it asked
-    distance = Distance("shop")
-    distance.granted_at(0.0, NEAR)
+    round_trip = RoundTrip("shop")
+    round_trip.granted_at(0.0, NEAR)
     # Then its grant is two seconds old, also if that was its first question
-    assert distance.granted_at(1.0, 3.0) == pytest.approx(1.0 + 2 * NEAR)
-    assert Distance("shop").granted_at(1.0, 3.0) == 1.0
+    assert round_trip.granted_at(1.0, 3.0) == pytest.approx(1.0 + 2 * NEAR)
+    assert RoundTrip("shop").granted_at(1.0, 3.0) == 1.0
     # and the next one is not
-    assert distance.granted_at(4.0, 4.0 + NEAR) == pytest.approx(4.0 + 2 * NEAR)
+    assert round_trip.granted_at(4.0, 4.0 + NEAR) == pytest.approx(4.0 + 2 * NEAR)
 
 
 def test_a_redis_that_has_come_nearer_or_gone_further_is_known_after_some_answers() -> None:
-    distance = Distance("shop")
+    round_trip = RoundTrip("shop")
     for at in range(RECENT):
-        distance.granted_at(at, at + NEAR)
+        round_trip.granted_at(at, at + NEAR)
     for at in range(RECENT):
-        assert distance.granted_at(at, at + 0.2) == pytest.approx(at + 2 * NEAR)
-    assert distance.granted_at(10.0, 10.2) == 10.25
-    distance.granted_at(11.0, 11.0 + NEAR)
-    assert distance.granted_at(12.0, 12.2) == pytest.approx(12.0 + 2 * NEAR)
+        assert round_trip.granted_at(at, at + 0.2) == pytest.approx(at + 2 * NEAR)
+    assert round_trip.granted_at(10.0, 10.2) == 10.25
+    round_trip.granted_at(11.0, 11.0 + NEAR)
+    assert round_trip.granted_at(12.0, 12.2) == pytest.approx(12.0 + 2 * NEAR)
 
 
 def test_no_way_is_so_long_that_mail_goes_out_of_its_turn() -> None:
-    distance = Distance("shop")
-    distance.granted_at(0.0, 2.0)
-    assert distance.granted_at(3.0, 5.0) == 3.25
+    round_trip = RoundTrip("shop")
+    round_trip.granted_at(0.0, 2.0)
+    assert round_trip.granted_at(3.0, 5.0) == 3.25
 
 
-def window(distance: Distance, way: float, *, granted: int, unused: int = 0, late: float = 0.0) -> None:
+def window(round_trip: RoundTrip, way: float, *, granted: int, unused: int = 0, late: float = 0.0) -> None:
     """Half a minute of so many claims: each brings a grant, and comes late."""
-    distance.granted_at(0.0, way)
+    round_trip.granted_at(0.0, way)
     for number in range(granted):
         at = number * 30 / granted
-        distance.count_late(late)
-        distance.count(1)
-        distance.granted_at(at, at + way)
-    distance.count_unused(unused)
-    distance.granted_at(31.0, 31.0 + way)
+        round_trip.count_late(late)
+        round_trip.count(1)
+        round_trip.granted_at(at, at + way)
+    round_trip.count_unused(unused)
+    round_trip.granted_at(31.0, 31.0 + way)
 
 
 @pytest.mark.parametrize("way", [NEAR, 0.1, 0.3])
 def test_while_nothing_is_lost_no_distance_is_worth_a_warning(
     caplog: pytest.LogCaptureFixture, way: float
 ) -> None:
-    distance = Distance("shop")
-    distance.room_seconds = 0.5
-    window(distance, way, granted=40, unused=2, late=0.5 - way)
+    round_trip = RoundTrip("shop")
+    round_trip.room_seconds = 0.5
+    window(round_trip, way, granted=40, unused=2, late=0.5 - way)
     assert not caplog.records
 
 
@@ -80,14 +80,14 @@ def test_what_is_lost_is_told_once_with_its_cure(
     caplog: pytest.LogCaptureFixture, unused: int, late: float, told: str, way: float, cure: str
 ) -> None:
     # Given a bucket that is full half a second after its first token
-    distance = Distance("shop")
-    distance.room_seconds = 0.5
-    window(distance, way, granted=40, unused=unused, late=late - way)
+    round_trip = RoundTrip("shop")
+    round_trip.room_seconds = 0.5
+    window(round_trip, way, granted=40, unused=unused, late=late - way)
     (record,) = caplog.records
     assert record.getMessage().startswith(f"account shop: {told}")
     assert cure in record.getMessage()
 
 
 def test_of_a_few_grants_nothing_is_concluded(caplog: pytest.LogCaptureFixture) -> None:
-    window(Distance("shop"), 0.1, granted=10, unused=10)
+    window(RoundTrip("shop"), 0.1, granted=10, unused=10)
     assert not caplog.records

@@ -24,7 +24,7 @@ class SmtpOptions:
     connections: int = 100
 
 
-class SmtpDoor:
+class SmtpListener:
     """STARTTLS, or with `wrapped` TLS from the first byte. Port 0 takes a free one."""
 
     def __init__(
