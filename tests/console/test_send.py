@@ -120,6 +120,27 @@ def test_waiting_ends_with_1_while_nothing_is_sent(run: Run) -> None:
     assert f"message {result.stdout.strip()} is queued" in result.stderr
 
 
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_waiting_ends_with_1_where_it_is_refused(
+    run: Run,
+    queue: Callable[..., str],
+    becomes: Callable[..., None],
+    ses_says: Callable[..., None],
+    json_too: tuple[str, ...],
+) -> None:
+    # Given a mail that SES has refused
+    ses_says(production=1)
+    id = queue(idempotency_key="order-17")
+    becomes(id, State.REFUSED, reason="Message rejected")
+    # When the same is queued and waited for, Then it says so, and fails
+    mail = ["--from", "shop@example.com", "--to", "ada@example.com", "--subject", "Hi", "--text", "Hello"]
+    result = run("send", *mail, "--key", "order-17", "--wait", "5", *json_too)
+    assert (result.exit_code, "Message rejected" in result.output) == (1, True)
+    if json_too:
+        told = {"id": id, "state": "refused", "reason": "Message rejected", "message_id": None}
+        assert json.loads(result.stdout) == told
+
+
 def test_waiting_tells_the_message_id(
     run: Run,
     redis: Redis,

@@ -94,6 +94,21 @@ def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
     assert told(stage, stage.queue(lane="bulk"))[0] == "it may go now"
 
 
+def test_recipients_of_a_chunk_wait_for_those_of_it_that_have_not_been_granted(stage: Stage) -> None:
+    stage.sync(rate=10.0, daily=10_000.0)
+    rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(200))
+    id = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    # Given five of a chunk that are on their way
+    claim = stage.ask(5)
+    assert len(claim.grants) == 5
+    # Then one of the others waits for those between
+    assert "95 recipients go before it" in told(stage, f"{id}-0-100")[0]
+    # And one that came back waits for nobody
+    stage.pass_time(1)
+    stage.gate.settle([put_back(grant, "late") for grant in claim.grants])
+    assert told(stage, f"{id}-0-0")[0] == "it may go now"
+
+
 def test_what_would_go_after_its_time_goes_never(stage: Stage) -> None:
     for _ in range(50):
         stage.queue()

@@ -227,6 +227,13 @@ def test_one_refused_recipient_takes_the_whole_message_back(stub: SmtpStub, tran
     assert stub.connections == 1
 
 
+def test_a_recipient_whom_the_server_forwards_is_taken(stub: SmtpStub, transport: SmtpTransport) -> None:
+    """RFC 5321, 4.3.2: 251 says so, of one who is not local."""
+    stub.says(RCPT="251 User not local; will forward")
+    assert transport.send(outgoing()) == "stub-1"
+    assert len(stub.mails) == 1
+
+
 # connections --------------------------------------------------------------------------------------------------------
 
 

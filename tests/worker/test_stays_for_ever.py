@@ -138,3 +138,25 @@ def test_a_batch_with_a_recipient_of_whom_nobody_knows_is_not_done(stage: BatchS
     stage.messages.resolve(unknown.id, "sent", "somebody")
     assert stage.batches.get(id).state == "done"
     assert stage.redis.ttl(stage.keys.batch(id)) > 0
+
+
+def test_a_batch_of_which_one_is_tried_again_goes_on_and_can_be_paused(stage: BatchStage) -> None:
+    # Given a batch that is done, since SES has refused one of two
+    id = stage.take(2).id
+    stage.transport.answer("a", says(Kind.REFUSED))
+    stage.send(2)
+    (refused,) = stage.messages.list([State.REFUSED])
+    assert (stage.batches.get(id).state, stage.redis.ttl(stage.keys.batch(id)) > 0) == ("done", True)
+    # When somebody tries that one again, then the batch goes on, none of it expires, and it can be paused
+    stage.messages.retry(refused.id, "ada")
+    assert (stage.batches.get(id).state, stage.batches.get(id).ended) == ("running", None)
+    assert stage.redis.ttl(stage.keys.batch(id)) == -1
+    stage.batches.pause(id, "a wrong link")
+    stage.send(2)
+    assert stage.status(refused.id).reason == "its batch is paused: a wrong link"
+    # And once that has been sent too, it is done
+    stage.batches.resume(id)
+    stage.pack()
+    stage.batches.free_resumed(id)
+    stage.send(2)
+    assert (stage.batches.get(id).state, stage.fates(id)) == ("done", {"sent": 2})

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,8 +176,6 @@ def _moment(text: str | None, option: str) -> datetime | None:
     if not text:
         return None
     moment = parse_moment(text, option)
-    if option == "--expires" and moment <= datetime.now(timezone.utc):
-        raise InputError(f"{option}: {moment:%Y-%m-%d %H:%M %Z} is over already, so the mail would never go")
     return moment if option == "--expires" else ahead(moment, option)
 
 
