@@ -11,8 +11,8 @@ import pytest
 from batch import template
 from sesq.config.errors import InvalidRows
 from sesq.producer.batch.csv_rows import Wanted
+from sesq.producer.batch.row_validator import LeftOut, RowValidator
 from sesq.producer.batch.rows import read_rows
-from sesq.producer.batch.sieve import LeftOut, Sieve
 from sesq.queue.chunks import Row, pack_rows, unpack_rows
 
 
@@ -270,10 +270,10 @@ def test_no_file(tmp_path: Path) -> None:
     ],
 )
 def test_rows_that_become_no_recipient(values: dict[str, object], told: str) -> None:
-    sieve = Sieve(template().printer)
-    sieve.look({"email": "first@example.org", "name": "First", "unused": object()})
+    validator = RowValidator(template().renderer)
+    validator.look({"email": "first@example.org", "name": "First", "unused": object()})
     with pytest.raises(LeftOut, match=told):
-        sieve.look(values)
+        validator.look(values)
 
 
 def test_a_chunk_keeps_what_the_template_uses() -> None:

@@ -17,7 +17,7 @@ VALUES = {"email": "ada@example.org", "name": "Ada & <Co>"}
 
 
 def test_variables_are_escaped_in_html_alone() -> None:
-    content = template(html="<p>{{ name }}</p>").printer.content(VALUES)
+    content = template(html="<p>{{ name }}</p>").renderer.content(VALUES)
     assert (content.subject, content.text) == ("News for Ada & <Co>", "Hello Ada & <Co>.")
     assert content.html == "<p>Ada &amp; &lt;Co&gt;</p>"
 
@@ -35,11 +35,11 @@ def test_a_folder_becomes_a_template_and_survives_redis(tmp_path: Path) -> None:
     # Then it is the same, and prints a whole mail
     assert (back, back.digest, back.name) == (read, read.digest, "news")
     assert back.reply_to == ("help@example.com",)
-    mail = back.printer.mail(ENVELOPE, back.printer.content(VALUES))
+    mail = back.renderer.mail(ENVELOPE, back.renderer.content(VALUES))
     assert isinstance(mail, bytes)
     assert b"List-Unsubscribe: <https://shop.example/stop?who=ada@example.org>" in mail
     assert b"terms.txt" in mail
-    assert back.printer.needed == {"name"}
+    assert back.renderer.needed == {"name"}
 
 
 @pytest.mark.parametrize("part", ["subject", "text", "html", "headers"])
@@ -53,11 +53,11 @@ def test_a_copy_has_the_same_digest() -> None:
 
 
 def test_variables_may_be_optional() -> None:
-    printer = template(text="{{ a|default('x') }} {% if b is defined %}{{ b }}{% endif %} {{ c }}").printer
-    assert (printer.needed, printer.used) == ({"name", "c"}, {"name", "a", "b", "c"})
-    assert printer.content({**VALUES, "c": 1}).text == "x  1"
+    renderer = template(text="{{ a|default('x') }} {% if b is defined %}{{ b }}{% endif %} {{ c }}").renderer
+    assert (renderer.needed, renderer.used) == ({"name", "c"}, {"name", "a", "b", "c"})
+    assert renderer.content({**VALUES, "c": 1}).text == "x  1"
     # and one that is used without its default as well is not
-    assert template(text="{{ n|default('x') }} {{ n }}").printer.needed == {"name", "n"}
+    assert template(text="{{ n|default('x') }} {{ n }}").renderer.needed == {"name", "n"}
 
 
 @pytest.mark.parametrize(
@@ -132,12 +132,12 @@ def test_what_a_template_may_not_is_told_with_its_line(text: str, told: str) -> 
 def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:
     values = {**VALUES, "many": list(range(5000)), "long": "x" * 20_000}
     with pytest.raises(InvalidMessage, match=told):
-        template(text=text).printer.content(values)
+        template(text=text).renderer.content(values)
 
 
 def test_what_is_nested_deep_is_printed_whole_or_refused() -> None:
     # Given lists in lists: Python before 3.13 prints fewer than this, newer ones print all of them
-    nested = template(text="{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}").printer
+    nested = template(text="{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}").renderer
     try:
         printed = nested.content(VALUES).text
     except InvalidMessage as error:
@@ -151,14 +151,14 @@ def test_what_is_weighed_stays_what_it_is() -> None:
         "{{ [3, 1]|sort|map('string')|join('+') }} {% set c|upper %}{{ name }}{% endset %}{{ c }} "
         "{% set d, e = 7, 8 %}{{ e - d }} {{ name|replace('A', 'a') }} {{ {'k': 1}|tojson }} {{ [1, 2]|sum }}"
     )
-    content = template(text=text, html="{{ '<i>' ~ name ~ ('<b>'|safe) }}").printer.content(VALUES)
+    content = template(text=text, html="{{ '<i>' ~ name ~ ('<b>'|safe) }}").renderer.content(VALUES)
     assert content.text == '2 112 2 xAda & <Co>2.0 1+3 ADA & <CO> 1 ada & <Co> {"k": 1} 3'
     assert content.html == "&lt;i&gt;Ada &amp; &lt;Co&gt;<b>"
 
 
 def test_a_row_cannot_add_headers() -> None:
     with pytest.raises(InvalidMessage, match="subject: contains a line break"):
-        template().printer.content({**VALUES, "name": "x\r\nBcc: all@example.org"})
+        template().renderer.content({**VALUES, "name": "x\r\nBcc: all@example.org"})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from redis import Redis
 from batch import template, write_template
 from sesq.config.errors import InvalidMessage, InvalidTemplate, TakenBefore
 from sesq.producer import Outbox
-from sesq.producer.batch.sieve import Why
+from sesq.producer.batch.row_validator import Why
 from sesq.queue.batches import Batches
 
 

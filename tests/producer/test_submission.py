@@ -269,7 +269,7 @@ class SlowOutbox:
         self.error: Exception | None = None
         self.batches: list[int] = []
 
-    def offer(self, messages: Any) -> list[str]:
+    def try_send_many(self, messages: Any) -> list[str]:
         count = len(list(messages))
         self.batches.append(count)
         self.asked.release()

@@ -24,8 +24,8 @@ from batch import template
 from gate_model import SLOTS, Chunk, GateModel, Mail, StrictSes
 from sesq.config.errors import WrongState
 from sesq.producer import Message, Outbox
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.queue.batches import Batches
 from sesq.queue.envelope import Envelope
 from sesq.queue.gate import SYNC, Gate
@@ -103,8 +103,8 @@ class GateMachine(RuleBasedStateMachine):
         self.batches += 1
         to = [f"success+{i}@simulator.amazonses.com" for i in range(simulated)]
         to += [f"p{i}@example.org" for i in range(n)]
-        order = batch_order(TEMPLATE, "a@example.com", str(self.batches))
-        id = take(self.redis, order, numbered({"email": each, "name": "x"} for each in to)).id
+        request = batch_request(TEMPLATE, "a@example.com", str(self.batches))
+        id = take(self.redis, request, numbered({"email": each, "name": "x"} for each in to)).id
         rows = deque(Mail(f"{id}-0-{row}", 1, int(row < n)) for row in range(n + simulated))
         self.chunks[id] = Chunk(id, rows)
         self.model.lanes[1].append(self.chunks[id])

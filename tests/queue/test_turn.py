@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 from batch import template
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
 from sesq.queue.turn import NO_WORKER, UNSYNCED
@@ -82,7 +82,7 @@ def test_when_the_day_is_spent_it_says_so_and_when_it_goes(stage: Stage) -> None
 def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
     stage.sync(rate=10.0, daily=10_000.0)
     rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(700))
-    id = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    id = take(stage.redis, batch_request(template(), "shop@example.com", "k"), numbered(rows)).id
     assert told(stage, f"{id}-1-100")[0] == "600 recipients go before it, at 10/second"
     assert "700 recipients go before it" in told(stage, stage.queue(lane="bulk"))[0]
     # those that came back are before them again

@@ -9,8 +9,8 @@ from typing import Any
 from redis import Redis
 
 from batch import template
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import Intake, numbered, take
+from sesq.producer.batch.batch_intake import BatchIntake, numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.batches import Batch, Batches
 from sesq.queue.grants import Claim, Started
@@ -32,11 +32,11 @@ class BatchStage(Stage):
 
     def take(
         self, count: int, *, rows: Iterable[dict[str, Any]] | None = None, key: str = "k", **options: Any
-    ) -> Intake:
+    ) -> BatchIntake:
         made = ({"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(count))
         again = options.pop("again", False)
-        order = batch_order(template(), "shop@example.com", key, **options)
-        return take(self.redis, order, numbered(made if rows is None else rows), again=again)
+        request = batch_request(template(), "shop@example.com", key, **options)
+        return take(self.redis, request, numbered(made if rows is None else rows), again=again)
 
     def grant(self, want: int) -> tuple[Claim, list[Started]]:
         return self.claim(want)
@@ -63,5 +63,5 @@ class BatchStage(Stage):
     def waiting(self) -> list[str]:
         return [id.decode() for id in self.redis.lrange(QUEUE, 0, -1)]
 
-    def batch(self, intake: Intake) -> Batch:
+    def batch(self, intake: BatchIntake) -> Batch:
         return self.batches.get(intake.id)

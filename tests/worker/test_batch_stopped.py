@@ -11,7 +11,7 @@ from agreement import assert_agreement
 from batch import template
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, WrongState
-from sesq.producer.batch.order import batch_order
+from sesq.producer.batch.request import batch_request
 from sesq.queue.results import put_back
 from sesq.queue.states import State
 from sesq.worker.sending import BLIP_TRIES
@@ -151,7 +151,7 @@ def test_cancelled_before_all_its_rows_were_here_it_has_ended(stage: BatchStage)
 
 
 def test_cancelled_while_its_rows_are_queued_the_others_are_not(stage: BatchStage) -> None:
-    id = batch_order(template(), "shop@example.com", "k").id()
+    id = batch_request(template(), "shop@example.com", "k").id()
 
     def rows() -> Iterator[dict[str, str]]:
         for i in range(1500):

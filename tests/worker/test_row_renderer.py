@@ -11,9 +11,9 @@ from redis import Redis
 
 from batch import template
 from sesq.config.errors import InvalidMessage
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
-from sesq.producer.batch.template import Printer
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
+from sesq.producer.batch.template import TemplateRenderer
 from sesq.queue.rows import Rows
 from sesq.worker import row_renderer as module
 from sesq.worker.row_renderer import AHEAD_ROWS, MOST_RENDERED, RowRenderer
@@ -23,9 +23,11 @@ from sesq.worker.row_renderer import AHEAD_ROWS, MOST_RENDERED, RowRenderer
 def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whose mail was printed, in order."""
     who: list[str] = []
-    content = Printer.content
+    content = TemplateRenderer.content
     monkeypatch.setattr(
-        Printer, "content", lambda self, values: (who.append(values["name"]), content(self, values))[1]
+        TemplateRenderer,
+        "content",
+        lambda self, values: (who.append(values["name"]), content(self, values))[1],
     )
     return who
 
@@ -33,7 +35,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def chunk(redis: Redis) -> str:
     rows = ({"email": f"p{i}@example.org", "name": f"P{i}"} for i in range(100))
-    return f"{take(redis, batch_order(template(), 'shop@example.com', 'k'), numbered(rows)).id}-0"
+    return f"{take(redis, batch_request(template(), 'shop@example.com', 'k'), numbered(rows)).id}-0"
 
 
 def new_renderer(redis: Redis, clock: Callable[[], float] = time.monotonic) -> RowRenderer:
@@ -96,14 +98,14 @@ def test_what_is_wrong_with_a_row_is_told_in_its_turn(
     redis: Redis, chunk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a third row that cannot be printed
-    content = Printer.content
+    content = TemplateRenderer.content
 
-    def fails(self: Printer, values: dict[str, str]) -> object:
+    def fails(self: TemplateRenderer, values: dict[str, str]) -> object:
         if values["name"] == "P2":
             raise InvalidMessage("text", "is none")
         return content(self, values)
 
-    monkeypatch.setattr(Printer, "content", fails)
+    monkeypatch.setattr(TemplateRenderer, "content", fails)
     renderer = new_renderer(redis)
     # Then the others go, and it alone fails
     assert subject(renderer, f"{chunk}-0")

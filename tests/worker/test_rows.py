@@ -11,7 +11,7 @@ from redis import Redis
 from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, UnknownBatch
-from sesq.producer.batch.template import Printer
+from sesq.producer.batch.template import TemplateRenderer
 from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
 from sesq.queue.suppression import Suppressed, SuppressionList
@@ -334,7 +334,7 @@ def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage, monkeypatch
     rows = [{"email": "a@example.org", "name": "fine"}, {"email": "b@example.org", "name": "two\nlines"}]
     # Given a producer that let a row through which its workers cannot print
     with monkeypatch.context() as patch:
-        patch.setattr(Printer, "content", lambda *_: None)
+        patch.setattr(TemplateRenderer, "content", lambda *_: None)
         taken = stage.take(0, rows=rows)
     stage.send(5)
     assert stage.fates(taken.id) == {"sent": 1, "failed": 1}

@@ -25,8 +25,8 @@ from agreement import assert_agreement
 from batch import template
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.queue.batches import Batches
 from sesq.queue.gate import Gate
 from sesq.queue.keys import CLOCK_OFFSET, Keys
@@ -610,7 +610,7 @@ def test_killed_only_those_of_a_batch_are_in_doubt_who_were_on_their_way(
 ) -> None:
     # Given a worker of four threads that holds ten recipients of a batch, while SES does not answer
     rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(12))
-    batch = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    batch = take(stage.redis, batch_request(template(), "shop@example.com", "k"), numbered(rows)).id
     with_four_of_ten_on_their_way()
     counts = lambda: {s.value: n for s, n in Batches(stage.redis).get(batch).counts.items() if n}  # noqa: E731
     assert counts() == {"sending": 10, "queued": 2}

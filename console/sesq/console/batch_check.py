@@ -12,10 +12,10 @@ from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.times import utc
 from sesq.producer.attachment import Attachment
+from sesq.producer.batch.batch_intake import BatchIntake, parts, sift
 from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow
-from sesq.producer.batch.order import Order
-from sesq.producer.batch.sieve import Sieve, Why
-from sesq.producer.batch.taker import Intake, parts, sift
+from sesq.producer.batch.request import BatchRequest
+from sesq.producer.batch.row_validator import RowValidator, Why
 from sesq.queue.addresses import spec_of
 from sesq.queue.chunks import Row
 from sesq.queue.identities import Identities, unverified
@@ -43,7 +43,7 @@ class Check:
     `attachments`: what goes with every mail; `unused`: files of the template's folder that do not.
     """
 
-    intake: Intake
+    intake: BatchIntake
     attachments: tuple[Attachment, ...] = ()
     unused: tuple[str, ...] = ()
     previews: list[Preview] = field(default_factory=list)
@@ -91,34 +91,34 @@ class Check:
 
 
 def check(
-    redis: Redis, order: Order, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
+    redis: Redis, request: BatchRequest, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
 ) -> Check:
     """Looks at all rows, each as the mail that it becomes.
 
     Raises InvalidRows for the file, InvalidTemplate where it can print none of the first rows.
     """
-    sieve = Sieve(order.template.printer)
-    found = Check(Intake(""), order.template.attachments, order.template.unused)
-    snapshot, identities = read_snapshot(redis, order.account), read_identities(redis, order.account)
-    sender = order.envelope.sender_spec
+    validator = RowValidator(request.template.renderer)
+    found = Check(BatchIntake(""), request.template.attachments, request.template.unused)
+    snapshot, identities = read_snapshot(redis, request.account), read_identities(redis, request.account)
+    sender = request.envelope.sender_spec
     if snapshot.listed and not identities.covers_sender(sender):
         found.sender_problem = f"sender {sender} is not verified"
-    listed = SuppressionList(redis, order.account)
+    listed = SuppressionList(redis, request.account)
     for part in parts(rows):
-        for line, row in sift(part, sieve, found.intake, listed):
+        for line, row in sift(part, validator, found.intake, listed):
             found.held += _is_held(snapshot, identities, sender, row)
             if len(found.previews) < PREVIEWS:
-                found.previews.append(_preview(order, row, line))
+                found.previews.append(_preview(request, row, line))
         wrong = found.intake.unprintable
         if wrong is not None and not found.previews:
             raise InvalidTemplate(f"{wrong.reason} (the row of line {wrong.line})")
         progress(found.intake.rows)
     found.plan = plan(
         redis,
-        order.account,
+        request.account,
         found.ready,
         stuck=found.held,
-        starts_at=order.starts_at.timestamp() if order.starts_at else None,
+        starts_at=request.starts_at.timestamp() if request.starts_at else None,
     )
     return found
 
@@ -129,11 +129,11 @@ def _is_held(snapshot: Snapshot, identities: Identities, sender: str, row: Row) 
     )
 
 
-def _preview(order: Order, row: Row, line: int) -> Preview:
+def _preview(request: BatchRequest, row: Row, line: int) -> Preview:
     values = {**row.values, RECIPIENT: spec_of(row.to)}
     try:
-        content = order.template.printer.content(values)
-        mail = order.template.printer.mail(order.envelope, content)
+        content = request.template.renderer.content(values)
+        mail = request.template.renderer.mail(request.envelope, content)
     except InvalidMessage as error:
         raise InvalidMessage(error.field, f"{error.problem} (the row of line {line})") from error
     size = len(mail if isinstance(mail, bytes) else mail.to_bytes())

@@ -13,7 +13,7 @@ from sesq.console.batch_check import Check, Preview
 from sesq.console.batch_plan import Plan, plan
 from sesq.console.output import printable, table
 from sesq.console.times import local, span, utc
-from sesq.producer.batch.sieve import Why
+from sesq.producer.batch.row_validator import Why
 from sesq.queue.batches import Batch
 from sesq.queue.states import State
 

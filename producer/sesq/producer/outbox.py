@@ -22,10 +22,10 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
-from sesq.producer.foresight import problems
+from sesq.producer.enqueue_arguments import enqueue_arguments
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
-from sesq.producer.ticket import ticket
+from sesq.producer.precheck import problems
 from sesq.queue.careful_redis import connect
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
@@ -38,7 +38,7 @@ from sesq.queue.turn import explained
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
-    from sesq.producer.batch.taker import Intake
+    from sesq.producer.batch.batch_intake import BatchIntake
 
 ENQUEUE = compose("enqueue.lua", base=[LIFECYCLE])
 
@@ -106,13 +106,13 @@ class Outbox:
         if check:
             messages = list(messages)
             refuse(problems(self._ready(), messages))
-        answers = self.offer(messages)
+        answers = self.try_send_many(messages)
         for answer in answers:
             if isinstance(answer, InvalidMessage):
                 raise answer
         return [str(answer) for answer in answers]
 
-    def offer(self, messages: Iterable[Message]) -> list[str | InvalidMessage]:
+    def try_send_many(self, messages: Iterable[Message]) -> list[str | InvalidMessage]:
         """As `send_many`; but where an idempotency key was used for other content, the answer is that error."""
         answers: list[str | InvalidMessage] = []
         chunk: list[Message] = []
@@ -179,7 +179,7 @@ class Outbox:
         key: str | None = None,
         again: bool = False,
         **options: Any,
-    ) -> Intake:
+    ) -> BatchIntake:
         """Queues one mail for each row, in the bulk lane: `template` is a folder, a row has `email` and the template's
         variables. `rows` is read once, and never held whole.
 
@@ -190,11 +190,11 @@ class Outbox:
 
         Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
         """
-        from sesq.producer.batch.order import batch_order
-        from sesq.producer.batch.taker import numbered, take
+        from sesq.producer.batch.batch_intake import numbered, take
+        from sesq.producer.batch.request import batch_request
 
-        order = batch_order(template, sender, key or new_id(), keep_seconds=self.keep_seconds, **options)
-        return take(self._ready(), order, numbered(rows), again=again)
+        request = batch_request(template, sender, key or new_id(), keep_seconds=self.keep_seconds, **options)
+        return take(self._ready(), request, numbered(rows), again=again)
 
     def _ready(self) -> Redis:
         """Redis; at its first use, whether this version of sesq may use it is looked at."""
@@ -210,17 +210,17 @@ class Outbox:
             )
         self._ready()
         id = new_id()
-        arguments = ENQUEUE.arguments(message.account, self._ticket(message, id))
+        arguments = ENQUEUE.arguments(message.account, self._arguments_for(message, id))
         pipeline.eval(ENQUEUE.text, 0, *arguments)
         return id
 
-    def _ticket(self, message: Message, id: str) -> list[Any]:
-        return ticket(message, id, self.keep_seconds, self.key_seconds)
+    def _arguments_for(self, message: Message, id: str) -> list[Any]:
+        return enqueue_arguments(message, id, self.keep_seconds, self.key_seconds)
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         calls: dict[str, list[tuple[int, list[Any]]]] = {}
         for i, message in enumerate(messages):
-            calls.setdefault(message.account, []).append((i, self._ticket(message, new_id())))
+            calls.setdefault(message.account, []).append((i, self._arguments_for(message, new_id())))
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
             for account, batch in calls.items():

@@ -12,8 +12,8 @@ from typer.testing import Result
 from batch import template
 from sesq.console.checkup.aws import judge_account
 from sesq.producer import Message, Outbox
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.worker.account import Description
 from sesq.worker.sync import AccountSync
 from stage import Stage
@@ -103,13 +103,13 @@ def odd(request: pytest.FixtureRequest, redis: Redis, monkeypatch: pytest.Monkey
     told = Told(rate, daily, production=False)
     AccountSync(redis, "default", told, "eu-west-1", 60.0).run()  # type: ignore[arg-type]
     monkeypatch.setattr("sesq.worker.aws_clients.open_control", lambda *_: told)
-    order = batch_order(template(), "a@example.com", "news")
+    request = batch_request(template(), "a@example.com", "news")
     rows = numbered({"email": f"p{number}@example.com", "name": "x"} for number in range(3))
     mail = Message(
         sender="shop@example.com", to=["ada@example.com", "b@example.com"], subject="Hi", text="Hello"
     )
     return {
-        "BATCH": take(redis, order, rows).id,
+        "BATCH": take(redis, request, rows).id,
         "MESSAGE": Outbox(redis).send(mail),
         "rate": shown_rate,
         "daily": shown_daily,

@@ -23,8 +23,8 @@ from sesq.console.web.plots import gauge, plot
 from sesq.console.web.render import hidden_token
 from sesq.console.why import sentences
 from sesq.producer import Message, Outbox
-from sesq.producer.batch.order import batch_order
-from sesq.producer.batch.taker import numbered, take
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
 from sesq.queue.batches import Batches
 from sesq.queue.envelope import Envelope
 from sesq.queue.policy import Policy
@@ -85,8 +85,8 @@ def test_times_are_the_viewers(console: Console, redis: Redis) -> None:
 
 def test_a_batchs_page_leads_to_those_who_are_held_and_to_the_unknown(console: Console, redis: Redis) -> None:
     stage = Stage(redis)
-    order = batch_order(template(), "shop@example.com", "k")
-    taken = take(redis, order, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(2)))
+    request = batch_request(template(), "shop@example.com", "k")
+    taken = take(redis, request, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(2)))
     stage.redis.hset(stage.keys.batch(taken.id), mapping={"n:waiting": 0, "n:held": 1, "n:unknown": 1})
     held, unknown = stage.queue("held@example.org"), stage.queue("unknown@example.org")
     _, started = stage.claim(2)
@@ -193,8 +193,8 @@ def test_the_recipients_of_a_batch_wait_once_and_not_while_it_is_paused(redis: R
     # Given a message, and a batch of a thousand at 100 a second
     stage = Stage(redis)
     stage.queue(lane="bulk")
-    order = batch_order(template(), "shop@example.com", "k")
-    taken = take(redis, order, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(1000)))
+    request = batch_request(template(), "shop@example.com", "k")
+    taken = take(redis, request, numbered({"email": f"p{i}@example.org", "name": "P"} for i in range(1000)))
     now = look_ahead(redis, read_overview(redis, "default"))
     assert now.waiting == 1001
     assert now.empty_at == pytest.approx(stage.now + 10, abs=0.5)

@@ -15,7 +15,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, InvalidMessage, MissingPart, SesqError
 from sesq.producer.batch.csv_rows import RECIPIENT
-from sesq.producer.batch.template import Printer, Template
+from sesq.producer.batch.template import Template, TemplateRenderer
 from sesq.queue.addresses import spec_of
 from sesq.queue.chunks import Place, Row
 from sesq.queue.envelope import Envelope, SimpleContent
@@ -63,13 +63,13 @@ class RowRenderer:
             content = self._render(place, template)
         return template.mail(envelope, content)
 
-    def _template(self, batch: str) -> Printer:
+    def _template(self, batch: str) -> TemplateRenderer:
         try:
             return self._templates[batch]
         except (InputError, MissingPart) as error:
             raise TemplateUnusable(str(error)) from error
 
-    def _render(self, place: Place, template: Printer) -> SimpleContent:
+    def _render(self, place: Place, template: TemplateRenderer) -> SimpleContent:
         rows = self.rows.of_chunk(place.chunk_id)
         content = _content(template, rows[place.row])
         if content.size * AHEAD_ROWS <= AHEAD_BYTES:
@@ -77,7 +77,7 @@ class RowRenderer:
                 self._render_ahead(place, template, rows[place.row + 1 : place.row + AHEAD_ROWS])
         return content
 
-    def _render_ahead(self, after: Place, template: Printer, rows: list[Row]) -> None:
+    def _render_ahead(self, after: Place, template: TemplateRenderer, rows: list[Row]) -> None:
         ends_at = self.clock() + AHEAD_SECONDS
         for number, row in enumerate(rows, after.row + 1):
             if self.clock() > ends_at:
@@ -88,14 +88,14 @@ class RowRenderer:
                 if len(self._rendered) > MOST_RENDERED:
                     self._rendered.popitem(last=False)
 
-    def _read_template(self, batch: str) -> Printer:
+    def _read_template(self, batch: str) -> TemplateRenderer:
         with mapped():
             packed = self.redis.get(self.keys.template(batch))
         try:
-            return Template.from_bytes(still_there(packed, "template")).printer
+            return Template.from_bytes(still_there(packed, "template")).renderer
         except (zlib.error, KeyError, TypeError, ValueError) as error:
             raise InvalidMessage("template", f"of batch {batch} cannot be read: {error}") from error
 
 
-def _content(template: Printer, row: Row) -> SimpleContent:
+def _content(template: TemplateRenderer, row: Row) -> SimpleContent:
     return template.content({**row.values, RECIPIENT: spec_of(row.to)})

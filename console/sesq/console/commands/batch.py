@@ -33,10 +33,10 @@ from sesq.console.context import (
 from sesq.console.output import console, print_json, printable, show
 from sesq.console.times import ahead, parse_moment
 from sesq.console.watch import watch
+from sesq.producer.batch.batch_intake import take
 from sesq.producer.batch.csv_rows import SourceRow, Wanted
-from sesq.producer.batch.order import Order, batch_order
+from sesq.producer.batch.request import BatchRequest, batch_request
 from sesq.producer.batch.rows import read_rows
-from sesq.producer.batch.taker import take
 from sesq.queue.batches import Batch, Batches
 
 CHECK_EXAMPLES = """Examples
@@ -127,8 +127,8 @@ def check_(
     """
     redis, _ = _open(account)
     with rows_file(recipients) as file, _progress("checking") as progress:
-        order = _order(template, sender, account, tag, configuration_set, starts_at=_starts(at))
-        found = check(redis, order, _read(order, file, encoding, form, email_column), progress)
+        request = _request(template, sender, account, tag, configuration_set, starts_at=_starts(at))
+        found = check(redis, request, _read(request, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
         raise NothingToSend(f"none of {found.intake.rows} rows can be sent")
@@ -166,18 +166,19 @@ def send(
             "keep_seconds": keep_seconds,
             "starts_at": _starts(at),
         }
-        order, digest = _order(template, sender, account, tag, configuration_set, **options), Digest()
+        request, digest = _request(template, sender, account, tag, configuration_set, **options), Digest()
         with _progress("checking") as progress:
-            rows = digest.of(_read(order, file, encoding, form, email_column))
-            found = check(redis, order, rows, progress)
-        order = replace(order, key=digest.hexdigest())
+            rows = digest.of(_read(request, file, encoding, form, email_column))
+            found = check(redis, request, rows, progress)
+        request = replace(request, key=digest.hexdigest())
         if not found.intake.queued:
             _show_check(found, json)
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
         with _progress("queueing", found.intake.rows) as progress:
-            rows, printed = _read(order, file, encoding, form, email_column), found.intake.unprintable is None
-            intake = take(redis, order, rows, again=again, printed=printed, progress=progress)
+            rows = _read(request, file, encoding, form, email_column)
+            printed = found.intake.unprintable is None
+            intake = take(redis, request, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     _tell_left_out(found)
     if json:
@@ -329,29 +330,29 @@ def _starts(at: str | None) -> datetime | None:
     return ahead(parse_moment(at, "--at"), "--at") if at else None
 
 
-def _order(
+def _request(
     template: Path,
     sender: str,
     account: str,
     tag: list[str] | None,
     configuration_set: str | None,
     **options: Any,
-) -> Order:
+) -> BatchRequest:
     tags = pairs(tag, "=", "--tag") if tag else {}
     given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
     try:
-        return batch_order(template, sender, "", **given)
+        return batch_request(template, sender, "", **given)
     except InvalidMessage as error:
         option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
         raise InputError(f"{option}: {error.problem}") from error
 
 
 def _read(
-    order: Order, file: RowsFile, encoding: str | None, form: Form | None, email_column: str | None
+    request: BatchRequest, file: RowsFile, encoding: str | None, form: Form | None, email_column: str | None
 ) -> Iterator[SourceRow]:
     jsonl = form is Form.jsonl if form else file.jsonl
-    printer = order.template.printer
-    wanted = Wanted(email_column, needed=printer.needed, used=printer.used)
+    renderer = request.template.renderer
+    wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used)
     return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
 
 

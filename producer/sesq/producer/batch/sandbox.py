@@ -15,7 +15,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
-from sesq.producer.batch.weights import OWN, Bounds, begin, bounded_filter, printed, rounds, weighed
+from sesq.producer.batch.template_limits import OWN, Bounds, begin, bounded_filter, printed, rounds, weighed
 
 _FAULTS = (
     ArithmeticError,

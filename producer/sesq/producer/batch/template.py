@@ -57,7 +57,7 @@ class Template:
         rules.check_headers(self.headers)
         if self.text is None and self.html is None:
             raise InvalidTemplate(f"{self.name}: there is no body: write body.txt, body.html or both")
-        self.printer  # noqa: B018 - an error in it is told here
+        self.renderer  # noqa: B018 - an error in it is told here
 
     @classmethod
     def read(cls, folder: str | Path) -> Template:
@@ -86,9 +86,9 @@ class Template:
             raise InvalidTemplate(f"{folder}: {error}") from error
 
     @cached_property
-    def printer(self) -> Printer:
+    def renderer(self) -> TemplateRenderer:
         """What makes mails of it; compiled once."""
-        return Printer(self)
+        return TemplateRenderer(self)
 
     @cached_property
     def digest(self) -> str:
@@ -116,7 +116,7 @@ class Template:
         return {**parts, "headers": dict(self.headers), "reply_to": self.reply_to, "attachments": files}
 
 
-class Printer:
+class TemplateRenderer:
     """Makes mails of a template. `needed` are the variables that every row must have, `used` all that it may have."""
 
     def __init__(self, template: Template) -> None:

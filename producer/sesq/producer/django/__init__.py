@@ -18,8 +18,9 @@ are these, each also an option of a mailer or of `get_connection`, in lower case
     SESQ_KEY_HOURS          how long an idempotency key is remembered: 24
 
 One message differs by its attribute `message.sesq = {"lane": "bulk", "idempotency_key": "order-7"}`, which takes these
-too, and send_at and expires_at; or by X-Sesq headers (see `sesq.producer.intake`). Its tags come on top of those of the
-settings. Its ids in the queue are `message.sesq_ids`. The errors are those of sesq, and Django's too: see `errors`.
+too, and send_at and expires_at; or by X-Sesq headers (see `sesq.producer.written_mail`). Its tags come on top of those
+of the settings. Its ids in the queue are `message.sesq_ids`. The errors are those of sesq, and Django's too: see
+`errors`.
 """
 
 from sesq.producer.django.backend import EmailBackend

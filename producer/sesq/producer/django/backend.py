@@ -16,11 +16,11 @@ from django.db import transaction
 from sesq.config.errors import InvalidMessage, SesqError
 from sesq.config.essentials import Essentials
 from sesq.producer.django.errors import refused, unusable
-from sesq.producer.intake import closer, messages_of
 from sesq.producer.message import Message
 from sesq.producer.mime import written
 from sesq.producer.outbox import KEY_HOURS, Outbox
 from sesq.producer.raw import RawMail
+from sesq.producer.written_mail import closer, messages_of
 from sesq.queue.addresses import shown
 from sesq.queue.job import KEEP_DAYS
 
@@ -97,7 +97,7 @@ class EmailBackend(BaseEmailBackend):
         if not mails:
             return 0
         try:
-            answers = iter(_outbox(*self._queue).offer(part for mail in mails for part in mail.parts))
+            answers = iter(_outbox(*self._queue).try_send_many(part for mail in mails for part in mail.parts))
         except SesqError as error:
             if not self.fail_silently:
                 raise unusable(error) from error

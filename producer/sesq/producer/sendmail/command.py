@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from sesq.config.errors import InputError, InvalidMessage, SesqError, SettingsError
 from sesq.config.essentials import Essentials
-from sesq.producer.intake import messages_of, sorted_recipients
 from sesq.producer.mail_domain import NoDomain, mail_domain
 from sesq.producer.mend import Domain, addresses, full_address
 from sesq.producer.raw import RawMail
@@ -22,6 +21,7 @@ from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.conversation import Conversation
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spooling import SpoolingOutbox
+from sesq.producer.written_mail import messages_of, sorted_recipients
 from sesq.queue.addresses import spec_of
 
 if TYPE_CHECKING:

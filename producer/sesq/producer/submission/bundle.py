@@ -75,7 +75,7 @@ def queue_all(outbox: Outbox, reads: list[Read]) -> list[Outcome]:
     mails = [_attempt(read) for read in reads]
     messages = [message for mail in mails if isinstance(mail, list) for message in mail]
     try:
-        answers = iter(outbox.offer(messages))
+        answers = iter(outbox.try_send_many(messages))
     except Exception as error:  # noqa: BLE001  (whoever waits is told, and the session logs what is not ours)
         return [mail if isinstance(mail, Exception) else error for mail in mails]
     return [

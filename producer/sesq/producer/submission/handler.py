@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from aiosmtpd.smtp import Envelope, Session
 
 from sesq.config.errors import InvalidMessage, QueueUnavailable
-from sesq.producer.intake import messages_of, sorted_recipients
 from sesq.producer.message import Message
 from sesq.producer.raw import RawMail
 from sesq.producer.submission.replies import Plain
 from sesq.producer.submission.users import User
+from sesq.producer.written_mail import messages_of, sorted_recipients
 from sesq.queue.addresses import spec_of, wire_form
 
 if TYPE_CHECKING:

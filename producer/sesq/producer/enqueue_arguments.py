@@ -1,4 +1,4 @@
-"""The ticket of one message: what `enqueue.lua` is told of it. Pure."""
+"""What `enqueue.lua` is told of one message. Pure."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from sesq.queue.job import ID, job_template, rq_now
 from sesq.queue.keys import queue_name
 
 
-def ticket(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:
-    """The script's ARGV after the account: the order as JSON, the content, RQ's job. `keep_seconds`: of the record of a
-    finished message; `key_seconds`: of its idempotency key.
+def enqueue_arguments(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:
+    """Makes the script's ARGV after the account: what is told of the message as JSON, its content, RQ's job.
+
+    `keep_seconds`: of the record of a finished message; `key_seconds`: of its idempotency key.
     """
     queue = queue_name(message.account, message.lane)
-    order: dict[str, Any] = {
+    told: dict[str, Any] = {
         "id": id,
         "queue": queue,
         "at": rq_now(),
         "record": _record(message, keep_seconds),
     }
     if message.send_at:
-        order["due"] = round(message.send_at.timestamp(), 3)
+        told["due"] = round(message.send_at.timestamp(), 3)
     if message.expires_at:
-        order["expires"] = round(message.expires_at.timestamp(), 3)
+        told["expires"] = round(message.expires_at.timestamp(), 3)
     if message.idempotency_key:
-        order["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-        order["digest"] = message.fingerprint()
-        order["key_ttl"] = key_seconds
+        told["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
+        told["digest"] = message.fingerprint()
+        told["key_ttl"] = key_seconds
     job = job_template(queue, keep_seconds, f"sesq message {ID}")
-    return [encode_json(order), message.content(), job]
+    return [encode_json(told), message.content(), job]
 
 
 def _record(message: Message, keep_seconds: int) -> list[Any]:

@@ -17,8 +17,8 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.producer.batch.csv_rows import SourceRow
-from sesq.producer.batch.order import Order
-from sesq.producer.batch.sieve import LeftOut, Sieve, Unprintable, Why
+from sesq.producer.batch.request import BatchRequest
+from sesq.producer.batch.row_validator import LeftOut, RowValidator, Unprintable, Why
 from sesq.queue.addresses import is_mailbox_simulator, spec_of
 from sesq.queue.chunks import Row, pack_rows
 from sesq.queue.job import job_fields
@@ -47,7 +47,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Intake:
+class BatchIntake:
     """What became of the rows. `queued` recipients, and who was left out: `problems` names the first of them.
 
     `unprintable`: the first row of which the template makes no mail.
@@ -71,13 +71,13 @@ class Intake:
 
 def take(
     redis: Redis,
-    order: Order,
+    request: BatchRequest,
     rows: Iterable[SourceRow],
     *,
     again: bool = False,
     printed: bool = False,
     progress: Callable[[int], object] = int,
-) -> Intake:
+) -> BatchIntake:
     """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
 
     `printed`: the template was seen to print all of them just before, which takes a while and is not done again.
@@ -85,41 +85,43 @@ def take(
     cancels it meanwhile, or it is damaged in Redis.
     """
     replicas = Replicas(redis)
-    id, here = _open(redis, order, again)
-    intake, sieve = Intake(id), Sieve(order.template.printer, printed=printed)
-    listed = SuppressionList(redis, order.account)
+    id, here = _open(redis, request, again)
+    intake, validator = BatchIntake(id), RowValidator(request.template.renderer, printed=printed)
+    listed = SuppressionList(redis, request.account)
     for number, part in enumerate(parts(rows)):
-        recipients = [row for _, row in sift(part, sieve, intake, listed)]
+        recipients = [row for _, row in sift(part, validator, intake, listed)]
         if number >= here:
-            _add(redis, order, id, number, recipients, sieve.names, replicas)
+            _add(redis, request, id, number, recipients, validator.names, replicas)
         progress(intake.rows)
     left_out = {why: intake.left_out[why] for why in Why}
     known = {"rows": intake.rows, "invalid": left_out[Why.INVALID]}
     known |= {"duplicates": left_out[Why.DUPLICATE], "suppressed": left_out[Why.SUPPRESSED]}
     with mapped():
-        closed = CLOSE_BATCH.run(redis, order.account, id, *(part for pair in known.items() for part in pair))
+        closed = CLOSE_BATCH.run(
+            redis, request.account, id, *(part for pair in known.items() for part in pair)
+        )
     if not closed:
         raise _damaged(id)
     return intake
 
 
-def _open(redis: Redis, order: Order, again: bool) -> tuple[str, int]:
+def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
     """The id of the batch, and how many of its chunks are here already."""
     generation = 0
     while True:
-        id = order.id(generation)
+        id = request.id(generation)
         fields: dict[str, Any] = {
-            "name": order.template.name,
-            "envelope": order.envelope.to_json(),
-            "queue": Keys(order.account).queue(Lane.BULK),
-            "keep": order.keep_seconds,
+            "name": request.template.name,
+            "envelope": request.envelope.to_json(),
+            "queue": Keys(request.account).queue(Lane.BULK),
+            "keep": request.keep_seconds,
         }
         flat = [part for pair in fields.items() for part in pair]
-        starts = "" if order.starts_at is None else order.starts_at.timestamp()
-        stops = ["" if share is None else share for share in (order.stop_bounces, order.stop_complaints)]
+        starts = "" if request.starts_at is None else request.starts_at.timestamp()
+        stops = ["" if share is None else share for share in (request.stop_bounces, request.stop_complaints)]
         with mapped():
             here, filled, state = OPEN_BATCH.run(
-                redis, order.account, id, order.template.to_bytes(), *stops, starts, *flat
+                redis, request.account, id, request.template.to_bytes(), *stops, starts, *flat
             )
         if here < 0:
             raise _damaged(id)
@@ -141,7 +143,7 @@ def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
 
 
 def sift(
-    part: Iterable[SourceRow], sieve: Sieve, intake: Intake, listed: SuppressionList
+    part: Iterable[SourceRow], validator: RowValidator, intake: BatchIntake, listed: SuppressionList
 ) -> list[tuple[int, Row]]:
     """The recipients that some rows become, with their lines; who is left out is told to `intake`."""
     found = []
@@ -150,7 +152,7 @@ def sift(
         try:
             if source.problem:
                 raise LeftOut(Why.INVALID, source.problem)
-            found.append((source.line, sieve.look(source.values)))
+            found.append((source.line, validator.look(source.values)))
         except LeftOut as error:
             intake.leave_out(source.line, error)
     suppressed = listed.among(spec_of(row.to) for _, row in found) if len(listed) else {}
@@ -171,7 +173,7 @@ def sift(
 
 def _add(
     redis: Redis,
-    order: Order,
+    request: BatchRequest,
     id: str,
     number: int,
     recipients: list[Row],
@@ -182,11 +184,11 @@ def _add(
     counted = len(recipients) - sum(map(_is_free, recipients))
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
-    chunk, queue = f"{id}-{number}", Keys(order.account).queue(Lane.BULK)
-    job = job_fields(chunk, queue, order.keep_seconds, f"sesq batch {id}, part {number}")
+    chunk, queue = f"{id}-{number}", Keys(request.account).queue(Lane.BULK)
+    job = job_fields(chunk, queue, request.keep_seconds, f"sesq batch {id}, part {number}")
     arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
     with mapped():
-        (state,) = run_many(redis, order.account, [(ADD_CHUNK, arguments)], replicas)
+        (state,) = run_many(redis, request.account, [(ADD_CHUNK, arguments)], replicas)
     if state == b"damaged":
         raise _damaged(id)
     if state not in (b"running", b"paused"):

@@ -1,4 +1,4 @@
-"""`Outbox.offer`: an answer for each message, where `send_many` raises."""
+"""`Outbox.try_send_many`: an answer for each message, where `send_many` raises."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_a_conflicting_key_is_told_of_its_message_alone(redis: Redis) -> None:
     outbox = Outbox(redis)
     first = outbox.send(mail("One", "key"))
     # When it comes again, once for the same and once for another, among others
-    before, same, other, after = outbox.offer([mail("A"), mail("One", "key"), mail("Two", "key"), mail("B")])
+    before, same, other, after = outbox.try_send_many(
+        [mail("A"), mail("One", "key"), mail("Two", "key"), mail("B")]
+    )
     # Then each has its own answer, and only the conflict is not queued
     assert same == first
     assert isinstance(other, InvalidMessage)

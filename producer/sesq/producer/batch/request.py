@@ -20,7 +20,7 @@ ID_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BatchRequest:
     """A batch to be sent. `key` tells the same rows from others, such as their file's digest."""
 
     template: Template
@@ -39,7 +39,7 @@ class Order:
         return sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
 
 
-def batch_order(
+def batch_request(
     template: Template | str | Path,
     sender: str,
     key: str,
@@ -51,8 +51,8 @@ def batch_order(
     stop_complaints: float | None = None,
     starts_at: datetime | None = None,
     keep_seconds: int = KEEP_SECONDS,
-) -> Order:
-    """An order, checked. Raises InvalidTemplate and InvalidMessage."""
+) -> BatchRequest:
+    """Checks a request for a batch. Raises InvalidTemplate and InvalidMessage."""
     if not isinstance(template, Template):
         template = Template.read(template)
     rules.check_account(account)
@@ -69,7 +69,7 @@ def batch_order(
         configuration_set=configuration_set,
         kind="row",
     )
-    return Order(
+    return BatchRequest(
         template=template,
         envelope=envelope,
         key=key,

@@ -9,7 +9,7 @@ from typing import Any
 from sesq.config.errors import InvalidMessage
 from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.producer.batch.rows import MAX_DEPTH, is_deeper
-from sesq.producer.batch.template import Printer
+from sesq.producer.batch.template import TemplateRenderer
 from sesq.queue.addresses import spec_of, wire_form
 from sesq.queue.chunks import Row
 from sesq.queue.envelope import encode_json
@@ -38,16 +38,16 @@ class Unprintable(LeftOut):
     """A row of which the template makes no mail."""
 
 
-class Sieve:
+class RowValidator:
     """Looks at rows one after the other, as the mails that they become.
 
     It remembers a number for each address: some 70 bytes a recipient. `printed`: all of them were printed just before.
     """
 
-    def __init__(self, printer: Printer, *, printed: bool = False) -> None:
-        self._printer = None if printed else printer
-        self.needed = sorted(printer.needed)
-        self.names = sorted(printer.used)
+    def __init__(self, renderer: TemplateRenderer, *, printed: bool = False) -> None:
+        self._renderer = None if printed else renderer
+        self.needed = sorted(renderer.needed)
+        self.names = sorted(renderer.used)
         self._seen: set[int] = set()
 
     def look(self, values: Mapping[str, Any]) -> Row:
@@ -67,8 +67,8 @@ class Sieve:
         number = hash(spec.lower())
         if number in self._seen:
             raise LeftOut(Why.DUPLICATE, f"{spec} was there before")
-        if self._printer:
-            _print(self._printer, {**kept, RECIPIENT: spec})
+        if self._renderer:
+            _print(self._renderer, {**kept, RECIPIENT: spec})
         self._seen.add(number)
         return Row(wire, kept)
 
@@ -81,9 +81,9 @@ class Sieve:
             raise LeftOut(Why.INVALID, error.problem) from error
 
 
-def _print(printer: Printer, values: dict[str, Any]) -> None:
+def _print(renderer: TemplateRenderer, values: dict[str, Any]) -> None:
     try:
-        printer.content(values)
+        renderer.content(values)
     except InvalidMessage as error:
         raise Unprintable(Why.INVALID, str(error)) from error
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.errors import InvalidMessage
-from sesq.producer.intake import messages_of, sorted_recipients, take_options
 from sesq.producer.message import Message
 from sesq.producer.raw import RawMail
+from sesq.producer.written_mail import messages_of, sorted_recipients, take_options
 from sesq.queue.states import Lane
 
 HEAD = b"From: Shop <shop@example.com>\r\nTo: Ada <ada@example.org>\r\nCc: cy@example.org\r\nSubject: Hi\r\n"
