@@ -17,8 +17,8 @@ RunJson = Callable[..., Any]
 SesSays = Callable[..., None]
 
 
-def limit(run_json: RunJson, knob: str) -> tuple[Any, ...]:
-    told = run_json("quota", "show")[knob]
+def limit(run_json: RunJson, name: str) -> tuple[Any, ...]:
+    told = run_json("quota", "show")[name]
     return told["value"], told["origin"], told["set_to"], told["ses"], told["forced"]
 
 
@@ -27,7 +27,7 @@ def test_an_account_never_seen_has_the_sandbox_limits(
 ) -> None:
     monkeypatch.setenv("SESQ_ACCOUNTS__NEW__REGION", "us-east-1")
     told = run_json("quota", "show", "--account", "new")
-    assert {knob: (limit["value"], limit["origin"]) for knob, limit in told.items()} == {
+    assert {name: (limit["value"], limit["origin"]) for name, limit in told.items()} == {
         "rate": (1, "default"),
         "daily": (200, "default"),
         "burst": (1, "default"),

@@ -79,7 +79,7 @@ def _row_on_its_way(h: Healthy) -> str:
 
 
 def _drop_record_of_a_refused_row(h: Healthy) -> None:
-    h.redis.srem(h.keys.spilled(h.batches["running"]), f"{_chunk(h, 'running')}-1")
+    h.redis.srem(h.keys.materialized(h.batches["running"]), f"{_chunk(h, 'running')}-1")
 
 
 def _lose_log(h: Healthy) -> None:

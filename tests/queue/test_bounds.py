@@ -136,7 +136,7 @@ def test_many_are_cancelled_with_their_batch(stage: BatchStage, work: Callable[[
     id = stage.queue(lane="bulk")
     stage.redis.hset(stage.keys.message(id), "batch", taken.id)
     pile_up(stage.redis, id, MANY, prefix=f"{taken.id}-0-")
-    stage.redis.sadd(stage.keys.spilled(taken.id), *(f"{taken.id}-0-{i}" for i in range(1, MANY + 1)))
+    stage.redis.sadd(stage.keys.materialized(taken.id), *(f"{taken.id}-0-{i}" for i in range(1, MANY + 1)))
     stage.redis.hdel(stage.keys.message(id), "batch")
     behind = stage.queue(lane="bulk")
     stage.batches.pause(taken.id, "a test")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from sesq.config.errors import InvalidPolicy
-from sesq.queue.policy import KNOBS, Policy, Setting
+from sesq.queue.policy import LIMITS, Policy, Setting
 from stage import Stage
 
 
@@ -83,14 +83,14 @@ TEXTS = st.one_of(
 )
 
 
-@given(knob=st.sampled_from(sorted(KNOBS)), text=TEXTS)
-def test_what_is_accepted_is_a_number_to_the_gates_script_too(knob: str, text: str) -> None:
+@given(name=st.sampled_from(sorted(LIMITS)), text=TEXTS)
+def test_what_is_accepted_is_a_number_to_the_gates_script_too(name: str, text: str) -> None:
     """Python reads more as a number than Lua does; one that only Python reads would stop every claim."""
     try:
-        value = KNOBS[knob](text)
+        value = LIMITS[name](text)
     except InvalidPolicy:
         return
-    number = value.removesuffix("%") if knob == "reserve" else value
+    number = value.removesuffix("%") if name == "reserve" else value
     assert number.isascii()
     assert set(number) <= set("0123456789.e+-")
     float(number)

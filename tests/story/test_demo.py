@@ -115,7 +115,7 @@ def test_stopped_at_any_moment_it_leaves_nothing(
 ) -> None:
     run = start()
     run.read_until(moment)
-    assert len(run.running()) > 4  # itself, Redis and its keeper, the simulator, two workers
+    assert len(run.running()) > 4  # itself, Redis and its supervisor, the simulator, two workers
     run.process.send_signal(number)
     _, complaints = run.process.communicate()
     assert run.process.returncode == demo.INTERRUPTED

@@ -592,5 +592,5 @@ def test_what_is_told_of_a_row_after_its_batch_has_ended_leaves_no_key_for_ever(
     assert Feedback(redis, "default").handle(bounced) is Handled.APPLIED
     # Then the row has a record, and that goes with the batch
     assert stage.counts(taken.id) == {"sent": 2, "bounced": 1}
-    assert 0 < redis.ttl(stage.keys.spilled(taken.id)) <= redis.ttl(stage.keys.batch(taken.id))
+    assert 0 < redis.ttl(stage.keys.materialized(taken.id)) <= redis.ttl(stage.keys.batch(taken.id))
     assert_agreement(redis)

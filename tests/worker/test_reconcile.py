@@ -13,8 +13,8 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from rq_tools import kill_with_job_in_hand
+from sesq.queue.explain import NO_JOB, explain
 from sesq.queue.states import Lane, State
-from sesq.queue.turn import NO_JOB, explained
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
@@ -177,7 +177,7 @@ def test_what_somebody_has_queued_twice_hides_nothing_that_is_lost(stage: Stage,
     ids = [stage.queue() for _ in range(3)]
     stage.redis.lrem(queue.key, 0, ids[0])
     stage.redis.rpush(queue.key, ids[1], "a-job-of-somebody-elses")
-    assert explained(stage.redis, stage.status(ids[0])).waits_because != "it may go now"
+    assert explain(stage.redis, stage.status(ids[0])).waits_because != "it may go now"
     # When the next sync compares
     stage.pass_time(SETTLED_SECONDS + 1)
     assert reconcile(stage.redis, "default") == 1
@@ -191,9 +191,9 @@ def test_what_somebody_has_queued_twice_hides_nothing_that_is_lost(stage: Stage,
 def test_what_is_in_no_lane_does_not_look_as_if_it_went_next(stage: Stage, queue: Queue) -> None:
     id = stage.queue()
     stage.redis.sadd(f"rq:workers:{queue.name}", "rq:worker:w")
-    assert explained(stage.redis, stage.status(id)).waits_because == "it may go now"
+    assert explain(stage.redis, stage.status(id)).waits_because == "it may go now"
     stage.redis.delete(queue.key)
-    told = explained(stage.redis, stage.status(id))
+    told = explain(stage.redis, stage.status(id))
     assert (told.waits_because, told.goes_at) == (NO_JOB, None)
 
 

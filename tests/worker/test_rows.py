@@ -268,13 +268,13 @@ def test_what_is_delivered_is_counted_in_a_bit(stage: BatchStage) -> None:
     taken = stage.take(20)
     stage.send(10)
     id = f"{taken.id}-0-3"
-    assert stage.batches.arrive(id)
-    assert not stage.batches.arrive(id)
+    assert stage.batches.mark_delivered(id)
+    assert not stage.batches.mark_delivered(id)
     assert stage.counts(taken.id) == {"queued": 10, "sent": 9, "delivered": 1} == stage.fates(taken.id)
     assert (stage.status(id).state, stage.status(id).message_id) == (State.DELIVERED, "recorded-4")
     assert stage.messages.counts()[State.DELIVERED] == 0
     # When it bounces later after all
-    assert stage.batches.unfold(id)
+    assert stage.batches.materialize_sent_row(id)
     assert stage.counts(taken.id) == {"queued": 10, "sent": 9, "delivered": 1} == stage.fates(taken.id)
     assert stage.messages.counts()[State.DELIVERED] == 1
 

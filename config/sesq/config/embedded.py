@@ -1,9 +1,9 @@
 """The embedded Redis: a private server for the processes of one user, with its data under one directory.
 
 The first process starts it, others join, and it stops when the last of them is gone, even if that one was killed
-(see `keeper`); what is queued stays on disk. It listens on a unix socket in a directory that only its user may enter,
-and on no TCP port. What a client was told is on the disk: the server answers once it is there, and ends where the disk
-takes no more, so that nothing is accepted then.
+(see `redis_supervisor`); what is queued stays on disk. It listens on a unix socket in a directory that only its user
+may enter, and on no TCP port. What a client was told is on the disk: the server answers once it is there, and ends
+where the disk takes no more, so that nothing is accepted then.
 
     DIRECTORY/redis.sock    the socket
     DIRECTORY/users.lock    every user of the server holds a shared lock on it
@@ -31,7 +31,7 @@ from redis import Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sesq.config import keeper
+from sesq.config import redis_supervisor
 from sesq.config.errors import MissingPart, QueueUnavailable, SettingsError
 from sesq.config.server_binary import Server, ask, find_server, read_server
 
@@ -130,8 +130,8 @@ class EmbeddedRedis:
             return None
 
     def _launch(self, server: Server) -> None:
-        """Start the keeper, which starts the server, in a session of their own: a Ctrl-C here does not reach them."""
-        command = [sys.executable, "-I", "-S", keeper.__file__, str(self.directory / "users.lock")]
+        """Starts the supervisor, which starts the server, in a session that a Ctrl-C here does not reach."""
+        command = [sys.executable, "-I", "-S", redis_supervisor.__file__, str(self.directory / "users.lock")]
         command += [str(server.path), *self._options()]
         log.info(
             "no redis_url is set: starting the embedded Redis (%s) with its data in %s",
@@ -147,12 +147,12 @@ class EmbeddedRedis:
                 stderr=output,
                 start_new_session=True,
             )
-        launched.wait()  # the keeper went to the background
+        launched.wait()  # the supervisor went to the background
         assert launched.stdout is not None
-        with launched.stdout as keeper_lives:
-            os.set_blocking(keeper_lives.fileno(), False)
+        with launched.stdout as supervisor_lives:
+            os.set_blocking(supervisor_lives.fileno(), False)
             while self._ping() is None:
-                if keeper_lives.read(1) == b"":  # the pipe ends when the keeper does
+                if supervisor_lives.read(1) == b"":  # the pipe ends when the supervisor does
                     raise self._did_not_start()
                 time.sleep(POLL_SECONDS)
 
@@ -198,7 +198,7 @@ class EmbeddedRedis:
             client.close()
 
     def _has_users(self) -> bool:
-        """Whether somebody else uses the server. False while the keeper stops it."""
+        """Whether somebody else uses the server. False while the supervisor stops it."""
         with (self.directory / "users.lock").open("rb") as users:
             return not _try_lock(users.fileno(), fcntl.LOCK_EX) and _try_lock(users.fileno(), fcntl.LOCK_SH)
 

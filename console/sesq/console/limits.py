@@ -41,26 +41,26 @@ class Limit:
         }
 
 
-def written(knob: str, value: float | str | None) -> str:
+def written(name: str, value: float | str | None) -> str:
     """As people write it: `14/second`, `50000/day`, `10%`; what is no number, such as why it is paused, as it is."""
     try:
         number = None if value is None else float(value)
     except ValueError:
         return str(value)
-    if knob == "daily":
+    if name == "daily":
         return format_daily(number)
     if number is None:
         return ""
-    return format_rate(number) if knob == "rate" else f"{number:g}"
+    return format_rate(number) if name == "rate" else f"{number:g}"
 
 
-def changed(knob: str, value: str | None) -> str:
+def changed(name: str, value: str | None) -> str:
     """One side of a change in the history."""
-    return written(knob, value) if value else "not set"
+    return written(name, value) if value else "not set"
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
-    """Knob -> limit. Works for an account that nobody has used yet. Raises QueueUnavailable."""
+    """Name -> limit. Works for an account that nobody has used yet. Raises QueueUnavailable."""
     usage, snapshot = Gate(redis, account).usage(), read_snapshot(redis, account)
     settings = Policy(redis, account).show()
     in_force = {
@@ -74,7 +74,7 @@ def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
     # whose limit counts where what was set does not: it is above SES's, or SES has not been asked yet
     elsewhere = "SES" if snapshot.readable else "default"
     return {
-        knob: _limit(setting, in_force[knob], ses.get(knob), elsewhere) for knob, setting in settings.items()
+        name: _limit(setting, in_force[name], ses.get(name), elsewhere) for name, setting in settings.items()
     }
 
 

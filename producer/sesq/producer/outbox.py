@@ -27,6 +27,7 @@ from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
 from sesq.queue.careful_redis import connect
+from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
 from sesq.queue.layout import require_layout
@@ -34,7 +35,6 @@ from sesq.queue.messages import Messages, Record
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import LIFECYCLE, compose, run_many
 from sesq.queue.states import FINAL_STATES, State
-from sesq.queue.turn import explained
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
@@ -139,7 +139,7 @@ class Outbox:
         >>> outbox.status(id).waits_because
         'no worker is running: `sesq worker` starts one'
         """
-        return explained(self._ready(), Messages(self._ready(), account).get(id))
+        return explain(self._ready(), Messages(self._ready(), account).get(id))
 
     def cancel(self, id: str, account: str = "default") -> State:
         """Takes a message back. Raises WrongState for one that is being, or was, sent.
@@ -167,7 +167,7 @@ class Outbox:
             record = messages.get(id)
             left = deadline - time.monotonic()
             if record.state in WAITED_FOR or left <= 0:
-                return explained(self._ready(), record)
+                return explain(self._ready(), record)
             time.sleep(min(LOOK_SECONDS, left))
 
     def send_batch(

@@ -29,8 +29,8 @@ UNPARK = compose("unpark.lua", base=[LIFECYCLE])
 CANCEL_ALL = compose("cancel_all.lua", base=[LIFECYCLE])
 CANCEL_CHUNK = compose("cancel_chunk.lua", base=[LIFECYCLE])
 FREE = compose("free.lua", base=[LIFECYCLE])
-UNFOLD = compose("unfold.lua", base=[LIFECYCLE])
-ARRIVE = compose("arrive.lua", base=[LIFECYCLE])
+MATERIALIZE_SENT_ROW = compose("unfold.lua", base=[LIFECYCLE])
+MARK_DELIVERED = compose("arrive.lua", base=[LIFECYCLE])
 
 WITHOUT_RECORD = {
     "waiting": State.QUEUED,
@@ -179,15 +179,17 @@ class Batches:
         self._change(id, "cancel", reason, ["running", "paused", "starting", "cancelled"])
         self.unpark(id)
         with mapped():
-            spilled = texts(self.redis.sscan_iter(self.keys.spilled(id), count=1000))
-        self._cancel_all(spilled, reason)
+            materialized = texts(self.redis.sscan_iter(self.keys.materialized(id), count=1000))
+        self._cancel_all(materialized, reason)
 
     def cancel_chunk(self, chunk: str) -> int:
         """Takes back who still waits in one chunk, as RQ was told to. How many of them had no record."""
         with mapped():
             count, why = CANCEL_CHUNK.run(self.redis, self.keys.account, chunk)
-            spilled = texts(self.redis.sscan_iter(self.keys.spilled(chunk.rpartition("-")[0]), count=1000))
-        self._cancel_all([id for id in spilled if id.startswith(f"{chunk}-")], text(why))
+            materialized = texts(
+                self.redis.sscan_iter(self.keys.materialized(chunk.rpartition("-")[0]), count=1000)
+            )
+        self._cancel_all([id for id in materialized if id.startswith(f"{chunk}-")], text(why))
         return int(count)
 
     def _cancel_all(self, ids: list[str], reason: str) -> None:
@@ -227,7 +229,7 @@ class Batches:
             found = self._of_chunk(_batch(place.batch, self.keys.account, fields), place.chunk)
             return next((recipient for recipient in found if recipient.id == id), None)
 
-    def unfold(self, id: str) -> bool:
+    def materialize_sent_row(self, id: str) -> bool:
         """Gives a recipient whose mail SES took, and who has none, a record of its own: more is to be said of it."""
         place, found = place_of(id), self.find(id)
         if place is None or found is None or found.message_id is None or found.at is None:
@@ -237,7 +239,7 @@ class Batches:
         job = job_fields(id, queue, 0, f"sesq message {id}")
         described = replace(envelope, to=(found.to,)).to_json()
         with mapped():
-            done = UNFOLD.run(
+            done = MATERIALIZE_SENT_ROW.run(
                 self.redis,
                 self.keys.account,
                 id,
@@ -250,15 +252,15 @@ class Batches:
             )
         return bool(done)
 
-    def arrive(self, id: str) -> bool:
+    def mark_delivered(self, id: str) -> bool:
         """The mail of a recipient without a record was delivered; False where that is not so, or no news."""
         place = place_of(id)
         if place is None:
             return False
         with mapped():
-            if self.redis.sismember(self.keys.spilled(place.batch), id):
+            if self.redis.sismember(self.keys.materialized(place.batch), id):
                 return False
-            return bool(ARRIVE.run(self.redis, self.keys.account, place.chunk_id, place.row))
+            return bool(MARK_DELIVERED.run(self.redis, self.keys.account, place.chunk_id, place.row))
 
     def _of_chunk(self, batch: Batch, number: int) -> Iterator[Recipient]:
         chunk = f"{batch.id}-{number}"
@@ -295,7 +297,7 @@ class Batches:
 
     def _records(self, batch: str, ids: list[str]) -> dict[str, dict[str, str]]:
         """The records of those of a batch's recipients that have one of their own."""
-        marks = cast("list[int]", self.redis.smismember(self.keys.spilled(batch), ids)) if ids else []
+        marks = cast("list[int]", self.redis.smismember(self.keys.materialized(batch), ids)) if ids else []
         own = [id for id, mark in zip(ids, marks, strict=True) if mark]
         return dict(zip(own, read_hashes(self.redis, map(self.keys.message, own)), strict=True))
 

@@ -91,7 +91,7 @@ class Keys:
         """String: a bit for each recipient of a chunk, 1 where the mail was delivered."""
         return self._key("arrived", chunk)
 
-    def spilled(self, batch: str) -> str:
+    def materialized(self, batch: str) -> str:
         """Set: the ids of a batch's recipients that have a record of their own."""
         return self._key("spilled", batch)
 
@@ -117,7 +117,7 @@ class Keys:
         return self._key("counters")
 
     @property
-    def chronicle(self) -> str:
+    def depth_history(self) -> str:
         """String: how many waited in each minute of the last day, packed."""
         return self._key("chronicle")
 

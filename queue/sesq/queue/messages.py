@@ -47,7 +47,7 @@ class Record:
     """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
 
     `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
-    `explained`.
+    `explain`.
     """
 
     id: str
@@ -297,7 +297,7 @@ class Messages:
         arguments = (id, json.dumps(states), to.value, reason, given)
         with mapped():
             was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
-            if not was and self._batches.unfold(id):
+            if not was and self._batches.materialize_sent_row(id):
                 was, reached = texts(CHANGE.run(self.redis, self.keys.account, *arguments))
         if not was and self._batches.find(id) is not None:
             raise WrongState(f"message {id} waits in its batch: pause or cancel that")

@@ -28,9 +28,9 @@ MAX_MARGIN = 0.5
 
 PAUSE, BULK_PAUSE = "paused", "paused:bulk"
 FORCE, FORCE_FOR = "force", "force:for"
-"""Which knobs may lie above SES's limits: those set to stay, and those set for a time."""
+"""Which limits may lie above SES's limits: those set to stay, and those set for a time."""
 LIMITED_BY_SES = {"rate": "a second", "daily": "in 24 hours"}
-"""The knobs of which SES has a limit of its own, and what it counts in."""
+"""The limits of which SES has one of its own, and what it counts in."""
 
 
 def _rate(text: str) -> str:
@@ -62,37 +62,37 @@ def _reserve(text: str) -> str:
     return f"{reserve:g}%" if share else f"{reserve:.15g}"
 
 
-def _finite(knob: str, text: str) -> float:
+def _finite(name: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InvalidPolicy(f"{knob}: {text!r} is not a number")
+        raise InvalidPolicy(f"{name}: {text!r} is not a number")
     return number
 
 
-def _positive(knob: str, number: float, least: float = 0.0) -> str:
+def _positive(name: str, number: float, least: float = 0.0) -> str:
     if not math.isfinite(number) or number <= 0 or number < least:
         raise InvalidPolicy(
-            f"{knob}: must be {f'at least {least:g}' if least else 'more than 0'}, not {number:g}"
+            f"{name}: must be {f'at least {least:g}' if least else 'more than 0'}, not {number:g}"
         )
     return repr(number)
 
 
-KNOBS: Mapping[str, Callable[[str], str]] = {
+LIMITS: Mapping[str, Callable[[str], str]] = {
     "rate": _rate,
     "daily": _daily,
     "burst": _burst,
     "margin": _margin,
     "reserve": _reserve,
 }
-"""knob -> what turns its text into the form that the gate reads. Each raises InvalidPolicy."""
+"""Name -> what turns its text into the form that the gate reads. Each raises InvalidPolicy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One knob as it stands. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
+    """One limit as it stands. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
 
     value: str | None
     origin: str
@@ -108,12 +108,12 @@ class Policy:
         self.keys = Keys(account)
 
     def show(self) -> dict[str, Setting]:
-        """Every knob with its value and where that comes from."""
+        """Every limit with its value and where that comes from."""
         own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
         snapshot = read_snapshot(self.redis, self.keys.account)
         theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
         now = redis_now(self.redis)
-        return {knob: _setting(knob, own, configured, theirs.get(knob), now) for knob in KNOBS}
+        return {name: _setting(name, own, configured, theirs.get(name), now) for name in LIMITS}
 
     @property
     def paused(self) -> str:
@@ -130,7 +130,7 @@ class Policy:
         with mapped(), self.redis.pipeline() as pipeline:
             pipeline.delete(self.keys.configured)
             if limits:
-                pipeline.hset(self.keys.configured, mapping={k: KNOBS[k](v) for k, v in limits.items()})
+                pipeline.hset(self.keys.configured, mapping={k: LIMITS[k](v) for k, v in limits.items()})
             pipeline.execute()
 
     def set(
@@ -142,10 +142,10 @@ class Policy:
         without `force`, and for a time that is over at once.
         """
         if not changes:
-            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(KNOBS)}")
+            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(LIMITS)}")
         if for_seconds is not None and not 0 < for_seconds < math.inf:
             raise InvalidPolicy(f"for: a limit cannot hold for {for_seconds:g} seconds")
-        values = {knob: _known(knob)(text) for knob, text in changes.items()}
+        values = {name: _known(name)(text) for name, text in changes.items()}
         own, now = self._layer(self.keys.policy), redis_now(self.redis)
         above = self._above_ses(values)
         if above and not force:
@@ -162,23 +162,23 @@ class Policy:
         if for_seconds is None:
             fields.update(values)
         else:
-            fields.update({f"{knob}:for": value for knob, value in values.items()})
-            fields.update({f"{knob}:until": now + for_seconds for knob in values})
+            fields.update({f"{name}:for": value for name, value in values.items()})
+            fields.update({f"{name}:until": now + for_seconds for name in values})
         stale = (
-            [f"{knob}:{part}" for knob in values for part in ("for", "until")] if for_seconds is None else []
+            [f"{name}:{part}" for name in values for part in ("for", "until")] if for_seconds is None else []
         )
         until = None if for_seconds is None else now + for_seconds
         event = {"by": by, "at": now, **_replaced(own, values), "new": values, "until": until, "force": force}
         self._write(fields, stale, event)
         self._try_the_large_again(values)
 
-    def reset(self, knobs: list[str] | None = None, *, by: str) -> None:
-        """Back to `sesq.toml`, or to SES's own limits: the named knobs, or all of them."""
-        names = knobs or list(KNOBS)
-        for knob in names:
-            _known(knob)
+    def reset(self, names: list[str] | None = None, *, by: str) -> None:
+        """Back to `sesq.toml`, or to SES's own limits: the named ones, or all of them."""
+        names = names or list(LIMITS)
+        for name in names:
+            _known(name)
         own = self._layer(self.keys.policy)
-        stale = [field for knob in names for field in (knob, f"{knob}:for", f"{knob}:until")]
+        stale = [field for name in names for field in (name, f"{name}:for", f"{name}:until")]
         fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
         event = {"by": by, "at": redis_now(self.redis), **_replaced(own, names), "new": None}
         self._write(fields, stale, event)
@@ -202,9 +202,9 @@ class Policy:
         with mapped():
             return read_json_list(self.redis, self.keys.policy_history, limit)
 
-    def _try_the_large_again(self, knobs: Iterable[str]) -> None:
+    def _try_the_large_again(self, names: Iterable[str]) -> None:
         """What a whole day had no room for may fit now."""
-        if {"daily", "reserve"} & set(knobs):
+        if {"daily", "reserve"} & set(names):
             free_fitting(self.redis, self.keys.account)
 
     def _layer(self, key: str) -> dict[str, str]:
@@ -215,15 +215,15 @@ class Policy:
         """Which of the values are above SES's, in words. Without a known account nothing is."""
         snapshot = read_snapshot(self.redis, self.keys.account)
         above = {}
-        for knob, unit in LIMITED_BY_SES.items():
-            limit = snapshot.rate if knob == "rate" else snapshot.daily
-            value = float(values.get(knob, 0))
-            if limit is not None and limit >= 0 and (value > limit or (knob == "daily" and value < 0)):
-                above[knob] = f"{knob}: {value:g} is above the {limit:g} {unit} that SES allows"
+        for name, unit in LIMITED_BY_SES.items():
+            limit = snapshot.rate if name == "rate" else snapshot.daily
+            value = float(values.get(name, 0))
+            if limit is not None and limit >= 0 and (value > limit or (name == "daily" and value < 0)):
+                above[name] = f"{name}: {value:g} is above the {limit:g} {unit} that SES allows"
         return above
 
     def _check_reserve(self, values: Mapping[str, str]) -> None:
-        settings = {knob: setting.value for knob, setting in self.show().items()} | dict(values)
+        settings = {name: setting.value for name, setting in self.show().items()} | dict(values)
         reserve, daily = settings["reserve"], Fields({"daily": settings["daily"] or "-1"}).number("daily")
         if reserve and not reserve.endswith("%") and 0 <= daily < Fields({"": reserve}).number(""):
             raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
@@ -241,35 +241,35 @@ class Policy:
             pipeline.execute()
 
 
-def _known(knob: str) -> Callable[[str], str]:
-    if knob not in KNOBS:
-        raise InvalidPolicy(f"there is no limit called {knob!r}; the limits are {', '.join(KNOBS)}")
-    return KNOBS[knob]
+def _known(name: str) -> Callable[[str], str]:
+    if name not in LIMITS:
+        raise InvalidPolicy(f"there is no limit called {name!r}; the limits are {', '.join(LIMITS)}")
+    return LIMITS[name]
 
 
-def _replaced(own: Mapping[str, str], knobs: Iterable[str]) -> dict[str, Any]:
+def _replaced(own: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
     """What a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
-    old = {knob: own.get(knob) for knob in knobs}
+    old = {name: own.get(name) for name in names}
     return {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
 
 
 def _forced(own: Mapping[str, str], field: str) -> set[str]:
-    return {knob for knob in own.get(field, "").split(",") if knob}
+    return {name for name in own.get(field, "").split(",") if name}
 
 
 def _setting(
-    knob: str,
+    name: str,
     own: Mapping[str, str],
     configured: Mapping[str, str],
     theirs: float | None,
     now: float,
 ) -> Setting:
-    until = Fields(own).number(f"{knob}:until")
+    until = Fields(own).number(f"{name}:until")
     if until > now:
-        return Setting(own.get(f"{knob}:for"), "set", until, knob in _forced(own, FORCE_FOR))
+        return Setting(own.get(f"{name}:for"), "set", until, name in _forced(own, FORCE_FOR))
     for layer, origin in ((own, "set"), (configured, "sesq.toml")):
-        if knob in layer:
-            return Setting(layer[knob], origin, None, knob in _forced(own, FORCE))
+        if name in layer:
+            return Setting(layer[name], origin, None, name in _forced(own, FORCE))
     if theirs is not None:
         return Setting(repr(theirs), "SES")
     return Setting(None, "default")

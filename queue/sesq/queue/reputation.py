@@ -128,7 +128,7 @@ class Reputation:
             for kind, rate in standing.alarming.items()
         )
 
-    def let_pass(self, standing: Standing) -> None:
+    def acknowledge(self, standing: Standing) -> None:
         """Remembers what is alarming: bulk mail is paused for it, and goes on when a person has seen it."""
         if standing.alarming:
             with mapped():

@@ -258,7 +258,7 @@ def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:
     policy.set({"rate": "3", "burst": "2"}, by="ada")
     policy.set({"rate": "5", "reserve": "10%"}, by="bob")
     assert visit.post("quota/undo", {"at": json.dumps(policy.history()[0]["at"])}).status_code == 200
-    settings = {knob: setting.value for knob, setting in policy.show().items()}
+    settings = {name: setting.value for name, setting in policy.show().items()}
     assert (settings["rate"], settings["burst"], settings["reserve"]) == ("3.0", "2.0", None)
     policy.pause("a review", by="ada")
     policy.resume(by="bob")

@@ -18,7 +18,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from sesq.queue.batch_upkeep import tend_batches
-from sesq.queue.chronicle import Chronicle
+from sesq.queue.depth_history import DepthHistory
 from sesq.queue.grants import Claim, Grant
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
@@ -291,4 +291,4 @@ class AccountWorker:
     def sync(self) -> None:
         """Reads the account from SES, where that is due."""
         if self.account.sync.run_if_due():
-            Chronicle(self.gate.redis, self.name).note()
+            DepthHistory(self.gate.redis, self.name).note()

@@ -17,7 +17,7 @@ from sesq.config.errors import InvalidPolicy, QueueUnavailable, SesqError, Setti
 from sesq.config.settings import AccountSettings, Settings
 from sesq.queue.gate import Gate
 from sesq.queue.layout import require_layout
-from sesq.queue.policy import KNOBS, Policy
+from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.states import Lane
 from sesq.worker.aws_clients import open_clients
 from sesq.worker.retry import RetryPolicy
@@ -88,7 +88,7 @@ def _sending_policy(settings: Settings, name: str) -> SendingPolicy:
 
 def starting_limits(account: AccountSettings) -> dict[str, str]:
     """Names the limits of `sesq.toml` in the words of the live policy."""
-    limits = {name: getattr(account, name) for name in KNOBS}
+    limits = {name: getattr(account, name) for name in LIMITS}
     return {name: str(value) for name, value in limits.items() if value is not None}
 
 

@@ -12,10 +12,10 @@ from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
+from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, Messages, Record
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
-from sesq.queue.turn import explained
 
 MOST_LISTED = 100_000
 LIST_EXAMPLES = """Examples
@@ -88,7 +88,7 @@ def _row(record: Record, now: float) -> tuple[str, ...]:
 def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show one message: what it is, where it stands, and all it went through."""
     messages = _open(account)
-    record = explained(messages.redis, messages.get(id))
+    record = explain(messages.redis, messages.get(id))
     if json:
         print_json(as_json(record))
         return

@@ -13,7 +13,7 @@ from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_set
 from sesq.console.limits import changed, read_limits, written
 from sesq.console.output import print_json, show, table
 from sesq.console.times import local, parse_duration, utc
-from sesq.queue.policy import KNOBS, Policy
+from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 
 SHOW_EXAMPLES = """Examples
@@ -89,7 +89,7 @@ def set_(
 ) -> None:
     """Change limits; they outlive restarts until `sesq quota reset`. Where SES allows less, that counts."""
     given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
-    changes = {knob: value for knob, value in given.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None}
     seconds = parse_duration(for_, "--for") if for_ else None
     redis = open_account(account)
     Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
@@ -98,16 +98,16 @@ def set_(
 
 @app.command(epilog=RESET_EXAMPLES)
 def reset(
-    knobs: Annotated[
+    names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LIMIT...]", help=f"{', '.join(KNOBS)}; all if none is given."),
+        typer.Argument(metavar="[LIMIT...]", help=f"{', '.join(LIMITS)}; all if none is given."),
     ] = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
     """Forget what was set: back to sesq.toml, or to what SES allows."""
     redis = open_account(account)
-    Policy(redis, account).reset(knobs or None, by=asker())
+    Policy(redis, account).reset(names or None, by=asker())
     _print(redis, account, json)
 
 
@@ -182,18 +182,18 @@ app.command(epilog=REQUEST_EXAMPLES)(request)
 def _print(redis: Redis, account: str, json: bool) -> None:
     limits = read_limits(redis, account)
     if json:
-        print_json({knob: limit.as_json() for knob, limit in limits.items()})
+        print_json({name: limit.as_json() for name, limit in limits.items()})
         return
     now = redis_now(redis)
     rows = [
         (
-            knob,
-            written(knob, limit.value),
+            name,
+            written(name, limit.value),
             f"{limit.origin} (forced)" if limit.forced else limit.origin,
-            "" if limit.asked is None else written(knob, limit.asked),
-            "" if limit.ses is None else written(knob, limit.ses),
+            "" if limit.asked is None else written(name, limit.asked),
+            "" if limit.ses is None else written(name, limit.ses),
             local(limit.until, now),
         )
-        for knob, limit in limits.items()
+        for name, limit in limits.items()
     ]
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))

@@ -68,13 +68,13 @@ def set_limits(room: Room, changes: Mapping[str, str], for_text: str = "", *, fo
     """Raises InvalidPolicy, InputError."""
     seconds = parse_duration(for_text, "for") if for_text else None
     room.policy.set(changes, by=room.by, for_seconds=seconds, force=force)
-    room.note(f"limits: {', '.join(f'{knob} {value}' for knob, value in changes.items())}")
+    room.note(f"limits: {', '.join(f'{name} {value}' for name, value in changes.items())}")
 
 
-def reset_limits(room: Room, knobs: list[str] | None = None) -> None:
+def reset_limits(room: Room, names: list[str] | None = None) -> None:
     """Back to sesq.toml, or to what SES allows. Raises InvalidPolicy."""
-    room.policy.reset(knobs or None, by=room.by)
-    room.note(f"limits: reset {', '.join(knobs or ['all'])}")
+    room.policy.reset(names or None, by=room.by)
+    room.note(f"limits: reset {', '.join(names or ['all'])}")
 
 
 def pause(room: Room, reason: str, *, bulk_only: bool = False) -> None:
@@ -106,13 +106,13 @@ def undo(room: Room, at: str) -> None:
                 if old[field]
                 else resume(room, bulk_only=bulk_only)
             )
-    back = {knob: str(value) for knob, value in old.items() if value is not None}
-    gone = [knob for knob, value in old.items() if value is None]
+    back = {name: str(value) for name, value in old.items() if value is not None}
+    gone = [name for name, value in old.items() if value is None]
     if gone:
         reset_limits(room, gone)
     for forced in (False, True):
         part = {
-            knob: value for knob, value in back.items() if (knob in entry.get("old_forced", ())) is forced
+            name: value for name, value in back.items() if (name in entry.get("old_forced", ())) is forced
         }
         if part:
             set_limits(room, part, force=forced)

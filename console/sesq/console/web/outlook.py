@@ -10,11 +10,11 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.console.overview import Overview
-from sesq.queue.chronicle import Chronicle
+from sesq.queue.depth_history import DepthHistory
 from sesq.queue.forecast import Limits, forecast
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
-from sesq.queue.policy import KNOBS
+from sesq.queue.policy import LIMITS
 from sesq.queue.states import State
 from sesq.queue.usage import Usage
 
@@ -45,8 +45,8 @@ class Outlook:
 def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dict[str, Series]:
     """The last hour and day. `sent`: recipients that count towards the day, by the gate's ledger."""
     ledger = Gate(redis, account).ledger()
-    noted = Chronicle(redis, account).waiting(int(now // MINUTE) - 1440)
-    chronicle = {**noted, int(now // MINUTE): waiting_now}
+    noted = DepthHistory(redis, account).waiting(int(now // MINUTE) - 1440)
+    depth_history = {**noted, int(now // MINUTE): waiting_now}
     refused = _refused(redis, Keys(account), now)
     found = {}
     for name, (size, columns) in RANGES.items():
@@ -54,7 +54,7 @@ def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dic
         sent = [sum(ledger.get(minute, 0) for minute in range(begin, begin + size)) for begin in begins]
         waiting = [
             max(
-                (chronicle[minute] for minute in range(begin, begin + size) if minute in chronicle),
+                (depth_history[minute] for minute in range(begin, begin + size) if minute in depth_history),
                 default=None,
             )
             for begin in begins
@@ -102,7 +102,7 @@ def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outl
 def changed(view: Overview, changes: Mapping[str, str], *, force: bool) -> Usage:
     """The limits as they would be after these changes. Raises InvalidPolicy."""
     usage, ses = view.usage, view.snapshot
-    values = {knob: KNOBS[knob](text) for knob, text in changes.items()}
+    values = {name: LIMITS[name](text) for name, text in changes.items()}
     if "rate" in values:
         rate = float(values["rate"])
         allowed = math.inf if force or ses.rate is None or ses.rate < 0 else ses.rate

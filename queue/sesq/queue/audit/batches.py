@@ -74,20 +74,20 @@ def read_batch(
     """The batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
     before = read_hash(redis, keys.batch(id))
     numbers = chunk_numbers(redis, keys, id, before)
-    spilled: dict[str, set[int]] = {}
+    materialized: dict[str, set[int]] = {}
     records: Counter[str] = Counter()
-    for some in pages({*own, *set_entries(redis, keys.spilled(id))}, AT_ONCE):
+    for some in pages({*own, *set_entries(redis, keys.materialized(id))}, AT_ONCE):
         pipeline = redis.pipeline(transaction=False)
         for row in some:
             pipeline.hget(keys.message(row), "state")
             place = place_of(row)
             if place is not None:
-                spilled.setdefault(place.chunk_id, set()).add(place.row)
+                materialized.setdefault(place.chunk_id, set()).add(place.row)
         records.update(map(text, pipeline.execute()))
-    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, spilled))
+    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, materialized))
     pipeline = redis.pipeline(transaction=True)
     pipeline.hgetall(keys.batch(id))
-    for key in (keys.batch, keys.template, keys.spilled, keys.parked):
+    for key in (keys.batch, keys.template, keys.materialized, keys.parked):
         pipeline.ttl(key(id))
     pipeline.zscore(keys.batches, id)
     pipeline.sismember(keys.keeping, id)

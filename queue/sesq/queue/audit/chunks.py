@@ -29,7 +29,7 @@ KINDS = ("chunk", "rows", "log", "results", "arrived")
 
 @dataclass(frozen=True, slots=True)
 class ChunkFacts:
-    """What Redis has of one chunk. `leaving` are the rows on their way, `spilled` those with a record of their own."""
+    """What Redis has of one chunk. `leaving` are the rows on their way, `materialized` those with an own record."""
 
     id: str
     fields: Mapping[str, str]
@@ -41,7 +41,7 @@ class ChunkFacts:
     taken: frozenset[int]
     arrived: frozenset[int]
     leaving: frozenset[int]
-    spilled: frozenset[int]
+    materialized: frozenset[int]
 
     def number(self, name: str) -> int:
         return int(self.fields.get(name) or 0)
@@ -54,14 +54,14 @@ class ChunkFacts:
 
     def counts(self, *, cancelled: bool) -> Counter[str]:
         """Rows without a record, as the batch counts them. `lost`: those that are nowhere."""
-        own = self.taken - self.spilled
+        own = self.taken - self.materialized
         counts = Counter(
             waiting=self.waiting,
             leaving=len(self.leaving),
             taken=len(own - self.arrived),
             arrived=len(own & self.arrived),
         )
-        rest = self.number("n") - counts.total() - len(self.spilled)
+        rest = self.number("n") - counts.total() - len(self.materialized)
         if cancelled or "cancelled" in self.fields:
             counts["cancelled"] = rest + counts.pop("waiting")
         else:
@@ -83,12 +83,12 @@ def read_chunks(
     lanes: Lanes,
     ids: Sequence[str],
     leaving: Mapping[str, set[int]],
-    spilled: Mapping[str, set[int]],
+    materialized: Mapping[str, set[int]],
 ) -> Iterator[ChunkFacts]:
-    """Those of these chunks that there are. `leaving` and `spilled` rows by chunk were read before."""
+    """Those of these chunks that there are. `leaving` and `materialized` rows by chunk were read before."""
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
-            rows = (frozenset(each.get(id, ())) for each in (leaving, spilled))
+            rows = (frozenset(each.get(id, ())) for each in (leaving, materialized))
             facts = _facts(id, lanes, told, *rows)
             if facts.fields:
                 yield facts
@@ -114,7 +114,7 @@ def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[lis
 
 
 def _facts(
-    id: str, lanes: Lanes, told: list[Any], leaving: frozenset[int], spilled: frozenset[int]
+    id: str, lanes: Lanes, told: list[Any], leaving: frozenset[int], materialized: frozenset[int]
 ) -> ChunkFacts:
     fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
     status, job_ttl, unpacked, *scores = told[9:]
@@ -128,7 +128,7 @@ def _facts(
     came = frozenset(row for row in range(len(bits) * 8) if bits[row // 8] & (128 >> row % 8))
     return ChunkFacts(
         id, fields, dict(zip(KINDS, ttls, strict=True)), sorted(places), text(status), job_ttl,
-        bool(unpacked), frozenset(taken), came, leaving, spilled,
+        bool(unpacked), frozenset(taken), came, leaving, materialized,
     )  # fmt: skip
 
 

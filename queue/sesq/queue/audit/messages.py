@@ -53,7 +53,7 @@ class MessageFacts:
     expiring: bool
     in_hold: bool
     hold_explained: bool
-    in_spilled: bool
+    in_materialized: bool
     timed: bool
     """RQ's own maintenance would judge its run after a time."""
     packed: bool
@@ -81,10 +81,10 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
         places += [f"wip {name}"] * len(lane.runs.get(id, ()))
     taken = any(id in lane.taken for lane in lanes.values())
     timed = any(id in lane.timed for lane in lanes.values())
-    leased, expiring, in_hold, explained, spilled, elsewhere = map(bool, flags)
+    leased, expiring, in_hold, explained, materialized, elsewhere = map(bool, flags)
     return MessageFacts(
         id, state, since, queue, hold, expires_at, ttl, content_ttl, job_ttl, text(status),
-        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, spilled, timed,
+        sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, materialized, timed,
         bool(packed), elsewhere or taken,
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def check_message(facts: MessageFacts, keys: Keys, now: float, *, settled: bool)
         yield mendable(Kind.MESSAGE, key, f"it is {state}, and stands in {where}")
     if facts.leased is not (state is State.SENDING):
         yield mendable(Kind.MESSAGE, key, f"it is {state}, and has {'a' if facts.leased else 'no'} lease")
-    if not facts.in_spilled:
+    if not facts.in_materialized:
         yield mendable(Kind.MESSAGE, key, "its batch does not know that it has a record")
     yield from _check_hold(facts, state, key)
     yield from _check_rq(facts, state, key, settled=settled)

@@ -36,7 +36,7 @@ class KeyNames:
 def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
-        "batches unpacked counters chronicle audit holds blocks gate ledger line bulk_line leases "
+        "batches unpacked counters depth_history audit holds blocks gate ledger line bulk_line leases "
         "starting keeping expiring policy configured policy_history suppression suppression_read "
         "reputation poison snapshot identities sync control damaged restored pruning"
     )

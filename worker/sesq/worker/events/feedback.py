@@ -112,9 +112,9 @@ class Feedback:
         if recipient.message_id is None:
             return Handled.EARLY
         if meaning.to is State.DELIVERED:
-            self.batches.arrive(event.id)
+            self.batches.mark_delivered(event.id)
         elif meaning.to is not State.SENT:
-            self.batches.unfold(event.id)
+            self.batches.materialize_sent_row(event.id)
             with mapped():
                 FEEDBACK.run(self.redis, self.account, told)
         return Handled.APPLIED
@@ -154,7 +154,7 @@ class Feedback:
         if worse:
             policy.pause(standing.words, by="sesq events", bulk_only=True)
         if worse or policy.bulk_paused:
-            self.reputation.let_pass(standing)
+            self.reputation.acknowledge(standing)
         self.reputation.forget_good(standing)
         return worse
 

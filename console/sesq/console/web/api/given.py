@@ -71,10 +71,10 @@ class Limits(Given):
     def changes(self) -> dict[str, str]:
         """Those that are given."""
         given = self.model_dump(exclude={"for_", "force"}, exclude_none=True)
-        return {knob: str(value) for knob, value in given.items()}
+        return {name: str(value) for name, value in given.items()}
 
 
-class Knobs(Given):
+class LimitNames(Given):
     """Limits to forget; all where none is named."""
 
     knobs: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []

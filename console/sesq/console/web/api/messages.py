@@ -17,8 +17,8 @@ from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import search
 from sesq.console.web.site import Room
 from sesq.producer import Message
+from sesq.queue.explain import explain
 from sesq.queue.states import State
-from sesq.queue.turn import explained
 
 router = APIRouter(tags=["messages"])
 
@@ -53,7 +53,7 @@ def send(room: Operating, mail: Mail) -> Json:
 @router.get("/messages/{id}")
 def message(room: Viewing, id: str) -> Json:
     """One, with its history."""
-    return message_as_json(explained(room.redis, room.messages.get(id)))
+    return message_as_json(explain(room.redis, room.messages.get(id)))
 
 
 def _each(room: Room, verb: str, ids: list[str]) -> Json:

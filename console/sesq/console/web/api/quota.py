@@ -11,7 +11,7 @@ from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
-from sesq.console.web.api.given import Change, Knobs, Limits, Reason
+from sesq.console.web.api.given import Change, LimitNames, Limits, Reason
 from sesq.console.web.outlook import changed, look_ahead
 
 router = APIRouter(tags=["quota"])
@@ -20,7 +20,7 @@ router = APIRouter(tags=["quota"])
 @router.get("/quota")
 def quota(room: Viewing) -> Json:
     """Each limit: in force, where it comes from, what SES allows."""
-    return {knob: limit.as_json() for knob, limit in read_limits(room.redis, room.account).items()}
+    return {name: limit.as_json() for name, limit in read_limits(room.redis, room.account).items()}
 
 
 @router.patch("/quota")
@@ -44,7 +44,7 @@ def preview_quota(room: Viewing, limits: Limits) -> Json:
 
 
 @router.post("/quota/reset")
-def reset_quota(room: Operating, given: Knobs) -> Json:
+def reset_quota(room: Operating, given: LimitNames) -> Json:
     """Back to sesq.toml, or to what SES allows."""
     actions.reset_limits(room, [*given.knobs])
     return quota(room)

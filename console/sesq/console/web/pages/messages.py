@@ -15,10 +15,10 @@ from sesq.console.web.render import page
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import as_states, by_id, parameters, search
 from sesq.console.web.site import Operating, Viewing
+from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, RETRYABLE, Record
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import WAITING_STATES, State
-from sesq.queue.turn import explained
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
@@ -53,7 +53,7 @@ def messages(
 
 @router.get("/accounts/{account}/messages/{id}")
 def message(room: Viewing, id: str) -> Response:
-    record = explained(room.redis, room.messages.get(id))
+    record = explain(room.redis, room.messages.get(id))
     shown = preview(room, record)
     return page(
         room,

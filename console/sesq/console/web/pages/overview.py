@@ -11,7 +11,7 @@ from sesq.console.web.outlook import look_ahead, read_series
 from sesq.console.web.render import page
 from sesq.console.web.site import Viewing
 from sesq.console.why import sentences
-from sesq.queue.chronicle import count_waiting
+from sesq.queue.depth_history import count_waiting
 
 router = APIRouter()
 

@@ -15,7 +15,7 @@ from sesq.console.web import actions
 from sesq.console.web.outlook import changed, look_ahead
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
-from sesq.queue.policy import KNOBS
+from sesq.queue.policy import LIMITS
 from sesq.worker.account import AccountUnavailable
 
 router = APIRouter()
@@ -26,7 +26,7 @@ HINTS = {
     "margin": ("share of the rate left unused", "0 to 0.5"),
     "reserve": ("of the day, kept for transactional mail", "a number, or a share such as 10%"),
 }
-"""Knob -> what it is, and how it is written."""
+"""Limit -> what it is, and how it is written."""
 Text = Annotated[str, Form()]
 
 
@@ -65,7 +65,7 @@ def preview(
     force: Annotated[bool, Form()] = False,
 ) -> Response:
     given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
-    changes = {knob: value.strip() for knob, value in given.items() if value.strip()}
+    changes = {name: value.strip() for name, value in given.items() if value.strip()}
     view = read_overview(room.redis, room.account)
     try:
         if not changes:
@@ -101,7 +101,7 @@ def set_(
     force: Annotated[bool, Form()] = False,
 ) -> Response:
     given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
-    changes = {knob: value for knob, value in given.items() if value}
+    changes = {name: value for name, value in given.items() if value}
     try:
         actions.set_limits(room, changes, for_, force=force)
     except InputError as error:
@@ -110,8 +110,8 @@ def set_(
 
 
 @router.post("/accounts/{account}/quota/reset")
-def reset(room: Operating, knob: Text) -> Response:
-    actions.reset_limits(room, [knob] if knob in KNOBS else None)
+def reset(room: Operating, limit: Text) -> Response:
+    actions.reset_limits(room, [limit] if limit in LIMITS else None)
     return room.go("quota", "Back to sesq.toml, or to what SES allows.")
 
 

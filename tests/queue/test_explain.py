@@ -10,9 +10,9 @@ from redis import Redis
 from batch import template
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
+from sesq.queue.explain import NO_WORKER, UNSYNCED
 from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
-from sesq.queue.turn import NO_WORKER, UNSYNCED
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -97,7 +97,7 @@ def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:
 def test_recipients_of_a_chunk_wait_for_those_of_it_that_have_not_been_granted(stage: Stage) -> None:
     stage.sync(rate=10.0, daily=10_000.0)
     rows = ({"email": f"p{i}@example.org", "name": "P"} for i in range(200))
-    id = take(stage.redis, batch_order(template(), "shop@example.com", "k"), numbered(rows)).id
+    id = take(stage.redis, batch_request(template(), "shop@example.com", "k"), numbered(rows)).id
     # Given five of a chunk that are on their way
     claim = stage.ask(5)
     assert len(claim.grants) == 5

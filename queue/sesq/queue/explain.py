@@ -32,7 +32,7 @@ NO_JOB = (
 UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `sesq quota sync`, asks it"
 
 
-def explained(redis: Redis, record: Record) -> Record:
+def explain(redis: Redis, record: Record) -> Record:
     """The record with `waits_because` and `goes_at`, where it waits. Raises QueueUnavailable.
 
     `goes_at` counts each message before it as one recipient, and is None where nobody can tell.

@@ -23,7 +23,7 @@ _cell = struct.Struct("<II")
 MOST = 2**32 - 1
 
 
-class Chronicle:
+class DepthHistory:
     """Of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
@@ -36,7 +36,7 @@ class Chronicle:
         minute, waiting = int(redis_now(self.redis) // 60), min(count_waiting(self.redis, self.account), MOST)
         with mapped():
             self.redis.setrange(
-                self.keys.chronicle,
+                self.keys.depth_history,
                 minute % LEDGER_SLOTS * _cell.size,
                 _cell.pack(minute, waiting),
             )
@@ -44,7 +44,7 @@ class Chronicle:
     def waiting(self, since: int) -> dict[int, int]:
         """Minute -> how many waited, from the minute `since` on; minutes in which no worker ran are missing."""
         with mapped():
-            packed = cast("bytes", self.redis.get(self.keys.chronicle) or b"")
+            packed = cast("bytes", self.redis.get(self.keys.depth_history) or b"")
         whole = packed[: len(packed) // _cell.size * _cell.size]
         return {minute: waiting for minute, waiting in _cell.iter_unpack(whole) if minute >= since}
 

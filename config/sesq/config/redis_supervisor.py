@@ -1,8 +1,9 @@
-"""Keeps one embedded server for as long as somebody uses it. Run as a script: keeper.py USERS_LOCK SERVER ARGUMENT…
+"""Keeps one embedded server for as long as somebody uses it.
 
-Whoever uses the server holds a shared lock on the file USERS_LOCK. The kernel gives the keeper its exclusive lock when
-the last of them is gone, however that ended: then the server is stopped, and its data stays on disk. While it stops,
-the lock is held, so that a newcomer waits and then starts a server of its own. Standard library alone: it starts fast.
+Run as a script: redis_supervisor.py USERS_LOCK SERVER ARGUMENT… Whoever uses the server holds a shared lock on the file
+USERS_LOCK. The kernel gives the supervisor its exclusive lock when the last of them is gone, however that ended: then
+the server is stopped, and its data stays on disk. While it stops, the lock is held, so that a newcomer waits and then
+starts a server of its own. Standard library alone: it starts fast.
 
 It goes to the background at once, nobody's child. Its standard output stays open as long as it lives, and is empty.
 """
