@@ -353,6 +353,25 @@ def test_a_sender_that_is_gone_costs_the_others_of_its_bundle_nothing() -> None:
     assert asyncio.run(two_of_which_one_is_gone()) == ["id1"]
 
 
+def test_what_goes_to_redis_at_once_is_bounded_in_bytes_however_large_the_mails_are() -> None:
+    slow = SlowOutbox()
+
+    async def queue_all_at_once() -> None:
+        bundle, megabyte = Bundle(slow), 1024 * 1024  # type: ignore[arg-type]
+        first = asyncio.create_task(bundle.queue(lambda: [MESSAGE], 1))
+        assert await asyncio.to_thread(slow.asked.acquire, timeout=20)
+        # Given five of 30 MB each that come while Redis is asked, and one that is small
+        sizes = [30 * megabyte] * 5 + [1]
+        others = [asyncio.create_task(bundle.queue(lambda: [MESSAGE], size)) for size in sizes]
+        await asyncio.sleep(0)
+        slow.go.release(10)
+        await asyncio.wait_for(asyncio.gather(first, *others), timeout=20)
+
+    asyncio.run(queue_all_at_once())
+    # Then no more than two of the large ones went together
+    assert slow.batches == [1, 2, 2, 2]
+
+
 def test_who_has_hung_up_keeps_nobody_waiting() -> None:
     slow = SlowOutbox()
     with submission_server(slow) as server:

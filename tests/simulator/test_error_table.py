@@ -122,7 +122,10 @@ def test_comments_in_comments_in_comments(ses, sesv2):
     assert ses.report()["refused"] == {"bad_request": 1}
 
 
-def test_more_than_fifty_recipients(sesv2, mail):
+def test_more_than_fifty_recipients(ses, sesv2, mail):
+    ses.set_account(burst=50)
+    ses.advance(50)
+    sesv2.send_email(**mail(*["ada@example.org"] * 50))
     with pytest.raises(sesv2.exceptions.BadRequestException, match=r"Recipient count exceeds 50\."):
         sesv2.send_email(**mail(*["ada@example.org"] * 51))
 

@@ -19,7 +19,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.queue.policy import Policy
 from sesq.queue.reputation import LEAST_SENT, Level, Reputation, Standing
 from sesq.queue.states import State
-from sesq.queue.suppression import SuppressionList
+from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.events import Feedback, Handled, NotAnEvent, read_event
 from sesq.worker.events.feedback import REMEMBER_SECONDS
 from sesq.worker.events.meaning import MAX_REASON
@@ -278,6 +278,24 @@ def test_unknown_is_settled_by_what_comes_after_a_send_too(
     assert (record.message_id, record.attempts) == ("m-1", 1)
     assert [event.state for event in record.history][-2:] == [State.SENT, record.state]
     assert_agreement(stage.redis)
+
+
+def test_what_is_told_of_each_recipient_of_a_message_moves_it_once(stage: Stage, feedback: Feedback) -> None:
+    # Given a message to two, of each of whom SES tells that it was delivered
+    id = stage.queue(["ada@example.org", "bob@example.org"])
+    stage.work()
+    for to in ("ada@example.org", "bob@example.org"):
+        assert feedback.handle(body("Delivery", id, timestamp=to, recipients=[to])) is Handled.APPLIED
+    # Then it was delivered once, in its history and in the counts
+    assert [event.state for event in stage.status(id).history].count(State.DELIVERED) == 1
+    assert stage.redis.hget(stage.keys.counters, "delivered") == b"1"
+
+
+def test_who_was_listed_before_keeps_the_first_reason(stage: Stage, feedback: Feedback) -> None:
+    SuppressionList(stage.redis).add([Suppressed("ada@example.org", "manual", 5.0, "ada")])
+    feedback.handle(body("Bounce", sent(stage)))
+    (entry,) = SuppressionList(stage.redis)
+    assert (entry.reason, entry.at, entry.source) == ("manual", 5.0, "ada")
 
 
 def test_what_was_to_be_sent_again_is_not(redis: Redis) -> None:

@@ -167,6 +167,24 @@ def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
     assert len(refused) == 1
 
 
+def test_where_each_reading_finds_another_key_a_call_is_made_twice_at_most(aws: Rotating) -> None:
+    """A role gives new keys each time that it is asked, also to an account whose mail AWS takes no more."""
+    transport = aws.opened().sender.transport
+    transport.warm_up()
+    aws.takes("AKTWO")
+    made: list[int] = []
+
+    def change_the_file(**_: object) -> None:
+        made.append(1)
+        assert len(made) < 10, "it goes on and on"
+        aws.has(f"AKOTHER{len(made)}")
+
+    transport.client.api.meta.events.register("before-send", change_the_file)  # type: ignore[attr-defined]
+    with pytest.raises(SendFailed) as told:
+        transport.send(mail("x1"))
+    assert (told.value.verdict.kind, len(made)) == (Kind.CREDENTIALS, 2)
+
+
 def test_a_password_file_of_smtp_is_read_anew_for_each_session(
     redis: Redis, tmp_path: Path, aws_environment: None
 ) -> None:

@@ -109,6 +109,29 @@ def test_two_producers_of_one_batch_queue_it_once(stage: BatchStage) -> None:
     assert len(stage.transport.sent) == 700
 
 
+def test_a_chunk_that_another_producer_added_first_stays_as_it_is(stage: BatchStage) -> None:
+    rows = [{"email": f"p{i}@example.org", "name": "P"} for i in range(700)]
+
+    def broken_off() -> Iterable[dict[str, Any]]:
+        yield from rows[:600]
+        raise EOFError
+
+    def overtaken() -> Iterable[dict[str, Any]]:
+        # Given another producer of the batch, which adds the first chunk and dies, and five that are sent
+        with pytest.raises(EOFError):
+            stage.take(0, rows=broken_off())
+        assert len(stage.send(5)) == 5
+        yield from rows
+
+    # When the first producer comes to that chunk, then nothing of it is queued once more
+    taken = stage.take(0, rows=overtaken())
+    assert stage.counts(taken.id) == {"sent": 5, "queued": 695}
+    assert len(stage.waiting()) == 2
+    stage.send_all()
+    assert (stage.fates(taken.id), len(stage.transport.sent)) == ({"sent": 700}, 700)
+    assert_agreement(stage.redis)
+
+
 def test_rows_that_were_not_sent_in_their_turn_go_first_and_cost_nothing(stage: BatchStage) -> None:
     taken = stage.take(100)
     _, begun = stage.grant(10)

@@ -362,6 +362,21 @@ def test_who_is_left_out_costs_nothing(stage: Stage, answer: str | Verdict) -> N
     assert (stage.transport.tried[0].envelope.rate_cost, books(stage)) == (2, (full - 2, spent))
 
 
+def test_who_is_left_out_leaves_the_others_where_they_were(stage: Stage) -> None:
+    # Given a mail to two in each of its fields, the first of whom is on the suppression list
+    fields = {
+        field: [f"{who}.{field}@example.org" for who in ("ada", "bob")] for field in ("to", "cc", "bcc")
+    }
+    SuppressionList(stage.redis).add([Suppressed(ada, "bounce", 0, "test") for ada, _ in fields.values()])
+    stage.rules.refresh()
+    stage.queue(**fields)
+    # When it goes, then to the second of each, in the same field
+    stage.work()
+    envelope = stage.transport.sent[0].envelope
+    left = {"to": envelope.to, "cc": envelope.cc, "bcc": envelope.bcc}
+    assert left == {field: (bob,) for field, (_, bob) in fields.items()}
+
+
 def test_mail_to_the_mailbox_simulator_is_not_redirected(stage: Stage) -> None:
     """It reaches nobody; redirected it would cost of the day what was not claimed."""
     stage.sender = stage.new_sender(on_unverified="redirect", redirect_to="dev@example.com")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 
 import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
+from sesq.console.web.audit import Audit
 from sesq.queue.states import Lane, State
+from sesq.worker.events.feedback import Feedback
 from sesq.worker.verdicts import Kind
 from stage import says
 
@@ -160,3 +163,25 @@ def test_a_batch_of_which_one_is_tried_again_goes_on_and_can_be_paused(stage: Ba
     stage.batches.free_resumed(id)
     stage.send(2)
     assert (stage.batches.get(id).state, stage.fates(id)) == ("done", {"sent": 2})
+
+
+MOST_ENTRIES = 1000
+"""Of a list that is kept for people: the newest so many."""
+
+
+@pytest.mark.parametrize("key", ["policy_history", "audit", "poison"])
+def test_what_is_written_down_for_people_is_kept_in_bounds(stage: BatchStage, key: str) -> None:
+    # Given a list that is as long as it may become
+    name = getattr(stage.keys, key)
+    stage.redis.rpush(name, *(json.dumps({"number": number}) for number in range(MOST_ENTRIES)))
+    # When one more is written down
+    if key == "policy_history":
+        stage.policy.set({"rate": "5"}, by="ada")
+    elif key == "audit":
+        Audit(stage.redis, "default").note("ada", "send")
+    else:
+        Feedback(stage.redis, "default").handle("no event")
+    # Then the oldest one goes
+    assert stage.redis.llen(name) == MOST_ENTRIES
+    assert json.loads(stage.redis.lindex(name, 1) or b"{}") == {"number": 0}
+    assert json.loads(stage.redis.lindex(name, -1) or b"{}") == {"number": MOST_ENTRIES - 2}

@@ -301,6 +301,31 @@ def test_what_became_of_mail_is_kept_while_redis_is_away(
     assert_agreement(stage.redis)
 
 
+def test_after_redis_was_away_nobody_is_judged_who_had_no_chance_to_renew_a_lease(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given mail of another worker's, whose lease ran out while Redis was away
+    theirs = stage.queue()
+    stage.claim()
+    stage.redis.zadd(stage.keys.leases, {theirs: time.time() - 1})
+    worker = hire()
+
+    def away(_: AccountWorker) -> int:
+        raise QueueUnavailable("Redis cannot be reached")
+
+    with monkeypatch.context() as redis:
+        redis.setattr(AccountWorker, "exchange", away)
+        worker._turn()
+    # When a worker for whom it was away as well has looked after the account twice: what becomes due shows that
+    for _ in range(2):
+        due = stage.queue(send_at=datetime.now(timezone.utc) + timedelta(hours=1))
+        stage.redis.zadd("rq:scheduled:sesq.default.transactional", {due: 1})
+        while stage.state(due) is State.SCHEDULED:
+            worker._turn()
+    # Then the other one's mail is still that one's
+    assert stage.state(theirs) is State.SENDING
+
+
 def test_a_burst_ends_while_all_workers_are_suspended_and_says_so(
     stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -32,7 +32,7 @@ class TokenBucket:
 
     def resize(self, rate: float, burst: float, now: float) -> None:
         """A new rate from now on: the level stays, capped to the new burst."""
-        self._level = min(burst, self.level(now))
+        self._level = self.level(now)
         self._at = now
         self.rate = rate
         self.burst = burst
