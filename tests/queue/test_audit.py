@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -311,6 +312,71 @@ def test_a_damage_is_named_alone_and_mended_where_it_can_be(name: str, healthy: 
     assert found(healthy.redis) == ([] if damage.mended else findings)
     assert repair(healthy.redis, sleep=lambda _: None).done == []
     assert found(healthy.redis, "other") == []
+
+
+WRONG = ("abc", b"\xff\xfe", "1e300", None)
+"""Values of a field that nobody can read; None: it is gone."""
+
+
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ("gate", ("total", "minute", "total", "minute")),
+        ("message:{queued}", ("expires_at", "queue", "keep", "queue")),
+        ("batch:{running}", ("chunks", "total", "created", "filled", "n:waiting", "keep", "jobs", "state")),
+        ("batch:{done}", ("keep", "n:taken", "chunks", "state")),
+        ("chunk:{running}-0", ("n", "place", "cursor", "out", "redo", "queue", "counted", "batch")),
+    ],
+)
+def test_fields_that_nobody_can_read_end_no_check(
+    healthy: Healthy, key: str, fields: tuple[str, ...]
+) -> None:
+    # Given a healthy queue in which one field after the other is damaged
+    names = {state.value: id for state, id in healthy.ids.items()} | healthy.batches
+    name = f"sesq:default:{key.format(**names)}"
+    saved = healthy.saved()
+    for field, value in zip(fields, cycle(WRONG), strict=False):
+        healthy.redis.flushall()
+        healthy.restore(saved)
+        if value is None:
+            healthy.redis.hdel(name, field)
+        else:
+            healthy.redis.hset(name, field, value)
+        # When it is checked, and repaired, Then both come to their end, and what can be mended is
+        repaired = repair(healthy.redis, sleep=lambda _: None)
+        assert [finding for finding in repaired.left if finding.repairable] == [], (field, value)
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value", "what"),
+    [
+        ("gate", "total", "abc", "the gate's total is no number"),
+        ("message:{queued}", "expires_at", "abc", "its expires_at is no number"),
+        ("batch:{running}", "chunks", "abc", "its fields chunks are lost"),
+        ("batch:{running}", "state", "archived", "its state is 'archived'"),
+        ("batch:{running}", "envelope", "abc", "its envelope is lost"),
+        ("chunk:{running}-0", "cursor", "1e300", "its fields cursor cannot be read"),
+        ("chunk:{running}-0", "place", "archived", "its fields place cannot be read"),
+    ],
+)
+def test_a_damaged_field_is_named(healthy: Healthy, key: str, field: str, value: str, what: str) -> None:
+    names = {state.value: id for state, id in healthy.ids.items()} | healthy.batches
+    healthy.redis.hset(f"sesq:default:{key.format(**names)}", field, value)
+    assert what in " ".join(finding.what for finding in found(healthy.redis))
+
+
+@pytest.mark.parametrize("key", ["rq:deferred:sesq.default.bulk", WIP])
+def test_an_entry_that_is_no_text_is_for_a_person(healthy: Healthy, key: str) -> None:
+    healthy.redis.zadd(key, {b"\xff\xfe": float("inf")})
+    repaired = repair(healthy.redis, sleep=lambda _: None)
+    assert [(finding.key, finding.repairable) for finding in repaired.left] == [(key, False)]
+
+
+def test_a_list_of_accounts_of_another_type_ends_no_check(healthy: Healthy) -> None:
+    healthy.redis.delete("sesq:accounts")
+    healthy.redis.set("sesq:accounts", "x")
+    assert repair(healthy.redis, sleep=lambda _: None).left == []
+    assert accounts(healthy.redis) == ["default"]
 
 
 def test_what_moves_between_the_two_looks_is_not_reported(healthy: Healthy) -> None:

@@ -36,7 +36,7 @@ TYPES = (
     (r"X[A-Z]+", "stream"),
 )
 """Commands, and the type that they expect of their key."""
-_ours = re.compile(r"sesq:(?P<account>[^:]+):.|rq:(?:.*\bsesq\.(?P<queue>[^.:]+)\.)?").match
+_ours = re.compile(r"sesq:accounts$|sesq:(?P<account>[^:]+):.|rq:(?:.*\bsesq\.(?P<queue>[^.:]+)\.)?").match
 
 
 def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:

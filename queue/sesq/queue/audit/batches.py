@@ -155,11 +155,11 @@ def _check_counts(facts: BatchFacts, key: str) -> Iterator[Finding]:
 
 
 def _check_chunks(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
-    queued = sum(chunk.fields["place"] == State.QUEUED.value for chunk in facts.chunks)
+    queued = sum(chunk.place == State.QUEUED.value for chunk in facts.chunks)
     jobs = facts.read.whole("jobs")
     if jobs != queued:
         yield mendable(Kind.BATCH, keys.batch(facts.id), f"it counts {jobs} queued chunks, and has {queued}")
-    held = {chunk.id for chunk in facts.chunks if chunk.fields["place"] == State.HELD.value}
+    held = {chunk.id for chunk in facts.chunks if chunk.place == State.HELD.value}
     if held - set(facts.parked):  # what else is parked is passed over when the batch is resumed
         what = f"{len(held - set(facts.parked))} chunks wait for it to be resumed, and are not parked"
         yield mendable(Kind.BATCH, keys.parked(facts.id), what)

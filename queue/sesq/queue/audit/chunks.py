@@ -12,16 +12,19 @@ from typing import Any, cast
 from redis import Redis
 
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
-from sesq.queue.audit.lanes import Lanes
+from sesq.queue.audit.lanes import Lanes, lane_of
 from sesq.queue.audit.messages import NO_EXPIRY, RQ_STATE
 from sesq.queue.audit.walk import pages
 from sesq.queue.chunks import place_of, read_results
+from sesq.queue.fields import Fields
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, text_hash
 from sesq.queue.states import State
 
 AT_ONCE = 20
+NUMBERS, MOST_ROWS = ("n", "counted", "cursor", "out"), 10**9
+_redo = re.compile(r"(\d+-\d+( \d+-\d+)*)?").fullmatch
 REGISTRIES = ("deferred", "scheduled", "finished", "failed", "canceled")
 KINDS = ("chunk", "rows", "log", "results", "arrived")
 """The keys that a chunk has."""
@@ -44,7 +47,19 @@ class ChunkFacts:
     materialized: frozenset[int]
 
     def number(self, name: str) -> int:
-        return int(self.fields.get(name) or 0)
+        return Fields(self.fields).count(name, MOST_ROWS) or 0
+
+    @property
+    def place(self) -> State:
+        return State(self.fields.get("place", ""))
+
+    @property
+    def damaged(self) -> list[str]:
+        """Its fields that cannot be read: the scripts send nothing of it then."""
+        read = Fields(self.fields)
+        found = [name for name in NUMBERS if read.count(name, MOST_ROWS) is None]
+        found += ["place"] if not self.place.is_known else []
+        return found + ([] if _redo(self.fields.get("redo", "")) else ["redo"])
 
     @property
     def waiting(self) -> int:
@@ -117,6 +132,8 @@ def _facts(
     id: str, lanes: Lanes, told: list[Any], leaving: frozenset[int], materialized: frozenset[int]
 ) -> ChunkFacts:
     fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
+    if fields:
+        fields["queue"] = lane_of(lanes, fields.get("queue", ""))
     status, job_ttl, unpacked, *scores = told[9:]
     names = [f"{name} {queue}" for queue in lanes for name in REGISTRIES]
     places = [name for name, score in zip(names, scores, strict=True) if score is not None]
@@ -143,13 +160,18 @@ def check_chunk(
     facts: ChunkFacts, keys: Keys, batch: Mapping[str, str], *, settled: bool
 ) -> Iterator[Finding]:
     """`batch` is the hash of its batch: empty where that is gone, and then nothing of it is sent any more."""
-    key = keys.chunk(facts.id)
+    key, batch_id = keys.chunk(facts.id), facts.id.rpartition("-")[0]
+    if facts.damaged:
+        cure = f"sesq batch cancel {batch_id}, and send those again that sesq batch report {batch_id} names as not sent"
+        what = f"its fields {', '.join(facts.damaged)} cannot be read: those who wait in it are not sent"
+        yield for_a_person(Kind.CHUNK, key, what, cure)
+        return
     if not batch:
         if any(ttl == NO_EXPIRY for ttl in facts.ttls.values()):
             yield mendable(Kind.ORPHAN, key, "its batch is gone, and it never expires")
         return
     cancelled = batch.get("state") == "cancelled" or "cancelled" in facts.fields
-    place = State(facts.fields["place"])
+    place, queue = facts.place, facts.fields["queue"]
     if place not in _places(facts, cancelled=cancelled):
         what = (
             f"{facts.waiting} rows wait and {len(facts.leaving)} are on their way, and its place is {place}"
@@ -157,20 +179,16 @@ def check_chunk(
         yield mendable(Kind.CHUNK, key, what)
     registry, status = RQ_STATE[place]
     told = not settled and facts.job_status in ("canceled", "queued") and facts.job_status != status
-    if not told and (
-        list(facts.places) != [f"{registry} {facts.fields['queue']}"] or facts.job_status != status
-    ):
+    if not told and (list(facts.places) != [f"{registry} {queue}"] or facts.job_status != status):
         found = ", ".join(facts.places) or "nowhere"
-        expected = f"{registry} {facts.fields['queue']}"
+        expected = f"{registry} {queue}"
         what = f"its job should be in {expected}, and is in {found}, with status {facts.job_status or 'none'}"
         yield mendable(Kind.CHUNK, key, what)
     if facts.number("out") != len(facts.leaving):
         what = f"it counts {facts.number('out')} rows on their way, and has {len(facts.leaving)}"
         yield mendable(Kind.CHUNK, key, what)
     if facts.ttls["rows"] < NO_EXPIRY and (facts.waiting or facts.leaving) and not cancelled:
-        cure = (
-            f"sesq batch cancel {facts.id.rpartition('-')[0]}, and send those again that it names as not sent"
-        )
+        cure = f"sesq batch cancel {batch_id}, and send those again that it names as not sent"
         yield for_a_person(Kind.CHUNK, key, "its rows are gone", cure)
     done = place in (State.SENT, State.CANCELLED)
     if done and facts.ttls["log"] >= NO_EXPIRY and not facts.unpacked:

@@ -39,6 +39,11 @@ Lanes = dict[str, LaneFacts]
 """By the name of the RQ queue."""
 
 
+def lane_of(lanes: Lanes, queue: str) -> str:
+    """The lane that a record names; bulk where that is none of the account's, as the scripts have it."""
+    return queue if queue in lanes else next(name for name in lanes if name.endswith(f".{Lane.BULK}"))
+
+
 def read_lanes(redis: Redis, keys: Keys) -> Lanes:
     """The lists of all lanes, in bounded steps."""
     return {queue: _read_lane(redis, keys, queue) for queue in map(keys.queue, Lane)}
@@ -51,7 +56,7 @@ def _read_lane(redis: Redis, keys: Keys, queue: str) -> LaneFacts:
     facts.entries.update(list_entries(redis, key))
     facts.taken.update(list_entries(redis, f"{key}:intermediate"))
     for run, ends in dict(zset_scores(redis, rq_key("wip", queue))).items():
-        id = run.rpartition(":")[0]
+        id = run.rpartition(":")[0] or run
         facts.runs.setdefault(id, []).append(run)
         if ends < math.inf:
             facts.timed.add(id)

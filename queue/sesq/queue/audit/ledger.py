@@ -10,10 +10,12 @@ from redis import Redis
 from redis.exceptions import WatchError
 
 from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
+from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text
 
 SLOTS, CELL_BYTES = 1442, 4
+MOST_TOTAL = SLOTS * 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class LedgerFacts:
     key: str
     packed: bytes
     minute: str | None
-    total: int
+    total: int | None
+    """None where it is no number."""
 
     @property
     def counted(self) -> int:
@@ -40,6 +43,8 @@ def check_ledger(facts: LedgerFacts) -> Iterator[Finding]:
         yield for_a_person(Kind.LEDGER, facts.key, f"the ledger has {length} bytes, which is no ledger", cure)
     elif facts.minute is None and facts.counted:
         yield mendable(Kind.LEDGER, facts.key, f"the gate knows nothing of {facts.counted} recipients in it")
+    elif facts.total is None:
+        yield mendable(Kind.LEDGER, facts.key, "the gate's total is no number")
     elif facts.counted != facts.total:
         what = f"its minutes hold {facts.counted} recipients, and the gate's total says {facts.total}"
         yield mendable(Kind.LEDGER, facts.key, what)
@@ -51,9 +56,8 @@ def read_ledger(redis: Redis, keys: Keys) -> LedgerFacts:
     pipeline.get(keys.ledger)
     pipeline.hmget(keys.gate, "minute", "total")
     packed, (minute, total) = pipeline.execute()
-    return LedgerFacts(
-        keys.ledger, packed or b"", text(minute) if minute is not None else None, int(total or 0)
-    )
+    told = Fields({"total": text(total)}).count("total", MOST_TOTAL) if total is not None else 0
+    return LedgerFacts(keys.ledger, packed or b"", text(minute) if minute is not None else None, told)
 
 
 def audit_ledger(redis: Redis, keys: Keys) -> Iterator[Seen]:
@@ -73,6 +77,7 @@ def mend_ledger(redis: Redis, keys: Keys) -> str:
                 pipeline.multi()
                 if facts.minute is None:
                     pipeline.delete(keys.ledger)
+                    pipeline.hset(keys.gate, "total", 0)
                     done = "the ledger is deleted"
                 else:
                     pipeline.hset(keys.gate, "total", facts.counted)

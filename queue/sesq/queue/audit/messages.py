@@ -9,7 +9,8 @@ from typing import Any
 from redis import Redis
 
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
-from sesq.queue.audit.lanes import Lanes
+from sesq.queue.audit.lanes import Lanes, lane_of
+from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import LIFECYCLE, compose
@@ -30,6 +31,8 @@ RQ_STATE = {
 }
 """Where RQ's tools show what is in a state, and with which status: written once more, to check the scripts by."""
 NO_KEY, NO_EXPIRY = -2, -1
+NOT_UTF8 = "\\"
+"""Is in a name of which not all bytes are text, and in no id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
     timed = any(id in lane.timed for lane in lanes.values())
     leased, expiring, in_hold, explained, materialized, elsewhere = map(bool, flags)
     return MessageFacts(
-        id, state, since, queue, hold, expires_at, ttl, content_ttl, job_ttl, text(status),
+        id, state, since, lane_of(lanes, queue), hold, expires_at, ttl, content_ttl, job_ttl, text(status),
         sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, materialized, timed,
         bool(packed), elsewhere or taken,
     )  # fmt: skip
@@ -173,13 +176,20 @@ def _check_expiry(facts: MessageFacts, state: State, keys: Keys, now: float) -> 
     if facts.content_ttl == NO_KEY and not ended:
         cure = f"sesq messages cancel {facts.id}, and queue the mail anew"
         yield for_a_person(Kind.MESSAGE, record, f"it is {state}, and its content is gone", cure)
-    late = float(facts.expires_at or "inf")
-    if state in WAITING_STATES and now < late < float("inf") and not facts.expiring:
+    read = Fields({"expires_at": facts.expires_at})
+    late = read.optional("expires_at")
+    if read.problems and not ended:
+        cure = f"sesq messages cancel {facts.id}, and queue the mail anew"
+        yield for_a_person(Kind.MESSAGE, record, f"it is {state}, and its expires_at is no number", cure)
+    if state in WAITING_STATES and late is not None and now < late and not facts.expiring:
         yield mendable(Kind.EXPIRY, record, "it has an end, and nobody looks whether that has come")
 
 
 def describe_traces(id: str, traces: Iterable[str], keys: Keys) -> Finding:
     """What is left of something whose record is gone."""
     where = sorted(set(traces))
+    if NOT_UTF8 in id:
+        cure = "find out who wrote it: sesq does not. Then take it out with redis-cli"
+        return for_a_person(Kind.ORPHAN, where[0], f"{id} stands there, which is no id", cure)
     what = f"there is no record of it, but it stands in {', '.join(where)}"
     return mendable(Kind.ORPHAN, keys.message(id), what)

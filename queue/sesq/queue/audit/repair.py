@@ -10,10 +10,11 @@ from redis import Redis
 from sesq.queue.audit.batches import BatchFacts, read_batch
 from sesq.queue.audit.chunks import rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
-from sesq.queue.audit.lanes import Lanes, mend_stale, read_lanes
+from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.lost_batches import lost_fields, rebuild
 from sesq.queue.audit.walk import keys_like
+from sesq.queue.fields import Fields
 from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
@@ -51,9 +52,14 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
         count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *lanes))
         return f"what was left of it is deleted: {count} keys and entries" if count else ""
     state, queue, keep = texts(redis.hmget(keys.message(id), "state", "queue", "keep"))
+    queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
-    fields = job_fields(id, queue, int(keep or KEEP_SECONDS), f"sesq message {id}")
+    fields = job_fields(id, queue, _seconds_kept(keep), f"sesq message {id}")
     return texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
+
+
+def _seconds_kept(keep: str) -> int:
+    return Fields({"keep": keep}).whole("keep") or KEEP_SECONDS
 
 
 def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int, str]:
@@ -66,9 +72,10 @@ def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int,
 def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     lanes = read_lanes(redis, keys)
     place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
+    queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
-    fields = job_fields(id, queue, int(keep or KEEP_SECONDS), f"sesq chunk {id}")
+    fields = job_fields(id, queue, _seconds_kept(keep), f"sesq chunk {id}")
     count = len(_packed(redis, keys, f"{id}-"))
     return texts(MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields)))
 
@@ -93,7 +100,7 @@ def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
     if counted:
         counted |= {name: 0 for name in facts.told if name not in counted}
-    place = {chunk.id: chunk.fields["place"] for chunk in facts.chunks}
+    place = {chunk.id: chunk.place for chunk in facts.chunks}
     queued = sum(each == State.QUEUED.value for each in place.values())
     held = [id for id, each in place.items() if each == State.HELD.value]
     told = json.dumps(dict(facts.told))

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 from redis import Redis
 
-from sesq.queue.replies import texts
+from sesq.queue.replies import text, texts
 
 Item = TypeVar("Item")
 
@@ -18,7 +18,7 @@ STEP = 1000
 
 def keys_like(redis: Redis, pattern: str) -> Iterator[str]:
     """The names of all keys that match; one may come twice."""
-    return (each.decode() for each in redis.scan_iter(pattern, count=STEP))
+    return (text(each) for each in redis.scan_iter(pattern, count=STEP))
 
 
 def zset_entries(redis: Redis, key: str) -> Iterator[str]:
@@ -28,17 +28,17 @@ def zset_entries(redis: Redis, key: str) -> Iterator[str]:
 
 def zset_scores(redis: Redis, key: str) -> Iterator[tuple[str, float]]:
     """The entries of a sorted set with their scores; one may come twice."""
-    return ((entry.decode(), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
+    return ((text(entry), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
 
 
 def set_entries(redis: Redis, key: str) -> Iterator[str]:
     """The entries of a set; one may come twice."""
-    return (entry.decode() for entry in redis.sscan_iter(key, count=STEP))
+    return (text(entry) for entry in redis.sscan_iter(key, count=STEP))
 
 
 def hash_fields(redis: Redis, key: str) -> Iterator[str]:
     """The names of the fields of a hash; one may come twice."""
-    return (field.decode() for field, _ in redis.hscan_iter(key, count=STEP))
+    return (text(field) for field, _ in redis.hscan_iter(key, count=STEP))
 
 
 def list_entries(redis: Redis, key: str) -> Iterator[str]:

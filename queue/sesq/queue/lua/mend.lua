@@ -7,8 +7,8 @@
 
 local id, key = ARGV[3], A .. 'message:' .. ARGV[3]
 local m = call('HMGET', key, 'state', 'since', 'queue', 'hold', 'keep', 'claim_id', 'expires_at', 'send_at', 'created', 'batch', 'reason', 'packed')
-local state, since, queue, hold, keep, job = m[1], m[2] or now, m[3], m[4] or '', tonumber(m[5]) or 3600, R .. 'job:' .. id
-if not state or not PLACE[state] or not queue then return {} end
+local state, since, queue, hold, keep, job = m[1], m[2] or now, lane_of(m[3]), m[4] or '', tonumber(m[5]) or 3600, R .. 'job:' .. id
+if not state or not PLACE[state] then return {} end
 if m[12] then -- a row on its way has no more than its record and its lease
   return call('ZADD', A .. 'leases', 'NX', now + 60, id) == 1 and {'given a lease of a minute'} or {}
 end
