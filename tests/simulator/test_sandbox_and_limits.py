@@ -110,6 +110,10 @@ def test_mailbox_simulator_uses_rate_but_no_day(ses, sesv2, mail):
     sesv2.send_email(**mail("success+label@simulator.amazonses.com"))
     with pytest.raises(sesv2.exceptions.TooManyRequestsException, match="sending rate"):
         sesv2.send_email(**mail("bounce@simulator.amazonses.com"))
+    # while nobody else gets any mail of a day of nothing
+    ses.advance(1)
+    with pytest.raises(sesv2.exceptions.TooManyRequestsException, match="Daily"):
+        sesv2.send_email(**mail())
     assert ses.report()["max_recipients_in_24h"] == 0
 
 

@@ -392,6 +392,19 @@ def test_a_soft_bounce_and_the_mailbox_simulator_suppress_nobody(stage: Stage, f
     assert Reputation(stage.redis).read().bounced == 0
 
 
+@pytest.mark.parametrize("kind", ["Bounce", "Complaint"])
+def test_what_ses_did_not_send_since_it_was_on_its_own_list_counts_for_nothing(
+    kind: str, stage: Stage, feedback: Feedback
+) -> None:
+    """SES counts neither (developer guide, "account-level suppression list")."""
+    subtype = {"bounceSubType": "OnAccountSuppressionList", "complaintSubType": "OnAccountSuppressionList"}
+    id = sent(stage)
+    feedback.handle(body(kind, id, **subtype))
+    assert stage.state(id) is State.BOUNCED
+    standing = Reputation(stage.redis).read()
+    assert (standing.bounced, standing.complained) == (0, 0)
+
+
 def test_each_event_counts_once(stage: Stage, feedback: Feedback) -> None:
     id = sent(stage)
     for told in (body("Send", id), body("Bounce", id), body("Complaint", id)):

@@ -14,7 +14,8 @@ from sesq.queue.grants import Claim
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
 from sesq.worker.events.feedback import FEEDBACK
-from stage import LEASE, sent
+from sesq.worker.verdicts import Kind
+from stage import LEASE, says, sent
 
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
 DAY = 1442 * 60
@@ -281,3 +282,26 @@ def test_after_a_resend_nothing_says_that_nobody_got_it(stage: BatchStage, end: 
     # Then nobody can say whether it was sent
     assert stage.state(id) is State.UNKNOWN
     assert "SES may have taken an earlier try" in stage.status(id).reason
+
+
+@pytest.mark.parametrize("act", ["release", "retry", "resolve"])
+def test_after_a_restored_backup_what_a_person_has_looked_at_goes(stage: BatchStage, act: str) -> None:
+    # Given mail of before a backup that was restored: held, refused, or unknown
+    id = stage.queue()
+    answers = {
+        "release": says(Kind.CONFIGURATION, "person"),
+        "retry": says(Kind.REFUSED),
+        "resolve": says(Kind.UNKNOWN),
+    }
+    stage.transport.answer(answers[act])
+    stage.work()
+    stage.pass_time(1)
+    stage.redis.hset(stage.keys.restored, "before", stage.now)
+    stage.pass_time(1)
+    # When a person lets it go, then it goes, and is not held once more
+    if act == "resolve":
+        stage.messages.resolve(id, "queued", "ada")
+    else:
+        getattr(stage.messages, act)(id, "ada")
+    stage.work()
+    assert stage.state(id) is State.SENT

@@ -75,9 +75,9 @@ class SnsAway(SesqError):
 
 def fetch(url: str) -> bytes:
     """What an address of SNS's answers, of sensible size; follows no redirection. Raises Forged or SnsAway."""
-    with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:
+    with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:  # and no redirection
         try:
-            answer = pool.request("GET", url, redirect=False, preload_content=False)
+            answer = pool.request("GET", url, preload_content=False)
             body = answer.read(FETCH_BYTES)
         except urllib3.exceptions.HTTPError as error:
             raise SnsAway("SNS cannot be reached") from error
