@@ -119,6 +119,18 @@ def test_a_thousand_recipients_in_one_header_are_read() -> None:
 FROM = b"From: a@b.co\r\n"
 
 
+@pytest.mark.parametrize("name", ["To", "Reply-To"])
+def test_more_addresses_than_are_read_are_not_left_as_ses_takes_no_header(name: str) -> None:
+    """SES takes ASCII alone, and so many addresses are not written anew."""
+    addresses = ", ".join(["Zoë <a@b.co>"] * 2001)
+    raw = f"From: shop@example.com\r\n{name}: {addresses}\r\n\r\nHi".encode()
+    with pytest.raises(InvalidMessage, match="has more than 2,000 addresses: use Bcc for so many") as told:
+        RawMail.read(raw)
+    assert told.value.field == name.lower()
+    # One fewer is
+    assert RawMail.read(raw.replace("Zoë <a@b.co>, ".encode(), b"", 1)).content.isascii()
+
+
 @pytest.mark.parametrize(
     ("header", "count", "says"),
     [
