@@ -276,6 +276,14 @@ def test_a_batch_that_does_not_know_its_chunks_takes_no_rows_until_they_are_coun
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize("field", ["keep", "queue", "batch"])
+def test_a_chunk_that_lost_what_its_batch_knows_is_sent(stage: BatchStage, field: str) -> None:
+    taken = stage.take(3)
+    stage.redis.hdel(stage.keys.chunk(f"{taken.id}-0"), field)
+    stage.send(3)
+    assert stage.fates(taken.id) == {"sent": 3}
+
+
 def test_a_batch_that_is_lost_while_its_rows_are_queued_says_so(stage: BatchStage) -> None:
     def rows() -> Iterator[dict[str, str]]:
         for number in range(1200):

@@ -140,10 +140,11 @@ class Gate:
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
         described, attempts, on_unknown, size, content, left = look
+        is_row = not described and place_of(grant.id) is not None
         try:
-            envelope = Envelope.from_json(text(described)) if described else self.rows.envelope(grant.id)
+            envelope = self.rows.envelope(grant.id) if is_row else Envelope.from_json(text(described))
         except (InputError, MissingPart) as error:
-            return unreadable(grant, error) if described else self.give_up_batch(grant, error)
+            return self.give_up_batch(grant, error) if is_row else unreadable(grant, error)
         return Started(
             grant,
             envelope,

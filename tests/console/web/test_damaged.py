@@ -208,6 +208,26 @@ def test_a_message_that_cannot_be_understood_stands_in_nobodys_way(
     assert (shown["state"], shown["reason"]) == (state, record.reason)
 
 
+def test_a_message_without_its_envelope_fails_and_ends_no_worker(redis: Redis) -> None:
+    stage = BatchStage(redis)
+    ids = [stage.queue() for _ in range(2)]
+    redis.hdel(stage.keys.message(ids[0]), "envelope")
+    stage.work()
+    assert [stage.state(id) for id in ids] == [State.FAILED, State.SENT]
+    assert "envelope" in stage.status(ids[0]).reason
+
+
+@pytest.mark.parametrize("kind", ["list", "string"])
+def test_a_list_of_accounts_of_another_type_breaks_no_page(
+    redis: Redis, console: Callable[..., Any], run: Run, kind: str
+) -> None:
+    id = BatchStage(redis).queue()
+    redis.delete("sesq:accounts")
+    redis.rpush("sesq:accounts", "x") if kind == "list" else redis.set("sesq:accounts", NOT_UTF8)
+    assert run("messages", "show", id).exit_code == 0
+    assert console().get(f"messages/{id}").status_code == 200
+
+
 @pytest.mark.parametrize("field", ["created", "keep", "since"])
 @pytest.mark.parametrize("value", ["nan", "-inf", "1e300"])
 def test_a_number_that_no_clock_knows_stops_neither_its_message_nor_a_page(

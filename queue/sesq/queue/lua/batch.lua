@@ -178,7 +178,7 @@ local function read_chunk(id)
     c[7] = ''
   end
   local state = c[10] and 'cancelled' or state_of(c[1])
-  return {id = id, batch = c[1], queue = c[2], keep = c[3], n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
+  return {id = id, batch = c[1], queue = c[2], keep = c[3] or '', n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
           redo = c[7], out = tonumber(c[8]), place = c[9], state = state == 'done' and 'running' or state}
 end
 
