@@ -23,10 +23,10 @@ ROUNDS = 7
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
     """All tables."""
     with bench() as b, tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder:
-        return [intake(b, Path(folder), round(ROWS * scale)), sending(b, Path(folder), round(SENT * scale))]
+        return [take_in(b, Path(folder), round(ROWS * scale)), sending(b, Path(folder), round(SENT * scale))]
 
 
-def intake(b: Bench, folder: Path, rows: int) -> dict[str, Any]:
+def take_in(b: Bench, folder: Path, rows: int) -> dict[str, Any]:
     """`sesq batch send` of so many rows: the file is read twice, once to check all of it and once to queue it."""
     b.set_up()
     before = _memory(b)

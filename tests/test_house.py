@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,136 @@ def project_files() -> list[Path]:
     folders = [ROOT / name for name in (*FLOORS, "tests", "docs", "benchmarks", ".ci")]
     deep = [path for folder in folders for path in folder.rglob("*")]
     return [path for path in (*ROOT.iterdir(), *deep) if path.is_file() and "__pycache__" not in path.parts]
+
+
+RETIRED = {
+    "desk": "account worker",
+    "station": "account worker",
+    "crew": "send pool",
+    "courier": "sending",
+    "clearance": "send permit",
+    "converse": "ScriptPipeline",
+    "bell": "wake signal",
+    "doors": "aws_clients",
+    "door": "channel, or listener",
+    "keeper": "supervisor",
+    "foresight": "precheck",
+    "ticket": "enqueue_arguments",
+    "chronicle": "depth history",
+    "sieve": "row validator",
+    "taker": "batch intake",
+    "untake": "refund",
+    "knob": "limit",
+    "reseat": "reconcile",
+    "spill": "materialize",
+    "spilled": "materialized",
+    "unfold": "materialize_sent_row",
+    "tally": "adjust_counts",
+    "PLACE": "RQ_STATE",
+}
+"""Words of names that are no more, and what is said instead. No name may contain them."""
+
+RETIRED_ALONE = {
+    "carry": "send_message",
+    "press": "row renderer",
+    "printer": "template renderer",
+    "orders": "sending policy",
+    "Order": "BatchRequest, or Grant",
+    "telling": "result_log",
+    "talk": "ScriptPipeline",
+    "execution": "claim_id",
+    "turn": "explain",
+    "explained": "explain",
+    "weights": "template_limits",
+    "intake": "batch intake",
+    "distance": "round trip",
+    "brim": "ses_burst",
+    "refill": "ses_rate",
+    "seat": "sync_chunk_job",
+    "lent": "gone",
+    "foreign": "gone",
+    "strangers": "unknown_jobs",
+    "arrive": "mark_delivered",
+    "posted": "started_at",
+    "let_pass": "acknowledge",
+    "offer": "try_send_many",
+}
+"""The same for ordinary words, which are refused as the whole name of a module, a class or a function."""
+
+CONTRACTS = {"knobs"}
+"""Fields of the HTTP API, whose names others use."""
+
+Named = tuple[str, bool]
+"""A name, and whether it is that of a module, a class or a function."""
+
+
+def names_in_python(code: str) -> Iterator[Named]:
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name, True
+        elif isinstance(node, ast.arg):
+            yield node.arg, False
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, False
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, False
+
+
+def names_in_lua(code: str) -> Iterator[Named]:
+    code = re.sub(r"--.*", "", code)
+    for name in re.findall(r"\bfunction\s+([\w.]+)", code):
+        yield name.rpartition(".")[2], True
+    for names in re.findall(
+        r"\blocal\s+((?!function\b)\w+(?:\s*,\s*\w+)*)|\bfunction\b[^(]*\(([^)]*)\)", code
+    ):
+        yield from ((name, False) for name in re.findall(r"\w+", " ".join(names)))
+
+
+READERS = {".py": names_in_python, ".lua": names_in_lua}
+
+
+def refused(name: str, *, is_whole: bool) -> str | None:
+    """Finds what to say instead of a name, where it is retired."""
+    bare = name.strip("_")
+    if bare in CONTRACTS:
+        return None
+    words = [bare, *(word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", bare))]
+    hints = (RETIRED.get(word) or RETIRED.get(word.removesuffix("s")) for word in words)
+    within = next(filter(None, hints), None)
+    return within or (is_whole and (RETIRED_ALONE.get(bare) or RETIRED_ALONE.get(bare.lower()))) or None
+
+
+CHECKED = (".py",)
+"""The languages whose names are checked."""
+
+
+def test_no_name_is_one_of_those_that_are_retired() -> None:
+    found = []
+    for path in project_files():
+        if path.suffix in CHECKED and "tests" not in path.relative_to(ROOT).parts:
+            names = {(path.stem, True), *READERS[path.suffix](path.read_text(encoding="utf-8"))}
+            hints = {name: hint for name, is_whole in names if (hint := refused(name, is_whole=is_whole))}
+            found += [f"{path.relative_to(ROOT)}: {name}: say {hint}" for name, hint in hints.items()]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "hints"),
+    [
+        (".py", "class Desk: pass", {"account worker"}),
+        (".py", "class QuotaDesks: pass", {"account worker"}),
+        (".py", "def _open_doors(): pass", {"aws_clients"}),
+        (".py", "def explained(): pass", {"explain"}),
+        (".py", "class Printer: pass", {"template renderer"}),
+        (".py", "def f(knob): pass", {"limit"}),
+        (".py", "self.bell = 1", {"wake signal"}),
+        (".py", "def f(offer): explained, turn_away = 1, 2", set()),
+        (".lua", "local function tally(n) end", {"adjust_counts"}),
+        (".lua", "function gate.unfold(a, b) end", {"materialize_sent_row"}),
+        (".lua", "function f(a, knob) local x, spilled = 1, 2 end", {"limit", "materialized"}),
+        (".lua", "local seats = 1 -- local knob", set()),
+    ],
+)  # fmt: skip
+def test_the_guard_of_names_finds_them(language: str, code: str, hints: set[str]) -> None:
+    names = READERS[language](code)
+    assert {hint for name, is_whole in names if (hint := refused(name, is_whole=is_whole))} == hints

@@ -315,13 +315,13 @@ def test_after_redis_was_away_nobody_is_judged_who_had_no_chance_to_renew_a_leas
 
     with monkeypatch.context() as redis:
         redis.setattr(AccountWorker, "exchange", away)
-        worker._turn()
+        worker._work_once()
     # When a worker for whom it was away as well has looked after the account twice: what becomes due shows that
     for _ in range(2):
         due = stage.queue(send_at=datetime.now(timezone.utc) + timedelta(hours=1))
         stage.redis.zadd("rq:scheduled:sesq.default.transactional", {due: 1})
         while stage.state(due) is State.SCHEDULED:
-            worker._turn()
+            worker._work_once()
     # Then the other one's mail is still that one's
     assert stage.state(theirs) is State.SENDING
 
@@ -408,7 +408,7 @@ def test_the_mail_of_one_account_is_begun_before_another_one_is_asked_for(
 
     monkeypatch.setattr(worker.accounts[1].gate, "claim", claim)
     # When the worker takes a turn, Then the mail of the first has left by then
-    worker._turn()
+    worker._work_once()
     assert asked == [[id]]
 
 
@@ -430,17 +430,17 @@ def test_the_more_accounts_are_at_rest_the_more_rarely_each_is_looked_after(
     monkeypatch.setattr(
         Gate, "claim", lambda gate, *a, **o: claimed.append(gate.account) or claim(gate, *a, **o)
     )
-    worker._turn()
-    worker._turn()  # the first look was before the gate had said that nothing waits
+    worker._work_once()
+    worker._work_once()  # the first look was before the gate had said that nothing waits
     now[0] += 1
-    worker._turn()
+    worker._work_once()
     promoted.clear()
     claimed.clear()
     # When 20 s pass, in the steps in which it wants to be woken
     end = now[0] + 20
     while now[0] < end:
         now[0] += max(0.001, worker._until_next())
-        worker._turn()
+        worker._work_once()
     # Then it has looked after each of them so often, and asked the gate as often
     assert len(promoted) / accounts == pytest.approx(looks, abs=1)
     assert len(claimed) / accounts == pytest.approx(looks, abs=1)
@@ -604,7 +604,7 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     # When the time has passed in which a grant is to be used
     monkeypatch.setattr(AccountWorker, "places", 4)
     monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
-    worker._turn()
+    worker._work_once()
     # Then the six that no thread took are in their place again, with their tokens
     assert [stage.state(id) for id in ids] == [State.SENDING] * 4 + [State.QUEUED] * 8
     assert lane_queue(stage).job_ids == ids[4:]
@@ -666,11 +666,11 @@ def test_from_the_loop_to_sess_call_are_ten_calls_at_most(
     worker = hire()
     monkeypatch.setattr(worker, "_tick", lambda: None)
     # When a message is sent
-    worker._turn()
+    worker._work_once()
     eventually(lambda: len(paths) == 2, "it is sent")
     # Then so many calls lead from the loop's turn to the transport's, which calls SES
     in_loop, in_thread = paths
-    calls = [*in_loop[in_loop.index("_turn") + 1 :], "run", *in_thread[: in_thread.index("send") + 1]]
+    calls = [*in_loop[in_loop.index("_work_once") + 1 :], "run", *in_thread[: in_thread.index("send") + 1]]
     assert len(calls) <= 10, " ".join(calls)
 
 

@@ -113,7 +113,7 @@ class SesqWorker(RegisteredWorker):
         self._start()
         try:
             while not self._stop_requested and not (burst and self._nothing_left()):
-                self._turn()
+                self._work_once()
             if burst and not self._stop_requested:
                 self._say_what_waits_on()
             self._wind_up()
@@ -142,7 +142,7 @@ class SesqWorker(RegisteredWorker):
         log.info("worker %s: started for %s", self.name, ", ".join(self.queue_names()))
         return True
 
-    def _turn(self) -> None:
+    def _work_once(self) -> None:
         try:
             self._exchange()
             self._renew_leases()
