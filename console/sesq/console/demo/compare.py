@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sesq.console.demo.ses import Json
 from sesq.console.demo.view import View, claimed_at, sent_at
 from sesq.queue.messages import Record
 from sesq.queue.states import State
@@ -34,8 +34,8 @@ class Row:
 class SesRecord:
     """The simulator's record. `raised_at`: when it raised the quota, in seconds since the epoch by its clock."""
 
-    report: Json
-    calls: Sequence[Json]
+    report: dict[str, Any]
+    calls: Sequence[dict[str, Any]]
     raised_at: float
 
     def accepted(self) -> dict[str, str]:

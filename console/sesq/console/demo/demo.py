@@ -12,14 +12,14 @@ from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import SesqError
 from sesq.console.demo.compare import Row, SesRecord, compare
 from sesq.console.demo.load import VERIFIED
-from sesq.console.demo.parts import SYNC_SECONDS, simulator, workers
+from sesq.console.demo.parts import SYNC_SECONDS, workers
 from sesq.console.demo.patience import Interrupted, Patience
 from sesq.console.demo.screen import Screen
-from sesq.console.demo.ses import SimulatedSes
 from sesq.console.demo.story import Pace, Story
 from sesq.console.demo.view import View
 from sesq.producer import Outbox
 from sesq.queue.careful_redis import connect
+from sesq.simulator import Simulator
 
 SECONDS = 60.0
 WORKERS = 2
@@ -77,36 +77,36 @@ def run(*, seconds: float = SECONDS, worker_count: int = WORKERS, as_json: bool 
 
     0: both records agree. 1: they differ, or the demo could not be played to its end. 130: interrupted.
     """
-    with Patience(seconds) as patience, Screen(as_json, lambda: patience.elapsed) as screen:
-        try:
+    patience = Patience(seconds)
+    screen = Screen(as_json, lambda: patience.elapsed)
+    try:
+        with patience.ended_by_signals(), screen.painting():
             result = play(worker_count, screen, patience)
-        except Interrupted:
-            screen.complain("stopped; everything it had started has ended")
-            return INTERRUPTED
-        except (SesqError, OSError) as error:
-            screen.complain(str(error))
-            return 1
-        screen.finish(result)
-        return 0 if result.agrees else 1
+    except Interrupted:
+        screen.complain("stopped; everything it had started has ended")
+        return INTERRUPTED
+    except (SesqError, OSError) as error:
+        screen.complain(str(error))
+        return 1
+    screen.finish(result)
+    return 0 if result.agrees else 1
 
 
 def play(worker_count: int, screen: Screen, patience: Patience) -> Result:
-    """The parts are up only while the story lasts."""
+    """Has the parts up only while the story lasts: a private Redis, SES on localhost, the Procfile's workers."""
     with ExitStack() as stack:
-        directory = Path(
-            stack.enter_context(TemporaryDirectory(prefix="sesq-demo-", ignore_cleanup_errors=True))
-        )
+        folder = TemporaryDirectory(prefix="sesq-demo-", ignore_cleanup_errors=True)
+        directory = Path(stack.enter_context(folder))
         url = stack.enter_context(EmbeddedRedis(directory / "redis")).url
         redis = connect(url)
         stack.callback(redis.close)
-        ses_url = stack.enter_context(simulator(VERIFIED, directory, patience))
-        parts = stack.enter_context(workers(worker_count, url, ses_url, directory))
+        ses = stack.enter_context(Simulator(max_send_rate=1, max_24_hour_send=200, verified=VERIFIED))
+        parts = stack.enter_context(workers(worker_count, url, ses.endpoint_url, directory))
         screen.say(
-            f"A private Redis, SES on {ses_url.removeprefix('http://')} and {worker_count} workers of the Procfile are "
-            f"starting. The workers ask SES about the account every {SYNC_SECONDS} s (usually 60)."
+            f"A private Redis, SES on {ses.endpoint_url.removeprefix('http://')} and {worker_count} workers of the "
+            f"Procfile are starting. The workers ask SES about the account every {SYNC_SECONDS} s (usually 60)."
         )
-        ses = SimulatedSes(ses_url)
         story = Story(Outbox(redis), ses, parts, screen, patience)
         view = story.play()
-        rows = compare(view, SesRecord(ses.report(), ses.calls(), story.raised_at))
+        rows = compare(view, SesRecord(ses.report(), ses.messages(), story.raised_at))
         return Result(view, rows, story.paces, story.freed_after, patience.elapsed)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sesq.console.demo.newsletter import newsletter
+import csv
+
 from sesq.console.demo.shipped import shipped
 from sesq.producer import Message
+from sesq.producer.batch.template import Template
+from sesq.queue.states import Lane
 
 SENDER = "The Tea Shop <hello@shop.example>"
 
@@ -15,14 +18,19 @@ VERIFIED_LATER = "lin@example.net"
 NEVER_VERIFIED = "stranger@example.net"
 
 
-def batch() -> list[Message]:
-    """A hundred newsletters: most go to a verified domain, two to nobody SES knows, one to the mailbox simulator."""
-    examples = shipped("docs/examples")
-    return list(newsletter(examples / "newsletter", examples / "recipients.csv", SENDER))
+def newsletters() -> list[Message]:
+    """Renders a hundred: most go to a verified domain, two to nobody SES knows, one to the mailbox simulator."""
+    renderer = Template.read(shipped("docs/examples/newsletter")).renderer
+    with shipped("docs/examples/recipients.csv").open(encoding="utf-8", newline="") as file:
+        mails = [(row["email"], renderer.content(row)) for row in csv.DictReader(file)]
+    return [
+        Message(sender=SENDER, to=to, subject=mail.subject, text=mail.text, html=mail.html, lane=Lane.BULK)
+        for to, mail in mails
+    ]
 
 
 def transactional() -> list[Message]:
-    """What a shop sends in the course of a morning; the last two are to addresses that are not verified."""
+    """Makes what a shop sends in a morning; the last two are to addresses that are not verified."""
     return [
         _note("ada@example.org", "Welcome, Ada"),
         _note("zoe.akesson@partner.example", "Your order 117 is on its way"),
@@ -41,7 +49,7 @@ def transactional() -> list[Message]:
 
 
 def urgent() -> list[Message]:
-    """What somebody waits for at a screen."""
+    """Makes what somebody waits for at a screen."""
     return [_note(to, "Reset your password") for to in ("grace@example.org", "ada@example.org")]
 
 

@@ -1,11 +1,7 @@
-"""The real parts: a private Redis, SES on localhost in a process of its own, and the Procfile's workers.
-
-Whatever is started is ended when its context is left, however that happens; nothing listens beyond loopback.
-"""
+"""The workers of the demo: real processes, as the Procfile starts them, in an environment that leads to no real AWS."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -13,20 +9,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 
 from sesq.config.errors import MissingPart, SesqError
-from sesq.console.demo.patience import Patience
 from sesq.console.demo.shipped import shipped
 
 REGION = "us-east-1"
 SYNC_SECONDS = 2
 STOP_SECONDS = 15
-POLL_SECONDS = 0.05
-READY = "listening on "
 
 
 class PartFailed(SesqError):
@@ -37,18 +30,12 @@ class Part:
     """One process in a session of its own, so that a Ctrl-C at the terminal reaches only the demo. It writes a log."""
 
     def __init__(self, name: str, command: list[str], env: Mapping[str, str], directory: Path) -> None:
-        self.name = name
-        self.log = directory / f"{name}.log"
+        self.name, self.log = name, directory / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command,
-                env=env,
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                command, env=env, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
-            )
+            )  # fmt: skip
 
     def check(self) -> None:
         """Raises PartFailed where it has ended."""
@@ -56,13 +43,8 @@ class Part:
             last = (self.log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
             raise PartFailed(f"{self.name} ended with status {self.process.returncode}: {last}")
 
-    def ask_to_stop(self) -> None:
-        """SIGTERM: what it has begun, it ends."""
-        if self.process.poll() is None:
-            self.process.terminate()
-
     def wait(self) -> None:
-        """Until it has ended; what is then left of its session is killed."""
+        """Waits for its end, and kills what is then left of its session."""
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -71,41 +53,18 @@ class Part:
 
 
 @contextmanager
-def simulator(verified: tuple[str, ...], directory: Path, patience: Patience) -> Iterator[str]:
-    """A new account: in the sandbox, 1 recipient a second, 200 in 24 hours. The address of SES is what it gives."""
-    account = directory / "account.json"
-    account.write_text(json.dumps({"max_send_rate": 1, "max_24_hour_send": 200, "verified": verified}))
-    command = [sys.executable, "-m", "sesq.simulator", "--port", "0", "--account", str(account)]
-    part = Part("simulator", command, os.environ, directory)
-    try:
-        yield _address(part, patience)
-    finally:
-        part.ask_to_stop()
-        part.wait()
-
-
-def _address(part: Part, patience: Patience) -> str:
-    while not (said := part.log.read_text(errors="replace")).startswith(READY) or "\n" not in said:
-        part.check()
-        patience.wait(POLL_SECONDS)
-    return said.splitlines()[0].removeprefix(READY)
-
-
-@contextmanager
 def workers(count: int, redis_url: str, endpoint_url: str, directory: Path) -> Iterator[list[Part]]:
-    """So many processes of the Procfile's `worker` line."""
+    """Starts so many processes of the Procfile's `worker` line, and stops all of them at the end."""
     env = _environment(redis_url, endpoint_url, directory)
     command = _worker_command(env["PATH"])
-    parts: list[Part] = []
-    try:
+    with ExitStack() as waits, ExitStack() as signals:  # all are told to stop before one is waited for
+        parts = []
         for number in range(1, count + 1):
-            parts.append(Part(f"worker-{number}", command, env, directory))  # noqa: PERF401 - one may fail
+            part = Part(f"worker-{number}", command, env, directory)
+            waits.callback(part.wait)
+            signals.callback(part.process.terminate)
+            parts.append(part)
         yield parts
-    finally:
-        for part in parts:
-            part.ask_to_stop()
-        for part in parts:
-            part.wait()
 
 
 def _worker_command(path: str) -> list[str]:

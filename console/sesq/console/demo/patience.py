@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sesq.config.errors import SesqError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 SLICE_SECONDS = 0.05
 
@@ -25,7 +21,7 @@ class TooLate(SesqError):
 
 
 class Patience:
-    """As a context manager it takes SIGINT, SIGTERM and SIGHUP: they end a wait, never a start or a clean-up."""
+    """Waits, for `seconds` in all."""
 
     def __init__(
         self,
@@ -34,20 +30,8 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.seconds = seconds
-        self._clock, self._sleep = clock, sleep
-        self._start = clock()
-        self._stop = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._ask_to_stop)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self.seconds, self.is_over = seconds, False
+        self._clock, self._sleep, self._start = clock, sleep, clock()
 
     @property
     def elapsed(self) -> float:
@@ -57,15 +41,23 @@ class Patience:
     def wait(self, seconds: float) -> None:
         """Raises Interrupted or TooLate instead of waiting on."""
         until = self.elapsed + seconds
-        while True:
-            if self._stop:
-                raise Interrupted
-            if self.elapsed > self.seconds:
-                raise TooLate(f"the demo did not end within its {self.seconds:g} seconds")
-            left = until - self.elapsed
-            if left <= 0:
-                return
+        while not self.is_over and (left := until - self.elapsed) > 0 and self.elapsed <= self.seconds:
             self._sleep(min(left, SLICE_SECONDS))
+        if self.is_over:
+            raise Interrupted
+        if self.elapsed > self.seconds:
+            raise TooLate(f"the demo did not end within its {self.seconds:g} seconds")
 
-    def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stop = True
+    @contextmanager
+    def ended_by_signals(self) -> Iterator[None]:
+        """Has SIGINT, SIGTERM and SIGHUP end a wait, but no start and no clean-up."""
+
+        def end(*_: object) -> None:
+            self.is_over = True
+
+        before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sesq.console.commands.status import as_text
 from sesq.console.demo import load
 from sesq.console.demo.parts import Part
 from sesq.console.demo.patience import Patience
 from sesq.console.demo.screen import Screen
-from sesq.console.demo.ses import SimulatedSes
 from sesq.console.demo.view import View, look, sent_at
+from sesq.console.overview import read_overview
 from sesq.producer import Message, Outbox
-from sesq.queue.messages import Record
 from sesq.queue.policy import Policy
 from sesq.queue.snapshot import read_snapshot
-from sesq.queue.states import SENT_STATES, Lane
+from sesq.queue.states import Lane
+from sesq.simulator import Simulator
 
 LOOK_SECONDS = 0.2
 BY = "sesq demo"
@@ -34,7 +35,7 @@ class Story:
     """`play` goes through all of it and gives the last view; what was measured on the way stays here."""
 
     def __init__(
-        self, outbox: Outbox, ses: SimulatedSes, workers: list[Part], screen: Screen, patience: Patience
+        self, outbox: Outbox, ses: Simulator, workers: list[Part], screen: Screen, patience: Patience
     ) -> None:
         self.outbox, self.ses, self.workers = outbox, ses, workers
         self.screen, self.patience = screen, patience
@@ -58,7 +59,7 @@ class Story:
         self._say("The workers have read the account: [b]sandbox[/], 1 recipient a second, 200 in 24 hours.")
 
     def _fill_the_lanes(self) -> float:
-        batch = self._send(load.batch())
+        batch = self._send(load.newsletters())
         self._say(f"A batch of {len(batch)} newsletters is queued (lane: bulk), from a CSV and a template.")
         mails = self._send(load.transactional())
         self._say(
@@ -66,7 +67,7 @@ class Story:
             "with a PDF. Their lane goes first."
         )
         start = self._look().now
-        self._until(lambda view: all(record.state in SENT_STATES for record in _of(view, mails[:4])))
+        self._until(lambda view: view.are_sent(mails[:4]))
         self._say(
             "The mail to three took three seconds' worth of rate: SES counts recipients. Mail to addresses that "
             "are not verified is [yellow]held[/]: in the sandbox SES would refuse it, so it is not even tried."
@@ -77,8 +78,8 @@ class Story:
         waiting = self._look().waiting_for_limits
         ids = self._send(load.urgent())
         self._say(f"Two password resets are queued last, behind {waiting} newsletters.")
-        view = self._until(lambda view: all(record.state in SENT_STATES for record in _of(view, ids)))
-        waits = [sent_at(record) - record.created for record in _of(view, ids)]
+        view = self._until(lambda view: view.are_sent(ids))
+        waits = [sent_at(record) - record.created for record in map(view.records.__getitem__, ids)]
         left = view.usage.lanes[list(Lane).index(Lane.BULK)]["queued"]
         self._say(
             f"They went out after {waits[0]:.1f} and {waits[1]:.1f} s, while {left} newsletters wait on."
@@ -86,12 +87,12 @@ class Story:
 
     def _verify(self) -> None:
         self.ses.verify(load.VERIFIED_LATER)
-        asked = self._look().now
+        held, asked = self._look().to(load.VERIFIED_LATER).id, self._look().now
         self._say(
             f"[b]{load.VERIFIED_LATER}[/] clicks SES's link and is verified now; nobody tells the queue."
         )
-        view = self._until(lambda view: _to(view, load.VERIFIED_LATER).state in SENT_STATES)
-        self.freed_after = sent_at(_to(view, load.VERIFIED_LATER)) - asked
+        view = self._until(lambda view: view.are_sent([held]))
+        self.freed_after = sent_at(view.records[held]) - asked
         self._say(
             f"The next account sync saw it, and the held mail went out by itself, {self.freed_after:.1f} s later."
         )
@@ -99,8 +100,8 @@ class Story:
     def _raise_the_quota(self, start: float) -> None:
         before = self._look()
         self.paces.append(Pace(1, "SES", before.pace(start, before.now)))
-        self.raised_at = self.ses.now()
-        self.ses.change_account(max_send_rate=20, max_24_hour_send=1000)
+        self.raised_at = self.ses.advance(0)
+        self.ses.set_account(max_send_rate=20, max_24_hour_send=1000)
         self._say("AWS raises the quota to 20 a second and 1000 a day; again nobody tells the queue.")
         self._until(lambda view: view.usage.rate == 20)
         self._say("Account sync has seen it, and the pace follows at once, after a first burst.")
@@ -140,17 +141,9 @@ class Story:
     def _until(self, comes_true: Callable[[View], bool]) -> View:
         while True:
             view = self._look()
-            self.screen.show(view)
+            self.screen.show(lambda: as_text(read_overview(self.outbox.redis, "default")), view.in_a_line())
             if comes_true(view):
                 return view
             for worker in self.workers:
                 worker.check()
             self.patience.wait(LOOK_SECONDS)
-
-
-def _of(view: View, ids: list[str]) -> list[Record]:
-    return [view.records[id] for id in ids]
-
-
-def _to(view: View, recipient: str) -> Record:
-    return next(record for record in view.records.values() if recipient in record.envelope.recipients)

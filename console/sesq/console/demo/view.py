@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -15,15 +15,6 @@ from sesq.queue.usage import Usage
 
 MOST = 1000
 PACE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of a message's history, with the message."""
-
-    at: float
-    state: State
-    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +36,10 @@ class View:
     @property
     def at_rest(self) -> bool:
         """Nothing is being sent, and nothing waits for a time: what is left waits for somebody."""
-        return all(record.state in SENT_STATES | {State.HELD} for record in self.records.values())
+        return len(self.sent()) + len(self.held()) == len(self.records)
 
-    def count(self) -> Counter[State]:
-        """How many messages are in each state."""
-        return Counter(record.state for record in self.records.values())
+    def are_sent(self, ids: Sequence[str]) -> bool:
+        return all(self.records[id].state in SENT_STATES for id in ids)
 
     def sent(self) -> list[Record]:
         return [record for record in self.records.values() if record.state in SENT_STATES]
@@ -57,22 +47,24 @@ class View:
     def held(self) -> list[Record]:
         return [record for record in self.records.values() if record.state is State.HELD]
 
-    def changes(self) -> Iterator[Change]:
-        """All histories as one, the latest first."""
-        changes = [Change(e.at, e.state, record) for record in self.records.values() for e in record.history]
-        return iter(sorted(changes, key=lambda change: change.at, reverse=True))
+    def to(self, recipient: str) -> Record:
+        """The message to somebody."""
+        return next(each for each in self.records.values() if recipient in each.envelope.recipients)
 
     def pace(self, since: float, until: float) -> float:
         """Recipients a second that went out between two times."""
         went = (record for record in self.sent() if since <= sent_at(record) < until)
         return sum(record.envelope.rate_cost for record in went) / (until - since)
 
-    def pace_now(self) -> float:
-        return self.pace(self.now - PACE_SECONDS, self.now)
+    def in_a_line(self) -> str:
+        count = Counter(record.state for record in self.records.values())
+        states = ", ".join(f"{count[state]} {state}" for state in (State.SENT, State.QUEUED, State.HELD))
+        pace = self.pace(self.now - PACE_SECONDS, self.now)
+        return f"{states}; {pace:.1f} recipients/s of {self.usage.rate:g}"
 
 
 def look(redis: Redis, ids: Iterable[str]) -> View:
-    """The queue as it is now: these messages, of which there are at most a thousand."""
+    """Reads the queue as it is now: these messages, of which there are at most a thousand."""
     messages = Messages(redis)
     listed = {record.id: record for record in messages.list(limit=MOST)}
     # a list, read state by state, misses what changes its state meanwhile
