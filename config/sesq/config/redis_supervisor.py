@@ -22,7 +22,7 @@ STOP_SECONDS = 30
 
 
 def keep(users_lock: Path, command: list[str]) -> None:
-    """Run `command` until nobody holds `users_lock` any more, until it ends, or until this process is told to end."""
+    """Runs `command` until nobody holds `users_lock` any more, until it ends, or until this process is told to end."""
     with users_lock.open("rb") as users:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         signal.signal(signal.SIGCHLD, _leave)

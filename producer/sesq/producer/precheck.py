@@ -14,7 +14,7 @@ Account = tuple[Snapshot, Identities]
 
 
 def problems(redis: Redis, messages: Iterable[Message]) -> list[str]:
-    """In words; empty where nothing is known against them. Each account is read once."""
+    """Finds what SES would refuse, in words; empty where nothing is known. Each account is read once."""
     known: dict[str, Account | None] = {}
     found: list[str] = []
     for message in messages:

@@ -32,7 +32,7 @@ Recipients = Mapping[str, Sequence[str]]
 def messages_of(
     mail: RawMail, recipients: Recipients | None = None, *, key_owner: str = "", **options: Any
 ) -> list[Message]:
-    """The messages to queue for one mail: one, or one for each 50 recipients, since SES takes no more at once.
+    """Makes the messages of one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
     mail's X-Sesq headers (tags are added). The idempotency keys of a `key_owner` are told apart from those of all
@@ -51,7 +51,7 @@ def messages_of(
 
 
 def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
-    """The mail without its X-Sesq headers, and the options of a message that they stand for."""
+    """Takes the X-Sesq headers out of the mail, and gives the options that they stand for."""
     names = [name for name, _ in mail.fields if name.startswith(PREFIX)]
     options: dict[str, Any] = {}
     for name in names:
@@ -65,7 +65,7 @@ def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 
 def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with those of whoever gives them closer to the mail. None gives nothing; tags are added."""
+    """Replaces options by those that are given closer to the mail. None gives nothing; tags are added."""
     both = {**options, **{name: value for name, value in given.items() if value is not None}}
     outer, inner = options.get("tags"), both.get("tags")
     if isinstance(outer, Mapping) and isinstance(inner, Mapping):
@@ -74,7 +74,7 @@ def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:
-    """The envelope's recipients by the header that shows them; who is in none that can be read is a blind copy."""
+    """Sorts the envelope's recipients by the header that shows them; who is in none gets a blind copy."""
     to, cc = mail.readable("to"), mail.readable("cc")
     fields: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
     for address in address_list(envelope, "recipient"):

@@ -24,7 +24,7 @@ MOST = 2**32 - 1
 
 
 class DepthHistory:
-    """Of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Keeps how many waited in an account. Every method raises QueueUnavailable when Redis cannot be reached."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
@@ -50,7 +50,7 @@ class DepthHistory:
 
 
 def count_waiting(redis: Redis, account: str) -> int:
-    """How many messages, and recipients of batches, are not sent yet and may still be."""
+    """Counts the messages, and recipients of batches, that are not sent yet and may still be."""
     counts = Messages(redis, account).counts()
     batches = Batches(redis, account).all()
     return sum(counts[state] for state in WAITING_STATES) + sum(

@@ -33,7 +33,7 @@ UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `s
 
 
 def explain(redis: Redis, record: Record) -> Record:
-    """The record with `waits_because` and `goes_at`, where it waits. Raises QueueUnavailable.
+    """Adds `waits_because` and `goes_at` to the record, where it waits. Raises QueueUnavailable.
 
     `goes_at` counts each message before it as one recipient, and is None where nobody can tell.
     """

@@ -207,7 +207,7 @@ class AccountWorker:
         return self._settled(settled)
 
     def _due(self) -> list[Grant]:
-        """As many as threads are free for, or will be in a moment."""
+        """Takes as many as threads are free for, or will be in a moment."""
         room = self.pool.free + self.pace.in_seconds(STARTED_AHEAD_SECONDS)
         return list(islice(self.granted, max(0, room)))
 
@@ -220,7 +220,7 @@ class AccountWorker:
         return sum(result.state is State.SENT for result in results)
 
     def _return_unused(self) -> None:
-        """While SES keeps all threads waiting, others may send what was granted."""
+        """Gives back what SES kept waiting for too long: others may send it meanwhile."""
         now = time.monotonic()
         unused = list(takewhile(lambda grant: now > grant.use_by, self.granted))
         for _ in unused:
@@ -234,7 +234,7 @@ class AccountWorker:
         self._give_back(waiting, reason)
 
     def _give_back(self, grants: Sequence[Grant], reason: str) -> None:
-        """Each goes to the head of its lane, so the last one first."""
+        """Returns grants unused, each to the head of its lane, so the last one first."""
         if reason == NOT_IN_TURN:
             self.round_trip.count_unused(len(grants))
         self.unsettled += [put_back(grant, reason) for grant in reversed(grants)]
@@ -257,7 +257,7 @@ class AccountWorker:
         self._measure_bucket()
 
     def _looked(self, wakes: int, moved: int, due: float | None) -> None:
-        """When to look again: at rest, where nothing has come since. The next of the schedule is `due` in so long."""
+        """Decides when to look again; the next of the schedule is `due` in so many seconds."""
         if moved:
             self.wake()
         at_rest = self.is_idle and not moved and self.answer in NOTHING_NOW
@@ -280,7 +280,7 @@ class AccountWorker:
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _measure_bucket(self) -> None:
-        """How long the account's bucket gathers tokens, now and then: for what is lost when the gate is asked late."""
+        """Asks now and then how long the bucket gathers tokens, to know what is lost when the gate is asked late."""
         if time.monotonic() < self._measure_at:
             return
         usage = self.gate.usage()

@@ -25,17 +25,17 @@ SES_SMTP = "email-smtp.{region}.amazonaws.com"
 
 
 def client_settings(account: AccountSettings) -> ClientSettings:
-    """Where AWS is for an account, and as whom we come."""
+    """Says where AWS is for an account, and as whom we come."""
     return ClientSettings(region_of(account), account.profile, account.role_arn, account.endpoint_url)
 
 
 def region_of(account: AccountSettings) -> str | None:
-    """The region as far as the settings say; containers set AWS_REGION, which boto3 does not read."""
+    """Finds the region as far as the settings say; containers set AWS_REGION, which boto3 does not read."""
     return account.region or os.environ.get("AWS_REGION")
 
 
 def open_client(name: str, settings: Settings, clients: AwsClients | None = None) -> AwsClient:
-    """The AWS client of a configured account, one of `clients` if given; a process that serves several has such.
+    """Gives the AWS client of a configured account, one of `clients` where a process serves several.
 
     Makes nothing that costs much: boto3's client is made when it is first needed. Raises SettingsError for a region or
     a profile that is missing.
@@ -63,7 +63,7 @@ def open_clients(
     sleep: Callable[[float], None],
     clients: AwsClients | None = None,
 ) -> tuple[SesTransport | SmtpTransport, SesAccount | UnknownAccount]:
-    """How the account's mail leaves, and who describes the account. Raises SettingsError where neither can be known."""
+    """Makes the transport of the account's mail, and what describes the account. Raises SettingsError."""
     account, calls = settings.account(name), ControlCalls(redis, name, sleep)
     if account.transport == "smtp":
         return _open_smtp(name, account, concurrency), _account_beside_smtp(name, settings, calls, clients)
@@ -89,7 +89,7 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
 
 
 def _password(smtp: SmtpSettings) -> str:
-    """As it is now: the file may have been written anew. SES judges an empty one, where it cannot be read any more."""
+    """Reads it as it is now: the file may be new. Where it cannot be read any more, it is empty, and SES refuses it."""
     try:
         return smtp.secret()
     except SettingsError:
@@ -99,7 +99,7 @@ def _password(smtp: SmtpSettings) -> str:
 def _account_beside_smtp(
     name: str, settings: Settings, calls: ControlCalls, clients: AwsClients | None
 ) -> SesAccount | UnknownAccount:
-    """SMTP cannot tell the limits. The API can, for those who have AWS credentials as well; others set their own."""
+    """Makes what describes the account: the API, for those with AWS credentials; SMTP cannot tell the limits."""
     account = settings.account(name)
     host = account.smtp.host
     if host is not None and not host.endswith(".amazonaws.com") and account.endpoint_url is None:

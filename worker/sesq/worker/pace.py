@@ -6,7 +6,7 @@ import math
 
 
 class Pace:
-    """How many messages a second are done, over the last quarter of a second or so."""
+    """Measures how many messages a second are done, over the last quarter of a second or so."""
 
     WINDOW_SECONDS = 0.25
 
@@ -15,12 +15,12 @@ class Pace:
         self._at = 0.0
 
     def count(self, done: int, now: float) -> None:
-        """So many more are done."""
+        """Counts messages that are done."""
         passed = max(1e-6, now - self._at)
         fresh = 1 - math.exp(-passed / self.WINDOW_SECONDS)
         self._rate += (done / passed - self._rate) * fresh
         self._at = now
 
     def in_seconds(self, seconds: float) -> int:
-        """How many will be done in that time at this pace."""
+        """Tells how many will be done in that time at this pace."""
         return int(self._rate * seconds)

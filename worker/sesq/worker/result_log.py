@@ -13,7 +13,7 @@ log = logging.getLogger("sesq.messages")
 
 
 def log_result(account: str, result: SendResult) -> None:
-    """What was sent or has ended at INFO, with why it was not sent; what just goes back to its place at DEBUG."""
+    """Logs what was sent or has ended at INFO, and what just goes back to its place at DEBUG."""
     level = logging.DEBUG if result.state is State.QUEUED else logging.INFO
     if not log.isEnabledFor(level):
         return

@@ -19,7 +19,7 @@ NOTICEABLE_SECONDS = 0.02
 
 
 class RoundTrip:
-    """Of one account's claims: the shortest of the last answers is the way, what is above it a delay.
+    """Measures one account's claims: the shortest of the last answers is the way, what is above it a delay.
 
     And what is lost while mail waits: grants that came too late to be used, and tokens that found the bucket full,
     since the gate was asked too late.
@@ -35,7 +35,7 @@ class RoundTrip:
         """How long the bucket gathers tokens after the first one, before it is full."""
 
     def granted_at(self, asked_at: float, answered_at: float) -> float:
-        """From when a grant's time counts (monotonic): the usual way is taken off, since it holds up all mail alike.
+        """Tells from when a grant's time counts (monotonic), without the usual way, which holds up all mail alike.
 
         It is made twice: by the grant, and by the last look before its mail leaves. What an answer took longer than
         usual is not taken off: mail that it held up would bunch with what is granted after it.
@@ -49,15 +49,15 @@ class RoundTrip:
         return asked_at + min(ways, UNUSED_SECONDS)
 
     def count(self, granted: int) -> None:
-        """So many more messages were granted."""
+        """Counts messages that were granted."""
         self._granted += granted
 
     def count_unused(self, unused: int) -> None:
-        """So many of them went back, since they would have left too late."""
+        """Counts those of them that went back, since they would have left too late."""
         self._unused += unused
 
     def count_late(self, seconds: float) -> None:
-        """The gate was asked so long after the token was there that mail waited for, by this host's clock.
+        """Counts how long, by this host's clock, a token was there before the gate was asked for it.
 
         By Redis's it was later by the way there and back: the answer, and then the question, took half of it each.
         """

@@ -36,7 +36,7 @@ class TemplateUnusable(SesqError):
 
 
 class RowRenderer:
-    """Of one account. Remembers the templates used last. Safe for several threads."""
+    """Renders the rows of one account. Remembers the templates used last. Safe for several threads."""
 
     def __init__(
         self, redis: Redis, account: str, rows: Rows, clock: Callable[[], float] = time.monotonic

@@ -61,7 +61,7 @@ class RegisteredWorker(BaseWorker):
         prepare_for_work: bool = True,
         **_: Any,
     ) -> None:
-        """As RQ calls it: with all options of `rq worker`, or without queues, to look at a worker that is listed.
+        """Takes all options of `rq worker`, as RQ gives them; or no queues, to look at a worker that is listed.
 
         What RQ says there of jobs, of their results and of the worker's heartbeat, sesq decides itself.
         """
@@ -87,7 +87,7 @@ class RegisteredWorker(BaseWorker):
         self._has_asked_for_its_name = False
 
     def register(self) -> None:
-        """From here on it is in RQ's list of workers, and hears their commands.
+        """Enters RQ's list of workers, and hears their commands from then on.
 
         Where Redis took it by half, as it does when it fails on the way, it may be called again.
         """
@@ -126,7 +126,7 @@ class RegisteredWorker(BaseWorker):
         return False
 
     def tell_rq(self, *, busy: bool) -> None:
-        """Heartbeat, state and count, as RQ's tools show them; and whether somebody has suspended all workers."""
+        """Writes heartbeat, state and count for RQ's tools; and reads whether somebody has suspended all workers."""
         if self.suspended:
             self._state = WorkerStatus.SUSPENDED
         else:
@@ -151,7 +151,7 @@ class RegisteredWorker(BaseWorker):
         self.suspended = suspended
 
     def subscribe(self) -> None:
-        """To RQ's commands, and to wake signals."""
+        """Listens to RQ's commands, and to wake signals."""
         pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
         pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self.wake_channels)
         self.pubsub = pubsub
@@ -179,7 +179,7 @@ class RegisteredWorker(BaseWorker):
         return careful(connection) if self._is_to_work else connection
 
     def turn_away(self, id: str) -> None:
-        """A job in our queues that sesq did not put there: it is not run, and RQ's tools show why."""
+        """Refuses a job in our queues that sesq did not put there, so that RQ's tools show why it is not run."""
         log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
         with mapped():
             origin = text(self.connection.hget(Job.key_for(id), "origin"))
@@ -190,7 +190,7 @@ class RegisteredWorker(BaseWorker):
                 self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
 
     def take_leave(self, *, redis_is_away: bool) -> None:
-        """From RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
+        """Leaves RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
         if redis_is_away:
             log.warning("worker %s: ended while Redis is away", self.name)
             return
@@ -209,7 +209,7 @@ class RegisteredWorker(BaseWorker):
 
 
 def lanes_by_account(queues: Sequence[str]) -> dict[str, list[Lane]]:
-    """The accounts and lanes that these RQ queues are of. Raises NotServed for any other queue."""
+    """Finds the accounts and lanes that these RQ queues are of. Raises NotServed for any other queue."""
     found: dict[str, list[Lane]] = {}
     for queue in queues:
         place = lane_of(queue)

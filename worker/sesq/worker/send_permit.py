@@ -20,7 +20,7 @@ class TooLate(NotCleared):
 
 @dataclass(slots=True)
 class SendPermit:
-    """Of one message in one delivery: its tokens are good until `use_by`, its time ends at `leave_by` (monotonic)."""
+    """Lets one message leave while its tokens are good (`use_by`) and its time runs (`leave_by`; both monotonic)."""
 
     take_tokens: Callable[[bool], None]
     leave_by: float

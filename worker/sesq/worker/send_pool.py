@@ -18,7 +18,7 @@ log = logging.getLogger("sesq.worker")
 
 
 class SendPool:
-    """What one account has to send, and up to `size` of the worker's threads for it.
+    """Sends what one account has started, with up to `size` of the worker's threads.
 
     `report` is called in them with what became of each message. The rest is for one thread.
     """
@@ -55,7 +55,7 @@ class SendPool:
         return len(self._waiting)
 
     def send(self, started: Started) -> None:
-        """As soon as one of its threads is free."""
+        """Has it sent as soon as one of its threads is free."""
         if not self.backlog:
             self._stale_from = started.grant.use_by
         self._busy += 1
@@ -67,11 +67,11 @@ class SendPool:
             self._threads.run(self._work)
 
     def heard(self) -> None:
-        """The result of a message has been taken in: its thread is free."""
+        """Notes that the result of a message has been taken in, so that its thread is free."""
         self._busy -= 1
 
     def take_back(self) -> list[Started]:
-        """What no thread has looked at yet, in its order."""
+        """Takes back what no thread has looked at yet, in its order."""
         with self._lock:
             found = list(self._waiting)
             self._waiting.clear()
@@ -79,7 +79,7 @@ class SendPool:
         return found
 
     def take_back_stale(self) -> list[Started]:
-        """Of that, what no thread will send any more: all of them wait for SES."""
+        """Takes back what is too late to be sent, while all threads wait for SES."""
         now = time.monotonic()
         if now <= self._stale_from:
             return []
@@ -96,7 +96,7 @@ class SendPool:
             self._report(self.send_one(started))
 
     def _next(self) -> Started | None:
-        """None where the thread is of use to another account now."""
+        """Takes the next message; None where the thread is of use to another account now."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()

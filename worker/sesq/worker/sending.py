@@ -109,7 +109,7 @@ class Sender:
         )
 
     def _prepared(self, started: Started, permit: SendPermit) -> Prepared | SendResult:
-        """What is to be sent; or why nothing is."""
+        """Prepares what is to be sent; or says why nothing is."""
         try:
             envelope, unwanted = self._wanted(self._as_configured(started.envelope))
             if not envelope.rate_cost:
@@ -127,7 +127,7 @@ class Sender:
             return unreadable(started.grant, error)
 
     def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
-        """The envelope without those who are on the suppression list, and a sentence about them, or none."""
+        """Takes those on the suppression list out of the envelope, and says who they are."""
         unwanted = self.rules.unwanted(envelope)
         if not unwanted:
             return envelope, ""
@@ -176,7 +176,7 @@ class Sender:
             return self._send_again(outgoing, permit, failure)
 
     def _send_again(self, outgoing: Outgoing, permit: SendPermit, failure: SendFailed) -> str:
-        """A blip: a few more tries at once, each with tokens of its own."""
+        """Tries a few more times at once after a blip, each time with tokens of its own."""
 
         def claim_anew(_: RetryCallState) -> None:
             permit.renew()
@@ -236,7 +236,7 @@ class Sender:
         return self._held(result, hold) if hold else result
 
     def _held(self, result: SendResult, hold: str) -> SendResult:
-        """A hold of one recipient, or of one message, concerns that message; every other one all mail of its kind.
+        """Holds one message, or all mail of its kind where the hold is not of one recipient or one message.
 
         Where the identities that SES lists speak for the address, or where it lists none, they cannot tell when SES
         will take it: then all its mail waits, and one message tries now and then.
@@ -250,7 +250,7 @@ class Sender:
 
 
 def _spared(claimed: Envelope, sent: Envelope) -> tuple[int, int] | None:
-    """What was claimed for recipients to whom the mail is not sent goes back: recipients, and those of the day."""
+    """Counts what was claimed for those to whom the mail is not sent: recipients, and those of the day."""
     rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
     return (rate, day) if rate else None
 

@@ -30,7 +30,7 @@ PROGRAM = (sys.executable, "-m", "sesq.console")
 
 
 class ParentPipe:
-    """The read end of a pipe whose other end the parent process keeps open and never writes to.
+    """Watches the read end of a pipe whose other end the parent process keeps open and never writes to.
 
     It ends when the parent does, however that ends. `on_end` is called then; until a worker sets it, there is nothing
     that could be left in a good order, and the process ends at once.
@@ -72,7 +72,7 @@ def run_worker(
 
 
 class Processes:
-    """Several worker processes under one parent: started again when they die, stopped together."""
+    """Keeps several worker processes: starts them again when they die, and stops them together."""
 
     def __init__(self, command: Sequence[str], count: int) -> None:
         self.command = list(command)
@@ -91,7 +91,7 @@ class Processes:
         """Whose read end is the standard input of each child: it ends when this process does."""
 
     def run(self) -> int:
-        """Until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
+        """Runs until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._count)
         self._pipe = os.pipe()
@@ -114,12 +114,12 @@ class Processes:
         return not self.signals and not self.hopeless and "--burst" not in self.command
 
     def _status(self) -> int:
-        """After a signal that of the children which were told to end: how others had ended was told then."""
+        """Gives the worst status; after a signal only of the children that were told to end."""
         ended = [child for child in self.children if child.pid in self._told or not self.signals]
         return max(map(self._status_of, ended), default=0)
 
     def _status_of(self, child: subprocess.Popen[bytes]) -> int:
-        """0 also where the signal that was passed on met a child that had not begun yet."""
+        """Gives 0 also where the signal that was passed on met a child that had not begun yet."""
         status = child.wait()
         return 0 if self.signals == 1 and status == -signal.SIGTERM else abs(status)
 
@@ -163,7 +163,7 @@ class Processes:
         self.signals += 1
 
     def _pass_on(self) -> None:
-        """Each signal once, to all: not in its handler, which may run before a child that was just started is known."""
+        """Passes each signal on once, outside its handler, which may run before a new child is known."""
         while self.passed_on < self.signals:
             # two of a kind that a child has not looked at yet would be one to it
             self._end_all(signal.SIGINT if self.passed_on % 2 else signal.SIGTERM)

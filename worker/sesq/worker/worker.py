@@ -243,18 +243,18 @@ class SesqWorker(RegisteredWorker):
     # what others tell it to do ----------------------------------------------------------------------------------
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        """The first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
+        """Stops at the first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
         self.stop()
 
     def stop(self) -> None:
-        """What is in flight ends, the rest stays in its place. From any thread, and as often as you like."""
+        """Has what is in flight end, and leaves the rest in its place. From any thread, and as often as you like."""
         self._stop_requested = True
         self._inbox.put(lambda: None)
 
     def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        """The second one: stop at once; what was in flight is judged as after a crash."""
+        """Stops at once at the second one; what was in flight is reaped as after a crash."""
         raise SystemExit(1)
 
     def _wind_up(self) -> None:

@@ -106,7 +106,7 @@ def take(
 
 
 def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
-    """The id of the batch, and how many of its chunks are here already."""
+    """Opens the batch: its id, and how many of its chunks are here already."""
     generation = 0
     while True:
         id = request.id(generation)
@@ -136,7 +136,7 @@ def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
 
 
 def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
-    """As many rows at a time as make a chunk."""
+    """Reads as many rows at a time as make a chunk."""
     source = iter(rows)
     while part := list(islice(source, CHUNK_ROWS)):
         yield part
@@ -145,7 +145,7 @@ def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
 def sift(
     part: Iterable[SourceRow], validator: RowValidator, intake: BatchIntake, listed: SuppressionList
 ) -> list[tuple[int, Row]]:
-    """The recipients that some rows become, with their lines; who is left out is told to `intake`."""
+    """Makes recipients of rows, with their lines; who is left out is told to `intake`."""
     found = []
     for source in part:
         intake.rows += 1

@@ -51,7 +51,7 @@ class RowValidator:
         self._seen: set[int] = set()
 
     def look(self, values: Mapping[str, Any]) -> Row:
-        """The recipient that a row names, with the variables that the template uses. Raises LeftOut."""
+        """Finds the recipient that a row names, with the variables that the template uses. Raises LeftOut."""
         wire = self._address(values.get(RECIPIENT))
         kept = {}
         for name in self.names:
@@ -89,7 +89,7 @@ def _print(renderer: TemplateRenderer, values: dict[str, Any]) -> None:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """The value of a variable, as it may be kept. Raises LeftOut."""
+    """Checks the value of a variable, and gives it as it is kept. Raises LeftOut."""
     plain = isinstance(value, str)
     if plain and value.isascii() and len(value) <= MAX_VALUE and "\0" not in value:
         return value

@@ -51,12 +51,12 @@ _left: ContextVar[_Left] = ContextVar("left")
 
 
 def begin() -> None:
-    """A text begins, in this thread."""
+    """Begins a text, in this thread."""
     _left.set(_Left())
 
 
 def weighed(value: Any) -> Any:
-    """The value itself, or a list of what an iterator brings; its characters are taken from what is left."""
+    """Takes the value's characters from what is left, and gives it, or a list of what an iterator brings."""
     left, made = _left.get(), value
     if isinstance(value, Iterator):
         made = [weighed(item) for item in value]
@@ -82,7 +82,7 @@ def _weight(value: Any) -> int:
 
 
 def rounds(items: Iterable[Any], characters: int) -> Iterator[Any]:
-    """The items of a loop whose body has so many characters of its own."""
+    """Counts the rounds of a loop whose body has so many characters of its own."""
     left = _left.get()
     for item in items:
         left.rounds -= 1
@@ -147,7 +147,7 @@ OWN: dict[str, Callable[..., Any]] = {
 
 
 def bounded_filter(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter, what it gets and what it makes of that weighed."""
+    """Bounds a filter: what it gets and what it makes of that is weighed."""
 
     @wraps(function)
     def bounded(*given: Any, **named: Any) -> Any:
