@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sesq.queue.grants import Grant
 from sesq.queue.states import State
 from sesq.worker.retry import RetryPolicy, decide
 from sesq.worker.verdicts import Kind, Verdict
 
+GRANT = Grant("m", "c")
 POLICY = RetryPolicy(max_attempts=8)
 HELD = {
     Kind.UNVERIFIED_RECIPIENT,
@@ -31,7 +33,7 @@ def verdict(kind: Kind) -> Verdict:
 
 
 def after(kind, attempts=0, on_unknown="hold", jitter=0.0):
-    return decide(verdict(kind), attempts, on_unknown, POLICY, jitter)
+    return decide(GRANT, verdict(kind), attempts, on_unknown, POLICY, jitter)
 
 
 @given(kinds, attempts, answers, jitters)
@@ -64,7 +66,7 @@ def test_each_kind_has_its_state_and_what_it_tells_the_gate(kind, state, flags):
     decision = after(kind)
 
     assert decision.state is state
-    assert (decision.throttled, decision.day_spent, decision.paused) == flags
+    assert (decision.throttled, decision.day_spent, bool(decision.paused)) == flags
     assert decision.reason == "Because."
     assert decision.hold is None
 
@@ -88,7 +90,7 @@ def test_a_transient_failure_waits_longer_each_time_and_fails_at_last():
 def test_the_last_delay_repeats_for_a_patient_policy():
     patient = RetryPolicy(max_attempts=100)
 
-    assert decide(verdict(Kind.TRANSIENT), 50, "hold", patient, 0).delay == 1200
+    assert decide(GRANT, verdict(Kind.TRANSIENT), 50, "hold", patient, 0).delay == 1200
 
 
 @given(st.integers(0, 6), jitters)

@@ -215,25 +215,12 @@ class Sender:
         on_unknown: OnUnknown = (
             "resend" if (started.on_unknown or self.policy.on_unknown) == "resend" else "hold"
         )
-        decision = decide(verdict, started.attempts, on_unknown, self.policy.retry, self.jitter())
-        state = decision.state
-        if verdict.kind is Kind.UNVERIFIED_RECIPIENT and self.policy.on_unverified == "refuse":
-            state = State.REFUSED
-        result = SendResult(
-            started.grant,
-            state,
-            decision.reason,
-            attempts=decision.attempts,
-            delay=decision.delay,
-            front=decision.state is State.QUEUED,
-            refund_day=decision.refund_day,
-            unsure=decision.unsure,
-            throttled=decision.throttled,
-            day_spent=decision.day_spent,
-            paused=decision.reason if decision.paused else None,
+        result = decide(
+            started.grant, verdict, started.attempts, on_unknown, self.policy.retry, self.jitter()
         )
-        hold = decision.hold if state is State.HELD else None
-        return self._held(result, hold) if hold else result
+        if verdict.kind is Kind.UNVERIFIED_RECIPIENT and self.policy.on_unverified == "refuse":
+            return replace(result, state=State.REFUSED, hold=None)
+        return self._held(result, result.hold) if result.hold else result
 
     def _held(self, result: SendResult, hold: str) -> SendResult:
         """Holds one message, or all mail of its kind where the hold is not of one recipient or one message.
