@@ -280,6 +280,21 @@ def test_a_number_that_nobody_can_reckon_with_counts_as_none(
     assert run("quota", "show").exit_code == 0
 
 
+@pytest.mark.parametrize("value", ["abc", str(2**63 - 1), "1e308", "inf"])
+def test_a_counter_that_cannot_be_counted_on_stops_nobody(redis: Redis, value: str) -> None:
+    # Given counters of the account and of a batch that are no numbers, or as large as Redis has them
+    stage = BatchStage(redis)
+    taken, id = stage.take(3), stage.queue()
+    redis.hset(stage.keys.counters, mapping={"sending": value, "sent": value, "wait:sum": value})
+    redis.hset(stage.keys.batch(taken.id), "n:leaving", value)
+    # When they are to be counted on, Then the mail goes, and people see which of them begin anew
+    stage.work()
+    stage.send(3)
+    assert len(stage.transport.sent) == 4
+    assert stage.state(id) is State.SENT
+    assert stage.keys.counters in {damage.what for damage in read_damage(redis, "default")}
+
+
 def test_a_reason_that_cannot_be_read_keeps_nobody_held(redis: Redis) -> None:
     stage = BatchStage(redis)
     stage.transport.answer(says(Kind.UNVERIFIED_SENDER, "sender:shop@example.com"))

@@ -36,14 +36,22 @@ local function set_key_aside(key)
   if id and bury then bury(id, 'its record in Redis was damaged: ' .. why) end
 end
 
+-- What Redis says of a counter that it cannot count on with: it is no number, or too large a one.
+local UNCOUNTABLE = {'hash value is not', 'would overflow', 'NaN or Infinity'}
+local function is_uncountable(wrong)
+  for _, words in ipairs(UNCOUNTABLE) do
+    if string.find(wrong, words, 1, true) then return true end
+  end
+end
+
 function call(...)
   local answer = redis.pcall(...)
   local wrong = type(answer) == 'table' and answer.err
   if not wrong then return answer end
   local _, key, field = ...
   if string.find(wrong, 'WRONGTYPE', 1, true) then set_key_aside(key)
-  elseif string.find(wrong, 'hash value is not', 1, true) then -- a counter that is no number counts from 0 again
-    note_damage(key, 'its field ' .. field .. ' is no number')
+  elseif is_uncountable(wrong) then -- it counts from 0 again
+    note_damage(key, 'its field ' .. field .. ' is no number, or too large a one')
     redis.call('HDEL', key, field)
   end
   return redis.call(...) -- once more in its empty place; what failed for another reason fails in the same way
