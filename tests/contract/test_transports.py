@@ -13,17 +13,18 @@ from typing import ClassVar
 
 import pytest
 
+from recording import RecordingTransport
 from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.simulator import Simulator
 from sesq.worker.transports import (
     NotCleared,
     Outgoing,
-    RecordingTransport,
     SendFailed,
     SesTransport,
     SmtpTransport,
     Transport,
 )
+from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.smtp_session import SmtpServer
 from sesq.worker.verdicts import Answer, Channel, Kind, weigh
 
@@ -87,7 +88,8 @@ class SesScene(Scene):
             production=True, max_send_rate=1000, max_24_hour_send=-1, verified=("shop@shop.example",)
         )
         self._ses.start()
-        self.transport = SesTransport.create(region="us-east-1", endpoint_url=self._ses.endpoint_url)
+        settings = ClientSettings(region="us-east-1", endpoint_url=self._ses.endpoint_url)
+        self.transport = SesTransport(AwsClient(settings))
 
     def answer_next(self, kind: Kind) -> None:
         self._ses.set_faults({FAULTS[kind]: {"count": 1}})

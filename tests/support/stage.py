@@ -10,6 +10,7 @@ from typing import Any
 
 from redis import Redis
 
+from recording import RecordingTransport
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC, Gate
 from sesq.queue.grants import Claim, Grant, Started
@@ -21,7 +22,6 @@ from sesq.queue.states import Lane, State
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
 from sesq.worker.sending import Sender, SendingPolicy
-from sesq.worker.transports import RecordingTransport
 from sesq.worker.verdicts import Kind, Verdict
 
 START = 1_700_000_000.0

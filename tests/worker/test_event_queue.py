@@ -38,7 +38,7 @@ def ses(aws_environment: None) -> Iterator[Simulator]:
 def stage(redis: Redis, ses: Simulator) -> Iterator[Stage]:
     """A worker's side whose mail goes to the simulator."""
     stage = Stage(redis)
-    transport = SesTransport.create(region="us-east-1", endpoint_url=ses.endpoint_url)
+    transport = SesTransport(AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url)))
     stage.sender.transport = transport
     yield stage
     transport.close()

@@ -441,7 +441,7 @@ def test_no_credentials_are_told_by_warm_up_and_by_send(transport, stub, monkeyp
 
 @pytest.mark.parametrize("settings", [{"region": None}, {"region": REGION, "profile": "nobody"}])
 def test_a_region_or_profile_that_is_not_there_is_told(settings):
-    verdict = failure(SesTransport.create(**settings))
+    verdict = failure(SesTransport(AwsClient(ClientSettings(**settings))))
 
     assert (verdict.kind, verdict.hold) == (Kind.CREDENTIALS, "credentials")
 
@@ -507,7 +507,7 @@ def test_a_role_is_assumed_with_new_keys_once_the_old_ones_are_refused(connect, 
 def test_the_endpoint_comes_from_the_environment_as_for_every_aws_tool(stub, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", stub.url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    transport = SesTransport.create()
+    transport = SesTransport(AwsClient(ClientSettings()))
 
     assert transport.send(MAIL) == "stub-id"
     assert transport.region == REGION
@@ -517,7 +517,7 @@ def test_the_endpoint_comes_from_the_environment_as_for_every_aws_tool(stub, mon
 def test_a_profile_brings_its_region_and_its_keys(stub, aws_environment, tmp_path):
     (tmp_path / "config").write_text("[profile shop]\nregion = ap-south-1\n")
     (tmp_path / "credentials").write_text("[shop]\naws_access_key_id = AKSHOP\naws_secret_access_key = s\n")
-    transport = SesTransport.create(profile="shop", endpoint_url=stub.url)
+    transport = SesTransport(AwsClient(ClientSettings(profile="shop", endpoint_url=stub.url)))
 
     transport.send(MAIL)
 

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError
 
 from sesq.queue.envelope import Envelope
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
-from sesq.worker.transports.client import AwsClient, ClientSettings
+from sesq.worker.transports.client import AwsClient
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Answer, Channel, judge, weigh
 
@@ -25,18 +25,6 @@ class SesTransport:
 
     def __init__(self, client: AwsClient) -> None:
         self.client = client
-
-    @classmethod
-    def create(
-        cls,
-        *,
-        region: str | None = None,
-        profile: str | None = None,
-        role_arn: str | None = None,
-        endpoint_url: str | None = None,
-    ) -> SesTransport:
-        """A transport for one account; what is left out comes from the usual AWS places. Connects to nothing yet."""
-        return cls(AwsClient(ClientSettings(region, profile, role_arn, endpoint_url)))
 
     def send(self, outgoing: Outgoing) -> str:
         """Send one message and return SES's MessageId. Raises SendFailed, and NotCleared."""

@@ -1,4 +1,4 @@
-"""A transport that sends nothing and remembers everything: for the tests of sesq, and of those who use it."""
+"""A transport that sends nothing and remembers everything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sesq.worker.transports.base import Outgoing, SendFailed
+from sesq.worker.transports import Outgoing, SendFailed
 from sesq.worker.verdicts import Verdict, judge
 
 Outcome = str | Verdict | Exception | Callable[[Outgoing], str]
