@@ -33,51 +33,41 @@ FULL = "Redis is full: raise its maxmemory"
 RIGHTS = "Redis's user has not the rights that sesq needs: `sesq doctor` names them"
 CLUSTER = "this is a Redis Cluster, which sesq cannot use: name one server, or Sentinels"
 RENAMED = "this server lacks a command: it is older than Redis 6.2, or rename-command took it away"
-MEANINGS: tuple[tuple[type[Exception], str], ...] = (
-    (redis_errors.AuthenticationError, "Redis refuses the user or the password"),
-    (redis_errors.AuthorizationError, "Redis refuses this user"),
-    (redis_errors.BusyLoadingError, "Redis is starting and still reads its data"),
-    (redis_errors.TimeoutError, "Redis did not answer in time"),
-    (redis_errors.ConnectionError, "Redis cannot be reached"),
-    (redis_errors.InvalidResponse, "what answers there is not Redis"),
-    (redis_errors.ReadOnlyError, REPLICA),
-    (redis_errors.MasterDownError, "this Redis is a replica that has lost its master"),
-    (redis_errors.OutOfMemoryError, FULL),
-    (redis_errors.NoPermissionError, RIGHTS),
-    (redis_errors.ClusterDownError, CLUSTER),
-    (redis_errors.ClusterCrossSlotError, CLUSTER),
-    (redis_errors.AskError, CLUSTER),
+MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
+    (redis_errors.AuthenticationError, "Redis refuses the user or the password", False),
+    (redis_errors.AuthorizationError, "Redis refuses this user", False),
+    (redis_errors.BusyLoadingError, "Redis is starting and still reads its data", True),
+    (redis_errors.TimeoutError, "Redis did not answer in time", True),
+    (redis_errors.ConnectionError, "Redis cannot be reached", True),
+    (redis_errors.InvalidResponse, "what answers there is not Redis", False),
+    (redis_errors.ReadOnlyError, REPLICA, True),
+    (redis_errors.MasterDownError, "this Redis is a replica that has lost its master", True),
+    (redis_errors.OutOfMemoryError, FULL, True),
+    (redis_errors.NoPermissionError, RIGHTS, False),
+    (redis_errors.ClusterDownError, CLUSTER, False),
+    (redis_errors.ClusterCrossSlotError, CLUSTER, False),
+    (redis_errors.AskError, CLUSTER, False),
 )
-"""What a redis-py error means, the first that fits. Each is a `QueueUnavailable`."""
+"""What a redis-py error means, the first that fits, and whether it may pass. Each is a `QueueUnavailable`."""
 
 CODES = {
-    "NOREPLICAS": "Redis takes no writes, since too few of its replicas are there",
-    "MISCONF": "Redis takes no writes, since it cannot save its data to the disk",
-    "BUSY Redis": "Redis runs somebody's script, and does nothing else",
-    "READONLY": REPLICA,
-    "OOM command": FULL,
-    "DB index is out of range": "redis_url names a database that this Redis does not have",
-    "invalid DB index": "redis_url names a database that this Redis does not have",
-    "ACL failure in script": RIGHTS,
-    "The user executing the script can't": RIGHTS,
-    "NOPERM": RIGHTS,
-    "unknown command": RENAMED,
-    "Unknown Redis command": RENAMED,
+    "NOREPLICAS": ("Redis takes no writes, since too few of its replicas are there", True),
+    "MISCONF": ("Redis takes no writes, since it cannot save its data to the disk", True),
+    "BUSY Redis": ("Redis runs somebody's script, and does nothing else", True),
+    "READONLY": (REPLICA, True),
+    "OOM command": (FULL, True),
+    "DB index is out of range": ("redis_url names a database that this Redis does not have", False),
+    "invalid DB index": ("redis_url names a database that this Redis does not have", False),
+    "ACL failure in script": (RIGHTS, False),
+    "The user executing the script can't": (RIGHTS, False),
+    "NOPERM": (RIGHTS, False),
+    "unknown command": (RENAMED, False),
+    "Unknown Redis command": (RENAMED, False),
 }
 """The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
 its own way. What is in neither table is damaged data or a fault of sesq's: it is told in Redis's own words."""
 
-SETTLED = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
-PASSING = (
-    redis_errors.ConnectionError,
-    redis_errors.TimeoutError,
-    redis_errors.ReadOnlyError,
-    redis_errors.MasterDownError,
-    redis_errors.OutOfMemoryError,
-)
-PASSING_CODES = ("NOREPLICAS", "MISCONF", "BUSY Redis", "READONLY", "OOM command")
-
-LIBRARY_ERRORS: tuple[type[Exception], ...] = (redis_errors.ResponseError, *(kind for kind, _ in MEANINGS))
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (redis_errors.ResponseError, *(kind for kind, _, _ in MEANINGS))
 REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
 LONGEST_TEXT = 300
 """Of what Redis says: some of its errors quote what they were given."""
@@ -95,16 +85,19 @@ def mapped() -> Iterator[None]:
 def _meaning(error: Exception) -> str:
     # After " : " an error of Sentinel's goes on with the whole client and its options.
     said = str(error).partition(" : ")[0][:LONGEST_TEXT]
-    by_class = next((text for kind, text in MEANINGS if isinstance(error, kind)), None)
-    by_words = next((text for words, text in CODES.items() if words in said), None)
-    return f"{by_class or by_words or REFUSED}: {said}"
+    meanings = [*_by_class(error), *(meaning for words, meaning in CODES.items() if words in said)]
+    return f"{meanings[0][0] if meanings else REFUSED}: {said}"
+
+
+def _by_class(error: object) -> list[tuple[str, bool]]:
+    return [(text, passes) for kind, text, passes in MEANINGS if isinstance(error, kind)][:1]
 
 
 def may_pass(error: QueueUnavailable) -> bool:
     """Whether Redis may be of use again with the same settings: it is away, full, or a replica for a while."""
     cause = error.__cause__
-    kind = isinstance(cause, PASSING) and not isinstance(cause, SETTLED)
-    return kind or any(words in str(cause) for words in PASSING_CODES)
+    meanings = [*_by_class(cause), *(meaning for words, meaning in CODES.items() if words in str(cause))]
+    return any(passes for _, passes in meanings)
 
 
 def connect(
