@@ -124,6 +124,8 @@ def test_check_says_whom_the_sandbox_would_refuse(
     ran = run("identities", "check", "-", stdin="bob@example.com\n\nbounce@simulator.amazonses.com\n")
     assert (ran.exit_code, "2 checked" in ran.stderr) == (0, True)
     assert run("identities", "check", "gone.csv").exit_code == 2
+    # And an address that cannot be read is one to which no mail goes
+    assert run("identities", "check", "-", stdin="bob@example.com\neve@\n").exit_code == 1
 
 
 def test_check_believes_the_last_sync(run: Run, here: Path, ses_says: Callable[..., None]) -> None:

@@ -56,6 +56,14 @@ def test_messages_in_all_states_and_batches_in_all_stages_give_no_finding(health
         assert found(healthy.redis, account) == []
 
 
+def test_a_job_of_the_applications_own_is_none_of_sesqs(healthy: Healthy) -> None:
+    # Given a job that an application has put into a queue of sesq's by mistake, and that no worker has met
+    job = {"origin": "sesq.default.bulk", "data": '["shop.tasks.tidy_up", null, [], {}]', "status": "queued"}
+    healthy.redis.hset("rq:job:theirs", mapping=job)
+    # Then it is not among what the auditor finds, and would delete
+    assert found(healthy.redis) == []
+
+
 @dataclass(frozen=True)
 class Damage:
     """`kind` and `key` of the one finding that it gives; `{…}` in a key: the message in that state, or a batch."""
@@ -90,6 +98,7 @@ def _lose_log(h: Healthy) -> None:
 DAMAGES = {
     "a minute of the ledger": Damage(_break_cell, "ledger", "ledger"),
     "the gate's total": Damage(lambda h: h.redis.hset(h.keys.gate, "total", 5), "ledger", "ledger"),
+    "a total above the minutes": Damage(lambda h: h.redis.hincrby(h.keys.gate, "total", 1), "ledger", "ledger"),
     "a ledger that is none": Damage(
         lambda h: h.redis.setrange(h.keys.ledger, 6000, "x"), "ledger", "ledger", mended=False
     ),

@@ -85,6 +85,31 @@ def test_a_message_from_its_queueing_to_its_end(call: Callable[..., Any], redis:
     assert call("GET", "/messages/nothing")[0] == 404
 
 
+def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
+    call: Callable[..., Any], redis: Redis
+) -> None:
+    keys, mail = Keys("default"), {"from": "shop@example.com", "to": ["ada@example.com"], "text": "x"}
+    id = call("POST", "/messages", mail)[1]["id"]
+    redis.hset(keys.holds, "restore", "a person has to look")
+    deeds: list[tuple[str, str, Any, str]] = [
+        ("POST", "/messages", mail, "send: "),
+        ("POST", "/messages/cancel", {"ids": [id]}, f"cancel: {id}"),
+        ("POST", "/waiting/release", {"waiting": "restore"}, "release 0 that wait for restore"),
+        ("PATCH", "/quota", {"rate": "1/second"}, "limits: rate 1/second"),
+        ("POST", "/quota/reset", {"knobs": ["rate"]}, "limits: reset rate"),
+        ("POST", "/pause", {"reason": "a look"}, "pause"),
+        ("POST", "/resume", None, "resume"),
+        ("POST", "/suppression", {"address": "eve@example.com"}, "suppress (manual) eve@example.com"),
+        ("DELETE", "/suppression/eve@example.com", None, "no longer suppress eve@example.com"),
+    ]
+    for method, path, body, what in deeds:
+        redis.delete(keys.audit)
+        status, told = call(method, path, body)
+        assert status < 300, (path, told)
+        (entry,) = map(json.loads, redis.lrange(keys.audit, 0, -1))
+        assert (entry["by"], entry["what"][: len(what)]) == ("ops@here (console)", what)
+
+
 @pytest.mark.parametrize("field", ["send_at", "expires_at"])
 @pytest.mark.parametrize(
     "time",

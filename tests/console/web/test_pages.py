@@ -71,6 +71,15 @@ def test_a_message_that_nobody_can_read_hides_no_other(console: Console, redis: 
     assert visit.get(f"messages/{ids[0]}").status_code == 200
 
 
+def test_of_a_mail_in_a_thousand_parts_the_first_are_shown(console: Console, redis: Redis) -> None:
+    part = "--x\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nHi\r\n"
+    head = (
+        "From: shop@example.com\r\nTo: ada@example.org\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+    )
+    id = Outbox(redis).send(Message.from_bytes(f"{head}{part * 1000}--x--\r\n".encode()))
+    assert console().get(f"messages/{id}").text.count("<bdi>a.txt</bdi>") == 199
+
+
 def test_times_are_the_viewers(console: Console, redis: Redis) -> None:
     stage = Stage(redis)  # it is 22:13:20 in Greenwich
     stage.queue()
