@@ -140,7 +140,7 @@ def test_another_batch_under_the_same_name_goes_to_its_own_recipients(stage: Bat
     ]
 
 
-@pytest.mark.parametrize("redo", ["abc", "nan", "3", "- -"])
+@pytest.mark.parametrize("redo", ["abc", "nan", "3", "- -", "2-1", "1-1", "0-1-2", "0-900"])
 def test_rows_that_nobody_can_read_stop_no_lane(stage: BatchStage, redo: str) -> None:
     # Given a chunk whose rows are all on their way, and a damaged list of those that came back
     first = stage.take(3)
@@ -274,6 +274,27 @@ def test_a_batch_that_does_not_know_its_chunks_takes_no_rows_until_they_are_coun
     assert len(stage.transport.sent) == len({out.envelope.to[0] for out in stage.transport.sent}) == 700
     assert _damage(stage) == {}
     assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize("value", ["-7", "1.5", "abc", "900"])
+@pytest.mark.parametrize("field", ["n", "counted", "cursor", "out"])
+def test_a_chunk_that_cannot_count_sends_nobody_twice_and_stops_no_lane(
+    stage: BatchStage, field: str, value: str
+) -> None:
+    # Given a chunk of which some are sent and one is on its way, and one of its numbers is damaged
+    first = stage.take(6)
+    stage.send(2)
+    _, started = stage.grant(1)
+    stage.redis.hset(stage.keys.chunk(f"{first.id}-0"), field, value)
+    second = stage.take(2, key="other")
+    # When the lane is worked off, Then what stands behind it goes, and nobody gets it twice
+    stage.gate.settle([stage.sender.send_message(each) for each in started])
+    for _ in range(3):
+        stage.send(10)
+        stage.pass_time(1)
+    assert stage.fates(second.id) == {"sent": 2}
+    recipients = [(out.id.rpartition("-")[0], out.envelope.to) for out in stage.transport.sent]
+    assert len(recipients) == len(set(recipients))
 
 
 @pytest.mark.parametrize("field", ["keep", "queue", "batch"])

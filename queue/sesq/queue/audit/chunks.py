@@ -58,6 +58,7 @@ class ChunkFacts:
         """Its fields that cannot be read: the scripts send nothing of it then."""
         read = Fields(self.fields)
         found = [name for name in NUMBERS if read.count(name, MOST_ROWS) is None]
+        found += ["cursor"] if self.number("cursor") > self.number("n") else []
         found += ["place"] if not self.place.is_known else []
         return found + ([] if _redo(self.fields.get("redo", "")) else ["redo"])
 

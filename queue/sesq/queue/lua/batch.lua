@@ -42,6 +42,18 @@ local function sum_of(key, names)
   return sum
 end
 
+local function read_whole(given) return string.find(given or '', '^%d+$') and tonumber(given) or nil end
+
+-- Whether a text is a list of rows: "start-end …", none of them empty or beyond the n rows of the chunk.
+local function are_runs(redo, n)
+  for run in string.gmatch(redo, '[^ ]+') do
+    local from, to = string.match(run, '^(%d+)-(%d+)$')
+    from, to = read_whole(from), read_whole(to)
+    if not (from and to and from < to and to <= n) then return false end
+  end
+  return true
+end
+
 -- A batch's state. One whose state is lost, or of another version, counts as paused: nothing of it goes, nobody is taken back.
 local function state_of(bid)
   local key = A .. 'batch:' .. bid
@@ -55,8 +67,7 @@ end
 -- How many chunks a batch has; nil where nobody can tell. Whoever took that for none would add its rows a second time.
 local function count_chunks(bid)
   local key = A .. 'batch:' .. bid
-  local told = call('HGET', key, 'chunks') or ''
-  local chunks = string.find(told, '^%d+$') and tonumber(told)
+  local chunks = read_whole(call('HGET', key, 'chunks'))
   if chunks and chunks <= MOST_CHUNKS then return chunks end
   note_damage(key, 'its field chunks is no number: no rows are added to it')
   return nil
@@ -162,24 +173,23 @@ local function read_chunk(id)
   local c = call('HMGET', A .. 'chunk:' .. id, 'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
   c[1] = c[1] or c[4] and string.match(id, '^(.*)-%d+$')
   if not c[1] then return nil end
-  for i = 4, 8 do
-    if i ~= 7 and not tonumber(c[i]) then
-      note_damage(A .. 'chunk:' .. id, 'a field of it is no number: its recipients are not sent')
-      return nil
-    end
+  local n, counted, cursor, out = read_whole(c[4]), read_whole(c[5]), read_whole(c[6]), tonumber(c[8])
+  if not (n and counted and cursor and out) or cursor > n then
+    note_damage(A .. 'chunk:' .. id, 'a number of it is damaged: its recipients are not sent')
+    return nil
   end
   if not PLACE[c[9]] then
     note_damage(A .. 'chunk:' .. id, 'its place is ' .. (c[9] or 'empty') .. ', which this version of sesq does not know')
     return nil
   end
   c[2], c[7] = lane_of(c[2]), c[7] or ''
-  if string.find(c[7], '[^%d%- ]') or (c[7] ~= '' and not string.find(c[7], '^%d+%-%d+')) then -- its lane must not wait for it
+  if not are_runs(c[7], n) then -- its lane must not wait for it
     note_damage(A .. 'chunk:' .. id, 'its field redo is no list of rows: those rows are not sent')
     c[7] = ''
   end
   local state = c[10] and 'cancelled' or state_of(c[1])
-  return {id = id, batch = c[1], queue = c[2], keep = c[3] or '', n = tonumber(c[4]), counted = tonumber(c[5]), cursor = tonumber(c[6]),
-          redo = c[7], out = tonumber(c[8]), place = c[9], state = state == 'done' and 'running' or state}
+  return {id = id, batch = c[1], queue = c[2], keep = c[3] or '', n = n, counted = counted, cursor = cursor, redo = c[7], out = out,
+          place = c[9], state = state == 'done' and 'running' or state}
 end
 
 local function has_rows(c) return c.cursor < c.n or c.redo ~= '' end
