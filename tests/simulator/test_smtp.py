@@ -165,6 +165,15 @@ def test_more_than_fifty_recipients(smtp):
     assert refused.value.args == (554, b"Transaction failed: Recipient count exceeds 50.")
 
 
+def test_what_is_longer_than_ses_takes_is_refused_and_recorded(ses, smtp, monkeypatch):
+    monkeypatch.setattr("sesq.simulator.smtp.session.V2_MAX_BYTES", 1000)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        smtp.sendmail("shop@example.com", ["ada@example.org"], MESSAGE + "x" * 1000)
+    assert refused.value.args == (552, b"Message is too long.")
+    assert ses.report()["refused"] == {"too_long": 1}
+    smtp.sendmail("shop@example.com", ["ada@example.org"], MESSAGE)
+
+
 def test_too_much_to_hold_is_552(ses, trust, monkeypatch):
     monkeypatch.setattr("sesq.simulator.smtp.session.HELD_BYTES", 10_000)
     with smtplib.SMTP_SSL("localhost", ses.smtp_tls_port, context=trust, timeout=10) as client:

@@ -287,6 +287,8 @@ def test_unknown_messages_are_resolved_by_hand(console: Console, redis: Redis) -
     assert (record.state, record.reason) == (State.SENT, "resolved as sent by ops@here (console)")
     assert visit.post("messages/act", {"verb": "explode", "ids": id}).status_code == 422
     assert visit.post("messages/act", {"verb": "cancel"}).status_code == 422
+    many = visit.post("messages/act", {"verb": "cancel", "ids": [f"{number}" for number in range(501)]})
+    assert (many.status_code, "at most 500 messages at once" in many.text) == (422, True)
 
 
 EVIL = '"><script>alert(1)</script><b onclick="x">&'
