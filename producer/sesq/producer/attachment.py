@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sesq.config.errors import InvalidMessage
+from sesq.producer.rules import MAX_ATTACHMENTS, MAX_PARTS
 from sesq.queue.addresses import has_unsafe, shown
 
 MAX_NAME_LENGTH = 255
@@ -112,3 +114,29 @@ def _guess(name: str) -> str:
     if guessed is None or encoding or guessed.startswith(("multipart/", "message/")):
         return DEFAULT_TYPE
     return guessed
+
+
+def attachments_of(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:
+    """Makes a tuple of what was given. Raises InvalidMessage for what is no attachment."""
+    if not attachments:
+        return ()
+    given = tuple(attachments) if isinstance(attachments, Iterable) else (attachments,)
+    for attachment in given:
+        if not isinstance(attachment, Attachment):
+            raise InvalidMessage(
+                "attachments", f"{shown(attachment)} is no Attachment: use Attachment.from_path"
+            )
+    return given
+
+
+def check_attachments(attachments: tuple[Attachment, ...], html: str | None) -> None:
+    """Raises InvalidMessage for too many, and for inline ids that cannot work."""
+    if len(attachments) > MAX_ATTACHMENTS:
+        raise InvalidMessage(
+            "attachments", f"{len(attachments)} files, and SES takes {MAX_PARTS} parts a mail"
+        )
+    inline = [attachment.inline_id for attachment in attachments if attachment.inline_id is not None]
+    if inline and html is None:
+        raise InvalidMessage("attachments", "an inline_id needs html= that shows it")
+    if len(set(inline)) < len(inline):
+        raise InvalidMessage("attachments", "an inline_id is given twice")

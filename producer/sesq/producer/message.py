@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage
 from sesq.producer import moments, rules
-from sesq.producer.attachment import Attachment
+from sesq.producer.attachment import Attachment, attachments_of, check_attachments
 from sesq.producer.raw import BLIND, RawMail, digested
 from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
@@ -98,7 +98,7 @@ class Message:
         keep(self, "subject", subject)
         keep(self, "text", _text_of(html) if text_from_html and text is None and html is not None else text)
         keep(self, "html", html)
-        keep(self, "attachments", _attachments(attachments))
+        keep(self, "attachments", attachments_of(attachments))
         keep(self, "headers", rules.check_headers(headers) if headers else {})
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
@@ -256,7 +256,7 @@ class Message:
             raise InvalidMessage("text", "there is no body: give text=, html= or both")
         size = sum(rules.text_size(body, name) for name, body in (("text", self.text), ("html", self.html)))
         if self.attachments:
-            _check_attachments(self.attachments, self.html)
+            check_attachments(self.attachments, self.html)
             size += sum(len(attachment.content) for attachment in self.attachments)
         rules.check_size(rules.base64_size(size), "attachments" if self.attachments else "text")
 
@@ -297,27 +297,3 @@ def _text_of(html: str) -> str:
     from sesq.producer.html_text import html_to_text  # here, since it needs an extra
 
     return html_to_text(html)
-
-
-def _attachments(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:
-    if not attachments:
-        return ()
-    given = tuple(attachments) if isinstance(attachments, Iterable) else (attachments,)
-    for attachment in given:
-        if not isinstance(attachment, Attachment):
-            raise InvalidMessage(
-                "attachments", f"{shown(attachment)} is no Attachment: use Attachment.from_path"
-            )
-    return given
-
-
-def _check_attachments(attachments: tuple[Attachment, ...], html: str | None) -> None:
-    if len(attachments) > rules.MAX_ATTACHMENTS:
-        raise InvalidMessage(
-            "attachments", f"{len(attachments)} files, and SES takes {rules.MAX_PARTS} parts a mail"
-        )
-    inline = [attachment.inline_id for attachment in attachments if attachment.inline_id is not None]
-    if inline and html is None:
-        raise InvalidMessage("attachments", "an inline_id needs html= that shows it")
-    if len(set(inline)) < len(inline):
-        raise InvalidMessage("attachments", "an inline_id is given twice")
