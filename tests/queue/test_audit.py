@@ -374,6 +374,16 @@ def test_a_damaged_field_is_named(healthy: Healthy, key: str, field: str, value:
     assert what in " ".join(finding.what for finding in found(healthy.redis))
 
 
+@pytest.mark.parametrize("stage", ["running", "done"])
+def test_a_batch_with_a_damaged_chunk_is_not_counted_anew(healthy: Healthy, stage: str) -> None:
+    chunk = healthy.keys.chunk(_chunk(healthy, stage))
+    healthy.redis.hset(chunk, "n", "abc")
+    before = healthy.redis.hgetall(healthy.keys.batch(healthy.batches[stage]))
+    repaired = repair(healthy.redis, sleep=lambda _: None)
+    assert [(finding.key, finding.repairable) for finding in repaired.left] == [(chunk, False)]
+    assert healthy.redis.hgetall(healthy.keys.batch(healthy.batches[stage])) == before
+
+
 @pytest.mark.parametrize("key", ["rq:deferred:sesq.default.bulk", WIP])
 def test_an_entry_that_is_no_text_is_for_a_person(healthy: Healthy, key: str) -> None:
     healthy.redis.zadd(key, {b"\xff\xfe": float("inf")})

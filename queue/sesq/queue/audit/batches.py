@@ -109,6 +109,10 @@ def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) ->
         yield mendable(Kind.BATCH, key, f"its fields {', '.join(lost)} are lost")
         return
     yield from _check_fields(facts, key)
+    if damaged := [chunk for chunk in facts.chunks if chunk.damaged]:  # nobody can count its rows
+        for chunk in damaged:
+            yield from check_chunk(chunk, keys, facts.fields, settled=settled)
+        return
     total = facts.read.whole("total")
     if not facts.listed:
         yield mendable(Kind.BATCH, key, "it does not stand among the batches")

@@ -95,7 +95,7 @@ def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, rows_by_chunk(packed), own)
     if lost_fields(facts.fields):
         return rebuild(redis, keys, id)
-    if not still:
+    if not still or any(chunk.damaged for chunk in facts.chunks):
         return []
     counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
     if counted:
