@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from redis import Redis
 
-from sesq.config.errors import InputError, InvalidMessage, SesqError
+from sesq.config.errors import InputError, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
-from sesq.console.batch_files import Digest, RowsFile, report_lines, rows_file
+from sesq.console.batch_files import Digest, report_lines, rows_file
+from sesq.console.batch_options import (
+    At,
+    ConfigurationSet,
+    Form,
+    FormOfRows,
+    Id,
+    Recipients,
+    Sender,
+    Share,
+    Tags,
+    Template,
+    Watch,
+    is_agreed,
+    open_queue,
+    progress_of,
+    request_for,
+    rows_of,
+    starts_at,
+)
 from sesq.console.batch_plan import plan
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -26,17 +42,10 @@ from sesq.console.context import (
     Encoding,
     Json,
     asker,
-    load_settings,
-    open_account,
-    pairs,
 )
 from sesq.console.output import console, print_json, printable, show
-from sesq.console.times import ahead, parse_moment
 from sesq.console.watch import watch
 from sesq.producer.batch.batch_intake import take
-from sesq.producer.batch.csv_rows import SourceRow, Wanted
-from sesq.producer.batch.request import BatchRequest, batch_request
-from sesq.producer.batch.rows import read_rows
 from sesq.queue.batches import Batch, Batches
 
 CHECK_EXAMPLES = """Examples
@@ -91,22 +100,6 @@ class NothingToSend(SesqError):
     """No row can be sent."""
 
 
-Form = Enum("Form", {"csv": "csv", "jsonl": "jsonl"}, type=str)
-Template = Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The template's folder.")]
-Recipients = Annotated[str, typer.Argument(metavar="RECIPIENTS", help="CSV or JSON lines; - for stdin.")]
-Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")]
-FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
-ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
-Share = Annotated[float | None, typer.Option(metavar="PERCENT", min=0, max=100)]
-At = Annotated[
-    str | None,
-    typer.Option("--at", metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
-]
-Id = Annotated[str, typer.Argument(metavar="ID")]
-Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
-
-
 @app.command("check", epilog=CHECK_EXAMPLES)
 def check_(
     template: Template,
@@ -125,10 +118,10 @@ def check_(
 
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
-    redis, _ = _open(account)
-    with rows_file(recipients) as file, _progress("checking") as progress:
-        request = _request(template, sender, account, tag, configuration_set, starts_at=_starts(at))
-        found = check(redis, request, _read(request, file, encoding, form, email_column), progress)
+    redis, _ = open_queue(account)
+    with rows_file(recipients) as file, progress_of("checking") as progress:
+        request = request_for(template, sender, account, tag, configuration_set, starts_at=starts_at(at))
+        found = check(redis, request, rows_of(request, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
         raise NothingToSend(f"none of {found.intake.rows} rows can be sent")
@@ -158,25 +151,25 @@ def send(
     that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
     pauses itself when more than that share of it bounces, or is complained about.
     """
-    redis, keep_seconds = _open(account)
+    redis, keep_seconds = open_queue(account)
     with rows_file(recipients) as file:
         options = {
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
             "keep_seconds": keep_seconds,
-            "starts_at": _starts(at),
+            "starts_at": starts_at(at),
         }
-        request, digest = _request(template, sender, account, tag, configuration_set, **options), Digest()
-        with _progress("checking") as progress:
-            rows = digest.of(_read(request, file, encoding, form, email_column))
+        request, digest = request_for(template, sender, account, tag, configuration_set, **options), Digest()
+        with progress_of("checking") as progress:
+            rows = digest.of(rows_of(request, file, encoding, form, email_column))
             found = check(redis, request, rows, progress)
         request = replace(request, key=digest.hexdigest())
         if not found.intake.queued:
             _show_check(found, json)
             raise NothingToSend(f"none of {found.intake.rows} rows can be sent, so nothing is queued")
         _ask(found, yes or json)
-        with _progress("queueing", found.intake.rows) as progress:
-            rows = _read(request, file, encoding, form, email_column)
+        with progress_of("queueing", found.intake.rows) as progress:
+            rows = rows_of(request, file, encoding, form, email_column)
             printed = found.intake.unprintable is None
             intake = take(redis, request, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
@@ -207,27 +200,14 @@ def _ask(found: Check, sure: bool) -> None:
     if sure or not sys.stdout.isatty():
         return
     show(batch_view.check_as_text(found))
-    if not _agreed(f"Queue {found.intake.queued:,} mails?"):
+    if not is_agreed(f"Queue {found.intake.queued:,} mails?"):
         raise typer.Exit(1)
-
-
-def _agreed(question: str) -> bool:
-    """Asked at the terminal, also where the rows come on stdin; nobody says no where there is none."""
-    if sys.stdin.isatty():
-        return typer.confirm(question)
-    try:
-        terminal = Path("/dev/tty").open()  # noqa: SIM115 - only where it can be opened
-    except OSError:
-        return True
-    with terminal:
-        typer.echo(f"{question} [y/N]: ", nl=False)
-        return terminal.readline().strip().lower() in ("y", "yes")
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the batches, the newest first."""
-    redis, _ = _open(account)
+    redis, _ = open_queue(account)
     batches = Batches(redis, account).all()
     if json:
         print_json([_as_json(redis, batch) for batch in batches])
@@ -240,7 +220,7 @@ def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: 
     """Show how far a batch is, and when it ends."""
     if live and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
-    redis, _ = _open(account)
+    redis, _ = open_queue(account)
     batches = Batches(redis, account)
 
     def look() -> Any:
@@ -290,7 +270,7 @@ def _why(done: str, reason: str) -> str:
 
 
 def _act(account: str, id: str, act: Callable[[Batches], None], done: str) -> None:
-    redis, _ = _open(account)
+    redis, _ = open_queue(account)
     act(Batches(redis, account))
     typer.echo(f"{id} {done}")
 
@@ -303,7 +283,7 @@ def report(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""
-    redis, _ = _open(account)
+    redis, _ = open_queue(account)
     batches = Batches(redis, account)
     batches.get(id)
     if output is None:
@@ -314,56 +294,3 @@ def report(
             file.writelines(report_lines(batches, id, jsonl=form is Form.jsonl))
     except OSError as error:
         raise InputError(f"--output: {output} cannot be written: {error.strerror}") from error
-
-
-# what check and send share --------------------------------------------------------------------------------------
-
-
-def _open(account: str) -> tuple[Redis, int]:
-    """The queue, and for how many seconds it keeps records."""
-    settings = load_settings()
-    redis = open_account(account, settings)
-    return redis, round(settings.keep_days * 86_400)
-
-
-def _starts(at: str | None) -> datetime | None:
-    return ahead(parse_moment(at, "--at"), "--at") if at else None
-
-
-def _request(
-    template: Path,
-    sender: str,
-    account: str,
-    tag: list[str] | None,
-    configuration_set: str | None,
-    **options: Any,
-) -> BatchRequest:
-    tags = pairs(tag, "=", "--tag") if tag else {}
-    given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
-    try:
-        return batch_request(template, sender, "", **given)
-    except InvalidMessage as error:
-        option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
-        raise InputError(f"{option}: {error.problem}") from error
-
-
-def _read(
-    request: BatchRequest, file: RowsFile, encoding: str | None, form: Form | None, email_column: str | None
-) -> Iterator[SourceRow]:
-    jsonl = form is Form.jsonl if form else file.jsonl
-    renderer = request.template.renderer
-    wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used)
-    return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
-
-
-@contextmanager
-def _progress(what: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
-    """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    with bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.update(task, completed=done)

@@ -1,0 +1,103 @@
+"""What the commands of `sesq batch` are given: their options, and the request and the rows that these stand for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from redis import Redis
+
+from sesq.config.errors import InputError, InvalidMessage
+from sesq.console.batch_files import RowsFile
+from sesq.console.context import load_settings, open_account, pairs
+from sesq.console.times import ahead, parse_moment
+from sesq.producer.batch.csv_rows import SourceRow, Wanted
+from sesq.producer.batch.request import BatchRequest, batch_request
+from sesq.producer.batch.rows import read_rows
+
+Form = Enum("Form", {"csv": "csv", "jsonl": "jsonl"}, type=str)
+Template = Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The template's folder.")]
+Recipients = Annotated[str, typer.Argument(metavar="RECIPIENTS", help="CSV or JSON lines; - for stdin.")]
+Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")]
+FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
+ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
+Share = Annotated[float | None, typer.Option(metavar="PERCENT", min=0, max=100)]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
+]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
+
+
+def starts_at(at: str | None) -> datetime | None:
+    """Reads `--at`. Raises InputError."""
+    return ahead(parse_moment(at, "--at"), "--at") if at else None
+
+
+def request_for(
+    template: Path,
+    sender: str,
+    account: str,
+    tag: list[str] | None,
+    configuration_set: str | None,
+    **options: Any,
+) -> BatchRequest:
+    """Checks what was asked for. Raises InputError, which names the option."""
+    tags = pairs(tag, "=", "--tag") if tag else {}
+    given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
+    try:
+        return batch_request(template, sender, "", **given)
+    except InvalidMessage as error:
+        option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
+        raise InputError(f"{option}: {error.problem}") from error
+
+
+def rows_of(
+    request: BatchRequest, file: RowsFile, encoding: str | None, form: Form | None, email_column: str | None
+) -> Iterator[SourceRow]:
+    """Reads the rows of a file, in the form that was given, or that its name has."""
+    jsonl = form is Form.jsonl if form else file.jsonl
+    renderer = request.template.renderer
+    wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used)
+    return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
+
+
+@contextmanager
+def progress_of(what: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    """Shows a bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    with bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def is_agreed(question: str) -> bool:
+    """Asks at the terminal, also where the rows come on stdin; nobody says no where there is none."""
+    if sys.stdin.isatty():
+        return typer.confirm(question)
+    try:
+        terminal = Path("/dev/tty").open()  # noqa: SIM115 - only where it can be opened
+    except OSError:
+        return True
+    with terminal:
+        typer.echo(f"{question} [y/N]: ", nl=False)
+        return terminal.readline().strip().lower() in ("y", "yes")
+
+
+def open_queue(account: str) -> tuple[Redis, int]:
+    """Opens the queue, and tells for how many seconds it keeps records."""
+    settings = load_settings()
+    redis = open_account(account, settings)
+    return redis, round(settings.keep_days * 86_400)
