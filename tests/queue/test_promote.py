@@ -111,3 +111,10 @@ def test_it_rings_the_bell_only_when_something_came(stage: Stage) -> None:
         stage.pass_time(10)
         stage.gate.promote()
         assert signals.get_message(timeout=5)
+
+
+def test_a_time_that_runs_out_is_the_records_whatever_the_list_of_them_says(stage: Stage) -> None:
+    id = stage.queue(expires_at=later(stage, 600))
+    stage.redis.zadd(stage.keys.expiring, {id: stage.now - 1})
+    stage.gate.promote()
+    assert stage.state(id) is State.QUEUED

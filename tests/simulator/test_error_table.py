@@ -132,6 +132,12 @@ def test_more_than_fifty_recipients(ses, sesv2, mail):
 
 def test_header_limits_of_simple_content(sesv2, mail):
     arguments = mail()
+    largest = {"Name": "X-A", "Value": "b" * (996 - len("X-A"))}
+    arguments["Content"]["Simple"]["Headers"] = [largest] * 15
+    sesv2.send_email(**arguments)
+    arguments["Content"]["Simple"]["Headers"] = [largest | {"Value": largest["Value"] + "b"}]
+    with pytest.raises(sesv2.exceptions.BadRequestException, match="Invalid header"):
+        sesv2.send_email(**arguments)
     arguments["Content"]["Simple"]["Headers"] = [{"Name": "X-A", "Value": "b"}] * 16
     with pytest.raises(sesv2.exceptions.BadRequestException, match="at most 15 headers"):
         sesv2.send_email(**arguments)

@@ -85,6 +85,20 @@ def test_after_a_cancel_nothing_goes_that_was_to_be_tried_again(stage: BatchStag
         stage.messages.retry(f"{taken.id}-0-0", "ada")
 
 
+def test_after_a_cancel_of_what_ses_may_have_taken_the_content_stays(redis: Redis) -> None:
+    # Given a row whose reply was lost, and that waits to be sent again as the policy says
+    stage = BatchStage(redis, on_unknown="resend")
+    taken = stage.take(1)
+    stage.transport.answer(says(Kind.UNKNOWN))
+    stage.send(1)
+    id = f"{taken.id}-0-0"
+    assert stage.state(id) is State.RETRYING
+    # When its batch is cancelled, then it is unknown, and a person who knows better still has it
+    stage.batches.cancel(taken.id, "a wrong link")
+    assert (stage.state(id), stage.redis.exists(stage.keys.content(id))) == (State.UNKNOWN, 1)
+    assert_agreement(redis)
+
+
 def test_a_dead_workers_rows_of_a_cancelled_batch_are_not_sent_again(stage: BatchStage) -> None:
     taken = stage.take(30)
     stage.grant(3)

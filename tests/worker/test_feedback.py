@@ -392,6 +392,12 @@ def test_a_soft_bounce_and_the_mailbox_simulator_suppress_nobody(stage: Stage, f
     assert Reputation(stage.redis).read().bounced == 0
 
 
+@pytest.mark.parametrize("kind", ["Undetermined", "", "Of another kind"])
+def test_only_a_bounce_for_good_suppresses_and_counts(kind: str, stage: Stage, feedback: Feedback) -> None:
+    feedback.handle(body("Bounce", sent(stage), bounceType=kind))
+    assert (len(SuppressionList(stage.redis)), Reputation(stage.redis).read().bounced) == (0, 0)
+
+
 @pytest.mark.parametrize("kind", ["Bounce", "Complaint"])
 def test_what_ses_did_not_send_since_it_was_on_its_own_list_counts_for_nothing(
     kind: str, stage: Stage, feedback: Feedback
@@ -509,6 +515,20 @@ def test_after_a_resume_bulk_is_paused_again_once_it_is_a_step_worse(week: Week)
     week.resume()
     week.has(1000, bounced=98)
     assert week.pauses_at("Bounce", "Bounce") == [False, True]
+
+
+def test_a_level_is_warned_of_when_it_gets_worse_and_not_with_each_event(
+    week: Week, caplog: pytest.LogCaptureFixture
+) -> None:
+    def warnings() -> int:
+        return sum("bounces (reviewed at" in record.getMessage() for record in caplog.records)
+
+    week.has(1000, bounced=50)
+    week.pauses_at("Bounce", "Bounce", "Bounce")
+    assert warnings() == 1
+    week.has(1000, bounced=79)
+    week.pauses_at("Bounce", "Bounce")
+    assert warnings() == 2
 
 
 def test_what_bounces_late_while_bulk_is_paused_is_let_pass_by_a_resume(week: Week) -> None:

@@ -117,6 +117,16 @@ def test_a_reserve_as_large_as_the_day_holds_no_bulk_mail_for_ever(stage: BatchS
     assert only_claim(stage, (URGENT,)).ids == (urgent,)
 
 
+def test_bulk_mail_larger_than_what_the_reserve_leaves_of_a_day_is_held_and_stops_no_other(
+    stage: BatchStage,
+) -> None:
+    stage.sync(daily=40.0)
+    stage.policy.set({"reserve": "30"}, by="test")
+    large, fits = stage.queue(some(11), lane=BULK), stage.queue(some(10), lane=BULK)
+    assert only_claim(stage).ids == (fits,)
+    assert (stage.state(large), stage.status(large).hold) == (State.HELD, "day")
+
+
 def test_urgent_mail_larger_than_a_day_does_not_stop_bulk_mail(stage: BatchStage) -> None:
     """There are workers for urgent mail, and none of them has looked at it yet."""
     stage.sync(daily=40.0)
