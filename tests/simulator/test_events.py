@@ -76,6 +76,20 @@ def test_bounces_say_why(ses, sesv2, mail, read):
     assert bounces["OnAccountSuppressionList"]["bouncedRecipients"][0]["emailAddress"] == "bad@x.org"
 
 
+def test_a_configuration_set_has_reasons_of_its_own_to_suppress_for(ses, sesv2, mail, read):
+    # Given an address that bounced, and a set that suppresses only who complained
+    ses.set_account(production_access=True, max_send_rate=10)
+    ses.advance(1)
+    sesv2.put_suppressed_destination(EmailAddress="bad@x.org", Reason="BOUNCE")
+    options = {"SuppressedReasons": ["COMPLAINT"]}
+    sesv2.create_configuration_set(ConfigurationSetName="news", SuppressionOptions=options)
+    ses.set_events(queue="ses-events", wrapped=False)
+    # Then mail by that set is delivered, and mail by none bounces
+    for more in ({"ConfigurationSetName": "news"}, {}):
+        sesv2.send_email(**mail("bad@x.org"), **more)
+    assert [event["eventType"] for event in read()] == ["Send", "Delivery", "Send", "Bounce"]
+
+
 def test_given_fates_put_addresses_on_the_suppression_list(ses, sesv2, mail, read):
     ses.set_events(queue="ses-events", fates={"ada@example.org": "bounce"})
     for _ in range(2):
