@@ -34,7 +34,7 @@ SLOTS = 1442
 SMALL, HUGE = 200, 50_000_000
 WORKERS = 64
 LIMIT_KB = 64
-GATE_KEYS = ("gate", "ledger", "line", "policy", "configured", "snapshot", "synced", "control")
+GATE_KEYS = ("gate", "ledger", "token_waiters", "policy", "configured", "snapshot", "synced", "control")
 
 _numbers = count()
 
@@ -130,7 +130,7 @@ def _memory(b: Bench) -> dict[str, Any]:
         Policy(b.redis).set({"rate": "14", "burst": "7", "reserve": "10%"}, by="benchmark", for_seconds=3600)
         gate = Gate(b.redis)
         for i in range(WORKERS):
-            b.redis.zadd(gate.keys.line, {f"worker-{i}.{'x' * 32}": NOW + i})
+            b.redis.zadd(gate.keys.token_waiters, {f"worker-{i}.{'x' * 32}": NOW + i})
         used = sum(_bytes(b.redis, f"sesq:default:{name}") for name in GATE_KEYS)
         rows.append((f"the gate, {WORKERS} workers waiting", daily, used / 1024))
     rows.append(("limits' moving window", SMALL, _window_bytes(b, SMALL) / 1024))

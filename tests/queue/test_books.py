@@ -14,7 +14,6 @@ from sesq.queue.gate import SYNC
 from sesq.queue.grants import Grant, Started
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
-from sesq.worker.sync import DUE
 from stage import Stage
 
 GONE = Started(Grant("gone", "x"), Envelope(sender=""), 0, "", 0, None)
@@ -43,11 +42,6 @@ def sync_of_lost_books(stage: Stage) -> None:
     assert SYNC.run(stage.redis, "default", json.dumps({"books": "others"})) is None
 
 
-def synced(stage: Stage) -> None:
-    server = stage.redis.hget(stage.keys.snapshot, "server") or b""
-    stage.redis.hset(stage.keys.sync, mapping={"server": server, "until": stage.now + 1})
-
-
 def unsync(stage: Stage) -> None:
     stage.redis.delete(stage.keys.snapshot)
 
@@ -56,8 +50,6 @@ ENDS: dict[str, Callable[[Stage], object]] = {
     "a claim of nothing": lambda stage: stage.claim(),
     "a claim while paused": lambda stage: (pause(stage), stage.claim()),
     "a claim before a sync": lambda stage: (unsync(stage), stage.claim()),
-    "due": lambda stage: DUE.run(stage.redis, "default", 1, 1, 0),
-    "not due": lambda stage: (synced(stage), DUE.run(stage.redis, "default", 1, 1, 0)),
     "new tokens of nothing": lambda stage: stage.gate.renew_tokens(GONE, unused=True, lease=30),
     "settle of nothing": lambda stage: stage.gate.settle([SendResult(GONE.grant, State.FAILED)]),
     "sync of lost books": sync_of_lost_books,

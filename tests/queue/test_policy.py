@@ -229,10 +229,10 @@ def test_the_history_says_who_changed_what_when(stage: Stage) -> None:
 
 
 def test_a_change_rings_the_bell_and_forgets_who_was_told_to_wait(stage: Stage) -> None:
-    stage.redis.zadd(stage.keys.line, {"w": stage.now + 50})
+    stage.redis.zadd(stage.keys.token_waiters, {"w": stage.now + 50})
     with stage.redis.pubsub(ignore_subscribe_messages=True) as signals:
         signals.subscribe(stage.keys.wake)
         signals.get_message(timeout=5)
         stage.policy.set({"rate": "4"}, by="ada")
         assert signals.get_message(timeout=5)
-    assert not stage.redis.exists(stage.keys.line)
+    assert not stage.redis.exists(stage.keys.token_waiters)

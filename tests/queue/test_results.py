@@ -18,7 +18,7 @@ def names_read() -> set[str]:
     lua = read_lua("settle.lua")
     by_name = re.search(r"ipairs\({('message_id'[^}]*)}\)", lua)
     assert by_name is not None
-    return set(re.findall(r"\bo\.(\w+)", lua)) | set(re.findall(r"'(\w+)'", by_name[1]))
+    return set(re.findall(r"\bresult\.(\w+)", lua)) | set(re.findall(r"'(\w+)'", by_name[1]))
 
 
 def test_the_script_reads_all_that_python_tells_and_no_more() -> None:

@@ -17,7 +17,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.config.server_binary import in_wheels
 from sesq.producer import Message, Outbox
 from sesq.queue.careful_redis import connect
-from sesq.queue.scripts import LIFECYCLE, Script, compose, run_many
+from sesq.queue.scripts import MESSAGES, Script, compose, run_many
 
 
 def script(text: str) -> Script:
@@ -57,8 +57,8 @@ def test_every_script_begins_with_the_account_and_rqs_prefix(redis: Redis) -> No
 
 
 def test_a_composed_script_has_its_base_in_front() -> None:
-    composed = compose("change.lua", base=[LIFECYCLE])
-    assert composed.text.startswith(LIFECYCLE.text)
+    composed = compose("change.lua", MESSAGES)
+    assert composed.text.startswith(MESSAGES)
     assert composed.digest == hashlib.sha1(composed.text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -200,7 +200,9 @@ def test_a_new_limit_wakes_a_worker_that_sleeps_for_the_old_one(stage: Stage, hi
     stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
     ids = [stage.queue() for _ in range(3)]
     with working(hire()) as _:
-        eventually(lambda: stage.redis.zcard(stage.keys.line) == 1, "it waits for a token of a far day")
+        eventually(
+            lambda: stage.redis.zcard(stage.keys.token_waiters) == 1, "it waits for a token of a far day"
+        )
         stage.policy.reset(by="ada")
         # it would have looked again after half a minute
         eventually(lambda: stage.messages.counts()[State.SENT] == 3, "all are sent", patience=15)

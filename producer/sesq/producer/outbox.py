@@ -33,14 +33,14 @@ from sesq.queue.job import KEEP_DAYS
 from sesq.queue.layout import require_layout
 from sesq.queue.messages import Messages, Record
 from sesq.queue.replicas import Replicas
-from sesq.queue.scripts import LIFECYCLE, compose, run_many
+from sesq.queue.scripts import JOBS, compose, run_many
 from sesq.queue.states import FINAL_STATES, State
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
     from sesq.producer.batch.batch_intake import BatchIntake
 
-ENQUEUE = compose("enqueue.lua", base=[LIFECYCLE])
+ENQUEUE = compose("enqueue.lua", JOBS)
 
 KEY_HOURS = 24
 SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400

@@ -14,11 +14,11 @@ from sesq.queue.batches import Batches
 from sesq.queue.chunks import pack_results
 from sesq.queue.keys import Keys
 from sesq.queue.replies import texts
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import JOBS, MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 
-KEEP = compose("keep.lua", base=[LIFECYCLE])
-PACK = compose("pack.lua", base=[LIFECYCLE])
+KEEP = compose("keep.lua", MESSAGES)
+PACK = compose("pack.lua", JOBS)
 
 START_AT_ONCE, PACK_AT_ONCE = 10, 50
 

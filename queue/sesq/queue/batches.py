@@ -19,18 +19,18 @@ from sesq.queue.fields import Fields
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, texts
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
 
 _log = logging.getLogger("sesq.redis")
 
-BATCH_CHANGE = compose("batch_change.lua", base=[LIFECYCLE])
-UNPARK = compose("unpark.lua", base=[LIFECYCLE])
-CANCEL_ALL = compose("cancel_all.lua", base=[LIFECYCLE])
-CANCEL_CHUNK = compose("cancel_chunk.lua", base=[LIFECYCLE])
-FREE = compose("free.lua", base=[LIFECYCLE])
-MATERIALIZE_SENT_ROW = compose("unfold.lua", base=[LIFECYCLE])
-MARK_DELIVERED = compose("arrive.lua", base=[LIFECYCLE])
+BATCH_CHANGE = compose("batch_change.lua", MESSAGES)
+UNPARK = compose("unpark.lua", MESSAGES)
+CANCEL_ALL = compose("cancel_all.lua", MESSAGES)
+CANCEL_CHUNK = compose("cancel_chunk.lua", MESSAGES)
+FREE = compose("free.lua", MESSAGES)
+MATERIALIZE_SENT_ROW = compose("materialize_sent_row.lua", library("rows.lua", base=MESSAGES))
+MARK_DELIVERED = compose("mark_delivered.lua", MESSAGES)
 
 WITHOUT_RECORD = {
     "waiting": State.QUEUED,

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from sesq.config import connection
 from sesq.queue.replies import text
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose
 
 if TYPE_CHECKING:
     from sesq.config.essentials import Essentials
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sesq.redis")
 
-SET_ASIDE = compose("set_aside.lua", base=[LIFECYCLE])
+SET_ASIDE = compose("set_aside.lua", MESSAGES)
 
 DEFAULT = "default"
 TYPES = (

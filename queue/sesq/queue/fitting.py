@@ -5,10 +5,9 @@ from __future__ import annotations
 from redis import Redis
 
 from sesq.config.connection import mapped
-from sesq.queue.scripts import compose
-from sesq.queue.usage import RULES
+from sesq.queue.scripts import GATE, compose
 
-FIT = compose("fit.lua", base=[RULES])
+FIT = compose("fit.lua", GATE)
 
 AT_ONCE = 200
 

@@ -37,17 +37,17 @@ from sesq.queue.replicas import Replicas
 from sesq.queue.replies import text
 from sesq.queue.results import SendResult, put_back, unreadable, unsendable
 from sesq.queue.rows import Rows, row_place
-from sesq.queue.scripts import LIFECYCLE, Call, compose, run_many
+from sesq.queue.scripts import GATE, MESSAGES, Call, compose, run_many
 from sesq.queue.states import Lane, State
-from sesq.queue.usage import RULES, Usage, read_ledger, read_usage
+from sesq.queue.usage import Usage, read_ledger, read_usage
 
-CLAIM = compose("claim.lua", base=[RULES])
-START = compose("start.lua", base=[LIFECYCLE])
-SETTLE = compose("settle.lua", base=[RULES])
-RENEW_TOKENS = compose("renew_tokens.lua", base=[RULES])
-REAP = compose("reap.lua", base=[LIFECYCLE])
-PROMOTE = compose("promote.lua", base=[LIFECYCLE])
-SYNC = compose("sync.lua", base=[RULES])
+CLAIM = compose("claim.lua", GATE)
+START = compose("start.lua", MESSAGES)
+SETTLE = compose("settle.lua", GATE)
+RENEW_TOKENS = compose("renew_tokens.lua", GATE)
+REAP = compose("reap.lua", MESSAGES)
+PROMOTE = compose("promote.lua", MESSAGES)
+SYNC = compose("sync.lua", GATE)
 
 log = logging.getLogger("sesq.worker")
 

@@ -64,7 +64,7 @@ class Keys:
         return self._key("batches")
 
     def batch(self, id: str) -> str:
-        """Hash: a batch and its counts; what else belongs to it is told in `lua/batch.lua`."""
+        """Hash: a batch and its counts; what else belongs to it is told in `lua/batches.lua`."""
         return self._key("batch", id)
 
     def template(self, batch: str) -> str:
@@ -93,7 +93,7 @@ class Keys:
 
     def materialized(self, batch: str) -> str:
         """Set: the ids of a batch's recipients that have a record of their own."""
-        return self._key("spilled", batch)
+        return self._key("materialized", batch)
 
     def parked(self, batch: str) -> str:
         """List: the chunks of a batch that wait for it to be resumed."""
@@ -154,14 +154,14 @@ class Keys:
         return self._key("ledger")
 
     @property
-    def line(self) -> str:
+    def token_waiters(self) -> str:
         """Sorted set: the workers that wait for a token, by the time of the token each was told."""
-        return self._key("line")
+        return self._key("token_waiters")
 
     @property
-    def bulk_line(self) -> str:
+    def bulk_token_waiters(self) -> str:
         """Sorted set: the same, of workers that serve bulk mail alone."""
-        return self._key("line", "bulk")
+        return self._key("token_waiters", "bulk")
 
     @property
     def leases(self) -> str:

@@ -16,12 +16,12 @@ from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import read_hash, read_hashes, text, texts
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
 
-CHANGE = compose("change.lua", base=[LIFECYCLE])
-PRUNE = compose("prune.lua", base=[LIFECYCLE])
+CHANGE = compose("change.lua", MESSAGES)
+PRUNE = compose("prune.lua", MESSAGES)
 
 RETRYABLE = frozenset(
     {State.FAILED, State.REFUSED, State.EXPIRED, State.CANCELLED, State.RETRYING, State.SUPPRESSED}

@@ -236,7 +236,7 @@ class Policy:
             pipeline.lpush(self.keys.policy_history, json.dumps(event))
             pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
             # what waiting workers were told was by the old limits
-            pipeline.delete(self.keys.line, self.keys.bulk_line)
+            pipeline.delete(self.keys.token_waiters, self.keys.bulk_token_waiters)
             pipeline.publish(self.keys.wake, "policy")
             pipeline.execute()
 

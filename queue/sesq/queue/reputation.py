@@ -20,10 +20,10 @@ from sesq.config.connection import mapped
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, text
-from sesq.queue.scripts import compose
+from sesq.queue.scripts import JOBS, compose
 from sesq.queue.snapshot import redis_now
 
-LEVEL = compose("level.lua")
+LEVEL = compose("level.lua", JOBS)
 
 REVIEW = {"bounced": 0.05, "complained": 0.001}
 PAUSE = {"bounced": 0.10, "complained": 0.005}

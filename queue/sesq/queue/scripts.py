@@ -98,43 +98,20 @@ def lua_files() -> list[str]:
     return sorted(file.name for file in (resources.files(__package__) / "lua").iterdir())
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
-    """Lua functions that scripts use. `at_end`: what is done after each script that uses them, however it ends."""
-
-    text: str
-    at_end: str = ""
+def library(*names: str, base: str = "") -> str:
+    """The files `names` as one text, after those that they use themselves."""
+    return "\n".join([base, *(read_lua(name) for name in names)])
 
 
-def library(*names: str, base: Sequence[Library] = (), at_end: str = "") -> Library:
-    """The files `names` as a library, put after those that they use themselves."""
-    text = "\n".join([*(each.text for each in base), *(read_lua(name) for name in names)])
-    return Library(text, at_end or _at_end(base))
-
-
-def compose(*names: str, base: Sequence[Library] = ()) -> Script:
-    """A script of the files `names`, put after the libraries of `base`, whose functions it uses."""
-    body = "\n".join(read_lua(name) for name in names)
-    if _at_end(base):
-        body = ENDED_WELL.format(body=body, at_end=_at_end(base))
-    text = "\n".join([*(each.text for each in base), body])
+def compose(name: str, base: str) -> Script:
+    """The script of the file `name`, after the library of functions that it uses."""
+    text = library(name, base=base)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _at_end(base: Sequence[Library]) -> str:
-    return "\n".join(each.at_end for each in base if each.at_end)
-
-
-ENDED_WELL = """\
-local function run()
-{body}
-end
-local done, answer = pcall(run)
-{at_end}
-if not done then error(answer, 0) end
-return answer
-"""
-"""A script whose libraries have something to do at its end: no `return` and no error of it passes that by."""
-
-LIFECYCLE = library("values.lua", "clock.lua", "damage.lua", "lifecycle.lua", "batch.lua")
-"""How a message changes its state, and how a batch counts that: before every script that changes one."""
+JOBS = library("values.lua", "clock.lua", "damage.lua", "jobs.lua")
+"""What every script of an account begins with."""
+MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
+"""How a message changes its state, and how a batch counts that."""
+GATE = library("rows.lua", "server.lua", "bucket.lua", "limits.lua", "ledger.lua", "gate.lua", base=MESSAGES)
+"""The rules of the gate, by which scripts grant."""

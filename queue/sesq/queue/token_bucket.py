@@ -29,7 +29,7 @@ from limits.util import WindowStats
 
 from sesq.queue.scripts import compose, library
 
-BUCKET = compose("token_bucket.lua", base=[library("clock.lua", "bucket.lua")])
+BUCKET = compose("token_bucket.lua", library("values.lua", "clock.lua", "bucket.lua"))
 
 
 class _Answer(NamedTuple):

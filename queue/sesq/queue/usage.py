@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from redis import Redis
@@ -13,13 +13,10 @@ from sesq.config.connection import mapped
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_json, text
-from sesq.queue.scripts import LIFECYCLE, compose, library
+from sesq.queue.scripts import GATE, compose
 from sesq.queue.states import Lane
 
-RULES = library("bucket.lua", "gate.lua", base=[LIFECYCLE], at_end="write_chunks()\nsave()")
-"""The rules of the gate, by which scripts grant. What a script changes of the books, or of chunks, is written back."""
-USAGE = compose("usage.lua", base=[replace(RULES, at_end="pcall(save)")])
-"""Answers also where nothing can be written, as on a Redis that is full."""
+USAGE = compose("usage.lua", GATE)
 
 LEDGER_SLOTS = 1442
 VISIBLE_SLOWNESS = 0.01

@@ -358,7 +358,7 @@ def test_what_a_newer_version_has_written_waits_for_a_worker_that_can_read_it(
 
 
 def test_the_scripts_and_python_read_the_same_versions() -> None:
-    known = re.search(r"local VERSIONS = \{(.*)\}", read_lua("lifecycle.lua"))
+    known = re.search(r"local VERSIONS = \{(.*?)\}", read_lua("messages.lua"))
     assert known
     assert re.findall(r"\['(\d+)'\]", known[1]) == [str(version) for version in VERSIONS]
 

@@ -14,12 +14,12 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import JOBS, compose
 
 if TYPE_CHECKING:
     from sesq.worker.transports.client import AwsClient
 
-CONTROL = compose("control.lua", base=[LIFECYCLE])
+CONTROL = compose("control.lua", JOBS)
 
 CONTROL_SPACING_MS = 1050
 UNLIMITED = -1.0

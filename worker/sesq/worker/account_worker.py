@@ -155,7 +155,7 @@ class AccountWorker:
         return PAUSES_SECONDS.get(claim.reason, min(claim.wait, LONGEST_SLEEP_SECONDS))
 
     def on_wake_signal(self, signal: dict[str, Any]) -> None:
-        """Has the loop ask again: something may be able to go. `wake` in lifecycle.lua has the kinds."""
+        """Has the loop ask again: something may be able to go. `wake` in jobs.lua has the kinds."""
         self._in_loop(partial(self._heed, signal["data"]))
 
     def _heed(self, kind: bytes) -> None:

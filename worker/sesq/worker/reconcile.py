@@ -22,12 +22,12 @@ from sesq.queue.job import KEEP_SECONDS, job_fields, rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.replies import text
-from sesq.queue.scripts import LIFECYCLE, Call, compose, run_many
+from sesq.queue.scripts import MESSAGES, Call, compose, run_many
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane, State
 from sesq.worker.rq_lists import PAGE, Ids, registered, standing, take_from_the_dead
 
-RESTORE = compose("restore.lua", base=[LIFECYCLE])
+RESTORE = compose("restore.lua", MESSAGES)
 
 log = logging.getLogger("sesq.sync")
 

@@ -21,9 +21,8 @@ from sesq.queue.gate import SYNC, Gate
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.replies import read_hash, read_json
-from sesq.queue.scripts import compose
+from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now
-from sesq.queue.usage import RULES
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.reconcile import reconcile_in_turn
@@ -32,7 +31,7 @@ from sesq.worker.suppression import SesSuppression
 
 log = logging.getLogger("sesq.sync")
 
-DUE = compose("due.lua", base=[RULES])
+DUE = compose("due.lua", library("server.lua", base=JOBS))
 
 LEASE_SECONDS = 20
 """How long a process may take to read the account before another one tries: it may have died."""

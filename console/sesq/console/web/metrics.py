@@ -149,7 +149,7 @@ class _Queue(Collector):
 
 
 BOUNDS = ("0.1", "0.5", "1", "5", "15", "60", "300", "1800", "7200", "28800", "86400")
-"""As in `lifecycle.lua`, in seconds."""
+"""As in `messages.lua`, in seconds."""
 
 
 def _buckets(counters: dict[str, str]) -> list[tuple[str, float]]:

@@ -24,13 +24,13 @@ from sesq.queue.chunks import Row, pack_rows
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replicas import Replicas
-from sesq.queue.scripts import LIFECYCLE, compose, run_many
+from sesq.queue.scripts import MESSAGES, compose, run_many
 from sesq.queue.states import Lane
 from sesq.queue.suppression import SuppressionList
 
-OPEN_BATCH = compose("open_batch.lua", base=[LIFECYCLE])
-ADD_CHUNK = compose("add_chunk.lua", base=[LIFECYCLE])
-CLOSE_BATCH = compose("close_batch.lua", base=[LIFECYCLE])
+OPEN_BATCH = compose("open_batch.lua", MESSAGES)
+ADD_CHUNK = compose("add_chunk.lua", MESSAGES)
+CLOSE_BATCH = compose("close_batch.lua", MESSAGES)
 
 CHUNK_ROWS = 500
 MOST_PROBLEMS = 1000

@@ -24,7 +24,7 @@ AT_ONCE = 500
 OPEN = ("waiting", "leaving", *(state.value for state in State if state not in FINAL_STATES))
 """The counts of rows that are not at their end."""
 BATCH_STATES = ("running", "paused", "done", "cancelled")
-KINDS = ("batch", "template", "spilled", "parked")
+KINDS = ("batch", "template", "materialized", "parked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from sesq.queue.audit.lanes import Lanes, lane_of
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, texts
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.states import FINAL_STATES, SENT_STATES, WAITING_STATES, State
 
-LOOK = compose("look.lua", base=[LIFECYCLE])
+LOOK = compose("look.lua", MESSAGES)
 
 RQ_STATE = {
     State.SCHEDULED: ("scheduled", "scheduled"),

@@ -15,7 +15,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
-OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "spilled", "parked")
+OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
 EXPIRING = ("idempotency", "event", "damaged", "reconciled")
 OUR_FUNCTIONS = b"sesq.worker."
 
@@ -36,8 +36,8 @@ class KeyNames:
 def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
-        "batches unpacked counters depth_history audit holds blocks gate ledger line bulk_line leases "
-        "starting keeping expiring policy configured policy_history suppression suppression_read "
+        "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
+        "leases starting keeping expiring policy configured policy_history suppression suppression_read "
         "reputation poison snapshot identities sync control damaged restored pruning"
     )
     lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]

@@ -18,14 +18,15 @@ from sesq.queue.fields import Fields
 from sesq.queue.job import KEEP_SECONDS, job_fields
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.states import State
 
-MEND = compose("mend.lua", base=[LIFECYCLE])
-MEND_CHUNK = compose("mend_chunk.lua", base=[LIFECYCLE])
-MEND_BATCH = compose("mend_batch.lua", base=[LIFECYCLE])
-MEND_KEEPING = compose("mend_keeping.lua", base=[LIFECYCLE])
-MEND_ORPHAN = compose("mend_orphan.lua", base=[LIFECYCLE])
+MENDING = library("mending.lua", base=MESSAGES)
+MEND = compose("mend.lua", MENDING)
+MEND_CHUNK = compose("mend_chunk.lua", MENDING)
+MEND_BATCH = compose("mend_batch.lua", MENDING)
+MEND_KEEPING = compose("mend_keeping.lua", MESSAGES)
+MEND_ORPHAN = compose("mend_orphan.lua", MESSAGES)
 
 
 def mend(redis: Redis, account: str, finding: Finding) -> str:

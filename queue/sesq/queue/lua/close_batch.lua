@@ -1,9 +1,9 @@
--- Close: all rows of a batch are here. After lifecycle.lua and batch.lua.
+-- Close: all rows of a batch are here. After messages.lua.
 --
 -- ARGV[3] id   [4…] what is known now of the rows that were left out: name, value, …
 -- Returns 1, or 0 where the batch is lost.
 
-if call('EXISTS', A .. 'batch:' .. ARGV[3]) == 0 then return 0 end
-call('HSET', A .. 'batch:' .. ARGV[3], 'filled', 1, unpack(ARGV, 4))
+if call('EXISTS', key_of_batch(ARGV[3])) == 0 then return 0 end
+set_batch(ARGV[3], 'filled', 1, unpack(ARGV, 4))
 judge_batch(ARGV[3])
 return 1

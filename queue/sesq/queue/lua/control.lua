@@ -1,12 +1,14 @@
--- Control: hands out SES's one control call a second, to whoever asks in any process. After lifecycle.lua.
+-- Control: hands out SES's one control call a second, to whoever asks in any process. After jobs.lua.
 --
 -- ARGV[3] ms between two calls
---   A control   string   when the last one was made (ms), by Redis's own clock also where a test has moved the scripts': SES has
---                        another. It expires only so that nothing stays behind; what lies ahead is of before the clock was set back.
+--   A control   string   when the last one was made (ms), by Redis's own clock also where a test has moved
+--                        the scripts': SES has another. It expires only so that nothing stays behind; what
+--                        lies ahead is of before the clock was set back.
 -- Returns 0 where one may be made now, which is counted; else the ms until then.
 
-local t, spacing = call('TIME'), tonumber(ARGV[3])
-local at = t[1] * 1000 + math.floor(t[2] / 1000)
+local spacing = tonumber(ARGV[3])
+local seconds, microseconds = unpack(call('TIME'))
+local at = seconds * 1000 + math.floor(microseconds / 1000)
 local left = (tonumber(call('GET', A .. 'control')) or 0) + spacing - at
 if left > 0 and left <= spacing then return left end
 call('SET', A .. 'control', string.format('%.0f', at), 'EX', 60)

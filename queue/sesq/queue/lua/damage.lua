@@ -1,19 +1,21 @@
--- Damage: what is not as sesq keeps it in Redis is set aside, where `sesq doctor` shows it, and the call is made again. So one
--- damaged key stops nothing else. After clock.lua; every call of the scripts goes through `call` from here on.
+-- Damage: what is not as sesq keeps it in Redis is set aside, where `sesq doctor` shows it, and the call is
+-- made again. So one damaged key stops nothing else. After clock.lua; every call of the scripts goes through
+-- `call` from here on.
 --
+-- ARGV[1]  account
 -- Keys, D = "sesq:<account>:damaged"
 --   D          hash   what is damaged -> JSON [time it was found (s), what is wrong with it]
 --   D:<key>    any    what was found in a key of another type, for two weeks
 
 local DAMAGED, DAMAGE_KEPT, MOST_DAMAGED = 'sesq:' .. ARGV[1] .. ':damaged', 14 * 86400, 1000
 local books_lost = false -- the gate's state or its ledger was damaged: nothing goes before SES has been asked
-local bury               -- what becomes of a message whose record is lost: see lifecycle.lua
+local bury               -- what becomes of a message whose record is lost: see messages.lua
 
 local function note_damage(what, why)
   local kind = redis.call('TYPE', DAMAGED).ok
   if kind ~= 'hash' then redis.call('DEL', DAMAGED) end
   if redis.call('HLEN', DAMAGED) < MOST_DAMAGED or redis.call('HEXISTS', DAMAGED, what) == 1 then
-    redis.call('HSET', DAMAGED, what, cjson.encode({now, why}))
+    redis.call('HSET', DAMAGED, what, cjson.encode({now(), why}))
   end
 end
 
@@ -21,7 +23,9 @@ local function lose_books()
   local prefix = 'sesq:' .. ARGV[1] .. ':'
   books_lost = true
   redis.call('DEL', prefix .. 'sync')
-  if redis.call('TYPE', prefix .. 'snapshot').ok == 'hash' then redis.call('HDEL', prefix .. 'snapshot', 'server') end
+  if redis.call('TYPE', prefix .. 'snapshot').ok == 'hash' then
+    redis.call('HDEL', prefix .. 'snapshot', 'server')
+  end
 end
 
 -- Empties the place of a key of another type, and says so.
@@ -36,10 +40,9 @@ local function set_key_aside(key)
   if id and bury then bury(id, 'its record in Redis was damaged: ' .. why) end
 end
 
--- What Redis says of a counter that it cannot count on with: it is no number, or too large a one.
-local UNCOUNTABLE = {'hash value is not', 'would overflow', 'NaN or Infinity'}
+-- Whether Redis says of a counter that it cannot count on with it: it is no number, or too large a one.
 local function is_uncountable(wrong)
-  for _, words in ipairs(UNCOUNTABLE) do
+  for _, words in ipairs({'hash value is not', 'would overflow', 'NaN or Infinity'}) do
     if string.find(wrong, words, 1, true) then return true end
   end
 end
@@ -55,4 +58,14 @@ function call(...)
     redis.call('HDEL', key, field)
   end
   return redis.call(...) -- once more in its empty place; what failed for another reason fails in the same way
+end
+
+-- The values of fields of a hash, in the order of their names; false for one that it has not.
+local function read(key, ...) return unpack(call('HMGET', key, ...)) end
+
+-- A whole hash as a table; an empty one where there is no such key. It costs more than read() of ten fields.
+local function read_hash(key)
+  local flat, record = call('HGETALL', key), {}
+  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+  return record
 end

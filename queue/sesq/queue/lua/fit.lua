@@ -1,18 +1,21 @@
--- Fit: messages that are held since they were for more recipients than a whole day has room for go back into their lanes where
--- they fit into one now, by the limits in force. After lifecycle.lua and gate.lua.
+-- Fit: messages that are held since they were for more recipients than a whole day has room for go back into
+-- their lanes where they fit into one now, by the limits in force. After gate.lua.
 --
 -- ARGV[3] from which on (place in A hold:day)   [4] most to look at   [5] reason
 -- Returns {how many it looked at, how many it freed}
 
-local ids = call('ZRANGE', A .. 'hold:day', tonumber(ARGV[3]), tonumber(ARGV[3]) + tonumber(ARGV[4]) - 1)
-local freed = 0
-for _, id in ipairs(ids) do
-  local m = call('HMGET', A .. 'message:' .. id, 'state', 'day', 'queue')
-  local spare = is_bulk(m[3] or '') and reserve or 0
-  if m[1] == 'held' and (tonumber(m[2]) or 0) <= math.max(1, daily - spare) then
-    move(id, 'queued', ARGV[5], {}, {})
-    freed = freed + 1
+local from, most, reason = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+
+return with_gate(function (gate)
+  local ids, freed = call('ZRANGE', A .. 'hold:day', from, from + most - 1), 0
+  for _, id in ipairs(ids) do
+    local message = read_message(id)
+    local spare = is_bulk(message.queue or '') and gate.limits.reserve or 0
+    if message.state == 'held' and (tonumber(message.day) or 0) <= math.max(1, gate.limits.daily - spare) then
+      transition(message, 'queued', reason, {}, {})
+      freed = freed + 1
+    end
   end
-end
-if freed > 0 then wake() end
-return {#ids, freed}
+  if freed > 0 then wake() end
+  return {#ids, freed}
+end)

@@ -1,4 +1,4 @@
--- Keep: goes on with batches whose chunks have not all been told how long they stay. After lifecycle.lua and batch.lua.
+-- Keep: goes on with batches whose chunks have not all been told how long they stay. After messages.lua.
 --
 -- Returns 1 where there is more to do.
 

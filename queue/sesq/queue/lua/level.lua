@@ -1,10 +1,9 @@
--- Level: writes down how bad the account's reputation is.
+-- Level: writes down how bad the account's reputation is. After jobs.lua.
 --
--- ARGV[1] account   [3] the level: fine, warn or pause
--- sesq:<account>:reputation   hash, its field `level`
+-- ARGV[3] the level: fine, warn or pause
+--   A reputation   hash, its field `level`
 -- Returns the level before.
 
-local key = 'sesq:' .. ARGV[1] .. ':reputation'
-local before = redis.call('HGET', key, 'level') or 'fine'
-redis.call('HSET', key, 'level', ARGV[3])
+local before = call('HGET', A .. 'reputation', 'level') or 'fine'
+call('HSET', A .. 'reputation', 'level', ARGV[3])
 return before

@@ -1,32 +1,54 @@
--- Look: all that Redis keeps of some messages at one moment, for the auditor. Changes nothing; after lifecycle.lua.
+-- Look: all that Redis keeps of some messages at one moment, for the auditor. Changes nothing; after
+-- messages.lua.
 --
 -- ARGV[3] number of queues   [4…] RQ queues   then ids
--- Returns for each id {record, ttl of the record, of the content, of RQ's job (s; -1 none, -2 no such key), the job's status,
---   the states in whose set it stands, "<registry> <queue>" of RQ's registries, {in leases, in expiring, in the set of what it
---   waits for, why that is waited for, in its batch's spilled ones (also where the batch is gone), run by a worker of RQ's own}}
+-- Returns for each id {record, ttl of the record, of the content, of RQ's job (s; -1 none, -2 no such key),
+--   the job's status, the states in whose set it stands, "<registry> <queue>" of RQ's registries, {in leases,
+--   in expiring, in the set of what it waits for, why that is waited for, in its batch's materialized ones
+--   (also where the batch is gone), run by a worker of RQ's own}}
 --   record   {state, since, queue, hold, batch, claim_id, expires_at, packed}
 
-local queues, answers = tonumber(ARGV[3]), {}
-local function stands_in(zset, id) return call('ZSCORE', A .. zset, id) and 1 or 0 end
-for i = 4 + queues, #ARGV do
-  local id = ARGV[i]
-  local record = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'hold', 'batch', 'claim_id', 'expires_at', 'packed')
-  local states, registries = {}, {}
-  for state in pairs(PLACE) do
+local last = 3 + tonumber(ARGV[3])
+local queues = {unpack(ARGV, 4, last)}
+
+local function stands_in(set, id) return call('ZSCORE', A .. set, id) and 1 or 0 end
+
+local function states_of(id)
+  local states = {}
+  for state in pairs(RQ_STATE) do
     if call('ZSCORE', A .. 'state:' .. state, id) then states[#states + 1] = state end
   end
-  for q = 4, 3 + queues do
+  return states
+end
+
+local function registries_of(id)
+  local found = {}
+  for _, queue in ipairs(queues) do
     for _, name in ipairs(REGISTRIES) do
-      if call('ZSCORE', R .. name .. ':' .. ARGV[q], id) then registries[#registries + 1] = name .. ' ' .. ARGV[q] end
+      if call('ZSCORE', R .. name .. ':' .. queue, id) then found[#found + 1] = name .. ' ' .. queue end
     end
   end
-  local hold, batch = record[4] or '', record[5] or ''
-  local spilled = (batch == '' or call('EXISTS', A .. 'batch:' .. batch) == 0) and 1 or call('SISMEMBER', A .. 'spilled:' .. batch, id)
-  local elsewhere = call('EXISTS', R .. 'executions:' .. id)
-  answers[#answers + 1] = {
-    record, call('TTL', A .. 'message:' .. id), call('TTL', A .. 'content:' .. id), call('TTL', R .. 'job:' .. id),
-    call('HGET', R .. 'job:' .. id, 'status') or '', states, registries,
-    {stands_in('leases', id), stands_in('expiring', id), stands_in('hold:' .. hold, id), call('HEXISTS', A .. 'holds', hold), spilled, elsewhere},
+  return found
+end
+
+local function look_at(id)
+  local key, job = A .. 'message:' .. id, R .. 'job:' .. id
+  local record = call('HMGET', key, 'state', 'since', 'queue', 'hold', 'batch', 'claim_id', 'expires_at',
+    'packed')
+  local _, _, _, hold, batch = unpack(record)
+  hold, batch = hold or '', batch or ''
+  local known = (batch == '' or call('EXISTS', A .. 'batch:' .. batch) == 0) and 1
+                or call('SISMEMBER', A .. 'materialized:' .. batch, id)
+  return {
+    record, call('TTL', key), call('TTL', A .. 'content:' .. id), call('TTL', job),
+    call('HGET', job, 'status') or '',
+    states_of(id), registries_of(id),
+    {stands_in('leases', id), stands_in('expiring', id), stands_in('hold:' .. hold, id),
+    call('HEXISTS', A .. 'holds', hold),
+     known, call('EXISTS', R .. 'executions:' .. id)},
   }
 end
+
+local answers = {}
+for i = last + 1, #ARGV do answers[#answers + 1] = look_at(ARGV[i]) end
 return answers

@@ -1,62 +1,51 @@
--- Mend: a chunk of a batch goes where its rows belong, with its RQ job. For the auditor; after lifecycle.lua and batch.lua.
+-- Mend: a chunk of a batch goes where its rows belong, with its RQ job. For the auditor; after mending.lua.
 --
--- ARGV[3] chunk   [4] rows that are on their way   [5] how often it stands in its own lane   [6] JSON [[queue, entry], …]: entries of those that run
---     [7] JSON [queue, …]: lanes in which it stands and should not   [8] RQ's job as JSON [name, value, …], for one that has none
+-- ARGV[3] chunk   [4] rows that are on their way   [5] how often it stands in its own lane
+--     [6] JSON [[queue, entry], …]: entries of those that run
+--     [7] JSON [queue, …]: lanes in which it stands and should not
+--     [8] RQ's job as JSON [name, value, …], for one that has none
 -- Returns what was done, in words; nothing where there is no such chunk, or all agrees.
 
-local did, id = {}, ARGV[3]
-local function say(...) did[#did + 1] = string.format(...) end
-local told = call('HMGET', A .. 'chunk:' .. id, 'batch', 'keep')
-if told[1] and call('EXISTS', A .. 'batch:' .. told[1]) == 0 then -- all of it is sent: see the auditor
+local id, out, in_lane = ARGV[3], tonumber(ARGV[4]), ARGV[5] ~= '0'
+local runs, lanes, new_job = cjson.decode(ARGV[6]), cjson.decode(ARGV[7]), ARGV[8]
+local batch, keep = read(A .. 'chunk:' .. id, 'batch', 'keep')
+
+local function mend_expiry()
   for _, kind in ipairs(OF_CHUNK) do
-    if call('TTL', A .. kind .. ':' .. id) == -1 then
-      call('EXPIRE', A .. kind .. ':' .. id, seconds_kept(told[2]))
-      say('%s expires', A .. kind .. ':' .. id)
+    local key = A .. kind .. ':' .. id
+    if call('TTL', key) == -1 then
+      call('EXPIRE', key, seconds_kept(keep))
+      say('%s expires', key)
     end
   end
   return did
 end
-local c = read_chunk(id)
-if not c then return did end
-local job = R .. 'job:' .. c.id
-if c.out ~= tonumber(ARGV[4]) then
-  c.out = tonumber(ARGV[4])
-  say('%d rows on their way are counted', c.out)
+-- a batch that is gone although its chunk is here: all of it is sent (see the auditor)
+if batch and call('EXISTS', key_of_batch(batch)) == 0 then return mend_expiry() end
+
+local chunk, job, entry = read_chunk(id), R .. 'job:' .. id, id .. ':rows'
+if not chunk then return did end
+if chunk.out ~= out then
+  chunk.out = out
+  say('%d rows on their way are counted', out)
 end
 if call('EXISTS', job) == 0 then
-  call('HSET', job, unpack(cjson.decode(ARGV[8])))
+  call('HSET', job, unpack(cjson.decode(new_job)))
   say('given an RQ job')
 end
-for _, run in ipairs(cjson.decode(ARGV[6])) do
-  if c.out == 0 or has_rows(c) or run[2] ~= c.id .. ':rows' then
-    call('ZREM', R .. 'wip:' .. run[1], run[2])
-    say('taken out of those that run')
-  end
-end
-for _, other in ipairs(cjson.decode(ARGV[7])) do
-  call('SADD', A .. 'stale:' .. other, c.id)
-  say('its entry in queue %s is called stale', other)
-end
+drop_runs(runs, function (run) return chunk.out > 0 and not has_rows(chunk) and run == entry end)
+leave_lanes(id, lanes)
 
-local was = c.place
-seat(c)
-if c.place ~= was then say('put where its rows belong: %s', c.place) end
-local registry, status = PLACE[c.place][1], PLACE[c.place][2]
-local right = call('HGET', job, 'status') == status and not (registry == 'queue' and was == c.place and ARGV[5] == '0')
-for _, name in ipairs(REGISTRIES) do
-  right = right and (name == registry) == (call('ZSCORE', R .. name .. ':' .. c.queue, c.id) and true or false)
+local was = chunk.place
+sync_chunk_job(chunk)
+local moved = chunk.place ~= was
+if moved then say('put where its rows belong: %s', chunk.place) end
+local absent = RQ_STATE[chunk.place] == 'queue' and not moved and not in_lane
+if absent or not is_shown_as(id, chunk.queue, chunk.place, entry) then
+  show_as(id, chunk.queue, chunk.place, chunk.keep, in_lane, {claim_id = 'rows'})
 end
-if registry == 'wip' then right = right and call('ZSCORE', R .. 'wip:' .. c.queue, c.id .. ':rows') and true or false end
-if not right then
-  if registry == 'queue' and ARGV[5] ~= '0' then
-    for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. c.queue, c.id) end
-    call('HSET', job, 'status', status)
-  else
-    place(c.id, c.queue, c.place, c.keep, {claim_id = 'rows'})
-  end
-  say('put into %s', registry == 'queue' and 'its lane' or 'what RQ calls ' .. registry)
-end
-if (c.place == 'sent' or c.place == 'cancelled') and call('EXISTS', A .. 'log:' .. c.id) == 1 and call('SADD', A .. 'unpacked', c.id) == 1 then
+local ended = chunk.place == 'sent' or chunk.place == 'cancelled'
+if ended and call('EXISTS', A .. 'log:' .. id) == 1 and call('SADD', A .. 'unpacked', id) == 1 then
   say('its results will be packed')
 end
 return did

@@ -1,13 +1,15 @@
 -- Restore: the RQ job of a message, or of a chunk, is put where that is, and written anew where it is gone.
--- After lifecycle.lua and batch.lua.
+-- After messages.lua.
 --
 -- ARGV[3] id   [4] only what has not changed since (s)
---     [5] 1: to the front of its lane, from where a worker of RQ's had taken it   [6…] RQ's job: name, value, …
--- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was told to
--- cancel its job; 'front' where a worker of RQ's had taken it, and nobody said so.
+--     [5] 1: to the front of its lane, from where a worker of RQ's had taken it   [6…] RQ's job: name, value,
+--     …
+-- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was
+-- told to cancel its job; 'front' where a worker of RQ's had taken it, and nobody said so.
 
-local id, front = ARGV[3], ARGV[5] == '1'
-local NEAR = 1000 -- so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+local id, unchanged_since, front = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
+-- so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+local NEAR = 1000
 local job = R .. 'job:' .. id
 
 local function stands_in(queue)
@@ -25,7 +27,7 @@ local function for_each_registry(visit)
 end
 
 -- Takes the job out of all registries: others may have put it into those of another lane.
-local function leave_registries(queue)
+local function leave_all_registries(queue)
   for_each_registry(function (key) call('ZREM', key, id) end)
   if call('EXISTS', job) == 1 then call('HSET', job, 'origin', queue) end
 end
@@ -33,52 +35,61 @@ end
 local function renew_job(queue, keep)
   call('HSET', job, unpack(ARGV, 6))
   call('HSET', job, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
+  call('PERSIST', job)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
 
--- Whether RQ shows the job by this status, as one of its own lane, and in this one of all registries.
-local function is_shown(own, registry, status)
-  local told = call('HMGET', job, 'status', 'origin')
-  local right = told[1] == status and told[2] == own
+-- Whether RQ shows the job by the status of that state, as one of its own lane, and in this one of all
+-- registries.
+local function is_shown(own, state)
+  local status, origin = unpack(call('HMGET', job, 'status', 'origin'))
+  local right = status == status_of(state) and origin == own
   for_each_registry(function (key, queue, name)
-    local should = queue == own and name == registry
+    local should = queue == own and name == RQ_STATE[state]
     right = right and should == (call('ZSCORE', key, id) and true or false)
   end)
   return right
 end
 
-local m = call('HMGET', A .. 'message:' .. id, 'state', 'since', 'queue', 'keep', 'send_at')
-local chunk = not m[1] and read_chunk(id)
-local state, keep = m[1] or chunk and chunk.place, chunk and chunk.keep or m[4]
-local queue = lane_of(m[3] or chunk and chunk.queue)
-if not PLACE[state or ''] or (tonumber(m[2]) or 0) > tonumber(ARGV[4]) then return 0 end
-local registry, status = PLACE[state][1], PLACE[state][2]
-local told = call('HGET', job, 'status')
-if registry == 'wip' then return 0 end -- it is put right when it is settled
-
-if ENDED[registry] then -- a job that somebody has deleted is not missed
-  if not told or told == 'queued' or is_shown(queue, registry, status) then return 0 end
-  leave_registries(queue)
+-- A job that has ended; one that somebody has deleted is not missed.
+local function restore_ended(state, queue, keep, told)
+  if not told or told == 'queued' or is_shown(queue, state) then return 0 end
+  leave_all_registries(queue)
   place(id, queue, state, keep, {})
   return 1
 end
-if chunk and chunk.state ~= 'running' then return 0 end
-if told == 'canceled' then return chunk and 0 or 'canceled' end
-if stands_in(queue) then -- by RQ's tools it may be there in any state: the claim that meets it sees to it
-  if registry ~= 'queue' or is_shown(queue, registry, status) then return 0 end
-  leave_registries(queue)
-  call('HSET', job, 'status', status)
+
+-- A job that stands in its lane: by RQ's tools it may be there in any state, and the claim that meets it sees
+-- to it.
+local function restore_in_lane(state, queue)
+  if RQ_STATE[state] ~= 'queue' or is_shown(queue, state) then return 0 end
+  leave_all_registries(queue)
+  call('HSET', job, 'status', status_of(state))
   call('PERSIST', job)
   return 1
 end
-if registry ~= 'queue' and is_shown(queue, registry, status) then return 0 end
+
+local message = read_message(id)
+local chunk = not message.state and read_chunk(id) or nil
+local state, shown = message.state or chunk and chunk.place or '', chunk or message
+local queue, registry, told = lane_of(shown.queue), RQ_STATE[state], call('HGET', job, 'status')
+if not registry or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) > unchanged_since then
+  return 0
+end
+if registry == 'wip' then return 0 end -- it is put right when it is settled
+if ENDED[registry] then return restore_ended(state, queue, shown.keep, told) end
+if chunk and chunk.state ~= 'running' then return 0 end
+if told == 'canceled' then return chunk and 0 or 'canceled' end
+if stands_in(queue) then return restore_in_lane(state, queue) end
+if registry ~= 'queue' and is_shown(queue, state) then return 0 end
 if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
 
-local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now -- RQ alone knows when another try is due
-if state == 'scheduled' then due = tonumber(m[5]) or due end
-renew_job(queue, keep)
-leave_registries(queue)
-if registry == 'queue' and not chunk then move(id, 'queued', 'its RQ job had been taken away', {}, {front = front})
-else place(id, queue, state, keep, {due = due, front = front}) end
+local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now() -- RQ alone knows when another try is due
+if state == 'scheduled' then due = tonumber(message.send_at) or due end
+renew_job(queue, shown.keep)
+leave_all_registries(queue)
+if registry == 'queue' and not chunk then
+  transition(message, 'queued', 'its RQ job had been taken away', {}, {front = front})
+else place(id, queue, state, shown.keep, {due = due, front = front}) end
 if registry == 'queue' then wake(queue) end
 return 1

@@ -1,8 +1,8 @@
 -- Rights: tries the commands that sesq's scripts use, on keys that nothing else uses. Leaves nothing behind.
 --
 -- ARGV[1…2] prefixes of keys   [3…] commands
--- Returns those that were denied: "HSET on sesq:*". Each is tried with one argument more until their number is right, since Redis
--- looks at the rights only then; whether the arguments make sense does not matter.
+-- Returns those that were denied: "HSET on sesq:*". Each is tried with one argument more until their number
+-- is right, since Redis looks at the rights only then; whether the arguments make sense does not matter.
 
 local MOST_ARGUMENTS = 6
 local denied = {}
@@ -11,21 +11,23 @@ local function words(answer)
   return type(answer) == 'table' and answer.err or ''
 end
 
-local function try(command, key)
+local function is_denied(command, key)
   local arguments, said = {command}, ''
   for _ = 1, MOST_ARGUMENTS do
     said = words(redis.pcall(unpack(arguments)))
     if not string.find(said, '[Ww]rong number of arg') then break end
     arguments[#arguments + 1] = key -- some take two keys
   end
-  return string.find(said, 'ACL failure') or string.find(said, "executing the script can't") or string.find(said, 'NOPERM')
-         or string.find(said, 'Unknown Redis command')
+  for _, denial in ipairs({'ACL failure', "executing the script can't", 'NOPERM', 'Unknown Redis command'}) do
+    if string.find(said, denial, 1, true) then return true end
+  end
+  return false
 end
 
-for p = 1, 2 do
-  local key = ARGV[p] .. ':doctor'
-  for c = 3, #ARGV do
-    if try(ARGV[c], key) then denied[#denied + 1] = ARGV[c] .. ' on ' .. ARGV[p] .. ':*' end
+for _, prefix in ipairs({unpack(ARGV, 1, 2)}) do
+  local key = prefix .. ':doctor'
+  for _, command in ipairs({unpack(ARGV, 3)}) do
+    if is_denied(command, key) then denied[#denied + 1] = command .. ' on ' .. prefix .. ':*' end
     redis.pcall('DEL', key)
   end
 end

@@ -1,8 +1,9 @@
--- Set aside: a client has met a key of another type than it expected. After lifecycle.lua.
+-- Set aside: a client has met a key of another type than it expected. After messages.lua.
 --
 -- ARGV[3] key   [4] the type that it ought to have
 -- Changes nothing where another client was quicker.
 
-local kind = redis.call('TYPE', ARGV[3]).ok
-if kind ~= 'none' and kind ~= ARGV[4] then set_key_aside(ARGV[3]) end
+local key, right = ARGV[3], ARGV[4]
+local kind = redis.call('TYPE', key).ok
+if kind ~= 'none' and kind ~= right then set_key_aside(key) end
 return 1

@@ -1,17 +1,18 @@
--- Unpark: chunks of a batch that was resumed, or cancelled, go back to where their rows belong. After lifecycle.lua and batch.lua.
+-- Unpark: chunks of a batch that was resumed, or cancelled, go back to where their rows belong. After
+-- messages.lua.
 --
 -- ARGV[3] batch   [4] most
 -- Returns how many are still parked; 0 where the batch is paused.
 
-local bid = ARGV[3]
+local bid, most = ARGV[3], tonumber(ARGV[4])
 local parked = A .. 'parked:' .. bid
 if state_of(bid) == 'paused' then return 0 end
 -- the last one that was parked goes first to the head of the queue, so that the first one ends there
-for _ = 1, tonumber(ARGV[4]) do
+for _ = 1, most do
   local id = call('RPOP', parked)
   if not id then break end
-  local c = read_chunk(id)
-  if c and c.place == 'held' then seat(c) end
+  local chunk = read_chunk(id)
+  if chunk and chunk.place == 'held' then sync_chunk_job(chunk) end
 end
 wake(call('HGET', A .. 'batch:' .. bid, 'queue') or nil)
 return call('LLEN', parked)

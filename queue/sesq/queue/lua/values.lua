@@ -1,4 +1,4 @@
--- Values: what is read from Redis counts only if it can be used. Put before every script.
+-- Values: what is read from Redis counts only if it can be used. Before every other file.
 
 -- nil for what is none, and for what is no amount and no time: nan, inf, 1e300.
 local FARTHEST, read_number = 1e15, tonumber
@@ -6,6 +6,12 @@ local function tonumber(given)
   local number = given and read_number(given)
   return number and number > -FARTHEST and number < FARTHEST and number or nil
 end
+
+-- Whether a field that may be empty or a number is neither.
+local function is_broken(field) return (field or '') ~= '' and not tonumber(field) end
+
+-- A whole number, as a counter or a place in a list has it.
+local function read_whole(given) return string.find(given or '', '^%d+$') and tonumber(given) or nil end
 
 -- The table that a text of JSON holds; an empty one where it holds none.
 local function read_table(text)

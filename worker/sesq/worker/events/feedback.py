@@ -16,7 +16,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
 from sesq.queue.replies import read_json_list, text
 from sesq.queue.reputation import Reputation, Standing
-from sesq.queue.scripts import LIFECYCLE, compose
+from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, listed_as
@@ -25,7 +25,7 @@ from sesq.worker.events.meaning import Meaning, meaning_of
 
 log = logging.getLogger("sesq.events")
 
-FEEDBACK = compose("feedback.lua", base=[LIFECYCLE])
+FEEDBACK = compose("feedback.lua", MESSAGES)
 
 REMEMBER_SECONDS = 14 * 86_400
 """As long as SQS can keep a message."""

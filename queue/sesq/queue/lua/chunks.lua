@@ -1,0 +1,139 @@
+-- Chunks: 500 rows of a batch, packed, with one RQ job. After batches.lua.
+--
+-- Keys, A = "sesq:<account>:"
+--   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards
+--                                the day), cursor (those before it were granted), redo ("start-end …": given
+--                                back, in order), out (rows on their way: A message:<id> of each has packed =
+--                                1), place (the state by which RQ shows its job), cancelled (why, where it
+--                                was without its batch)
+--   A rows:<bid>-<k>     string  the rows, packed
+--   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
+--   A results:<bid>-<k>  string  the same, packed, once the chunk is done
+--   A arrived:<bid>-<k>  string  one bit a row: delivered
+--   A unpacked           set     chunks that are done and whose log is not packed yet
+-- A row is given by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it ever needs
+-- a record.
+
+local CANCELLED_IN_RQ = "cancelled by RQ's own cancel"
+
+-- Whether a text is a list of rows: "start-end …", none of them empty or beyond the n rows of the chunk.
+local function are_runs(redo, n)
+  for run in string.gmatch(redo, '[^ ]+') do
+    local from, to = string.match(run, '^(%d+)-(%d+)$')
+    from, to = read_whole(from), read_whole(to)
+    if not (from and to and from < to and to <= n) then return false end
+  end
+  return true
+end
+
+-- A chunk as a table with its id, numbers as numbers, and `state`, whether it goes on: running, paused or
+-- cancelled. nil where there is none, or nobody can tell which of its rows have gone.
+local function read_chunk(id)
+  local key = A .. 'chunk:' .. id
+  local batch, queue, keep, n, counted, cursor, redo, out, place, cancelled = read(key,
+    'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
+  batch = batch or n and string.match(id, '^(.*)-%d+$')
+  if not batch then return nil end
+  n, counted, cursor, out = read_whole(n), read_whole(counted), read_whole(cursor), tonumber(out)
+  if not (n and counted and cursor and out) or cursor > n then
+    note_damage(key, 'a number of it is damaged: its recipients are not sent')
+    return nil
+  end
+  if not RQ_STATE[place] then
+    note_damage(key, 'its place is ' .. (place or 'empty') .. ', which this version of sesq does not know')
+    return nil
+  end
+  redo = redo or ''
+  if not are_runs(redo, n) then
+    note_damage(key, 'its field redo is no list of rows: those rows are not sent')
+    redo = '' -- its lane must not wait for it
+  end
+  local state = cancelled and 'cancelled' or state_of(batch)
+  return {
+    id = id, batch = batch, queue = lane_of(queue), keep = keep or '', n = n, counted = counted,
+    cursor = cursor,
+    redo = redo, out = out, place = place, state = state == 'done' and 'running' or state,
+  }
+end
+
+local function has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end
+
+-- The rows that go next: start, end (exclusive), what remains to be redone (nil where nothing is), and what
+-- each counts towards the day.
+local function next_rows(chunk)
+  local from, to, rest = string.match(chunk.redo, '^(%d+)-(%d+) ?(.*)$')
+  local start, stop = tonumber(from) or chunk.cursor, tonumber(to) or chunk.n
+  local counts = start < chunk.counted
+  if counts then stop = math.min(stop, chunk.counted) end
+  if from and stop < tonumber(to) then rest = stop .. '-' .. to .. (rest ~= '' and ' ' .. rest or '') end
+  return start, stop, rest, counts and 1 or 0
+end
+
+-- The first m of those rows are on their way.
+local function pass_rows(chunk, m)
+  local start, stop, rest = next_rows(chunk)
+  if not rest then chunk.cursor = start + m
+  elseif start + m < stop then chunk.redo = (start + m) .. '-' .. stop .. (rest ~= '' and ' ' .. rest or '')
+  else chunk.redo = rest end
+  chunk.out = chunk.out + m
+end
+
+-- A row comes back, to its place among those that are to be redone.
+local function redo_row(chunk, row)
+  local runs, put = {}, false
+  local function add(from, to)
+    local last = runs[#runs]
+    if last and last.to == from then last.to = to else runs[#runs + 1] = {from = from, to = to} end
+  end
+  for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do
+    from, to = tonumber(from), tonumber(to)
+    if not put and row < from then
+      add(row, row + 1)
+      put = true
+    end
+    add(from, to)
+  end
+  if not put then add(row, row + 1) end
+  for i, run in ipairs(runs) do runs[i] = run.from .. '-' .. run.to end
+  chunk.redo = table.concat(runs, ' ')
+end
+
+-- Who still waits in a chunk is taken back; how many they were.
+local function take_back(chunk, why)
+  local n = chunk.n - chunk.cursor
+  for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do n = n + to - from end
+  call('HSET', A .. 'chunk:' .. chunk.id, 'cancelled', why)
+  chunk.state, chunk.cursor, chunk.redo = 'cancelled', chunk.n, ''
+  adjust_counts(chunk.batch, 'waiting', 'cancelled', n)
+  return n
+end
+
+-- Where its job belongs: in its queue while rows are to be granted.
+local function place_of_chunk(chunk)
+  if has_rows(chunk) then return chunk.state == 'paused' and 'held' or 'queued' end
+  if chunk.out > 0 then return 'sending' end
+  return chunk.state == 'cancelled' and 'cancelled' or 'sent'
+end
+
+-- Writes down how far a chunk is, and puts its job where RQ's tools expect it.
+local function sync_chunk_job(chunk, worker)
+  if chunk.state == 'cancelled' then chunk.cursor, chunk.redo = chunk.n, '' end
+  local to = place_of_chunk(chunk)
+  local moves = has_rows(chunk) and to ~= chunk.place
+  if moves and call('HGET', R .. 'job:' .. chunk.id, 'status') == 'canceled' then
+    take_back(chunk, CANCELLED_IN_RQ)
+    to = place_of_chunk(chunk)
+  end
+  call('HSET', A .. 'chunk:' .. chunk.id, 'cursor', chunk.cursor, 'redo', chunk.redo, 'out', chunk.out,
+    'place', to)
+  if to == chunk.place then return end
+  if chunk.place == 'queued' then leave_queue(chunk.queue, chunk.id) end
+  place(chunk.id, chunk.queue, to, chunk.keep, {front = true, claim_id = 'rows', worker = worker})
+  local batch = A .. 'batch:' .. chunk.batch
+  if call('EXISTS', batch) == 1 then
+    call('HINCRBY', batch, 'jobs', (to == 'queued' and 1 or 0) - (chunk.place == 'queued' and 1 or 0))
+  end
+  if to == 'held' then call('RPUSH', A .. 'parked:' .. chunk.batch, chunk.id) end
+  if to == 'sent' or to == 'cancelled' then call('SADD', A .. 'unpacked', chunk.id) end
+  chunk.place = to
+end

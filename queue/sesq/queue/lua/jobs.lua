@@ -1,0 +1,118 @@
+-- Jobs: the RQ job of a message, or of a chunk, stands where RQ's tools expect it. After damage.lua.
+--
+-- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
+-- Keys, A = "sesq:<account>:"
+--   A stale:<queue>            set     ids that stand in that queue although their message, or chunk, waits
+--                              there no longer
+-- RQ's own keys, R = "<prefix>:"
+--   R queue:<queue>            list    ids, the next to go first
+--   R job:<id>                 hash    status, …
+--   R wip|deferred|scheduled|finished|failed|canceled:<queue>   zset
+-- All times are seconds since the epoch by Redis's clock.
+
+local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
+
+-- The registry of RQ's in which the job of a message in that state stands.
+local RQ_STATE = {
+  scheduled = 'scheduled', retrying = 'scheduled', queued = 'queue', sending = 'wip', held = 'deferred',
+  unknown = 'deferred',
+  sent = 'finished', delivered = 'finished', bounced = 'finished', complained = 'finished',
+  cancelled = 'canceled',
+  refused = 'failed', failed = 'failed', suppressed = 'failed', expired = 'failed',
+}
+local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
+local ENDED = {finished = true, failed = true, canceled = true}
+local STATUS = {queue = 'queued', wip = 'started'} -- of the others it is the registry's name
+local function status_of(state) return STATUS[RQ_STATE[state]] or RQ_STATE[state] end
+local function has_ended(state) return ENDED[RQ_STATE[state]] end
+
+-- How long an ended record stays, where its field may be damaged (s); EXPIRE refuses what is far more.
+local LONGEST_KEPT = 1e9
+local function seconds_kept(keep)
+  return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
+end
+-- A lane of this account: what a damaged record names instead is the bulk lane.
+local function lane_of(queue)
+  local ours = 'sesq.' .. ARGV[1] .. '.'
+  return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
+end
+local function is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
+
+-- A queue is never searched, however long it is: what is to leave it from the middle is marked as stale, and
+-- whoever meets it at the head drops it. One that comes back before that takes its old place.
+local function leave_queue(queue, id)
+  local list = R .. 'queue:' .. queue
+  if call('LINDEX', list, 0) == id then call('LPOP', list)
+  elseif call('LINDEX', list, -1) == id then call('RPOP', list)
+  elseif call('HGET', R .. 'job:' .. id, 'status') == 'queued' then -- else RQ has taken it out already
+    call('SADD', A .. 'stale:' .. queue, id)
+  end
+end
+local function enter_queue(queue, id, front)
+  if call('SREM', A .. 'stale:' .. queue, id) == 0 then
+    call(front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
+  end
+end
+local function drop_head(queue)
+  local id = call('LPOP', R .. 'queue:' .. queue)
+  if id then call('SREM', A .. 'stale:' .. queue, id) end
+end
+-- How many jobs wait in a queue.
+local function length_of(queue)
+  return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue))
+end
+
+-- Takes a job out of RQ's registries; out of one alone, where RQ shows it by the state that it was in.
+local function leave_registries(id, queue, status, from)
+  if from and status == status_of(from) then
+    if not STATUS[RQ_STATE[from]] then call('ZREM', R .. status .. ':' .. queue, id) end
+    return
+  end
+  for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+end
+
+-- What belongs to a message stays for ever until it has ended, and so long as its record then.
+local function set_expiry(key, state, keep, from)
+  if has_ended(state) then call('EXPIRE', key, seconds_kept(keep))
+  elseif not from or has_ended(from) then call('PERSIST', key) end
+end
+
+-- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, claim_id,
+-- worker, from (the state that it was in).
+local function place(id, queue, state, keep, opts)
+  local registry, job = RQ_STATE[state], R .. 'job:' .. id
+  local status = call('HGET', job, 'status')
+  leave_registries(id, queue, status, opts.from)
+  local from, claim_id = opts.from, opts.claim_id or ''
+  if claim_id ~= '' and (not from or from == 'sending') then
+    call('ZREM', R .. 'wip:' .. queue, id .. ':' .. claim_id)
+  end
+  if registry == 'queue' then enter_queue(queue, id, opts.front)
+  elseif registry == 'wip' then
+    -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
+    call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. claim_id)
+  elseif registry == 'scheduled' then call('ZADD', R .. 'scheduled:' .. queue, opts.due, id)
+  else
+    local score = ENDED[registry] and real_seconds() + seconds_kept(keep) or now()
+    call('ZADD', R .. registry .. ':' .. queue, score, id)
+  end
+  if status or call('EXISTS', job) == 1 then
+    call('HSET', job, 'status', status_of(state), 'worker_name', opts.worker or '')
+    set_expiry(job, state, keep, from)
+  end
+end
+
+-- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
+-- script: without the right to the channel nothing is published, and the workers look once a second.
+local function publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
+
+-- Wakes the workers that wait for mail; where it may be urgent (queue: nil where nobody knows) also those
+-- that wait for a token for bulk mail. ('policy', which others publish there, wakes as well who waits by
+-- limits that no longer hold.)
+local function wake(queue) publish(queue and is_bulk(queue) and '' or 'urgent') end
+
+-- The same for a message that is scheduled and due before all others: a worker at rest does not look for it
+-- every second.
+local function wake_for_schedule(queue, id)
+  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then wake(queue) end
+end

@@ -1,0 +1,77 @@
+-- Ledger: the recipients of the rolling 24 hours, in one-minute counts. After damage.lua and jobs.lua.
+--
+-- Keys, A = "sesq:<account>:"
+--   A ledger   string   1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
+-- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was
+-- on its way. In Lua it is a table of
+--   minute    the newest (minutes since the epoch)      total   recipients in it
+--   cleared   what stands in the slots of the minutes after this one is of a day before
+--   lost      nothing of it is known       cells   the string as it was read
+--   added     recipients of the newest minute that are not written to it yet
+
+local SLOTS = 1442
+
+local function count_in(ledger, m)
+  ledger.cells = ledger.cells or call('GET', A .. 'ledger') or ''
+  local at = m % SLOTS * 4
+  local n = #ledger.cells >= at + 4 and struct.unpack('<I4', ledger.cells, at + 1) or 0
+  return m == ledger.minute and n + ledger.added or n
+end
+
+-- minute, total: as they were written last; nil where they are lost.
+local function open_ledger(minute, total)
+  local today = math.floor(now() / 60)
+  local ledger = {minute = minute, total = total or 0, cleared = minute, added = 0}
+  ledger.lost = not minute or today - minute >= SLOTS
+  if ledger.lost then ledger.minute, ledger.cleared, ledger.total = today, today, 0
+  elseif today > minute then
+    ledger.minute, ledger.total = today, 0
+    for m = today - SLOTS + 1, minute do ledger.total = ledger.total + count_in(ledger, m) end
+  end
+  return ledger
+end
+
+local function clear_slot(m) call('SETRANGE', A .. 'ledger', m % SLOTS * 4, struct.pack('<I4', 0)) end
+local function clear_old_slots(ledger)
+  if ledger.lost then call('DEL', A .. 'ledger') end
+  for m = ledger.cleared + 1, ledger.minute do
+    if count_in(ledger, m) > 0 then clear_slot(m) end
+  end
+  if ledger.lost or ledger.cleared < ledger.minute then ledger.cells = nil end
+  ledger.lost, ledger.cleared = false, ledger.minute
+end
+
+-- Counts n more recipients in the newest minute.
+local function count(ledger, n) ledger.added, ledger.total = ledger.added + n, ledger.total + n end
+
+-- Changes the count of a minute by n, which may be below zero.
+local function change_count(ledger, m, n)
+  local at = m % SLOTS * 4
+  local cell = call('GETRANGE', A .. 'ledger', at, at + 3)
+  local old = #cell == 4 and struct.unpack('<I4', cell) or 0
+  local new = math.max(0, old + n)
+  if new ~= old then call('SETRANGE', A .. 'ledger', at, struct.pack('<I4', new)) end
+  ledger.cells = nil
+  return new - old
+end
+
+-- Takes n recipients back out of a minute.
+local function uncount(ledger, m, n)
+  clear_old_slots(ledger)
+  ledger.total = ledger.total + change_count(ledger, m, -n)
+end
+
+local function close_ledger(ledger)
+  clear_old_slots(ledger)
+  if ledger.added > 0 then change_count(ledger, ledger.minute, ledger.added) end
+  ledger.added = 0
+end
+
+-- When so many recipients more than there is room for have left it (s); nil where it has not so many.
+local function freed_at(ledger, excess)
+  if excess <= 0 then return now() end
+  for m = ledger.minute - SLOTS + 1, ledger.lost and 0 or ledger.cleared do
+    excess = excess - count_in(ledger, m)
+    if excess <= 0 then return (m + SLOTS) * 60 end
+  end
+end

@@ -1,0 +1,22 @@
+-- Materialize: a recipient of a batch of which only a MessageId was kept gets a record of its own, since more
+-- is to be said of it. After messages.lua and rows.lua.
+--
+-- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] envelope   [9…] RQ's
+--     job: name, value, …
+-- Returns 1, or 0 where it has one, or its batch is gone.
+
+local id, chunk, row, message_id, taken_at, envelope = unpack(ARGV, 3, 8)
+local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')
+if not bid or call('SISMEMBER', A .. 'materialized:' .. bid, id) == 1 then return 0 end
+local arrived = call('GETBIT', A .. 'arrived:' .. chunk, row) == 1
+local state, message = arrived and 'delivered' or 'sent', {id = id, batch = bid}
+local event, made = {tonumber(taken_at), 'sent', message_id}, {envelope = envelope, job = {unpack(ARGV, 9)}}
+make_record(message, state, taken_at, event, made,
+            'reason', message_id, 'message_id', message_id, 'attempts', 1, 'day', 1)
+call('EXPIRE', A .. 'message:' .. id, seconds_kept(message.keep))
+local ttl = call('TTL', A .. 'batch:' .. bid)
+-- it may be new, of a batch that has ended
+if ttl > 0 then call('EXPIRE', A .. 'materialized:' .. bid, ttl) end
+place(id, message.queue, state, message.keep, {})
+adjust_counts(bid, arrived and 'arrived' or 'taken', state, 1)
+return 1

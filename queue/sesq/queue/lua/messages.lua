@@ -1,0 +1,215 @@
+-- Messages: how one changes its state; transition() is the only way. After batches.lua and chunks.lua.
+--
+-- Keys, A = "sesq:<account>:"
+--   A message:<id>    hash    state, since (s), queue, rate and day (recipients), claim_id, history,
+--                             keep (s that the record stays once all is over), hold (what it waits for),
+--                             unsure (1: it is sent again, though SES may have taken an earlier try),
+--                             tokens_at (s: when its tokens were taken; '' once they are accounted for),
+--                             packed (1: a row of a chunk that is being sent, and has no content, job or
+--                             state set of its own), …
+--   A content:<id>    string  the body; stays no longer than the record
+--   A state:<state>   zset    id -> time it entered the state (s)
+--   A leases          zset    id -> time its worker's lease runs out (s)
+--   A expiring        zset    id -> time after which it is not to be sent (s)
+--   A hold:<what>     zset    id -> time it was queued (s)
+--   A holds           hash    what -> why, in words
+--   A counters        hash    <state> -> how often a message came into it, ever; wait:<s> -> how many were
+--                             sent within so many seconds and no fewer of when they might go; wait:sum (s)
+-- A message is a table of the fields of its record, and `id`; without a state where there is none.
+
+local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
+local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
+local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
+local end_row, materialize_row  -- of rows that are on their way: see rows.lua
+
+-- A row that is on its way; nil where the record is another's.
+local function read_row(id)
+  local packed, state, queue, batch, day, claim_id, worker, claimed, tokens_at = read(A .. 'message:' .. id,
+    'packed', 'state', 'queue', 'batch', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
+  return packed and {
+    id = id, packed = packed, state = state, queue = queue, batch = batch, rate = '1', day = day,
+    claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at,
+  } or nil
+end
+
+-- The fields that most scripts need; the others are read where they are needed.
+local function read_message(id)
+  local row = string.find(id, '-', 1, true) and read_row(id)
+  if row then return row end
+  local state, queue, rate, day, keep, batch, hold, unsure, history, v,
+    claim_id, worker, claimed, tokens_at, created, send_at, expires_at, checked, attempts = read(
+    A .. 'message:' .. id, 'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v',
+    'claim_id', 'worker', 'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts')
+  return {
+    id = id, state = state, queue = queue, rate = rate, day = day, keep = keep, batch = batch, hold = hold,
+    unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker, claimed = claimed,
+    tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at, checked = checked,
+    attempts = attempts,
+  }
+end
+
+-- Writes fields of a message, given as name, value, …, to its record and to the table.
+local function set_message(message, ...)
+  call('HSET', A .. 'message:' .. message.id, ...)
+  local fields = {...}
+  for i = 1, #fields, 2 do message[fields[i]] = fields[i + 1] end
+end
+
+-- Counts n that came into a state, for metrics; of one that was sent, also how long after `since` (s).
+local WAITS = {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28800, 86400} -- s
+local function count_states(to, n, since)
+  call('HINCRBY', A .. 'counters', to, n)
+  if not since then return end
+  local waited, within = math.max(0, now() - since), 'inf'
+  for i = #WAITS, 1, -1 do if waited <= WAITS[i] then within = WAITS[i] end end
+  call('HINCRBY', A .. 'counters', 'wait:' .. within, 1)
+  call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
+end
+
+-- What really becomes of it: with a cancelled batch, or chunk of one, nothing waits any more, and of what SES
+-- may have taken nobody can say that it was not sent. Whoever judges an unknown message knows better.
+local function destined(message, to, reason)
+  if message.batch and WAITING[to] then
+    local state, why = read(A .. 'batch:' .. message.batch, 'state', 'reason')
+    local name = string.match(message.id, '^(.*)-') or ''
+    local chunk = state and call('HGET', A .. 'chunk:' .. name, 'cancelled')
+    if state == 'cancelled' then to, reason = 'cancelled', why
+    elseif chunk then to, reason = 'cancelled', chunk end
+  end
+  if message.unsure == '1' and message.state ~= 'unknown' and NOTHING_WENT[to] then
+    to, reason = 'unknown', reason .. '; SES may have taken an earlier try'
+  end
+  return to, reason
+end
+
+-- Nobody waits for what a message waited for, unless others do.
+local function leave_hold(message)
+  local what = message.hold or ''
+  if what == '' then return end
+  call('ZREM', A .. 'hold:' .. what, message.id)
+  if call('EXISTS', A .. 'hold:' .. what) == 0 then call('HDEL', A .. 'holds', what) end
+  set_message(message, 'hold', '')
+end
+
+local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
+local function lengthen(history, event)
+  if #history > LONGEST_HISTORY then
+    local cut = string.find(history, '\n', LONGEST_HISTORY / 2, true)
+    history = cut and string.sub(history, cut + 1) or ''
+  end
+  return history ~= '' and history .. '\n' .. event or event
+end
+
+-- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the
+-- history. opts as for place(), and result: of a packed row, see end_row().
+-- Returns the state that it came to; and true where no record of it is left: a row that was simply sent, or
+-- given back.
+local function transition(message, to, reason, fields, opts)
+  local id = message.id
+  if opts.result and message.packed then
+    local reached = end_row(message, to, opts.result)
+    if reached then return reached, true end
+    materialize_row(message, opts.result)
+  end
+  to, reason = destined(message, to, reason)
+  opts.claim_id, opts.from = opts.claim_id or message.claim_id, message.state
+  -- RQ's keys first: a user without the right to them has changed nothing
+  place(id, lane_of(message.queue), to, message.keep, opts)
+  local might_go = math.max(tonumber(message.created) or now(), tonumber(message.send_at) or 0)
+  count_states(to, 1, to == 'sent' and might_go or nil)
+  local from = message.state
+  if from then call('ZREM', A .. 'state:' .. from, id) end
+  leave_hold(message)
+  call('ZADD', A .. 'state:' .. to, now(), id)
+  set_message(message, 'state', to, 'since', now(), 'reason', reason,
+              'history', lengthen(message.history or '', cjson.encode({now(), to, reason})), unpack(fields))
+  if to ~= 'sending' then call('ZREM', A .. 'leases', id) end
+  if message.batch then adjust_counts(message.batch, from, to, 1) end
+  if has_ended(to) and message.expires_at then call('ZREM', A .. 'expiring', id) end
+  set_expiry(A .. 'message:' .. id, to, message.keep, from)
+  set_expiry(A .. 'content:' .. id, to, message.keep, from)
+  return to
+end
+
+-- A message whose record is lost cannot be sent any more; people see it among those that failed.
+function bury(id, why)
+  for state in pairs(RQ_STATE) do call('ZREM', A .. 'state:' .. state, id) end
+  local message = {id = id}
+  set_message(message, 'queue', lane_of(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now(),
+    'keep', DAMAGE_KEPT)
+  transition(message, 'failed', why, {}, {})
+end
+
+-- Moves a message to `held`, among those that wait for `what`. `why` says it in words; `since` is when it was
+-- queued (s).
+local function hold_back(message, what, why, since, reason, fields, opts)
+  local reached = transition(message, 'held', reason, fields, opts)
+  if reached == 'held' then
+    set_message(message, 'hold', what)
+    call('ZADD', A .. 'hold:' .. what, tonumber(since) or now(), message.id)
+    call('HSET', A .. 'holds', what, why)
+  end
+  return reached
+end
+
+-- Until its batch is resumed.
+local function hold_with_its_batch(message, opts)
+  local bid = message.batch
+  local why = 'its batch is paused: ' .. (read_batch(bid, 'reason') or 'its state in Redis is lost')
+  hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
+end
+
+-- What is wrong with a number of a record, or nil.
+-- recipients: SES takes no more at once
+local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
+local function fault_of(name, field)
+  local number, bounds = tonumber(field), BOUNDS[name]
+  if is_broken(field) or bounds and not number then return name .. ' is no number' end
+  if bounds and (number < bounds.least or number > bounds.most) then
+    return string.format('%s is not between %d and %d', name, bounds.least, bounds.most)
+  end
+end
+
+-- Why this version cannot send a message: what it waits for then, in words, and why it does. Nothing where it
+-- can.
+local function unreadable(message)
+  for _, name in ipairs({'rate', 'day', 'expires_at', 'send_at'}) do
+    local fault = fault_of(name, message[name])
+    if fault then
+      return 'person', 'a person, since they are damaged in Redis',
+        'its record in Redis is damaged: ' .. fault
+    end
+  end
+  if message.v and not VERSIONS[message.v] then
+    local why = 'it is of version ' .. message.v .. ', which this sesq cannot read'
+    return 'version:' .. message.v, why .. '; a worker that can sends it', why
+  end
+end
+
+-- What stands in a lane and cannot be understood stands in nobody's way: its lane's script takes it out, and
+--   it is left as it is, where its state is one of another version's: such a worker puts it back (see
+--   reconcile.py); held until a worker knows its version;
+--   held for a person, where it is damaged.
+-- Returns whether it is so; opts as for place().
+local function put_aside(message, opts)
+  local key = A .. 'message:' .. message.id
+  if not RQ_STATE[message.state] then
+    note_damage(key, 'its state is ' .. message.state .. ', which this version of sesq does not know')
+    return true
+  end
+  local what, waited_for, why = unreadable(message)
+  if not what or message.state == 'sending' then return false end
+  if what == 'person' then note_damage(key, why) end
+  if WAITING[message.state] then hold_back(message, what, waited_for, now(), why, {}, opts) end
+  return true
+end
+
+-- No lease is longer: what seems so is of a time from before the clock was set back, and runs out within a
+-- minute instead.
+local LONGEST_LEASE = 120 -- s
+local function shorten_leases(most)
+  local longest = now() + LONGEST_LEASE
+  for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', longest, '+inf', 'LIMIT', 0, most)) do
+    call('ZADD', A .. 'leases', longest - LONGEST_LEASE / 2, id)
+  end
+end
