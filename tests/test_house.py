@@ -95,6 +95,24 @@ def path_of_root(path: Path) -> Path:
     return next(portion.parent for portion in PORTIONS if path.is_relative_to(portion))
 
 
+LUA = sorted((ROOT / "queue/sesq/queue/lua").glob("*.lua"))
+LUA_COLUMNS = 110
+
+
+@pytest.mark.parametrize("path", LUA, ids=lambda path: path.name)
+def test_lua_reads_fields_by_name_in_lines_that_can_be_read(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > LUA_COLUMNS] == []
+    code = "\n".join(re.sub(r"--.*", "", line) for line in lines)
+    assert re.findall(r"\b(?!ARGV|KEYS)\w+\[\d+\]", code) == []
+
+
+@pytest.mark.parametrize("path", LUA, ids=lambda path: path.name)
+def test_only_with_gate_opens_the_gate_to_change_it(path: Path) -> None:
+    opens = "open_gate()" in path.read_text(encoding="utf-8")
+    assert opens == (path.name in {"gate.lua", "usage.lua"})
+
+
 def test_no_file_names_the_host_of_a_registry() -> None:
     hosts = re.compile(
         rb"(pypi|pythonhosted|npmjs|debian|ubuntu|crates|golang)\.(org|com|io)|registry\.[a-z]+\.[a-z]+|index-url"
@@ -206,7 +224,7 @@ def refused(name: str, *, is_whole: bool) -> str | None:
     return within or (is_whole and (RETIRED_ALONE.get(bare) or RETIRED_ALONE.get(bare.lower()))) or None
 
 
-CHECKED = (".py",)
+CHECKED = (".py", ".lua")
 """The languages whose names are checked."""
 
 

@@ -17,7 +17,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.config.server_binary import in_wheels
 from sesq.producer import Message, Outbox
 from sesq.queue.careful_redis import connect
-from sesq.queue.scripts import MESSAGES, Script, compose, run_many
+from sesq.queue.scripts import GATE, MESSAGES, Script, compose, run_many
 
 
 def script(text: str) -> Script:
@@ -60,6 +60,17 @@ def test_a_composed_script_has_its_base_in_front() -> None:
     composed = compose("change.lua", MESSAGES)
     assert composed.text.startswith(MESSAGES)
     assert composed.digest == hashlib.sha1(composed.text.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_loading_the_library_asks_redis_nothing(redis: Redis) -> None:
+    # Given the whole library, before a script that does nothing
+    nothing = script(f"{GATE}\nreturn 1")
+    redis.config_resetstat()
+    # When it is run
+    assert nothing.run(redis, "default") == 1
+    # Then no command was called
+    called = {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
+    assert called <= {"config|resetstat", "evalsha", "eval", "info"}
 
 
 @pytest.fixture

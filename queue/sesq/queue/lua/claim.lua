@@ -38,7 +38,8 @@ end
 -- For a worker that serves no urgent mail: whether one that does waits for a token for it, and what its head
 -- will take of the day.
 local function look_at_urgent(gate)
-  local beside = string.gsub(queues[1], '%.bulk$', '.transactional')
+  local first = unpack(queues)
+  local beside = string.gsub(first, '%.bulk$', '.transactional')
   local head = call('LINDEX', R .. 'queue:' .. beside, 0)
   if not head then return end
   yields = call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
@@ -93,7 +94,7 @@ local function grant_rows(gate, chunk, m)
   local start, _, _, day = next_rows(chunk)
   local moment, leases, ids = string.format('%.4f', now()), {}, {}
   local record = {
-    '', 'packed', '1', 'state', 'sending', 'queue', chunk.queue, 'batch', chunk.batch, 'day', tostring(day),
+    'packed', '1', 'state', 'sending', 'queue', chunk.queue, 'batch', chunk.batch, 'day', tostring(day),
     'claim_id', claim_id, 'worker', worker, 'claimed', moment, 'tokens_at', moment,
   }
   take(gate, m, lease)
@@ -104,10 +105,7 @@ local function grant_rows(gate, chunk, m)
     granted[#granted + 1] = ids[i]
   end
   call('ZADD', A .. 'leases', unpack(leases))
-  for _, id in ipairs(ids) do
-    record[1] = A .. 'message:' .. id
-    call('HSET', unpack(record))
-  end
+  for _, id in ipairs(ids) do call('HSET', A .. 'message:' .. id, unpack(record)) end
   pass_rows(chunk, m)
   adjust_counts(chunk.batch, 'waiting', 'leaving', m)
   sync_chunk_job(chunk, worker)
