@@ -15,10 +15,10 @@ OF_A_ROW = {"envelope", "job"}
 
 def names_read() -> set[str]:
     """The fields of a result that settle.lua reads."""
-    lua = read_lua("settle.lua")
+    lua = read_lua("settle.lua") + read_lua("rows.lua")
     by_name = re.search(r"ipairs\({('message_id'[^}]*)}\)", lua)
     assert by_name is not None
-    return set(re.findall(r"\bresult\.(\w+)", lua)) | set(re.findall(r"'(\w+)'", by_name[1]))
+    return set(re.findall(r"\b(?:result|made)\.(\w+)", lua)) | set(re.findall(r"'(\w+)'", by_name[1]))
 
 
 def test_the_script_reads_all_that_python_tells_and_no_more() -> None:
