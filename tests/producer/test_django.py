@@ -33,7 +33,7 @@ from sesq.config.errors import InputError, InvalidMessage, QueueUnavailable, Ses
 from sesq.producer.django import EmailBackend
 from sesq.producer.mail_domain import known_domain
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Record
+from sesq.queue.record import Record
 from sesq.queue.states import Lane, State
 from waiting import in_order
 from written_mails import MENDED, REFUSED, Mended, Refused

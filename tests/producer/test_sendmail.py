@@ -30,7 +30,8 @@ from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spool import Spool, new_name, with_keys
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.states import State
 from waiting import in_order
 

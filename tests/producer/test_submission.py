@@ -36,7 +36,8 @@ from sesq.producer.submission.passwords import host_of
 from sesq.producer.submission.server import Options, SubmissionServer
 from sesq.producer.submission.users import ANYBODY, User, hash_password, is_password
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.states import Lane
 from submitting import Line, certificate_files, pass_seconds, submission_server
 from waiting import in_order

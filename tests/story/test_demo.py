@@ -26,7 +26,8 @@ from sesq.console.demo.patience import Patience, TooLate
 from sesq.console.demo.view import View, look
 from sesq.producer import Message, Outbox
 from sesq.queue.envelope import Envelope
-from sesq.queue.messages import Event, Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Event, Record
 from sesq.queue.states import State
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,9 @@ from redis import Redis
 from batch import template
 from sesq.producer.batch.batch_intake import BatchIntake, numbered, take
 from sesq.producer.batch.request import batch_request
+from sesq.queue.batch import Batch
 from sesq.queue.batch_upkeep import tend_batches
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batches import Batches
 from sesq.queue.grants import Claim, Started
 from sesq.queue.results import SendResult
 from stage import Stage

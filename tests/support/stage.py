@@ -15,8 +15,9 @@ from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC, Gate
 from sesq.queue.grants import Claim, Grant, Started
 from sesq.queue.keys import CLOCK_OFFSET, Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
+from sesq.queue.record import Record
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
 from sesq.worker.retry import RetryPolicy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from redis import Redis
 
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.states import Lane
 
 

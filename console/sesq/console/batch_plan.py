@@ -10,7 +10,8 @@ from typing import Any
 
 from redis import Redis
 
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
 from sesq.queue.forecast import MINUTE, Limits, forecast
 from sesq.queue.gate import Gate
 from sesq.queue.snapshot import read_snapshot

@@ -14,7 +14,7 @@ from sesq.console.batch_plan import Plan, plan
 from sesq.console.output import printable, table
 from sesq.console.times import local, span, utc
 from sesq.producer.batch.row_validator import Why
-from sesq.queue.batches import Batch
+from sesq.queue.batch import Batch
 from sesq.queue.states import State
 
 BAR_WIDTH = 40

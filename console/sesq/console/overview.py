@@ -16,12 +16,14 @@ from rq.worker import Worker
 
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
 from sesq.queue.damage import read_damage
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
+from sesq.queue.record import Record
 from sesq.queue.replies import text
 from sesq.queue.snapshot import Snapshot, read_snapshot
 from sesq.queue.states import Lane, State

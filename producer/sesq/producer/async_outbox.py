@@ -11,7 +11,8 @@ from redis import Redis
 
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.states import State
 
 

@@ -31,7 +31,8 @@ from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
 from sesq.queue.layout import require_layout
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import JOBS, compose, run_many
 from sesq.queue.states import FINAL_STATES, State

@@ -15,8 +15,8 @@ from sesq.queue.fields import Fields
 from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Record
 from sesq.queue.policy import Policy
+from sesq.queue.record import Record
 from sesq.queue.replies import text, texts
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage, UnknownMessage, WrongState
-from sesq.queue.batches import FREE, FREE_AT_ONCE, Batch, Batches, Recipient
-from sesq.queue.envelope import Envelope
-from sesq.queue.fields import Fields
+from sesq.queue.batches import FREE, FREE_AT_ONCE, Batches
 from sesq.queue.keys import ACCOUNTS, Keys
+from sesq.queue.record import Record, read_record, record_of_recipient
 from sesq.queue.replies import read_hash, read_hashes, text, texts
 from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
-from sesq.queue.states import DAMAGED, SENT_STATES, WAITING_STATES, Lane, State
+from sesq.queue.states import SENT_STATES, WAITING_STATES, Lane, State
 
 CHANGE = compose("change.lua", MESSAGES)
 PRUNE = compose("prune.lua", MESSAGES)
@@ -31,69 +29,6 @@ PRUNE_ROUNDS = 100
 LISTED_AT_ONCE, MOST_PASSED_OVER = 200, 20_000
 """Ids of a list that are looked at in one round trip, and how many of expired records a list passes over."""
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change of state: when (seconds since the epoch), to which state, and why."""
-
-    at: float
-    state: State
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
-
-    `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
-    `explain`.
-    """
-
-    id: str
-    account: str
-    state: State
-    reason: str
-    lane: str
-    envelope: Envelope
-    attempts: int
-    created: float
-    since: float
-    send_at: float | None
-    expires_at: float | None
-    message_id: str | None
-    hold: str | None
-    worker: str | None
-    history: tuple[Event, ...]
-    waits_because: str = ""
-    goes_at: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """For scripts: what `sesq messages show --json` prints."""
-        envelope = self.envelope
-        return {
-            "id": self.id,
-            "account": self.account,
-            "state": self.state.value,
-            "reason": self.reason,
-            "lane": self.lane,
-            "from": envelope.sender,
-            "to": list(envelope.to),
-            "cc": list(envelope.cc),
-            "bcc": list(envelope.bcc),
-            "subject": envelope.subject,
-            "tags": dict(envelope.tags),
-            "attempts": self.attempts,
-            "created": self.created,
-            "since": self.since,
-            "send_at": self.send_at,
-            "expires_at": self.expires_at,
-            "message_id": self.message_id,
-            "hold": self.hold,
-            "waits_because": self.waits_because,
-            "goes_at": self.goes_at,
-            "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
-        }
 
 
 def accounts(redis: Redis) -> list[str]:
@@ -118,12 +53,12 @@ class Messages:
             fields = {}
         recipient = None if fields else self._batches.find(id)
         if recipient is not None:
-            return _of_batch(recipient, self._batches.get(id.partition("-")[0]))
+            return record_of_recipient(recipient, self._batches.get(id.partition("-")[0]))
         if not fields:
             raise UnknownMessage(
                 f"no message {id} in account {self.keys.account}; records are kept for `keep_days`"
             )
-        return _record(id, self.keys.account, fields)
+        return read_record(id, self.keys.account, fields)
 
     def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
         """The records of these messages in one round trip; None for one that is gone.
@@ -134,7 +69,7 @@ class Messages:
         with mapped():
             rows = read_hashes(self.redis, map(self.keys.message, wanted))
         return [
-            _record(id, self.keys.account, fields) if fields else None
+            read_record(id, self.keys.account, fields) if fields else None
             for id, fields in zip(wanted, rows, strict=True)
         ]
 
@@ -306,58 +241,3 @@ class Messages:
         if was not in states:
             raise WrongState(f"message {id} is {was}; only what is {', '.join(states)} can become {to.value}")
         return State(reached)
-
-
-def _of_batch(recipient: Recipient, batch: Batch) -> Record:
-    """A recipient of a batch that has no record of its own, as if it had one."""
-    at = recipient.at
-    if at is None and recipient.state is State.CANCELLED:
-        at = batch.ended
-    history = [Event(batch.created, State.QUEUED, f"in batch {batch.id}")]
-    if at is not None:
-        history.append(Event(at, recipient.state, recipient.message_id or recipient.reason))
-    return Record(
-        id=recipient.id,
-        account=batch.account,
-        state=recipient.state,
-        reason=recipient.reason,
-        lane=Lane.BULK.value,
-        envelope=replace(batch.envelope, to=(recipient.to,)),
-        attempts=1 if recipient.message_id else 0,
-        created=batch.created,
-        since=batch.created if at is None else at,
-        send_at=None,
-        expires_at=None,
-        message_id=recipient.message_id,
-        hold=None,
-        worker=None,
-        history=tuple(history),
-    )
-
-
-def _record(id: str, account: str, given: dict[str, str]) -> Record:
-    """What of it is damaged, or of another version, is told in its reason, and hides nothing else."""
-    fields = Fields(given)
-    read: dict[str, Any] = {
-        "state": State(fields.text("state")) if fields.text("state") else DAMAGED,
-        "lane": fields.text("queue").rpartition(".")[2],
-        "envelope": fields.envelope(),
-        "attempts": fields.whole("attempts"),
-        "created": fields.number("created"),
-        "since": fields.number("since"),
-        "send_at": fields.optional("send_at"),
-        "expires_at": fields.optional("expires_at"),
-        "message_id": fields.text("message_id") or None,
-        "hold": fields.text("hold") or None,
-        "worker": fields.text("worker") or None,
-        "history": tuple(_event(line) for line in fields.text("history").split("\n") if line),
-    }
-    return Record(id=id, account=account, reason=fields.reason(), **read)
-
-
-def _event(line: str) -> Event:
-    try:
-        at, state, reason = json.loads(line)
-        return Event(float(at), State(str(state)), str(reason))
-    except (ValueError, TypeError):
-        return Event(0.0, DAMAGED, line)

@@ -17,7 +17,8 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage, WrongState
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
 from sesq.queue.job import KEEP_SECONDS, job_fields, rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages

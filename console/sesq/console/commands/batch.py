@@ -46,7 +46,8 @@ from sesq.console.context import (
 from sesq.console.output import console, print_json, printable, show
 from sesq.console.watch import watch
 from sesq.producer.batch.batch_intake import take
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
 
 CHECK_EXAMPLES = """Examples
 

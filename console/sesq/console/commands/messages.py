@@ -13,7 +13,8 @@ from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_acc
 from sesq.console.output import complain, print_json, show, table
 from sesq.console.times import local, utc
 from sesq.queue.explain import explain
-from sesq.queue.messages import RESOLUTIONS, Messages, Record
+from sesq.queue.messages import RESOLUTIONS, Messages
+from sesq.queue.record import Record
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 

@@ -26,7 +26,7 @@ from sesq.console.output import complain, print_json
 from sesq.console.streams import typed
 from sesq.console.times import ahead, parse_moment
 from sesq.producer import Attachment, Message, Outbox
-from sesq.queue.messages import Record
+from sesq.queue.record import Record
 from sesq.queue.states import FINAL_STATES, SENT_STATES, Lane
 
 POLL_SECONDS = 0.2

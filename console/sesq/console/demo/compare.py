@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sesq.console.demo.view import View, claimed_at, sent_at
-from sesq.queue.messages import Record
+from sesq.queue.record import Record
 from sesq.queue.states import State
 
 SECOND = 1.0

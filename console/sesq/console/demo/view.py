@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from sesq.queue.gate import Gate
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.states import SENT_STATES, State
 from sesq.queue.usage import Usage
 

@@ -12,7 +12,7 @@ from email.message import Message
 from sesq.config.errors import SesqError
 from sesq.console.web.site import Room
 from sesq.queue.envelope import SimpleContent
-from sesq.queue.messages import Record
+from sesq.queue.record import Record
 
 MAX_PARTS = 200
 MAX_SHOWN_CHARACTERS = 200_000

@@ -19,7 +19,8 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage
 from sesq.queue.envelope import encode_json
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, Record
+from sesq.queue.messages import Messages
+from sesq.queue.record import Record
 from sesq.queue.replies import text
 from sesq.queue.states import State
 

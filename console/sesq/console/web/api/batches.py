@@ -13,7 +13,8 @@ from sesq.console.times import utc
 from sesq.console.web.api.entry import Json, Operating, Viewing
 from sesq.console.web.api.given import Reason
 from sesq.console.web.pages.batches import act
-from sesq.queue.batches import Batch, Batches, Recipient
+from sesq.queue.batch import Batch, Recipient
+from sesq.queue.batches import Batches
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 

@@ -12,7 +12,8 @@ from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
-from sesq.queue.batches import Batch, Batches
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
 from sesq.queue.snapshot import redis_now
 
 router = APIRouter()

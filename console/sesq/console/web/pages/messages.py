@@ -16,7 +16,8 @@ from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import as_states, by_id, parameters, search
 from sesq.console.web.site import Operating, Viewing
 from sesq.queue.explain import explain
-from sesq.queue.messages import RESOLUTIONS, RETRYABLE, Record
+from sesq.queue.messages import RESOLUTIONS, RETRYABLE
+from sesq.queue.record import Record
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import WAITING_STATES, State
 

@@ -1,0 +1,130 @@
+"""The record of a message as a typed value: what Redis has of it, or what its batch tells of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sesq.queue.batch import Batch, Recipient
+from sesq.queue.envelope import Envelope
+from sesq.queue.fields import Fields
+from sesq.queue.states import DAMAGED, Lane, State
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of state: when (seconds since the epoch), to which state, and why."""
+
+    at: float
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+
+    `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
+    `explain`.
+    """
+
+    id: str
+    account: str
+    state: State
+    reason: str
+    lane: str
+    envelope: Envelope
+    attempts: int
+    created: float
+    since: float
+    send_at: float | None
+    expires_at: float | None
+    message_id: str | None
+    hold: str | None
+    worker: str | None
+    history: tuple[Event, ...]
+    waits_because: str = ""
+    goes_at: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: what `sesq messages show --json` prints."""
+        envelope = self.envelope
+        return {
+            "id": self.id,
+            "account": self.account,
+            "state": self.state.value,
+            "reason": self.reason,
+            "lane": self.lane,
+            "from": envelope.sender,
+            "to": list(envelope.to),
+            "cc": list(envelope.cc),
+            "bcc": list(envelope.bcc),
+            "subject": envelope.subject,
+            "tags": dict(envelope.tags),
+            "attempts": self.attempts,
+            "created": self.created,
+            "since": self.since,
+            "send_at": self.send_at,
+            "expires_at": self.expires_at,
+            "message_id": self.message_id,
+            "hold": self.hold,
+            "waits_because": self.waits_because,
+            "goes_at": self.goes_at,
+            "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
+        }
+
+
+def record_of_recipient(recipient: Recipient, batch: Batch) -> Record:
+    """Tells of a recipient of a batch that has no record of its own as if it had one."""
+    at = recipient.at
+    if at is None and recipient.state is State.CANCELLED:
+        at = batch.ended
+    history = [Event(batch.created, State.QUEUED, f"in batch {batch.id}")]
+    if at is not None:
+        history.append(Event(at, recipient.state, recipient.message_id or recipient.reason))
+    return Record(
+        id=recipient.id,
+        account=batch.account,
+        state=recipient.state,
+        reason=recipient.reason,
+        lane=Lane.BULK.value,
+        envelope=replace(batch.envelope, to=(recipient.to,)),
+        attempts=1 if recipient.message_id else 0,
+        created=batch.created,
+        since=batch.created if at is None else at,
+        send_at=None,
+        expires_at=None,
+        message_id=recipient.message_id,
+        hold=None,
+        worker=None,
+        history=tuple(history),
+    )
+
+
+def read_record(id: str, account: str, given: dict[str, str]) -> Record:
+    """Reads the fields of a record. What of it is damaged, or of another version, is told in its reason."""
+    fields = Fields(given)
+    read: dict[str, Any] = {
+        "state": State(fields.text("state")) if fields.text("state") else DAMAGED,
+        "lane": fields.text("queue").rpartition(".")[2],
+        "envelope": fields.envelope(),
+        "attempts": fields.whole("attempts"),
+        "created": fields.number("created"),
+        "since": fields.number("since"),
+        "send_at": fields.optional("send_at"),
+        "expires_at": fields.optional("expires_at"),
+        "message_id": fields.text("message_id") or None,
+        "hold": fields.text("hold") or None,
+        "worker": fields.text("worker") or None,
+        "history": tuple(_event(line) for line in fields.text("history").split("\n") if line),
+    }
+    return Record(id=id, account=account, reason=fields.reason(), **read)
+
+
+def _event(line: str) -> Event:
+    try:
+        at, state, reason = json.loads(line)
+        return Event(float(at), State(str(state)), str(reason))
+    except (ValueError, TypeError):
+        return Event(0.0, DAMAGED, line)
