@@ -5,8 +5,9 @@
 --                             keep (s that the record stays once all is over), hold (what it waits for),
 --                             unsure (1: it is sent again, though SES may have taken an earlier try),
 --                             tokens_at (s: when its tokens were taken; '' once they are accounted for),
---                             packed (1: a row of a chunk that is being sent, and has no content, job or
---                             state set of its own), …
+--                             packed (1: a row of a chunk that is being sent. It has no content, job or state
+--                             set of its own, and of the fields above those alone that its chunk does not
+--                             know), …
 --   A content:<id>    string  the body; stays no longer than the record
 --   A state:<state>   zset    id -> time it entered the state (s)
 --   A leases          zset    id -> time its worker's lease runs out (s)
@@ -22,13 +23,13 @@ local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired 
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
 local end_row, materialize_row  -- of rows that are on their way: see rows.lua
 
--- A row that is on its way; nil where the record is another's.
+-- A row that is on its way; nil where the record is another's. What its chunk knows is not written to its record.
 local function read_row(id)
-  local packed, state, queue, batch, day, claim_id, worker, claimed, tokens_at = read(A .. 'message:' .. id,
-    'packed', 'state', 'queue', 'batch', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
+  local packed, state, day, claim_id, worker, claimed, tokens_at = read(
+    A .. 'message:' .. id, 'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
   return packed and {
-    id = id, packed = packed, state = state, queue = queue, batch = batch, rate = '1', day = day,
-    claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at,
+    id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'), queue = lane_of(nil),
+    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at or claimed,
   } or nil
 end
 
