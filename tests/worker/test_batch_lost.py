@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import cast
 
 import pytest
 from redis import Redis
@@ -14,6 +15,7 @@ from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.queue.audit import audit, repair
+from sesq.queue.chunks import read_results
 from sesq.queue.damage import read_damage
 from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
@@ -295,6 +297,9 @@ def test_a_chunk_that_cannot_count_sends_nobody_twice_and_stops_no_lane(
     assert stage.fates(second.id) == {"sent": 2}
     recipients = [(out.id.rpartition("-")[0], out.envelope.to) for out in stage.transport.sent]
     assert len(recipients) == len(set(recipients))
+    # And what SES took is written down
+    log = cast("bytes", stage.redis.get(stage.keys.log(f"{first.id}-0")))
+    assert read_results(log).keys() >= {0, 1, 2}
 
 
 @pytest.mark.parametrize("field", ["keep", "queue", "batch"])

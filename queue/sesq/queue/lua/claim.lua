@@ -94,7 +94,8 @@ local function grant_rows(gate, chunk, m)
   local start, _, _, day = next_rows(chunk)
   local moment, leases, ids = string.format('%.4f', now()), {}, {}
   local record = {
-    'packed', '1', 'state', 'sending', 'day', tostring(day), 'claim_id', claim_id, 'worker', worker, 'claimed', moment,
+    'packed', '1', 'state', 'sending', 'day', tostring(day), 'claim_id', claim_id, 'worker', worker,
+    'claimed', moment,
   }
   take(gate, m, lease)
   if day > 0 then count(gate.ledger, m) end

@@ -23,13 +23,15 @@ local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired 
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
 local end_row, materialize_row  -- of rows that are on their way: see rows.lua
 
--- A row that is on its way; nil where the record is another's. What its chunk knows is not written to its record.
+-- A row that is on its way; nil where the record is another's. What its chunk knows is not written to its
+-- record.
 local function read_row(id)
   local packed, state, day, claim_id, worker, claimed, tokens_at = read(
     A .. 'message:' .. id, 'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
   return packed and {
     id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'), queue = lane_of(nil),
-    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at or claimed,
+    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at
+    or claimed,
   } or nil
 end
 
