@@ -53,28 +53,28 @@ class Batch:
 
     @property
     def sent(self) -> int:
-        """Recipients that SES has taken."""
+        """Counts the recipients that SES has taken."""
         return sum(self.counts[state] for state in SENT_STATES)
 
     @property
     def compact_waiting(self) -> int:
-        """Those of the waiting that are in no lane themselves, only their chunks."""
+        """Counts the waiting recipients that stand in no lane themselves; their chunks do."""
         return self.compact[State.QUEUED]
 
     @property
     def left(self) -> int:
-        """Recipients that are still to go by themselves."""
+        """Counts the recipients that still go by themselves: queued, scheduled, in sending or retrying."""
         states = (State.QUEUED, State.SCHEDULED, State.SENDING, State.RETRYING)
         return sum(self.counts[state] for state in states)
 
     @property
     def stuck(self) -> int:
-        """Recipients that wait for something other than time: a verification, an event of SES's, a person."""
+        """Counts the recipients that wait for a verification, an event of SES or a person."""
         return self.counts[State.HELD] + self.counts[State.UNKNOWN]
 
     @property
     def waiting(self) -> int:
-        """Recipients that wait for rate, quota or their turn."""
+        """Counts the recipients that wait for rate, quota or their turn."""
         return self.counts[State.QUEUED] + self.counts[State.SCHEDULED]
 
 

@@ -1,4 +1,4 @@
-"""The batches of one account as Redis has them: to look up, to pause, resume and cancel, and each recipient's fate."""
+"""Reads, pauses, resumes and cancels the batches of one account, and tells the state of each recipient."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class Batches:
         ]
 
     def pause(self, id: str, reason: str) -> None:
-        """Nothing more of it is granted, from the next claim on. Raises UnknownBatch, WrongState."""
+        """Pauses a batch: the next claim grants nothing of it. Raises UnknownBatch, WrongState."""
         self._change(id, "pause", reason, ["running", "starting"])
 
     def resume(self, id: str, reason: str = "") -> None:
-        """It goes on where it was. Raises UnknownBatch, WrongState."""
+        """Lets a paused batch go on where it was. Raises UnknownBatch, WrongState."""
         self._change(id, "resume", reason, ["paused", "starting"])
         self.unpark(id)
         self.free_resumed(id)
@@ -81,7 +81,7 @@ class Batches:
                 pass
 
     def free_resumed(self, id: str) -> int:
-        """Puts those back into their lane that were held with a batch that goes on again. How many."""
+        """Frees the messages that were held with a batch, if the batch goes on. Returns how many."""
         freed = 0
         with mapped():
             while self.redis.hget(self.keys.batch(id), "state") in (b"running", b"done"):
@@ -94,7 +94,7 @@ class Batches:
         return freed
 
     def cancel(self, id: str, reason: str) -> None:
-        """Takes back whoever is not being sent yet. Can be done again, where it was cut short. Raises as pause."""
+        """Cancels what is not being sent yet; may be repeated if it was cut short. Raises as `pause`."""
         self._change(id, "cancel", reason, ["running", "paused", "starting", "cancelled"])
         self.unpark(id)
         with mapped():
@@ -102,7 +102,7 @@ class Batches:
         self._cancel_all(materialized, reason)
 
     def cancel_chunk(self, chunk: str) -> int:
-        """Takes back who still waits in one chunk, as RQ was told to. How many of them had no record."""
+        """Cancels what waits in a chunk whose RQ job was cancelled. Returns how many had no record."""
         with mapped():
             count, why = CANCEL_CHUNK.run(self.redis, self.keys.account, chunk)
             materialized = texts(
@@ -130,14 +130,14 @@ class Batches:
     # recipients -------------------------------------------------------------------------------------------------
 
     def recipients(self, id: str) -> Iterator[Recipient]:
-        """Everybody in the batch, each chunk as it is when its turn comes. Raises UnknownBatch."""
+        """Yields all recipients of a batch; reads each chunk when its turn comes. Raises UnknownBatch."""
         batch = self.get(id)
         with mapped():
             for number in range(batch.chunks):
                 yield from self._of_chunk(batch, number)
 
     def find(self, id: str) -> Recipient | None:
-        """The recipient whose mail bears this id; None where no batch has one."""
+        """Finds the recipient with this id; None if no batch has one."""
         place = place_of(id)
         if place is None:
             return None
@@ -149,7 +149,7 @@ class Batches:
             return next((recipient for recipient in found if recipient.id == id), None)
 
     def materialize_sent_row(self, id: str) -> bool:
-        """Gives a recipient whose mail SES took, and who has none, a record of its own: more is to be said of it."""
+        """Makes a record for a recipient whose mail SES took and who has none, to note more about it."""
         place, found = place_of(id), self.find(id)
         if place is None or found is None or found.message_id is None or found.at is None:
             return False
@@ -172,7 +172,7 @@ class Batches:
         return bool(done)
 
     def mark_delivered(self, id: str) -> bool:
-        """The mail of a recipient without a record was delivered; False where that is not so, or no news."""
+        """Notes a delivery to a recipient without a record. False if it has one, or if it is no news."""
         place = place_of(id)
         if place is None:
             return False
@@ -215,13 +215,13 @@ class Batches:
                 yield Recipient(id, to, State.QUEUED, None, None, reason)
 
     def _records(self, batch: str, ids: list[str]) -> dict[str, dict[str, str]]:
-        """The records of those of a batch's recipients that have one of their own."""
+        """Reads the records of those recipients that have one."""
         marks = cast("list[int]", self.redis.smismember(self.keys.materialized(batch), ids)) if ids else []
         own = [id for id, mark in zip(ids, marks, strict=True) if mark]
         return dict(zip(own, read_hashes(self.redis, map(self.keys.message, own)), strict=True))
 
     def _leaving(self, chunk: str) -> set[int]:
-        """The rows of a chunk that are on their way: their records are packed."""
+        """Finds the rows of a chunk that are on their way: their records are packed."""
         leased = texts(self.redis.zrange(self.keys.leases, 0, -1))
         ids = [id for id in leased if id.rpartition("-")[0] == chunk]
         pipeline = self.redis.pipeline(transaction=False)

@@ -18,7 +18,7 @@ from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 MOST_CHUNKS = 1_000_000
 """Of one batch, which would be 500 million recipients: a hash that says more is damaged."""
 RESULT_LEVEL = 9
-"""MessageIds are mostly random: all that can be had is what their hexadecimal digits waste."""
+"""MessageIds are mostly random, so packing saves only what their hexadecimal digits waste."""
 
 _recipient_id = re.compile(r"([0-9a-f]{20})-(\d{1,9})-(\d{1,9})").fullmatch
 
@@ -53,13 +53,13 @@ class Place:
 
 
 def place_of(id: str) -> Place | None:
-    """The place that a recipient's id names; None for the id of any other message."""
+    """Finds the place of a recipient from its id; None for the id of any other message."""
     found = _recipient_id(id)
     return Place(found[1], int(found[2]), int(found[3])) if found else None
 
 
 def pack_rows(rows: Sequence[Row], names: Sequence[str]) -> bytes:
-    """`names` are the variables; a row that has all of them is kept as a list, another as an object."""
+    """Packs rows; `names` are the variables. A row with all of them becomes a list, any other an object."""
     packed = [[row.to, _values(row.values, names)] for row in rows]
     return zlib.compress(encode_json({"v": VERSIONS[-1], "names": list(names), "rows": packed}).encode())
 
@@ -72,7 +72,7 @@ def _values(values: Mapping[str, Any], names: Sequence[str]) -> list[Any] | dict
 
 
 def unpack_rows(packed: bytes) -> list[Row]:
-    """Back from `pack_rows`. Raises InvalidMessage for an unknown version, and for what is damaged."""
+    """Unpacks what `pack_rows` made. Raises InvalidMessage if its version is unknown, or if it is damaged."""
     try:
         chunk = read_versioned(zlib.decompress(packed), "rows")
         names = chunk["names"]
@@ -85,12 +85,12 @@ def unpack_rows(packed: bytes) -> list[Row]:
 
 
 def pack_results(log: bytes) -> bytes:
-    """A finished chunk's log, as small as it gets."""
+    """Compresses the log of a finished chunk, as small as possible."""
     return zlib.compress(log, RESULT_LEVEL)
 
 
 def read_results(log: bytes) -> dict[int, Taken]:
-    """A chunk's log, which is lines of "<time> <row>:<MessageId> …"; packed or not. What is damaged is left out."""
+    """Reads a chunk's log: lines of "<time> <row>:<MessageId> …", packed or not. Skips what is damaged."""
     try:
         plain = zlib.decompress(log) if log[:1] == b"x" else log
     except zlib.error:

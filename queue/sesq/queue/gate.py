@@ -92,10 +92,10 @@ class Gate:
     def exchange(
         self, results: Sequence[SendResult], grants: Sequence[Grant]
     ) -> tuple[list[SendResult], list[Started]]:
-        """Settles, and starts what goes next, in one round trip: what really became of the former, and the latter.
+        """Settles results and starts granted messages, in one round trip. Returns both, settled and started.
 
-        What cannot be sent (its time has run out, its envelope cannot be read) ends here, and is not among those
-        that were started.
+        The settled results have the states that the messages really came to. A message that cannot be sent
+        (its time has run out, or its envelope cannot be read) ends here, and is not among the started ones.
         """
         asked_at = time.monotonic()
         settling = [self._settling(some) for some in _in_parts(results)]
@@ -114,7 +114,7 @@ class Gate:
         return came, [each for each in read if isinstance(each, Started)]
 
     def start(self, grants: Sequence[Grant]) -> list[Started]:
-        """The last look before messages leave: those that are still their claim's to send; see `exchange`."""
+        """Starts granted messages, and returns those that their claim may still send; see `exchange`."""
         return self.exchange((), grants)[1]
 
     def settle(self, results: Sequence[SendResult]) -> list[State | None]:
@@ -128,7 +128,7 @@ class Gate:
         return SETTLE, (json.dumps([{**result.told(), **self._row(result)} for result in results]),)
 
     def _row(self, result: SendResult) -> dict[str, Any]:
-        """What makes a message of a row of a batch, where more happens to it than being sent."""
+        """Gives the fields that make a message of a row to which more happens than being sent; else none."""
         if not result.needs_record or place_of(result.grant.id) is None:
             return {}
         id, queue = result.grant.id, self.keys.queue(Lane.BULK)
@@ -136,7 +136,10 @@ class Gate:
         return {"envelope": self._envelope_of_row(id).to_json(), "job": job}
 
     def _started(self, grant: Grant, look: list[bytes], asked_at: float) -> Started | SendResult:
-        """However long the answer was on its way, a message's time counts from the question."""
+        """Makes a started message of the script's answer, or a result if it cannot be sent.
+
+        The seconds that the message has left count from `asked_at`, before the answer was on its way.
+        """
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
         described, attempts, on_unknown, size, content, left = look
@@ -156,7 +159,7 @@ class Gate:
         )
 
     def _envelope_of_row(self, id: str) -> Envelope:
-        """An empty one where Redis has lost its chunk, so that there is a record of the message at least."""
+        """Reads a row's envelope; an empty one if it is gone from Redis, so that the message has a record."""
         try:
             return self.rows.envelope(id)
         except (InputError, MissingPart) as error:
@@ -164,7 +167,7 @@ class Gate:
             return Envelope(sender="")
 
     def give_up_batch(self, row: Grant, error: SesqError) -> SendResult:
-        """For a fault that all rows of a batch have: this one goes back, and the batch waits for a person."""
+        """Pauses a batch whose rows all have a fault, until a person resumes it. Returns the row unused."""
         batch = row_place(row.id).batch
         log.error("batch %s: paused: %s", batch, error)
         with suppress(WrongState, UnknownBatch, QueueUnavailable):  # stopped, lost, or paused by the next row
@@ -172,14 +175,15 @@ class Gate:
         return put_back(row, str(error))
 
     def content(self, id: str) -> bytes:
-        """The body of one message; empty where it is gone."""
+        """Reads the body of one message; empty if it is gone."""
         with mapped():
             return cast("bytes", self.redis.get(self.keys.content(id)) or b"")
 
     def renew_tokens(self, started: Started, *, unused: bool, lease: float) -> tuple[str, float]:
-        """New tokens for what was started (see `renew_tokens.lua`): `granted`, or why not, and for how many seconds.
+        """Takes new tokens for a started message (see `renew_tokens.lua`).
 
-        `unused`: nothing was sent with those that it has, so that they may count for it.
+        Returns `granted`, or why not, and for how many seconds. `unused`: nothing was sent with the tokens
+        that it has, so they may be refunded first.
         """
         with mapped():
             answer, wait = RENEW_TOKENS.run(
@@ -197,10 +201,10 @@ class Gate:
     def reap(
         self, worker: str, claim_id: str, *, lease: float, on_unknown: str, max_attempts: int
     ) -> list[tuple[str, State]]:
-        """Judges what dead workers left behind: id and new state of each.
+        """Settles what dead workers were sending. Returns id and new state of each.
 
-        What had not been started goes back to the head of its lane, and its tokens with it. What had may have left:
-        unknown, or again where its policy says so.
+        A message that had not been started goes back to the head of its lane, and its tokens are refunded.
+        One that had been started may have left: it becomes unknown, or is queued again if its policy says so.
         """
         with mapped():
             found = REAP.run(self.redis, self.account, REAPED_AT_ONCE, lease, claim_id, worker)
@@ -217,11 +221,11 @@ class Gate:
         return int(moved), float(wait) if wait else None
 
     def ledger(self) -> dict[int, int]:
-        """What went in the last day, as the ledger has it: minute of the epoch -> recipients that count."""
+        """Reads what the ledger has of the last day: minute of the epoch -> recipients that count."""
         return read_ledger(self.redis, self.account)
 
     def usage(self, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
-        """The limits in force and what is used of them."""
+        """Reads the limits in force and what is used of them."""
         return read_usage(self.redis, self.account, lanes)
 
 

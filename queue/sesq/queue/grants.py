@@ -40,7 +40,7 @@ class Claim:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of what was granted, in order."""
+        """Gives the ids of what was granted, in order."""
         return tuple(grant.id for grant in self.grants)
 
 

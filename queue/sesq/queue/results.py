@@ -51,15 +51,15 @@ class SendResult:
 
     @property
     def needs_record(self) -> bool:
-        """Whether more happened than that it was sent, or given back unused."""
+        """Whether a row needs a record: it was neither sent nor given back unused."""
         return self.state is not State.SENT and not (self.state is State.QUEUED and self.refund_rate)
 
     def came_to(self, state: State | None) -> SendResult:
-        """The same, as it really came to be; `state` is None where it had been judged before."""
+        """Gives the result with the state that `settle` returned; None: it was settled before."""
         return self if state is None or state is self.state else replace(self, state=state)
 
     def told(self) -> dict[str, Any]:
-        """For `settle.lua`: what it does not name is false, or not there."""
+        """Gives the fields for `settle.lua`, without those that are false or None."""
         named = {name: getattr(self, name) for name in NAMES}
         named |= {"id": self.grant.id, "claim_id": self.grant.claim_id}
         return {
@@ -71,17 +71,17 @@ NAMES = tuple(field.name for field in fields(SendResult) if field.name != "grant
 
 
 def put_back(grant: Grant, reason: str) -> SendResult:
-    """For a message that was granted and not used: to the head of its lane, with all that it took given back."""
+    """Makes the result of an unused grant: back to the head of its lane, all that it took refunded."""
     return SendResult(grant, State.QUEUED, reason, front=True, refund_rate=True, refund_day=True)
 
 
 def unsendable(grant: Grant, state: State, reason: str) -> SendResult:
-    """For a message that ends without having been sent: all that it took is given back."""
+    """Makes the result of a message that is not sent: all that it took is refunded."""
     return SendResult(grant, state, reason, refund_rate=True, refund_day=True)
 
 
 def unreadable(grant: Grant, error: InputError | MissingPart) -> SendResult:
-    """For a message that cannot be sent as it is: one of another version waits for a worker that can read it."""
+    """Makes the result of an unreadable message: failed, or held for a worker that knows its version."""
     if not isinstance(error, UnknownVersion):
         return unsendable(grant, State.FAILED, str(error))
     held = unsendable(grant, State.HELD, str(error))
@@ -90,7 +90,7 @@ def unreadable(grant: Grant, error: InputError | MissingPart) -> SendResult:
 
 
 def _for_rq(result: SendResult) -> dict[str, Any]:
-    """As RQ keeps a job's result: `Job.fetch(id).return_value()` is the MessageId."""
+    """Gives the result as RQ stores it: `Job.fetch(id).return_value()` is the MessageId."""
     if result.state is State.SENT:
         value = b64encode(json.dumps(result.message_id).encode()).decode()
         return {"rq": {"type": Result.Type.SUCCESSFUL.value, "name": "return_value", "value": value}}

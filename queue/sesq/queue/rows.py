@@ -1,4 +1,4 @@
-"""Who the rows of a batch are for, as Redis keeps them in chunks. Remembers the chunks that were read last."""
+"""Reads the rows of batches from their chunks in Redis. Remembers the chunks that were read last."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sesq.queue.envelope import Envelope
 from sesq.queue.keys import Keys
 
 KEPT_SECONDS = 60.0
-"""A batch of the same key has the same id, and may be another one once Redis has forgotten the first."""
+"""No longer, because another batch may have the same id: one with the same key, once the first is gone."""
 MOST_CHUNKS = MOST_BATCHES = 8
 
 Kept = TypeVar("Kept")
 
 
 class Remembered(Generic[Kept]):
-    """What was read last, by name: at most `most`, for a minute. Safe for several threads: each name is read once."""
+    """Keeps what was read last, by name: at most `most`, for a minute. Safe for several threads."""
 
     def __init__(self, read: Callable[[str], Kept], most: int, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -58,11 +58,11 @@ class Rows:
         self._envelopes = Remembered(self._read_envelope, MOST_BATCHES, lambda: self.clock())
 
     def of_chunk(self, chunk: str) -> list[Row]:
-        """All rows of a chunk, in their order."""
+        """Reads all rows of a chunk, in their order."""
         return self._chunks[chunk]
 
     def envelope(self, id: str) -> Envelope:
-        """Who sends a row to whom; `kind` is "row": the content is rendered when it is sent."""
+        """Makes the envelope of a row. Its `kind` is "row": the content is rendered when it is sent."""
         place = row_place(id)
         rows = self.of_chunk(place.chunk_id)
         if place.row >= len(rows):
@@ -84,7 +84,7 @@ class Rows:
 
 
 def row_place(id: str) -> Place:
-    """Where a row stands. Raises InvalidMessage for the id of what is none."""
+    """Finds the place of a row by its id. Raises InvalidMessage if it is not the id of a row."""
     place = place_of(id)
     if place is None:
         raise InvalidMessage("content", f"{id} is no recipient of a batch")
@@ -92,7 +92,7 @@ def row_place(id: str) -> Place:
 
 
 def still_there(reply: object, what: str) -> bytes:
-    """What Redis had at a key. Raises InvalidMessage where it has nothing."""
+    """Returns what Redis has at a key. Raises InvalidMessage if it has nothing."""
     if not isinstance(reply, bytes):
         raise InvalidMessage(what, "is gone from Redis, so there is nothing to send")
     return reply

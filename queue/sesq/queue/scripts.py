@@ -26,11 +26,11 @@ class Script:
     digest: str
 
     def arguments(self, account: str, arguments: Sequence[Argument]) -> list[Argument]:
-        """The script's ARGV: every script begins with the account and RQ's key prefix."""
+        """Gives the script's ARGV, which begins with the account and RQ's key prefix."""
         return [account, RQ_KEY_PREFIX, *arguments]
 
     def run(self, redis: Redis, account: str, *arguments: Argument) -> Any:
-        """One round trip; a second one where Redis does not know the script yet."""
+        """Runs the script in one round trip, or in two if Redis does not know it yet."""
         argv = self.arguments(account, arguments)
         try:
             return redis.evalsha(self.digest, 0, *argv)
@@ -38,7 +38,7 @@ class Script:
             return redis.eval(self.text, 0, *argv)
 
     def queue(self, pipeline: Pipeline, account: str, *arguments: Argument, by_text: bool = False) -> None:
-        """Adds one call to a pipeline; see `run_many` for one that minds forgotten scripts."""
+        """Adds one call to a pipeline. `run_many` also repeats a call whose script Redis has forgotten."""
         argv = self.arguments(account, arguments)
         if by_text:
             pipeline.eval(self.text, 0, *argv)
@@ -72,7 +72,7 @@ def run_many(
 def _run_all(
     redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, *, by_text: bool = False
 ) -> list[Any]:
-    """The answers, or errors. The wait for a replica is part of it: it is for what the same connection has written.
+    """Gives the answers, or errors. Waits for a replica in the same pipeline: it counts by connection.
 
     `by_text`: the first call of each script brings its text, by which Redis knows it from then on.
     """
@@ -89,22 +89,22 @@ def _run_all(
 
 
 def read_lua(name: str) -> str:
-    """The text of a `.lua` file in the folder `lua`."""
+    """Reads a `.lua` file in the folder `lua`."""
     return (resources.files(__package__) / "lua" / name).read_text(encoding="utf-8")
 
 
 def lua_files() -> list[str]:
-    """The names of all `.lua` files."""
+    """Lists the names of all `.lua` files."""
     return sorted(file.name for file in (resources.files(__package__) / "lua").iterdir())
 
 
 def library(*names: str, base: str = "") -> str:
-    """The files `names` as one text, after those that they use themselves."""
+    """Joins the files `names` into one text, after `base`, the text that they use."""
     return "\n".join([base, *(read_lua(name) for name in names)])
 
 
 def compose(name: str, base: str) -> Script:
-    """The script of the file `name`, after the library of functions that it uses."""
+    """Makes the script of the file `name`, after `base`, the library that it uses."""
     text = library(name, base=base)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

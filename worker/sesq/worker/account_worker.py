@@ -1,7 +1,8 @@
-"""One account's share of a worker's loop: what it asks of the gate, what it starts, and what it writes down.
+"""Does one account's share of a worker's loop: asks the gate, starts messages, and writes down their results.
 
-A message is granted, started (from then on it may have left) when a thread is free for it or will be in a moment, and
-its result written to Redis. So of a worker that is killed little more is in doubt than what was on its way.
+A message is granted; it is started when a thread is free for it or will be in a moment; then its result is
+written to Redis. A started message may have left. So if a worker is killed, hardly more messages become
+unknown than those that were on their way to SES.
 """
 
 from __future__ import annotations
@@ -112,14 +113,14 @@ class AccountWorker:
 
     @property
     def places(self) -> int:
-        """One a thread, and what the threads will take before the next question."""
+        """Counts the messages that it may hold: one a thread, and those that leave before the next claim."""
         return self.pool.size + self.pace.in_seconds(AHEAD_SECONDS)
 
     @property
     def asks_at(self) -> float:
-        """When to ask the gate for more, if nothing happens before (monotonic).
+        """Tells when to ask the gate for more, if nothing happens before (monotonic).
 
-        After a full answer a question is worth it when half the places are free, or the quantum is over.
+        After a full answer it is worth asking when half the places are free, or the pause is over.
         """
         wanted = self.places - len(self.in_flight)
         if wanted <= 0:
@@ -167,8 +168,8 @@ class AccountWorker:
     def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
         """Asks the gate again, since something may be able to go now.
 
-        A worker that waits for its own token waits on: others have theirs. But not for the tokens of bulk mail, where
-        urgent mail has come, which may need fewer.
+        A worker that waits for a token goes on waiting, because the gate told it the time. But if it waits
+        for tokens for bulk mail and urgent mail has come, it asks again: urgent mail may need fewer tokens.
         """
         if (
             self.answer != "rate"
@@ -187,9 +188,9 @@ class AccountWorker:
         self.unsettled.append(result)
 
     def exchange(self) -> int:
-        """Writes down what became of messages, and starts those that are due: how many were sent.
+        """Settles results and starts the messages that are due. Returns how many were sent.
 
-        What Redis did not take stays to be settled, and to be started.
+        If Redis fails, results and grants are kept for the next call.
         """
         self._return_unused()
         results, due = self.unsettled, self._due()
@@ -220,7 +221,7 @@ class AccountWorker:
         return sum(result.state is State.SENT for result in results)
 
     def _return_unused(self) -> None:
-        """Gives back what SES kept waiting for too long: others may send it meanwhile."""
+        """Gives back grants that waited too long for a thread: other workers may send them meanwhile."""
         now = time.monotonic()
         unused = list(takewhile(lambda grant: now > grant.use_by, self.granted))
         for _ in unused:
@@ -246,7 +247,7 @@ class AccountWorker:
     # once a second, or more rarely at rest; in other threads ------------------------------------------------------
 
     def look_after(self, *, reaps: bool) -> None:
-        """Does what no mail wakes anybody for: the schedule, batches and, with `reaps`, what dead workers left."""
+        """Does what no signal asks for: the schedule, batches and, with `reaps`, the mail of dead workers."""
         wakes = self._wakes
         self.account.rules.refresh()
         moved, due = self.gate.promote(self.lanes)

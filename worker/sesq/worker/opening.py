@@ -140,9 +140,9 @@ def _opened(
 
 
 def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
-    """Checks all at once, and no longer than some seconds: one whose SES is silent does not hold up the others.
+    """Checks all accounts at the same time, for a few seconds. Returns those that can send nothing, and why.
 
-    Returns those that can send nothing, with why.
+    An account whose SES does not answer does not delay the others.
     """
     hopeless: dict[str, CannotStart] = {}
 
@@ -162,7 +162,7 @@ def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStar
 
 
 def _check(check: Callable[[], None], account: str) -> None:
-    """Tells at the start what it lacks. AWS clients are made when the first call needs them."""
+    """Raises CannotStart for wrong credentials or settings: AWS clients are made only at the first call."""
     try:
         check()
     except SendFailed as failure:

@@ -1,4 +1,4 @@
-"""What a worker sends for one account at once: started messages, and those of its threads that talk to SES for them."""
+"""Sends the started messages of one account, with some of the threads that all accounts of a worker share."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class SendPool:
 
     @property
     def free(self) -> int:
-        """Messages that it could take at once; below zero while some wait for a thread."""
+        """Counts the messages that it could take now; below zero while some wait for a thread."""
         return self.size - self._busy
 
     @property
     def backlog(self) -> int:
-        """What is started, and no thread has taken yet."""
+        """Counts the started messages that no thread has taken yet."""
         return len(self._waiting)
 
     def send(self, started: Started) -> None:
@@ -71,7 +71,7 @@ class SendPool:
         self._busy -= 1
 
     def take_back(self) -> list[Started]:
-        """Takes back what no thread has looked at yet, in its order."""
+        """Returns the messages that no thread has taken yet, in order, and forgets them."""
         with self._lock:
             found = list(self._waiting)
             self._waiting.clear()

@@ -1,4 +1,4 @@
-"""The life of one message at a worker: may it go, send it, and what does the answer mean.
+"""Sends one message at a worker: checks whether it may go, sends it, and turns the answer into a result.
 
 A `Sender` sends the messages of one account. It takes what the gate has granted and returns a result for
 `Gate.settle`; it writes nothing itself.
@@ -225,8 +225,8 @@ class Sender:
     def _held(self, result: SendResult, hold: str) -> SendResult:
         """Holds one message, or all mail of its kind where the hold is not of one recipient or one message.
 
-        Where the identities that SES lists speak for the address, or where it lists none, they cannot tell when SES
-        will take it: then all its mail waits, and one message tries now and then.
+        If SES refuses what its own list of identities allows, or lists none, only a try can tell when SES
+        takes it again. Then all mail of that kind waits, and one message tries now and then.
         """
         unlisted = hold.startswith("recipient:") and not self.rules.snapshot.listed
         doubt = unlisted or self.rules.satisfied(hold)

@@ -24,7 +24,7 @@ log = logging.getLogger("sesq.worker")
 RESTART_SECONDS = (1.0, 2.0, 5.0, 10.0)
 """The pauses before another child starts, longer and longer for one whose predecessors ended soon."""
 HOPELESS_SECONDS = 10.0
-"""Where no child has ever lived so long, one that gives up by itself cannot start as it is set up; no other could."""
+"""If a child fails before any child has lived so long, the set-up is wrong: no other child is started."""
 WATCH_SECONDS = 0.2
 PROGRAM = (sys.executable, "-m", "sesq.console")
 
@@ -32,8 +32,8 @@ PROGRAM = (sys.executable, "-m", "sesq.console")
 class ParentPipe:
     """Watches the read end of a pipe whose other end the parent process keeps open and never writes to.
 
-    It ends when the parent does, however that ends. `on_end` is called then; until a worker sets it, there is nothing
-    that could be left in a good order, and the process ends at once.
+    The pipe ends when the parent process does, for whatever reason. Then `on_end` is called. Until a worker
+    sets `on_end`, nothing has been claimed, and the process ends at once.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -59,9 +59,9 @@ def run_worker(
 ) -> bool:
     """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
 
-    Waits for a Redis that cannot be used, as long as it takes, and stops where its `parent` ends.
-    One that is set up wrongly is told in the log, and left out. Raises CannotStart or SettingsError where none is left,
-    before anything is claimed, and SettingsError for one that is not configured.
+    Waits while Redis cannot be used, and stops when its `parent` ends. An account that is set up wrongly is
+    named in the log, and is not served. Before anything is claimed, raises CannotStart or SettingsError if no
+    account is left, and SettingsError for an account that is not configured.
     """
     wanted = dict.fromkeys(accounts or sorted(settings.accounts), lanes)
     opened = when_redis_serves(lambda: open_accounts(redis, settings, wanted))

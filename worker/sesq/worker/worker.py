@@ -34,7 +34,7 @@ log = logging.getLogger("sesq.worker")
 
 LOOKS_A_SECOND = 10
 MOST_REST_SECONDS = 10.0
-"""Accounts at rest are looked after in turn: so many in a second, as long as each has its turn often enough."""
+"""A worker looks after so many accounts at rest in a second, and after each within the longest rest."""
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS, SYNC_LOOK_SECONDS = 5.0, 0.01
 
@@ -171,7 +171,7 @@ class SesqWorker(RegisteredWorker):
                 log.warning("worker %s: account %s: what is queued waits: %s", self.name, account.name, why)
 
     def _until_next(self) -> float:
-        """Seconds until something is to be done without being woken."""
+        """Tells in how many seconds something is to be done, if no signal comes before."""
         if any(account.has_work for account in self.accounts):
             return 0.0
         times = [self._next_tick, *(account.look_at for account in self.accounts)]
@@ -193,7 +193,7 @@ class SesqWorker(RegisteredWorker):
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
         self._troubles += 1
-        # leases ran out meanwhile whose workers are alive: they get the time to say so
+        # leases of live workers may have run out meanwhile: nothing is reaped until they could renew them
         self._reap_from = time.monotonic() + self.settings.lease_seconds
         log.warning("worker %s: %s; trying again in %.1f s", self.name, error, wait)
         deadline, stopping = time.monotonic() + wait, self._stop_requested
@@ -249,7 +249,7 @@ class SesqWorker(RegisteredWorker):
         self.stop()
 
     def stop(self) -> None:
-        """Has what is in flight end, and leaves the rest in its place. From any thread, and as often as you like."""
+        """Stops the loop: what is in flight ends, the rest stays in its place. Safe in any thread."""
         self._stop_requested = True
         self._inbox.put(lambda: None)
 

@@ -1,10 +1,11 @@
 -- Change: a person, or the worker, pauses, resumes or cancels a batch. After messages.lua.
 --
 -- ARGV[3] id   [4] pause, resume or cancel   [5] reason
--- Its parked chunks come back by unpark.lua, some at a time. One that waits for its time is paused already: a
--- person's pause keeps it beyond that time. Returns the state it was in, or 'starting' where it waited for
--- its time; nothing has changed where that does not allow it. '' where there is no such batch.
--- What is cancelled can be cancelled again: whoever did it may have died before its messages were taken back.
+-- unpark.lua puts its parked chunks back afterwards, some at a time. A batch that waits for its time is in
+-- the state paused: if a person pauses it too, it stays paused beyond that time.
+-- Returns the state that it was in ('starting': it waited for its time); '' if there is no such batch.
+-- Nothing has changed if that state does not allow the action. A cancelled batch can be cancelled again,
+-- because the process that cancelled it may have died before it had cancelled its messages.
 
 local bid, action, reason = ARGV[3], ARGV[4], ARGV[5]
 local FROM = {pause = {running = true}, resume = {paused = true},

@@ -10,13 +10,13 @@
 --                                 which a person let it go on),
 --                                 n:<where> (recipients): of those without a record waiting, leaving
 --                                 (granted), taken (by SES), arrived (delivered); of the others their state;
---                                 kept (chunks whose keys have been told how long they stay),
+--                                 kept (chunks whose keys have the right expiry already),
 --                                 starts_at (s: it is paused until then)
 --   A starting            zset    batches that are paused until their time -> that time (s)
 --   A parked:<bid>        list    its chunks that wait for it to be resumed
 --   A materialized:<bid>  set     ids of its recipients that have a record of their own
---   A keeping             set     batches that have ended, or go on after all, and whose keys have not all
---                                 been told so
+--   A keeping             set     batches that have ended, or were reopened, and of which not all keys have
+--                                 the right expiry yet
 --   A template:<bid>      string  the template, packed
 
 local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'} -- kinds of keys; see chunks.lua
@@ -33,8 +33,8 @@ local function set_batch(bid, ...) call('HSET', key_of_batch(bid), ...) end
 local STATES = {running = true, paused = true, done = true, cancelled = true}
 local MOST_CHUNKS = 1e6
 
--- A batch's state. One whose state is lost, or of another version, counts as paused: nothing of it goes,
--- nobody is taken back.
+-- Returns the state of a batch. If the state is lost, or unknown to this version, the batch counts as paused:
+-- none of its rows is sent or cancelled.
 local function state_of(bid)
   local state = read_batch(bid, 'state')
   if STATES[state or ''] then return state end
@@ -44,8 +44,8 @@ local function state_of(bid)
   return 'paused'
 end
 
--- How many chunks a batch has; nil where nobody can tell. Whoever took that for none would add its rows a
--- second time.
+-- Returns how many chunks a batch has; nil if that field is damaged. A caller that took nil for 0 would add
+-- the rows a second time.
 local function count_chunks(bid)
   local chunks = read_whole((read_batch(bid, 'chunks')))
   if chunks and chunks <= MOST_CHUNKS then return chunks end
@@ -60,8 +60,8 @@ local function sum_of(bid, names)
   return sum
 end
 
--- The batch's keys stay for ever while it goes on, and so long as its records after its end. They are told so
--- some chunks at a time: here the first ones, the others by the upkeep of the workers.
+-- Sets how long the keys of a batch stay: for ever while it goes on, as long as its records after its end.
+-- Does it for some chunks at a time; the workers' upkeep does it for the rest.
 local CHUNKS_AT_ONCE = 100
 local function keep_some(bid)
   local ended, keep, chunks, kept = read_batch(bid, 'ended', 'keep', 'chunks', 'kept')
@@ -86,7 +86,7 @@ local function keep_batch(bid)
   keep_some(bid)
 end
 
--- Whether it is done, or goes on after all.
+-- Ends a batch of which nothing waits or is on its way any more, and reopens it if something is queued again.
 local function judge_batch(bid)
   local state, filled, ended = read_batch(bid, 'state', 'filled', 'ended')
   if not ended and filled ~= '1' and state ~= 'cancelled' then return end
@@ -102,14 +102,15 @@ local function judge_batch(bid)
   end
 end
 
--- Bounces or complaints of a batch, of how many that SES has taken, and their share (%).
+-- Returns the number of bounces or complaints of a batch, the number of recipients that SES has taken, and
+-- the share (%; 0 while SES has taken too few).
 local function bad_share(bid, bad)
   local n, sent = sum_of(bid, {COUNTED_AS[bad]}), sum_of(bid, SENT)
   return n, sent, sent >= ENOUGH and n / sent * 100 or 0
 end
 
--- A batch with too many bounces or complaints pauses itself; where a person let it go on, only when they are
--- a step more.
+-- Pauses a batch with too many bounces or complaints. If a person has resumed it in spite of them, it is
+-- paused only when the share is a step higher than then.
 local function mind_the_share(bid, bad)
   local state, stop, passed = read_batch(bid, 'state', 'stop:' .. bad, 'passed:' .. bad)
   local most, least = tonumber(stop), tonumber(passed)
@@ -121,7 +122,7 @@ local function mind_the_share(bid, bad)
   end
 end
 
--- A person lets the batch go on as it is.
+-- Notes with which shares of bounces and complaints a person has let the batch go on.
 local function acknowledge(bid)
   for bad in pairs(STEP) do
     local most = tonumber((read_batch(bid, 'stop:' .. bad)))

@@ -1,5 +1,5 @@
--- Cancel: those recipients of a chunk are taken back who still wait in it, since RQ was told to cancel its
--- job; those on their way are not. After messages.lua.
+-- Cancel chunk: cancels the recipients that still wait in a chunk, because RQ was told to cancel its job.
+-- Recipients that are on their way are not cancelled. After messages.lua.
 --
 -- ARGV[3] chunk
 -- Returns {how many they were, why}.

@@ -2,11 +2,11 @@
 -- see settle.lua).
 --
 -- ARGV[3] id   [4] JSON: the states it may be in   [5] the new state   [6] reason
---     [7] JSON {due (s), fields {name: value}, drop_content, unblock: what it waits for is no longer refused
---     unasked}
--- Returns {the state it was in, the one it came to}; the latter is '' where nothing has changed, since the
--- former is not among those allowed, or since its batch is cancelled. Both are '' where there is no such
--- message.
+--     [7] JSON {due (s), fields {name: value}, drop_content, unblock: SES may be asked again for what the
+--     message waits for}
+-- Returns {state before, state after}. The state after is '' if nothing has changed, because the state before
+-- is not among those allowed, or because the batch is cancelled. Both are '' if there is no such message, or
+-- if it is a row on its way.
 
 local message, to, reason, wish = read_message(ARGV[3]), ARGV[5], ARGV[6], cjson.decode(ARGV[7])
 local was, queue, hold = message.state, lane_of(message.queue), message.hold

@@ -26,8 +26,8 @@ local function are_runs(redo, n)
   return true
 end
 
--- A chunk as a table with its id, numbers as numbers, and `state`, whether it goes on: running, paused or
--- cancelled. nil where there is none, or nobody can tell which of its rows have gone.
+-- Reads a chunk into a table with its id, its numbers as numbers, and `state`: running, paused or cancelled.
+-- Returns nil if there is no such chunk, or if one of its numbers or its place is damaged.
 local function read_chunk(id)
   local key = A .. 'chunk:' .. id
   local batch, queue, keep, n, counted, cursor, redo, out, place, cancelled = read(key,
@@ -98,7 +98,7 @@ local function redo_row(chunk, row)
   chunk.redo = table.concat(runs, ' ')
 end
 
--- Who still waits in a chunk is taken back; how many they were.
+-- Cancels the recipients that still wait in a chunk. Returns how many they were.
 local function take_back(chunk, why)
   local n = chunk.n - chunk.cursor
   for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do n = n + to - from end

@@ -12,13 +12,13 @@
 --          for tokens for bulk mail, else 0}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced,
 --           ses_paused; more (there is more to move out of the way than one claim may)
---   wait    seconds until this worker should ask again; each waiting worker gets a token of its own, so none
---           of them herd
+--   wait    seconds until this worker should ask again; each waiting worker is told of another token, so that
+--           they do not all ask at once
 
--- s: closest that two claims follow each other where tokens are short; with others in the way
+-- s: the least time between two claims while tokens are short; the wait while only other senders fill the day
 local QUANTUM, LOOK_AGAIN = 0.04, 60
 local SAME = 0.01 -- s: times so close are of one token
--- s: who was told of a token and has not come by then may be dead; of one so far off nobody need know
+-- s: a worker that is so late for its token may be dead; a token that is further off than FAR does not count
 local OVERDUE, FAR = 1, 60
 local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
 
@@ -35,8 +35,8 @@ local function wait_for(what, when)
   return false
 end
 
--- For a worker that serves no urgent mail: whether one that does waits for a token for it, and what its head
--- will take of the day.
+-- For a worker that serves bulk mail alone: notes whether another worker waits for a token for urgent mail,
+-- and how many recipients of the day the first urgent message will take.
 local function look_at_urgent(gate)
   local first = unpack(queues)
   local beside = string.gsub(first, '%.bulk$', '.transactional')
@@ -139,7 +139,7 @@ local function serve_chunk(gate, chunk, queue, kept)
   return true
 end
 
--- Moves what may not be sent out of the way of its lane; true where it was so.
+-- Takes the message at the head out of its lane if it may not be sent. Returns whether it did.
 local function clear_away(gate, message, queue, spare)
   local expires = tonumber(message.expires_at)
   if message.state and put_aside(message, {}) then move_aside(queue)
@@ -159,7 +159,7 @@ local function clear_away(gate, message, queue, spare)
   return true
 end
 
--- The same for the message at the head.
+-- Grants the message at the head if it may go now; true when the lane may be looked at once more.
 local function serve_message(gate, message, queue, spare, kept)
   if clear_away(gate, message, queue, spare) then return true end
   local n, day = tonumber(message.rate), tonumber(message.day)
@@ -196,8 +196,8 @@ local function serve(gate, queue, only)
   return false
 end
 
--- The mail for which tokens gather goes before all else, and nobody else before it. Returns its queue while
--- it does not go.
+-- Serves the mail for which tokens gather before all other mail. Returns its queue while it has to wait: then
+-- nothing else is granted.
 local function serve_the_gathering(gate)
   local queue, id, mine = gate.waiting.queue, gate.waiting.id, false
   for _, each in ipairs(queues) do mine = mine or each == queue end
@@ -223,7 +223,8 @@ local function serve_all(gate)
   end
 end
 
--- The first coming token that nobody was told of who goes before this worker (s).
+-- When the next token comes that no other worker was told of (s). A worker that waits for a token for urgent
+-- mail ignores the tokens that were told to workers that serve bulk mail alone.
 local function next_token(gate, for_bulk)
   local step = math.max(1 / gate.own.pace, QUANTUM)
   local due = math.max(at, now() + ((yields or #granted > 0) and QUANTUM or 0.001))

@@ -5,8 +5,8 @@
 
 local call = redis.call -- damage.lua puts its own in its place
 
--- Seconds since the epoch: the same moment for all that one script does. To a tenth of a millisecond, since
--- cjson writes so many digits, and the same moment is then the same number wherever it is kept.
+-- Returns seconds since the epoch: the same moment for all that one script does. It is cut to a tenth of a
+-- millisecond, because cjson writes no more digits: so a moment is the same number wherever it is stored.
 local moment, by_redis
 local function now()
   if moment then return moment end
@@ -18,7 +18,7 @@ local function now()
   return moment
 end
 
--- The same in whole seconds, by Redis's clock also where a test has moved the scripts': RQ goes by it.
+-- Returns whole seconds by Redis's own clock, even if a test has moved the clock of the scripts: RQ uses it.
 local function real_seconds()
   now()
   return by_redis

@@ -1,10 +1,10 @@
 -- Control: hands out SES's one control call a second, to whoever asks in any process. After jobs.lua.
 --
 -- ARGV[3] ms between two calls
---   A control   string   when the last one was made (ms), by Redis's own clock also where a test has moved
---                        the scripts': SES has another. It expires only so that nothing stays behind; what
---                        lies ahead is of before the clock was set back.
--- Returns 0 where one may be made now, which is counted; else the ms until then.
+--   A control   string   when the last one was made (ms), by Redis's own clock even if a test has moved the
+--                        clock of the scripts: SES does not use that one. It expires only so that no key is
+--                        left behind. A time in the future is from before the clock was set back
+-- Returns 0 if a call may be made now, and notes it; else the ms until one may.
 
 local spacing = tonumber(ARGV[3])
 local seconds, microseconds = unpack(call('TIME'))

@@ -1,6 +1,6 @@
--- Damage: what is not as sesq keeps it in Redis is set aside, where `sesq doctor` shows it, and the call is
--- made again. So one damaged key stops nothing else. After clock.lua; every call of the scripts goes through
--- `call` from here on.
+-- Damage: moves a key of a wrong type aside, removes a counter that is no number, and makes the Redis call
+-- again. So one damaged key does not stop other mail. `sesq doctor` shows what was damaged. After clock.lua;
+-- every call of the scripts goes through `call` from here on.
 --
 -- ARGV[1]  account
 -- Keys, D = "sesq:<account>:damaged"
@@ -40,7 +40,7 @@ local function set_key_aside(key)
   if id and bury then bury(id, 'its record in Redis was damaged: ' .. why) end
 end
 
--- Whether Redis says of a counter that it cannot count on with it: it is no number, or too large a one.
+-- Whether an error of Redis means that a counter is no number, or is too large to count on.
 local function is_uncountable(wrong)
   for _, words in ipairs({'hash value is not', 'would overflow', 'NaN or Infinity'}) do
     if string.find(wrong, words, 1, true) then return true end

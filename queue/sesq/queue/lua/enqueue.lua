@@ -1,5 +1,6 @@
--- Enqueue: a message, its RQ job and its costs, in one step, or the id that its idempotency key already
--- stands for. After jobs.lua; also, of A = "sesq:<account>:" (see messages.lua for the others),
+-- Enqueue: writes a message, its RQ job and its costs in one step; or returns the id of the message that was
+-- queued before with the same idempotency key. After jobs.lua; also, of A = "sesq:<account>:" (see
+-- messages.lua for the others),
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
 --

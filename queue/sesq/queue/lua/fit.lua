@@ -1,5 +1,5 @@
--- Fit: messages that are held since they were for more recipients than a whole day has room for go back into
--- their lanes where they fit into one now, by the limits in force. After gate.lua.
+-- Fit: frees messages that were held because a whole day had no room for all their recipients, if a day has
+-- room by the limits in force now. After gate.lua.
 --
 -- ARGV[3] from which on (place in A hold:day)   [4] most to look at   [5] reason
 -- Returns {how many it looked at, how many it freed}

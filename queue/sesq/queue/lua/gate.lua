@@ -48,8 +48,9 @@ local function read_bucket(level, at, pace, burst)
     burst = burst}
 end
 
--- Of SES's bucket we know what it holds at the least, however long a mail takes to it: a mail is charged when
--- its answer is here, and until then it is on its way. So what is there may go, less all that is on its way.
+-- Charges all mail on its way to SES's bucket once `folds_at` is past. Before that, a mail is charged when
+-- its answer comes, and what is on its way is subtracted from what may go. So the bucket never holds more
+-- tokens than SES's own, however long a mail is on its way.
 local function fold(gate)
   if gate.folded > now() then gate.folded = now() - 1 end
   if gate.on_way > 0 and gate.folds_at <= now() then
@@ -119,8 +120,8 @@ end
 -- Whether bulk mail is paused, and this is a lane of it.
 local function is_paused(gate, queue) return gate.limits.bulk_paused ~= '' and is_bulk(queue) end
 
--- Whether it may be sent, once its turn comes: where RQ's tools have queued it, also before it was due, it
--- may not.
+-- Whether the state of a message in a lane lets it be sent. RQ's tools may have queued a message that was
+-- sent already, or that is not due yet: it may not.
 local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true,
   refused = true}
 local function is_sendable(message)
@@ -167,15 +168,16 @@ local function take(gate, n, lease, id)
   if gate.waiting and gate.waiting.id == id then end_gathering(gate) end
 end
 
--- n recipients whose tokens were taken at `at` (s) were not sent. Where they were charged unanswered, that is
--- undone, if it can be told what it changed.
+-- Takes n recipients off those on their way: their tokens were taken at `at` (s), and nothing was sent. If
+-- they were charged to SES's bucket without an answer, and that was the last change of the bucket, it is
+-- undone.
 local function take_off_way(gate, n, at)
   if at >= gate.folded then gate.on_way = math.max(0, gate.on_way - n)
   elseif gate.ses.at == gate.folded and at >= gate.folded_before then gate.ses.level = gate.ses.level + n end
 end
 
--- Of tokens taken at `at` (s; nil where none are out), so many went to SES, which has answered, and so many
--- were not used.
+-- Accounts for the tokens that were taken at `at` (s; nil: there are none): SES has answered for `went` of
+-- them; `unused` of them are refunded.
 local function account(gate, at, went, unused)
   if not at then return end
   if unused > 0 then
@@ -196,16 +198,17 @@ local function room_in_day(gate, spare) return gate.limits.daily - gate.ledger.t
 -- When n more fit (s), or nil where only other senders are in the way.
 local function room_at(gate, n, spare) return freed_at(gate.ledger, n - room_in_day(gate, spare)) end
 
--- Messages that stand in everybody's way
--- ---------------------------------------------------------------------------- One for more recipients than a
--- whole day has would wait for ever. The next sync looks again.
+-- messages that would block their lane
+-- --------------------------------------------------------------------------------------------------------
+-- Holds a message for more recipients than a whole day has room for: it would wait for ever. Each account
+-- sync frees it if it fits by then.
 local function hold_as_too_large(message, room)
   local why = string.format('it is for %d recipients, and a whole day has room for %d', message.day, room)
   hold_back(message, 'day', 'messages for more recipients than a whole day has room for', now(), why, {}, {})
 end
 
--- After a backup of Redis was restored: what was queued before that may have been sent since the backup was
--- made. It waits for an event of SES's, or for a person, who has then looked (its field `checked`: s).
+-- Whether a message was queued before a backup of Redis was restored: it may have been sent since the backup
+-- was made. It is held until an event of SES or a person settles it; `checked` is when a person did so (s).
 local function may_have_gone(message)
   local before = tonumber(call('HGET', A .. 'restored', 'before'))
   return before and (tonumber(message.created) or 0) < before and (tonumber(message.checked) or 0) < before

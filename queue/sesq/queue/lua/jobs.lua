@@ -31,15 +31,16 @@ local LONGEST_KEPT = 1e9
 local function seconds_kept(keep)
   return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
 end
--- A lane of this account: what a damaged record names instead is the bulk lane.
+-- Returns the queue if it is a lane of this account. A damaged record may name another: then the bulk lane.
 local function lane_of(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
   return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
 end
 local function is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
 
--- A queue is never searched, however long it is: what is to leave it from the middle is marked as stale, and
--- whoever meets it at the head drops it. One that comes back before that takes its old place.
+-- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked
+-- as stale, and the claim that meets it at the head drops it. If the id comes back before that, it takes its
+-- old place.
 local function leave_queue(queue, id)
   local list = R .. 'queue:' .. queue
   if call('LINDEX', list, 0) == id then call('LPOP', list)
@@ -62,7 +63,7 @@ local function length_of(queue)
   return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue))
 end
 
--- Takes a job out of RQ's registries; out of one alone, where RQ shows it by the state that it was in.
+-- Takes a job out of RQ's registries. If RQ's status is right for the state `from`, it stands in one only.
 local function leave_registries(id, queue, status, from)
   if from and status == status_of(from) then
     if not STATUS[RQ_STATE[from]] then call('ZREM', R .. status .. ':' .. queue, id) end
@@ -71,7 +72,7 @@ local function leave_registries(id, queue, status, from)
   for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
 end
 
--- What belongs to a message stays for ever until it has ended, and so long as its record then.
+-- Sets how long a key of a message stays: for ever until the message has ended, then as long as the record.
 local function set_expiry(key, state, keep, from)
   if has_ended(state) then call('EXPIRE', key, seconds_kept(keep))
   elseif not from or has_ended(from) then call('PERSIST', key) end
@@ -106,9 +107,9 @@ end
 -- script: without the right to the channel nothing is published, and the workers look once a second.
 local function publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
 
--- Wakes the workers that wait for mail; where it may be urgent (queue: nil where nobody knows) also those
--- that wait for a token for bulk mail. ('policy', which others publish there, wakes as well who waits by
--- limits that no longer hold.)
+-- Wakes the workers that wait for mail. If the mail may be urgent (a queue of nil may be), it also wakes
+-- those that wait for a token for bulk mail. (Others publish 'policy' there: it also wakes the workers that
+-- wait because of limits that no longer hold.)
 local function wake(queue) publish(queue and is_bulk(queue) and '' or 'urgent') end
 
 -- The same for a message that is scheduled and due before all others: a worker at rest does not look for it

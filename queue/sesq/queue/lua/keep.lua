@@ -1,6 +1,6 @@
--- Keep: goes on with batches whose chunks have not all been told how long they stay. After messages.lua.
+-- Keep: sets the expiry of more chunks of a batch that has ended or was reopened. After messages.lua.
 --
--- Returns 1 where there is more to do.
+-- Returns 1 if there is more to do.
 
 local bid = call('SRANDMEMBER', A .. 'keeping')
 if not bid then return 0 end

@@ -5,7 +5,7 @@
 -- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was
 -- on its way. In Lua it is a table of
 --   minute    the newest (minutes since the epoch)      total   recipients in it
---   cleared   what stands in the slots of the minutes after this one is of a day before
+--   cleared   the slots of the minutes after this one still hold counts of the day before
 --   lost      nothing of it is known       cells   the string as it was read
 --   added     recipients of the newest minute that are not written to it yet
 
@@ -67,7 +67,7 @@ local function close_ledger(ledger)
   ledger.added = 0
 end
 
--- When so many recipients more than there is room for have left it (s); nil where it has not so many.
+-- Returns when `excess` recipients have left the ledger (s); nil if it holds fewer.
 local function freed_at(ledger, excess)
   if excess <= 0 then return now() end
   for m = ledger.minute - SLOTS + 1, ledger.lost and 0 or ledger.cleared do

@@ -1,4 +1,4 @@
--- Mark: a recipient of a batch of which only a MessageId is kept got its mail. After messages.lua.
+-- Mark: notes that a mail was delivered to a recipient of a batch who has no record. After messages.lua.
 --
 -- ARGV[3] chunk   [4] row
 -- Returns 1 where that is news.

@@ -1,5 +1,5 @@
--- Materialize: a recipient of a batch of which only a MessageId was kept gets a record of its own, since more
--- is to be said of it. After messages.lua and rows.lua.
+-- Materialize: makes a record for a recipient of a batch. The mail was sent, and only its MessageId was kept;
+-- now there is more to note about it. After messages.lua and rows.lua.
 --
 -- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] envelope   [9…] RQ's
 --     job: name, value, …

@@ -1,8 +1,8 @@
--- Mend: what the record of a message says is written again wherever it follows from it. For the auditor;
--- after mending.lua.
+-- Mend: makes all that Redis keeps of a message agree with its record: state set, lease, hold, RQ job,
+-- expiry, batch. For the auditor; after mending.lua.
 --
 -- ARGV[3] id   [4] how often it stands in its own lane
---     [5] JSON [[queue, entry], …]: entries of those that run which are not its own
+--     [5] JSON [[queue, entry], …]: its entries in RQ's registries of running jobs
 --     [6] JSON [queue, …]: lanes in which it stands and should not
 --     [7] RQ's job as JSON [name, value, …], for one that has none
 -- Returns what was done, in words; nothing where all agrees.
@@ -30,7 +30,8 @@ local function mend_state()
   end
 end
 
--- A lease that runs out soon: whoever sends it renews it by settling it, and else it is judged.
+-- Gives a message in `sending` a lease of a minute. A worker that is still sending it renews the lease; if
+-- there is none, the message is reaped.
 local function mend_lease()
   if state ~= 'sending' then
     if call('ZREM', A .. 'leases', id) == 1 then say('its lease is ended') end

@@ -1,10 +1,11 @@
--- Mend: the counts of a batch, as they were counted anew, whether it has ended, and how long its keys stay.
--- For the auditor; after mending.lua.
+-- Mend: corrects the counts of a batch, its lists, and whether it has ended. For the auditor; after
+-- mending.lua.
 --
--- ARGV[3] batch   [4] JSON {name: count}: its counts as they were when it was read   [5] JSON {name: count}:
---     as they should be   [6] chunks in their queue   [7] JSON [id, …]: chunks that wait for it to be resumed
---                           [8] its rows
--- Returns what was done, in words; nothing where the batch has moved since it was read, or all agrees.
+-- ARGV[3] batch
+--     [4] JSON {name: count}: its counts when the auditor read it
+--     [5] JSON {name: count}: the counts as they should be
+--     [6] chunks in their queue   [7] JSON [id, …]: chunks that are to be parked   [8] its rows
+-- Returns what was done, in words; nothing if the counts have changed since it was read, or if all agrees.
 
 local bid, was, counted = ARGV[3], cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local jobs, parked, rows = ARGV[6], cjson.decode(ARGV[7]), ARGV[8]

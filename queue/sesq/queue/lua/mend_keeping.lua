@@ -1,4 +1,4 @@
--- Mend: the keys of a batch are told how long they stay, some chunks at a time. For the auditor; after
+-- Mend: sets the expiry of the keys of a batch, for some chunks at a time. For the auditor; after
 -- messages.lua.
 --
 -- ARGV[3] batch   [4] 1 to begin

@@ -3,7 +3,7 @@
 local did = {} -- what was done, in words
 local function say(...) did[#did + 1] = string.format(...) end
 
--- Its entries among those that run go, but for those that are right.
+-- Removes the job's entries from RQ's registries of running jobs, except those that are right.
 local function drop_runs(runs, is_right)
   for _, run in ipairs(runs) do
     local queue, entry = unpack(run)

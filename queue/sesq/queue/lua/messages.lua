@@ -15,7 +15,8 @@
 --   A hold:<what>     zset    id -> time it was queued (s)
 --   A holds           hash    what -> why, in words
 --   A counters        hash    <state> -> how often a message came into it, ever; wait:<s> -> how many were
---                             sent within so many seconds and no fewer of when they might go; wait:sum (s)
+--                             sent within so many seconds of when they might go, and not within the next
+--                             smaller number; wait:sum (s)
 -- A message is a table of the fields of its record, and `id`; without a state where there is none.
 
 local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
@@ -69,8 +70,9 @@ local function count_states(to, n, since)
   call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
 end
 
--- What really becomes of it: with a cancelled batch, or chunk of one, nothing waits any more, and of what SES
--- may have taken nobody can say that it was not sent. Whoever judges an unknown message knows better.
+-- Returns the state that a message really comes to, and the reason. A message of a cancelled batch or chunk
+-- is cancelled instead of waiting. A message that SES may have taken at an earlier try becomes unknown
+-- instead of failed, refused, …; but if it is unknown already, the new state counts: somebody has judged it.
 local function destined(message, to, reason)
   if message.batch and WAITING[to] then
     local state, why = read(A .. 'batch:' .. message.batch, 'state', 'reason')
@@ -85,7 +87,7 @@ local function destined(message, to, reason)
   return to, reason
 end
 
--- Nobody waits for what a message waited for, unless others do.
+-- Takes a message out of those that wait for its hold, and deletes the hold if no other message waits for it.
 local function leave_hold(message)
   local what = message.hold or ''
   if what == '' then return end
@@ -162,9 +164,9 @@ local function hold_with_its_batch(message, opts)
   hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
 end
 
--- What is wrong with a number of a record, or nil.
 -- recipients: SES takes no more at once
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
+-- Returns what is wrong with a number of a record, in words, or nil.
 local function fault_of(name, field)
   local number, bounds = tonumber(field), BOUNDS[name]
   if is_broken(field) or bounds and not number then return name .. ' is no number' end
@@ -189,11 +191,11 @@ local function unreadable(message)
   end
 end
 
--- What stands in a lane and cannot be understood stands in nobody's way: its lane's script takes it out, and
---   it is left as it is, where its state is one of another version's: such a worker puts it back (see
---   reconcile.py); held until a worker knows its version;
---   held for a person, where it is damaged.
--- Returns whether it is so; opts as for place().
+-- Decides about a message that this version cannot read, so that it does not block its lane. Returns true if
+-- it is one: the caller takes it out of the lane. opts as for place().
+--   its state is unknown here:     it stays as it is; a worker of that version puts it back (reconcile.py)
+--   its version is unknown here:   if it waits, it is held until a worker knows the version
+--   its record is damaged:         if it waits, it is held for a person
 local function put_aside(message, opts)
   local key = A .. 'message:' .. message.id
   if not RQ_STATE[message.state] then

@@ -1,10 +1,10 @@
 -- Open: a batch begins, or goes on where its producer died. After messages.lua; also
 -- sesq:accounts (set: the names of all accounts).
 --
--- ARGV[3] id   [4] template, packed   [5] stop:bounces   [6] stop:complaints (%, or ''): the last to be given
---     hold [7] s, before which none of it goes, or ''   [8…] the batch's hash: name, value, …
--- Returns {chunks that are here already, filled (0/1), state}; -1 chunks where nobody can tell how many those
--- are
+-- ARGV[3] id   [4] template, packed
+--     [5] stop:bounces   [6] stop:complaints (%, or ''): until the batch is filled, the last ones given apply
+--     [7] time before which nothing of it goes (s), or ''   [8…] the batch's hash: name, value, …
+-- Returns {chunks that are here already, filled (0/1), state}; -1 chunks if that number is damaged
 
 local bid, template, bounces, complaints, starts = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local described = {unpack(ARGV, 8)}

@@ -8,7 +8,8 @@
 local most, queues = tonumber(ARGV[3]), {unpack(ARGV, 4)}
 local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came
 
--- What waits and may no longer go, wherever it waits; what is on its way or unknown is not judged here.
+-- Ends a message whose time has run out, in whatever state it waits. One on its way or unknown stays as it
+-- is.
 local function end_if_expired(message)
   local expires = tonumber(message.expires_at)
   if not (WAITING[message.state or ''] and expires and expires <= now()) then

@@ -1,5 +1,5 @@
--- Reap: what dead workers were sending is another worker's from now on, which says by settle.lua what became
--- of it. After messages.lua.
+-- Reap: gives the messages that dead workers were sending to another worker, which then settles them
+-- (settle.lua). After messages.lua.
 --
 -- ARGV[3] most   [4] lease (s)   [5] claim_id   [6] worker
 -- Returns {{id, started_at (s; '' where it has surely not left), attempts, on_unknown}, …} in the order in

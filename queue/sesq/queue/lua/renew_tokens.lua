@@ -2,16 +2,16 @@
 -- tokens are too old by now. After gate.lua.
 --
 -- ARGV[3] id   [4] claim_id   [5] lease (s)
---     [6] 1 where nothing was sent with the tokens that it has: they count for it, unless others have taken
---     tokens since. Then the bucket may have been full meanwhile, and what is given back late would be more
---     than it holds
+--     [6] 1 if nothing was sent with the tokens that it has. They are refunded first, unless others have
+--     taken tokens since: the bucket may have been full in the meantime, and would then get more than it can
+--     hold
 -- Returns {'granted', '0'}; {'rate' | 'paused' | 'ses_paused' | 'unsynced', seconds to wait}; or {state, ''}
--- where it is not to be sent: 'expired', 'cancelled', or what somebody else has made of it meanwhile, as if
--- its worker had died.
+-- if it must not be sent: 'expired', 'cancelled', or the state that another worker has given it, which took
+-- this worker for dead.
 
 local id, claim_id, lease, unused = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 
--- Why it is not to go, and how long that is (s); nil where it may by all but the rate.
+-- Returns why the message may not go, and for how long (s); nil if only the rate can still stop it.
 local function refusal(gate, message)
   if message.state ~= 'sending' or message.claim_id ~= claim_id then return message.state or 'gone', '' end
   local expires = tonumber(message.expires_at)

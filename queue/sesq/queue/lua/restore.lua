@@ -1,11 +1,11 @@
--- Restore: the RQ job of a message, or of a chunk, is put where that is, and written anew where it is gone.
--- After messages.lua.
+-- Restore: puts the RQ job of a message or a chunk where the record says, and writes the job anew if it is
+-- gone. After messages.lua.
 --
 -- ARGV[3] id   [4] only what has not changed since (s)
 --     [5] 1: to the front of its lane, from where a worker of RQ's had taken it   [6…] RQ's job: name, value,
 --     …
--- Returns 1 where it is moved, 0 where it stands where it should or needs nothing; 'canceled' where RQ was
--- told to cancel its job; 'front' where a worker of RQ's had taken it, and nobody said so.
+-- Returns 1 if the job was moved; 0 if it stands where it should, or needs nothing; 'canceled' if RQ was told
+-- to cancel it; 'front' if a worker of RQ's had taken it, so that the caller has to call again with [5] = 1.
 
 local id, unchanged_since, front = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
 -- so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
@@ -39,8 +39,8 @@ local function renew_job(queue, keep)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
 
--- Whether RQ shows the job by the status of that state, as one of its own lane, and in this one of all
--- registries.
+-- Whether the job has RQ's status for that state, has its own lane as origin, and stands in the one registry
+-- where it should.
 local function is_shown(own, state)
   local status, origin = unpack(call('HMGET', job, 'status', 'origin'))
   local right = status == status_of(state) and origin == own
@@ -51,7 +51,7 @@ local function is_shown(own, state)
   return right
 end
 
--- A job that has ended; one that somebody has deleted is not missed.
+-- Puts the job of an ended message where it should stand. A job that somebody has deleted stays deleted.
 local function restore_ended(state, queue, keep, told)
   if not told or told == 'queued' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue)
@@ -59,8 +59,8 @@ local function restore_ended(state, queue, keep, told)
   return 1
 end
 
--- A job that stands in its lane: by RQ's tools it may be there in any state, and the claim that meets it sees
--- to it.
+-- Corrects the job of a queued message that stands in its lane. RQ's tools may have put messages of other
+-- states there too: the claim that meets one takes it out.
 local function restore_in_lane(state, queue)
   if RQ_STATE[state] ~= 'queue' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue)

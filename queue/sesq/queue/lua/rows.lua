@@ -1,6 +1,6 @@
--- Rows on their way: `message:<id>` of each is that of a message that is being sent, as far as the gate, the
--- lease and the answer need it. What is simply sent, or given back, goes into its chunk again; all else makes
--- a message of it. After messages.lua.
+-- Rows on their way: each has a small record at `message:<id>`, with what the gate, the lease and the answer
+-- need. The record of a row that is simply sent, or given back unused, ends, and its chunk keeps the outcome.
+-- In all other cases the row becomes an ordinary message. After messages.lua.
 
 local make_record, write_chunks
 do
@@ -50,7 +50,7 @@ do
     call('ZADD', A .. 'state:' .. state, since, id)
   end
 
-  -- More happens to a row on its way than being sent: it is a message like any other from here on.
+  -- Makes an ordinary message of a row on its way, because more happens to it than being sent.
   function materialize_row(message, result)
     local id, chunk = message.id, chunk_of_row(message.id)
     make_record(message, 'sending', now(), {tonumber(message.claimed), 'sending', message.worker}, result)

@@ -17,9 +17,9 @@
 --   spared       {rate, day}: recipients that it was not sent to, and those of them that count towards the
 --                day
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
---   throttled    SES answered "too fast"  day_spent   SES answered "day spent"     paused   why SES sends
---                nothing for us
---   drop_content the body goes
+--   throttled    SES answered "too fast"  day_spent   SES answered "day spent"
+--   paused       why SES sends nothing for us
+--   drop_content the body is deleted
 --   rq           {type, name, value}: the job's result as RQ writes it
 --   envelope, job   of a row that is not simply sent or given back: what makes a message of it (see
 --                   make_record)
@@ -27,7 +27,7 @@
 -- Returns for each the state it came to; '' where it was already judged otherwise. A MessageId counts even
 -- then: SES has taken it.
 
--- What of its tokens, and of its day, goes back.
+-- Accounts for the tokens of a message, and refunds the recipients of the day that it did not use.
 local function account_for(gate, message, result, mine)
   local rate, day = tonumber(message.rate) or 0, tonumber(message.day) or 0
   local spared_rate, spared_day = unpack(result.spared or {0, 0})
@@ -38,7 +38,7 @@ local function account_for(gate, message, result, mine)
   if day_back > 0 and gate.ledger.minute - taken_in < SLOTS then uncount(gate.ledger, taken_in, day_back) end
 end
 
--- What SES's answer says of everybody's mail.
+-- Notes what SES's answer means for all mail of the account.
 local function heed(gate, result)
   if result.throttled then
     -- Both buckets start again from nothing, and a tenth of the rate is withheld for a while; a half at the

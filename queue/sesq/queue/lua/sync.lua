@@ -4,14 +4,14 @@
 --
 -- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24
 --               h), production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
---         readable 0: the account may not be read; nothing else is given, and the configured limits count
---         booked: what of our ledger SES had surely counted when it was asked (recipients); the whole of it
---         if not given asked: when SES was (s)
---         books: ours as they were then; if they have been lost since, SES's number says too little
---         on_restore: hold or send what was queued before a restored backup
---         without identities: they may not be listed, so SES judges them
--- Whatever SES counted above our ledger was sent by others on the same account. Returns JSON: the snapshot
--- before; nothing where the books were lost while SES was asked.
+--         readable     0: the account may not be read; nothing else is given, and the configured limits count
+--         asked        when SES was asked (s)
+--         booked       recipients of our ledger that SES had surely counted by then; if it is not given, all
+--         books        the name of our books at that time; if they were lost since, nothing is written
+--         on_restore   "hold" or "send" what was queued before a restored backup
+--         identities   not given: they may not be listed, so SES judges them
+-- What SES counts above our ledger was sent by others on the same account. Returns JSON: the snapshot as it
+-- was before; nothing if the books were lost while SES was asked.
 
 local DAY, GROWTH = 86400, 0.1 -- s; share by which others may send more than before
 local MOST_BATCHES = 1000      -- the newest so many are paused after a restore
@@ -20,7 +20,7 @@ local told, before = cjson.decode(ARGV[3]), read_hash(A .. 'snapshot')
 local another_server = before.server ~= server_run()
 local last = tonumber(before.synced_at) or now()
 
--- An answer that was asked for before SES refused all mail knows nothing of that.
+-- Keeps it noted that SES refuses all mail, if SES was asked about the account before it began to refuse.
 local function remember_refusal()
   local paused_at = tonumber(before.paused_at) or 0
   -- else the clock was set back since
@@ -29,15 +29,15 @@ local function remember_refusal()
   end
 end
 
--- What has flowed so far has flowed at the old rate. On a server that may have lost the last claims the
--- buckets start from nothing, as new ones do.
+-- Counts the tokens up to now at the old rate. If this server may have lost the last claims, the bucket
+-- starts empty, as a new one does.
 local function settle_bucket(bucket)
   draw(bucket, 0)
   if another_server then bucket.level = math.min(bucket.level, 0) end
 end
 
--- What SES counts beyond our ledger, and the most of that in the last day before: so much is what others send
--- on the account. The greater is remembered, with its time.
+-- Returns how many recipients SES counts beyond our ledger, and the most that it did in the last day: others
+-- on the account send so many. Keeps the greater number, with its time.
 local function measure_others(gate)
   local beyond = told.readable == 1 and math.max(0, told.sent - gate.ledger.total) or 0
   local most = tonumber(before.beyond) or tonumber(before.others) or 0
@@ -47,24 +47,26 @@ local function measure_others(gate)
   return beyond, most
 end
 
--- After a backup was restored
--- --------------------------------------------------------------------------------------- The functions
--- return before when what was queued may have been sent since the backup was made (s), or nil.
+-- after a backup was restored
+-- --------------------------------------------------------------------------------------------------------
+-- The next functions return a time (s), or nil: what was queued before it may have been sent since the backup
+-- was made.
 
 -- When this run of the Redis server began, in whole seconds (s).
 local function server_began() return now() - (tonumber(about_server('uptime_in_seconds:(%d+)')) or 0) end
 
--- Another run of the Redis server that knows less than SES does, or that has last seen SES longer ago than
--- SES's count goes back: a backup was restored, or a crash has lost what was written last.
+-- For an account that was synced before. A backup was restored, or a crash lost the last writes, if this is
+-- another run of the Redis server, and SES counts more than the ledger and other senders explain, or the last
+-- sync is over a day ago (SES's count goes back one day).
 local function lost_since(beyond, most)
   if another_server and (now() - last > DAY or beyond > most * (1 + GROWTH)) then
     return math.max(server_began(), last)
   end
 end
 
--- The same for an account that was never synced: such a backup has sent nothing itself, so what SES counts
--- was sent after it, or by others. What has waited for over a day may have been sent even where SES counts
--- nothing.
+-- For an account that was never synced. Nothing was sent before such a backup was made, so what SES counts
+-- was sent after that, or by others. Mail that has waited for over a day may have been sent although SES
+-- counts nothing.
 local function sent_before_the_first_sync(beyond)
   local began = math.min(server_began() - 1, beyond > 0 and now() or now() - DAY)
   for _, key in ipairs({'state:queued', 'state:scheduled', 'batches'}) do
@@ -84,8 +86,8 @@ local function pause_batches(first)
   end
 end
 
--- Holds what was queued before a restored backup; how much SES counts that nobody here knows of, nil where
--- none was.
+-- If a backup was restored, notes that mail queued before is to be held, and pauses batches. Returns how many
+-- recipients SES counts that are unknown here (-1: nobody can tell), or nil if nothing is to be held.
 local function hold_what_was_restored(beyond, most)
   if told.on_restore ~= 'hold' or told.readable ~= 1 then return nil end
   local first
