@@ -9,12 +9,15 @@ import pytest
 from redis import Redis
 
 from books import assert_sum, minutes, total
+from redis_user import EVERYTHING, limited_client
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import QueueUnavailable
 from sesq.queue.envelope import Envelope
-from sesq.queue.gate import SYNC
+from sesq.queue.gate import SYNC, Gate
 from sesq.queue.grants import Grant, Started
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
-from stage import Stage
+from stage import LEASE, Stage
 
 GONE = Started(Grant("gone", "x"), Envelope(sender=""), 0, "", 0, None)
 DAY = 1442 * 60
@@ -80,12 +83,12 @@ def test_no_script_frees_a_minute_early(stage: Stage, end: str) -> None:
     assert_sum(stage.redis)
 
 
-def test_what_went_before_a_script_failed_is_in_the_books(stage: Stage) -> None:
-    """One message is granted, and a counter that can count no further ends the script."""
+def test_what_went_before_a_script_failed_is_in_the_books(stage: Stage, redis_server: EmbeddedRedis) -> None:
+    """One message is granted, and a right that is denied ends the script."""
     stage.queue()
-    stage.redis.hset("sesq:default:counters", "sending", 2**63 - 1)
-    with pytest.raises(Exception, match="overflow"):
-        stage.claim()
+    rights = (*EVERYTHING, "-hincrby")
+    with limited_client(stage.redis, redis_server.url, rights) as limited, pytest.raises(QueueUnavailable):
+        Gate(limited).claim("w", "x", want=1, lease=LEASE)
     assert total(stage.redis) == 41
     assert_sum(stage.redis)
 

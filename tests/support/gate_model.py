@@ -304,7 +304,7 @@ class GateModel:
     def throttled(self) -> None:
         self.look()
         slow = self.slow * 0.5 ** (abs(self.now - self.slow_at) / 60)
-        self.level, self.flows = min(self.level, 0.0), self.now
+        self.level, self.flows = min(self.tokens, 0.0), self.now
         self.charge(max(0.0, self.ses_tokens(self.now)), self.now)
         self.slow, self.slow_at = min(0.5, slow + 0.1), self.now
 

@@ -13,10 +13,12 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
+from books import assert_sum, total
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.queue.audit import audit, repair
 from sesq.queue.chunks import read_results
 from sesq.queue.damage import read_damage
+from sesq.queue.results import put_back
 from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
 from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
@@ -300,6 +302,33 @@ def test_a_chunk_that_cannot_count_sends_nobody_twice_and_stops_no_lane(
     # And what SES took is written down
     log = cast("bytes", stage.redis.get(stage.keys.log(f"{first.id}-0")))
     assert read_results(log).keys() >= {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("n", "abc"), ("counted", "1.5"), ("cursor", "-7"), ("cursor", "900"), ("out", "abc")],
+)
+def test_a_row_of_a_chunk_that_cannot_count_comes_back_and_is_not_lost(
+    stage: BatchStage, field: str, value: str
+) -> None:
+    # Given a row on its way, and its chunk, of which a number is damaged meanwhile
+    taken = stage.take(6)
+    _, (row,) = stage.grant(1)
+    level = _level(stage)
+    assert total(stage.redis) == 1
+    stage.redis.hset(stage.keys.chunk(f"{taken.id}-0"), field, value)
+    # When it comes back unused, and its worker tells that again
+    for _ in range(3):
+        stage.gate.settle([put_back(row.grant, "late")])
+        # Then it still has a record, and what it took is given back, once
+        assert stage.redis.exists(stage.keys.message(row.id))
+        assert (_level(stage), total(stage.redis)) == (level + 1, 0)
+    assert_sum(stage.redis)
+
+
+def _level(stage: BatchStage) -> float:
+    """Our bucket's tokens, as the hash `gate` has them."""
+    return float(stage.redis.hget(stage.keys.gate, "level") or 0)
 
 
 @pytest.mark.parametrize("field", ["keep", "queue", "batch"])

@@ -153,8 +153,7 @@ def test_a_late_answer_frees_an_account_of_one_a_second(stage: BatchStage) -> No
     stage.pass_time(2)
     first, second = stage.queue(), stage.queue()
     claim = only_claim(stage)
-    event = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": first, "to": "delivered"}
-    FEEDBACK.run(stage.redis, "default", json.dumps({**event, "reason": "r", "rank": 3, "message_id": "m"}))
+    tell_of_delivery(stage, first)
     assert stage.state(first) is State.DELIVERED
     stage.pass_time(1)
     assert only_claim(stage).ids == ()
@@ -162,6 +161,37 @@ def test_a_late_answer_frees_an_account_of_one_a_second(stage: BatchStage) -> No
     stage.gate.settle([sent(claim.grants[0])])
     stage.pass_time(1.01)
     assert only_claim(stage).ids == (second,)
+
+
+def test_what_moved_on_before_its_start_gives_back_all(stage: BatchStage) -> None:
+    # Given a mail that was granted, at 1 a second, and an event that tells of it before it is started
+    stage.sync(rate=1.0, daily=200.0)
+    stage.pass_time(2)
+    first, second = stage.queue(), stage.queue()
+    claim = only_claim(stage)
+    assert claim.ids == (first,)
+    assert (level(stage), total(stage.redis)) == (0, 1)
+    tell_of_delivery(stage, first)
+    # When its worker begins, then nothing of it is started, and what it took is given back, once
+    for _ in range(2):
+        assert stage.gate.exchange((), claim.grants) == ([], [])
+        assert (level(stage), total(stage.redis)) == (1, 0)
+        assert stage.redis.hget(stage.keys.gate, "on_way") == b"0"
+    assert stage.state(first) is State.DELIVERED
+    assert_sum(stage.redis)
+    # and the next one goes a second later, long before the lease ends
+    stage.pass_time(1.01)
+    assert only_claim(stage).ids == (second,)
+
+
+def tell_of_delivery(stage: BatchStage, id: str) -> None:
+    event = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
+    FEEDBACK.run(stage.redis, "default", json.dumps({**event, "reason": "r", "rank": 3, "message_id": "m"}))
+
+
+def level(stage: BatchStage) -> float:
+    """Our bucket's tokens, as the hash `gate` has them."""
+    return float(stage.redis.hget(stage.keys.gate, "level") or 0)
 
 
 def test_an_answer_that_is_told_twice_is_charged_once(stage: BatchStage) -> None:

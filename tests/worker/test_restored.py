@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from batch_stage import BatchStage
+from books import total
 from own_redis import OwnRedis, own_redis
+from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.states import State
 from sesq.worker.account import Description
 from sesq.worker.sync import AccountSync
@@ -147,6 +150,28 @@ def test_a_batch_of_before_is_paused(scene: Scene, short_path: Path) -> None:
     assert scene.stage.send(5) == []
 
 
+def test_a_batch_of_before_that_waited_for_its_time_stays_paused(scene: Scene, short_path: Path) -> None:
+    # Given a batch that is to start in ten hours, in a backup that is restored
+    starts_at = datetime.fromtimestamp(scene.stage.now + 10 * HOUR, timezone.utc)
+    scene.sync()
+    id = scene.stage.take(5, starts_at=starts_at).id
+    scene.backup(short_path / "backup")
+    scene.ses.ours += [0.0] * 5
+    scene.stage.pass_time(HOUR)
+    scene.restart(short_path / "backup")
+    scene.sync()
+    # When its time comes
+    scene.stage.pass_time(10 * HOUR)
+    tend_batches(scene.redis, "default")
+    # Then it stays paused, and says why, until a person resumes it
+    assert scene.stage.batches.get(id).state == "paused"
+    assert scene.redis.zrange(scene.stage.keys.starting, 0, -1) == []
+    assert "a backup of Redis was restored" in scene.stage.batches.get(id).reason
+    assert scene.stage.send(5) == []
+    scene.stage.batches.resume(id)
+    assert len(scene.stage.send(5)) == 5
+
+
 @pytest.mark.parametrize("others", [0, 500])
 def test_a_restart_with_all_its_data_holds_nothing(scene: Scene, others: int) -> None:
     # Given a queue in the middle of its work, also beside other senders
@@ -243,3 +268,97 @@ def test_mail_of_the_last_day_is_not_held_where_ses_counts_nothing(scene: Scene)
     scene.stage.pass_time(1)
     scene.send(10)
     assert scene.states(ids) == [State.SENT] * 3
+
+
+# books that are lost while Redis runs on
+
+
+def _ledger_of_another_type(scene: Scene) -> None:
+    scene.redis.delete(scene.stage.keys.ledger)
+    scene.redis.hset(scene.stage.keys.ledger, "a", "b")
+
+
+LOSSES: dict[str, Callable[[Scene], object]] = {
+    "a ledger of another type": _ledger_of_another_type,
+    "no ledger": lambda scene: scene.redis.delete(scene.stage.keys.ledger),
+    "no gate": lambda scene: scene.redis.delete(scene.stage.keys.gate),
+    "no ledger and no gate": lambda scene: scene.redis.delete(scene.stage.keys.gate, scene.stage.keys.ledger),
+}
+
+
+@pytest.mark.parametrize("loss", ["a ledger of another type", "no ledger"])
+def test_a_ledger_that_is_lost_is_missed_by_the_next_grant(scene: Scene, loss: str) -> None:
+    # Given six recipients in the ledger, and three more that wait, when it is lost
+    scene.sync()
+    sent = [scene.stage.queue() for _ in range(9)]
+    scene.send(6)
+    LOSSES[loss](scene)
+    # When one is granted in the same minute, whose sum the gate still knows
+    assert scene.stage.ask(1).ids == (sent[6],)
+    # Then no other is, before SES has been asked
+    assert scene.stage.ask(1).reason == "unsynced"
+    assert scene.stage.ask(1).ids == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "seconds"),
+    [*((loss, 60) for loss in LOSSES), ("no gate", 0), ("no ledger and no gate", 0)],
+)
+def test_lost_books_are_made_up_for_and_hold_nothing(scene: Scene, loss: str, seconds: int) -> None:
+    # Given mail, sent and queued, and a batch, all of before Redis was started again with all its data
+    scene.sync()
+    sent = [scene.stage.queue() for _ in range(6)]
+    scene.send(6)
+    queued = [scene.stage.queue() for _ in range(2)]
+    batch = scene.stage.take(3).id
+    scene.stage.pass_time(2 * HOUR)
+    scene.restart()
+    scene.sync()
+    scene.stage.pass_time(1)
+    assert total(scene.redis) == 6
+    # When its books are lost
+    LOSSES[loss](scene)
+    scene.stage.pass_time(seconds)
+    # Then nothing is granted before SES has been asked
+    claim = scene.stage.ask()
+    assert (claim.reason, claim.ids) == ("unsynced", ())
+    scene.stage.pass_time(seconds)
+    assert scene.stage.ask().reason == "unsynced"
+    scene.sync()
+    # and from then on what was lost counts, also in the minutes after that
+    assert _counted(scene) == 6
+    scene.stage.pass_time(60)
+    assert scene.stage.ask(1).ids == (queued[0],)
+    assert _counted(scene) == 7
+    # and nothing is held, since no backup was restored
+    assert not scene.redis.exists(scene.stage.keys.restored)
+    assert scene.states(sent) == [State.SENT] * 6
+    assert scene.states(queued) == [State.SENDING, State.QUEUED]
+    assert scene.stage.batches.get(batch).state == "running"
+
+
+@pytest.mark.parametrize("loss", ["a ledger of another type", "no ledger"])
+def test_a_ledger_that_was_lost_and_begun_anew_is_made_up_for(scene: Scene, loss: str) -> None:
+    # Given mail that was sent, and a ledger that is lost
+    scene.sync()
+    for _ in range(9):
+        scene.stage.queue()
+    scene.send(6)
+    LOSSES[loss](scene)
+    # When one more went in the minute of the loss, if any may
+    went = len(scene.stage.ask(1).ids)
+    scene.stage.pass_time(60)
+    # Then nothing is granted before SES has been asked, and from then on what was lost counts
+    claim = scene.stage.ask(1)
+    assert (claim.reason, claim.ids) == ("unsynced", ())
+    scene.sync()
+    assert _counted(scene) == 6 + went
+    scene.stage.pass_time(60)
+    assert len(scene.stage.ask(1).ids) == 1
+    assert _counted(scene) == 7 + went
+
+
+def _counted(scene: Scene) -> int:
+    """Recipients that leave no room in the day: ours, and those that count as of others."""
+    others = scene.redis.hget(scene.stage.keys.snapshot, "others")
+    return total(scene.redis) + int(float(others or 0))

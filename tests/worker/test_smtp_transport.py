@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 import threading
@@ -14,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from batch_stage import BatchStage
+from sesq.queue.chunks import read_results
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.states import State
 from sesq.simulator import Simulator
 from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport, smtp_session
 from sesq.worker.transports.parcel import parcel_for
@@ -122,12 +127,44 @@ def test_many_tags_are_folded_within_a_mails_line_length() -> None:
     [
         ("Ok 0100019a-000000", "0100019a-000000"),
         ("2.0.0 Ok: queued as 4F1C2", "4F1C2"),
-        ("2.6.0\nthanks", "2.6.0 thanks"),
+        ("2.6.0\nthanks", "2.6.0_thanks"),
         ("", "accepted"),
     ],
 )
 def test_the_id_in_a_reply(reply: str, id: str) -> None:
     assert named_id(reply) == id
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "250 Message accepted for delivery",
+        "250 2.0.0 accepted 1:00 2:00 for delivery",
+        "250-taken\r\n250 1:00 thanks",
+        "250 OK: got it",
+        "250 OK got it",
+    ],
+)
+def test_a_reply_without_an_id_is_of_one_row_alone(
+    redis: Redis, stub: SmtpStub, transport: SmtpTransport, reply: str
+) -> None:
+    # Given a batch, and a relay that answers in words
+    stage = BatchStage(redis)
+    stage.sender.transport = transport
+    taken = stage.take(3)
+    stub.after_the_dot(reply)
+    # When one row is sent
+    (result,) = stage.send(1)
+    # Then it has an id without spaces, and the log of its chunk has that row alone
+    assert result.state is State.SENT
+    assert result.message_id is not None
+    assert re.fullmatch(r"\S+", result.message_id)
+    log = redis.get(stage.keys.log(f"{taken.id}-0"))
+    assert log is not None
+    assert log.decode().split()[1:] == [f"0:{result.message_id}"]
+    read = {row: each.message_id for row, each in read_results(log).items()}
+    assert read == {0: result.message_id}
+    assert [each.message_id for each in stage.batches.recipients(taken.id)] == [result.message_id, None, None]
 
 
 def test_without_credentials_nobody_signs_in(stub: SmtpStub) -> None:

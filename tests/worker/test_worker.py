@@ -672,7 +672,7 @@ def test_from_the_loop_to_sess_call_are_ten_calls_at_most(
     eventually(lambda: len(paths) == 2, "it is sent")
     # Then so many calls lead from the loop's turn to the transport's, which calls SES
     in_loop, in_thread = paths
-    calls = [*in_loop[in_loop.index("_work_once") + 1 :], "run", *in_thread[: in_thread.index("send") + 1]]
+    calls = [*in_loop[in_loop.index("_work_once") + 1 :], "run", *in_thread, "the transport's send"]
     assert len(calls) <= 10, " ".join(calls)
 
 

@@ -105,9 +105,7 @@ class Gate:
         states = [State(text(each)) if each else None for some in answers[: len(settling)] for each in some]
         came = [result.came_to(state) for result, state in zip(results, states, strict=True)]
         looks = [each for some in answers[len(settling) :] for each in some]
-        read = [
-            self._started(grant, look, asked_at) for grant, look in zip(grants, looks, strict=True) if look
-        ]
+        read = [self._started(grant, look, asked_at) for grant, look in zip(grants, looks, strict=True)]
         ended = [each for each in read if isinstance(each, SendResult)]
         if ended:
             self.settle(ended)
@@ -140,6 +138,8 @@ class Gate:
 
         The seconds that the message has left count from `asked_at`, before the answer was on its way.
         """
+        if not look:  # somebody has moved it on since it was granted: what it took goes back
+            return put_back(grant, "it is not this claim's to send any more")
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
         described, attempts, on_unknown, size, content, left = look

@@ -144,8 +144,8 @@ class SesqWorker(RegisteredWorker):
 
     def _work_once(self) -> None:
         try:
-            self._exchange()
             self._renew_leases()
+            self._exchange()
             self._tick()
             if not self.suspended:
                 self._claim()

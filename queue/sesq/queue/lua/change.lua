@@ -9,7 +9,7 @@
 -- if it is a row on its way.
 
 local message, to, reason, wish = read_message(ARGV[3]), ARGV[5], ARGV[6], cjson.decode(ARGV[7])
-local was, queue, hold = message.state, lane_of(message.queue), message.hold
+local was, queue, hold = message.state, message.queue, message.hold
 if not was or message.packed then return {'', ''} end
 local allowed = false
 for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was end

@@ -63,7 +63,7 @@ local function set_aside(message, queue)
   elseif is_sendable(message) then
     transition(message, 'expired', 'its time ran out before it could go', {}, {})
   elseif message.state ~= 'sending' then
-    place(message.id, lane_of(message.queue), message.state, message.keep,
+    place(message.id, message.queue, message.state, message.keep,
       {due = tonumber(message.send_at) or now()})
   end
 end

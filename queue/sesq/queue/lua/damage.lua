@@ -8,6 +8,7 @@
 --   D:<key>    any    what was found in a key of another type, for two weeks
 
 local DAMAGED, DAMAGE_KEPT, MOST_DAMAGED = 'sesq:' .. ARGV[1] .. ':damaged', 14 * 86400, 1000
+local BOOKS_LOST = 'lost' -- in the place of the run of the Redis server, until SES has been asked
 local books_lost = false -- the gate's state or its ledger was damaged: nothing goes before SES has been asked
 local bury               -- what becomes of a message whose record is lost: see messages.lua
 
@@ -21,10 +22,11 @@ end
 
 local function lose_books()
   local prefix = 'sesq:' .. ARGV[1] .. ':'
+  local snapshot = prefix .. 'snapshot'
   books_lost = true
   redis.call('DEL', prefix .. 'sync')
-  if redis.call('TYPE', prefix .. 'snapshot').ok == 'hash' then
-    redis.call('HDEL', prefix .. 'snapshot', 'server')
+  if redis.call('TYPE', snapshot).ok == 'hash' and redis.call('HEXISTS', snapshot, 'server') == 1 then
+    redis.call('HSET', snapshot, 'server', BOOKS_LOST)
   end
 end
 

@@ -10,7 +10,7 @@ return with_gate(function (gate)
   local ids, freed = call('ZRANGE', A .. 'hold:day', from, from + most - 1), 0
   for _, id in ipairs(ids) do
     local message = read_message(id)
-    local spare = is_bulk(message.queue or '') and gate.limits.reserve or 0
+    local spare = is_bulk(message.queue) and gate.limits.reserve or 0
     if message.state == 'held' and (tonumber(message.day) or 0) <= math.max(1, gate.limits.daily - spare) then
       transition(message, 'queued', reason, {}, {})
       freed = freed + 1

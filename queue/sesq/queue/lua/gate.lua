@@ -68,7 +68,7 @@ local function open_gate()
   if is_broken(minute) or is_broken(total) then
     note_damage(A .. 'gate', 'minute or total is no number')
     lose_books()
-  end
+  elseif not born and snapshot.server then lose_books() end -- the key was deleted
   local slowed = math.abs(now() - (tonumber(slow_at) or now())) -- abs: clocks are set back
   slow = (tonumber(slow) or 0) * 0.5 ^ (slowed / SLOW_HALF_LIFE)
   local limits = read_limits(snapshot, slow)
@@ -89,6 +89,7 @@ end
 local function close_gate(gate)
   local own, ses, ledger = gate.own, gate.ses, gate.ledger
   close_ledger(ledger)
+  if books_lost then count_anew(ledger) end
   call('HSET', A .. 'gate', 'level', own.level, 'at', string.format('%.6f', own.at), 'gathers', gate.gathers,
        'ses_level', ses.level, 'ses_at', ses.at, 'on_way', gate.on_way, 'folds_at', gate.folds_at,
        'folded', gate.folded, 'folded_before', gate.folded_before, 'minute', ledger.minute,
@@ -98,13 +99,11 @@ end
 -- Calls a function with the gate, and writes back what it changed, however it ends. Returns its answer.
 local function with_gate(use)
   local gate = open_gate()
-  local done, answer = pcall(function ()
-    local answer = use(gate)
-    write_chunks()
-    return answer
-  end)
+  local done, answer = pcall(use, gate)
+  local written, fault = pcall(write_chunks)
   close_gate(gate)
   if not done then error(answer, 0) end
+  if not written then error(fault, 0) end
   return answer
 end
 
@@ -198,8 +197,8 @@ local function room_in_day(gate, spare) return gate.limits.daily - gate.ledger.t
 -- When n more fit (s), or nil where only other senders are in the way.
 local function room_at(gate, n, spare) return freed_at(gate.ledger, n - room_in_day(gate, spare)) end
 
--- messages that would block their lane
--- --------------------------------------------------------------------------------------------------------
+-- messages that would block their lane -----------------------------------------------------------
+
 -- Holds a message for more recipients than a whole day has room for: it would wait for ever. Each account
 -- sync frees it if it fits by then.
 local function hold_as_too_large(message, room)

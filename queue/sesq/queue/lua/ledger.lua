@@ -18,6 +18,11 @@ local function count_in(ledger, m)
   return m == ledger.minute and n + ledger.added or n
 end
 
+local function count_anew(ledger)
+  ledger.total = 0
+  for m = ledger.minute - SLOTS + 1, ledger.cleared do ledger.total = ledger.total + count_in(ledger, m) end
+end
+
 -- minute, total: as they were written last; nil where they are lost.
 local function open_ledger(minute, total)
   local today = math.floor(now() / 60)
@@ -25,8 +30,9 @@ local function open_ledger(minute, total)
   ledger.lost = not minute or today - minute >= SLOTS
   if ledger.lost then ledger.minute, ledger.cleared, ledger.total = today, today, 0
   elseif today > minute then
-    ledger.minute, ledger.total = today, 0
-    for m = today - SLOTS + 1, minute do ledger.total = ledger.total + count_in(ledger, m) end
+    ledger.minute = today
+    count_anew(ledger)
+    if total and total > 0 and ledger.cells == '' then lose_books() end -- the key was deleted
   end
   return ledger
 end
@@ -63,6 +69,8 @@ end
 
 local function close_ledger(ledger)
   clear_old_slots(ledger)
+  local is_gone = ledger.added > 0 and ledger.total > ledger.added and call('EXISTS', A .. 'ledger') == 0
+  if is_gone then lose_books() end -- the key was deleted
   if ledger.added > 0 then change_count(ledger, ledger.minute, ledger.added) end
   ledger.added = 0
 end

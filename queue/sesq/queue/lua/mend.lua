@@ -11,7 +11,7 @@ local A_MINUTE = 60 -- s
 local id, in_lane, new_job = ARGV[3], ARGV[4] ~= '0', ARGV[7]
 local runs, lanes = cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
 local message, key, job = read_message(id), A .. 'message:' .. id, R .. 'job:' .. id
-local state, queue, since, reason = message.state, lane_of(message.queue), read(key, 'since', 'reason')
+local state, queue, since, reason = message.state, message.queue, read(key, 'since', 'reason')
 since = since or now()
 if not RQ_STATE[state or ''] then return {} end
 if message.packed then -- a row on its way has no more than its record and its lease

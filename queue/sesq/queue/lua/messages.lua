@@ -45,7 +45,8 @@ local function read_message(id)
     A .. 'message:' .. id, 'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v',
     'claim_id', 'worker', 'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts')
   return {
-    id = id, state = state, queue = queue, rate = rate, day = day, keep = keep, batch = batch, hold = hold,
+    id = id, state = state, queue = lane_of(queue), rate = rate, day = day, keep = keep, batch = batch,
+    hold = hold,
     unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker, claimed = claimed,
     tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at, checked = checked,
     attempts = attempts,
@@ -78,7 +79,7 @@ local function destined(message, to, reason)
     local state, why = read(A .. 'batch:' .. message.batch, 'state', 'reason')
     local name = string.match(message.id, '^(.*)-') or ''
     local chunk = state and call('HGET', A .. 'chunk:' .. name, 'cancelled')
-    if state == 'cancelled' then to, reason = 'cancelled', why
+    if state == 'cancelled' then to, reason = 'cancelled', why or ''
     elseif chunk then to, reason = 'cancelled', chunk end
   end
   if message.unsure == '1' and message.state ~= 'unknown' and NOTHING_WENT[to] then
@@ -119,7 +120,7 @@ local function transition(message, to, reason, fields, opts)
   to, reason = destined(message, to, reason)
   opts.claim_id, opts.from = opts.claim_id or message.claim_id, message.state
   -- RQ's keys first: a user without the right to them has changed nothing
-  place(id, lane_of(message.queue), to, message.keep, opts)
+  place(id, message.queue, to, message.keep, opts)
   local might_go = math.max(tonumber(message.created) or now(), tonumber(message.send_at) or 0)
   count_states(to, 1, to == 'sent' and might_go or nil)
   local from = message.state

@@ -72,7 +72,7 @@ end
 local message = read_message(id)
 local chunk = not message.state and read_chunk(id) or nil
 local state, shown = message.state or chunk and chunk.place or '', chunk or message
-local queue, registry, told = lane_of(shown.queue), RQ_STATE[state], call('HGET', job, 'status')
+local queue, registry, told = shown.queue, RQ_STATE[state], call('HGET', job, 'status')
 if not registry or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) > unchanged_since then
   return 0
 end

@@ -21,8 +21,13 @@ do
   -- result: see settle.lua. Returns the state that it came to; nil where it needs a record.
   function end_row(message, to, result)
     if to ~= 'sent' and not (to == 'queued' and result.refund_rate) then return nil end
-    ended[#ended + 1] = message.id
     local chunk, number, taken = chunk_of_row(message.id)
+    -- it keeps its record until its chunk is mended; all it took has gone back
+    if not chunk and to ~= 'sent' then
+      set_message(message, 'tokens_at', '', 'day', '0')
+      return to
+    end
+    ended[#ended + 1] = message.id
     if to == 'sent' then taken[#taken + 1] = number .. ':' .. result.message_id end
     if not chunk then return to end
     chunk.out = chunk.out - 1

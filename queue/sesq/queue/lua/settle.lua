@@ -27,15 +27,28 @@
 -- Returns for each the state it came to; '' where it was already judged otherwise. A MessageId counts even
 -- then: SES has taken it.
 
--- Accounts for the tokens of a message, and refunds the recipients of the day that it did not use.
-local function account_for(gate, message, result, mine)
+-- What a granted message took, and how much of it goes back: it was not sent at all, or not to all
+-- recipients. Where somebody has judged it meanwhile, only what surely was not sent goes back.
+local function costs_of(message, result)
   local rate, day = tonumber(message.rate) or 0, tonumber(message.day) or 0
   local spared_rate, spared_day = unpack(result.spared or {0, 0})
-  local rate_back = mine and (result.refund_rate and rate or spared_rate) or 0
-  local day_back = mine and (result.refund_day and day or spared_day) or 0
-  account(gate, tonumber(message.tokens_at), rate - rate_back, rate_back)
-  local taken_in = math.floor((tonumber(message.claimed) or now()) / 60)
-  if day_back > 0 and gate.ledger.minute - taken_in < SLOTS then uncount(gate.ledger, taken_in, day_back) end
+  local at = tonumber(message.tokens_at)
+  local counts = message.state == 'sending' or (at and result.refund_rate)
+  return {
+    at = at, minute = math.floor((tonumber(message.claimed) or now()) / 60),
+    rate = rate,
+    rate_back = counts and (result.refund_rate and rate or spared_rate) or 0,
+    day_back = counts and (result.refund_day and day or spared_day) or 0,
+  }
+end
+
+-- Accounts for the tokens, and refunds the recipients of the day.
+local function account_for(gate, costs)
+  if not costs then return end -- they are another claim's
+  account(gate, costs.at, costs.rate - costs.rate_back, costs.rate_back)
+  if costs.day_back > 0 and gate.ledger.minute - costs.minute < SLOTS then
+    uncount(gate.ledger, costs.minute, costs.day_back)
+  end
 end
 
 -- Notes what SES's answer means for all mail of the account.
@@ -43,8 +56,7 @@ local function heed(gate, result)
   if result.throttled then
     -- Both buckets start again from nothing, and a tenth of the rate is withheld for a while; a half at the
     -- most.
-    gate.own.level, gate.own.at = math.min(gate.own.level, 0), now()
-    draw(gate.ses, math.max(0, tokens(gate.ses)))
+    for _, bucket in ipairs({gate.own, gate.ses}) do draw(bucket, math.max(0, tokens(bucket))) end
     call('HSET', A .. 'gate', 'slow', math.min(0.5, gate.slow + 0.1), 'slow_at', now())
     call('HINCRBY', A .. 'gate', 'throttles', 1)
   end
@@ -86,14 +98,18 @@ local function settle(gate, result)
   local message = done[result.id] and {} or read_message(result.id)
   if not RQ_STATE[message.state or ''] then return '' end -- gone, or of another version's
   local granted = message.claim_id == result.claim_id
+  local costs = granted and costs_of(message, result)
   local mine = granted and message.state == 'sending'
-  if granted then account_for(gate, message, result, mine) end
   if not mine then -- somebody has judged it meanwhile
     if granted then set_message(message, 'tokens_at', '') end
-    if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then return '' end
+    if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then
+      account_for(gate, costs)
+      return ''
+    end
   end
-  heed(gate, result)
   local reached, packed = move_on(message, result, mine)
+  account_for(gate, costs) -- after the state: if that fails, the next try finds the tokens as they were
+  heed(gate, result)
   if result.block then
     local why = result.held_because or result.reason
     call('HSET', A .. 'blocks', result.hold, cjson.encode({now(), why, result.doubt or false, result.id}))
@@ -108,9 +124,28 @@ local function settle(gate, result)
   return reached
 end
 
+-- Whether an error is one of Lua's, which comes from a damaged record; Redis's own may pass.
+local function is_fault(wrong)
+  local text = type(wrong) == 'table' and wrong.err or tostring(wrong)
+  for _, words in ipairs({'attempt to ', 'bad argument', 'must be strings or integers',
+    'Cannot serialise'}) do
+    if string.find(text, words, 1, true) then return true end
+  end
+  return false
+end
+
+-- One result that cannot be written because of a damaged record stops no other.
+local function settle_alone(gate, result)
+  local written, reached = pcall(settle, gate, result)
+  if written then return reached end
+  if not is_fault(reached) then error(reached, 0) end
+  note_damage(A .. 'message:' .. result.id, 'what became of it cannot be written')
+  return ''
+end
+
 return with_gate(function (gate)
   local answers = {}
-  for i, result in ipairs(cjson.decode(ARGV[3])) do answers[i] = settle(gate, result) end
+  for i, result in ipairs(cjson.decode(ARGV[3])) do answers[i] = settle_alone(gate, result) end
   for queue in pairs(returned) do wake(queue) end
   return answers
 end)

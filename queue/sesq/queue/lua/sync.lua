@@ -16,9 +16,13 @@
 local DAY, GROWTH = 86400, 0.1 -- s; share by which others may send more than before
 local MOST_BATCHES = 1000      -- the newest so many are paused after a restore
 local SINCE_BACKUP = 'which may have been sent since that was made'
-local told, before = cjson.decode(ARGV[3]), read_hash(A .. 'snapshot')
-local another_server = before.server ~= server_run()
-local last = tonumber(before.synced_at) or now()
+local told, before, another_server, last = cjson.decode(ARGV[3]), nil, nil, nil
+
+local function read_before()
+  before = read_hash(A .. 'snapshot')
+  another_server = before.server ~= server_run()
+  last = tonumber(before.synced_at) or now()
+end
 
 -- Keeps it noted that SES refuses all mail, if SES was asked about the account before it began to refuse.
 local function remember_refusal()
@@ -47,8 +51,8 @@ local function measure_others(gate)
   return beyond, most
 end
 
--- after a backup was restored
--- --------------------------------------------------------------------------------------------------------
+-- After a backup was restored ---------------------------------------------------------------------
+
 -- The next functions return a time (s), or nil: what was queued before it may have been sent since the backup
 -- was made.
 
@@ -79,7 +83,8 @@ local function pause_batches(first)
   for _, bid in ipairs(call('ZREVRANGE', A .. 'batches', 0, MOST_BATCHES - 1)) do
     local state, starts_at, created = read_batch(bid, 'state', 'starts_at', 'created')
     if (state == 'running' or starts_at) and (tonumber(created) or 0) < first then
-      call('HDEL', A .. 'batch:' .. bid, 'starts_at')
+      call('HDEL', key_of_batch(bid), 'starts_at')
+      call('ZREM', A .. 'starting', bid)
       set_batch(bid, 'state', 'paused', 'reason',
         'a backup of Redis was restored; some of it may have been sent since that was made')
     end
@@ -89,7 +94,7 @@ end
 -- If a backup was restored, notes that mail queued before is to be held, and pauses batches. Returns how many
 -- recipients SES counts that are unknown here (-1: nobody can tell), or nil if nothing is to be held.
 local function hold_what_was_restored(beyond, most)
-  if told.on_restore ~= 'hold' or told.readable ~= 1 then return nil end
+  if told.on_restore ~= 'hold' or told.readable ~= 1 or before.server == BOOKS_LOST then return nil end
   local first
   if before.server then first = lost_since(beyond, most) else first = sent_before_the_first_sync(beyond) end
   if not first then return nil end
@@ -100,8 +105,8 @@ local function hold_what_was_restored(beyond, most)
   return tostring(unexplained)
 end
 
--- What is written down
--- -------------------------------------------------------------------------------------------------
+-- What is written down ----------------------------------------------------------------------------
+
 local function write_snapshot(others)
   local fields = {'readable', told.readable, 'synced_at', now(), 'listed', told.identities and 1 or 0,
     'server', server_run()}
@@ -137,6 +142,7 @@ end
 
 return with_gate(function (gate)
   if told.books and told.books ~= name_of_books(gate) then return false end
+  read_before()
   remember_refusal()
   settle_bucket(gate.own)
   settle_bucket(gate.ses)
