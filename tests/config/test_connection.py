@@ -10,7 +10,17 @@ import pytest
 from redis import Redis
 from redis import exceptions as redis_errors
 
-from sesq.config.connection import FULL, MEANINGS, RENAMED, REPLICA, RIGHTS, connect, mapped, may_pass
+from sesq.config.connection import (
+    FULL,
+    MEANINGS,
+    RENAMED,
+    REPLICA,
+    RIGHTS,
+    connect,
+    connect_as,
+    mapped,
+    may_pass,
+)
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable
 from sesq.config.settings import Settings
@@ -158,6 +168,17 @@ def test_mapped_decorates_a_function_and_lets_errors_of_others_pass() -> None:
 
     with pytest.raises(ValueError):
         wrong_value()
+
+
+@pytest.mark.parametrize(
+    "theirs", [Redis(port=1), Redis(host="::1", port=1, db=3), Redis(unix_socket_path="/x")]
+)
+def test_another_client_of_the_same_server_can_be_made_of_any(theirs: Redis) -> None:
+    own = connect_as(theirs, Redis)
+    told, options = theirs.get_connection_kwargs(), own.get_connection_kwargs()
+    assert options["protocol"] == 2
+    same = ("host", "port", "db", "path", "password")
+    assert {name: options.get(name) for name in same} == {name: told.get(name) for name in same}
 
 
 def test_a_sentinel_url_asks_each_sentinel_for_the_master() -> None:

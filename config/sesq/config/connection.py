@@ -6,6 +6,7 @@ connection that the server has closed meanwhile is replaced before it is used, b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from sesq.config.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
+OF_THE_POOL = re.compile(r"maint|orig_|oss_cluster_|event_dispatcher$|himport_registry$")
+"""Options that a pool of redis-py adds: they are its own, and some ask for another protocol than sesq speaks."""
 HEALTH_CHECK_SECONDS = 30
 
 REPLICA = "this Redis is a replica: a fail-over is under way, or the address is wrong"
@@ -127,19 +130,26 @@ def connect(
 
 def reading_bytes(redis: Redis) -> Redis:
     """The same server for a client that decodes what it reads; any other as it is. sesq's clients read bytes."""
-    options = redis.connection_pool.connection_kwargs
-    if not options.get("decode_responses"):
+    pool = redis.connection_pool
+    if not pool.connection_kwargs.get("decode_responses"):
         return redis
-    pool, options = redis.connection_pool, {**options, "decode_responses": False}
+    options = {**_given_options(redis), "decode_responses": False}
     return Redis(connection_pool=type(pool)(pool.connection_class, pool.max_connections, **options))
+
+
+def _given_options(redis: Redis) -> dict[str, Any]:
+    """The options of a client's connections, without those that its pool has made for itself."""
+    options = redis.connection_pool.connection_kwargs
+    return {
+        name: value for name, value in options.items() if value is not None and not OF_THE_POOL.match(name)
+    }
 
 
 def connect_as(redis: Redis, client: type[Redis]) -> Redis:
     """Another client of the same server, as the same user: with time limits, and one that sends a command once."""
     pool = redis.connection_pool
-    given = {name: value for name, value in pool.connection_kwargs.items() if value is not None}
     unix = issubclass(pool.connection_class, UnixDomainSocketConnection)
-    options = _defaults("unix" if unix else "redis", TIMEOUT_SECONDS) | given
+    options = _defaults("unix" if unix else "redis", TIMEOUT_SECONDS) | _given_options(redis)
     options |= {"retry": Retry(NoBackoff(), 0), "protocol": 2, "decode_responses": False}
     if isinstance(pool, SentinelConnectionPool):
         options.pop("connection_pool", None)  # each pool is one of its own options
