@@ -71,6 +71,48 @@ def test_the_file_is_the_one_named_else_here_else_in_the_home(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("table", "key", "least", "most", "beyond"),
+    [
+        ("", "sync_seconds", 1, 86_400, (0.9, 86_401)),
+        ("", "lease_seconds", 5, 60, (4.9, 60.1)),
+        ("", "concurrency", 1, 10_000, (0, 10_001)),
+        ("", "keep_days", 0.001, 36_500, (0, 36_501)),
+        ("", "redis_timeout_seconds", 0.001, 3600, (0, 3601)),
+        ("[retry]", "max_attempts", 1, 1_000_000, (0, 1_000_001)),
+        ("[accounts.default]", "burst", 1, 1e9, (0.9,)),
+        ("[accounts.default]", "margin", 0, 0.5, (-0.01, 0.501)),
+        ("[accounts.default]", "reserve", 0, 10**9, (-1,)),
+        ("[accounts.default]", "reserve", "'0%'", "'100%'", ("'101%'", "'-1%'")),
+        ("[accounts.default.smtp]", "port", 1, 65_535, (0, 65_536)),
+    ],
+)
+def test_exactly_the_bounds_are_taken_and_what_lies_beyond_is_refused(
+    file: Path, table: str, key: str, least: object, most: object, beyond: tuple[object, ...]
+) -> None:
+    for value in (least, most):
+        file.write_text(f"{table}\n{key} = {value}\n")
+        Settings.load(file, {})
+    for value in beyond:
+        file.write_text(f"{table}\n{key} = {value}\n")
+        with pytest.raises(SettingsError, match=key):
+            Settings.load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [("[accounts.{}]", 32), ("[accounts.default.events]\nconfiguration_set = '{}'", 64)],
+)
+def test_the_longest_name_is_taken_and_one_letter_more_is_refused(
+    file: Path, text: str, longest: int
+) -> None:
+    file.write_text(text.format("a" * longest))
+    Settings.load(file, {})
+    file.write_text(text.format("a" * (longest + 1)))
+    with pytest.raises(SettingsError, match="accounts"):
+        Settings.load(file, {})
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("on_unverifed = 'hold'", ["on_unverifed: unknown key", "did you mean on_unverified?", "redis_url"]),

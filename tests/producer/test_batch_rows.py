@@ -276,6 +276,21 @@ def test_rows_that_become_no_recipient(values: dict[str, object], told: str) -> 
         validator.look(values)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 20_000, "é" * 20_000, ["x" * 19_996], nested(20)],
+    ids=["ascii", "letters", "json", "deep"],
+)
+def test_the_largest_value_is_taken_and_a_larger_one_is_not(value: Any) -> None:
+    validator = RowValidator(template(subject="News").renderer)
+    assert validator.look({"email": "ada@example.org", "name": value}).values["name"] == value
+    larger = (
+        [value[0] + "x"] if value == ["x" * 19_996] else [value] if isinstance(value, list) else f"{value}x"
+    )
+    with pytest.raises(LeftOut, match="more than 20"):
+        validator.look({"email": "bob@example.org", "name": larger})
+
+
 def test_a_chunk_keeps_what_the_template_uses() -> None:
     rows = [
         Row("a@x.org", {"name": "Å", "n": None}),

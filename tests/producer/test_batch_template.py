@@ -135,6 +135,24 @@ def test_what_has_no_end_or_goes_too_far_stops(text: str, told: str) -> None:
         template(text=text).renderer.content(values)
 
 
+@pytest.mark.parametrize(
+    ("text", "one_more"),
+    [
+        (
+            "{% for a in many %}{% for b in few %}{% endfor %}{% endfor %}",
+            "{% for a in many %}{% for b in few %}{% endfor %}{% endfor %}{% for a in [1] %}{% endfor %}",
+        ),
+        ("{{ 1|round(30) }}", "{{ 1|round(31) }}"),
+        ("{{ 1|round(-30) }}", "{{ 1|round(-31) }}"),
+    ],
+)
+def test_exactly_the_bound_is_made_and_one_more_is_not(text: str, one_more: str) -> None:
+    values = {**VALUES, "many": list(range(5000)), "few": [1]}
+    template(text=text).renderer.content(values)
+    with pytest.raises(InvalidMessage):
+        template(text=one_more).renderer.content(values)
+
+
 def test_what_is_nested_deep_is_printed_whole_or_refused() -> None:
     # Given lists in lists: Python before 3.13 prints fewer than this, newer ones print all of them
     nested = template(text="{% set a = [] %}" + "{% set a = [a] %}" * 3000 + "{{ a }}").renderer

@@ -182,6 +182,75 @@ def test_bad_input_is_refused_at_the_door_with_a_cure(changes: dict[str, Any], f
     assert cure in refusal.value.problem
 
 
+def people(count: int) -> list[str]:
+    return [f"p{number}@example.org" for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("field", "most", "one_more"),
+    [
+        ("to", people(50), people(51)),
+        ("subject", f"Hi {'a' * 900} there", f"Hi {'a' * 901} there"),
+        ("headers", {"X" * 126: "1"}, {"X" * 127: "1"}),
+        ("tags", {"t" * 256: "1"}, {"t" * 257: "1"}),
+        ("tags", {"t": "1" * 256}, {"t": "1" * 257}),
+        ("configuration_set", "c" * 64, "c" * 65),
+        ("account", "a" * 32, "a" * 33),
+        ("idempotency_key", "k" * 256, "k" * 257),
+        ("attachments", [Attachment("a", b"")] * 495, [Attachment("a", b"")] * 496),
+        (
+            "expires_at",
+            datetime(8999, 12, 31, tzinfo=timezone.utc),
+            datetime(9000, 1, 1, tzinfo=timezone.utc),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 30 else "",
+)
+def test_exactly_the_bound_is_taken_and_one_more_is_refused(field: str, most: Any, one_more: Any) -> None:
+    message(**{field: most}).envelope()
+    with pytest.raises(InvalidMessage) as refusal:
+        message(**{field: one_more})
+    assert refusal.value.field == field
+
+
+def test_the_first_moment_that_a_mail_can_have_is_taken() -> None:
+    assert message(send_at=datetime(1970, 1, 1, tzinfo=timezone.utc)).send_at == moments.FIRST
+
+
+def test_a_mail_may_expire_as_soon_as_it_may_go_and_a_moment_has_passed() -> None:
+    soon = NOON + timedelta(microseconds=1)
+    assert message(send_at=NOON, expires_at=soon).expires_at == soon
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        ({f"X-{number}": "1" for number in range(15)}, "simple"),
+        ({f"X-{number}": "1" for number in range(16)}, "raw"),
+        ({"X": f"{'a' * 800} {'a' * 194}"}, "simple"),
+        ({"X": f"{'a' * 800} {'a' * 195}"}, "raw"),
+        ({"X-Name": f"{'a' * 800} {'a' * 189}"}, "simple"),
+        ({"X-Name": f"{'a' * 800} {'a' * 190}"}, "raw"),
+    ],
+)
+def test_own_headers_travel_as_ses_takes_them(headers: dict[str, str], kind: str) -> None:
+    assert message(headers=headers).envelope().kind == kind
+
+
+@pytest.mark.parametrize(
+    ("arguments", "one_more"),
+    [
+        (("n" * 255, b""), ("n" * 256, b"")),
+        (("a.png", b"", None, "i" * 200), ("a.png", b"", None, "i" * 201)),
+    ],
+    ids=["name", "inline id"],
+)
+def test_an_attachments_names_may_have_their_longest(arguments: Any, one_more: Any) -> None:
+    Attachment(*arguments)
+    with pytest.raises(InvalidMessage):
+        Attachment(*one_more)
+
+
 @pytest.mark.parametrize(
     ("arguments", "cure"),
     [

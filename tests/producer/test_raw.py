@@ -146,6 +146,20 @@ def test_the_head_of_a_mail_is_bounded_as_a_whole(header: bytes, count: int, say
         RawMail.read(FROM + header * count + b"\r\n").addresses("to")
 
 
+def test_a_head_of_exactly_the_bound_is_read_and_one_more_is_not() -> None:
+    # Given as many headers, and as many bytes of them, as a mail may have
+    most = FROM + b"A:\r\n" * 999
+    longest = FROM + (b"A: " + b"b" * 500 + b"\r\n") * 518
+    longest += b"A: " + b"b" * (262_144 - len(longest) - 5) + b"\r\n"
+    for head in (most, longest):
+        assert RawMail.read(head + b"\r\n").content == head + b"\r\n"
+    # Then one more is too many
+    with pytest.raises(InvalidMessage, match="more than 1,000 headers"):
+        RawMail.read(most + b"A:\r\n\r\n")
+    with pytest.raises(InvalidMessage, match="more than 262,144 bytes"):
+        RawMail.read(b"A" + longest + b"\r\n")
+
+
 ATOMS = st.text("abcXYZ09 ", max_size=12)
 NAMES = st.one_of(ATOMS, ATOMS.map("{} ".format), st.text("aZ9 .,;:()<>@'", max_size=12).map('"{}" '.format))
 

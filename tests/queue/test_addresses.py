@@ -97,6 +97,26 @@ def test_refuses_what_is_no_address_and_says_why(text: str, says: str) -> None:
         assert len(str(refusal.value)) < 250
 
 
+LONG_DOMAIN = ".".join(["b" * 60] * 3 + ["c" * 6, "org"])
+
+
+@pytest.mark.parametrize(
+    ("longest", "too_long"),
+    [
+        ("a" * 64 + "@example.org", "a" * 65 + "@example.org"),
+        ("a" * 60 + "@" + LONG_DOMAIN, "a" * 61 + "@" + LONG_DOMAIN),
+        ("N" * 882 + " <ada@example.org>", "N" * 883 + " <ada@example.org>"),
+        (" " * 3585 + "ada@example.org", " " * 3586 + "ada@example.org"),
+    ],
+    ids=["before the @", "whole", "with its name", "as given"],
+)
+def test_the_longest_is_read_and_one_letter_more_is_not(longest: str, too_long: str) -> None:
+    for read in (parse_address, wire_form):
+        read(longest, "to")
+        with pytest.raises(InvalidMessage):
+            read(too_long, "to")
+
+
 @pytest.mark.parametrize("value", [None, 5, b"ada@example.org", ["ada@example.org"]])
 def test_refuses_what_is_no_text(value: object) -> None:
     with pytest.raises(InvalidMessage, match="string"):

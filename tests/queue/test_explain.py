@@ -117,6 +117,26 @@ def test_what_would_go_after_its_time_goes_never(stage: Stage) -> None:
     assert (because.endswith("its time runs out before"), wait) == (True, None)
 
 
+def test_what_goes_just_before_its_time_runs_out_is_told_when(stage: Stage) -> None:
+    for _ in range(70):
+        stage.queue()
+    # It goes after 7 s, less what the bucket holds
+    id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 8, timezone.utc))
+    because, wait = told(stage, id)
+    assert because == "70 recipients go before it, at 10/second"
+    assert wait == pytest.approx(7, abs=1)
+
+
+def test_what_fits_into_the_rest_of_the_day_exactly_may_go_now(stage: Stage) -> None:
+    stage.sync(rate=100.0, daily=100.0, sent=90.0)
+    id = stage.queue([f"ada{i}@example.org" for i in range(10)])
+    stage.pass_time(5)
+    assert told(stage, id)[0] == "it may go now"
+    # and one recipient more has no room
+    larger = stage.queue([f"bob{i}@example.org" for i in range(11)])
+    assert "the day has no room for it yet" in told(stage, larger)[0]
+
+
 @pytest.mark.parametrize("lane", list(Lane))
 def test_what_is_paused_goes_when_somebody_says_so(stage: Stage, lane: Lane) -> None:
     id = stage.queue(lane=lane.value)

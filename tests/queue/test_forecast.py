@@ -69,6 +69,19 @@ def test_what_has_no_room_at_all_never_ends() -> None:
     assert ends_after(10_000_000) is None
 
 
+def test_a_day_of_one_recipient_is_room_for_one_a_day() -> None:
+    assert ends_after(1, daily=1) == 1
+    assert ends_after(2, daily=1) == pytest.approx(SLOTS * MINUTE, abs=MINUTE)
+    assert ends_after(1, reserve=199) == 1
+    assert ends_after(1, reserve=199.5) is None
+
+
+@pytest.mark.parametrize(("count", "ends"), [(200, 200), (201, SLOTS * MINUTE)])
+def test_what_fills_the_day_exactly_goes_today_and_one_more_does_not(count: int, ends: float) -> None:
+    assert ends_after(count) == pytest.approx(ends, abs=MINUTE)
+    assert ends_after(count - 50, others=50) == pytest.approx(min(ends - 50, DAY), abs=2 * MINUTE)
+
+
 def played(count: int, pace: float, daily: int, sent: dict[int, int]) -> float:
     """The same, recipient by recipient."""
     minutes, now, gone = dict(sent), NOW, 0

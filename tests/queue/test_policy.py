@@ -70,6 +70,31 @@ def test_a_bad_value_changes_nothing(stage: Stage, bad: dict[str, str]) -> None:
     assert (stage.policy.show(), stage.policy.history(), stage.gate.usage()) == before
 
 
+@pytest.mark.parametrize(
+    ("limit", "bound", "beyond"),
+    [
+        ("rate", "10", "10.01"),
+        ("daily", "1000", "1000.5"),
+        ("daily", "1", "0.99"),
+        ("burst", "1", "0.99"),
+        ("margin", "0", "-0.01"),
+        ("margin", "0.5", "0.501"),
+        ("reserve", "0", "-0.01"),
+        ("reserve", "100%", "100.1%"),
+        ("reserve", "1000", "1000.5"),
+    ],
+)
+def test_exactly_the_bound_is_taken_and_what_lies_beyond_is_refused(
+    stage: Stage, limit: str, bound: str, beyond: str
+) -> None:
+    stage.policy.set({limit: bound}, by="ada")
+    taken = stage.policy.show()[limit]
+    assert (taken.origin, taken.forced) == ("set", False)
+    with pytest.raises(InvalidPolicy):
+        stage.policy.set({limit: beyond}, by="ada")
+    assert stage.policy.show()[limit] == taken
+
+
 @pytest.mark.parametrize("seconds", [0.0, -5.0, float("nan"), float("inf")])
 def test_a_time_limit_must_be_a_time(stage: Stage, seconds: float) -> None:
     with pytest.raises(InvalidPolicy):

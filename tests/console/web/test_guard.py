@@ -168,6 +168,11 @@ def test_what_is_too_large_or_of_no_known_size_or_charset_is_not_read(
     assert refused.status_code == status
 
 
+def test_the_largest_body_is_read(guard: Guard) -> None:
+    headers = Headers({"host": "localhost", "content-length": str(MAX_BODY_BYTES)})
+    assert guard.refusal("POST", headers) is None
+
+
 @pytest.mark.parametrize("type_", ["application/json; charset=UTF-8", 'text/plain; charset="utf-8"; x=y'])
 def test_utf_8_is_read(guard: Guard, type_: str) -> None:
     headers = Headers({"host": "localhost", "content-length": "2", "content-type": type_})
