@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
 from sesq.config.errors import InvalidPolicy
-from sesq.queue.policy import LIMITS, Policy, Setting
+from sesq.queue.policy import HISTORY_LENGTH, LIMITS, Policy, Setting
 from stage import Stage
 
 
@@ -93,6 +95,15 @@ def test_exactly_the_bound_is_taken_and_what_lies_beyond_is_refused(
     with pytest.raises(InvalidPolicy):
         stage.policy.set({limit: beyond}, by="ada")
     assert stage.policy.show()[limit] == taken
+
+
+def test_the_history_keeps_its_bound_and_loses_the_oldest(stage: Stage) -> None:
+    old = [json.dumps({"at": number}) for number in range(HISTORY_LENGTH)]
+    stage.redis.rpush(stage.keys.policy_history, *old)
+    stage.policy.pause("a look", by="ada")
+    history = stage.policy.history(2 * HISTORY_LENGTH)
+    assert len(history) == HISTORY_LENGTH
+    assert (history[0]["by"], history[-1]["at"]) == ("ada", HISTORY_LENGTH - 2)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, float("nan"), float("inf")])

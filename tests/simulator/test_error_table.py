@@ -146,6 +146,26 @@ def test_header_limits_of_simple_content(sesv2, mail):
         sesv2.send_email(**arguments)
 
 
+def test_tags_may_have_256_characters(ses, sesv2, mail):
+    ses.set_account(max_send_rate=10)
+    sesv2.send_email(**mail(tags={"t" * 256: "v" * 256}))
+    for tags in ({"t" * 257: "v"}, {"t": "v" * 257}):
+        with pytest.raises(sesv2.exceptions.BadRequestException, match="Invalid tag"):
+            sesv2.send_email(**mail(tags=tags))
+
+
+def test_a_mail_of_exactly_the_largest_size_is_taken(ses, client_for):
+    v1 = client_for("ses")
+    head = f"{FROM}\r\n{TO}\r\n\r\n".encode()
+    data = head + (b"x" * 998 + b"\r\n") * (10 * 1024 * 1024 // 1000)
+    data += b"\r\n" * ((10 * 1024 * 1024 - len(data)) // 2)
+    data += b"y" * (10 * 1024 * 1024 - len(data))
+    v1.send_raw_email(RawMessage={"Data": data})
+    with pytest.raises(ClientError, match="Message length is more than 10485760 bytes long"):
+        v1.send_raw_email(RawMessage={"Data": data + b"y"})
+    v1.close()
+
+
 def test_mime_parts(sesv2):
     parts = "".join("--b\r\n\r\nx\r\n" for _ in range(501)) + "--b--\r\n"
     message = raw(FROM, TO, 'Content-Type: multipart/mixed; boundary="b"', body=parts)

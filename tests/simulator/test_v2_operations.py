@@ -156,6 +156,30 @@ def test_configuration_sets(ses, sesv2, mail):
         sesv2.get_configuration_set(ConfigurationSetName="news")
 
 
+def test_a_configuration_set_has_ten_destinations_at_most(sesv2):
+    sesv2.create_configuration_set(ConfigurationSetName="news")
+    topic = {"MatchingEventTypes": ["SEND"], "SnsDestination": {"TopicArn": "arn:aws:sns:us-east-1:0:t"}}
+
+    def create(name):
+        sesv2.create_configuration_set_event_destination(
+            ConfigurationSetName="news", EventDestinationName=name, EventDestination=topic
+        )
+
+    for number in range(10):
+        create(f"topic{number}")
+    with pytest.raises(sesv2.exceptions.LimitExceededException):
+        create("one more")
+
+
+def test_the_last_page_names_no_next_one(ses, sesv2):
+    ses.verify("x.org", "y.org")
+    known = len(sesv2.list_email_identities()["EmailIdentities"])
+    exact = sesv2.list_email_identities(PageSize=known)
+    assert (len(exact["EmailIdentities"]), "NextToken" in exact) == (known, False)
+    short = sesv2.list_email_identities(PageSize=known - 1)
+    assert (len(short["EmailIdentities"]), "NextToken" in short) == (known - 1, True)
+
+
 def test_default_configuration_set_that_is_gone_is_a_bad_request(sesv2, ses, mail):
     sesv2.create_configuration_set(ConfigurationSetName="news")
     sesv2.create_email_identity(EmailIdentity="me@x.org", ConfigurationSetName="news")

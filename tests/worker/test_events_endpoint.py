@@ -22,7 +22,7 @@ from redis import Redis
 from http_client import serving
 from sesq.queue.states import State
 from sesq.worker.events import Feedback, Handled
-from sesq.worker.events.endpoint import Endpoint
+from sesq.worker.events.endpoint import MAX_BYTES, Endpoint
 from sesq.worker.events.sns import (
     FAILURE_SECONDS,
     MAX_AGE_SECONDS,
@@ -339,8 +339,17 @@ def test_a_forged_event_has_no_effect_and_no_word_of_it_is_logged(
         assert client.ask("POST", body) == 403
     assert stage.state(id) is State.SENT
     assert "ada@example.org" not in caplog.text
-    assert client.ask("POST", b"x" * 2_000_000) == 413
+    assert client.ask("POST", b"x" * (MAX_BYTES + 1)) == 413
     assert client.ask("GET") == 405
+
+
+def test_a_message_of_exactly_the_bound_is_read(redis: Redis, sns: Sns, client: Caller) -> None:
+    # Given an event that was put back, with spaces up to as many bytes as are taken
+    stage = Stage(redis)
+    id = stage.queue()
+    stage.work()
+    assert client.ask("POST", json.dumps(sns.message(Message=delivery(id))).ljust(MAX_BYTES)) == 200
+    assert stage.state(id) is State.DELIVERED
 
 
 def test_a_subscription_is_confirmed_at_sns_alone(sns: Sns, client: Caller) -> None:

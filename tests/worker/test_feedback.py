@@ -423,7 +423,9 @@ def test_each_event_counts_once(stage: Stage, feedback: Feedback) -> None:
 
 def test_a_week_later_it_is_forgotten(stage: Stage, feedback: Feedback) -> None:
     feedback.handle(body("Bounce", sent(stage)))
-    stage.pass_time(7 * 86_400 + 3600)
+    stage.pass_time(7 * 86_400 - 3600)
+    assert Reputation(stage.redis).read() == Standing(0, 1, 0)
+    stage.pass_time(3600)
     assert Reputation(stage.redis).read() == Standing(0, 0, 0)
 
 
@@ -431,6 +433,8 @@ def test_a_week_later_it_is_forgotten(stage: Stage, feedback: Feedback) -> None:
     ("sent", "bounced", "complained", "level"),
     [
         (LEAST_SENT - 1, LEAST_SENT, 0, Level.FINE),
+        (LEAST_SENT, LEAST_SENT // 20, 0, Level.WARN),
+        (LEAST_SENT, LEAST_SENT * 8 // 100, 0, Level.PAUSE),
         (1000, 49, 0, Level.FINE),
         (1000, 50, 0, Level.WARN),
         (1000, 80, 0, Level.PAUSE),

@@ -150,6 +150,31 @@ def test_where_ses_does_not_let_it_be_read_nothing_is_lost(
     assert theirs.pull_if_due() == 1
 
 
+def test_after_a_reading_that_failed_the_next_one_asks_for_what_that_one_would_have_brought(
+    stage: Stage, theirs: SesSuppression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    refuses = [False]
+
+    def pages(*_: Any, **given: Any) -> Any:
+        asked.append(given)
+        if refuses[0]:
+            raise ControlRefused("list_suppressed_destinations", "AccessDeniedException", "no")
+        return ()
+
+    monkeypatch.setattr(SesControl, "pages", pages)
+    # Given a reading that came through, and one an hour later that did not
+    theirs.pull_if_due()
+    read_at = stage.now
+    for refused in (True, False):
+        refuses[0] = refused
+        stage.pass_time(PULL_SECONDS)
+        theirs.pull_if_due()
+    # Then both ask for what is new since the first one
+    since = pytest.approx(read_at - OVERLAP_SECONDS, abs=1)
+    assert [given["StartDate"].timestamp() for given in asked[1:]] == [since, since]
+
+
 def test_what_a_person_changes_is_told_to_ses(client: Any, theirs: SesSuppression, ses: Simulator) -> None:
     assert theirs.put(["ada@example.org", "bob@example.org"], "complaint") == ""
     assert at_ses(client) == ["ada@example.org", "bob@example.org"]

@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from redis import Redis
 
+from sesq.console.web.actions import MOST_AT_ONCE
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC
 from sesq.queue.keys import Keys
@@ -108,6 +109,22 @@ def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
         assert status < 300, (path, told)
         (entry,) = map(json.loads, redis.lrange(keys.audit, 0, -1))
         assert (entry["by"], entry["what"][: len(what)]) == ("ops@here (console)", what)
+
+
+def test_the_longest_reason_is_taken_and_one_letter_more_is_not(
+    call: Callable[..., Any], redis: Redis
+) -> None:
+    assert call("POST", "/pause", {"reason": "r" * 500})[0] < 300
+    assert call("POST", "/pause", {"reason": "x" * 501})[0] == 422
+    assert Policy(redis).paused == "r" * 500
+
+
+def test_as_many_messages_as_are_taken_at_once_are_and_one_more_is_not(call: Callable[..., Any]) -> None:
+    # None of them is there: the answer says so of each
+    ids = [f"m{number}" for number in range(MOST_AT_ONCE)]
+    assert call("POST", "/messages/cancel", {"ids": ids})[0] == 409
+    assert call("POST", "/messages/cancel", {"ids": [*ids, "one more"]})[0] == 422
+    assert call("POST", "/messages/cancel", {"ids": []})[0] == 422
 
 
 @pytest.mark.parametrize("field", ["send_at", "expires_at"])
