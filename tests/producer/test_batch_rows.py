@@ -111,6 +111,17 @@ def test_a_named_column_that_is_not_there_is_told_with_those_that_are(tmp_path: 
         rows_of(tmp_path / "rows.csv", b"Email Address,e-mail\n")
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"), [(20, "'c19'$"), (21, "'c19' and 1 more$"), (22, "'c19' and 2 more$")]
+)
+def test_of_many_columns_an_error_names_some_and_counts_the_rest(
+    tmp_path: Path, columns: int, told: str
+) -> None:
+    heading = ",".join(f"c{number}" for number in range(columns))
+    with pytest.raises(InvalidRows, match=told):
+        rows_of(tmp_path / "rows.csv", f"{heading}\n".encode())
+
+
 def test_another_encoding_is_named(tmp_path: Path) -> None:
     content = "email,name\nada@example.org,Adá\n".encode("cp1252")
     assert rows_of(tmp_path / "rows.csv", content, encoding="cp1252")[0][1] == ADA

@@ -57,6 +57,15 @@ def test_refusing_faults_accept_nothing(ses, sesv2, mail, fault, status, code):
     assert ses.report()["refused"] == {fault: 1}
 
 
+def test_messages_since_a_moment_are_those_of_it_and_later(ses, sesv2, mail, control):
+    for _ in range(3):
+        sesv2.send_email(**mail())
+        ses.advance(1)
+    times = [each["at"] for each in ses.messages()]
+    told = control("GET", f"/_sim/messages?since={times[1]!r}")
+    assert [each["at"] for each in told] == times[1:]
+
+
 def test_same_seed_same_faults(ses, sesv2, mail):
     def outcomes():
         ses.reset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sesq.worker.round_trip import RECENT, RoundTrip
+from sesq.worker.round_trip import ENOUGH, RECENT, RoundTrip
 
 NEAR = 0.001
 
@@ -88,6 +88,9 @@ def test_what_is_lost_is_told_once_with_its_cure(
     assert cure in record.getMessage()
 
 
-def test_of_a_few_grants_nothing_is_concluded(caplog: pytest.LogCaptureFixture) -> None:
-    window(RoundTrip("shop"), 0.1, granted=10, unused=10)
-    assert not caplog.records
+@pytest.mark.parametrize(("granted", "warnings"), [(10, 0), (ENOUGH - 1, 0), (ENOUGH, 1)])
+def test_of_a_few_grants_nothing_is_concluded(
+    caplog: pytest.LogCaptureFixture, granted: int, warnings: int
+) -> None:
+    window(RoundTrip("shop"), 0.1, granted=granted, unused=granted)
+    assert len(caplog.records) == warnings

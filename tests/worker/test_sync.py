@@ -159,6 +159,24 @@ def test_a_process_that_dies_in_the_middle_shuts_the_account_for_some_seconds(
     assert not sync.run_if_due()
 
 
+def test_a_process_that_dies_in_the_middle_shuts_the_account_for_no_longer_than_its_interval(
+    stage: Stage, sync: AccountSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync.interval = LEASE_SECONDS / 4
+
+    def die(_note: object) -> Description:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync.ses, "describe", die)
+        with pytest.raises(Killed):
+            sync.run_if_due()
+    stage.pass_time(sync.interval - 1)
+    assert not sync.run_if_due()
+    stage.pass_time(1)
+    assert sync.run_if_due()
+
+
 def test_a_clock_that_is_set_back_delays_no_sync(stage: Stage, sync: AccountSync) -> None:
     assert sync.run_if_due()
     stage.pass_time(-3600)

@@ -405,6 +405,14 @@ def test_the_identities_of_a_failed_check_are_read_whatever_their_form(listed, i
     assert named_identities(CHECK + listed) == identities
 
 
+def test_as_much_of_a_text_as_is_kept_stays_whole_and_a_longer_one_says_that_it_goes_on():
+    def kept(text):
+        return weigh(Answer(Channel.API, ("MessageRejected",), text), envelope=PLAIN, region="r").text
+
+    assert kept("x" * MAX_TEXT) == "x" * MAX_TEXT
+    assert kept("x" * (MAX_TEXT + 1)) == "x" * (MAX_TEXT - 1) + "…"
+
+
 @pytest.mark.parametrize(
     ("identity", "address", "meant"),
     [
