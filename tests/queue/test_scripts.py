@@ -69,8 +69,8 @@ def test_loading_the_library_asks_redis_nothing(redis: Redis) -> None:
     # When it is run
     assert nothing.run(redis, "default") == 1
     # Then no command was called
-    called = {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
-    assert called <= {"config|resetstat", "evalsha", "eval", "info"}
+    called = {name.removeprefix("cmdstat_").partition("|")[0] for name in redis.info("commandstats")}
+    assert called <= {"config", "evalsha", "eval", "info"}
 
 
 @pytest.fixture

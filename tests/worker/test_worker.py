@@ -78,12 +78,20 @@ def hire(stage: Stage, make_settings: Callable[..., Settings], monkeypatch: pyte
     return hire
 
 
+PATIENCE = 60.0
+
+
 @pytest.fixture
 def with_four_of_ten_on_their_way(
     stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], SesqWorker]]:
-    """A worker of four threads that takes ten of what waits, while SES does not answer until the test is over."""
+    """A worker of four threads that takes ten of what waits, while SES does not answer until the test is over.
+
+    However busy the machine is, what was granted may be used for PATIENCE seconds.
+    """
     monkeypatch.setattr(AccountWorker, "places", 10)
+    for module in ("account_worker", "send_permit"):
+        monkeypatch.setattr(f"sesq.worker.{module}.UNUSED_SECONDS", PATIENCE)
     over = threading.Event()
 
     def slow(outgoing: Outgoing) -> str:
@@ -605,7 +613,8 @@ def test_while_ses_keeps_all_threads_waiting_others_may_send_what_was_granted(
     assert worker.accounts[0].pool.backlog == ahead
     # When the time has passed in which a grant is to be used
     monkeypatch.setattr(AccountWorker, "places", 4)
-    monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + UNUSED_SECONDS)
+    monkeypatch.setattr(worker, "_tick", lambda: None)
+    monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: clock() + PATIENCE)
     worker._work_once()
     # Then the six that no thread took are in their place again, with their tokens
     assert [stage.state(id) for id in ids] == [State.SENDING] * 4 + [State.QUEUED] * 8
