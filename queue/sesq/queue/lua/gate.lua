@@ -128,8 +128,8 @@ local function is_sendable(message)
   return SENDABLE[message.state or ''] and not is_early
 end
 
--- the rate
--- -------------------------------------------------------------------------------------------------------
+-- the rate ------------------------------------------------------------------------------------
+
 local function gathering(gate)
   return tokens(gate.own) >= gate.own.burst - 1e-6 and gate.waiting or nil
 end
@@ -189,8 +189,8 @@ local function account(gate, at, went, unused)
   end
 end
 
--- the day
--- --------------------------------------------------------------------------------------------------------
+-- the day -------------------------------------------------------------------------------------
+
 -- How many more recipients fit into the day for a lane that must leave `spare`.
 local function room_in_day(gate, spare) return gate.limits.daily - gate.ledger.total - gate.others - spare end
 

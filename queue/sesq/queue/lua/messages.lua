@@ -24,19 +24,19 @@ local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired 
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
 local end_row, materialize_row  -- of rows that are on their way: see rows.lua
 
--- A row that is on its way; nil where the record is another's. What its chunk knows is not written to its
--- record.
+-- Reads a row that is on its way; nil if the record is a message's. The record does not repeat what its chunk
+-- knows.
 local function read_row(id)
   local packed, state, day, claim_id, worker, claimed, tokens_at = read(
     A .. 'message:' .. id, 'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
   return packed and {
     id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'), queue = lane_of(nil),
-    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed, tokens_at = tokens_at
-    or claimed,
+    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed,
+    tokens_at = tokens_at or claimed, -- its own only once they were renewed
   } or nil
 end
 
--- The fields that most scripts need; the others are read where they are needed.
+-- Reads the fields that most scripts need; a script reads any others itself.
 local function read_message(id)
   local row = string.find(id, '-', 1, true) and read_row(id)
   if row then return row end
@@ -46,10 +46,9 @@ local function read_message(id)
     'claim_id', 'worker', 'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts')
   return {
     id = id, state = state, queue = lane_of(queue), rate = rate, day = day, keep = keep, batch = batch,
-    hold = hold,
-    unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker, claimed = claimed,
-    tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at, checked = checked,
-    attempts = attempts,
+    hold = hold, unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker,
+    claimed = claimed, tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at,
+    checked = checked, attempts = attempts,
   }
 end
 
@@ -165,8 +164,9 @@ local function hold_with_its_batch(message, opts)
   hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
 end
 
--- recipients: SES takes no more at once
+-- In recipients: SES takes no more at once.
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
+
 -- Returns what is wrong with a number of a record, in words, or nil.
 local function fault_of(name, field)
   local number, bounds = tonumber(field), BOUNDS[name]

@@ -27,16 +27,16 @@
 -- Returns for each the state it came to; '' where it was already judged otherwise. A MessageId counts even
 -- then: SES has taken it.
 
--- What a granted message took, and how much of it goes back: it was not sent at all, or not to all
--- recipients. Where somebody has judged it meanwhile, only what surely was not sent goes back.
+-- Returns what a granted message took, and how much of it is refunded: it was not sent, or not to all
+-- recipients. If its state was changed meanwhile, only tokens and day of a message that surely was not sent
+-- are refunded.
 local function costs_of(message, result)
   local rate, day = tonumber(message.rate) or 0, tonumber(message.day) or 0
   local spared_rate, spared_day = unpack(result.spared or {0, 0})
   local at = tonumber(message.tokens_at)
   local counts = message.state == 'sending' or (at and result.refund_rate)
   return {
-    at = at, minute = math.floor((tonumber(message.claimed) or now()) / 60),
-    rate = rate,
+    at = at, rate = rate, minute = math.floor((tonumber(message.claimed) or now()) / 60),
     rate_back = counts and (result.refund_rate and rate or spared_rate) or 0,
     day_back = counts and (result.refund_day and day or spared_day) or 0,
   }
@@ -54,8 +54,8 @@ end
 -- Notes what SES's answer means for all mail of the account.
 local function heed(gate, result)
   if result.throttled then
-    -- Both buckets start again from nothing, and a tenth of the rate is withheld for a while; a half at the
-    -- most.
+    -- Both buckets begin at zero (a debt stays), and a tenth of the rate is withheld for a while; a half at
+    -- the most.
     for _, bucket in ipairs({gate.own, gate.ses}) do draw(bucket, math.max(0, tokens(bucket))) end
     call('HSET', A .. 'gate', 'slow', math.min(0.5, gate.slow + 0.1), 'slow_at', now())
     call('HINCRBY', A .. 'gate', 'throttles', 1)
@@ -127,8 +127,8 @@ end
 -- Whether an error is one of Lua's, which comes from a damaged record; Redis's own may pass.
 local function is_fault(wrong)
   local text = type(wrong) == 'table' and wrong.err or tostring(wrong)
-  for _, words in ipairs({'attempt to ', 'bad argument', 'must be strings or integers',
-    'Cannot serialise'}) do
+  local faults = {'attempt to ', 'bad argument', 'must be strings or integers', 'Cannot serialise'}
+  for _, words in ipairs(faults) do
     if string.find(text, words, 1, true) then return true end
   end
   return false

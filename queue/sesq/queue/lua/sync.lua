@@ -27,7 +27,7 @@ end
 -- Keeps it noted that SES refuses all mail, if SES was asked about the account before it began to refuse.
 local function remember_refusal()
   local paused_at = tonumber(before.paused_at) or 0
-  -- else the clock was set back since
+  -- a paused_at in the future is from before the clock was set back
   if told.sending == 1 and paused_at > (told.asked or now()) and paused_at <= now() then
     told.sending, told.paused_because = 0, before.paused_because
   end

@@ -1,5 +1,5 @@
--- Usage: what the gate would answer, for people. After gate.lua. Changes nothing, and answers also where
--- nothing can be written, as on a Redis that is full.
+-- Usage: what the gate would answer, for people. After gate.lua. Writes back only what
+-- time has changed in the books, and answers even if that fails, as on a Redis that is full.
 --
 -- ARGV[3…] RQ queues, first lane first
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the
