@@ -127,6 +127,7 @@ def test_a_lost_redis_starts_from_ses_s_number(system: Any) -> None:
         # Then ten go, and not thirty; nor a fresh bucket's worth at once
         s.wait_for(State.SENT, 10)
         eventually(lambda: s.gate.usage().remaining == 0, "the day is spent")
+        s.wait_for_sync()
         usage, report = s.gate.usage(), s.ses.report()
         assert (usage.others, usage.total) == (20, 10)
         assert (report["accepted"], report["refused"], report["throttles"]) == (30, {}, 0)

@@ -22,6 +22,7 @@ def test_it_ends_when_the_check_said(system: Any, tmp_path: Path) -> None:
         s.start_workers(1)
         for id in s.outbox.send_many(s.mail(f"first{i}@readers.example") for i in range(30)):
             assert s.outbox.wait(id, 30).message_id
+        s.wait_for_sync()
         s.run("sesq.console", "quota", "set", "--reserve", "40")
         rows = write_rows(tmp_path / "rows.csv", (f"person{i}@readers.example" for i in range(RECIPIENTS)))
         arguments = [str(write_template(tmp_path / "news")), str(rows), "--from", "shop@example.com"]

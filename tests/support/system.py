@@ -145,6 +145,15 @@ class System:
             patience,
         )
 
+    def wait_for_sync(self) -> None:
+        """Until SES was read anew. A sync while mail is on its way takes that mail for another program's."""
+        for _ in range(2):  # the first may have asked SES before
+            last = self.redis.hget(self.keys.snapshot, "synced_at")
+            eventually(
+                lambda last=last: self.redis.hget(self.keys.snapshot, "synced_at") != last,  # type: ignore[misc]
+                "a sync",
+            )
+
     def move_clocks(self, seconds: float) -> None:
         """Lets time pass at SES and for the gate."""
         self.ses.advance(seconds)
