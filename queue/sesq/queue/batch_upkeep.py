@@ -51,4 +51,5 @@ def _pack(redis: Redis, account: str) -> None:
     keys = Keys(account)
     for chunk in texts(cast("list[bytes]", redis.srandmember(keys.unpacked, PACK_AT_ONCE))):
         taken = cast("bytes", redis.get(keys.log(chunk)) or b"")
-        PACK.run(redis, account, chunk, len(taken), pack_results(taken))
+        before = cast("bytes", redis.get(keys.results(chunk)) or b"")
+        PACK.run(redis, account, chunk, len(taken), pack_results(taken, before))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -13,11 +13,12 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage, UnknownBatch, WrongState
 from sesq.queue.addresses import spec_of
 from sesq.queue.batch import Batch, Recipient, read_batch, recipient_of_record
-from sesq.queue.chunks import place_of, read_results, unpack_rows
+from sesq.queue.chunks import CHUNK_ROWS, Row, given_back, place_of, read_results, unpack_rows
 from sesq.queue.envelope import Envelope
+from sesq.queue.fields import Fields
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
-from sesq.queue.replies import read_hash, read_hashes, text, texts
+from sesq.queue.replies import read_hash, read_hashes, text, text_hash, texts
 from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.states import WAITING_STATES, Lane, State
 
@@ -30,6 +31,7 @@ CANCEL_CHUNK = compose("cancel_chunk.lua", MESSAGES)
 FREE = compose("free.lua", MESSAGES)
 MATERIALIZE_SENT_ROW = compose("materialize_sent_row.lua", library("rows.lua", base=MESSAGES))
 MARK_DELIVERED = compose("mark_delivered.lua", MESSAGES)
+TAKE_LOST_ROW = compose("take_lost_row.lua", MESSAGES)
 
 CANCEL_AT_ONCE = FREE_AT_ONCE = UNPARK_AT_ONCE = 100
 """So many take some milliseconds, for which Redis answers nobody else."""
@@ -181,21 +183,27 @@ class Batches:
                 return False
             return bool(MARK_DELIVERED.run(self.redis, self.keys.account, place.chunk_id, place.row))
 
+    def take_lost_row(self, id: str, message_id: str) -> bool:
+        """Notes that SES has the mail of a recipient whose chunk was lost. False for any other recipient."""
+        place = place_of(id)
+        if place is None:
+            return False
+        with mapped():
+            return bool(
+                TAKE_LOST_ROW.run(self.redis, self.keys.account, place.chunk_id, place.row, message_id)
+            )
+
     def _of_chunk(self, batch: Batch, number: int) -> Iterator[Recipient]:
         chunk = f"{batch.id}-{number}"
         leaving = self._leaving(chunk)
         pipeline = self.redis.pipeline(transaction=False)
         for key in (self.keys.rows, self.keys.results, self.keys.log, self.keys.arrived):
             pipeline.get(key(chunk))
-        pipeline.hget(self.keys.chunk(chunk), "cancelled")
-        packed, results, log, arrived, cancelled = cast("list[bytes | None]", pipeline.execute())
-        if packed is None:
-            return
-        try:
-            rows = unpack_rows(packed)
-        except InvalidMessage as error:
-            _log.error("chunk %s: its recipients cannot be read: %s", chunk, error)
-            return
+        pipeline.hgetall(self.keys.chunk(chunk))
+        packed, results, log, arrived, told = pipeline.execute()
+        fields = text_hash(told)
+        rows = _rows(chunk, packed, fields)
+        again = given_back(fields.get("redo", ""))
         taken = {**read_results(results or b""), **read_results(log or b"")}
         ids = [f"{chunk}-{row}" for row in range(len(rows))]
         own = self._records(batch.id, ids)
@@ -208,8 +216,10 @@ class Batches:
                 yield Recipient(id, to, state, taken[row].message_id, taken[row].at, "")
             elif row in leaving:
                 yield Recipient(id, to, State.SENDING, None, None, "")
-            elif cancelled or batch.state == "cancelled":
-                yield Recipient(id, to, State.CANCELLED, None, None, text(cancelled) or batch.reason)
+            elif fields.get("lost") and row not in again:
+                yield Recipient(id, to, State.FAILED, None, None, fields["lost"])
+            elif fields.get("cancelled") or batch.state == "cancelled":
+                yield Recipient(id, to, State.CANCELLED, None, None, fields.get("cancelled") or batch.reason)
             else:
                 reason = f"the batch is paused: {batch.reason}" if batch.state == "paused" else ""
                 yield Recipient(id, to, State.QUEUED, None, None, reason)
@@ -230,6 +240,19 @@ class Batches:
         return {
             int(id.rpartition("-")[2]) for id, packed in zip(ids, pipeline.execute(), strict=True) if packed
         }
+
+
+def _rows(chunk: str, packed: bytes | None, fields: Mapping[str, str]) -> Sequence[Row]:
+    """The rows of a chunk; without their addresses where Redis has lost those."""
+    try:
+        return unpack_rows(packed) if packed is not None else _nameless(fields)
+    except InvalidMessage as error:
+        _log.error("chunk %s: its recipients cannot be read: %s", chunk, error)
+        return _nameless(fields)
+
+
+def _nameless(fields: Mapping[str, str]) -> Sequence[Row]:
+    return [Row("", {})] * (Fields(fields).count("n", CHUNK_ROWS) or 0)
 
 
 def _bit(bits: bytes | None, number: int) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 
+CHUNK_ROWS = 500
+"""So many rows of the source make a chunk, whoever of them is left out."""
 MOST_CHUNKS = 1_000_000
 """Of one batch, which would be 500 million recipients: a hash that says more is damaged."""
 RESULT_LEVEL = 9
@@ -84,19 +86,28 @@ def unpack_rows(packed: bytes) -> list[Row]:
         raise InvalidMessage("rows", f"are damaged in Redis: {error}") from error
 
 
-def pack_results(log: bytes) -> bytes:
-    """Compresses the log of a finished chunk, as small as possible."""
-    return zlib.compress(log, RESULT_LEVEL)
+def given_back(redo: str) -> set[int]:
+    """The rows of a chunk that are to be sent again: "<start>-<end> …"."""
+    runs = re.findall(r"(\d{1,9})-(\d{1,9})", redo)
+    return {row for start, end in runs for row in range(int(start), min(int(end), CHUNK_ROWS))}
+
+
+def pack_results(log: bytes, before: bytes = b"") -> bytes:
+    """Compresses the log of a finished chunk, as small as possible, after what was packed of it before."""
+    return zlib.compress(_plain(before) + log, RESULT_LEVEL)
 
 
 def read_results(log: bytes) -> dict[int, Taken]:
     """Reads a chunk's log: lines of "<time> <row>:<MessageId> …", packed or not. Skips what is damaged."""
-    try:
-        plain = zlib.decompress(log) if log[:1] == b"x" else log
-    except zlib.error:
-        return {}
-    lines = plain.decode("ascii", "replace").splitlines()
+    lines = _plain(log).decode("ascii", "replace").splitlines()
     return {row: taken for line in lines for row, taken in _read_line(line)}
+
+
+def _plain(log: bytes) -> bytes:
+    try:
+        return zlib.decompress(log) if log[:1] == b"x" else log
+    except zlib.error:
+        return b""
 
 
 def _read_line(line: str) -> Iterator[tuple[int, Taken]]:

@@ -20,7 +20,7 @@ from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.request import BatchRequest
 from sesq.producer.batch.row_validator import LeftOut, RowValidator, Unprintable, Why
 from sesq.queue.addresses import is_mailbox_simulator, spec_of
-from sesq.queue.chunks import Row, pack_rows
+from sesq.queue.chunks import CHUNK_ROWS, Row, pack_rows
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replicas import Replicas
@@ -32,7 +32,6 @@ OPEN_BATCH = compose("open_batch.lua", MESSAGES)
 ADD_CHUNK = compose("add_chunk.lua", MESSAGES)
 CLOSE_BATCH = compose("close_batch.lua", MESSAGES)
 
-CHUNK_ROWS = 500
 MOST_PROBLEMS = 1000
 """Rows left out that are named one by one; more are counted."""
 

@@ -42,6 +42,8 @@ class BatchFacts:
     records: Mapping[str, int]
     expired: int
     chunks: Sequence[ChunkFacts]
+    missing: Sequence[ChunkFacts]
+    """Its chunks that have no hash: such as never had a recipient, or lost ones."""
 
     @property
     def read(self) -> Fields:
@@ -53,6 +55,28 @@ class BatchFacts:
         """The counts as its hash has them."""
         found = {name[2:]: self.read.whole(name) for name in self.fields if name.startswith("n:")}
         return Counter({name: count for name, count in found.items() if count})
+
+    @property
+    def ended(self) -> bool:
+        return "ended" in self.fields
+
+    @property
+    def gap(self) -> int:
+        """So many of its recipients are in no chunk that is here; 0 where it does not know itself how many it has."""
+        total = self.read.whole("total")
+        known = sum(chunk.number("n") for chunk in self.chunks)
+        return max(0, total - known) if self.missing and self.told.total() == total else 0
+
+    @property
+    def lost(self) -> Sequence[ChunkFacts]:
+        """Its chunks that are lost. When a batch has ended, its keys expire one after the other."""
+        traced = [chunk for chunk in self.missing if chunk.has_keys or (not self.ended and chunk.is_traced)]
+        return traced or (self.missing if self.gap and not self.ended else [])
+
+    @property
+    def counts_alone(self) -> bool:
+        """Chunks of it have expired, so that only its hash knows how many recipients it has."""
+        return self.ended and self.gap > 0
 
     @property
     def counted(self) -> Counter[str]:
@@ -84,7 +108,8 @@ def read_batch(
             if place is not None:
                 materialized.setdefault(place.chunk_id, set()).add(place.row)
         records.update(map(text, pipeline.execute()))
-    chunks = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, materialized))
+    told = list(read_chunks(redis, keys, lanes, [f"{id}-{k}" for k in numbers], leaving, materialized))
+    chunks, missing = [each for each in told if each.fields], [each for each in told if not each.fields]
     pipeline = redis.pipeline(transaction=True)
     pipeline.hgetall(keys.batch(id))
     for key in (keys.batch, keys.template, keys.materialized, keys.parked):
@@ -97,7 +122,7 @@ def read_batch(
     expired = records.pop("", 0)
     facts = BatchFacts(
         id, before, dict(zip(KINDS, ttls, strict=True)), listed is not None, bool(keeping), starting is not None,
-        parked, records, expired, chunks,
+        parked, records, expired, chunks, missing,
     )  # fmt: skip
     return facts, read_hash(redis, keys.batch(id)) == before
 
@@ -109,7 +134,10 @@ def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) ->
         yield mendable(Kind.BATCH, key, f"its fields {', '.join(lost)} are lost")
         return
     yield from _check_fields(facts, key)
-    if damaged := [chunk for chunk in facts.chunks if chunk.damaged]:  # nobody can count its rows
+    if damaged := [
+        *facts.lost,
+        *(chunk for chunk in facts.chunks if chunk.damaged),
+    ]:  # nobody can count its rows
         for chunk in damaged:
             yield from check_chunk(chunk, keys, facts.fields, settled=settled)
         return
@@ -119,6 +147,8 @@ def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) ->
     if still and facts.counted["lost"]:
         cure = f"sesq batch report {facts.id} names them; send to those again that were not reached"
         yield for_a_person(Kind.BATCH, key, f"{facts.counted['lost']} of its rows are nowhere", cure)
+    elif facts.counts_alone:
+        pass
     elif facts.told.total() != total:
         yield mendable(Kind.BATCH, key, f"it counts {facts.told.total()} rows, and has {total}")
     elif still:
@@ -138,7 +168,7 @@ def _check_fields(facts: BatchFacts, key: str) -> Iterator[Finding]:
         what = f"its state is {state!r}, which this version of sesq does not know: it counts as paused"
         cure = f"start a worker of the version that wrote it; or sesq batch resume {facts.id}, or cancel it"
         yield for_a_person(Kind.BATCH, key, what, cure)
-    if "ended" not in facts.fields and facts.read.envelope() is UNREADABLE:
+    if not facts.ended and facts.read.envelope() is UNREADABLE:
         cure = f"give the same `sesq batch send` again, which restores it, and sesq batch resume {facts.id}"
         yield for_a_person(Kind.BATCH, key, "its envelope is lost: nobody can tell who sends it", cure)
 
@@ -170,7 +200,7 @@ def _check_chunks(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
 
 
 def _check_end(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
-    key, ended = keys.batch(facts.id), "ended" in facts.fields
+    key, ended = keys.batch(facts.id), facts.ended
     is_open = any(facts.told[name] for name in OPEN)
     complete = facts.fields.get("filled") == "1" or facts.fields.get("state") == "cancelled"
     if complete and ended is is_open:

@@ -13,7 +13,7 @@ from redis import Redis
 
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
 from sesq.queue.audit.lanes import Lanes, lane_of
-from sesq.queue.audit.messages import NO_EXPIRY, RQ_STATE
+from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY, RQ_STATE
 from sesq.queue.audit.walk import pages
 from sesq.queue.chunks import place_of, read_results
 from sesq.queue.fields import Fields
@@ -56,11 +56,23 @@ class ChunkFacts:
     @property
     def damaged(self) -> list[str]:
         """Its fields that cannot be read: the scripts send nothing of it then."""
+        if not self.fields:
+            return []
         read = Fields(self.fields)
         found = [name for name in NUMBERS if read.count(name, MOST_ROWS) is None]
         found += ["cursor"] if self.number("cursor") > self.number("n") else []
         found += ["place"] if not self.place.is_known else []
         return found + ([] if _redo(self.fields.get("redo", "")) else ["redo"])
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any of its keys is there."""
+        return any(ttl != NO_KEY for ttl in self.ttls.values())
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether anything of it is left: a job, an entry in a list, rows on their way or with a record."""
+        return bool(self.places or self.job_status or self.leaving or self.materialized)
 
     @property
     def waiting(self) -> int:
@@ -78,7 +90,9 @@ class ChunkFacts:
             arrived=len(own & self.arrived),
         )
         rest = self.number("n") - counts.total() - len(self.materialized)
-        if cancelled or "cancelled" in self.fields:
+        if "lost" in self.fields:
+            counts["failed"] = rest
+        elif cancelled or "cancelled" in self.fields:
             counts["cancelled"] = rest + counts.pop("waiting")
         else:
             counts["lost"] = rest
@@ -101,13 +115,11 @@ def read_chunks(
     leaving: Mapping[str, set[int]],
     materialized: Mapping[str, set[int]],
 ) -> Iterator[ChunkFacts]:
-    """Those of these chunks that there are. `leaving` and `materialized` rows by chunk were read before."""
+    """These chunks, without fields where there is none. `leaving` and `materialized` rows by chunk were read before."""
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
             rows = (frozenset(each.get(id, ())) for each in (leaving, materialized))
-            facts = _facts(id, lanes, told, *rows)
-            if facts.fields:
-                yield facts
+            yield _facts(id, lanes, told, *rows)
 
 
 def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[list[Any]]:
@@ -162,6 +174,10 @@ def check_chunk(
 ) -> Iterator[Finding]:
     """`batch` is the hash of its batch: empty where that is gone, and then nothing of it is sent any more."""
     key, batch_id = keys.chunk(facts.id), facts.id.rpartition("-")[0]
+    if not facts.fields:
+        what = "it is lost: nobody can tell which of its rows went, and none of those that wait in it is sent"
+        yield mendable(Kind.CHUNK, key, what)
+        return
     if facts.damaged:
         cure = f"sesq batch cancel {batch_id}, and send those again that sesq batch report {batch_id} names as not sent"
         what = f"its fields {', '.join(facts.damaged)} cannot be read: those who wait in it are not sent"

@@ -71,7 +71,7 @@ def audit_owners(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[Finding]
 
 def _check_owner(key: str, kind: str, owner: str, names: KeyNames) -> Iterator[Finding]:
     if kind in OF_CHUNK:
-        if owner not in names.chunks:
+        if owner not in names.chunks and owner.rpartition("-")[0] not in names.batches:
             yield mendable(Kind.ORPHAN, key, "its chunk is gone, and it never expires")
     elif kind in OF_BATCH:
         if owner not in names.batches:

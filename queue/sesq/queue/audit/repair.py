@@ -13,6 +13,7 @@ from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.lost_batches import lost_fields, rebuild
+from sesq.queue.audit.lost_chunks import restore_chunk
 from sesq.queue.audit.walk import keys_like
 from sesq.queue.fields import Fields
 from sesq.queue.job import KEEP_SECONDS, job_fields
@@ -71,6 +72,10 @@ def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int,
 
 
 def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+    restored = []
+    if not redis.exists(keys.chunk(id)):
+        facts, still = _read_batch(redis, keys, id.rpartition("-")[0])
+        restored = restore_chunk(redis, keys, facts, id) if still else []
     lanes = read_lanes(redis, keys)
     place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
     queue = lane_of(lanes, queue)
@@ -78,7 +83,8 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
     fields = job_fields(id, queue, _seconds_kept(keep), f"sesq chunk {id}")
     count = len(_packed(redis, keys, f"{id}-"))
-    return texts(MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields)))
+    did = MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields))
+    return [*restored, *texts(did)]
 
 
 def _packed(redis: Redis, keys: Keys, beginning: str) -> set[str]:
@@ -90,15 +96,20 @@ def _packed(redis: Redis, keys: Keys, beginning: str) -> set[str]:
     return {id for id, packed in zip(ids, pipeline.execute(), strict=True) if packed}
 
 
-def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+def _read_batch(redis: Redis, keys: Keys, id: str) -> tuple[BatchFacts, bool]:
     packed = _packed(redis, keys, f"{id}-")
     own = {key[len(keys.message("")) :] for key in keys_like(redis, keys.message(f"{id}-*"))} - packed
-    facts, still = read_batch(redis, keys, read_lanes(redis, keys), id, rows_by_chunk(packed), own)
+    return read_batch(redis, keys, read_lanes(redis, keys), id, rows_by_chunk(packed), own)
+
+
+def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+    facts, still = _read_batch(redis, keys, id)
     if lost_fields(facts.fields):
         return rebuild(redis, keys, id)
-    if not still or any(chunk.damaged for chunk in facts.chunks):
+    if not still or facts.lost or any(chunk.damaged for chunk in facts.chunks):
         return []
-    counted = {} if facts.expired or facts.counted["lost"] else dict(facts.counted)
+    unknown = facts.expired or facts.counts_alone or facts.counted["lost"]
+    counted = {} if unknown else dict(facts.counted)
     if counted:
         counted |= {name: 0 for name in facts.told if name not in counted}
     place = {chunk.id: chunk.place for chunk in facts.chunks}
@@ -106,6 +117,8 @@ def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     held = [id for id, each in place.items() if each == State.HELD.value]
     told = json.dumps(dict(facts.told))
     total = sum(chunk.number("n") for chunk in facts.chunks)
+    if facts.counts_alone:
+        total = facts.read.whole("total")
     done = texts(
         MEND_BATCH.run(redis, keys.account, id, told, json.dumps(counted), queued, json.dumps(held), total)
     )

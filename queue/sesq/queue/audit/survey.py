@@ -103,14 +103,19 @@ class Survey:
         leaving = rows_by_chunk(self.packed)
         for done, id in enumerate(sorted(self.names.batches), 1):
             rows = own.get(id, [])
-            yield from audit_batch(self.redis, self.keys, self.lanes, id, leaving, rows, settled=self.settled)
+            seen = audit_batch(self.redis, self.keys, self.lanes, id, leaving, rows, settled=self.settled)
+            for finding, mark in seen:
+                if finding.kind is Kind.CHUNK:  # a lost one's entries are no traces of nobody
+                    self.names.chunks.add(finding.key[len(self.keys.chunk("")) :])
+                yield finding, mark
             self.progress("batches", done, len(self.names.batches))
 
     def _chunks_of_nobody(self) -> Iterator[Seen]:
         alone = sorted(id for id in self.names.chunks if id.rpartition("-")[0] not in self.names.batches)
         leaving = rows_by_chunk(self.packed)
         for batch, ids in groupby(alone, lambda id: id.rpartition("-")[0]):
-            chunks = list(read_chunks(self.redis, self.keys, self.lanes, list(ids), leaving, {}))
+            told = read_chunks(self.redis, self.keys, self.lanes, list(ids), leaving, {})
+            chunks = [chunk for chunk in told if chunk.fields]
             if any(chunk.waiting or chunk.leaving for chunk in chunks):
                 self.names.batches.add(batch)  # its template and its lists are needed
                 what = f"its hash is lost, and rows of it wait in {len(chunks)} chunks"

@@ -5,7 +5,8 @@
 --                                the day), cursor (those before it were granted), redo ("start-end …": given
 --                                back, in order), out (rows on their way: A message:<id> of each has packed =
 --                                1), place (the state by which RQ shows its job), cancelled (why, where it
---                                was without its batch)
+--                                was without its batch), lost (why its rows that SES is not known to have
+--                                taken have failed: its hash was lost, and is written anew)
 --   A rows:<bid>-<k>     string  the rows, packed
 --   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
 --   A results:<bid>-<k>  string  the same, packed, once the chunk is done

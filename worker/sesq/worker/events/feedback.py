@@ -109,7 +109,7 @@ class Feedback:
         recipient = self.batches.find(event.id)
         if recipient is None:
             return Handled.STRANGER
-        if recipient.message_id is None:
+        if recipient.message_id is None and not self.batches.take_lost_row(event.id, event.message_id):
             return Handled.EARLY
         if meaning.to is State.DELIVERED:
             self.batches.mark_delivered(event.id)

@@ -1,0 +1,91 @@
+"""A chunk whose hash is lost, of a batch that is here: it is written anew, with nothing left to send.
+
+Which of its rows had been granted is lost with it. So none of them is sent again: those that SES is not known to have
+taken count as failed, and their reason says what a person can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import cast
+
+from redis import Redis
+from redis.exceptions import WatchError
+
+from sesq.config.errors import InvalidMessage
+from sesq.queue.addresses import is_mailbox_simulator, spec_of
+from sesq.queue.audit.batches import BatchFacts
+from sesq.queue.audit.chunks import ChunkFacts
+from sesq.queue.audit.lost_batches import lost_fields
+from sesq.queue.chunks import CHUNK_ROWS, unpack_rows
+from sesq.queue.job import KEEP_SECONDS
+from sesq.queue.keys import Keys
+from sesq.queue.states import Lane, State
+
+
+def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[str]:
+    """What was done, in words. Its RQ job is for `mend_chunk.lua`, once it is there."""
+    lost = next((chunk for chunk in batch.lost if chunk.id == id), None)
+    if lost is None or lost_fields(batch.fields):
+        return []
+    n, counted = _size(redis, keys, batch, lost)
+    key, ttl = keys.chunk(id), batch.ttls["batch"]
+    fields = _fields(keys, batch, lost, n, counted)
+    with redis.pipeline() as pipeline:
+        pipeline.watch(key)  # type: ignore[no-untyped-call]
+        if pipeline.exists(key):
+            return []
+        pipeline.multi()
+        pipeline.hset(key, items=[part for pair in fields.items() for part in pair])
+        pipeline.hdel(keys.damaged, key)
+        if ttl >= 0:
+            pipeline.expire(key, ttl)
+        try:
+            pipeline.execute()
+        except WatchError:  # another one was faster
+            return []
+    state = "are cancelled" if "lost" not in fields else "have failed"
+    return [f"it is written anew: of its {n} rows those {state} that SES is not known to have taken"]
+
+
+def _fields(keys: Keys, batch: BatchFacts, lost: ChunkFacts, n: int, counted: int) -> dict[str, str | int]:
+    cancelled = batch.fields["state"] == State.CANCELLED.value
+    done = State.CANCELLED if cancelled else State.SENT
+    fields: dict[str, str | int] = {
+        "batch": batch.id,
+        "queue": batch.fields.get("queue") or keys.queue(Lane.BULK),
+        "keep": batch.read.whole("keep") or KEEP_SECONDS,
+        "n": n,
+        "counted": counted,
+        "cursor": n,
+        "redo": "",
+        "out": len(lost.leaving),
+        "place": (State.SENDING if lost.leaving else done).value,
+    }
+    return fields if cancelled else {**fields, "lost": _reason(lost.id)}
+
+
+def _reason(id: str) -> str:
+    first = int(id.rpartition("-")[2]) * CHUNK_ROWS
+    return (
+        f"Redis lost what it knew of rows {first + 1} to {first + CHUNK_ROWS} of the source: this one may have been "
+        "sent, or not, and is not sent again. SES's events tell of those that were; send to the others in a batch of "
+        "their own"
+    )
+
+
+def _size(redis: Redis, keys: Keys, batch: BatchFacts, lost: ChunkFacts) -> tuple[int, int]:
+    """How many rows it has, and how many of them count towards the day. Where its rows are lost as well, it has what
+    the other chunks lack of the batch's recipients.
+    """
+    try:
+        rows = unpack_rows(cast("bytes", redis.get(keys.rows(lost.id)) or b""))
+    except InvalidMessage:
+        n = max(_least(lost), min(CHUNK_ROWS, batch.gap))
+        return n, n
+    return len(rows), sum(not is_mailbox_simulator(spec_of(row.to)) for row in rows)
+
+
+def _least(lost: ChunkFacts) -> int:
+    known: Collection[int] = lost.taken | lost.leaving | lost.materialized | lost.arrived
+    return max(known, default=-1) + 1

@@ -1,0 +1,24 @@
+-- Take: an event says that SES has the mail of a recipient whose chunk was lost. After messages.lua.
+--
+-- ARGV[3] chunk   [4] row   [5] MessageId
+-- Keys, A = "sesq:<account>:"
+--   A chunk:<id>   its field `found`: rows of a lost chunk that SES was found to have, " <row> <row> "
+-- Returns 1 where it is noted, now or before; 0 where the chunk was not lost, or the row waits in it.
+
+local id, row, message_id = ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local key, log = A .. 'chunk:' .. id, A .. 'log:' .. id
+local batch, lost, found, redo = read(key, 'batch', 'lost', 'found', 'redo')
+if not (batch and lost) or call('EXISTS', A .. 'message:' .. id .. '-' .. row) == 1 then return 0 end
+for from, to in string.gmatch(redo or '', '(%d+)-(%d+)') do
+  if row >= tonumber(from) and row < tonumber(to) then return 0 end
+end
+found = found or ' '
+if string.find(found, ' ' .. row .. ' ', 1, true) then return 1 end
+
+call('HSET', key, 'found', found .. row .. ' ')
+call('APPEND', log, string.format('%.3f %d:%s\n', now(), row, message_id))
+local ttl = call('TTL', key)
+if ttl > 0 then call('EXPIRE', log, ttl) end
+call('SADD', A .. 'unpacked', id)
+adjust_counts(batch, 'failed', 'taken', 1)
+return 1
