@@ -109,7 +109,7 @@ def test_lua_reads_fields_by_name_in_lines_that_can_be_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LUA, ids=lambda path: path.name)
 def test_only_with_gate_opens_the_gate_to_change_it(path: Path) -> None:
-    opens = "open_gate()" in path.read_text(encoding="utf-8")
+    opens = "Gate.open()" in path.read_text(encoding="utf-8")
     assert opens == (path.name in {"gate.lua", "usage.lua"})
 
 

@@ -9,11 +9,13 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
+from agreement import assert_agreement
 from books import assert_sum, total
 from redis_user import EVERYTHING, limited_client
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable
 from sesq.queue import gate
+from sesq.queue.audit import repair
 from sesq.queue.damage import read_damage
 from sesq.queue.gate import Gate
 from sesq.queue.grants import Grant
@@ -152,13 +154,18 @@ def test_what_redis_refuses_half_way_is_given_back_once(
     )
     results = [put_back(claimed[0], "late"), half, put_back(claimed[2], "late")]
     # When a worker tells them, without a right that settling needs, and again when it has that right
-    with limited_client(stage.redis, redis_server.url, DENIALS[denial]) as limited:
-        for _ in range(2):
-            with pytest.raises(QueueUnavailable):
-                Gate(limited).settle(results)
-    stage.gate.settle(results)
+    with (
+        limited_client(stage.redis, redis_server.url, DENIALS[denial]) as limited,
+        pytest.raises(QueueUnavailable),
+    ):
+        Gate(limited).settle(results)
+    for _ in range(2):
+        stage.gate.settle(results)
     # Then each has come to its state, and has given back what it did not use, once
     assert [stage.state(grant.id) for grant in claimed] == [State.QUEUED, State.SENT, State.QUEUED]
     assert level(stage.redis) == before + 5
     assert total(stage.redis) == 1
     assert_sum(stage.redis)
+    # and the auditor mends the entries of sets that could not be written
+    assert repair(stage.redis, sleep=lambda _: None).left == []
+    assert_agreement(stage.redis, settled=False)

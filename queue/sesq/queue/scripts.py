@@ -25,6 +25,11 @@ class Script:
     text: str
     digest: str
 
+    @classmethod
+    def of(cls, text: str) -> Script:
+        """Makes the script of a text."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
     def arguments(self, account: str, arguments: Sequence[Argument]) -> list[Argument]:
         """Gives the script's ARGV, which begins with the account and RQ's key prefix."""
         return [account, RQ_KEY_PREFIX, *arguments]
@@ -104,12 +109,11 @@ def library(*names: str, base: str = "") -> str:
 
 
 def compose(name: str, base: str) -> Script:
-    """Makes the script of the file `name`, after `base`, the library that it uses."""
-    text = library(name, base=base)
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    """Makes the script that runs `main` of the file `name`, after `base`, the library that it uses."""
+    return Script.of(library(name, base=base) + "\nreturn run(main)\n")
 
 
-JOBS = library("values.lua", "clock.lua", "damage.lua", "jobs.lua")
+JOBS = library("values.lua", "clock.lua", "damage.lua", "writes.lua", "jobs.lua")
 """What every script of an account begins with."""
 MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""

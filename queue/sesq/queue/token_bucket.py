@@ -27,9 +27,9 @@ from limits.storage import RedisClusterStorage, RedisStorage, StorageTypes
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
 
-from sesq.queue.scripts import compose, library
+from sesq.queue.scripts import Script, library
 
-BUCKET = compose("token_bucket.lua", library("values.lua", "clock.lua", "bucket.lua"))
+BUCKET = Script.of(library("values.lua", "clock.lua", "bucket.lua", "token_bucket.lua"))
 
 
 class _Answer(NamedTuple):

@@ -7,25 +7,28 @@
 
 local bid, k, rows, n, counted = ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local id = bid .. '-' .. k
-local filled, own_lane, keep = read_batch(bid, 'filled', 'queue', 'keep')
-local state, chunks, queue = state_of(bid), count_chunks(bid), lane_of(own_lane)
-if not chunks then return 'damaged' end
-if state == 'cancelled' or filled == '1' or k < chunks then return state end
+local filled, own_lane, keep = Batch.read(bid, 'filled', 'queue', 'keep')
+local state, chunks, queue = Batch.state_of(bid), Batch.count_chunks(bid), Job.lane_of(own_lane)
 
--- RQ's keys first, and the count of the chunks last: after a failed write the next call adds the same chunk
-local length
-if n > 0 then
-  call('HSET', R .. 'job:' .. id, 'status', 'queued', unpack(ARGV, 8))
-  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
-  call('HSET', A .. 'chunk:' .. id, 'batch', bid, 'queue', queue, 'keep', keep or '', 'n', n, 'counted',
-    counted,
-       'cursor', 0, 'redo', '', 'out', 0, 'place', 'queued')
-  call('SET', A .. 'rows:' .. id, rows)
-  call('HINCRBY', A .. 'batch:' .. bid, 'jobs', 1)
-  call('HINCRBY', A .. 'batch:' .. bid, 'total', n)
-  adjust_counts(bid, nil, 'waiting', n)
-  length = call('RPUSH', R .. 'queue:' .. queue, id)
+local function main()
+  if not chunks then return 'damaged' end
+  if state == 'cancelled' or filled == '1' or k < chunks then return state end
+
+  -- RQ's keys first, and the count of the chunks last: after a failed write the next call adds the same chunk
+  local length
+  if n > 0 then
+    call('HSET', R .. 'job:' .. id, 'status', 'queued', unpack(ARGV, 8))
+    call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+    call('HSET', A .. 'chunk:' .. id, 'batch', bid, 'queue', queue, 'keep', keep or '', 'n', n, 'counted',
+      counted,
+         'cursor', 0, 'redo', '', 'out', 0, 'place', 'queued')
+    call('SET', A .. 'rows:' .. id, rows)
+    call('HINCRBY', A .. 'batch:' .. bid, 'jobs', 1)
+    call('HINCRBY', A .. 'batch:' .. bid, 'total', n)
+    Batch.adjust_counts(bid, nil, 'waiting', n)
+    length = call('RPUSH', R .. 'queue:' .. queue, id)
+  end
+  Batch.set(bid, 'chunks', k + 1)
+  if length == 1 then Job.wake(queue) end
+  return state
 end
-set_batch(bid, 'chunks', k + 1)
-if length == 1 then wake(queue) end
-return state

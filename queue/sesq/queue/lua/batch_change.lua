@@ -11,20 +11,24 @@ local bid, action, reason = ARGV[3], ARGV[4], ARGV[5]
 local FROM = {pause = {running = true}, resume = {paused = true},
   cancel = {running = true, paused = true, cancelled = true}}
 local TO = {pause = 'paused', resume = 'running', cancel = 'cancelled'}
-if call('EXISTS', key_of_batch(bid)) == 0 then return '' end
-local was, state, starts, waiting, queue = state_of(bid), read_batch(bid, 'state', 'starts_at', 'n:waiting',
-  'queue')
-if not FROM[action][was] and not (action == 'pause' and starts) then return was end
 
-if starts then
-  call('HDEL', A .. 'batch:' .. bid, 'starts_at')
-  call('ZREM', A .. 'starting', bid)
+local function main()
+  if call('EXISTS', Batch.key(bid)) == 0 then return '' end
+  local was = Batch.state_of(bid)
+  local state, starts, waiting, queue = Batch.read(bid, 'state', 'starts_at', 'n:waiting',
+    'queue')
+  if not FROM[action][was] and not (action == 'pause' and starts) then return was end
+
+  if starts then
+    call('HDEL', A .. 'batch:' .. bid, 'starts_at')
+    call('ZREM', A .. 'starting', bid)
+  end
+  if state ~= TO[action] or starts then Batch.set(bid, 'state', TO[action], 'reason', reason) end
+  if action == 'cancel' then Batch.adjust_counts(bid, 'waiting', 'cancelled', tonumber(waiting) or 0) end
+  if action == 'resume' then Batch.acknowledge(bid) end
+  if action ~= 'pause' then
+    Batch.judge(bid)
+    Job.wake(queue)
+  end
+  return starts and 'starting' or was
 end
-if state ~= TO[action] or starts then set_batch(bid, 'state', TO[action], 'reason', reason) end
-if action == 'cancel' then adjust_counts(bid, 'waiting', 'cancelled', tonumber(waiting) or 0) end
-if action == 'resume' then acknowledge(bid) end
-if action ~= 'pause' then
-  judge_batch(bid)
-  wake(queue)
-end
-return starts and 'starting' or was

@@ -26,46 +26,46 @@ local ENOUGH = 50 -- recipients that SES must have taken before a share of them 
 local STEP = {bounces = 1, complaints = 0.05} -- %: so much worse than what a person let pass
 local COUNTED_AS = {bounces = 'bounced', complaints = 'complained'}
 
-local function key_of_batch(bid) return A .. 'batch:' .. bid end
-local function read_batch(bid, ...) return read(key_of_batch(bid), ...) end
-local function set_batch(bid, ...) call('HSET', key_of_batch(bid), ...) end
+function Batch.key(bid) return A .. 'batch:' .. bid end
+function Batch.read(bid, ...) return read(Batch.key(bid), ...) end
+function Batch.set(bid, ...) call('HSET', Batch.key(bid), ...) end
 
 local STATES = {running = true, paused = true, done = true, cancelled = true}
 local MOST_CHUNKS = 1e6
 
 -- Returns the state of a batch. If the state is lost, or unknown to this version, the batch counts as paused:
 -- none of its rows is sent or cancelled.
-local function state_of(bid)
-  local state = read_batch(bid, 'state')
+function Batch.state_of(bid)
+  local state = Batch.read(bid, 'state')
   if STATES[state or ''] then return state end
   local why = state and 'its state is ' .. state .. ', which this version of sesq does not know'
     or 'its state is lost'
-  note_damage(key_of_batch(bid), why .. ': it counts as paused')
+  Damage.note(Batch.key(bid), why .. ': it counts as paused')
   return 'paused'
 end
 
 -- Returns how many chunks a batch has; nil if that field is damaged. A caller that took nil for 0 would add
 -- the rows a second time.
-local function count_chunks(bid)
-  local chunks = read_whole((read_batch(bid, 'chunks')))
+function Batch.count_chunks(bid)
+  local chunks = read_whole((Batch.read(bid, 'chunks')))
   if chunks and chunks <= MOST_CHUNKS then return chunks end
-  note_damage(key_of_batch(bid), 'its field chunks is no number: no rows are added to it')
+  Damage.note(Batch.key(bid), 'its field chunks is no number: no rows are added to it')
   return nil
 end
 
-local function sum_of(bid, names)
+function Batch.sum_of(bid, names)
   local fields, sum = {}, 0
   for i, name in ipairs(names) do fields[i] = 'n:' .. name end
-  for _, n in ipairs(call('HMGET', key_of_batch(bid), unpack(fields))) do sum = sum + (tonumber(n) or 0) end
+  for _, n in ipairs(call('HMGET', Batch.key(bid), unpack(fields))) do sum = sum + (tonumber(n) or 0) end
   return sum
 end
 
 -- Sets how long the keys of a batch stay: for ever while it goes on, as long as its records after its end.
 -- Does it for some chunks at a time; the workers' upkeep does it for the rest.
 local CHUNKS_AT_ONCE = 100
-local function keep_some(bid)
-  local ended, keep, chunks, kept = read_batch(bid, 'ended', 'keep', 'chunks', 'kept')
-  local seconds, from = ended and seconds_kept(keep), tonumber(kept) or 0
+function Batch.keep_some(bid)
+  local ended, keep, chunks, kept = Batch.read(bid, 'ended', 'keep', 'chunks', 'kept')
+  local seconds, from = ended and Job.seconds_kept(keep), tonumber(kept) or 0
   local function set(key) if seconds then call('EXPIRE', key, seconds) else call('PERSIST', key) end end
   chunks = tonumber(chunks) or 0
   local to = math.min(chunks, from + CHUNKS_AT_ONCE)
@@ -73,77 +73,77 @@ local function keep_some(bid)
     for _, kind in ipairs(OF_CHUNK) do set(A .. kind .. ':' .. bid .. '-' .. k) end
   end
   if to < chunks then
-    set_batch(bid, 'kept', to)
+    Batch.set(bid, 'kept', to)
     call('SADD', A .. 'keeping', bid)
     return
   end
-  if kept then call('HDEL', key_of_batch(bid), 'kept') end
+  if kept then call('HDEL', Batch.key(bid), 'kept') end
   call('SREM', A .. 'keeping', bid)
   for _, kind in ipairs({'batch', 'template', 'parked', 'materialized'}) do set(A .. kind .. ':' .. bid) end
 end
-local function keep_batch(bid)
-  call('HDEL', key_of_batch(bid), 'kept')
-  keep_some(bid)
+function Batch.keep(bid)
+  call('HDEL', Batch.key(bid), 'kept')
+  Batch.keep_some(bid)
 end
 
 -- Ends a batch of which nothing waits or is on its way any more, and reopens it if something is queued again.
-local function judge_batch(bid)
-  local state, filled, ended = read_batch(bid, 'state', 'filled', 'ended')
+function Batch.judge(bid)
+  local state, filled, ended = Batch.read(bid, 'state', 'filled', 'ended')
   if not ended and filled ~= '1' and state ~= 'cancelled' then return end
-  local open = sum_of(bid, OPEN) > 0
+  local open = Batch.sum_of(bid, OPEN) > 0
   if not open and not ended then
-    set_batch(bid, 'ended', now())
-    if state ~= 'cancelled' then set_batch(bid, 'state', 'done', 'reason', '') end
-    keep_batch(bid)
+    Batch.set(bid, 'ended', now())
+    if state ~= 'cancelled' then Batch.set(bid, 'state', 'done', 'reason', '') end
+    Batch.keep(bid)
   elseif open and ended then
-    call('HDEL', key_of_batch(bid), 'ended')
-    if state == 'done' then set_batch(bid, 'state', 'running') end
-    keep_batch(bid)
+    call('HDEL', Batch.key(bid), 'ended')
+    if state == 'done' then Batch.set(bid, 'state', 'running') end
+    Batch.keep(bid)
   end
 end
 
 -- Returns the number of bounces or complaints of a batch, the number of recipients that SES has taken, and
 -- the share (%; 0 while SES has taken too few).
-local function bad_share(bid, bad)
-  local n, sent = sum_of(bid, {COUNTED_AS[bad]}), sum_of(bid, SENT)
+function Batch.bad_share(bid, bad)
+  local n, sent = Batch.sum_of(bid, {COUNTED_AS[bad]}), Batch.sum_of(bid, SENT)
   return n, sent, sent >= ENOUGH and n / sent * 100 or 0
 end
 
 -- Pauses a batch with too many bounces or complaints. If a person has resumed it in spite of them, it is
 -- paused only when the share is a step higher than then.
-local function mind_the_share(bid, bad)
-  local state, stop, passed = read_batch(bid, 'state', 'stop:' .. bad, 'passed:' .. bad)
+function Batch.mind_the_share(bid, bad)
+  local state, stop, passed = Batch.read(bid, 'state', 'stop:' .. bad, 'passed:' .. bad)
   local most, least = tonumber(stop), tonumber(passed)
   if state ~= 'running' or not most then return end
-  local n, sent, share = bad_share(bid, bad)
+  local n, sent, share = Batch.bad_share(bid, bad)
   if share > most and (not least or share >= least + STEP[bad] - 1e-9) then
     local why = '%s: %d of %d recipients, %.2g %%; it was to stop above %s %%'
-    set_batch(bid, 'state', 'paused', 'reason', string.format(why, bad, n, sent, share, stop))
+    Batch.set(bid, 'state', 'paused', 'reason', string.format(why, bad, n, sent, share, stop))
   end
 end
 
 -- Notes with which shares of bounces and complaints a person has let the batch go on.
-local function acknowledge(bid)
+function Batch.acknowledge(bid)
   for bad in pairs(STEP) do
-    local most = tonumber((read_batch(bid, 'stop:' .. bad)))
-    local _, _, share = bad_share(bid, bad)
-    if most and share > most then set_batch(bid, 'passed:' .. bad, share) end
+    local most = tonumber((Batch.read(bid, 'stop:' .. bad)))
+    local _, _, share = Batch.bad_share(bid, bad)
+    if most and share > most then Batch.set(bid, 'passed:' .. bad, share) end
   end
 end
 
 -- So many recipients of a batch go from one count to another.
-local function adjust_counts(bid, from, to, n)
-  local key = key_of_batch(bid)
+function Batch.adjust_counts(bid, from, to, n)
+  local key = Batch.key(bid)
   if n == 0 or call('EXISTS', key) == 0 then return end
   if from then call('HINCRBY', key, 'n:' .. from, -n) end
   call('HINCRBY', key, 'n:' .. to, n)
-  if to == 'bounced' or to == 'taken' then mind_the_share(bid, 'bounces') end
-  if to == 'complained' or to == 'taken' then mind_the_share(bid, 'complaints') end
-  judge_batch(bid)
+  if to == 'bounced' or to == 'taken' then Batch.mind_the_share(bid, 'bounces') end
+  if to == 'complained' or to == 'taken' then Batch.mind_the_share(bid, 'complaints') end
+  Batch.judge(bid)
 end
 
 -- paused or cancelled, where a message's batch is; nil where it goes on, or the message belongs to none.
-local function stopped(bid)
-  local state = bid and state_of(bid)
+function Batch.stopped(bid)
+  local state = bid and Batch.state_of(bid)
   return (state == 'paused' or state == 'cancelled') and state or nil
 end

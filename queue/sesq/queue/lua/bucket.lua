@@ -4,15 +4,15 @@
 -- n go when min(n, burst) tokens are there, and all n are taken, so that what is larger than the bucket goes
 -- too, and is paid for afterwards.
 
-local function tokens(bucket, at)
+function Bucket.tokens(bucket, at)
   return math.min(bucket.burst, bucket.level + math.max(0, (at or now()) - bucket.at) * bucket.pace)
 end
-local function enough(bucket, n) return tokens(bucket) >= math.min(n, bucket.burst) - 1e-6 end
-local function filled_at(bucket, n)
+function Bucket.enough(bucket, n) return Bucket.tokens(bucket) >= math.min(n, bucket.burst) - 1e-6 end
+function Bucket.filled_at(bucket, n)
   return bucket.at + (math.min(n, bucket.burst) - bucket.level) / bucket.pace
 end
-local function draw(bucket, n, at)
+function Bucket.draw(bucket, n, at)
   at = at or now()
-  bucket.level, bucket.at = tokens(bucket, at) - n, at
+  bucket.level, bucket.at = Bucket.tokens(bucket, at) - n, at
 end
-local function refund(bucket, n) bucket.level = math.min(bucket.burst, bucket.level + n) end
+function Bucket.refund(bucket, n) bucket.level = math.min(bucket.burst, bucket.level + n) end

@@ -4,9 +4,12 @@
 -- ARGV[3] chunk
 -- Returns {how many they were, why}.
 
-local chunk = read_chunk(ARGV[3])
-if not chunk or not has_rows(chunk) then return {0, CANCELLED_IN_RQ} end
--- those of a cancelled batch are counted already
-local n = chunk.state == 'cancelled' and 0 or take_back(chunk, CANCELLED_IN_RQ)
-sync_chunk_job(chunk)
-return {n, CANCELLED_IN_RQ}
+local chunk = Chunk.read(ARGV[3])
+
+local function main()
+  if not chunk or not Chunk.has_rows(chunk) then return {0, CANCELLED_IN_RQ} end
+  -- those of a cancelled batch are counted already
+  local n = chunk.state == 'cancelled' and 0 or Chunk.take_back(chunk, CANCELLED_IN_RQ)
+  Chunk.sync_job(chunk)
+  return {n, CANCELLED_IN_RQ}
+end

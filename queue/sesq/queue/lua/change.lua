@@ -8,22 +8,26 @@
 -- is not among those allowed, or because the batch is cancelled. Both are '' if there is no such message, or
 -- if it is a row on its way.
 
-local message, to, reason, wish = read_message(ARGV[3]), ARGV[5], ARGV[6], cjson.decode(ARGV[7])
+local message, to, reason, wish = Message.read(ARGV[3]), ARGV[5], ARGV[6], cjson.decode(ARGV[7])
 local was, queue, hold = message.state, message.queue, message.hold
-if not was or message.packed then return {'', ''} end
-local allowed = false
-for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was end
-if not allowed then return {was, ''} end
-if WAITING[to] and stopped(message.batch) == 'cancelled' then return {'of a cancelled batch', ''} end
 
-local fields = {}
-for name, value in pairs(wish.fields or {}) do
-  fields[#fields + 1] = name
-  fields[#fields + 1] = value
+local function main()
+  if not was or message.packed then return {'', ''} end
+  local allowed = false
+  for _, state in ipairs(cjson.decode(ARGV[4])) do allowed = allowed or state == was end
+  if not allowed then return {was, ''} end
+  if WAITING[to] and Batch.stopped(message.batch) == 'cancelled' then return {'of a cancelled batch', ''} end
+
+  local fields = {}
+  for name, value in pairs(wish.fields or {}) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if was == 'queued' and to ~= 'queued' then Job.leave_queue(queue, message.id) end
+  if wish.unblock and hold then call('HDEL', A .. 'blocks', hold) end
+  local reached = Message.transition(message, to, reason, fields, {due = wish.due})
+  if wish.drop_content and reached == to then call('DEL', A .. 'content:' .. message.id) end
+  if to == 'queued' then Job.wake(queue)
+  elseif to == 'scheduled' then Job.wake_for_schedule(queue, message.id) end
+  return {was, reached}
 end
-if was == 'queued' and to ~= 'queued' then leave_queue(queue, message.id) end
-if wish.unblock and hold then call('HDEL', A .. 'blocks', hold) end
-local reached = transition(message, to, reason, fields, {due = wish.due})
-if wish.drop_content and reached == to then call('DEL', A .. 'content:' .. message.id) end
-if to == 'queued' then wake(queue) elseif to == 'scheduled' then wake_for_schedule(queue, message.id) end
-return {was, reached}

@@ -18,7 +18,7 @@
 local CANCELLED_IN_RQ = "cancelled by RQ's own cancel"
 
 -- Whether a text is a list of rows: "start-end …", none of them empty or beyond the n rows of the chunk.
-local function are_runs(redo, n)
+function Chunk.are_runs(redo, n)
   for run in string.gmatch(redo, '[^ ]+') do
     local from, to = string.match(run, '^(%d+)-(%d+)$')
     from, to = read_whole(from), read_whole(to)
@@ -29,7 +29,7 @@ end
 
 -- Reads a chunk into a table with its id, its numbers as numbers, and `state`: running, paused or cancelled.
 -- Returns nil if there is no such chunk, or if one of its numbers or its place is damaged.
-local function read_chunk(id)
+function Chunk.read(id)
   local key = A .. 'chunk:' .. id
   local batch, queue, keep, n, counted, cursor, redo, out, place, cancelled = read(key,
     'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
@@ -37,31 +37,31 @@ local function read_chunk(id)
   if not batch then return nil end
   n, counted, cursor, out = read_whole(n), read_whole(counted), read_whole(cursor), tonumber(out)
   if not (n and counted and cursor and out) or cursor > n then
-    note_damage(key, 'a number of it is damaged: its recipients are not sent')
+    Damage.note(key, 'a number of it is damaged: its recipients are not sent')
     return nil
   end
   if not RQ_STATE[place] then
-    note_damage(key, 'its place is ' .. (place or 'empty') .. ', which this version of sesq does not know')
+    Damage.note(key, 'its place is ' .. (place or 'empty') .. ', which this version of sesq does not know')
     return nil
   end
   redo = redo or ''
-  if not are_runs(redo, n) then
-    note_damage(key, 'its field redo is no list of rows: those rows are not sent')
+  if not Chunk.are_runs(redo, n) then
+    Damage.note(key, 'its field redo is no list of rows: those rows are not sent')
     redo = '' -- its lane must not wait for it
   end
-  local state = cancelled and 'cancelled' or state_of(batch)
+  local state = cancelled and 'cancelled' or Batch.state_of(batch)
   return {
-    id = id, batch = batch, queue = lane_of(queue), keep = keep or '', n = n, counted = counted,
+    id = id, batch = batch, queue = Job.lane_of(queue), keep = keep or '', n = n, counted = counted,
     cursor = cursor,
     redo = redo, out = out, place = place, state = state == 'done' and 'running' or state,
   }
 end
 
-local function has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end
+function Chunk.has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end
 
 -- The rows that go next: start, end (exclusive), what remains to be redone (nil where nothing is), and what
 -- each counts towards the day.
-local function next_rows(chunk)
+function Chunk.next_rows(chunk)
   local from, to, rest = string.match(chunk.redo, '^(%d+)-(%d+) ?(.*)$')
   local start, stop = tonumber(from) or chunk.cursor, tonumber(to) or chunk.n
   local counts = start < chunk.counted
@@ -71,8 +71,8 @@ local function next_rows(chunk)
 end
 
 -- The first m of those rows are on their way.
-local function pass_rows(chunk, m)
-  local start, stop, rest = next_rows(chunk)
+function Chunk.pass_rows(chunk, m)
+  local start, stop, rest = Chunk.next_rows(chunk)
   if not rest then chunk.cursor = start + m
   elseif start + m < stop then chunk.redo = (start + m) .. '-' .. stop .. (rest ~= '' and ' ' .. rest or '')
   else chunk.redo = rest end
@@ -80,7 +80,7 @@ local function pass_rows(chunk, m)
 end
 
 -- A row comes back, to its place among those that are to be redone.
-local function redo_row(chunk, row)
+function Chunk.redo_row(chunk, row)
   local runs, put = {}, false
   local function add(from, to)
     local last = runs[#runs]
@@ -100,36 +100,36 @@ local function redo_row(chunk, row)
 end
 
 -- Cancels the recipients that still wait in a chunk. Returns how many they were.
-local function take_back(chunk, why)
+function Chunk.take_back(chunk, why)
   local n = chunk.n - chunk.cursor
   for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do n = n + to - from end
   call('HSET', A .. 'chunk:' .. chunk.id, 'cancelled', why)
   chunk.state, chunk.cursor, chunk.redo = 'cancelled', chunk.n, ''
-  adjust_counts(chunk.batch, 'waiting', 'cancelled', n)
+  Batch.adjust_counts(chunk.batch, 'waiting', 'cancelled', n)
   return n
 end
 
 -- Where its job belongs: in its queue while rows are to be granted.
-local function place_of_chunk(chunk)
-  if has_rows(chunk) then return chunk.state == 'paused' and 'held' or 'queued' end
+function Chunk.place_of(chunk)
+  if Chunk.has_rows(chunk) then return chunk.state == 'paused' and 'held' or 'queued' end
   if chunk.out > 0 then return 'sending' end
   return chunk.state == 'cancelled' and 'cancelled' or 'sent'
 end
 
 -- Writes down how far a chunk is, and puts its job where RQ's tools expect it.
-local function sync_chunk_job(chunk, worker)
+function Chunk.sync_job(chunk, worker)
   if chunk.state == 'cancelled' then chunk.cursor, chunk.redo = chunk.n, '' end
-  local to = place_of_chunk(chunk)
-  local moves = has_rows(chunk) and to ~= chunk.place
+  local to = Chunk.place_of(chunk)
+  local moves = Chunk.has_rows(chunk) and to ~= chunk.place
   if moves and call('HGET', R .. 'job:' .. chunk.id, 'status') == 'canceled' then
-    take_back(chunk, CANCELLED_IN_RQ)
-    to = place_of_chunk(chunk)
+    Chunk.take_back(chunk, CANCELLED_IN_RQ)
+    to = Chunk.place_of(chunk)
   end
   call('HSET', A .. 'chunk:' .. chunk.id, 'cursor', chunk.cursor, 'redo', chunk.redo, 'out', chunk.out,
     'place', to)
   if to == chunk.place then return end
-  if chunk.place == 'queued' then leave_queue(chunk.queue, chunk.id) end
-  place(chunk.id, chunk.queue, to, chunk.keep, {front = true, claim_id = 'rows', worker = worker})
+  if chunk.place == 'queued' then Job.leave_queue(chunk.queue, chunk.id) end
+  Job.place(chunk.id, chunk.queue, to, chunk.keep, {front = true, claim_id = 'rows', worker = worker})
   local batch = A .. 'batch:' .. chunk.batch
   if call('EXISTS', batch) == 1 then
     call('HINCRBY', batch, 'jobs', (to == 'queued' and 1 or 0) - (chunk.place == 'queued' and 1 or 0))

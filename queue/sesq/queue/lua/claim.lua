@@ -23,7 +23,7 @@ local OVERDUE, FAR = 1, 60
 local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
-for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not is_bulk(queue) end
+for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
 local waiters = A .. (serves_urgent and 'token_waiters' or 'token_waiters:bulk')
 local worker, want, lease, claim_id = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local granted, unknown, aside = {}, {}, 0 -- aside: how many were moved out of the way
@@ -44,13 +44,13 @@ local function look_at_urgent(gate)
   if not head then return end
   yields = call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
   if call('SCARD', R .. 'workers:' .. beside) == 0 then return end
-  local message = read_message(head)
-  local day = is_sendable(message) and tonumber(message.day) or 0
+  local message = Message.read(head)
+  local day = Gate.is_sendable(message) and tonumber(message.day) or 0
   if day <= gate.limits.daily then urgent_day = day end
 end
 
 local function move_aside(queue)
-  drop_head(queue)
+  Job.drop_head(queue)
   aside = aside + 1
 end
 
@@ -60,45 +60,45 @@ local function set_aside(message, queue)
   move_aside(queue)
   if stale then return end
   if not message.state then unknown[#unknown + 1] = message.id
-  elseif is_sendable(message) then
-    transition(message, 'expired', 'its time ran out before it could go', {}, {})
+  elseif Gate.is_sendable(message) then
+    Message.transition(message, 'expired', 'its time ran out before it could go', {}, {})
   elseif message.state ~= 'sending' then
-    place(message.id, message.queue, message.state, message.keep,
+    Job.place(message.id, message.queue, message.state, message.keep,
       {due = tonumber(message.send_at) or now()})
   end
 end
 
 -- A recipient of a batch that has a record of its own stops with its batch.
 local function stop_with_its_batch(message)
-  if stopped(message.batch) == 'cancelled' then
-    transition(message, 'cancelled', call('HGET', A .. 'batch:' .. message.batch, 'reason') or '', {}, {})
-  else hold_with_its_batch(message, {}) end
+  if Batch.stopped(message.batch) == 'cancelled' then
+    Message.transition(message, 'cancelled', Batch.read(message.batch, 'reason') or '', {}, {})
+  else Message.hold_with_its_batch(message, {}) end
 end
 
 local function lease_until(i) return now() + lease + i * 1e-6 end -- in their order
 
 local function grant(gate, message, queue)
   local n, day = tonumber(message.rate), tonumber(message.day)
-  drop_head(queue)
-  take(gate, n, lease, message.id)
-  if day > 0 then count(gate.ledger, day) end
+  Job.drop_head(queue)
+  Gate.take(gate, n, lease, message.id)
+  if day > 0 then Ledger.count(gate.ledger, day) end
   local taken = {'claim_id', claim_id, 'worker', worker, 'claimed', now(), 'tokens_at', now(),
     'started_at', ''}
-  transition(message, 'sending', worker, taken, {claim_id = claim_id, worker = worker})
-  call('ZADD', A .. 'leases', lease_until(#granted), message.id)
+  Message.transition(message, 'sending', worker, taken, {claim_id = claim_id, worker = worker})
+  Write.put(A .. 'leases', message.id, lease_until(#granted))
   granted[#granted + 1] = message.id
 end
 
 -- The first m rows of a chunk that go next: each is a message that is being sent, but for its content.
 local function grant_rows(gate, chunk, m)
-  local start, _, _, day = next_rows(chunk)
+  local start, _, _, day = Chunk.next_rows(chunk)
   local moment, leases, ids = string.format('%.4f', now()), {}, {}
   local record = {
     'packed', '1', 'state', 'sending', 'day', tostring(day), 'claim_id', claim_id, 'worker', worker,
     'claimed', moment,
   }
-  take(gate, m, lease)
-  if day > 0 then count(gate.ledger, m) end
+  Gate.take(gate, m, lease)
+  if day > 0 then Ledger.count(gate.ledger, m) end
   for i = 1, m do
     ids[i] = chunk.id .. '-' .. (start + i - 1)
     leases[2 * i - 1], leases[2 * i] = lease_until(#granted), ids[i]
@@ -106,22 +106,22 @@ local function grant_rows(gate, chunk, m)
   end
   call('ZADD', A .. 'leases', unpack(leases))
   for _, id in ipairs(ids) do call('HSET', A .. 'message:' .. id, unpack(record)) end
-  pass_rows(chunk, m)
-  adjust_counts(chunk.batch, 'waiting', 'leaving', m)
-  sync_chunk_job(chunk, worker)
+  Chunk.pass_rows(chunk, m)
+  Batch.adjust_counts(chunk.batch, 'waiting', 'leaving', m)
+  Chunk.sync_job(chunk, worker)
 end
 
 -- A chunk that does not belong at the head goes where it does.
 local function is_misplaced(chunk, queue)
   if chunk.queue == queue and chunk.place == 'queued' then
-    if chunk.state == 'running' and has_rows(chunk) then return false end
+    if chunk.state == 'running' and Chunk.has_rows(chunk) then return false end
     aside = aside + 1
-    sync_chunk_job(chunk)
+    Chunk.sync_job(chunk)
     return true
   end
   move_aside(queue)
   if chunk.queue == queue or chunk.place ~= 'queued' then
-    place(chunk.id, chunk.queue, chunk.place, chunk.keep, {claim_id = 'rows'})
+    Job.place(chunk.id, chunk.queue, chunk.place, chunk.keep, {claim_id = 'rows'})
   end
   return true
 end
@@ -129,12 +129,13 @@ end
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
 local function serve_chunk(gate, chunk, queue, kept)
   if is_misplaced(chunk, queue) then return true end
-  local start, stop, _, day = next_rows(chunk)
-  local room = day > 0 and math.floor(room_in_day(gate, kept)) or math.huge
-  local flow = gathering(gate) and 0 or math.floor(math.min(tokens(gate.own), spare_tokens(gate)) + 1e-6)
+  local start, stop, _, day = Chunk.next_rows(chunk)
+  local room = day > 0 and math.floor(Gate.room_in_day(gate, kept)) or math.huge
+  local least = math.min(Bucket.tokens(gate.own), Gate.spare_tokens(gate))
+  local flow = Gate.gathering(gate) and 0 or math.floor(least + 1e-6)
   local m = math.min(want - #granted, stop - start, flow, room)
-  if room < 1 then return wait_for('day', room_at(gate, 1, kept) or now() + LOOK_AGAIN) end
-  if m < 1 then return wait_for('rate', ready_at(gate, 1)) end
+  if room < 1 then return wait_for('day', Gate.room_at(gate, 1, kept) or now() + LOOK_AGAIN) end
+  if m < 1 then return wait_for('rate', Gate.ready_at(gate, 1)) end
   grant_rows(gate, chunk, m)
   return true
 end
@@ -142,19 +143,19 @@ end
 -- Takes the message at the head out of its lane if it may not be sent. Returns whether it did.
 local function clear_away(gate, message, queue, spare)
   local expires = tonumber(message.expires_at)
-  if message.state and put_aside(message, {}) then move_aside(queue)
-  elseif not is_sendable(message) or (expires and expires <= now())
+  if message.state and Message.put_aside(message, {}) then move_aside(queue)
+  elseif not Gate.is_sendable(message) or (expires and expires <= now())
       or (message.state ~= 'queued' and call('SISMEMBER', A .. 'stale:' .. queue, message.id) == 1) then
     set_aside(message, queue)
-  elseif may_have_gone(message) then
+  elseif Gate.may_have_gone(message) then
     move_aside(queue)
-    hold_after_restore(message)
-  elseif stopped(message.batch) then
+    Gate.hold_after_restore(message)
+  elseif Batch.stopped(message.batch) then
     move_aside(queue)
     stop_with_its_batch(message)
   elseif tonumber(message.day) > math.max(1, gate.limits.daily - spare) then
     move_aside(queue)
-    hold_as_too_large(message, gate.limits.daily - spare)
+    Gate.hold_as_too_large(message, gate.limits.daily - spare)
   else return false end
   return true
 end
@@ -163,12 +164,12 @@ end
 local function serve_message(gate, message, queue, spare, kept)
   if clear_away(gate, message, queue, spare) then return true end
   local n, day = tonumber(message.rate), tonumber(message.day)
-  if day > 0 and day > room_in_day(gate, kept) then
-    return wait_for('day', room_at(gate, day, kept) or now() + LOOK_AGAIN)
+  if day > 0 and day > Gate.room_in_day(gate, kept) then
+    return wait_for('day', Gate.room_at(gate, day, kept) or now() + LOOK_AGAIN)
   end
-  if not may_go(gate, n, message.id) then
-    gather_for(gate, message.id, n, queue)
-    return wait_for('rate', ready_at(gate, n, message.id))
+  if not Gate.may_go(gate, n, message.id) then
+    Gate.gather_for(gate, message.id, n, queue)
+    return wait_for('rate', Gate.ready_at(gate, n, message.id))
   end
   grant(gate, message, queue)
   return true
@@ -177,7 +178,7 @@ end
 -- Works through one lane, or looks at its head alone if that is `only`; true when the lanes after it may be
 -- looked at.
 local function serve(gate, queue, only)
-  local spare = is_bulk(queue) and gate.limits.reserve or 0
+  local spare = Job.is_bulk(queue) and gate.limits.reserve or 0
   while #granted + #unknown < want and aside < MOST_ASIDE do
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then
@@ -185,9 +186,9 @@ local function serve(gate, queue, only)
       return true
     end
     if only and id ~= only then return true end
-    if yields and not only then return wait_for('rate', ready_at(gate, 1)) end
-    local message = read_message(id)
-    local chunk, goes_on = not message.state and read_chunk(id), nil
+    if yields and not only then return wait_for('rate', Gate.ready_at(gate, 1)) end
+    local message = Message.read(id)
+    local chunk, goes_on = not message.state and Chunk.read(id), nil
     if chunk then goes_on = serve_chunk(gate, chunk, queue, spare + urgent_day)
     else goes_on = serve_message(gate, message, queue, spare, spare + urgent_day) end
     if not goes_on then return false end
@@ -201,24 +202,24 @@ end
 local function serve_the_gathering(gate)
   local queue, id, mine = gate.waiting.queue, gate.waiting.id, false
   for _, each in ipairs(queues) do mine = mine or each == queue end
-  if mine and not is_paused(gate, queue) then serve(gate, queue, id) end
+  if mine and not Gate.is_paused(gate, queue) then serve(gate, queue, id) end
   if not gate.waiting then return nil end
-  local head = queue ~= '-' and not is_paused(gate, queue) and call('LINDEX', R .. 'queue:' .. queue, 0)
-  if (queue == '-' or head == id and is_sendable(read_message(id))) and reason ~= 'day' then
-    if not mine then wait_for('rate', math.max(ready_at(gate, 1), now() + QUANTUM)) end
+  local head = queue ~= '-' and not Gate.is_paused(gate, queue) and call('LINDEX', R .. 'queue:' .. queue, 0)
+  if (queue == '-' or head == id and Gate.is_sendable(Message.read(id))) and reason ~= 'day' then
+    if not mine then wait_for('rate', math.max(Gate.ready_at(gate, 1), now() + QUANTUM)) end
     return queue
   end
-  end_gathering(gate)
+  Gate.end_gathering(gate)
   reason = 'empty'
 end
 
 -- Works through the lanes; the queue at which it stopped, or nil.
 local function serve_all(gate)
-  local stopped_at = gathering(gate) and serve_the_gathering(gate)
+  local stopped_at = Gate.gathering(gate) and serve_the_gathering(gate)
   if stopped_at then return stopped_at end
   for _, queue in ipairs(queues) do
-    if is_paused(gate, queue) then
-      if reason == 'empty' and length_of(queue) > 0 then reason = 'paused' end
+    if Gate.is_paused(gate, queue) then
+      if reason == 'empty' and Job.length_of(queue) > 0 then reason = 'paused' end
     elseif not serve(gate, queue) then return queue end
   end
 end
@@ -249,14 +250,16 @@ local function wait_seconds(gate, for_bulk)
   return math.min(reason == 'day' and at or next_token(gate, for_bulk), gate.limits.changes_at) - now()
 end
 
-return with_gate(function (gate)
+local function claim(gate)
   call('ZREM', waiters, worker)
-  local why = closed(gate)
+  local why = Gate.why_closed(gate)
   if why then return {why, '1', {}, {}, 0, 0} end
   if not serves_urgent then look_at_urgent(gate) end
   local stopped_at = serve_all(gate)
-  local for_bulk = reason == 'rate' and is_bulk(stopped_at)
+  local for_bulk = reason == 'rate' and Job.is_bulk(stopped_at)
   call('HINCRBY', A .. 'gate', 'claims', 1)
   local wait = string.format('%.6f', wait_seconds(gate, for_bulk))
   return {reason, wait, granted, unknown, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}
-end)
+end
+
+local function main() return with_gate(claim) end

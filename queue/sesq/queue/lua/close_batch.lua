@@ -3,7 +3,9 @@
 -- ARGV[3] id   [4…] what is known now of the rows that were left out: name, value, …
 -- Returns 1, or 0 where the batch is lost.
 
-if call('EXISTS', key_of_batch(ARGV[3])) == 0 then return 0 end
-set_batch(ARGV[3], 'filled', 1, unpack(ARGV, 4))
-judge_batch(ARGV[3])
-return 1
+local function main()
+  if call('EXISTS', Batch.key(ARGV[3])) == 0 then return 0 end
+  Batch.set(ARGV[3], 'filled', 1, unpack(ARGV, 4))
+  Batch.judge(ARGV[3])
+  return 1
+end

@@ -10,6 +10,9 @@ local spacing = tonumber(ARGV[3])
 local seconds, microseconds = unpack(call('TIME'))
 local at = seconds * 1000 + math.floor(microseconds / 1000)
 local left = (tonumber(call('GET', A .. 'control')) or 0) + spacing - at
-if left > 0 and left <= spacing then return left end
-call('SET', A .. 'control', string.format('%.0f', at), 'EX', 60)
-return 0
+
+local function main()
+  if left > 0 and left <= spacing then return left end
+  call('SET', A .. 'control', string.format('%.0f', at), 'EX', 60)
+  return 0
+end

@@ -9,10 +9,10 @@
 
 local DAMAGED, DAMAGE_KEPT, MOST_DAMAGED = 'sesq:' .. ARGV[1] .. ':damaged', 14 * 86400, 1000
 local BOOKS_LOST = 'lost' -- in the place of the run of the Redis server, until SES has been asked
-local books_lost = false -- the gate's state or its ledger was damaged: nothing goes before SES has been asked
-local bury               -- what becomes of a message whose record is lost: see messages.lua
+-- Whether the gate's state or its ledger was damaged: nothing goes before SES has been asked.
+Damage.books_lost = false
 
-local function note_damage(what, why)
+function Damage.note(what, why)
   local kind = redis.call('TYPE', DAMAGED).ok
   if kind ~= 'hash' then redis.call('DEL', DAMAGED) end
   if redis.call('HLEN', DAMAGED) < MOST_DAMAGED or redis.call('HEXISTS', DAMAGED, what) == 1 then
@@ -20,10 +20,10 @@ local function note_damage(what, why)
   end
 end
 
-local function lose_books()
+function Damage.lose_books()
   local prefix = 'sesq:' .. ARGV[1] .. ':'
   local snapshot = prefix .. 'snapshot'
-  books_lost = true
+  Damage.books_lost = true
   redis.call('DEL', prefix .. 'sync')
   if redis.call('TYPE', snapshot).ok == 'hash' and redis.call('HEXISTS', snapshot, 'server') == 1 then
     redis.call('HSET', snapshot, 'server', BOOKS_LOST)
@@ -31,19 +31,19 @@ local function lose_books()
 end
 
 -- Empties the place of a key of another type, and says so.
-local function set_key_aside(key)
+function Damage.set_key_aside(key)
   local why = 'it is a ' .. redis.call('TYPE', key).ok .. ', which sesq does not keep there'
   redis.call('RENAME', key, DAMAGED .. ':' .. key)
   redis.call('EXPIRE', DAMAGED .. ':' .. key, DAMAGE_KEPT)
-  note_damage(key, why)
+  Damage.note(key, why)
   local name = string.match(key, '^sesq:[^:]+:(.*)$') or ''
-  if name == 'gate' or name == 'ledger' then lose_books() end
+  if name == 'gate' or name == 'ledger' then Damage.lose_books() end
   local id = string.match(name, '^message:(.*)$')
-  if id and bury then bury(id, 'its record in Redis was damaged: ' .. why) end
+  if id and Message.bury then Message.bury(id, 'its record in Redis was damaged: ' .. why) end
 end
 
 -- Whether an error of Redis means that a counter is no number, or is too large to count on.
-local function is_uncountable(wrong)
+function Damage.is_uncountable(wrong)
   for _, words in ipairs({'hash value is not', 'would overflow', 'NaN or Infinity'}) do
     if string.find(wrong, words, 1, true) then return true end
   end
@@ -54,9 +54,9 @@ function call(...)
   local wrong = type(answer) == 'table' and answer.err
   if not wrong then return answer end
   local _, key, field = ...
-  if string.find(wrong, 'WRONGTYPE', 1, true) then set_key_aside(key)
-  elseif is_uncountable(wrong) then -- it counts from 0 again
-    note_damage(key, 'its field ' .. field .. ' is no number, or too large a one')
+  if string.find(wrong, 'WRONGTYPE', 1, true) then Damage.set_key_aside(key)
+  elseif Damage.is_uncountable(wrong) then -- it counts from 0 again
+    Damage.note(key, 'its field ' .. field .. ' is no number, or too large a one')
     redis.call('HDEL', key, field)
   end
   return redis.call(...) -- once more in its empty place; what failed for another reason fails in the same way

@@ -10,6 +10,9 @@
 local seconds, longest, surely = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local sync = read_hash(A .. 'sync')
 local left = (tonumber(sync['until']) or 0) - now()
-if not surely and sync.server == server_run() and left > 0 and left <= longest then return 0 end
-call('HSET', A .. 'sync', 'server', server_run(), 'until', now() + seconds)
-return 1
+
+local function main()
+  if not surely and sync.server == Server.run_id() and left > 0 and left <= longest then return 0 end
+  call('HSET', A .. 'sync', 'server', Server.run_id(), 'until', now() + seconds)
+  return 1
+end

@@ -30,7 +30,7 @@ local function write()
   call('ZADD', A .. 'state:' .. state, now(), id)
   if new.expires then call('ZADD', A .. 'expiring', new.expires, id) end
   local fields = cjson.decode((string.gsub(job, '%%id%%', id)))
-  call('HSET', R .. 'job:' .. id, 'status', status_of(state), 'created_at', new.at, 'enqueued_at', new.at,
+  call('HSET', R .. 'job:' .. id, 'status', Job.status_of(state), 'created_at', new.at, 'enqueued_at', new.at,
     unpack(fields))
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
   call('SADD', 'sesq:accounts', ARGV[1])
@@ -46,17 +46,19 @@ local function undo()
   for _, key in ipairs({A .. 'state:' .. state, A .. 'expiring'}) do redis.pcall('ZREM', key, id) end
 end
 
--- A client that got no answer may have asked again: the message is here, and may have gone since.
-if call('EXISTS', A .. 'message:' .. id) == 1 then return id end
-local known = known_key and call('GET', known_key)
-if known then
-  local first, digest = string.match(known, '^(%S+) (%S+)$')
-  return digest == new.digest and first or {'conflict', first}
+local function main()
+  -- A client that got no answer may have asked again: the message is here, and may have gone since.
+  if call('EXISTS', A .. 'message:' .. id) == 1 then return id end
+  local known = known_key and call('GET', known_key)
+  if known then
+    local first, digest = string.match(known, '^(%S+) (%S+)$')
+    return digest == new.digest and first or {'conflict', first}
+  end
+  local done, answer = pcall(write) -- answer: the length of the lane, or the error
+  if not done then
+    undo()
+    return redis.error_reply(type(answer) == 'table' and answer.err or answer)
+  end
+  if state == 'scheduled' then Job.wake_for_schedule(queue, id) elseif answer == 1 then Job.wake(queue) end
+  return id
 end
-local done, answer = pcall(write) -- answer: the length of the lane, or the error
-if not done then
-  undo()
-  return redis.error_reply(type(answer) == 'table' and answer.err or answer)
-end
-if state == 'scheduled' then wake_for_schedule(queue, id) elseif answer == 1 then wake(queue) end
-return id

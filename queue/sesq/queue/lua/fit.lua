@@ -6,16 +6,18 @@
 
 local from, most, reason = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-return with_gate(function (gate)
+local function free_fitting(gate)
   local ids, freed = call('ZRANGE', A .. 'hold:day', from, from + most - 1), 0
   for _, id in ipairs(ids) do
-    local message = read_message(id)
-    local spare = is_bulk(message.queue) and gate.limits.reserve or 0
+    local message = Message.read(id)
+    local spare = Job.is_bulk(message.queue) and gate.limits.reserve or 0
     if message.state == 'held' and (tonumber(message.day) or 0) <= math.max(1, gate.limits.daily - spare) then
-      transition(message, 'queued', reason, {}, {})
+      Message.transition(message, 'queued', reason, {}, {})
       freed = freed + 1
     end
   end
-  if freed > 0 then wake() end
+  if freed > 0 then Job.wake() end
   return {#ids, freed}
-end)
+end
+
+local function main() return with_gate(free_fitting) end

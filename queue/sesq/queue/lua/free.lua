@@ -7,25 +7,28 @@
 
 local what, most, reason, one = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
 local hold, freed = A .. 'hold:' .. what, 0
-if what == 'restore' then call('DEL', A .. 'restored') end -- a person has looked
 
-local function next_to_try()
-  local _, _, _, last = unpack(read_table(call('HGET', A .. 'blocks', what)))
-  local next = (last and call('ZRANK', hold, last) or -1) + 1
-  local found = call('ZRANGE', hold, next, next)
-  return #found > 0 and found or call('ZRANGE', hold, 0, 0)
-end
+local function main()
+  if what == 'restore' then call('DEL', A .. 'restored') end -- a person has looked
 
-for _, id in ipairs(one and next_to_try() or call('ZRANGE', hold, 0, most - 1)) do
-  local message = read_message(id)
-  if message.state == 'held' then
-    transition(message, 'queued', reason, {}, {})
-    freed = freed + 1
-  else
-    call('ZREM', hold, id)
+  local function next_to_try()
+    local _, _, _, last = unpack(read_table(call('HGET', A .. 'blocks', what)))
+    local next = (last and call('ZRANK', hold, last) or -1) + 1
+    local found = call('ZRANGE', hold, next, next)
+    return #found > 0 and found or call('ZRANGE', hold, 0, 0)
   end
+
+  for _, id in ipairs(one and next_to_try() or call('ZRANGE', hold, 0, most - 1)) do
+    local message = Message.read(id)
+    if message.state == 'held' then
+      Message.transition(message, 'queued', reason, {}, {})
+      freed = freed + 1
+    else
+      call('ZREM', hold, id)
+    end
+  end
+  if call('EXISTS', hold) == 0 then call('HDEL', A .. 'holds', what) end
+  call('HDEL', A .. 'blocks', what)
+  if freed > 0 then Job.wake() end
+  return freed
 end
-if call('EXISTS', hold) == 0 then call('HDEL', A .. 'holds', what) end
-call('HDEL', A .. 'blocks', what)
-if freed > 0 then wake() end
-return freed

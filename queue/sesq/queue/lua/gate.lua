@@ -27,13 +27,13 @@ local SLOW_HALF_LIFE = 60 -- s
 local JITTER = 0.5
 
 -- Names the books of the account. Whoever reads it twice knows whether they were lost in between.
-local function name_of_books(gate) return server_run() .. '@' .. gate.born end
+function Gate.name_of_books(gate) return Server.run_id() .. '@' .. gate.born end
 
 -- A mail to several that was refused is noted. Once our bucket is full, tokens gather for it: nobody else
 -- takes any until it has gone, since while something is always on its way, SES's bucket is never surely full
 -- enough for it. If it has not gone by `till`, others go for a while.
 local GATHERED = 1.5 -- s
-local function read_gathering(gate)
+function Gate.read_gathering(gate)
   local till, n, queue, id = string.match(gate.gathers, '^([%d.]+) (%d+) (%S+) (.*)$')
   till = tonumber(till)
   if till and now() < till and till < now() + 2 * LONGEST_LEASE then
@@ -43,7 +43,7 @@ local function read_gathering(gate)
 end
 
 -- What was said before the clock was set back counts as said now.
-local function read_bucket(level, at, pace, burst)
+function Gate.read_bucket(level, at, pace, burst)
   return {level = tonumber(level) or 0, at = math.min(tonumber(at) or now(), now()), pace = pace,
     burst = burst}
 end
@@ -51,45 +51,45 @@ end
 -- Charges all mail on its way to SES's bucket once `folds_at` is past. Before that, a mail is charged when
 -- its answer comes, and what is on its way is subtracted from what may go. So the bucket never holds more
 -- tokens than SES's own, however long a mail is on its way.
-local function fold(gate)
+function Gate.fold(gate)
   if gate.folded > now() then gate.folded = now() - 1 end
   if gate.on_way > 0 and gate.folds_at <= now() then
-    draw(gate.ses, gate.on_way, gate.folds_at)
+    Bucket.draw(gate.ses, gate.on_way, gate.folds_at)
     gate.on_way, gate.folds_at, gate.folded, gate.folded_before = 0, gate.folds_at, gate.folds_at, gate.folded
   end
 end
 
-local function open_gate()
+function Gate.open()
   local level, at, ses_level, ses_at, on_way, folds_at, folded, folded_before = read(A .. 'gate',
     'level', 'at', 'ses_level', 'ses_at', 'on_way', 'folds_at', 'folded', 'folded_before')
   local gathers, minute, total, slow, slow_at, born = read(A .. 'gate',
     'gathers', 'minute', 'total', 'slow', 'slow_at', 'born')
-  local snapshot = read_snapshot()
+  local snapshot = Limits.read_snapshot()
   if is_broken(minute) or is_broken(total) then
-    note_damage(A .. 'gate', 'minute or total is no number')
-    lose_books()
-  elseif not born and snapshot.server then lose_books() end -- the key was deleted
+    Damage.note(A .. 'gate', 'minute or total is no number')
+    Damage.lose_books()
+  elseif not born and snapshot.server then Damage.lose_books() end -- the key was deleted
   local slowed = math.abs(now() - (tonumber(slow_at) or now())) -- abs: clocks are set back
   slow = (tonumber(slow) or 0) * 0.5 ^ (slowed / SLOW_HALF_LIFE)
-  local limits = read_limits(snapshot, slow)
+  local limits = Limits.read(snapshot, slow)
   local gate = {
     limits = limits, snapshot = snapshot, slow = slow, others = tonumber(snapshot.others) or 0,
-    own = read_bucket(level, at, limits.pace, limits.burst),
-    ses = read_bucket(ses_level, ses_at, limits.ses_pace, limits.ses_burst),
+    own = Gate.read_bucket(level, at, limits.pace, limits.burst),
+    ses = Gate.read_bucket(ses_level, ses_at, limits.ses_pace, limits.ses_burst),
     on_way = tonumber(on_way) or 0, folds_at = math.min(tonumber(folds_at) or now(), now() + LONGEST_LEASE),
     folded = tonumber(folded) or 0, folded_before = tonumber(folded_before) or 0,
-    ledger = open_ledger(tonumber(minute), tonumber(total)),
+    ledger = Ledger.open(tonumber(minute), tonumber(total)),
     gathers = gathers or '', gathers_again = 0, born = born or string.format('%.6f', now()),
   }
-  fold(gate)
-  read_gathering(gate)
+  Gate.fold(gate)
+  Gate.read_gathering(gate)
   return gate
 end
 
-local function close_gate(gate)
+function Gate.close(gate)
   local own, ses, ledger = gate.own, gate.ses, gate.ledger
-  close_ledger(ledger)
-  if books_lost then count_anew(ledger) end
+  Ledger.close(ledger)
+  if Damage.books_lost then Ledger.count_anew(ledger) end
   call('HSET', A .. 'gate', 'level', own.level, 'at', string.format('%.6f', own.at), 'gathers', gate.gathers,
        'ses_level', ses.level, 'ses_at', ses.at, 'on_way', gate.on_way, 'folds_at', gate.folds_at,
        'folded', gate.folded, 'folded_before', gate.folded_before, 'minute', ledger.minute,
@@ -98,122 +98,129 @@ end
 
 -- Calls a function with the gate, and writes back what it changed, however it ends. Returns its answer.
 local function with_gate(use)
-  local gate = open_gate()
+  local gate = Gate.open()
   local done, answer = pcall(use, gate)
-  local written, fault = pcall(write_chunks)
-  close_gate(gate)
+  local written, fault = pcall(Row.write_chunks)
+  Gate.close(gate)
   if not done then error(answer, 0) end
   if not written then error(fault, 0) end
   return answer
 end
 
 -- Why nothing may go at all, or nil.
-local function closed(gate)
+function Gate.why_closed(gate)
   if gate.limits.paused ~= '' then return 'paused' end
-  if not gate.snapshot.readable or gate.snapshot.server ~= server_run() or books_lost then
+  if not gate.snapshot.readable or gate.snapshot.server ~= Server.run_id() or Damage.books_lost
+    then
     return 'unsynced'
   end
   if gate.snapshot.sending == '0' then return 'ses_paused' end
 end
 
 -- Whether bulk mail is paused, and this is a lane of it.
-local function is_paused(gate, queue) return gate.limits.bulk_paused ~= '' and is_bulk(queue) end
+function Gate.is_paused(gate, queue) return gate.limits.bulk_paused ~= '' and Job.is_bulk(queue) end
 
 -- Whether the state of a message in a lane lets it be sent. RQ's tools may have queued a message that was
 -- sent already, or that is not due yet: it may not.
 local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true,
   refused = true}
-local function is_sendable(message)
+function Gate.is_sendable(message)
   local is_early = message.state == 'scheduled' and (tonumber(message.send_at) or 0) > now()
   return SENDABLE[message.state or ''] and not is_early
 end
 
 -- the rate ------------------------------------------------------------------------------------
 
-local function gathering(gate)
-  return tokens(gate.own) >= gate.own.burst - 1e-6 and gate.waiting or nil
+function Gate.gathering(gate)
+  return Bucket.tokens(gate.own) >= gate.own.burst - 1e-6 and gate.waiting or nil
 end
-local function end_gathering(gate) gate.waiting, gate.gathers = nil, '' end
-local function spare_tokens(gate) return tokens(gate.ses) - gate.on_way end
+function Gate.end_gathering(gate) gate.waiting, gate.gathers = nil, '' end
+function Gate.spare_tokens(gate) return Bucket.tokens(gate.ses) - gate.on_way end
 
 -- Whether n recipients may go by the rate. has_some: it has tokens that it did not use, so that it takes
 -- nothing of what gathers.
-local function may_go(gate, n, id, has_some)
-  local first = gathering(gate)
-  return (not first or first.id == id or has_some) and enough(gate.own, n)
-         and spare_tokens(gate) >= math.min(n, gate.ses.burst) - 1e-6
+function Gate.may_go(gate, n, id, has_some)
+  local first = Gate.gathering(gate)
+  return (not first or first.id == id or has_some) and Bucket.enough(gate.own, n)
+         and Gate.spare_tokens(gate) >= math.min(n, gate.ses.burst) - 1e-6
 end
 
 -- When n recipients may go if nobody else takes a token, and all that is on its way were answered now (s).
-local function ready_at(gate, n, id)
-  local spare, first = spare_tokens(gate), gathering(gate)
+function Gate.ready_at(gate, n, id)
+  local spare, first = Gate.spare_tokens(gate), Gate.gathering(gate)
   local function both(of)
-    return math.max(filled_at(gate.own, of), now() + (math.min(of, gate.ses.burst) - spare) / gate.ses.pace)
+    local by_ses = now() + (math.min(of, gate.ses.burst) - spare) / gate.ses.pace
+    return math.max(Bucket.filled_at(gate.own, of), by_ses)
   end
   if not first or first.id == id then return both(n) end
   return math.min(first.till, math.max(both(n), both(first.n) + first.n / gate.own.pace))
 end
 
-local function gather_for(gate, id, n, queue)
-  if gathering(gate) or now() < gate.gathers_again or math.min(n, gate.ses.burst) <= 1 then return end
-  gate.waiting = {id = id, n = n, queue = queue, till = math.max(now(), ready_at(gate, n, id)) + GATHERED}
+function Gate.gather_for(gate, id, n, queue)
+  if Gate.gathering(gate) or now() < gate.gathers_again or math.min(n, gate.ses.burst) <= 1 then return end
+  local till = math.max(now(), Gate.ready_at(gate, n, id)) + GATHERED
+  gate.waiting = {id = id, n = n, queue = queue, till = till}
   gate.gathers = string.format('%.6f %d %s %s', gate.waiting.till, n, queue, id)
 end
 
-local function take(gate, n, lease, id)
-  draw(gate.own, n)
+function Gate.take(gate, n, lease, id)
+  Bucket.draw(gate.own, n)
   gate.on_way = gate.on_way + n
   gate.folds_at = math.max(gate.folds_at, now() + (gate.ses.burst < 2 and lease or JITTER))
-  if gate.waiting and gate.waiting.id == id then end_gathering(gate) end
+  if gate.waiting and gate.waiting.id == id then Gate.end_gathering(gate) end
 end
 
 -- Takes n recipients off those on their way: their tokens were taken at `at` (s), and nothing was sent. If
 -- they were charged to SES's bucket without an answer, and that was the last change of the bucket, it is
 -- undone.
-local function take_off_way(gate, n, at)
+function Gate.take_off_way(gate, n, at)
   if at >= gate.folded then gate.on_way = math.max(0, gate.on_way - n)
   elseif gate.ses.at == gate.folded and at >= gate.folded_before then gate.ses.level = gate.ses.level + n end
 end
 
 -- Accounts for the tokens that were taken at `at` (s; nil: there are none): SES has answered for `went` of
 -- them; `unused` of them are refunded.
-local function account(gate, at, went, unused)
+function Gate.account(gate, at, went, unused)
   if not at then return end
   if unused > 0 then
-    refund(gate.own, unused)
-    take_off_way(gate, unused, at)
+    Bucket.refund(gate.own, unused)
+    Gate.take_off_way(gate, unused, at)
   end
   if went > 0 and at >= gate.folded then
     gate.on_way = math.max(0, gate.on_way - went)
-    draw(gate.ses, went)
+    Bucket.draw(gate.ses, went)
   end
 end
 
 -- the day -------------------------------------------------------------------------------------
 
 -- How many more recipients fit into the day for a lane that must leave `spare`.
-local function room_in_day(gate, spare) return gate.limits.daily - gate.ledger.total - gate.others - spare end
+function Gate.room_in_day(gate, spare) return gate.limits.daily - gate.ledger.total - gate.others - spare end
 
 -- When n more fit (s), or nil where only other senders are in the way.
-local function room_at(gate, n, spare) return freed_at(gate.ledger, n - room_in_day(gate, spare)) end
+function Gate.room_at(gate, n, spare)
+  return Ledger.freed_at(gate.ledger, n - Gate.room_in_day(gate, spare))
+end
 
 -- messages that would block their lane -----------------------------------------------------------
 
 -- Holds a message for more recipients than a whole day has room for: it would wait for ever. Each account
 -- sync frees it if it fits by then.
-local function hold_as_too_large(message, room)
+function Gate.hold_as_too_large(message, room)
   local why = string.format('it is for %d recipients, and a whole day has room for %d', message.day, room)
-  hold_back(message, 'day', 'messages for more recipients than a whole day has room for', now(), why, {}, {})
+  local all = 'messages for more recipients than a whole day has room for'
+  Message.hold_back(message, 'day', all, now(), why, {}, {})
 end
 
 -- Whether a message was queued before a backup of Redis was restored: it may have been sent since the backup
 -- was made. It is held until an event of SES or a person settles it; `checked` is when a person did so (s).
-local function may_have_gone(message)
+function Gate.may_have_gone(message)
   local before = tonumber(call('HGET', A .. 'restored', 'before'))
   return before and (tonumber(message.created) or 0) < before and (tonumber(message.checked) or 0) < before
 end
-local function hold_after_restore(message)
+function Gate.hold_after_restore(message)
   local since = 'may have been sent since that was made'
-  hold_back(message, 'restore', 'messages of before a restored backup, which ' .. since, message.created,
-            'it was queued before a backup of Redis was restored, and ' .. since, {}, {})
+  local all = 'messages of before a restored backup, which ' .. since
+  local why = 'it was queued before a backup of Redis was restored, and ' .. since
+  Message.hold_back(message, 'restore', all, message.created, why, {}, {})
 end

@@ -23,25 +23,25 @@ local RQ_STATE = {
 local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
 local ENDED = {finished = true, failed = true, canceled = true}
 local STATUS = {queue = 'queued', wip = 'started'} -- of the others it is the registry's name
-local function status_of(state) return STATUS[RQ_STATE[state]] or RQ_STATE[state] end
-local function has_ended(state) return ENDED[RQ_STATE[state]] end
+function Job.status_of(state) return STATUS[RQ_STATE[state]] or RQ_STATE[state] end
+function Job.has_ended(state) return ENDED[RQ_STATE[state]] end
 
 -- How long an ended record stays, where its field may be damaged (s); EXPIRE refuses what is far more.
 local LONGEST_KEPT = 1e9
-local function seconds_kept(keep)
+function Job.seconds_kept(keep)
   return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
 end
 -- Returns the queue if it is a lane of this account. A damaged record may name another: then the bulk lane.
-local function lane_of(queue)
+function Job.lane_of(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
   return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
 end
-local function is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
+function Job.is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
 
 -- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked
 -- as stale, and the claim that meets it at the head drops it. If the id comes back before that, it takes its
 -- old place.
-local function leave_queue(queue, id)
+function Job.leave_queue(queue, id)
   local list = R .. 'queue:' .. queue
   if call('LINDEX', list, 0) == id then call('LPOP', list)
   elseif call('LINDEX', list, -1) == id then call('RPOP', list)
@@ -49,71 +49,72 @@ local function leave_queue(queue, id)
     call('SADD', A .. 'stale:' .. queue, id)
   end
 end
-local function enter_queue(queue, id, front)
+function Job.enter_queue(queue, id, front)
   if call('SREM', A .. 'stale:' .. queue, id) == 0 then
     call(front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
   end
 end
-local function drop_head(queue)
+function Job.drop_head(queue)
   local id = call('LPOP', R .. 'queue:' .. queue)
   if id then call('SREM', A .. 'stale:' .. queue, id) end
 end
 -- How many jobs wait in a queue.
-local function length_of(queue)
+function Job.length_of(queue)
   return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue))
 end
 
 -- Takes a job out of RQ's registries. If RQ's status is right for the state `from`, it stands in one only.
-local function leave_registries(id, queue, status, from)
-  if from and status == status_of(from) then
-    if not STATUS[RQ_STATE[from]] then call('ZREM', R .. status .. ':' .. queue, id) end
+function Job.leave_registries(id, queue, status, from)
+  if from and status == Job.status_of(from) then
+    if not STATUS[RQ_STATE[from]] then Write.take_out(R .. status .. ':' .. queue, id) end
     return
   end
-  for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+  for _, name in ipairs(REGISTRIES) do Write.take_out(R .. name .. ':' .. queue, id) end
 end
 
 -- Sets how long a key of a message stays: for ever until the message has ended, then as long as the record.
-local function set_expiry(key, state, keep, from)
-  if has_ended(state) then call('EXPIRE', key, seconds_kept(keep))
-  elseif not from or has_ended(from) then call('PERSIST', key) end
+function Job.set_expiry(key, state, keep, from)
+  if Job.has_ended(state) then call('EXPIRE', key, Job.seconds_kept(keep))
+  elseif not from or Job.has_ended(from) then call('PERSIST', key) end
 end
 
 -- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, claim_id,
 -- worker, from (the state that it was in).
-local function place(id, queue, state, keep, opts)
+function Job.place(id, queue, state, keep, opts)
   local registry, job = RQ_STATE[state], R .. 'job:' .. id
   local status = call('HGET', job, 'status')
-  leave_registries(id, queue, status, opts.from)
+  Job.leave_registries(id, queue, status, opts.from)
   local from, claim_id = opts.from, opts.claim_id or ''
   if claim_id ~= '' and (not from or from == 'sending') then
-    call('ZREM', R .. 'wip:' .. queue, id .. ':' .. claim_id)
+    Write.take_out(R .. 'wip:' .. queue, id .. ':' .. claim_id)
   end
-  if registry == 'queue' then enter_queue(queue, id, opts.front)
+  if registry == 'queue' then Job.enter_queue(queue, id, opts.front)
   elseif registry == 'wip' then
     -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
-    call('ZADD', R .. 'wip:' .. queue, '+inf', id .. ':' .. claim_id)
-  elseif registry == 'scheduled' then call('ZADD', R .. 'scheduled:' .. queue, opts.due, id)
+    Write.put(R .. 'wip:' .. queue, id .. ':' .. claim_id, '+inf')
+  elseif registry == 'scheduled' then Write.put(R .. 'scheduled:' .. queue, id, opts.due)
   else
-    local score = ENDED[registry] and real_seconds() + seconds_kept(keep) or now()
-    call('ZADD', R .. registry .. ':' .. queue, score, id)
+    local score = ENDED[registry] and real_seconds() + Job.seconds_kept(keep) or now()
+    Write.put(R .. registry .. ':' .. queue, id, score)
   end
   if status or call('EXISTS', job) == 1 then
-    call('HSET', job, 'status', status_of(state), 'worker_name', opts.worker or '')
-    set_expiry(job, state, keep, from)
+    call('HSET', job, 'status', Job.status_of(state), 'worker_name', opts.worker or '')
+    Job.set_expiry(job, state, keep, from)
   end
 end
 
 -- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
 -- script: without the right to the channel nothing is published, and the workers look once a second.
-local function publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
+function Job.publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
 
 -- Wakes the workers that wait for mail. If the mail may be urgent (a queue of nil may be), it also wakes
 -- those that wait for a token for bulk mail. (Others publish 'policy' there: it also wakes the workers that
 -- wait because of limits that no longer hold.)
-local function wake(queue) publish(queue and is_bulk(queue) and '' or 'urgent') end
+function Job.wake(queue) Job.publish(queue and Job.is_bulk(queue) and '' or 'urgent') end
 
 -- The same for a message that is scheduled and due before all others: a worker at rest does not look for it
 -- every second.
-local function wake_for_schedule(queue, id)
-  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then wake(queue) end
+function Job.wake_for_schedule(queue, id)
+  Write.sets()
+  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then Job.wake(queue) end
 end

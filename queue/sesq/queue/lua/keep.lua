@@ -3,6 +3,9 @@
 -- Returns 1 if there is more to do.
 
 local bid = call('SRANDMEMBER', A .. 'keeping')
-if not bid then return 0 end
-if call('EXISTS', A .. 'batch:' .. bid) == 1 then keep_some(bid) else call('SREM', A .. 'keeping', bid) end
-return call('EXISTS', A .. 'keeping')
+
+local function main()
+  if not bid then return 0 end
+  if call('EXISTS', Batch.key(bid)) == 1 then Batch.keep_some(bid) else call('SREM', A .. 'keeping', bid) end
+  return call('EXISTS', A .. 'keeping')
+end

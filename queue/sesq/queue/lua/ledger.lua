@@ -11,47 +11,49 @@
 
 local SLOTS = 1442
 
-local function count_in(ledger, m)
+function Ledger.count_in(ledger, m)
   ledger.cells = ledger.cells or call('GET', A .. 'ledger') or ''
   local at = m % SLOTS * 4
   local n = #ledger.cells >= at + 4 and struct.unpack('<I4', ledger.cells, at + 1) or 0
   return m == ledger.minute and n + ledger.added or n
 end
 
-local function count_anew(ledger)
+function Ledger.count_anew(ledger)
   ledger.total = 0
-  for m = ledger.minute - SLOTS + 1, ledger.cleared do ledger.total = ledger.total + count_in(ledger, m) end
+  for m = ledger.minute - SLOTS + 1, ledger.cleared do
+    ledger.total = ledger.total + Ledger.count_in(ledger, m)
+  end
 end
 
 -- minute, total: as they were written last; nil where they are lost.
-local function open_ledger(minute, total)
+function Ledger.open(minute, total)
   local today = math.floor(now() / 60)
   local ledger = {minute = minute, total = total or 0, cleared = minute, added = 0}
   ledger.lost = not minute or today - minute >= SLOTS
   if ledger.lost then ledger.minute, ledger.cleared, ledger.total = today, today, 0
   elseif today > minute then
     ledger.minute = today
-    count_anew(ledger)
-    if total and total > 0 and ledger.cells == '' then lose_books() end -- the key was deleted
+    Ledger.count_anew(ledger)
+    if total and total > 0 and ledger.cells == '' then Damage.lose_books() end -- the key was deleted
   end
   return ledger
 end
 
-local function clear_slot(m) call('SETRANGE', A .. 'ledger', m % SLOTS * 4, struct.pack('<I4', 0)) end
-local function clear_old_slots(ledger)
+function Ledger.clear_slot(m) call('SETRANGE', A .. 'ledger', m % SLOTS * 4, struct.pack('<I4', 0)) end
+function Ledger.clear_old_slots(ledger)
   if ledger.lost then call('DEL', A .. 'ledger') end
   for m = ledger.cleared + 1, ledger.minute do
-    if count_in(ledger, m) > 0 then clear_slot(m) end
+    if Ledger.count_in(ledger, m) > 0 then Ledger.clear_slot(m) end
   end
   if ledger.lost or ledger.cleared < ledger.minute then ledger.cells = nil end
   ledger.lost, ledger.cleared = false, ledger.minute
 end
 
 -- Counts n more recipients in the newest minute.
-local function count(ledger, n) ledger.added, ledger.total = ledger.added + n, ledger.total + n end
+function Ledger.count(ledger, n) ledger.added, ledger.total = ledger.added + n, ledger.total + n end
 
 -- Changes the count of a minute by n, which may be below zero.
-local function change_count(ledger, m, n)
+function Ledger.change_count(ledger, m, n)
   local at = m % SLOTS * 4
   local cell = call('GETRANGE', A .. 'ledger', at, at + 3)
   local old = #cell == 4 and struct.unpack('<I4', cell) or 0
@@ -62,24 +64,24 @@ local function change_count(ledger, m, n)
 end
 
 -- Takes n recipients back out of a minute.
-local function uncount(ledger, m, n)
-  clear_old_slots(ledger)
-  ledger.total = ledger.total + change_count(ledger, m, -n)
+function Ledger.uncount(ledger, m, n)
+  Ledger.clear_old_slots(ledger)
+  ledger.total = ledger.total + Ledger.change_count(ledger, m, -n)
 end
 
-local function close_ledger(ledger)
-  clear_old_slots(ledger)
+function Ledger.close(ledger)
+  Ledger.clear_old_slots(ledger)
   local is_gone = ledger.added > 0 and ledger.total > ledger.added and call('EXISTS', A .. 'ledger') == 0
-  if is_gone then lose_books() end -- the key was deleted
-  if ledger.added > 0 then change_count(ledger, ledger.minute, ledger.added) end
+  if is_gone then Damage.lose_books() end -- the key was deleted
+  if ledger.added > 0 then Ledger.change_count(ledger, ledger.minute, ledger.added) end
   ledger.added = 0
 end
 
 -- Returns when `excess` recipients have left the ledger (s); nil if it holds fewer.
-local function freed_at(ledger, excess)
+function Ledger.freed_at(ledger, excess)
   if excess <= 0 then return now() end
   for m = ledger.minute - SLOTS + 1, ledger.lost and 0 or ledger.cleared do
-    excess = excess - count_in(ledger, m)
+    excess = excess - Ledger.count_in(ledger, m)
     if excess <= 0 then return (m + SLOTS) * 60 end
   end
 end

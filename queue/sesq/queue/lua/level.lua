@@ -5,5 +5,8 @@
 -- Returns the level before.
 
 local before = call('HGET', A .. 'reputation', 'level') or 'fine'
-call('HSET', A .. 'reputation', 'level', ARGV[3])
-return before
+
+local function main()
+  call('HSET', A .. 'reputation', 'level', ARGV[3])
+  return before
+end

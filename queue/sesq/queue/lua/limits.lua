@@ -14,94 +14,91 @@
 --                         enforcement, synced_at (s), listed (1: identities may be listed)
 -- Amounts of the policy never stand in A gate, so a changed limit changes no balance.
 
-local read_snapshot, read_limits
-do
-  local MARGIN = 0.002 -- more than the clocks of Redis and of SES drift apart
+local MARGIN = 0.002 -- more than the clocks of Redis and of SES drift apart
 
-  function read_snapshot()
-    local rate, daily, readable, sending, others, server = read(
-      A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'others', 'server')
-    return {rate = rate, daily = daily, readable = readable, sending = sending, others = others,
-      server = server}
-  end
-  local function read_policy()
-    local policy = read_hash(A .. 'configured')
-    for name, value in pairs(read_hash(A .. 'policy')) do policy[name] = value end
-    return policy
-  end
-  local function is_for_a_time(policy, name)
-    local till = tonumber(policy[name .. ':until'])
-    return till and now() < till or false
-  end
-  local function limit_of(policy, name)
-    return policy[is_for_a_time(policy, name) and name .. ':for' or name]
-  end
+function Limits.read_snapshot()
+  local rate, daily, readable, sending, others, server = read(
+    A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'others', 'server')
+  return {rate = rate, daily = daily, readable = readable, sending = sending, others = others,
+    server = server}
+end
+function Limits.read_policy()
+  local policy = read_hash(A .. 'configured')
+  for name, value in pairs(read_hash(A .. 'policy')) do policy[name] = value end
+  return policy
+end
+function Limits.is_for_a_time(policy, name)
+  local till = tonumber(policy[name .. ':until'])
+  return till and now() < till or false
+end
+function Limits.of_policy(policy, name)
+  return policy[Limits.is_for_a_time(policy, name) and name .. ':for' or name]
+end
 
-  -- When the next limit that was set for a time runs out (s).
-  local function next_change(policy)
-    local soonest = math.huge
-    for name, value in pairs(policy) do
-      local till = string.sub(name, -6) == ':until' and tonumber(value)
-      if till and till > now() then soonest = math.min(soonest, till) end
+-- When the next limit that was set for a time runs out (s).
+function Limits.next_change(policy)
+  local soonest = math.huge
+  for name, value in pairs(policy) do
+    local till = string.sub(name, -6) == ':until' and tonumber(value)
+    if till and till > now() then soonest = math.min(soonest, till) end
+  end
+  return soonest
+end
+
+function Limits.forced_limits(policy)
+  local forced = {}
+  for _, field in ipairs({'force', 'force:for'}) do
+    for name in string.gmatch(policy[field] or '', '%a+') do
+      if Limits.is_for_a_time(policy, name) == (field == 'force:for') then forced[name] = true end
     end
-    return soonest
   end
+  return forced
+end
 
-  local function forced_limits(policy)
-    local forced = {}
-    for _, field in ipairs({'force', 'force:for'}) do
-      for name in string.gmatch(policy[field] or '', '%a+') do
-        if is_for_a_time(policy, name) == (field == 'force:for') then forced[name] = true end
-      end
-    end
-    return forced
-  end
+-- SES may give any number: a huge one is no damage.
+function Limits.of_ses(field, otherwise)
+  local n = read_number(field or nil)
+  return n and n == n and math.max(-1, math.min(n, FARTHEST)) or otherwise
+end
 
-  -- SES may give any number: a huge one is no damage.
-  local function of_ses(field, otherwise)
-    local n = read_number(field or nil)
-    return n and n == n and math.max(-1, math.min(n, FARTHEST)) or otherwise
-  end
+-- A reserve in recipients, or in percent of the day.
+function Limits.reserve_of(policy, daily)
+  local reserve = Limits.of_policy(policy, 'reserve') or '0'
+  if string.sub(reserve, -1) ~= '%' then return tonumber(reserve) or 0 end
+  return daily < math.huge and math.floor(daily * (tonumber(string.sub(reserve, 1, -2)) or 0) / 100) or 0
+end
 
-  -- A reserve in recipients, or in percent of the day.
-  local function reserve_of(policy, daily)
-    local reserve = limit_of(policy, 'reserve') or '0'
-    if string.sub(reserve, -1) ~= '%' then return tonumber(reserve) or 0 end
-    return daily < math.huge and math.floor(daily * (tonumber(string.sub(reserve, 1, -2)) or 0) / 100) or 0
+-- slow: the share of the rate that is withheld after a throttle. Returns a table:
+--   rate, daily   recipients a second, and in 24 hours (math.huge: unlimited)
+--   pace, burst   of our bucket          ses_pace, ses_burst   of SES's, which it does not publish: one
+--                 second's worth, at least one. Ours is half of it
+--   reserve       recipients of the day that are kept for urgent mail       margin   share of the rate
+--   changes_at    s: when a limit changes by itself
+--   paused, bulk_paused    why, or ''
+function Limits.read(snapshot, slow)
+  local policy = Limits.read_policy()
+  local forced, unasked = Limits.forced_limits(policy), snapshot.readable == '0'
+  local function smaller(name, theirs)
+    local ours = tonumber(Limits.of_policy(policy, name))
+    if not ours then return theirs end
+    if ours < 0 then ours = math.huge end -- an unlimited day
+    return (forced[name] or unasked) and ours or math.min(ours, theirs)
   end
-
-  -- slow: the share of the rate that is withheld after a throttle. Returns a table:
-  --   rate, daily   recipients a second, and in 24 hours (math.huge: unlimited)
-  --   pace, burst   of our bucket          ses_pace, ses_burst   of SES's, which it does not publish: one
-  --                 second's worth, at least one. Ours is half of it
-  --   reserve       recipients of the day that are kept for urgent mail       margin   share of the rate
-  --   changes_at    s: when a limit changes by itself
-  --   paused, bulk_paused    why, or ''
-  function read_limits(snapshot, slow)
-    local policy = read_policy()
-    local forced, unasked = forced_limits(policy), snapshot.readable == '0'
-    local function smaller(name, theirs)
-      local ours = tonumber(limit_of(policy, name))
-      if not ours then return theirs end
-      if ours < 0 then ours = math.huge end -- an unlimited day
-      return (forced[name] or unasked) and ours or math.min(ours, theirs)
-    end
-    local ses_rate, ses_daily = of_ses(snapshot.rate, 1), of_ses(snapshot.daily, 200)
-    if ses_daily < 0 then ses_daily = math.huge end
-    if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
-    local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
-    local judged_by = (forced.rate or unasked) and rate or ses_rate
-    local margin = tonumber(limit_of(policy, 'margin')) or MARGIN
-    local share, ses_burst = (1 - margin) * (1 - slow), math.max(1, judged_by)
-    local burst = math.max(1, math.min(ses_burst, rate) / 2)
-    local set_burst = tonumber(limit_of(policy, 'burst'))
-    return {
-      rate = rate, daily = daily, reserve = reserve_of(policy, daily), margin = margin,
-      burst = set_burst and math.max(1, math.min(burst, set_burst)) or burst, ses_burst = ses_burst,
-      -- of an account that SES gives no rate, the waits stay numbers
-      pace = math.max(1e-6, rate * share), ses_pace = math.max(1e-6, judged_by * share),
-      changes_at = next_change(policy), paused = limit_of(policy, 'paused') or '',
-      bulk_paused = policy['paused:bulk'] or '',
-    }
-  end
+  local ses_rate, ses_daily = Limits.of_ses(snapshot.rate, 1), Limits.of_ses(snapshot.daily, 200)
+  if ses_daily < 0 then ses_daily = math.huge end
+  if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
+  local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
+  local judged_by = (forced.rate or unasked) and rate or ses_rate
+  local margin = tonumber(Limits.of_policy(policy, 'margin')) or MARGIN
+  local share, ses_burst = (1 - margin) * (1 - slow), math.max(1, judged_by)
+  local burst = math.max(1, math.min(ses_burst, rate) / 2)
+  local set_burst = tonumber(Limits.of_policy(policy, 'burst'))
+  return {
+    rate = rate, daily = daily, reserve = Limits.reserve_of(policy, daily), margin = margin,
+    burst = set_burst and math.max(1, math.min(burst, set_burst)) or burst, ses_burst = ses_burst,
+    -- of an account that SES gives no rate, the waits stay numbers
+    pace = math.max(1e-6, rate * share), ses_pace = math.max(1e-6, judged_by * share),
+    changes_at = Limits.next_change(policy), paused = Limits.of_policy(policy, 'paused') or '',
+    bulk_paused = policy['paused:bulk'] or '',
+  }
 end

@@ -50,5 +50,8 @@ local function look_at(id)
 end
 
 local answers = {}
-for i = last + 1, #ARGV do answers[#answers + 1] = look_at(ARGV[i]) end
-return answers
+
+local function main()
+  for i = last + 1, #ARGV do answers[#answers + 1] = look_at(ARGV[i]) end
+  return answers
+end

@@ -5,8 +5,11 @@
 
 local chunk, row = ARGV[3], ARGV[4]
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')
-if not bid or call('SETBIT', A .. 'arrived:' .. chunk, row, 1) == 1 then return 0 end
-local ttl = call('TTL', A .. 'chunk:' .. chunk)
-if ttl > 0 then call('EXPIRE', A .. 'arrived:' .. chunk, ttl) end
-adjust_counts(bid, 'taken', 'arrived', 1)
-return 1
+
+local function main()
+  if not bid or call('SETBIT', A .. 'arrived:' .. chunk, row, 1) == 1 then return 0 end
+  local ttl = call('TTL', A .. 'chunk:' .. chunk)
+  if ttl > 0 then call('EXPIRE', A .. 'arrived:' .. chunk, ttl) end
+  Batch.adjust_counts(bid, 'taken', 'arrived', 1)
+  return 1
+end

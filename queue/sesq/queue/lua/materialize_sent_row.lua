@@ -7,16 +7,19 @@
 
 local id, chunk, row, message_id, taken_at, envelope = unpack(ARGV, 3, 8)
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')
-if not bid or call('SISMEMBER', A .. 'materialized:' .. bid, id) == 1 then return 0 end
-local arrived = call('GETBIT', A .. 'arrived:' .. chunk, row) == 1
-local state, message = arrived and 'delivered' or 'sent', {id = id, batch = bid}
-local event, made = {tonumber(taken_at), 'sent', message_id}, {envelope = envelope, job = {unpack(ARGV, 9)}}
-make_record(message, state, taken_at, event, made,
-            'reason', message_id, 'message_id', message_id, 'attempts', 1, 'day', 1)
-call('EXPIRE', A .. 'message:' .. id, seconds_kept(message.keep))
-local ttl = call('TTL', A .. 'batch:' .. bid)
--- it may be new, of a batch that has ended
-if ttl > 0 then call('EXPIRE', A .. 'materialized:' .. bid, ttl) end
-place(id, message.queue, state, message.keep, {})
-adjust_counts(bid, arrived and 'arrived' or 'taken', state, 1)
-return 1
+
+local function main()
+  if not bid or call('SISMEMBER', A .. 'materialized:' .. bid, id) == 1 then return 0 end
+  local arrived = call('GETBIT', A .. 'arrived:' .. chunk, row) == 1
+  local state, message = arrived and 'delivered' or 'sent', {id = id, batch = bid}
+  local event, made = {tonumber(taken_at), 'sent', message_id}, {envelope = envelope, job = {unpack(ARGV, 9)}}
+  Row.make_record(message, state, taken_at, event, made,
+              'reason', message_id, 'message_id', message_id, 'attempts', 1, 'day', 1)
+  call('EXPIRE', A .. 'message:' .. id, Job.seconds_kept(message.keep))
+  local ttl = call('TTL', A .. 'batch:' .. bid)
+  -- it may be new, of a batch that has ended
+  if ttl > 0 then call('EXPIRE', A .. 'materialized:' .. bid, ttl) end
+  Job.place(id, message.queue, state, message.keep, {})
+  Batch.adjust_counts(bid, arrived and 'arrived' or 'taken', state, 1)
+  return 1
+end

@@ -10,23 +10,20 @@
 local A_MINUTE = 60 -- s
 local id, in_lane, new_job = ARGV[3], ARGV[4] ~= '0', ARGV[7]
 local runs, lanes = cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
-local message, key, job = read_message(id), A .. 'message:' .. id, R .. 'job:' .. id
+local message, key, job = Message.read(id), A .. 'message:' .. id, R .. 'job:' .. id
 local state, queue, since, reason = message.state, message.queue, read(key, 'since', 'reason')
 since = since or now()
-if not RQ_STATE[state or ''] then return {} end
-if message.packed then -- a row on its way has no more than its record and its lease
-  return call('ZADD', A .. 'leases', 'NX', now() + A_MINUTE, id) == 1 and {'given a lease of a minute'} or {}
-end
-local keep, ended = tonumber(message.keep) or 3600, has_ended(state)
+local keep, ended = tonumber(message.keep) or 3600, Job.has_ended(state)
 local entry = id .. ':' .. (message.claim_id or '')
 
 local function mend_state()
   for other in pairs(RQ_STATE) do
-    if other ~= state and call('ZREM', A .. 'state:' .. other, id) == 1 then say('taken out of %s', other) end
+    local is_wrong = other ~= state and call('ZREM', A .. 'state:' .. other, id) == 1
+    if is_wrong then Mend.say('taken out of %s', other) end
   end
   if not call('ZSCORE', A .. 'state:' .. state, id) then
     call('ZADD', A .. 'state:' .. state, since, id)
-    say('put among those that are %s', state)
+    Mend.say('put among those that are %s', state)
   end
 end
 
@@ -34,9 +31,9 @@ end
 -- there is none, the message is reaped.
 local function mend_lease()
   if state ~= 'sending' then
-    if call('ZREM', A .. 'leases', id) == 1 then say('its lease is ended') end
+    if call('ZREM', A .. 'leases', id) == 1 then Mend.say('its lease is ended') end
   elseif call('ZADD', A .. 'leases', 'NX', now() + A_MINUTE, id) == 1 then
-    say('given a lease of a minute')
+    Mend.say('given a lease of a minute')
   end
 end
 
@@ -44,28 +41,28 @@ local function mend_hold()
   local hold = message.hold or ''
   if hold == '' then return end
   if state ~= 'held' then
-    leave_hold(message)
-    return say('it waits for %s no longer', hold)
+    Message.leave_hold(message)
+    return Mend.say('it waits for %s no longer', hold)
   end
   if call('ZADD', A .. 'hold:' .. hold, 'NX', message.created or since, id) == 1 then
-    say('put among those that wait for %s', hold)
+    Mend.say('put among those that wait for %s', hold)
   end
   if call('HSETNX', A .. 'holds', hold, reason or '') == 1 then
-    say('the reason of %s is written again', hold)
+    Mend.say('the reason of %s is written again', hold)
   end
 end
 
 local function mend_job()
   if call('EXISTS', job) == 0 and not ended then
     call('HSET', job, unpack(cjson.decode(new_job)))
-    say('given an RQ job')
+    Mend.say('given an RQ job')
   end
-  drop_runs(runs, function (run) return run == entry and state == 'sending' end)
-  leave_lanes(id, lanes)
-  if is_shown_as(id, queue, state, entry) and (in_lane or RQ_STATE[state] ~= 'queue') then return end
+  Mend.drop_runs(runs, function (run) return run == entry and state == 'sending' end)
+  Mend.leave_lanes(id, lanes)
+  if Mend.is_shown_as(id, queue, state, entry) and (in_lane or RQ_STATE[state] ~= 'queue') then return end
   local due = state == 'scheduled' and tonumber(message.send_at)
     or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now()
-  show_as(id, queue, state, keep, in_lane, {due = due, claim_id = message.claim_id})
+  Mend.show_as(id, queue, state, keep, in_lane, {due = due, claim_id = message.claim_id})
 end
 
 local function mend_expiry()
@@ -73,15 +70,15 @@ local function mend_expiry()
     local ttl = call('TTL', kept)
     if ended and ttl == -1 then
       call('EXPIRE', kept, keep)
-      say('%s expires', kept)
+      Mend.say('%s expires', kept)
     elseif not ended and ttl >= 0 then
       call('PERSIST', kept)
-      say('%s expires no more', kept)
+      Mend.say('%s expires no more', kept)
     end
   end
   local expires = WAITING[state] and tonumber(message.expires_at)
   if expires and expires > now() and call('ZADD', A .. 'expiring', 'NX', expires, id) == 1 then
-    say('its end is looked for')
+    Mend.say('its end is looked for')
   end
 end
 
@@ -89,10 +86,21 @@ local function mend_batch()
   local bid = message.batch
   if not bid or call('EXISTS', A .. 'batch:' .. bid) == 0 then return end
   if call('SADD', A .. 'materialized:' .. bid, id) == 1 then
-    say('its batch knows of its record')
+    Mend.say('its batch knows of its record')
   end
 end
 
-for _, mend in ipairs({mend_state, mend_lease, mend_hold, mend_job, mend_expiry, mend_batch}) do mend() end
-if #did > 0 and state == 'queued' then wake(queue) end
-return did
+local function main()
+  if not RQ_STATE[state or ''] then return did end
+  if message.packed then mend_lease() -- a row on its way has no more than its record and its lease
+  else
+    mend_state()
+    mend_lease()
+    mend_hold()
+    mend_job()
+    mend_expiry()
+    mend_batch()
+  end
+  if #did > 0 and state == 'queued' then Job.wake(queue) end
+  return did
+end

@@ -14,38 +14,49 @@ local function mend_expiry()
   for _, kind in ipairs(OF_CHUNK) do
     local key = A .. kind .. ':' .. id
     if call('TTL', key) == -1 then
-      call('EXPIRE', key, seconds_kept(keep))
-      say('%s expires', key)
+      call('EXPIRE', key, Job.seconds_kept(keep))
+      Mend.say('%s expires', key)
     end
+  end
+end
+
+local function mend_job(chunk)
+  if chunk.out ~= out then
+    chunk.out = out
+    Mend.say('%d rows on their way are counted', out)
+  end
+  if call('EXISTS', R .. 'job:' .. id) == 0 then
+    call('HSET', R .. 'job:' .. id, unpack(cjson.decode(new_job)))
+    Mend.say('given an RQ job')
+  end
+end
+
+local function mend_place(chunk)
+  local was, entry = chunk.place, id .. ':rows'
+  Mend.drop_runs(runs, function (run) return chunk.out > 0 and not Chunk.has_rows(chunk) and run == entry end)
+  Mend.leave_lanes(id, lanes)
+  Chunk.sync_job(chunk)
+  local moved = chunk.place ~= was
+  if moved then Mend.say('put where its rows belong: %s', chunk.place) end
+  local absent = RQ_STATE[chunk.place] == 'queue' and not moved and not in_lane
+  if absent or not Mend.is_shown_as(id, chunk.queue, chunk.place, entry) then
+    Mend.show_as(id, chunk.queue, chunk.place, chunk.keep, in_lane, {claim_id = 'rows'})
+  end
+end
+
+local function mend_results(chunk)
+  local ended = chunk.place == 'sent' or chunk.place == 'cancelled'
+  if ended and call('EXISTS', A .. 'log:' .. id) == 1 and call('SADD', A .. 'unpacked', id) == 1 then
+    Mend.say('its results will be packed')
+  end
+end
+
+local function main()
+  -- a batch that is gone although its chunk is here: all of it is sent (see the auditor)
+  if batch and call('EXISTS', Batch.key(batch)) == 0 then mend_expiry()
+  else
+    local chunk = Chunk.read(id)
+    for _, mend in ipairs(chunk and {mend_job, mend_place, mend_results} or {}) do mend(chunk) end
   end
   return did
 end
--- a batch that is gone although its chunk is here: all of it is sent (see the auditor)
-if batch and call('EXISTS', key_of_batch(batch)) == 0 then return mend_expiry() end
-
-local chunk, job, entry = read_chunk(id), R .. 'job:' .. id, id .. ':rows'
-if not chunk then return did end
-if chunk.out ~= out then
-  chunk.out = out
-  say('%d rows on their way are counted', out)
-end
-if call('EXISTS', job) == 0 then
-  call('HSET', job, unpack(cjson.decode(new_job)))
-  say('given an RQ job')
-end
-drop_runs(runs, function (run) return chunk.out > 0 and not has_rows(chunk) and run == entry end)
-leave_lanes(id, lanes)
-
-local was = chunk.place
-sync_chunk_job(chunk)
-local moved = chunk.place ~= was
-if moved then say('put where its rows belong: %s', chunk.place) end
-local absent = RQ_STATE[chunk.place] == 'queue' and not moved and not in_lane
-if absent or not is_shown_as(id, chunk.queue, chunk.place, entry) then
-  show_as(id, chunk.queue, chunk.place, chunk.keep, in_lane, {claim_id = 'rows'})
-end
-local ended = chunk.place == 'sent' or chunk.place == 'cancelled'
-if ended and call('EXISTS', A .. 'log:' .. id) == 1 and call('SADD', A .. 'unpacked', id) == 1 then
-  say('its results will be packed')
-end
-return did

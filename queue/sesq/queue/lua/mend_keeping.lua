@@ -5,6 +5,9 @@
 -- Returns 1 where there is more to do.
 
 local bid, begins = ARGV[3], ARGV[4] == '1'
-if call('EXISTS', A .. 'batch:' .. bid) == 0 then return 0 end
-if begins then keep_batch(bid) else keep_some(bid) end
-return call('SISMEMBER', A .. 'keeping', bid)
+
+local function main()
+  if call('EXISTS', A .. 'batch:' .. bid) == 0 then return 0 end
+  if begins then Batch.keep(bid) else Batch.keep_some(bid) end
+  return call('SISMEMBER', A .. 'keeping', bid)
+end

@@ -1,31 +1,31 @@
 -- Mending: what the scripts of the auditor share. After messages.lua.
 
 local did = {} -- what was done, in words
-local function say(...) did[#did + 1] = string.format(...) end
+function Mend.say(...) did[#did + 1] = string.format(...) end
 
 -- Removes the job's entries from RQ's registries of running jobs, except those that are right.
-local function drop_runs(runs, is_right)
+function Mend.drop_runs(runs, is_right)
   for _, run in ipairs(runs) do
     local queue, entry = unpack(run)
     if not is_right(entry) then
       call('ZREM', R .. 'wip:' .. queue, entry)
-      say('taken out of those that run')
+      Mend.say('taken out of those that run')
     end
   end
 end
 
 -- The lanes in which it stands and should not.
-local function leave_lanes(id, lanes)
+function Mend.leave_lanes(id, lanes)
   for _, queue in ipairs(lanes) do
     call('SADD', A .. 'stale:' .. queue, id)
-    say('its entry in queue %s is called stale', queue)
+    Mend.say('its entry in queue %s is called stale', queue)
   end
 end
 
 -- Whether RQ shows a job as one of that state, running under that entry.
-local function is_shown_as(id, queue, state, entry)
+function Mend.is_shown_as(id, queue, state, entry)
   local registry = RQ_STATE[state]
-  local right = call('HGET', R .. 'job:' .. id, 'status') == status_of(state)
+  local right = call('HGET', R .. 'job:' .. id, 'status') == Job.status_of(state)
   for _, name in ipairs(REGISTRIES) do
     right = right and (name == registry) == (call('ZSCORE', R .. name .. ':' .. queue, id) and true or false)
   end
@@ -33,13 +33,13 @@ local function is_shown_as(id, queue, state, entry)
 end
 
 -- Puts a job where its state belongs; in_lane: it stands in its own lane already.
-local function show_as(id, queue, state, keep, in_lane, opts)
+function Mend.show_as(id, queue, state, keep, in_lane, opts)
   local registry = RQ_STATE[state]
   if registry == 'queue' and in_lane then
     for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
-    call('HSET', R .. 'job:' .. id, 'status', status_of(state))
+    call('HSET', R .. 'job:' .. id, 'status', Job.status_of(state))
   else
-    place(id, queue, state, keep, opts)
+    Job.place(id, queue, state, keep, opts)
   end
-  say('put into %s', registry == 'queue' and 'its lane' or 'what RQ calls ' .. registry)
+  Mend.say('put into %s', registry == 'queue' and 'its lane' or 'what RQ calls ' .. registry)
 end

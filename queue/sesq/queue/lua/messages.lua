@@ -1,4 +1,5 @@
--- Messages: how one changes its state; transition() is the only way. After batches.lua and chunks.lua.
+-- Messages: how one changes its state; Message.transition() is the only way. After batches.lua and
+-- chunks.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A message:<id>    hash    state, since (s), queue, rate and day (recipients), claim_id, history,
@@ -22,30 +23,29 @@
 local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
-local end_row, materialize_row  -- of rows that are on their way: see rows.lua
 
 -- Reads a row that is on its way; nil if the record is a message's. The record does not repeat what its chunk
 -- knows.
-local function read_row(id)
+function Message.read_row(id)
   local packed, state, day, claim_id, worker, claimed, tokens_at = read(
     A .. 'message:' .. id, 'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
   return packed and {
-    id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'), queue = lane_of(nil),
-    rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed,
+    id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'),
+    queue = Job.lane_of(nil), rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed,
     tokens_at = tokens_at or claimed, -- its own only once they were renewed
   } or nil
 end
 
 -- Reads the fields that most scripts need; a script reads any others itself.
-local function read_message(id)
-  local row = string.find(id, '-', 1, true) and read_row(id)
+function Message.read(id)
+  local row = string.find(id, '-', 1, true) and Message.read_row(id)
   if row then return row end
   local state, queue, rate, day, keep, batch, hold, unsure, history, v,
     claim_id, worker, claimed, tokens_at, created, send_at, expires_at, checked, attempts = read(
     A .. 'message:' .. id, 'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v',
     'claim_id', 'worker', 'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts')
   return {
-    id = id, state = state, queue = lane_of(queue), rate = rate, day = day, keep = keep, batch = batch,
+    id = id, state = state, queue = Job.lane_of(queue), rate = rate, day = day, keep = keep, batch = batch,
     hold = hold, unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker,
     claimed = claimed, tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at,
     checked = checked, attempts = attempts,
@@ -53,7 +53,7 @@ local function read_message(id)
 end
 
 -- Writes fields of a message, given as name, value, …, to its record and to the table.
-local function set_message(message, ...)
+function Message.set(message, ...)
   call('HSET', A .. 'message:' .. message.id, ...)
   local fields = {...}
   for i = 1, #fields, 2 do message[fields[i]] = fields[i + 1] end
@@ -61,19 +61,19 @@ end
 
 -- Counts n that came into a state, for metrics; of one that was sent, also how long after `since` (s).
 local WAITS = {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28800, 86400} -- s
-local function count_states(to, n, since)
-  call('HINCRBY', A .. 'counters', to, n)
+function Message.count_states(to, n, since)
+  Write.count(to, n)
   if not since then return end
   local waited, within = math.max(0, now() - since), 'inf'
   for i = #WAITS, 1, -1 do if waited <= WAITS[i] then within = WAITS[i] end end
-  call('HINCRBY', A .. 'counters', 'wait:' .. within, 1)
-  call('HINCRBYFLOAT', A .. 'counters', 'wait:sum', string.format('%.3f', waited))
+  Write.count('wait:' .. within, 1)
+  Write.count('wait:sum', waited)
 end
 
 -- Returns the state that a message really comes to, and the reason. A message of a cancelled batch or chunk
 -- is cancelled instead of waiting. A message that SES may have taken at an earlier try becomes unknown
 -- instead of failed, refused, …; but if it is unknown already, the new state counts: somebody has judged it.
-local function destined(message, to, reason)
+function Message.destined(message, to, reason)
   if message.batch and WAITING[to] then
     local state, why = read(A .. 'batch:' .. message.batch, 'state', 'reason')
     local name = string.match(message.id, '^(.*)-') or ''
@@ -88,16 +88,16 @@ local function destined(message, to, reason)
 end
 
 -- Takes a message out of those that wait for its hold, and deletes the hold if no other message waits for it.
-local function leave_hold(message)
+function Message.leave_hold(message)
   local what = message.hold or ''
   if what == '' then return end
   call('ZREM', A .. 'hold:' .. what, message.id)
   if call('EXISTS', A .. 'hold:' .. what) == 0 then call('HDEL', A .. 'holds', what) end
-  set_message(message, 'hold', '')
+  Message.set(message, 'hold', '')
 end
 
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
-local function lengthen(history, event)
+function Message.lengthen(history, event)
   if #history > LONGEST_HISTORY then
     local cut = string.find(history, '\n', LONGEST_HISTORY / 2, true)
     history = cut and string.sub(history, cut + 1) or ''
@@ -106,51 +106,52 @@ local function lengthen(history, event)
 end
 
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the
--- history. opts as for place(), and result: of a packed row, see end_row().
+-- history. opts as for Job.place(), and result: of a packed row, see Row.finish().
 -- Returns the state that it came to; and true where no record of it is left: a row that was simply sent, or
 -- given back.
-local function transition(message, to, reason, fields, opts)
+function Message.transition(message, to, reason, fields, opts)
   local id = message.id
   if opts.result and message.packed then
-    local reached = end_row(message, to, opts.result)
+    local reached = Row.finish(message, to, opts.result)
     if reached then return reached, true end
-    materialize_row(message, opts.result)
+    Row.materialize(message, opts.result)
   end
-  to, reason = destined(message, to, reason)
+  to, reason = Message.destined(message, to, reason)
   opts.claim_id, opts.from = opts.claim_id or message.claim_id, message.state
   -- RQ's keys first: a user without the right to them has changed nothing
-  place(id, message.queue, to, message.keep, opts)
+  Job.place(id, message.queue, to, message.keep, opts)
   local might_go = math.max(tonumber(message.created) or now(), tonumber(message.send_at) or 0)
-  count_states(to, 1, to == 'sent' and might_go or nil)
+  Message.count_states(to, 1, to == 'sent' and might_go or nil)
   local from = message.state
-  if from then call('ZREM', A .. 'state:' .. from, id) end
-  leave_hold(message)
-  call('ZADD', A .. 'state:' .. to, now(), id)
-  set_message(message, 'state', to, 'since', now(), 'reason', reason,
-              'history', lengthen(message.history or '', cjson.encode({now(), to, reason})), unpack(fields))
-  if to ~= 'sending' then call('ZREM', A .. 'leases', id) end
-  if message.batch then adjust_counts(message.batch, from, to, 1) end
-  if has_ended(to) and message.expires_at then call('ZREM', A .. 'expiring', id) end
-  set_expiry(A .. 'message:' .. id, to, message.keep, from)
-  set_expiry(A .. 'content:' .. id, to, message.keep, from)
+  if from then Write.take_out(A .. 'state:' .. from, id) end
+  Message.leave_hold(message)
+  Write.put(A .. 'state:' .. to, id, now())
+  Message.set(message, 'state', to, 'since', now(), 'reason', reason,
+              'history', Message.lengthen(message.history or '', cjson.encode({now(), to, reason})),
+              unpack(fields))
+  if to ~= 'sending' then Write.take_out(A .. 'leases', id) end
+  if message.batch then Batch.adjust_counts(message.batch, from, to, 1) end
+  if Job.has_ended(to) and message.expires_at then Write.take_out(A .. 'expiring', id) end
+  Job.set_expiry(A .. 'message:' .. id, to, message.keep, from)
+  Job.set_expiry(A .. 'content:' .. id, to, message.keep, from)
   return to
 end
 
 -- A message whose record is lost cannot be sent any more; people see it among those that failed.
-function bury(id, why)
+function Message.bury(id, why)
   for state in pairs(RQ_STATE) do call('ZREM', A .. 'state:' .. state, id) end
   local message = {id = id}
-  set_message(message, 'queue', lane_of(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now(),
+  Message.set(message, 'queue', Job.lane_of(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now(),
     'keep', DAMAGE_KEPT)
-  transition(message, 'failed', why, {}, {})
+  Message.transition(message, 'failed', why, {}, {})
 end
 
 -- Moves a message to `held`, among those that wait for `what`. `why` says it in words; `since` is when it was
 -- queued (s).
-local function hold_back(message, what, why, since, reason, fields, opts)
-  local reached = transition(message, 'held', reason, fields, opts)
+function Message.hold_back(message, what, why, since, reason, fields, opts)
+  local reached = Message.transition(message, 'held', reason, fields, opts)
   if reached == 'held' then
-    set_message(message, 'hold', what)
+    Message.set(message, 'hold', what)
     call('ZADD', A .. 'hold:' .. what, tonumber(since) or now(), message.id)
     call('HSET', A .. 'holds', what, why)
   end
@@ -158,17 +159,17 @@ local function hold_back(message, what, why, since, reason, fields, opts)
 end
 
 -- Until its batch is resumed.
-local function hold_with_its_batch(message, opts)
+function Message.hold_with_its_batch(message, opts)
   local bid = message.batch
-  local why = 'its batch is paused: ' .. (read_batch(bid, 'reason') or 'its state in Redis is lost')
-  hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
+  local why = 'its batch is paused: ' .. (Batch.read(bid, 'reason') or 'its state in Redis is lost')
+  Message.hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
 end
 
 -- In recipients: SES takes no more at once.
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
 
 -- Returns what is wrong with a number of a record, in words, or nil.
-local function fault_of(name, field)
+function Message.fault_of(name, field)
   local number, bounds = tonumber(field), BOUNDS[name]
   if is_broken(field) or bounds and not number then return name .. ' is no number' end
   if bounds and (number < bounds.least or number > bounds.most) then
@@ -178,9 +179,9 @@ end
 
 -- Why this version cannot send a message: what it waits for then, in words, and why it does. Nothing where it
 -- can.
-local function unreadable(message)
+function Message.unreadable(message)
   for _, name in ipairs({'rate', 'day', 'expires_at', 'send_at'}) do
-    local fault = fault_of(name, message[name])
+    local fault = Message.fault_of(name, message[name])
     if fault then
       return 'person', 'a person, since they are damaged in Redis',
         'its record in Redis is damaged: ' .. fault
@@ -193,27 +194,27 @@ local function unreadable(message)
 end
 
 -- Decides about a message that this version cannot read, so that it does not block its lane. Returns true if
--- it is one: the caller takes it out of the lane. opts as for place().
+-- it is one: the caller takes it out of the lane. opts as for Job.place().
 --   its state is unknown here:     it stays as it is; a worker of that version puts it back (reconcile.py)
 --   its version is unknown here:   if it waits, it is held until a worker knows the version
 --   its record is damaged:         if it waits, it is held for a person
-local function put_aside(message, opts)
+function Message.put_aside(message, opts)
   local key = A .. 'message:' .. message.id
   if not RQ_STATE[message.state] then
-    note_damage(key, 'its state is ' .. message.state .. ', which this version of sesq does not know')
+    Damage.note(key, 'its state is ' .. message.state .. ', which this version of sesq does not know')
     return true
   end
-  local what, waited_for, why = unreadable(message)
+  local what, waited_for, why = Message.unreadable(message)
   if not what or message.state == 'sending' then return false end
-  if what == 'person' then note_damage(key, why) end
-  if WAITING[message.state] then hold_back(message, what, waited_for, now(), why, {}, opts) end
+  if what == 'person' then Damage.note(key, why) end
+  if WAITING[message.state] then Message.hold_back(message, what, waited_for, now(), why, {}, opts) end
   return true
 end
 
 -- No lease is longer: what seems so is of a time from before the clock was set back, and runs out within a
 -- minute instead.
 local LONGEST_LEASE = 120 -- s
-local function shorten_leases(most)
+function Message.shorten_leases(most)
   local longest = now() + LONGEST_LEASE
   for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', longest, '+inf', 'LIMIT', 0, most)) do
     call('ZADD', A .. 'leases', longest - LONGEST_LEASE / 2, id)

@@ -10,22 +10,24 @@ local bid, template, bounces, complaints, starts = ARGV[3], ARGV[4], ARGV[5], AR
 local described = {unpack(ARGV, 8)}
 
 local function begin()
-  set_batch(bid, 'state', 'running', 'reason', '', 'created', now(), 'filled', 0, 'chunks', 0, 'jobs', 0)
+  Batch.set(bid, 'state', 'running', 'reason', '', 'created', now(), 'filled', 0, 'chunks', 0, 'jobs', 0)
   call('SET', A .. 'template:' .. bid, template)
   call('ZADD', A .. 'batches', now(), bid)
   call('SADD', 'sesq:accounts', ARGV[1])
   if starts and starts > now() then
-    set_batch(bid, 'state', 'paused', 'reason', 'its time has not come', 'starts_at', starts)
+    Batch.set(bid, 'state', 'paused', 'reason', 'its time has not come', 'starts_at', starts)
     call('ZADD', A .. 'starting', starts, bid)
   end
 end
 
-if call('EXISTS', key_of_batch(bid)) == 0 then
-  local is_lost = call('EXISTS', A .. 'template:' .. bid, A .. 'chunk:' .. bid .. '-0') > 0
-  if is_lost then return {count_chunks(bid) or -1, 0, state_of(bid)} end
-  begin()
+local function main()
+  if call('EXISTS', Batch.key(bid)) == 0 then
+    local is_lost = call('EXISTS', A .. 'template:' .. bid, A .. 'chunk:' .. bid .. '-0') > 0
+    if is_lost then return {Batch.count_chunks(bid) or -1, 0, Batch.state_of(bid)} end
+    begin()
+  end
+  Batch.set(bid, unpack(described)) -- the same as before, unless it was damaged
+  local filled = Batch.read(bid, 'filled')
+  if filled == '0' then Batch.set(bid, 'stop:bounces', bounces, 'stop:complaints', complaints) end
+  return {Batch.count_chunks(bid) or -1, tonumber(filled) or 0, Batch.state_of(bid)}
 end
-set_batch(bid, unpack(described)) -- the same as before, unless it was damaged
-local filled = read_batch(bid, 'filled')
-if filled == '0' then set_batch(bid, 'stop:bounces', bounces, 'stop:complaints', complaints) end
-return {count_chunks(bid) or -1, tonumber(filled) or 0, state_of(bid)}

@@ -6,11 +6,14 @@
 local id, packed, results = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local log = A .. 'log:' .. id
 local length, ttl = call('STRLEN', log), call('TTL', log)
-if length ~= packed then return 0 end
-if length > 0 then
-  call('SET', A .. 'results:' .. id, results)
-  if ttl > 0 then call('EXPIRE', A .. 'results:' .. id, ttl) end
-  call('DEL', log)
+
+local function main()
+  if length ~= packed then return 0 end
+  if length > 0 then
+    call('SET', A .. 'results:' .. id, results)
+    if ttl > 0 then call('EXPIRE', A .. 'results:' .. id, ttl) end
+    call('DEL', log)
+  end
+  call('SREM', A .. 'unpacked', id)
+  return 1
 end
-call('SREM', A .. 'unpacked', id)
-return 1

@@ -16,29 +16,33 @@ local function end_if_expired(message)
     call('ZREM', A .. 'expiring', message.id)
     return
   end
-  if message.state == 'queued' then leave_queue(message.queue, message.id) end
-  transition(message, 'expired', 'its time ran out before it could go', {}, {})
+  if message.state == 'queued' then Job.leave_queue(message.queue, message.id) end
+  Message.transition(message, 'expired', 'its time ran out before it could go', {}, {})
 end
 
 local function promote_lane(queue)
   local schedule = R .. 'scheduled:' .. queue
   for _, id in ipairs(call('ZRANGEBYSCORE', schedule, '-inf', now(), 'LIMIT', 0, most)) do
-    local message = read_message(id)
+    local message = Message.read(id)
     if message.state == 'scheduled' or message.state == 'retrying' then
-      transition(message, 'queued', 'due', {}, {front = message.state == 'retrying'})
+      Message.transition(message, 'queued', 'due', {}, {front = message.state == 'retrying'})
       moved = moved + 1
-      if not first or is_bulk(first) then first = queue end
+      if not first or Job.is_bulk(first) then first = queue end
     else
       call('ZREM', schedule, id)
     end
   end
+  Write.sets()
   local _, due = unpack(call('ZRANGE', schedule, 0, 0, 'WITHSCORES'))
   if due then soonest = math.min(soonest or math.huge, tonumber(due)) end
 end
 
 local late = call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now(), 'LIMIT', 0, most)
-if #late == most then soonest = now() end
-for _, id in ipairs(late) do end_if_expired(read_message(id)) end
-for _, queue in ipairs(queues) do promote_lane(queue) end
-if moved > 0 then wake(first) end
-return {moved, soonest and string.format('%.3f', math.max(0, soonest - now())) or ''}
+
+local function main()
+  if #late == most then soonest = now() end
+  for _, id in ipairs(late) do end_if_expired(Message.read(id)) end
+  for _, queue in ipairs(queues) do promote_lane(queue) end
+  if moved > 0 then Job.wake(first) end
+  return {moved, soonest and string.format('%.3f', math.max(0, soonest - now())) or ''}
+end

@@ -33,10 +33,12 @@ local function search(state)
   end
 end
 
-for _, queue in ipairs(queues) do
-  for registry in pairs(ENDED) do prune_registry(registry, queue) end
+local function main()
+  for _, queue in ipairs(queues) do
+    for registry in pairs(ENDED) do prune_registry(registry, queue) end
+  end
+  for state in pairs(RQ_STATE) do
+    if searches and Job.has_ended(state) then search(state) end
+  end
+  return {pruned, more}
 end
-for state in pairs(RQ_STATE) do
-  if searches and has_ended(state) then search(state) end
-end
-return {pruned, more}

@@ -14,15 +14,17 @@ local function take_over(message)
     call('ZREM', wip, message.id .. ':' .. (message.claim_id or ''))
     call('ZADD', wip, '+inf', message.id .. ':' .. claim_id)
   end
-  set_message(message, 'claim_id', claim_id, 'worker', worker)
+  Message.set(message, 'claim_id', claim_id, 'worker', worker)
   call('ZADD', A .. 'leases', now() + lease + #found * 1e-6, message.id)
   local started_at, on_unknown = read(A .. 'message:' .. message.id, 'started_at', 'on_unknown')
   found[#found + 1] = {message.id, started_at or '', message.attempts or '0', on_unknown or ''}
 end
 
-shorten_leases(most)
-for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', '-inf', now(), 'LIMIT', 0, most)) do
-  local message = read_message(id)
-  if message.state == 'sending' then take_over(message) else call('ZREM', A .. 'leases', id) end
+local function main()
+  Message.shorten_leases(most)
+  for _, id in ipairs(call('ZRANGEBYSCORE', A .. 'leases', '-inf', now(), 'LIMIT', 0, most)) do
+    local message = Message.read(id)
+    if message.state == 'sending' then take_over(message) else call('ZREM', A .. 'leases', id) end
+  end
+  return found
 end
-return found

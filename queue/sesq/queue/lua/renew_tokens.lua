@@ -16,39 +16,41 @@ local function refusal(gate, message)
   if message.state ~= 'sending' or message.claim_id ~= claim_id then return message.state or 'gone', '' end
   local expires = tonumber(message.expires_at)
   if expires and expires <= now() then return 'expired', '' end
-  local with_batch = stopped(message.batch)
+  local with_batch = Batch.stopped(message.batch)
   if with_batch == 'cancelled' then return 'cancelled', '' end
-  local why = closed(gate) or (with_batch or is_paused(gate, message.queue)) and 'paused'
+  local why = Gate.why_closed(gate) or (with_batch or Gate.is_paused(gate, message.queue)) and 'paused'
   if why then return why, '5' end
 end
 
 -- Gives back unused tokens that were taken at `at` (s); returns what undoes that.
 local function give_back(gate, n, at)
   local level, on_way, ses_level = gate.own.level, gate.on_way, gate.ses.level
-  if at >= gate.own.at then refund(gate.own, n) end
-  take_off_way(gate, n, at)
+  if at >= gate.own.at then Bucket.refund(gate.own, n) end
+  Gate.take_off_way(gate, n, at)
   return function () gate.own.level, gate.on_way, gate.ses.level = level, on_way, ses_level end
 end
 
-return with_gate(function (gate)
-  local message = read_message(id)
+local function renew(gate)
+  local message = Message.read(id)
   local why, seconds = refusal(gate, message)
   if why then return {why, seconds} end
   local n, at = tonumber(message.rate) or 1, tonumber(message.tokens_at)
   if at and not unused then -- answered by a failure
-    account(gate, at, n, 0)
-    set_message(message, 'tokens_at', '')
+    Gate.account(gate, at, n, 0)
+    Message.set(message, 'tokens_at', '')
     at = nil
   end
   local keep_them = at and give_back(gate, n, at)
-  if not may_go(gate, n, id, at) then
-    gather_for(gate, id, n, '-')
-    local wait = math.max(0.001, ready_at(gate, n, id) - now())
+  if not Gate.may_go(gate, n, id, at) then
+    Gate.gather_for(gate, id, n, '-')
+    local wait = math.max(0.001, Gate.ready_at(gate, n, id) - now())
     if keep_them then keep_them() end -- it has them still when it asks again
     return {'rate', string.format('%.6f', wait)}
   end
-  take(gate, n, lease, id)
-  set_message(message, 'tokens_at', now())
+  Gate.take(gate, n, lease, id)
+  Message.set(message, 'tokens_at', now())
   call('ZADD', A .. 'leases', now() + lease, id)
   return {'granted', '0'}
-end)
+end
+
+local function main() return with_gate(renew) end

@@ -34,7 +34,7 @@ end
 
 local function renew_job(queue, keep)
   call('HSET', job, unpack(ARGV, 6))
-  call('HSET', job, 'result_ttl', seconds_kept(keep), 'failure_ttl', seconds_kept(keep))
+  call('HSET', job, 'result_ttl', Job.seconds_kept(keep), 'failure_ttl', Job.seconds_kept(keep))
   call('PERSIST', job)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
@@ -43,7 +43,7 @@ end
 -- where it should.
 local function is_shown(own, state)
   local status, origin = unpack(call('HMGET', job, 'status', 'origin'))
-  local right = status == status_of(state) and origin == own
+  local right = status == Job.status_of(state) and origin == own
   for_each_registry(function (key, queue, name)
     local should = queue == own and name == RQ_STATE[state]
     right = right and should == (call('ZSCORE', key, id) and true or false)
@@ -55,7 +55,7 @@ end
 local function restore_ended(state, queue, keep, told)
   if not told or told == 'queued' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue)
-  place(id, queue, state, keep, {})
+  Job.place(id, queue, state, keep, {})
   return 1
 end
 
@@ -64,32 +64,36 @@ end
 local function restore_in_lane(state, queue)
   if RQ_STATE[state] ~= 'queue' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue)
-  call('HSET', job, 'status', status_of(state))
+  call('HSET', job, 'status', Job.status_of(state))
   call('PERSIST', job)
   return 1
 end
 
-local message = read_message(id)
-local chunk = not message.state and read_chunk(id) or nil
+local message = Message.read(id)
+local chunk = not message.state and Chunk.read(id) or nil
 local state, shown = message.state or chunk and chunk.place or '', chunk or message
 local queue, registry, told = shown.queue, RQ_STATE[state], call('HGET', job, 'status')
-if not registry or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) > unchanged_since then
-  return 0
-end
-if registry == 'wip' then return 0 end -- it is put right when it is settled
-if ENDED[registry] then return restore_ended(state, queue, shown.keep, told) end
-if chunk and chunk.state ~= 'running' then return 0 end
-if told == 'canceled' then return chunk and 0 or 'canceled' end
-if stands_in(queue) then return restore_in_lane(state, queue) end
-if registry ~= 'queue' and is_shown(queue, state) then return 0 end
-if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
 
-local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now() -- RQ alone knows when another try is due
-if state == 'scheduled' then due = tonumber(message.send_at) or due end
-renew_job(queue, shown.keep)
-leave_all_registries(queue)
-if registry == 'queue' and not chunk then
-  transition(message, 'queued', 'its RQ job had been taken away', {}, {front = front})
-else place(id, queue, state, shown.keep, {due = due, front = front}) end
-if registry == 'queue' then wake(queue) end
-return 1
+local function main()
+  if not registry or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) > unchanged_since then
+    return 0
+  end
+  if registry == 'wip' then return 0 end -- it is put right when it is settled
+  if ENDED[registry] then return restore_ended(state, queue, shown.keep, told) end
+  if chunk and chunk.state ~= 'running' then return 0 end
+  if told == 'canceled' then return chunk and 0 or 'canceled' end
+  if stands_in(queue) then return restore_in_lane(state, queue) end
+  if registry ~= 'queue' and is_shown(queue, state) then return 0 end
+  if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
+
+  -- RQ alone knows when another try is due
+  local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now()
+  if state == 'scheduled' then due = tonumber(message.send_at) or due end
+  renew_job(queue, shown.keep)
+  leave_all_registries(queue)
+  if registry == 'queue' and not chunk then
+    Message.transition(message, 'queued', 'its RQ job had been taken away', {}, {front = front})
+  else Job.place(id, queue, state, shown.keep, {due = due, front = front}) end
+  if registry == 'queue' then Job.wake(queue) end
+  return 1
+end

@@ -24,11 +24,13 @@ local function is_denied(command, key)
   return false
 end
 
-for _, prefix in ipairs({unpack(ARGV, 1, 2)}) do
-  local key = prefix .. ':doctor'
-  for _, command in ipairs({unpack(ARGV, 3)}) do
-    if is_denied(command, key) then denied[#denied + 1] = command .. ' on ' .. prefix .. ':*' end
-    redis.pcall('DEL', key)
+local function main()
+  for _, prefix in ipairs({unpack(ARGV, 1, 2)}) do
+    local key = prefix .. ':doctor'
+    for _, command in ipairs({unpack(ARGV, 3)}) do
+      if is_denied(command, key) then denied[#denied + 1] = command .. ' on ' .. prefix .. ':*' end
+      redis.pcall('DEL', key)
+    end
   end
+  return denied
 end
-return denied

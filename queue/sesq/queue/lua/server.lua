@@ -2,8 +2,8 @@
 
 -- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
 local about
-local function about_server(what)
+function Server.about(what)
   about = about or redis.pcall('INFO', 'server')
   return type(about) == 'string' and string.match(about, what) or ''
 end
-local function server_run() return about_server('run_id:(%x+)') end
+function Server.run_id() return Server.about('run_id:(%x+)') end

@@ -5,5 +5,8 @@
 
 local key, right = ARGV[3], ARGV[4]
 local kind = redis.call('TYPE', key).ok
-if kind ~= 'none' and kind ~= right then set_key_aside(key) end
-return 1
+
+local function main()
+  if kind ~= 'none' and kind ~= right then Damage.set_key_aside(key) end
+  return 1
+end

@@ -45,9 +45,9 @@ end
 -- Accounts for the tokens, and refunds the recipients of the day.
 local function account_for(gate, costs)
   if not costs then return end -- they are another claim's
-  account(gate, costs.at, costs.rate - costs.rate_back, costs.rate_back)
+  Gate.account(gate, costs.at, costs.rate - costs.rate_back, costs.rate_back)
   if costs.day_back > 0 and gate.ledger.minute - costs.minute < SLOTS then
-    uncount(gate.ledger, costs.minute, costs.day_back)
+    Ledger.uncount(gate.ledger, costs.minute, costs.day_back)
   end
 end
 
@@ -56,7 +56,9 @@ local function heed(gate, result)
   if result.throttled then
     -- Both buckets begin at zero (a debt stays), and a tenth of the rate is withheld for a while; a half at
     -- the most.
-    for _, bucket in ipairs({gate.own, gate.ses}) do draw(bucket, math.max(0, tokens(bucket))) end
+    for _, bucket in ipairs({gate.own, gate.ses}) do
+      Bucket.draw(bucket, math.max(0, Bucket.tokens(bucket)))
+    end
     call('HSET', A .. 'gate', 'slow', math.min(0.5, gate.slow + 0.1), 'slow_at', now())
     call('HINCRBY', A .. 'gate', 'throttles', 1)
   end
@@ -78,30 +80,31 @@ local function move_on(message, result, mine)
       fields[#fields + 1] = result[name]
     end
   end
-  if result.unsure then set_message(message, 'unsure', '1') end
-  if message.state == 'queued' then leave_queue(message.queue, message.id) end
+  if result.unsure then Message.set(message, 'unsure', '1') end
+  if message.state == 'queued' then Job.leave_queue(message.queue, message.id) end
   local opts = {due = now() + (result.delay or 0), front = result.front, result = result}
-  if not result.hold then return transition(message, result.state, result.reason or '', fields, opts) end
-  local why = result.held_because or result.reason
-  return hold_back(message, result.hold, why, message.created or now(), result.reason or '', fields, opts)
+  local reason = result.reason or ''
+  if not result.hold then return Message.transition(message, result.state, reason, fields, opts) end
+  local why, since = result.held_because or result.reason, message.created or now()
+  return Message.hold_back(message, result.hold, why, since, reason, fields, opts)
 end
 
 local function note_result(message, result)
   local key = R .. 'results:' .. message.id
   call('XADD', key, '*', 'type', result.rq.type, 'worker_name', message.worker or '', result.rq.name,
     result.rq.value)
-  call('EXPIRE', key, seconds_kept(message.keep))
+  call('EXPIRE', key, Job.seconds_kept(message.keep))
 end
 
 local done, returned = {}, {} -- returned: the queues to which something came back
 local function settle(gate, result)
-  local message = done[result.id] and {} or read_message(result.id)
+  local message = done[result.id] and {} or Message.read(result.id)
   if not RQ_STATE[message.state or ''] then return '' end -- gone, or of another version's
   local granted = message.claim_id == result.claim_id
   local costs = granted and costs_of(message, result)
   local mine = granted and message.state == 'sending'
   if not mine then -- somebody has judged it meanwhile
-    if granted then set_message(message, 'tokens_at', '') end
+    if granted then Message.set(message, 'tokens_at', '') end
     if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then
       account_for(gate, costs)
       return ''
@@ -139,13 +142,15 @@ local function settle_alone(gate, result)
   local written, reached = pcall(settle, gate, result)
   if written then return reached end
   if not is_fault(reached) then error(reached, 0) end
-  note_damage(A .. 'message:' .. result.id, 'what became of it cannot be written')
+  Damage.note(A .. 'message:' .. result.id, 'what became of it cannot be written')
   return ''
 end
 
-return with_gate(function (gate)
+local function settle_all(gate)
   local answers = {}
   for i, result in ipairs(cjson.decode(ARGV[3])) do answers[i] = settle_alone(gate, result) end
-  for queue in pairs(returned) do wake(queue) end
+  for queue in pairs(returned) do Job.wake(queue) end
   return answers
-end)
+end
+
+local function main() return with_gate(settle_all) end

@@ -25,5 +25,8 @@ local function start(id, claim_id)
 end
 
 local answers = {}
-for i = 4, #ARGV, 2 do answers[#answers + 1] = start(ARGV[i], ARGV[i + 1]) end
-return answers
+
+local function main()
+  for i = 4, #ARGV, 2 do answers[#answers + 1] = start(ARGV[i], ARGV[i + 1]) end
+  return answers
+end

@@ -20,7 +20,7 @@ local told, before, another_server, last = cjson.decode(ARGV[3]), nil, nil, nil
 
 local function read_before()
   before = read_hash(A .. 'snapshot')
-  another_server = before.server ~= server_run()
+  another_server = before.server ~= Server.run_id()
   last = tonumber(before.synced_at) or now()
 end
 
@@ -36,7 +36,7 @@ end
 -- Counts the tokens up to now at the old rate. If this server may have lost the last claims, the bucket
 -- starts empty, as a new one does.
 local function settle_bucket(bucket)
-  draw(bucket, 0)
+  Bucket.draw(bucket, 0)
   if another_server then bucket.level = math.min(bucket.level, 0) end
 end
 
@@ -57,7 +57,7 @@ end
 -- was made.
 
 -- When this run of the Redis server began, in whole seconds (s).
-local function server_began() return now() - (tonumber(about_server('uptime_in_seconds:(%d+)')) or 0) end
+local function server_began() return now() - (tonumber(Server.about('uptime_in_seconds:(%d+)')) or 0) end
 
 -- For an account that was synced before. A backup was restored, or a crash lost the last writes, if this is
 -- another run of the Redis server, and SES counts more than the ledger and other senders explain, or the last
@@ -81,11 +81,11 @@ end
 
 local function pause_batches(first)
   for _, bid in ipairs(call('ZREVRANGE', A .. 'batches', 0, MOST_BATCHES - 1)) do
-    local state, starts_at, created = read_batch(bid, 'state', 'starts_at', 'created')
+    local state, starts_at, created = Batch.read(bid, 'state', 'starts_at', 'created')
     if (state == 'running' or starts_at) and (tonumber(created) or 0) < first then
-      call('HDEL', key_of_batch(bid), 'starts_at')
+      call('HDEL', Batch.key(bid), 'starts_at')
       call('ZREM', A .. 'starting', bid)
-      set_batch(bid, 'state', 'paused', 'reason',
+      Batch.set(bid, 'state', 'paused', 'reason',
         'a backup of Redis was restored; some of it may have been sent since that was made')
     end
   end
@@ -109,7 +109,7 @@ end
 
 local function write_snapshot(others)
   local fields = {'readable', told.readable, 'synced_at', now(), 'listed', told.identities and 1 or 0,
-    'server', server_run()}
+    'server', Server.run_id()}
   local function add(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -140,8 +140,8 @@ local function is_news(others)
   return changed
 end
 
-return with_gate(function (gate)
-  if told.books and told.books ~= name_of_books(gate) then return false end
+local function sync(gate)
+  if told.books and told.books ~= Gate.name_of_books(gate) then return false end
   read_before()
   remember_refusal()
   settle_bucket(gate.own)
@@ -153,8 +153,10 @@ return with_gate(function (gate)
   write_identities()
   if is_news(others) then
     call('DEL', A .. 'token_waiters', A .. 'token_waiters:bulk')
-    publish('policy')
+    Job.publish('policy')
   end
   before.restored = unexplained
   return cjson.encode(before)
-end)
+end
+
+local function main() return with_gate(sync) end

@@ -10,13 +10,13 @@ local cost, taken = tonumber(ARGV[3]), ARGV[4] == '1'
 local level, at = unpack(call('HMGET', key, 'level', 'at'))
 local bucket = {level = tonumber(level) or burst, at = tonumber(at) or now(), pace = pace, burst = burst}
 
-local granted = enough(bucket, cost)
+local granted = Bucket.enough(bucket, cost)
 taken = taken and granted
-if taken then draw(bucket, cost) end
+if taken then Bucket.draw(bucket, cost) end
 local full_at = bucket.at + math.max(0, burst - bucket.level) / pace
 if taken then
   call('HSET', key, 'level', string.format('%.17g', bucket.level), 'at', string.format('%.6f', bucket.at))
   call('EXPIRE', key, math.ceil(full_at - now()) + 1)
 end
-return {granted and 1 or 0, string.format('%.6f', tokens(bucket)),
+return {granted and 1 or 0, string.format('%.6f', Bucket.tokens(bucket)),
   string.format('%.6f', math.max(now(), full_at))}

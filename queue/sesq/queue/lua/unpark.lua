@@ -6,13 +6,16 @@
 
 local bid, most = ARGV[3], tonumber(ARGV[4])
 local parked = A .. 'parked:' .. bid
-if state_of(bid) == 'paused' then return 0 end
--- the last one that was parked goes first to the head of the queue, so that the first one ends there
-for _ = 1, most do
-  local id = call('RPOP', parked)
-  if not id then break end
-  local chunk = read_chunk(id)
-  if chunk and chunk.place == 'held' then sync_chunk_job(chunk) end
+
+local function main()
+  if Batch.state_of(bid) == 'paused' then return 0 end
+  -- the last one that was parked goes first to the head of the queue, so that the first one ends there
+  for _ = 1, most do
+    local id = call('RPOP', parked)
+    if not id then break end
+    local chunk = Chunk.read(id)
+    if chunk and chunk.place == 'held' then Chunk.sync_job(chunk) end
+  end
+  Job.wake(call('HGET', A .. 'batch:' .. bid, 'queue') or nil)
+  return call('LLEN', parked)
 end
-wake(call('HGET', A .. 'batch:' .. bid, 'queue') or nil)
-return call('LLEN', parked)

@@ -19,28 +19,30 @@ local function recipients_flying()
 end
 
 local function look_at_lane(gate, queue)
-  local spare = is_bulk(queue) and gate.limits.reserve or 0
+  local spare = Job.is_bulk(queue) and gate.limits.reserve or 0
   local head = call('LINDEX', R .. 'queue:' .. queue, 0) or nil
-  local message = head and read_message(head) or {}
+  local message = head and Message.read(head) or {}
   return {
-    queued = length_of(queue), paused = is_paused(gate, queue), head = head,
-    room_at = room_at(gate, tonumber(message.day) or 1, spare),
-    ready_at = math.max(now(), ready_at(gate, tonumber(message.rate) or 1, head)),
+    queued = Job.length_of(queue), paused = Gate.is_paused(gate, queue), head = head,
+    room_at = Gate.room_at(gate, tonumber(message.day) or 1, spare),
+    ready_at = math.max(now(), Gate.ready_at(gate, tonumber(message.rate) or 1, head)),
   }
 end
 
-local gate = open_gate()
-pcall(close_gate, gate)
-local limits, total, lanes = gate.limits, gate.ledger.total, {}
-for _, queue in ipairs({unpack(ARGV, 3)}) do lanes[#lanes + 1] = look_at_lane(gate, queue) end
-return cjson.encode({
-  now = now(), books = name_of_books(gate), lanes = lanes,
-  closed = call('EXISTS', R .. 'suspended') == 1 and 'suspended' or closed(gate),
-  rate = limits.rate, daily = number(limits.daily), burst = limits.burst, pace = limits.pace,
-  margin = limits.margin,
-  reserve = limits.reserve, slow = gate.slow, tokens = tokens(gate.own), total = total,
-  flying = recipients_flying(),
-  others = gate.others, remaining = number(math.max(0, room_in_day(gate, 0))),
-  claims = tonumber(call('HGET', A .. 'gate', 'claims')) or 0,
-  throttles = tonumber(call('HGET', A .. 'gate', 'throttles')) or 0,
-})
+local function main()
+  local gate = Gate.open()
+  pcall(Gate.close, gate)
+  local limits, total, lanes = gate.limits, gate.ledger.total, {}
+  for _, queue in ipairs({unpack(ARGV, 3)}) do lanes[#lanes + 1] = look_at_lane(gate, queue) end
+  return cjson.encode({
+    now = now(), books = Gate.name_of_books(gate), lanes = lanes,
+    closed = call('EXISTS', R .. 'suspended') == 1 and 'suspended' or Gate.why_closed(gate),
+    rate = limits.rate, daily = number(limits.daily), burst = limits.burst, pace = limits.pace,
+    margin = limits.margin,
+    reserve = limits.reserve, slow = gate.slow, tokens = Bucket.tokens(gate.own), total = total,
+    flying = recipients_flying(),
+    others = gate.others, remaining = number(math.max(0, Gate.room_in_day(gate, 0))),
+    claims = tonumber(call('HGET', A .. 'gate', 'claims')) or 0,
+    throttles = tonumber(call('HGET', A .. 'gate', 'throttles')) or 0,
+  })
+end

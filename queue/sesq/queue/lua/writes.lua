@@ -1,0 +1,53 @@
+-- Writes: entries of sorted sets and counters are collected while a script runs, and written at its end, with
+-- one command a key. What reads such a set in between calls Write.sets() first. After damage.lua.
+
+local changed, changed_keys = {}, {} -- key -> {id -> score; false: it is taken out}; the keys, in order
+local counted = {}                   -- name of a counter -> by how much it grows
+
+function Write.changes_of(key)
+  if not changed[key] then
+    changed[key] = {}
+    changed_keys[#changed_keys + 1] = key
+  end
+  return changed[key]
+end
+function Write.put(key, id, score) Write.changes_of(key)[id] = score end
+function Write.take_out(key, id) Write.changes_of(key)[id] = false end
+function Write.count(name, n) counted[name] = (counted[name] or 0) + n end
+
+-- Lua puts no more than some thousand values into one call.
+local AT_ONCE = 2000
+function Write.all(command, key, values)
+  for i = 1, #values, AT_ONCE do
+    call(command, key, unpack(values, i, math.min(#values, i + AT_ONCE - 1)))
+  end
+end
+
+function Write.one_set(key)
+  local out, scores = {}, {}
+  for id, score in pairs(changed[key]) do
+    if score then
+      scores[#scores + 1] = score
+      scores[#scores + 1] = id
+    else out[#out + 1] = id end
+  end
+  Write.all('ZREM', key, out)
+  Write.all('ZADD', key, scores)
+end
+
+function Write.sets()
+  for _, key in ipairs(changed_keys) do Write.one_set(key) end
+  changed, changed_keys = {}, {}
+end
+
+-- Runs the `main` of a script, and writes what was collected, however it ends. Returns its answer.
+local function run(main)
+  local done, answer = pcall(main)
+  Write.sets()
+  for name, n in pairs(counted) do
+    local command = name == 'wait:sum' and 'HINCRBYFLOAT' or 'HINCRBY' -- that alone is no whole number
+    call(command, 'sesq:' .. ARGV[1] .. ':counters', name, n)
+  end
+  if not done then error(answer, 0) end
+  return answer
+end
