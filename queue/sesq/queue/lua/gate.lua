@@ -214,9 +214,11 @@ end
 
 -- Whether a message was queued before a backup of Redis was restored: it may have been sent since the backup
 -- was made. It is held until an event of SES or a person settles it; `checked` is when a person did so (s).
+local restored -- when that was (s); false if none was
 function Gate.may_have_gone(message)
-  local before = tonumber(call('HGET', A .. 'restored', 'before'))
-  return before and (tonumber(message.created) or 0) < before and (tonumber(message.checked) or 0) < before
+  if restored == nil then restored = tonumber(call('HGET', A .. 'restored', 'before')) or false end
+  return restored and (tonumber(message.created) or 0) < restored
+         and (tonumber(message.checked) or 0) < restored
 end
 function Gate.hold_after_restore(message)
   local since = 'may have been sent since that was made'

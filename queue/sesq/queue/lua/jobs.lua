@@ -41,22 +41,33 @@ function Job.is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
 -- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked
 -- as stale, and the claim that meets it at the head drops it. If the id comes back before that, it takes its
 -- old place.
+local may_be_stale = {} -- queue -> whether it has stale entries, once this script has looked
+function Job.mark_stale(queue, id)
+  may_be_stale[queue] = true
+  return call('SADD', A .. 'stale:' .. queue, id)
+end
+-- Returns whether the id was marked.
+function Job.forget_stale(queue, id)
+  local key = A .. 'stale:' .. queue
+  if may_be_stale[queue] == nil then may_be_stale[queue] = call('EXISTS', key) == 1 end
+  return may_be_stale[queue] and call('SREM', key, id) == 1
+end
 function Job.leave_queue(queue, id)
   local list = R .. 'queue:' .. queue
   if call('LINDEX', list, 0) == id then call('LPOP', list)
   elseif call('LINDEX', list, -1) == id then call('RPOP', list)
   elseif call('HGET', R .. 'job:' .. id, 'status') == 'queued' then -- else RQ has taken it out already
-    call('SADD', A .. 'stale:' .. queue, id)
+    Job.mark_stale(queue, id)
   end
 end
 function Job.enter_queue(queue, id, front)
-  if call('SREM', A .. 'stale:' .. queue, id) == 0 then
+  if not Job.forget_stale(queue, id) then
     call(front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
   end
 end
 function Job.drop_head(queue)
   local id = call('LPOP', R .. 'queue:' .. queue)
-  if id then call('SREM', A .. 'stale:' .. queue, id) end
+  if id then Job.forget_stale(queue, id) end
 end
 -- How many jobs wait in a queue.
 function Job.length_of(queue)

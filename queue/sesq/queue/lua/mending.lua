@@ -17,7 +17,7 @@ end
 -- The lanes in which it stands and should not.
 function Mend.leave_lanes(id, lanes)
   for _, queue in ipairs(lanes) do
-    call('SADD', A .. 'stale:' .. queue, id)
+    Job.mark_stale(queue, id)
     Mend.say('its entry in queue %s is called stale', queue)
   end
 end

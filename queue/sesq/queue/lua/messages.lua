@@ -106,7 +106,8 @@ function Message.lengthen(history, event)
 end
 
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the
--- history. opts as for Job.place(), and result: of a packed row, see Row.finish().
+-- history. opts as for Job.place(), and result: of a packed row, see Row.finish();
+-- drop_content: the body is deleted.
 -- Returns the state that it came to; and true where no record of it is left: a row that was simply sent, or
 -- given back.
 function Message.transition(message, to, reason, fields, opts)
@@ -118,7 +119,7 @@ function Message.transition(message, to, reason, fields, opts)
   end
   to, reason = Message.destined(message, to, reason)
   opts.claim_id, opts.from = opts.claim_id or message.claim_id, message.state
-  -- RQ's keys first: a user without the right to them has changed nothing
+  -- RQ's job first: a user without the right to it has changed nothing
   Job.place(id, message.queue, to, message.keep, opts)
   local might_go = math.max(tonumber(message.created) or now(), tonumber(message.send_at) or 0)
   Message.count_states(to, 1, to == 'sent' and might_go or nil)
@@ -133,7 +134,8 @@ function Message.transition(message, to, reason, fields, opts)
   if message.batch then Batch.adjust_counts(message.batch, from, to, 1) end
   if Job.has_ended(to) and message.expires_at then Write.take_out(A .. 'expiring', id) end
   Job.set_expiry(A .. 'message:' .. id, to, message.keep, from)
-  Job.set_expiry(A .. 'content:' .. id, to, message.keep, from)
+  if opts.drop_content then call('DEL', A .. 'content:' .. id)
+  else Job.set_expiry(A .. 'content:' .. id, to, message.keep, from) end
   return to
 end
 
@@ -167,6 +169,7 @@ end
 
 -- In recipients: SES takes no more at once.
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
+local NUMBERS = {'rate', 'day', 'expires_at', 'send_at'}
 
 -- Returns what is wrong with a number of a record, in words, or nil.
 function Message.fault_of(name, field)
@@ -180,7 +183,7 @@ end
 -- Why this version cannot send a message: what it waits for then, in words, and why it does. Nothing where it
 -- can.
 function Message.unreadable(message)
-  for _, name in ipairs({'rate', 'day', 'expires_at', 'send_at'}) do
+  for _, name in ipairs(NUMBERS) do
     local fault = Message.fault_of(name, message[name])
     if fault then
       return 'person', 'a person, since they are damaged in Redis',

@@ -82,7 +82,8 @@ local function move_on(message, result, mine)
   end
   if result.unsure then Message.set(message, 'unsure', '1') end
   if message.state == 'queued' then Job.leave_queue(message.queue, message.id) end
-  local opts = {due = now() + (result.delay or 0), front = result.front, result = result}
+  local opts = {due = now() + (result.delay or 0), front = result.front, result = result,
+    drop_content = result.drop_content}
   local reason = result.reason or ''
   if not result.hold then return Message.transition(message, result.state, reason, fields, opts) end
   local why, since = result.held_because or result.reason, message.created or now()
@@ -123,7 +124,6 @@ local function settle(gate, result)
   end
   if reached == 'queued' then returned[message.queue] = true end
   if result.rq and reached == result.state then note_result(message, result) end
-  if result.drop_content then call('DEL', A .. 'content:' .. message.id) end
   return reached
 end
 

@@ -8,18 +8,23 @@
 
 local limit, moment = tonumber(ARGV[3]), string.format('%.4f', now())
 
+-- Returns the size of a content (bytes), and the content if it is within the limit.
+local function read_content(key)
+  local content = call('GETRANGE', key, 0, limit)
+  if #content <= limit then return #content, content end
+  return call('STRLEN', key), ''
+end
+
 local function start(id, claim_id)
   local key = A .. 'message:' .. id
-  local state, claimed_by, packed, expires_at, attempts = read(key, 'state', 'claim_id', 'packed',
-    'expires_at', 'attempts')
+  local state, claimed_by, packed, expires_at, attempts, envelope, on_unknown = read(key, 'state', 'claim_id',
+    'packed', 'expires_at', 'attempts', 'envelope', 'on_unknown')
   if state ~= 'sending' or claimed_by ~= claim_id then return {} end
   local expires = tonumber(expires_at)
   if expires and expires <= now() then return {'expired'} end
   call('HSET', key, 'started_at', moment)
   if packed then return {'', attempts or '0', '', 0, '', ''} end
-  local envelope, on_unknown = read(key, 'envelope', 'on_unknown')
-  local size = call('STRLEN', A .. 'content:' .. id)
-  local content = size > 0 and size <= limit and call('GET', A .. 'content:' .. id) or ''
+  local size, content = read_content(A .. 'content:' .. id)
   local left = expires and string.format('%.6f', expires - now()) or ''
   return {envelope or '', attempts or '0', on_unknown or '', size, content, left}
 end
