@@ -27,34 +27,38 @@ function Chunk.are_runs(redo, n)
   return true
 end
 
+local FIELDS_OF_CHUNK = {
+  'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled',
+}
+
+-- Reads the numbers of a chunk as numbers. Returns whether they, and its place, can be used.
+function Chunk.read_numbers(chunk, key)
+  local n, counted, cursor = read_whole(chunk.n), read_whole(chunk.counted), read_whole(chunk.cursor)
+  chunk.n, chunk.counted, chunk.cursor, chunk.out = n, counted, cursor, tonumber(chunk.out)
+  if not (n and counted and cursor and chunk.out) or cursor > n then
+    Damage.note(key, 'a number of it is damaged: its recipients are not sent')
+  elseif not RQ_STATE[chunk.place or ''] then
+    local place = chunk.place or 'empty'
+    Damage.note(key, 'its place is ' .. place .. ', which this version of sesq does not know')
+  else return true end
+end
+
 -- Reads a chunk into a table with its id, its numbers as numbers, and `state`: running, paused or cancelled.
 -- Returns nil if there is no such chunk, or if one of its numbers or its place is damaged.
 function Chunk.read(id)
   local key = A .. 'chunk:' .. id
-  local batch, queue, keep, n, counted, cursor, redo, out, place, cancelled = read(key,
-    'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled')
-  batch = batch or n and string.match(id, '^(.*)-%d+$')
-  if not batch then return nil end
-  n, counted, cursor, out = read_whole(n), read_whole(counted), read_whole(cursor), tonumber(out)
-  if not (n and counted and cursor and out) or cursor > n then
-    Damage.note(key, 'a number of it is damaged: its recipients are not sent')
-    return nil
-  end
-  if not RQ_STATE[place] then
-    Damage.note(key, 'its place is ' .. (place or 'empty') .. ', which this version of sesq does not know')
-    return nil
-  end
-  redo = redo or ''
-  if not Chunk.are_runs(redo, n) then
+  local chunk = read_fields(key, FIELDS_OF_CHUNK)
+  local batch = chunk.batch or chunk.n and string.match(id, '^(.*)-%d+$')
+  if not batch or not Chunk.read_numbers(chunk, key) then return nil end
+  chunk.id, chunk.batch, chunk.queue, chunk.keep = id, batch, Job.lane_of(chunk.queue), chunk.keep or ''
+  chunk.redo = chunk.redo or ''
+  if not Chunk.are_runs(chunk.redo, chunk.n) then
     Damage.note(key, 'its field redo is no list of rows: those rows are not sent')
-    redo = '' -- its lane must not wait for it
+    chunk.redo = '' -- its lane must not wait for it
   end
-  local state = cancelled and 'cancelled' or Batch.state_of(batch)
-  return {
-    id = id, batch = batch, queue = Job.lane_of(queue), keep = keep or '', n = n, counted = counted,
-    cursor = cursor,
-    redo = redo, out = out, place = place, state = state == 'done' and 'running' or state,
-  }
+  local state = chunk.cancelled and 'cancelled' or Batch.state_of(batch)
+  chunk.state = state == 'done' and 'running' or state
+  return chunk
 end
 
 function Chunk.has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end

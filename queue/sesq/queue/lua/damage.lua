@@ -65,6 +65,13 @@ end
 -- The values of fields of a hash, in the order of their names; false for one that it has not.
 local function read(key, ...) return unpack(call('HMGET', key, ...)) end
 
+-- The same as a table: name -> value.
+local function read_fields(key, names)
+  local values, fields = call('HMGET', key, unpack(names)), {}
+  for i, name in ipairs(names) do fields[name] = values[i] or nil end
+  return fields
+end
+
 -- A whole hash as a table; an empty one where there is no such key. It costs more than read() of ten fields.
 local function read_hash(key)
   local flat, record = call('HGETALL', key), {}

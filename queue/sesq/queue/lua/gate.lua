@@ -59,27 +59,39 @@ function Gate.fold(gate)
   end
 end
 
-function Gate.open()
-  local level, at, ses_level, ses_at, on_way, folds_at, folded, folded_before = read(A .. 'gate',
-    'level', 'at', 'ses_level', 'ses_at', 'on_way', 'folds_at', 'folded', 'folded_before')
-  local gathers, minute, total, slow, slow_at, born = read(A .. 'gate',
-    'gathers', 'minute', 'total', 'slow', 'slow_at', 'born')
-  local snapshot = Limits.read_snapshot()
-  if is_broken(minute) or is_broken(total) then
+local FIELDS_OF_GATE = {
+  'level', 'at', 'ses_level', 'ses_at', 'on_way', 'folds_at', 'folded', 'folded_before', 'gathers', 'minute',
+  'total', 'slow', 'slow_at', 'born',
+}
+
+-- Notes that what is kept of the day is lost, where it is.
+function Gate.check_books(fields, snapshot)
+  if is_broken(fields.minute) or is_broken(fields.total) then
     Damage.note(A .. 'gate', 'minute or total is no number')
     Damage.lose_books()
-  elseif not born and snapshot.server then Damage.lose_books() end -- the key was deleted
-  local slowed = math.abs(now() - (tonumber(slow_at) or now())) -- abs: clocks are set back
-  slow = (tonumber(slow) or 0) * 0.5 ^ (slowed / SLOW_HALF_LIFE)
+  elseif not fields.born and snapshot.server then Damage.lose_books() end -- the key was deleted
+end
+
+-- The share of the rate that is withheld by now.
+function Gate.slowness(fields)
+  local seconds = math.abs(now() - (tonumber(fields.slow_at) or now())) -- abs: clocks are set back
+  return (tonumber(fields.slow) or 0) * 0.5 ^ (seconds / SLOW_HALF_LIFE)
+end
+
+function Gate.open()
+  local fields, snapshot = read_fields(A .. 'gate', FIELDS_OF_GATE), Limits.read_snapshot()
+  Gate.check_books(fields, snapshot)
+  local slow = Gate.slowness(fields)
   local limits = Limits.read(snapshot, slow)
   local gate = {
     limits = limits, snapshot = snapshot, slow = slow, others = tonumber(snapshot.others) or 0,
-    own = Gate.read_bucket(level, at, limits.pace, limits.burst),
-    ses = Gate.read_bucket(ses_level, ses_at, limits.ses_pace, limits.ses_burst),
-    on_way = tonumber(on_way) or 0, folds_at = math.min(tonumber(folds_at) or now(), now() + LONGEST_LEASE),
-    folded = tonumber(folded) or 0, folded_before = tonumber(folded_before) or 0,
-    ledger = Ledger.open(tonumber(minute), tonumber(total)),
-    gathers = gathers or '', gathers_again = 0, born = born or string.format('%.6f', now()),
+    own = Gate.read_bucket(fields.level, fields.at, limits.pace, limits.burst),
+    ses = Gate.read_bucket(fields.ses_level, fields.ses_at, limits.ses_pace, limits.ses_burst),
+    on_way = tonumber(fields.on_way) or 0,
+    folds_at = math.min(tonumber(fields.folds_at) or now(), now() + LONGEST_LEASE),
+    folded = tonumber(fields.folded) or 0, folded_before = tonumber(fields.folded_before) or 0,
+    ledger = Ledger.open(tonumber(fields.minute), tonumber(fields.total)),
+    gathers = fields.gathers or '', gathers_again = 0, born = fields.born or string.format('%.6f', now()),
   }
   Gate.fold(gate)
   Gate.read_gathering(gate)

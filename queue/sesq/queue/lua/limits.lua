@@ -16,12 +16,8 @@
 
 local MARGIN = 0.002 -- more than the clocks of Redis and of SES drift apart
 
-function Limits.read_snapshot()
-  local rate, daily, readable, sending, others, server = read(
-    A .. 'snapshot', 'rate', 'daily', 'readable', 'sending', 'others', 'server')
-  return {rate = rate, daily = daily, readable = readable, sending = sending, others = others,
-    server = server}
-end
+local FIELDS_OF_SNAPSHOT = {'rate', 'daily', 'readable', 'sending', 'others', 'server'}
+function Limits.read_snapshot() return read_fields(A .. 'snapshot', FIELDS_OF_SNAPSHOT) end
 function Limits.read_policy()
   local policy = read_hash(A .. 'configured')
   for name, value in pairs(read_hash(A .. 'policy')) do policy[name] = value end

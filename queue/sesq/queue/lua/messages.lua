@@ -24,32 +24,28 @@ local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
 
+local FIELDS_OF_ROW = {'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at'}
+local FIELDS = { -- those that most scripts need; a script reads any others itself
+  'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v', 'claim_id', 'worker',
+  'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts',
+}
+
 -- Reads a row that is on its way; nil if the record is a message's. The record does not repeat what its chunk
 -- knows.
 function Message.read_row(id)
-  local packed, state, day, claim_id, worker, claimed, tokens_at = read(
-    A .. 'message:' .. id, 'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at')
-  return packed and {
-    id = id, packed = packed, state = state, batch = string.match(id, '^(.*)-%d+-%d+$'),
-    queue = Job.lane_of(nil), rate = '1', day = day, claim_id = claim_id, worker = worker, claimed = claimed,
-    tokens_at = tokens_at or claimed, -- its own only once they were renewed
-  } or nil
+  local row = read_fields(A .. 'message:' .. id, FIELDS_OF_ROW)
+  if not row.packed then return nil end
+  row.id, row.queue, row.rate, row.batch = id, Job.lane_of(nil), '1', string.match(id, '^(.*)-%d+-%d+$')
+  row.tokens_at = row.tokens_at or row.claimed -- its own only once they were renewed
+  return row
 end
 
--- Reads the fields that most scripts need; a script reads any others itself.
 function Message.read(id)
   local row = string.find(id, '-', 1, true) and Message.read_row(id)
   if row then return row end
-  local state, queue, rate, day, keep, batch, hold, unsure, history, v,
-    claim_id, worker, claimed, tokens_at, created, send_at, expires_at, checked, attempts = read(
-    A .. 'message:' .. id, 'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v',
-    'claim_id', 'worker', 'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts')
-  return {
-    id = id, state = state, queue = Job.lane_of(queue), rate = rate, day = day, keep = keep, batch = batch,
-    hold = hold, unsure = unsure, history = history, v = v, claim_id = claim_id, worker = worker,
-    claimed = claimed, tokens_at = tokens_at, created = created, send_at = send_at, expires_at = expires_at,
-    checked = checked, attempts = attempts,
-  }
+  local message = read_fields(A .. 'message:' .. id, FIELDS)
+  message.id, message.queue = id, Job.lane_of(message.queue)
+  return message
 end
 
 -- Writes fields of a message, given as name, value, …, to its record and to the table.
