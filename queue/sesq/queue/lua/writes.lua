@@ -35,9 +35,15 @@ function Write.one_set(key)
   Write.all('ZADD', key, scores)
 end
 
+-- A set that Redis refuses to change keeps no other back.
 function Write.sets()
-  for _, key in ipairs(changed_keys) do Write.one_set(key) end
+  local fault
+  for _, key in ipairs(changed_keys) do
+    local written, wrong = pcall(Write.one_set, key)
+    if not written then fault = fault or wrong end
+  end
   changed, changed_keys = {}, {}
+  if fault then error(fault, 0) end
 end
 
 -- Runs the `main` of a script, and writes what was collected, however it ends. Returns its answer.
