@@ -24,13 +24,11 @@ local function is_denied(command, key)
   return false
 end
 
-local function main()
-  for _, prefix in ipairs({unpack(ARGV, 1, 2)}) do
-    local key = prefix .. ':doctor'
-    for _, command in ipairs({unpack(ARGV, 3)}) do
-      if is_denied(command, key) then denied[#denied + 1] = command .. ' on ' .. prefix .. ':*' end
-      redis.pcall('DEL', key)
-    end
+for _, prefix in ipairs({unpack(ARGV, 1, 2)}) do
+  local key = prefix .. ':doctor'
+  for _, command in ipairs({unpack(ARGV, 3)}) do
+    if is_denied(command, key) then denied[#denied + 1] = command .. ' on ' .. prefix .. ':*' end
+    redis.pcall('DEL', key)
   end
-  return denied
 end
+return denied

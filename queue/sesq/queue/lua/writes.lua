@@ -50,9 +50,10 @@ end
 local function run(main)
   local done, answer = pcall(main)
   Write.sets()
+  local key = 'sesq:' .. ARGV[1] .. ':counters'
   for name, n in pairs(counted) do
-    local command = name == 'wait:sum' and 'HINCRBYFLOAT' or 'HINCRBY' -- that alone is no whole number
-    call(command, 'sesq:' .. ARGV[1] .. ':counters', name, n)
+    if name == 'wait:sum' then call('HINCRBYFLOAT', key, name, string.format('%.3f', n))
+    else call('HINCRBY', key, name, n) end
   end
   if not done then error(answer, 0) end
   return answer
