@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from redis import Redis
 
-from batch_stage import BatchStage
 from agreement import assert_agreement
+from batch_stage import BatchStage
 from books import assert_sum, total
 from redis_user import EVERYTHING, limited_client
 from sesq.config.embedded import EmbeddedRedis
