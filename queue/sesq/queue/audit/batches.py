@@ -12,7 +12,7 @@ from sesq.queue.audit.chunks import ChunkFacts, check_chunk, read_chunks
 from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
 from sesq.queue.audit.lanes import Lanes
 from sesq.queue.audit.lost_batches import chunk_numbers, lost_fields
-from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY
+from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY, NOT_UTF8
 from sesq.queue.audit.walk import list_entries, pages, set_entries
 from sesq.queue.chunks import place_of
 from sesq.queue.fields import UNREADABLE, Fields
@@ -53,7 +53,8 @@ class BatchFacts:
     @property
     def told(self) -> Counter[str]:
         """The counts as its hash has them."""
-        found = {name[2:]: self.read.whole(name) for name in self.fields if name.startswith("n:")}
+        names = (name for name in self.fields if name.startswith("n:") and NOT_UTF8 not in name)
+        found = {name[2:]: self.read.whole(name) for name in names}
         return Counter({name: count for name, count in found.items() if count})
 
     @property

@@ -1,0 +1,81 @@
+"""One key of an account that Redis has damaged: one repair mends all that can be mended, and says what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from healthy import Healthy
+from sesq.config.embedded import EmbeddedRedis
+from sesq.queue.audit import Finding, repair
+from sesq.queue.careful_redis import connect
+
+
+@pytest.fixture(scope="module")
+def built(redis_server: EmbeddedRedis) -> Iterator[tuple[Healthy, list[tuple[bytes, int, bytes]]]]:
+    """Made once, and put back for each test."""
+    client = connect(redis_server.url)
+    client.flushall()
+    made = Healthy(client)
+    yield made, made.saved()
+    client.close()
+
+
+@pytest.fixture
+def healthy(built: tuple[Healthy, list[tuple[bytes, int, bytes]]], redis: Redis) -> Healthy:
+    made, saved = built
+    redis.flushall()
+    made.restore(saved)
+    return made
+
+
+def _named(healthy: Healthy, key: str) -> str:
+    names = {state.value: id for state, id in healthy.ids.items()} | healthy.batches
+    return key.format(**names)
+
+
+def _repair_twice(redis: Redis) -> list[Finding]:
+    """What is left, after a repair that leaves nothing to a second one."""
+    repaired = repair(redis, sleep=lambda _: None)
+    assert [finding for finding in repaired.left if finding.repairable] == []
+    again = repair(redis, sleep=lambda _: None)
+    assert again.done == []
+    assert again.left == repaired.left
+    return again.left
+
+
+OTHER_TYPE: dict[str, Callable[[Redis, str], object]] = {
+    "string": lambda redis, key: redis.set(key, b"\xff\xfe"),
+    "list": lambda redis, key: redis.rpush(key, "a", "b"),
+    "hash": lambda redis, key: redis.hset(key, "a", "b"),
+    "set": lambda redis, key: redis.sadd(key, "a"),
+    "zset": lambda redis, key: redis.zadd(key, {"a": 1}),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("sesq:default:batch:{running}", "string"),
+        ("sesq:default:batch:{paused}", "zset"),
+        ("sesq:default:chunk:{running}-0", "list"),
+        ("sesq:default:message:{queued}", "set"),
+        ("sesq:default:state:held", "hash"),
+        ("rq:queue:sesq.default.bulk", "zset"),
+        ("sesq:accounts", "list"),
+    ],
+)
+def test_a_key_of_another_type_is_mended_by_one_repair(healthy: Healthy, key: str, kind: str) -> None:
+    # Given a healthy queue, and one of its keys that is of another type
+    name = _named(healthy, key)
+    healthy.redis.delete(name)
+    OTHER_TYPE[kind](healthy.redis, name)
+    # When it is repaired, Then nothing is left for a second repair
+    _repair_twice(healthy.redis)
+
+
+def test_a_field_whose_name_is_no_text_counts_no_rows(healthy: Healthy) -> None:
+    healthy.redis.hset(healthy.keys.batch(healthy.batches["running"]), b"n:\xff", 3)
+    assert _repair_twice(healthy.redis) == []
