@@ -286,9 +286,6 @@ DAMAGES = {
         _drop_record_of_a_refused_row, "message", "message:{running}-0-1"
     ),
     "a log that is gone": Damage(_lose_log, "batch", "batch:{running}", mended=False),
-    "rows that are gone": Damage(
-        lambda h: h.redis.delete(h.keys.rows(_chunk(h, "running"))), "chunk", "chunk:{running}-0", mended=False
-    ),
     "a chunk out of its lane": Damage(
         lambda h: h.redis.lrem(BULK, 1, _chunk(h, "running")), "chunk", "chunk:{running}-0"
     ),

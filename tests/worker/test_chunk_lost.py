@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from redis import Redis
@@ -13,6 +15,7 @@ from batch_stage import QUEUE, BatchStage
 from sesq.console.batch_files import report_lines
 from sesq.producer.batch.batch_intake import BatchIntake
 from sesq.queue.audit import audit, repair
+from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
 from sesq.worker.events import Feedback
 from sesq.worker.events.feedback import Handled
@@ -207,3 +210,46 @@ def test_an_event_tells_that_a_row_of_a_lost_chunk_was_sent(stage: BatchStage, k
 def test_an_event_of_a_row_that_waits_comes_again(stage: BatchStage) -> None:
     taken = stage.take(ROWS)
     assert _event(stage, f"{taken.id}-0-3", "Send", "m-3") is Handled.EARLY
+
+
+ROWS_LOST: dict[str, Callable[[bytes], bytes | None]] = {
+    "gone": lambda _: None,
+    "cut short": lambda rows: rows[:-1],
+    "zeros": lambda rows: b"\0" * len(rows),
+    "another text": lambda _: b"\xff\xfe",
+    "empty": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("how", ROWS_LOST)
+def test_rows_that_cannot_be_read_fail_and_the_others_are_sent(stage: BatchStage, how: str) -> None:
+    # Given a batch that is half sent, of which the rows of a chunk cannot be read
+    taken = stage.take(ROWS)
+    stage.send(5)
+    key = stage.keys.rows(f"{taken.id}-0")
+    rows = ROWS_LOST[how](cast("bytes", stage.redis.get(key)))
+    stage.redis.delete(key) if rows is None else stage.redis.set(key, rows)
+    stage.ticks += KEPT_SECONDS + 1  # what the worker remembers of them
+    stage.send_all()
+    # When that is repaired, and a person lets the batch go on, if it has paused itself
+    deeds = _repair(stage)
+    assert f"the {CHUNK - 5} who wait in it have failed" in deeds[0]
+    if stage.batch(taken).state == "paused":
+        stage.batches.resume(taken.id)
+    stage.send_all()
+    # Then the rows of the other chunk are sent, and those have failed, with what a person can do
+    assert stage.batch(taken).state == "done"
+    assert stage.counts(taken.id) == stage.fates(taken.id) == {"sent": ROWS - CHUNK + 5, "failed": CHUNK - 5}
+    reasons = {row["reason"] for row in _told(stage, taken.id) if row["state"] == "failed"}
+    assert ["was not sent" in reason and "rows 1 to 500" in reason for reason in reasons] == [True]
+    assert_agreement(stage.redis)
+
+
+def test_rows_of_another_version_stay_as_they_are(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    key = stage.keys.rows(f"{taken.id}-0")
+    rows = zlib.compress(b'{"v":2,"names":[],"rows":[]}')
+    stage.redis.set(key, rows)
+    assert _repair(stage) == []
+    assert stage.redis.get(key) == rows
+    assert stage.counts(taken.id) == {"queued": 3}

@@ -6,16 +6,17 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from redis import Redis
 
+from sesq.config.errors import InvalidMessage, UnknownVersion
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
 from sesq.queue.audit.lanes import Lanes, lane_of
 from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY, RQ_STATE
 from sesq.queue.audit.walk import pages
-from sesq.queue.chunks import place_of, read_results
+from sesq.queue.chunks import place_of, read_results, unpack_rows
 from sesq.queue.fields import Fields
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
@@ -45,6 +46,8 @@ class ChunkFacts:
     arrived: frozenset[int]
     leaving: frozenset[int]
     materialized: frozenset[int]
+    rows_lost: bool = False
+    """Rows wait in it, and they are gone, or damaged."""
 
     def number(self, name: str) -> int:
         return Fields(self.fields).count(name, MOST_ROWS) or 0
@@ -63,6 +66,11 @@ class ChunkFacts:
         found += ["cursor"] if self.number("cursor") > self.number("n") else []
         found += ["place"] if not self.place.is_known else []
         return found + ([] if _redo(self.fields.get("redo", "")) else ["redo"])
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether rows of it are to be granted, so far as that can be read."""
+        return bool(self.fields) and not self.damaged and self.waiting > 0
 
     @property
     def has_keys(self) -> bool:
@@ -119,7 +127,8 @@ def read_chunks(
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
             rows = (frozenset(each.get(id, ())) for each in (leaving, materialized))
-            yield _facts(id, lanes, told, *rows)
+            facts = _facts(id, lanes, told, *rows)
+            yield replace(facts, rows_lost=facts.can_wait and _are_lost(redis, keys, id))
 
 
 def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[list[Any]]:
@@ -160,6 +169,16 @@ def _facts(
         id, fields, dict(zip(KINDS, ttls, strict=True)), sorted(places), text(status), job_ttl,
         bool(unpacked), frozenset(taken), came, leaving, materialized,
     )  # fmt: skip
+
+
+def _are_lost(redis: Redis, keys: Keys, id: str) -> bool:
+    try:
+        unpack_rows(cast("bytes", redis.get(keys.rows(id)) or b""))
+    except UnknownVersion:  # a worker that can read them sends them
+        return False
+    except InvalidMessage:
+        return True
+    return False
 
 
 def _logged(log: bytes | None) -> set[int]:
@@ -204,9 +223,10 @@ def check_chunk(
     if facts.number("out") != len(facts.leaving):
         what = f"it counts {facts.number('out')} rows on their way, and has {len(facts.leaving)}"
         yield mendable(Kind.CHUNK, key, what)
-    if facts.ttls["rows"] < NO_EXPIRY and (facts.waiting or facts.leaving) and not cancelled:
-        cure = f"sesq batch cancel {batch_id}, and send those again that it names as not sent"
-        yield for_a_person(Kind.CHUNK, key, "its rows are gone", cure)
+    if facts.rows_lost and not cancelled:
+        yield mendable(
+            Kind.CHUNK, key, f"its rows cannot be read: the {facts.waiting} who wait in it cannot be sent"
+        )
     done = place in (State.SENT, State.CANCELLED)
     if done and facts.ttls["log"] >= NO_EXPIRY and not facts.unpacked:
         yield mendable(Kind.CHUNK, key, "it is done, and nobody knows that its results are to be packed")

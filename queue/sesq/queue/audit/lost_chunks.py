@@ -1,7 +1,8 @@
-"""A chunk whose hash is lost, of a batch that is here: it is written anew, with nothing left to send.
+"""A chunk that is lost, of a batch that is here: its rows fail, so that the batch can end.
 
-Which of its rows had been granted is lost with it. So none of them is sent again: those that SES is not known to have
-taken count as failed, and their reason says what a person can do.
+Where its hash is lost, it is written anew. Which of its rows had been granted is lost with it, so none of them is sent
+again: those that SES is not known to have taken fail. Where its rows are lost, those that wait in it fail. The reason
+of each says what a person can do.
 """
 
 from __future__ import annotations
@@ -48,6 +49,26 @@ def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[
     return [f"it is written anew: of its {n} rows those {state} that SES is not known to have taken"]
 
 
+def give_up_rows(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[str]:
+    """What was done, in words."""
+    chunk = next((each for each in batch.chunks if each.id == id), None)
+    if chunk is None or not chunk.rows_lost or batch.fields.get("state") == State.CANCELLED.value:
+        return []
+    key = keys.chunk(id)
+    with redis.pipeline() as pipeline:
+        pipeline.watch(key)  # type: ignore[no-untyped-call]
+        if any(redis.hget(key, name) != chunk.fields.get(name, "").encode() for name in ("cursor", "redo")):
+            return []
+        pipeline.multi()
+        pipeline.hset(key, mapping={"cursor": chunk.number("n"), "redo": ""})
+        pipeline.hsetnx(key, "lost", _rows_reason(id))
+        try:
+            pipeline.execute()
+        except WatchError:  # it is in use; the next look will tell
+            return []
+    return [f"the {chunk.waiting} who wait in it have failed"]
+
+
 def _fields(keys: Keys, batch: BatchFacts, lost: ChunkFacts, n: int, counted: int) -> dict[str, str | int]:
     cancelled = batch.fields["state"] == State.CANCELLED.value
     done = State.CANCELLED if cancelled else State.SENT
@@ -66,12 +87,20 @@ def _fields(keys: Keys, batch: BatchFacts, lost: ChunkFacts, n: int, counted: in
 
 
 def _reason(id: str) -> str:
-    first = int(id.rpartition("-")[2]) * CHUNK_ROWS
     return (
-        f"Redis lost what it knew of rows {first + 1} to {first + CHUNK_ROWS} of the source: this one may have been "
-        "sent, or not, and is not sent again. SES's events tell of those that were; send to the others in a batch of "
-        "their own"
+        f"Redis lost what it knew of {_rows_of(id)}: this one may have been sent, or not, and is not sent again. SES's "
+        "events tell of those that were; send to the others in a batch of their own"
     )
+
+
+def _rows_reason(id: str) -> str:
+    what = f"Redis lost the addresses and values of {_rows_of(id)}"
+    return f"{what}: this one was not sent, and cannot be; send to these in a batch of their own"
+
+
+def _rows_of(id: str) -> str:
+    first = int(id.rpartition("-")[2]) * CHUNK_ROWS
+    return f"rows {first + 1} to {first + CHUNK_ROWS} of the source"
 
 
 def _size(redis: Redis, keys: Keys, batch: BatchFacts, lost: ChunkFacts) -> tuple[int, int]:

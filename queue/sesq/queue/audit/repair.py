@@ -13,7 +13,7 @@ from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.lost_batches import lost_fields, rebuild
-from sesq.queue.audit.lost_chunks import restore_chunk
+from sesq.queue.audit.lost_chunks import give_up_rows, restore_chunk
 from sesq.queue.audit.walk import keys_like
 from sesq.queue.fields import Fields
 from sesq.queue.job import KEEP_SECONDS, job_fields
@@ -72,10 +72,10 @@ def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int,
 
 
 def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
-    restored = []
-    if not redis.exists(keys.chunk(id)):
-        facts, still = _read_batch(redis, keys, id.rpartition("-")[0])
-        restored = restore_chunk(redis, keys, facts, id) if still else []
+    facts, still = _read_batch(redis, keys, id.rpartition("-")[0])
+    restored = (
+        [*restore_chunk(redis, keys, facts, id), *give_up_rows(redis, keys, facts, id)] if still else []
+    )
     lanes = read_lanes(redis, keys)
     place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
     queue = lane_of(lanes, queue)
