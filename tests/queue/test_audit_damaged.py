@@ -11,6 +11,7 @@ from healthy import Healthy
 from sesq.config.embedded import EmbeddedRedis
 from sesq.queue.audit import Finding, repair
 from sesq.queue.careful_redis import connect
+from sesq.queue.states import State
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,32 @@ def test_a_key_of_another_type_is_mended_by_one_repair(healthy: Healthy, key: st
 def test_a_field_whose_name_is_no_text_counts_no_rows(healthy: Healthy) -> None:
     healthy.redis.hset(healthy.keys.batch(healthy.batches["running"]), b"n:\xff", 3)
     assert _repair_twice(healthy.redis) == []
+
+
+@pytest.mark.parametrize("entry", ["x", "", "nan"])
+def test_an_entry_of_nobody_among_those_that_wait_is_taken_out(healthy: Healthy, entry: str) -> None:
+    healthy.redis.zadd(healthy.keys.hold("recipient:bob@example.org"), {entry: 1})
+    assert _repair_twice(healthy.redis) == []
+
+
+def test_nothing_is_left_of_a_held_message_whose_record_is_lost(healthy: Healthy) -> None:
+    healthy.redis.delete(healthy.keys.message(healthy.ids[State.HELD]))
+    assert _repair_twice(healthy.redis) == []
+    assert not healthy.redis.exists(healthy.keys.hold("recipient:bob@example.org"))
+    assert not healthy.redis.hexists(healthy.keys.holds, "recipient:bob@example.org")
+
+
+def test_a_reason_whose_name_is_no_text_is_taken_out(healthy: Healthy) -> None:
+    healthy.redis.hset(healthy.keys.holds, b"\xff\xfe", "why")
+    assert _repair_twice(healthy.redis) == []
+    assert b"\xff\xfe" not in healthy.redis.hkeys(healthy.keys.holds)
+
+
+def test_a_row_whose_record_is_lost_has_failed_and_keeps_no_batch_open(healthy: Healthy) -> None:
+    # Given a batch of which one row is held, whose record Redis loses
+    id, stage = healthy.batches["running"], healthy.stage
+    healthy.redis.delete(healthy.keys.message(f"{id}-0-1"))
+    # When it is repaired, Then nothing is left, and its counts are what its report says
+    assert _repair_twice(healthy.redis) == []
+    assert stage.counts(id) == stage.fates(id)
+    assert (stage.counts(id)["failed"], stage.batches.get(id).total) == (1, 600)

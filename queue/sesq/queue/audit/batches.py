@@ -87,6 +87,19 @@ class BatchFacts:
             counts.update(chunk.counts(cancelled=self.fields.get("state") == "cancelled"))
         return Counter({name: count for name, count in counts.items() if count})
 
+    @property
+    def recounted(self) -> Counter[str] | None:
+        """The counts as they should be; None where nobody can tell. What has no record any more had ended, by its own
+        count, or has failed.
+        """
+        if not self.expired:
+            return self.counted
+        failed = sum(self.told[name] - self.counted[name] for name in OPEN)
+        if not 0 <= failed <= self.expired:
+            return None
+        counts = self.told | Counter(failed=self.told["failed"] + failed)
+        return Counter({**counts, **{name: self.counted[name] for name in OPEN}})
+
 
 def read_batch(
     redis: Redis,
@@ -175,14 +188,14 @@ def _check_fields(facts: BatchFacts, key: str) -> Iterator[Finding]:
 
 
 def _check_counts(facts: BatchFacts, key: str) -> Iterator[Finding]:
-    counted = facts.counted
+    counted = facts.counted if facts.recounted is None else facts.recounted
     known = OPEN if facts.expired else set(counted) | set(facts.told)
     wrong = sorted(name for name in known if counted[name] != facts.told[name])
     if not wrong:
         return
     told, found = ([f"{counts[name]} {name}" for name in wrong] for counts in (facts.told, counted))
     what = f"it counts {', '.join(told)}, and its rows are {', '.join(found)}"
-    if facts.expired:
+    if facts.recounted is None:
         cure = "none: records of its rows have expired, so that nobody can count them anew"
         yield for_a_person(Kind.BATCH, key, what, cure)
     else:

@@ -49,19 +49,19 @@ def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[
     return [f"it is written anew: of its {n} rows those {state} that SES is not known to have taken"]
 
 
-def give_up_rows(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[str]:
+def give_up_rows(redis: Redis, keys: Keys, chunk: ChunkFacts) -> list[str]:
     """What was done, in words."""
-    chunk = next((each for each in batch.chunks if each.id == id), None)
-    if chunk is None or not chunk.rows_lost or batch.fields.get("state") == State.CANCELLED.value:
+    state = redis.hget(keys.batch(chunk.id.rpartition("-")[0]), "state")
+    if not chunk.rows_lost or state in (None, State.CANCELLED.value.encode()):
         return []
-    key = keys.chunk(id)
+    key = keys.chunk(chunk.id)
     with redis.pipeline() as pipeline:
         pipeline.watch(key)  # type: ignore[no-untyped-call]
         if any(redis.hget(key, name) != chunk.fields.get(name, "").encode() for name in ("cursor", "redo")):
             return []
         pipeline.multi()
         pipeline.hset(key, mapping={"cursor": chunk.number("n"), "redo": ""})
-        pipeline.hsetnx(key, "lost", _rows_reason(id))
+        pipeline.hsetnx(key, "lost", _rows_reason(chunk.id))
         try:
             pipeline.execute()
         except WatchError:  # it is in use; the next look will tell

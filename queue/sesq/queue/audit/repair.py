@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from redis import Redis
 
 from sesq.queue.audit.batches import BatchFacts, read_batch
-from sesq.queue.audit.chunks import rows_by_chunk
+from sesq.queue.audit.chunks import read_chunks, rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
@@ -52,6 +53,7 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
     if not redis.exists(keys.message(id)):
         standing = json.dumps([name for name, lane in lanes.items() if lane.standing(id)])
         count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *lanes))
+        count += sum(redis.zrem(hold, id) for hold in set(keys_like(redis, keys.hold("*"))))
         return f"what was left of it is deleted: {count} keys and entries" if count else ""
     state, queue, keep = texts(redis.hmget(keys.message(id), "state", "queue", "keep"))
     queue = lane_of(lanes, queue)
@@ -71,12 +73,16 @@ def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int,
     return own, json.dumps(wrong)
 
 
-def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+def _restore_chunk(redis: Redis, keys: Keys, id: str) -> list[str]:
     facts, still = _read_batch(redis, keys, id.rpartition("-")[0])
-    restored = (
-        [*restore_chunk(redis, keys, facts, id), *give_up_rows(redis, keys, facts, id)] if still else []
-    )
+    return restore_chunk(redis, keys, facts, id) if still else []
+
+
+def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
+    restored = [] if redis.exists(keys.chunk(id)) else _restore_chunk(redis, keys, id)
     lanes = read_lanes(redis, keys)
+    for chunk in read_chunks(redis, keys, lanes, [id], {}, {}):
+        restored += give_up_rows(redis, keys, chunk)
     place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
     queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
@@ -108,8 +114,8 @@ def _mend_batch(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
         return rebuild(redis, keys, id)
     if not still or facts.lost or any(chunk.damaged for chunk in facts.chunks):
         return []
-    unknown = facts.expired or facts.counts_alone or facts.counted["lost"]
-    counted = {} if unknown else dict(facts.counted)
+    unknown = facts.counts_alone or facts.counted["lost"]
+    counted = {} if unknown else dict(facts.recounted or {})
     if counted:
         counted |= {name: 0 for name in facts.told if name not in counted}
     place = {chunk.id: chunk.place for chunk in facts.chunks}
@@ -148,9 +154,9 @@ def _mend_hold(redis: Redis, keys: Keys, what: str) -> str:
 
 
 def _mend_reasons(redis: Redis, keys: Keys) -> str:
-    restored = {"restore"} if redis.exists(keys.restored) else set()
-    unused = set(texts(redis.hkeys(keys.holds))) - restored
-    gone = [what for what in unused if not redis.exists(keys.hold(what))]
+    kept = {b"restore"} if redis.exists(keys.restored) else set()
+    unused = set(cast("list[bytes]", redis.hkeys(keys.holds))) - kept
+    gone = [what for what in unused if not redis.exists(keys.hold(text(what)))]
     return f"{redis.hdel(keys.holds, *gone)} are taken out" if gone else ""
 
 
