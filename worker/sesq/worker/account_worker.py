@@ -25,7 +25,7 @@ from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
 from sesq.worker.opening import OpenAccount
 from sesq.worker.pace import Pace
-from sesq.worker.result_log import log_result
+from sesq.worker.result_log import log_results
 from sesq.worker.round_trip import UNUSED_SECONDS, WINDOW_SECONDS, RoundTrip
 from sesq.worker.send_pool import SendPool
 from sesq.worker.sending import NOT_IN_TURN
@@ -215,7 +215,7 @@ class AccountWorker:
     def _settled(self, results: list[SendResult]) -> int:
         for result in results:
             self.in_flight.discard(result.grant)
-            log_result(self.name, result)
+        log_results(self.name, results)
         if results:
             self.pace.count(len(results), time.monotonic())
         return sum(result.state is State.SENT for result in results)
