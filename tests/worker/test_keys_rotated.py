@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.httpsession import URLLib3Session
 from redis import Redis
 
 from sesq.config.settings import AccountSettings, Settings, SmtpSettings
@@ -155,31 +156,47 @@ def test_all_threads_go_on_with_the_new_key(aws: Rotating) -> None:
     assert aws.ses.report()["duplicates"] == 0
 
 
-def test_the_same_key_is_not_tried_a_second_time(aws: Rotating) -> None:
+OnRequest = Callable[[Callable[[], None]], None]
+
+
+@pytest.fixture
+def on_request(monkeypatch: pytest.MonkeyPatch) -> OnRequest:
+    """`on_request(f)`: calls it before each request to AWS from then on."""
+    send = URLLib3Session.send
+
+    def register(call: Callable[[], None]) -> None:
+        monkeypatch.setattr(URLLib3Session, "send", lambda *args: (call(), send(*args))[1])
+
+    return register
+
+
+def test_the_same_key_is_not_tried_a_second_time(aws: Rotating, on_request: OnRequest) -> None:
     transport = aws.opened().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
-    refused = []
-    transport.client.api.meta.events.register("before-send", lambda **_: refused.append(1))  # type: ignore[attr-defined]
+    refused: list[int] = []
+    on_request(lambda: refused.append(1))
     with pytest.raises(SendFailed) as told:
         transport.send(mail("x1"))
     assert told.value.verdict.kind is Kind.CREDENTIALS
     assert len(refused) == 1
 
 
-def test_where_each_reading_finds_another_key_a_call_is_made_twice_at_most(aws: Rotating) -> None:
+def test_where_each_reading_finds_another_key_a_call_is_made_twice_at_most(
+    aws: Rotating, on_request: OnRequest
+) -> None:
     """A role gives new keys each time that it is asked, also to an account whose mail AWS takes no more."""
     transport = aws.opened().sender.transport
     transport.warm_up()
     aws.takes("AKTWO")
     made: list[int] = []
 
-    def change_the_file(**_: object) -> None:
+    def change_the_file() -> None:
         made.append(1)
         assert len(made) < 10, "it goes on and on"
         aws.has(f"AKOTHER{len(made)}")
 
-    transport.client.api.meta.events.register("before-send", change_the_file)  # type: ignore[attr-defined]
+    on_request(change_the_file)
     with pytest.raises(SendFailed) as told:
         transport.send(mail("x1"))
     assert (told.value.verdict.kind, len(made)) == (Kind.CREDENTIALS, 2)

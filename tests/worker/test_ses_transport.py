@@ -22,6 +22,7 @@ from sesq.worker.transports import NotCleared, Outgoing, SendFailed, SesTranspor
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Kind
+from tunnel import tunnels_to
 
 REGION = "eu-west-1"
 MAIL = Outgoing(
@@ -63,20 +64,21 @@ def failure(transport, outgoing=MAIL):
 # What leaves
 
 
-def test_what_is_late_once_it_is_signed_does_not_leave(transport, stub):
-    # Given credentials that take a minute to fetch
-    transport.warm_up()
-    passed = []
-    transport.client.api.meta.events.register("before-sign.sesv2.SendEmail", lambda **_: passed.append(60))
+def test_what_is_late_once_it_is_signed_does_not_leave(connect, stub, monkeypatch):
+    # Given a mail in time, and credentials that are fetched until it is too late
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    late = []
+    stub.plays.append(lambda handler: late.append(1) or assumed(stub)(handler))
 
     def clear():
-        if passed:
+        if late:
             raise NotCleared("too late")
 
     with pytest.raises(NotCleared):
-        transport.send(replace(MAIL, clear=clear))
+        connect(stub.url, role_arn=ROLE).send(replace(MAIL, clear=clear))
 
-    assert [request for request in stub.requests if request.method == "POST"] == []
+    assert late
+    assert stub.sends == []
 
 
 @pytest.mark.parametrize(
@@ -225,6 +227,34 @@ def test_a_reply_that_cannot_be_read_is_unknown(answer, transport, stub):
     assert caught.value.verdict.kind is Kind.UNKNOWN
 
 
+def reset_in_the_body(handler):
+    while handler.rfile.readline().strip():
+        """The head."""
+    handler.abort()
+
+
+def test_a_reset_in_the_midst_of_a_large_message_is_unknown(transport, stub):
+    # Given a message of which not all has left when the connection breaks
+    stub.plays.append(reset_in_the_body)
+    large = Outgoing(
+        "0123abcd", replace(MAIL.envelope, kind="raw"), b"From: a@b.c\r\n\r\n" + b"x" * 8_000_000
+    )
+
+    assert failure(transport, large).kind is Kind.UNKNOWN
+
+
+def test_a_connection_that_was_closed_at_rest_is_replaced(transport, stub):
+    # Given that the server has closed the connection after the last message
+    yes = b'HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{"MessageId":"one"}'
+    stub.plays.append(stub.raw(yes))
+    assert transport.send(MAIL) == "one"
+    stub.closed.wait(30)
+
+    # When there is another message, then it goes, once
+    assert transport.send(MAIL) == "stub-id"
+    assert (len(stub.sends), stub.connections) == (2, 2)
+
+
 def test_a_broken_connection_does_not_outlive_its_message(transport, stub):
     stub.plays.append(stub.reset)
     failure(transport)
@@ -283,6 +313,33 @@ def test_a_proxy_that_is_not_there_may_be_tried_again(connect, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
 
     assert failure(connect("https://email.nowhere.example")).kind is Kind.TRANSIENT
+
+
+def test_a_message_goes_through_a_proxy(connect, stub, monkeypatch):
+    # Given a proxy that wants a name and a password
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("HTTP_PROXY", stub.url.replace("//", "//ada:pw@"))
+
+    assert connect("http://email.nowhere.example").send(MAIL) == "stub-id"
+
+    # Then it is asked for the whole URL, and told who asks
+    (request,) = stub.requests
+    assert request.path == "http://email.nowhere.example/v2/email/outbound-emails"
+    assert request.headers["host"] == "email.nowhere.example"
+    assert request.headers["proxy-authorization"] == "Basic YWRhOnB3"
+
+
+def test_a_message_goes_through_the_tunnel_of_a_proxy(trusted, tls_stub, connect, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "")
+    transport = connect(tls_stub.url)
+    with tunnels_to(("127.0.0.1", tls_stub.port)) as tunnels:
+        monkeypatch.setenv("HTTPS_PROXY", tunnels.url)
+
+        assert [transport.send(MAIL) for _ in range(2)] == ["stub-id"] * 2
+
+        assert tunnels.asked == [f"CONNECT 127.0.0.1:{tls_stub.port}"]
+        transport.close()
+    assert [request.path for request in tls_stub.requests] == ["/v2/email/outbound-emails"] * 2
 
 
 # TLS: the same classes of errors before and after the message left
@@ -400,6 +457,22 @@ def test_an_expired_token_is_renewed_once_and_the_message_goes(transport, stub, 
     assert [request.headers["x-amz-security-token"] for request in stub.sends] == ["old", "new"]
 
 
+def test_what_is_late_once_it_is_signed_anew_does_not_leave_again(transport, stub, monkeypatch):
+    # Given credentials that are refused and renewed, which takes its time
+    transport.warm_up()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "new")
+    stub.plays.append(stub.error(403, "ExpiredTokenException", "The security token is expired"))
+
+    def clear():
+        if stub.sends:
+            raise NotCleared("too late")
+
+    with pytest.raises(NotCleared):
+        transport.send(replace(MAIL, clear=clear))
+
+    assert len(stub.sends) == 1
+
+
 def test_a_token_that_stays_expired_is_told_after_the_first_try(transport, stub):
     stub.plays.append(stub.error(403, "ExpiredTokenException", "expired"))
 
@@ -449,15 +522,21 @@ def test_a_region_or_profile_that_is_not_there_is_told(settings):
 ROLE = "arn:aws:iam::123456789012:role/mailer"
 ASSUMED = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
 <AssumedRoleUser><AssumedRoleId>A:sesq</AssumedRoleId><Arn>{ROLE}/sesq</Arn></AssumedRoleUser><Credentials>
-<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>role-token</SessionToken>
-<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>""".encode()
+<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>%s</SessionToken>
+<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
 DENIED = b"""<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error>
 <RequestId>r</RequestId></ErrorResponse>"""
 
 
+def assumed(stub, token="role-token", seconds=7200):
+    """The answer to AssumeRole: credentials for so long."""
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return stub.reply(200, (ASSUMED % (token, until.isoformat())).encode(), Content_Type="text/xml")
+
+
 def test_a_role_is_assumed_and_signs(connect, stub, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
-    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+    stub.plays.append(assumed(stub))
     transport = connect(stub.url, role_arn=ROLE)
 
     assert transport.send(MAIL) == "stub-id"
@@ -465,6 +544,37 @@ def test_a_role_is_assumed_and_signs(connect, stub, monkeypatch):
     assume, send = stub.requests
     assert b"Action=AssumeRole" in assume.body
     assert send.headers["x-amz-security-token"] == "role-token"
+
+
+def test_temporary_credentials_are_fetched_anew_before_they_expire(connect, stub, monkeypatch):
+    # Given those of a role, which end in five minutes
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    transport = connect(stub.url, role_arn=ROLE)
+    stub.plays.extend(
+        [assumed(stub, "first", 300), stub.reply(200, {"MessageId": "one"}), assumed(stub, "second")]
+    )
+
+    # When mails are sent
+    ids = [transport.send(MAIL) for _ in range(3)]
+
+    # Then the second one has new ones, with which the third one goes too
+    assert ids == ["one", "stub-id", "stub-id"]
+    assert [request.headers["x-amz-security-token"] for request in stub.sends] == [
+        "first",
+        "second",
+        "second",
+    ]
+
+
+def test_a_refusal_is_read_without_credentials(connect, stub, monkeypatch):
+    # Given temporary credentials that end in a moment, with which a mail is refused
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
+    refused = stub.error(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
+    stub.plays.extend([assumed(stub, seconds=1), refused])
+
+    # When it is told, then no others are fetched for that: they might be refused in its place
+    assert failure(connect(stub.url, role_arn=ROLE)).kind is Kind.RATE
+    assert [request.path for request in stub.requests] == ["/", "/v2/email/outbound-emails"]
 
 
 @pytest.mark.parametrize(
@@ -494,7 +604,7 @@ def test_a_role_is_assumed_with_new_keys_once_the_old_ones_are_refused(connect, 
 
     # When there are others
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKNEW")
-    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+    stub.plays.append(assumed(stub))
 
     # Then they assume it
     assert transport.send(MAIL) == "stub-id"
@@ -540,7 +650,7 @@ def test_warming_up_leaves_one_open_connection_and_asks_ses_for_nothing(transpor
 
 def test_warming_up_assumes_the_role_ahead_of_the_first_message(connect, stub, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stub.url)
-    stub.plays.append(stub.reply(200, ASSUMED, Content_Type="text/xml"))
+    stub.plays.append(assumed(stub))
 
     connect(stub.url, role_arn=ROLE).warm_up()
 

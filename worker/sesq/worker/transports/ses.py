@@ -1,4 +1,4 @@
-"""The SESv2 API through boto3: one request for one message, and never a second one behind the limiter's back."""
+"""The SESv2 API: one request for one message, and never a second one behind the limiter's back."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ class SesTransport:
         try:
             if outgoing.leave_by - time.monotonic() < SOON_SECONDS:
                 self.client.connect()
-            response = self.client.send_email(request, outgoing.clear)
+            message_id = self.client.send_email(request, outgoing.clear)
         except NotCleared:
             raise
         except (
             Exception
         ) as error:  # all that a client raises is foreign, and the table has a word for the unknown
             raise SendFailed(judge(error, envelope=outgoing.envelope, region=self.region)) from error
-        message_id = response.get("MessageId")
         if not message_id:
             raise SendFailed(weigh(NO_MESSAGE_ID, envelope=outgoing.envelope, region=self.region))
         return message_id
