@@ -109,3 +109,14 @@ def test_a_row_whose_record_is_lost_has_failed_and_keeps_no_batch_open(healthy: 
     assert _repair_twice(healthy.redis) == []
     assert stage.counts(id) == stage.fates(id)
     assert (stage.counts(id)["failed"], stage.batches.get(id).total) == (1, 600)
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.RETRYING, State.HELD, State.QUEUED])
+def test_a_message_that_lost_its_lane_stands_in_one_lane_alone(healthy: Healthy, state: State) -> None:
+    healthy.redis.hset(healthy.keys.message(healthy.ids[state]), "queue", "1e300")
+    assert _repair_twice(healthy.redis) == []
+
+
+def test_a_stale_entry_that_is_no_text_is_taken_out(healthy: Healthy) -> None:
+    healthy.redis.sadd(healthy.keys.stale("sesq.default.transactional"), b"\xff\xfe")
+    assert _repair_twice(healthy.redis) == []

@@ -6,13 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from redis import Redis
 
 from sesq.queue.audit.finding import Finding, Kind, Seen, mendable
-from sesq.queue.audit.walk import list_entries, set_entries, zset_scores
+from sesq.queue.audit.walk import STEP, list_entries, set_entries, zset_scores
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
+from sesq.queue.replies import text
 from sesq.queue.states import Lane
 
 
@@ -79,7 +81,8 @@ def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
 def mend_stale(redis: Redis, keys: Keys, key: str) -> str:
     """Takes out of the set what stands in its queue no longer."""
     lane = next((facts for facts in read_lanes(redis, keys).values() if facts.stale_key == key), None)
-    gone = [id for id in lane.stale if not lane.entries[id]] if lane else []
+    found = cast("Iterator[bytes]", redis.sscan_iter(key, count=STEP))
+    gone = [id for id in set(found) if not lane.entries[text(id)]] if lane else []
     if not gone:
         return ""
     redis.srem(key, *gone)

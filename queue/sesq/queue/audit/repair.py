@@ -9,7 +9,7 @@ from typing import cast
 from redis import Redis
 
 from sesq.queue.audit.batches import BatchFacts, read_batch
-from sesq.queue.audit.chunks import read_chunks, rows_by_chunk
+from sesq.queue.audit.chunks import REGISTRIES, read_chunks, rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
 from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
 from sesq.queue.audit.ledger import mend_ledger
@@ -17,7 +17,7 @@ from sesq.queue.audit.lost_batches import lost_fields, rebuild
 from sesq.queue.audit.lost_chunks import give_up_rows, restore_chunk
 from sesq.queue.audit.walk import keys_like
 from sesq.queue.fields import Fields
-from sesq.queue.job import KEEP_SECONDS, job_fields
+from sesq.queue.job import KEEP_SECONDS, job_fields, rq_key
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import MESSAGES, compose, library
@@ -59,7 +59,9 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
     queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
     fields = job_fields(id, queue, _seconds_kept(keep), f"sesq message {id}")
-    return texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
+    done = texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
+    others = [rq_key(name, lane) for lane in lanes if lane != queue for name in REGISTRIES]
+    return [*done, *(f"taken out of {key}" for key in others if redis.zrem(key, id))]
 
 
 def _seconds_kept(keep: str) -> int:
