@@ -11,7 +11,7 @@ function Write.changes_of(key)
   end
   return changed[key]
 end
-function Write.put(key, id, score) Write.changes_of(key)[id] = score end
+function Write.put(key, id, score) Write.changes_of(key)[id] = assert(score) end
 function Write.take_out(key, id) Write.changes_of(key)[id] = false end
 function Write.count(name, n) counted[name] = (counted[name] or 0) + n end
 
