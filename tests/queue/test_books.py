@@ -19,7 +19,7 @@ from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
 from stage import LEASE, Stage
 
-GONE = Started(Grant("gone", "x"), Envelope(sender=""), 0, "", 0, None)
+GONE = Started(Grant("gone", "x"), Envelope(sender=""), 0, 0, None)
 DAY = 1442 * 60
 """After so many seconds no minute of the ledger counts any more."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.scripts import read_lua
 
 WIRES = st.sampled_from(
     ["ada@example.org", "Ada <ada@example.org>", '"K, A" <ada@example.org>', "bounce@simulator.amazonses.com"]
@@ -60,6 +63,41 @@ def test_every_recipient_costs_rate_and_the_simulator_costs_no_day() -> None:
 def test_an_envelope_comes_back_from_json(envelope: Envelope) -> None:
     assert Envelope.from_json(envelope.to_json()) == envelope
     assert Envelope.from_json(envelope.to_json().encode()) == envelope
+
+
+@given(ENVELOPES)
+def test_an_envelope_comes_back_from_the_fields_of_a_record(envelope: Envelope) -> None:
+    fields = envelope.to_fields()
+    record = dict(zip(fields[::2], fields[1::2], strict=True)) | {"state": "queued", "v": "1"}
+    assert Envelope.from_fields(record) == envelope
+
+
+def test_the_fields_of_a_usual_envelope_are_so_few_and_short_that_redis_packs_the_record() -> None:
+    envelope = Envelope(sender="Shop <shop@example.com>", to=("ada@example.org",), subject="Your order")
+    assert envelope.to_fields() == [
+        *("sender", "Shop <shop@example.com>", "to", '["ada@example.org"]', "subject", "Your order")
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"to": "ada@example.org"}, {"to": "[5]"}, {"cc": '"a"'}, {"bcc": "{}"}, {"reply_to": "5"}, {"tags": ""}],
+)
+def test_damaged_fields_are_an_error_of_ours(damage: dict[str, str]) -> None:
+    with pytest.raises(InvalidMessage):
+        Envelope.from_fields({"sender": "a@example.org", "to": '["b@example.org"]', **damage})
+
+
+def test_a_record_without_a_sender_or_of_another_version_has_no_envelope() -> None:
+    for fields in ({"to": '["b@example.org"]'}, {"sender": "a@example.org", "v": "2"}):
+        with pytest.raises(InvalidMessage):
+            Envelope.from_fields(fields)
+
+
+def test_start_reads_all_fields_of_an_envelope() -> None:
+    listed = re.search(r"ENVELOPE = \{([^}]*)\}", read_lua("start.lua"))
+    assert listed is not None
+    assert set(re.findall(r"'(\w+)'", listed[1])) == set(Envelope.__dataclass_fields__)
 
 
 @given(CONTENTS)

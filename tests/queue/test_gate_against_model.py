@@ -172,7 +172,7 @@ class GateMachine(RuleBasedStateMachine):
         if not unused:
             assert self.ses.offer(mail.n, 0, self.ses_now) == "ok"
         granted = self.model.again(mail, LEASE, unused=unused)
-        started = Started(flight.grant, NOBODY, 0, "", 0, b"")
+        started = Started(flight.grant, NOBODY, 0, 0, b"")
         answer, wait = self.gate.renew_tokens(started, unused=unused, lease=LEASE)
         assert (answer == "granted") == granted, (answer, wait)
         flight.stale = not granted

@@ -99,9 +99,9 @@ def test_a_body_of_another_version_holds_its_message_before_anything_leaves(stag
     assert stage.transport.tried == []
 
 
-def test_an_envelope_of_another_version_is_held_alone(stage: Stage) -> None:
+def test_a_record_of_another_version_is_held_alone(stage: Stage) -> None:
     bad, good = stage.queue(), stage.queue()
-    stage.redis.hset(stage.keys.message(bad), "envelope", '{"v": 99}')
+    stage.redis.hset(stage.keys.message(bad), "v", 99)
     before = books(stage)
     stage.work()
     assert stage.redis.hmget(stage.keys.message(bad), "state", "hold") == [b"held", b"version:99"]

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from sesq.producer.message import Message
-from sesq.queue.envelope import encode_json
+from sesq.queue.envelope import VERSIONS, encode_json
 from sesq.queue.job import ID, job_template, rq_now
 from sesq.queue.keys import queue_name
 
@@ -38,10 +38,9 @@ def enqueue_arguments(message: Message, id: str, keep_seconds: int, key_seconds:
 def _record(message: Message, keep_seconds: int) -> list[Any]:
     """Name, value, name, value, … of the message's own record; what is not said is left out."""
     envelope = message.envelope()
-    record: list[Any] = ["v", 1, "envelope", envelope.to_json(), "keep", keep_seconds]
+    record: list[Any] = ["v", VERSIONS[-1], "keep", keep_seconds]
     record += ["rate", envelope.rate_cost, "day", envelope.day_cost]
-    if envelope.on_unknown:
-        record += ["on_unknown", envelope.on_unknown]
+    record += envelope.to_fields()
     if message.send_at:
         record += ["send_at", round(message.send_at.timestamp(), 3)]
     if message.expires_at:

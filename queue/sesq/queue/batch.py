@@ -106,7 +106,7 @@ def read_batch(id: str, account: str, given: dict[str, str]) -> Batch:
     read: dict[str, Any] = {
         "name": fields.text("name"),
         "state": fields.text("state") or DAMAGED.value,
-        "envelope": fields.envelope(),
+        "envelope": fields.envelope_of_batch(),
         "created": fields.number("created"),
         "ended": fields.optional("ended"),
         "starts_at": fields.optional("starts_at"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +17,9 @@ from sesq.queue.batch import Batch, Recipient, read_batch, recipient_of_record
 from sesq.queue.chunks import CHUNK_ROWS, Row, given_back, place_of, read_results, unpack_rows
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
-from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, text_hash, texts
+from sesq.queue.rows import made_of_row
 from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.states import WAITING_STATES, Lane, State
 
@@ -156,9 +157,7 @@ class Batches:
         if place is None or found is None or found.message_id is None or found.at is None:
             return False
         envelope = Envelope.from_json(text(self.redis.hget(self.keys.batch(place.batch), "envelope")))
-        queue = self.keys.queue(Lane.BULK)
-        job = job_fields(id, queue, 0, f"sesq message {id}")
-        described = replace(envelope, to=(found.to,)).to_json()
+        made = made_of_row(id, self.keys.queue(Lane.BULK), replace(envelope, to=(found.to,)), 0)
         with mapped():
             done = MATERIALIZE_SENT_ROW.run(
                 self.redis,
@@ -168,8 +167,7 @@ class Batches:
                 place.row,
                 found.message_id,
                 found.at,
-                described,
-                *job,
+                json.dumps(made),
             )
         return bool(done)
 

@@ -76,17 +76,55 @@ class Envelope:
     @classmethod
     def from_json(cls, text: str | bytes) -> Envelope:
         """Back from `to_json`; InvalidMessage for an unknown version or what is no envelope."""
-        data = read_versioned(text, "envelope")
+        return cls._from_parts(read_versioned(text, "envelope"))
+
+    def to_fields(self) -> list[str]:
+        """Name, value, name, value, … of a message's record. They are short, so that Redis packs the record.
+
+        What is empty is left out, and the kind where it is "simple".
+        """
+        filled = {name: value for name in _ENVELOPE_FIELDS if (value := getattr(self, name))}
+        if self.kind == "simple":
+            del filled["kind"]
+        fields = ["sender", self.sender]
+        for name, value in filled.items():
+            if name != "sender":
+                fields += [name, value if name in _TEXTS else encode_json(value)]
+        return fields
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Envelope:
+        """Back from `to_fields`, out of all fields of a record.
+
+        Raises InvalidMessage for an unknown version (its field v) or what is no envelope.
+        """
+        if fields.get("v") not in (None, *map(str, VERSIONS)):
+            require_version(fields["v"])
+        found = {name: value for name in _ENVELOPE_FIELDS if (value := fields.get(name)) is not None}
         try:
-            lists: dict[str, Any] = {
-                name: tuple(data.pop(name, ())) for name in ("to", "cc", "bcc", "reply_to", "other_senders")
-            }
-            return cls(**lists, **data)
+            parts = {name: value if name in _TEXTS else json.loads(value) for name, value in found.items()}
+        except (ValueError, RecursionError) as error:
+            raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
+        return cls._from_parts(parts)
+
+    @classmethod
+    def _from_parts(cls, parts: dict[str, Any]) -> Envelope:
+        try:
+            lists: dict[str, Any] = {name: _texts(parts.pop(name, ())) for name in _LISTS}
+            return cls(**lists, **parts)
         except TypeError as error:
             raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
 
 
+def _texts(given: object) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise TypeError(f"{given!r:.50} is no list of texts")
+    return tuple(given)
+
+
 _ENVELOPE_FIELDS = tuple(Envelope.__dataclass_fields__)
+_LISTS = ("to", "cc", "bcc", "reply_to", "other_senders")
+_TEXTS = ("sender", "subject", "configuration_set", "on_unknown", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +170,14 @@ def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
         raise InvalidMessage(what, f"is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise InvalidMessage(what, "is not a JSON object")
-    version = data.pop("v", None)
+    require_version(data.pop("v", None))
+    return data
+
+
+def require_version(version: object) -> None:
+    """Raises UnknownVersion unless it is one of VERSIONS."""
     if version not in VERSIONS or isinstance(version, bool):
         known = ", ".join(map(str, VERSIONS))
         raise UnknownVersion(
             str(version), f"{shown(version)} is a version this sesq cannot read; it knows {known}"
         )
-    return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import Envelope
@@ -55,9 +55,16 @@ class Fields:
         return None
 
     def envelope(self) -> Envelope:
-        """An empty one, which says so, where it cannot be read."""
+        """The envelope in the fields of a message's record; an empty one, which says so, where they are damaged."""
+        return self._envelope(lambda: Envelope.from_fields(self._fields))
+
+    def envelope_of_batch(self) -> Envelope:
+        """The same of a batch, which has it in one field."""
+        return self._envelope(lambda: Envelope.from_json(self.text("envelope")))
+
+    def _envelope(self, read: Callable[[], Envelope]) -> Envelope:
         try:
-            return Envelope.from_json(self.text("envelope"))
+            return read()
         except InvalidMessage as error:
             self.problems.append(f"its envelope cannot be read: {error}")
             return UNREADABLE

@@ -19,6 +19,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import (
     InputError,
+    InvalidMessage,
     MissingPart,
     QueueUnavailable,
     SesqError,
@@ -30,13 +31,13 @@ from sesq.queue.chunks import place_of
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
 from sesq.queue.grants import Claim, Grant, Started
-from sesq.queue.job import KEEP_SECONDS, job_fields
+from sesq.queue.job import KEEP_SECONDS
 from sesq.queue.keys import Keys
 from sesq.queue.reaping import Reaped, judged
 from sesq.queue.replicas import Replicas
 from sesq.queue.replies import text
 from sesq.queue.results import SendResult, put_back, unreadable, unsendable
-from sesq.queue.rows import Rows, row_place
+from sesq.queue.rows import Rows, made_of_row, row_place
 from sesq.queue.scripts import GATE, MESSAGES, Call, compose, run_many
 from sesq.queue.states import Lane, State
 from sesq.queue.usage import Usage, read_ledger, read_usage
@@ -129,9 +130,8 @@ class Gate:
         """Gives the fields that make a message of a row to which more happens than being sent; else none."""
         if not result.needs_record or place_of(result.grant.id) is None:
             return {}
-        id, queue = result.grant.id, self.keys.queue(Lane.BULK)
-        job = job_fields(id, queue, KEEP_SECONDS, f"sesq message {id}")
-        return {"envelope": self._envelope_of_row(id).to_json(), "job": job}
+        id = result.grant.id
+        return made_of_row(id, self.keys.queue(Lane.BULK), self._envelope_of_row(id), KEEP_SECONDS)
 
     def _started(self, grant: Grant, look: list[bytes], asked_at: float) -> Started | SendResult:
         """Makes a started message of the script's answer, or a result if it cannot be sent.
@@ -142,17 +142,16 @@ class Gate:
             return put_back(grant, "it is not this claim's to send any more")
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
-        described, attempts, on_unknown, size, content, left = look
+        described, attempts, size, content, left = look
         is_row = not described and place_of(grant.id) is not None
         try:
-            envelope = self.rows.envelope(grant.id) if is_row else Envelope.from_json(text(described))
+            envelope = self.rows.envelope(grant.id) if is_row else _described(described)
         except (InputError, MissingPart) as error:
             return self.give_up_batch(grant, error) if is_row else unreadable(grant, error)
         return Started(
             grant,
             envelope,
             Fields({"attempts": text(attempts)}).whole("attempts"),
-            text(on_unknown),
             int(size),
             content if content or not int(size) else None,
             asked_at + float(left) if left else math.inf,
@@ -227,6 +226,15 @@ class Gate:
     def usage(self, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
         """Reads the limits in force and what is used of them."""
         return read_usage(self.redis, self.account, lanes)
+
+
+def _described(described: bytes) -> Envelope:
+    """Reads the envelope as start.lua gives it. Raises InvalidMessage."""
+    try:
+        fields = json.loads(described)
+    except ValueError as error:
+        raise InvalidMessage("envelope", f"cannot be read: {error}") from error
+    return Envelope.from_fields(fields)
 
 
 def _starting(grants: Sequence[Grant]) -> Call:

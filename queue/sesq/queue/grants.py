@@ -54,7 +54,6 @@ class Started:
     grant: Grant
     envelope: Envelope
     attempts: int
-    on_unknown: str
     size: int
     content: bytes | None
     leave_by: float = math.inf

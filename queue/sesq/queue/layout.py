@@ -9,7 +9,7 @@ from sesq.config.errors import QueueUnavailable, WrongLayout
 from sesq.queue.keys import LAYOUT
 from sesq.queue.replies import text
 
-NUMBER = "1"
+NUMBER = "2"
 """It changes with the meaning of a key, a field of a record or an argument of a script, for there is no migration."""
 
 

@@ -8,7 +8,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from redis import Redis
 
@@ -16,6 +16,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage
 from sesq.queue.chunks import Place, Row, place_of, unpack_rows
 from sesq.queue.envelope import Envelope
+from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 
 KEPT_SECONDS = 60.0
@@ -81,6 +82,12 @@ class Rows:
         with mapped():
             envelope = self.redis.hget(self.keys.batch(batch), "envelope")
         return Envelope.from_json(still_there(envelope, "batch"))
+
+
+def made_of_row(id: str, queue: str, envelope: Envelope, keep_seconds: int) -> dict[str, list[Any]]:
+    """Gives what the scripts make a message of a row from: its envelope and its RQ job, as [name, value, …]."""
+    job = job_fields(id, queue, keep_seconds, f"sesq message {id}")
+    return {"envelope": envelope.to_fields(), "job": job}
 
 
 def row_place(id: str) -> Place:

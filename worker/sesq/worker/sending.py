@@ -213,7 +213,7 @@ class Sender:
     def _failed(self, started: Started, failure: SendFailed) -> SendResult:
         verdict = failure.verdict
         on_unknown: OnUnknown = (
-            "resend" if (started.on_unknown or self.policy.on_unknown) == "resend" else "hold"
+            "resend" if (started.envelope.on_unknown or self.policy.on_unknown) == "resend" else "hold"
         )
         result = decide(
             started.grant, verdict, started.attempts, on_unknown, self.policy.retry, self.jitter()

@@ -182,7 +182,7 @@ def _check_fields(facts: BatchFacts, key: str) -> Iterator[Finding]:
         what = f"its state is {state!r}, which this version of sesq does not know: it counts as paused"
         cure = f"start a worker of the version that wrote it; or sesq batch resume {facts.id}, or cancel it"
         yield for_a_person(Kind.BATCH, key, what, cure)
-    if not facts.ended and facts.read.envelope() is UNREADABLE:
+    if not facts.ended and facts.read.envelope_of_batch() is UNREADABLE:
         cure = f"give the same `sesq batch send` again, which restores it, and sesq batch resume {facts.id}"
         yield for_a_person(Kind.BATCH, key, "its envelope is lost: nobody can tell who sends it", cure)
 

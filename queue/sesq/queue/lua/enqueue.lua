@@ -24,8 +24,7 @@ local known_key = new.key and A .. 'idempotency:' .. new.key
 local function write()
   if known_key then call('SET', known_key, id .. ' ' .. new.digest, 'EX', new.key_ttl) end
   call('HSET', A .. 'message:' .. id, 'state', state, 'since', now(), 'created', now(), 'queue', queue,
-    'reason', '',
-       'history', cjson.encode({now(), state, ''}), unpack(new.record))
+    'history', cjson.encode({now(), state, ''}), unpack(new.record))
   call('SET', A .. 'content:' .. id, content)
   call('ZADD', A .. 'state:' .. state, now(), id)
   if new.expires then call('ZADD', A .. 'expiring', new.expires, id) end

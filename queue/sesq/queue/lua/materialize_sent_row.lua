@@ -1,20 +1,20 @@
 -- Materialize: makes a record for a recipient of a batch. The mail was sent, and only its MessageId was kept;
 -- now there is more to note about it. After messages.lua and rows.lua.
 --
--- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] envelope   [9…] RQ's
---     job: name, value, …
+-- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] JSON {envelope, job},
+--     both [name, value, …]
 -- Returns 1, or 0 where it has one, or its batch is gone.
 
-local id, chunk, row, message_id, taken_at, envelope = unpack(ARGV, 3, 8)
+local id, chunk, row, message_id, taken_at, made = unpack(ARGV, 3, 8)
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')
 
 local function main()
   if not bid or call('SISMEMBER', A .. 'materialized:' .. bid, id) == 1 then return 0 end
   local arrived = call('GETBIT', A .. 'arrived:' .. chunk, row) == 1
   local state, message = arrived and 'delivered' or 'sent', {id = id, batch = bid}
-  local event, made = {tonumber(taken_at), 'sent', message_id}, {envelope = envelope, job = {unpack(ARGV, 9)}}
-  Row.make_record(message, state, taken_at, event, made,
-              'reason', message_id, 'message_id', message_id, 'attempts', 1, 'day', 1)
+  local event = {tonumber(taken_at), 'sent', message_id}
+  Row.make_record(message, state, taken_at, event, cjson.decode(made), 'reason', message_id,
+    'message_id', message_id, 'attempts', 1, 'day', 1)
   call('EXPIRE', A .. 'message:' .. id, Job.seconds_kept(message.keep))
   local ttl = call('TTL', A .. 'batch:' .. bid)
   -- it may be new, of a batch that has ended

@@ -35,19 +35,16 @@ function Row.finish(message, to, result)
   return chunk.state == 'cancelled' and 'cancelled' or to
 end
 
--- The record of a row that had none, and its RQ job. made: envelope, job ({name, value, …}), both as JSON
--- has them.
+-- The record of a row that had none, and its RQ job. made: envelope, job (both {name, value, …}).
 function Row.make_record(message, state, since, event, made, ...)
   local id, bid = message.id, message.batch
   local created, queue, keep = Batch.read(bid, 'created', 'queue', 'keep')
   created = created or now()
   local queued = cjson.encode({tonumber(created), 'queued', 'in batch ' .. bid})
-  Message.set(message, 'state', state, 'since', since, 'created', created, 'queue', Job.lane_of(queue),
-    'reason', '',
-              'history', queued .. '\n' .. cjson.encode(event), 'v', 1, 'envelope', made.envelope, 'batch',
-              bid,
-              'rate', 1,
-              'keep', keep or 3600, ...)
+  Message.set(message, unpack(made.envelope))
+  Message.set(message, 'v', 1, 'state', state, 'since', since, 'created', created, 'reason', '',
+    'history', queued .. '\n' .. cjson.encode(event), 'queue', Job.lane_of(queue), 'batch', bid, 'rate', 1,
+    'keep', keep or 3600, ...)
   call('HSET', R .. 'job:' .. id, unpack(made.job))
   call('SADD', A .. 'materialized:' .. bid, id)
   call('ZADD', A .. 'state:' .. state, since, id)
