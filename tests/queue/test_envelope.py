@@ -81,7 +81,17 @@ def test_the_fields_of_a_usual_envelope_are_so_few_and_short_that_redis_packs_th
 
 @pytest.mark.parametrize(
     "damage",
-    [{"to": "ada@example.org"}, {"to": "[5]"}, {"cc": '"a"'}, {"bcc": "{}"}, {"reply_to": "5"}, {"tags": ""}],
+    [
+        {"to": "ada@example.org"},
+        {"to": "[5]"},
+        {"cc": '"a"'},
+        {"bcc": "{}"},
+        {"reply_to": "5"},
+        {"tags": ""},
+        {"tags": "7"},
+        {"kind": "letter"},
+        {"on_unknown": "wait"},
+    ],
 )
 def test_damaged_fields_are_an_error_of_ours(damage: dict[str, str]) -> None:
     with pytest.raises(InvalidMessage):
@@ -97,7 +107,7 @@ def test_a_record_without_a_sender_or_of_another_version_has_no_envelope() -> No
 def test_start_reads_all_fields_of_an_envelope() -> None:
     listed = re.search(r"ENVELOPE = \{([^}]*)\}", read_lua("start.lua"))
     assert listed is not None
-    assert set(re.findall(r"'(\w+)'", listed[1])) == set(Envelope.__dataclass_fields__)
+    assert set(re.findall(r"'(\w+)'", listed[1])) == {*Envelope.__dataclass_fields__, "rate"}
 
 
 @given(CONTENTS)

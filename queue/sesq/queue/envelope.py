@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sesq.config.errors import InvalidMessage, UnknownVersion
 from sesq.queue.addresses import is_mailbox_simulator, shown, spec_of
@@ -111,9 +111,14 @@ class Envelope:
     def _from_parts(cls, parts: dict[str, Any]) -> Envelope:
         try:
             lists: dict[str, Any] = {name: _texts(parts.pop(name, ())) for name in _LISTS}
-            return cls(**lists, **parts)
-        except TypeError as error:
+            tags = parts.pop("tags", {})
+            _texts([*tags.keys(), *tags.values()])
+            envelope = cls(**lists, tags=tags, **parts)
+        except (AttributeError, TypeError) as error:
             raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
+        if envelope.kind not in get_args(Kind) or envelope.on_unknown not in (None, *get_args(OnUnknown)):
+            raise InvalidMessage("envelope", "is of a kind that sesq does not write")
+        return envelope
 
 
 def _texts(given: object) -> tuple[str, ...]:

@@ -234,7 +234,10 @@ def _described(described: bytes) -> Envelope:
         fields = json.loads(described)
     except ValueError as error:
         raise InvalidMessage("envelope", f"cannot be read: {error}") from error
-    return Envelope.from_fields(fields)
+    envelope = Envelope.from_fields(fields)
+    if str(envelope.rate_cost) != fields.get("rate"):
+        raise InvalidMessage("envelope", "has other recipients than those that were counted: it is damaged")
+    return envelope
 
 
 def _starting(grants: Sequence[Grant]) -> Call:

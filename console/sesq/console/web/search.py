@@ -49,7 +49,7 @@ class Query:
         return bool(self.to or self.tag)
 
     def hints(self) -> tuple[str, str]:
-        """What stands in the JSON of every envelope that matches, in lower case."""
+        """What stands in the recipients and tags of every record that matches, in lower case."""
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
         return encode_json(self.to)[1:-1].lower(), tag.lower()
@@ -101,12 +101,10 @@ def _records(messages: Messages, places: list[Place], query: Query) -> list[Reco
         with mapped():
             pipeline = messages.redis.pipeline(transaction=False)
             for id in ids:
-                pipeline.hget(messages.keys.message(id), "envelope")
-            envelopes = [text(envelope).lower() for envelope in pipeline.execute()]
+                pipeline.hmget(messages.keys.message(id), "to", "cc", "bcc", "tags")
+            looks = [text(b" ".join(filter(None, fields))).lower() for fields in pipeline.execute()]
         hints = query.hints()
-        ids = [
-            id for id, envelope in zip(ids, envelopes, strict=True) if all(hint in envelope for hint in hints)
-        ]
+        ids = [id for id, look in zip(ids, looks, strict=True) if all(hint in look for hint in hints)]
     found = dict(zip(ids, messages.get_many(ids), strict=True))
     return [found.get(id) for _, id in places]
 

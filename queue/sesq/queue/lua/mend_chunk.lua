@@ -36,6 +36,7 @@ local function mend_place(chunk)
   Mend.drop_runs(runs, function (run) return chunk.out > 0 and not Chunk.has_rows(chunk) and run == entry end)
   Mend.leave_lanes(id, lanes)
   Chunk.sync_job(chunk)
+  Write.sets()
   local moved = chunk.place ~= was
   if moved then Mend.say('put where its rows belong: %s', chunk.place) end
   local absent = RQ_STATE[chunk.place] == 'queue' and not moved and not in_lane

@@ -116,7 +116,6 @@ function Message.transition(message, to, reason, fields, opts)
   end
   to, reason = Message.destined(message, to, reason)
   opts.claim_id, opts.from = opts.claim_id or message.claim_id, message.state
-  -- RQ's job first: a user without the right to it has changed nothing
   Job.place(id, message.queue, to, message.keep, opts)
   local might_go = math.max(tonumber(message.created) or now(), tonumber(message.send_at) or 0)
   Message.count_states(to, 1, to == 'sent' and might_go or nil)

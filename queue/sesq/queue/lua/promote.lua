@@ -42,6 +42,7 @@ local late = call('ZRANGEBYSCORE', A .. 'expiring', '-inf', now(), 'LIMIT', 0, m
 local function main()
   if #late == most then soonest = now() end
   for _, id in ipairs(late) do end_if_expired(Message.read(id)) end
+  Write.sets()
   for _, queue in ipairs(queues) do promote_lane(queue) end
   if moved > 0 then Job.wake(first) end
   return {moved, soonest and string.format('%.3f', math.max(0, soonest - now())) or ''}

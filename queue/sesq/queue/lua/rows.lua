@@ -81,6 +81,7 @@ end
 -- Writes down what has become of the rows that were settled, and of their chunks. with_gate() does it at
 -- the end.
 function Row.write_chunks()
+  if next(touched) then Write.free_first() end
   for name, chunk in pairs(touched) do
     if #sent[name] > 0 then Row.write_log(name, sent[name]) end
     if chunk then Row.write_chunk(chunk, #sent[name]) end

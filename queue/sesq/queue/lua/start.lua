@@ -2,9 +2,9 @@
 -- messages.lua.
 --
 -- ARGV[3] largest content to return (bytes)   [4…] id, claim_id, id, claim_id, …
--- Returns for each {JSON of the fields of its envelope, attempts, content size (bytes), content or '', time
--- left to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run
--- out since the claim. A row that is packed has no envelope here.
+-- Returns for each {JSON of the fields of its envelope and its rate, attempts, content size (bytes), content
+-- or '', time left to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its
+-- time has run out since the claim. A row that is packed has no envelope here.
 
 local limit, moment = tonumber(ARGV[3]), string.format('%.4f', now())
 
@@ -16,7 +16,7 @@ local function read_content(key)
 end
 
 local ENVELOPE = {'sender', 'to', 'cc', 'bcc', 'reply_to', 'subject', 'tags', 'configuration_set',
-  'on_unknown', 'kind', 'other_senders'}
+  'on_unknown', 'kind', 'other_senders', 'rate'}
 
 local function start(id, claim_id)
   local key = A .. 'message:' .. id

@@ -4,14 +4,22 @@
 local changed, changed_keys = {}, {} -- key -> {id -> score; false: it is taken out}; the keys, in order
 local counted = {}                   -- name of a counter -> by how much it grows
 
+-- A Redis that is full refuses a script whose first write needs memory, and lets all others end. What changes
+-- a state begins here: mail that was sent, or is due, must be written down then too.
+function Write.free_first() call('ZREM', 'sesq:' .. ARGV[1] .. ':leases', '') end
+
 function Write.changes_of(key)
+  if #changed_keys == 0 then Write.free_first() end
   if not changed[key] then
     changed[key] = {}
     changed_keys[#changed_keys + 1] = key
   end
   return changed[key]
 end
-function Write.put(key, id, score) Write.changes_of(key)[id] = assert(score) end
+function Write.put(key, id, score)
+  if not score then error('bad argument: ' .. id .. ' has no score for ' .. key) end
+  Write.changes_of(key)[id] = score
+end
 function Write.take_out(key, id) Write.changes_of(key)[id] = false end
 function Write.count(name, n) counted[name] = (counted[name] or 0) + n end
 
@@ -46,15 +54,20 @@ function Write.sets()
   if fault then error(fault, 0) end
 end
 
--- Runs the `main` of a script, and writes what was collected, however it ends. Returns its answer.
-local function run(main)
-  local done, answer = pcall(main)
-  Write.sets()
+function Write.counters()
   local key = 'sesq:' .. ARGV[1] .. ':counters'
   for name, n in pairs(counted) do
     if name == 'wait:sum' then call('HINCRBYFLOAT', key, name, string.format('%.3f', n))
     else call('HINCRBY', key, name, n) end
   end
+end
+
+-- Runs the `main` of a script, and writes what was collected, however it ends. Returns its answer.
+local function run(main)
+  local done, answer = pcall(main)
+  local written, fault = pcall(Write.sets)
+  Write.counters()
   if not done then error(answer, 0) end
+  if not written then error(fault, 0) end
   return answer
 end
