@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from agreement import assert_agreement
+from batch_stage import BatchStage
 from healthy import Healthy
 from piles import SEARCHES, pile_up
 from sesq.config.embedded import EmbeddedRedis
@@ -439,3 +441,19 @@ def test_a_hundred_thousand_records_are_walked_over_in_bounded_steps(
     assert set(windows) == {999}
     assert {command[-1] for command in commands if command[0].endswith("SCAN")} == {1000}
     assert max(len(command) for command in commands) < 100
+
+
+def test_a_chunk_that_comes_out_of_its_hold_stands_in_its_lane_once(redis: Redis) -> None:
+    # Given a batch that was paused and resumed: its list of parked chunks is lost, and a count of its rows is wrong
+    stage = BatchStage(redis)
+    taken = stage.take(5)
+    stage.batches.pause(taken.id, "me")
+    stage.pass_time(5)
+    stage.ask(3)
+    redis.delete(f"sesq:default:parked:{taken.id}")
+    stage.batches.resume(taken.id, "me")
+    redis.hset(stage.keys.chunk(f"{taken.id}-0"), "out", 1)
+    # When it is repaired, Then nothing is left, and the chunk stands in its lane once
+    assert repair(redis, sleep=lambda _: None).left == []
+    assert redis.lrange("rq:queue:sesq.default.bulk", 0, -1) == [f"{taken.id}-0".encode()]
+    assert_agreement(redis, settled=False)

@@ -10,6 +10,7 @@ from sesq.config.settings import Settings
 from sesq.console.context import open_redis
 from sesq.producer import Message, Outbox
 from sesq.queue.audit import audit
+from sesq.queue.layout import NUMBER
 from sesq.worker.start import run_worker
 
 OTHER = "sesq:layout in Redis is '7'.* run the same version of sesq everywhere"
@@ -23,7 +24,7 @@ def test_who_first_queues_a_message_writes_its_number(redis: Redis) -> None:
     outbox = Outbox(redis)
     assert redis.get("sesq:layout") is None
     outbox.send(mail())
-    assert redis.get("sesq:layout") == b"1"
+    assert redis.get("sesq:layout") == NUMBER.encode()
 
 
 def test_an_outbox_refuses_data_of_another_version(redis: Redis) -> None:

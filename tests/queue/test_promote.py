@@ -118,3 +118,18 @@ def test_a_time_that_runs_out_is_the_records_whatever_the_list_of_them_says(stag
     stage.redis.zadd(stage.keys.expiring, {id: stage.now - 1})
     stage.gate.promote()
     assert stage.state(id) is State.QUEUED
+
+
+def test_what_has_expired_keeps_no_due_mail_waiting(stage: Stage) -> None:
+    # Given three messages that expire before anybody looks, and two that are due after them
+    expired = [stage.queue(expires_at=later(stage, 50)) for _ in range(3)]
+    due = [stage.queue() for _ in range(2)]
+    for id in [*expired, *due]:
+        stage.messages.reschedule(id, stage.now + (10 if id in expired else 20), "me")
+    stage.pass_time(100)
+    # When a worker looks once, at three of each at most
+    stage.gate.promote(most=3)
+    # Then those that are due have come into their lane
+    assert {stage.state(id) for id in expired} == {State.EXPIRED}
+    assert {stage.state(id) for id in due} == {State.QUEUED}
+    assert_agreement(stage.redis)
