@@ -125,3 +125,35 @@ def test_a_refund_into_a_lost_ledger_opens_no_room(stage: Stage, lane: Lane) -> 
     stage.gate.settle([outcome])
     assert total(stage.redis) == 0
     assert minutes(stage.redis) == {}
+
+
+def test_what_went_1442_minutes_ago_leaves_its_slot_to_the_newest_minute(stage: Stage) -> None:
+    # Given 40 recipients, and scripts that ran in the minutes after those
+    stage.pass_time(100 * 60)
+    stage.claim()
+    # When the minute comes that has their slot, then they count neither in it nor in the next ones
+    stage.pass_time(DAY - 100 * 60)
+    stage.claim()
+    assert minutes(stage.redis) == {}
+    stage.pass_time(60)
+    stage.claim()
+    assert_sum(stage.redis)
+    assert total(stage.redis) == 0
+
+
+@pytest.mark.parametrize("gone", [DAY, DAY + 60 * 500, 3 * DAY])
+def test_a_day_that_others_fill_is_not_waited_for_by_counts_of_a_former_day(stage: Stage, gone: int) -> None:
+    stage.sync(rate=100.0, daily=200.0, sent=240.0)
+    stage.pass_time(gone)
+    stage.queue()
+    claim, started = stage.claim()
+    assert (started, claim.reason, claim.wait) == ([], "day", 60)
+
+
+def test_after_a_throttle_people_see_a_tenth_less_to_one_digit(stage: Stage) -> None:
+    stage.sync(rate=14.0, daily=200.0)
+    assert stage.gate.usage().shown_rate == 14.0
+    stage.queue()
+    claim, _ = stage.claim()
+    stage.gate.settle([SendResult(claim.grants[0], State.RETRYING, "too fast", throttled=True)])
+    assert stage.gate.usage().shown_rate == 12.6

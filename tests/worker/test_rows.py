@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.errors import TakenBefore, UnknownBatch
 from sesq.producer.batch.template import TemplateRenderer
-from sesq.queue.results import put_back
+from sesq.queue.results import SendResult, put_back
+from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import Lane, State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.sending import BLIP_TRIES
@@ -351,6 +354,34 @@ def test_a_batch_whose_rows_are_gone_is_paused_and_makes_no_records(stage: Batch
     assert "gone from Redis" in stage.batch(taken).reason
     assert stage.counts(taken.id) == {"queued": 10}
     assert stage.gate.usage().total == 0
+
+
+def test_what_became_of_a_row_is_written_where_nobody_can_tell_any_more_whom_it_is_for(
+    stage: BatchStage,
+) -> None:
+    taken = stage.take(2)
+    claim, _ = stage.grant(2)
+    stage.redis.hset(stage.keys.batch(taken.id), "envelope", "{")
+    stage.ticks += KEPT_SECONDS + 1  # what is remembered of it is forgotten
+    states = stage.gate.settle([SendResult(grant, State.FAILED, "no") for grant in claim.grants])
+    assert states == [State.FAILED, State.FAILED]
+    assert stage.status(f"{taken.id}-0-0").reason == "no"
+    assert stage.redis.hget(stage.keys.batch(taken.id), "n:failed") == b"2"
+
+
+def test_rq_is_told_when_a_chunk_and_a_row_were_queued_and_how_long_both_stay(stage: BatchStage) -> None:
+    taken = stage.take(3, keep_seconds=1234)
+    chunk = f"{taken.id}-0"
+    stage.transport.answer(says(Kind.REFUSED))
+    stage.send_all()
+    for id in (chunk, f"{chunk}-0"):
+        job = Job.fetch(id, stage.redis, JSONSerializer)
+        assert job.enqueued_at is not None
+        assert job.created_at is not None
+        assert 1200 < stage.redis.ttl(f"rq:job:{id}") <= 1234, id
+    assert 1200 < stage.redis.ttl(stage.keys.rows(chunk)) <= 1234
+    assert 1200 < stage.redis.ttl(stage.keys.message(f"{chunk}-0")) <= 1234
+    assert 1200 < stage.redis.ttl(stage.keys.content(f"{chunk}-0")) <= 1234
 
 
 def test_a_row_that_cannot_be_printed_fails_alone(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:

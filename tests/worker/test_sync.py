@@ -107,6 +107,22 @@ def test_books_that_are_lost_while_ses_is_asked_do_not_hide_what_ses_counted(
     assert (usage.others, usage.total) == (2, 0)
 
 
+@pytest.mark.parametrize("lost", ["gate", "ledger"])
+def test_books_that_are_lost_are_asked_for_at_once(stage: Stage, sync: AccountSync, lost: str) -> None:
+    # Given an account that was read a moment ago, and a mail that has gone since
+    assert sync.run_if_due()
+    stage.queue("ada@example.org")
+    stage.work()
+    assert not sync.run_if_due()
+    # When Redis loses what went, and a claim finds it
+    stage.redis.delete(f"sesq:default:{lost}")
+    stage.pass_time(40)
+    assert stage.claim()[0].reason == "unsynced"
+    # Then SES is asked before its turn, and mail may go
+    assert sync.run_if_due()
+    assert stage.gate.usage().closed is None
+
+
 def test_one_process_reads_for_all_within_the_interval(stage: Stage, sync: AccountSync) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(lambda _: sync.run_if_due(), range(8))) == [False] * 7 + [True]
