@@ -63,6 +63,12 @@ def test_wrong_use_ends_with_2(run: Run, words: list[str]) -> None:
     assert run(*words).exit_code == 2
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_refuses_an_option_that_it_does_not_know(run: Run, words: tuple[str, ...]) -> None:
+    ran = run(*words, "--nonsense")
+    assert (ran.exit_code, "No such option: --nonsense" in ran.output) == (2, True)
+
+
 def test_a_mistyped_command_gets_a_hint(run: Run) -> None:
     assert "Did you mean 'status'" in run("statsu").output
 

@@ -165,6 +165,7 @@ def test_a_message_is_frozen_and_keeps_no_hold_on_what_it_was_given() -> None:
         ({"send_at": datetime(9000, 1, 1, tzinfo=timezone.utc)}, "send_at", "from 1970 to 9000"),
         ({"expires_at": datetime.max.replace(tzinfo=WEST)}, "expires_at", "from 1970 to 9000"),
         ({"attachments": ["report.pdf"]}, "attachments", "from_path"),
+        ({"attachments": [Attachment("a", b""), "report.pdf"]}, "attachments", "from_path"),
         ({"attachments": [Attachment("a", b"")] * 496}, "attachments", "500 parts"),
         ({"attachments": [Attachment("a.png", b"", inline_id="a")]}, "attachments", "needs html="),
         (

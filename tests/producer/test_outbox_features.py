@@ -14,7 +14,7 @@ import sesq.producer.async_outbox
 import sesq.producer.message
 import sesq.producer.outbox
 from agreement import assert_agreement
-from sesq.config.errors import InvalidMessage, WouldBeRefused, WrongState
+from sesq.config.errors import InvalidMessage, UnknownMessage, WouldBeRefused, WrongState
 from sesq.producer import AsyncOutbox, Message, Outbox
 from sesq.queue.gate import SYNC
 from sesq.queue.messages import Messages
@@ -30,14 +30,15 @@ def mail(to: str = "ada@example.org", **options: object) -> Message:
 @pytest.fixture
 def sandbox(redis: Redis) -> Redis:
     """An account in the sandbox, as a worker has read it."""
+    tell_sandbox(redis, "default")
+    return redis
+
+
+def tell_sandbox(redis: Redis, account: str) -> None:
     told = {"rate": 1, "daily": 200, "sent": 0, "production": 0, "sending": 1, "readable": 1}
     identities = {"example.com": 1, "ada@example.org": 1, "bob@example.org": 0}
-    SYNC.run(
-        redis,
-        "default",
-        json.dumps({**told, "paused_because": "", "enforcement": "", "identities": identities}),
-    )
-    return redis
+    words = {"paused_because": "", "enforcement": "", "identities": identities}
+    SYNC.run(redis, account, json.dumps({**told, **words}))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +185,33 @@ class TestAsync:
             return before, (await waiting).state
 
         assert asyncio.run(story()) == (State.QUEUED, State.CANCELLED)
+
+    def test_each_method_passes_on_all_that_it_is_given(self, redis: Redis) -> None:
+        # Given a sandbox, whose SES would refuse what goes to a stranger, and an outbox of another account
+        outbox, later = AsyncOutbox(Outbox(redis)), datetime.now(timezone.utc) + timedelta(days=1)
+        tell_sandbox(redis, "shop")
+        allowed, refused = (mail(to, account="shop") for to in ("ada@example.com", "bob@example.org"))
+
+        async def story() -> None:
+            # Then check= counts for one and for many, and is off where it is not given
+            for send, given in ((outbox.send, refused), (outbox.send_many, [refused])):
+                with pytest.raises(WouldBeRefused):
+                    await send(given, check=True)  # type: ignore[operator]
+                await send(given)  # type: ignore[operator]
+            assert await outbox.check(refused) != await outbox.check(allowed) == []
+            # and the account is looked at that is named
+            id = await outbox.send(allowed, check=True)
+            with pytest.raises(UnknownMessage):
+                await outbox.status(id)
+            await outbox.reschedule(id, later, "shop")
+            record = await outbox.wait(id, 0, "shop")
+            assert (record.account, record.state) == ("shop", State.SCHEDULED)
+            assert record.send_at == pytest.approx(later.timestamp(), abs=0.01)
+            assert await outbox.cancel(id, "shop") is State.CANCELLED
+            assert (await outbox.status(id, "shop")).state is State.CANCELLED
+            assert (await outbox.wait(id, account="shop")).state is State.CANCELLED
+
+        asyncio.run(story())
 
     def test_many_at_once(self, redis: Redis) -> None:
         ids = asyncio.run(AsyncOutbox(redis).send_many(mail(f"person{i}@example.org") for i in range(20)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -123,6 +124,20 @@ def test_each_port_is_announced_in_a_line():
             "SMTP with STARTTLS",
             "SMTP over TLS",
         ]
+
+
+def test_a_mistyped_option_ends_it_with_2(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--port", "0", "--host", "no.such.host.invalid", "--ratee", "5"])
+    assert "--ratee" in capsys.readouterr().err
+
+
+def test_it_listens_on_ipv6_too():
+    with Simulator(host="::1", smtp_port=0) as ses:
+        assert ses.endpoint_url == f"http://[::1]:{ses.port}"
+        assert report(ses.endpoint_url)["accepted"] == 0
+        with smtplib.SMTP("::1", ses.smtp_port, timeout=20) as client:
+            assert client.noop()[0] == 250
 
 
 @pytest.mark.parametrize(

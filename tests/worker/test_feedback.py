@@ -228,6 +228,19 @@ def test_what_others_wrote_is_cut_short(
     assert "\n" not in reason
 
 
+@pytest.mark.parametrize("keep_content", [False, True])
+def test_an_event_leaves_the_content_where_it_shall_be_kept(keep_content: bool, stage: Stage) -> None:
+    # Given a message whose reply was lost, and whose content is there to send it again
+    id = stage.queue()
+    stage.transport.answer(says(Kind.UNKNOWN))
+    stage.work()
+    # When an event tells that SES took it
+    Feedback(stage.redis, "default", keep_content=keep_content).handle(body("Send", id))
+    # Then its content stays only where keep_content is set
+    assert stage.state(id) is State.SENT
+    assert bool(stage.redis.exists(stage.keys.content(id))) is keep_content
+
+
 def test_any_order_ends_in_the_same_state(stage: Stage, feedback: Feedback) -> None:
     for order in itertools.permutations(["Send", "Soft", "Delivery", "Bounce", "Complaint"]):
         id = sent(stage)

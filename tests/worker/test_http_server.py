@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from http_client import connect, read_to_the_end, serving, taken
+from sesq.config.errors import InputError
 from sesq.worker.http_server import MAX_HEAD_BYTES, HttpLimits, HttpServer, LimitedProtocol
 from tls import make_certificate
 
@@ -186,3 +187,14 @@ def test_a_handshake_has_its_time(port: Port, tmp_path: Path) -> None:
     ):
         client.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nhi")
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_port_or_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    odd, missing = tmp_path / "odd.pem", tmp_path / "missing.pem"
+    odd.write_text("no certificate")
+    with HttpServer(APP, "127.0.0.1", 0).listener as taken_port:
+        port = taken_port.getsockname()[1]
+        for number, *files in ((port,), (0, odd, key), (0, certificate, odd), (0, missing, key)):
+            with pytest.raises(InputError, match=f"^127.0.0.1:{number}: cannot listen there: "):
+                HttpServer(APP, "127.0.0.1", number, *files)
