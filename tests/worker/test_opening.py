@@ -1,13 +1,22 @@
-"""What an account needs to be worked for: a region."""
+"""What an account needs to be worked for: a region; and that all its settings reach what they are for."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from sesq.config.errors import SettingsError
-from sesq.config.settings import Settings
-from sesq.worker.opening import open_account
+from sesq.config.settings import AccountSettings, EventSettings, RetrySettings, Settings, SmtpSettings
+from sesq.queue.states import Lane
+from sesq.worker.account import SesAccount, UnknownAccount
+from sesq.worker.opening import open_account, starting_limits
+from sesq.worker.retry import RetryPolicy
+from sesq.worker.sending import SendingPolicy
+from sesq.worker.transports.client import AwsClients, ClientSettings
+from sesq.worker.transports.smtp import SmtpTransport
+from sesq.worker.transports.smtp_session import SmtpServer
 
 
 def test_no_region(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +35,98 @@ def test_aws_region_counts_as_well(redis: Redis, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     # Then it is the account's region
     assert open_account(redis, "default", Settings()).rules.region == "eu-north-1"
+
+
+def test_what_is_not_set_is_as_the_documents_say(redis: Redis) -> None:
+    opened = open_account(redis, "default", Settings(accounts={"default": {"region": "eu-west-1"}}))
+    assert opened.sender.policy == SendingPolicy(
+        on_unverified="hold", redirect_to=None, on_unknown="hold", keep_content=False, configuration_set=None
+    )
+    assert opened.sender.policy.retry.max_attempts == 10
+    assert (opened.lanes, opened.sender.lease, opened.sync.interval, opened.sync.on_restore) == (
+        (Lane.TRANSACTIONAL, Lane.BULK),
+        30.0,
+        60.0,
+        "hold",
+    )
+    assert starting_limits(AccountSettings()) == {}
+
+
+def test_every_setting_reaches_what_it_is_for(redis: Redis) -> None:
+    # Given settings of which none is the default
+    account = AccountSettings(
+        region="eu-west-1",
+        endpoint_url="http://127.0.0.1:9",
+        events=EventSettings(configuration_set="news"),
+        rate="7/second",
+        daily="900/day",
+        burst=3,
+        margin=0.1,
+        reserve="10%",
+    )
+    settings = Settings(
+        lease_seconds=11,
+        sync_seconds=120,
+        on_unverified="redirect",
+        redirect_to="staging@example.com",
+        on_unknown="resend",
+        on_restore="send",
+        keep_content=True,
+        retry=RetrySettings(max_attempts=3),
+        accounts={"shop": account},
+    )
+    slept: list[float] = []
+    clients = AwsClients()
+    # When the account is opened, then each is where it counts
+    opened = open_account(redis, "shop", settings, lanes=(Lane.BULK,), sleep=slept.append, clients=clients)
+    assert opened.sender.policy == SendingPolicy(
+        on_unverified="redirect",
+        redirect_to="staging@example.com",
+        on_unknown="resend",
+        keep_content=True,
+        configuration_set="news",
+        retry=RetryPolicy(max_attempts=3),
+    )
+    assert (opened.name, opened.gate.account, opened.sync.account, opened.lanes) == (
+        "shop",
+        "shop",
+        "shop",
+        (Lane.BULK,),
+    )
+    assert (opened.sender.lease, opened.sync.interval, opened.sync.on_restore) == (11, 120, "send")
+    assert opened.rules.region == opened.sync.rules.region == "eu-west-1"
+    opened.sender.sleep(5)
+    assert slept == [5]
+    # and the client is the one that the process has for these settings
+    assert isinstance(opened.sync.ses, SesAccount)
+    assert opened.sync.ses.client is clients.get(
+        ClientSettings("eu-west-1", endpoint_url="http://127.0.0.1:9")
+    )
+    limits = {"rate": "7.0", "daily": "900.0", "burst": "3.0", "margin": "0.1", "reserve": "10%"}
+    assert starting_limits(account) == limits
+
+
+@pytest.mark.parametrize("host", [None, "relay.example.com"])
+def test_every_setting_of_smtp_reaches_its_sessions(host: str | None, redis: Redis, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
+    smtp = SmtpSettings(
+        host=host, port=465, tls="tls", ca_file=tmp_path / "ca.pem", user="AKIA", password_file=secret
+    )
+    account = AccountSettings(region="eu-west-1", transport="smtp", smtp=smtp)
+    opened = open_account(redis, "shop", Settings(concurrency=5, accounts={"shop": account}))
+    transport = opened.sender.transport
+    assert isinstance(transport, SmtpTransport)
+    assert transport.server == SmtpServer(
+        host or "email-smtp.eu-west-1.amazonaws.com", 465, "tls", "AKIA", "hush", str(tmp_path / "ca.pem")
+    )
+    assert (transport.region, transport._pool.limit) == ("eu-west-1", 5)
+    # Given a new password, then the next session has it; where it cannot be read, SES refuses the empty one
+    secret.write_text("new")
+    assert transport._password is not None
+    assert transport._password() == "new"
+    secret.unlink()
+    assert transport._password() == ""
+    # and a relay of somebody else's is not asked about SES's limits
+    assert isinstance(opened.sync.ses, UnknownAccount if host else SesAccount)
+    assert host is not None or opened.sync.ses.may_lack_keys
