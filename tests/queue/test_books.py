@@ -157,3 +157,11 @@ def test_after_a_throttle_people_see_a_tenth_less_to_one_digit(stage: Stage) -> 
     claim, _ = stage.claim()
     stage.gate.settle([SendResult(claim.grants[0], State.RETRYING, "too fast", throttled=True)])
     assert stage.gate.usage().shown_rate == 12.6
+
+
+def test_people_see_the_minutes_in_which_something_went_and_no_others(stage: Stage) -> None:
+    stage.pass_time(300)
+    stage.queue()
+    stage.work()
+    assert stage.gate.ledger() == minutes(stage.redis)
+    assert list(stage.gate.ledger().values()) == [40, 1]

@@ -260,3 +260,12 @@ def test_after_a_clock_was_set_back_what_a_dead_worker_left_is_judged_within_a_m
         stage.work(1)
     assert (stage.state(first), stage.state(second)) == (State.SENT, State.SENT)
     assert_agreement(stage.redis)
+
+
+def test_what_goes_again_goes_before_all_that_waits(stage: Stage) -> None:
+    id = stage.queue(on_unknown="resend")
+    stage.claim()
+    later = stage.queue()
+    stage.pass_time(LEASE)
+    reap(stage)
+    assert stage.claim()[0].ids == (id, later)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from sesq.queue.grants import Grant
 from sesq.queue.results import NAMES, SendResult, put_back
 from sesq.queue.scripts import read_lua
@@ -38,3 +40,19 @@ def test_rq_is_told_the_message_id_and_why_it_failed() -> None:
     assert SendResult(grant, State.SENT, message_id="m").told()["rq"]["name"] == "return_value"
     assert SendResult(grant, State.FAILED, "no").told()["rq"]["name"] == "exc_string"
     assert "rq" not in SendResult(grant, State.HELD, "wait", hold="person").told()
+
+
+@pytest.mark.parametrize(
+    ("state", "refund_rate", "needs"),
+    [
+        (State.SENT, False, False),
+        (State.QUEUED, True, False),
+        (State.QUEUED, False, True),
+        (State.FAILED, True, True),
+        (State.UNKNOWN, False, True),
+    ],
+)
+def test_a_row_that_is_sent_or_goes_back_unused_needs_no_record(
+    state: State, refund_rate: bool, needs: bool
+) -> None:
+    assert SendResult(Grant("a", "x"), state, refund_rate=refund_rate).needs_record is needs

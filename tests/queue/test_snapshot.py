@@ -67,3 +67,13 @@ def test_the_time_is_rediss_and_may_be_moved(redis: Redis, offset: str | None, m
 def test_the_time_may_be_stopped(redis: Redis) -> None:
     redis.set(CLOCK_OFFSET, "=1700000000.25")
     assert redis_now(redis) == 1_700_000_000.25
+
+
+def test_the_time_is_rediss_to_the_microsecond(redis: Redis) -> None:
+    def now() -> float:
+        seconds, micros = redis.time()
+        return float(seconds + micros / 1e6)
+
+    for _ in range(5):
+        before = now()
+        assert before <= redis_now(redis) <= now()

@@ -251,3 +251,22 @@ def test_who_is_cancelled_with_their_batch_is_since_then(stage: BatchStage) -> N
     record = stage.messages.get(f"{taken.id}-0-1")
     assert (record.state, record.since) == (State.CANCELLED, stage.now)
     assert [(event.state, event.reason) for event in record.history][1:] == [(State.CANCELLED, "enough")]
+
+
+def test_why_nobody_gets_it_is_told_of_each_recipient(stage: BatchStage) -> None:
+    taken = stage.take(3)
+
+    def told() -> set[tuple[str, str]]:
+        return {(each.state.value, each.reason) for each in stage.batches.recipients(taken.id)}
+
+    assert told() == {("queued", "")}
+    stage.batches.pause(taken.id, "a wrong link")
+    assert told() == {("queued", "the batch is paused: a wrong link")}
+    assert stage.status(f"{taken.id}-0-1").reason == "the batch is paused: a wrong link"
+    stage.batches.cancel(taken.id, "the wrong list")
+    assert told() == {("cancelled", "the wrong list")}
+    cancelled = stage.status(f"{taken.id}-0-1")
+    assert [(event.state.value, event.at) for event in cancelled.history] == [
+        ("queued", stage.batch(taken).created),
+        ("cancelled", stage.batch(taken).ended),
+    ]

@@ -15,7 +15,7 @@ from agreement import assert_agreement
 from rq_tools import kill_with_job_in_hand
 from sesq.queue.explain import NO_JOB, explain
 from sesq.queue.states import Lane, State
-from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
+from sesq.worker.reconcile import SETTLED_SECONDS, _run, reconcile
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
 
@@ -321,3 +321,14 @@ def test_what_stands_twice_in_its_queue_and_was_cancelled_in_rq_is_cancelled(
     stage.work()
     assert (stage.state(id), stage.transport.tried) == (State.CANCELLED, [])
     assert_agreement(stage.redis)
+
+
+@pytest.mark.parametrize(("before", "moved"), [(-1.0, 0), (0.0, 1)])
+def test_what_has_changed_since_it_was_looked_at_is_left_alone(
+    stage: Stage, queue: Queue, before: float, moved: int
+) -> None:
+    """A message that came into its lane a moment ago may be in the hands of a worker."""
+    id = stage.queue()
+    queue.empty()
+    assert _run(stage.redis, "default", [id], stage.now + before, front=False) == [moved]
+    assert queue.get_job_ids() == [id] * moved

@@ -460,3 +460,40 @@ def test_after_a_clock_was_set_back_a_dead_workers_rows_are_judged_within_a_minu
         stage.reap()
     assert stage.counts(taken.id) == {"queued": 3}
     assert_agreement(stage.redis)
+
+
+def test_what_a_batch_holds_is_told_with_and_without_records(stage: BatchStage) -> None:
+    taken = stage.take(5)
+    claim, _ = stage.grant(3)
+    stage.gate.settle(
+        [
+            SendResult(claim.grants[0], State.SENT, "m-1", message_id="m-1"),
+            SendResult(claim.grants[1], State.FAILED, "no"),
+        ]
+    )
+    batch = stage.batch(taken)
+    assert {state: n for state, n in batch.compact.items() if n} == {"sent": 1, "queued": 2, "sending": 1}
+    assert {state: n for state, n in batch.counts.items() if n} == {
+        "sent": 1,
+        "queued": 2,
+        "sending": 1,
+        "failed": 1,
+    }
+    # and metrics count each as often as it came into a state
+    assert stage.redis.hget(stage.keys.counters, "sent") == b"1"
+    assert stage.redis.hget(stage.keys.counters, "failed") == b"1"
+
+
+def test_what_is_noted_after_the_results_were_packed_is_packed_too(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.send_all()
+    chunk = f"{taken.id}-0"
+    stage.pack()
+    before = {each.id: each.message_id for each in stage.batches.recipients(taken.id)}
+    # When more is written to its log, as of a row that an event tells of
+    stage.redis.append(stage.keys.log(chunk), "1700000000.000 1:m-again\n")
+    stage.redis.sadd(stage.keys.unpacked, chunk)
+    stage.pack()
+    assert not stage.redis.exists(stage.keys.log(chunk))
+    after = {each.id: each.message_id for each in stage.batches.recipients(taken.id)}
+    assert after == {**before, f"{chunk}-1": "m-again"}

@@ -303,6 +303,7 @@ def test_an_answer_that_was_asked_for_before_the_pause_does_not_end_it(
         sync.run()
     # Then it is still known to be paused; and the next answer counts
     assert stage.gate.usage().closed == "ses_paused"
+    assert read_snapshot(stage.redis, "default").paused_because == "Because."
     stage.pass_time(1)
     sync.run()
     assert stage.gate.usage().closed is None

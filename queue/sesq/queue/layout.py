@@ -19,9 +19,9 @@ def require_layout(redis: Redis, *, writes: bool = True) -> None:
     Raises WrongLayout, and QueueUnavailable where Redis does not answer.
     """
     with mapped():
-        found = text(redis.get(LAYOUT) or b"")
+        found = text(redis.get(LAYOUT))
         if not found and writes and not redis.set(LAYOUT, NUMBER, nx=True):
-            found = text(redis.get(LAYOUT) or b"")
+            found = text(redis.get(LAYOUT))
     if found and found != NUMBER:
         raise WrongLayout(_why(found))
 
