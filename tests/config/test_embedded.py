@@ -267,3 +267,17 @@ def executable(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+def test_whoever_joins_waits_until_the_server_has_read_its_data(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a server that still reads its data at the first looks; when somebody joins, then that is waited for
+    answers = iter([False, False, False, True])
+    monkeypatch.setattr(EmbeddedRedis, "_ping", lambda _: next(answers, None))
+    EmbeddedRedis(short_path).start().stop()
+    # Given one that ends meanwhile, then that is told at once
+    answers = iter([False, False])
+    (short_path / "server.log").touch()
+    with pytest.raises(QueueUnavailable, match="did not start: it said nothing"):
+        EmbeddedRedis(short_path).start()

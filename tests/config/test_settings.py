@@ -131,6 +131,7 @@ def test_the_longest_name_is_taken_and_one_letter_more_is_refused(
         ("on_unknown = 'ask'", ["on_unknown = 'ask'", "'hold' or 'resend'"]),
         ("on_unverified = 'redirect'", ["needs redirect_to"]),
         ("redis_url = 'http://u:secret@h'", ["redis_url: ", "allowed", "redis://"]),
+        ("xyz = 1", ["xyz: unknown key; allowed: redis_url, "]),
         ("rate = 14", ["rate: unknown key", "did you mean accounts.default.rate?"]),
         ("keep_days = inf", ["keep_days = inf", "less than or equal to 36500"]),
         ("redis_timeout_seconds = nan", ["redis_timeout_seconds = nan", "less than or equal to 3600"]),

@@ -407,3 +407,11 @@ def test_a_person_decides_before_its_time_comes(run: Run, redis: Redis, news: Pa
     tend_batches(redis, "default")
     assert [Batches(redis).get(id).state for id in ids] == ["paused", "running", "cancelled"]
     assert Batches(redis).get(ids[0]).reason.endswith("wait for legal")
+
+
+def test_a_mail_that_is_html_alone_is_shown_as_it_is(run: Run, redis: Redis, tmp_path: Path) -> None:
+    sync(redis)
+    news = write_template(tmp_path / "news", body__html="<p>Dear {{ name }}</p>")
+    (news / "body.txt").unlink()
+    ran = run("batch", "check", str(news), str(rows(tmp_path, b"email,name\nada@example.org,Ada\n")), *FROM)
+    assert (ran.exit_code, "<p>Dear Ada</p>" in ran.stdout) == (0, True), ran.output

@@ -69,6 +69,75 @@ def test_every_command_refuses_an_option_that_it_does_not_know(run: Run, words: 
     assert (ran.exit_code, "No such option: --nonsense" in ran.output) == (2, True)
 
 
+ANY_PORT = (0, 65_535)
+DEFAULTS: dict[str, dict[str, object]] = {
+    "demo": {"--workers": 2, "--seconds": 60},
+    "send": {"--lane": "transactional"},
+    "worker": {"--lanes": "transactional,bulk", "--processes": 1},
+    "messages list": {"--limit": 50},
+    "batch pause": {"reason": ""},
+    "batch cancel": {"reason": ""},
+    "batch report": {"--format": "csv"},
+    "quota history": {"--limit": 50},
+    "quota pause": {"reason": ""},
+    "submission": {
+        "--port": 2525,
+        "--host": "127.0.0.1",
+        "--hostname": "localhost",
+        "--max-connections": 100,
+        "--idle": 60,
+    },
+    "events endpoint": {"--port": 8443, "--host": "127.0.0.1"},
+    "events setup": {"--name": "sesq-events"},
+    "sandbox leave": {"--language": "EN"},
+    "suppression list": {"--limit": 1000},
+    "suppression add": {"--reason": "manual"},
+    "console": {"--port": 9796, "--host": "127.0.0.1"},
+    "simulator": {"--port": 9797, "--host": "127.0.0.1"},
+}
+RANGES: dict[str, dict[str, tuple[object, object]]] = {
+    "demo": {"--workers": (1, 16), "--seconds": (10, None)},
+    "send": {"--wait": (0, None)},
+    "worker": {"--concurrency": (1, None), "--processes": (1, None)},
+    "messages list": {"--limit": (1, 100_000)},
+    "batch send": {"--stop-bounces": (0, 100), "--stop-complaints": (0, 100)},
+    "quota history": {"--limit": (1, None)},
+    "submission": {
+        "--port": ANY_PORT,
+        "--tls-port": ANY_PORT,
+        "--max-connections": (1, None),
+        "--max-per-host": (1, None),
+        "--max-bytes": (1000, None),
+        "--idle": (1, None),
+    },
+    "events endpoint": {"--port": ANY_PORT},
+    "suppression list": {"--limit": (1, None)},
+    "console": {"--port": ANY_PORT},
+    "simulator": {"--port": ANY_PORT, "--smtp-port": ANY_PORT, "--smtp-tls-port": ANY_PORT},
+}
+OF_ACCOUNTS = {"send", "status", "doctor", "events", "smtp-password"} | {
+    f"{group} {name}" for group, names in GROUPS.items() for name in names
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_what_is_not_given_and_how_much_may_be(words: tuple[str, ...]) -> None:
+    command = typer.main.get_command(import_module(f"sesq.console.commands.{words[0].replace('-', '_')}").app)
+    if words[1:]:
+        command = command.commands[words[1]]  # type: ignore[attr-defined]
+    options, name = {each.opts[-1]: each for each in command.params}, " ".join(words)
+    # An option that is not named here has no default, and any number is in its range
+    given = {option: each.default for option, each in options.items() if each.default not in (None, False)}
+    account = {"--account": "default"} if name in OF_ACCOUNTS else {}
+    assert given == DEFAULTS.get(name, {}) | account
+    ranges = {
+        option: (each.min, each.max)  # type: ignore[attr-defined]
+        for option, each in options.items()
+        if {getattr(each, "min", None), getattr(each, "max", None)} != {None}
+    }
+    assert ranges == RANGES.get(name, {})
+
+
 def test_a_mistyped_command_gets_a_hint(run: Run) -> None:
     assert "Did you mean 'status'" in run("statsu").output
 

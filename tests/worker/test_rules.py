@@ -9,7 +9,7 @@ from redis import Redis
 
 from sesq.queue.envelope import Envelope
 from sesq.worker import rules as module
-from sesq.worker.rules import Missing, Rules
+from sesq.worker.rules import Block, Missing, Rules, read_block
 from stage import Stage
 
 SENDER = "shop@example.com"
@@ -83,3 +83,41 @@ def test_what_this_process_has_just_learnt_outlives_a_look_into_redis(
     # but not for long
     monkeypatch.setattr(module, "JUST_LEARNT_SECONDS", 0.0)
     assert stage.rules.missing_now(envelope()) is None
+
+
+@pytest.mark.parametrize(
+    "hold",
+    ["account", "credentials", f"sender:{SENDER}", "configuration_set:news", "recipient:bob@example.org"],
+)
+def test_everything_that_ses_refuses_as_a_whole_stops_the_mail_that_has_to_do_with_it(
+    hold: str, stage: Stage
+) -> None:
+    stage.rules.block(hold, "Because.")
+    mail = envelope("ada@example.org", "bob@example.org", configuration_set="news")
+    assert stage.rules.missing_now(mail) == Missing(hold, "Because.", False)
+    other = Envelope(sender="news@example.net", to=("eve@example.org",), configuration_set="other")
+    stopped = stage.rules.missing(other) is not None
+    assert stopped is (hold in ("account", "credentials"))
+
+
+def test_the_first_refusal_is_named_and_it_counts_more_than_an_identity(stage: Stage) -> None:
+    stage.sync(production=0, identities={})
+    for hold in (f"sender:{SENDER}", "credentials", "account"):
+        stage.rules.block(hold, hold)
+        missing = stage.rules.missing(envelope())
+        assert missing == Missing(hold, hold, False)
+
+
+@pytest.mark.parametrize(
+    ("packed", "block"),
+    [
+        ('[5, "Why.", 1]', Block(5.0, "Why.", True, "")),
+        ('[5.5, "Why.", 0, "id"]', Block(5.5, "Why.", False, "id")),
+        *(
+            (damaged, Block(0.0, "the reason is damaged in Redis", True, ""))
+            for damaged in ("{", "[]", "[5]", "null", '["x", "Why.", 0]', '[null, "Why.", 0]', "5")
+        ),
+    ],
+)
+def test_a_refusal_as_it_stands_in_redis(packed: str, block: Block) -> None:
+    assert read_block(packed) == block
