@@ -148,3 +148,21 @@ def test_what_is_noted_after_a_batch_has_ended_goes_with_it(stage: BatchStage) -
     assert all(KEPT - 100 < seconds <= KEPT for seconds in left.values()), left
     assert not stage.redis.exists(stage.keys.log(chunk))
     assert stage.counts(taken.id) == {"sent": 2, "delivered": 1}
+
+
+def test_where_nobody_has_said_otherwise_records_stay_two_weeks(stage: BatchStage) -> None:
+    stage.outbox = Outbox(stage.redis)
+    id, taken = stage.queue(), stage.take(1)
+    stage.send_all()
+    for key in (stage.keys.message(id), stage.keys.batch(taken.id), f"rq:job:{taken.id}-0"):
+        assert 14 * DAY - 100 < stage.redis.ttl(key) <= 14 * DAY, key
+
+
+def test_what_expired_in_the_middle_of_a_lane_is_counted_there_no_more(stage: BatchStage) -> None:
+    stage.queue()
+    middle = stage.queue(expires_at=at(stage.now + 60))
+    stage.queue()
+    stage.pass_time(60)
+    stage.gate.promote()
+    assert stage.state(middle) == "expired"
+    assert stage.gate.usage().lanes[0]["queued"] == 2

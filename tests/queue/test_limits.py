@@ -101,7 +101,7 @@ def test_a_minute_is_waited_for_until_all_of_it_is_over_a_day_old(stage: Stage) 
     stage.queue()
     claim, _ = stage.claim()
     assert claim.reason == "day"
-    assert stage.now + claim.wait == pytest.approx((minute + 1442) * 60)
+    assert claim.wait == pytest.approx((minute + 1442) * 60 - stage.now)
 
 
 def test_while_bulk_mail_is_paused_its_worker_looks_once_a_second(stage: Stage) -> None:
@@ -181,3 +181,24 @@ def test_what_fits_into_a_day_again_is_counted(stage: Stage) -> None:
     stage.sync(daily=15.0)
     assert free_fitting(stage.redis, "default") == 1
     assert [stage.state(id) for id in ids] == ["queued", "held"]
+
+
+def test_more_fit_again_than_one_call_looks_at(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sesq.queue.fitting.AT_ONCE", 2)
+    stage.sync(daily=5.0)
+    for _ in range(5):
+        stage.queue([f"p{i}@example.org" for i in range(10)])
+    stage.claim()
+    assert stage.messages.counts()[State.HELD] == 5
+    stage.sync(daily=100.0)
+    assert free_fitting(stage.redis, "default") == 5
+    assert stage.messages.counts()[State.QUEUED] == 5
+
+
+def test_a_sync_that_brings_other_limits_forgets_who_was_told_to_wait(stage: Stage) -> None:
+    for key in (stage.keys.token_waiters, stage.keys.bulk_token_waiters):
+        stage.redis.zadd(key, {"w": stage.now + 50})
+    stage.sync()
+    assert stage.redis.exists(stage.keys.token_waiters, stage.keys.bulk_token_waiters) == 2
+    stage.sync(rate=50.0)
+    assert stage.redis.exists(stage.keys.token_waiters, stage.keys.bulk_token_waiters) == 0

@@ -15,6 +15,7 @@ from stage import Stage
 def test_before_the_first_sync_nothing_is_known(redis: Redis) -> None:
     snapshot = read_snapshot(redis, "default")
     assert (snapshot.known, snapshot.mode, snapshot.rate) == (False, "unknown", None)
+    assert (snapshot.sending, snapshot.paused_because) == (True, "")
     assert not read_identities(redis, "default").covers_sender("a@example.com")
 
 

@@ -63,7 +63,7 @@ def test_whose_entry_is_damaged_gets_no_mail_either(
 ) -> None:
     redis.hset(KEY, "bob@example.org", packed)
     (found,) = listed
-    assert (found.address, found.reason, found.at) == ("bob@example.org", "manual", 0.0)
+    assert found == Suppressed("bob@example.org", "manual", 0.0, "an entry that is damaged in Redis")
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,12 @@ def test_whose_entry_is_damaged_gets_no_mail_either(
 )
 def test_an_address_in_a_text_is_listed_as_mail_has_it(text: str, spec: str) -> None:
     assert mailed_as(text) == spec
+
+
+def test_a_list_of_another_type_is_set_aside_and_begun_anew(redis: Redis, listed: SuppressionList) -> None:
+    redis.set(KEY, "no hash")
+    assert listed.among(["bob@example.org"]) == {}
+    assert redis.get(f"sesq:default:damaged:{KEY}") == b"no hash"
+    redis.set(KEY, "no hash again")
+    assert listed.add([entry("bob@example.org")]) == 1
+    assert len(listed) == 1

@@ -12,8 +12,9 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from batch_stage import BatchStage
-from sesq.config.errors import TakenBefore, UnknownBatch
+from sesq.config.errors import InvalidMessage, TakenBefore, UnknownBatch
 from sesq.producer.batch.template import TemplateRenderer
+from sesq.queue.damage import read_damage
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import Lane, State
@@ -497,3 +498,30 @@ def test_what_is_noted_after_the_results_were_packed_is_packed_too(stage: BatchS
     assert not stage.redis.exists(stage.keys.log(chunk))
     after = {each.id: each.message_id for each in stage.batches.recipients(taken.id)}
     assert after == {**before, f"{chunk}-1": "m-again"}
+
+
+def test_each_recipient_is_told_by_its_id_and_address(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.transport.answer(says(Kind.REFUSED), "m-1")
+    stage.send(2)
+    addresses = {f"{taken.id}-0-{row}": f"p{row}@example.org" for row in range(3)}
+    assert {each.id: each.to for each in stage.batches.recipients(taken.id)} == addresses
+    assert {id: stage.status(id).envelope.to for id in addresses} == {
+        id: (to,) for id, to in addresses.items()
+    }
+    for id in addresses:
+        assert stage.gate.rows.envelope(id).to == (addresses[id],)
+    with pytest.raises(InvalidMessage, match="rows"):
+        stage.gate.rows.envelope(f"{taken.id}-0-3")
+    assert Job.fetch(f"{taken.id}-0", stage.redis, JSONSerializer).args == [f"{taken.id}-0"]
+    assert Job.fetch(f"{taken.id}-0-0", stage.redis, JSONSerializer).args == [f"{taken.id}-0-0"]
+
+
+def test_a_chunk_that_says_more_were_granted_than_it_has_is_not_sent(stage: BatchStage) -> None:
+    taken = stage.take(3)
+    stage.redis.hset(stage.keys.chunk(f"{taken.id}-0"), "cursor", 4)
+    stage.send(5)
+    assert stage.transport.tried == []
+    assert [damage.what for damage in read_damage(stage.redis, "default")] == [
+        stage.keys.chunk(f"{taken.id}-0")
+    ]
