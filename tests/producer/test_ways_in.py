@@ -120,3 +120,14 @@ def test_one_person_among_more_than_50_is_sent_to_once(way: Way, redis: Redis) -
     way(redis, raw, (*people, "person0@EXAMPLE.org"))
     reached = [spec for record in in_order(redis) for spec in record.envelope.recipients]
     assert sorted(reached) == sorted(people)
+
+
+@pytest.mark.parametrize("way", [sendmail, command_line])
+def test_the_settings_say_how_long_the_record_stays(
+    way: Way, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_KEEP_DAYS", "2")
+    way(redis, b"From: shop@example.com\r\n\r\nHello\r\n", ("ada@example.org",))
+    (record,) = in_order(redis)
+    Outbox(redis).cancel(record.id)
+    assert 2 * 86_400 - 60 < redis.ttl(Keys("default").message(record.id)) <= 2 * 86_400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 from redis import Redis
@@ -15,6 +16,7 @@ from agreement import assert_agreement
 from rq_tools import kill_with_job_in_hand
 from sesq.queue.explain import NO_JOB, explain
 from sesq.queue.states import Lane, State
+from sesq.worker import reconcile as module
 from sesq.worker.reconcile import SETTLED_SECONDS, _run, reconcile
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
@@ -332,3 +334,21 @@ def test_what_has_changed_since_it_was_looked_at_is_left_alone(
     queue.empty()
     assert _run(stage.redis, "default", [id], stage.now + before, front=False) == [moved]
     assert queue.get_job_ids() == [id] * moved
+
+
+def test_a_long_pass_is_followed_by_a_pause_and_a_short_one_is_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given passes of half a second and of three quarters
+    passes: list[str] = []
+    clock = iter([0.0, 0.5, 1.0, 1.75, 2.0])
+    monkeypatch.setattr(module, "reconcile", lambda _, account: passes.append(account))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    # When the first has ended, then the next begins at once
+    module.reconcile_in_turn(stage.redis, "default")
+    assert not stage.redis.exists(stage.keys.reconciled)
+    # And after the second nobody begins one, until it was a hundredth of the time
+    module.reconcile_in_turn(stage.redis, "default")
+    module.reconcile_in_turn(stage.redis, "default")
+    assert passes == ["default"] * 2
+    assert 15_000 < stage.redis.pttl(stage.keys.reconciled) <= 75_000
