@@ -56,3 +56,10 @@ def test_a_row_that_is_sent_or_goes_back_unused_needs_no_record(
     state: State, refund_rate: bool, needs: bool
 ) -> None:
     assert SendResult(Grant("a", "x"), state, refund_rate=refund_rate).needs_record is needs
+
+
+def test_a_result_has_the_state_that_it_came_to() -> None:
+    result = SendResult(Grant("a", "x"), State.FAILED, "no")
+    assert result.came_to(None) is result
+    assert result.came_to(State.FAILED) is result
+    assert result.came_to(State.UNKNOWN) == SendResult(Grant("a", "x"), State.UNKNOWN, "no")

@@ -14,7 +14,9 @@ from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable, WrongState
 from sesq.producer import Message, Outbox
 from sesq.queue.audit import audit, repair
-from sesq.queue.states import Lane
+from sesq.queue.depth_history import count_waiting
+from sesq.queue.results import put_back
+from sesq.queue.states import Lane, State
 from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.verdicts import Kind
 from stage import says
@@ -194,3 +196,42 @@ def test_the_message_id_that_ses_answered_stays_whatever_an_event_says(stage: Ba
     told |= {"reason": "", "rank": 3, "message_id": "m-2"}
     FEEDBACK.run(stage.redis, "default", json.dumps(told))
     assert (stage.state(id), stage.status(id).message_id) == ("delivered", "m-1")
+
+
+@pytest.mark.parametrize("how", ["claim", "promote"])
+def test_at_its_last_moment_a_message_is_too_late(stage: BatchStage, how: str) -> None:
+    id = stage.queue(expires_at=at(stage.now + 60))
+    stage.pass_time(60)
+    if how == "claim":
+        assert stage.ask().ids == ()
+    else:
+        stage.gate.promote()
+    assert stage.state(id) == "expired"
+
+
+def test_a_row_that_comes_back_to_a_cancelled_batch_is_cancelled(stage: BatchStage) -> None:
+    taken = stage.take(2)
+    claim, _ = stage.claim()
+    stage.batches.cancel(taken.id, "a wrong link")
+    assert stage.gate.settle([put_back(claim.grants[0], "late")]) == [State.CANCELLED]
+
+
+@pytest.mark.parametrize("action", ["", "pause", "cancel"])
+def test_recipients_of_a_paused_batch_wait_and_those_of_a_cancelled_one_do_not(
+    stage: BatchStage, action: str
+) -> None:
+    taken = stage.take(3)
+    if action:
+        getattr(stage.batches, action)(taken.id, "a look")
+    assert count_waiting(stage.redis, "default") == (0 if action == "cancel" else 3)
+
+
+def test_an_event_takes_no_attempt_back(stage: BatchStage) -> None:
+    id = stage.queue()
+    stage.redis.hset(stage.keys.message(id), "attempts", 3)
+    told = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
+    told |= {"reason": "", "rank": 3, "message_id": "m-2"}
+    FEEDBACK.run(stage.redis, "default", json.dumps(told))
+    record = stage.status(id)
+    assert (record.state, record.attempts, record.message_id) == ("delivered", 3, "m-2")
+    assert [event.state.value for event in record.history] == ["queued", "sent", "delivered"]

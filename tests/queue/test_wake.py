@@ -13,6 +13,7 @@ from sesq.queue.audit import repair
 from sesq.queue.fitting import free_fitting
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
+from sesq.worker.reconcile import SETTLED_SECONDS, reconcile
 from sesq.worker.verdicts import Kind
 from stage import says
 
@@ -189,6 +190,13 @@ def another_rate(stage: BatchStage) -> Act:
     return lambda: stage.sync(rate=50.0)
 
 
+def reconciled(stage: BatchStage) -> Act:
+    id = stage.queue()
+    stage.redis.lrem("rq:queue:sesq.default.transactional", 0, id)
+    stage.pass_time(SETTLED_SECONDS + 1)
+    return lambda: reconcile(stage.redis, "default")
+
+
 def repaired(stage: BatchStage) -> Act:
     id = stage.queue()
     stage.redis.lrem("rq:queue:sesq.default.transactional", 0, id)
@@ -223,6 +231,7 @@ def repaired(stage: BatchStage) -> Act:
         (sent_by_others_alone, set()),
         (leaves_the_sandbox, {LIMITS}),
         (another_rate, {LIMITS}),
+        (reconciled, {URGENT}),
         (repaired, {URGENT}),
     ],
 )
