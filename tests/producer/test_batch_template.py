@@ -83,7 +83,6 @@ def test_variables_may_be_optional() -> None:
         ("{{ " + "[" * 300 + "1" + "]" * 300 + " }}", "line 1: too much stands within each other"),
         ("{{ " + "+".join(["name"] * 5000) + " }}", "line 1: too much stands within each other"),
         ("{{ name" + "|upper" * 5000 + " }}", "line 1: too much stands within each other"),
-        ("{% if name %}" + "{% elif name %}" * 5000 + "{% endif %}", "line 1: too much stands within"),
         ("\n{{ " + "9" * 5000 + " }}", "line 2: a number has too many digits"),
         ("{{ 0x" + "f" * 9000 + " }}", "line 1: a number has too many digits"),
         ("{{ {[1]: 2} }}", "line 1: TypeError: unhashable"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from email.utils import getaddresses
+from email import utils
+from typing import Any
 
 from sesq.simulator.errors import SesError
 
@@ -64,13 +65,17 @@ def _check_domain(domain: str) -> None:
         raise SesError("bad_request", "Illegal address")
 
 
+_LOOSELY: dict[str, Any] = {"strict": False} if hasattr(utils, "supports_strict_parsing") else {}
+"""Newer Pythons find nobody in a field of which they cannot read all."""
+
+
 def header_addresses(values: list[str]) -> list[str]:
     """Every address of some To, Cc or From headers, as given: with its display name where it has one.
 
     SesError(bad_request).
     """
     try:
-        pairs = getaddresses(values)
+        pairs = utils.getaddresses(values, **_LOOSELY)
     except RecursionError as error:  # comments in comments in comments
         raise SesError("bad_request", "Illegal address") from error
     return [f"{name} <{address}>" if name else address for name, address in pairs if name or address]
