@@ -59,3 +59,7 @@ def test_there_is_one_writer_of_csv() -> None:
     sources = Path(str(sesq.console.__file__)).parents[3].glob("*/sesq/**/*.py")
     writers = [path.name for path in sources if re.search(r"csv\.(writer|DictWriter)", path.read_text())]
     assert writers == ["csv_output.py"]
+
+
+def test_a_line_ends_as_lines_do_here() -> None:
+    assert csv_line(("a", "b")) == "a,b\n"

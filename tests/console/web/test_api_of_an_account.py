@@ -135,7 +135,7 @@ DONE: list[tuple[str, str, Any, str]] = [
     ("POST", "/messages/resolve/failed", {"ids": ["unknown"]}, '{"done":["UNKNOWN"],"problems":{}}'),
     ("POST", "/waiting/release", {"waiting": HOLD}, '{"released":1}'),
     ("PATCH", "/quota", {"burst": "9"}, '"value":9,'),
-    ("POST", "/quota/reset", {"knobs": ["burst"]}, '"origin":"SES"'),
+    ("POST", "/quota/reset", {"knobs": ["burst"]}, '"burst":{"value":500,"origin":"default"'),
     ("POST", "/pause", {"reason": "a look"}, '{"paused":true}'),
     ("POST", "/resume", None, '{"paused":false}'),
     ("POST", "/batches/BATCH/pause", {"reason": "a look"}, '"state":"paused","reason":"a look"'),
