@@ -93,7 +93,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(
     console: Console, redis: Redis, token: str
 ) -> None:
     visit = console()
-    visit.get("overview")
+    assert 'name="csrf"' in visit.get("quota").text  # the session has a token
     answer = visit.session.post(
         f"{visit.site}/accounts/default/quota/pause", {"reason": "x", "csrf": token}, timeout=20
     )
