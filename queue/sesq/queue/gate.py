@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -142,16 +142,17 @@ class Gate:
             return put_back(grant, "it is not this claim's to send any more")
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
-        described, attempts, size, content, left = look
-        is_row = not described and place_of(grant.id) is not None
+        record, size, content, left = look
+        is_row = not record and place_of(grant.id) is not None
         try:
-            envelope = self.rows.envelope(grant.id) if is_row else _described(described)
+            fields = {} if is_row else _fields(record)
+            envelope = self.rows.envelope(grant.id) if is_row else _envelope(fields)
         except (InputError, MissingPart) as error:
             return self.give_up_batch(grant, error) if is_row else unreadable(grant, error)
         return Started(
             grant,
             envelope,
-            Fields({"attempts": text(attempts)}).whole("attempts"),
+            Fields(fields).whole("attempts"),
             int(size),
             content if content or not int(size) else None,
             asked_at + float(left) if left else math.inf,
@@ -228,12 +229,17 @@ class Gate:
         return read_usage(self.redis, self.account, lanes)
 
 
-def _described(described: bytes) -> Envelope:
-    """Reads the envelope as start.lua gives it. Raises InvalidMessage."""
+def _fields(record: bytes) -> dict[str, str]:
+    """Reads the fields of a record as start.lua gives them. Raises InvalidMessage."""
     try:
-        fields = json.loads(described)
+        fields: dict[str, str] = json.loads(record)
     except ValueError as error:
         raise InvalidMessage("envelope", f"cannot be read: {error}") from error
+    return fields
+
+
+def _envelope(fields: Mapping[str, str]) -> Envelope:
+    """Reads the envelope. Raises InvalidMessage, also if it is for others than were counted."""
     envelope = Envelope.from_fields(fields)
     if str(envelope.rate_cost) != fields.get("rate"):
         raise InvalidMessage("envelope", "has other recipients than those that were counted: it is damaged")

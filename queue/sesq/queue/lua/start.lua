@@ -2,9 +2,9 @@
 -- messages.lua.
 --
 -- ARGV[3] largest content to return (bytes)   [4…] id, claim_id, id, claim_id, …
--- Returns for each {JSON of the fields of its envelope and its rate, attempts, content size (bytes), content
--- or '', time left to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its
--- time has run out since the claim. A row that is packed has no envelope here.
+-- Returns for each {JSON of the fields NEEDED of its record, content size (bytes), content or '', time left to
+-- it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run out since
+-- the claim. Of a row that is packed the JSON is empty.
 
 local limit, moment = tonumber(ARGV[3]), string.format('%.4f', now())
 
@@ -15,21 +15,20 @@ local function read_content(key)
   return call('STRLEN', key), ''
 end
 
-local ENVELOPE = {'sender', 'to', 'cc', 'bcc', 'reply_to', 'subject', 'tags', 'configuration_set',
-  'on_unknown', 'kind', 'other_senders', 'rate'}
+local NEEDED = {'state', 'claim_id', 'packed', 'expires_at', 'attempts', 'rate', 'sender', 'to', 'cc', 'bcc',
+  'reply_to', 'subject', 'tags', 'configuration_set', 'on_unknown', 'kind', 'other_senders'}
 
 local function start(id, claim_id)
   local key = A .. 'message:' .. id
-  local state, claimed_by, packed, expires_at, attempts = read(key, 'state', 'claim_id', 'packed',
-    'expires_at', 'attempts')
-  if state ~= 'sending' or claimed_by ~= claim_id then return {} end
-  local expires = tonumber(expires_at)
+  local record = read_fields(key, NEEDED)
+  if record.state ~= 'sending' or record.claim_id ~= claim_id then return {} end
+  local expires = tonumber(record.expires_at)
   if expires and expires <= now() then return {'expired'} end
   call('HSET', key, 'started_at', moment)
-  if packed then return {'', attempts or '0', 0, '', ''} end
+  if record.packed then return {'', 0, '', ''} end
   local size, content = read_content(A .. 'content:' .. id)
   local left = expires and string.format('%.6f', expires - now()) or ''
-  return {cjson.encode(read_fields(key, ENVELOPE)), attempts or '0', size, content, left}
+  return {cjson.encode(record), size, content, left}
 end
 
 local answers = {}
