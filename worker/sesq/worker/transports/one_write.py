@@ -1,7 +1,7 @@
-"""Connections of botocore that write the head and the body of a request at once.
+"""Connections of botocore that write the head and the body of a request in one call.
 
-urllib3 writes one after the other: two calls of the system, two packets, and two records of TLS. botocore's connections
-join them where they get both together, as Python's own `http.client` hands them over.
+urllib3 writes the head first and then the body: two system calls, two packets, two TLS records. botocore's connections
+join the two if they get them together, as Python's own `http.client` gives them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from botocore.awsrequest import (
 )
 
 LARGEST_BYTES = 65_536
-"""A larger body is not copied for it: it takes many packets anyway."""
+"""A larger body is not joined to its head: that would copy it, and it takes many packets anyway."""
 
 
 class _OneWrite:
-    """To be mixed into a connection."""
+    """Changes a connection: the body of a request goes out with its head."""
 
     _body: bytes | None = None
-    """That of the request whose head is being written."""
+    """The body of the request whose head is being written."""
 
     def request(
         self, method: str, url: str, body: Any, headers: Mapping[str, Any], *args: Any, **options: Any

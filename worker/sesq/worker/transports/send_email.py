@@ -1,9 +1,9 @@
-"""SESv2's SendEmail, for the price of what differs between two mails.
+"""Calls SESv2's SendEmail for half of the CPU that boto3 takes for it.
 
-boto3 works out for each call what is the same for all: the endpoint, the headers, who has hooks into it. That is half
-of what a call costs. Here it is asked once. From then on the parameters are written as JSON, signed by botocore's
-signer, and sent over the client's own connections. An answer that is no plain yes goes to boto3, as if it had called:
-so boto3 reads all refusals, and it calls again where there are other credentials.
+boto3 finds out again for each call what is the same for all calls: the endpoint, the headers, the hooks. That is half
+of what a call costs. This module asks boto3 for it once. Then it writes the parameters of each mail as JSON, signs them
+with botocore's signer, and sends them over the client's own connections. Any answer but a plain yes is given to boto3
+as the answer to a call of its own: so boto3 reads all refusals, and calls again where credentials were renewed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ANY_MAIL: SendEmailRequestTypeDef = {"Content": {"Raw": {"Data": b""}}}
 
 
 class _Call(threading.local):
-    """What this thread calls boto3 for."""
+    """What one thread hands to the hooks while it calls boto3."""
 
     answer: AWSResponse | None = None
-    """It is to be taken for the answer to the next request, which is not sent then."""
+    """boto3 gets this as the answer to the next request, and does not send that request."""
     clear: Callable[[], None] = staticmethod(lambda: None)
-    """To be called before the next request is sent."""
+    """It is called before the next request is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class _Written:
 
 
 class _Seen(Exception):
-    """Stops a call of boto3, of which enough is seen."""
+    """Stops a call of boto3 once the request is known."""
 
     def __init__(self, written: _Written) -> None:
         self.written = written
@@ -71,10 +71,10 @@ class SendEmail:
         api.meta.events.register("before-send.sesv2.SendEmail", self._before_send)  # type: ignore[arg-type]
 
     def __call__(self, parameters: SendEmailRequestTypeDef, clear: Callable[[], None]) -> str | None:
-        """The MessageId; None where SES has said yes without one. Raises boto3's errors.
+        """Sends one mail; returns its MessageId, or None if SES said yes without one. Raises boto3's errors.
 
-        When the request is written and signed it calls `clear`, which may raise to stop it. Of a large mail that takes
-        its time, as do new credentials.
+        It calls `clear` when the request is signed; `clear` may raise to stop it. Before that it may take long to write
+        a large mail, or to fetch new credentials.
         """
         if self._written.signature != "v4" or "EndpointId" in parameters:
             return self._by_boto3(parameters, None, clear)  # SigV4a, and an endpoint of its own
@@ -97,7 +97,7 @@ class SendEmail:
         return self._api.send_email(**parameters).get("MessageId")
 
     def _choose_signer(self, **_: object) -> Any:
-        """A request that is answered already needs no credentials, which might have to be fetched."""
+        """Needs no credentials for a request that has its answer: to fetch them could take long."""
         return UNSIGNED if self._call.answer is not None else None
 
     def _before_send(self, **_: object) -> AWSResponse | None:
@@ -108,15 +108,15 @@ class SendEmail:
 
 
 def http_session(api: SESV2Client) -> URLLib3Session:
-    """The connections of a client, with its TLS, proxies and timeouts.
+    """Finds the connections of a client, with its TLS, proxies and timeouts.
 
-    Nothing public of boto3's leads to it, nor to its `_pool_classes_by_scheme`, which `SendEmail` changes.
+    boto3 has no public name for it, nor for its `_pool_classes_by_scheme`, which `SendEmail` changes.
     """
     return api._endpoint.http_session  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
 
 
 def _ask(api: SESV2Client) -> _Written:
-    """What boto3 writes for any mail. It is stopped before it looks for credentials."""
+    """Learns what boto3 writes for any mail. The call is stopped before boto3 looks for credentials."""
 
     def look(
         request: AWSRequest, signing_name: str, region_name: str, signature_version: str, **_: object
@@ -131,7 +131,7 @@ def _ask(api: SESV2Client) -> _Written:
         return seen.written
     finally:
         api.meta.events.unregister("before-sign.sesv2.SendEmail", look)
-    raise AssertionError("botocore signs without a word of it")
+    raise AssertionError("botocore signed a request and called no hook before it")
 
 
 def _base64(value: bytes) -> str:
@@ -142,12 +142,12 @@ _json = json.JSONEncoder(default=_base64)
 
 
 def _encode(parameters: SendEmailRequestTypeDef) -> bytes:
-    """As boto3 writes them: SendEmail's members have the same names in JSON, and only bytes have another form."""
+    """Writes parameters as boto3 does: the names in JSON are those of the parameters, and bytes become base64."""
     return _json.encode(parameters).encode("utf-8")
 
 
 def _message_id(answer: AWSResponse) -> str | None:
-    """That of a plain yes."""
+    """Reads the MessageId of a plain yes; None of any other answer."""
     if answer.status_code != 200:
         return None
     try:
