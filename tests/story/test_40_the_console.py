@@ -60,7 +60,7 @@ def test_a_test_mail_is_sent_and_followed_to_its_end(live: Live) -> None:
     assert "Does it arrive?" in browser.text
     # Then its page says by itself that it was sent, and SES has it
     browser.until_says("MessageId")
-    assert [entry["subject"] for entry in s.ses.messages()] == ["Does it arrive?"]
+    assert [entry["subject"] for entry in s.ses.messages()].count("Does it arrive?") == 1
     browser.look("message-sent")
 
     # And it is found by recipient, by tag and by id

@@ -54,7 +54,7 @@ def test_the_next_rows_are_printed_with_the_first(redis: Redis, chunk: str, prin
     assert len(set(alone)) == 6
     printed.clear()
     # When the first is printed, then those after it are ready, and each is what it would be by itself
-    renderer = new_renderer(redis)
+    renderer = new_renderer(redis, clock=lambda: 0.0)
     assert subject(renderer, f"{chunk}-0") == alone[0]
     assert printed == [f"P{row}" for row in range(AHEAD_ROWS)]
     assert [subject(renderer, f"{chunk}-{row}") for row in range(1, AHEAD_ROWS)] == alone[1:AHEAD_ROWS]
