@@ -2,9 +2,9 @@
 -- messages.lua.
 --
 -- ARGV[3] largest content to return (bytes)   [4…] id, claim_id, id, claim_id, …
--- Returns for each {JSON of the fields NEEDED of its record, content size (bytes), content or '', time left to
--- it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run out since
--- the claim. Of a row that is packed the JSON is empty.
+-- Returns for each {JSON of the fields NEEDED of its record, content size (bytes), content or '', time left
+-- to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run out
+-- since the claim. Of a row that is packed the JSON is empty.
 
 local limit, moment = tonumber(ARGV[3]), string.format('%.4f', now())
 
@@ -15,8 +15,10 @@ local function read_content(key)
   return call('STRLEN', key), ''
 end
 
-local NEEDED = {'state', 'claim_id', 'packed', 'expires_at', 'attempts', 'rate', 'sender', 'to', 'cc', 'bcc',
-  'reply_to', 'subject', 'tags', 'configuration_set', 'on_unknown', 'kind', 'other_senders'}
+local NEEDED = {
+  'state', 'claim_id', 'packed', 'expires_at', 'attempts', 'rate', 'sender', 'to', 'cc', 'bcc', 'reply_to',
+  'subject', 'tags', 'configuration_set', 'on_unknown', 'kind', 'other_senders',
+}
 
 local function start(id, claim_id)
   local key = A .. 'message:' .. id
