@@ -352,3 +352,18 @@ def test_a_long_pass_is_followed_by_a_pause_and_a_short_one_is_not(
     module.reconcile_in_turn(stage.redis, "default")
     assert passes == ["default"] * 2
     assert 15_000 < stage.redis.pttl(stage.keys.reconciled) <= 75_000
+
+
+def test_what_rq_cancels_in_another_lane_is_shown_in_its_own_alone(redis: Redis) -> None:
+    # Given a message that a person has queued in the other lane, where RQ is told to cancel it
+    stage = Stage(redis)
+    id = stage.queue(lane="transactional")
+    job = Job.fetch(id, redis, JSONSerializer)
+    Queue("sesq.default.bulk", connection=redis, serializer=JSONSerializer)._enqueue_job(job)
+    job.cancel()
+    # When what RQ was told is looked at
+    stage.pass_time(SETTLED_SECONDS + 1)
+    reconcile(redis, "default")
+    # Then it is cancelled, and RQ shows it so once
+    assert stage.state(id) is State.CANCELLED
+    assert_agreement(redis)

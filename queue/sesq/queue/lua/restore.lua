@@ -81,7 +81,11 @@ local function main()
   if registry == 'wip' then return 0 end -- it is put right when it is settled
   if ENDED[registry] then return restore_ended(state, queue, shown.keep, told) end
   if chunk and chunk.state ~= 'running' then return 0 end
-  if told == 'canceled' then return chunk and 0 or 'canceled' end
+  if told == 'canceled' and chunk then return 0 end
+  if told == 'canceled' then
+    leave_all_registries(queue) -- RQ may show it in another lane, where it was put by hand
+    return 'canceled'
+  end
   if stands_in(queue) then return restore_in_lane(state, queue) end
   if registry ~= 'queue' and is_shown(queue, state) then return 0 end
   if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
