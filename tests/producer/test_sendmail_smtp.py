@@ -190,3 +190,10 @@ def test_of_a_mail_that_is_too_large_the_rest_is_not_kept(monkeypatch: pytest.Mo
         tracemalloc.stop()
     assert b"552 5.3.4 the mail has more than 1,000 bytes" in said.getvalue()
     assert peak < 5_000_000
+
+
+def test_a_mail_takes_no_recipients_of_the_mail_before(redis: Redis) -> None:
+    # Given a mail that was taken, When its program begins another with DATA alone, Then that is out of turn
+    _, replies = say(f"{BEGIN}{MAIL}.\r\nDATA\r\nQUIT\r\n")
+    assert [reply[:3] for reply in replies[-2:]] == ["503", "221"]
+    assert len(in_order(redis)) == 1

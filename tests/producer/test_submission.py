@@ -619,6 +619,7 @@ def test_what_would_not_be_safe_does_not_start(
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlanes = []', "lanes"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\naccount = "A B"', "account"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlane = "bulk"', "allowed"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nname = "web"', "allowed"),
     ],
 )
 def test_a_users_file_says_where_it_is_wrong(text: str, says: str, tmp_path: Path) -> None:

@@ -39,3 +39,12 @@ def test_a_minute_keeps_the_last_count_and_a_day_later_another_takes_its_place(r
 
 def test_nothing_is_told_where_nobody_looked(redis: Redis) -> None:
     assert DepthHistory(redis).waiting(0) == {}
+
+
+def test_a_damaged_history_shows_what_it_still_has(redis: Redis) -> None:
+    # Given a history of one look, to whose end a byte was added
+    redis.set(CLOCK_OFFSET, f"={MINUTE}")
+    DepthHistory(redis).note()
+    redis.append(Keys("default").depth_history, "x")
+    # Then that look is still told
+    assert DepthHistory(redis).waiting(MINUTE // 60) == {MINUTE // 60: 0}
