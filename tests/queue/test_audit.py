@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -15,9 +15,7 @@ from agreement import assert_agreement
 from batch_stage import BatchStage
 from healthy import Healthy
 from piles import SEARCHES, pile_up
-from sesq.config.embedded import EmbeddedRedis
 from sesq.queue.audit import Finding, audit, repair
-from sesq.queue.careful_redis import connect
 from sesq.queue.messages import accounts
 from sesq.queue.states import State
 
@@ -28,24 +26,6 @@ URGENT = "rq:queue:sesq.default.transactional"
 
 def found(redis: Redis, account: str = "default") -> list[Finding]:
     return audit(redis, account, settled=True, sleep=lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def built(redis_server: EmbeddedRedis) -> Iterator[tuple[Healthy, list[tuple[bytes, int, bytes]]]]:
-    """Made once, and put back for each test."""
-    client = connect(redis_server.url)
-    client.flushall()
-    made = Healthy(client)
-    yield made, made.saved()
-    client.close()
-
-
-@pytest.fixture
-def healthy(built: tuple[Healthy, list[tuple[bytes, int, bytes]]], redis: Redis) -> Healthy:
-    made, saved = built
-    redis.flushall()
-    made.restore(saved)
-    return made
 
 
 def test_messages_in_all_states_and_batches_in_all_stages_give_no_finding(healthy: Healthy) -> None:

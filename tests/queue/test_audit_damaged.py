@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
 
 from healthy import Healthy
-from sesq.config.embedded import EmbeddedRedis
 from sesq.queue.audit import Finding, repair
-from sesq.queue.careful_redis import connect
 from sesq.queue.states import State
-
-
-@pytest.fixture(scope="module")
-def built(redis_server: EmbeddedRedis) -> Iterator[tuple[Healthy, list[tuple[bytes, int, bytes]]]]:
-    """Made once, and put back for each test."""
-    client = connect(redis_server.url)
-    client.flushall()
-    made = Healthy(client)
-    yield made, made.saved()
-    client.close()
-
-
-@pytest.fixture
-def healthy(built: tuple[Healthy, list[tuple[bytes, int, bytes]]], redis: Redis) -> Healthy:
-    made, saved = built
-    redis.flushall()
-    made.restore(saved)
-    return made
 
 
 def _named(healthy: Healthy, key: str) -> str:

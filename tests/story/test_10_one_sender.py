@@ -56,7 +56,7 @@ def test_a_worker_that_stands_still_for_a_second_causes_no_throttle(system: Any)
         s.send(90)
         s.wait_for(State.SENT, 20)
         workers[0].send_signal(signal.SIGSTOP)
-        time.sleep(1.0)
+        time.sleep(1.0)  # so long it stands still: what is tested, and no wait for anything
         workers[0].send_signal(signal.SIGCONT)
         s.wait_for(State.SENT, 90)
         assert_rate_was_kept(s, 30)

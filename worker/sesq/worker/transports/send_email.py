@@ -1,9 +1,9 @@
-"""Calls SESv2's SendEmail for half of the CPU that boto3 takes for it.
+"""Calls SESv2's SendEmail for about six tenths of the CPU that boto3 takes for it.
 
-boto3 finds out again for each call what is the same for all calls: the endpoint, the headers, the hooks. That is half
-of what a call costs. This module asks boto3 for it once. Then it writes the parameters of each mail as JSON, signs them
-with botocore's signer, and sends them over the client's own connections. Any answer but a plain yes is given to boto3
-as the answer to a call of its own: so boto3 reads all refusals, and calls again where credentials were renewed.
+boto3 finds out again for each call what is the same for all calls: the endpoint, the headers, the hooks. This module
+asks boto3 for it once. Then it writes the parameters of each mail as JSON, signs them with botocore's signer, and sends
+them over the client's own connections. Any answer but a plain yes is given to boto3 as the answer to a call of its own:
+so boto3 reads all refusals, and calls again where credentials were renewed.
 """
 
 from __future__ import annotations
