@@ -91,11 +91,11 @@ def test_damages_are_told_the_latest_first_and_by_name(redis: Redis) -> None:
 
 def test_rq_is_asked_for_the_fields_of_a_job_once_for_all_ids() -> None:
     queue = "sesq.default.bulk"
-    job_fields("id-0", queue, 77, "sesq message id-0")
+    job_fields("id-0", queue, "sesq message id-0")
     before = job_template.cache_info().misses
     for number in range(3):
         id = f"id-{number}"
-        fields = job_fields(id, queue, 77, f"sesq message {id}")
+        fields = job_fields(id, queue, f"sesq message {id}")
         told = dict(zip(fields[::2], fields[1::2], strict=True))
         assert told["description"] == f"sesq message {id}"
         assert f"id-{number}" in told["data"]

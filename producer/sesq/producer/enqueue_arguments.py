@@ -1,4 +1,4 @@
-"""What `enqueue.lua` is told of one message. Pure."""
+"""What `enqueue.lua` is told of messages. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from sesq.producer.message import Message
 from sesq.queue.envelope import VERSIONS, encode_json
 from sesq.queue.job import ID, job_template, rq_now
 from sesq.queue.keys import queue_name
+from sesq.queue.states import Lane
 
 
-def enqueue_arguments(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:
-    """Makes the script's ARGV after the account: what is told of the message as JSON, its content, RQ's job.
+def lane_arguments(account: str, lane: Lane, key_seconds: int) -> str:
+    """Makes the argument that all messages of one call share, as JSON. `key_seconds`: of an idempotency key."""
+    queue = queue_name(account, lane)
+    job = job_template(queue, f"sesq message {ID}")
+    head = encode_json({"queue": queue, "at": rq_now(), "key_ttl": key_seconds})
+    return f'{head[:-1]},"job":{job}}}'
 
-    `keep_seconds`: of the record of a finished message; `key_seconds`: of its idempotency key.
+
+def message_arguments(message: Message, id: str, keep_seconds: int) -> tuple[str, bytes]:
+    """Makes the two arguments of one message: what is told of it as JSON, and its content.
+
+    `keep_seconds`: of the record of a finished message.
     """
-    queue = queue_name(message.account, message.lane)
-    told: dict[str, Any] = {
-        "id": id,
-        "queue": queue,
-        "at": rq_now(),
-        "record": _record(message, keep_seconds),
-    }
+    told: dict[str, Any] = {"id": id, "record": _record(message, keep_seconds)}
     if message.send_at:
         told["due"] = round(message.send_at.timestamp(), 3)
     if message.expires_at:
@@ -30,19 +33,17 @@ def enqueue_arguments(message: Message, id: str, keep_seconds: int, key_seconds:
     if message.idempotency_key:
         told["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
         told["digest"] = message.fingerprint()
-        told["key_ttl"] = key_seconds
-    job = job_template(queue, keep_seconds, f"sesq message {ID}")
-    return [encode_json(told), message.content(), job]
+    return encode_json(told), message.content()
 
 
-def _record(message: Message, keep_seconds: int) -> list[Any]:
-    """Name, value, name, value, … of the message's own record; what is not said is left out."""
+def _record(message: Message, keep_seconds: int) -> list[str]:
+    """Name, value, name, value, … of the message's own record, all as text; what is not said is left out."""
     envelope = message.envelope()
-    record: list[Any] = ["v", VERSIONS[-1], "keep", keep_seconds]
-    record += ["rate", envelope.rate_cost, "day", envelope.day_cost]
+    record = ["v", str(VERSIONS[-1]), "keep", str(keep_seconds)]
+    record += ["rate", str(envelope.rate_cost), "day", str(envelope.day_cost)]
     record += envelope.to_fields()
     if message.send_at:
-        record += ["send_at", round(message.send_at.timestamp(), 3)]
+        record += ["send_at", str(round(message.send_at.timestamp(), 3))]
     if message.expires_at:
-        record += ["expires_at", round(message.expires_at.timestamp(), 3)]
+        record += ["expires_at", str(round(message.expires_at.timestamp(), 3))]
     return record

@@ -157,7 +157,7 @@ class Batches:
         if place is None or found is None or found.message_id is None or found.at is None:
             return False
         envelope = Envelope.from_json(text(self.redis.hget(self.keys.batch(place.batch), "envelope")))
-        made = made_of_row(id, self.keys.queue(Lane.BULK), replace(envelope, to=(found.to,)), 0)
+        made = made_of_row(id, self.keys.queue(Lane.BULK), replace(envelope, to=(found.to,)))
         with mapped():
             done = MATERIALIZE_SENT_ROW.run(
                 self.redis,

@@ -31,7 +31,6 @@ from sesq.queue.chunks import place_of
 from sesq.queue.envelope import Envelope
 from sesq.queue.fields import Fields
 from sesq.queue.grants import Claim, Grant, Started
-from sesq.queue.job import KEEP_SECONDS
 from sesq.queue.keys import Keys
 from sesq.queue.reaping import Reaped, judged
 from sesq.queue.replicas import Replicas
@@ -131,7 +130,7 @@ class Gate:
         if not result.needs_record or place_of(result.grant.id) is None:
             return {}
         id = result.grant.id
-        return made_of_row(id, self.keys.queue(Lane.BULK), self._envelope_of_row(id), KEEP_SECONDS)
+        return made_of_row(id, self.keys.queue(Lane.BULK), self._envelope_of_row(id))
 
     def _started(self, grant: Grant, look: list[bytes], asked_at: float) -> Started | SendResult:
         """Makes a started message of the script's answer, or a result if it cannot be sent.

@@ -19,7 +19,6 @@ SEND = "sesq.worker.send"
 It is short, so that RQ's `data` of a message stays within the 64 bytes up to which Redis packs a hash.
 """
 
-JOB_TIMEOUT_SECONDS = 300
 KEEP_DAYS = 14
 KEEP_SECONDS = KEEP_DAYS * 86_400
 """So long a job, its message's record and its batch stay after their end, where nobody has said otherwise."""
@@ -37,9 +36,9 @@ def rq_now() -> str:
     return utcformat(datetime.now(timezone.utc))
 
 
-def job_fields(id: str, queue: str, keep_seconds: int, description: str) -> list[Any]:
+def job_fields(id: str, queue: str, description: str) -> list[Any]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
-    template = job_template(queue, keep_seconds, description.replace(id, ID))
+    template = job_template(queue, description.replace(id, ID))
     escaped = json.dumps(id)[1:-1]  # an id that is damaged in Redis may hold any character
     parts: list[Any] = json.loads(template)
     fields = [part.replace(ID, escaped) if isinstance(part, str) else part for part in parts]
@@ -48,8 +47,11 @@ def job_fields(id: str, queue: str, keep_seconds: int, description: str) -> list
 
 
 @lru_cache(maxsize=64)
-def job_template(queue: str, keep_seconds: int, description: str) -> str:
-    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …], %id% for the id, without the times."""
+def job_template(queue: str, description: str) -> str:
+    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …], %id% for the id, without the times.
+
+    RQ's limits of time are left out: the scripts say how long a job stays, and only RQ's own workers would use them.
+    """
     job = Job.create(
         SEND,
         args=(ID,),
@@ -57,9 +59,6 @@ def job_template(queue: str, keep_seconds: int, description: str) -> str:
         connection=Redis(),
         origin=queue,
         description=description,
-        timeout=JOB_TIMEOUT_SECONDS,
-        result_ttl=keep_seconds,
-        failure_ttl=keep_seconds,
         serializer=JSONSerializer,
     )
     # RQ reads its data uncompressed as well, so that the id can be put in

@@ -84,9 +84,9 @@ class Rows:
         return Envelope.from_json(still_there(envelope, "batch"))
 
 
-def made_of_row(id: str, queue: str, envelope: Envelope, keep_seconds: int) -> dict[str, list[Any]]:
+def made_of_row(id: str, queue: str, envelope: Envelope) -> dict[str, list[Any]]:
     """Gives what the scripts make a message of a row from: its envelope and its RQ job, as [name, value, …]."""
-    job = job_fields(id, queue, keep_seconds, f"sesq message {id}")
+    job = job_fields(id, queue, f"sesq message {id}")
     return {"envelope": envelope.to_fields(), "job": job}
 
 

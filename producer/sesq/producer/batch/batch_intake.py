@@ -184,7 +184,7 @@ def _add(
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
     chunk, queue = f"{id}-{number}", Keys(request.account).queue(Lane.BULK)
-    job = job_fields(chunk, queue, request.keep_seconds, f"sesq batch {id}, part {number}")
+    job = job_fields(chunk, queue, f"sesq batch {id}, part {number}")
     arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
     with mapped():
         (state,) = run_many(redis, request.account, [(ADD_CHUNK, arguments)], replicas)
