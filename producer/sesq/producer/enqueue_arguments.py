@@ -7,33 +7,27 @@ from typing import Any
 
 from sesq.producer.message import Message
 from sesq.queue.envelope import VERSIONS, encode_json
-from sesq.queue.job import ID, job_template, rq_now
-from sesq.queue.keys import queue_name
-from sesq.queue.states import Lane
+from sesq.queue.job import job_fields
 
 
-def lane_arguments(account: str, lane: Lane, key_seconds: int) -> str:
-    """Makes the argument that all messages of one call share, as JSON. `key_seconds`: of an idempotency key."""
-    queue = queue_name(account, lane)
-    job = job_template(queue, f"sesq message {ID}")
-    head = encode_json({"queue": queue, "at": rq_now(), "key_ttl": key_seconds})
-    return f'{head[:-1]},"job":{job}}}'
+def enqueue_arguments(message: Message, id: str, queue: str, keep_seconds: int) -> list[str | bytes]:
+    """Makes the arguments of one message. `keep_seconds`: of the record of a finished message."""
+    record = _record(message, keep_seconds)
+    job = job_fields(id, queue, f"sesq message {id}")
+    return [id, _options(message), message.content(), str(len(record)), str(len(job)), *record, *job]
 
 
-def message_arguments(message: Message, id: str, keep_seconds: int) -> tuple[str, bytes]:
-    """Makes the two arguments of one message: what is told of it as JSON, and its content.
-
-    `keep_seconds`: of the record of a finished message.
-    """
-    told: dict[str, Any] = {"id": id, "record": _record(message, keep_seconds)}
+def _options(message: Message) -> str:
+    """What few messages have, as JSON; empty where it has none of that."""
+    options: dict[str, Any] = {}
     if message.send_at:
-        told["due"] = round(message.send_at.timestamp(), 3)
+        options["due"] = round(message.send_at.timestamp(), 3)
     if message.expires_at:
-        told["expires"] = round(message.expires_at.timestamp(), 3)
+        options["expires"] = round(message.expires_at.timestamp(), 3)
     if message.idempotency_key:
-        told["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-        told["digest"] = message.fingerprint()
-    return encode_json(told), message.content()
+        options["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
+        options["digest"] = message.fingerprint()
+    return encode_json(options) if options else ""
 
 
 def _record(message: Message, keep_seconds: int) -> list[str]:

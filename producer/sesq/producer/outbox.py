@@ -22,7 +22,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
-from sesq.producer.enqueue_arguments import lane_arguments, message_arguments
+from sesq.producer.enqueue_arguments import enqueue_arguments
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
@@ -30,6 +30,7 @@ from sesq.queue.careful_redis import connect
 from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
+from sesq.queue.keys import queue_name
 from sesq.queue.layout import require_layout
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
@@ -242,9 +243,10 @@ class Outbox:
         ]
 
     def _arguments_of(self, account: str, lane: Lane, new: list[tuple[str, Message]]) -> list[Any]:
-        arguments: list[Any] = [lane_arguments(account, lane, self.key_seconds)]
+        queue = queue_name(account, lane)
+        arguments: list[Any] = [queue, self.key_seconds]
         for id, message in new:
-            arguments += message_arguments(message, id, self.keep_seconds)
+            arguments += enqueue_arguments(message, id, queue, self.keep_seconds)
         return arguments
 
 

@@ -4,62 +4,57 @@
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
 --
--- ARGV[3] JSON {
---   queue            the lane's RQ queue              at    the time as RQ writes it
---   job              [name, value, …] of RQ's job, with %id% for the id
---   key_ttl          s that an idempotency key is kept
+-- ARGV[3] the lane's RQ queue   [4] s that an idempotency key is kept
+--     from [5] on for each message: its id, its options, its content, the length of its record and of its
+--     job, the name and value of each field of its record, and the same of its RQ job
+-- The options are empty, or JSON {
+--   due           s, where it is not to go before   expires   s, where it is not to go after
+--   key, digest   of the idempotency key and of the content, where there is a key
 -- }
--- ARGV[4], [6], … JSON of one message {
---   id
---   due              s, where it is not to go before   expires   s, where it is not to go after
---   key, digest      of the idempotency key and of the content, where there is a key
---   record           [name, value, …] of the message's record
--- }
--- ARGV[5], [7], … its content
 -- Returns for each message its id: another's where the key is known; {'conflict', id} where the key stands
 -- for other content. An error means that none of these messages is queued. A caller gives some tens at once.
 
-local shared = cjson.decode(ARGV[3])
-local queue, lane = shared.queue, R .. 'queue:' .. shared.queue
-local written = {}                                        -- {id, state, key}, also of what was begun
-local entries = {queued = {}, scheduled = {}}             -- state -> {since, id, …} of its set
-local ready, due, expiring, with_id = {}, {}, {}, {}      -- ids; {s, id, …}; {s, id, …}; place in job -> text
-for i, value in ipairs(shared.job) do
-  if string.find(value, '%id%', 1, true) then with_id[i] = value end
-end
+local queue, key_ttl, lane = ARGV[3], ARGV[4], R .. 'queue:' .. ARGV[3]
+local written = {}                            -- {id, state, key}, also of what was begun
+local entries = {queued = {}, scheduled = {}} -- state -> {since, id, …} of its set
+local ready, due, expiring = {}, {}, {}       -- ids; {s, id, …}; {s, id, …}
 
 local function add(list, score, id)
   list[#list + 1] = score
   list[#list + 1] = id
 end
 
-local function write_job(id, state)
-  for i, text in pairs(with_id) do shared.job[i] = string.gsub(text, '%%id%%', id) end
-  call('HSET', R .. 'job:' .. id, 'status', state, 'created_at', shared.at,
-    'enqueued_at', shared.at, unpack(shared.job))
+-- Returns the message whose arguments begin at that place of ARGV; `after` is the place of the next one.
+local function read_message(place)
+  local id, options, content, of_record, of_job = unpack(ARGV, place, place + 4)
+  local new = options == '' and {} or cjson.decode(options)
+  new.id, new.content, new.record = id, content, place + 5
+  new.job = new.record + of_record
+  new.after = new.job + of_job
+  return new
 end
 
-local function write(new, content, key)
+local function write(new, key)
   local id, state, at = new.id, (new.due or 0) <= now() and 'queued' or 'scheduled', instant(now())
   written[#written + 1] = {id = id, state = state, key = key}
-  if key then call('SET', key, id .. ' ' .. new.digest, 'EX', shared.key_ttl) end
+  if key then call('SET', key, id .. ' ' .. new.digest, 'EX', key_ttl) end
   call('HSET', A .. 'message:' .. id, 'state', state, 'since', at, 'created', at, 'queue', queue,
-    'history', '[' .. at .. ',"' .. state .. '",""]', unpack(new.record))
-  call('SET', A .. 'content:' .. id, content)
-  write_job(id, state)
+    'history', '[' .. at .. ',"' .. state .. '",""]', unpack(ARGV, new.record, new.job - 1))
+  call('SET', A .. 'content:' .. id, new.content)
+  call('HSET', R .. 'job:' .. id, 'status', state, unpack(ARGV, new.job, new.after - 1))
   add(entries[state], at, id)
   if new.expires then add(expiring, new.expires, id) end
   if state == 'queued' then ready[#ready + 1] = id else add(due, new.due, id) end
   return id
 end
 
--- Returns what the caller is told of one message; writes it unless it is known.
-local function take(new, content)
+-- Writes a message unless it is known; returns what the caller is told of it.
+local function take(new)
   -- A client that got no answer may have asked again: the message is here, and may have gone since.
   if call('EXISTS', A .. 'message:' .. new.id) == 1 then return new.id end
   local key = new.key and A .. 'idempotency:' .. new.key
   local known = key and call('GET', key)
-  if not known then return write(new, content, key) end
+  if not known then return write(new, key) end
   local first, digest = string.match(known, '^(%S+) (%S+)$')
   return digest == new.digest and first or {'conflict', first}
 end
@@ -90,7 +85,11 @@ end
 local function main()
   local answers = {}
   local done, length = pcall(function ()
-    for i = 4, #ARGV, 2 do answers[#answers + 1] = take(cjson.decode(ARGV[i]), ARGV[i + 1]) end
+    local place = 5
+    while ARGV[place] do
+      local new = read_message(place)
+      answers[#answers + 1], place = take(new), new.after
+    end
     return #written > 0 and write_sets()
   end)
   if not done then
