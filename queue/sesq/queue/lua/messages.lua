@@ -205,8 +205,10 @@ function Message.put_aside(message, opts)
   end
   local what, waited_for, why = Message.unreadable(message)
   if not what or message.state == 'sending' then return false end
-  if what == 'person' then Damage.note(key, why) end
-  if WAITING[message.state] then Message.hold_back(message, what, waited_for, now(), why, {}, opts) end
+  if WAITING[message.state] then
+    if what == 'person' then Damage.note(key, why) end
+    Message.hold_back(message, what, waited_for, now(), why, {}, opts)
+  end
   return true
 end
 

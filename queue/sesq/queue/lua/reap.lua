@@ -10,11 +10,12 @@ local found = {}
 
 local function take_over(message)
   local wip = R .. 'wip:' .. message.queue
-  if not message.packed then
+  if not message.packed then -- the history of a row, written later, names the worker that was sending it
     call('ZREM', wip, message.id .. ':' .. (message.claim_id or ''))
     call('ZADD', wip, '+inf', message.id .. ':' .. claim_id)
+    Message.set(message, 'worker', worker)
   end
-  Message.set(message, 'claim_id', claim_id, 'worker', worker)
+  Message.set(message, 'claim_id', claim_id)
   call('ZADD', A .. 'leases', now() + lease + #found * 1e-6, message.id)
   local started_at, on_unknown = read(A .. 'message:' .. message.id, 'started_at', 'on_unknown')
   found[#found + 1] = {message.id, started_at or '', message.attempts or '0', on_unknown or ''}
