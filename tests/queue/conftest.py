@@ -1,4 +1,4 @@
-"""What several files test: an account in which nothing is wrong."""
+"""What several files test: an account in which nothing is wrong, and one whose state is looked at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from healthy import Healthy
+from scene import Scene
 from sesq.config.embedded import EmbeddedRedis
 from sesq.queue.careful_redis import connect
 
@@ -28,3 +29,11 @@ def healthy(built: tuple[Healthy, list[tuple[bytes, int, bytes]]], redis: Redis)
     redis.flushall()
     made.restore(saved)
     return made
+
+
+@pytest.fixture
+def scene(redis: Redis) -> Iterator[Scene]:
+    """An account in production at 100 a second, whose state in Redis is looked at after each step."""
+    scene = Scene(redis)
+    yield scene
+    scene.close()

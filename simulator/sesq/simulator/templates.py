@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sesq.simulator.errors import SesError
@@ -21,7 +21,6 @@ class Template(NamedTuple):
     text: str = ""
     html: str = ""
     created_at: float = 0.0
-    tags: Sequence[Mapping[str, str]] = ()
 
 
 class RenderingError(Exception):
@@ -84,8 +83,7 @@ class Templates:
         self._store(name, template)
 
     def update(self, name: str, template: Template) -> None:
-        known = self.get(name)
-        self._store(name, template._replace(created_at=known.created_at, tags=known.tags))
+        self._store(name, template._replace(created_at=self.get(name).created_at))
 
     def delete(self, name: str) -> None:
         self.get(name)

@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
-from sesq.simulator.members import flag, mapping, needed_text, text, texts
+from sesq.simulator.members import choices, flag, mapping, needed_text
+from sesq.simulator.suppression import REASONS
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
-# Options without effect here: they come back as they were given.
-_KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions", "Tags")
+EVENT_TYPES = (
+    "SEND",
+    "REJECT",
+    "BOUNCE",
+    "COMPLAINT",
+    "DELIVERY",
+    "OPEN",
+    "CLICK",
+    "RENDERING_FAILURE",
+    "DELIVERY_DELAY",
+    "SUBSCRIPTION",
+)
 
 
 def create(request: Request) -> dict[str, Any]:
     body = request.body
+    enabled = flag(mapping(body, "SendingOptions"), "SendingEnabled", missing=True)
+    reasons = _reasons(mapping(body, "SuppressionOptions"))
     created = request.account.configuration_sets.create(needed_text(body, "ConfigurationSetName"))
-    created.sending_enabled = flag(mapping(body, "SendingOptions"), "SendingEnabled", missing=True)
-    created.suppressed_reasons = _reasons(mapping(body, "SuppressionOptions"))
-    created.options = {name: body[name] for name in _KEPT if body.get(name) is not None}
+    created.sending_enabled, created.suppressed_reasons = enabled, reasons
     return {}
 
 
@@ -26,7 +37,6 @@ def get(request: Request) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "ConfigurationSetName": found.name,
         "SendingOptions": {"SendingEnabled": found.sending_enabled},
-        **found.options,
     }
     if found.suppressed_reasons is not None:
         answer["SuppressionOptions"] = {"SuppressedReasons": found.suppressed_reasons}
@@ -34,14 +44,12 @@ def get(request: Request) -> dict[str, Any]:
 
 
 def list_all(request: Request) -> dict[str, Any]:
-    part = text(mapping(request.body, "Filter"), "CONFIGURATION_SET_NAME_CONTAINS")
-    wanted = [name for name in request.account.configuration_sets.names() if part in name]
-    names, more = asked_page(request, wanted)
+    names, more = asked_page(request, request.account.configuration_sets.names())
     return {"ConfigurationSets": names, **more}
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.configuration_sets.delete(request.body["ConfigurationSetName"])
+    request.account.configuration_sets.delete(request.names["ConfigurationSetName"])
     return {}
 
 
@@ -51,7 +59,7 @@ def put_sending(request: Request) -> dict[str, Any]:
 
 
 def put_suppression(request: Request) -> dict[str, Any]:
-    _named(request).suppressed_reasons = texts(request.body, "SuppressedReasons")
+    _named(request).suppressed_reasons = choices(request.body, "SuppressedReasons", REASONS)
     return {}
 
 
@@ -67,27 +75,29 @@ def get_destinations(request: Request) -> dict[str, Any]:
 
 
 def update_destination(request: Request) -> dict[str, Any]:
-    _named(request).replace(_destination(request, request.body["EventDestinationName"]))
+    _named(request).replace(_destination(request, request.names["EventDestinationName"]))
     return {}
 
 
 def delete_destination(request: Request) -> dict[str, Any]:
-    _named(request).remove(request.body["EventDestinationName"])
+    _named(request).remove(request.names["EventDestinationName"])
     return {}
 
 
 def _named(request: Request) -> ConfigurationSet:
-    return request.account.configuration_sets.get(request.body["ConfigurationSetName"])
+    return request.account.configuration_sets.get(request.names["ConfigurationSetName"])
 
 
 def _destination(request: Request, name: str) -> EventDestination:
     definition = mapping(request.body, "EventDestination")
-    types = frozenset(texts(definition, "MatchingEventTypes"))
+    types = frozenset(choices(definition, "MatchingEventTypes", EVENT_TYPES))
+    if "SnsDestination" in definition:
+        needed_text(mapping(definition, "SnsDestination"), "TopicArn")
     return EventDestination(name, types, flag(definition, "Enabled", missing=False), definition)
 
 
 def _reasons(options: Any) -> list[str] | None:
-    return texts(options, "SuppressedReasons") if options else None
+    return choices(options, "SuppressedReasons", REASONS) if options else None
 
 
 _ONE = "/v2/email/configuration-sets/{ConfigurationSetName}"

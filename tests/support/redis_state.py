@@ -1,0 +1,204 @@
+"""All that Redis keeps, as lines that a person can read, and what a step has changed of it.
+
+One line is one value: a key that is a string or a list, a field of a hash, a member of a set. Keys lose their prefix
+`sesq:default:`, and lanes the prefix `sesq.default.`. What differs from run to run is written in one way:
+
+    now, now+30      an instant, by the clock of the scripts (s)      real+14d       an instant, by Redis's own clock
+    TTL = 14d        the time that a key stays, rounded               <host time>    a time that RQ wrote
+    <1>, <b>         the id of a message, of a batch                  <run>          the run of the Redis server
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from redis import Redis
+
+PREFIX = "sesq:default:"
+NOT_SHOWN = ("sesq:clock:offset", "sesq:layout")
+EMPTY, HASH = "''", "all of it"
+LONGEST = 66
+"""Characters that are shown of a value; then its length is told."""
+NEAR = 30 * 86400
+"""An instant so near to the scripts' clock (s) is by that."""
+SLOTS = 1442
+NUMBER = re.compile(r"(?<![\w.])-?\d+(\.\d+)?(e-\d+)?(?![\w.])")
+
+
+class RedisState:
+    """`names`: what is written for an id. `now`: the time by the clock of the scripts."""
+
+    def __init__(self, redis: Redis, now: Callable[[], float]) -> None:
+        self.redis = redis
+        self.now = now
+        self.names: dict[str, str] = {}
+        self._seen: dict[str, str] = {}
+        self._channels = redis.pubsub()
+        self._channels.psubscribe("sesq:*")
+
+    def close(self) -> None:
+        self._channels.close()
+
+    def expect(self, expected: str, words: Iterable[bytes] = ()) -> None:
+        """Asserts that these are the changes since the last look, and no others. `words`, which a script gave as its
+        answer, come before them, each with a `>`.
+        """
+        wanted, found = [line.strip() for line in expected.strip().splitlines()], self.changes(words)
+        if wanted != found:
+            difference = "\n".join(difflib.ndiff(wanted, found))
+            raise AssertionError(f"the state in Redis is another (- expected, + found):\n{difference}")
+
+    def changes(self, words: Iterable[bytes] = ()) -> list[str]:
+        """What has changed since the last look: `+ new = value`, `- gone = value`, `~ changed = before -> after`,
+        and `! channel = word` that was said; in the order of their places.
+        """
+        before, after = self._seen, self.read()
+        self._seen = after
+        gone = {f"{key} " for key in before if before[key] == HASH and key not in after}
+        lines = [
+            ("-", place, value)
+            for place, value in before.items()
+            if place not in after and not place.startswith(tuple(gone))
+        ]
+        lines += [("+", place, value) for place, value in after.items() if place not in before]
+        lines += [
+            ("~", place, f"{before[place] or EMPTY} -> {value or EMPTY}")
+            for place, value in after.items()
+            if before.get(place, value) != value
+        ]
+        lines += [("!", channel, word) for channel, word in self._said()]
+        lines = [line for line in lines if line[0] != "+" or line[2] != HASH]
+        told = [f"{mark} {self.told(place)} = {self.told(value) or EMPTY}" for mark, place, value in lines]
+        told.sort(key=lambda line: (line[2:].partition(" = ")[0], line))
+        return [*sorted(f"> {self.told(_text(each))}" for each in words), *told]
+
+    def read(self) -> dict[str, str]:
+        """Every value of every key: place -> value. Of a hash the whole, too: one that is gone is told in one line."""
+        found: dict[str, str] = {}
+        for key in sorted(self.redis.scan_iter(count=1000)):
+            place = key.decode().removeprefix(PREFIX)
+            if place in NOT_SHOWN:
+                continue
+            kind = self.redis.type(key).decode()
+            parts = getattr(self, f"_{kind}")(key, place)
+            found.update({f"{place} {part}".strip(): value for part, value in parts.items()})
+            if kind == "hash":
+                found[place] = HASH
+            ttl = self.redis.ttl(key)
+            if ttl >= 0:
+                found[f"{place} TTL"] = rounded(ttl)
+        return found
+
+    def _said(self) -> list[tuple[str, str]]:
+        """What was said on channels: the answer to a PING comes after all of it."""
+        said = []
+        self._channels.ping()
+        while (message := self._channels.get_message(timeout=60)) and message["type"] != "pong":
+            if message["type"] == "pmessage":
+                said.append((_text(message["channel"]).removeprefix(PREFIX), _text(message["data"])))
+        return said
+
+    # each type of key: part -> value
+
+    def _string(self, key: bytes, place: str) -> dict[str, str]:
+        value = self.redis.get(key)
+        if place == "ledger":
+            return self._minutes(value)
+        if place.startswith("arrived:"):
+            return {"": f"{int.from_bytes(value, 'big'):0{8 * len(value)}b}"}
+        return {"": _text(value)}
+
+    def _minutes(self, cells: bytes) -> dict[str, str]:
+        """The ledger: when a minute began -> recipients."""
+        newest = int(self.redis.hget(f"{PREFIX}gate", "minute") or 0)
+        counts = [count for (count,) in struct.iter_unpack("<I", cells)]
+        minutes = {newest - (newest - slot) % SLOTS: count for slot, count in enumerate(counts) if count}
+        return {f"minute {minute * 60}": str(count) for minute, count in minutes.items()}
+
+    def _hash(self, key: bytes, place: str) -> dict[str, str]:
+        fields = {_text(name): _text(value) for name, value in self.redis.hgetall(key).items()}
+        if place == "gate" and "minute" in fields:
+            fields["minute"] = str(int(fields["minute"]) * 60)
+        fields |= dict.fromkeys(fields.keys() & {"created_at", "enqueued_at"}, "<host time>")
+        events = fields.pop("history", "").split(" | ")
+        return fields | {f"history {number}": event for number, event in enumerate(events) if event}
+
+    def _zset(self, key: bytes, place: str) -> dict[str, str]:
+        return {_text(id): repr(score) for id, score in self.redis.zrange(key, 0, -1, withscores=True)}
+
+    def _set(self, key: bytes, place: str) -> dict[str, str]:
+        return {_text(member): "in it" for member in self.redis.smembers(key)}
+
+    def _list(self, key: bytes, place: str) -> dict[str, str]:
+        entries = [_text(entry) for entry in self.redis.lrange(key, 0, -1)]
+        if not place.endswith(":history"):
+            return {"": ", ".join(entries)}
+        events = enumerate(map(json.loads, reversed(entries)))
+        return {
+            f"{number} {name}": json.dumps(value) for number, event in events for name, value in event.items()
+        }
+
+    def _stream(self, key: bytes, place: str) -> dict[str, str]:
+        """RQ's results."""
+        return {
+            f"{number}": ", ".join(f"{_text(name)} {_result(value)}" for name, value in fields.items())
+            for number, (_, fields) in enumerate(self.redis.xrange(key))
+        }
+
+    # how it is told
+
+    def told(self, text: str) -> str:
+        for id, name in self.names.items():
+            text = text.replace(id, name)
+        text = text.replace("sesq.default.", "")
+        text = re.sub(r"\b[0-9a-f]{40}\b", "<run>", text)
+        text = re.sub(r"\b[0-9a-f]{64}\b", "<digest>", text)
+        text = NUMBER.sub(self._number, text)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)})"
+
+    def _number(self, found: re.Match[str]) -> str:
+        """An instant, or a number that was reckoned: it has many digits."""
+        number = float(found[0])
+        if not 1e9 < number < 2e9:
+            return _short(number, 3) if re.search(r"\.\d{3}", found[0]) else found[0]
+        after = number - self.now()
+        if abs(after) > NEAR:
+            return f"real+{rounded(number - self.redis.time()[0])}"
+        return "now" if abs(after) < 1e-6 else "now" + "+" * (after > 0) + _short(after, 6)
+
+
+def rounded(seconds: float) -> str:
+    """So coarse that a slow machine makes no difference."""
+    for unit, letter in ((86400, "d"), (3600, "h")):
+        if seconds > 2 * unit:
+            return f"{round(seconds / unit)}{letter}"
+    return f"{round(seconds / 60)}min"
+
+
+def _short(number: float, digits: int) -> str:
+    return f"{round(number, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def _text(value: bytes) -> str:
+    """What a value says, unpacked if it is packed."""
+    if value[:1] == b"x":
+        with suppress(zlib.error):
+            value = zlib.decompress(value)
+    return value.decode(errors="backslashreplace").strip().replace("\n", " | ")
+
+
+def _result(value: bytes) -> str:
+    """A value of a result of RQ's, which packs them."""
+    try:
+        unpacked: Any = base64.b64decode(value, validate=True)
+        return zlib.decompress(unpacked).decode() if unpacked[:1] == b"x" else str(json.loads(unpacked))
+    except ValueError:
+        return value.decode()
