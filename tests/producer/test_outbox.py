@@ -177,10 +177,10 @@ def test_a_client_that_repeats_itself_after_a_lost_reply_queues_nothing_twice(
     id = outbox.send(mail())
     queue = Queue(KEYS.queue(Lane.TRANSACTIONAL), connection=redis, serializer=JSONSerializer)
     # When a client says it again, while the message waits, and when it is at its end
-    assert run_many(redis, "default", said[0]) == [id.encode()]
+    assert run_many(redis, "default", said[0]) == [[id.encode()]]
     assert queue.job_ids == [id]
     outbox.cancel(id)
-    assert run_many(redis, "default", said[0]) == [id.encode()]
+    assert run_many(redis, "default", said[0]) == [[id.encode()]]
     # Then it is one message, and stays what it became
     assert (queue.job_ids, outbox.status(id).state) == ([], State.CANCELLED)
     assert_agreement(redis)
@@ -223,3 +223,53 @@ def test_records_are_kept_as_long_as_asked(redis: Redis) -> None:
     Outbox(redis).cancel(id)
     assert 2 * 86_400 - 5 < redis.ttl(KEYS.message(id)) <= 2 * 86_400
     assert 2 * 86_400 - 5 < redis.ttl(f"rq:job:{id}") <= 2 * 86_400
+
+
+def test_a_send_is_one_command_of_redis_once_it_knows_the_script(
+    redis: Redis, outbox: Outbox, redis_server: EmbeddedRedis
+) -> None:
+    # Given an outbox that has sent before, and so has asked Redis for its replicas
+    outbox.send(mail())
+    with connect(redis_server.url) as other, other.monitor() as heard:
+        # When it sends once more
+        id = outbox.send(mail())
+        redis.echo(id)  # type: ignore[no-untyped-call]
+        # Then no other client's command than one EVALSHA was there
+        commands = []
+        for said in heard.listen():
+            if said["client_type"] != "lua":
+                commands.append(said["command"].split()[0].upper())
+            if commands and commands[-1] == "ECHO":
+                break
+    assert commands == ["EVALSHA", "ECHO"]
+
+
+def test_many_in_two_lanes_and_accounts_keep_their_order_and_places(redis: Redis, outbox: Outbox) -> None:
+    # Given more messages than one call of the script takes, of two lanes and two accounts by turns
+    def one(i: int) -> Message:
+        return mail(
+            subject=f"{i}", lane=("bulk", "transactional")[i % 2], account=("default", "eu")[i // 2 % 2]
+        )
+
+    # When they are queued at once
+    ids = outbox.send_many(one(i) for i in range(100))
+    # Then each id is that of its own message, and each queue has its own in order
+    for i, id in enumerate(ids):
+        assert outbox.status(id, one(i).account).envelope.subject == f"{i}"
+    for account in ("default", "eu"):
+        for lane in Lane:
+            queue = Queue(Keys(account).queue(lane), connection=redis, serializer=JSONSerializer)
+            own = [id for i, id in enumerate(ids) if (one(i).account, one(i).lane) == (account, lane)]
+            assert queue.job_ids == own
+            assert len(own) == 25
+
+
+def test_one_key_twice_in_one_call_is_one_message(redis: Redis, outbox: Outbox) -> None:
+    first, second, third = outbox.try_send_many(
+        [mail(idempotency_key="a"), mail(idempotency_key="a"), mail(idempotency_key="a", subject="Other")]
+    )
+    assert first == second
+    assert isinstance(third, InvalidMessage)
+    queue = Queue(KEYS.queue(Lane.TRANSACTIONAL), connection=redis, serializer=JSONSerializer)
+    assert queue.job_ids == [first]
+    assert_agreement(redis)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from sesq.queue.damage import read_damage
 from sesq.queue.fields import FARTHEST, Fields
-from sesq.queue.job import job_fields, job_template
+from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.layout import LAYOUT, fault_of_layout
 from sesq.queue.record import read_record
@@ -89,14 +93,18 @@ def test_damages_are_told_the_latest_first_and_by_name(redis: Redis) -> None:
     assert (found[0].why, found[0].at, found[3].why, found[3].at) == ("why", 9.0, "broken", 0.0)
 
 
-def test_rq_is_asked_for_the_fields_of_a_job_once_for_all_ids() -> None:
+def test_rq_reads_the_job_that_is_written() -> None:
     queue = "sesq.default.bulk"
-    job_fields("id-0", queue, 77, "sesq message id-0")
-    before = job_template.cache_info().misses
-    for number in range(3):
-        id = f"id-{number}"
-        fields = job_fields(id, queue, 77, f"sesq message {id}")
-        told = dict(zip(fields[::2], fields[1::2], strict=True))
-        assert told["description"] == f"sesq message {id}"
-        assert f"id-{number}" in told["data"]
-    assert job_template.cache_info().misses == before
+    fields = job_fields("id-0", queue, "sesq message id-0")
+    told = dict(zip(fields[::2], fields[1::2], strict=True))
+    assert set(told) == {"data", "origin", "description", "created_at", "enqueued_at"}
+    job = Job("id-0", connection=Redis(), serializer=JSONSerializer)
+    job.restore({name.encode(): value.encode() for name, value in told.items()})
+    assert (job.func_name, job.args, job.kwargs) == ("sesq.worker.send", ["id-0"], {})
+    assert (job.origin, job.description) == (queue, "sesq message id-0")
+
+
+def test_an_id_that_is_damaged_stays_one_argument_of_its_job() -> None:
+    id = 'a"], {"b": '
+    fields = job_fields(id, "sesq.default.bulk", "sesq message")
+    assert json.loads(fields[fields.index("data") + 1]) == ["sesq.worker.send", None, [id], {}]

@@ -28,11 +28,8 @@ def test_urgent_mail_to_one(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:queue:transactional = <1>
         + rq:queues rq:queue:transactional = in it
         + sesq:accounts default = in it
@@ -75,11 +72,8 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + rq:job:<2> data = ["sesq.worker.send", null, ["<2>"], {}]
         + rq:job:<2> description = sesq message <2>
         + rq:job:<2> enqueued_at = <host time>
-        + rq:job:<2> failure_ttl = 1209600
         + rq:job:<2> origin = bulk
-        + rq:job:<2> result_ttl = 1209600
         + rq:job:<2> status = queued
-        + rq:job:<2> timeout = 300
         + rq:queue:bulk = <2>
         + rq:queues rq:queue:bulk = in it
         + state:queued <2> = now
@@ -109,11 +103,8 @@ def test_the_second_in_a_lane_wakes_nobody(scene: Scene) -> None:
         + rq:job:<2> data = ["sesq.worker.send", null, ["<2>"], {}]
         + rq:job:<2> description = sesq message <2>
         + rq:job:<2> enqueued_at = <host time>
-        + rq:job:<2> failure_ttl = 1209600
         + rq:job:<2> origin = transactional
-        + rq:job:<2> result_ttl = 1209600
         + rq:job:<2> status = queued
-        + rq:job:<2> timeout = 300
         ~ rq:queue:transactional = <1> -> <1>, <2>
         + state:queued <2> = now
     """)
@@ -142,11 +133,8 @@ def test_mail_for_later(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = scheduled
-        + rq:job:<1> timeout = 300
         + rq:queues rq:queue:transactional = in it
         + rq:scheduled:transactional <1> = now+60
         + sesq:accounts default = in it
@@ -178,11 +166,8 @@ def test_mail_for_later_than_others_wakes_nobody(scene: Scene) -> None:
         + rq:job:<2> data = ["sesq.worker.send", null, ["<2>"], {}]
         + rq:job:<2> description = sesq message <2>
         + rq:job:<2> enqueued_at = <host time>
-        + rq:job:<2> failure_ttl = 1209600
         + rq:job:<2> origin = transactional
-        + rq:job:<2> result_ttl = 1209600
         + rq:job:<2> status = scheduled
-        + rq:job:<2> timeout = 300
         + rq:scheduled:transactional <2> = now+61
         + state:scheduled <2> = now
     """)
@@ -209,11 +194,8 @@ def test_mail_whose_time_has_come_goes_at_once(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:queue:transactional = <1>
         + rq:queues rq:queue:transactional = in it
         + sesq:accounts default = in it
@@ -244,11 +226,8 @@ def test_an_idempotency_key_is_remembered_for_a_day(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:queue:transactional = <1>
         + rq:queues rq:queue:transactional = in it
         + sesq:accounts default = in it
@@ -282,11 +261,8 @@ def test_large_content_is_kept_as_it_is(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:queue:transactional = <1>
         + rq:queues rq:queue:transactional = in it
         + sesq:accounts default = in it

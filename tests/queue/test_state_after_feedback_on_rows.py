@@ -67,11 +67,8 @@ def test_a_row_was_delivered(scene: Scene, row: str) -> None:
         + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
         + rq:job:<b>-0-0 description = sesq message <b>-0-0
         + rq:job:<b>-0-0 enqueued_at = <host time>
-        + rq:job:<b>-0-0 failure_ttl = 1209600
         + rq:job:<b>-0-0 origin = bulk
-        + rq:job:<b>-0-0 result_ttl = 1209600
         + rq:job:<b>-0-0 status = finished
-        + rq:job:<b>-0-0 timeout = 300
         + rq:job:<b>-0-0 worker_name = ''
         + state:complained <b>-0-0 = now
         + suppression ada@example.org = {"reason": "complaint", "at": now, "source": "event of m-1"}
@@ -117,11 +114,8 @@ def test_a_row_bounced(scene: Scene, row: str) -> None:
         + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
         + rq:job:<b>-0-0 description = sesq message <b>-0-0
         + rq:job:<b>-0-0 enqueued_at = <host time>
-        + rq:job:<b>-0-0 failure_ttl = 1209600
         + rq:job:<b>-0-0 origin = bulk
-        + rq:job:<b>-0-0 result_ttl = 1209600
         + rq:job:<b>-0-0 status = finished
-        + rq:job:<b>-0-0 timeout = 300
         + rq:job:<b>-0-0 worker_name = ''
         + state:bounced <b>-0-0 = now
         + suppression ada@example.org = {"reason": "bounce", "at": now, "source": "event of m-1"}

@@ -51,11 +51,8 @@ def test_it_is_taken_in(scene: Scene) -> None:
         + rq:job:<b>-0 data = ["sesq.worker.send", null, ["<b>-0"], {}]
         + rq:job:<b>-0 description = sesq batch <b>, part 0
         + rq:job:<b>-0 enqueued_at = <host time>
-        + rq:job:<b>-0 failure_ttl = 1209600
         + rq:job:<b>-0 origin = bulk
-        + rq:job:<b>-0 result_ttl = 1209600
         + rq:job:<b>-0 status = queued
-        + rq:job:<b>-0 timeout = 300
         + rq:queue:bulk = <b>-0
         + rq:queues rq:queue:bulk = in it
         + sesq:accounts default = in it
@@ -185,11 +182,8 @@ def test_it_is_to_start_later(scene: Scene) -> None:
         + rq:job:<b>-0 data = ["sesq.worker.send", null, ["<b>-0"], {}]
         + rq:job:<b>-0 description = sesq batch <b>, part 0
         + rq:job:<b>-0 enqueued_at = <host time>
-        + rq:job:<b>-0 failure_ttl = 1209600
         + rq:job:<b>-0 origin = bulk
-        + rq:job:<b>-0 result_ttl = 1209600
         + rq:job:<b>-0 status = queued
-        + rq:job:<b>-0 timeout = 300
         + rq:queue:bulk = <b>-0
         + rq:queues rq:queue:bulk = in it
         + sesq:accounts default = in it

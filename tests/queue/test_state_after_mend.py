@@ -15,7 +15,7 @@ URGENT, BULK = "sesq.default.transactional", "sesq.default.bulk"
 def mended(scene: Scene, id: str, *, in_lane: int = 0, runs: object = (), lanes: object = ()) -> list[bytes]:
     """What the script says that it did."""
     scene.see()
-    job = json.dumps(job_fields(id, URGENT, 1_209_600, f"sesq message {id}"))
+    job = json.dumps(job_fields(id, URGENT, f"sesq message {id}"))
     done: list[bytes] = MEND.run(
         scene.redis, "default", id, in_lane, json.dumps(runs), json.dumps(lanes), job
     )
@@ -58,11 +58,8 @@ def test_a_queued_message(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:job:<1> worker_name = ''
         + rq:queue:transactional = <1>
         - rq:wip:transactional <1>:old = 1.0

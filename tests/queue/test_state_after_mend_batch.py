@@ -20,7 +20,7 @@ def test_a_chunk(scene: Scene) -> None:
     scene.redis.delete(f"rq:queue:{BULK}", f"rq:job:{chunk}")
     scene.redis.zadd(f"rq:wip:{BULK}", {f"{chunk}:rows": 1})
     scene.see()
-    job = json.dumps(job_fields(chunk, BULK, 1_209_600, "sesq chunk"))
+    job = json.dumps(job_fields(chunk, BULK, "sesq chunk"))
     runs, lanes = json.dumps([[BULK, f"{chunk}:rows"]]), json.dumps([URGENT])
     done = MEND_CHUNK.run(scene.redis, "default", chunk, 1, 0, runs, lanes, job)
     scene.expect(
@@ -35,11 +35,8 @@ def test_a_chunk(scene: Scene) -> None:
         + rq:job:<b>-0 data = ["sesq.worker.send", null, ["<b>-0"], {}]
         + rq:job:<b>-0 description = sesq chunk
         + rq:job:<b>-0 enqueued_at = <host time>
-        + rq:job:<b>-0 failure_ttl = 1209600
         + rq:job:<b>-0 origin = bulk
-        + rq:job:<b>-0 result_ttl = 1209600
         + rq:job:<b>-0 status = queued
-        + rq:job:<b>-0 timeout = 300
         + rq:job:<b>-0 worker_name = ''
         + rq:queue:bulk = <b>-0
         - rq:wip:bulk <b>-0:rows = 1.0

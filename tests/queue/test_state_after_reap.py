@@ -164,11 +164,8 @@ def test_a_worker_died_while_it_sent_a_row(scene: Scene) -> None:
         + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
         + rq:job:<b>-0-0 description = sesq message <b>-0-0
         + rq:job:<b>-0-0 enqueued_at = <host time>
-        + rq:job:<b>-0-0 failure_ttl = 1209600
         + rq:job:<b>-0-0 origin = bulk
-        + rq:job:<b>-0-0 result_ttl = 1209600
         + rq:job:<b>-0-0 status = deferred
-        + rq:job:<b>-0-0 timeout = 300
         + rq:job:<b>-0-0 worker_name = ''
         + state:unknown <b>-0-0 = now
     """)

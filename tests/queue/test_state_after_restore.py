@@ -17,7 +17,7 @@ def restored(scene: Scene, id: str, *, since: float = 0.0, front: int = 0) -> ob
     that the record stays by itself.
     """
     scene.see()
-    fields = job_fields(id, "any", 1, f"sesq message {id}")
+    fields = job_fields(id, "any", f"sesq message {id}")
     return RESTORE.run(scene.redis, "default", id, scene.now - since, front, *fields)
 
 
@@ -34,11 +34,8 @@ def test_its_job_was_deleted(scene: Scene) -> None:
         + rq:job:<1> data = ["sesq.worker.send", null, ["<1>"], {}]
         + rq:job:<1> description = sesq message <1>
         + rq:job:<1> enqueued_at = <host time>
-        + rq:job:<1> failure_ttl = 1209600
         + rq:job:<1> origin = transactional
-        + rq:job:<1> result_ttl = 1209600
         + rq:job:<1> status = queued
-        + rq:job:<1> timeout = 300
         + rq:job:<1> worker_name = ''
         ~ rq:queue:transactional = <2> -> <2>, <1>
         ! wake = urgent
@@ -164,11 +161,8 @@ def test_a_chunk_is_in_no_queue(scene: Scene) -> None:
         + rq:job:<b>-0 data = ["sesq.worker.send", null, ["<b>-0"], {}]
         + rq:job:<b>-0 description = sesq message <b>-0
         + rq:job:<b>-0 enqueued_at = <host time>
-        + rq:job:<b>-0 failure_ttl = 1209600
         + rq:job:<b>-0 origin = bulk
-        + rq:job:<b>-0 result_ttl = 1209600
         + rq:job:<b>-0 status = queued
-        + rq:job:<b>-0 timeout = 300
         + rq:job:<b>-0 worker_name = ''
         + rq:queue:bulk = <b>-0
         ! wake = ''

@@ -61,11 +61,8 @@ def test_a_row_was_refused(scene: Scene, rows: list[Grant]) -> None:
         + rq:job:<b>-0-1 data = ["sesq.worker.send", null, ["<b>-0-1"], {}]
         + rq:job:<b>-0-1 description = sesq message <b>-0-1
         + rq:job:<b>-0-1 enqueued_at = <host time>
-        + rq:job:<b>-0-1 failure_ttl = 1209600
         + rq:job:<b>-0-1 origin = bulk
-        + rq:job:<b>-0-1 result_ttl = 1209600
         + rq:job:<b>-0-1 status = failed
-        + rq:job:<b>-0-1 timeout = 300
         + rq:job:<b>-0-1 worker_name = ''
         + rq:results:<b>-0-1 0 = type 2, worker_name w, exc_string Because.
         + rq:results:<b>-0-1 TTL = 14d
@@ -112,11 +109,8 @@ def test_a_row_is_tried_again_later(scene: Scene, rows: list[Grant]) -> None:
         + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
         + rq:job:<b>-0-0 description = sesq message <b>-0-0
         + rq:job:<b>-0-0 enqueued_at = <host time>
-        + rq:job:<b>-0-0 failure_ttl = 1209600
         + rq:job:<b>-0-0 origin = bulk
-        + rq:job:<b>-0-0 result_ttl = 1209600
         + rq:job:<b>-0-0 status = scheduled
-        + rq:job:<b>-0-0 timeout = 300
         + rq:job:<b>-0-0 worker_name = ''
         + rq:scheduled:bulk <b>-0-0 = now+60
         + state:retrying <b>-0-0 = now
@@ -172,11 +166,8 @@ def test_a_row_is_held_and_its_batch_is_cancelled(scene: Scene, rows: list[Grant
         + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
         + rq:job:<b>-0-0 description = sesq message <b>-0-0
         + rq:job:<b>-0-0 enqueued_at = <host time>
-        + rq:job:<b>-0-0 failure_ttl = 1209600
         + rq:job:<b>-0-0 origin = bulk
-        + rq:job:<b>-0-0 result_ttl = 1209600
         + rq:job:<b>-0-0 status = canceled
-        + rq:job:<b>-0-0 timeout = 300
         + rq:job:<b>-0-0 worker_name = ''
         - rq:queue:bulk = <b>-0
         + rq:wip:bulk <b>-0:rows = inf

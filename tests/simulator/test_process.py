@@ -83,7 +83,7 @@ def test_ctrl_c_ends_it_cleanly_in_the_middle_of_a_slow_reply():
             waiting.sendall(
                 b"POST /v2/email/outbound-emails HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
             )
-            wait_until(lambda: report(url)["refused"] == {"bad_request": 1})
+            wait_until(lambda: report(url)["refused"] == {"validation": 1})
             started.send_signal(signal.SIGINT)
             assert started.wait(timeout=20) == 0
             assert started.stderr is not None

@@ -188,11 +188,12 @@ def _short(number: float, digits: int) -> str:
 
 
 def _text(value: bytes) -> str:
-    """What a value says, unpacked if it is packed."""
+    """What a value says, unpacked if it is packed, an instant written in one way."""
     if value[:1] == b"x":
         with suppress(zlib.error):
             value = zlib.decompress(value)
-    return value.decode(errors="backslashreplace").strip().replace("\n", " | ")
+    text = value.decode(errors="backslashreplace").strip().replace("\n", " | ")
+    return re.sub(r"\b(1\d{9})\.0+\b", r"\1", text)
 
 
 def _result(value: bytes) -> str:

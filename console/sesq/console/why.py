@@ -96,9 +96,12 @@ def _states(view: Overview) -> Iterator[str]:
         yield f"{more} more things are waited for: `sesq messages list --state held`."
     unknown = view.counts[State.UNKNOWN]
     for batch in view.paused_batches:
-        yield (
-            f"Batch {batch.id} is paused: {_sentence(batch.reason)} {batch.left:,} of it wait until "
-            f"`sesq batch resume {batch.id}`."
-        )
+        if batch.starts_at is not None:
+            yield f"Batch {batch.id} starts at {local(batch.starts_at, view.usage.now)}: {batch.left:,} of it wait."
+        else:
+            yield (
+                f"Batch {batch.id} is paused: {_sentence(batch.reason)} {batch.left:,} of it wait until "
+                f"`sesq batch resume {batch.id}`."
+            )
     if unknown:
         yield f"{unknown} may have been sent, or not: SES's answer was lost. Settle them with `sesq messages resolve`."

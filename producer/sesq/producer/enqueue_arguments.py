@@ -1,4 +1,4 @@
-"""What `enqueue.lua` is told of one message. Pure."""
+"""What `enqueue.lua` is told of messages. Pure."""
 
 from __future__ import annotations
 
@@ -7,42 +7,37 @@ from typing import Any
 
 from sesq.producer.message import Message
 from sesq.queue.envelope import VERSIONS, encode_json
-from sesq.queue.job import ID, job_template, rq_now
-from sesq.queue.keys import queue_name
+from sesq.queue.job import job_fields
 
 
-def enqueue_arguments(message: Message, id: str, keep_seconds: int, key_seconds: int) -> list[str | bytes]:
-    """Makes the script's ARGV after the account: what is told of the message as JSON, its content, RQ's job.
+def enqueue_arguments(message: Message, id: str, queue: str, keep_seconds: int) -> list[str | bytes]:
+    """Makes the arguments of one message. `keep_seconds`: of the record of a finished message."""
+    record = _record(message, keep_seconds)
+    job = job_fields(id, queue, f"sesq message {id}")
+    return [id, _options(message), message.content(), str(len(record)), str(len(job)), *record, *job]
 
-    `keep_seconds`: of the record of a finished message; `key_seconds`: of its idempotency key.
-    """
-    queue = queue_name(message.account, message.lane)
-    told: dict[str, Any] = {
-        "id": id,
-        "queue": queue,
-        "at": rq_now(),
-        "record": _record(message, keep_seconds),
-    }
+
+def _options(message: Message) -> str:
+    """What few messages have, as JSON; empty where it has none of that."""
+    options: dict[str, Any] = {}
     if message.send_at:
-        told["due"] = round(message.send_at.timestamp(), 3)
+        options["due"] = round(message.send_at.timestamp(), 3)
     if message.expires_at:
-        told["expires"] = round(message.expires_at.timestamp(), 3)
+        options["expires"] = round(message.expires_at.timestamp(), 3)
     if message.idempotency_key:
-        told["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
-        told["digest"] = message.fingerprint()
-        told["key_ttl"] = key_seconds
-    job = job_template(queue, keep_seconds, f"sesq message {ID}")
-    return [encode_json(told), message.content(), job]
+        options["key"] = hashlib.sha256(message.idempotency_key.encode()).hexdigest()
+        options["digest"] = message.fingerprint()
+    return encode_json(options) if options else ""
 
 
-def _record(message: Message, keep_seconds: int) -> list[Any]:
-    """Name, value, name, value, … of the message's own record; what is not said is left out."""
+def _record(message: Message, keep_seconds: int) -> list[str]:
+    """Name, value, name, value, … of the message's own record, all as text; what is not said is left out."""
     envelope = message.envelope()
-    record: list[Any] = ["v", VERSIONS[-1], "keep", keep_seconds]
-    record += ["rate", envelope.rate_cost, "day", envelope.day_cost]
+    record = ["v", str(VERSIONS[-1]), "keep", str(keep_seconds)]
+    record += ["rate", str(envelope.rate_cost), "day", str(envelope.day_cost)]
     record += envelope.to_fields()
     if message.send_at:
-        record += ["send_at", round(message.send_at.timestamp(), 3)]
+        record += ["send_at", str(round(message.send_at.timestamp(), 3))]
     if message.expires_at:
-        record += ["expires_at", round(message.expires_at.timestamp(), 3)]
+        record += ["expires_at", str(round(message.expires_at.timestamp(), 3))]
     return record

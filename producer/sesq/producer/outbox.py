@@ -30,22 +30,26 @@ from sesq.queue.careful_redis import connect
 from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
+from sesq.queue.keys import queue_name
 from sesq.queue.layout import require_layout
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
 from sesq.queue.replicas import Replicas
-from sesq.queue.scripts import JOBS, compose, run_many
-from sesq.queue.states import FINAL_STATES, State
+from sesq.queue.scripts import WAKE, Script, library, run_many
+from sesq.queue.states import FINAL_STATES, Lane, State
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
     from sesq.producer.batch.batch_intake import BatchIntake
 
-ENQUEUE = compose("enqueue.lua", JOBS)
+ENQUEUE = Script.of(library("enqueue.lua", base=WAKE))
 
 KEY_HOURS = 24
 SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400
 CHUNK = 500
+"""Messages a round trip."""
+A_CALL = 20
+"""Messages a call of the script: few, so that other clients of Redis do not wait long for it."""
 LARGE_BYTES = 1024 * 1024
 """A message of this size goes on its own, so that a pipeline does not hold many of them."""
 LOOK_SECONDS = 0.05
@@ -211,26 +215,39 @@ class Outbox:
             )
         self._ready()
         id = new_id()
-        arguments = ENQUEUE.arguments(message.account, self._arguments_for(message, id))
-        pipeline.eval(ENQUEUE.text, 0, *arguments)
+        arguments = self._arguments_of(message.account, message.lane, [(id, message)])
+        pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
         return id
 
-    def _arguments_for(self, message: Message, id: str) -> list[Any]:
-        return enqueue_arguments(message, id, self.keep_seconds, self.key_seconds)
-
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
-        calls: dict[str, list[tuple[int, list[Any]]]] = {}
-        for i, message in enumerate(messages):
-            calls.setdefault(message.account, []).append((i, self._arguments_for(message, new_id())))
+        lanes: dict[tuple[str, Lane], list[int]] = {}
+        for place, message in enumerate(messages):
+            lanes.setdefault((message.account, message.lane), []).append(place)
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         with mapped():
-            for account, batch in calls.items():
-                answers = run_many(
-                    self._ready(), account, [(ENQUEUE, arguments) for _, arguments in batch], self.replicas
-                )
-                for (i, _), answer in zip(batch, answers, strict=True):
-                    outcomes[i] = _outcome(answer)
+            for (account, lane), places in lanes.items():
+                answers = self._enqueue_lane(account, lane, [messages[place] for place in places])
+                for place, answer in zip(places, answers, strict=True):
+                    outcomes[place] = _outcome(answer)
         return outcomes
+
+    def _enqueue_lane(self, account: str, lane: Lane, messages: list[Message]) -> list[Any]:
+        """Gives enqueue.lua's answer for each message."""
+        new = [(new_id(), message) for message in messages]
+        calls = [
+            (ENQUEUE, self._arguments_of(account, lane, new[start : start + A_CALL]))
+            for start in range(0, len(new), A_CALL)
+        ]
+        return [
+            answer for answers in run_many(self._ready(), account, calls, self.replicas) for answer in answers
+        ]
+
+    def _arguments_of(self, account: str, lane: Lane, new: list[tuple[str, Message]]) -> list[Any]:
+        queue = queue_name(account, lane)
+        arguments: list[Any] = [queue, self.key_seconds]
+        for id, message in new:
+            arguments += enqueue_arguments(message, id, queue, self.keep_seconds)
+        return arguments
 
 
 def refuse(found: list[str]) -> None:

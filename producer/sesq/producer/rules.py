@@ -128,7 +128,7 @@ SINGLE_HEADERS = frozenset(
 """Headers that SES refuses to see twice (developer guide, "Amazon SES header fields"), in lower case."""
 
 _is_header_name = re.compile(r"[!-9;-~]{1,126}").fullmatch
-_is_tag = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
+_is_tag = re.compile(r"[A-Za-z0-9_-]{1,255}").fullmatch
 _is_configuration_set = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _is_account = re.compile(ACCOUNT_NAME).fullmatch
 
@@ -245,7 +245,7 @@ def check_tags(tags: object) -> dict[str, str]:
         for part in (name, value):
             if not isinstance(part, str) or not _is_tag(part):
                 raise InvalidMessage(
-                    "tags", f"{shown(part)}: SES allows 1 to 256 of A-Z a-z 0-9 _ and - here"
+                    "tags", f"{shown(part)}: SES allows 1 to 255 of A-Z a-z 0-9 _ and - here"
                 )
     return dict(tags)
 

@@ -70,13 +70,17 @@ class CarefulPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         stack = list(self.command_stack)
         answers = super().execute(raise_on_error=False)
-        client = CarefulRedis(connection_pool=self.connection_pool)
-        for place, (answer, (args, options)) in enumerate(zip(answers, stack, strict=False)):
-            if isinstance(answer, ResponseError) and set_aside(client, answer, args):
-                answers[place] = client.execute_command(*args, **options)
+        for place, answer in enumerate(answers):
+            if isinstance(answer, ResponseError):
+                answers[place] = self._once_more(answer, *stack[place])
         if raise_on_error:
             self.raise_first_error(stack, answers)  # type: ignore[no-untyped-call]
         return answers
+
+    def _once_more(self, error: ResponseError, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Sets the damaged key aside and gives the answer of a second call; the error, where it is another one."""
+        client = CarefulRedis(connection_pool=self.connection_pool)
+        return client.execute_command(*args, **options) if set_aside(client, error, args) else error
 
 
 def set_aside(redis: Redis, error: ResponseError, command: tuple[Any, ...]) -> bool:

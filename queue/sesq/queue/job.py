@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
 
 from redis import Redis
 from rq.defaults import RQ_KEY_PREFIX
@@ -19,12 +18,11 @@ SEND = "sesq.worker.send"
 It is short, so that RQ's `data` of a message stays within the 64 bytes up to which Redis packs a hash.
 """
 
-JOB_TIMEOUT_SECONDS = 300
 KEEP_DAYS = 14
 KEEP_SECONDS = KEEP_DAYS * 86_400
 """So long a job, its message's record and its batch stay after their end, where nobody has said otherwise."""
 ID = "%id%"
-"""What stands for the id in a template."""
+"""What stands for the id in the template."""
 
 
 def rq_key(kind: str, name: str) -> str:
@@ -37,34 +35,28 @@ def rq_now() -> str:
     return utcformat(datetime.now(timezone.utc))
 
 
-def job_fields(id: str, queue: str, keep_seconds: int, description: str) -> list[Any]:
+def job_fields(id: str, queue: str, description: str) -> list[str]:
     """Name, value, name, value, …; the description holds no content: RQ logs it."""
-    template = job_template(queue, keep_seconds, description.replace(id, ID))
-    escaped = json.dumps(id)[1:-1]  # an id that is damaged in Redis may hold any character
-    parts: list[Any] = json.loads(template)
-    fields = [part.replace(ID, escaped) if isinstance(part, str) else part for part in parts]
     now = rq_now()
-    return [*fields, "created_at", now, "enqueued_at", now]
+    parts = _job_template(queue)
+    data = parts[-1].replace(
+        ID, json.dumps(id)[1:-1]
+    )  # an id that is damaged in Redis may hold any character
+    return [*parts[:-1], data, "description", description, "created_at", now, "enqueued_at", now]
 
 
 @lru_cache(maxsize=64)
-def job_template(queue: str, keep_seconds: int, description: str) -> str:
-    """RQ's own fields of a job, made by RQ once, as JSON [name, value, …], %id% for the id, without the times."""
+def _job_template(queue: str) -> tuple[str, ...]:
+    """RQ's own fields of a job, made by RQ once: name, value, …, its data last, with %id% for the id.
+
+    RQ's limits of time are left out: the scripts say how long a job stays, and only RQ's own workers would use them.
+    """
     job = Job.create(
-        SEND,
-        args=(ID,),
-        id="template",
-        connection=Redis(),
-        origin=queue,
-        description=description,
-        timeout=JOB_TIMEOUT_SECONDS,
-        result_ttl=keep_seconds,
-        failure_ttl=keep_seconds,
-        serializer=JSONSerializer,
+        SEND, args=(ID,), id="template", connection=Redis(), origin=queue, serializer=JSONSerializer
     )
+    fields = job.to_dict()
+    for name in ("data", "description", "status", "created_at", "enqueued_at"):
+        fields.pop(name, None)
+    kept = [part for name, value in fields.items() if value not in (None, "") for part in (name, str(value))]
     # RQ reads its data uncompressed as well, so that the id can be put in
-    fields = {**job.to_dict(), "data": job.data.decode()}
-    kept = {name: value for name, value in fields.items() if value not in (None, "")}
-    for name in ("status", "created_at", "enqueued_at"):
-        kept.pop(name, None)
-    return json.dumps([part for pair in kept.items() for part in pair])
+    return (*kept, "data", job.data.decode())

@@ -26,13 +26,15 @@ class Replicas:
         self._there = False
         self._asked_at = -inf
 
-    def queue_wait(self, pipeline: Pipeline) -> bool:
-        """Adds the wait to a pipeline, whose last answer then goes to `note`; False where there is no replica."""
+    def are_there(self) -> bool:
+        """Whether this Redis has a replica, as it said some seconds ago at most."""
         if self.clock() - self._asked_at > ASK_AGAIN_SECONDS:
             self._there, self._asked_at = self._ask(), self.clock()
-        if self._there:
-            pipeline.execute_command("WAIT", 1, WAIT_MS)  # type: ignore[no-untyped-call]
         return self._there
+
+    def queue_wait(self, pipeline: Pipeline) -> None:
+        """Adds the wait to a pipeline; its last answer then goes to `note`."""
+        pipeline.execute_command("WAIT", 1, WAIT_MS)  # type: ignore[no-untyped-call]
 
     def note(self, copies: object) -> None:
         """What the wait brought. After one in vain it is some seconds until the next, so that nothing stands still."""

@@ -16,7 +16,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InvalidMessage
 from sesq.queue.chunks import Place, Row, place_of, unpack_rows
 from sesq.queue.envelope import Envelope
-from sesq.queue.job import KEEP_SECONDS, job_fields
+from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 
 KEPT_SECONDS = 60.0
@@ -86,7 +86,7 @@ class Rows:
 
 def made_of_row(id: str, queue: str, envelope: Envelope) -> dict[str, list[Any]]:
     """Gives what the scripts make a message of a row from: its envelope and its RQ job, as [name, value, …]."""
-    job = job_fields(id, queue, KEEP_SECONDS, f"sesq message {id}")
+    job = job_fields(id, queue, f"sesq message {id}")
     return {"envelope": envelope.to_fields(), "job": job}
 
 

@@ -62,6 +62,11 @@ def run_many(
     A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
     one of them has it all, where there are any.
     """
+    if replicas is not None and not replicas.are_there():
+        replicas = None
+    if replicas is None and len(calls) == 1:
+        script, arguments = calls[0]
+        return [script.run(redis, account, *arguments)]
     answers = _run_all(redis, account, calls, replicas)
     forgotten = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
     if forgotten:
@@ -86,9 +91,10 @@ def _run_all(
     for script, arguments in calls:
         script.queue(pipeline, account, *arguments, by_text=by_text and script.digest not in known)
         known.add(script.digest)
-    waits = replicas is not None and replicas.queue_wait(pipeline)
+    if replicas is not None:
+        replicas.queue_wait(pipeline)
     answers: list[Any] = pipeline.execute(raise_on_error=False)
-    if replicas is not None and waits:
+    if replicas is not None:
         replicas.note(answers.pop())
     return answers
 
@@ -113,7 +119,9 @@ def compose(name: str, base: str) -> Script:
     return Script.of(library(name, base=base) + "\nreturn run(main)\n")
 
 
-JOBS = library("values.lua", "clock.lua", "damage.lua", "writes.lua", "jobs.lua")
+WAKE = library("values.lua", "clock.lua", "damage.lua", "wake.lua")
+"""What needs no more than the clock, keys that may be damaged, and the waking of workers."""
+JOBS = library("writes.lua", "jobs.lua", base=WAKE)
 """What every script of an account begins with."""
 MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""

@@ -18,7 +18,7 @@ from sesq.simulator.faults import ReplyLost
 from sesq.simulator.http import Call, Reply
 from sesq.simulator.signature import check_signature, signed_region
 from sesq.simulator.v1 import router as v1
-from sesq.simulator.v2 import account, configuration_sets, identities, sending, suppression, templates
+from sesq.simulator.v2.operations import OPERATIONS
 from sesq.simulator.v2.router import Router, error_reply
 
 Scope = MutableMapping[str, Any]
@@ -35,8 +35,7 @@ V1_PATH = "/"
 class AwsApi:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        families = (sending, account, identities, templates, configuration_sets, suppression)
-        self._v2 = Router(*(family.OPERATIONS for family in families))
+        self._v2 = Router(OPERATIONS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

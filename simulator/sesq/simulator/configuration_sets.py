@@ -31,9 +31,12 @@ class EventDestination:
 
 @dataclass
 class ConfigurationSet:
+    """`options` are those that have no effect here: they come back as they were given."""
+
     name: str
     sending_enabled: bool = True
     suppressed_reasons: list[str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
     destinations: dict[str, EventDestination] = field(default_factory=dict)
 
     def add(self, destination: EventDestination) -> None:

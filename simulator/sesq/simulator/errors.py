@@ -44,6 +44,9 @@ WIRE: dict[str, Wire] = {
     "configuration_set": Wire("NotFoundException", 404, "ConfigurationSetDoesNotExist", 400, _BAD),
     "template": Wire("NotFoundException", 404, "TemplateDoesNotExist", 400, _BAD),
     "bad_request": Wire("BadRequestException", 400, "InvalidParameterValue", 400, _BAD),
+    "validation": Wire("BadRequestException", 400, "ValidationError", 400, _BAD),
+    # Ours: SES does what we do not imitate, and a judge may not say yes to it.
+    "not_imitated": Wire("BadRequestException", 400, "InvalidParameterValue", 400, _BAD),
     "too_long": Wire("BadRequestException", 400, "InvalidParameterValue", 400, "552 Message is too long."),
     "body_too_large": Wire(
         "RequestEntityTooLargeException", 413, "RequestEntityTooLarge", 413, "552 Message is too long."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sesq.simulator.addresses import bare_address, without_label
 from sesq.simulator.errors import SesError
@@ -16,12 +17,17 @@ MAX_IDENTITIES = 10_000
 
 @dataclass
 class Identity:
-    """`name` is an address (its case counts, also in the domain) or a domain (lower case)."""
+    """`name` is an address (its case counts, also in the domain) or a domain (lower case).
+
+    `tags` and `dkim` (what CreateEmailIdentity was given of signing keys) come back, and have no effect.
+    """
 
     name: str
     created_at: float
     verified: bool = False
     configuration_set: str | None = None
+    tags: list[Any] = field(default_factory=list)
+    dkim: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_domain(self) -> bool:

@@ -62,15 +62,6 @@ def flag(holder: Any, name: str, missing: bool) -> bool:
     return value
 
 
-def choices(holder: Any, name: str, allowed: tuple[str, ...]) -> list[str]:
-    """A list of strings out of `allowed`; SesError(bad_request, unreadable)."""
-    values = texts(holder, name)
-    for value in values:
-        if value not in allowed:
-            raise SesError("bad_request", f"{name}: {value} is not one of {', '.join(allowed)}.")
-    return values
-
-
 def _member(holder: Any, name: str) -> Any:
     if not isinstance(holder, Mapping):
         raise SesError("unreadable", f"The holder of {name} is not an object.")

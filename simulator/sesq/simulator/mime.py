@@ -10,6 +10,7 @@ from email.parser import BytesHeaderParser
 from sesq.simulator.addresses import header_addresses
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import Mail
+from sesq.simulator.tags import header_tags
 
 MAX_LINE = 1000
 MAX_PARTS = 500
@@ -104,15 +105,10 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     mail.subject = readable(str(message.get("Subject", "")))
     mail.configuration_set = mail.configuration_set or message.get("X-SES-CONFIGURATION-SET")
     # The call's tags win over the header's; SES does not merge them.
-    mail.tags = mail.tags or _header_tags(str(message.get("X-SES-MESSAGE-TAGS", "")))
+    mail.tags = mail.tags or header_tags(str(message.get("X-SES-MESSAGE-TAGS", "")))
     return message
 
 
 def header_recipients(mail: Mail, message: Message) -> None:
     """Address a raw message by its own headers, as SES does without a Destination."""
     mail.to, mail.cc, mail.bcc = (addresses(message, name) for name in ("To", "Cc", "Bcc"))
-
-
-def _header_tags(value: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in value.split(",") if "=" in pair)
-    return {name.strip(): text.strip() for name, _, text in pairs}

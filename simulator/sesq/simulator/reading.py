@@ -13,6 +13,7 @@ from sesq.simulator.errors import SesError
 from sesq.simulator.mail import MAX_RECIPIENTS, Mail
 from sesq.simulator.members import items, mapping, text, texts
 from sesq.simulator.mime import fill_from_headers, header_recipients
+from sesq.simulator.tags import checked_tags
 from sesq.simulator.templates import RenderingError, Template, Templates, read_data, render
 
 V1_MAX_BYTES = 10 * 1024 * 1024
@@ -21,7 +22,6 @@ MAX_HEADERS = 15
 MAX_HEADER = 996  # name and value together
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
-_TAG = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
 
 
 def read_send_email(
@@ -34,7 +34,7 @@ def read_send_email(
         raise SesError("bad_request", "Exactly one of Simple, Raw and Template is needed in Content.")
     mail = Mail(
         sender=text(body, "FromEmailAddress"),
-        tags=read_tags(items(body, "EmailTags")),
+        tags=checked_tags((text(tag, "Name"), text(tag, "Value")) for tag in items(body, "EmailTags")),
         configuration_set=text(body, "ConfigurationSetName") or None,
         content=source,
     )
@@ -120,17 +120,6 @@ def address(mail: Mail) -> None:
     for sender in (mail.sender, *mail.other_senders):
         bare_address(sender)
     mail.recipients = [bare_address(recipient) for recipient in given]
-
-
-def read_tags(tags: list[Any]) -> dict[str, str]:
-    """[{Name, Value}] as a mapping; SesError(bad_request)."""
-    read: dict[str, str] = {}
-    for tag in tags:
-        name, value = text(tag, "Name"), text(tag, "Value")
-        if not _TAG.fullmatch(name) or not _TAG.fullmatch(value):
-            raise SesError("bad_request", f"Invalid tag {name!r}: {value!r}.")
-        read[name] = value
-    return read
 
 
 def check_size(size: int, max_bytes: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sesq.simulator.errors import SesError
@@ -21,6 +21,7 @@ class Template(NamedTuple):
     text: str = ""
     html: str = ""
     created_at: float = 0.0
+    tags: Sequence[Mapping[str, str]] = ()
 
 
 class RenderingError(Exception):
@@ -83,7 +84,8 @@ class Templates:
         self._store(name, template)
 
     def update(self, name: str, template: Template) -> None:
-        self._store(name, template._replace(created_at=self.get(name).created_at))
+        known = self.get(name)
+        self._store(name, template._replace(created_at=known.created_at, tags=known.tags))
 
     def delete(self, name: str) -> None:
         self.get(name)

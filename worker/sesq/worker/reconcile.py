@@ -19,7 +19,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage, WrongState
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
-from sesq.queue.job import KEEP_SECONDS, job_fields, rq_key
+from sesq.queue.job import job_fields, rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.replies import text
@@ -185,7 +185,7 @@ def _run(redis: Redis, account: str, ids: Sequence[str], settled: float, *, fron
 
 def _restoring(account: str, id: str, settled: float, *, front: bool) -> Call:
     """The script finds out by itself of which lane it is."""
-    fields = job_fields(id, Keys(account).queue(Lane.BULK), KEEP_SECONDS, f"sesq message {id}")
+    fields = job_fields(id, Keys(account).queue(Lane.BULK), f"sesq message {id}")
     return RESTORE, (id, settled, int(front), *fields)
 
 

@@ -27,6 +27,7 @@ from sesq.console.context import (
 from sesq.console.output import print_json, printable, show, table
 from sesq.console.times import local, utc
 from sesq.queue.reputation import Reputation
+from sesq.queue.snapshot import redis_now
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -202,11 +203,13 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     settings = load_settings()
     with part("worker"):
         from sesq.worker.events import Feedback
-    entries: list[dict[str, Any]] = Feedback(open_account(account, settings), account).poison()
+    redis = open_account(account, settings)
+    entries: list[dict[str, Any]] = Feedback(redis, account).poison()
     if json:
         print_json([entry | {"at": utc(entry["at"])} for entry in entries])
         return
-    rows = [(local(entry["at"]), entry["why"], printable(str(entry["body"])[:60])) for entry in entries]
+    now = redis_now(redis)
+    rows = [(local(entry["at"], now), entry["why"], printable(str(entry["body"])[:60])) for entry in entries]
     show(table(("at", "why", "begins with"), rows) if rows else "nothing was set apart")
 
 

@@ -24,7 +24,7 @@ from sesq.queue.chunks import CHUNK_ROWS, Row, pack_rows
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replicas import Replicas
-from sesq.queue.scripts import MESSAGES, compose, run_many
+from sesq.queue.scripts import MESSAGES, Argument, compose, run_many
 from sesq.queue.states import Lane
 from sesq.queue.suppression import SuppressionList
 
@@ -184,8 +184,8 @@ def _add(
     if counted < len(recipients):
         recipients = sorted(recipients, key=_is_free)
     chunk, queue = f"{id}-{number}", Keys(request.account).queue(Lane.BULK)
-    job = job_fields(chunk, queue, request.keep_seconds, f"sesq batch {id}, part {number}")
-    arguments = (id, number, pack_rows(recipients, names), len(recipients), counted, *job)
+    job = job_fields(chunk, queue, f"sesq batch {id}, part {number}")
+    arguments: list[Argument] = [id, number, pack_rows(recipients, names), len(recipients), counted, *job]
     with mapped():
         (state,) = run_many(redis, request.account, [(ADD_CHUNK, arguments)], replicas)
     if state == b"damaged":

@@ -16,8 +16,7 @@ from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.lost_batches import lost_fields, rebuild
 from sesq.queue.audit.lost_chunks import give_up_rows, restore_chunk
 from sesq.queue.audit.walk import keys_like
-from sesq.queue.fields import Fields
-from sesq.queue.job import KEEP_SECONDS, job_fields, rq_key
+from sesq.queue.job import job_fields, rq_key
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import MESSAGES, compose, library
@@ -55,17 +54,13 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
         count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *lanes))
         count += sum(redis.zrem(hold, id) for hold in set(keys_like(redis, keys.hold("*"))))
         return f"what was left of it is deleted: {count} keys and entries" if count else ""
-    state, queue, keep = texts(redis.hmget(keys.message(id), "state", "queue", "keep"))
+    state, queue = texts(redis.hmget(keys.message(id), "state", "queue"))
     queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
-    fields = job_fields(id, queue, _seconds_kept(keep), f"sesq message {id}")
+    fields = job_fields(id, queue, f"sesq message {id}")
     done = texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
     others = [rq_key(name, lane) for lane in lanes if lane != queue for name in REGISTRIES]
     return [*done, *(f"taken out of {key}" for key in others if redis.zrem(key, id))]
-
-
-def _seconds_kept(keep: str) -> int:
-    return Fields({"keep": keep}).whole("keep") or KEEP_SECONDS
 
 
 def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int, str]:
@@ -85,11 +80,11 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     lanes = read_lanes(redis, keys)
     for chunk in read_chunks(redis, keys, lanes, [id], {}, {}):
         restored += give_up_rows(redis, keys, chunk)
-    place, queue, keep = texts(redis.hmget(keys.chunk(id), "place", "queue", "keep"))
+    place, queue = texts(redis.hmget(keys.chunk(id), "place", "queue"))
     queue = lane_of(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
-    fields = job_fields(id, queue, _seconds_kept(keep), f"sesq chunk {id}")
+    fields = job_fields(id, queue, f"sesq chunk {id}")
     count = len(_packed(redis, keys, f"{id}-"))
     did = MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields))
     return [*restored, *texts(did)]

@@ -18,6 +18,9 @@ local function now()
   return moment
 end
 
+-- Returns a moment as text: a number that Redis has to write down itself costs it more.
+local function instant(moment) return string.format('%.4f', moment) end
+
 -- Returns whole seconds by Redis's own clock, even if a test has moved the clock of the scripts: RQ uses it.
 local function real_seconds()
   now()

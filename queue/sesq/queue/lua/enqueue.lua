@@ -1,63 +1,106 @@
--- Enqueue: writes a message, its RQ job and its costs in one step; or returns the id of the message that was
--- queued before with the same idempotency key. After jobs.lua; also, of A = "sesq:<account>:" (see
--- messages.lua for the others),
+-- Enqueue: writes messages of one lane, their RQ jobs and their costs in one step. Where a message was queued
+-- before with the same idempotency key, it gives that message's id. After wake.lua; also, of
+-- A = "sesq:<account>:" (see messages.lua for the others),
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
 --
--- ARGV[3] JSON {
---   id, queue        the message's id and its lane's RQ queue
---   due              s, where it is not to go before   expires   s, where it is not to go after
---   key, digest      of the idempotency key and of the content, where there is a key   key_ttl   s that it is
---                    kept
---   at               the time as RQ writes it
---   record           [name, value, …] of the message's record
+-- ARGV[3] the lane's RQ queue   [4] s that an idempotency key is kept
+--     from [5] on for each message: its id, its options, its content, the length of its record and of its
+--     job, the name and value of each field of its record, and the same of its RQ job
+-- The options are empty, or JSON {
+--   due           s, where it is not to go before   expires   s, where it is not to go after
+--   key, digest   of the idempotency key and of the content, where there is a key
 -- }
--- ARGV[4] content   [5] RQ's job as JSON [name, value, …], with %id% for the id
--- Returns the message's id: another's where the key is known. {'conflict', id} where the key stands for other
--- content.
+-- Returns for each message its id: another's where the key is known; {'conflict', id} where the key stands
+-- for other content. An error means that none of these messages is queued. A caller gives some tens at once.
 
-local new, content, job = cjson.decode(ARGV[3]), ARGV[4], ARGV[5]
-local id, queue, state = new.id, new.queue, (new.due or 0) <= now() and 'queued' or 'scheduled'
-local known_key = new.key and A .. 'idempotency:' .. new.key
+local queue, key_ttl, lane = ARGV[3], ARGV[4], R .. 'queue:' .. ARGV[3]
+local written = {}                            -- {id, state, key}, also of what was begun
+local entries = {queued = {}, scheduled = {}} -- state -> {since, id, …} of its set
+local ready, due, expiring = {}, {}, {}       -- ids; {s, id, …}; {s, id, …}
 
--- Writes it down; returns the length of its lane, where it went there.
-local function write()
-  if known_key then call('SET', known_key, id .. ' ' .. new.digest, 'EX', new.key_ttl) end
-  call('HSET', A .. 'message:' .. id, 'state', state, 'since', now(), 'created', now(), 'queue', queue,
-    'history', cjson.encode({now(), state, ''}), unpack(new.record))
-  call('SET', A .. 'content:' .. id, content)
-  call('ZADD', A .. 'state:' .. state, now(), id)
-  if new.expires then call('ZADD', A .. 'expiring', new.expires, id) end
-  local fields = cjson.decode((string.gsub(job, '%%id%%', id)))
-  call('HSET', R .. 'job:' .. id, 'status', Job.status_of(state), 'created_at', new.at, 'enqueued_at', new.at,
-    unpack(fields))
-  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+local function add(list, score, id)
+  list[#list + 1] = score
+  list[#list + 1] = id
+end
+
+-- Returns the message whose arguments begin at that place of ARGV; `after` is the place of the next one.
+local function read_message(place)
+  local id, options, content, of_record, of_job = unpack(ARGV, place, place + 4)
+  local new = options == '' and {} or cjson.decode(options)
+  new.id, new.content, new.record = id, content, place + 5
+  new.job = new.record + of_record
+  new.after = new.job + of_job
+  return new
+end
+
+local function write(new, key)
+  local id, state, at = new.id, (new.due or 0) <= now() and 'queued' or 'scheduled', instant(now())
+  written[#written + 1] = {id = id, state = state, key = key}
+  if key then call('SET', key, id .. ' ' .. new.digest, 'EX', key_ttl) end
+  call('HSET', A .. 'message:' .. id, 'state', state, 'since', at, 'created', at, 'queue', queue,
+    'history', '[' .. at .. ',"' .. state .. '",""]', unpack(ARGV, new.record, new.job - 1))
+  call('SET', A .. 'content:' .. id, new.content)
+  call('HSET', R .. 'job:' .. id, 'status', state, unpack(ARGV, new.job, new.after - 1))
+  add(entries[state], at, id)
+  if new.expires then add(expiring, new.expires, id) end
+  if state == 'queued' then ready[#ready + 1] = id else add(due, new.due, id) end
+  return id
+end
+
+-- Writes a message unless it is known; returns what the caller is told of it.
+local function take(new)
+  -- A client that got no answer may have asked again: the message is here, and may have gone since.
+  if call('EXISTS', A .. 'message:' .. new.id) == 1 then return new.id end
+  local key = new.key and A .. 'idempotency:' .. new.key
+  local known = key and call('GET', key)
+  if not known then return write(new, key) end
+  local first, digest = string.match(known, '^(%S+) (%S+)$')
+  return digest == new.digest and first or {'conflict', first}
+end
+
+local function add_all(key, list) if #list > 0 then call('ZADD', key, unpack(list)) end end
+
+-- Writes what all messages share; returns the length of the lane.
+local function write_sets()
+  for state, list in pairs(entries) do add_all(A .. 'state:' .. state, list) end
+  add_all(A .. 'expiring', expiring)
+  call('SADD', R .. 'queues', lane)
   call('SADD', 'sesq:accounts', ARGV[1])
-  if state == 'queued' then return call('RPUSH', R .. 'queue:' .. queue, id) end
-  call('ZADD', R .. 'scheduled:' .. queue, new.due, id)
+  add_all(R .. 'scheduled:' .. queue, due)
+  return #ready > 0 and call('RPUSH', lane, unpack(ready))
 end
 
 -- Takes back what was written before a write failed, so that an error means that nothing is queued.
 local function undo()
-  for _, key in ipairs({A .. 'message:' .. id, A .. 'content:' .. id, R .. 'job:' .. id, known_key}) do
-    redis.pcall('DEL', key)
+  for _, one in ipairs(written) do
+    local keys = {A .. 'message:' .. one.id, A .. 'content:' .. one.id, R .. 'job:' .. one.id, one.key}
+    for _, key in ipairs(keys) do redis.pcall('DEL', key) end
+    for _, key in ipairs({A .. 'state:' .. one.state, A .. 'expiring', R .. 'scheduled:' .. queue}) do
+      redis.pcall('ZREM', key, one.id)
+    end
   end
-  for _, key in ipairs({A .. 'state:' .. state, A .. 'expiring'}) do redis.pcall('ZREM', key, id) end
 end
 
 local function main()
-  -- A client that got no answer may have asked again: the message is here, and may have gone since.
-  if call('EXISTS', A .. 'message:' .. id) == 1 then return id end
-  local known = known_key and call('GET', known_key)
-  if known then
-    local first, digest = string.match(known, '^(%S+) (%S+)$')
-    return digest == new.digest and first or {'conflict', first}
-  end
-  local done, answer = pcall(write) -- answer: the length of the lane, or the error
+  local answers = {}
+  local done, length = pcall(function ()
+    local place = 5
+    while ARGV[place] do
+      local new = read_message(place)
+      answers[#answers + 1], place = take(new), new.after
+    end
+    return #written > 0 and write_sets()
+  end)
   if not done then
     undo()
-    return redis.error_reply(type(answer) == 'table' and answer.err or answer)
+    return redis.error_reply(type(length) == 'table' and length.err or length)
   end
-  if state == 'scheduled' then Job.wake_for_schedule(queue, id) elseif answer == 1 then Job.wake(queue) end
-  return id
+  if length == #ready then Job.wake(queue) end
+  for _, one in ipairs(written) do
+    if one.state == 'scheduled' then Job.wake_if_first(queue, one.id) end
+  end
+  return answers
 end
+
+return main()

@@ -1,7 +1,6 @@
--- Jobs: the RQ job of a message, or of a chunk, stands where RQ's tools expect it. After damage.lua.
+-- Jobs: the RQ job of a message, or of a chunk, stands where RQ's tools expect it. After writes.lua.
 --
--- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
--- Keys, A = "sesq:<account>:"
+-- Keys, A = "sesq:<account>:" (see wake.lua)
 --   A stale:<queue>            set     ids that stand in that queue although their message, or chunk, waits
 --                              there no longer
 -- RQ's own keys, R = "<prefix>:"
@@ -9,8 +8,6 @@
 --   R job:<id>                 hash    status, …
 --   R wip|deferred|scheduled|finished|failed|canceled:<queue>   zset
 -- All times are seconds since the epoch by Redis's clock.
-
-local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
 
 -- The registry of RQ's in which the job of a message in that state stands.
 local RQ_STATE = {
@@ -36,7 +33,6 @@ function Job.lane_of(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
   return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
 end
-function Job.is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
 
 -- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked
 -- as stale, and the claim that meets it at the head drops it. If the id comes back before that, it takes its
@@ -114,18 +110,8 @@ function Job.place(id, queue, state, keep, opts)
   end
 end
 
--- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
--- script: without the right to the channel nothing is published, and the workers look once a second.
-function Job.publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
-
--- Wakes the workers that wait for mail. If the mail may be urgent (a queue of nil may be), it also wakes
--- those that wait for a token for bulk mail. (Others publish 'policy' there: it also wakes the workers that
--- wait because of limits that no longer hold.)
-function Job.wake(queue) Job.publish(queue and Job.is_bulk(queue) and '' or 'urgent') end
-
--- The same for a message that is scheduled and due before all others: a worker at rest does not look for it
--- every second.
+-- Wakes the workers for a message whose schedule this script has written down.
 function Job.wake_for_schedule(queue, id)
   Write.sets()
-  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then Job.wake(queue) end
+  Job.wake_if_first(queue, id)
 end

@@ -32,9 +32,8 @@ local function leave_all_registries(queue)
   if call('EXISTS', job) == 1 then call('HSET', job, 'origin', queue) end
 end
 
-local function renew_job(queue, keep)
+local function renew_job(queue)
   call('HSET', job, unpack(ARGV, 6))
-  call('HSET', job, 'result_ttl', Job.seconds_kept(keep), 'failure_ttl', Job.seconds_kept(keep))
   call('PERSIST', job)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
@@ -93,7 +92,7 @@ local function main()
   -- RQ alone knows when another try is due
   local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now()
   if state == 'scheduled' then due = tonumber(message.send_at) or due end
-  renew_job(queue, shown.keep)
+  renew_job(queue)
   leave_all_registries(queue)
   if registry == 'queue' and not chunk then
     Message.transition(message, 'queued', 'its RQ job had been taken away', {}, {front = front})

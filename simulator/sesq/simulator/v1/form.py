@@ -8,6 +8,21 @@ from urllib.parse import parse_qsl
 from sesq.simulator.errors import SesError
 
 MAX_FIELDS = 2_000
+MAX_DEPTH = 8
+# Fields of the protocol and of its older signatures: they are no members of an action.
+_PROTOCOL = frozenset(
+    {
+        "Action",
+        "Version",
+        "AWSAccessKeyId",
+        "Expires",
+        "SecurityToken",
+        "Signature",
+        "SignatureMethod",
+        "SignatureVersion",
+        "Timestamp",
+    }
+)
 
 
 def parse_form(text: bytes) -> dict[str, str]:
@@ -19,17 +34,24 @@ def parse_form(text: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def members(form: dict[str, str], name: str) -> list[str]:
-    """`name.member.1`, `name.member.2`, … in order, up to the first that is missing."""
-    found: list[str] = []
-    while (value := form.get(f"{name}.member.{len(found) + 1}")) is not None:
-        found.append(value)
+def nested(form: dict[str, str]) -> dict[str, Any]:
+    """`Message.Subject.Data=Hi` as `{"Message": {"Subject": {"Data": "Hi"}}}`; SesError(unreadable)."""
+    found: dict[str, Any] = {}
+    for field, value in form.items():
+        if field not in _PROTOCOL and not field.startswith("X-Amz-"):
+            _put(found, field, value)
     return found
 
 
-def tags(form: dict[str, str]) -> list[dict[str, Any]]:
-    """`Tags.member.n.Name` and `.Value`, in SESv2's shape."""
-    found: list[dict[str, Any]] = []
-    while (name := form.get(f"Tags.member.{len(found) + 1}.Name")) is not None:
-        found.append({"Name": name, "Value": form.get(f"Tags.member.{len(found) + 1}.Value", "")})
-    return found
+def _put(found: dict[str, Any], field: str, value: str) -> None:
+    *steps, last = field.split(".")
+    if len(steps) > MAX_DEPTH:
+        raise SesError("unreadable", "The request body is nested too deeply.")
+    for step in steps:
+        inner = found.setdefault(step, {})
+        if inner == "":  # an empty list, and items of it after all
+            inner = found[step] = {}
+        if not isinstance(inner, dict):
+            raise SesError("unreadable", f"{step[:100]} is not a structure.")
+        found = inner
+    found[last] = value

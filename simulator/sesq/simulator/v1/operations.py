@@ -11,58 +11,57 @@ from sesq.simulator.account import Account
 from sesq.simulator.errors import SesError
 from sesq.simulator.identities import FAILED, Identity
 from sesq.simulator.mail import Mail
+from sesq.simulator.members import flag, texts
 from sesq.simulator.reading import V1_MAX_BYTES, read_send_email
-from sesq.simulator.v1.form import members, tags
+from sesq.simulator.table.check import check
+from sesq.simulator.table.v1 import V1
 from sesq.simulator.v1.xml import entries
 
-Form = dict[str, str]
+Form = dict[str, Any]
 MAX_ATTRIBUTES = 100
 MAX_PAGE = 1000
 _STATUS = {"SUCCESS": "Success", "PENDING": "Pending", "FAILED": "Failed"}
 
 
 class Action(NamedTuple):
+    """`recorded`: it checks its members itself, since a refusal of it is in the record."""
+
     run: Callable[[Account, Form], dict[str, Any]]
     throttled: bool = True
+    recorded: bool = False
 
 
 def send_email(account: Account, form: Form) -> dict[str, Any]:
-    body = {
-        part: {"Data": form[f"Message.Body.{part}.Data"]}
-        for part in ("Text", "Html")
-        if f"Message.Body.{part}.Data" in form
-    }
-    lists = ("ToAddresses", "CcAddresses", "BccAddresses")
     return _send(
         account,
+        "SendEmail",
         form,
         {
-            "Destination": {name: members(form, f"Destination.{name}") for name in lists},
-            "ReplyToAddresses": members(form, "ReplyToAddresses"),
-            "Content": {"Simple": {"Subject": {"Data": form.get("Message.Subject.Data", "")}, "Body": body}},
+            "Destination": form.get("Destination"),
+            "ReplyToAddresses": form.get("ReplyToAddresses"),
+            "Content": {"Simple": form.get("Message")},
         },
     )
 
 
 def send_raw_email(account: Account, form: Form) -> dict[str, Any]:
-    content = {"Content": {"Raw": {"Data": form.get("RawMessage.Data", "")}}}
-    destinations = members(form, "Destinations")
-    return _send(
-        account, form, content | ({"Destination": {"ToAddresses": destinations}} if destinations else {})
-    )
+    destinations = form.get("Destinations")
+    given = {"Destination": {"ToAddresses": destinations}} if destinations else {}
+    return _send(account, "SendRawEmail", form, {"Content": {"Raw": form.get("RawMessage")}, **given})
 
 
-def _send(account: Account, form: Form, rest: dict[str, Any]) -> dict[str, Any]:
+def _send(account: Account, action: str, form: Form, rest: dict[str, Any]) -> dict[str, Any]:
     request = {
         "FromEmailAddress": form.get("Source"),
         "FeedbackForwardingEmailAddress": form.get("ReturnPath"),
-        "EmailTags": tags(form),
+        "EmailTags": form.get("Tags"),
         "ConfigurationSetName": form.get("ConfigurationSetName"),
         **rest,
     }
     source = json.dumps(request).encode()
 
     def read() -> Mail:
+        check(V1[action], form, null="Value null")
         mail = read_send_email(request, source, account.templates, V1_MAX_BYTES)
         mail.api = "v1"
         return mail
@@ -88,13 +87,15 @@ def get_sending_enabled(account: Account, _form: Form) -> dict[str, Any]:
 
 
 def update_sending_enabled(account: Account, form: Form) -> dict[str, Any]:
-    account.change({"sending_enabled": form.get("Enabled") == "true"})
+    account.change({"sending_enabled": flag(form, "Enabled", missing=False)})
     return {}
 
 
 def list_identities(account: Account, form: Form) -> dict[str, Any]:
     kind, token = form.get("IdentityType"), form.get("NextToken", "")
-    size = _number(form.get("MaxItems", str(MAX_PAGE)))
+    size = form.get("MaxItems", MAX_PAGE)
+    if not 1 <= size <= MAX_PAGE:
+        raise SesError("bad_request", f"MaxItems is not between 1 and {MAX_PAGE}.")
     wanted = [
         each.name
         for each in account.identities
@@ -104,14 +105,8 @@ def list_identities(account: Account, form: Form) -> dict[str, Any]:
     return {"Identities": wanted[:size], **more}
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_PAGE:
-        raise SesError("bad_request", f"MaxItems is not between 1 and {MAX_PAGE}.")
-    return int(text)
-
-
 def get_verification(account: Account, form: Form) -> dict[str, Any]:
-    names = members(form, "Identities")
+    names = texts(form, "Identities")
     if len(names) > MAX_ATTRIBUTES:
         raise SesError("bad_request", f"At most {MAX_ATTRIBUTES} identities a call.")
     known = {name: identity for name in names if (identity := account.identities.find(name)) is not None}
@@ -161,8 +156,8 @@ def _iso(epoch: float) -> str:
 
 
 ACTIONS = {
-    "SendEmail": Action(send_email, throttled=False),
-    "SendRawEmail": Action(send_raw_email, throttled=False),
+    "SendEmail": Action(send_email, throttled=False, recorded=True),
+    "SendRawEmail": Action(send_raw_email, throttled=False, recorded=True),
     "GetSendQuota": Action(get_send_quota),
     "GetSendStatistics": Action(get_send_statistics),
     "GetAccountSendingEnabled": Action(get_sending_enabled),

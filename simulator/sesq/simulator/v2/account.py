@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.errors import SesError
-from sesq.simulator.members import choices, flag, needed_text, text, texts
-from sesq.simulator.suppression import REASONS
+from sesq.simulator.members import flag, texts
 from sesq.simulator.v2.router import Operation, Request
 
 MAX_CONTACTS = 4
@@ -42,12 +41,6 @@ def put_sending(request: Request) -> dict[str, Any]:
 def put_details(request: Request) -> dict[str, Any]:
     """Ask for production access: PENDING until somebody decides (`PUT /_sim/account {"review": "GRANTED"}`)."""
     account, body = request.account, request.body
-    if needed_text(body, "MailType") not in ("MARKETING", "TRANSACTIONAL"):
-        raise SesError("bad_request", "MailType is not one of MARKETING, TRANSACTIONAL.")
-    if len(needed_text(body, "WebsiteURL")) > 1000 or len(text(body, "UseCaseDescription")) > 5000:
-        raise SesError("bad_request", "WebsiteURL or UseCaseDescription is too long.")
-    if text(body, "ContactLanguage") not in ("", "EN", "JA"):
-        raise SesError("bad_request", "ContactLanguage is not one of EN, JA.")
     if len(texts(body, "AdditionalContactEmailAddresses")) > MAX_CONTACTS:
         raise SesError("bad_request", f"There are at most {MAX_CONTACTS} additional contacts.")
     wanted = flag(body, "ProductionAccessEnabled", missing=False)
@@ -58,7 +51,7 @@ def put_details(request: Request) -> dict[str, Any]:
 
 
 def put_suppression(request: Request) -> dict[str, Any]:
-    request.account.suppression.reasons = choices(request.body, "SuppressedReasons", REASONS)
+    request.account.suppression.reasons = texts(request.body, "SuppressedReasons")
     return {}
 
 

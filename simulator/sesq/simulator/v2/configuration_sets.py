@@ -5,30 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
-from sesq.simulator.members import choices, flag, mapping, needed_text
-from sesq.simulator.suppression import REASONS
+from sesq.simulator.members import flag, mapping, needed_text, text, texts
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
-EVENT_TYPES = (
-    "SEND",
-    "REJECT",
-    "BOUNCE",
-    "COMPLAINT",
-    "DELIVERY",
-    "OPEN",
-    "CLICK",
-    "RENDERING_FAILURE",
-    "DELIVERY_DELAY",
-    "SUBSCRIPTION",
-)
+# Options without effect here: they come back as they were given.
+_KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions", "Tags")
 
 
 def create(request: Request) -> dict[str, Any]:
     body = request.body
-    enabled = flag(mapping(body, "SendingOptions"), "SendingEnabled", missing=True)
-    reasons = _reasons(mapping(body, "SuppressionOptions"))
     created = request.account.configuration_sets.create(needed_text(body, "ConfigurationSetName"))
-    created.sending_enabled, created.suppressed_reasons = enabled, reasons
+    created.sending_enabled = flag(mapping(body, "SendingOptions"), "SendingEnabled", missing=True)
+    created.suppressed_reasons = _reasons(mapping(body, "SuppressionOptions"))
+    created.options = {name: body[name] for name in _KEPT if body.get(name) is not None}
     return {}
 
 
@@ -37,6 +26,7 @@ def get(request: Request) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "ConfigurationSetName": found.name,
         "SendingOptions": {"SendingEnabled": found.sending_enabled},
+        **found.options,
     }
     if found.suppressed_reasons is not None:
         answer["SuppressionOptions"] = {"SuppressedReasons": found.suppressed_reasons}
@@ -44,12 +34,14 @@ def get(request: Request) -> dict[str, Any]:
 
 
 def list_all(request: Request) -> dict[str, Any]:
-    names, more = asked_page(request, request.account.configuration_sets.names())
+    part = text(mapping(request.body, "Filter"), "CONFIGURATION_SET_NAME_CONTAINS")
+    wanted = [name for name in request.account.configuration_sets.names() if part in name]
+    names, more = asked_page(request, wanted)
     return {"ConfigurationSets": names, **more}
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.configuration_sets.delete(request.names["ConfigurationSetName"])
+    request.account.configuration_sets.delete(request.body["ConfigurationSetName"])
     return {}
 
 
@@ -59,7 +51,7 @@ def put_sending(request: Request) -> dict[str, Any]:
 
 
 def put_suppression(request: Request) -> dict[str, Any]:
-    _named(request).suppressed_reasons = choices(request.body, "SuppressedReasons", REASONS)
+    _named(request).suppressed_reasons = texts(request.body, "SuppressedReasons")
     return {}
 
 
@@ -75,29 +67,27 @@ def get_destinations(request: Request) -> dict[str, Any]:
 
 
 def update_destination(request: Request) -> dict[str, Any]:
-    _named(request).replace(_destination(request, request.names["EventDestinationName"]))
+    _named(request).replace(_destination(request, request.body["EventDestinationName"]))
     return {}
 
 
 def delete_destination(request: Request) -> dict[str, Any]:
-    _named(request).remove(request.names["EventDestinationName"])
+    _named(request).remove(request.body["EventDestinationName"])
     return {}
 
 
 def _named(request: Request) -> ConfigurationSet:
-    return request.account.configuration_sets.get(request.names["ConfigurationSetName"])
+    return request.account.configuration_sets.get(request.body["ConfigurationSetName"])
 
 
 def _destination(request: Request, name: str) -> EventDestination:
     definition = mapping(request.body, "EventDestination")
-    types = frozenset(choices(definition, "MatchingEventTypes", EVENT_TYPES))
-    if "SnsDestination" in definition:
-        needed_text(mapping(definition, "SnsDestination"), "TopicArn")
+    types = frozenset(texts(definition, "MatchingEventTypes"))
     return EventDestination(name, types, flag(definition, "Enabled", missing=False), definition)
 
 
 def _reasons(options: Any) -> list[str] | None:
-    return choices(options, "SuppressedReasons", REASONS) if options else None
+    return texts(options, "SuppressedReasons") if options else None
 
 
 _ONE = "/v2/email/configuration-sets/{ConfigurationSetName}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sesq.simulator.identities import SUCCESS, Identity
-from sesq.simulator.members import text
+from sesq.simulator.members import items, mapping, text
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
 def create(request: Request) -> dict[str, Any]:
     account = request.account
+    configuration_set = text(request.body, "ConfigurationSetName") or None
+    if configuration_set:
+        account.configuration_sets.get(configuration_set)
     identity = account.identities.create(text(request.body, "EmailIdentity"), account.clock.now())
-    identity.configuration_set = text(request.body, "ConfigurationSetName") or None
+    identity.configuration_set = configuration_set
+    identity.tags = items(request.body, "Tags")
+    identity.dkim = mapping(request.body, "DkimSigningAttributes")
     return {
         "IdentityType": _type(identity),
         "VerifiedForSendingStatus": False,
@@ -22,7 +28,7 @@ def create(request: Request) -> dict[str, Any]:
 
 def get(request: Request) -> dict[str, Any]:
     account = request.account
-    identity = account.identities.get(request.names["EmailIdentity"])
+    identity = account.identities.get(request.body["EmailIdentity"])
     status = identity.status(account.clock.now())
     answer = {
         "IdentityType": _type(identity),
@@ -32,7 +38,7 @@ def get(request: Request) -> dict[str, Any]:
         "DkimAttributes": _dkim(identity, status if identity.is_domain else "NOT_STARTED"),
         "MailFromAttributes": {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"},
         "Policies": {},
-        "Tags": [],
+        "Tags": identity.tags,
     }
     if identity.configuration_set:
         answer["ConfigurationSetName"] = identity.configuration_set
@@ -40,15 +46,24 @@ def get(request: Request) -> dict[str, Any]:
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.identities.delete(request.names["EmailIdentity"])
+    request.account.identities.delete(request.body["EmailIdentity"])
     return {}
 
 
 def list_all(request: Request) -> dict[str, Any]:
     now = request.account.clock.now()
     by_name = {identity.name: identity for identity in request.account.identities}
-    names, more = asked_page(request, list(by_name))
+    wanted = mapping(request.body, "Filter")
+    names, more = asked_page(request, [name for name in by_name if _fits(_item(by_name[name], now), wanted)])
     return {"EmailIdentities": [_item(by_name[name], now) for name in names], **more}
+
+
+def _fits(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return (
+        wanted.get("IDENTITY_NAME_CONTAINS", "") in item["IdentityName"]
+        and wanted.get("IDENTITY_TYPE", item["IdentityType"]) == item["IdentityType"]
+        and wanted.get("VERIFICATION_STATUS", item["VerificationStatus"]) == item["VerificationStatus"]
+    )
 
 
 def _item(identity: Identity, now: float) -> dict[str, Any]:
@@ -65,12 +80,17 @@ def _type(identity: Identity) -> str:
 
 
 def _dkim(identity: Identity, status: str) -> dict[str, Any]:
-    tokens = [f"{identity.name.replace('.', '-')}-{number}" for number in (1, 2, 3)]
+    """An identity signed with a key of its owner's has the owner's selector as its one token."""
+    selector = identity.dkim.get("DomainSigningSelector")
+    tokens = [selector] if selector else [f"{identity.name.replace('.', '-')}-{n}" for n in (1, 2, 3)]
+    length = identity.dkim.get("NextSigningKeyLength")
+    lengths = {"NextSigningKeyLength": length, "CurrentSigningKeyLength": length} if length else {}
     return {
         "SigningEnabled": identity.is_domain and status == SUCCESS,
         "Status": status if status != "NOT_STARTED" or not identity.is_domain else "PENDING",
-        "SigningAttributesOrigin": "AWS_SES",
+        "SigningAttributesOrigin": "EXTERNAL" if selector else "AWS_SES",
         "Tokens": tokens if identity.is_domain else [],
+        **lengths,
     }
 
 

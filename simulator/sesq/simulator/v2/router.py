@@ -4,69 +4,87 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from sesq.simulator.account import Account
 from sesq.simulator.errors import WIRE, SesError
 from sesq.simulator.http import Call, Reply
 from sesq.simulator.members import text
+from sesq.simulator.table.check import check
+from sesq.simulator.table.v2 import V2
+
+# The model's name of a member where its name in a query is another one.
+_IN_QUERY = {"Reason": "Reasons"}
 
 
 class Request(NamedTuple):
-    """What an operation is given: the account, the names in the path, the query and the JSON object of the body."""
+    """What an operation is given: the account, its members (of path, query and body), and the body as it came."""
 
     account: Account
-    names: dict[str, str]
-    query: dict[str, list[str]]
     body: dict[str, Any]
     source: bytes
 
 
 class Operation(NamedTuple):
-    """`throttled`: one call a second, as all but the sending ones are."""
+    """`throttled`: one call a second, as all but SendEmail are. `recorded`: it checks its members itself, since a
+    refusal of it is in the record.
+    """
 
     method: str
     path: str
     name: str
     run: Callable[[Request], dict[str, Any]]
     throttled: bool = True
+    recorded: bool = False
 
 
 class Router:
-    def __init__(self, *families: tuple[Operation, ...]) -> None:
-        operations = [operation for family in families for operation in family]
+    def __init__(self, operations: Sequence[Operation]) -> None:
         self._exact = {(each.method, each.path): each for each in operations if "{" not in each.path}
         self._patterns = [(_pattern(each.path), each) for each in operations if "{" in each.path]
 
     def answer(self, account: Account, call: Call) -> Reply:
         """Run the operation that a call names. ReplyLost and a `reset` SesError are the transport's to act on."""
         try:
-            operation, names = self._find(call)
+            operation, names = self._find(call.method, call.raw_path.decode("latin-1"))
             if operation.throttled:
                 account.control_call(operation.name)
-            query = parse_qs(call.query.decode("latin-1")) if call.query else {}
-            result = operation.run(Request(account, names, query, _json_object(call.body), call.body))
+            given = _given(operation, names, call)
+            if not operation.recorded:
+                check(V2[operation.name], given)
+            result = operation.run(Request(account, given, call.body))
         except SesError as error:
             if error.kind == "reset":
                 raise
             return error_reply(error)
         return Reply(200, json.dumps(result).encode(), "application/json")
 
-    def _find(self, call: Call) -> tuple[Operation, dict[str, str]]:
-        exact = self._exact.get((call.method, call.path))
+    def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """By the path as it came: a name in it may hold an encoded slash."""
+        exact = self._exact.get((method, path))
         if exact is not None:
             return exact, {}
         for pattern, operation in self._patterns:
-            match = pattern.fullmatch(call.path) if operation.method == call.method else None
+            match = pattern.fullmatch(path) if operation.method == method else None
             if match is not None:
-                return operation, match.groupdict()
-        raise SesError("unknown_operation", f"No operation of this simulator at {call.method} {call.path}.")
+                return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+        raise SesError("unknown_operation", f"No operation of this simulator at {method} {path[:200]}.")
 
 
 def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+
+
+def _given(operation: Operation, names: dict[str, str], call: Call) -> dict[str, Any]:
+    """The members of a request, wherever they stand in it."""
+    given = _json_object(call.body)
+    if call.query:
+        query = parse_qs(call.query.decode("latin-1"))
+        texts = {_IN_QUERY.get(name, name): values for name, values in query.items()}
+        given |= V2[operation.name].from_query(texts)
+    return given | names if names else given
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -88,22 +106,17 @@ def error_reply(error: SesError) -> Reply:
 
 
 def asked_page(request: Request, names: list[str], largest: int = 1000) -> tuple[list[str], dict[str, str]]:
-    """The page of some sorted names that a request asks for, by body or query, and its NextToken if there is more.
+    """The page of some sorted names that a request asks for, and its NextToken if there is more.
 
     The token is the last name of the page before. SesError(bad_request).
     """
-    asked = {name: values[0] for name, values in request.query.items()} | request.body
-    size = _page_size(asked.get("PageSize"), largest)
-    token = text(asked, "NextToken")
+    size = _page_size(request.body.get("PageSize", largest), largest)
+    token = text(request.body, "NextToken")
     rest = [name for name in names if name > token]
     return rest[:size], {"NextToken": rest[size - 1]} if len(rest) > size else {}
 
 
-def _page_size(value: Any, largest: int) -> int:
-    try:
-        size = largest if value is None else int(value)
-    except (TypeError, ValueError) as error:
-        raise SesError("bad_request", "PageSize is not a number.") from error
+def _page_size(size: int, largest: int) -> int:
     if not 0 <= size <= largest:
         raise SesError("bad_request", f"PageSize is not between 0 and {largest}.")
-    return size or largest
+    return int(size) or largest

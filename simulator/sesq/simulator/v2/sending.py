@@ -10,9 +10,11 @@ from sesq.simulator.account import Account
 from sesq.simulator.errors import SesError
 from sesq.simulator.faults import STOPS_THE_CALL
 from sesq.simulator.mail import Mail
-from sesq.simulator.members import items, mapping, needed_text, text
+from sesq.simulator.members import items, mapping, text
 from sesq.simulator.reading import read_send_email
 from sesq.simulator.record import Entry
+from sesq.simulator.table.check import check
+from sesq.simulator.table.v2 import V2
 from sesq.simulator.templates import read_data
 from sesq.simulator.v2.router import Operation, Request
 
@@ -38,6 +40,7 @@ def send_email(request: Request) -> dict[str, Any]:
     account, source = request.account, request.source
 
     def read() -> Mail:
+        check(V2["SendEmail"], request.body)
         return read_send_email(request.body, source, account.templates)
 
     return {"MessageId": account.send(read, len(source))}
@@ -46,7 +49,8 @@ def send_email(request: Request) -> dict[str, Any]:
 def send_bulk_email(request: Request) -> dict[str, Any]:
     """One status an entry, in order: each entry is judged as a message of its own."""
     account, body = request.account, request.body
-    needed_text(body, "FromEmailAddress")
+    if not text(body, "FromEmailAddress"):
+        raise SesError("bad_request", "Missing required header 'From'.")
     entries = items(body, "BulkEmailEntries")
     if not 1 <= len(entries) <= MAX_ENTRIES:
         raise SesError("bad_request", f"A bulk call has 1 to {MAX_ENTRIES} entries.")
@@ -88,7 +92,7 @@ def _outcome(result: Entry | SesError) -> dict[str, Any]:
 
 
 OPERATIONS = (
-    Operation("POST", "/v2/email/outbound-emails", "SendEmail", send_email, throttled=False),
+    Operation("POST", "/v2/email/outbound-emails", "SendEmail", send_email, throttled=False, recorded=True),
     # By AWS's sentence ("all actions except SendEmail, SendRawEmail, SendTemplatedEmail") this one is throttled.
     Operation("POST", "/v2/email/outbound-bulk-emails", "SendBulkEmail", send_bulk_email),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from sesq.simulator.errors import SesError
-from sesq.simulator.members import needed_text
-from sesq.simulator.suppression import Suppressed
+from sesq.simulator.members import needed_text, texts
+from sesq.simulator.suppression import REASONS, Suppressed
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
@@ -23,18 +24,22 @@ def put(request: Request) -> dict[str, Any]:
 
 
 def get(request: Request) -> dict[str, Any]:
-    return {"SuppressedDestination": _summary(request.account.suppression.get(request.names["EmailAddress"]))}
+    return {"SuppressedDestination": _summary(request.account.suppression.get(request.body["EmailAddress"]))}
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.suppression.delete(request.names["EmailAddress"])
+    request.account.suppression.delete(request.body["EmailAddress"])
     return {}
 
 
 def list_all(request: Request) -> dict[str, Any]:
-    reasons = request.query.get("Reason") or request.query.get("Reasons")
+    body = request.body
+    reasons = texts(body, "Reasons") or REASONS
+    start, end = body.get("StartDate", 0), body.get("EndDate", inf)
     found = {
-        each.address: each for each in request.account.suppression if not reasons or each.reason in reasons
+        each.address: each
+        for each in request.account.suppression
+        if each.reason in reasons and start <= each.at <= end
     }
     names, more = asked_page(request, list(found))
     return {"SuppressedDestinationSummaries": [_summary(found[name]) for name in names], **more}

@@ -5,34 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.errors import SesError
-from sesq.simulator.members import mapping, needed_text, text
+from sesq.simulator.members import items, mapping, needed_text, text
 from sesq.simulator.templates import RenderingError, Template, read_data, render
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
 def create(request: Request) -> dict[str, Any]:
     name = needed_text(request.body, "TemplateName")
-    request.account.templates.create(name, _content(request))
+    request.account.templates.create(name, _content(request)._replace(tags=items(request.body, "Tags")))
     return {}
 
 
 def get(request: Request) -> dict[str, Any]:
-    name = request.names["TemplateName"]
+    name = request.body["TemplateName"]
     template = request.account.templates.get(name)
     content = {"Subject": template.subject, "Text": template.text, "Html": template.html}
     return {
         "TemplateName": name,
         "TemplateContent": {part: value for part, value in content.items() if value},
+        "Tags": template.tags,
     }
 
 
 def update(request: Request) -> dict[str, Any]:
-    request.account.templates.update(request.names["TemplateName"], _content(request))
+    request.account.templates.update(request.body["TemplateName"], _content(request))
     return {}
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.templates.delete(request.names["TemplateName"])
+    request.account.templates.delete(request.body["TemplateName"])
     return {}
 
 
@@ -44,7 +45,7 @@ def list_all(request: Request) -> dict[str, Any]:
 
 
 def test_render(request: Request) -> dict[str, Any]:
-    template = request.account.templates.get(request.names["TemplateName"])
+    template = request.account.templates.get(request.body["TemplateName"])
     try:
         rendered = render(template, read_data(text(request.body, "TemplateData")))
     except RenderingError as error:

@@ -71,7 +71,7 @@ def cancel(room: Operating, given: Ids) -> Json:
 
 @router.post("/messages/retry")
 def retry(room: Operating, given: Ids) -> Json:
-    """Queues failed, refused, expired, cancelled or retrying messages again."""
+    """Queues failed, refused, suppressed, expired or retrying messages again."""
     return _each(room, "retry", given.ids)
 
 

@@ -1,0 +1,26 @@
+-- Wake: workers that wait are told that there is mail. After damage.lua.
+--
+-- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
+-- Channel, A = "sesq:<account>:"
+--   A wake   the words 'urgent', '' (bulk mail) and 'policy'
+-- RQ's own keys, R = "<prefix>:"
+--   R scheduled:<queue>   zset   ids -> when they are due (s)
+
+local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
+
+function Job.is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
+
+-- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
+-- script: without the right to the channel nothing is published, and the workers look once a second.
+function Job.publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
+
+-- Wakes the workers that wait for mail. If the mail may be urgent (a queue of nil may be), it also wakes
+-- those that wait for a token for bulk mail. (Others publish 'policy' there: it also wakes the workers that
+-- wait because of limits that no longer hold.)
+function Job.wake(queue) Job.publish(queue and Job.is_bulk(queue) and '' or 'urgent') end
+
+-- The same for a message that is scheduled and due before all others: a worker at rest does not look for it
+-- every second.
+function Job.wake_if_first(queue, id)
+  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then Job.wake(queue) end
+end

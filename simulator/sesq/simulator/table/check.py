@@ -1,0 +1,27 @@
+"""A request against the table: its refusal, in SES's words where SES has some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sesq.simulator.errors import SesError
+from sesq.simulator.table.member import Object
+from sesq.simulator.table.shapes import Finding
+
+
+def check(members: Object, given: Mapping[str, Any], null: str = "Value") -> None:
+    """SesError(unreadable, not_imitated, validation). `null`: how a missing value is called; v1 says `Value null`."""
+    found: list[Finding] = []
+    members.check(given, "", found)
+    if found:
+        told = "; ".join(_told(each, null) for each in found)
+        many = "errors" if len(found) > 1 else "error"
+        raise SesError("validation", f"{len(found)} validation {many} detected: {told}")
+
+
+def _told(finding: Finding, null: str) -> str:
+    value = null if finding.constraint.endswith("not be null") else "Value"
+    if finding.shown is not None:
+        value = f"Value '{finding.shown}'"
+    return f"{value} at '{finding.path}' failed to satisfy constraint: {finding.constraint}"

@@ -1,0 +1,24 @@
+"""Rows that several operations share."""
+
+from __future__ import annotations
+
+from sesq.simulator.table.member import Object, checked, honoured, needed, refused
+from sesq.simulator.table.shapes import Many, Number, Text
+
+TEXT = Text()
+SOME_TEXT = Text(shortest=1)
+TEXTS = Many(TEXT)
+REASONS = Many(Text(choices=("BOUNCE", "COMPLAINT")))
+PAGE = {"NextToken": honoured(TEXT), "PageSize": honoured(Number())}
+
+# Tags of resources: they come back, and that is all there is to them.
+RESOURCE_TAGS = Many(Object({"Key": checked(TEXT, required=True), "Value": checked(TEXT, required=True)}))
+
+AUTHORIZATION = refused("sending authorization (identities lent by other accounts)")
+ADDRESS_VALIDATION = refused("the validation of addresses")
+TENANTS = refused("tenants")
+
+
+def named(member: str, shape: Text = TEXT) -> Object:
+    """An operation that is given one name, and nothing else."""
+    return Object({member: needed(shape)})

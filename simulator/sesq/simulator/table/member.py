@@ -1,0 +1,112 @@
+"""A row of the table: what is done with one member, and the object that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sesq.simulator.errors import SesError
+from sesq.simulator.table.shapes import Finding, Many, Shape, wrong_type
+
+
+class Use(Enum):
+    """What becomes of a member that is given."""
+
+    HONOURED = "honoured"
+    CHECKED = "checked; comes back where SES tells it, and has no other effect"
+    REFUSED = "refused: not imitated"
+
+
+@dataclass(frozen=True)
+class Member:
+    """`shape` is missing where the member is refused; then `reason` names what is not imitated."""
+
+    use: Use
+    shape: Shape | None = None
+    required: bool = False
+    reason: str = ""
+
+
+def honoured(shape: Shape) -> Member:
+    return Member(Use.HONOURED, shape)
+
+
+def needed(shape: Shape) -> Member:
+    return Member(Use.HONOURED, shape, required=True)
+
+
+def checked(shape: Shape, required: bool = False) -> Member:
+    return Member(Use.CHECKED, shape, required)
+
+
+def refused(reason: str) -> Member:
+    return Member(Use.REFUSED, reason=reason)
+
+
+class Object:
+    """The members of an object, by name. What is not among them is refused: nothing passes unseen."""
+
+    def __init__(self, members: Mapping[str, Member]) -> None:
+        self.members = members
+        self._required = [name for name, member in members.items() if member.required]
+
+    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+        if not isinstance(value, Mapping):
+            raise wrong_type(path or "The request", "an object")
+        found += [
+            Finding(_below(path, name), "Member must not be null")
+            for name in self._required
+            if value.get(name) is None
+        ]
+        for name, given in value.items():
+            if given is not None:
+                self._check_member(name, given, path, found)
+
+    def _check_member(self, name: str, given: Any, path: str, found: list[Finding]) -> None:
+        member = self.members.get(name)
+        if member is None:
+            raise SesError(
+                "not_imitated", f"{name[:100]}: this simulator does not imitate a member of that name."
+            )
+        if member.shape is None:
+            raise SesError("not_imitated", f"{name}: this simulator does not imitate {member.reason}.")
+        member.shape.check(given, _below(path, name), found)
+
+    def from_text(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: self._member_from_text(name, text) for name, text in value.items()}
+
+    def from_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
+        """The members in a query: a name that is repeated is a list, any other counts once."""
+        return {
+            name: self._member_from_text(name, values if self._is_list(name) else values[0])
+            for name, values in query.items()
+        }
+
+    def _is_list(self, name: str) -> bool:
+        member = self.members.get(name)
+        return member is not None and isinstance(member.shape, Many)
+
+    def _member_from_text(self, name: str, text: Any) -> Any:
+        member = self.members.get(name)
+        return member.shape.from_text(text) if member and member.shape else text
+
+
+def _below(path: str, name: str) -> str:
+    """As SES writes it: `content.simple.headers.1.member.name`."""
+    lower = name[0].lower() + name[1:] if name else name
+    return f"{path}.{lower}" if path else lower
+
+
+def rows(shape: Shape | None, path: str = "") -> Iterator[tuple[str, Member]]:
+    """Every row below a shape, as `EmailTags[].Name`."""
+    if isinstance(shape, Object):
+        for name, member in shape.members.items():
+            below = f"{path}.{name}" if path else name
+            yield below, member
+            yield from rows(member.shape, below)
+    elif isinstance(shape, Many):
+        yield from rows(shape.each, f"{path}[]")

@@ -1,0 +1,145 @@
+"""Shapes of values, with the constraints that SES's model gives them.
+
+`check` raises SesError(unreadable) for a wrong type, as SES does before it looks at anything else, and adds a Finding
+for each constraint that is not kept. `from_text` reads a value from a query or a form, where everything is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, Protocol
+
+from sesq.simulator.errors import SesError
+
+
+class Finding(NamedTuple):
+    """`shown`: the value as the text of the refusal quotes it; None where it quotes none."""
+
+    path: str
+    constraint: str
+    shown: str | None = None
+
+
+class Shape(Protocol):
+    def check(self, value: Any, path: str, found: list[Finding]) -> None: ...
+
+    def from_text(self, value: Any) -> Any: ...
+
+
+def wrong_type(path: str, wanted: str) -> SesError:
+    return SesError("unreadable", f"{path} is not {wanted}.")
+
+
+@dataclass(frozen=True)
+class Text:
+    shortest: int = 0
+    longest: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+        if not isinstance(value, str):
+            raise wrong_type(path, "a string")
+        if len(value) < self.shortest:
+            found.append(Finding(path, f"Member must have length greater than or equal to {self.shortest}"))
+        if self.longest is not None and len(value) > self.longest:
+            found.append(Finding(path, f"Member must have length less than or equal to {self.longest}"))
+        if self.pattern is not None and not re.fullmatch(self.pattern, value):
+            found.append(Finding(path, f"Member must satisfy regular expression pattern: {self.pattern}"))
+        if self.choices and value not in self.choices:
+            found.append(Finding(path, f"Member must satisfy enum value set: [{', '.join(self.choices)}]"))
+
+    def from_text(self, value: Any) -> Any:
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    least: int | None = None
+    most: int | None = None
+
+    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise wrong_type(path, "a number")
+        if self.least is not None and value < self.least:
+            constraint = f"Member must have value greater than or equal to {self.least}"
+            found.append(Finding(path, constraint, str(value)))
+        if self.most is not None and value > self.most:
+            found.append(
+                Finding(path, f"Member must have value less than or equal to {self.most}", str(value))
+            )
+
+    def from_text(self, value: Any) -> Any:
+        return int(value) if re.fullmatch(r"-?[0-9]{1,18}", str(value)) else value
+
+
+@dataclass(frozen=True)
+class Flag:
+    def check(self, value: Any, path: str, _found: list[Finding]) -> None:
+        if not isinstance(value, bool):
+            raise wrong_type(path, "a boolean")
+
+    def from_text(self, value: Any) -> Any:
+        return {"true": True, "false": False}.get(str(value).lower(), value)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Epoch seconds in a body, a date in a query: `2026-11-30T12:00:00Z`."""
+
+    def check(self, value: Any, path: str, _found: list[Finding]) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise wrong_type(path, "a time")
+
+    def from_text(self, value: Any) -> Any:
+        try:
+            moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            return value
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+@dataclass(frozen=True)
+class Many:
+    each: Shape
+
+    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+        if not isinstance(value, list):
+            raise wrong_type(path, "a list")
+        for number, item in enumerate(value, 1):
+            self.each.check(item, f"{path}.{number}.member", found)
+
+    def from_text(self, value: Any) -> Any:
+        """`X.member.1`, `X.member.2` of a form, up to the first that is missing; the repeated name of a query."""
+        if isinstance(value, Mapping):
+            numbered = value.get("member")
+            value = _in_order(numbered) if isinstance(numbered, Mapping) else []
+        elif not isinstance(value, list):
+            value = [value] if value else []
+        return [self.each.from_text(item) for item in value]
+
+
+def _in_order(numbered: Mapping[str, Any]) -> list[Any]:
+    found: list[Any] = []
+    while (value := numbered.get(str(len(found) + 1))) is not None:
+        found.append(value)
+    return found
+
+
+@dataclass(frozen=True)
+class Words:
+    """A map of strings to strings; `keys`: the only ones that there are."""
+
+    keys: tuple[str, ...]
+
+    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+        if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+            raise wrong_type(path, "a map of strings")
+        for key in value:
+            Text(choices=self.keys).check(key, f"{path}.key", found)
+
+    def from_text(self, value: Any) -> Any:
+        return value

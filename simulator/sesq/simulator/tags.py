@@ -1,0 +1,49 @@
+"""Message tags: what SES allows in them, and its words for what it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from sesq.simulator.errors import SesError
+
+MAX_LENGTH = 255  # the model says 256
+FEEDBACK_IDS = frozenset({"ses:feedback-id-a", "ses:feedback-id-b"})
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_VALUE = re.compile(r"[A-Za-z0-9_.@-]+")
+
+
+def checked_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names and values as a mapping; SesError(bad_request)."""
+    tags: dict[str, str] = {}
+    for name, value in pairs:
+        _check(name, value)
+        tags[name] = value
+    return tags
+
+
+def header_tags(header: str) -> dict[str, str]:
+    """The tags of X-SES-MESSAGE-TAGS: `name=value, name=value`; SesError(bad_request)."""
+    pairs = (pair.partition("=") for pair in header.split(",") if pair.strip())
+    return checked_tags((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _check(name: str, value: str) -> None:
+    if not name:
+        raise SesError("bad_request", "The tag name must be specified.")
+    if not value:
+        raise SesError("bad_request", "The tag value must be specified.")
+    if len(name) > MAX_LENGTH:
+        raise SesError("bad_request", f"Tag name cannot exceed {MAX_LENGTH} characters.")
+    if name not in FEEDBACK_IDS and not _NAME.fullmatch(name):
+        raise SesError(
+            "bad_request",
+            f"Invalid tag name <{name}>: only alphanumeric ASCII characters, '_',  '-' are allowed.",
+        )
+    if len(value) > MAX_LENGTH:
+        raise SesError("bad_request", f"Tag value cannot exceed {MAX_LENGTH} characters.")
+    if not _VALUE.fullmatch(value):
+        raise SesError(
+            "bad_request",
+            f"Invalid tag value <{value}>: only alphanumeric ASCII characters, '_',  '-' , '.', '@' are allowed.",
+        )

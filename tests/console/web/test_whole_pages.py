@@ -1,0 +1,42 @@
+"""Whole pages: their text, rows, links and forms, of an account in which everything has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from busy_account import BusyAccount, read_transcript
+from visible import visible
+
+SHOWN = read_transcript(Path(__file__).parent / "whole_pages.txt")
+
+
+@pytest.fixture
+def account(redis: Redis) -> BusyAccount:
+    return BusyAccount(redis)
+
+
+@pytest.fixture
+def lines(account: BusyAccount, console: Callable[..., Any]) -> Callable[..., list[str]]:
+    """`lines("messages")`: what stands on that page."""
+    visit = console()
+    visit.session.cookies.set("sesq_zone", "Etc%2FUTC")
+
+    def read(path: str) -> list[str]:
+        answer = visit.get(account.unnamed(path))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        return [account.named(line) for line in visible(answer.text)]
+
+    return read
+
+
+def test_what_is_shown(lines: Callable[..., list[str]]) -> None:
+    frame = lines("activity")[: len(SHOWN["header"])]
+    assert frame == SHOWN["header"]
+    for path, text in SHOWN.items():
+        if path != "header":
+            assert lines(path)[len(frame) :] == text, path
