@@ -48,7 +48,7 @@ def mapping(holder: Any, name: str) -> Mapping[str, Any]:
     value = _member(holder, name)
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise SesError("unreadable", f"{name} is not an object.")
     return value
 
@@ -63,6 +63,6 @@ def flag(holder: Any, name: str, missing: bool) -> bool:
 
 
 def _member(holder: Any, name: str) -> Any:
-    if not isinstance(holder, Mapping):
+    if not isinstance(holder, dict):
         raise SesError("unreadable", f"The holder of {name} is not an object.")
     return holder.get(name)

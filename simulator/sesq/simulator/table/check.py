@@ -7,13 +7,13 @@ from typing import Any
 
 from sesq.simulator.errors import SesError
 from sesq.simulator.table.member import Object
-from sesq.simulator.table.shapes import Finding
+from sesq.simulator.table.shapes import Finding, told_path
 
 
 def check(members: Object, given: Mapping[str, Any], null: str = "Value") -> None:
     """SesError(unreadable, not_imitated, validation). `null`: how a missing value is called; v1 says `Value null`."""
     found: list[Finding] = []
-    members.check(given, "", found)
+    members.check(given, None, found)
     if found:
         told = "; ".join(_told(each, null) for each in found)
         many = "errors" if len(found) > 1 else "error"
@@ -24,4 +24,4 @@ def _told(finding: Finding, null: str) -> str:
     value = null if finding.constraint.endswith("not be null") else "Value"
     if finding.shown is not None:
         value = f"Value '{finding.shown}'"
-    return f"{value} at '{finding.path}' failed to satisfy constraint: {finding.constraint}"
+    return f"{value} at '{told_path(finding.path)}' failed to satisfy constraint: {finding.constraint}"

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from sesq.simulator.errors import SesError
-from sesq.simulator.table.shapes import Finding, Many, Shape, wrong_type
+from sesq.simulator.table.shapes import Finding, Many, Path, Shape, wrong_type
 
 
 class Use(Enum):
@@ -52,30 +52,27 @@ class Object:
         self.members = members
         self._required = [name for name, member in members.items() if member.required]
 
-    def check(self, value: Any, path: str, found: list[Finding]) -> None:
-        if not isinstance(value, Mapping):
-            raise wrong_type(path or "The request", "an object")
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None:
+        if not isinstance(value, dict):
+            raise wrong_type(path, "an object")
         found += [
-            Finding(_below(path, name), "Member must not be null")
+            Finding((path, name), "Member must not be null")
             for name in self._required
             if value.get(name) is None
         ]
         for name, given in value.items():
             if given is not None:
-                self._check_member(name, given, path, found)
+                self._shape(name).check(given, (path, name), found)
 
-    def _check_member(self, name: str, given: Any, path: str, found: list[Finding]) -> None:
+    def _shape(self, name: str) -> Shape:
         member = self.members.get(name)
-        if member is None:
-            raise SesError(
-                "not_imitated", f"{name[:100]}: this simulator does not imitate a member of that name."
-            )
-        if member.shape is None:
-            raise SesError("not_imitated", f"{name}: this simulator does not imitate {member.reason}.")
-        member.shape.check(given, _below(path, name), found)
+        if member is not None and member.shape is not None:
+            return member.shape
+        what = member.reason if member else "a member of that name"
+        raise SesError("not_imitated", f"{name[:100]}: this simulator does not imitate {what}.")
 
     def from_text(self, value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return value
         return {name: self._member_from_text(name, text) for name, text in value.items()}
 
@@ -93,12 +90,6 @@ class Object:
     def _member_from_text(self, name: str, text: Any) -> Any:
         member = self.members.get(name)
         return member.shape.from_text(text) if member and member.shape else text
-
-
-def _below(path: str, name: str) -> str:
-    """As SES writes it: `content.simple.headers.1.member.name`."""
-    lower = name[0].lower() + name[1:] if name else name
-    return f"{path}.{lower}" if path else lower
 
 
 def rows(shape: Shape | None, path: str = "") -> Iterator[tuple[str, Member]]:

@@ -10,27 +10,39 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sesq.simulator.errors import SesError
+
+# Where a value stands, from the inside out: put together only where something is wrong with it.
+Path: TypeAlias = "tuple[Path, str] | None"
 
 
 class Finding(NamedTuple):
     """`shown`: the value as the text of the refusal quotes it; None where it quotes none."""
 
-    path: str
+    path: Path
     constraint: str
     shown: str | None = None
 
 
 class Shape(Protocol):
-    def check(self, value: Any, path: str, found: list[Finding]) -> None: ...
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None: ...
 
     def from_text(self, value: Any) -> Any: ...
 
 
-def wrong_type(path: str, wanted: str) -> SesError:
-    return SesError("unreadable", f"{path} is not {wanted}.")
+def told_path(path: Path) -> str:
+    """As SES writes it: `content.simple.headers.1.member.name`."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(step[:1].lower() + step[1:])
+    return ".".join(reversed(steps)) or "the request"
+
+
+def wrong_type(path: Path, wanted: str) -> SesError:
+    return SesError("unreadable", f"{told_path(path)} is not {wanted}.")
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ class Text:
     pattern: str | None = None
     choices: tuple[str, ...] = ()
 
-    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, str):
             raise wrong_type(path, "a string")
         if len(value) < self.shortest:
@@ -61,7 +73,7 @@ class Number:
     least: int | None = None
     most: int | None = None
 
-    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise wrong_type(path, "a number")
         if self.least is not None and value < self.least:
@@ -78,7 +90,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Flag:
-    def check(self, value: Any, path: str, _found: list[Finding]) -> None:
+    def check(self, value: Any, path: Path, _found: list[Finding]) -> None:
         if not isinstance(value, bool):
             raise wrong_type(path, "a boolean")
 
@@ -90,7 +102,7 @@ class Flag:
 class Time:
     """Epoch seconds in a body, a date in a query: `2026-11-30T12:00:00Z`."""
 
-    def check(self, value: Any, path: str, _found: list[Finding]) -> None:
+    def check(self, value: Any, path: Path, _found: list[Finding]) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise wrong_type(path, "a time")
 
@@ -106,17 +118,17 @@ class Time:
 class Many:
     each: Shape
 
-    def check(self, value: Any, path: str, found: list[Finding]) -> None:
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, list):
             raise wrong_type(path, "a list")
         for number, item in enumerate(value, 1):
-            self.each.check(item, f"{path}.{number}.member", found)
+            self.each.check(item, (path, f"{number}.member"), found)
 
     def from_text(self, value: Any) -> Any:
         """`X.member.1`, `X.member.2` of a form, up to the first that is missing; the repeated name of a query."""
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             numbered = value.get("member")
-            value = _in_order(numbered) if isinstance(numbered, Mapping) else []
+            value = _in_order(numbered) if isinstance(numbered, dict) else []
         elif not isinstance(value, list):
             value = [value] if value else []
         return [self.each.from_text(item) for item in value]
@@ -135,11 +147,11 @@ class Words:
 
     keys: tuple[str, ...]
 
-    def check(self, value: Any, path: str, found: list[Finding]) -> None:
-        if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+    def check(self, value: Any, path: Path, found: list[Finding]) -> None:
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
             raise wrong_type(path, "a map of strings")
         for key in value:
-            Text(choices=self.keys).check(key, f"{path}.key", found)
+            Text(choices=self.keys).check(key, (path, "key"), found)
 
     def from_text(self, value: Any) -> Any:
         return value
