@@ -122,3 +122,76 @@ def test_refused_tags(clients: Clients, tag: tuple[str, str]) -> None:
 def test_taken_tags(ses: Simulator, clients: Clients, send: Any, tag: tuple[str, str]) -> None:
     send(clients, tag)
     assert ses.messages()[-1]["tags"] == dict([tag])
+
+
+HEAD = "From: shop@example.com\r\nTo: ada@example.org\r\n"
+PART = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n{}\r\n\r\nx\r\n--b--\r\n"
+
+# T: answers that people met with raw mail, as InvalidParameterValue or after `554 Transaction failed:`.
+REFUSED_RAW = {
+    # aws/aws-sdk-js#4121, galtzo-floss/sanitize_email#14
+    HEAD + ":\r\nX-A: b\r\n\r\nHi": "Empty header names are illegal.",
+    HEAD + ": b\r\n\r\nHi": "Empty header names are illegal.",
+    # jmhobbs/Swiftmailer-Transport--AWS-SES#13: what stands before the colon is quoted
+    HEAD + "<!DOCTYPE html http://x.org\r\n\r\nHi": "Illegal header '<!DOCTYPE html http'.",
+    # mageplaza/magento-2-smtp#265
+    'From: shop@example.com\r\nTo: "Ada <ada@example.org>\r\n\r\nHi': "Missing '\"'",
+    "From: shop@example.com\r\nTo: \r\nCc: ada@example.org\r\n\r\nHi": "Empty required header 'To'.",
+    HEAD + PART.format("Content-Disposition: attachment; filename=my report.txt"): (
+        "Expected ';', got \"report.txt\""
+    ),
+    HEAD + "Content-Type: text/plain; charset=utf 8\r\n\r\nHi": "Expected ';', got \"8\"",
+}
+
+
+@pytest.mark.parametrize("raw", REFUSED_RAW)
+def test_refused_raw_mail(clients: Clients, raw: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        clients.v1.send_raw_email(RawMessage={"Data": raw.encode()})
+    assert code_and_text(refused.value) == ("InvalidParameterValue", REFUSED_RAW[raw])
+
+
+TAKEN_RAW = [
+    # no To line at all is fine where somebody is addressed
+    "From: shop@example.com\r\nCc: ada@example.org\r\n\r\nHi",
+    HEAD + 'Content-Type: text/plain; charset="utf 8"\r\n\r\nHi',
+    HEAD + "Content-Type: text/plain; charset=utf-8; (a comment)\r\n\r\nHi",
+    HEAD + PART.format("Content-Disposition: attachment;\r\n filename*=utf-8''my%20report.txt"),
+    HEAD + PART.format('Content-Disposition: attachment; filename="my; report.txt"'),
+    HEAD + 'Subject: a \\"quote\r\n\r\nHi',
+]
+
+
+@pytest.mark.parametrize("raw", TAKEN_RAW)
+def test_taken_raw_mail(clients: Clients, raw: str) -> None:
+    clients.v1.send_raw_email(RawMessage={"Data": raw.encode()})
+
+
+def attached(**attachment: Any) -> dict[str, Any]:
+    content = {"Subject": {"Data": "Hi"}, "Body": {"Text": {"Data": "Hello"}}}
+    return {
+        "FromEmailAddress": "shop@example.com",
+        "Destination": {"ToAddresses": ["ada@example.org"]},
+        "Content": {"Simple": {**content, "Attachments": [{"RawContent": b"x", **attachment}]}},
+    }
+
+
+# govuk-forms/forms-runner#1594: BadRequestException; and the extensions of AWS's guide.
+@pytest.mark.parametrize(
+    "name", [f"a{sign}b.txt" for sign in '/\\:*?"<>|'] + ["a.exe", "a.JS", "a.tar.vbs", "a.msi ", ".bat"]
+)
+def test_refused_file_names(clients: Clients, name: str) -> None:
+    with pytest.raises(clients.v2.exceptions.BadRequestException):
+        clients.v2.send_email(**attached(FileName=name))
+
+
+@pytest.mark.parametrize("name", ["a.exe", "A.VBS"])
+def test_refused_file_names_of_raw_mail(clients: Clients, name: str) -> None:
+    raw = HEAD + PART.format(f'Content-Disposition: attachment; filename="{name}"')
+    with pytest.raises(ClientError, match="Illegal filename"):
+        clients.v1.send_raw_email(RawMessage={"Data": raw.encode()})
+
+
+@pytest.mark.parametrize("name", ["a.txt", "exe", "a.exe.txt", "Übersicht (1).pdf", "a b.pdf"])
+def test_taken_file_names(clients: Clients, name: str) -> None:
+    clients.v2.send_email(**attached(FileName=name, ContentType="text/plain"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -10,6 +12,7 @@ from email.parser import BytesHeaderParser
 from sesq.simulator.addresses import header_addresses
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import Mail
+from sesq.simulator.parameters import check_parameters, check_parts
 from sesq.simulator.tags import header_tags
 
 MAX_LINE = 1000
@@ -34,6 +37,7 @@ ONCE = frozenset(
     }
 )
 _TOO_LONG_LINE = re.compile(rb"(?:\A|[\r\n])[^\r\n]{%d}" % (MAX_LINE + 1))
+_HEADER_NAME = re.compile(rb"[!-9;-~]+[ \t]*")
 _BOUNDARY = re.compile(rb"boundary=\"?([^\"\s;]{1,100})", re.IGNORECASE)
 _DASHES = re.compile(rb"\n--([^\s]{1,100})")
 _headers = BytesHeaderParser()
@@ -44,6 +48,7 @@ def read_headers(raw: bytes) -> Message:
     section = _header_section(raw)
     if len(section) > MAX_HEADER_SECTION:
         raise SesError("bad_request", "Header section too long.")
+    _check_lines(section)
     message = _headers.parsebytes(section)
     seen: set[str] = set()
     for name in message:
@@ -54,23 +59,39 @@ def read_headers(raw: bytes) -> Message:
     return message
 
 
+def _check_lines(section: bytes) -> None:
+    """Each line that does not go on with the one before is a name, a colon and a value; SesError(bad_request)."""
+    for number, line in enumerate(section.splitlines()):
+        if not line or (number and line[:1] in b" \t"):
+            continue
+        name, colon, _ = line.partition(b":")
+        if colon and not name.strip():
+            raise SesError("bad_request", "Empty header names are illegal.")
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise SesError("bad_request", f"Illegal header '{name[:200].decode('latin-1')}'.")
+
+
 def _header_section(raw: bytes) -> bytes:
     ends = [end for end in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if end >= 0]
     return raw[: min(ends)] + b"\n\n" if ends else raw
 
 
 def check_form(raw: bytes) -> None:
-    """Line length and number of MIME parts; SesError(bad_request)."""
+    """Line length, number of MIME parts, and what their headers say of them; SesError(bad_request)."""
     if _TOO_LONG_LINE.search(raw):
         raise SesError("bad_request", f"Line length exceeds {MAX_LINE}.")
-    if raw.count(b"\n--") > MAX_PARTS and _count_parts(raw) > MAX_PARTS:
+    if b"\n--" not in raw:
+        return
+    starts = list(itertools.islice(_part_starts(raw), MAX_PARTS + 1))
+    if len(starts) > MAX_PARTS:
         raise SesError("bad_request", f"MIME part count exceeds {MAX_PARTS}.")
+    check_parts(raw, starts)
 
 
-def _count_parts(raw: bytes) -> int:
-    """Lines that begin a part. Not by parsing: a parser would build every part of a hostile message first."""
+def _part_starts(raw: bytes) -> Iterator[int]:
+    """The end of each line that begins a part."""
     boundaries = set(_BOUNDARY.findall(raw))
-    return sum(1 for line in _DASHES.finditer(raw) if line[1] in boundaries)
+    return (line.end() for line in _DASHES.finditer(raw) if line[1] in boundaries)
 
 
 def values(message: Message, name: str) -> list[str]:
@@ -78,7 +99,15 @@ def values(message: Message, name: str) -> list[str]:
 
 
 def addresses(message: Message, name: str) -> list[str]:
-    return header_addresses(values(message, name))
+    """SesError(bad_request)."""
+    found = values(message, name)
+    if any(_open_quote(value) for value in found):
+        raise SesError("bad_request", "Missing '\"'")
+    return header_addresses(found)
+
+
+def _open_quote(value: str) -> bool:
+    return value.replace("\\\\", "").replace('\\"', "").count('"') % 2 == 1
 
 
 def readable(value: str) -> str:
@@ -94,9 +123,12 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     where the call has not given them."""
     check_form(raw)
     message = read_headers(raw)
+    check_parameters(message)
     senders = addresses(message, "From")
     if not senders:
         raise SesError("bad_request", "Missing required header 'From'.")
+    if "To" in message and not "".join(values(message, "To")).strip():
+        raise SesError("bad_request", "Empty required header 'To'.")
     others = [mail.sender] if mail.sender else []
     for name in ("Sender", "Return-Path"):
         others += addresses(message, name)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sesq.simulator.addresses import bare_address
+from sesq.simulator.attachments import check_attachments
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import MAX_RECIPIENTS, Mail
 from sesq.simulator.members import items, mapping, text, texts
@@ -48,6 +49,7 @@ def read_send_email(
     check_size(len(source), max_bytes)
     part = mapping(content, kinds[0])
     _check_headers(part)
+    check_attachments(items(part, "Attachments"))
     if kinds[0] == "Simple":
         _read_simple(mail, part)
     else:
