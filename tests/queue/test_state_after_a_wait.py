@@ -146,3 +146,54 @@ def test_a_minute_that_is_over_a_day_old_counts_no_more(scene: Scene) -> None:
         ~ gate total = 1 -> 0
         - ledger minute now-86542 = 1
     """)
+
+
+def test_a_worker_takes_a_token_between_those_that_others_were_told_of(scene: Scene) -> None:
+    scene.sync(rate=1.0)
+    scene.pass_time(2)
+    scene.queue()
+    scene.queue()
+    scene.ask(want=1)
+    first = scene.now + 1.002004
+    scene.redis.zadd(scene.keys.token_waiters, {"a": first, "c": first + 3, "dead": scene.now - 2})
+    scene.see()
+    claimed(scene, "rate", 2.004, worker="b")
+    scene.expect("""
+        ~ gate claims = 1 -> 2
+        + token_waiters b = now+2.004008
+        - token_waiters dead = now-2
+    """)
+
+
+def urgent_mail_to_three_waits(scene: Scene, daily: str) -> None:
+    """For a day of so many; a worker serves it; bulk mail waits too."""
+    scene.queue(["ada@example.org", "bob@example.org", "cleo@example.org"])
+    scene.queue(lane="bulk")
+    scene.redis.sadd("rq:workers:sesq.default.transactional", "rq:worker:urgent")
+    scene.policy.set({"daily": daily}, by="ada")
+    scene.see()
+
+
+def test_bulk_mail_leaves_a_day_to_urgent_mail_that_fills_it(scene: Scene) -> None:
+    urgent_mail_to_three_waits(scene, "3")
+    claimed(scene, "day", 60, lanes=(Lane.BULK,))
+    scene.expect("""
+        + gate claims = 1
+    """)
+
+
+def test_urgent_mail_for_more_than_a_day_stops_no_bulk_mail(scene: Scene) -> None:
+    urgent_mail_to_three_waits(scene, "2")
+    assert len(scene.ask(lanes=(Lane.BULK,)).ids) == 1
+
+
+def test_a_limit_that_was_set_for_a_time_ends_before_its_token_comes(scene: Scene) -> None:
+    scene.policy.set({"rate": "0.01"}, by="ada", for_seconds=30)
+    scene.queue()
+    scene.queue()
+    scene.ask(want=1)
+    scene.see()
+    claimed(scene, "rate", 30)
+    scene.expect("""
+        ~ gate claims = 1 -> 2
+    """)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scene import Scene
+from sesq.queue.fitting import FIT
 
 URGENT, BULK = "rq:queue:sesq.default.transactional", "rq:queue:sesq.default.bulk"
 TWO = ["ada@example.org", "bob@example.org"]
@@ -57,6 +58,32 @@ def test_the_reserve_leaves_a_day_no_room_for_it(scene: Scene) -> None:
         - rq:queue:bulk = <1>
         + state:held <1> = now
         - state:queued <1> = now
+    """)
+
+
+def test_the_second_of_those_for_which_a_day_had_no_room_is_looked_at(scene: Scene) -> None:
+    scene.policy.set({"daily": "1"}, by="ada")
+    for _ in range(3):
+        scene.queue(TWO)
+        scene.ask()
+        scene.pass_time(1)
+    scene.redis.hset(scene.keys.policy, "daily", "2")
+    scene.see()
+    assert FIT.run(scene.redis, "default", 1, 1, "it fits") == [1, 1]
+    scene.expect("""
+        + counters queued = 1
+        - hold:day <2> = now-2
+        + message:<2> history 2 = [now,"queued","it fits"]
+        ~ message:<2> hold = day -> ''
+        ~ message:<2> reason = it is for 2 recipients, and a whole day has room for 1 -> it fits
+        ~ message:<2> since = now-2 -> now
+        ~ message:<2> state = held -> queued
+        - rq:deferred:transactional <2> = now-2
+        ~ rq:job:<2> status = deferred -> queued
+        + rq:queue:transactional = <2>
+        - state:held <2> = now-2
+        + state:queued <2> = now
+        ! wake = urgent
     """)
 
 

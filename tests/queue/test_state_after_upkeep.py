@@ -249,3 +249,39 @@ def test_a_counter_is_no_number(scene: Scene) -> None:
         + damaged sesq:default:gate = [now,"its field claims is no number, or too large a one"]
         ~ gate claims = many -> 1
     """)
+
+
+def test_the_ledger_was_deleted(scene: Scene) -> None:
+    """What is granted next is all that the books know; SES is asked before more goes."""
+    scene.queue(["ada@example.org", "bob@example.org"])
+    scene.ask()
+    scene.queue()
+    scene.redis.hset(scene.keys.sync, "until", scene.now)
+    scene.redis.delete(scene.keys.ledger)
+    scene.see()
+    scene.ask()
+    scene.expect("""
+        ~ counters sending = 1 -> 2
+        ~ gate claims = 1 -> 2
+        ~ gate level = 48 -> 47
+        ~ gate on_way = 2 -> 3
+        ~ gate total = 2 -> 1
+        + leases <2> = now+30
+        + ledger minute now-22 = 1
+        + message:<2> claim_id = x-2
+        + message:<2> claimed = now
+        + message:<2> history 1 = [now,"sending","w"]
+        + message:<2> reason = w
+        + message:<2> started_at = ''
+        ~ message:<2> state = queued -> sending
+        + message:<2> tokens_at = now
+        + message:<2> worker = w
+        ~ rq:job:<2> status = queued -> started
+        + rq:job:<2> worker_name = w
+        - rq:queue:transactional = <2>
+        + rq:wip:transactional <2>:x-2 = inf
+        ~ snapshot server = <run> -> lost
+        - state:queued <2> = now
+        + state:sending <2> = now
+        - sync = all of it
+    """)

@@ -38,9 +38,14 @@ class Scene(BatchStage):
     def queue(self, *args: Any, **options: Any) -> str:
         """Messages are <1>, <2>, … in the order in which they were queued."""
         id = super().queue(*args, **options)
-        names = self.state_of_redis.names
-        names.setdefault(id, f"<{len(names) + 1}>")
+        self.name(id)
         return id
+
+    def name(self, *ids: object) -> None:
+        """The next numbers are those of these messages."""
+        names = self.state_of_redis.names
+        for id in ids:
+            names.setdefault(str(id), f"<{len(names) + 1}>")
 
     def take(self, *args: Any, **options: Any) -> BatchIntake:
         """The batch is <b>."""
