@@ -42,6 +42,7 @@ chaos: setup
 	SESQ_TEST_CHAOS=long $(BIN)/pytest -rP tests/story/test_09_chaos.py
 
 bench: setup
+	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 # Renew the exact versions, for every supported Python at once.

@@ -24,7 +24,7 @@ from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
 from sesq.queue.careful_redis import connect
 
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 120.0
 ENDLESS = 1e6
 """Recipients a second and a day's worth: limits that nothing here meets."""
 
