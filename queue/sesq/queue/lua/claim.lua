@@ -82,7 +82,7 @@ local function grant(gate, message, queue)
   Job.drop_head(queue)
   Gate.take(gate, n, lease, message.id)
   if day > 0 then Ledger.count(gate.ledger, day) end
-  local taken = {'claim_id', claim_id, 'worker', worker, 'claimed', now(), 'tokens_at', now(),
+  local taken = {'claim_id', claim_id, 'worker', worker, 'claimed', now_as_text(), 'tokens_at', now_as_text(),
     'started_at', ''}
   Message.transition(message, 'sending', worker, taken, {claim_id = claim_id, worker = worker})
   Write.put(A .. 'leases', message.id, lease_until(#granted))
@@ -92,10 +92,10 @@ end
 -- The first m rows of a chunk that go next: each is a message that is being sent, but for its content.
 local function grant_rows(gate, chunk, m)
   local start, _, _, day = Chunk.next_rows(chunk)
-  local moment, leases, ids = string.format('%.4f', now()), {}, {}
+  local leases, ids = {}, {}
   local record = {
     'packed', '1', 'state', 'sending', 'day', tostring(day), 'claim_id', claim_id, 'worker', worker,
-    'claimed', moment,
+    'claimed', now_as_text(),
   }
   Gate.take(gate, m, lease)
   if day > 0 then Ledger.count(gate.ledger, m) end

@@ -18,8 +18,12 @@ local function now()
   return moment
 end
 
--- Returns a moment as text: a number that Redis has to write down itself costs it more.
-local function instant(moment) return string.format('%.4f', moment) end
+-- Returns the same moment as text: Redis would write a number anew for each command, with 17 digits.
+local moment_as_text
+local function now_as_text()
+  moment_as_text = moment_as_text or string.format('%.4f', now())
+  return moment_as_text
+end
 
 -- Returns whole seconds by Redis's own clock, even if a test has moved the clock of the scripts: RQ uses it.
 local function real_seconds()

@@ -35,7 +35,7 @@ local function read_message(place)
 end
 
 local function write(new, key)
-  local id, state, at = new.id, (new.due or 0) <= now() and 'queued' or 'scheduled', instant(now())
+  local id, state, at = new.id, (new.due or 0) <= now() and 'queued' or 'scheduled', now_as_text()
   written[#written + 1] = {id = id, state = state, key = key}
   if key then call('SET', key, id .. ' ' .. new.digest, 'EX', key_ttl) end
   call('HSET', A .. 'message:' .. id, 'state', state, 'since', at, 'created', at, 'queue', queue,

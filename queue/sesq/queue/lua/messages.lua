@@ -94,7 +94,9 @@ function Message.leave_hold(message)
 end
 
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
-function Message.lengthen(history, event)
+-- Returns a history with one more event, JSON of [now (s), state, reason].
+function Message.lengthen(history, state, reason)
+  local event = string.format('[%s,"%s",%s]', now_as_text(), state, cjson.encode(reason))
   if #history > LONGEST_HISTORY then
     local cut = string.find(history, '\n', LONGEST_HISTORY / 2, true)
     history = cut and string.sub(history, cut + 1) or ''
@@ -122,10 +124,9 @@ function Message.transition(message, to, reason, fields, opts)
   local from = message.state
   if from then Write.take_out(A .. 'state:' .. from, id) end
   Message.leave_hold(message)
-  Write.put(A .. 'state:' .. to, id, now())
-  Message.set(message, 'state', to, 'since', now(), 'reason', reason,
-              'history', Message.lengthen(message.history or '', cjson.encode({now(), to, reason})),
-              unpack(fields))
+  Write.put(A .. 'state:' .. to, id, now_as_text())
+  Message.set(message, 'state', to, 'since', now_as_text(), 'reason', reason,
+              'history', Message.lengthen(message.history or '', to, reason), unpack(fields))
   if to ~= 'sending' then Write.take_out(A .. 'leases', id) end
   if message.batch then Batch.adjust_counts(message.batch, from, to, 1) end
   if Job.has_ended(to) and message.expires_at then Write.take_out(A .. 'expiring', id) end

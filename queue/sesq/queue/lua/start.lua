@@ -6,7 +6,7 @@
 -- to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run out
 -- since the claim. Of a row that is packed the JSON is empty.
 
-local limit, moment = tonumber(ARGV[3]), string.format('%.4f', now())
+local limit = tonumber(ARGV[3])
 
 -- Returns the size of a content (bytes), and the content if it is within the limit.
 local function read_content(key)
@@ -26,7 +26,7 @@ local function start(id, claim_id)
   if record.state ~= 'sending' or record.claim_id ~= claim_id then return {} end
   local expires = tonumber(record.expires_at)
   if expires and expires <= now() then return {'expired'} end
-  call('HSET', key, 'started_at', moment)
+  call('HSET', key, 'started_at', now_as_text())
   if record.packed then return {'', 0, '', ''} end
   local size, content = read_content(A .. 'content:' .. id)
   local left = expires and string.format('%.6f', expires - now()) or ''
