@@ -127,7 +127,7 @@ NESTED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
         b"Content-Type: image/png; name*=utf-8''%ff%00; name=\"\x00\"\r\n\r\n",
         b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 666 x\r\n!!!\r\n",
         b"Subject: =?utf-8?b?////?=\r\nX: " + b"y" * 990 + b"\r\n\r\n",
-        b"\x00\x01\x02",
+        b"\r\n\x00\x01\x02",
         b"",
     ],
 )

@@ -34,7 +34,7 @@ TEXTS_OF_OURS = {
             *AccountSettings.model_fields,
             *EventSettings.model_fields,
             *Faults.model_fields,
-            *FATES,
+            *(word for fate in FATES for word in fate.split(":")),
             *ses.report(),
             *(route.path.partition("{")[0] for route in Control(ses.cloud).routes()),
         }

@@ -168,7 +168,7 @@ def test_a_configuration_set_has_ten_destinations_at_most(sesv2):
     for number in range(10):
         create(f"topic{number}")
     with pytest.raises(sesv2.exceptions.LimitExceededException):
-        create("one more")
+        create("one-more")
 
 
 def test_the_last_page_names_no_next_one(ses, sesv2):

@@ -13,10 +13,11 @@ from typing import Any
 from sesq.simulator.addresses import bare_address, simulated
 from sesq.simulator.bucket import TokenBucket
 from sesq.simulator.clock import Clock
-from sesq.simulator.configuration_sets import ConfigurationSets
+from sesq.simulator.configuration_sets import ConfigurationSet, ConfigurationSets
 from sesq.simulator.errors import SesError
 from sesq.simulator.events.publisher import Publisher
 from sesq.simulator.faults import STOPS_THE_CALL, STOPS_THE_MESSAGE, Faults, ReplyLost
+from sesq.simulator.http import Where
 from sesq.simulator.identities import Identities
 from sesq.simulator.mail import Mail
 from sesq.simulator.message_id import new_message_id, region_code
@@ -30,7 +31,9 @@ from sesq.simulator.window import Ledger
 class Account:
     """The state of one region. Not thread-safe: everything happens on the server's loop."""
 
-    def __init__(self, region: str, settings: AccountSettings, clock: Clock, record: Record) -> None:
+    def __init__(
+        self, region: str, settings: AccountSettings, clock: Clock, record: Record, where: Where
+    ) -> None:
         self.region = region
         self.settings = settings
         self.clock = clock
@@ -40,7 +43,7 @@ class Account:
         self.configuration_sets = ConfigurationSets()
         self.suppression = SuppressionList()
         self.templates = Templates()
-        self.events = Publisher(region, clock, self.suppression)
+        self.events = Publisher(region, clock, self.suppression, where)
         self.details: dict[str, Any] = {}
         self.case_id = ""
         self._code = region_code(region)
@@ -186,9 +189,18 @@ class Account:
         self._bucket.take(len(mail.recipients), now)
         self._ledger.add(counted, now)
         entry = self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
-        name = mail.configuration_set
-        self.events.accepted(entry, self.configuration_sets.find(name) if name else None)
+        self.events.accepted(entry, *self._behind(mail))
         return entry
+
+    def tell(self, entry: Entry, fate: str) -> dict[str, Any]:
+        """One more event of an accepted message, and its document; ValueError."""
+        return self.events.tell(entry, fate, *self._behind(entry.mail))
+
+    def _behind(self, mail: Mail) -> tuple[ConfigurationSet | None, str | None]:
+        """The configuration set of a mail, and the name of its sender's identity."""
+        name = mail.configuration_set
+        identity = self.identities.nearest(bare_address(mail.sender))
+        return self.configuration_sets.find(name) if name else None, identity.name if identity else None
 
 
 def _day_recipients(mail: Mail) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sesq.simulator.account import Account
 from sesq.simulator.clock import Clock
 from sesq.simulator.faults import Faults
-from sesq.simulator.http import DEFAULT_REGION, valid_region
+from sesq.simulator.http import DEFAULT_REGION, Where, valid_region
 from sesq.simulator.record import Entry, Record
 from sesq.simulator.settings import AccountSettings
 
@@ -31,6 +31,7 @@ class Cloud:
     ) -> None:
         self.keys = dict(keys or {})
         self.clock = clock or Clock()
+        self.where = Where()
         self._settings = settings
         self._verified = verified
         self._keep = keep_content, keep_entries
@@ -56,7 +57,7 @@ class Cloud:
         return self._fresh(region)
 
     def _fresh(self, region: str) -> Account:
-        account = Account(region, self._settings.model_copy(), self.clock, Record(*self._keep))
+        account = Account(region, self._settings.model_copy(), self.clock, Record(*self._keep), self.where)
         for name in self._verified:
             account.identities.verify(name, self.clock.now())
         self._accounts[region] = account
@@ -73,6 +74,14 @@ class Cloud:
         account = self.account(region)
         account.faults = Faults.model_validate(plan)
         return account.faults.model_dump(exclude_none=True)
+
+    def tell(self, message: str, fate: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """One more event of an accepted message, by its MessageId or number; ValueError."""
+        account = self.account(region)
+        entry = account.record.named(message)
+        if not entry.accepted:
+            raise ValueError(f"message {message[:100]!r} was refused: it has no events")
+        return account.tell(entry, fate)
 
     def messages(
         self,

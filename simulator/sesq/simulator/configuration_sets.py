@@ -23,10 +23,8 @@ class EventDestination:
     definition: Mapping[str, Any]
 
     @property
-    def topic(self) -> str | None:
-        """The name of its SNS topic; other kinds of destination are kept, but get nothing."""
-        arn = self.definition.get("SnsDestination", {}).get("TopicArn", "")
-        return arn.rpartition(":")[2] or None
+    def topic_arn(self) -> str:
+        return str(self.definition["SnsDestination"]["TopicArn"])
 
 
 @dataclass

@@ -27,6 +27,11 @@ class ClockMove(BaseModel):
     freeze: bool | None = None
 
 
+class EventWanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    fate: str
+
+
 class Ask(NamedTuple):
     """One request: its region, its query and the names in its path, and the JSON object of its body."""
 
@@ -54,6 +59,7 @@ class Control:
             Route(verify, _json(self.verify), methods=["POST"]),
             Route("/_sim/reset", _json(self.reset), methods=["POST"]),
             Route("/_sim/messages", _json(self.messages), methods=["GET"]),
+            Route("/_sim/messages/{id}/event", _json(self.tell), methods=["POST"]),
             Route("/_sim/report", _json(self.report), methods=["GET"]),
         ]
 
@@ -100,6 +106,10 @@ class Control:
             limit=int(query["limit"]) if "limit" in query else None,
             content=query.get("content") == "1",
         )
+
+    def tell(self, ask: Ask) -> Any:
+        wanted = EventWanted.model_validate(ask.body)
+        return self._cloud.tell(ask.names["id"], wanted.fate, ask.region)
 
     def report(self, ask: Ask) -> Any:
         return self._cloud.account(ask.region).record.report()

@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
+
+
+class Where:
+    """At which address the simulator is reached; known once it listens."""
+
+    url = "http://localhost"
 
 
 class Call(NamedTuple):

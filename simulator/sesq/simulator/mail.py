@@ -13,6 +13,8 @@ class Mail:
     """Addresses are kept as given (`Ada <ada@example.org>`); `recipients` are the bare ones, duplicates and all."""
 
     sender: str
+    # The envelope's sender, where it is another one than the mail's own.
+    source: str = ""
     to: Sequence[str] = ()
     cc: Sequence[str] = ()
     bcc: Sequence[str] = ()
@@ -29,6 +31,9 @@ class Mail:
     template: str | None = None
     rendering_error: str | None = None
     api: str = "v2"
+    # The operation by which it came, as events tell it.
+    operation: str = "SendEmail"
+    templated: bool = False
 
     def given_recipients(self) -> list[str]:
         return [*self.to, *self.cc, *self.bcc]

@@ -132,7 +132,7 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     others = [mail.sender] if mail.sender else []
     for name in ("Sender", "Return-Path"):
         others += addresses(message, name)
-    mail.sender = senders[0]
+    mail.source, mail.sender = mail.sender, senders[0]
     mail.other_senders = [*senders[1:], *others, *mail.other_senders]
     mail.subject = readable(str(message.get("Subject", "")))
     mail.configuration_set = mail.configuration_set or message.get("X-SES-CONFIGURATION-SET")

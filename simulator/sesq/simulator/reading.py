@@ -88,6 +88,7 @@ def read_template(
     mail: Mail, part: Mapping[str, Any], templates: Templates, data: Mapping[str, Any]
 ) -> Template | None:
     """The rendered template of a Template content, or None where the data does not fit: accepted all the same."""
+    mail.templated = True
     mail.template = text(part, "TemplateName") or text(part, "TemplateArn").rpartition("/")[2] or None
     if mail.template:
         template = templates.get(mail.template)

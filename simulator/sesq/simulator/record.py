@@ -115,6 +115,13 @@ class Record:
     def find(self, number: int) -> Entry | None:
         return next((entry for entry in self._entries if entry.number == number), None)
 
+    def named(self, name: str) -> Entry:
+        """The call of a number or a MessageId; ValueError."""
+        for entry in self._entries:
+            if name in (entry.id, str(entry.number)):
+                return entry
+        raise ValueError(f"no message is {name[:100]!r}")
+
     def quarters(self, now: float) -> list[tuple[float, dict[str, int]]]:
         """v1's statistics: recipients by 15 minutes of the last two weeks, oldest first."""
         points: dict[float, dict[str, int]] = {}

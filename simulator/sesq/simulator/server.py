@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from sesq.simulator.aws import AwsApi, Receive, Scope, Send
 from sesq.simulator.cloud import Cloud
 from sesq.simulator.control import Control
+from sesq.simulator.events import routes as certificates
 from sesq.simulator.listening import listen
 from sesq.simulator.page.guard import allowed
 from sesq.simulator.page.routes import Page
@@ -29,7 +30,7 @@ class WebApp:
 
     def __init__(self, cloud: Cloud, hosts: frozenset[str] = frozenset()) -> None:
         self._aws = AwsApi(cloud)
-        self._own = Starlette(routes=[*Control(cloud).routes(), *Page(cloud).routes()])
+        self._own = Starlette(routes=[*Control(cloud).routes(), *Page(cloud).routes(), *certificates.ROUTES])
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +45,7 @@ class WebApp:
 
 def _is_own(scope: Scope) -> bool:
     path = scope["path"]
-    if path.startswith("/_sim/"):
+    if path.startswith(("/_sim/", certificates.PREFIX)):
         return True
     # The v1 API is at the root too; a GET of it names an action.
     return path == "/" and scope["method"] in ("GET", "HEAD") and b"Action=" not in scope["query_string"]
@@ -141,6 +142,7 @@ class Server:
         self._socket = listen("HTTP (--port)", host, port, backlog=2048)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
+        cloud.where.url = self.url
         self._up = threading.Event()
         self._on_ready = on_ready
         self._thread: threading.Thread | None = None

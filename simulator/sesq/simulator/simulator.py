@@ -197,6 +197,10 @@ class Simulator:
 
         return self._do(change)  # type: ignore[no-any-return]
 
+    def tell(self, message: str, fate: str, *, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """One more event of an accepted message, such as `tell(message_id, "open")`; returns it as it is published."""
+        return self._do(lambda: self.cloud.tell(message, fate, region))  # type: ignore[no-any-return]
+
     def advance(self, seconds: float) -> float:
         """Move the clock of all regions forward; returns its time (epoch seconds)."""
         return self._do(lambda: self.cloud.move_clock(seconds))["now"]  # type: ignore[no-any-return]

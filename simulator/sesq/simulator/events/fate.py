@@ -1,4 +1,7 @@
-"""What becomes of accepted mail, recipient by recipient."""
+"""What becomes of accepted mail, recipient by recipient.
+
+A fate is a word, or one of those with a reason after a colon: `bounce:MailboxFull`, `complaint:not-spam`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,61 @@ from typing import NamedTuple
 
 from sesq.simulator.addresses import simulated
 
-FATES = ("delivery", "delay", "bounce", "ooto", "complaint", "suppressionlist")
+_PERMANENT = (
+    "NoEmail",
+    "Suppressed",
+    "OnAccountSuppressionList",
+    "OnTenantSuppressionList",
+    "EmailValidationSuppressed",
+    "UnsubscribedRecipient",
+)
+_TRANSIENT = ("MailboxFull", "MessageTooLarge", "ContentRejected", "AttachmentRejected")
+FEEDBACK_TYPES = ("abuse", "fraud", "virus", "other", "not-spam", "auth-failure")
+_COMPLAINT_SUB_TYPES = ("OnAccountSuppressionList", "OnTenantSuppressionList")
+_DELAYS = (
+    "InternalFailure",
+    "General",
+    "MailboxFull",
+    "SpamDetected",
+    "RecipientServerError",
+    "IPFailure",
+    "TransientCommunicationFailure",
+    "BYOIPHostNameLookupUnavailable",
+    "Undetermined",
+    "SendingDeferral",
+)
+REASONS = {
+    "bounce": ("General", *_PERMANENT, "Transient", *_TRANSIENT, "Undetermined"),
+    "complaint": (*FEEDBACK_TYPES, *_COMPLAINT_SUB_TYPES),
+    "delay": _DELAYS,
+}
+_PLAIN = (
+    "delivery",
+    "delay",
+    "bounce",
+    "ooto",
+    "complaint",
+    "suppressionlist",
+    "open",
+    "click",
+    "subscription",
+)
+FATES = (*_PLAIN, *(f"{fate}:{reason}" for fate, reasons in REASONS.items() for reason in reasons))
+
+# The events of each fate, in the API's spelling, in order.
+_EVENTS: dict[str, tuple[str, ...]] = {
+    "delivery": ("DELIVERY",),
+    "ooto": ("DELIVERY",),
+    "delay": ("DELIVERY_DELAY", "DELIVERY"),
+    "bounce": ("BOUNCE",),
+    "complaint": ("DELIVERY", "COMPLAINT"),
+    "open": ("DELIVERY", "OPEN"),
+    "click": ("DELIVERY", "CLICK"),
+    "subscription": ("DELIVERY", "SUBSCRIPTION"),
+}
+_ALIASES = {"suppressionlist": "bounce:Suppressed"}
+_NAMED = {"delay": "DELIVERY_DELAY", "ooto": "DELIVERY"}
+_ORDER = ("DELIVERY_DELAY", "DELIVERY", "BOUNCE", "COMPLAINT", "OPEN", "CLICK", "SUBSCRIPTION")
 _EICAR = b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE"
 _EICAR_BASE64 = (
     b"RUlDQVItU1RBTkRBUkQtQU5USVZJUlVTLVRFU1QtRklMRQ",
@@ -17,11 +74,25 @@ _EICAR_BASE64 = (
 
 
 class Happening(NamedTuple):
-    """One event to be: its type in the API's spelling, whom it is about, and for a bounce why."""
+    """One event to be: its type in the API's spelling, whom it is about, and the reason after the fate's colon."""
 
     type: str
     recipients: tuple[str, ...]
-    sub_type: str = "General"
+    reason: str = ""
+
+    @property
+    def lists_the_address(self) -> bool:
+        """Whether SES would put the recipients on the suppression list: hard bounces, and complaints that are some."""
+        if self.type == "BOUNCE":
+            return self.reason in ("", "General", "NoEmail")
+        return self.type == "COMPLAINT" and self.reason in ("", "abuse", "fraud", "virus", "other")
+
+
+def bounce_type(sub_type: str) -> str:
+    """Permanent, Transient or Undetermined."""
+    if sub_type == "Undetermined":
+        return sub_type
+    return "Transient" if sub_type in ("Transient", *_TRANSIENT) else "Permanent"
 
 
 def is_virus(content: bytes) -> bool:
@@ -30,33 +101,44 @@ def is_virus(content: bytes) -> bool:
 
 
 def happenings(
-    recipients: Sequence[str], fates: Mapping[str, str], suppressed: Callable[[str], bool]
+    recipients: Sequence[str], fates: Mapping[str, str], suppressed: Callable[[str], str]
 ) -> list[Happening]:
-    """What follows the Send event, in order; the bounces of one message come in one event."""
-    by_fate: dict[str, list[str]] = {}
+    """What follows the Send event, in order; those of one message that share type and reason come in one event.
+
+    `suppressed` tells for which reason mail to an address is not sent, or "".
+    """
+    found: dict[tuple[str, str], list[str]] = {}
     for address in dict.fromkeys(recipients):
-        by_fate.setdefault(_fate(address, fates, suppressed), []).append(address)
-
-    def of(*kinds: str) -> tuple[str, ...]:
-        return tuple(address for kind in kinds for address in by_fate.get(kind, ()))
-
-    found = [
-        Happening("DELIVERY_DELAY", of("delay")),
-        Happening("DELIVERY", of("delivery", "delay", "ooto", "complaint")),
-        Happening("BOUNCE", of("bounce")),
-        Happening("BOUNCE", of("suppressionlist"), "Suppressed"),
-        Happening("BOUNCE", of("suppressed"), "OnAccountSuppressionList"),
-        Happening("COMPLAINT", of("complaint")),
-    ]
-    return [each for each in found if each.recipients]
+        for key in _events(_fate(address, fates, suppressed)):
+            found.setdefault(key, []).append(address)
+    made = [Happening(kind, tuple(addresses), reason) for (kind, reason), addresses in found.items()]
+    return sorted(made, key=lambda happening: _ORDER.index(happening.type))
 
 
-def _fate(address: str, fates: Mapping[str, str], suppressed: Callable[[str], bool]) -> str:
-    if suppressed(address):
-        return "suppressed"
-    if address in fates:
-        return fates[address]
-    played = simulated(address)
-    if played == "success":
+def told_on_demand(fate: str, recipients: Sequence[str]) -> Happening:
+    """The one event that gave the fate its name."""
+    named, reason = _named(fate)
+    return Happening(named, tuple(recipients), reason)
+
+
+def _named(fate: str) -> tuple[str, str]:
+    """Type and reason of the event that a fate is named after."""
+    word, _, reason = _ALIASES.get(fate, fate).partition(":")
+    return _NAMED.get(word, word.upper()), reason
+
+
+def _events(fate: str) -> list[tuple[str, str]]:
+    """Type and reason of each event of a fate; the reason belongs to the one that it is named after."""
+    named, reason = _named(fate)
+    word = _ALIASES.get(fate, fate).partition(":")[0]
+    return [(each, reason if each == named else "") for each in _EVENTS[word]]
+
+
+def _fate(address: str, fates: Mapping[str, str], suppressed: Callable[[str], str]) -> str:
+    reason = suppressed(address)
+    if reason:
+        return f"bounce:{reason}"
+    fate = fates.get(address) or simulated(address) or "delivery"
+    if fate == "success":
         return "delay" if address.partition("+")[2].startswith("delay@") else "delivery"
-    return played or "delivery"
+    return fate

@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
 from sesq.simulator.clock import Clock
 from sesq.simulator.configuration_sets import ConfigurationSet
-from sesq.simulator.events.document import document, wrapped
-from sesq.simulator.events.fate import Happening, happenings, is_virus
+from sesq.simulator.events.document import Documents
+from sesq.simulator.events.fate import FATES, Happening, happenings, is_virus, told_on_demand
 from sesq.simulator.events.queue import EventQueue
+from sesq.simulator.events.sns import GREETING, Notification, notification
+from sesq.simulator.http import ACCOUNT_ID, Where
 from sesq.simulator.record import Entry
 from sesq.simulator.suppression import SuppressionList
 
 _WEBHOOK_TIMEOUT = 5.0
-_HEADERS = {"content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}
 
-Fate = Literal["delivery", "delay", "bounce", "ooto", "complaint", "suppressionlist"]
+
+def _known(fate: str) -> str:
+    if fate not in FATES:
+        raise ValueError(f"is none of {', '.join(FATES)}")
+    return fate
+
+
+Fate = Annotated[str, AfterValidator(_known)]
 
 
 class EventSettings(BaseModel):
     """Beside what configuration sets ask for: every event of the region to one `queue`, to one `webhook`, or both.
 
-    `wrapped`: as SNS wraps it, or raw. `fates` make given addresses bounce or complain as the mailbox simulator's do.
+    `wrapped`: as SNS wraps it, or raw. `signature_version`: of SNS's signature. `sns_url`: the address in
+    SigningCertURL and UnsubscribeURL (none: the simulator's own). `fates`: what becomes of mail to given addresses.
     """
 
     model_config = ConfigDict(extra="forbid")
     queue: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}$")] | None = None
     webhook: HttpUrl | None = None
     wrapped: bool = True
+    signature_version: Literal["1", "2"] = "1"
+    sns_url: HttpUrl | None = None
     fates: dict[str, Fate] = Field(default_factory=dict)
 
 
 class Publisher:
     """Nothing is made of what nobody reads."""
 
-    def __init__(self, region: str, clock: Clock, suppression: SuppressionList) -> None:
+    def __init__(self, region: str, clock: Clock, suppression: SuppressionList, where: Where) -> None:
         self.settings = EventSettings()
         self.queues: dict[str, EventQueue] = {}
         self.webhook_failures = 0
-        self._region = region
+        self.region = region
         self._clock = clock
         self._suppression = suppression
+        self._where = where
         # One thread: what is posted arrives in order, and the loop never waits for somebody's server.
         self._poster = ThreadPoolExecutor(1, thread_name_prefix="sesq-simulator-webhook")
 
@@ -69,24 +82,52 @@ class Publisher:
             "webhook_failures": self.webhook_failures,
         }
 
-    def accepted(self, entry: Entry, configuration_set: ConfigurationSet | None) -> None:
-        """Publish what follows an acceptance."""
-        destinations = configuration_set.destinations.values() if configuration_set else ()
-        wanted = [each for each in destinations if each.enabled and each.topic]
-        reasons = configuration_set.suppressed_reasons if configuration_set else None
-        if not (wanted or self.settings.queue or self.settings.webhook or self.settings.fates):
+    def greet(self, topic_arn: str) -> None:
+        """What SES says to a topic first, when an event destination names it: text, and no JSON."""
+        self._put(notification(topic_arn, GREETING, self._clock.now(), subject=None))
+
+    def accepted(
+        self, entry: Entry, configuration_set: ConfigurationSet | None, identity: str | None
+    ) -> None:
+        """Publish what follows an acceptance. `identity`: the name of the sender's."""
+        settings = self.settings
+        if not (_topics(configuration_set) or settings.queue or settings.webhook or settings.fates):
             return
-        now = self._clock.now()
+        reasons = configuration_set.suppressed_reasons if configuration_set else None
+        documents = Documents(entry, self.region, identity)
         for happening in self._happenings(entry, reasons):
-            self._suppress(happening, now)
-            topics = {each.topic for each in wanted if happening.type in each.event_types} | {
-                self.settings.queue
-            }
-            event = document(entry, happening, self._region, now)
-            for topic in filter(None, topics):
-                self.queue(topic).put(self._body(event, topic, now), now)
-            if self.settings.webhook:
-                self._poster.submit(self._post, str(self.settings.webhook), self._body(event, "webhook", now))
+            self._publish(documents, happening, configuration_set)
+
+    def tell(
+        self, entry: Entry, fate: str, configuration_set: ConfigurationSet | None, identity: str | None
+    ) -> dict[str, Any]:
+        """Publish one more event of an accepted message, to all its recipients; ValueError."""
+        happening = told_on_demand(_known(fate), entry.mail.recipients)
+        return self._publish(Documents(entry, self.region, identity), happening, configuration_set)
+
+    def _publish(
+        self, documents: Documents, happening: Happening, configuration_set: ConfigurationSet | None
+    ) -> dict[str, Any]:
+        now = self._clock.now()
+        self._suppress(happening, now)
+        event = documents.of(happening, now)
+        text = json.dumps(event)
+        for arn in dict.fromkeys(self._arns(configuration_set, happening)):
+            self._put(notification(arn, text, now))
+        if self.settings.webhook:
+            told = notification(self._arn("webhook"), text, now)
+            self._poster.submit(self._post, told, self.settings)
+        return event
+
+    def _arns(self, configuration_set: ConfigurationSet | None, happening: Happening) -> Iterator[str]:
+        for arn, types in _topics(configuration_set):
+            if happening.type in types:
+                yield arn
+        if self.settings.queue:
+            yield self._arn(self.settings.queue)
+
+    def _arn(self, topic: str) -> str:
+        return f"arn:aws:sns:{self.region}:{ACCOUNT_ID}:{topic}"
 
     def _happenings(self, entry: Entry, reasons: list[str] | None) -> list[Happening]:
         recipients = tuple(entry.mail.recipients)
@@ -94,23 +135,40 @@ class Publisher:
             return [Happening("RENDERING_FAILURE", recipients)]
         if is_virus(entry.content or b""):
             return [Happening("REJECT", recipients)]
-        fates: Mapping[str, str] = self.settings.fates
-        follow = happenings(recipients, fates, lambda address: self._suppression.stops(address, reasons))
-        return [Happening("SEND", recipients), *follow]
+
+        def suppressed(address: str) -> str:
+            return "OnAccountSuppressionList" if self._suppression.stops(address, reasons) else ""
+
+        return [Happening("SEND", recipients), *happenings(recipients, self.settings.fates, suppressed)]
 
     def _suppress(self, happening: Happening, now: float) -> None:
         """SES lists an address after a hard bounce or a complaint; the mailbox simulator's are never listed."""
-        reason = happening.type
-        if reason in self._suppression.reasons and happening.sub_type == "General":
+        if happening.lists_the_address and happening.type in self._suppression.reasons:
             for address in set(happening.recipients) & self.settings.fates.keys():
-                self._suppression.put(address, reason, now)
+                self._suppression.put(address, happening.type, now)
 
-    def _body(self, event: dict[str, Any], topic: str, now: float) -> str:
-        return wrapped(event, topic, self._region, now) if self.settings.wrapped else json.dumps(event)
+    def _put(self, told: Notification) -> None:
+        """Signed when it is read: nobody waits for the signatures of what nobody reads."""
+        make = functools.partial(self._body, told, self.settings)
+        self.queue(told.topic_arn.rpartition(":")[2]).put(make, told.at)
 
-    def _post(self, url: str, body: str) -> None:
-        request = urllib.request.Request(url, data=body.encode(), headers=_HEADERS, method="POST")  # noqa: S310
+    def _body(self, told: Notification, settings: EventSettings) -> str:
+        if not settings.wrapped:
+            return told.message
+        sns_url = str(settings.sns_url).rstrip("/") if settings.sns_url else self._where.url
+        return told.body(sns_url, settings.signature_version)
+
+    def _post(self, told: Notification, settings: EventSettings) -> None:
+        body, headers = self._body(told, settings), told.http_headers(raw=not settings.wrapped)
+        url = str(settings.webhook)
+        request = urllib.request.Request(url, data=body.encode(), headers=headers, method="POST")  # noqa: S310
         try:
             urllib.request.urlopen(request, timeout=_WEBHOOK_TIMEOUT).close()  # noqa: S310  (HttpUrl: http or https)
         except (OSError, ValueError):
             self.webhook_failures += 1
+
+
+def _topics(configuration_set: ConfigurationSet | None) -> list[tuple[str, frozenset[str]]]:
+    """The topics of a set's enabled destinations, and the events that each wants."""
+    destinations = configuration_set.destinations.values() if configuration_set else ()
+    return [(each.topic_arn, each.event_types) for each in destinations if each.enabled]

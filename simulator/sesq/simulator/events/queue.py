@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
 class QueuedMessage:
-    body: str
+    """`make` writes its body when it is read first."""
+
+    make: Callable[[], str]
     sent_at: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     received: int = 0
     receipt: str | None = None
     deleted: bool = False
+
+    @functools.cached_property
+    def body(self) -> str:
+        return self.make()
 
 
 class EventQueue:
@@ -26,8 +34,8 @@ class EventQueue:
         self._in_flight: dict[str, QueuedMessage] = {}
         self._returns: list[tuple[float, str]] = []
 
-    def put(self, body: str, now: float) -> None:
-        self._ready.append(QueuedMessage(body, now))
+    def put(self, make: Callable[[], str], now: float) -> None:
+        self._ready.append(QueuedMessage(make, now))
 
     def receive(self, most: int, visibility: float, now: float) -> list[QueuedMessage]:
         """Up to `most` messages, each with a new receipt; they come back after `visibility` seconds."""

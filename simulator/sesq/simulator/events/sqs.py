@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 from sesq.simulator.clock import Clock
 from sesq.simulator.errors import SesError
-from sesq.simulator.events.document import ACCOUNT_ID
 from sesq.simulator.events.publisher import Publisher
 from sesq.simulator.events.queue import EventQueue, QueuedMessage
-from sesq.simulator.http import Call, Reply
+from sesq.simulator.http import ACCOUNT_ID, Call, Reply
 from sesq.simulator.members import items, text
 
 TARGET = "AmazonSQS."
@@ -171,7 +170,7 @@ def _attributes(asked: Asked) -> dict[str, Any]:
         "Attributes": {
             "ApproximateNumberOfMessages": str(ready),
             "ApproximateNumberOfMessagesNotVisible": str(in_flight),
-            "QueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT_ID}:{name}",
+            "QueueArn": f"arn:aws:sqs:{asked.publisher.region}:{ACCOUNT_ID}:{name}",
         }
     }
 

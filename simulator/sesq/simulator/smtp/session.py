@@ -178,7 +178,14 @@ class _Handler:
 
 def _read(envelope: Envelope, content: bytes) -> Mail:
     to = list(envelope.rcpt_tos)
-    mail = Mail(sender=envelope.mail_from or "", to=to, content=content, raw=True, api="smtp")
+    mail = Mail(
+        sender=envelope.mail_from or "",
+        to=to,
+        content=content,
+        raw=True,
+        api="smtp",
+        operation="SendSmtpEmail",
+    )
     check_size(len(content), V2_MAX_BYTES)
     fill_from_headers(mail, content)
     address(mail)

@@ -63,7 +63,7 @@ def _send(account: Account, action: str, form: Form, rest: dict[str, Any]) -> di
     def read() -> Mail:
         check(V1[action], form, null="Value null")
         mail = read_send_email(request, source, account.templates, V1_MAX_BYTES)
-        mail.api = "v1"
+        mail.api, mail.operation = "v1", action
         return mail
 
     return {"MessageId": account.send(read, len(source))}

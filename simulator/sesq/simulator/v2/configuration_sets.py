@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
+from sesq.simulator.errors import SesError
 from sesq.simulator.members import flag, mapping, needed_text, text, texts
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):\d+:[A-Za-z0-9_.-]{1,256}")
 # Options without effect here: they come back as they were given.
 _KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions", "Tags")
 
@@ -56,8 +60,9 @@ def put_suppression(request: Request) -> dict[str, Any]:
 
 
 def create_destination(request: Request) -> dict[str, Any]:
-    name = needed_text(request.body, "EventDestinationName")
-    _named(request).add(_destination(request, name))
+    destination = _destination(request, needed_text(request.body, "EventDestinationName"))
+    _named(request).add(destination)
+    request.account.events.greet(destination.topic_arn)
     return {}
 
 
@@ -67,7 +72,9 @@ def get_destinations(request: Request) -> dict[str, Any]:
 
 
 def update_destination(request: Request) -> dict[str, Any]:
-    _named(request).replace(_destination(request, request.body["EventDestinationName"]))
+    destination = _destination(request, text(request.body, "EventDestinationName"))
+    _named(request).replace(destination)
+    request.account.events.greet(destination.topic_arn)
     return {}
 
 
@@ -81,8 +88,18 @@ def _named(request: Request) -> ConfigurationSet:
 
 
 def _destination(request: Request, name: str) -> EventDestination:
+    if not _NAME.fullmatch(name):
+        raise SesError("bad_request", f"Invalid event destination name <{name[:100]}>.")
     definition = mapping(request.body, "EventDestination")
+    if not definition.get("SnsDestination"):
+        raise SesError("bad_request", "Exactly one destination is needed: here an SnsDestination.")
     types = frozenset(texts(definition, "MatchingEventTypes"))
+    if not types:
+        raise SesError("bad_request", "MatchingEventTypes is empty.")
+    arn = text(mapping(definition, "SnsDestination"), "TopicArn")
+    found = _TOPIC.fullmatch(arn)
+    if found is None or found[1] != request.account.region:
+        raise SesError("bad_request", f"SNS topic <{arn[:200]}> not found.")
     return EventDestination(name, types, flag(definition, "Enabled", missing=False), definition)
 
 

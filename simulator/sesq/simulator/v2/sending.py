@@ -66,7 +66,13 @@ def _send_entry(account: Account, body: Mapping[str, Any], entry: Any) -> Entry 
     try:
         single = _as_single(body, entry)
         source = json.dumps(single).encode()
-        return account.judge(lambda: read_send_email(single, source, account.templates), len(source))
+
+        def read() -> Mail:
+            mail = read_send_email(single, source, account.templates)
+            mail.operation = "SendBulkEmail"
+            return mail
+
+        return account.judge(read, len(source))
     except SesError as error:
         return error
 

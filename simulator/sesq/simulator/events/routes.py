@@ -1,0 +1,21 @@
+"""The certificate with which a receiver checks what SNS signed, at the path that SNS has it at."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sesq.simulator.events.sns import signer
+
+PREFIX = "/SimpleNotificationService-"
+
+
+async def _certificate(request: Request) -> Response:
+    if not request.url.path.endswith(signer().file_name):
+        raise HTTPException(404)
+    return Response(signer().pem, media_type="application/x-pem-file")
+
+
+ROUTES = [Route(PREFIX + "{name}", _certificate)]
