@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 
 from redis import Redis
 
+from sesq.producer.consuming import consume_async
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
+from sesq.queue.events import EventReader, MessageEvent, listen
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
 from sesq.queue.states import State
@@ -53,6 +55,19 @@ class AsyncOutbox:
     async def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
         """As Outbox.reschedule."""
         await asyncio.to_thread(self._outbox.reschedule, id, send_at, account)
+
+    async def events(
+        self, *, consumer: str, account: str = "default", recipients: bool = False, idle: float | None = None
+    ) -> AsyncIterator[MessageEvent]:
+        """As Outbox.events; listens from when the loop begins."""
+        redis = self._outbox.redis
+        await asyncio.to_thread(listen, redis, account, consumer)
+        async for event in consume_async(EventReader(redis, account, consumer, recipients=recipients), idle):
+            yield event
+
+    async def forget(self, consumer: str, account: str = "default") -> bool:
+        """As Outbox.forget."""
+        return await asyncio.to_thread(self._outbox.forget, consumer, account)
 
     async def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """As Outbox.wait, and no thread waits meanwhile."""

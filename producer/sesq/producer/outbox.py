@@ -12,7 +12,7 @@ A message is an RQ job of one dotted name, so that a producer installs and impor
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,13 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
+from sesq.producer.consuming import consume
 from sesq.producer.enqueue_arguments import enqueue_arguments
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
 from sesq.queue.careful_redis import connect
+from sesq.queue.events import EventReader, MessageEvent, forget, listen
 from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
@@ -35,14 +37,14 @@ from sesq.queue.layout import require_layout
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
 from sesq.queue.replicas import Replicas
-from sesq.queue.scripts import WAKE, Script, library, run_many
+from sesq.queue.scripts import STREAM, Script, library, run_many
 from sesq.queue.states import FINAL_STATES, Lane, State
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
     from sesq.producer.batch.batch_intake import BatchIntake
 
-ENQUEUE = Script.of(library("enqueue.lua", base=WAKE))
+ENQUEUE = Script.of(library("enqueue.lua", base=STREAM))
 
 KEY_HOURS = 24
 SECONDS_AN_HOUR, SECONDS_A_DAY = 3600, 86_400
@@ -174,6 +176,32 @@ class Outbox:
             if record.state in WAITED_FOR or left <= 0:
                 return explain(self._ready(), record)
             time.sleep(min(LOOK_SECONDS, left))
+
+    def events(
+        self, *, consumer: str, account: str = "default", recipients: bool = False, idle: float | None = None
+    ) -> Iterator[MessageEvent]:
+        """Tells what becomes of messages, from the first call with that name of a consumer on, in order.
+
+        An event is acknowledged when the loop asks for the next one. So each is told at least once: one whose handling
+        was cut short is told again, with the same `id`. One process at a time is a consumer, and another with its name
+        waits for it. A consumer that fell far behind is given an event of type "gap". `recipients`: the events name
+        them. `idle`: the loop ends so many seconds after the last event; None: never. `forget` ends the listening.
+
+        >>> from sesq.producer import Message, Outbox
+        >>> outbox = Outbox(redis)
+        >>> told = outbox.events(consumer="crm", idle=0.1)
+        >>> id = outbox.send(Message(sender="shop@example.com", to="ada@example.org", text="It is on its way."))
+        >>> [(event.message == id, event.state) for event in told]
+        [(True, 'queued')]
+        """
+        listen(self._ready(), account, consumer)
+        return consume(EventReader(self._ready(), account, consumer, recipients=recipients), idle)
+
+    def forget(self, consumer: str, account: str = "default") -> bool:
+        """Ends the telling of events to a consumer; without any consumer Redis keeps no events. Returns whether it
+        listened.
+        """
+        return forget(self._ready(), account, consumer)
 
     def send_batch(
         self,

@@ -233,6 +233,21 @@ class Keys:
         """String with expiry: this event has been counted."""
         return self._key("event", digest)
 
+    # what others are told
+    @property
+    def listening(self) -> str:
+        """Hash: who is told what becomes of messages; see `lua/stream.lua`."""
+        return self._key("listening")
+
+    @property
+    def events(self) -> str:
+        """Stream: what became of messages, where somebody listens."""
+        return self._key("events")
+
+    def reader(self, consumer: str) -> str:
+        """String with expiry: the process that reads the stream as this consumer."""
+        return self._key("reader", consumer)
+
     # what SES says
     @property
     def snapshot(self) -> str:

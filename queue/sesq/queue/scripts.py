@@ -119,9 +119,9 @@ def compose(name: str, base: str) -> Script:
     return Script.of(library(name, base=base) + "\nreturn run(main)\n")
 
 
-WAKE = library("values.lua", "clock.lua", "damage.lua", "wake.lua")
-"""What needs no more than the clock, keys that may be damaged, and the waking of workers."""
-JOBS = library("writes.lua", "jobs.lua", base=WAKE)
+STREAM = library("values.lua", "clock.lua", "damage.lua", "wake.lua", "stream.lua")
+"""What needs no more than the clock, keys that may be damaged, and to tell workers and consumers what is new."""
+JOBS = library("writes.lua", "jobs.lua", base=STREAM)
 """What every script of an account begins with."""
 MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""

@@ -16,7 +16,7 @@ from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
 OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
-EXPIRING = ("idempotency", "event", "damaged", "reconciled")
+EXPIRING = ("idempotency", "event", "damaged", "reconciled", "reader")
 OUR_FUNCTIONS = b"sesq.worker."
 
 
@@ -38,7 +38,7 @@ def single_keys(keys: Keys) -> set[str]:
     names = (
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured policy_history suppression suppression_read "
-        "reputation poison snapshot identities sync control damaged restored pruning"
+        "reputation poison snapshot identities sync control damaged restored pruning listening events"
     )
     lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]
     return {*(getattr(keys, name) for name in names.split()), *lists}

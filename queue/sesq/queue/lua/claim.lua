@@ -105,7 +105,10 @@ local function grant_rows(gate, chunk, m)
     granted[#granted + 1] = ids[i]
   end
   call('ZADD', A .. 'leases', unpack(leases))
-  for _, id in ipairs(ids) do call('HSET', A .. 'message:' .. id, unpack(record)) end
+  for _, id in ipairs(ids) do
+    call('HSET', A .. 'message:' .. id, unpack(record))
+    Stream.tell({id = id, queue = chunk.queue, batch = chunk.batch}, 'queued', 'sending', worker, {})
+  end
   Chunk.pass_rows(chunk, m)
   Batch.adjust_counts(chunk.batch, 'waiting', 'leaving', m)
   Chunk.sync_job(chunk, worker)

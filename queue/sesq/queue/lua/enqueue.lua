@@ -1,5 +1,5 @@
 -- Enqueue: writes messages of one lane, their RQ jobs and their costs in one step. Where a message was queued
--- before with the same idempotency key, it gives that message's id. After wake.lua; also, of
+-- before with the same idempotency key, it gives that message's id. After stream.lua; also, of
 -- A = "sesq:<account>:" (see messages.lua for the others),
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
@@ -43,6 +43,7 @@ local function write(new, key)
   call('SET', A .. 'content:' .. id, new.content)
   call('HSET', R .. 'job:' .. id, 'status', state, unpack(ARGV, new.job, new.after - 1))
   add(entries[state], at, id)
+  Stream.tell({id = id, queue = queue}, '', state, '', {})
   if new.expires then add(expiring, new.expires, id) end
   if state == 'queued' then ready[#ready + 1] = id else add(due, new.due, id) end
   return id
@@ -96,6 +97,7 @@ local function main()
     undo()
     return redis.error_reply(type(length) == 'table' and length.err or length)
   end
+  Stream.write()
   if length == #ready then Job.wake(queue) end
   for _, one in ipairs(written) do
     if one.state == 'scheduled' then Job.wake_if_first(queue, one.id) end

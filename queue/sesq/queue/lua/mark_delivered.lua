@@ -11,5 +11,6 @@ local function main()
   local ttl = call('TTL', A .. 'chunk:' .. chunk)
   if ttl > 0 then call('EXPIRE', A .. 'arrived:' .. chunk, ttl) end
   Batch.adjust_counts(bid, 'taken', 'arrived', 1)
+  Stream.tell({id = chunk .. '-' .. row, queue = Job.lane_of(nil), batch = bid}, 'sent', 'delivered', '', {})
   return 1
 end

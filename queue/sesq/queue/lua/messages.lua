@@ -128,6 +128,7 @@ function Message.transition(message, to, reason, fields, opts)
   Message.set(message, 'state', to, 'since', now_as_text(), 'reason', reason,
               'history', Message.lengthen(message.history or '', to, reason), unpack(fields))
   if to ~= 'sending' then Write.take_out(A .. 'leases', id) end
+  Stream.tell(message, from, to, reason, fields)
   if message.batch then Batch.adjust_counts(message.batch, from, to, 1) end
   if Job.has_ended(to) and message.expires_at then Write.take_out(A .. 'expiring', id) end
   Job.set_expiry(A .. 'message:' .. id, to, message.keep, from)

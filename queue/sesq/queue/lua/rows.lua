@@ -27,12 +27,14 @@ function Row.finish(message, to, result)
   end
   ended[#ended + 1] = message.id
   if to == 'sent' then taken[#taken + 1] = number .. ':' .. result.message_id end
-  if not chunk then return to end
-  chunk.out = chunk.out - 1
-  if to == 'sent' then return to end
-  Chunk.redo_row(chunk, number)
-  chunk.back = chunk.back + 1
-  return chunk.state == 'cancelled' and 'cancelled' or to
+  if chunk then chunk.out = chunk.out - 1 end
+  if chunk and to ~= 'sent' then
+    Chunk.redo_row(chunk, number)
+    chunk.back = chunk.back + 1
+    to = chunk.state == 'cancelled' and 'cancelled' or to
+  end
+  Stream.tell(message, 'sending', to, result.reason or '', {'message_id', result.message_id})
+  return to
 end
 
 -- The record of a row that had none, and its RQ job. made: envelope, job (both {name, value, …}).

@@ -1,5 +1,5 @@
 -- Writes: entries of sorted sets and counters are collected while a script runs, and written at its end, with
--- one command a key. What reads such a set in between calls Write.sets() first. After damage.lua.
+-- one command a key. What reads such a set in between calls Write.sets() first. After stream.lua.
 
 local changed, changed_keys = {}, {} -- key -> {id -> score; false: it is taken out}; the keys, in order
 local counted = {}                   -- name of a counter -> by how much it grows
@@ -67,6 +67,7 @@ local function run(main)
   local done, answer = pcall(main)
   local written, fault = pcall(Write.sets)
   Write.counters()
+  Stream.write()
   if not done then error(answer, 0) end
   if not written then error(fault, 0) end
   return answer

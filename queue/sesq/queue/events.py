@@ -1,0 +1,231 @@
+"""The stream of an account: each change of a message's state, for the consumers that listen.
+
+Nothing is told while nobody listens. A consumer gets each event at least once and in order; one process at a time is
+that consumer. `lua/stream.lua` says what lies in Redis.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InputError, InvalidMessage, WrongState
+from sesq.queue.addresses import spec_of
+from sesq.queue.envelope import encode_json, read_versioned
+from sesq.queue.keys import Keys
+from sesq.queue.replies import text, texts
+from sesq.queue.rows import Rows
+from sesq.queue.scripts import JOBS, compose
+
+LISTEN = compose("listen.lua", JOBS)
+HOLD_CONSUMER = compose("hold_consumer.lua", JOBS)
+
+CAP = 100_000
+"""Events that stay in the stream; a consumer that is further behind is given a gap."""
+LEASE_SECONDS = 30.0
+MESSAGE, GAP = "message", "gap"
+VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+_ADDRESSED = ("tags", "to", "cc", "bcc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEvent:
+    """One change of one message, or a gap: events of the time from `since` to `until` are lost to this consumer.
+
+    `id` names the event: it grows, and is the same when the event is told again. `at`, `since` and `until` are seconds
+    since the epoch by Redis's clock. `message` is sesq's id, `message_id` SES's. `recipients` are bare addresses,
+    where the consumer asked for them. A row of a batch is told from when it is on its way.
+    """
+
+    id: str
+    account: str
+    at: float
+    type: str = MESSAGE
+    message: str = ""
+    state: str = ""
+    was: str = ""
+    reason: str = ""
+    message_id: str | None = None
+    batch: str | None = None
+    lane: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    recipients: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+
+    def to_json(self) -> str:
+        """Gives the event as versioned JSON; what it has not is left out."""
+        filled = {name: value for name, value in asdict(self).items() if value not in (None, "", (), {})}
+        return encode_json({"v": VERSION, **filled})
+
+    @classmethod
+    def from_json(cls, given: str | bytes) -> MessageEvent:
+        """Back from `to_json`. Raises InvalidMessage for an unknown version or what is no event."""
+        told = read_versioned(given, "event")
+        try:
+            return cls(**{**told, "recipients": tuple(told.get("recipients", ()))})
+        except TypeError as error:
+            raise InvalidMessage("event", f"is not one that sesq has written: {error}") from error
+
+
+def listen(redis: Redis, account: str, consumer: str, *, cap: int = CAP) -> bool:
+    """Begins to tell that consumer what becomes of messages from now on. Returns whether that is news."""
+    if not _NAME.fullmatch(consumer):
+        raise InputError(f"consumer: {consumer!r:.80} is no name: up to 64 of A-Z, a-z, 0-9, _ . : and -")
+    with mapped():
+        return bool(LISTEN.run(redis, account, "listen", consumer, cap))
+
+
+def forget(redis: Redis, account: str, consumer: str) -> bool:
+    """Ends that; the last consumer turns the stream off. Returns whether it had listened."""
+    with mapped():
+        return bool(LISTEN.run(redis, account, "forget", consumer))
+
+
+class EventReader:
+    """Reads the stream of an account as one consumer. Raises WrongState where that does not listen (any more)."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        account: str,
+        consumer: str,
+        *,
+        recipients: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+        self.consumer = consumer
+        self._recipients = recipients
+        self._sleep = sleep
+        self._rows = Rows(redis, account)
+        self._own = secrets.token_hex(8)
+        self._again: str | None = "0"
+        """The id after which events are read that were given before and not acknowledged; None once there are none."""
+
+    def read(self, count: int = 100, block: float = 1.0) -> list[MessageEvent]:
+        """Gives the next events, those first that were not acknowledged before; none after `block` seconds, or while
+        another process is this consumer.
+        """
+        with mapped():
+            held, gap = self._hold()
+            if not held:
+                self._again = "0"
+                self._sleep(block)
+                return []
+            if gap is not None:
+                return [gap]
+            return self._addressed(self._next(count, block))
+
+    def acknowledge(self, *ids: str) -> None:
+        """Says that these events need not be told again."""
+        gaps = [id for id in ids if id.startswith(GAP)]
+        with mapped():
+            if gaps:
+                self.redis.hdel(self.keys.listening, f"gap:{self.consumer}")
+            if len(ids) > len(gaps):
+                self.redis.xack(self.keys.events, self.consumer, *(id for id in ids if id not in gaps))
+
+    def close(self) -> None:
+        """Lets another process be this consumer at once."""
+        with mapped():
+            HOLD_CONSUMER.run(self.redis, self.keys.account, self.consumer, self._own, 0)
+
+    def _hold(self) -> tuple[bool, MessageEvent | None]:
+        """Whether this process is the consumer, for a while; and the gap that it was not told of yet."""
+        lease = round(LEASE_SECONDS * 1000)
+        held, *lost = HOLD_CONSUMER.run(self.redis, self.keys.account, self.consumer, self._own, lease)
+        if held < 0:
+            raise WrongState(f"nobody listens as {self.consumer} in account {self.keys.account}")
+        if not held or not lost[0]:
+            return bool(held), None
+        first, last = text(lost[0]).split()
+        return True, self._gap(first, last)
+
+    def _gap(self, first: str, last: str) -> MessageEvent:
+        until = seconds_of(last)
+        since = seconds_of(first) or until
+        return MessageEvent(
+            id=f"{GAP}-{last}", account=self.keys.account, at=until, type=GAP, since=since, until=until
+        )
+
+    def _next(self, count: int, block: float) -> list[MessageEvent]:
+        if self._again is not None:
+            entries = self._entries(self._again, count, None)
+            if entries:
+                return self._told_again(entries)
+            self._again = None
+        return [self._event(id, told) for id, told in self._entries(">", count, block)]
+
+    def _told_again(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> list[MessageEvent]:
+        """Those that were dropped meanwhile are a gap."""
+        self._again = entries[-1][0]
+        gone = [id for id, told in entries if not told]
+        if gone:
+            self.redis.hset(self.keys.listening, f"gap:{self.consumer}", f"{gone[0]} {gone[-1]}")
+            self.redis.xack(self.keys.events, self.consumer, *gone)
+            self._again = "0"
+            return [self._gap(gone[0], gone[-1])]
+        return [self._event(id, told) for id, told in entries]
+
+    def _entries(
+        self, after: str, count: int, block: float | None
+    ) -> Sequence[tuple[str, Mapping[bytes, bytes]]]:
+        milliseconds = None if block is None else max(1, round(block * 1000))
+        try:
+            answer: Any = self.redis.xreadgroup(
+                self.consumer, "reader", {self.keys.events: after}, count=count, block=milliseconds
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            raise WrongState(
+                f"{self.consumer} has stopped to listen in account {self.keys.account}"
+            ) from error
+        found = answer[0][1] if answer else []
+        return [(text(id), told or {}) for id, told in found]
+
+    def _event(self, id: str, told: Mapping[bytes, bytes]) -> MessageEvent:
+        given = json.loads(told[b"e"])
+        given.pop("v")
+        message = given.pop("id")
+        return MessageEvent(id=id, account=self.keys.account, message=message, **given)
+
+    def _addressed(self, events: list[MessageEvent]) -> list[MessageEvent]:
+        """Adds the tags, and the recipients where they are asked for. A record that is gone has none."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for event in events:
+            pipeline.hmget(self.keys.message(event.message), _ADDRESSED)
+        return [
+            self._with(event, *texts(found)) for event, found in zip(events, pipeline.execute(), strict=True)
+        ]
+
+    def _with(self, event: MessageEvent, tags: str, *addresses: str) -> MessageEvent:
+        told = {"tags": json.loads(tags or "{}")}
+        people = [spec_of(wire) for wires in addresses if wires for wire in json.loads(wires)]
+        if event.batch and not people:
+            told, people = self._of_row(event.message)
+        return replace(event, **told, recipients=tuple(people) if self._recipients else ())
+
+    def _of_row(self, id: str) -> tuple[dict[str, Any], list[str]]:
+        try:
+            envelope = self._rows.envelope(id)
+        except InvalidMessage:
+            return {}, []
+        return {"tags": dict(envelope.tags)}, list(envelope.recipients)
+
+
+def seconds_of(id: str) -> float:
+    """The time at which an event with that id was written (s)."""
+    return int(id.partition("-")[0]) / 1000

@@ -1,0 +1,48 @@
+-- Hold: one process at a time reads as a consumer. After stream.lua; also
+--   A reader:<consumer>   string, expires   the name of the process that reads
+--
+-- ARGV[3] consumer   [4] the process's own name   [5] lease (ms); 0 gives it back
+-- Returns {1 where it is this process's, what the consumer lost: "<id> <id>" or ''}; {-1} where nobody
+-- listens by that name.
+
+local consumer, own, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local key, gap_field = A .. 'reader:' .. consumer, 'gap:' .. ARGV[3]
+
+local function last_read()
+  for _, group in ipairs(call('XINFO', 'GROUPS', EVENTS)) do
+    local fields = {}
+    for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
+    if fields.name == consumer then return fields['last-delivered-id'] end
+  end
+end
+
+-- Whether an id of the stream is before another.
+local function is_before(one, other)
+  local function parts(id) return string.match(id, '^(%d+)-(%d+)$') end
+  local ms, n = parts(one)
+  local other_ms, other_n = parts(other)
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(n) < tonumber(other_n)
+end
+
+-- What was dropped before this consumer had read it, if that was not noted before.
+local function note_gap()
+  local read_to, lost = last_read(), call('HGET', LISTENING, 'lost')
+  if not (read_to and lost and is_before(read_to, lost)) then return end
+  local noted = call('HGET', LISTENING, gap_field)
+  call('HSET', LISTENING, gap_field, (noted and string.match(noted, '^%S+') or read_to) .. ' ' .. lost)
+  call('XGROUP', 'SETID', EVENTS, consumer, lost)
+end
+
+local function main()
+  if call('HEXISTS', LISTENING, 'consumer:' .. consumer) == 0 then return {-1} end
+  local holder = call('GET', key)
+  if holder and holder ~= own then return {0, ''} end
+  if lease == 0 then
+    call('DEL', key)
+    return {0, ''}
+  end
+  call('SET', key, own, 'PX', lease)
+  note_gap()
+  return {1, call('HGET', LISTENING, gap_field) or ''}
+end

@@ -1,0 +1,59 @@
+-- Stream: each change of a message's state is told in a stream, where somebody listens. After wake.lua.
+--
+-- Keys, A = "sesq:<account>:"
+--   A listening   hash     cap (events that stay), lost (id of the newest event that was dropped),
+--                          consumer:<name> (s: since when it listens), gap:<name> ("<id> <id>": events
+--                          that it lost). While there is no such key, nothing is told.
+--   A events      stream   e -> JSON {v, id, was, state, reason, at (s), lane, batch, message_id}; a
+--                          consumer group for each consumer
+
+local LISTENING, EVENTS = A .. 'listening', A .. 'events'
+local SLACK, MOST_DROPPED = 100, 1000 -- events beyond the cap until some are dropped; so many at once
+local told, cap = {}, nil             -- told: JSON, not written yet; cap: false where nobody listens
+
+function Stream.is_heard()
+  if cap == nil then cap = tonumber(call('HGET', LISTENING, 'cap')) or false end
+  return cap
+end
+
+local function value_of(name, fields)
+  for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
+end
+
+-- Tells a change of a message: a table with id, queue and batch. fields: {name, value, …} of its record that
+-- are written with the change.
+function Stream.tell(message, was, state, reason, fields)
+  if not Stream.is_heard() then return end
+  local message_id = value_of('message_id', fields)
+  told[#told + 1] = string.format(
+    '{"v":1,"id":%s,"was":"%s","state":"%s","reason":%s,"at":%s,"lane":"%s","batch":%s,"message_id":%s}',
+    cjson.encode(message.id), was or '', state, cjson.encode(reason), now_as_text(),
+    Job.is_bulk(message.queue) and 'bulk' or 'transactional', cjson.encode(message.batch or cjson.null),
+    cjson.encode(message_id or cjson.null))
+end
+
+-- Drops the oldest events beyond the cap, and notes up to where, so that a consumer who had not read them is
+-- told.
+local function drop_oldest()
+  local beyond = math.min(MOST_DROPPED, call('XLEN', EVENTS) - cap)
+  if beyond < SLACK then return end
+  local oldest = call('XRANGE', EVENTS, '-', '+', 'COUNT', beyond + 1)
+  call('HSET', LISTENING, 'lost', oldest[beyond][1])
+  call('XTRIM', EVENTS, 'MINID', oldest[beyond + 1][1])
+end
+
+local function write_told()
+  for _, event in ipairs(told) do call('XADD', EVENTS, '*', 'e', event) end
+  drop_oldest()
+end
+
+-- Writes what was told. The state of mail does not depend on it: a fault is noted, and stops nothing.
+function Stream.write()
+  if #told == 0 then return end
+  local written, wrong = pcall(write_told)
+  told = {}
+  if not written then
+    local why = type(wrong) == 'table' and wrong.err or tostring(wrong)
+    Damage.note(EVENTS, 'a change of a message could not be told: ' .. why)
+  end
+end

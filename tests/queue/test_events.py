@@ -1,0 +1,265 @@
+"""The stream of events: all changes in order, at least once; nothing while nobody listens; a gap is told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+import pytest
+from redis import Redis
+
+from batch_stage import BatchStage
+from redis_user import EVERYTHING, limited_client
+from sesq.config.embedded import EmbeddedRedis
+from sesq.config.errors import InputError, InvalidMessage, WrongState
+from sesq.producer import Message, Outbox
+from sesq.queue.damage import read_damage
+from sesq.queue.events import EventReader, MessageEvent, forget, listen
+from sesq.queue.states import State
+from sesq.worker.verdicts import Kind
+from stage import says
+
+KEYS = ("sesq:default:listening", "sesq:default:events")
+SLACK = 100
+"""Events beyond the cap that stay until some are dropped."""
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    stage = BatchStage(redis)
+    stage.sync(rate=1000, daily=50_000)
+    return stage
+
+
+def reader(stage: BatchStage, consumer: str = "crm", **options: bool) -> EventReader:
+    return EventReader(stage.redis, "default", consumer, sleep=stage.sleep, **options)
+
+
+def all_of(reader: EventReader) -> Iterator[MessageEvent]:
+    while events := reader.read(block=0.001):
+        for event in events:
+            yield event
+            reader.acknowledge(event.id)
+
+
+def told(stage: BatchStage) -> dict[str, list[tuple[str, str]]]:
+    """What the consumer crm has not read yet: id -> [(state, reason)]; each event goes on from the one before."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    with_reader = reader(stage)
+    for event in all_of(with_reader):
+        if found[event.message]:
+            assert event.was == found[event.message][-1][0]
+        found[event.message].append((event.state, event.reason))
+    with_reader.close()
+    return found
+
+
+def test_while_nobody_listens_redis_keeps_no_events(stage: BatchStage) -> None:
+    stage.queue()
+    stage.work()
+    assert not stage.redis.exists(*KEYS)
+
+
+def test_an_event_tells_of_each_change_what_the_history_tells(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    # Given messages that end in many ways
+    answers = {
+        "sent": [],
+        "refused": [says(Kind.REFUSED)],
+        "held": [says(Kind.UNVERIFIED_RECIPIENT, "recipient:bob@example.org")],
+        "unknown": [says(Kind.UNKNOWN)],
+    }
+    ids = {}
+    for name, some in answers.items():
+        ids[name] = stage.queue("bob@example.org" if name == "held" else "ada@example.org")
+        stage.transport.answer(*some)
+        stage.work()
+    stage.messages.release(ids["held"], "me")
+    stage.messages.resolve(ids["unknown"], "failed", "me")
+    stage.messages.retry(ids["unknown"], "me")
+    ids["cancelled"] = stage.queue()
+    stage.messages.cancel(ids["cancelled"], "me")
+    ids["expired"] = stage.queue(expires_at=at(stage.now + 5))
+    ids["scheduled"] = stage.queue(send_at=at(stage.now + 3))
+    stage.pass_time(10)
+    stage.gate.promote()
+    stage.work()
+    # When the events are read, Then those of each message are its history, from the first state to the last
+    events = told(stage)
+    for id in ids.values():
+        record = stage.status(id)
+        assert events[id] == [(change.state.value, change.reason) for change in record.history]
+        assert events[id][-1][0] == record.state.value
+    assert {events[id][-1][0] for id in ids.values()} == {"sent", "refused", "held", "cancelled", "expired"}
+    # and nothing is told twice once it was acknowledged
+    assert told(stage) == {}
+
+
+def test_a_row_is_told_of_from_when_it_is_on_its_way(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    batch = stage.take(3).id
+    stage.transport.answer(says(Kind.REFUSED))
+    stage.send(10)
+    events = told(stage)
+    assert sorted([state for state, _ in each] for each in events.values()) == [
+        ["sending", "refused"],
+        ["sending", "sent"],
+        ["sending", "sent"],
+    ]
+    assert all(id.startswith(f"{batch}-0-") for id in events)
+    # and of what SES says later
+    sent = [id for id, each in events.items() if each[-1][0] == "sent"]
+    assert [stage.batches.mark_delivered(sent[0])] * 2 == [True, True]
+    assert told(stage) == {sent[0]: [("delivered", "")]}
+
+
+def test_an_event_names_the_mail_and_its_recipients_only_where_they_are_asked_for(stage: BatchStage) -> None:
+    for consumer in ("crm", "ops"):
+        listen(stage.redis, "default", consumer)
+    id = stage.queue(
+        ["Ada <ada@example.org>", "bob@example.org"],
+        cc="eve@example.org",
+        tags={"kind": "hello"},
+        lane="bulk",
+    )
+    (result,) = stage.work()
+    *_, event = all_of(reader(stage, recipients=True))
+    assert (event.message, event.state, event.was, event.lane) == (id, "sent", "sending", "bulk")
+    assert (event.message_id, event.tags, event.batch) == (result.message_id, {"kind": "hello"}, None)
+    assert event.at == pytest.approx(stage.now, abs=0.001)
+    assert event.recipients == ("ada@example.org", "bob@example.org", "eve@example.org")
+    assert {each.recipients for each in all_of(reader(stage, "ops"))} == {()}
+    assert b"example.org" not in b"".join(told[b"e"] for _, told in stage.redis.xrange(KEYS[1]))
+    # and JSON carries it all
+    assert MessageEvent.from_json(event.to_json()) == event
+    for broken in ("{}", '{"v": 2}', '{"v": 1, "id": "1-0"}', "no"):
+        with pytest.raises(InvalidMessage):
+            MessageEvent.from_json(broken)
+
+
+def test_what_was_not_acknowledged_is_told_again_before_all_else(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    ids = [stage.queue() for _ in range(5)]
+    # Given a reader that dies after it has acknowledged one of three
+    first = reader(stage)
+    some = first.read(count=3, block=0.001)
+    first.acknowledge(some[0].id)
+    first.close()
+    # When another one reads, Then it is told of all but that one, in order, and under the same names
+    events = list(all_of(reader(stage)))
+    assert [event.message for event in events] == ids[1:]
+    assert [event.id for event in events[:2]] == [event.id for event in some[1:]]
+
+
+def test_one_process_at_a_time_is_a_consumer(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    id = stage.queue()
+    first, second = reader(stage), reader(stage)
+    assert [event.message for event in first.read(block=0.001)] == [id]
+    # Given that the first one is there, Then the second is told nothing
+    assert second.read(block=0.001) == []
+    # When the first one has died, Then the second is told what the first had not acknowledged
+    assert 0 < stage.redis.pttl("sesq:default:reader:crm") <= 30_000
+    stage.redis.delete("sesq:default:reader:crm")
+    assert [event.message for event in second.read(block=0.001)] == [id]
+    # and the first waits from now on
+    assert first.read(block=0.001) == []
+
+
+def test_a_consumer_that_fell_behind_is_told_of_the_gap_until_it_acknowledges_that(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm", cap=50)
+    first = stage.queue()
+    own = reader(stage)
+    assert [event.message for event in all_of(own)] == [first]
+    own.close()
+    # Given more events than stay
+    ids = [stage.queue() for _ in range(400)]
+    kept = stage.redis.xrange(KEYS[1])
+    assert 50 <= len(kept) < 50 + SLACK
+    # When the consumer reads, Then it is first told from when to when it lacks events, also after a restart
+    gap = own.read(block=0.001)
+    own.close()
+    last = reader(stage)
+    assert last.read(block=0.001) == gap
+    assert gap[0].type == "gap"
+    assert gap[0].since is not None
+    assert gap[0].until is not None
+    assert gap[0].since <= gap[0].until < seconds(kept[0][0])
+    # and then of all that is there
+    last.acknowledge(gap[0].id)
+    assert [event.message for event in all_of(last)] == ids[-len(kept) :]
+    # and one who has read everything lacks nothing when what it has read is dropped
+    ids = [stage.queue() for _ in range(60)]
+    assert [event.message for event in all_of(last)] == ids
+    for _ in range(200):
+        stage.queue()
+        assert {event.type for event in all_of(last)} == {"message"}
+
+
+def test_events_that_were_dropped_while_they_waited_for_their_acknowledgement_are_a_gap(
+    stage: BatchStage,
+) -> None:
+    listen(stage.redis, "default", "crm", cap=50)
+    ids = [stage.queue() for _ in range(10)]
+    first = reader(stage)
+    assert [event.message for event in first.read(block=0.001)] == ids
+    first.close()
+    newer = [stage.queue() for _ in range(300)]
+    events = list(all_of(reader(stage)))
+    gaps = [event for event in events if event.type == "gap"]
+    assert 1 <= len(gaps) <= 2
+    assert events[: len(gaps)] == gaps
+    assert [event.message for event in events[len(gaps) :]] == newer[-(len(events) - len(gaps)) :]
+    assert len(events) - len(gaps) >= 50
+
+
+def test_the_last_consumer_that_goes_turns_the_stream_off(stage: BatchStage) -> None:
+    assert [listen(stage.redis, "default", name) for name in ("crm", "ops", "crm")] == [True, True, False]
+    stage.queue()
+    own = reader(stage)
+    assert forget(stage.redis, "default", "crm")
+    assert not forget(stage.redis, "default", "crm")
+    with pytest.raises(WrongState, match="crm"):
+        own.read(block=0.001)
+    assert len(list(all_of(reader(stage, "ops")))) == 1
+    assert forget(stage.redis, "default", "ops")
+    assert not stage.redis.exists(*KEYS)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x" * 65, "ä", "-a"])
+def test_a_consumer_has_a_name(stage: BatchStage, name: str) -> None:
+    with pytest.raises(InputError, match="consumer"):
+        listen(stage.redis, "default", name)
+
+
+@pytest.mark.parametrize("command", ["xadd", "xlen", "xtrim"])
+def test_a_stream_that_cannot_be_written_stops_no_mail(
+    stage: BatchStage, redis_server: EmbeddedRedis, command: str
+) -> None:
+    listen(stage.redis, "default", "crm", cap=1)
+    for _ in range(SLACK):
+        stage.queue()
+    with limited_client(stage.redis, redis_server.url, (*EVERYTHING, f"-{command}")) as client:
+        id = Outbox(client).send(
+            Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello.")
+        )
+    assert stage.state(id) is State.QUEUED
+    assert [damage.what for damage in read_damage(stage.redis, "default")] == [KEYS[1]]
+
+
+def test_a_stream_key_of_another_type_is_set_aside(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    stage.redis.delete(KEYS[1])
+    stage.redis.set(KEYS[1], "broken")
+    id = stage.queue()
+    assert stage.state(id) is State.QUEUED
+    assert [told[b"e"] for _, told in stage.redis.xrange(KEYS[1])]
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def seconds(id: bytes) -> float:
+    return int(id.split(b"-")[0]) / 1000
