@@ -195,3 +195,24 @@ def test_refused_file_names_of_raw_mail(clients: Clients, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "exe", "a.exe.txt", "Übersicht (1).pdf", "a b.pdf"])
 def test_taken_file_names(clients: Clients, name: str) -> None:
     clients.v2.send_email(**attached(FileName=name, ContentType="text/plain"))
+
+
+# L, 2023-08-26, SendRawEmail of v1: a source and destinations make up for what the data lacks.
+@pytest.mark.parametrize("data", [b"", b"Subject: Hi\r\n\r\nHello"])
+def test_raw_mail_without_from_goes_by_its_source(ses: Simulator, clients: Clients, data: bytes) -> None:
+    clients.v1.send_raw_email(
+        Source="shop@example.com", Destinations=["ada@example.org"], RawMessage={"Data": data}
+    )
+    assert ses.messages()[-1]["from"] == "shop@example.com"
+    clients.v2.send_email(
+        FromEmailAddress="shop@example.com",
+        Destination={"ToAddresses": ["ada@example.org"]},
+        Content={"Raw": {"Data": data}},
+    )
+    with pytest.raises(ClientError) as refused:
+        clients.v1.send_raw_email(Destinations=["ada@example.org"], RawMessage={"Data": data})
+    assert code_and_text(refused.value) == ("InvalidParameterValue", "Missing required header 'From'.")
+    with pytest.raises(ClientError, match="not verified"):
+        clients.v1.send_raw_email(
+            Source="me@other.org", Destinations=["ada@example.org"], RawMessage={"Data": data}
+        )

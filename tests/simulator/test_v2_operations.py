@@ -118,6 +118,42 @@ def test_bulk_has_a_status_an_entry(ses, sesv2):
     ]
 
 
+def test_headers_of_an_entry_replace_those_of_their_names(ses, sesv2):
+    ses.set_events(queue="ses-events")
+    headers = [{"Name": "List-Id", "Value": "all"}, {"Name": "X-Kept", "Value": "1"}]
+    template = {"TemplateContent": {"Subject": "s", "Text": "t"}, "TemplateData": "{}", "Headers": headers}
+    replacement = [{"Name": "list-id", "Value": "ada"}, {"Name": "X-New", "Value": "2"}]
+    entry = {"Destination": {"ToAddresses": ["ada@example.org"]}, "ReplacementHeaders": replacement}
+    sesv2.send_bulk_email(
+        FromEmailAddress="shop@example.com", DefaultContent={"Template": template}, BulkEmailEntries=[entry]
+    )
+    (message,) = ses.messages(content=True)
+    assert message["content"]["Template"]["Headers"] == [headers[1], *replacement]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{#if a}}x{{/if}}",
+        "{{#each a}}x{{/each}}",
+        "{{> part}}",
+        "{{!-- x --}}",
+        "{{^a}}x{{/a}}",
+        "{{~#if a}}",
+    ],
+)
+def test_templates_with_more_than_variables_are_refused(sesv2, mail, text):
+    sesv2.create_email_template(TemplateName="t", TemplateContent={"Subject": "s", "Text": "{{a}}"})
+    refusal = pytest.raises(sesv2.exceptions.BadRequestException, match="does not imitate blocks")
+    with refusal:
+        sesv2.create_email_template(TemplateName="u", TemplateContent={"Subject": "s", "Html": text})
+    with refusal:
+        sesv2.update_email_template(TemplateName="t", TemplateContent={"Subject": text})
+    with refusal:
+        content = {"Subject": "s", "Text": text}
+        sesv2.send_email(**template_mail(mail, TemplateContent=content, TemplateData="{}"))
+
+
 def test_bulk_is_rated_by_entry(ses, sesv2):
     entries = [{"Destination": {"ToAddresses": ["ada@example.org"]}}] * 2
     template = {"TemplateContent": {"Subject": "s", "Text": "t"}, "TemplateData": "{}"}

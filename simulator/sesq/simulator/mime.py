@@ -125,6 +125,8 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     message = read_headers(raw)
     check_parameters(message)
     senders = addresses(message, "From")
+    if not senders and mail.sender and mail.api != "smtp":
+        senders = [mail.sender]
     if not senders:
         raise SesError("bad_request", "Missing required header 'From'.")
     if "To" in message and not "".join(values(message, "To")).strip():

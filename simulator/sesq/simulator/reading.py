@@ -15,7 +15,7 @@ from sesq.simulator.mail import MAX_RECIPIENTS, Mail
 from sesq.simulator.members import items, mapping, text, texts
 from sesq.simulator.mime import fill_from_headers, header_recipients
 from sesq.simulator.tags import checked_tags
-from sesq.simulator.templates import RenderingError, Template, Templates, read_data, render
+from sesq.simulator.templates import RenderingError, Template, Templates, check_imitated, read_data, render
 
 V1_MAX_BYTES = 10 * 1024 * 1024
 V2_MAX_BYTES = 40 * 1024 * 1024
@@ -97,6 +97,7 @@ def read_template(
         template = Template(text(given, "Subject"), text(given, "Text"), text(given, "Html"))
         if not any(template[:3]):
             raise SesError("bad_request", "Template name, ARN or content is missing.")
+        check_imitated(template)
     try:
         rendered = render(template, data)
     except RenderingError as error:

@@ -13,6 +13,8 @@ MAX_TEMPLATES = 20_000
 MAX_TEMPLATE_BYTES = 500 * 1024
 MAX_DATA = 262_144
 _VARIABLE = re.compile(r"\{\{\{?([^{}]*)\}?\}\}")
+# Blocks, partials, comments, conditions: Handlebars knows more than variables.
+_MORE_THAN_VARIABLES = re.compile(r"\{\{~?\s*(?:[#/^>!&]|else\b)")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -29,7 +31,7 @@ class RenderingError(Exception):
 
 
 def render(template: Template, data: Mapping[str, Any]) -> Template:
-    """Fill in each `{{a}}` and `{{a.b}}`; RenderingError names what is missing. Blocks (`{{#if}}`) are not known."""
+    """Fill in each `{{a}}` and `{{a.b}}`; RenderingError names what is missing."""
 
     def value(match: re.Match[str]) -> str:
         found: Any = data
@@ -42,6 +44,16 @@ def render(template: Template, data: Mapping[str, Any]) -> Template:
 
     subject, text, html = (_VARIABLE.sub(value, part) for part in template[:3])
     return Template(subject, text, html, template.created_at)
+
+
+def check_imitated(template: Template) -> None:
+    """SesError(not_imitated) for a template of which more than variables would have to be rendered."""
+    for part in template[:3]:
+        found = _MORE_THAN_VARIABLES.search(part)
+        if found is not None:
+            raise SesError(
+                "not_imitated", f"{found[0]}: this simulator does not imitate blocks in templates."
+            )
 
 
 def read_data(text: str) -> dict[str, Any]:
@@ -92,6 +104,7 @@ class Templates:
         del self._by_name[name]
 
     def _store(self, name: str, template: Template) -> None:
+        check_imitated(template)
         if sum(len(part.encode("utf-8", "replace")) for part in template[:3]) > MAX_TEMPLATE_BYTES:
             raise SesError("bad_request", f"The template is larger than {MAX_TEMPLATE_BYTES} bytes.")
         self._by_name[name] = template

@@ -82,13 +82,19 @@ def _as_single(body: Mapping[str, Any], entry: Any) -> dict[str, Any]:
     template = mapping(mapping(body, "DefaultContent"), "Template")
     replacement = mapping(mapping(entry, "ReplacementEmailContent"), "ReplacementTemplate")
     data = read_data(text(template, "TemplateData")) | read_data(text(replacement, "ReplacementTemplateData"))
-    headers = items(template, "Headers") + items(entry, "ReplacementHeaders")
+    headers = _replaced(items(template, "Headers"), items(entry, "ReplacementHeaders"))
     return {
         **{name: value for name, value in body.items() if name not in ("DefaultContent", "BulkEmailEntries")},
         "Destination": mapping(entry, "Destination"),
         "EmailTags": items(body, "DefaultEmailTags") + items(entry, "ReplacementTags"),
         "Content": {"Template": {**template, "TemplateData": json.dumps(data), "Headers": headers}},
     }
+
+
+def _replaced(headers: list[Any], replacements: list[Any]) -> list[Any]:
+    """A header of an entry takes the place of those of its name."""
+    names = {text(header, "Name").lower() for header in replacements}
+    return [header for header in headers if text(header, "Name").lower() not in names] + replacements
 
 
 def _outcome(result: Entry | SesError) -> dict[str, Any]:
