@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import logging
 import re
+import signal
 import smtplib
 import socket
 import ssl
@@ -33,7 +34,7 @@ from sesq.producer.submission.bundle import Bundle
 from sesq.producer.submission.content import Content
 from sesq.producer.submission.handler import read
 from sesq.producer.submission.passwords import host_of
-from sesq.producer.submission.server import Options, SubmissionServer
+from sesq.producer.submission.server import Options, SubmissionServer, serve
 from sesq.producer.submission.users import ANYBODY, User, hash_password, is_password
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
@@ -1035,3 +1036,23 @@ def test_a_sender_rule_for_a_domain_is_for_nobody_elses(spec: str) -> None:
     assert user.may_send_as(f"{spec}@example.com")
     assert not user.may_send_as(f"{spec}@evil-example.com")
     assert not user.may_send_as(f"{spec}@example.com.evil.org")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_told_to_end(number: signal.Signals, redis: Redis) -> None:
+    ports: list[int] = []
+
+    def end(server: SubmissionServer) -> None:
+        ports.append(server.listeners[0].port)
+        signal.raise_signal(number)
+
+    # Given a process that a signal would end in the middle
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        serve(Outbox(redis), Options(port=0), end)
+    except KeyboardInterrupt:
+        pytest.fail("the signal ended the process, and not the server")
+    finally:
+        signal.signal(number, before)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ports[0]), timeout=20)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from redis import Redis
+from redis.client import Pipeline
 
 from agreement import assert_agreement
 from batch_stage import QUEUE, BatchStage
+from sesq.config.embedded import EmbeddedRedis
 from sesq.console.batch_files import report_lines
 from sesq.producer.batch.batch_intake import BatchIntake
 from sesq.queue.audit import audit, repair
+from sesq.queue.careful_redis import connect
 from sesq.queue.rows import KEPT_SECONDS
 from sesq.queue.states import State
 from sesq.worker.events import Feedback
@@ -253,3 +256,40 @@ def test_rows_of_another_version_stay_as_they_are(stage: BatchStage) -> None:
     assert _repair(stage) == []
     assert stage.redis.get(key) == rows
     assert stage.counts(taken.id) == {"queued": 3}
+
+
+REPAIRS: dict[str, tuple[str, dict[str, str]]] = {
+    "its hash": ("it is written anew", {"batch": "another repair wrote it"}),
+    "its rows": ("who wait in it have failed", {"cursor": "7"}),
+}
+"""Loss -> what its repair tells, and what another one writes into the chunk."""
+
+
+@pytest.mark.parametrize("moment", ["exists", "hget", "multi", "execute"])
+@pytest.mark.parametrize("loss", REPAIRS)
+def test_of_two_repairs_at_once_the_second_writes_nothing_over_the_first(
+    stage: BatchStage, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, loss: str, moment: str
+) -> None:
+    # Given a chunk that is lost, and a second repair that is faster, at any moment of the first
+    told, written = REPAIRS[loss]
+    taken = stage.take(ROWS)
+    chunk = f"{taken.id}-0"
+    _lose("chunk" if loss == "its hash" else "rows")(stage, chunk)
+    other, done = connect(redis_server.url), []
+    step = getattr(Pipeline, moment)
+
+    def faster(pipeline: Any, *args: Any, **options: Any) -> Any:
+        if pipeline.watching and not done:
+            done.append(other.hset(stage.keys.chunk(chunk), mapping=written))
+        return step(pipeline, *args, **options)
+
+    monkeypatch.setattr(Pipeline, moment, faster)
+    # When both repair
+    deeds = "; ".join(deed for _, deed in repair(stage.redis, sleep=lambda _: None).done)
+    # Then the first one sees that it was late, if that moment was one of its own
+    assert (told in deeds) is not done
+    monkeypatch.undo()
+    if done:
+        kept = {name: stage.redis.hget(stage.keys.chunk(chunk), name) for name in written}
+        assert {name: value.decode() for name, value in kept.items() if value} == written
+    other.close()

@@ -198,3 +198,15 @@ def test_a_port_or_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) ->
         for number, *files in ((port,), (0, odd, key), (0, certificate, odd), (0, missing, key)):
             with pytest.raises(InputError, match=f"^127.0.0.1:{number}: cannot listen there: "):
                 HttpServer(APP, "127.0.0.1", number, *files)
+
+
+@pytest.mark.parametrize(
+    ("host", "named"), [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("::1", "[::1]")]
+)
+@pytest.mark.parametrize("tls", [False, True])
+def test_its_address_can_be_opened_in_a_browser(host: str, named: str, tls: bool, tmp_path: Path) -> None:
+    files = make_certificate(tmp_path) if tls else ()
+    server = HttpServer(APP, host, 0, *files)
+    port = server.listener.getsockname()[1]
+    assert server.url == f"{'https' if tls else 'http'}://{named}:{port}"
+    server.listener.close()

@@ -671,3 +671,12 @@ def test_a_failure_says_nothing_of_the_content(transport, stub):
     verdict = failure(transport, secret)
 
     assert "hush" not in repr(verdict)
+
+
+def test_a_transport_that_is_closed_has_no_connection_open_and_opens_others(transport, stub):
+    assert transport.send(MAIL) == "stub-id"
+    assert not stub.closed.is_set()
+    transport.close()
+    assert stub.closed.wait(30)
+    assert transport.send(MAIL) == "stub-id"
+    assert stub.connections == 2

@@ -491,6 +491,9 @@ def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pyte
 
     opening._check_all({"silent": lambda: answer.wait(30) and None, "quick": warm.set})
     assert warm.is_set()
+    # and none keeps a process from ending
+    (waits,) = (each for each in threading.enumerate() if each.name.endswith("(look)"))
+    assert waits.daemon
     hopeless_ones = opening._check_all({"silent": lambda: answer.wait(30) and None, "wrong": hopeless})
     assert [(name, str(error)) for name, error in hopeless_ones.items()] == [
         ("wrong", "account wrong: Because.")

@@ -200,9 +200,18 @@ def test_people(call: Call) -> None:
 DEEDS = [
     ("retry", "failed", "queued"),
     ("retry", "retrying", "queued"),
+    ("retry", "refused", "queued"),
+    ("retry", "suppressed", "queued"),
+    ("retry", "expired", "queued"),
     ("release", "held", "queued"),
     ("cancel", "queued", "cancelled"),
+    ("cancel", "scheduled", "cancelled"),
+    ("cancel", "held", "cancelled"),
+    ("cancel", "retrying", "cancelled"),
+    ("cancel", "unknown", "cancelled"),
     ("resolve/sent", "unknown", "sent"),
+    ("resolve/queued", "unknown", "queued"),
+    ("resolve/failed", "unknown", "failed"),
 ]
 
 
@@ -211,7 +220,10 @@ WHY_NOT = {
     "release": "message <delivered> is delivered; only what is held can become queued",
     "cancel": "message <delivered> is delivered; only what is held, queued, retrying, scheduled, unknown "
     "can become cancelled",
-    "resolve/sent": "message <delivered> is delivered; only what is unknown can become sent",
+    **{
+        f"resolve/{state}": f"message <delivered> is delivered; only what is unknown can become {state}"
+        for state in ("sent", "queued", "failed")
+    },
 }
 NONE = "no message none in account default"
 
@@ -232,17 +244,19 @@ def test_what_is_done_to_messages(call: Call, verb: str, name: str, state: str) 
             "retry": f"queued again by {BY}",
             "release": f"released by {BY}",
             "cancel": f"cancelled by {BY}",
-            "resolve/sent": f"resolved as sent by {BY}",
+            **{f"resolve/{each}": f"resolved as {each} by {BY}" for each in ("sent", "queued", "failed")},
         }[verb]
     )
     before = next(each for each in MESSAGES if each["id"] == f"<{name}>")
-    same = before.keys() - {"state", "since", "reason", "history", "attempts", "hold"}
-    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    expected = before | {"hold": None, "attempts": 0 if verb == "retry" else before["attempts"]}
+    if name == "expired":  # its end is over, and counts no more
+        expected["expires_at"] = None
+    same = before.keys() - {"state", "since", "reason", "history"}
+    assert {field: after[field] for field in same} == {field: expected[field] for field in same}
     assert after["history"] == [
         *before["history"],
         {"at": at("23:00"), "state": state, "reason": after["reason"]},
     ]
-    assert (after["attempts"], after["hold"]) == (before["attempts"] if "resolve" in verb else 0, None)
 
 
 def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAccount) -> None:

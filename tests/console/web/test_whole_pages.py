@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,23 @@ def test_what_is_shown(lines: Callable[..., list[str]]) -> None:
     for path, text in SHOWN.items():
         if path != "header":
             assert lines(path)[len(frame) :] == text, path
+
+
+VERBS = {
+    "queued": ["cancel"],
+    "scheduled": ["cancel"],
+    "retrying": ["cancel", "retry"],
+    "held": ["cancel", "release"],
+    "unknown": ["resolve as sent", "resolve as queued", "resolve as failed"],
+    "refused": ["retry"],
+    "suppressed": ["retry"],
+    "failed": ["retry"],
+    "expired": ["retry"],
+    **{state: [] for state in ("sending", "sent", "delivered", "bounced", "complained", "cancelled")},
+}
+
+
+def test_what_may_be_done_to_each_message(lines: Callable[..., list[str]]) -> None:
+    for state, verbs in VERBS.items():
+        offered = " ".join(line for line in lines(f"messages/<{state}>") if line.startswith("(post "))
+        assert re.findall("<verb ([^>]+)>", offered) == verbs, state
