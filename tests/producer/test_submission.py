@@ -1040,19 +1040,25 @@ def test_a_sender_rule_for_a_domain_is_for_nobody_elses(spec: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_end(number: signal.Signals, redis: Redis) -> None:
-    ports: list[int] = []
+    ports, deaf = list[int](), list[bool]()
+    other = signal.SIGTERM if number is signal.SIGINT else signal.SIGINT
+
+    def give_up() -> None:
+        deaf.append(True)
+        signal.raise_signal(other)
 
     def end(server: SubmissionServer) -> None:
         ports.append(server.listeners[0].port)
+        asyncio.get_running_loop().call_later(20, give_up)
         signal.raise_signal(number)
 
-    # Given a process that a signal would end in the middle
-    before = signal.signal(number, signal.default_int_handler)
+    # Given a process that no signal ends by itself
+    before = {each: signal.signal(each, lambda *_: None) for each in (number, other)}
     try:
         serve(Outbox(redis), Options(port=0), end)
-    except KeyboardInterrupt:
-        pytest.fail("the signal ended the process, and not the server")
     finally:
-        signal.signal(number, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert not deaf
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", ports[0]), timeout=20)
