@@ -15,6 +15,7 @@ from sesq.config import places
 from sesq.config.errors import SettingsError
 from sesq.config.essentials import Essentials
 from sesq.config.settings import AccountSettings, EventSettings, RetrySettings, Settings, SmtpSettings
+from sesq.config.webhook_settings import WebhookSettings
 from sesq.queue.careful_redis import connect
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "sesq.example.toml"
@@ -301,7 +302,7 @@ def test_the_example_as_it_is_shipped_changes_nothing() -> None:
 
 def test_the_example_has_every_key_and_no_other(file: Path) -> None:
     # Given the example with every key taken into use
-    file.write_text(re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
+    file.write_text(re.sub(r"^#(\w+ = |\[)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
     # When it is loaded, Then it is right
     settings = Settings.load(file, env={})
     # And its keys are all there are
@@ -310,10 +311,11 @@ def test_the_example_has_every_key_and_no_other(file: Path) -> None:
     assert settings.account().model_fields_set == set(AccountSettings.model_fields)
     assert settings.account().smtp.model_fields_set == set(SmtpSettings.model_fields)
     assert settings.account().events.model_fields_set == set(EventSettings.model_fields)
+    assert settings.account().webhooks["app"].model_fields_set == set(WebhookSettings.model_fields)
 
 
 def test_a_default_in_the_example_is_the_default(file: Path) -> None:
-    file.write_text(re.sub(r"^#(\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
+    file.write_text(re.sub(r"^#(\w+ = |\[)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE))
     examples_without_default = {
         "redis_url",
         "mail_domain",
@@ -329,6 +331,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "reserve",
         "smtp",
         "events",
+        "webhooks",
     }
 
     def comparable(settings: Settings) -> dict[str, Any]:
@@ -342,6 +345,8 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
     loaded = Settings.load(file, env={})
     assert comparable(loaded) == comparable(Settings())
     assert loaded.account().events.on_reputation == EventSettings().on_reputation
+    webhook = loaded.account().webhooks["app"]
+    assert (webhook.recipients, webhook.allow_private, webhook.timeout_seconds) == (False, False, 10)
     assert (loaded.account().smtp.port, loaded.account().smtp.tls) == (587, "starttls")
 
 

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """The files of a certificate that trusts itself, and of its key."""
+def make_certificate(folder: Path, *names: str) -> tuple[Path, Path]:
+    """The files of a certificate that trusts itself, and of its key: for 127.0.0.1, or for names in its place."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    places = [x509.DNSName(each) for each in names] or [x509.IPAddress(ip_address("127.0.0.1"))]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
     certificate = (
         x509.CertificateBuilder()
@@ -24,7 +25,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(places), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem, private = folder / "tls.pem", folder / "tls.key"

@@ -6,7 +6,6 @@ key is written with two underscores in the environment: SESQ_ACCOUNTS__SHOP__RAT
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +30,7 @@ from sesq.config.places import default_data_dir, expand, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.redis_url import parse_redis_url
 from sesq.config.sources import checked, read_settings
+from sesq.config.webhook_settings import WebhookSettings, is_loopback
 
 UNLIMITED = -1.0
 """A day without a limit of ours, as SES writes it."""
@@ -70,6 +70,7 @@ Daily = Annotated[float | None, BeforeValidator(_daily)]
 Reserve = Annotated[int | str, AfterValidator(_reserve)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 AccountName = Annotated[str, Field(pattern=f"^{ACCOUNT_NAME}$", max_length=LONGEST_ACCOUNT_NAME)]
+WebhookName = AccountName
 MailDomain = Annotated[str, Field(pattern=r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
@@ -97,7 +98,7 @@ class SmtpSettings(BaseModel):
 
     @model_validator(mode="after")
     def _nothing_in_the_clear(self) -> SmtpSettings:
-        if self.tls == "none" and not _is_loopback(self.host or ""):
+        if self.tls == "none" and not is_loopback(self.host or ""):
             raise ValueError(
                 'tls = "none" is for a relay on this machine: host is 127.0.0.1, ::1 or localhost then'
             )
@@ -115,13 +116,6 @@ class SmtpSettings(BaseModel):
             raise SettingsError(
                 f"smtp.password_file: {self.password_file} cannot be read: {error}"
             ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class EventSettings(BaseModel):
@@ -150,6 +144,8 @@ class AccountSettings(BaseModel):
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
     events: EventSettings = EventSettings()
+    webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
+    """Endpoints that are told what becomes of the account's messages."""
     rate: Rate | None = None
     """Recipients a second; None: SES's rate."""
     daily: Daily = None

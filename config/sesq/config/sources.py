@@ -24,6 +24,10 @@ PREFIX = "SESQ_"
 NOT_SETTINGS = re.compile(r"SESQ_(CONFIG$|TEST_|PORT(_|$)|SERVICE_)")
 
 
+EXAMPLE_NAMES = {"accounts": ("default",), "webhooks": ("NAME",)}
+"""Tables whose keys are names that people choose, and the name that a hint shows."""
+
+
 def read_settings(
     model: type[BaseSettings], file: Path | None, env: Mapping[str, str]
 ) -> tuple[Values, Values]:
@@ -107,7 +111,7 @@ def _place(path: Sequence[str], of_env: Values, file: Path | None) -> str:
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The keys allowed in the table at `path`: the settings, one account, or another group of them."""
     for step in path:
-        if step in model.model_fields:  # else it is the name of an account
+        if step in model.model_fields:  # else it is the name of an account or of a webhook
             model = _table(model, step) or model
     return list(model.model_fields)
 
@@ -123,7 +127,7 @@ def _place_of(key: str, model: type[BaseModel]) -> list[str]:
     """Where a key stands that is missing its table: `rate` is `accounts.default.rate`. Empty where it is nowhere."""
     tables = {name: table for name in model.model_fields if (table := _table(model, name))}
     for name, table in tables.items():
-        above = [name, "default"] if name == "accounts" else [name]
+        above = [name, *EXAMPLE_NAMES.get(name, ())]
         if key in table.model_fields:
             return [*above, key]
         if inner := _place_of(key, table):
@@ -140,5 +144,6 @@ def _unknown(key: str, allowed: list[str], near: str = "") -> str:
 
 def _given(path: Sequence[str], value: object) -> str:
     """` = 'fast'`; nothing for what is secret or may hold something secret: a password, a URL, a whole table."""
-    hidden = isinstance(value, dict) or "password" in path[-1] or path[-1].endswith("url")
+    secret = any(word in path[-1] for word in ("password", "secret"))
+    hidden = isinstance(value, dict) or secret or path[-1].endswith("url")
     return "" if hidden else f" = {repr(value)[:200]}"

@@ -1,0 +1,1 @@
+"""Webhooks: tells endpoints of others, by signed HTTP requests, what becomes of messages."""
