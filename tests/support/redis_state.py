@@ -193,7 +193,7 @@ def _text(value: bytes) -> str:
         with suppress(zlib.error):
             value = zlib.decompress(value)
     text = value.decode(errors="backslashreplace").strip().replace("\n", " | ")
-    return re.sub(r"\b(1\d{9})\.0+\b", r"\1", text)
+    return re.sub(r"\b1\d{9}\.\d+\b", lambda instant: _short(float(instant[0]), 6), text)
 
 
 def _result(value: bytes) -> str:
