@@ -132,7 +132,13 @@ class RedisState:
         return fields | {f"history {number}": event for number, event in enumerate(events) if event}
 
     def _zset(self, key: bytes, place: str) -> dict[str, str]:
-        return {_text(id): repr(score) for id, score in self.redis.zrange(key, 0, -1, withscores=True)}
+        return {_text(id): self._score(score) for id, score in self.redis.zrange(key, 0, -1, withscores=True)}
+
+    def _score(self, score: float) -> str:
+        """An instant by Redis's own clock is rounded, since that goes on between two steps."""
+        if 1e9 < score < 2e9 and abs(score - self.now()) > NEAR:
+            return f"real+{rounded(score - self.redis.time()[0])}"
+        return repr(score)
 
     def _set(self, key: bytes, place: str) -> dict[str, str]:
         return {_text(member): "in it" for member in self.redis.smembers(key)}
@@ -170,8 +176,6 @@ class RedisState:
         if not 1e9 < number < 2e9:
             return _short(number, 3) if re.search(r"\.\d{3}", found[0]) else found[0]
         after = number - self.now()
-        if abs(after) > NEAR:
-            return f"real+{rounded(number - self.redis.time()[0])}"
         return "now" if abs(after) < 1e-6 else "now" + "+" * (after > 0) + _short(after, 6)
 
 
