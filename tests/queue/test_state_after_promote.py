@@ -80,8 +80,8 @@ def test_the_time_of_another_try_has_come(scene: Scene) -> None:
 
 
 def test_there_is_more_than_one_call_moves(scene: Scene) -> None:
-    for _ in range(2):
-        scene.queue(send_at=at(scene.now + 5))
+    for due in (4, 5):
+        scene.queue(send_at=at(scene.now + due))
     scene.pass_time(5)
     scene.see()
     assert scene.gate.promote(most=1) == (1, 0.0)
@@ -94,7 +94,7 @@ def test_there_is_more_than_one_call_moves(scene: Scene) -> None:
         ~ rq:job:<1> status = scheduled -> queued
         + rq:job:<1> worker_name = ''
         + rq:queue:transactional = <1>
-        - rq:scheduled:transactional <1> = now
+        - rq:scheduled:transactional <1> = now-1
         + state:queued <1> = now
         - state:scheduled <1> = now-5
         ! wake = urgent
