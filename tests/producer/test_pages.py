@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
 from sesq.queue.messages import Messages
+from sesq.worker.events.feedback import FEEDBACK
 from submitting import submission_server
 
 
@@ -46,3 +48,23 @@ def test_smtplib_and_the_submission_server(redis: Redis) -> None:
         (code,) = code_on("how-to/smtp-submission.md")
         exec(code.replace("2525", str(server.listeners[0].port)), {"message": message})
     assert len(Messages(redis).list()) == 1
+
+
+def test_events_and_the_recording_outbox(redis: Redis, capsys: pytest.CaptureFixture[str]) -> None:
+    start, loop, forget, test = code_on("how-to/follow-results.md")
+    names: dict[str, Any] = {}
+    exec(start.replace("recipients=True", "recipients=True, idle=0.1"), names)
+    # Given a mail that bounces
+    id = names["outbox"].send(
+        Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello.")
+    )
+    change = {"id": id, "to": "bounced", "reason": "no such user", "rank": 4, "message_id": "m"}
+    told = {**change, "event": "e", "remember": 60, "count": {}, "suppress": {}}
+    FEEDBACK.run(redis, "default", json.dumps(told))
+    exec(loop, names)
+    assert capsys.readouterr().out == f"{id} ('ada@example.org',) no such user\n"
+    exec(forget, names)
+    assert not redis.exists("sesq:default:events")
+    # and the test records
+    exec(test, names)
+    names["test_a_receipt_is_sent"]()

@@ -1,10 +1,11 @@
-"""What `enqueue.lua` is told of messages. Pure."""
+"""What `enqueue.lua` is told of messages, and what it answers. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
+from sesq.config.errors import InvalidMessage
 from sesq.producer.message import Message
 from sesq.queue.envelope import VERSIONS, encode_json
 from sesq.queue.job import job_fields
@@ -41,3 +42,12 @@ def _record(message: Message, keep_seconds: int) -> list[str]:
     if message.expires_at:
         record += ["expires_at", str(round(message.expires_at.timestamp(), 3))]
     return record
+
+
+def outcome_of(answer: bytes | list[bytes]) -> str | InvalidMessage:
+    """Gives the id, or the error of an idempotency key that stands for another mail."""
+    if isinstance(answer, list):
+        return InvalidMessage(
+            "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"
+        )
+    return answer.decode()

@@ -17,6 +17,7 @@ from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 from sesq.queue.addresses import shown, spec_of, wire_form
 from sesq.queue.envelope import Envelope, OnUnknown, SimpleContent
+from sesq.queue.ids import is_id
 from sesq.queue.states import Lane
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Message:
     once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
+    `id` is the one that the queue gives it; None: a new one. What is queued again with the same id is the same message.
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.
     """
@@ -63,6 +65,7 @@ class Message:
     account: str = "default"
     on_unknown: OnUnknown | None = None
     idempotency_key: str | None = None
+    id: str | None = None
     raw: bytes | None = field(default=None, repr=False)
     _other_senders: tuple[str, ...] = field(default=(), init=False, repr=False)
 
@@ -88,6 +91,7 @@ class Message:
         account: str = "default",
         on_unknown: OnUnknown | None = None,
         idempotency_key: str | None = None,
+        id: str | None = None,
         raw: bytes | None = None,
     ) -> None:
         keep = object.__setattr__
@@ -108,6 +112,7 @@ class Message:
         keep(self, "account", account)
         keep(self, "on_unknown", on_unknown)
         keep(self, "idempotency_key", idempotency_key)
+        keep(self, "id", id)
         keep(self, "raw", raw)
         keep(self, "_other_senders", ())
         self._check_options()
@@ -168,13 +173,15 @@ class Message:
         cc: Addresses = (),
         bcc: Addresses = (),
         idempotency_key: str | None = None,
+        id: str | None = None,
     ) -> Message:
-        """The same mail to other people, under a key of its own. Its content is shared, and not read anew."""
+        """The same mail to other people, under a key and an id of its own. Its content is shared, and not read anew."""
         other = copy(self)
         keep = object.__setattr__
         for name, wires in _each_once(to, cc, bcc):
             keep(other, name, wires)
         keep(other, "idempotency_key", idempotency_key)
+        keep(other, "id", id)
         rules.check_recipients(len(other.to) + len(other.cc) + len(other.bcc))
         if idempotency_key is not None:
             rules.check_key(idempotency_key)
@@ -247,6 +254,8 @@ class Message:
             rules.check_configuration_set(self.configuration_set)
         if self.idempotency_key is not None:
             rules.check_key(self.idempotency_key)
+        if self.id is not None and not (isinstance(self.id, str) and is_id(self.id)):
+            raise InvalidMessage("id", f"{shown(self.id)} is no id: `sesq.queue.ids.new_id` makes one")
         if self.on_unknown not in (None, "hold", "resend"):
             raise InvalidMessage("on_unknown", f"{shown(self.on_unknown)}: allowed are hold and resend")
 

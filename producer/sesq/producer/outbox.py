@@ -23,7 +23,7 @@ from redis.client import Pipeline
 from sesq.config.connection import mapped, reading_bytes
 from sesq.config.errors import InputError, InvalidMessage, WouldBeRefused
 from sesq.producer.consuming import consume
-from sesq.producer.enqueue_arguments import enqueue_arguments
+from sesq.producer.enqueue_arguments import enqueue_arguments, outcome_of
 from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
@@ -112,7 +112,7 @@ class Outbox:
         """
         if check:
             messages = list(messages)
-            refuse(problems(self._ready(), messages))
+            refuse(self._problems(messages))
         answers = self.try_send_many(messages)
         for answer in answers:
             if isinstance(answer, InvalidMessage):
@@ -134,7 +134,10 @@ class Outbox:
         """What SES would refuse in this message, in words, by the account as the workers last read it; empty where
         nothing is known against it. Asks Redis, never SES.
         """
-        return problems(self._ready(), [message])
+        return self._problems([message])
+
+    def _problems(self, messages: list[Message]) -> list[str]:
+        return problems(self._ready(), messages)
 
     def status(self, id: str, account: str = "default") -> Record:
         """The message as it stands: state, reason, why it waits and when it goes, MessageId, history. Raises
@@ -242,7 +245,7 @@ class Outbox:
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
         self._ready()
-        id = new_id()
+        id = message.id or new_id()
         arguments = self._arguments_of(message.account, message.lane, [(id, message)])
         pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
         return id
@@ -256,12 +259,12 @@ class Outbox:
             for (account, lane), places in lanes.items():
                 answers = self._enqueue_lane(account, lane, [messages[place] for place in places])
                 for place, answer in zip(places, answers, strict=True):
-                    outcomes[place] = _outcome(answer)
+                    outcomes[place] = outcome_of(answer)
         return outcomes
 
     def _enqueue_lane(self, account: str, lane: Lane, messages: list[Message]) -> list[Any]:
         """Gives enqueue.lua's answer for each message."""
-        new = [(new_id(), message) for message in messages]
+        new = [(message.id or new_id(), message) for message in messages]
         calls = [
             (ENQUEUE, self._arguments_of(account, lane, new[start : start + A_CALL]))
             for start in range(0, len(new), A_CALL)
@@ -291,11 +294,3 @@ def _from_settings() -> tuple[Redis, float]:
 
     settings = Settings.load()
     return connect(settings=settings), settings.keep_days
-
-
-def _outcome(answer: bytes | list[bytes]) -> str | InvalidMessage:
-    if isinstance(answer, list):
-        return InvalidMessage(
-            "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"
-        )
-    return answer.decode()

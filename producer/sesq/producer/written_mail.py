@@ -21,45 +21,55 @@ from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, address_list, check_key, once
 from sesq.producer.ses_headers import read_tags
-from sesq.queue.addresses import spec_of
+from sesq.queue.addresses import shown, spec_of
+from sesq.queue.ids import following, is_id
 
 PREFIX = "x-sesq-"
 
+Readers = Mapping[str, tuple[str, Callable[[str, str], Any]]]
 Recipients = Mapping[str, Sequence[str]]
 """Addresses by the field of a message they belong to: to, cc and bcc."""
 
 
 def messages_of(
-    mail: RawMail, recipients: Recipients | None = None, *, key_owner: str = "", **options: Any
+    mail: RawMail,
+    recipients: Recipients | None = None,
+    *,
+    key_owner: str = "",
+    names_id: bool = False,
+    **options: Any,
 ) -> list[Message]:
     """Makes the messages of one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
     mail's X-Sesq headers (tags are added). The idempotency keys of a `key_owner` are told apart from those of all
-    others. Raises InvalidMessage.
+    others. `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
     """
-    mail, own = take_options(mail)
+    mail, own = take_options(mail, names_id=names_id)
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options = closer(options, own)
     key = _key_of_owner(options.pop("idempotency_key", None), key_owner)
+    id = options.pop("id", None)
     parts = list(_parts(recipients))
-    for number, part in enumerate(parts, 1):
-        part["idempotency_key"] = _key_of_part(key, number, len(parts))
+    for number, part in enumerate(parts):
+        part["idempotency_key"] = _key_of_part(key, number + 1, len(parts))
+        part["id"] = id and following(id, number)
     first = Message.from_bytes(mail.content, **parts[0], **options)
     return [first, *(first.readdressed(**part) for part in parts[1:])]
 
 
-def take_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
+def take_options(mail: RawMail, *, names_id: bool = False) -> tuple[RawMail, dict[str, Any]]:
     """Takes the X-Sesq headers out of the mail, and gives the options that they stand for."""
+    readers = {**_READERS, **_ID_READER} if names_id else _READERS
     names = [name for name, _ in mail.fields if name.startswith(PREFIX)]
     options: dict[str, Any] = {}
     for name in names:
-        if name not in _READERS:
-            raise InvalidMessage(name, f"is no header of sesq's; there are {', '.join(_READERS)}")
+        if name not in readers:
+            raise InvalidMessage(name, f"is no header of sesq's; there are {', '.join(readers)}")
         if names.count(name) > 1:
             raise InvalidMessage(name, "is given twice: keep one")
-        field, read = _READERS[name]
+        field, read = readers[name]
         options[field] = read(mail.values(name)[0], name)
     return (mail.without(*names), options) if names else (mail, options)
 
@@ -119,7 +129,13 @@ def _text(value: str, _name: str) -> str:
     return value
 
 
-_READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+def _id(value: str, name: str) -> str:
+    if not is_id(value):
+        raise InvalidMessage(name, f"{shown(value)} is no id of a message")
+    return value
+
+
+_READERS: Readers = {
     "x-sesq-lane": ("lane", _text),
     "x-sesq-tags": ("tags", read_tags),
     "x-sesq-key": ("idempotency_key", _text),
@@ -127,3 +143,5 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "x-sesq-expires": ("expires_at", read_moment),
 }
 """Header -> the option it stands for, and how its value is read."""
+_ID_READER: Readers = {"x-sesq-id": ("id", _id)}
+"""For programs of which sesq is a part. Anybody else could name the message of another."""

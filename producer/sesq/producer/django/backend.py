@@ -86,7 +86,7 @@ class EmailBackend(BaseEmailBackend):
             recipients = {
                 field: [str(each) for each in getattr(email, field)] for field in ("to", "cc", "bcc")
             }
-            parts = messages_of(RawMail.read(written(email.message())), recipients, **options)
+            parts = messages_of(RawMail.read(written(email.message())), recipients, names_id=True, **options)
             return Mail(email, parts, on_commit)
         except InvalidMessage as error:
             if not self.fail_silently:
@@ -110,6 +110,15 @@ class EmailBackend(BaseEmailBackend):
         if wrong and not self.fail_silently:
             raise wrong[0]
         return len(mails) - len(wrong)
+
+
+def backend_outbox() -> tuple[Outbox, str]:
+    """The queue of the project's settings, and the account that they name."""
+    options = of_settings()
+    queue = _outbox(
+        options.get("redis_url"), options.get("keep_days", KEEP_DAYS), options.get("key_hours", KEY_HOURS)
+    )
+    return queue, options.get("account", "default")
 
 
 @lru_cache(maxsize=8)

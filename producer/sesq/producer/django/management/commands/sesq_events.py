@@ -1,0 +1,67 @@
+"""`manage.py sesq_events`: sends the signal `message_changed` for each change of a message, until it is ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from sesq.config.errors import SesqError
+from sesq.producer.django.backend import backend_outbox
+from sesq.producer.django.signals import tell
+from sesq.queue.events import MessageEvent
+
+TRIES = 5
+log = logging.getLogger("sesq.django")
+
+
+class Command(BaseCommand):
+    """Ctrl-C or SIGTERM ends it; the next run goes on with the event that was being handled."""
+
+    help = (
+        "Sends the signal sesq.producer.django.signals.message_changed for each change of a message: queued, sent, "
+        "delivered, bounced … Run it beside the workers, once for each --consumer."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--consumer", default="django", help="under which name the queue tells events: django"
+        )
+        parser.add_argument("--account", default="", help="the account: SESQ_ACCOUNT, else default")
+        parser.add_argument(
+            "--idle", type=float, default=None, help="end so many seconds after the last event"
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        outbox, account = backend_outbox()
+        try:
+            for event in outbox.events(
+                consumer=options["consumer"],
+                account=options["account"] or account,
+                recipients=True,
+                idle=options["idle"],
+            ):
+                tell_with_patience(event)
+        except SesqError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.stderr.write("ended; the next run goes on with the event after the last one")
+
+
+def tell_with_patience(event: MessageEvent, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Calls the receivers, and again while one of them raises: five times in all, within half a minute.
+
+    Returns whether they all took it; if not, the event is passed over.
+    """
+    for tried in range(TRIES):
+        failed = tell(event)
+        if not failed:
+            return True
+        if tried < TRIES - 1:
+            sleep(2.0**tried)
+    log.error("event %s is passed over: %d receivers failed %d times", event.id, failed, TRIES)
+    return False

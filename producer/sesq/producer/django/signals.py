@@ -1,0 +1,98 @@
+"""A signal for each change of a message, in the words of django-anymail:
+
+    from django.dispatch import receiver
+    from sesq.producer.django.signals import ChangedMessage, message_changed
+
+    @receiver(message_changed)
+    def note_bounce(sender, event: ChangedMessage, **kwargs):
+        if event.event_type == "bounced":
+            Customer.objects.filter(email=event.recipient).update(bounced=True)
+
+`manage.py sesq_events` sends it for what the queue tells, and `webhook` for what comes by HTTP. A receiver may be
+called again for the same event: `event.event_id` is the same then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from django.dispatch import Signal
+
+from sesq.queue.events import GAP, MessageEvent
+from sesq.queue.states import State
+
+message_changed = Signal()
+"""Arguments: `event`, a ChangedMessage. The sender is ChangedMessage."""
+
+EVENT_TYPES: dict[str, str] = {
+    State.SCHEDULED: "queued",
+    State.RETRYING: "deferred",
+    State.SENDING: "sending",
+    State.REFUSED: "rejected",
+    State.SUPPRESSED: "rejected",
+    State.EXPIRED: "failed",
+}
+"""Of the other states it is the state's own name."""
+REJECT_REASONS: dict[str, str] = {
+    State.BOUNCED: "bounced",
+    State.COMPLAINED: "spam",
+    State.SUPPRESSED: "blocked",
+    State.REFUSED: "invalid",
+    State.EXPIRED: "timed_out",
+    State.FAILED: "other",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedMessage:
+    """One change of one message. `event_type` "gap": changes from before `timestamp` were lost.
+
+    `event_type`, `timestamp`, `message_id` (SES's), `event_id`, `recipient`, `tags`, `reject_reason` and `description`
+    mean what they mean to django-anymail, but that `tags` is a mapping. `sesq_id` is the message's id in the queue.
+    """
+
+    event_type: str
+    timestamp: datetime
+    event_id: str
+    sesq_id: str
+    account: str
+    state: str
+    was: str
+    message_id: str | None
+    batch: str | None
+    recipients: tuple[str, ...]
+    tags: Mapping[str, str]
+    reject_reason: str | None
+    description: str
+
+    @property
+    def recipient(self) -> str | None:
+        """The first recipient, where the message has any."""
+        return self.recipients[0] if self.recipients else None
+
+    @classmethod
+    def of(cls, event: MessageEvent) -> ChangedMessage:
+        """The same event, as receivers know it."""
+        return cls(
+            event_type=GAP if event.type == GAP else EVENT_TYPES.get(event.state, event.state),
+            timestamp=datetime.fromtimestamp(event.at, timezone.utc),
+            event_id=event.id,
+            sesq_id=event.message,
+            account=event.account,
+            state=event.state,
+            was=event.was,
+            message_id=event.message_id,
+            batch=event.batch,
+            recipients=event.recipients,
+            tags=event.tags,
+            reject_reason=REJECT_REASONS.get(event.state),
+            description=event.reason,
+        )
+
+
+def tell(event: MessageEvent) -> int:
+    """Calls all receivers; gives how many of them raised an error, which Django has logged."""
+    answers = message_changed.send_robust(sender=ChangedMessage, event=ChangedMessage.of(event))
+    return sum(isinstance(answer, Exception) for _, answer in answers)

@@ -1,0 +1,98 @@
+"""For an application's own tests: what would be queued is recorded, and nothing needs Redis.
+
+    from sesq.producer.testing import outbox
+
+    def test_a_receipt_is_sent():
+        with outbox() as recorded:
+            shop.pay(order)
+        assert recorded.messages[0].to == ("ada@example.org",)
+
+With pytest the fixture `sesq_outbox` is the same for one test. Every `Outbox` of the process records meanwhile, that of
+Django's backend too, however it was made. Messages are checked as always, and idempotency keys hold within the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+if TYPE_CHECKING:
+    from sesq.config.errors import InvalidMessage
+    from sesq.producer.message import Message
+    from sesq.producer.outbox import Outbox
+
+
+@dataclass
+class Recorded:
+    """What was queued, in order. `batches` are (template, rows, options) of `send_batch`."""
+
+    messages: list[Message] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    batches: list[tuple[Any, list[Mapping[str, Any]], dict[str, Any]]] = field(default_factory=list)
+    _keys: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, message: Message) -> str | InvalidMessage:
+        """Records a message, and gives its id; of one with a known key, what the queue would answer."""
+        from sesq.config.errors import InvalidMessage
+        from sesq.queue.ids import new_id
+
+        id = message.id or new_id()
+        if id in self.ids:
+            return id
+        if message.idempotency_key:
+            key, print_ = (message.account, message.idempotency_key), message.fingerprint()
+            known, same = self._keys.setdefault(key, (id, print_))
+            if same != print_:
+                return InvalidMessage(
+                    "idempotency_key", f"was already used for message {known}, whose content is another"
+                )
+            if known != id:
+                return known
+        self.messages.append(message)
+        self.ids.append(id)
+        return id
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self.messages.clear()
+        self.ids.clear()
+        self.batches.clear()
+        self._keys.clear()
+
+
+@contextmanager
+def outbox() -> Iterator[Recorded]:
+    """Records what any Outbox of this process queues within the block. Whatever asks Redis raises QueueUnavailable."""
+    from sesq.config.errors import QueueUnavailable
+    from sesq.producer.outbox import Outbox
+
+    recorded = Recorded()
+
+    def enqueue(_self: Outbox, messages: list[Message]) -> list[str | InvalidMessage]:
+        return [recorded.add(message) for message in messages]
+
+    def enqueue_in(_self: Outbox, _pipeline: object, message: Message) -> str:
+        return str(recorded.add(message))
+
+    def send_batch(_self: Outbox, template: Any, rows: Iterable[Mapping[str, Any]], **options: Any) -> None:
+        recorded.batches.append((template, list(rows), options))
+
+    def make(self: Outbox, redis: object = None, **_: Any) -> None:
+        self.redis = redis  # type: ignore[assignment]
+
+    def ready(_self: Outbox) -> None:
+        raise QueueUnavailable("mail is only recorded here (sesq.producer.testing): there is no Redis to ask")
+
+    own: dict[str, Any] = {
+        "__init__": make,
+        "_enqueue": enqueue,
+        "_enqueue_in": enqueue_in,
+        "send_batch": send_batch,
+        "_problems": lambda _self, _messages: [],
+        "_ready": ready,
+    }
+    with mock.patch.multiple(Outbox, **own):
+        yield recorded

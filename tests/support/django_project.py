@@ -1,0 +1,28 @@
+"""A Django project whose mail goes through the queue: configured once for the process, when it is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+from django.conf import settings
+
+BACKEND = "sesq.producer.django.EmailBackend"
+MODERN = django.VERSION >= (6, 1)
+"""MAILERS take the place of EMAIL_BACKEND, and other things are said otherwise."""
+MAIL_SETTINGS: dict[str, Any] = (
+    {"MAILERS": {"default": {"BACKEND": BACKEND}}} if MODERN else {"EMAIL_BACKEND": BACKEND}
+)
+
+if not settings.configured:
+    settings.configure(
+        **MAIL_SETTINGS,
+        DEFAULT_FROM_EMAIL="Shop <shop@example.com>",
+        SERVER_EMAIL="root@example.com",
+        ADMINS=["ada@example.org"] if MODERN else [("Ada", "ada@example.org")],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=["sesq.producer.django"],
+        USE_TZ=True,
+        SECRET_KEY="not a secret",
+    )
+    django.setup()
