@@ -13,9 +13,9 @@ from typing import Any
 from sesq.simulator.addresses import bare_address, simulated
 from sesq.simulator.bucket import TokenBucket
 from sesq.simulator.clock import Clock
-from sesq.simulator.configuration_sets import ConfigurationSet, ConfigurationSets
+from sesq.simulator.configuration_sets import ConfigurationSets
 from sesq.simulator.errors import SesError
-from sesq.simulator.events.publisher import Publisher
+from sesq.simulator.events.publisher import Behind, Publisher, Suppression
 from sesq.simulator.faults import STOPS_THE_CALL, STOPS_THE_MESSAGE, Faults, ReplyLost
 from sesq.simulator.http import Where
 from sesq.simulator.identities import Identities
@@ -25,6 +25,7 @@ from sesq.simulator.record import Entry, Record
 from sesq.simulator.settings import AccountSettings
 from sesq.simulator.suppression import SuppressionList
 from sesq.simulator.templates import Templates
+from sesq.simulator.tenants import Tenants
 from sesq.simulator.window import Ledger
 
 
@@ -43,7 +44,8 @@ class Account:
         self.configuration_sets = ConfigurationSets()
         self.suppression = SuppressionList()
         self.templates = Templates()
-        self.events = Publisher(region, clock, self.suppression, where)
+        self.tenants = Tenants(region)
+        self.events = Publisher(region, clock, where)
         self.details: dict[str, Any] = {}
         self.case_id = ""
         self._code = region_code(region)
@@ -145,6 +147,7 @@ class Account:
     def _check(self, mail: Mail, now: float) -> None:
         self._check_may_send()
         self._check_configuration_set(mail)
+        self.check_tenant(mail)
         self._check_verified(mail)
         if not self._bucket.allows(len(mail.recipients), now):
             raise SesError("throttle")
@@ -170,6 +173,20 @@ class Account:
         if name is not None and not self.configuration_sets.get(name).sending_enabled:
             raise SesError("configuration_set_paused")
 
+    def check_tenant(self, mail: Mail) -> None:
+        """SesError(tenant, tenant_disabled, tenant_resources) where a mail names a tenant that may not send it."""
+        if mail.tenant is None:
+            return
+        tenant = self.tenants.sending(mail.tenant)
+        identity = self.identities.nearest(bare_address(mail.sender))
+        default = identity.configuration_set if identity else None
+        used = {
+            "identity": identity.name if identity else None,
+            "configuration-set": mail.configuration_set or default,
+            "template": mail.template,
+        }
+        self.tenants.require(tenant, [f"{kind}/{name}" for kind, name in used.items() if name])
+
     def _check_verified(self, mail: Mail) -> None:
         covers = self.identities.covers
         failed = [given for given in (mail.sender, *mail.other_senders) if not covers(bare_address(given))]
@@ -189,18 +206,24 @@ class Account:
         self._bucket.take(len(mail.recipients), now)
         self._ledger.add(counted, now)
         entry = self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
-        self.events.accepted(entry, *self._behind(mail))
+        self.events.accepted(entry, self._behind)
         return entry
 
     def tell(self, entry: Entry, fate: str) -> dict[str, Any]:
         """One more event of an accepted message, and its document; ValueError."""
-        return self.events.tell(entry, fate, *self._behind(entry.mail))
+        return self.events.tell(entry, fate, self._behind(entry.mail))
 
-    def _behind(self, mail: Mail) -> tuple[ConfigurationSet | None, str | None]:
-        """The configuration set of a mail, and the name of its sender's identity."""
+    def _behind(self, mail: Mail) -> Behind:
         name = mail.configuration_set
+        found = self.configuration_sets.find(name) if name else None
         identity = self.identities.nearest(bare_address(mail.sender))
-        return self.configuration_sets.find(name) if name else None, identity.name if identity else None
+        tenant = self.tenants.find(mail.tenant)
+        if tenant is not None and tenant.own_list:
+            suppression = Suppression(tenant.suppression, None, "OnTenantSuppressionList")
+        else:
+            reasons = found.suppressed_reasons if found else None
+            suppression = Suppression(self.suppression, reasons, "OnAccountSuppressionList")
+        return Behind(found, identity.name if identity else None, suppression)
 
 
 def _day_recipients(mail: Mail) -> int:

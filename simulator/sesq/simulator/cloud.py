@@ -75,6 +75,18 @@ class Cloud:
         account.faults = Faults.model_validate(plan)
         return account.faults.model_dump(exclude_none=True)
 
+    def add_tenant(self, name: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """A tenant that may use every identity, configuration set and template; SesError."""
+        tenant = self.account(region).tenants.create(name, self.clock.now())
+        tenant.owns_all = True
+        return tenant.state()
+
+    def set_tenant(self, name: str, sending_status: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """SesError, ValueError."""
+        tenant = self.account(region).tenants.get(name)
+        tenant.change(sending_status)
+        return tenant.state()
+
     def tell(self, message: str, fate: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
         """One more event of an accepted message, by its MessageId or number; ValueError."""
         account = self.account(region)

@@ -32,6 +32,11 @@ class EventWanted(BaseModel):
     fate: str
 
 
+class TenantChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sending_status: str
+
+
 class Ask(NamedTuple):
     """One request: its region, its query and the names in its path, and the JSON object of its body."""
 
@@ -57,6 +62,8 @@ class Control:
             Route("/_sim/account", _json(self.account), methods=["GET", "PUT"]),
             Route("/_sim/identities", _json(self.identities), methods=["GET"]),
             Route(verify, _json(self.verify), methods=["POST"]),
+            Route("/_sim/tenants", _json(self.tenants), methods=["GET"]),
+            Route("/_sim/tenants/{name}", _json(self.tenant), methods=["POST", "PUT"]),
             Route("/_sim/reset", _json(self.reset), methods=["POST"]),
             Route("/_sim/messages", _json(self.messages), methods=["GET"]),
             Route("/_sim/messages/{id}/event", _json(self.tell), methods=["POST"]),
@@ -94,6 +101,15 @@ class Control:
         account = self._cloud.account(ask.region)
         identity = account.identities.verify(ask.names["name"], self._cloud.clock.now())
         return {"identity": identity.name, "status": identity.status(self._cloud.clock.now())}
+
+    def tenants(self, ask: Ask) -> Any:
+        return [tenant.state() for tenant in self._cloud.account(ask.region).tenants]
+
+    def tenant(self, ask: Ask) -> Any:
+        if ask.method == "POST":
+            return self._cloud.add_tenant(ask.names["name"], ask.region)
+        wanted = TenantChange.model_validate(ask.body)
+        return self._cloud.set_tenant(ask.names["name"], wanted.sending_status, ask.region)
 
     def reset(self, ask: Ask) -> Any:
         return self._cloud.reset(ask.region).state()

@@ -43,6 +43,9 @@ WIRE: dict[str, Wire] = {
     ),
     "configuration_set": Wire("NotFoundException", 404, "ConfigurationSetDoesNotExist", 400, _BAD),
     "template": Wire("NotFoundException", 404, "TemplateDoesNotExist", 400, _BAD),
+    "tenant": Wire("NotFoundException", 404, "NotFound", 400, _BAD),
+    "tenant_resources": Wire("AccessDeniedException", 403, "AccessDenied", 403, _DENIED),
+    "tenant_disabled": Wire("SendingPausedException", 400, "MessageRejected", 400, _REJECTED),
     "bad_request": Wire("BadRequestException", 400, "InvalidParameterValue", 400, _BAD),
     "validation": Wire("BadRequestException", 400, "ValidationError", 400, _BAD),
     # Ours: SES does what we do not imitate, and a judge may not say yes to it.
@@ -91,6 +94,7 @@ TEXT: dict[str, str] = {
     "paused": PAUSED,
     "suspended": SUSPENDED,
     "configuration_set_paused": "Sending paused for this configuration set.",
+    "tenant_disabled": "Sending paused for this tenant.",
     "rejected": "Message rejected.",
     "access_denied": "User is not authorized to perform ses:SendEmail",
     "expired_token": "The security token included in the request is expired",

@@ -24,6 +24,7 @@ class Mail:
     subject: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
+    tenant: str | None = None
     # The raw message, or the request's JSON as it came: nobody parses it again until someone looks.
     content: bytes = b""
     raw: bool = False

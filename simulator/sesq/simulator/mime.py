@@ -36,6 +36,12 @@ ONCE = frozenset(
         "dkim-signature",
     }
 )
+_NOT_IMITATED = (
+    "X-SES-LIST-MANAGEMENT-OPTIONS",
+    "X-SES-SOURCE-ARN",
+    "X-SES-FROM-ARN",
+    "X-SES-RETURN-PATH-ARN",
+)
 _TOO_LONG_LINE = re.compile(rb"(?:\A|[\r\n])[^\r\n]{%d}" % (MAX_LINE + 1))
 _HEADER_NAME = re.compile(rb"[!-9;-~]+[ \t]*")
 _BOUNDARY = re.compile(rb"boundary=\"?([^\"\s;]{1,100})", re.IGNORECASE)
@@ -118,12 +124,21 @@ def readable(value: str) -> str:
         return value
 
 
+def _check_imitated(message: Message) -> None:
+    for name in _NOT_IMITATED:
+        if name in message:
+            raise SesError(
+                "not_imitated", f"{name}: this simulator does not imitate what this header asks for."
+            )
+
+
 def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     """Return the headers of a raw message, and take sender, subject, tags and configuration set from them
     where the call has not given them."""
     check_form(raw)
     message = read_headers(raw)
     check_parameters(message)
+    _check_imitated(message)
     senders = addresses(message, "From")
     if not senders and mail.sender and mail.api != "smtp":
         senders = [mail.sender]
@@ -138,6 +153,7 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     mail.other_senders = [*senders[1:], *others, *mail.other_senders]
     mail.subject = readable(str(message.get("Subject", "")))
     mail.configuration_set = mail.configuration_set or message.get("X-SES-CONFIGURATION-SET")
+    mail.tenant = mail.tenant or message.get("X-SES-TENANT")
     # The call's tags win over the header's; SES does not merge them.
     mail.tags = mail.tags or header_tags(str(message.get("X-SES-MESSAGE-TAGS", "")))
     return message

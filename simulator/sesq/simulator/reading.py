@@ -37,6 +37,7 @@ def read_send_email(
         sender=text(body, "FromEmailAddress"),
         tags=checked_tags((text(tag, "Name"), text(tag, "Value")) for tag in items(body, "EmailTags")),
         configuration_set=text(body, "ConfigurationSetName") or None,
+        tenant=text(body, "TenantName") or None,
         content=source,
     )
     if body.get("FeedbackForwardingEmailAddress"):
@@ -89,7 +90,7 @@ def read_template(
 ) -> Template | None:
     """The rendered template of a Template content, or None where the data does not fit: accepted all the same."""
     mail.templated = True
-    mail.template = text(part, "TemplateName") or text(part, "TemplateArn").rpartition("/")[2] or None
+    mail.template = template_name(part)
     if mail.template:
         template = templates.get(mail.template)
     else:
@@ -105,6 +106,11 @@ def read_template(
         return None
     mail.subject = rendered.subject
     return rendered
+
+
+def template_name(part: Mapping[str, Any]) -> str | None:
+    """Of a stored template."""
+    return text(part, "TemplateName") or text(part, "TemplateArn").rpartition("/")[2] or None
 
 
 def read_destination(mail: Mail, destination: Mapping[str, Any]) -> None:

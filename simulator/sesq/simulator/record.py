@@ -60,6 +60,7 @@ class Entry:
             "template": mail.template,
             "rendering_error": mail.rendering_error,
             "configuration_set": mail.configuration_set,
+            "tenant": mail.tenant,
         }
 
 

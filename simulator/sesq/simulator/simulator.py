@@ -197,6 +197,14 @@ class Simulator:
 
         return self._do(change)  # type: ignore[no-any-return]
 
+    def add_tenant(self, name: str, *, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """A tenant that may use every identity, configuration set and template."""
+        return self._do(lambda: self.cloud.add_tenant(name, region))  # type: ignore[no-any-return]
+
+    def set_tenant(self, name: str, *, sending_status: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """ENABLED, REINSTATED or DISABLED from now on."""
+        return self._do(lambda: self.cloud.set_tenant(name, sending_status, region))  # type: ignore[no-any-return]
+
     def tell(self, message: str, fate: str, *, region: str = DEFAULT_REGION) -> dict[str, Any]:
         """One more event of an accepted message, such as `tell(message_id, "open")`; returns it as it is published."""
         return self._do(lambda: self.cloud.tell(message, fate, region))  # type: ignore[no-any-return]

@@ -6,9 +6,9 @@ import functools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
@@ -19,6 +19,7 @@ from sesq.simulator.events.fate import FATES, Happening, happenings, is_virus, t
 from sesq.simulator.events.queue import EventQueue
 from sesq.simulator.events.sns import GREETING, Notification, notification
 from sesq.simulator.http import ACCOUNT_ID, Where
+from sesq.simulator.mail import Mail
 from sesq.simulator.record import Entry
 from sesq.simulator.suppression import SuppressionList
 
@@ -50,16 +51,34 @@ class EventSettings(BaseModel):
     fates: dict[str, Fate] = Field(default_factory=dict)
 
 
+class Suppression(NamedTuple):
+    """The list that a mail is held against, for which reasons (none: the list's own), and its bounces' subtype."""
+
+    addresses: SuppressionList
+    reasons: list[str] | None
+    sub_type: str
+
+    def reason(self, address: str) -> str:
+        return self.sub_type if self.addresses.stops(address, self.reasons) else ""
+
+
+class Behind(NamedTuple):
+    """What stands behind a mail: its configuration set, the name of its sender's identity, its suppression list."""
+
+    configuration_set: ConfigurationSet | None
+    identity: str | None
+    suppression: Suppression
+
+
 class Publisher:
     """Nothing is made of what nobody reads."""
 
-    def __init__(self, region: str, clock: Clock, suppression: SuppressionList, where: Where) -> None:
+    def __init__(self, region: str, clock: Clock, where: Where) -> None:
         self.settings = EventSettings()
         self.queues: dict[str, EventQueue] = {}
         self.webhook_failures = 0
         self.region = region
         self._clock = clock
-        self._suppression = suppression
         self._where = where
         # One thread: what is posted arrives in order, and the loop never waits for somebody's server.
         self._poster = ThreadPoolExecutor(1, thread_name_prefix="sesq-simulator-webhook")
@@ -86,41 +105,38 @@ class Publisher:
         """What SES says to a topic first, when an event destination names it: text, and no JSON."""
         self._put(notification(topic_arn, GREETING, self._clock.now(), subject=None))
 
-    def accepted(
-        self, entry: Entry, configuration_set: ConfigurationSet | None, identity: str | None
-    ) -> None:
-        """Publish what follows an acceptance. `identity`: the name of the sender's."""
-        settings = self.settings
-        if not (_topics(configuration_set) or settings.queue or settings.webhook or settings.fates):
+    def accepted(self, entry: Entry, behind_of: Callable[[Mail], Behind]) -> None:
+        """Publish what follows an acceptance. `behind_of` is asked where somebody may listen."""
+        settings, mail = self.settings, entry.mail
+        of_region = bool(settings.queue or settings.webhook or settings.fates)
+        if not (of_region or mail.configuration_set):
             return
-        reasons = configuration_set.suppressed_reasons if configuration_set else None
-        documents = Documents(entry, self.region, identity)
-        for happening in self._happenings(entry, reasons):
-            self._publish(documents, happening, configuration_set)
+        behind = behind_of(mail)
+        if not (of_region or _topics(behind)):
+            return
+        documents = Documents(entry, self.region, behind.identity)
+        for happening in self._happenings(entry, behind.suppression):
+            self._publish(documents, happening, behind)
 
-    def tell(
-        self, entry: Entry, fate: str, configuration_set: ConfigurationSet | None, identity: str | None
-    ) -> dict[str, Any]:
+    def tell(self, entry: Entry, fate: str, behind: Behind) -> dict[str, Any]:
         """Publish one more event of an accepted message, to all its recipients; ValueError."""
         happening = told_on_demand(_known(fate), entry.mail.recipients)
-        return self._publish(Documents(entry, self.region, identity), happening, configuration_set)
+        return self._publish(Documents(entry, self.region, behind.identity), happening, behind)
 
-    def _publish(
-        self, documents: Documents, happening: Happening, configuration_set: ConfigurationSet | None
-    ) -> dict[str, Any]:
+    def _publish(self, documents: Documents, happening: Happening, behind: Behind) -> dict[str, Any]:
         now = self._clock.now()
-        self._suppress(happening, now)
+        self._suppress(happening, behind.suppression.addresses, now)
         event = documents.of(happening, now)
         text = json.dumps(event)
-        for arn in dict.fromkeys(self._arns(configuration_set, happening)):
+        for arn in dict.fromkeys(self._arns(behind, happening)):
             self._put(notification(arn, text, now))
         if self.settings.webhook:
             told = notification(self._arn("webhook"), text, now)
             self._poster.submit(self._post, told, self.settings)
         return event
 
-    def _arns(self, configuration_set: ConfigurationSet | None, happening: Happening) -> Iterator[str]:
-        for arn, types in _topics(configuration_set):
+    def _arns(self, behind: Behind, happening: Happening) -> Iterator[str]:
+        for arn, types in _topics(behind):
             if happening.type in types:
                 yield arn
         if self.settings.queue:
@@ -129,23 +145,20 @@ class Publisher:
     def _arn(self, topic: str) -> str:
         return f"arn:aws:sns:{self.region}:{ACCOUNT_ID}:{topic}"
 
-    def _happenings(self, entry: Entry, reasons: list[str] | None) -> list[Happening]:
+    def _happenings(self, entry: Entry, suppression: Suppression) -> list[Happening]:
         recipients = tuple(entry.mail.recipients)
         if entry.mail.rendering_error is not None:
             return [Happening("RENDERING_FAILURE", recipients)]
         if is_virus(entry.content or b""):
             return [Happening("REJECT", recipients)]
+        follow = happenings(recipients, self.settings.fates, suppression.reason)
+        return [Happening("SEND", recipients), *follow]
 
-        def suppressed(address: str) -> str:
-            return "OnAccountSuppressionList" if self._suppression.stops(address, reasons) else ""
-
-        return [Happening("SEND", recipients), *happenings(recipients, self.settings.fates, suppressed)]
-
-    def _suppress(self, happening: Happening, now: float) -> None:
+    def _suppress(self, happening: Happening, listed: SuppressionList, now: float) -> None:
         """SES lists an address after a hard bounce or a complaint; the mailbox simulator's are never listed."""
-        if happening.lists_the_address and happening.type in self._suppression.reasons:
+        if happening.lists_the_address and happening.type in listed.reasons:
             for address in set(happening.recipients) & self.settings.fates.keys():
-                self._suppression.put(address, happening.type, now)
+                listed.put(address, happening.type, now)
 
     def _put(self, told: Notification) -> None:
         """Signed when it is read: nobody waits for the signatures of what nobody reads."""
@@ -168,7 +181,7 @@ class Publisher:
             self.webhook_failures += 1
 
 
-def _topics(configuration_set: ConfigurationSet | None) -> list[tuple[str, frozenset[str]]]:
+def _topics(behind: Behind) -> list[tuple[str, frozenset[str]]]:
     """The topics of a set's enabled destinations, and the events that each wants."""
-    destinations = configuration_set.destinations.values() if configuration_set else ()
+    destinations = behind.configuration_set.destinations.values() if behind.configuration_set else ()
     return [(each.topic_arn, each.event_types) for each in destinations if each.enabled]

@@ -8,7 +8,7 @@ from sesq.simulator.table.common import (
     REASONS,
     RESOURCE_TAGS,
     SOME_TEXT,
-    TENANTS,
+    TENANT,
     TEXT,
     named,
 )
@@ -41,7 +41,7 @@ SUPPRESSION = {
         {
             "EmailAddress": needed(TEXT),
             "Reason": needed(Text(choices=("BOUNCE", "COMPLAINT"))),
-            "TenantName": TENANTS,
+            "TenantName": TENANT,
         }
     ),
     "ListSuppressedDestinations": Object(
@@ -49,12 +49,12 @@ SUPPRESSION = {
             "Reasons": honoured(REASONS),
             "StartDate": honoured(Time()),
             "EndDate": honoured(Time()),
-            "TenantName": TENANTS,
+            "TenantName": TENANT,
             **PAGE,
         }
     ),
-    "GetSuppressedDestination": Object({"EmailAddress": needed(TEXT), "TenantName": TENANTS}),
-    "DeleteSuppressedDestination": Object({"EmailAddress": needed(TEXT), "TenantName": TENANTS}),
+    "GetSuppressedDestination": Object({"EmailAddress": needed(TEXT), "TenantName": TENANT}),
+    "DeleteSuppressedDestination": Object({"EmailAddress": needed(TEXT), "TenantName": TENANT}),
 }
 
 TEMPLATES = {

@@ -16,7 +16,7 @@ RESOURCE_TAGS = Many(Object({"Key": checked(TEXT, required=True), "Value": check
 
 AUTHORIZATION = refused("sending authorization (identities lent by other accounts)")
 ADDRESS_VALIDATION = refused("the validation of addresses")
-TENANTS = refused("tenants")
+TENANT = honoured(SOME_TEXT)
 
 
 def named(member: str, shape: Text = TEXT) -> Object:

@@ -45,7 +45,7 @@ DELIVERY = Object(
 REPUTATION = Object({"ReputationMetricsEnabled": checked(Flag()), "LastFreshStart": checked(Time())})
 SUPPRESSION = {
     "SuppressedReasons": honoured(REASONS),
-    "SuppressionScope": refused("the suppression lists of tenants"),
+    "SuppressionScope": refused("the choice of a suppression list by a set"),
     "ValidationOptions": ADDRESS_VALIDATION,
 }
 VDM = Object(

@@ -55,11 +55,9 @@ class Object:
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, dict):
             raise wrong_type(path, "an object")
-        found += [
-            Finding((path, name), "Member must not be null")
-            for name in self._required
-            if value.get(name) is None
-        ]
+        for name in self._required:
+            if value.get(name) is None:
+                found += [Finding((path, name), "Member must not be null")]
         for name, given in value.items():
             if given is not None:
                 self._shape(name).check(given, (path, name), found)

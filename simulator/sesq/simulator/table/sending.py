@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sesq.simulator.table.common import AUTHORIZATION, SOME_TEXT, TENANTS, TEXT, TEXTS
+from sesq.simulator.table.common import AUTHORIZATION, SOME_TEXT, TENANT, TEXT, TEXTS
 from sesq.simulator.table.member import Object, checked, honoured, needed, refused
 from sesq.simulator.table.shapes import Many, Text
 
@@ -57,7 +57,7 @@ BOTH = {
     "FeedbackForwardingEmailAddressIdentityArn": AUTHORIZATION,
     "ConfigurationSetName": honoured(TEXT),
     "EndpointId": refused("global endpoints"),
-    "TenantName": TENANTS,
+    "TenantName": TENANT,
     "ConfigurationOverrides": refused("overrides of a configuration set"),
 }
 

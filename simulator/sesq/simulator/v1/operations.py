@@ -146,8 +146,10 @@ def _ask(account: Account, name: str, address: bool) -> None:
 
 def delete_identity(account: Account, form: Form) -> dict[str, Any]:
     """Deleting what is not there is no error in v1."""
-    if account.identities.find(form.get("Identity", "")) is not None:
-        account.identities.delete(form["Identity"])
+    name = form["Identity"]
+    if account.identities.find(name) is not None:
+        account.tenants.keep(f"identity/{name}")
+        account.identities.delete(name)
     return {}
 
 

@@ -45,7 +45,9 @@ def list_all(request: Request) -> dict[str, Any]:
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.configuration_sets.delete(request.body["ConfigurationSetName"])
+    name = request.body["ConfigurationSetName"]
+    request.account.tenants.keep(f"configuration-set/{name}")
+    request.account.configuration_sets.delete(name)
     return {}
 
 

@@ -46,7 +46,9 @@ def get(request: Request) -> dict[str, Any]:
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.identities.delete(request.body["EmailIdentity"])
+    name = request.body["EmailIdentity"]
+    request.account.tenants.keep(f"identity/{name}")
+    request.account.identities.delete(name)
     return {}
 
 

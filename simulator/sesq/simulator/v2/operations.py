@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from sesq.simulator.v2 import account, configuration_sets, identities, sending, suppression, templates
+from sesq.simulator.v2 import (
+    account,
+    configuration_sets,
+    identities,
+    sending,
+    suppression,
+    templates,
+    tenants,
+)
 
 OPERATIONS = (
     *sending.OPERATIONS,
@@ -11,4 +19,5 @@ OPERATIONS = (
     *templates.OPERATIONS,
     *configuration_sets.OPERATIONS,
     *suppression.OPERATIONS,
+    *tenants.OPERATIONS,
 )

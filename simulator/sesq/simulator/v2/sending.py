@@ -11,7 +11,7 @@ from sesq.simulator.errors import SesError
 from sesq.simulator.faults import STOPS_THE_CALL
 from sesq.simulator.mail import Mail
 from sesq.simulator.members import items, mapping, text
-from sesq.simulator.reading import read_send_email
+from sesq.simulator.reading import read_send_email, template_name
 from sesq.simulator.record import Entry
 from sesq.simulator.table.check import check
 from sesq.simulator.table.v2 import V2
@@ -56,10 +56,22 @@ def send_bulk_email(request: Request) -> dict[str, Any]:
         raise SesError("bad_request", f"A bulk call has 1 to {MAX_ENTRIES} entries.")
     if not mapping(mapping(body, "DefaultContent"), "Template"):
         raise SesError("bad_request", "DefaultContent.Template is missing.")
+    account.check_tenant(_of_call(body))
     account.stop_call(STOPS_THE_CALL)
     results = [_send_entry(account, body, entry) for entry in entries]
     account.lose_reply(*(result for result in results if isinstance(result, Entry)))
     return {"BulkEmailEntryResults": [_outcome(result) for result in results]}
+
+
+def _of_call(body: Mapping[str, Any]) -> Mail:
+    """What all entries of a bulk call share: a tenant that may not use it stops the call."""
+    template = mapping(mapping(body, "DefaultContent"), "Template")
+    return Mail(
+        text(body, "FromEmailAddress"),
+        configuration_set=text(body, "ConfigurationSetName") or None,
+        tenant=text(body, "TenantName") or None,
+        template=template_name(template),
+    )
 
 
 def _send_entry(account: Account, body: Mapping[str, Any], entry: Any) -> Entry | SesError:

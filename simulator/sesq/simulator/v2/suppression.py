@@ -6,8 +6,8 @@ from math import inf
 from typing import Any
 
 from sesq.simulator.errors import SesError
-from sesq.simulator.members import needed_text, texts
-from sesq.simulator.suppression import REASONS, Suppressed
+from sesq.simulator.members import needed_text, text, texts
+from sesq.simulator.suppression import REASONS, Suppressed, SuppressionList
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
@@ -19,16 +19,18 @@ def put(request: Request) -> dict[str, Any]:
             "bad_request", "The suppression list cannot be changed while the account is in the sandbox."
         )
     address, reason = needed_text(request.body, "EmailAddress"), needed_text(request.body, "Reason")
-    account.suppression.put(address, reason, account.clock.now())
+    _asked(request).put(address, reason, account.clock.now())
     return {}
 
 
 def get(request: Request) -> dict[str, Any]:
-    return {"SuppressedDestination": _summary(request.account.suppression.get(request.body["EmailAddress"]))}
+    found = _asked(request).get(request.body["EmailAddress"])
+    tenant = text(request.body, "TenantName")
+    return {"SuppressedDestination": _summary(found) | ({"TenantName": tenant} if tenant else {})}
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.suppression.delete(request.body["EmailAddress"])
+    _asked(request).delete(request.body["EmailAddress"])
     return {}
 
 
@@ -37,12 +39,17 @@ def list_all(request: Request) -> dict[str, Any]:
     reasons = texts(body, "Reasons") or REASONS
     start, end = body.get("StartDate", 0), body.get("EndDate", inf)
     found = {
-        each.address: each
-        for each in request.account.suppression
-        if each.reason in reasons and start <= each.at <= end
+        each.address: each for each in _asked(request) if each.reason in reasons and start <= each.at <= end
     }
     names, more = asked_page(request, list(found))
     return {"SuppressedDestinationSummaries": [_summary(found[name]) for name in names], **more}
+
+
+def _asked(request: Request) -> SuppressionList:
+    """The tenant's list, or the account's where the request names no tenant."""
+    tenant = text(request.body, "TenantName")
+    account = request.account
+    return account.tenants.get(tenant).suppression if tenant else account.suppression
 
 
 def _summary(entry: Suppressed) -> dict[str, Any]:

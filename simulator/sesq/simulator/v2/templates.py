@@ -33,7 +33,9 @@ def update(request: Request) -> dict[str, Any]:
 
 
 def delete(request: Request) -> dict[str, Any]:
-    request.account.templates.delete(request.body["TemplateName"])
+    name = request.body["TemplateName"]
+    request.account.tenants.keep(f"template/{name}")
+    request.account.templates.delete(name)
     return {}
 
 

@@ -1,0 +1,166 @@
+"""Tenants and what belongs to them in SESv2."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sesq.simulator.account import Account
+from sesq.simulator.errors import SesError
+from sesq.simulator.http import ACCOUNT_ID
+from sesq.simulator.members import items, mapping, text
+from sesq.simulator.tenants import Tenant
+from sesq.simulator.v2.router import Operation, Request, asked_page
+
+_ARN = re.compile(r"arn:[^:]*:([^:]*):([^:]*):([^:]*):([^/]+)(?:/(.+))?")
+
+
+def create(request: Request) -> dict[str, Any]:
+    account, body = request.account, request.body
+    tenant = account.tenants.create(text(body, "TenantName"), account.clock.now())
+    tenant.tags = items(body, "Tags")
+    try:
+        _set_suppression(tenant, mapping(body, "SuppressionAttributes"))
+    except SesError:
+        account.tenants.delete(tenant.name)
+        raise
+    return _whole(tenant)
+
+
+def get(request: Request) -> dict[str, Any]:
+    return {"Tenant": _whole(_tenant(request))}
+
+
+def list_all(request: Request) -> dict[str, Any]:
+    wanted = mapping(request.body, "Filter")
+    found = {
+        each.name: each
+        for each in request.account.tenants
+        if wanted.get("TENANT_NAME_CONTAINS", "") in each.name
+        and wanted.get("SENDING_STATUS", each.sending_status) == each.sending_status
+    }
+    names, more = asked_page(request, list(found))
+    return {"Tenants": [_short(found[name]) for name in names], **more}
+
+
+def delete(request: Request) -> dict[str, Any]:
+    request.account.tenants.delete(text(request.body, "TenantName"))
+    return {}
+
+
+def put_suppression(request: Request) -> dict[str, Any]:
+    _set_suppression(_tenant(request), request.body)
+    return {}
+
+
+def associate(request: Request) -> dict[str, Any]:
+    tenant, arn = _tenant(request), _existing(request.account, text(request.body, "ResourceArn"))
+    if arn in tenant.resources:
+        raise SesError(
+            "already_exists", f"Resources {arn} has already been associated with tenant {tenant.name}"
+        )
+    tenant.resources[arn] = request.account.clock.now()
+    return {}
+
+
+def dissociate(request: Request) -> dict[str, Any]:
+    """What is not associated is no error."""
+    _tenant(request).resources.pop(text(request.body, "ResourceArn"), None)
+    return {}
+
+
+def list_resources(request: Request) -> dict[str, Any]:
+    wanted = mapping(request.body, "Filter").get("RESOURCE_TYPE")
+    found = [arn for arn in sorted(_tenant(request).resources) if wanted in (None, _type(arn))]
+    arns, more = asked_page(request, found)
+    return {"TenantResources": [{"ResourceType": _type(arn), "ResourceArn": arn} for arn in arns], **more}
+
+
+def list_tenants(request: Request) -> dict[str, Any]:
+    arn = text(request.body, "ResourceArn")
+    found = {each.name: each for each in request.account.tenants if arn in each.resources}
+    names, more = asked_page(request, list(found))
+    return {"ResourceTenants": [_association(found[name], arn) for name in names], **more}
+
+
+def _tenant(request: Request) -> Tenant:
+    return request.account.tenants.get(text(request.body, "TenantName"))
+
+
+def _set_suppression(tenant: Tenant, given: Any) -> None:
+    tenant.set_suppression(given.get("SuppressedReasons"), given.get("SuppressionScope"))
+
+
+def _existing(account: Account, arn: str) -> str:
+    """The ARN of an identity, set or template that there is; SesError(bad_request, not_found)."""
+    found = _ARN.fullmatch(arn)
+    if found is None:
+        raise SesError("bad_request", "Provided resource identifier is not an SES resource")
+    service, region, owner, kind, name = found.groups()
+    if service != "ses":
+        raise SesError("bad_request", "Provided ARN is not in SES resource ARN format")
+    if kind not in ("identity", "configuration-set", "template"):
+        raise SesError("bad_request", f"Unsupported resource type: {kind[:100]}")
+    if region != account.region:
+        raise SesError("bad_request", f"Resource <{arn}> must be in the same region")
+    if owner != ACCOUNT_ID:
+        raise SesError("bad_request", f"Resource <{arn}> must be in the same account")
+    _find(account, kind, name or "")
+    return arn
+
+
+def _find(account: Account, kind: str, name: str) -> None:
+    if kind == "configuration-set":
+        account.configuration_sets.get(name)
+    elif kind == "template":
+        account.templates.get(name)
+    elif account.identities.find(name) is None:
+        raise SesError("not_found", f"Identity <{name}> does not exist")
+
+
+def _type(arn: str) -> str:
+    """As SES answers: the word of the ARN, and not the model's EMAIL_IDENTITY."""
+    return arn.split(":", 5)[5].partition("/")[0]
+
+
+def _short(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "TenantName": tenant.name,
+        "TenantId": tenant.id,
+        "TenantArn": tenant.arn,
+        "CreatedTimestamp": tenant.created_at,
+        "SendingStatus": tenant.sending_status,
+    }
+
+
+def _whole(tenant: Tenant) -> dict[str, Any]:
+    attributes = tenant.suppression_attributes
+    return {
+        **_short(tenant),
+        "Tags": tenant.tags,
+        **({"SuppressionAttributes": attributes} if attributes else {}),
+    }
+
+
+def _association(tenant: Tenant, arn: str) -> dict[str, Any]:
+    return {
+        "TenantName": tenant.name,
+        "TenantId": tenant.id,
+        "ResourceArn": arn,
+        "AssociatedTimestamp": tenant.resources[arn],
+    }
+
+
+_ALL = "/v2/email/tenants"
+
+OPERATIONS = (
+    Operation("POST", _ALL, "CreateTenant", create),
+    Operation("POST", f"{_ALL}/get", "GetTenant", get),
+    Operation("POST", f"{_ALL}/list", "ListTenants", list_all),
+    Operation("POST", f"{_ALL}/delete", "DeleteTenant", delete),
+    Operation("POST", "/v2/email/tenant/suppression", "PutTenantSuppressionAttributes", put_suppression),
+    Operation("POST", f"{_ALL}/resources", "CreateTenantResourceAssociation", associate),
+    Operation("POST", f"{_ALL}/resources/delete", "DeleteTenantResourceAssociation", dissociate),
+    Operation("POST", f"{_ALL}/resources/list", "ListTenantResources", list_resources),
+    Operation("POST", "/v2/email/resources/tenants/list", "ListResourceTenants", list_tenants),
+)
