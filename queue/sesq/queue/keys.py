@@ -248,6 +248,26 @@ class Keys:
         """String with expiry: the process that reads the stream as this consumer."""
         return self._key("reader", consumer)
 
+    def webhook(self, name: str) -> str:
+        """Hash: how a webhook does: delivered, last_ok (s), failing_since (s), why, disabled_at (s), …"""
+        return self._key("webhook", name)
+
+    def webhook_waiting(self, name: str) -> str:
+        """Hash: a message -> JSON of its events that the webhook is to be told again, in their order."""
+        return self._key("webhook_waiting", name)
+
+    def webhook_due(self, name: str) -> str:
+        """Sorted set: the messages of `webhook_waiting`, by the time at which the first event is tried again."""
+        return self._key("webhook_due", name)
+
+    def webhook_dead(self, name: str) -> str:
+        """List: JSON of the events that were given up, newest last."""
+        return self._key("webhook_dead", name)
+
+    def webhook_runner(self, name: str) -> str:
+        """String with expiry: the process that delivers for the webhook."""
+        return self._key("webhook_runner", name)
+
     # what SES says
     @property
     def snapshot(self) -> str:

@@ -16,7 +16,8 @@ from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
 OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
-EXPIRING = ("idempotency", "event", "damaged", "reconciled", "reader")
+OF_WEBHOOK = ("webhook_waiting", "webhook_due", "webhook_dead")
+EXPIRING = ("idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner")
 OUR_FUNCTIONS = b"sesq.worker."
 
 
@@ -29,6 +30,7 @@ class KeyNames:
     chunks: set[str] = field(default_factory=set)
     batches: set[str] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
+    webhooks: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
     """Keys that belong to a chunk or a batch, or have to expire, or that nobody knows."""
 
@@ -50,7 +52,7 @@ def read_names(redis: Redis, keys: Keys) -> KeyNames:
     prefix = keys.message("")[: -len("message:")]
     sets = {
         "message": names.messages, "content": names.contents, "chunk": names.chunks, "batch": names.batches,
-        "hold": names.holds,
+        "hold": names.holds, "webhook": names.webhooks,
     }  # fmt: skip
     for key in keys_like(redis, f"{prefix}*"):
         if key not in single:
@@ -76,6 +78,12 @@ def _check_owner(key: str, kind: str, owner: str, names: KeyNames) -> Iterator[F
     elif kind in OF_BATCH:
         if owner not in names.batches:
             yield mendable(Kind.ORPHAN, key, "its batch is gone, and it never expires")
+    elif kind in OF_WEBHOOK:
+        if owner not in names.webhooks:
+            cure = (
+                f"sesq webhooks forget {owner} deletes what it has; sesq webhooks run keeps and delivers it"
+            )
+            yield for_a_person(Kind.ORPHAN, key, "what its webhook is doing is lost", cure)
     elif kind in EXPIRING:
         cure = f"DEL {key}: what it stands for may then be taken a second time"
         yield for_a_person(Kind.EXPIRY, key, "it never expires, and nobody can tell when it was to", cure)

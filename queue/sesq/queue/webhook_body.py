@@ -1,0 +1,33 @@
+"""The body of a webhook's request, as the Standard Webhooks convention has it: written here, and read by receivers."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+from sesq.config.errors import InvalidMessage
+from sesq.queue.events import MESSAGE, MessageEvent
+
+TEST = "test"
+"""The type of an event that says nothing: `sesq webhooks test` sends it."""
+
+
+def body_of(event: MessageEvent) -> str:
+    """`{"type": "message.bounced", "timestamp": …, "data": {…}}`: the same text at each attempt."""
+    at = datetime.fromtimestamp(event.at, timezone.utc).isoformat(timespec="milliseconds")
+    return json.dumps(
+        {
+            "type": f"{MESSAGE}.{event.state}" if event.type == MESSAGE else event.type,
+            "timestamp": at.replace("+00:00", "Z"),
+            "data": json.loads(event.to_json()),
+        }
+    )
+
+
+def event_of(body: str | bytes) -> MessageEvent:
+    """The event in a body whose signature was verified. Raises InvalidMessage."""
+    try:
+        data = json.dumps(json.loads(body)["data"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidMessage("body", "is no webhook of sesq's") from error
+    return MessageEvent.from_json(data)

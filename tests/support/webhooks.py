@@ -1,0 +1,68 @@
+"""Webhooks under test: a clock that is moved by hand, and what an endpoint was told, with verified signatures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from redis import Redis
+from standardwebhooks.webhooks import Webhook
+
+from sesq.config.webhook_settings import WebhookSettings
+from sesq.queue.webhook_body import event_of
+from sesq.worker.webhooks.endpoint import Endpoint
+from stub_endpoint import StubEndpoint, StubRequest
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+NAME = "app"
+DAY = 86_400.0
+
+
+class Clock:
+    """Seconds since the epoch, as far as it was moved."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Impatient(threading.Event):
+    """Its `wait` returns at once: a test moves the clock in place of waiting."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+class Hook:
+    """A webhook whose steps a test makes one by one."""
+
+    def __init__(self, redis: Redis, stub: StubEndpoint, clock: Clock, **settings: Any) -> None:
+        self.stub = stub
+        self.clock = clock
+        given = {"url": f"{stub.url}/hook?token=hidden", "secret": SECRET, "timeout_seconds": 5, **settings}
+        self.endpoint = Endpoint(
+            redis, "default", NAME, WebhookSettings(**given), Impatient(), clock=clock, chance=lambda: 0.5
+        )
+        self.store = self.endpoint.store
+
+    def step(self, count: int = 1, *, after: float = 0.0) -> None:
+        """So many rounds, when so many seconds have passed."""
+        self.clock.now += after
+        for _ in range(count):
+            self.endpoint.step()
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """(message, state) of each request, in order, once its signature is verified."""
+        return [told_by(request) for request in self.stub.requests]
+
+
+def told_by(request: StubRequest, secret: str = SECRET) -> tuple[str, str]:
+    """(message, state) of a request. Raises where the signature is wrong."""
+    Webhook(secret).verify(request.body, request.headers)
+    event = event_of(request.body)
+    assert request.headers["webhook-id"] == event.id
+    return event.message, event.state or event.type

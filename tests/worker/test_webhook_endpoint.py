@@ -1,0 +1,438 @@
+"""One webhook: what it is told and in which order, how often, and what a dead process or endpoint loses: nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.config.errors import QueueUnavailable
+from sesq.producer import Message, Outbox
+from sesq.queue.audit import audit
+from sesq.queue.events import listen
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.webhooks import WebhookStore
+from sesq.worker.webhooks import endpoint as endpoint_module
+from stub_endpoint import StubEndpoint
+from webhooks import DAY, NAME, SECRET, Clock, Hook
+
+KEYS = Keys("default")
+MakeHook = Callable[..., Hook]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hook(redis: Redis, stub: StubEndpoint, clock: Clock) -> Iterator[MakeHook]:
+    """`hook(events=…)`: a webhook that listens from now on, and is closed with the test."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Hook:
+            made = Hook(redis, stub, clock, **settings)
+            stack.callback(made.endpoint.close)
+            made.step()
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def send(redis: Redis) -> Callable[[], str]:
+    mail = Message(sender="shop@example.com", to="Ada <ada@example.org>", subject="Hi", text="Very private.")
+    return lambda: Outbox(redis).send(mail)
+
+
+@pytest.fixture
+def cancel(redis: Redis) -> Callable[[str], None]:
+    return lambda id: Messages(redis).cancel(id, by="ada")
+
+
+def lapse(redis: Redis) -> None:
+    """The leases of a process that was killed have run out."""
+    redis.delete(KEYS.webhook_runner(NAME), KEYS.reader(f"webhook:{NAME}"))
+
+
+def test_each_change_is_told_once_in_order_and_signed(hook: MakeHook, send: Any, cancel: Any) -> None:
+    # Given a webhook, and two messages of which one is cancelled
+    h = hook()
+    one, other = send(), send()
+    cancel(one)
+    # When it is served, Then it is told all of it
+    h.step(2)
+    assert h.told == [(one, "queued"), (other, "queued"), (one, "cancelled")]
+    first = h.stub.requests[0]
+    assert (first.json["type"], first.json["data"]["account"]) == ("message.queued", "default")
+    assert first.headers["content-type"] == "application/json"
+    assert first.json["timestamp"].endswith("Z")
+    # And neither addresses nor content
+    assert b"ada@example.org" not in first.body
+    assert b"private" not in first.body
+    assert h.store.health().delivered == 3
+
+
+def test_it_is_told_the_states_and_the_recipients_that_it_asks_for(
+    hook: MakeHook, send: Any, cancel: Any
+) -> None:
+    h = hook(events=["cancelled"], recipients=True)
+    id = send()
+    cancel(id)
+    h.step(2)
+    assert h.told == [(id, "cancelled")]
+    assert h.stub.requests[0].json["data"]["recipients"] == ["ada@example.org"]
+
+
+def test_while_one_message_waits_its_later_events_do_and_other_messages_pass(
+    hook: MakeHook, send: Any, cancel: Any, stub: StubEndpoint
+) -> None:
+    # Given an event that the endpoint cannot take now
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    # When more happens to that message, and to another one
+    cancel(one)
+    other = send()
+    h.step(2)
+    # Then the other passes
+    assert h.told == [(one, "queued"), (other, "queued")]
+    # And those of the first come in order, the failed one with the same id, when its time has come
+    h.step(after=1.9)
+    assert len(h.told) == 2
+    h.step(2, after=0.2)
+    assert h.told[2:] == [(one, "queued"), (one, "cancelled")]
+    assert stub.requests[0].headers["webhook-id"] == stub.requests[2].headers["webhook-id"]
+    assert stub.requests[0].body == stub.requests[2].body
+    # And nothing is left
+    h.step(after=DAY)
+    assert len(h.told) == 4
+    assert (h.store.health().waiting, h.store.next_due()) == (0, None)
+
+
+def test_the_pauses_grow_up_to_an_hour(hook: MakeHook, send: Any, stub: StubEndpoint, clock: Clock) -> None:
+    h = hook()
+    send()
+    stub.plays.extend([stub.reply(500)] * 14)
+    h.step()
+    pauses = []
+    for _ in range(13):
+        due = h.store.next_due()
+        assert due is not None
+        pauses.append(round(due - clock.now))
+        h.step(after=due - clock.now)
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "pause"),
+    [
+        (503, "120", 120),
+        (429, "999999", 3600),
+        (429, "-5", 2),
+        (503, "soon", 2),
+        (500, "120", 2),
+        (503, "", 2),
+    ],
+)
+def test_the_time_that_an_endpoint_asks_for_is_kept_within_bounds(
+    hook: MakeHook, send: Any, stub: StubEndpoint, clock: Clock, status: int, header: str, pause: float
+) -> None:
+    h = hook()
+    send()
+    stub.plays.append(stub.reply(status, Retry_After=header))
+    h.step()
+    other = send()
+    due = h.store.next_due()
+    assert due is not None
+    assert round(due - clock.now) == pause
+    # And meanwhile nothing else goes there either
+    h.step()
+    assert ((other, "queued") in h.told) == (pause == 2)
+
+
+def test_an_event_that_nobody_takes_for_a_day_is_given_up_and_can_be_sent_again(
+    hook: MakeHook, redis: Redis, send: Any, cancel: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given an event that always fails, and another message's that does not
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    cancel(one)
+    other = send()
+    h.step()
+    # When a day has passed
+    stub.plays.append(stub.reply(500))
+    h.step(2, after=DAY)
+    # Then it is given up, and what waited behind it is delivered
+    assert h.told == [(one, "queued"), (other, "queued"), (one, "queued"), (one, "cancelled")]
+    (letter,) = h.store.dead_letters()
+    assert (letter.event.message, letter.event.state, letter.attempts) == (one, "queued", 2)
+    assert letter.why == "it answered 500"
+    assert audit(redis) == []
+    # And a person sends it again
+    assert h.store.revive(h.clock()) == [letter.event.id]
+    h.step()
+    assert h.told[-1] == (one, "queued")
+    assert h.store.dead_letters() == []
+    # And no line of the log has the URL, the secret or an address
+    assert not any(each in caplog.text for each in ("hidden", SECRET, "ada@", "private"))
+    assert letter.event.id in caplog.text
+
+
+def test_those_that_were_given_up_come_back_in_their_order(
+    hook: MakeHook, send: Any, cancel: Any, stub: StubEndpoint
+) -> None:
+    # Given two events of a message, each of which was given up after a day
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    cancel(one)
+    for _ in range(2):
+        h.step()
+        send()  # which is delivered: the endpoint does not fail
+        h.step()
+        stub.plays.append(stub.reply(500))
+        h.step(after=DAY)
+        stub.plays.append(stub.reply(500))
+    stub.plays.clear()
+    assert [each.event.state for each in h.store.dead_letters()] == ["cancelled", "queued"]
+    # When all are sent again, Then they come in the order in which they happened
+    assert len(h.store.revive(h.clock())) == 2
+    h.step(2)
+    assert h.told[-2:] == [(one, "queued"), (one, "cancelled")]
+
+
+def test_an_endpoint_that_fails_all_day_is_disabled_and_said(
+    hook: MakeHook, send: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given an endpoint that fails from the first event on
+    h = hook()
+    one = send()
+    stub.plays.extend([stub.reply(502)] * 2)
+    h.step()
+    # When it still fails a day later, Then it is disabled, and the log says so
+    h.step(after=DAY - 10)
+    assert h.store.health().disabled_at is None
+    stub.plays.append(stub.reply(502))
+    h.step(after=4000)
+    assert h.store.health().disabled_because == "it failed for a day: it answered 502"
+    assert "webhook app: disabled: it failed for a day" in caplog.text
+    # And it is told nothing, until a person enables it
+    other = send()
+    requests = len(stub.requests)
+    h.step(3, after=4000)
+    assert len(stub.requests) == requests
+    assert h.store.enable(h.clock())
+    h.step(2)
+    assert h.store.health().disabled_at is None
+    assert (other, "queued") in h.told[requests:]
+    assert [(each.event.message) for each in h.store.dead_letters()] == [one]
+
+
+def test_an_endpoint_that_is_gone_is_disabled_at_once_and_nothing_is_lost(
+    hook: MakeHook, send: Any, stub: StubEndpoint
+) -> None:
+    h = hook()
+    one, other = send(), send()
+    stub.plays.append(stub.reply(410))
+    h.step(3)
+    assert h.told == [(one, "queued")]
+    assert "410" in h.store.health().disabled_because
+    h.store.enable(h.clock())
+    h.step(2)
+    assert sorted(h.told[1:]) == sorted([(one, "queued"), (other, "queued")])
+
+
+@pytest.mark.parametrize(
+    "play", [StubEndpoint.reset, StubEndpoint.reply(302, Location="http://127.0.0.1:1/")]
+)
+def test_what_is_no_success_is_tried_again(hook: MakeHook, send: Any, stub: StubEndpoint, play: Any) -> None:
+    h = hook()
+    id = send()
+    stub.plays.append(play)
+    h.step()
+    h.step(after=3)
+    assert h.told == [(id, "queued")] * 2
+    assert h.store.health().waiting == 0
+
+
+def test_an_endpoint_that_takes_nothing_is_left_alone_for_a_while(
+    hook: MakeHook, send: Any, stub: StubEndpoint
+) -> None:
+    h = hook()
+    ids = [send() for _ in range(10)]
+    stub.plays.extend([stub.reply(500)] * 3)
+    h.step(2)
+    assert len(h.told) == 3  # and the others stay where they are
+    h.step(3, after=1.3)
+    assert [message for message, _ in h.told[3:]] == ids[3:]
+    h.step(after=2)
+    assert [message for message, _ in h.told[10:]] == ids[:3]
+
+
+def test_one_event_that_always_fails_delays_no_other(hook: MakeHook, send: Any, stub: StubEndpoint) -> None:
+    h = hook()
+    send()
+    stub.plays.extend([stub.reply(500)] * 8)
+    for _ in range(8):
+        h.step(after=300)
+    assert len(h.told) == 8
+    other = send()
+    h.step()
+    assert h.told[-1] == (other, "queued")
+
+
+def test_what_a_killed_process_had_is_delivered_by_the_next(
+    hook: MakeHook, redis: Redis, send: Any, cancel: Any, stub: StubEndpoint
+) -> None:
+    # Given a process that is killed with one event to be tried again, and one that was read and not acknowledged
+    killed = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    killed.step()
+    other = send()
+    reader = killed.endpoint._reader
+    assert reader is not None
+    reader.read()
+    lapse(redis)
+    # When another one takes over, Then both are delivered
+    successor = hook()
+    successor.step(2, after=3)
+    assert successor.told == [(one, "queued"), (other, "queued"), (one, "queued")]
+    assert audit(redis) == []
+
+
+def test_only_one_process_delivers_and_the_one_that_lost_the_lease_changes_nothing(
+    hook: MakeHook, redis: Redis, send: Any, stub: StubEndpoint
+) -> None:
+    # Given two processes
+    first, second = hook(), hook()
+    one = send()
+    second.step()
+    assert second.told == []
+
+    # When the lease of the first goes to the second in the middle of an attempt
+    def late(handler: Any) -> None:
+        lapse(redis)
+        second.step()
+        stub.reply(500)(handler)
+
+    stub.plays.append(late)
+    first.step()
+    # Then the second has delivered, and the first has left no trace of its failure
+    first.step()
+    second.step()
+    assert second.store.health().waiting == 0
+    assert {message for message, _ in second.told} == {one}
+
+
+def test_a_delivery_that_redis_could_not_be_told_is_not_made_twice(
+    hook: MakeHook, send: Any, stub: StubEndpoint
+) -> None:
+    h = hook()
+    id = send()
+    reader: Any = h.endpoint._reader
+    acknowledge = reader.acknowledge
+
+    def away(*ids: str) -> None:
+        reader.acknowledge = acknowledge
+        raise QueueUnavailable("Redis cannot be reached")
+
+    reader.acknowledge = away
+    with pytest.raises(QueueUnavailable):
+        h.step()
+    h.step(2)
+    assert h.told == [(id, "queued")]
+
+
+def test_a_redis_that_lost_everything_is_listened_to_anew(hook: MakeHook, redis: Redis, send: Any) -> None:
+    h = hook()
+    redis.flushall()
+    h.step(2)
+    id = send()
+    h.step(2)
+    assert h.told == [(id, "queued")]
+
+
+def test_a_webhook_that_fell_behind_is_told_of_the_gap(hook: MakeHook, redis: Redis, send: Any) -> None:
+    listen(redis, "default", f"webhook:{NAME}", cap=5)
+    mail = Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello")
+    for _ in range(10):
+        Outbox(redis).send_many([mail] * 20)
+    h = hook(events=["delivered"])
+    h.step()
+    (request,) = h.stub.requests
+    assert request.json["type"] == "gap"
+    assert request.json["data"]["since"] <= request.json["data"]["until"]
+    h.step()
+    assert len(h.stub.requests) == 1
+
+
+def test_what_waits_is_bounded_and_the_stream_keeps_the_rest(
+    hook: MakeHook, send: Any, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "MOST_WAITING", 1)
+    h = hook()
+    send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    other = send()
+    h.step()
+    assert (other, "queued") not in h.told
+    h.step(after=3)
+    assert h.told[-1] == (other, "queued")
+
+
+def test_a_damaged_entry_stops_nothing(
+    hook: MakeHook, redis: Redis, send: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    redis.hset(KEYS.webhook_waiting(NAME), one, "{")
+    other = send()
+    h.step(2, after=3)
+    assert h.told[-1] == (other, "queued")
+    assert f"what waits of message {one} is damaged" in caplog.text
+    assert redis.exists(KEYS.webhook_due(NAME), KEYS.webhook_waiting(NAME)) == 0
+
+
+def test_the_auditor_knows_the_keys_and_finds_those_of_nobody(
+    hook: MakeHook, redis: Redis, send: Any, stub: StubEndpoint
+) -> None:
+    h = hook()
+    send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    redis.rpush(KEYS.webhook_dead(NAME), json.dumps({}))
+    assert audit(redis) == []
+    redis.rpush(KEYS.webhook_dead("other"), json.dumps({}))
+    (finding,) = audit(redis, sleep=lambda _: None)
+    assert (finding.key, finding.repairable) == (KEYS.webhook_dead("other"), False)
+    assert "sesq webhooks forget other" in finding.cure
+
+
+def test_all_that_a_webhook_has_can_be_deleted(hook: MakeHook, redis: Redis, send: Any) -> None:
+    h = hook()
+    h.stub.plays.append(h.stub.reply(500))
+    send()
+    h.step()
+    WebhookStore(redis, "default", NAME).delete()
+    assert [key for key in redis.scan_iter("*webhook*") if b"reader" not in key] == []
+
+
+@pytest.fixture(autouse=True)
+def _all_lines_and_no_waits(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(endpoint_module, "IDLE_SECONDS", 0.01)

@@ -1,0 +1,333 @@
+"""Delivers the events of one account to one webhook: in order for each message, again and again for a day."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from redis import Redis
+
+from sesq.config.errors import QueueUnavailable, WrongState
+from sesq.config.webhook_settings import WebhookSettings
+from sesq.queue.events import MESSAGE, EventReader, MessageEvent, listen
+from sesq.queue.snapshot import redis_now
+from sesq.queue.webhook_body import body_of
+from sesq.queue.webhook_records import DeadLetter, Waiting
+from sesq.queue.webhooks import MOST_WAITING, LostLease, WebhookStore
+from sesq.worker.webhooks.addresses import NotReached
+from sesq.worker.webhooks.http_client import Answer, HttpClient
+from sesq.worker.webhooks.retrying import GIVE_UP_SECONDS, Outcome, Verdict, judge, pause_after, rest_after
+from sesq.worker.webhooks.signing import Signer
+
+log = logging.getLogger("sesq.webhooks")
+
+READ_AT_ONCE, TRIED_AT_ONCE = 100, 20
+MESSAGES_UNTIL_REST = 3
+"""If events of so many messages fail and none is delivered, the endpoint as a whole is left alone for a while."""
+IDLE_SECONDS = 1.0
+"""How long it waits for the next event, and for a lease, a rest or a person to end."""
+AWAY_SECONDS = (1.0, 2.0, 5.0)
+"""The pauses while Redis cannot be used."""
+
+
+class Reader(Protocol):
+    """The stream, as one consumer reads it."""
+
+    def read(self, count: int = 100, block: float = 1.0) -> list[MessageEvent]: ...
+    def acknowledge(self, *ids: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Sender:
+    """Signs and posts events to one webhook. Raises SettingsError for a secret or certificates that cannot be used."""
+
+    def __init__(self, settings: WebhookSettings, *, clock: Callable[[], float] = time.time) -> None:
+        self._signer = Signer(settings.secrets())
+        self._clock = clock
+        self._client = HttpClient(
+            settings.url,
+            timeout_seconds=settings.timeout_seconds,
+            allow_private=settings.allow_private,
+            ca_file=settings.ca_file,
+        )
+
+    def post(self, event: MessageEvent) -> Answer:
+        """One attempt. Raises NotReached."""
+        body = body_of(event)
+        headers = self._signer.headers(event.id, self._clock(), body)
+        content = {"Content-Type": "application/json", "User-Agent": "sesq-webhooks"}
+        return self._client.post(body.encode(), {**content, **headers})
+
+    def close(self) -> None:
+        """Ends its connection."""
+        self._client.close()
+
+
+class Endpoint:
+    """`run()` until `stop` is set; `step()` is one round of it. `clock`: Redis's, in seconds."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        account: str,
+        name: str,
+        settings: WebhookSettings,
+        stop: threading.Event,
+        *,
+        clock: Callable[[], float] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.label = f"account {account}: webhook {name}"
+        self.store = WebhookStore(redis, account, name)
+        self.sender = Sender(settings)
+        self._redis = redis
+        self._account = account
+        self._settings = settings
+        self._stop = stop
+        self._clock = clock or (lambda: redis_now(redis))
+        self._chance = chance
+        self._token = secrets.token_hex(8)
+        self._lease_seconds = 20.0 + settings.timeout_seconds
+        self._renewed_at = 0.0
+        self._reader: Reader | None = None
+        self._batch: deque[MessageEvent] = deque()
+        """Events that were read, in order, and are neither delivered nor waiting."""
+        self._blocked: set[str] = set()
+        """Messages of the batch of which something waits: their events go behind that."""
+        self._delivered_id = ""
+        """The first of the batch, where it was delivered and Redis could not be told so."""
+        self._delivered = 0
+        """How many were delivered since that was written down."""
+        self._failures = 0
+        self._failing: set[str] = set()
+        """Some of the messages whose events failed since the last that was delivered."""
+        self._rest_until = 0.0
+        self._was_disabled = False
+
+    def run(self) -> None:
+        """Delivers on and on. Where Redis is away it waits, and goes on by itself."""
+        troubles = 0
+        while not self._stop.is_set():
+            troubles = self._step_or_wait(troubles)
+        self.close()
+
+    def _step_or_wait(self, troubles: int) -> int:
+        """One step; how often in a row Redis could not be used."""
+        try:
+            self.step()
+        except QueueUnavailable as error:
+            wait = AWAY_SECONDS[min(troubles, len(AWAY_SECONDS) - 1)]
+            log.warning("%s: %s; trying again in %g s", self.label, error, wait)
+            self._stop.wait(wait)
+            return troubles + 1
+        return 0
+
+    def close(self) -> None:
+        """Lets another process deliver at once."""
+        self.sender.close()
+        try:
+            if self._reader is not None:
+                self._reader.close()
+                self.store.leave(self._token)
+        except (LostLease, QueueUnavailable) as error:
+            log.info("%s: %s", self.label, error)
+
+    def step(self) -> None:
+        """Tries what is due, then what is new; waits a second at most where there is nothing to do."""
+        try:
+            if not self._holds() or self._is_disabled() or self._rests():
+                self._stop.wait(IDLE_SECONDS)
+                return
+            self._try_again()
+            self._deliver_new()
+            self._write_count()
+        except LostLease:
+            self._start_anew()
+        except WrongState as error:
+            log.warning("%s: %s; events of the meantime are lost", self.label, error)
+            self._start_anew()
+
+    # may it
+
+    def _holds(self) -> bool:
+        """Whether this process is the one that delivers. The lease outlives one attempt."""
+        now = time.monotonic()
+        if self._reader is not None and now - self._renewed_at < self._lease_seconds / 6:
+            return True
+        if not self.store.hold(self._token, self._lease_seconds):
+            if self._reader is not None:
+                self._start_anew()
+            return False
+        self._renewed_at = now
+        if self._reader is None:
+            self._begin()
+        return True
+
+    def _begin(self) -> None:
+        listen(self._redis, self._account, self.store.consumer)
+        self.store.mend(self._clock())
+        self._reader = EventReader(
+            self._redis, self._account, self.store.consumer, recipients=self._settings.recipients
+        )
+        log.info("%s: this process delivers", self.label)
+
+    def _start_anew(self) -> None:
+        """What was read and not acknowledged is read again, here or elsewhere."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
+        self._batch.clear()
+
+    def _is_disabled(self) -> bool:
+        health = self.store.health()
+        is_disabled = health.disabled_at is not None
+        if is_disabled and not self._was_disabled:
+            log.error("%s: disabled: %s; sesq webhooks enable", self.label, health.disabled_because)
+            self.sender.close()
+        elif self._was_disabled and not is_disabled:
+            log.info("%s: enabled", self.label)
+            self._rested()
+        self._was_disabled = is_disabled
+        return is_disabled
+
+    def _rests(self) -> bool:
+        return self._rest_until > 0 and self._clock() < self._rest_until
+
+    # what waits
+
+    def _try_again(self) -> None:
+        for message in self.store.due(self._clock(), TRIED_AT_ONCE):
+            if self._is_interrupted():
+                return
+            waiting = self.store.waiting(message)
+            if waiting is None:
+                log.error("%s: what waits of message %s is damaged, and is dropped", self.label, message)
+                self.store.forget_due(self._token, message)
+                continue
+            event = waiting.events[0]
+            outcome = self._deliver(event)
+            now = self._clock()
+            if outcome.verdict is Verdict.DELIVERED:
+                self.store.done(self._token, event, now)
+            elif (
+                outcome.verdict is Verdict.FAILED and waiting.since and now - waiting.since >= GIVE_UP_SECONDS
+            ):
+                self._give_up(event, waiting, outcome.why, now)
+            else:
+                pause = max(pause_after(waiting.attempts + 1, self._chance()), outcome.rest)
+                self.store.tried(self._token, event, outcome.why, now + pause, now)
+
+    def _give_up(self, event: MessageEvent, waiting: Waiting, why: str, now: float) -> None:
+        log.error(
+            "%s: event %s of message %s was tried for a day, and is given up: %s; sesq webhooks retry",
+            self.label, event.id, event.message, why,
+        )  # fmt: skip
+        letter = DeadLetter(event=event, at=now, attempts=waiting.attempts + 1, why=why)
+        self.store.done(self._token, event, now, letter)
+
+    # what is new
+
+    def _deliver_new(self) -> None:
+        if not self._batch:
+            self._read()
+        while self._batch and not self._is_interrupted():
+            self._handle(self._batch[0])
+            self._batch.popleft()
+
+    def _read(self) -> None:
+        if self._reader is None:
+            return
+        if self.store.count_waiting() >= MOST_WAITING:  # the stream keeps what is new
+            self._stop.wait(IDLE_SECONDS)
+            return
+        due = self.store.next_due()
+        wait = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.01, due - self._clock()))
+        self._batch.extend(self._reader.read(READ_AT_ONCE, wait))
+        self._blocked = self.store.which_wait(event.message for event in self._batch)
+
+    def _handle(self, event: MessageEvent) -> None:
+        """Delivers an event or lets it wait, and acknowledges it."""
+        if event.id != self._delivered_id and self._is_wanted(event):
+            if event.message in self._blocked:
+                self.store.put(self._token, event, Waiting(events=(event,)), self._clock())
+            else:
+                self._try_first(event)
+        if self._reader is not None:
+            self._reader.acknowledge(event.id)
+
+    def _try_first(self, event: MessageEvent) -> None:
+        outcome = self._deliver(event)
+        if outcome.verdict is Verdict.DELIVERED:
+            self._delivered_id = event.id
+            return
+        now = self._clock()
+        pause = max(pause_after(1, self._chance()), outcome.rest)
+        first = Waiting(events=(event,), attempts=1, since=now, why=outcome.why)
+        self.store.put(self._token, event, first, now + pause)
+        self._blocked.add(event.message)
+
+    def _is_wanted(self, event: MessageEvent) -> bool:
+        wanted = self._settings.events
+        return wanted is None or event.type != MESSAGE or event.state in wanted
+
+    # one attempt
+
+    def _is_interrupted(self) -> bool:
+        """Whether the next attempt has to wait: for the end of a rest, or for ever."""
+        return self._stop.is_set() or not self._holds() or self._was_disabled or self._rests()
+
+    def _deliver(self, event: MessageEvent) -> Outcome:
+        """One attempt, and what it means for the endpoint as a whole."""
+        try:
+            outcome = judge(self.sender.post(event), time.time())
+        except NotReached as error:
+            outcome = Outcome(Verdict.FAILED, str(error))
+        if outcome.verdict is Verdict.DELIVERED:
+            self._note_delivery()
+        else:
+            self._note_failure(event, outcome)
+        return outcome
+
+    def _note_delivery(self) -> None:
+        if self._failures:
+            log.info("%s: it takes events again", self.label)
+        self._delivered += 1
+        self._rested()
+
+    def _rested(self) -> None:
+        self._failures, self._rest_until = 0, 0.0
+        self._failing.clear()
+
+    def _write_count(self) -> None:
+        if self._delivered:
+            self.store.note_delivered(self._delivered, self._clock())
+            self._delivered = 0
+
+    def _note_failure(self, event: MessageEvent, outcome: Outcome) -> None:
+        self._write_count()
+        now = self._clock()
+        if not self._failures:
+            log.warning("%s: %s; it is tried again", self.label, outcome.why)
+        self._failures += 1
+        if len(self._failing) < MESSAGES_UNTIL_REST:
+            self._failing.add(event.message)
+        rest = outcome.rest
+        if len(self._failing) == MESSAGES_UNTIL_REST:  # it is the endpoint, and not one event
+            rest = max(rest, rest_after(self._failures, self._chance()))
+        self._rest_until = now + rest if rest else 0.0
+        self._judge_endpoint(outcome, self.store.note_failure(outcome.why, now), now)
+
+    def _judge_endpoint(self, outcome: Outcome, failing_since: float, now: float) -> None:
+        if outcome.verdict is Verdict.GONE:
+            self.store.disable(outcome.why, now)
+        elif now - failing_since >= GIVE_UP_SECONDS:
+            self.store.disable(f"it failed for a day: {outcome.why}", now)
+        else:
+            return
+        self._is_disabled()

@@ -1,0 +1,76 @@
+"""Runs the webhooks of some accounts, each in a thread of its own: a slow one delays no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from redis import Redis
+
+from sesq.config.errors import InputError, SettingsError
+from sesq.config.settings import Settings
+from sesq.worker.webhooks.endpoint import Endpoint
+
+log = logging.getLogger("sesq.webhooks")
+
+WATCH_SECONDS = 0.2
+END_SECONDS = 45.0
+"""How long a thread may take to end: its delivery has a time limit, and so has Redis."""
+
+
+def open_endpoints(
+    redis: Redis, settings: Settings, accounts: Sequence[str], stop: threading.Event
+) -> list[Endpoint]:
+    """The webhooks of the accounts (all that are configured, unless named).
+
+    One that is set up wrongly is named in the log. Raises SettingsError where none is left, and InputError where none
+    is configured.
+    """
+    found: list[Endpoint] = []
+    problems: list[str] = []
+    for account in accounts or sorted(settings.accounts):
+        for name, webhook in sorted(settings.account(account).webhooks.items()):
+            try:
+                found.append(Endpoint(redis, account, name, webhook, stop))
+            except SettingsError as error:  # noqa: PERF203  (each is told)
+                problems.append(f"accounts.{account}.webhooks.{name}.{error}")
+    if not found and problems:
+        raise SettingsError("\n".join(problems))
+    if not found:
+        raise InputError(
+            "no webhook is configured: [accounts.NAME.webhooks.X] in sesq.toml has its url and its secret"
+        )
+    for problem in problems:
+        log.error("not served: %s", problem)
+    return found
+
+
+def run_endpoints(endpoints: Sequence[Endpoint], stop: threading.Event) -> bool:
+    """Delivers until `stop` is set; False where a thread died, after which all of them end."""
+    died: list[str] = []
+    threads = [
+        threading.Thread(target=_guarded(each, stop, died), name=each.label, daemon=True)
+        for each in endpoints
+    ]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(WATCH_SECONDS):  # a signal is seen between two waits
+        pass
+    for thread in threads:
+        thread.join(END_SECONDS)
+    return not died
+
+
+def _guarded(endpoint: Endpoint, stop: threading.Event, died: list[str]) -> Callable[[], None]:
+    """A fault ends the process, which is then started again: nothing is delivered by half of it."""
+
+    def run() -> None:
+        try:
+            endpoint.run()
+        except Exception:
+            died.append(endpoint.label)
+            log.exception("%s: a fault in sesq", endpoint.label)
+            stop.set()
+
+    return run
