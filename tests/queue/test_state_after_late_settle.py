@@ -196,3 +196,39 @@ def test_its_record_is_gone_or_of_another_version(scene: Scene) -> None:
     results = [put_back(grant, "not needed") for grant in (first, second)]
     assert scene.gate.settle(results) == [None, None]
     scene.expect("")
+
+
+def test_a_refund_after_the_books_were_lost_opens_no_room(scene: Scene) -> None:
+    """The counts are there still, and nobody knows of which minutes."""
+    grant = scene.granted(TWO)
+    scene.redis.delete(scene.keys.gate)
+    scene.see()
+    scene.settle(grant, State.RETRYING, delay=5.0, refund_day=True)
+    scene.expect("""
+        + counters retrying = 1
+        + gate at = now
+        + gate born = now
+        + gate folded = 0
+        + gate folded_before = 0
+        + gate folds_at = now
+        + gate gathers = ''
+        + gate level = 0
+        + gate minute = now-22
+        + gate on_way = 0
+        + gate ses_at = now
+        + gate ses_level = -2
+        + gate total = 0
+        - leases <1> = now+30
+        - ledger slot 917 = 2
+        + message:<1> history 2 = [now,"retrying","Because."]
+        ~ message:<1> reason = w -> Because.
+        ~ message:<1> state = sending -> retrying
+        ~ message:<1> tokens_at = now -> ''
+        ~ rq:job:<1> status = started -> scheduled
+        ~ rq:job:<1> worker_name = w -> ''
+        + rq:scheduled:transactional <1> = now+5
+        - rq:wip:transactional <1>:x-1 = inf
+        ~ snapshot server = <run> -> lost
+        + state:retrying <1> = now
+        - state:sending <1> = now
+    """)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+from redis.exceptions import ResponseError
+
 from scene import Scene
+from sesq.queue.gate import SYNC
 
 
 def synced(scene: Scene, **told: Any) -> None:
@@ -186,3 +191,22 @@ def test_ses_refused_all_mail_after_it_was_asked(scene: Scene) -> None:
 def test_the_books_were_lost_while_ses_was_asked(scene: Scene) -> None:
     synced(scene, books="others", rate=1.0)
     scene.expect("")
+
+
+def test_an_error_is_told_and_the_books_are_written(scene: Scene) -> None:
+    scene.pass_time(60)
+    scene.see()
+    told = {"readable": 1, "rate": 100, "daily": 50_000, "sent": 0, "production": 1, "sending": 1}
+    told |= {"paused_because": "", "enforcement": "", "identities": 7}
+    with pytest.raises(ResponseError):
+        SYNC.run(scene.redis, "default", json.dumps(told))
+    scene.expect("""
+        ~ gate at = now-61 -> now
+        ~ gate level = 0 -> 50
+        ~ gate minute = now-82 -> now-22
+        ~ gate ses_at = now-61 -> now
+        ~ gate ses_level = 0 -> 100
+        ~ snapshot beyond_at = now-61 -> now
+        ~ snapshot listed = 0 -> 1
+        ~ snapshot synced_at = now-61 -> now
+    """)

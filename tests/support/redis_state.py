@@ -62,20 +62,7 @@ class RedisState:
         """
         before, after = self._seen, self.read()
         self._seen = after
-        gone = {f"{key} " for key in before if before[key] == HASH and key not in after}
-        lines = [
-            ("-", place, value)
-            for place, value in before.items()
-            if place not in after and not place.startswith(tuple(gone))
-        ]
-        lines += [("+", place, value) for place, value in after.items() if place not in before]
-        lines += [
-            ("~", place, f"{before[place] or EMPTY} -> {value or EMPTY}")
-            for place, value in after.items()
-            if before.get(place, value) != value
-        ]
-        lines += [("!", channel, word) for channel, word in self._said()]
-        lines = [line for line in lines if line[0] != "+" or line[2] != HASH]
+        lines = _differences(before, after) + [("!", channel, word) for channel, word in self._said()]
         told = [f"{mark} {self.told(place)} = {self.told(value) or EMPTY}" for mark, place, value in lines]
         told.sort(key=lambda line: (line[2:].partition(" = ")[0], line))
         return [*sorted(f"> {self.told(_text(each))}" for each in words), *told]
@@ -117,15 +104,18 @@ class RedisState:
         return {"": _text(value)}
 
     def _minutes(self, cells: bytes) -> dict[str, str]:
-        """The ledger: when a minute began -> recipients."""
-        newest = int(self.redis.hget(f"{PREFIX}gate", "minute") or 0)
+        """The ledger: when a minute began -> recipients; or the slot, if nobody knows the newest minute."""
+        newest = _text(self.redis.hget(f"{PREFIX}gate", "minute") or b"")
         counts = [count for (count,) in struct.iter_unpack("<I", cells)]
-        minutes = {newest - (newest - slot) % SLOTS: count for slot, count in enumerate(counts) if count}
-        return {f"minute {minute * 60}": str(count) for minute, count in minutes.items()}
+        used = {slot: str(count) for slot, count in enumerate(counts) if count}
+        if not newest.isdecimal():
+            return {f"slot {slot}": count for slot, count in used.items()}
+        minutes = {int(newest) - (int(newest) - slot) % SLOTS: count for slot, count in used.items()}
+        return {f"minute {minute * 60}": count for minute, count in minutes.items()}
 
     def _hash(self, key: bytes, place: str) -> dict[str, str]:
         fields = {_text(name): _text(value) for name, value in self.redis.hgetall(key).items()}
-        if place == "gate" and "minute" in fields:
+        if place == "gate" and fields.get("minute", "").isdecimal():
             fields["minute"] = str(int(fields["minute"]) * 60)
         fields |= dict.fromkeys(fields.keys() & {"created_at", "enqueued_at"}, "<host time>")
         events = fields.pop("history", "").split(" | ")
@@ -177,6 +167,15 @@ class RedisState:
             return _short(number, 3) if re.search(r"\.\d{3}", found[0]) else found[0]
         after = number - self.now()
         return "now" if abs(after) < 1e-6 else "now" + "+" * (after > 0) + _short(after, 6)
+
+
+def _differences(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Mark, place, value. A hash that is gone is told in one line, one that is new by its fields."""
+    gone = tuple(f"{place} " for place in before if before[place] == HASH and place not in after)
+    lines = [("-", place, before[place]) for place in before.keys() - after if not place.startswith(gone)]
+    lines += [("+", place, after[place]) for place in after.keys() - before if after[place] != HASH]
+    changed = [place for place in before.keys() & after if before[place] != after[place]]
+    return lines + [("~", place, f"{before[place] or EMPTY} -> {after[place] or EMPTY}") for place in changed]
 
 
 def rounded(seconds: float) -> str:
