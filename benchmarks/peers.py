@@ -81,11 +81,11 @@ def _beside(
 ) -> dict[str, Any]:
     """Medians of rounds in which each sends once."""
     counts = {s.name: max(20, count // 10) if s.slow and latency else count for s in senders}
-    starts = {s.name: _run(b, s, 1, 0.0) for s in senders}
+    starts = {s.name: run_once(b, s, 1, 0.0) for s in senders}
     runs: dict[str, list[Run]] = {s.name: [] for s in senders}
     for _ in range(rounds):
         for sender in senders:
-            runs[sender.name].append(_run(b, sender, counts[sender.name], latency))
+            runs[sender.name].append(run_once(b, sender, counts[sender.name], latency))
     rows = [_row(name, runs[name], starts[name], counts[name], runs[senders[0].name]) for name in runs]
     first = rows[0][3]
     table = [(name, pace, ratio, cpu, cpu / first, redis) for name, pace, ratio, cpu, redis in rows]
@@ -106,8 +106,8 @@ def _row(
     return name, median(run.pace for run in runs), ratio, cpu, redis
 
 
-def _run(b: Bench, sender: Sender, count: int, latency: float) -> Run:
-    """Queues so many mails, then starts the sender."""
+def run_once(b: Bench, sender: Sender, count: int, latency: float) -> Run:
+    """Queues so many mails, then starts the sender, and ends it when they have arrived."""
     b.set_up(latency=latency)
     sender.put(b, count)
     before = _redis_cpu(b)
@@ -180,7 +180,8 @@ def _told(number: int) -> tuple[str, ...]:
     return ("Shop <shop@example.com>", f"person{number}@example.org", "Hello", BODY[:500])
 
 
-def _sesq(b: Bench, count: int) -> None:
+def queue_mails(b: Bench, count: int) -> None:
+    """So many mails of an application of sesq's."""
     b.outbox.send_many(
         Message(sender=sender, to=to, subject=subject, text=text)
         for sender, to, subject, text in map(_told, range(count))
@@ -219,7 +220,7 @@ SENDERS = (
         starts=PROCESSES,
         ends=True,
     ),
-    Sender("sesq", WORKER, _sesq, ends=True),
+    Sender("sesq", WORKER, queue_mails, ends=True),
     Sender("RQ's SimpleWorker", RQ_WORKER, _rq, starts=PROCESSES, ends=True, slow=True),
 )
 

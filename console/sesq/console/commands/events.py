@@ -14,6 +14,7 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.config.settings import Settings
+from sesq.console.commands.consumers import CONSUMERS_EXAMPLES, FORGET_EXAMPLES, consumers, forget
 from sesq.console.consent import Yes, agree
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
@@ -225,6 +226,10 @@ def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         typer.echo(f"{found.level}: {found.words}")
     if found.level.value != "fine":
         raise typer.Exit(1)
+
+
+app.command(epilog=CONSUMERS_EXAMPLES)(consumers)
+app.command(epilog=FORGET_EXAMPLES)(forget)
 
 
 def _feedback(redis: Redis, settings: Settings, account: str) -> Feedback:
