@@ -70,6 +70,7 @@ def ids(redis: Redis, run: Run, here: Path, ses: Simulator) -> dict[str, str]:
     found["batch"] = run(*batch).stdout.strip()
     SuppressionList(redis, "shop").add([Suppressed("eve@example.org", "manual", 5.0, "ada")])
     Feedback(redis, "shop").handle("no event")
+    Feedback(redis, "shop").handle("Successfully validated SNS topic for Amazon SES event publishing.")
     redis.hset(SHOP.reputation, mapping={f"{int(redis_now(redis) // 3600)}:sent": 41})
     Policy(redis, "shop").set({"burst": "3"}, by="ada")
     (here / "list.csv").write_text("email\nmallory@example.org\n")
@@ -113,6 +114,7 @@ def default_account(redis: Redis) -> dict[bytes, Any]:
         ("suppression import --from-ses", "0 added"),
         ("suppression export", "eve@example.org"),
         ("events poison", "no event"),
+        ("events notices", "greeting"),
         ("events standing --json", '"sent": 41'),
         ("identities list", "example.com"),
         ("identities verify ada@example.org --yes", "ada@example.org"),

@@ -134,6 +134,7 @@ def test_config_names_the_file(run: Run, here: Path, monkeypatch: pytest.MonkeyP
         ["batch", "list"],
         ["events", "standing"],
         ["events", "poison"],
+        ["events", "notices"],
     ],
 )
 def test_an_account_that_nobody_knows_is_a_slip(run: Run, redis: Redis, words: list[str]) -> None:

@@ -19,7 +19,7 @@ GROUPS = {
     "messages": ("list", "show", "cancel", "retry", "release", "resolve"),
     "quota": ("show", "set", "reset", "sync", "history", "pause", "resume", "request"),
     "batch": ("check", "send", "list", "show", "pause", "resume", "cancel", "report"),
-    "events": ("setup", "endpoint", "poison", "standing"),
+    "events": ("setup", "endpoint", "poison", "notices", "standing"),
     "suppression": ("list", "add", "remove", "import", "export"),
     "identities": ("list", "verify", "check"),
     "sandbox": ("status", "leave"),

@@ -15,6 +15,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.snapshot import redis_now
 from sesq.simulator import Simulator
 from sesq.worker.events import Feedback
+from sesq.worker.transports.client import AwsClient, ClientSettings
 
 Run = Callable[..., Any]
 
@@ -78,6 +79,47 @@ def test_poison_is_shown_without_what_a_terminal_would_obey(run: Run, run_json: 
     assert "\x1b" not in run("events", "poison").stdout
     (entry,) = run_json("events", "poison")
     assert (entry["body"], entry["why"]) == ("\x1b[31mred", "it is not JSON")
+
+
+def test_a_pause_of_the_account_is_shown_as_a_notice(run: Run, run_json: Run, redis: Redis) -> None:
+    assert "no notices came" in run("events", "notices").stdout
+    pause = {
+        "detail-type": "Sending Status Disabled",
+        "source": "aws.ses",
+        "resources": ["arn:aws:ses:us-east-1:123456789012:identity/example.com\x1b[31m"],
+        "detail": {"data": {"record": {"status": "DISABLED", "cause": "MANUAL"}}},
+    }
+    Feedback(redis, "default").handle(json.dumps(pause))
+    shown = run("events", "notices").stdout
+    assert ("sending paused" in shown, "\x1b" in shown) == (True, False)
+    (entry,) = run_json("events", "notices")
+    assert (entry["kind"], entry["text"].endswith("; the cause: MANUAL")) == ("sending paused", True)
+    assert run_json("events", "poison") == []
+
+
+@pytest.mark.parametrize("by_setting", ["", "true"])
+def test_the_setting_suppresses_all_who_may_have_complained(
+    by_setting: str, run: Run, run_json: Run, ses: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a mail to two, of whom one complains, and SES cannot tell which
+    ses.set_events(queue="events", fates={"ada@x.org": "complaint", "bob@x.org": "complaint"})
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", ses.endpoint_url)
+    of_events = "SESQ_ACCOUNTS__DEFAULT__EVENTS__"
+    monkeypatch.setenv(f"{of_events}QUEUE_URL", f"{ses.endpoint_url}/000000000000/events")
+    if by_setting:
+        monkeypatch.setenv(f"{of_events}SUPPRESS_POSSIBLE_COMPLAINERS", by_setting)
+    client = AwsClient(ClientSettings(region="us-east-1", endpoint_url=ses.endpoint_url))
+    client.api.send_email(
+        FromEmailAddress="shop@example.com",
+        Destination={"ToAddresses": ["ada@x.org", "bob@x.org"]},
+        Content={"Simple": {"Subject": {"Data": "Hi"}, "Body": {"Text": {"Data": "Hello"}}}},
+    )
+    client.close()
+    # When its events are read
+    assert run("events", "--burst").exit_code == 0
+    # Then both get no more mail, or none
+    listed = {entry["email"] for entry in run_json("suppression", "list")}
+    assert listed == ({"ada@x.org", "bob@x.org"} if by_setting else set())
 
 
 def test_the_standing_is_exit_1_where_it_is_bad(run: Run, run_json: Run, redis: Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -13,6 +14,7 @@ from typer.testing import Result
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.messages import Messages
 from sesq.queue.states import State
+from sesq.worker.events import Feedback
 
 Run = Callable[..., Result]
 RunJson = Callable[..., Any]
@@ -45,6 +47,23 @@ def test_why_a_message_waits_is_told_where_somebody_looked(run_json: RunJson, qu
     shown = run_json("messages", "show", id)
     assert shown.keys() - listed.keys() == {"waits_because", "goes_at"}
     assert shown["waits_because"]
+
+
+def test_why_a_delivery_is_delayed_is_told(
+    run: Run, run_json: RunJson, queue: Queued, becomes: Becomes, redis: Redis
+) -> None:
+    id = queue()
+    becomes(id, State.SENT, message_id="m-1", attempts=1)
+    assert "delayed because" not in run("messages", "show", id).stdout
+    mail = {"messageId": "m-1", "destination": ["ada@example.com"], "tags": {"sesq-id": [id]}}
+    delay = {"eventType": "DeliveryDelay", "mail": mail, "deliveryDelay": {"delayType": "MailboxFull"}}
+    Feedback(redis, "default").handle(json.dumps(delay))
+    because = "delayed to ada@example.com (MailboxFull): the mailbox is full"
+    shown = run("messages", "show", id).stdout
+    assert ("delayed because" in shown, because in shown) == (True, True)
+    assert run_json("messages", "show", id)["delayed_because"] == because
+    (listed,) = run_json("messages", "list")
+    assert (listed["state"], listed["delayed_because"]) == ("sent", because)
 
 
 def test_only_the_states_asked_for(run_json: RunJson, run: Run, queue: Queued, becomes: Becomes) -> None:

@@ -39,6 +39,35 @@ def test_it_was_delivered(scene: Scene, sent: str) -> None:
     scene.expect("")
 
 
+def test_its_delivery_is_delayed_until_it_is_delivered(scene: Scene, sent: str) -> None:
+    scene.event(sent, "DeliveryDelay")
+    scene.expect("""
+        + event:543543634bdafd42b289e6933ecd8883 = 1
+        + event:543543634bdafd42b289e6933ecd8883 TTL = 14d
+        + message:<1> delayed_because = delayed to ada@example.org (MailboxFull): the mailbox is full
+        + message:<1> history 3 = [now,"sent","delayed to ada@example.org (MailboxFull): the mailbox… (76)
+    """)
+    # and the same event once more changes nothing
+    scene.event(sent, "DeliveryDelay")
+    scene.expect("")
+    scene.event(sent, "Delivery")
+    scene.expect("""
+        - content:<1> = {"v":1,"subject":"Hi","text":"Hello."}
+        - content:<1> TTL = 14d
+        + counters delivered = 1
+        + event:633f3dbf1cebdf3328ff1824c152be1b = 1
+        + event:633f3dbf1cebdf3328ff1824c152be1b TTL = 14d
+        ~ message:<1> delayed_because = delayed to ada@example.org (MailboxFull): the mailbox is full -> '… (67)
+        + message:<1> history 4 = [now,"delivered","250 ok"]
+        + message:<1> rank = 3
+        ~ message:<1> reason = m-1 -> 250 ok
+        ~ message:<1> since = now-3 -> now
+        ~ message:<1> state = sent -> delivered
+        + state:delivered <1> = now
+        - state:sent <1> = now-3
+    """)
+
+
 def test_it_bounced_for_good(scene: Scene, sent: str) -> None:
     scene.event(sent, "Bounce")
     scene.expect("""

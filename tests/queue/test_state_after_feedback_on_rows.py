@@ -122,6 +122,51 @@ def test_a_row_bounced(scene: Scene, row: str) -> None:
     """)
 
 
+def test_the_delivery_of_a_row_is_delayed(scene: Scene, row: str) -> None:
+    scene.event(row, "DeliveryDelay")
+    scene.expect("""
+        + batch:<b> n:sent = 1
+        ~ batch:<b> n:taken = 1 -> 0
+        + event:543543634bdafd42b289e6933ecd8883 = 1
+        + event:543543634bdafd42b289e6933ecd8883 TTL = 14d
+        + materialized:<b> <b>-0-0 = in it
+        + message:<b>-0-0 TTL = 14d
+        + message:<b>-0-0 attempts = 1
+        + message:<b>-0-0 batch = <b>
+        + message:<b>-0-0 created = now-3
+        + message:<b>-0-0 day = 1
+        + message:<b>-0-0 delayed_because = delayed to ada@example.org (MailboxFull): the mailbox is full
+        + message:<b>-0-0 history 0 = [now-3,"queued","in batch <b>"]
+        + message:<b>-0-0 history 1 = [now-3,"sent","m-1"]
+        + message:<b>-0-0 history 2 = [now,"sent","delayed to ada@example.org (MailboxFull): the mailbox… (76)
+        + message:<b>-0-0 keep = 1209600
+        + message:<b>-0-0 kind = row
+        + message:<b>-0-0 message_id = m-1
+        + message:<b>-0-0 queue = bulk
+        + message:<b>-0-0 rate = 1
+        + message:<b>-0-0 reason = m-1
+        + message:<b>-0-0 sender = shop@example.com
+        + message:<b>-0-0 since = now-3
+        + message:<b>-0-0 state = sent
+        + message:<b>-0-0 subject = News for {{ name }}
+        + message:<b>-0-0 to = ["ada@example.org"]
+        + message:<b>-0-0 v = 1
+        + rq:finished:bulk <b>-0-0 = real+14d
+        + rq:job:<b>-0-0 TTL = 14d
+        + rq:job:<b>-0-0 created_at = <host time>
+        + rq:job:<b>-0-0 data = ["sesq.worker.send", null, ["<b>-0-0"], {}]
+        + rq:job:<b>-0-0 description = sesq message <b>-0-0
+        + rq:job:<b>-0-0 enqueued_at = <host time>
+        + rq:job:<b>-0-0 origin = bulk
+        + rq:job:<b>-0-0 status = finished
+        + rq:job:<b>-0-0 worker_name = ''
+        + state:sent <b>-0-0 = now-3
+    """)
+    # and the same event once more changes nothing
+    scene.event(row, "DeliveryDelay")
+    scene.expect("")
+
+
 def test_a_row_that_is_on_its_way_stays_so(scene: Scene, row: str) -> None:
     scene.event(f"{row[:-1]}1", "Delivery")
     scene.expect("""

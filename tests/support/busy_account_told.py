@@ -40,6 +40,7 @@ def message(name: str, time: str, *steps: tuple[str, str], **facts: Any) -> Json
         "expires_at": None,
         "message_id": None,
         "hold": None,
+        "delayed_because": "",
         "history": history,
     }
     assert facts.keys() <= told.keys()

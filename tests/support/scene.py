@@ -73,6 +73,7 @@ class Scene(BatchStage):
         mail = {"messageId": message_id, "destination": [to], "tags": {"sesq-id": [id]}}
         details: dict[str, dict[str, Any]] = {
             "Delivery": {"timestamp": "t", "smtpResponse": "250 ok", "recipients": [to]},
+            "DeliveryDelay": {"delayType": "MailboxFull", "delayedRecipients": [{"emailAddress": to}]},
             "Complaint": {"feedbackId": "c", "complainedRecipients": [{"emailAddress": to}]},
             "Bounce": {
                 "bounceType": "Permanent",
@@ -81,5 +82,5 @@ class Scene(BatchStage):
                 "bouncedRecipients": [{"emailAddress": to}],
             },
         }
-        told = {"eventType": kind, "mail": mail, kind.lower(): details.get(kind, {})}
+        told = {"eventType": kind, "mail": mail, kind[0].lower() + kind[1:]: details.get(kind, {})}
         Feedback(self.redis, "default").handle(json.dumps(told))

@@ -210,4 +210,4 @@ def test_what_ses_publishes_arrives_through_what_was_made(redis: Redis, aws: dic
     reader.run(until_empty=True)
     # Then the message is delivered
     assert stage.state(id) is State.DELIVERED
-    assert reader.counts == {Handled.NO_NEWS: 1, Handled.APPLIED: 1}
+    assert reader.counts == {Handled.NOTICE: 1, Handled.APPLIED: 1}

@@ -130,6 +130,8 @@ class EventSettings(BaseModel):
     topic_arn: TopicArn | None = None
     """The SNS topic whose notifications the HTTPS endpoint takes."""
     on_reputation: Literal["warn", "pause_bulk"] = "pause_bulk"
+    suppress_possible_complainers: bool = False
+    """Whether all get no more mail who may have complained, where SES names several and cannot tell which."""
 
 
 class AccountSettings(BaseModel):

@@ -229,6 +229,11 @@ class Keys:
         """List: what came as an event and is none, newest first."""
         return self._key("poison")
 
+    @property
+    def notices(self) -> str:
+        """Sorted set: what came beside events and is known, JSON {kind, text, id} by the time it first came (s)."""
+        return self._key("notices")
+
     def event(self, digest: str) -> str:
         """String with expiry: this event has been counted."""
         return self._key("event", digest)

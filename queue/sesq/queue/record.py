@@ -26,7 +26,7 @@ class Record:
     """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
 
     `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
-    `explain`.
+    `explain`. `delayed_because`: why SES, which has it, has not delivered it yet; empty where it did not say so.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Record:
     history: tuple[Event, ...]
     waits_because: str = ""
     goes_at: float | None = None
+    delayed_because: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For scripts: what `sesq messages show --json` prints."""
@@ -71,6 +72,7 @@ class Record:
             "hold": self.hold,
             "waits_because": self.waits_because,
             "goes_at": self.goes_at,
+            "delayed_because": self.delayed_because,
             "history": [{"at": e.at, "state": e.state.value, "reason": e.reason} for e in self.history],
         }
 
@@ -117,6 +119,7 @@ def read_record(id: str, account: str, given: dict[str, str]) -> Record:
         "message_id": fields.text("message_id") or None,
         "hold": fields.text("hold") or None,
         "worker": fields.text("worker") or None,
+        "delayed_because": fields.text("delayed_because"),
         "history": tuple(_event(line) for line in fields.text("history").split("\n") if line),
     }
     return Record(id=id, account=account, reason=fields.reason(), **read)

@@ -40,6 +40,7 @@ COMMANDS = (
     ("quota", "history"),
     ("suppression", "list"),
     ("events", "poison"),
+    ("events", "notices"),
 )
 PAGES = (
     "overview",

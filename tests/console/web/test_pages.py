@@ -30,6 +30,7 @@ from sesq.queue.policy import Policy
 from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
+from sesq.worker.events import Feedback
 from stage import Stage
 
 Console = Callable[..., Any]
@@ -324,6 +325,27 @@ def test_what_people_and_mail_say_is_text_on_every_page(
     account = quote(EVIL.replace("/", ""))
     assert is_text(visit.get(f"/accounts/{account}/overview").text)
     assert is_text(visit.post("quota/pause", {"reason": EVIL}).text)
+
+
+def test_the_page_of_a_message_says_why_its_delivery_is_delayed(console: Console, redis: Redis) -> None:
+    stage = Stage(redis)
+    id = stage.queue("ada@example.org")
+    stage.work()
+    delayed = [{"emailAddress": "ada@example.org", "diagnosticCode": EVIL}]
+    delay = {"delayType": "MailboxFull", "delayedRecipients": delayed}
+    mail = {"messageId": "m-1", "destination": ["ada@example.org"], "tags": {"sesq-id": [id]}}
+    visit = console()
+    assert "Delayed because" not in visit.get(f"messages/{id}").text
+    told = {"eventType": "DeliveryDelay", "mail": mail, "deliveryDelay": delay}
+    Feedback(redis, "default").handle(json.dumps(told))
+    page = visit.get(f"messages/{id}").text
+    assert (
+        "<dt>Delayed because</dt><dd><bdi>delayed to ada@example.org (MailboxFull): the mailbox is full"
+        in page
+    )
+    assert is_text(page)
+    api = visit.get(f"/api/v1/accounts/default/messages/{id}").json()
+    assert api["delayed_because"].startswith("delayed to ada@example.org (MailboxFull)")
 
 
 def test_what_we_say_is_safe_is() -> None:

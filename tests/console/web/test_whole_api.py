@@ -298,6 +298,7 @@ def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAcc
         "hold": None,
         "waits_because": "its time has not come",
         "goes_at": "2030-01-01T09:00:00.000Z",
+        "delayed_because": "",
         "history": [{"at": at("23:00"), "state": "scheduled", "reason": ""}],
     }
     envelope = account.messages.get(told["id"]).envelope

@@ -55,6 +55,11 @@ POISON_EXAMPLES = """Examples
 
   sesq events poison --json
 """
+NOTICES_EXAMPLES = """Examples
+
+  sesq events notices
+  sesq events notices --json
+"""
 STANDING_EXAMPLES = """Examples
 
   sesq events standing
@@ -214,6 +219,24 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     show(table(("at", "why", "begins with"), rows) if rows else "nothing was set apart")
 
 
+@app.command(epilog=NOTICES_EXAMPLES)
+def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+    """Show what came beside events and is known: greetings, confirmations, notices of SES about the account, such as a
+    pause, and values of events that this version does not know.
+    """
+    settings = load_settings()
+    with part("worker"):
+        from sesq.worker.events import Feedback
+    redis = open_account(account, settings)
+    entries: list[dict[str, Any]] = Feedback(redis, account).notices()
+    if json:
+        print_json([entry | {"at": utc(entry["at"])} for entry in entries])
+        return
+    now = redis_now(redis)
+    rows = [(local(entry["at"], now), entry["kind"], printable(entry["text"])) for entry in entries]
+    show(table(("first came", "what it is", "what it says"), rows) if rows else "no notices came")
+
+
 @app.command(epilog=STANDING_EXAMPLES)
 def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show how much of the last week's mail bounced or was complained of, and how bad that is. Exit 1 where it is."""
@@ -235,5 +258,11 @@ app.command(epilog=FORGET_EXAMPLES)(forget)
 def _feedback(redis: Redis, settings: Settings, account: str) -> Feedback:
     with part("worker"):
         from sesq.worker.events import Feedback
-    pauses = settings.account(account).events.on_reputation == "pause_bulk"
-    return Feedback(redis, account, keep_content=settings.keep_content, pauses_bulk=pauses)
+    events = settings.account(account).events
+    return Feedback(
+        redis,
+        account,
+        keep_content=settings.keep_content,
+        pauses_bulk=events.on_reputation == "pause_bulk",
+        suppress_possible=events.suppress_possible_complainers,
+    )

@@ -107,6 +107,7 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
     yield "waits because", record.waits_because if record.waits_because != record.reason else ""
     yield "goes", local(record.goes_at, now)
     yield "waits for", record.hold
+    yield "delayed because", record.delayed_because
     yield "MessageId", record.message_id
     yield "from", envelope.sender
     for name in ("to", "cc", "bcc"):

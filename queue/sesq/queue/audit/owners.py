@@ -40,7 +40,7 @@ def single_keys(keys: Keys) -> set[str]:
     names = (
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured policy_history suppression suppression_read "
-        "reputation poison snapshot identities sync control damaged restored pruning listening events"
+        "reputation poison notices snapshot identities sync control damaged restored pruning listening events"
     )
     lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]
     return {*(getattr(keys, name) for name in names.split()), *lists}

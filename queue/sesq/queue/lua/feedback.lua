@@ -4,43 +4,77 @@
 --                              warn or pause); bounced, complained -> the rate that was let pass, see
 --                              reputation.py
 --   A suppression      hash    address -> JSON {reason, at (s), source}
---   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below)
+--   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below);
+--                      `delayed_because`: why SES has not delivered it yet, in words; '' once it has moved on
 --
 -- ARGV[3] JSON {
 --   event        a digest that is the same for the same event     remember  s that it is known
 --   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
+--   take_off     [address, …]: they leave the list if a complaint put them there
 --   id           the message's, '' where the event names none
 --   to, reason   where it goes
 --   rank         a later event moves it only where it is worth more, since events come in any order
 --   message_id   SES's                    drop_content
+--   note         a line for the history of a message that stays in its state; '' for none
+--   delayed      for `delayed_because`; '' for none
+--   recorded     the message has just got its record: what the event says is not written there yet
 -- }
 -- Returns the state the message was in; '' where there is no record of it.
 
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local told = cjson.decode(ARGV[3])
 
-local function main()
-  if call('SET', A .. 'event:' .. told.event, 1, 'NX', 'EX', told.remember) then
-    local hour = math.floor(now() / 3600)
-    for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
-    for address, entry in pairs(told.suppress) do call('HSETNX', A .. 'suppression', address, entry) end
+-- Counts the event, and lists and takes off addresses, the first time that it comes. Returns whether it is.
+local function count()
+  if not call('SET', A .. 'event:' .. told.event, 1, 'NX', 'EX', told.remember) then return false end
+  local hour, list = math.floor(now() / 3600), A .. 'suppression'
+  for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
+  for address, entry in pairs(told.suppress) do call('HSETNX', list, address, entry) end
+  for _, address in ipairs(told.take_off) do
+    local read_it, entry = pcall(cjson.decode, call('HGET', list, address) or '')
+    if read_it and type(entry) == 'table' and entry.reason == 'complaint' then call('HDEL', list, address) end
   end
-  if told.id == '' or not told.to then return '' end
+  return true
+end
 
-  local message = Message.read(told.id)
-  local was, rank_before, message_id = message.state, read(A .. 'message:' .. told.id, 'rank', 'message_id')
-  if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
-  if not RQ_STATE[was] then return was end -- another version's
-  local left = RANKS[was] -- nil: SES took it, whatever we thought
+-- Moves the message on, where the event is worth more than what moved it last.
+local function move(message)
+  local was, left = message.state, RANKS[message.state] -- left is nil: SES took it, whatever we thought
+  local rank_before, message_id, delayed =
+    read(A .. 'message:' .. told.id, 'rank', 'message_id', 'delayed_because')
   local rank = left and (tonumber(rank_before) or left) or 0
-  if told.rank <= rank then return was end
+  if told.rank <= rank then return end
   if was == 'queued' then Job.leave_queue(message.queue, told.id) end
   local own = (message_id or '') ~= '' and message_id or told.message_id
   local fields = {'message_id', own, 'rank', told.rank, 'attempts',
     math.max(1, tonumber(message.attempts) or 0)}
+  if (delayed or '') ~= '' then
+    fields[#fields + 1] = 'delayed_because'
+    fields[#fields + 1] = ''
+  end
   -- it has left, before all else
   if not left and told.to ~= 'sent' then Message.transition(message, 'sent', own, fields, {}) end
   Message.transition(message, told.to, told.reason, fields, {})
   if told.drop_content then call('DEL', A .. 'content:' .. told.id) end
+end
+
+local function note(message)
+  local line = cjson.encode({now(), message.state, told.note})
+  Message.set(message, 'history', Message.lengthen(message.history or '', line))
+  if told.delayed ~= '' and message.state == 'sent' then
+    Message.set(message, 'delayed_because', told.delayed)
+  end
+end
+
+local function main()
+  local is_news = count() or told.recorded
+  if told.id == '' or not told.to then return '' end
+
+  local message = Message.read(told.id)
+  local was = message.state
+  if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
+  if not RQ_STATE[was] then return was end -- another version's
+  move(message)
+  if is_news and told.note ~= '' then note(message) end
   return was
 end

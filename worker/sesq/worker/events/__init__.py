@@ -1,7 +1,22 @@
-"""What SES tells back: `document` reads an event, `meaning` says what it means, `feedback` acts on it, once."""
+"""What SES tells back: `document` reads an event, `table` has what each value means, `meaning` what one event means,
+`feedback` acts on it, once. `notices` has what is no event and is known.
+"""
 
 from sesq.worker.events.document import Event, NotAnEvent, read_event
 from sesq.worker.events.feedback import Feedback, Handled
 from sesq.worker.events.meaning import Meaning, meaning_of
+from sesq.worker.events.notices import Kind, Notice
+from sesq.worker.events.passed_on import PassedOn
 
-__all__ = ["Event", "Feedback", "Handled", "Meaning", "NotAnEvent", "meaning_of", "read_event"]
+__all__ = [
+    "Event",
+    "Feedback",
+    "Handled",
+    "Kind",
+    "Meaning",
+    "NotAnEvent",
+    "Notice",
+    "PassedOn",
+    "meaning_of",
+    "read_event",
+]

@@ -1,4 +1,4 @@
-"""SES's events as they come: bare, wrapped by SNS, or through EventBridge. Unknown fields and types are let be.
+"""SES's events as they come: bare, wrapped by SNS, or through EventBridge. Unknown fields are let be.
 
 Source: SES developer guide, "Contents of event data that Amazon SES publishes to Amazon SNS". Events of a configuration
 set have an `eventType` and the message's tags; an identity's own notifications have a `notificationType` and no tags.
@@ -14,23 +14,30 @@ from typing import Any
 
 from sesq.config.errors import SesqError
 from sesq.queue.suppression import mailed_as
+from sesq.worker.events.notices import GREETING, Notice, notice_of
 from sesq.worker.transports.request import ID_TAG
 
 DETAILS = {
     "Send": "send",
     "Delivery": "delivery",
+    "DeliveryDelay": "deliveryDelay",
     "Bounce": "bounce",
     "Complaint": "complaint",
     "Reject": "reject",
     "Rendering Failure": "failure",
+    "Open": "open",
+    "Click": "click",
+    "Subscription": "subscription",
 }
-"""The types that say something about a message's end, and the name of each one's own object."""
+"""The name of each type's own object."""
 
-RECIPIENTS = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients", "Delivery": "recipients"}
+RECIPIENTS = {
+    "Bounce": "bouncedRecipients",
+    "Complaint": "complainedRecipients",
+    "Delivery": "recipients",
+    "DeliveryDelay": "delayedRecipients",
+}
 """Where a type names those it is about."""
-
-GREETING = "Successfully validated SNS topic"
-"""SES publishes a line of text when an event destination is made: it is no event, and no poison."""
 
 
 class NotAnEvent(SesqError):
@@ -41,7 +48,8 @@ class NotAnEvent(SesqError):
 class Event:
     """One event. `id` is the message's own, from its tag, or empty; `detail` is the object that the type has.
 
-    `recipients` are the bare addresses that the event is about; all of the message's where it names none.
+    `recipients` are the bare addresses that the event is about; all of the message's where it names none. Then any of
+    them may be meant, and `may_be_any` is true where there are several.
     """
 
     type: str
@@ -49,31 +57,70 @@ class Event:
     id: str
     recipients: tuple[str, ...]
     detail: Mapping[str, Any]
+    may_be_any: bool = False
+
+    @property
+    def subtype(self) -> str:
+        """The subtype as the table of events has it; '' where there is none."""
+        if self.type == "Bounce":
+            return f"{self._value('bounceType')}/{self._value('bounceSubType')}"
+        return self._value({"Complaint": "complaintSubType", "DeliveryDelay": "delayType"}.get(self.type, ""))
+
+    @property
+    def feedback(self) -> str:
+        """The type of the feedback report of a complaint; '' where there is none."""
+        return self._value("complaintFeedbackType") if self.type == "Complaint" else ""
+
+    def _value(self, name: str) -> str:
+        value = self.detail.get(name)
+        return "" if value is None else str(value)
 
     @property
     def digest(self) -> str:
         """The same for the same event, however often and through whatever it comes."""
         told = self.detail.get("feedbackId") or [self.detail.get("timestamp"), sorted(self.recipients)]
+        if "link" in self.detail:
+            told = [told, self.detail["link"]]
         return hashlib.sha256(json.dumps([self.type, self.message_id, told]).encode()).hexdigest()[:32]
 
 
-def read_event(body: str) -> Event | None:
-    """The event in a message of SQS or SNS; None for what is no news. Raises NotAnEvent."""
-    document = _unwrapped(body)
-    if document is None:
-        return None
+def read_event(body: str) -> Event | Notice:
+    """The event in a message of SQS or SNS, or the notice. Raises NotAnEvent for anything else."""
+    document, id = _object(body), ""
+    if isinstance(document.get("Message"), str) and "eventType" not in document:
+        id = str(document.get("MessageId") or "")
+        notice = notice_of(document, id)
+        if notice is not None:
+            return notice
+        document = _object(document["Message"])
+    if document.get("source") == "aws.ses" and isinstance(document.get("detail"), dict):
+        if "mail" not in document["detail"]:
+            id = str(document.get("id") or id)
+        else:
+            document = document["detail"]
+    return notice_of(document, id) or _event(document)
+
+
+def _event(document: dict[str, Any]) -> Event:
     kind = document.get("eventType") or document.get("notificationType")
     mail = document.get("mail")
     if not isinstance(kind, str) or not isinstance(mail, dict) or not isinstance(mail.get("messageId"), str):
         raise NotAnEvent("it has no eventType, or no mail with a messageId")
-    if kind not in DETAILS:
-        return None
-    detail = document.get(DETAILS[kind]) or {}
+    name = DETAILS.get(kind) or kind[:1].lower() + kind[1:]
+    detail = document.get(name) or {}
     if not isinstance(detail, dict):
-        raise NotAnEvent(f"its {DETAILS[kind]} is no object")
+        raise NotAnEvent(f"its {name} is no object")
     destination = [mailed_as(each) or each for each in _texts(mail.get("destination", []), "destination")]
-    recipients = _as_mailed(_recipients(kind, detail), destination) or tuple(destination)
-    return Event(kind, mail["messageId"], _id(mail.get("tags") or {}), recipients, detail)
+    named = _as_mailed(_recipients(kind, detail), destination)
+    recipients = named or tuple(destination)
+    return Event(
+        kind,
+        mail["messageId"],
+        _id(mail.get("tags") or {}),
+        recipients,
+        detail,
+        may_be_any=not named and len(set(recipients)) > 1,
+    )
 
 
 def _id(tags: object) -> str:
@@ -101,17 +148,6 @@ def _texts(found: object, name: str) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise NotAnEvent(f"its {name} is no list of texts")
     return tuple(found)
-
-
-def _unwrapped(body: str) -> dict[str, Any] | None:
-    document = _object(body)
-    if isinstance(document.get("Message"), str) and "eventType" not in document:
-        if document["Message"].startswith(GREETING):
-            return None
-        document = _object(document["Message"])
-    if document.get("source") == "aws.ses" and isinstance(document.get("detail"), dict):
-        document = document["detail"]
-    return document
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Endpoint:
             self._guard.confirm(message)
             log.info("events: the subscription to %s is confirmed", self._guard.topic_arn)
         elif message["Type"] == "UnsubscribeConfirmation":
-            log.warning("events: the subscription to %s has ended", self._guard.topic_arn)
+            self._feedback.handle(json.dumps(message))
         else:
             return self._notify(message)
         return PlainTextResponse("ok")

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Collection
 from enum import Enum
+from typing import cast
 
 from redis import Redis
 
@@ -14,7 +15,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.queue.batches import Batches
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
-from sesq.queue.replies import read_json_list, text
+from sesq.queue.replies import read_json, read_json_list, text
 from sesq.queue.reputation import Reputation, Standing
 from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
@@ -22,6 +23,8 @@ from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, listed_as
 from sesq.worker.events.document import Event, NotAnEvent, read_event
 from sesq.worker.events.meaning import Meaning, meaning_of
+from sesq.worker.events.notices import Kind, Notice
+from sesq.worker.events.passed_on import PassedOn
 
 log = logging.getLogger("sesq.events")
 
@@ -29,9 +32,12 @@ FEEDBACK = compose("feedback.lua", MESSAGES)
 
 REMEMBER_SECONDS = 14 * 86_400
 """As long as SQS can keep a message."""
-REMEMBER_SENDS_SECONDS = 3600
-"""Sends are many, and one that is counted twice makes the rates look better by nothing."""
-POISON_KEPT = 1000
+MANY = ("Send", "Open", "Click")
+REMEMBER_MANY_SECONDS = 3600
+"""Sends are many, and one that is counted twice makes the rates look better by nothing. Opens and clicks are not
+counted.
+"""
+POISON_KEPT = NOTICES_KEPT = 1000
 POISON_LENGTH = 20_000
 
 
@@ -41,7 +47,8 @@ class Handled(str, Enum):
     APPLIED = "applied"  # or known already: nothing is left to do
     STRANGER = "stranger"  # of no message here: sent by another system, or its record has expired
     EARLY = "early"  # of a message whose worker has not written down yet that it left: to come again
-    NO_NEWS = "no news"  # a type that changes nothing
+    PASSED_ON = "passed on"  # an open, a click, a change of a subscription: it changes nothing here
+    NOTICE = "notice"  # a known kind that is no event: kept for people
     POISON = "poison"  # no event: set apart
 
     def __str__(self) -> str:
@@ -52,13 +59,20 @@ class Feedback:
     """The events of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
 
     def __init__(
-        self, redis: Redis, account: str, *, keep_content: bool = False, pauses_bulk: bool = True
+        self,
+        redis: Redis,
+        account: str,
+        *,
+        keep_content: bool = False,
+        pauses_bulk: bool = True,
+        suppress_possible: bool = False,
     ) -> None:
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
         self.keep_content = keep_content
         self.pauses_bulk = pauses_bulk
+        self.suppress_possible = suppress_possible
         self.batches = Batches(redis, account)
         self.reputation = Reputation(redis, account)
 
@@ -67,8 +81,8 @@ class Feedback:
         it would fail again each time it came, and keep all others waiting.
         """
         try:
-            event = read_event(body)
-            return self.apply(event) if event is not None else Handled.NO_NEWS
+            read = read_event(body)
+            return self.apply(read) if isinstance(read, Event) else self._keep(read)
         except NotAnEvent as error:
             self._set_apart(body, str(error))
         except QueueUnavailable:
@@ -79,12 +93,24 @@ class Feedback:
 
     def apply(self, event: Event) -> Handled:
         """Acts on one event."""
-        meaning = meaning_of(event)
+        meaning = meaning_of(event, suppress_possible=self.suppress_possible)
         handled = self._apply(event, meaning)
+        if meaning.passed_on is not None:
+            self.pass_on(meaning.passed_on)
+            handled = Handled.PASSED_ON
+        if meaning.unknown:
+            self._keep(Notice(Kind.UNKNOWN, f"{meaning.unknown}: neither counted nor suppressed anybody"))
         bad = {kind for kind in ("bounced", "complained") if meaning.count.get(kind)}
         if bad:
             self.mind_the_reputation(bad)
         return handled
+
+    def pass_on(self, event: PassedOn) -> None:
+        """Hands on what changes nothing here. All opens, clicks and changes of subscriptions come through here, at
+        least once each.
+        """
+        fields = {"id": event.id, "account": self.account, "event": event.type, "ses_id": event.message_id}
+        log.info("message %s: %s", event.id or "of another system", event.type, extra=fields)
 
     def _apply(self, event: Event, meaning: Meaning) -> Handled:
         told = json.dumps(self._told(event, meaning))
@@ -102,9 +128,11 @@ class Feedback:
             else:
                 log.info("message %s: %s", event.id, event.type, extra=fields)
             return Handled.APPLIED
-        return self._apply_to_batch(event, meaning, told) if event.id else Handled.STRANGER
+        if event.id and meaning.passed_on is None:
+            return self._apply_to_batch(event, meaning)
+        return Handled.STRANGER
 
-    def _apply_to_batch(self, event: Event, meaning: Meaning, told: str) -> Handled:
+    def _apply_to_batch(self, event: Event, meaning: Meaning) -> Handled:
         """A recipient of a batch gets a record only where there is more to say than sent or delivered."""
         recipient = self.batches.find(event.id)
         if recipient is None:
@@ -113,22 +141,28 @@ class Feedback:
             return Handled.EARLY
         if meaning.to is State.DELIVERED:
             self.batches.mark_delivered(event.id)
-        elif meaning.to is not State.SENT:
-            self.batches.materialize_sent_row(event.id)
+        elif meaning.to is not State.SENT or meaning.note:
+            recorded = self.batches.materialize_sent_row(event.id)
             with mapped():
-                FEEDBACK.run(self.redis, self.account, told)
+                FEEDBACK.run(
+                    self.redis, self.account, json.dumps(self._told(event, meaning, recorded=recorded))
+                )
         return Handled.APPLIED
 
-    def _told(self, event: Event, meaning: Meaning) -> dict[str, object]:
+    def _told(self, event: Event, meaning: Meaning, *, recorded: bool = False) -> dict[str, object]:
         now = redis_now(self.redis) if meaning.suppress else 0.0
         return {
             "event": event.digest,
-            "remember": REMEMBER_SENDS_SECONDS if event.type == "Send" else REMEMBER_SECONDS,
+            "remember": REMEMBER_MANY_SECONDS if event.type in MANY else REMEMBER_SECONDS,
             "count": {name: n for name, n in meaning.count.items() if n},
             "suppress": {
                 listed_as(address): Suppressed(address, reason, now, f"event of {event.message_id}").packed()
                 for address, reason in meaning.suppress.items()
             },
+            "take_off": [listed_as(address) for address in meaning.take_off],
+            "note": meaning.note,
+            "delayed": meaning.delayed,
+            "recorded": recorded,
             "id": event.id,
             "to": meaning.to.value,
             "reason": meaning.reason,
@@ -157,6 +191,30 @@ class Feedback:
             self.reputation.acknowledge(standing)
         self.reputation.forget_good(standing)
         return worse
+
+    def _keep(self, notice: Notice) -> Handled:
+        """Keeps a notice for people, with the time when it first came; once, however often it comes."""
+        entry = json.dumps({"kind": notice.kind.value, "text": notice.text, "id": notice.id})
+        now = redis_now(self.redis)
+        with mapped(), self.redis.pipeline() as pipeline:
+            pipeline.zadd(self.keys.notices, {entry: now}, nx=True)
+            pipeline.zremrangebyrank(self.keys.notices, 0, -NOTICES_KEPT - 1)
+            is_new, _ = pipeline.execute()
+        if is_new:
+            level = logging.WARNING if notice.is_urgent else logging.INFO
+            log.log(level, "account %s: %s: %s", self.account, notice.kind, notice.text)
+        return Handled.NOTICE
+
+    def notices(self) -> list[dict[str, object]]:
+        """What was told beside events, newest first: when it first came (s), its kind, and what it says."""
+        with mapped():
+            found = self.redis.zrevrange(self.keys.notices, 0, -1, withscores=True)
+        told = [(read_json(entry), at) for entry, at in cast("list[tuple[bytes, float]]", found)]
+        return [
+            {"at": at, "kind": str(entry.get("kind", "")), "text": str(entry.get("text", ""))}
+            for entry, at in told
+            if isinstance(entry, dict)
+        ]
 
     def _set_apart(self, body: str, why: str) -> None:
         log.warning("account %s: a message among the events is none and is set apart: %s", self.account, why)

@@ -1,22 +1,21 @@
 """What an event means for its message, for the suppression list and for the account's reputation: a pure function.
 
-Events come in any order and more than once. Each has a rank; a message goes on only to what is worth more. A bounce
-that is not for good ranks below a delivery, since automatic replies are reported as such bounces.
+Which values mean what stands in the table (`table.py`); here the words and the addresses of one event come to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sesq.queue.addresses import is_mailbox_simulator
 from sesq.queue.states import State
 from sesq.queue.suppression import mailed_as
 from sesq.worker.events.document import Event
+from sesq.worker.events.notices import one_line
+from sesq.worker.events.passed_on import PassedOn
+from sesq.worker.events.table import Effect, Row, Suppresses, row_of
 
-SENT, BOUNCED_FOR_NOW, DELIVERED, BOUNCED, COMPLAINED = range(1, 6)
-
-ON_OUR_LIST = "OnAccountSuppressionList"
 MAX_DIAGNOSIS = 200
 MAX_REASON = 500
 """Characters. Much of a reason is written by servers of others, as long as they like."""
@@ -24,64 +23,64 @@ MAX_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`. `suppress`: address -> reason."""
+    """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`. `suppress`: address -> reason.
+
+    `take_off`: addresses to take off the list, where a complaint put them there. `note`: for the history of a message
+    that stays in its state. `delayed`: why it is not delivered yet. `unknown`: a value that the table does not have.
+    """
 
     to: State
     rank: int
     reason: str
     count: Mapping[str, int] = field(default_factory=dict)
     suppress: Mapping[str, str] = field(default_factory=dict)
+    take_off: tuple[str, ...] = ()
+    note: str = ""
+    delayed: str = ""
+    passed_on: PassedOn | None = None
+    unknown: str = ""
 
 
-def meaning_of(event: Event) -> Meaning:
-    """What it means. The reason is one line of at most MAX_REASON characters.
+def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
+    """What it means. Reasons are one line of at most MAX_REASON characters.
 
-    The message's addresses stand in the reason only where the event is about them.
+    The message's addresses stand in a reason only where the event is about them. `suppress_possible`: everybody who may
+    have complained is suppressed, where SES names several.
     """
-    meaning = _READ[event.type](event)
-    return replace(meaning, reason=" ".join(meaning.reason.split())[:MAX_REASON])
-
-
-def _send(event: Event) -> Meaning:
-    return Meaning(State.SENT, SENT, event.message_id, {"sent": len(_real(event))})
-
-
-def _delivery(event: Event) -> Meaning:
-    return Meaning(State.DELIVERED, DELIVERED, str(event.detail.get("smtpResponse") or "delivered"))
-
-
-def _bounce(event: Event) -> Meaning:
-    kind, subtype = str(event.detail.get("bounceType", "")), str(event.detail.get("bounceSubType", ""))
-    reason = f"{kind} bounce ({subtype}) of {_few(event)}{_diagnosis(event)}"
-    if kind != "Permanent":
-        return Meaning(State.BOUNCED, BOUNCED_FOR_NOW, reason)
-    counted = len(_real(event)) if subtype != ON_OUR_LIST else 0
-    return Meaning(State.BOUNCED, BOUNCED, reason, {"bounced": counted}, _listed(event, "bounce"))
-
-
-def _complaint(event: Event) -> Meaning:
-    if event.detail.get("complaintSubType") == ON_OUR_LIST:
-        return Meaning(State.BOUNCED, BOUNCED, f"not sent to {_few(event)}: on SES's suppression list")
-    kind = event.detail.get("complaintFeedbackType") or "complaint"
+    row = row_of(event.type, event.subtype, event.feedback)
+    words = one_line(_words(event, row))[:MAX_REASON]
+    moves = row.effect is Effect.MOVES and row.to is not None
     return Meaning(
-        State.COMPLAINED,
-        COMPLAINED,
-        f"{kind} by {_few(event)}",
-        {"complained": len(_real(event))},
-        _listed(event, "complaint"),
+        to=row.to or State.SENT,
+        rank=row.rank,
+        reason=words if moves else event.message_id,
+        count={row.counts: _number(event, row)} if row.counts else {},
+        suppress=_suppressed(event, row, suppress_possible),
+        take_off=_sure(event) if row.suppresses is Suppresses.TAKES_OFF else (),
+        note=words if row.effect in (Effect.NOTED, Effect.DELAYS) else "",
+        delayed=words if row.effect is Effect.DELAYS else "",
+        passed_on=PassedOn.of(event) if row.effect is Effect.PASSED_ON else None,
+        unknown="" if row.is_known else one_line(_values(event)),
     )
 
 
-def _reject(event: Event) -> Meaning:
-    return Meaning(
-        State.BOUNCED,
-        BOUNCED,
-        f"SES took it and did not send it on: {event.detail.get('reason', 'rejected')}",
-    )
+def _number(event: Event, row: Row) -> int:
+    """So many recipients. A complaint is one, of however many who may have made it."""
+    real = len(_real(event))
+    return min(real, 1) if row.counts == "complained" else real
 
 
-def _failure(event: Event) -> Meaning:
-    return Meaning(State.BOUNCED, BOUNCED, f"SES could not render it: {event.detail.get('errorMessage', '')}")
+def _suppressed(event: Event, row: Row, suppress_possible: bool) -> dict[str, str]:
+    if row.suppresses is Suppresses.NAMED:
+        return dict.fromkeys(() if event.may_be_any else _listable(event), "bounce")
+    if row.suppresses is Suppresses.COMPLAINER:
+        return dict.fromkeys(_listable(event) if suppress_possible else _sure(event), "complaint")
+    return {}
+
+
+def _sure(event: Event) -> tuple[str, ...]:
+    """The one who complained or reported; nobody where it may have been one of several."""
+    return _listable(event) if len(set(event.recipients)) == 1 else ()
 
 
 def _real(event: Event) -> tuple[str, ...]:
@@ -89,8 +88,63 @@ def _real(event: Event) -> tuple[str, ...]:
     return tuple(address for address in event.recipients if not is_mailbox_simulator(address))
 
 
-def _listed(event: Event, reason: str) -> dict[str, str]:
-    return {address: reason for address in _real(event) if mailed_as(address)}
+def _listable(event: Event) -> tuple[str, ...]:
+    return tuple(address for address in _real(event) if mailed_as(address))
+
+
+def _words(event: Event, row: Row) -> str:
+    return _WORDS.get(event.type, _any)(event, row)
+
+
+def _send(event: Event, _row: Row) -> str:
+    return event.message_id
+
+
+def _delivery(event: Event, _row: Row) -> str:
+    return str(event.detail.get("smtpResponse") or "delivered")
+
+
+def _delay(event: Event, row: Row) -> str:
+    until = event.detail.get("expirationTime")
+    tries = f"; SES tries until {until}" if until else ""
+    return f"delayed to {_few(event)} ({event.subtype}): {row.says}{tries}{_diagnosis(event)}"
+
+
+def _bounce(event: Event, row: Row) -> str:
+    if row.prevents:
+        return f"not sent to {_few(event)}: {row.says}"
+    kind, _, subtype = event.subtype.partition("/")
+    return f"{kind} bounce ({subtype}) of {_few(event)}{_diagnosis(event)}"
+
+
+def _complaint(event: Event, row: Row) -> str:
+    if row.prevents:
+        return f"not sent to {_few(event)}: {row.says}"
+    if not row.is_known:
+        return f"Complaint ({_values(event)}) of {_few(event)}: {row.says}"
+    if row.effect is Effect.NOTED:
+        return f"{event.feedback} report of {_few(event)}: {row.says}"
+    kind = event.feedback or "complaint"
+    if len(set(event.recipients)) > 1:
+        return f"{kind} by one of {', '.join(dict.fromkeys(event.recipients))}: SES does not know which"
+    return f"{kind} by {_few(event)}"
+
+
+def _reject(event: Event, _row: Row) -> str:
+    return f"SES took it and did not send it on: {event.detail.get('reason', 'rejected')}"
+
+
+def _failure(event: Event, _row: Row) -> str:
+    return f"SES could not render it: {event.detail.get('errorMessage', '')}"
+
+
+def _any(event: Event, row: Row) -> str:
+    return f"{event.type}: {row.says}"
+
+
+def _values(event: Event) -> str:
+    named = (event.type, event.subtype, event.feedback)
+    return ", ".join(value for value in named if value.strip("/"))
 
 
 def _few(event: Event) -> str:
@@ -99,14 +153,15 @@ def _few(event: Event) -> str:
 
 
 def _diagnosis(event: Event) -> str:
-    named = event.detail.get("bouncedRecipients") or [{}]
+    named = event.detail.get("bouncedRecipients") or event.detail.get("delayedRecipients") or [{}]
     code = str(named[0].get("diagnosticCode", "")) if isinstance(named[0], dict) else ""
     return f": {' '.join(code.split())[:MAX_DIAGNOSIS]}" if code else ""
 
 
-_READ = {
+_WORDS = {
     "Send": _send,
     "Delivery": _delivery,
+    "DeliveryDelay": _delay,
     "Bounce": _bounce,
     "Complaint": _complaint,
     "Reject": _reject,

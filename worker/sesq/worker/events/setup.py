@@ -12,7 +12,17 @@ from typing import Any
 
 from sesq.worker.control.calls import ControlRefused, SesControl, asked
 
-EVENT_TYPES = ("SEND", "DELIVERY", "BOUNCE", "COMPLAINT", "REJECT", "RENDERING_FAILURE")
+EVENT_TYPES = (
+    "SEND",
+    "DELIVERY",
+    "DELIVERY_DELAY",
+    "BOUNCE",
+    "COMPLAINT",
+    "REJECT",
+    "RENDERING_FAILURE",
+    "SUBSCRIPTION",
+)
+"""Not OPEN and CLICK: with them SES puts a picture into the mail and changes its links."""
 DESTINATION = "sesq"
 RETENTION_SECONDS = 14 * 86_400
 """As long as SQS keeps anything: a reader may be away for two weeks."""
