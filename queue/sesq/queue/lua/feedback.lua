@@ -59,8 +59,7 @@ local function move(message)
 end
 
 local function note(message)
-  local line = cjson.encode({now(), message.state, told.note})
-  Message.set(message, 'history', Message.lengthen(message.history or '', line))
+  Message.set(message, 'history', Message.lengthen(message.history or '', message.state, told.note))
   if told.delayed ~= '' and message.state == 'sent' then
     Message.set(message, 'delayed_because', told.delayed)
   end

@@ -121,7 +121,7 @@ def _complaint(event: Event, row: Row) -> str:
     if row.prevents:
         return f"not sent to {_few(event)}: {row.says}"
     if not row.is_known:
-        return f"Complaint ({_values(event)}) of {_few(event)}: {row.says}"
+        return f"{_values(event)} of {_few(event)}: {row.says}"
     if row.effect is Effect.NOTED:
         return f"{event.feedback} report of {_few(event)}: {row.says}"
     kind = event.feedback or "complaint"
