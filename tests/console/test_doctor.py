@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -95,6 +96,41 @@ def test_a_host_in_good_health(run: Run, aws: Simulator) -> None:
     }
     assert result.exit_code == 0
     assert aws.messages() == []
+
+
+HEALTHY = {
+    "redis": "answers",
+    "rights": "this user may do what sesq does",
+    "version": "VERSION",
+    "persistence": "append-only file, written each second: a crash of the host loses up to a second",
+    "eviction": "noeviction",
+    "clock": "Redis's own",
+    "credentials": "found; SES answers in us-east-1",
+    "permissions": "the account and its identities may be read",
+    "mode": "sandbox: only verified recipients get mail",
+    "sending": "healthy",
+    "quota": "1/second, 200/day, 0 sent in 24 hours",
+    "sender": "shop@example.com may send",
+    "workers": "none",
+    "queues": "nothing waits to be sent",
+}
+CURES = {"workers": "start one before mail is queued: sesq worker"}
+
+
+def test_all_that_it_says_of_a_host_in_good_health(run: Run, aws: Simulator) -> None:
+    told = json.loads(run("doctor", "--json", "--from", "Shop <shop@example.com>").stdout)
+    details = {
+        check["name"]: re.sub(r"^(Redis|Valkey) [\d.]+$", "VERSION", check["detail"]) for check in told
+    }
+    assert list(details.items()) == list(HEALTHY.items())
+    assert {check["name"]: check["cure"] for check in told if check["cure"]} == CURES
+    assert {field for check in told for field in check} == {"name", "status", "detail", "cure"}
+    # and the same in a table
+    shown = run("doctor", "--from", "shop@example.com").stdout
+    rows = {line.split()[0]: line for line in shown.splitlines() if line.strip(" ─")}
+    assert list(rows) == ["check", *HEALTHY]
+    assert all(detail in rows[name] for name, detail in HEALTHY.items() if name != "version")
+    assert CURES["workers"] in rows["workers"]
 
 
 def test_what_is_wrong_has_a_cure_and_ends_with_1(run: Run, aws: Simulator, redis: Redis) -> None:
