@@ -33,7 +33,12 @@ class Account:
     """The state of one region. Not thread-safe: everything happens on the server's loop."""
 
     def __init__(
-        self, region: str, settings: AccountSettings, clock: Clock, record: Record, where: Where
+        self,
+        region: str,
+        settings: AccountSettings,
+        clock: Clock,
+        record: Record,
+        where: Where | None = None,
     ) -> None:
         self.region = region
         self.settings = settings
@@ -45,7 +50,7 @@ class Account:
         self.suppression = SuppressionList()
         self.templates = Templates()
         self.tenants = Tenants(region)
-        self.events = Publisher(region, clock, where)
+        self.events = Publisher(region, clock, where or Where())
         self.details: dict[str, Any] = {}
         self.case_id = ""
         self._code = region_code(region)
