@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from arrived import arrived
 from pages import write_files
+from sesq.queue.events import MessageEvent
 from sesq.queue.states import State
+from sesq.queue.webhook_body import body_of
 from system import System, eventually
 
 SERVERS = {
@@ -71,6 +76,43 @@ def test_an_order_confirms_itself_once(system: Any, framework: str) -> None:
         assert mail.recipients == ["=?utf-8?q?Ada_=C5=81ovelace?= <ada@example.org>"]
         assert mail.simple["Body"]["Text"]["Data"] == "Thank you. It is on its way."
         assert ask(f"{shop}/mails/{id}") == (200, {"state": "sent"})
+
+
+@pytest.mark.parametrize("framework", SERVERS)
+def test_a_webhook_is_taken_with_its_signature_alone(system: Any, framework: str) -> None:
+    s: System
+    secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
+    event = MessageEvent(
+        id="5-0", account="default", at=5.0, message="m", state="bounced", reason="no such user"
+    )
+    body, now = body_of(event), datetime.now(timezone.utc)
+    with system() as s:
+        # Given the app of the page, which knows the secret
+        s.environment["WEBHOOK_SECRET"] = secret
+        shop = serve(s, framework)
+        named = {
+            "webhook-id": event.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign(event.id, now, body),
+        }
+        # When the webhook comes, Then the app knows what became of the mail
+        log = s.folder / f"process-{len(s.processes) - 1}.log"
+        assert post(f"{shop}/sesq/webhook", body, named) == 204
+        eventually(lambda: "mail m bounced: no such user" in log.read_text(), "it is told")
+        # and one that somebody else has written is refused
+        forged = {**named, "webhook-signature": Webhook("whsec_eA==").sign(event.id, now, body)}
+        assert post(f"{shop}/sesq/webhook", body, forged) == 400
+        assert post(f"{shop}/sesq/webhook", body.replace("bounced", "sent"), named) == 400
+        assert log.read_text().count("bounced: no such user") == 1
+
+
+def post(url: str, body: str, headers: dict[str, str]) -> int:
+    try:
+        with urlopen(Request(url, body.encode(), headers, method="POST"), timeout=30) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
 
 
 def test_flask_shows_another_key_with_each_form(system: Any, tmp_path: Path) -> None:

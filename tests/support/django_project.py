@@ -24,5 +24,7 @@ if not settings.configured:
         INSTALLED_APPS=["sesq.producer.django"],
         USE_TZ=True,
         SECRET_KEY="not a secret",
+        ROOT_URLCONF="django_urls",
+        ALLOWED_HOSTS=["testserver"],
     )
     django.setup()

@@ -16,6 +16,7 @@ are these, each also an option of a mailer or of `get_connection`, in lower case
     SESQ_ON_COMMIT          True: what is sent in a transaction is queued when it commits, and not when it rolls back
     SESQ_KEEP_DAYS          how long the record of a finished message stays
     SESQ_KEY_HOURS          how long an idempotency key is remembered: 24
+    SESQ_WEBHOOK_SECRET     of the webhooks that come in: see `webhook`
 
 One message differs by its attribute `message.sesq = {"lane": "bulk", "idempotency_key": "order-7"}`, which takes these
 too, and send_at and expires_at; or by X-Sesq headers (see `sesq.producer.written_mail`). Its tags come on top of those

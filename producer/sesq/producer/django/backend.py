@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from django.core.mail import EmailMessage
 
 PREFIX = "SESQ_"
+OF_RESULTS = ("SESQ_WEBHOOK_SECRET",)
+"""Settings that are not of the backend, but of what comes back."""
 OF_QUEUE = ("redis_url", "keep_days", "key_hours")
 OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "on_unknown", "on_commit")
 OF_ONE_MESSAGE = ("idempotency_key", "send_at", "expires_at")
@@ -137,7 +139,7 @@ def uses_embedded(redis_url: str | None) -> bool:
 def of_settings() -> dict[str, Any]:
     """The options in the project's settings. Raises ImproperlyConfigured for an unknown one."""
     allowed = (*OF_QUEUE, *OF_MESSAGE)
-    names = [name for name in dir(settings) if name.startswith(PREFIX)]
+    names = [name for name in dir(settings) if name.startswith(PREFIX) and name not in OF_RESULTS]
     given = {name.removeprefix(PREFIX).lower(): getattr(settings, name) for name in names}
     unknown = next((name for name in given if name not in allowed), None)
     if unknown is not None:

@@ -1,0 +1,8 @@
+"""The paths of that project: those of the page."""
+
+from __future__ import annotations
+
+from pages import code_on
+
+(code,) = (each for each in code_on("how-to/django.md") if each.startswith("# urls.py"))
+exec(code)
