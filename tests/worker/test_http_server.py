@@ -210,3 +210,9 @@ def test_its_address_can_be_opened_in_a_browser(host: str, named: str, tls: bool
     port = server.listener.getsockname()[1]
     assert server.url == f"{'https' if tls else 'http'}://{named}:{port}"
     server.listener.close()
+
+
+def test_a_head_that_is_longer_than_is_taken_is_refused_before_it_ends(port: Port) -> None:
+    with connect(port()) as client:
+        client.sendall(HEAD + b"X: " + b"y" * 100_000)
+        assert read_to_the_end(client).startswith(b"HTTP/1.1 400 ")

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -88,3 +89,22 @@ def test_two_signals_reach_a_busy_child_as_two(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(parent, "_count", lambda *_: setattr(parent, "signals", 2))
     # Then the child ends when it has both
     assert parent.run() == 0
+
+
+def test_the_sooner_one_ends_the_longer_its_successor_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given a parent of two, of which the other one has worked for long
+    monkeypatch.setattr(module, "RESTART_SECONDS", (1.0, 2.0, 5.0, 10.0))
+    parent, ages = Processes([], 2), iter([0.1, 0.1, 0.1, 0.1, 0.1, 0.6, 0.1])
+    parent.proven = True
+    monkeypatch.setattr(parent, "_age", lambda _place: next(ages))
+    # When one ends soon, again and again, and once after it has worked
+    for status in range(1, 8):
+        parent._note_end(1, Mock(pid=40 + status, returncode=status))
+    # Then each waits for longer than the one before it, up to ten seconds, and begins anew after the one that worked
+    assert [record.getMessage() for record in caplog.records] == [
+        f"worker process {40 + status} ended with status {status}; starting another in {pause} s"
+        for status, pause in enumerate((1, 2, 5, 10, 10, 1, 2), 1)
+    ]
+    assert not parent.hopeless
