@@ -177,6 +177,7 @@ PREVIEWED: dict[str, dict[str, Any]] = {
     "quota/preview all": {"daily": "500", "burst": "2", "margin": "0.1", "reserve": "20%"},
     "quota/preview nothing": {},
     "quota/preview wrong": {"rate": "fast", "for": "2h"},
+    "quota/set wrong": {"rate": "fast", "for": "2h"},
     "sandbox/apply marketing": {
         "mail_type": "MARKETING",
         "website": "https://x.example",
