@@ -42,7 +42,7 @@ def test_it_was_delivered(scene: Scene, sent: str) -> None:
 def test_its_delivery_is_delayed_until_it_is_delivered(scene: Scene, sent: str) -> None:
     scene.event(sent, "DeliveryDelay")
     scene.expect("""
-        + event:543543634bdafd42b289e6933ecd8883 = 1
+        + event:543543634bdafd42b289e6933ecd8883 = noted
         + event:543543634bdafd42b289e6933ecd8883 TTL = 14d
         + message:<1> delayed_because = delayed to ada@example.org (MailboxFull): the mailbox is full
         + message:<1> history 3 = [now,"sent","delayed to ada@example.org (MailboxFull): the mailbox… (76)

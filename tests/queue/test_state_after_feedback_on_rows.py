@@ -127,7 +127,7 @@ def test_the_delivery_of_a_row_is_delayed(scene: Scene, row: str) -> None:
     scene.expect("""
         + batch:<b> n:sent = 1
         ~ batch:<b> n:taken = 1 -> 0
-        + event:543543634bdafd42b289e6933ecd8883 = 1
+        + event:543543634bdafd42b289e6933ecd8883 = noted
         + event:543543634bdafd42b289e6933ecd8883 TTL = 14d
         + materialized:<b> <b>-0-0 = in it
         + message:<b>-0-0 TTL = 14d

@@ -13,6 +13,7 @@ from batch_stage import BatchStage
 from event_rows import ADA, BOB, COMPLAINED, DELIVERED, PASSED_ON, ROWS, SENT, Told, bounce, complaint, event
 from sesq.queue.messages import Messages
 from sesq.queue.reputation import Reputation
+from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.events import Feedback, Handled
@@ -215,6 +216,22 @@ def test_a_delay_shows_on_a_row_of_a_batch_once(redis: Redis) -> None:
     assert (record.state, record.delayed_because) == (SENT, DELAYED_BECAUSE)
     assert [each.reason for each in record.history].count(DELAYED_BECAUSE) == 1
     assert stage.counts(taken.id) == {"sent": 2}
+    assert_agreement(redis)
+
+
+def test_a_delay_that_comes_early_shows_once_the_row_has_a_record(redis: Redis) -> None:
+    # Given a row on its way, of which SES tells before its worker has written anything down
+    stage, feedback = BatchStage(redis), Feedback(redis, "default")
+    taken = stage.take(1)
+    _, (begun,) = stage.claim()
+    delay = event("DeliveryDelay", begun.id, FULL)
+    assert feedback.handle(delay) is Handled.EARLY
+    # When the worker does not know whether SES has it, and the event comes again
+    stage.gate.settle([SendResult(begun.grant, State.UNKNOWN, "no reply", attempts=1)])
+    assert feedback.handle(delay) is Handled.APPLIED
+    # Then it is sent, and delayed
+    record = Messages(redis).get(f"{taken.id}-0-0")
+    assert (record.state, record.delayed_because) == (SENT, DELAYED_BECAUSE)
     assert_agreement(redis)
 
 

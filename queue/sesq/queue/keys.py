@@ -235,7 +235,7 @@ class Keys:
         return self._key("notices")
 
     def event(self, digest: str) -> str:
-        """String with expiry: this event has been counted."""
+        """String with expiry: this event has been counted; `noted` where the history of its message has it too."""
         return self._key("event", digest)
 
     # what others are told

@@ -1,5 +1,5 @@
 -- Feedback: what SES tells of one message is counted once, and moves the message on. After messages.lua; also
---   A event:<digest>   string, expires   this event has been counted
+--   A event:<digest>   string, expires   1: this event has been counted; noted: its message's history has it too
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
 --                              warn or pause); bounced, complained -> the rate that was let pass, see
 --                              reputation.py
@@ -17,16 +17,17 @@
 --   message_id   SES's                    drop_content
 --   note         a line for the history of a message that stays in its state; '' for none
 --   delayed      for `delayed_because`; '' for none
---   recorded     the message has just got its record: what the event says is not written there yet
 -- }
 -- Returns the state the message was in; '' where there is no record of it.
 
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local told = cjson.decode(ARGV[3])
 
--- Counts the event, and lists and takes off addresses, the first time that it comes. Returns whether it is.
+local EVENT = A .. 'event:' .. told.event
+
+-- Counts the event, and lists and takes off addresses, the first time that it comes.
 local function count()
-  if not call('SET', A .. 'event:' .. told.event, 1, 'NX', 'EX', told.remember) then return false end
+  if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return end
   local hour, list = math.floor(now() / 3600), A .. 'suppression'
   for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
   for address, entry in pairs(told.suppress) do call('HSETNX', list, address, entry) end
@@ -34,7 +35,6 @@ local function count()
     local read_it, entry = pcall(cjson.decode, call('HGET', list, address) or '')
     if read_it and type(entry) == 'table' and entry.reason == 'complaint' then call('HDEL', list, address) end
   end
-  return true
 end
 
 -- Moves the message on, where the event is worth more than what moved it last.
@@ -58,7 +58,10 @@ local function move(message)
   if told.drop_content then call('DEL', A .. 'content:' .. told.id) end
 end
 
+-- Writes the note, once: the event may have been counted before the message had a record.
 local function note(message)
+  if told.note == '' or call('GET', EVENT) == 'noted' then return end
+  call('SET', EVENT, 'noted', 'KEEPTTL')
   Message.set(message, 'history', Message.lengthen(message.history or '', message.state, told.note))
   if told.delayed ~= '' and message.state == 'sent' then
     Message.set(message, 'delayed_because', told.delayed)
@@ -66,7 +69,7 @@ local function note(message)
 end
 
 local function main()
-  local is_news = count() or told.recorded
+  count()
   if told.id == '' or not told.to then return '' end
 
   local message = Message.read(told.id)
@@ -74,6 +77,6 @@ local function main()
   if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
   if not RQ_STATE[was] then return was end -- another version's
   move(message)
-  if is_news and told.note ~= '' then note(message) end
+  note(message)
   return was
 end

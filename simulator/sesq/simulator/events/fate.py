@@ -18,7 +18,13 @@ _PERMANENT = (
     "EmailValidationSuppressed",
     "UnsubscribedRecipient",
 )
-_TRANSIENT = ("MailboxFull", "MessageTooLarge", "ContentRejected", "AttachmentRejected")
+_TRANSIENT = (
+    "MailboxFull",
+    "MessageTooLarge",
+    "CustomTimeoutExceeded",
+    "ContentRejected",
+    "AttachmentRejected",
+)
 FEEDBACK_TYPES = ("abuse", "fraud", "virus", "other", "not-spam", "auth-failure")
 _COMPLAINT_SUB_TYPES = ("OnAccountSuppressionList", "OnTenantSuppressionList")
 _DELAYS = (

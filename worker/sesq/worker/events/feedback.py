@@ -129,10 +129,10 @@ class Feedback:
                 log.info("message %s: %s", event.id, event.type, extra=fields)
             return Handled.APPLIED
         if event.id and meaning.passed_on is None:
-            return self._apply_to_batch(event, meaning)
+            return self._apply_to_batch(event, meaning, told)
         return Handled.STRANGER
 
-    def _apply_to_batch(self, event: Event, meaning: Meaning) -> Handled:
+    def _apply_to_batch(self, event: Event, meaning: Meaning, told: str) -> Handled:
         """A recipient of a batch gets a record only where there is more to say than sent or delivered."""
         recipient = self.batches.find(event.id)
         if recipient is None:
@@ -142,14 +142,12 @@ class Feedback:
         if meaning.to is State.DELIVERED:
             self.batches.mark_delivered(event.id)
         elif meaning.to is not State.SENT or meaning.note:
-            recorded = self.batches.materialize_sent_row(event.id)
+            self.batches.materialize_sent_row(event.id)
             with mapped():
-                FEEDBACK.run(
-                    self.redis, self.account, json.dumps(self._told(event, meaning, recorded=recorded))
-                )
+                FEEDBACK.run(self.redis, self.account, told)
         return Handled.APPLIED
 
-    def _told(self, event: Event, meaning: Meaning, *, recorded: bool = False) -> dict[str, object]:
+    def _told(self, event: Event, meaning: Meaning) -> dict[str, object]:
         now = redis_now(self.redis) if meaning.suppress else 0.0
         return {
             "event": event.digest,
@@ -162,7 +160,6 @@ class Feedback:
             "take_off": [listed_as(address) for address in meaning.take_off],
             "note": meaning.note,
             "delayed": meaning.delayed,
-            "recorded": recorded,
             "id": event.id,
             "to": meaning.to.value,
             "reason": meaning.reason,
