@@ -1,5 +1,6 @@
 -- Feedback: what SES tells of one message is counted once, and moves the message on. After messages.lua; also
---   A event:<digest>   string, expires   1: this event has been counted; noted: its message's history has it too
+--   A event:<digest>   string, expires   1: this event has been counted; noted: it is in the history of its
+--                      message too
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
 --                              warn or pause); bounced, complained -> the rate that was let pass, see
 --                              reputation.py
