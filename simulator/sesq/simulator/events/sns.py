@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import json
+import threading
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GREETING = "Successfully validated SNS topic for Amazon SES event publishing."
 SUBJECT = "Amazon SES Email Event Notification"
 AGENT = "Amazon Simple Notification Service Agent"
+_making = threading.Lock()
 _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 
 
@@ -95,8 +97,14 @@ def _signature(envelope: dict[str, str], version: str) -> str:
     return base64.b64encode(signer().key.sign(text.encode(), PKCS1v15(), algorithm)).decode()
 
 
-@functools.cache
 def signer() -> Identity:
+    """The one of this process, from whichever thread it is asked for."""
+    with _making:
+        return _make_signer()
+
+
+@functools.cache
+def _make_signer() -> Identity:
     # Whoever publishes nothing waits for neither these imports nor a key pair.
     with part():
         from cryptography import x509
