@@ -6,10 +6,11 @@ from scene import Scene
 
 
 def test_rows_of_a_batch(scene: Scene) -> None:
-    scene.take(3, rows=[{"email": f"p{i}@example.org", "name": "P"} for i in range(3)])
+    batch = scene.take(3).id
     scene.see()
     claim = scene.ask(want=2)
     assert claim.reason == "full"
+    assert scene.fates(batch) == {"sending": 2, "queued": 1}
     scene.expect("""
         + batch:<b> n:leaving = 2
         ~ batch:<b> n:waiting = 3 -> 1
