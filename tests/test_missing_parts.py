@@ -49,6 +49,7 @@ def run(code: str, missing: str, words: str, folder: Path, **env: str) -> subpro
         ("submission", "aiosmtpd", "submission"),
         ("events setup", "boto3", "worker"),
         ("console", "itsdangerous", "console,worker"),
+        ("webhooks run", "standardwebhooks", "webhooks"),
         ("smtp-password", "boto3,botocore", "worker"),
     ],
 )

@@ -21,6 +21,7 @@ GROUPS = {
     "batch": ("check", "send", "list", "show", "pause", "resume", "cancel", "report"),
     "events": ("setup", "endpoint", "poison", "notices", "standing"),
     "suppression": ("list", "add", "remove", "import", "export"),
+    "webhooks": ("run", "list", "test", "dead", "retry", "enable", "disable", "forget"),
     "identities": ("list", "verify", "check"),
     "sandbox": ("status", "leave"),
 }
@@ -92,6 +93,8 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "sandbox leave": {"--language": "EN"},
     "suppression list": {"--limit": 1000},
     "suppression add": {"--reason": "manual"},
+    "webhooks dead": {"--limit": 100},
+    "webhooks disable": {"--reason": ""},
     "console": {"--port": 9796, "--host": "127.0.0.1"},
     "simulator": {"--port": 9797, "--host": "127.0.0.1"},
 }
@@ -112,12 +115,14 @@ RANGES: dict[str, dict[str, tuple[object, object]]] = {
     },
     "events endpoint": {"--port": ANY_PORT},
     "suppression list": {"--limit": (1, None)},
+    "webhooks dead": {"--limit": (1, 10_000)},
     "console": {"--port": ANY_PORT},
     "simulator": {"--port": ANY_PORT, "--smtp-port": ANY_PORT, "--smtp-tls-port": ANY_PORT},
 }
 OF_ACCOUNTS = {"send", "status", "doctor", "events", "smtp-password"} | {
     f"{group} {name}" for group, names in GROUPS.items() for name in names
 }
+OF_ACCOUNTS -= {"webhooks run"}  # which serves them all, as `worker` does
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -26,6 +26,7 @@ SUMMARIES = {
     "quota": "Show and change the limits while the queue runs; pause and resume.",
     "submission": "Take mail by SMTP and put it into the queue.",
     "events": "Listen to what SES tells of sent mail.",
+    "webhooks": "Tell endpoints of yours what becomes of messages.",
     "identities": "Show and verify addresses and domains.",
     "sandbox": "Show what the account may do, and ask for production access.",
     "suppression": "Show and change who gets no mail.",

@@ -77,7 +77,6 @@ class Health:
     waiting: int = 0
     dead: int = 0
     is_running: bool = False
-    is_known: bool = False
 
 
 def _object(packed: bytes | None) -> dict[str, Any]:

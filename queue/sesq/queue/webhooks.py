@@ -27,10 +27,20 @@ MOST_WAITING = 10_000
 MOST_DEAD = 10_000
 """Events that were given up and are kept, the newest; the older ones are dropped and counted."""
 REVIVED_AT_ONCE = 500
+CONSUMER = "webhook:"
+"""What the name of a webhook's consumer begins with."""
 
 
 class LostLease(SesqError):
     """Another process delivers for this webhook: this one changes nothing."""
+
+
+def known_webhooks(redis: Redis, account: str) -> list[str]:
+    """The names of the webhooks that events are kept for."""
+    with mapped():
+        fields = texts(cast("list[bytes]", redis.hkeys(Keys(account).listening)))
+    prefix = f"consumer:{CONSUMER}"
+    return sorted(field.removeprefix(prefix) for field in fields if field.startswith(prefix))
 
 
 class WebhookStore:
@@ -39,7 +49,7 @@ class WebhookStore:
     def __init__(self, redis: Redis, account: str, name: str) -> None:
         keys = Keys(account)
         self.redis, self.account, self.name = redis, account, name
-        self.consumer = f"webhook:{name}"
+        self.consumer = f"{CONSUMER}{name}"
         self._health = keys.webhook(name)
         self._waiting = keys.webhook_waiting(name)
         self._due = keys.webhook_due(name)
@@ -84,7 +94,7 @@ class WebhookStore:
         words = {name: found.get(name, "") for name in ("why", "disabled_because")}
         counts = {name: int(found.get(name, 0)) for name in ("delivered", "dropped")}
         of_lists: dict[str, Any] = {"waiting": waiting, "dead": dead, "is_running": bool(runs)}
-        return Health(**times, **words, **counts, **of_lists, is_known=bool(found))  # type: ignore[arg-type]
+        return Health(**times, **words, **counts, **of_lists)  # type: ignore[arg-type]
 
     def note_delivered(self, count: int, now: float) -> None:
         """So many were delivered: it does not fail."""
@@ -297,10 +307,10 @@ class WebhookStore:
                     pipeline.zadd(self._due, {id: now}, nx=True)
                 pipeline.execute()
 
-    def delete(self) -> None:
-        """Forgets the webhook and all that waits for it."""
+    def delete(self) -> bool:
+        """Forgets the webhook and all that waits for it. Returns whether there was anything."""
         with mapped():
-            self.redis.delete(self._health, self._waiting, self._due, self._dead, self._runner)
+            return bool(self.redis.delete(self._health, self._waiting, self._due, self._dead, self._runner))
 
     def _pages(self) -> Iterable[list[str]]:
         cursor = -1

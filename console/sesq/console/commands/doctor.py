@@ -19,6 +19,7 @@ from sesq.console.checkup import (
     check_queue,
     check_redis,
     check_unknown_accounts,
+    check_webhooks,
 )
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
 from sesq.console.output import print_json, show, table
@@ -151,6 +152,7 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
         if of_redis[0].status is Status.OK:
             yield from check_account(redis, account, settings, sender)
             yield from check_queue(redis, account)
+            yield from check_webhooks(redis, account, settings.account(account).webhooks)
             yield from check_unknown_accounts(redis, settings.accounts)
     except QueueUnavailable as error:  # it answers, and does not do what is asked
         yield Check("redis", Status.FAIL, str(error), CURE)
