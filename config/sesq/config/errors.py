@@ -91,5 +91,9 @@ class UnknownBatch(SesqError):
     """No batch has that id: it was never begun here, or its record has expired."""
 
 
+class UnknownWebhook(InputError):
+    """No webhook of that name is configured, and Redis knows none; the text names those that there are."""
+
+
 class TakenBefore(SesqError):
     """The same rows were sent with the same template before; the text names the batch."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 
-from sesq.config.errors import InputError
+from sesq.config.errors import UnknownWebhook
 from sesq.config.webhook_settings import WebhookSettings
 from sesq.console.times import utc
 from sesq.queue.webhook_records import DeadLetter, Health
@@ -83,10 +83,10 @@ def read_webhooks(redis: Redis, account: str, configured: Mapping[str, WebhookSe
 def require_webhook(
     redis: Redis, account: str, configured: Mapping[str, WebhookSettings], name: str
 ) -> WebhookStore:
-    """Raises InputError for one that is neither configured here nor known to Redis."""
+    """Raises UnknownWebhook for one that is neither configured here nor known to Redis."""
     known = sorted({*configured, *known_webhooks(redis, account)})
     if name not in known:
-        raise InputError(
+        raise UnknownWebhook(
             f"webhook {name!r:.80} is not configured in account {account}; known: {', '.join(known) or 'none'}"
         )
     return WebhookStore(redis, account, name)

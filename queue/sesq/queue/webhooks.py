@@ -15,6 +15,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
+from sesq.queue.consumers import consumers
 from sesq.queue.events import MessageEvent
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, text_hash, texts
@@ -37,10 +38,8 @@ class LostLease(SesqError):
 
 def known_webhooks(redis: Redis, account: str) -> list[str]:
     """The names of the webhooks that events are kept for."""
-    with mapped():
-        fields = texts(cast("list[bytes]", redis.hkeys(Keys(account).listening)))
-    prefix = f"consumer:{CONSUMER}"
-    return sorted(field.removeprefix(prefix) for field in fields if field.startswith(prefix))
+    names = [each.name for each in consumers(redis, account)]
+    return [name.removeprefix(CONSUMER) for name in names if name.startswith(CONSUMER)]
 
 
 class WebhookStore:

@@ -59,9 +59,11 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
     """`console(users=file, hosts={"mail.example.com"})`: a running one, and a browser on it."""
     with ExitStack() as open_:
 
-        def start(users: Path | None = None, **options: Any) -> Visit:
+        def start(
+            users: Path | None = None, *, settings: dict[str, Any] | None = None, **options: Any
+        ) -> Visit:
             people = People.read(users, "ops@here")
-            site = Site(redis, make_settings(), people, lambda _account: NoSes(), **options)
+            site = Site(redis, make_settings(**(settings or {})), people, lambda _account: NoSes(), **options)
             return Visit(open_.enter_context(serving(HttpServer(create_app(site), "127.0.0.1", 0))))
 
         yield start

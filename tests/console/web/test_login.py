@@ -240,6 +240,7 @@ def test_who_may_only_look_changes_nothing(console: Console, users: Path, redis:
         "test": {"kind": "formatted", "sender": "a@example.com", "to": "b@example.com", "text": "x"},
         "identities/verify": {"name": "example.com"},
         "suppression/add": {"address": "x@example.com"},
+        "webhooks/disable": {"name": "x"},
         "sandbox/apply": {"sure": "yes"},
         "batches/x/cancel": {},
     }.items():

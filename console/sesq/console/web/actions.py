@@ -8,12 +8,14 @@ from typing import Any
 from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room
+from sesq.console.webhook_view import WebhookView, read_webhooks, require_webhook
 from sesq.producer import Message, Outbox
 from sesq.queue.addresses import parse_address
 from sesq.queue.messages import RESOLUTIONS
 from sesq.queue.policy import BULK_PAUSE, PAUSE
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.suppression import REASONS, Suppressed, SuppressionList, listed_as
+from sesq.queue.webhooks import WebhookStore
 
 MOST_AT_ONCE, HISTORY = 500, 1000
 VERBS = ("cancel", "retry", "release", *(f"resolve as {outcome}" for outcome in RESOLUTIONS))
@@ -192,3 +194,34 @@ def apply_for_production(room: Room, application: Any) -> None:
 
     apply(room.control, application)
     room.note("ask for production access")
+
+
+def webhooks(room: Room) -> list[WebhookView]:
+    """The account's webhooks, and how each does."""
+    return read_webhooks(room.redis, room.account, room.configured_webhooks)
+
+
+def webhook(room: Room, name: str) -> WebhookStore:
+    """One of them. Raises UnknownWebhook."""
+    return require_webhook(room.redis, room.account, room.configured_webhooks, name)
+
+
+def enable_webhook(room: Room, name: str) -> bool:
+    """Delivers to it again; whether it was disabled."""
+    was_disabled = webhook(room, name).enable(redis_now(room.redis))
+    room.note(f"enable webhook {name}")
+    return was_disabled
+
+
+def disable_webhook(room: Room, name: str, reason: str) -> None:
+    """Delivers nothing to it until it is enabled."""
+    because = f"by {room.by}: {reason.strip()}" if reason.strip() else f"by {room.by}"
+    webhook(room, name).disable(because, redis_now(room.redis))
+    room.note(f"disable webhook {name}")
+
+
+def retry_webhook(room: Room, name: str, ids: list[str] | None = None) -> list[str]:
+    """Delivers again what was given up, all of it or those events: their ids."""
+    revived = webhook(room, name).revive(redis_now(room.redis), ids or ())
+    room.note(f"webhook {name}: deliver {len(revived)} again")
+    return revived

@@ -18,6 +18,7 @@ from sesq.config.errors import (
     SesqError,
     UnknownBatch,
     UnknownMessage,
+    UnknownWebhook,
     WrongState,
 )
 from sesq.console.web.api import make_api
@@ -32,6 +33,7 @@ from sesq.queue.keys import CONSOLE_SECRET
 from sesq.queue.replies import text
 
 STATUS: dict[type[SesqError], int] = {
+    UnknownWebhook: 404,
     InputError: 422,
     NotAllowed: 403,
     UnknownAccount: 404,

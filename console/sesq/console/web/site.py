@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
 from sesq.config.settings import Settings
+from sesq.config.webhook_settings import WebhookSettings
 from sesq.console.web.audit import Audit
 from sesq.console.web.people import People, User, Visitor
 from sesq.queue.gate import Gate
@@ -133,6 +134,12 @@ class Room:
     def control(self) -> Any:
         """SES's control calls for the account."""
         return self.site.control(self.account)
+
+    @property
+    def configured_webhooks(self) -> Mapping[str, WebhookSettings]:
+        """Those that stand in sesq.toml for the account."""
+        account = self.site.settings.accounts.get(self.account)
+        return account.webhooks if account else {}
 
     @property
     def by(self) -> str:

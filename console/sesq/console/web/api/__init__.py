@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from sesq.config.errors import SesqError
-from sesq.console.web.api import account, batches, messages, quota
+from sesq.console.web.api import account, batches, messages, quota, webhooks
 from sesq.console.web.api.entry import ERRORS
 from sesq.console.web.site import NotLoggedIn, Site
 
@@ -36,7 +36,7 @@ def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
 
     api = FastAPI(title="sesq", version="1", docs_url=None, redoc_url=None)
     api.state.site = site
-    for part in (account, messages, quota, batches):
+    for part in (account, messages, quota, batches, webhooks):
         api.include_router(part.router, prefix="/accounts/{account}", responses=ERRORS)
     for kind in (SesqError, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, tell)

@@ -86,6 +86,12 @@ class Reason(Given):
     reason: str = Field(default="", max_length=500)
 
 
+class Events(Given):
+    """Events that were given up, by their ids; all where there is no list."""
+
+    events: list[str] | None = Field(default=None, min_length=1, max_length=actions.MOST_AT_ONCE)
+
+
 class Name(Given):
     """An address or a domain."""
 

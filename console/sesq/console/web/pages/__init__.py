@@ -11,6 +11,7 @@ from sesq.console.web.pages import (
     sandbox,
     send_test,
     suppression,
+    webhooks,
 )
 
 ROUTERS = [
@@ -23,6 +24,7 @@ ROUTERS = [
         identities,
         sandbox,
         suppression,
+        webhooks,
         batches,
         activity,
         login,

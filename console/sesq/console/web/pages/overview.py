@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sesq.console.checkup import Status, check_queue
+from sesq.console.checkup import Status, check_queue, check_webhooks
 from sesq.console.overview import read_overview
 from sesq.console.web.outlook import look_ahead, read_series
 from sesq.console.web.render import page
@@ -19,6 +19,10 @@ router = APIRouter()
 @router.get("/accounts/{account}/overview")
 def overview(room: Viewing) -> Response:
     view = read_overview(room.redis, room.account)
+    checks = [
+        *check_queue(room.redis, room.account),
+        *check_webhooks(room.redis, room.account, room.configured_webhooks),
+    ]
     waiting = count_waiting(room.redis, room.account)
     return page(
         room,
@@ -26,7 +30,7 @@ def overview(room: Viewing) -> Response:
         view=view,
         now=view.usage.now,
         why=sentences(view),
-        alerts=[check for check in check_queue(room.redis, room.account) if check.status is not Status.OK],
+        alerts=[check for check in checks if check.status is not Status.OK],
         series=read_series(room.redis, room.account, view.usage.now, waiting),
         waiting=waiting,
         outlook=look_ahead(room.redis, view),

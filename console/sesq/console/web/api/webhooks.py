@@ -1,0 +1,47 @@
+"""Webhooks: how each does, what was given up, and what people do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from sesq.console.web import actions
+from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.given import Events, Reason
+from sesq.console.webhook_view import letter_as_json
+from sesq.queue.webhooks import MOST_DEAD
+
+router = APIRouter(tags=["webhooks"])
+
+
+@router.get("/webhooks")
+def webhooks(room: Viewing) -> Json:
+    """As `sesq webhooks list --json`."""
+    return {"webhooks": [view.as_json() for view in actions.webhooks(room)]}
+
+
+@router.get("/webhooks/{name}/dead")
+def dead(room: Viewing, name: str, limit: Annotated[int, Query(ge=1, le=MOST_DEAD)] = 100) -> Json:
+    """The events that were tried for a day and given up; the newest first."""
+    letters = actions.webhook(room, name).dead_letters(limit)
+    return {"events": [letter_as_json(letter) for letter in letters]}
+
+
+@router.post("/webhooks/{name}/retry")
+def retry(room: Operating, name: str, given: Events) -> Json:
+    """Delivers again what was given up: the events with these ids, or all where there is no list."""
+    return {"events": actions.retry_webhook(room, name, given.events)}
+
+
+@router.post("/webhooks/{name}/enable")
+def enable(room: Operating, name: str) -> Json:
+    """Delivers to it again; `enabled` is false where it was not disabled."""
+    return {"enabled": actions.enable_webhook(room, name)}
+
+
+@router.post("/webhooks/{name}/disable")
+def disable(room: Operating, name: str, given: Reason) -> Json:
+    """Delivers nothing to it until it is enabled."""
+    actions.disable_webhook(room, name, given.reason)
+    return {"disabled": True}
