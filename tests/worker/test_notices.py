@@ -72,6 +72,12 @@ NOTICES: list[tuple[str | dict[str, Any], str, str, bool]] = [
         False,
     ),
     (by_eventbridge(ADVICE, {"data": {"status": "OPEN"}}, IDENTITY), "advice", IDENTITY, True),
+    (
+        by_eventbridge("Advisor Recommendation Status Resolved", {}, IDENTITY),
+        "account notice",
+        "Advisor Recommendation Status Resolved",
+        False,
+    ),
     (by_eventbridge("Something New", {"a": 1}), "account notice", "Something New", False),
     (by_eventbridge("", {}), "account notice", "123456789012", False),
 ]

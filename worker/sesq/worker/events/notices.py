@@ -111,10 +111,9 @@ def _status(document: Document, word: str, told: str) -> str | None:
 
 
 def _advice(document: Document) -> str | None:
-    kind = _detail_type(document)
-    if not kind.startswith("Advisor Recommendation"):
+    if _detail_type(document) != "Advisor Recommendation Status Open":
         return None
-    return f"{kind}, for {_resources(document)}"
+    return f"SES's advisor recommends a change, see its console, for {_resources(document)}"
 
 
 def _account(document: Document) -> str | None:
@@ -140,7 +139,7 @@ SIGNS = (
     ),
     Sign(Kind.PAUSED, "EventBridge, `Sending Status Disabled`", _BRIDGE, _paused),
     Sign(Kind.RESUMED, "EventBridge, `Sending Status Enabled`", _BRIDGE, _resumed),
-    Sign(Kind.ADVICE, "EventBridge, `Advisor Recommendation …`", _BRIDGE, _advice),
+    Sign(Kind.ADVICE, "EventBridge, `Advisor Recommendation Status Open`", _BRIDGE, _advice),
     Sign(Kind.ACCOUNT, "EventBridge, of `aws.ses`, any other without a mail", _BRIDGE, _account),
 )
 """The first that knows a document says what it is."""
