@@ -45,6 +45,9 @@ class MessageEvent:
     `id` names the event: it grows, and is the same when the event is told again. `at`, `since` and `until` are seconds
     since the epoch by Redis's clock. `message` is sesq's id, `message_id` SES's. `recipients` are bare addresses,
     where the consumer asked for them. A row of a batch is told from when it is on its way.
+
+    Of other types is what changes no state: "delayed" and "noted" (in `reason`), "opened", "clicked" and
+    "subscription", with SES's own object as `detail`, where `automated` says whether a program did it.
     """
 
     id: str
@@ -62,6 +65,7 @@ class MessageEvent:
     recipients: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Gives the event as versioned JSON; what it has not is left out."""
@@ -200,6 +204,8 @@ class EventReader:
         given = json.loads(told[b"e"])
         given.pop("v")
         message = given.pop("id")
+        if not self._recipients and "detail" in given:
+            given["detail"].pop("recipients", None)
         return MessageEvent(id=id, account=self.keys.account, message=message, **given)
 
     def _addressed(self, events: list[MessageEvent]) -> list[MessageEvent]:

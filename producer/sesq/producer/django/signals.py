@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from django.dispatch import Signal
 
-from sesq.queue.events import GAP, MessageEvent
+from sesq.queue.events import MESSAGE, MessageEvent
 from sesq.queue.states import State
 
 message_changed = Signal()
@@ -35,6 +36,8 @@ EVENT_TYPES: dict[str, str] = {
     State.EXPIRED: "failed",
 }
 """Of the other states it is the state's own name."""
+OTHER_TYPES = {"delayed": "deferred", "noted": "other"}
+"""Of the others it is the name that the queue gives it: opened, clicked, subscription, gap."""
 REJECT_REASONS: dict[str, str] = {
     State.BOUNCED: "bounced",
     State.COMPLAINED: "spam",
@@ -66,6 +69,7 @@ class ChangedMessage:
     tags: Mapping[str, str]
     reject_reason: str | None
     description: str
+    detail: Mapping[str, Any]
 
     @property
     def recipient(self) -> str | None:
@@ -76,7 +80,7 @@ class ChangedMessage:
     def of(cls, event: MessageEvent) -> ChangedMessage:
         """The same event, as receivers know it."""
         return cls(
-            event_type=GAP if event.type == GAP else EVENT_TYPES.get(event.state, event.state),
+            event_type=_type_of(event),
             timestamp=datetime.fromtimestamp(event.at, timezone.utc),
             event_id=event.id,
             sesq_id=event.message,
@@ -87,9 +91,16 @@ class ChangedMessage:
             batch=event.batch,
             recipients=event.recipients,
             tags=event.tags,
-            reject_reason=REJECT_REASONS.get(event.state),
+            reject_reason=REJECT_REASONS.get(event.state) if event.type == MESSAGE else None,
             description=event.reason,
+            detail=event.detail,
         )
+
+
+def _type_of(event: MessageEvent) -> str:
+    if event.type != MESSAGE:
+        return OTHER_TYPES.get(event.type, event.type)
+    return EVENT_TYPES.get(event.state, event.state)
 
 
 def tell(event: MessageEvent) -> int:

@@ -18,6 +18,7 @@
 --   message_id   SES's                    drop_content
 --   note         a line for the history of a message that stays in its state; '' for none
 --   delayed      for `delayed_because`; '' for none
+--   passed_on    {type, detail (JSON)}: where it changes nothing here: consumers of the stream are told
 -- }
 -- Returns the state the message was in; '' where there is no record of it.
 
@@ -26,9 +27,9 @@ local told = cjson.decode(ARGV[3])
 
 local EVENT = A .. 'event:' .. told.event
 
--- Counts the event, and lists and takes off addresses, the first time that it comes.
+-- Counts the event, and lists and takes off addresses, the first time that it comes. Returns whether it is.
 local function count()
-  if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return end
+  if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return false end
   local hour, list = math.floor(now() / 3600), A .. 'suppression'
   for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
   for address, entry in pairs(told.suppress) do call('HSETNX', list, address, entry) end
@@ -36,6 +37,7 @@ local function count()
     local read_it, entry = pcall(cjson.decode, call('HGET', list, address) or '')
     if read_it and type(entry) == 'table' and entry.reason == 'complaint' then call('HDEL', list, address) end
   end
+  return true
 end
 
 -- Moves the message on, where the event is worth more than what moved it last.
@@ -67,14 +69,19 @@ local function note(message)
   if told.delayed ~= '' and message.state == 'sent' then
     Message.set(message, 'delayed_because', told.delayed)
   end
+  Stream.tell_more(message, told.delayed ~= '' and 'delayed' or 'noted', told.note, told.message_id, '{}')
 end
 
 local function main()
-  count()
+  local is_news = count()
   if told.id == '' or not told.to then return '' end
 
   local message = Message.read(told.id)
   local was = message.state
+  if is_news and told.passed_on then
+    message.batch = message.batch or string.match(told.id, '^(.*)-%d+-%d+$')
+    Stream.tell_more(message, told.passed_on.type, '', told.message_id, told.passed_on.detail)
+  end
   if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
   if not RQ_STATE[was] then return was end -- another version's
   move(message)

@@ -4,8 +4,8 @@
 --   A listening   hash     cap (events that stay), lost (id of the newest event that was dropped),
 --                          consumer:<name> (s: since when it listens), gap:<name> ("<id> <id>": events
 --                          that it lost). While there is no such key, nothing is told.
---   A events      stream   e -> JSON {v, id, was, state, reason, at (s), lane, batch, message_id}; a
---                          consumer group for each consumer
+--   A events      stream   e -> JSON {v, id, was, state, reason, at (s), lane, batch, message_id;
+--                          type, detail (of what changes no state)}; a consumer group for each consumer
 
 local LISTENING, EVENTS = A .. 'listening', A .. 'events'
 local SLACK, MOST_DROPPED = 100, 1000 -- events beyond the cap until some are dropped; so many at once
@@ -16,6 +16,14 @@ function Stream.is_heard()
   return cap
 end
 
+local function add(message, was, state, reason, message_id, more)
+  told[#told + 1] = string.format(
+    '{"v":1,"id":%s,"was":"%s","state":"%s","reason":%s,"at":%s,"lane":"%s","batch":%s,"message_id":%s%s}',
+    cjson.encode(message.id), was, state, cjson.encode(reason), now_as_text(),
+    Job.is_bulk(message.queue) and 'bulk' or 'transactional', cjson.encode(message.batch or cjson.null),
+    cjson.encode(message_id or cjson.null), more)
+end
+
 local function value_of(name, fields)
   for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
 end
@@ -24,12 +32,14 @@ end
 -- are written with the change.
 function Stream.tell(message, was, state, reason, fields)
   if not Stream.is_heard() then return end
-  local message_id = value_of('message_id', fields)
-  told[#told + 1] = string.format(
-    '{"v":1,"id":%s,"was":"%s","state":"%s","reason":%s,"at":%s,"lane":"%s","batch":%s,"message_id":%s}',
-    cjson.encode(message.id), was or '', state, cjson.encode(reason), now_as_text(),
-    Job.is_bulk(message.queue) and 'bulk' or 'transactional', cjson.encode(message.batch or cjson.null),
-    cjson.encode(message_id or cjson.null))
+  add(message, was or '', state, reason, value_of('message_id', fields), '')
+end
+
+-- Tells what changes no state: kind says what it is, detail (JSON) what SES says of it.
+function Stream.tell_more(message, kind, reason, message_id, detail)
+  if not Stream.is_heard() then return end
+  local state = message.state or ''
+  add(message, state, state, reason, message_id, string.format(',"type":"%s","detail":%s', kind, detail))
 end
 
 -- Drops the oldest events beyond the cap, and notes up to where, so that a consumer who had not read them is

@@ -106,8 +106,8 @@ class Feedback:
         return handled
 
     def pass_on(self, event: PassedOn) -> None:
-        """Hands on what changes nothing here. All opens, clicks and changes of subscriptions come through here, at
-        least once each.
+        """Notes what changes nothing here: opens, clicks and changes of subscriptions. Consumers of the stream are told
+        of each by the script.
         """
         fields = {"id": event.id, "account": self.account, "event": event.type, "ses_id": event.message_id}
         log.info("message %s: %s", event.id or "of another system", event.type, extra=fields)
@@ -160,6 +160,7 @@ class Feedback:
             "take_off": [listed_as(address) for address in meaning.take_off],
             "note": meaning.note,
             "delayed": meaning.delayed,
+            **({"passed_on": meaning.passed_on.for_consumers()} if meaning.passed_on else {}),
             "id": event.id,
             "to": meaning.to.value,
             "reason": meaning.reason,

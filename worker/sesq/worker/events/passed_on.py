@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sesq.queue.envelope import encode_json
 from sesq.worker.events.document import Event
 
 AUTOMATED = "automated"
 """SES marks opens and clicks of programs since 2026-08. The name of that member is not in what was read of its
 documentation, so each member whose name contains this word is taken."""
+TYPES = {"Open": "opened", "Click": "clicked", "Subscription": "subscription"}
+"""What SES calls it, and what the stream does."""
+LONGEST_DETAIL = 8000
+"""In characters: links may be as long as their writers like."""
 _YES = ("true", "yes", "1")
 
 
@@ -42,6 +47,12 @@ class PassedOn:
             _automated(event.detail),
             event.detail,
         )
+
+    def for_consumers(self) -> dict[str, str]:
+        """What the stream tells: its type there, and as JSON what SES says; too long a text of that is left out."""
+        told = {**self.detail, AUTOMATED: self.automated, "recipients": self.recipients}
+        detail = encode_json(told)
+        return {"type": TYPES[self.type], "detail": detail if len(detail) <= LONGEST_DETAIL else "{}"}
 
 
 def _automated(detail: Mapping[str, Any]) -> bool | None:
