@@ -43,6 +43,17 @@ def modelled(shape: Shape | None, path: str = "") -> Iterator[tuple[str, Shape, 
         yield from modelled(shape.member, f"{path}[]")
 
 
+# Here SES is on record to answer an empty TenantName in words of its own, where the model has a constraint.
+OTHER_THAN_THE_MODEL = {
+    "GetTenant",
+    "DeleteTenant",
+    "PutTenantSuppressionAttributes",
+    "CreateTenantResourceAssociation",
+    "DeleteTenantResourceAssociation",
+    "ListTenantResources",
+}
+
+
 def input_of(api: str, name: str) -> dict[str, tuple[Shape, bool]]:
     shape = _models[api].operation_model(name).input_shape
     return {path: (member, required) for path, member, required in modelled(shape)}
@@ -66,7 +77,7 @@ def test_every_row_is_as_the_model_has_it(api: str, name: str) -> None:
     model = input_of(api, name)
     for path, member in table_of(api, name).items():
         shape, required = model[path]
-        if member.shape is None:
+        if member.shape is None or (path == "TenantName" and name in OTHER_THAN_THE_MODEL):
             continue
         assert type(member.shape) is TYPES[shape.type_name], path
         assert member.required == required, path

@@ -152,6 +152,12 @@ def test_templates_with_more_than_variables_are_refused(sesv2, mail, text):
     with refusal:
         content = {"Subject": "s", "Text": text}
         sesv2.send_email(**template_mail(mail, TemplateContent=content, TemplateData="{}"))
+    answer = sesv2.send_bulk_email(
+        FromEmailAddress="shop@example.com",
+        DefaultContent={"Template": {"TemplateContent": content, "TemplateData": "{}"}},
+        BulkEmailEntries=[{"Destination": {"ToAddresses": ["ada@example.org"]}}],
+    )
+    assert [each["Status"] for each in answer["BulkEmailEntryResults"]] == ["INVALID_PARAMETER"]
 
 
 def test_bulk_is_rated_by_entry(ses, sesv2):

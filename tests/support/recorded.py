@@ -156,6 +156,19 @@ REFUSALS = [
         "BadRequestException",
         "Invalid tenant name <a b>: only alphanumeric ASCII characters, '_', and '-' are allowed.",
     ),
+    *(
+        Refusal("floci, 2026-08-30", operation, given, "BadRequestException", "TenantName cannot be empty")
+        for operation in ("sesv2.get_tenant", "sesv2.delete_tenant", "sesv2.list_tenant_resources")
+        for given in ({}, {"TenantName": ""})
+    ),
+    Refusal(
+        "floci, 2026-08-30",
+        "sesv2.create_tenant",
+        {"TenantName": ""},
+        "BadRequestException",
+        "1 validation error detected: Value at 'tenantName' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1",
+    ),
     Refusal(
         "floci, 2026-08-28",
         "sesv2.create_tenant_resource_association",

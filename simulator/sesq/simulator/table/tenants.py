@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sesq.simulator.table.common import PAGE, REASONS, RESOURCE_TAGS, SOME_TEXT, named
+from sesq.simulator.table.common import PAGE, REASONS, RESOURCE_TAGS, SOME_TEXT
 from sesq.simulator.table.member import Object, checked, honoured, needed
 from sesq.simulator.table.shapes import Text, Words
 
@@ -11,7 +11,9 @@ _SUPPRESSION = {
     "SuppressedReasons": honoured(REASONS),
     "SuppressionScope": honoured(Text(choices=("ACCOUNT", "TENANT"))),
 }
-_ASSOCIATION = Object({"TenantName": needed(SOME_TEXT), "ResourceArn": needed(SOME_TEXT)})
+# The model asks for a name of one character or more. SES is on record to say `TenantName cannot be empty` instead.
+_NAME = {"TenantName": honoured(Text())}
+_ASSOCIATION = Object({**_NAME, "ResourceArn": needed(SOME_TEXT)})
 
 TENANTS = {
     "CreateTenant": Object(
@@ -21,14 +23,12 @@ TENANTS = {
             "SuppressionAttributes": honoured(Object(_SUPPRESSION)),
         }
     ),
-    "GetTenant": named("TenantName", SOME_TEXT),
+    "GetTenant": Object(_NAME),
     "ListTenants": Object({"Filter": honoured(Words(FILTERS)), **PAGE}),
-    "DeleteTenant": named("TenantName", SOME_TEXT),
-    "PutTenantSuppressionAttributes": Object({"TenantName": needed(SOME_TEXT), **_SUPPRESSION}),
+    "DeleteTenant": Object(_NAME),
+    "PutTenantSuppressionAttributes": Object({**_NAME, **_SUPPRESSION}),
     "CreateTenantResourceAssociation": _ASSOCIATION,
     "DeleteTenantResourceAssociation": _ASSOCIATION,
-    "ListTenantResources": Object(
-        {"TenantName": needed(SOME_TEXT), "Filter": honoured(Words(("RESOURCE_TYPE",))), **PAGE}
-    ),
+    "ListTenantResources": Object({**_NAME, "Filter": honoured(Words(("RESOURCE_TYPE",))), **PAGE}),
     "ListResourceTenants": Object({"ResourceArn": needed(SOME_TEXT), **PAGE}),
 }

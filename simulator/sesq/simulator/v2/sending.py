@@ -31,6 +31,7 @@ _STATUS = {
     "mail_from": "MAIL_FROM_DOMAIN_NOT_VERIFIED",
     "template": "TEMPLATE_NOT_FOUND",
     "bad_request": "INVALID_PARAMETER",
+    "not_imitated": "INVALID_PARAMETER",
     "too_long": "INVALID_PARAMETER",
     "unreadable": "INVALID_PARAMETER",
 }
