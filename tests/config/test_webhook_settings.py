@@ -89,7 +89,7 @@ def test_the_secrets_come_from_the_file_or_the_environment_or_a_file_of_their_ow
     variable = {f"SESQ_{FIELD.upper().replace('.', '__')}__SECRET": OTHER}
     found = load(file, {"url": URL}, **variable)
     assert found.secrets() == (OTHER,)
-    assert OTHER not in repr(found)
+    assert not any(each in repr(found) for each in (OTHER, URL))
     (tmp_path / "secret").write_text(f"{ONE}\n{OTHER}\n")
     assert load(file, {"url": URL, "secret_file": str(tmp_path / "secret")}).secrets() == (ONE, OTHER)
 

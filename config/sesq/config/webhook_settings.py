@@ -57,7 +57,8 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: WebhookUrl
+    url: WebhookUrl = Field(repr=False)
+    """Not in the repr: it may hold a token."""
     secret: SecretStr | None = None
     """One secret, or several with spaces between: each of them signs, while receivers change over."""
     secret_file: Path | None = None
