@@ -10,10 +10,13 @@ from redis import Redis
 from agreement import assert_agreement
 from batch import template
 from batch_stage import BatchStage
+from event_rows import bounce as bounced
+from event_rows import event
 from sesq.config.errors import TakenBefore, WrongState
 from sesq.producer.batch.request import batch_request
 from sesq.queue.results import put_back
 from sesq.queue.states import State
+from sesq.worker.events import Feedback
 from sesq.worker.sending import BLIP_TRIES
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says
@@ -202,6 +205,27 @@ def test_a_batch_with_too_many_bounces_pauses_itself(stage: BatchStage, bad: str
     assert stage.batch(taken).state == "paused"
     assert stage.batch(taken).reason.startswith(f"{bad}: 6 of 100 recipients, 6 %")
     assert stage.counts(taken.id) == {"queued": 100, "sent": 94, state.value: 6} == stage.fates(taken.id)
+    assert_agreement(stage.redis)
+
+
+def test_what_ses_did_not_try_to_send_pauses_no_batch(stage: BatchStage) -> None:
+    # Given a batch that is to stop above 5 % of bounces
+    taken, feedback = stage.take(200, stop_bounces=5), Feedback(stage.redis, "default")
+    for _ in range(2):
+        stage.send(50)
+        stage.pass_time(1)
+    got = [each.id for each in stage.batches.recipients(taken.id) if each.state is State.SENT]
+    # When many of its recipients are on a tenant's list, then it goes on
+    for id in got[:10]:
+        feedback.handle(event("Bounce", id, bounced("Permanent", "OnTenantSuppressionList")))
+    assert stage.batch(taken).state == "running"
+    # And above 5 % of those who were tried and bounced it is paused
+    for id in got[10:15]:
+        feedback.handle(event("Bounce", id, bounced("Permanent", "NoEmail")))
+    assert stage.batch(taken).state == "running"
+    feedback.handle(event("Bounce", got[15], bounced("Permanent", "NoEmail")))
+    assert stage.batch(taken).state == "paused"
+    assert stage.batch(taken).reason.startswith("bounces: 6 of 100 recipients, 6 %")
     assert_agreement(stage.redis)
 
 

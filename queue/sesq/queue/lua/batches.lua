@@ -10,6 +10,7 @@
 --                                 which a person let it go on),
 --                                 n:<where> (recipients): of those without a record waiting, leaving
 --                                 (granted), taken (by SES), arrived (delivered); of the others their state;
+--                                 prevented (of those that are bounced: SES did not try to send to them),
 --                                 kept (chunks whose keys have the right expiry already),
 --                                 starts_at (s: it is paused until then)
 --   A starting            zset    batches that are paused until their time -> that time (s)
@@ -102,10 +103,16 @@ function Batch.judge(bid)
   end
 end
 
+-- One more recipient is bounced to whom SES did not try to send.
+function Batch.count_prevented(bid)
+  if call('EXISTS', Batch.key(bid)) == 1 then call('HINCRBY', Batch.key(bid), 'prevented', 1) end
+end
+
 -- Returns the number of bounces or complaints of a batch, the number of recipients that SES has taken, and
--- the share (%; 0 while SES has taken too few).
+-- the share (%; 0 while SES has taken too few). What SES did not try to send is no bounce.
 function Batch.bad_share(bid, bad)
   local n, sent = Batch.sum_of(bid, {COUNTED_AS[bad]}), Batch.sum_of(bid, SENT)
+  if bad == 'bounces' then n = math.max(0, n - (tonumber((Batch.read(bid, 'prevented'))) or 0)) end
   return n, sent, sent >= ENOUGH and n / sent * 100 or 0
 end
 

@@ -17,6 +17,7 @@
 --   rank         a later event moves it only where it is worth more, since events come in any order
 --   message_id   SES's                    drop_content
 --   note         a line for the history of a message that stays in its state; '' for none
+--   prevented    whether SES did not try to send it, because of a list or a check of the address
 --   delayed      for `delayed_because`; '' for none
 --   passed_on    {type, detail (JSON)}: where it changes nothing here: consumers of the stream are told
 -- }
@@ -55,6 +56,7 @@ local function move(message)
     fields[#fields + 1] = 'delayed_because'
     fields[#fields + 1] = ''
   end
+  if told.prevented and message.batch then Batch.count_prevented(message.batch) end
   -- it has left, before all else
   if not left and told.to ~= 'sent' then Message.transition(message, 'sent', own, fields, {}) end
   Message.transition(message, told.to, told.reason, fields, {})

@@ -161,6 +161,7 @@ class Feedback:
             "note": meaning.note,
             "delayed": meaning.delayed,
             **({"passed_on": meaning.passed_on.for_consumers()} if meaning.passed_on else {}),
+            "prevented": meaning.prevented,
             "id": event.id,
             "to": meaning.to.value,
             "reason": meaning.reason,

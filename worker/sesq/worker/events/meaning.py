@@ -26,7 +26,8 @@ class Meaning:
     """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`. `suppress`: address -> reason.
 
     `take_off`: addresses to take off the list, where a complaint put them there. `note`: for the history of a message
-    that stays in its state. `delayed`: why it is not delivered yet. `unknown`: a value that the table does not have.
+    that stays in its state. `delayed`: why it is not delivered yet. `prevented`: SES did not try to send it. `unknown`:
+    a value that the table does not have.
     """
 
     to: State
@@ -37,6 +38,7 @@ class Meaning:
     take_off: tuple[str, ...] = ()
     note: str = ""
     delayed: str = ""
+    prevented: bool = False
     passed_on: PassedOn | None = None
     unknown: str = ""
 
@@ -58,6 +60,7 @@ def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
         suppress=_suppressed(event, row, suppress_possible),
         take_off=_sure(event) if row.suppresses is Suppresses.TAKES_OFF else (),
         note=words if row.effect in (Effect.NOTED, Effect.DELAYS) else "",
+        prevented=row.prevents,
         delayed=words if row.effect is Effect.DELAYS else "",
         passed_on=PassedOn.of(event) if row.effect is Effect.PASSED_ON else None,
         unknown="" if row.is_known else one_line(_values(event)),

@@ -63,7 +63,8 @@ class Row:
     """`subtype`: of a bounce `bounceType/bounceSubType`, of a complaint `complaintSubType`, of a delay `delayType`.
 
     `feedback`: `complaintFeedbackType`. `says`: in words, what SES says with it. `to`: the state of the message; None:
-    it stays, and is `sent` where nobody knew whether it was. `prevents`: SES did not try to send.
+    it stays, and is `sent` where nobody knew whether it was. `prevents`: SES did not try to send, because of a list or
+    a check of the address.
     """
 
     type: str
@@ -255,14 +256,12 @@ ROWS = (
         says="SES found a virus in it, and sent it to nobody",
         to=State.BOUNCED,
         rank=Rank.BOUNCED,
-        prevents=True,
     ),
     Row(
         type="Rendering Failure",
         says="SES could not render its template, and sent it to nobody",
         to=State.BOUNCED,
         rank=Rank.BOUNCED,
-        prevents=True,
     ),
     _passed_on("Open", "the mail was opened, by a person or a program"),
     _passed_on("Click", "a link in it was followed, by a person or a program"),
