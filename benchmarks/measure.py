@@ -178,15 +178,24 @@ def bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def running(b: Bench, command: Sequence[str], count: int) -> Iterator[None]:
-    """So many processes of a command that does not end by itself."""
+def running(b: Bench, command: Sequence[str], count: int) -> Iterator[list[int]]:
+    """So many processes of a command that does not end by itself; their ids."""
     workers = [b.start(*command) for _ in range(count)]
     try:
-        yield
+        yield [worker.pid for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
             worker.wait()
+
+
+def cpu_of(pids: Sequence[int]) -> float:
+    """Seconds of CPU of running processes, so far; of Linux alone."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def until(look: Callable[[], Any], what: str) -> Any:

@@ -23,6 +23,7 @@ from rq.serializers import JSONSerializer
 from benchmarks.bare_loop import send
 from benchmarks.measure import Bench, bench, finish, show, until
 from sesq.producer import Message
+from sesq.producer.batch.template import Template
 
 PROCESSES, THREADS = 2, 16
 ROUNDS, FEW_ROUNDS = 5, 2
@@ -188,6 +189,13 @@ def queue_mails(b: Bench, count: int) -> None:
     )
 
 
+def _queue_rows(b: Bench, count: int) -> None:
+    """The same as one batch, in the bulk lane."""
+    template = Template(name="hello", subject="Hello", text=BODY[:500])
+    rows = ({"email": f"person{number}@example.org"} for number in range(count))
+    b.outbox.send_batch(template, rows, sender="Shop <shop@example.com>")
+
+
 def _rq(b: Bench, count: int) -> None:
     queue = Queue(PLAIN_QUEUE, connection=b.redis, serializer=JSONSerializer)
     for number in range(count):
@@ -221,6 +229,7 @@ SENDERS = (
         ends=True,
     ),
     Sender("sesq", WORKER, queue_mails, ends=True),
+    Sender("sesq, a batch", WORKER, _queue_rows, ends=True),
     Sender("RQ's SimpleWorker", RQ_WORKER, _rq, starts=PROCESSES, ends=True, slow=True),
 )
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from benchmarks.measure import Bench, bench, running, show, until
+from benchmarks.measure import Bench, bench, cpu_of, running, show, until
 from sesq.queue.gate import Gate
 
 LATENCY_SECONDS = 0.02
@@ -32,6 +32,7 @@ COLUMNS = (
     "most in 1 s",
     "claims a mail",
     "Redis reads a mail",
+    "% of a core",
 )
 
 
@@ -44,6 +45,7 @@ class Seen:
     most: int
     claims: float
     reads: float
+    cpu: float
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
@@ -61,6 +63,7 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     notes = [
         f"SES answers after {LATENCY_SECONDS * 1000:g} ms; each row over at least {seconds:g} s",
         "share: recipients that SES took, of those that the rate allows in the time between the two arrivals",
+        "% of a core: of all worker processes together",
         "Redis reads: all round trips of all processes to Redis, a pipeline being one or a few",
     ]
     return [show("How exactly the rate is kept", COLUMNS, rows, notes)]
@@ -69,12 +72,13 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
 def _measure(b: Bench, command: tuple[str, ...], rate: float, count: int, seconds: float) -> Seen:
     b.set_up(rate=rate, latency=LATENCY_SECONDS)
     b.queue(round(rate * (seconds + START_SECONDS)) + 20, lane="bulk")
-    with running(b, command, count):
+    with running(b, command, count) as pids:
         until(lambda: b.redis.scard("rq:workers") >= count, "all processes are up")
         first = _next_arrival(b, since=0.0)
         first = _next_arrival(b, since=first + 1.0)  # what had gathered while nobody asked is gone
-        before = _counters(b)
+        before, used = _counters(b), cpu_of(pids)
         last = _next_arrival(b, since=first + seconds)
+        used = cpu_of(pids) - used
         claims, reads = (now - then for now, then in zip(_counters(b), before, strict=True))
         report = b.report()
     calls = b.ses("GET", f"/_sim/messages?since={first:.6f}")
@@ -85,6 +89,7 @@ def _measure(b: Bench, command: tuple[str, ...], rate: float, count: int, second
         most=report["max_recipients_in_1s"],
         claims=claims / taken,
         reads=reads / taken,
+        cpu=used / (last - first) * 100,
     )
 
 
