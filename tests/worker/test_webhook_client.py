@@ -117,6 +117,14 @@ def test_silence_ends_at_the_time_limit(client_of: Opened, stub: StubEndpoint) -
         client_of(stub, timeout_seconds=1).post(b"{}", {})
 
 
+def test_a_port_that_is_silent_in_the_handshake_ends_at_the_time_limit(
+    by_name: Opened, stub: StubEndpoint
+) -> None:
+    stub.plays.append(lambda handler: handler.server.stub.released.wait(30) and handler.abort())
+    with pytest.raises(NotReached, match="no connection in time"):
+        by_name(stub, timeout_seconds=1).post(b"{}", {})
+
+
 def test_an_answer_that_comes_byte_by_byte_ends_at_the_time_limit(
     client_of: Opened, stub: StubEndpoint
 ) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from redis_user import limited_client
+from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import QueueUnavailable
+from sesq.console.checkup.rights import ACL
 from sesq.producer import Message, Outbox
 from sesq.queue.audit import audit
 from sesq.queue.events import listen
@@ -391,6 +394,26 @@ def test_what_waits_is_bounded_and_the_stream_keeps_the_rest(
     assert (other, "queued") not in h.told
     h.step(after=3)
     assert h.told[-1] == (other, "queued")
+
+
+def test_the_rights_of_the_docs_are_enough(
+    redis: Redis, redis_server: EmbeddedRedis, stub: StubEndpoint, clock: Clock, send: Any
+) -> None:
+    rights = ACL.partition(">PASSWORD ")[2].split()
+    with limited_client(redis, redis_server.url, rights) as limited:
+        h = Hook(limited, stub, clock)
+        h.step()
+        id = send()
+        stub.plays.extend([stub.reply(500)] * 2)
+        h.step()
+        h.step(after=DAY)
+        assert h.store.revive(clock()) != []
+        h.store.disable("a look", clock())
+        h.store.enable(clock())
+        h.step(2)
+        assert h.told == [(id, "queued")] * 3
+        h.endpoint.close()
+        assert h.store.delete()
 
 
 def test_a_damaged_entry_stops_nothing(
