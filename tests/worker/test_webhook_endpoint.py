@@ -59,6 +59,10 @@ def cancel(redis: Redis) -> Callable[[str], None]:
     return lambda id: Messages(redis).cancel(id, by="ada")
 
 
+def unavailable(*_: Any) -> Any:
+    raise QueueUnavailable("Redis cannot be reached")
+
+
 def lapse(redis: Redis) -> None:
     """The leases of a process that was killed have run out."""
     redis.delete(KEYS.webhook_runner(NAME), KEYS.reader(f"webhook:{NAME}"))
@@ -356,6 +360,42 @@ def test_a_delivery_that_redis_could_not_be_told_is_not_made_twice(
         h.step()
     h.step(2)
     assert h.told == [(id, "queued")]
+
+
+def test_one_that_waited_is_not_delivered_twice_where_redis_could_not_be_told(
+    hook: MakeHook, send: Any, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = hook()
+    id = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    with monkeypatch.context() as away:
+        away.setattr(h.store, "done", unavailable)
+        with pytest.raises(QueueUnavailable):
+            h.step(after=3)
+    h.step()
+    assert h.told == [(id, "queued")] * 2
+    assert h.store.health().waiting == 0
+
+
+def test_the_order_holds_where_redis_is_away_after_the_stream_was_read(
+    hook: MakeHook, send: Any, cancel: Any, stub: StubEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an event that waits, and a later one of the same message that was read when Redis went away
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    cancel(one)
+    with monkeypatch.context() as away:
+        away.setattr(h.store, "which_wait", unavailable)
+        with pytest.raises(QueueUnavailable):
+            h.step()
+    # When Redis is back, Then the later one waits behind the first
+    h.step()
+    assert h.told == [(one, "queued")]
+    h.step(2, after=3)
+    assert h.told[1:] == [(one, "queued"), (one, "cancelled")]
 
 
 def test_a_redis_that_lost_everything_is_listened_to_anew(hook: MakeHook, redis: Redis, send: Any) -> None:

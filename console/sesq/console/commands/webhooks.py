@@ -31,7 +31,8 @@ from sesq.queue.events import MessageEvent
 from sesq.queue.events import forget as stop_listening
 from sesq.queue.snapshot import redis_now
 from sesq.queue.webhook_body import TEST
-from sesq.queue.webhooks import MOST_DEAD, WebhookStore
+from sesq.queue.webhook_queue import MOST_DEAD
+from sesq.queue.webhooks import WebhookStore
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -148,8 +149,8 @@ def send_test(name: Name, account: Account = DEFAULT_ACCOUNT, json: Json = False
         raise InputError(f"webhook {name!r:.80} is not configured in account {account}; known: {known}")
     with part("webhooks"):
         from sesq.worker.webhooks.addresses import NotReached
-        from sesq.worker.webhooks.endpoint import Sender
         from sesq.worker.webhooks.retrying import Verdict, judge
+        from sesq.worker.webhooks.sender import Sender
     sender, started = Sender(webhook), time.time()
     event = MessageEvent(id=f"{TEST}-{round(started * 1000)}", account=account, at=started, type=TEST)
     try:

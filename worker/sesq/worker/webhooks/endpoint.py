@@ -17,13 +17,12 @@ from sesq.config.errors import QueueUnavailable, WrongState
 from sesq.config.webhook_settings import WebhookSettings
 from sesq.queue.events import MESSAGE, EventReader, MessageEvent, listen
 from sesq.queue.snapshot import redis_now
-from sesq.queue.webhook_body import body_of
+from sesq.queue.webhook_queue import MOST_WAITING, LostLease
 from sesq.queue.webhook_records import DeadLetter, Waiting
-from sesq.queue.webhooks import MOST_WAITING, LostLease, WebhookStore
+from sesq.queue.webhooks import WebhookStore
 from sesq.worker.webhooks.addresses import NotReached
-from sesq.worker.webhooks.http_client import Answer, HttpClient
 from sesq.worker.webhooks.retrying import GIVE_UP_SECONDS, Outcome, Verdict, judge, pause_after, rest_after
-from sesq.worker.webhooks.signing import Signer
+from sesq.worker.webhooks.sender import Sender
 
 log = logging.getLogger("sesq.webhooks")
 
@@ -42,31 +41,6 @@ class Reader(Protocol):
     def read(self, count: int = 100, block: float = 1.0) -> list[MessageEvent]: ...
     def acknowledge(self, *ids: str) -> None: ...
     def close(self) -> None: ...
-
-
-class Sender:
-    """Signs and posts events to one webhook. Raises SettingsError for a secret or certificates that cannot be used."""
-
-    def __init__(self, settings: WebhookSettings, *, clock: Callable[[], float] = time.time) -> None:
-        self._signer = Signer(settings.secrets())
-        self._clock = clock
-        self._client = HttpClient(
-            settings.url,
-            timeout_seconds=settings.timeout_seconds,
-            allow_private=settings.allow_private,
-            ca_file=settings.ca_file,
-        )
-
-    def post(self, event: MessageEvent) -> Answer:
-        """One attempt. Raises NotReached."""
-        body = body_of(event)
-        headers = self._signer.headers(event.id, self._clock(), body)
-        content = {"Content-Type": "application/json", "User-Agent": "sesq-webhooks"}
-        return self._client.post(body.encode(), {**content, **headers})
-
-    def close(self) -> None:
-        """Ends its connection."""
-        self._client.close()
 
 
 class Endpoint:
@@ -98,10 +72,10 @@ class Endpoint:
         self._reader: Reader | None = None
         self._batch: deque[MessageEvent] = deque()
         """Events that were read, in order, and are neither delivered nor waiting."""
-        self._blocked: set[str] = set()
-        """Messages of the batch of which something waits: their events go behind that."""
+        self._blocked: set[str] | None = None
+        """Messages of the batch of which something waits: their events go behind that. None: not asked for yet."""
         self._delivered_id = ""
-        """The first of the batch, where it was delivered and Redis could not be told so."""
+        """The event that was delivered last: it is not posted again where Redis could not be told so."""
         self._delivered = 0
         """How many were delivered since that was written down."""
         self._failures = 0
@@ -179,10 +153,10 @@ class Endpoint:
 
     def _start_anew(self) -> None:
         """What was read and not acknowledged is read again, here or elsewhere."""
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = None
+        reader, self._reader = self._reader, None
         self._batch.clear()
+        if reader is not None:
+            reader.close()
 
     def _is_disabled(self) -> bool:
         health = self.store.health()
@@ -236,8 +210,10 @@ class Endpoint:
     def _deliver_new(self) -> None:
         if not self._batch:
             self._read()
+        if self._blocked is None:
+            self._blocked = self.store.which_wait(event.message for event in self._batch)
         while self._batch and not self._is_interrupted():
-            self._handle(self._batch[0])
+            self._handle(self._batch[0], self._blocked)
             self._batch.popleft()
 
     def _read(self) -> None:
@@ -248,29 +224,29 @@ class Endpoint:
             return
         due = self.store.next_due()
         wait = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.01, due - self._clock()))
+        self._blocked = None
         self._batch.extend(self._reader.read(READ_AT_ONCE, wait))
-        self._blocked = self.store.which_wait(event.message for event in self._batch)
 
-    def _handle(self, event: MessageEvent) -> None:
+    def _handle(self, event: MessageEvent, blocked: set[str]) -> None:
         """Delivers an event or lets it wait, and acknowledges it."""
-        if event.id != self._delivered_id and self._is_wanted(event):
-            if event.message in self._blocked:
+        if self._is_wanted(event):
+            if event.message in blocked:
                 self.store.put(self._token, event, Waiting(events=(event,)), self._clock())
-            else:
-                self._try_first(event)
+            elif not self._is_taken_at_once(event):
+                blocked.add(event.message)
         if self._reader is not None:
             self._reader.acknowledge(event.id)
 
-    def _try_first(self, event: MessageEvent) -> None:
+    def _is_taken_at_once(self, event: MessageEvent) -> bool:
+        """Tries an event for the first time; lets it wait where that fails."""
         outcome = self._deliver(event)
         if outcome.verdict is Verdict.DELIVERED:
-            self._delivered_id = event.id
-            return
+            return True
         now = self._clock()
         pause = max(pause_after(1, self._chance()), outcome.rest)
         first = Waiting(events=(event,), attempts=1, since=now, why=outcome.why)
         self.store.put(self._token, event, first, now + pause)
-        self._blocked.add(event.message)
+        return False
 
     def _is_wanted(self, event: MessageEvent) -> bool:
         wanted = self._settings.events
@@ -284,11 +260,14 @@ class Endpoint:
 
     def _deliver(self, event: MessageEvent) -> Outcome:
         """One attempt, and what it means for the endpoint as a whole."""
+        if event.id == self._delivered_id:
+            return Outcome(Verdict.DELIVERED)
         try:
             outcome = judge(self.sender.post(event), time.time())
         except NotReached as error:
             outcome = Outcome(Verdict.FAILED, str(error))
         if outcome.verdict is Verdict.DELIVERED:
+            self._delivered_id = event.id
             self._note_delivery()
         else:
             self._note_failure(event, outcome)

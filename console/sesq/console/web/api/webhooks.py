@@ -10,7 +10,7 @@ from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
 from sesq.console.web.api.given import Events, Reason
 from sesq.console.webhook_view import letter_as_json
-from sesq.queue.webhooks import MOST_DEAD
+from sesq.queue.webhook_queue import MOST_DEAD
 
 router = APIRouter(tags=["webhooks"])
 
