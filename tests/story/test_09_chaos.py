@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from agreement import assert_agreement
 from chaos import rage
 from own_redis import own_redis
+from sesq.queue.events import EventReader, listen
 from sesq.queue.states import FINAL_STATES, State
 from system import eventually, running_system
 
@@ -36,6 +39,8 @@ def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: 
         s.ses.set_faults(
             lose_reply=0.03, reset=0.03, unavailable=0.05, seed=SEED, slow={"seconds": 0.02, "when": "after"}
         )
+        # and a consumer who is told of everything
+        listen(client, "default", "crm")
         ids = [*s.send(MAILS // 2, lane="bulk"), *s.send(MAILS // 2)]
 
         # When one worker after the other is killed, and Redis restarted twice
@@ -53,6 +58,11 @@ def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: 
         assert all(record.reason for record in records if record.state in (State.HELD, State.UNKNOWN))
         assert_agreement(s.redis)
 
+        # and the consumer was told of each change, from the first to the last, in order
+        assert told_of(client) == {
+            record.id: [event.state.value for event in record.history] for record in records
+        }
+
         # and SES took nothing twice, everything that we call sent, and no more than it allows
         report = s.ses.report()
         accepted = {m["tags"]["sesq-id"] for m in s.ses.messages() if m["accepted"]}
@@ -63,3 +73,15 @@ def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: 
         assert report["throttles"] == 0
         assert report["max_recipients_in_1s"] <= 2 * RATE
         print(f"{report['accepted']} accepted, {len(maybe)} unknown, {len(s.processes)} worker processes")  # noqa: T201
+
+
+def told_of(redis: Redis) -> dict[str, list[str]]:
+    """The states of each message, as they were told; each goes on from the one before."""
+    states: dict[str, list[str]] = defaultdict(list)
+    reader = EventReader(redis, "default", "crm")
+    while events := reader.read(block=0.001):
+        for event in events:
+            assert event.was == (states[event.message] or [""])[-1]
+            states[event.message].append(event.state)
+        reader.acknowledge(*(event.id for event in events))
+    return states
