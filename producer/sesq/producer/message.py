@@ -17,7 +17,6 @@ from sesq.producer.serial import dump, load
 from sesq.producer.ses_headers import check_ses_headers, take_ses_options
 from sesq.queue.addresses import shown, spec_of, wire_form
 from sesq.queue.envelope import Envelope, OnUnknown, SimpleContent
-from sesq.queue.ids import is_id
 from sesq.queue.states import Lane
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Message:
         keep(self, "headers", rules.check_headers(headers) if headers else {})
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
-        keep(self, "lane", _lane(lane))
+        keep(self, "lane", rules.read_lane(lane))
         keep(self, "send_at", moments.instant(send_at, "send_at"))
         keep(self, "expires_at", moments.instant(expires_at, "expires_at"))
         keep(self, "account", account)
@@ -254,8 +253,8 @@ class Message:
             rules.check_configuration_set(self.configuration_set)
         if self.idempotency_key is not None:
             rules.check_key(self.idempotency_key)
-        if self.id is not None and not (isinstance(self.id, str) and is_id(self.id)):
-            raise InvalidMessage("id", f"{shown(self.id)} is no id: `sesq.queue.ids.new_id` makes one")
+        if self.id is not None:
+            rules.check_id(self.id)
         if self.on_unknown not in (None, "hold", "resend"):
             raise InvalidMessage("on_unknown", f"{shown(self.on_unknown)}: allowed are hold and resend")
 
@@ -293,13 +292,6 @@ def _each_once(to: Addresses, cc: Addresses, bcc: Addresses) -> Iterable[tuple[s
     given = {"to": to, "cc": cc, "bcc": bcc}
     lists = [rules.address_list(addresses, field) for field, addresses in given.items()]
     return zip(given, rules.once(*lists), strict=True)
-
-
-def _lane(lane: object) -> Lane:
-    try:
-        return Lane(lane)
-    except ValueError as error:
-        raise InvalidMessage("lane", f"{shown(lane)}: allowed are {', '.join(Lane)}") from error
 
 
 def _text_of(html: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from sesq.config.account_names import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.errors import InvalidMessage
 from sesq.queue.addresses import encode_words, has_unsafe, shown, spec_of, wire_form
+from sesq.queue.ids import is_id
+from sesq.queue.states import Lane
 
 MAX_RECIPIENTS = 50
 """To, Cc and Bcc of one message together (SES developer guide, "Service quotas")."""
@@ -150,6 +152,20 @@ def once(*lists: Iterable[str]) -> list[tuple[str, ...]]:
     """
     seen: set[str] = set()
     return [tuple([wire for wire in wires if _is_new(wire, seen)]) for wires in lists]
+
+
+def check_id(id: object) -> None:
+    """Raises InvalidMessage for what is no id of a message."""
+    if not (isinstance(id, str) and is_id(id)):
+        raise InvalidMessage("id", f"{shown(id)} is no id: `sesq.queue.ids.new_id` makes one")
+
+
+def read_lane(lane: object) -> Lane:
+    """Reads the name of a lane. Raises InvalidMessage."""
+    try:
+        return Lane(lane)
+    except ValueError as error:
+        raise InvalidMessage("lane", f"{shown(lane)}: allowed are {', '.join(Lane)}") from error
 
 
 def _is_new(wire: str, seen: set[str]) -> bool:
