@@ -385,7 +385,7 @@ def test_the_order_holds_where_redis_is_away_after_the_stream_was_read(
     h = hook()
     one = send()
     stub.plays.append(stub.reply(500))
-    h.step()
+    h.step(2)
     cancel(one)
     with monkeypatch.context() as away:
         away.setattr(h.store, "which_wait", unavailable)
