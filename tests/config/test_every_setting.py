@@ -52,6 +52,7 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "accounts.shop.events.queue_url": ("https://sqs/q", "https://sqs/q"),
     "accounts.shop.events.topic_arn": ("arn:aws:sns:eu-west-1:1:t", "arn:aws:sns:eu-west-1:1:t"),
     "accounts.shop.events.on_reputation": ("warn", "warn"),
+    "accounts.shop.events.suppress_possible_complainers": (True, True),
 }
 """Setting -> how it is written, and what it is then."""
 DEFAULTS: dict[str, Any] = {
@@ -71,6 +72,7 @@ DEFAULTS: dict[str, Any] = {
     "accounts.shop.smtp.port": 587,
     "accounts.shop.smtp.tls": "starttls",
     "accounts.shop.events.on_reputation": "pause_bulk",
+    "accounts.shop.events.suppress_possible_complainers": False,
 }
 """What is not None where it is not given; the folder of data is another one for each user."""
 ERRORS = read_transcript(Path(__file__).parent / "whole_errors.txt")

@@ -10,7 +10,8 @@ import pytest
 
 from sesq.config.errors import SettingsError
 from sesq.config.settings import Settings
-from sesq.config.webhook_settings import StateName, WebhookSettings
+from sesq.config.webhook_settings import EventName, WebhookSettings
+from sesq.queue.events import STATELESS
 from sesq.queue.states import State
 
 URL = "https://app.example.com/hook"
@@ -30,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_states_are_those_of_a_message() -> None:
-    assert set(get_args(StateName)) == {state.value for state in State}
+    assert set(get_args(EventName)) == {*(state.value for state in State), *STATELESS}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_the_states_are_those_of_a_message() -> None:
         ({"url": URL, "secret": "whsec_hush"}, "openssl rand -base64 32"),
         ({"url": URL, "secret": ONE.removeprefix("whsec_")}, "openssl rand -base64 32"),
         ({"url": URL, "secret": ONE, "secret_file": "/x"}, "give one of them"),
-        ({"url": URL, "events": ["delivered", "opened"]}, f"{FIELD}.events.1 = 'opened'"),
+        ({"url": URL, "events": ["delivered", "lost"]}, f"{FIELD}.events.1 = 'lost'"),
         ({"url": URL, "events": []}, "events"),
         ({"url": URL, "timeout_seconds": 31}, f"{FIELD}.timeout_seconds = 31: "),
         ({"url": URL, "secrets": ONE}, "did you mean secret?"),

@@ -21,6 +21,7 @@ from sesq.queue.events import listen
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.webhooks import WebhookStore
+from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.webhooks import endpoint as endpoint_module
 from stub_endpoint import StubEndpoint
 from webhooks import DAY, NAME, SECRET, Clock, Hook
@@ -95,6 +96,28 @@ def test_it_is_told_the_states_and_the_recipients_that_it_asks_for(
     h.step(2)
     assert h.told == [(id, "cancelled")]
     assert h.stub.requests[0].json["data"]["recipients"] == ["ada@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("events", "told"), [(["opened"], ["opened"]), (["delivered"], []), (None, ["opened"])]
+)
+def test_it_is_told_of_opens_where_it_asks_for_them(
+    events: list[str] | None, told: list[str], hook: MakeHook, redis: Redis
+) -> None:
+    h = hook(**({} if events is None else {"events": events}))
+    opened = {"type": "opened", "detail": "{}"}
+    given = {
+        "event": "e",
+        "remember": 60,
+        "count": {},
+        "suppress": {},
+        "take_off": [],
+        "id": "x",
+        "to": "sent",
+    }
+    FEEDBACK.run(redis, "default", json.dumps({**given, "message_id": "m", "passed_on": opened}))
+    h.step(2)
+    assert [request.json["type"] for request in h.stub.requests] == told
 
 
 def test_while_one_message_waits_its_later_events_do_and_other_messages_pass(

@@ -19,11 +19,12 @@ SHORTEST_SECRET_BYTES, LONGEST_SECRET_BYTES = 24, 64
 """What the Standard Webhooks convention allows."""
 SECRET_HELP = f'a secret is "{SECRET_PREFIX}" and 24 to 64 random bytes as base64: openssl rand -base64 32'
 
-StateName = Literal[
+EventName = Literal[
     "scheduled", "queued", "sending", "retrying", "held", "unknown", "sent", "delivered", "bounced",
     "complained", "refused", "suppressed", "failed", "expired", "cancelled",
+    "delayed", "noted", "opened", "clicked", "subscription",
 ]  # fmt: skip
-"""The states of a message, as `sesq.queue.states` has them."""
+"""The states of a message, as `sesq.queue.states` has them; and what changes none, as `sesq.queue.events` calls it."""
 
 
 def is_loopback(host: str) -> bool:
@@ -62,8 +63,8 @@ class WebhookSettings(BaseModel):
     secret: SecretStr | None = None
     """One secret, or several with spaces between: each of them signs, while receivers change over."""
     secret_file: Path | None = None
-    events: tuple[StateName, ...] | None = Field(default=None, min_length=1)
-    """The states that it is told; None: all."""
+    events: tuple[EventName, ...] | None = Field(default=None, min_length=1)
+    """The states, and what else it is told; None: all. A gap is always told."""
     recipients: bool = False
     """Whether it is told the addresses of the recipients."""
     allow_private: bool = False

@@ -33,6 +33,8 @@ CAP = 100_000
 """Events that stay in the stream; a consumer that is further behind is given a gap."""
 LEASE_SECONDS = 30.0
 MESSAGE, GAP = "message", "gap"
+STATELESS = ("delayed", "noted", "opened", "clicked", "subscription")
+"""Types of events that change no state."""
 VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _ADDRESSED = ("tags", "to", "cc", "bcc")

@@ -15,7 +15,7 @@ from redis import Redis
 
 from sesq.config.errors import QueueUnavailable, WrongState
 from sesq.config.webhook_settings import WebhookSettings
-from sesq.queue.events import MESSAGE, EventReader, MessageEvent, listen
+from sesq.queue.events import GAP, MESSAGE, EventReader, MessageEvent, listen
 from sesq.queue.snapshot import redis_now
 from sesq.queue.webhook_queue import MOST_WAITING, LostLease
 from sesq.queue.webhook_records import DeadLetter, Waiting
@@ -249,8 +249,8 @@ class Endpoint:
         return False
 
     def _is_wanted(self, event: MessageEvent) -> bool:
-        wanted = self._settings.events
-        return wanted is None or event.type != MESSAGE or event.state in wanted
+        wanted, name = self._settings.events, event.state if event.type == MESSAGE else event.type
+        return wanted is None or name == GAP or name in wanted
 
     # one attempt
 
