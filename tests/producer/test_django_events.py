@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage, get_connection
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.dispatch import Signal
 from django.test import override_settings
 from redis import Redis
@@ -95,7 +98,7 @@ def event(**told: Any) -> MessageEvent:
         ("unknown", "unknown", None),
         ("sent", "sent", None),
         ("delivered", "delivered", None),
-        ("bounced", "bounced", "bounced"),
+        ("bounced", "bounced", None),
         ("complained", "complained", "spam"),
         ("refused", "rejected", "invalid"),
         ("suppressed", "rejected", "blocked"),
@@ -108,6 +111,15 @@ def test_each_state_has_a_word_of_anymail(state: str, event_type: str, reject_re
     changed = ChangedMessage.of(event(state=state, reason="why"))
     assert (changed.event_type, changed.reject_reason) == (event_type, reject_reason)
     assert (changed.state, changed.description, changed.recipient) == (state, "why", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reject_reason"),
+    [("hard", "bounced"), ("soft", "other"), ("prevented", "blocked"), ("rejected", "invalid"), ("", None)],
+)
+def test_a_bounce_says_whether_the_address_is_bad(kind: str, reject_reason: str | None) -> None:
+    changed = ChangedMessage.of(event(state="bounced", was="sent", kind=kind))
+    assert (changed.event_type, changed.reject_reason) == ("bounced", reject_reason)
 
 
 def test_a_gap_is_told_too() -> None:
@@ -142,6 +154,35 @@ def test_a_receiver_that_fails_is_called_again_and_the_others_with_it(
         assert "event 5-0 is passed over: 1 receivers failed 5 times" in caplog.text
     finally:
         message_changed.disconnect(fail)
+
+
+def test_an_event_waits_while_the_database_is_away(heard: list[ChangedMessage]) -> None:
+    failures: list[Exception] = [OperationalError("gone away")] * 12
+
+    def fail(**_: Any) -> None:
+        if failures:
+            raise failures.pop()
+
+    waits: list[float] = []
+    message_changed.connect(fail)
+    try:
+        assert sesq_events.tell_with_patience(event(state="sent"), waits.append)
+        assert waits == [1.0] * 12
+    finally:
+        message_changed.disconnect(fail)
+
+
+def test_sigterm_lets_the_next_run_begin_at_once(
+    redis: Redis, heard: list[ChangedMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(redis, "default", "django")
+    id = BatchStage(redis).queue()
+    with monkeypatch.context() as patch:
+        patch.setattr(sesq_events, "tell", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+        call_command("sesq_events", "--idle", "0.1")
+    assert not redis.exists("sesq:default:reader:django")
+    call_command("sesq_events", "--idle", "0.1")
+    assert [each.sesq_id for each in heard] == [id]
 
 
 def test_an_event_whose_handling_was_cut_short_is_told_again(
@@ -190,6 +231,13 @@ def test_options_and_ids_stay_with_a_message_that_is_built_anew(redis: Redis) ->
     assert redis.llen("rq:queue:sesq.default.bulk") == 2
 
 
+def test_a_person_who_is_named_twice_has_one_place_and_what_is_none_is_not_said() -> None:
+    people = [f"p{i}@example.org" for i in range(50)]
+    email = EmailMessage("Hi", "Hello", "shop@example.com", people, cc=["p0@EXAMPLE.org"])
+    assert len(keep_options(email, send_at=None, lane="bulk")) == 1
+    assert set(email.extra_headers) == {"X-Sesq-Id", "X-Sesq-Lane"}
+
+
 def test_options_without_a_header_are_refused() -> None:
     with pytest.raises(InvalidMessage, match="account"):
         keep_options(EmailMessage("Hi", "Hello", "shop@example.com", ["a@example.org"]), account="eu")
@@ -204,6 +252,7 @@ def test_the_receiver_and_the_kept_options_of_the_page(capsys: pytest.CaptureFix
     assert names["ids"] == message.sesq_ids  # type: ignore[attr-defined]
     assert message.extra_headers["X-Sesq-Lane"] == "bulk"
     message_changed.send(
-        ChangedMessage, event=ChangedMessage.of(event(state="bounced", reason="no such user", message_id="x"))
+        ChangedMessage,
+        event=ChangedMessage.of(event(state="bounced", kind="hard", reason="no such user", message_id="x")),
     )
     assert capsys.readouterr().out == "None x no such user\n"

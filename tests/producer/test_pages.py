@@ -58,8 +58,24 @@ def test_events_and_the_recording_outbox(redis: Redis, capsys: pytest.CaptureFix
     id = names["outbox"].send(
         Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello.")
     )
-    change = {"id": id, "to": "bounced", "reason": "no such user", "rank": 4, "message_id": "m"}
-    told = {**change, "event": "e", "remember": 60, "count": {}, "suppress": {}}
+    change = {
+        "id": id,
+        "to": "bounced",
+        "reason": "no such user",
+        "rank": 4,
+        "message_id": "m",
+        "kind": "hard",
+    }
+    told = {
+        **change,
+        "event": "e",
+        "remember": 60,
+        "count": {},
+        "suppress": {},
+        "take_off": [],
+        "note": "",
+        "delayed": "",
+    }
     FEEDBACK.run(redis, "default", json.dumps(told))
     exec(loop, names)
     assert capsys.readouterr().out == f"{id} ('ada@example.org',) no such user\n"

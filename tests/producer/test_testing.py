@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.client import Pipeline
 
 from sesq.config.errors import InvalidMessage, QueueUnavailable
 from sesq.producer import AsyncOutbox, Message, Outbox
@@ -35,7 +36,8 @@ def test_what_any_outbox_queues_is_recorded(sesq_outbox: Recorded) -> None:
     # Then it is what was queued, in order
     assert sesq_outbox.ids == ids
     assert [message.subject for message in sesq_outbox.messages] == ["one", "Hi", "Hi", "two"]
-    first.send_batch("folder", [{"email": "a@example.org"}], sender="shop@example.com", key="k")
+    taken = first.send_batch("folder", [{"email": "a@example.org"}], sender="shop@example.com", key="k")
+    assert (taken.rows, taken.queued, bool(taken.id)) == (1, 1, True)
     assert sesq_outbox.batches == [
         ("folder", [{"email": "a@example.org"}], {"sender": "shop@example.com", "key": "k"})
     ]
@@ -61,6 +63,10 @@ def test_what_needs_redis_says_that_there_is_none(sesq_outbox: Recorded) -> None
     box = Outbox(NOWHERE)
     with pytest.raises(QueueUnavailable, match=r"sesq\.producer\.testing"):
         box.status(box.send(mail()))
+    with pytest.raises(QueueUnavailable):
+        asyncio.run(anext(AsyncOutbox(box).events(consumer="crm")))
+    with pytest.raises(InvalidMessage, match="idempotency_key"):
+        box.send(mail(idempotency_key="a"), pipeline=Pipeline(None, None, None, None))
     with pytest.raises(InvalidMessage, match="to"):
         box.send(Message(sender="shop@example.com", to="nobody", text=""))
 

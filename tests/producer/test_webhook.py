@@ -27,6 +27,7 @@ EVENT = MessageEvent(
     at=7.0,
     message="m",
     state="bounced",
+    kind="hard",
     was="sent",
     reason="no such user",
     recipients=("ada@example.org",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -14,6 +16,7 @@ from redis_user import EVERYTHING, limited_client
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, WrongState
 from sesq.producer import Message, Outbox
+from sesq.producer.consuming import consume
 from sesq.queue.damage import read_damage
 from sesq.queue.events import EventReader, MessageEvent, forget, listen
 from sesq.queue.states import State
@@ -185,7 +188,7 @@ def test_a_consumer_that_fell_behind_is_told_of_the_gap_until_it_acknowledges_th
     assert gap[0].type == "gap"
     assert gap[0].since is not None
     assert gap[0].until is not None
-    assert gap[0].since <= gap[0].until < seconds(kept[0][0])
+    assert gap[0].since <= gap[0].until <= seconds(kept[0][0])
     # and then of all that is there
     last.acknowledge(gap[0].id)
     assert [event.message for event in all_of(last)] == ids[-len(kept) :]
@@ -212,6 +215,134 @@ def test_events_that_were_dropped_while_they_waited_for_their_acknowledgement_ar
     assert events[: len(gaps)] == gaps
     assert [event.message for event in events[len(gaps) :]] == newer[-(len(events) - len(gaps)) :]
     assert len(events) - len(gaps) >= 50
+
+
+def test_a_redis_that_failed_in_a_read_withholds_no_event(
+    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(stage.redis, "default", "crm")
+    ids = [stage.queue() for _ in range(2)]
+    own = reader(stage)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("lost")
+
+    # Given events that Redis has given, while what belongs to them could not be read
+    with monkeypatch.context() as patch:
+        patch.setattr(EventReader, "_addressed", fail)
+        with pytest.raises(ConnectionError):
+            own.read(block=0.001)
+    # When there are newer ones, Then the same reader tells all of them in order
+    ids.append(stage.queue())
+    assert [event.message for event in all_of(own)] == ids
+
+
+def test_a_slow_consumer_leaves_the_rest_to_the_one_who_took_over(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    ids = [stage.queue() for _ in range(4)]
+    clock = [0.0]
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    slow = EventReader(stage.redis, "default", "crm", sleep=interrupt, clock=lambda: clock[0])
+    events = consume(slow, None, lambda: clock[0])
+    assert next(events).message == ids[0]
+    # Given an event whose handling outlasts the lease, so that another process has taken over
+    clock[0] += 60
+    stage.redis.delete("sesq:default:reader:crm")
+    other = reader(stage)
+    assert [event.message for event in other.read(block=0.001)] == ids
+    # Then the slow one tells none of those that the other has
+    with pytest.raises(KeyboardInterrupt):
+        next(events)
+    # and one that takes its time within the lease keeps it
+    clock[0] = 0.0
+    other.close()
+    own = EventReader(stage.redis, "default", "crm", clock=lambda: clock[0])
+    seen = []
+    for event in consume(own, 50, lambda: clock[0]):
+        seen.append(event.message)
+        clock[0] += 20
+        stage.redis.pexpire("sesq:default:reader:crm", 5000)
+        if len(seen) == 3:
+            break
+    assert seen == ids[1:]
+
+
+@pytest.mark.parametrize("damage", ["no", "[]", '{"v":1}', '{"v":2,"id":[]}', '{"v":1,"id":"x","at":"soon"'])
+def test_an_event_that_cannot_be_read_is_a_gap_and_stops_no_other(stage: BatchStage, damage: str) -> None:
+    listen(stage.redis, "default", "crm")
+    stage.redis.xadd(KEYS[1], {"e": damage})
+    stage.redis.xadd(KEYS[1], {"other": "x"})
+    id = stage.queue(tags={"a": "b"})
+    stage.redis.hset(stage.keys.message(id), mapping={"tags": "{bad", "to": "[1, bad"})
+    events = list(all_of(reader(stage, recipients=True)))
+    assert [event.type for event in events] == ["gap", "gap", "message"]
+    assert (events[-1].message, events[-1].tags, events[-1].recipients) == (id, {}, ())
+    # and none of them comes again
+    assert list(all_of(reader(stage))) == []
+
+
+def test_fields_of_a_newer_version_are_left_out(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    told = {"v": 2, "id": "x", "was": "", "state": "queued", "reason": "", "at": 5, "lane": "bulk", "new": 1}
+    stage.redis.xadd(KEYS[1], {"e": json.dumps(told)})
+    (event,) = all_of(reader(stage))
+    assert (event.message, event.state, event.at) == ("x", "queued", 5)
+
+
+def test_a_stream_that_redis_has_lost_goes_on_after_a_gap(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    stage.queue()
+    began = float(stage.redis.hget(KEYS[0], "consumer:crm") or 0)
+    stage.redis.delete(KEYS[1])
+    id = stage.queue()
+    gap, *events = all_of(reader(stage))
+    assert (gap.type, [event.message for event in events]) == ("gap", [id])
+    assert gap.since == pytest.approx(began, abs=0.01)
+    assert gap.until == pytest.approx(stage.now, abs=1)
+    # and one that nobody needs can be forgotten without it
+    stage.redis.delete(KEYS[1])
+    assert forget(stage.redis, "default", "crm")
+
+
+def test_a_gap_that_grew_is_told_though_the_smaller_one_was_acknowledged(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm", cap=10)
+    for _ in range(150):
+        stage.queue()
+    (small,) = reader(stage).read(block=0.001)
+    stage.redis.delete("sesq:default:reader:crm")
+    for _ in range(150):
+        stage.queue()
+    own = reader(stage)
+    (gap,) = own.read(block=0.001)
+    assert gap.until is not None
+    assert small.until is not None
+    assert gap.until >= small.until
+    assert gap.id != small.id
+    own.acknowledge(small.id)
+    assert own.read(block=0.001) == [gap]
+
+
+def test_a_gap_of_one_who_has_read_nothing_begins_when_it_began_to_listen(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm", cap=10)
+    for _ in range(150):
+        stage.queue()
+    (gap,) = reader(stage).read(block=0.001)
+    began = float(stage.redis.hget(KEYS[0], "consumer:crm") or 0)
+    assert gap.since == pytest.approx(began, abs=0.01)
+
+
+def test_no_event_stays_longer_than_two_weeks(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    old = (int(time.time()) - 15 * 86_400) * 1000
+    stage.redis.delete(KEYS[1])
+    for n in range(3):
+        stage.redis.xadd(KEYS[1], {"e": "{}"}, id=f"{old + n}-0")
+    stage.queue()
+    assert len(stage.redis.xrange(KEYS[1])) == 1
+    assert stage.redis.hget(KEYS[0], "lost") == f"{old + 2}-0".encode()
 
 
 def test_the_last_consumer_that_goes_turns_the_stream_off(stage: BatchStage) -> None:

@@ -83,7 +83,7 @@ def test_a_webhook_is_taken_with_its_signature_alone(system: Any, framework: str
     s: System
     secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
     event = MessageEvent(
-        id="5-0", account="default", at=5.0, message="m", state="bounced", reason="no such user"
+        id="5-0", account="default", at=5.0, message="m", state="bounced", kind="hard", reason="no such user"
     )
     body, now = body_of(event), datetime.now(timezone.utc)
     with system() as s:
@@ -98,12 +98,12 @@ def test_a_webhook_is_taken_with_its_signature_alone(system: Any, framework: str
         # When the webhook comes, Then the app knows what became of the mail
         log = s.folder / f"process-{len(s.processes) - 1}.log"
         assert post(f"{shop}/sesq/webhook", body, named) == 204
-        eventually(lambda: "mail m bounced: no such user" in log.read_text(), "it is told")
+        eventually(lambda: "mail m bounced for good: no such user" in log.read_text(), "it is told")
         # and one that somebody else has written is refused
         forged = {**named, "webhook-signature": Webhook("whsec_eA==").sign(event.id, now, body)}
         assert post(f"{shop}/sesq/webhook", body, forged) == 400
         assert post(f"{shop}/sesq/webhook", body.replace("bounced", "sent"), named) == 400
-        assert log.read_text().count("bounced: no such user") == 1
+        assert log.read_text().count("bounced for good: no such user") == 1
 
 
 def post(url: str, body: str, headers: dict[str, str]) -> int:

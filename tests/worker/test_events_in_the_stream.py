@@ -46,7 +46,24 @@ def test_a_bounce_is_told_once_though_ses_tells_it_twice(stage: BatchStage) -> N
     (one,) = told(stage.redis)
     assert (one.type, one.message, one.was, one.state) == ("message", id, "sent", "bounced")
     assert one.recipients == (ADA,)
-    assert "bounce" in one.reason
+    assert (one.kind, ADA in one.reason) == ("hard", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "told_as"),
+    [
+        ("Bounce", bounce("Transient", "MailboxFull"), "soft"),
+        ("Bounce", bounce("Permanent", "OnTenantSuppressionList"), "prevented"),
+        ("Reject", {"reason": "Bad content"}, "rejected"),
+    ],
+)
+def test_a_bounce_says_of_what_kind_it_is(
+    kind: str, detail: dict[str, Any], told_as: str, stage: BatchStage
+) -> None:
+    id = sent(stage)
+    Feedback(stage.redis, "default").handle(event(kind, id, detail))
+    (one,) = told(stage.redis)
+    assert (one.state, one.kind) == ("bounced", told_as)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +93,10 @@ def test_addresses_come_only_to_those_who_asked_for_them(stage: BatchStage) -> N
     Feedback(stage.redis, "default").handle(event("Open", id, {"timestamp": "t"}))
     (one,) = told(stage.redis, recipients=False)
     assert (one.recipients, one.detail) == ((), {"timestamp": "t", "automated": None})
+    Feedback(stage.redis, "default").handle(event("Bounce", id, bounce("Permanent", "General")))
+    (one,) = told(stage.redis, recipients=False)
+    assert "@" not in one.reason
+    assert "(address)" in one.reason
 
 
 def test_an_endless_link_is_left_out(stage: BatchStage) -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 from sesq.producer.consuming import consume_async
 from sesq.producer.message import Message
 from sesq.producer.outbox import LOOK_SECONDS, WAITED_FOR, Outbox
-from sesq.queue.events import EventReader, MessageEvent, listen
+from sesq.queue.events import MessageEvent
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
 from sesq.queue.states import State
@@ -60,9 +60,8 @@ class AsyncOutbox:
         self, *, consumer: str, account: str = "default", recipients: bool = False, idle: float | None = None
     ) -> AsyncIterator[MessageEvent]:
         """As Outbox.events; listens from when the loop begins."""
-        redis = self._outbox.redis
-        await asyncio.to_thread(listen, redis, account, consumer)
-        async for event in consume_async(EventReader(redis, account, consumer, recipients=recipients), idle):
+        reader = await asyncio.to_thread(self._outbox.event_reader, consumer, account, recipients=recipients)
+        async for event in consume_async(reader, idle):
             yield event
 
     async def forget(self, consumer: str, account: str = "default") -> bool:

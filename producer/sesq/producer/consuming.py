@@ -14,11 +14,16 @@ BLOCK_SECONDS = 1.0
 def consume(
     reader: EventReader, idle: float | None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[MessageEvent]:
-    """Yields events; acknowledges each when the next one is asked for. Ends `idle` seconds after the last one."""
+    """Yields events; acknowledges each when the next one is asked for. Ends `idle` seconds after the last one.
+
+    Where the handling of an event took so long that another process is the consumer by now, the rest is that one's.
+    """
     last = clock()
     try:
         while idle is None or clock() - last < idle:
             for event in reader.read(block=_block(idle)):
+                if not reader.is_reader():
+                    break
                 yield event
                 reader.acknowledge(event.id)
                 last = clock()
@@ -34,6 +39,8 @@ async def consume_async(
     try:
         while idle is None or clock() - last < idle:
             for event in await asyncio.to_thread(reader.read, block=_block(idle)):
+                if not await asyncio.to_thread(reader.is_reader):
+                    break
                 yield event
                 await asyncio.to_thread(reader.acknowledge, event.id)
                 last = clock()

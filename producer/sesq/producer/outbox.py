@@ -197,8 +197,14 @@ class Outbox:
         >>> [(event.message == id, event.state) for event in told]
         [(True, 'queued')]
         """
+        return consume(self.event_reader(consumer, account, recipients=recipients), idle)
+
+    def event_reader(
+        self, consumer: str, account: str = "default", *, recipients: bool = False
+    ) -> EventReader:
+        """Begins to listen, and gives what reads and acknowledges events, for loops of your own."""
         listen(self._ready(), account, consumer)
-        return consume(EventReader(self._ready(), account, consumer, recipients=recipients), idle)
+        return EventReader(self._ready(), account, consumer, recipients=recipients)
 
     def forget(self, consumer: str, account: str = "default") -> bool:
         """Ends the telling of events to a consumer; without any consumer Redis keeps no events. Returns whether it

@@ -66,8 +66,10 @@ class Recorded:
 @contextmanager
 def outbox() -> Iterator[Recorded]:
     """Records what any Outbox of this process queues within the block. Whatever asks Redis raises QueueUnavailable."""
-    from sesq.config.errors import QueueUnavailable
+    from sesq.config.errors import InvalidMessage, QueueUnavailable
+    from sesq.producer.batch.batch_intake import BatchIntake
     from sesq.producer.outbox import Outbox
+    from sesq.queue.ids import new_id
 
     recorded = Recorded()
 
@@ -75,10 +77,18 @@ def outbox() -> Iterator[Recorded]:
         return [recorded.add(message) for message in messages]
 
     def enqueue_in(_self: Outbox, _pipeline: object, message: Message) -> str:
+        if message.idempotency_key:
+            raise InvalidMessage(
+                "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
+            )
         return str(recorded.add(message))
 
-    def send_batch(_self: Outbox, template: Any, rows: Iterable[Mapping[str, Any]], **options: Any) -> None:
-        recorded.batches.append((template, list(rows), options))
+    def send_batch(
+        _self: Outbox, template: Any, rows: Iterable[Mapping[str, Any]], **options: Any
+    ) -> BatchIntake:
+        read = list(rows)
+        recorded.batches.append((template, read, options))
+        return BatchIntake(new_id(), rows=len(read), queued=len(read))
 
     def make(self: Outbox, redis: object = None, **_: Any) -> None:
         self.redis = redis  # type: ignore[assignment]

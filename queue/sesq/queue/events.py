@@ -22,7 +22,7 @@ from sesq.config.errors import InputError, InvalidMessage, WrongState
 from sesq.queue.addresses import spec_of
 from sesq.queue.envelope import encode_json, read_versioned
 from sesq.queue.keys import Keys
-from sesq.queue.replies import text, texts
+from sesq.queue.replies import read_json, text
 from sesq.queue.rows import Rows
 from sesq.queue.scripts import JOBS, compose
 
@@ -38,6 +38,9 @@ STATELESS = ("delayed", "noted", "opened", "clicked", "subscription")
 VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _ADDRESSED = ("tags", "to", "cc", "bcc")
+_OF_PEOPLE = ("recipients", "ipAddress", "userAgent")
+_ADDRESS = re.compile(r"[^\s<>,;:()]+@[^\s<>,;:()]+")
+_TOLD = ("at", "type", "state", "was", "reason", "message_id", "batch", "lane", "kind", "detail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,9 @@ class MessageEvent:
     `id` names the event: it grows, and is the same when the event is told again. `at`, `since` and `until` are seconds
     since the epoch by Redis's clock. `message` is sesq's id, `message_id` SES's. `recipients` are bare addresses,
     where the consumer asked for them. A row of a batch is told from when it is on its way.
+
+    `kind` says of a message that has bounced why: "hard" (the address is bad), "soft", "prevented" (SES did not try) or
+    "rejected" (SES took it and did not send it on).
 
     Of other types is what changes no state: "delayed" and "noted" (in `reason`), "opened", "clicked" and
     "subscription", with SES's own object as `detail`, where `automated` says whether a program did it.
@@ -67,6 +73,7 @@ class MessageEvent:
     recipients: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    kind: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -109,12 +116,15 @@ class EventReader:
         *,
         recipients: bool = False,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.redis = redis
         self.keys = Keys(account)
         self.consumer = consumer
         self._recipients = recipients
         self._sleep = sleep
+        self._clock = clock
+        self._held_at = -LEASE_SECONDS
         self._rows = Rows(redis, account)
         self._own = secrets.token_hex(8)
         self._again: str | None = "0"
@@ -124,24 +134,44 @@ class EventReader:
         """Gives the next events, those first that were not acknowledged before; none after `block` seconds, or while
         another process is this consumer.
         """
+        try:
+            with mapped():
+                return self._read(count, block)
+        except BaseException:
+            self._again = "0"  # Redis may have given events that did not come here
+            raise
+
+    def is_reader(self) -> bool:
+        """Whether this process still is the consumer; asks Redis, and renews that, every few seconds."""
+        if self._clock() - self._held_at < LEASE_SECONDS / 3:
+            return True
         with mapped():
-            held, gap = self._hold()
-            if not held:
-                self._again = "0"
-                self._sleep(block)
-                return []
-            if gap is not None:
-                return [gap]
-            return self._addressed(self._next(count, block))
+            return self._hold()[0]
+
+    def _read(self, count: int, block: float) -> list[MessageEvent]:
+        held, gap = self._hold()
+        if not held:
+            self._again = "0"
+            self._sleep(block)
+            return []
+        if gap is not None:
+            return [gap]
+        return self._addressed(self._next(count, block))
 
     def acknowledge(self, *ids: str) -> None:
         """Says that these events need not be told again."""
         gaps = [id for id in ids if id.startswith(GAP)]
         with mapped():
-            if gaps:
-                self.redis.hdel(self.keys.listening, f"gap:{self.consumer}")
+            for gap in gaps:
+                self._end_gap(gap.removeprefix(f"{GAP}-"))
             if len(ids) > len(gaps):
                 self.redis.xack(self.keys.events, self.consumer, *(id for id in ids if id not in gaps))
+
+    def _end_gap(self, last: str) -> None:
+        """Unless it has grown meanwhile."""
+        name = f"gap:{self.consumer}"
+        if text(self.redis.hget(self.keys.listening, name)).endswith(f" {last}"):
+            self.redis.hdel(self.keys.listening, name)
 
     def close(self) -> None:
         """Lets another process be this consumer at once."""
@@ -150,10 +180,11 @@ class EventReader:
 
     def _hold(self) -> tuple[bool, MessageEvent | None]:
         """Whether this process is the consumer, for a while; and the gap that it was not told of yet."""
-        lease = round(LEASE_SECONDS * 1000)
+        lease, asked_at = round(LEASE_SECONDS * 1000), self._clock()
         held, *lost = HOLD_CONSUMER.run(self.redis, self.keys.account, self.consumer, self._own, lease)
         if held < 0:
             raise WrongState(f"nobody listens as {self.consumer} in account {self.keys.account}")
+        self._held_at = asked_at if held else -LEASE_SECONDS
         if not held or not lost[0]:
             return bool(held), None
         first, last = text(lost[0]).split()
@@ -203,35 +234,50 @@ class EventReader:
         return [(text(id), told or {}) for id, told in found]
 
     def _event(self, id: str, told: Mapping[bytes, bytes]) -> MessageEvent:
-        given = json.loads(told[b"e"])
-        given.pop("v")
-        message = given.pop("id")
-        if not self._recipients and "detail" in given:
-            given["detail"].pop("recipients", None)
-        return MessageEvent(id=id, account=self.keys.account, message=message, **given)
+        """Gives a gap for one that cannot be read: it stops no other."""
+        own: dict[str, Any] = {"id": id, "account": self.keys.account}
+        try:
+            given = json.loads(told[b"e"])
+            named = {name: given[name] for name in _TOLD if name in given}
+            return MessageEvent(**own, message=given["id"], **named)
+        except (KeyError, TypeError, ValueError):
+            at = seconds_of(id)
+            return MessageEvent(**own, at=at, type=GAP, since=at, until=at)
 
     def _addressed(self, events: list[MessageEvent]) -> list[MessageEvent]:
         """Adds the tags, and the recipients where they are asked for. A record that is gone has none."""
         pipeline = self.redis.pipeline(transaction=False)
         for event in events:
             pipeline.hmget(self.keys.message(event.message), _ADDRESSED)
-        return [
-            self._with(event, *texts(found)) for event, found in zip(events, pipeline.execute(), strict=True)
-        ]
+        return [self._with(event, *found) for event, found in zip(events, pipeline.execute(), strict=True)]
 
-    def _with(self, event: MessageEvent, tags: str, *addresses: str) -> MessageEvent:
-        told = {"tags": json.loads(tags or "{}")}
-        people = [spec_of(wire) for wires in addresses if wires for wire in json.loads(wires)]
+    def _with(self, event: MessageEvent, tags: bytes | None, *addresses: bytes | None) -> MessageEvent:
+        named, people = _tags(tags), [spec_of(wire) for each in addresses for wire in _texts(each)]
         if event.batch and not people:
-            told, people = self._of_row(event.message)
-        return replace(event, **told, recipients=tuple(people) if self._recipients else ())
+            named, people = self._of_row(event.message)
+        if self._recipients:
+            return replace(event, tags=named, recipients=tuple(people))
+        detail = {name: value for name, value in event.detail.items() if name not in _OF_PEOPLE}
+        return replace(event, tags=named, detail=detail, reason=_ADDRESS.sub("(address)", event.reason))
 
     def _of_row(self, id: str) -> tuple[dict[str, Any], list[str]]:
         try:
             envelope = self._rows.envelope(id)
         except InvalidMessage:
             return {}, []
-        return {"tags": dict(envelope.tags)}, list(envelope.recipients)
+        return dict(envelope.tags), list(envelope.recipients)
+
+
+def _tags(packed: bytes | None) -> dict[str, str]:
+    """The tags in JSON; none where it is damaged."""
+    found = read_json(packed or b"{}")
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(packed: bytes | None) -> list[str]:
+    """The texts in JSON; none where it is damaged."""
+    found = read_json(packed or b"[]")
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def seconds_of(id: str) -> float:

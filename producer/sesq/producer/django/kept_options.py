@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage
-from sesq.producer.rules import MAX_RECIPIENTS
+from sesq.producer.rules import MAX_RECIPIENTS, address_list, once
 from sesq.queue.ids import following, new_id
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ def keep_options(email: EmailMessage, **options: Any) -> list[str]:
         raise InvalidMessage(unknown, f"has no header of sesq's; {', '.join(HEADERS)} have")
     first = new_id()
     email.extra_headers["X-Sesq-Id"] = first
-    email.extra_headers.update({HEADERS[name]: _written(value) for name, value in options.items()})
-    parts = max(1, -(-len(email.recipients()) // MAX_RECIPIENTS))
+    given = {name: value for name, value in options.items() if value is not None}
+    email.extra_headers.update({HEADERS[name]: _written(value) for name, value in given.items()})
+    (people,) = once(address_list([str(each) for each in email.recipients()], "to"))
+    parts = max(1, -(-len(people) // MAX_RECIPIENTS))
     ids = [following(first, number) for number in range(parts)]
     email.sesq_ids = ids  # type: ignore[attr-defined]
     return ids

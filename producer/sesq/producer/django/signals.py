@@ -5,7 +5,7 @@
 
     @receiver(message_changed)
     def note_bounce(sender, event: ChangedMessage, **kwargs):
-        if event.event_type == "bounced":
+        if event.event_type == "bounced" and event.reject_reason == "bounced":    # for good
             Customer.objects.filter(email=event.recipient).update(bounced=True)
 
 `manage.py sesq_events` sends it for what the queue tells, and `webhook` for what comes by HTTP. A receiver may be
@@ -39,13 +39,15 @@ EVENT_TYPES: dict[str, str] = {
 OTHER_TYPES = {"delayed": "deferred", "noted": "other"}
 """Of the others it is the name that the queue gives it: opened, clicked, subscription, gap."""
 REJECT_REASONS: dict[str, str] = {
-    State.BOUNCED: "bounced",
     State.COMPLAINED: "spam",
     State.SUPPRESSED: "blocked",
     State.REFUSED: "invalid",
     State.EXPIRED: "timed_out",
     State.FAILED: "other",
 }
+
+BOUNCES = {"hard": "bounced", "soft": "other", "prevented": "blocked", "rejected": "invalid"}
+"""Kind of a bounce -> the reason. "bounced" alone says that the address is bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class ChangedMessage:
             batch=event.batch,
             recipients=event.recipients,
             tags=event.tags,
-            reject_reason=REJECT_REASONS.get(event.state) if event.type == MESSAGE else None,
+            reject_reason=_reject_reason(event),
             description=event.reason,
             detail=event.detail,
         )
@@ -103,7 +105,13 @@ def _type_of(event: MessageEvent) -> str:
     return EVENT_TYPES.get(event.state, event.state)
 
 
-def tell(event: MessageEvent) -> int:
-    """Calls all receivers; gives how many of them raised an error, which Django has logged."""
+def _reject_reason(event: MessageEvent) -> str | None:
+    if event.type != MESSAGE:
+        return None
+    return BOUNCES.get(event.kind) if event.state == State.BOUNCED else REJECT_REASONS.get(event.state)
+
+
+def tell(event: MessageEvent) -> list[Exception]:
+    """Calls all receivers; gives the errors that they raised, which Django has logged."""
     answers = message_changed.send_robust(sender=ChangedMessage, event=ChangedMessage.of(event))
-    return sum(isinstance(answer, Exception) for _, answer in answers)
+    return [answer for _, answer in answers if isinstance(answer, Exception)]

@@ -19,6 +19,7 @@
 --   note         a line for the history of a message that stays in its state; '' for none
 --   prevented    whether SES did not try to send it, because of a list or a check of the address
 --   delayed      for `delayed_because`; '' for none
+--   kind         of a bounce, for consumers of the stream: hard, soft, prevented or rejected
 --   passed_on    {type, detail (JSON)}: where it changes nothing here: consumers of the stream are told
 -- }
 -- Returns the state the message was in; '' where there is no record of it.
@@ -84,6 +85,7 @@ local function main()
     message.batch = message.batch or string.match(told.id, '^(.*)-%d+-%d+$')
     Stream.tell_more(message, told.passed_on.type, '', told.message_id, told.passed_on.detail)
   end
+  Stream.set_kind(told.kind)
   if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
   if not RQ_STATE[was] then return was end -- another version's
   move(message)

@@ -8,12 +8,20 @@
 local consumer, own, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local key, gap_field = A .. 'reader:' .. consumer, 'gap:' .. ARGV[3]
 
+-- So this consumer has read nothing: events from when it began to listen.
+local function id_of_beginning()
+  return string.format('%.0f-0', (tonumber(call('HGET', LISTENING, 'consumer:' .. consumer)) or 0) * 1000)
+end
+
 local function last_read()
-  for _, group in ipairs(call('XINFO', 'GROUPS', EVENTS)) do
-    local fields = {}
-    for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
-    if fields.name == consumer then return fields['last-delivered-id'] end
-  end
+  local read_to = last_delivered(consumer)
+  return read_to == '0-0' and id_of_beginning() or read_to
+end
+
+-- The stream was lost: what had been told is a gap.
+local function mend_stream()
+  call('XGROUP', 'CREATE', EVENTS, consumer, '0', 'MKSTREAM')
+  call('HSET', LISTENING, gap_field, id_of_beginning() .. string.format(' %.0f-0', now() * 1000))
 end
 
 -- Whether an id of the stream is before another.
@@ -43,6 +51,6 @@ local function main()
     return {0, ''}
   end
   call('SET', key, own, 'PX', lease)
-  note_gap()
+  if last_delivered(consumer) then note_gap() else mend_stream() end
   return {1, call('HGET', LISTENING, gap_field) or ''}
 end

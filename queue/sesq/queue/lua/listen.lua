@@ -9,12 +9,13 @@ local field = 'consumer:' .. consumer
 local function is_known() return call('HEXISTS', LISTENING, field) == 1 end
 
 local function begin()
-  call('HSET', LISTENING, 'cap', most, field, now_as_text())
   call('XGROUP', 'CREATE', EVENTS, consumer, '$', 'MKSTREAM')
+  call('HSET', LISTENING, 'cap', most, field, now_as_text())
 end
 
 local function forget()
-  call('XGROUP', 'DESTROY', EVENTS, consumer)
+  if last_delivered(consumer) then call('XGROUP', 'DESTROY', EVENTS, consumer) end
+  call('DEL', A .. 'reader:' .. consumer)
   call('HDEL', LISTENING, field, 'gap:' .. consumer)
   for _, name in ipairs(call('HKEYS', LISTENING)) do
     if string.find(name, '^consumer:') then return end

@@ -9,7 +9,9 @@
 
 local LISTENING, EVENTS = A .. 'listening', A .. 'events'
 local SLACK, MOST_DROPPED = 100, 1000 -- events beyond the cap until some are dropped; so many at once
+local LONGEST_SECONDS = 14 * 86400    -- no event stays longer
 local told, cap = {}, nil             -- told: JSON, not written yet; cap: false where nobody listens
+local kind_of_bounce
 
 function Stream.is_heard()
   if cap == nil then cap = tonumber(call('HGET', LISTENING, 'cap')) or false end
@@ -32,8 +34,12 @@ end
 -- are written with the change.
 function Stream.tell(message, was, state, reason, fields)
   if not Stream.is_heard() then return end
-  add(message, was or '', state, reason, value_of('message_id', fields), '')
+  local kind = kind_of_bounce and state == 'bounced' and string.format(',"kind":"%s"', kind_of_bounce) or ''
+  add(message, was or '', state, reason, value_of('message_id', fields), kind)
 end
+
+-- Says of what kind the bounce is that this script may tell.
+function Stream.set_kind(kind) kind_of_bounce = kind end
 
 -- Tells what changes no state: kind says what it is, detail (JSON) what SES says of it.
 function Stream.tell_more(message, kind, reason, message_id, detail)
@@ -42,14 +48,31 @@ function Stream.tell_more(message, kind, reason, message_id, detail)
   add(message, state, state, reason, message_id, string.format(',"type":"%s","detail":%s', kind, detail))
 end
 
--- Drops the oldest events beyond the cap, and notes up to where, so that a consumer who had not read them is
--- told.
+-- The id up to which a consumer has been given events; nil where the stream does not know it.
+local function last_delivered(consumer)
+  if call('EXISTS', EVENTS) == 0 then return nil end
+  for _, group in ipairs(call('XINFO', 'GROUPS', EVENTS)) do
+    local fields = {}
+    for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
+    if fields.name == consumer then return fields['last-delivered-id'] end
+  end
+end
+
+-- Drops events, the oldest first, and notes up to where, so that a consumer who had not read them is told.
+local function drop(n)
+  local oldest = call('XRANGE', EVENTS, '-', '+', 'COUNT', n + 1)
+  if not oldest[n + 1] then return end
+  call('HSET', LISTENING, 'lost', oldest[n][1])
+  call('XTRIM', EVENTS, 'MINID', oldest[n + 1][1])
+end
+
+-- Drops what is beyond the cap, or older than any record may be.
 local function drop_oldest()
   local beyond = math.min(MOST_DROPPED, call('XLEN', EVENTS) - cap)
-  if beyond < SLACK then return end
-  local oldest = call('XRANGE', EVENTS, '-', '+', 'COUNT', beyond + 1)
-  call('HSET', LISTENING, 'lost', oldest[beyond][1])
-  call('XTRIM', EVENTS, 'MINID', oldest[beyond + 1][1])
+  if beyond >= SLACK then return drop(beyond) end
+  local until_ms = string.format('%.0f', (real_seconds() - LONGEST_SECONDS) * 1000)
+  local aged = call('XRANGE', EVENTS, '-', until_ms, 'COUNT', SLACK)
+  if #aged > 0 then drop(#aged) end
 end
 
 local function write_told()

@@ -160,6 +160,7 @@ class Feedback:
             "take_off": [listed_as(address) for address in meaning.take_off],
             "note": meaning.note,
             "delayed": meaning.delayed,
+            "kind": meaning.kind,
             **({"passed_on": meaning.passed_on.for_consumers()} if meaning.passed_on else {}),
             "prevented": meaning.prevented,
             "id": event.id,

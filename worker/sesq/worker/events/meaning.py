@@ -26,8 +26,8 @@ class Meaning:
     """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`. `suppress`: address -> reason.
 
     `take_off`: addresses to take off the list, where a complaint put them there. `note`: for the history of a message
-    that stays in its state. `delayed`: why it is not delivered yet. `prevented`: SES did not try to send it. `unknown`:
-    a value that the table does not have.
+    that stays in its state. `kind`: of a bounce, for consumers of the stream. `delayed`: why it is not delivered yet.
+    `prevented`: SES did not try to send it. `unknown`: a value that the table does not have.
     """
 
     to: State
@@ -39,6 +39,7 @@ class Meaning:
     note: str = ""
     delayed: str = ""
     prevented: bool = False
+    kind: str = ""
     passed_on: PassedOn | None = None
     unknown: str = ""
 
@@ -62,9 +63,18 @@ def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
         note=words if row.effect in (Effect.NOTED, Effect.DELAYS) else "",
         prevented=row.prevents,
         delayed=words if row.effect is Effect.DELAYS else "",
+        kind=_kind(event, row) if row.to is State.BOUNCED else "",
         passed_on=PassedOn.of(event) if row.effect is Effect.PASSED_ON else None,
         unknown="" if row.is_known else one_line(_values(event)),
     )
+
+
+def _kind(event: Event, row: Row) -> str:
+    if row.prevents:
+        return "prevented"
+    if event.type != "Bounce":
+        return "rejected"
+    return "hard" if row.suppresses is Suppresses.NAMED else "soft"
 
 
 def _number(event: Event, row: Row) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from sesq.config.errors import SesqError
 from sesq.producer.django.backend import backend_outbox
@@ -38,6 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         outbox, account = backend_outbox()
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for event in outbox.events(
                 consumer=options["consumer"],
@@ -49,19 +52,26 @@ class Command(BaseCommand):
         except SesqError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            self.stderr.write("ended; the next run goes on with the event after the last one")
+            self.stderr.write("ended; the next run begins with the event that was being handled")
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def tell_with_patience(event: MessageEvent, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Calls the receivers, and again while one of them raises: five times in all, within half a minute.
+    """Calls the receivers, and again while one of them raises: five times in all, or while the database is away.
 
     Returns whether they all took it; if not, the event is passed over.
     """
-    for tried in range(TRIES):
-        failed = tell(event)
-        if not failed:
-            return True
-        if tried < TRIES - 1:
-            sleep(2.0**tried)
-    log.error("event %s is passed over: %d receivers failed %d times", event.id, failed, TRIES)
-    return False
+    tried = 0
+    while errors := _tell(event):
+        tried += not any(isinstance(error, OperationalError | InterfaceError) for error in errors)
+        if tried == TRIES:
+            log.error("event %s is passed over: %d receivers failed %d times", event.id, len(errors), TRIES)
+            return False
+        sleep(2.0 ** max(0, tried - 1))
+    return True
+
+
+def _tell(event: MessageEvent) -> list[Exception]:
+    close_old_connections()  # of the database: one may have been lost while nothing was told
+    return tell(event)
