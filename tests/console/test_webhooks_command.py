@@ -82,6 +82,7 @@ def test_what_was_given_up_is_seen_and_sent_again(run: Run, run_json: Run, given
     letters = run_json("webhooks", "dead", "app")
     assert letters[0] == {
         "event": "1790000000000-1",
+        "webhook_id": "default.1790000000000-1",
         "type": "message",
         "message": "M1",
         "state": "sent",

@@ -54,6 +54,14 @@ class Hook:
         for _ in range(count):
             self.endpoint.step()
 
+    def fail_for(self, seconds: float) -> None:
+        """The endpoint takes nothing for so long, although it is asked within each hour and a half."""
+        until = self.clock.now + seconds
+        self.stub.plays.extend([self.stub.reply(502)] * 1000)
+        while self.clock.now < until:
+            self.step(after=min(2500.0, until - self.clock.now))
+        self.stub.plays.clear()
+
     @property
     def told(self) -> list[tuple[str, str]]:
         """(message, state) of each request, in order, once its signature is verified."""
@@ -64,5 +72,5 @@ def told_by(request: StubRequest, secret: str = SECRET) -> tuple[str, str]:
     """(message, state) of a request. Raises where the signature is wrong."""
     Webhook(secret).verify(request.body, request.headers)
     event = event_of(request.body)
-    assert request.headers["webhook-id"] == event.id
+    assert request.headers["webhook-id"] == f"{event.account}.{event.id}"
     return event.message, event.state or event.type

@@ -19,6 +19,9 @@ HOOK = Place.of("https://app.example.com/hook")
         "255.255.255.255", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
         "ff0e::1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a00:1", "64:ff9b:1::7f00:1",
         "2002:a00:1::1", "2001:0:4136:e378:8000:63bf:f5ff:fffe", "2001:db8::1", "::ffff:168.63.129.16",
+        "fec0::1", "3fff::1", "5f00::1", "::10.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:1.1.1.1", "4000::1",
+        "64:ff9b:1:a00:0:100:808:808", "64:ff9b::169.254.169.254", "2002:a9fe:a9fe::1", "2001:20::1", "100::1",
+        "2001:2::1", "fec0::1%lo",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_of_the_internet_is_refused(address: str) -> None:
@@ -28,7 +31,9 @@ def test_an_address_that_is_not_of_the_internet_is_refused(address: str) -> None
     assert checked_addresses(HOOK, allow_private=True, resolve=lambda host, port: [address]) == [address]
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808", "::ffff:1.1.1.1"]
+)
 def test_an_address_of_the_internet_is_not(address: str) -> None:
     assert checked_addresses(HOOK, allow_private=False, resolve=lambda *_: [address]) == [address]
 

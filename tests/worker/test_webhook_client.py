@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -234,3 +235,19 @@ def test_an_address_that_does_not_take_a_connection_leaves_the_others(
     certificate = serve_tls(stub, tmp_path, NAME)
     client = by_name(stub, ca_file=certificate, resolve=lambda *_: ["127.0.0.9", "127.0.0.1"])
     assert client.post(b"{}", {}).status == 200
+
+
+def test_a_name_that_takes_too_long_to_look_up_ends_the_attempt_in_time(stub: StubEndpoint) -> None:
+    # Given a resolver that answers after the attempt's time
+    looked_up = threading.Event()
+
+    def slow(host: str, port: int) -> list[str]:
+        looked_up.wait(20)
+        return ["127.0.0.1"]
+
+    client = HttpClient(stub.url.replace("127.0.0.1", "localhost"), timeout_seconds=0.1, resolve=slow)
+    # When it posts, Then the attempt has ended before the resolver does
+    with pytest.raises(NotReached, match="the name localhost was not resolved in time"):
+        client.post(b"{}", {})
+    looked_up.set()
+    assert stub.requests == []

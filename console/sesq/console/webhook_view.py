@@ -12,6 +12,7 @@ from redis import Redis
 from sesq.config.errors import UnknownWebhook
 from sesq.config.webhook_settings import WebhookSettings
 from sesq.console.times import utc
+from sesq.queue.webhook_body import webhook_id
 from sesq.queue.webhook_records import DeadLetter, Health
 from sesq.queue.webhooks import WebhookStore, known_webhooks
 
@@ -97,6 +98,7 @@ def letter_as_json(letter: DeadLetter) -> dict[str, Any]:
     event = letter.event
     return {
         "event": event.id,
+        "webhook_id": webhook_id(event),
         "type": event.type,
         "message": event.message or None,
         "state": event.state or None,

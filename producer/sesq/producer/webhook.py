@@ -16,8 +16,8 @@ LONGEST_BODY = 256 * 1024
 def read_webhook(body: bytes, headers: Mapping[str, str], secrets: str | Iterable[str]) -> MessageEvent:
     """Reads the event of a request that is signed with one of the endpoint's secrets, within the last 5 minutes.
 
-    Raises InvalidMessage for any other request: answer it with 400. `event.id` is the same when it is sent again.
-    Needs the extra `webhooks`.
+    Raises InvalidMessage for any other request: answer it with 400. `event.account` and `event.id` are the same when it
+    is sent again. Needs the extra `webhooks`.
     """
     if len(body) > LONGEST_BODY:
         raise InvalidMessage("body", f"has more than {LONGEST_BODY} bytes")

@@ -254,7 +254,7 @@ class Keys:
         return self._key("reader", consumer)
 
     def webhook(self, name: str) -> str:
-        """Hash: how a webhook does: delivered, last_ok (s), failing_since (s), why, disabled_at (s), …"""
+        """Hash: how a webhook does: delivered, last_ok (s), failing_since (s), failed_at (s), why, disabled_at (s)"""
         return self._key("webhook", name)
 
     def webhook_waiting(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
 
 from sesq.config.errors import InvalidMessage
@@ -10,6 +11,12 @@ from sesq.queue.events import MESSAGE, MessageEvent
 
 TEST = "test"
 """The type of an event that says nothing: `sesq webhooks test` sends it."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def webhook_id(event: MessageEvent) -> str:
+    """The header `webhook-id`: no other event has it, in any account. Letters, digits, `_`, `-` and `.` alone."""
+    return _UNSAFE.sub("_", f"{event.account}.{event.id}")
 
 
 def body_of(event: MessageEvent) -> str:

@@ -111,8 +111,7 @@ class WebhookQueue:
         def change(waiting: Waiting | None) -> Waiting | None:
             if waiting is None or waiting.events[0].id != event.id:
                 return waiting
-            since = waiting.since or now
-            return replace(waiting, attempts=waiting.attempts + 1, since=since, why=why)
+            return waiting.failed(why, now)
 
         return self._settled(token, event.message, change, due)
 

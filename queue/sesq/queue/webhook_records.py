@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sesq.config.errors import InvalidMessage
@@ -13,21 +13,40 @@ from sesq.queue.replies import read_json
 
 DAMAGE = (InvalidMessage, KeyError, TypeError, ValueError)
 """What reading a damaged entry raises."""
+HOLE_SECONDS = 7200.0
+"""Longer than any pause between two attempts: where none was made for so long, nobody tried."""
+
+
+def failing_from(since: float | None, last: float | None, now: float) -> float:
+    """Since when attempts fail, with one that failed now. `last`: when one failed before (s)."""
+    if not since or last is None or now - last > HOLE_SECONDS:
+        return now
+    return since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What is to be delivered again of one message. `since` (s): when the first of the events was tried first."""
+    """What is to be delivered again of one message.
+
+    Of the first event, in seconds: it fails since `since`, and was tried at `tried` last.
+    """
 
     events: tuple[MessageEvent, ...]
     attempts: int = 0
     since: float = 0.0
+    tried: float = 0.0
     why: str = ""
+
+    def failed(self, why: str, now: float) -> Waiting:
+        """The first event was tried again, in vain."""
+        since = failing_from(self.since, self.tried, now)
+        return replace(self, attempts=self.attempts + 1, since=since, tried=now, why=why)
 
     def packed(self) -> str:
         """As Redis keeps it."""
         events = [event.to_json() for event in self.events]
-        return json.dumps({"events": events, "attempts": self.attempts, "since": self.since, "why": self.why})
+        rest = {"attempts": self.attempts, "since": self.since, "tried": self.tried, "why": self.why}
+        return json.dumps({"events": events, **rest})
 
     @classmethod
     def unpacked(cls, packed: bytes | None) -> Waiting | None:

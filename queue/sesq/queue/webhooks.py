@@ -5,6 +5,9 @@ One process at a time delivers; it holds a lease, and each of its changes is mad
 
 from __future__ import annotations
 
+import math
+import re
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
@@ -12,9 +15,12 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.queue.consumers import consumers
-from sesq.queue.replies import text, text_hash
+from sesq.queue.replies import text, text_hash, texts
 from sesq.queue.webhook_queue import CONSUMER, WebhookQueue
-from sesq.queue.webhook_records import Health
+from sesq.queue.webhook_records import Health, failing_from
+
+COUNTS = ("delivered", "dropped")
+_DIGITS = re.compile("[0-9]{1,15}")
 
 
 def known_webhooks(redis: Redis, account: str) -> list[str]:
@@ -48,6 +54,15 @@ class WebhookStore(WebhookQueue):
 
         self._changed(change, token)
 
+    def mend(self, now: float) -> None:
+        """Puts right what a damaged key has left: figures that are none go, and what waits has its time again."""
+        with mapped():
+            found = text_hash(self.redis.hgetall(self._health))
+            wrong = [name for name in COUNTS if name in found and _count(found[name]) is None]
+            if wrong:
+                self.redis.hset(self._health, mapping=dict.fromkeys(wrong, "0"))
+        super().mend(now)
+
     # how it does
 
     def health(self) -> Health:
@@ -62,7 +77,7 @@ class WebhookStore(WebhookQueue):
         found = text_hash(fields)
         times = {name: _time(found.get(name)) for name in ("last_ok", "failing_since", "disabled_at")}
         words = {name: found.get(name, "") for name in ("why", "disabled_because")}
-        counts = {name: int(found.get(name, 0)) for name in ("delivered", "dropped")}
+        counts = {name: _count(found.get(name)) or 0 for name in COUNTS}
         of_lists: dict[str, Any] = {"waiting": waiting, "dead": dead, "is_running": bool(runs)}
         return Health(**times, **words, **counts, **of_lists)  # type: ignore[arg-type]
 
@@ -72,17 +87,17 @@ class WebhookStore(WebhookQueue):
             pipeline = self.redis.pipeline()
             pipeline.hincrby(self._health, "delivered", count)
             pipeline.hset(self._health, "last_ok", f"{now:.3f}")
-            pipeline.hdel(self._health, "failing_since", "why")
+            pipeline.hdel(self._health, "failing_since", "failed_at", "why")
             pipeline.execute()
 
     def note_failure(self, why: str, now: float) -> float:
-        """A delivery failed. Returns since when all of them do."""
+        """A delivery failed. Returns since when all of them do, without a hole between two of them."""
         with mapped():
-            pipeline = self.redis.pipeline()
-            pipeline.hsetnx(self._health, "failing_since", f"{now:.3f}")
-            pipeline.hset(self._health, "why", why)
-            pipeline.hget(self._health, "failing_since")
-            return float(pipeline.execute()[-1])
+            since, last = map(_time, texts(self.redis.hmget(self._health, "failing_since", "failed_at")))
+            since = failing_from(since, last, now)
+            told = ["failing_since", f"{since:.3f}", "failed_at", f"{now:.3f}", "why", why]
+            self.redis.hset(self._health, items=told)
+            return since
 
     def disable(self, because: str, now: float) -> None:
         """Nothing is delivered until `enable`; what waits is kept."""
@@ -94,7 +109,9 @@ class WebhookStore(WebhookQueue):
         with mapped():
             ids = [id for page in self._pages() for id in page]
             pipeline = self.redis.pipeline()
-            pipeline.hdel(self._health, "disabled_at", "disabled_because", "failing_since", "why")
+            pipeline.hdel(
+                self._health, "disabled_at", "disabled_because", "failing_since", "failed_at", "why"
+            )
             for id in ids:
                 pipeline.zadd(self._due, {id: now}, xx=True)
             return bool(pipeline.execute()[0])
@@ -106,4 +123,13 @@ class WebhookStore(WebhookQueue):
 
 
 def _time(value: str | None) -> float | None:
-    return float(value) if value else None
+    """None for what is no time, too: a damaged value stops nothing."""
+    with suppress(ValueError):
+        found = float(value or "")
+        return found if math.isfinite(found) else None
+    return None
+
+
+def _count(value: str | None) -> int | None:
+    """None for what is no count."""
+    return int(value) if value and _DIGITS.fullmatch(value) else None

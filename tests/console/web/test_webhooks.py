@@ -92,6 +92,7 @@ def test_the_api_tells_and_does_the_same(call: Callable[..., Any], store: Webhoo
             "events": [
                 {
                     "event": EVENT,
+                    "webhook_id": f"default.{EVENT}",
                     "type": "message",
                     "message": "M1",
                     "state": "bounced",

@@ -108,8 +108,7 @@ def run(
         logging.getLogger("sesq.webhooks").warning(
             "no webhook is configured, and there is nothing to do: see webhooks in sesq.example.toml"
         )
-    if not run_endpoints(endpoints, stop):
-        raise typer.Exit(1)
+    run_endpoints(endpoints, stop)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,13 +22,18 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 MOST_ADDRESSES = 3
 """So many of a name's addresses are tried."""
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All IPv6 addresses of the Internet are in here (RFC 4291, IANA's register); the rest is private or for later."""
 NOT_PUBLIC = (
     ipaddress.ip_network("168.63.129.16/32"),  # Azure's own services, at an address of the public range
     ipaddress.ip_network("192.0.0.0/24"),  # for protocols (RFC 6890), and the metadata of Oracle's cloud
+    ipaddress.ip_network("2001::/23"),  # for protocols (RFC 2928), Teredo among them
+    ipaddress.ip_network("2001:db8::/32"),  # for documentation (RFC 3849)
+    ipaddress.ip_network("3fff::/20"),  # for documentation (RFC 9637)
 )
 """What `is_global` lets through, in some version of Python or in all."""
-NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""Networks whose last 32 bits are an IPv4 address (RFC 6052, RFC 8215)."""
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Its last 32 bits are an IPv4 address (RFC 6052)."""
 
 
 class NotReached(Exception):
@@ -66,10 +74,15 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def checked_addresses(place: Place, *, allow_private: bool, resolve: Resolve = resolve) -> list[str]:
-    """The addresses to connect to. Raises RefusedAddress where one of them is private, NotReached where none is."""
+def checked_addresses(
+    place: Place, *, allow_private: bool, resolve: Resolve = resolve, seconds: float | None = None
+) -> list[str]:
+    """The addresses to connect to, found within so many seconds.
+
+    Raises RefusedAddress where one of them is private, NotReached where none is.
+    """
     try:
-        found = list(dict.fromkeys(resolve(place.host, place.port)))
+        found = list(dict.fromkeys(_in_time(resolve, place, seconds)))
     except (OSError, UnicodeError) as error:
         raise NotReached(f"the name {place.host} could not be resolved") from error
     for each in found:
@@ -82,6 +95,25 @@ def checked_addresses(place: Place, *, allow_private: bool, resolve: Resolve = r
     return found[:MOST_ADDRESSES]
 
 
+def _in_time(resolve: Resolve, place: Place, seconds: float | None) -> Sequence[str]:
+    """What `resolve` finds. The system's resolver takes no time limit, so a thread of its own waits for it."""
+    answer: Future[Sequence[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            answer.set_result(resolve(place.host, place.port))
+        except Exception as error:  # noqa: BLE001  (raised where it is waited for)
+            answer.set_exception(error)
+
+    threading.Thread(target=look_up, name=f"look up {place.host}", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeout:
+        if answer.done():  # the resolver's own
+            raise
+        raise NotReached(f"the name {place.host} was not resolved in time") from None
+
+
 def _is_allowed(address: Address, place: Place, *, allow_private: bool) -> bool:
     if is_loopback(place.host):  # the settings name this machine, and no other does
         return address.is_loopback
@@ -89,10 +121,12 @@ def _is_allowed(address: Address, place: Place, *, allow_private: bool) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the Internet's; an IPv6 address that holds an IPv4 address is judged by both."""
+    """Whether an address is one of the Internet's; an IPv6 address that leads to an IPv4 address is judged by that."""
     inner = _inner(address)
     if inner is not None:
         return is_public(inner)
+    if address.version == 6 and address not in UNICAST:
+        return False
     named = any(address in network for network in NOT_PUBLIC)
     return address.is_global and not address.is_multicast and not named
 
@@ -101,7 +135,6 @@ def _inner(address: Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that an IPv6 address leads to."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    if any(address in network for network in NAT64):
+    if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+    return address.ipv4_mapped or address.sixtofour

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from redis import Redis
@@ -32,7 +33,7 @@ MESSAGES_UNTIL_REST = 3
 IDLE_SECONDS = 1.0
 """How long it waits for the next event, and for a lease, a rest or a person to end."""
 AWAY_SECONDS = (1.0, 2.0, 5.0)
-"""The pauses while Redis cannot be used."""
+"""The pauses while Redis cannot be used, and after a fault."""
 
 
 class Reader(Protocol):
@@ -85,22 +86,30 @@ class Endpoint:
         self._was_disabled = False
 
     def run(self) -> None:
-        """Delivers on and on. Where Redis is away it waits, and goes on by itself."""
+        """Delivers on and on. Where Redis is away, or after a fault, it waits, and goes on by itself."""
         troubles = 0
         while not self._stop.is_set():
             troubles = self._step_or_wait(troubles)
         self.close()
 
     def _step_or_wait(self, troubles: int) -> int:
-        """One step; how often in a row Redis could not be used."""
+        """One step; how many in a row have failed."""
+        wait = AWAY_SECONDS[min(troubles, len(AWAY_SECONDS) - 1)]
         try:
             self.step()
         except QueueUnavailable as error:
-            wait = AWAY_SECONDS[min(troubles, len(AWAY_SECONDS) - 1)]
             log.warning("%s: %s; trying again in %g s", self.label, error, wait)
-            self._stop.wait(wait)
-            return troubles + 1
-        return 0
+        except Exception:  # it touches no other webhook
+            log.exception("%s: a fault in sesq; going on in %g s", self.label, wait)
+            self._forget_what_was_read()
+        else:
+            return 0
+        self._stop.wait(wait)
+        return troubles + 1
+
+    def _forget_what_was_read(self) -> None:
+        with suppress(QueueUnavailable):
+            self._start_anew()
 
     def close(self) -> None:
         """Lets another process deliver at once."""
@@ -108,7 +117,7 @@ class Endpoint:
         try:
             if self._reader is not None:
                 self._reader.close()
-                self.store.leave(self._token)
+            self.store.leave(self._token)
         except (LostLease, QueueUnavailable) as error:
             log.info("%s: %s", self.label, error)
 
@@ -189,9 +198,7 @@ class Endpoint:
             now = self._clock()
             if outcome.verdict is Verdict.DELIVERED:
                 self.store.done(self._token, event, now)
-            elif (
-                outcome.verdict is Verdict.FAILED and waiting.since and now - waiting.since >= GIVE_UP_SECONDS
-            ):
+            elif outcome.verdict is Verdict.FAILED and _has_failed_all_day(waiting, outcome.why, now):
                 self._give_up(event, waiting, outcome.why, now)
             else:
                 pause = max(pause_after(waiting.attempts + 1, self._chance()), outcome.rest)
@@ -244,7 +251,7 @@ class Endpoint:
             return True
         now = self._clock()
         pause = max(pause_after(1, self._chance()), outcome.rest)
-        first = Waiting(events=(event,), attempts=1, since=now, why=outcome.why)
+        first = Waiting(events=(event,)).failed(outcome.why, now)
         self.store.put(self._token, event, first, now + pause)
         return False
 
@@ -310,3 +317,8 @@ class Endpoint:
         else:
             return
         self._is_disabled()
+
+
+def _has_failed_all_day(waiting: Waiting, why: str, now: float) -> bool:
+    """Whether an event that failed once more is given up."""
+    return now - waiting.failed(why, now).since >= GIVE_UP_SECONDS

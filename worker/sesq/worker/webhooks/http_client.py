@@ -77,8 +77,9 @@ class HttpClient:
     def _connect(self, deadline: float) -> Socket:
         """A connection to the first address that takes one. Raises NotReached."""
         problem = NotReached("no time was left to connect")
+        seconds = max(0.0, deadline - time.monotonic())
         for address in checked_addresses(
-            self._place, allow_private=self._allow_private, resolve=self._resolve
+            self._place, allow_private=self._allow_private, resolve=self._resolve, seconds=seconds
         ):
             left = deadline - time.monotonic()
             if left > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from redis import Redis
 
@@ -41,31 +41,12 @@ def open_endpoints(
     return found
 
 
-def run_endpoints(endpoints: Sequence[Endpoint], stop: threading.Event) -> bool:
-    """Delivers until `stop` is set; False where a thread died, after which all of them end."""
-    died: list[str] = []
-    threads = [
-        threading.Thread(target=_guarded(each, stop, died), name=each.label, daemon=True)
-        for each in endpoints
-    ]
+def run_endpoints(endpoints: Sequence[Endpoint], stop: threading.Event) -> None:
+    """Delivers until `stop` is set."""
+    threads = [threading.Thread(target=each.run, name=each.label, daemon=True) for each in endpoints]
     for thread in threads:
         thread.start()
     while not stop.wait(WATCH_SECONDS):  # a signal is seen between two waits
         pass
     for thread in threads:
         thread.join(END_SECONDS)
-    return not died
-
-
-def _guarded(endpoint: Endpoint, stop: threading.Event, died: list[str]) -> Callable[[], None]:
-    """A fault ends the process, which is then started again: nothing is delivered by half of it."""
-
-    def run() -> None:
-        try:
-            endpoint.run()
-        except Exception:
-            died.append(endpoint.label)
-            log.exception("%s: a fault in sesq", endpoint.label)
-            stop.set()
-
-    return run

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sesq.config.webhook_settings import WebhookSettings
 from sesq.queue.events import MessageEvent
-from sesq.queue.webhook_body import body_of
+from sesq.queue.webhook_body import body_of, webhook_id
 from sesq.worker.webhooks.http_client import Answer, HttpClient
 from sesq.worker.webhooks.signing import Signer
 
@@ -28,7 +28,7 @@ class Sender:
     def post(self, event: MessageEvent) -> Answer:
         """One attempt. Raises NotReached."""
         body = body_of(event)
-        headers = self._signer.headers(event.id, self._clock(), body)
+        headers = self._signer.headers(webhook_id(event), self._clock(), body)
         content = {"Content-Type": "application/json", "User-Agent": "sesq-webhooks"}
         return self._client.post(body.encode(), {**content, **headers})
 

@@ -14,11 +14,11 @@ class Signer:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._keys = [Webhook(secret) for secret in secrets]
 
-    def headers(self, event_id: str, at: float, body: str) -> dict[str, str]:
-        """The three headers of a request: `event_id` is the same at each attempt, `at` (s) is the attempt's time."""
+    def headers(self, id: str, at: float, body: str) -> dict[str, str]:
+        """The three headers of a request: `id` is the same at each attempt, `at` (s) is the attempt's time."""
         moment = datetime.fromtimestamp(int(at), timezone.utc)
         return {
-            "webhook-id": event_id,
+            "webhook-id": id,
             "webhook-timestamp": str(int(at)),
-            "webhook-signature": " ".join(key.sign(event_id, moment, body) for key in self._keys),
+            "webhook-signature": " ".join(key.sign(id, moment, body) for key in self._keys),
         }
