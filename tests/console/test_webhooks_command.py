@@ -46,7 +46,7 @@ def given_up(store: WebhookStore, configured: None) -> WebhookStore:
     store.hold(TOKEN, 60)
     for number in range(3):
         event = an_event(number, f"M{number}")
-        first = Waiting(events=(event,), attempts=9, since=NOW, why="it answered 500")
+        first = Waiting(event=event, attempts=9, since=NOW, why="it answered 500")
         store.put(TOKEN, event, first, NOW + 60)
         if number < 2:
             letter = DeadLetter(event=event, at=NOW + 86_400, attempts=10, why="it answered 500")
@@ -126,7 +126,7 @@ def test_one_that_fails_is_said(run: Run, run_json: Run, given_up: WebhookStore)
     given_up.note_failure("it answered 502", NOW)
     (found,) = run_json("webhooks", "list")
     assert (found["state"], found["failing_since"]) == ("failing", "2026-09-21T14:13:20.000Z")
-    assert "app fails: it answered 502; 1 messages wait" in run("doctor").output
+    assert "app fails: it answered 502; 1 events wait" in run("doctor").output
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 401, 500])

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from redis import Redis
@@ -83,10 +83,14 @@ class MessageEvent:
 
     @classmethod
     def from_json(cls, given: str | bytes) -> MessageEvent:
-        """Back from `to_json`. Raises InvalidMessage for an unknown version or what is no event."""
+        """Back from `to_json`; a field that a newer sesq has added does not matter.
+
+        Raises InvalidMessage for an unknown version or what is no event.
+        """
         told = read_versioned(given, "event")
         try:
-            return cls(**{**told, "recipients": tuple(told.get("recipients", ()))})
+            known = {each.name: told[each.name] for each in fields(cls) if each.name in told}
+            return cls(**{**known, "recipients": tuple(told.get("recipients", ()))})
         except TypeError as error:
             raise InvalidMessage("event", f"is not one that sesq has written: {error}") from error
 

@@ -258,8 +258,12 @@ class Keys:
         return self._key("webhook", name)
 
     def webhook_waiting(self, name: str) -> str:
-        """Hash: a message -> JSON of its events that the webhook is to be told again, in their order."""
+        """Hash: an event's id -> JSON of the event, which the webhook is to be told again, and how often it failed."""
         return self._key("webhook_waiting", name)
+
+    def webhook_order(self, name: str) -> str:
+        """Sorted set, each with score 0: "<message> <number> <id>" of the events of `webhook_waiting`."""
+        return self._key("webhook_order", name)
 
     def webhook_due(self, name: str) -> str:
         """Sorted set: the messages of `webhook_waiting`, by the time at which the first event is tried again."""

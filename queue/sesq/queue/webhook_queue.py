@@ -1,12 +1,13 @@
 """What a webhook is to be told again, and what was given up.
 
-What waits is kept by message: the first event is tried again at its time, and the later ones wait behind it.
+Of each message the first event is tried again at its time, and the later ones wait behind it. Each change touches one
+event, however many wait.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from redis import Redis
@@ -22,12 +23,13 @@ from sesq.queue.webhook_records import DeadLetter, Waiting
 Result = TypeVar("Result")
 
 MOST_WAITING = 10_000
-"""Messages with something to be delivered again; no new events are read while there are so many."""
+"""Events to be delivered again; no new ones are read while there are so many."""
 MOST_DEAD = 10_000
 """Events that were given up and are kept, the newest; the older ones are dropped and counted."""
 REVIVED_AT_ONCE = 500
 CONSUMER = "webhook:"
 """What the name of a webhook's consumer begins with."""
+_NUMBER = re.compile("[0-9]+")
 
 
 class LostLease(SesqError):
@@ -46,6 +48,7 @@ class WebhookQueue:
         self.consumer = f"{CONSUMER}{name}"
         self._health = keys.webhook(name)
         self._waiting = keys.webhook_waiting(name)
+        self._order = keys.webhook_order(name)
         self._due = keys.webhook_due(name)
         self._dead = keys.webhook_dead(name)
         self._runner = keys.webhook_runner(name)
@@ -64,99 +67,108 @@ class WebhookQueue:
         return first[0][1] if first else None
 
     def waiting(self, message: str) -> Waiting | None:
-        """What waits of one message."""
+        """The first event that waits of a message; None where there is none, or where it cannot be read."""
         with mapped():
-            packed = self.redis.hget(self._waiting, message)
-        return Waiting.unpacked(cast("bytes | None", packed))
-
-    def forget_due(self, token: str, message: str) -> None:
-        """Nothing of this message can be delivered again: its entry is lost or damaged."""
-
-        def change(pipeline: Pipeline) -> None:
-            pipeline.multi()
-            pipeline.hdel(self._waiting, message)
-            pipeline.zrem(self._due, message)
-
-        self._changed(change, token)
+            first = self._places(self.redis, message, 1)
+            packed = self.redis.hget(self._waiting, _id_at(first[0])) if first else None
+        found = Waiting.unpacked(cast("bytes | None", packed))
+        return found if found and first == [_place(found.event)] else None
 
     def which_wait(self, messages: Iterable[str]) -> set[str]:
         """Those of some messages of which something waits."""
         given = list(dict.fromkeys(messages))
-        if not given:
-            return set()
         with mapped():
-            found = cast("list[Any]", self.redis.hmget(self._waiting, given))
-        return {id for id, packed in zip(given, found, strict=True) if packed}
+            pipeline = self.redis.pipeline(transaction=False)
+            for message in given:
+                pipeline.zlexcount(self._order, *_range(message))
+            return {message for message, count in zip(given, pipeline.execute(), strict=True) if count}
 
     def count_waiting(self) -> int:
-        """Messages of which something waits."""
+        """Events that wait."""
         with mapped():
             return int(self.redis.hlen(self._waiting))
 
     def put(self, token: str, event: MessageEvent, first: Waiting, due: float) -> None:
-        """Lets an event wait: behind those of its message, else with what `first` says of it, until `due`."""
+        """Lets an event wait: behind those of its message, else until `due`. Another time that was set stays."""
 
-        def change(waiting: Waiting | None) -> Waiting | None:
-            if waiting is None:
-                return first
-            if any(each.id == event.id for each in waiting.events):
-                return waiting
-            return replace(waiting, events=(*waiting.events, event))
-
-        self._settled(token, event.message, change, due, only_new=True)
-
-    def tried(self, token: str, event: MessageEvent, why: str, due: float, now: float) -> Waiting | None:
-        """The first event of its message was tried again, in vain. Returns what waits now."""
-
-        def change(waiting: Waiting | None) -> Waiting | None:
-            if waiting is None or waiting.events[0].id != event.id:
-                return waiting
-            return waiting.failed(why, now)
-
-        return self._settled(token, event.message, change, due)
-
-    def done(self, token: str, event: MessageEvent, now: float, dead: DeadLetter | None = None) -> bool:
-        """The first event of its message was delivered, or given up. Returns whether others wait behind it."""
-
-        def change(waiting: Waiting | None) -> Waiting | None:
-            if waiting is None or waiting.events[0].id != event.id:
-                return waiting
-            rest = waiting.events[1:]
-            return Waiting(events=rest) if rest else None
-
-        return self._settled(token, event.message, change, now, dead) is not None
-
-    def _settled(
-        self,
-        token: str,
-        message: str,
-        change: Callable[[Waiting | None], Waiting | None],
-        due: float,
-        dead: DeadLetter | None = None,
-        *,
-        only_new: bool = False,
-    ) -> Waiting | None:
-        """Changes what waits of a message in one step. `only_new`: another time that was set for it stays."""
-
-        def apply(pipeline: Pipeline) -> Waiting | None:
-            packed = cast("bytes | None", pipeline.hget(self._waiting, message))
-            before = Waiting.unpacked(packed)
-            after = change(before)
+        def change(pipeline: Pipeline) -> None:
+            is_known = pipeline.hexists(self._waiting, event.id)
             pipeline.multi()
-            if after is None:
-                pipeline.hdel(self._waiting, message)
-                pipeline.zrem(self._due, message)
-            elif after != before:
-                pipeline.hset(self._waiting, message, after.packed())
-                pipeline.zadd(self._due, {message: due}, nx=only_new)
-            if dead is not None and after != before:
-                pipeline.rpush(self._dead, dead.packed())
-            return after
+            if not is_known:
+                self._add(pipeline, first)
+                pipeline.zadd(self._due, {event.message: due}, nx=True)
 
-        after = self._changed(apply, token)
+        self._changed(change, token)
+
+    def tried(self, token: str, event: MessageEvent, why: str, due: float, now: float) -> None:
+        """The first event of its message was tried again, in vain."""
+
+        def change(pipeline: Pipeline) -> None:
+            waiting = Waiting.unpacked(cast("bytes | None", pipeline.hget(self._waiting, event.id)))
+            first = self._places(pipeline, event.message, 1)
+            pipeline.multi()
+            if waiting is not None:
+                pipeline.hset(self._waiting, event.id, waiting.failed(why, now).packed())
+                if first == [_place(event)]:  # else an earlier one came back meanwhile, and is due now
+                    pipeline.zadd(self._due, {event.message: due})
+
+        self._changed(change, token)
+
+    def done(self, token: str, event: MessageEvent, now: float, dead: DeadLetter | None = None) -> None:
+        """The first event of its message was delivered, or given up; the next one is due."""
+
+        def change(pipeline: Pipeline) -> None:
+            is_known = pipeline.hexists(self._waiting, event.id)
+            places = self._places(pipeline, event.message, 2)
+            pipeline.multi()
+            if is_known:
+                self._remove(pipeline, event.message, _place(event), places, now)
+                if dead is not None:
+                    pipeline.rpush(self._dead, dead.packed())
+
+        self._changed(change, token)
         if dead is not None:
             self._drop_oldest()
-        return after
+
+    def bury(self, token: str, message: str, now: float) -> bool:
+        """The first event of a message cannot be read: it is given up as it stands, and the next one is due.
+
+        Returns whether there was one.
+        """
+
+        def change(pipeline: Pipeline) -> bool:
+            places = self._places(pipeline, message, 2)
+            id = _id_at(places[0]) if places else ""
+            raw = cast("bytes | None", pipeline.hget(self._waiting, id))
+            pipeline.multi()
+            self._remove(pipeline, message, places[0] if places else "", places, now)
+            if raw is not None:
+                letter = DeadLetter.unreadable(raw, id=id, account=self.account, message=message, at=now)
+                pipeline.rpush(self._dead, letter.packed())
+            return raw is not None
+
+        buried = self._changed(change, token)
+        self._drop_oldest()
+        return buried
+
+    def _places(self, redis: Redis, message: str, count: int) -> list[str]:
+        """The first members of `_order` of a message."""
+        return texts(redis.zrangebylex(self._order, *_range(message), start=0, num=count))
+
+    def _add(self, pipeline: Pipeline, waiting: Waiting) -> None:
+        pipeline.hset(self._waiting, waiting.event.id, waiting.packed())
+        pipeline.zadd(self._order, {_place(waiting.event): 0})
+
+    def _remove(
+        self, pipeline: Pipeline, message: str, place: str, places: Sequence[str], now: float
+    ) -> None:
+        """Takes one event out. `places`: the first two of its message."""
+        pipeline.hdel(self._waiting, _id_at(place))
+        pipeline.zrem(self._order, place)
+        if any(each != place for each in places):
+            pipeline.zadd(self._due, {message: now})
+        else:
+            pipeline.zrem(self._due, message)
 
     # what was given up
 
@@ -164,48 +176,42 @@ class WebhookQueue:
         """The newest of those that were given up, newest first."""
         with mapped():
             found = cast("list[bytes]", self.redis.lrange(self._dead, -limit, -1))
-        letters = map(DeadLetter.unpacked, reversed(found))
-        return [each for each in letters if each is not None]
+        return [DeadLetter.unpacked(each) for each in reversed(found)]
 
     def revive(self, now: float, ids: Sequence[str] = ()) -> list[str]:
-        """Delivers again what was given up: all of it, or the events with these ids. Returns the ids of the events."""
-        if ids:
-            return self._revive_page(now, 0, MOST_DEAD, frozenset(ids))
-        done: list[str] = []
-        while page := self._revive_page(now, 0, REVIVED_AT_ONCE, None):
-            done += page
-        return done
+        """Delivers again what was given up: all of it, or the events with these ids. Returns the ids of the events.
 
-    def _revive_page(self, now: float, start: int, count: int, ids: frozenset[str] | None) -> list[str]:
+        What cannot be read stays.
+        """
+        if ids:
+            return self._revive_page(now, MOST_DEAD, frozenset(ids))
+        with mapped():
+            pages = -(-int(self.redis.llen(self._dead)) // REVIVED_AT_ONCE)
+        return [id for _ in range(pages) for id in self._revive_page(now, REVIVED_AT_ONCE, None)]
+
+    def _revive_page(self, now: float, count: int, ids: frozenset[str] | None) -> list[str]:
         def change(pipeline: Pipeline) -> list[str]:
-            packed = cast("list[bytes]", pipeline.lrange(self._dead, start, start + count - 1))
+            packed = cast("list[bytes]", pipeline.lrange(self._dead, 0, count - 1))
             letters = [(each, DeadLetter.unpacked(each)) for each in packed]
-            chosen = [
-                (each, letter.event)
+            chosen = {
+                each: letter.event
                 for each, letter in letters
-                if letter and (ids is None or letter.event.id in ids)
-            ]
-            events = [event for _, event in chosen]
-            chains = self._chains(pipeline, {event.message for event in events})
-            for event in events:
-                chains[event.message] = _with(chains[event.message], event)
+                if letter.is_readable and (ids is None or letter.event.id in ids)
+            }
             pipeline.multi()
             if ids is None:
                 pipeline.ltrim(self._dead, len(packed), -1)
-            for each, _ in chosen if ids is not None else ():
-                pipeline.lrem(self._dead, 1, each.decode())
-            for message, chain in chains.items():
-                if chain is not None:
-                    pipeline.hset(self._waiting, message, chain.packed())
-                    pipeline.zadd(self._due, {message: now})
-            return [event.id for event in events]
+                kept = [each for each in packed if each not in chosen]
+                if kept:
+                    pipeline.rpush(self._dead, *kept)
+            for each, event in chosen.items():
+                if ids is not None:
+                    pipeline.lrem(self._dead, 1, each.decode())
+                self._add(pipeline, Waiting(event=event))
+                pipeline.zadd(self._due, {event.message: now})
+            return [event.id for event in chosen.values()]
 
         return self._changed(change)
-
-    def _chains(self, pipeline: Pipeline, messages: set[str]) -> dict[str, Waiting | None]:
-        given = sorted(messages)
-        packed = cast("list[Any]", pipeline.hmget(self._waiting, given)) if given else []
-        return {message: Waiting.unpacked(each) for message, each in zip(given, packed, strict=True)}
 
     def _drop_oldest(self) -> None:
         with mapped():
@@ -217,21 +223,19 @@ class WebhookQueue:
                 pipeline.execute()
 
     def mend(self, now: float) -> None:
-        """Gives a time to what waits without one: a damaged key leaves nothing that is never tried."""
+        """Gives a place and a time to what waits without: a damaged key leaves nothing that is never tried."""
         with mapped():
-            for ids in self._pages():
-                pipeline = self.redis.pipeline(transaction=False)
-                for id in ids:
-                    pipeline.zadd(self._due, {id: now}, nx=True)
-                pipeline.execute()
-
-    def _pages(self) -> Iterable[list[str]]:
-        cursor = -1
-        while cursor:
-            cursor, page = cast(
-                "tuple[int, dict[bytes, bytes]]", self.redis.hscan(self._waiting, max(cursor, 0))
-            )
-            yield texts(page)
+            cursor = -1
+            while cursor:
+                cursor, page = cast(
+                    "tuple[int, dict[bytes, bytes]]", self.redis.hscan(self._waiting, max(cursor, 0))
+                )
+                readable = [each for each in map(Waiting.unpacked, page.values()) if each is not None]
+                if readable:
+                    self.redis.zadd(self._order, {_place(each.event): 0 for each in readable}, nx=True)
+            messages = {place.partition(" ")[0] for place in texts(self.redis.zrange(self._order, 0, -1))}
+            if messages:
+                self.redis.zadd(self._due, dict.fromkeys(messages, now), nx=True)
 
     def _changed(self, change: Callable[[Pipeline], Result], token: str | None = None) -> Result:
         """Reads and changes in one step, which is made again where another process came between."""
@@ -241,19 +245,22 @@ class WebhookQueue:
                 raise LostLease(f"another process delivers for webhook {self.name}")
             return change(pipeline)
 
-        watched = (self._waiting, self._dead, *([self._runner] if token is not None else []))
+        watched = (self._waiting, self._order, self._dead, *([self._runner] if token is not None else []))
         with mapped():
             done: Any = self.redis.transaction(attempt, *watched, value_from_callable=True)  # type: ignore[arg-type]
             return cast("Result", done)
 
 
-def _with(chain: Waiting | None, event: MessageEvent) -> Waiting:
-    """The event is in its place by its id, and the first of them is tried as if for the first time."""
-    events = {each.id: each for each in (*(chain.events if chain else ()), event)}
-    return Waiting(events=tuple(sorted(events.values(), key=_order)))
+def _place(event: MessageEvent) -> str:
+    """The member of `_order` that stands for an event: by message, then in the order in which they were told."""
+    numbers = "-".join(number.zfill(20) for number in _NUMBER.findall(event.id)[-2:])
+    return f"{event.message} {numbers} {event.id}"
 
 
-def _order(event: MessageEvent) -> tuple[float, int]:
-    """Of events of one message: as they were told."""
-    _, _, number = event.id.rpartition("-")
-    return event.at, int(number) if number.isdigit() else 0
+def _id_at(place: str) -> str:
+    return place.rpartition(" ")[2]
+
+
+def _range(message: str) -> tuple[str, str]:
+    """All places of a message."""
+    return f"[{message} ", f"({message}!"

@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InvalidMessage, UnknownVersion
 from sesq.queue.events import MessageEvent
 from sesq.queue.replies import read_json
 
-DAMAGE = (InvalidMessage, KeyError, TypeError, ValueError)
+DAMAGE = (InvalidMessage, UnknownVersion, KeyError, TypeError, ValueError, OverflowError)
 """What reading a damaged entry raises."""
+UNREADABLE = "unreadable"
+"""The type of an event that stands for an entry which cannot be read."""
 HOLE_SECONDS = 7200.0
 """Longer than any pause between two attempts: where none was made for so long, nobody tried."""
 
@@ -26,60 +28,87 @@ def failing_from(since: float | None, last: float | None, now: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What is to be delivered again of one message.
+    """An event that is to be delivered again. In seconds: it fails since `since`, and was tried at `tried` last."""
 
-    Of the first event, in seconds: it fails since `since`, and was tried at `tried` last.
-    """
-
-    events: tuple[MessageEvent, ...]
+    event: MessageEvent
     attempts: int = 0
     since: float = 0.0
     tried: float = 0.0
     why: str = ""
 
     def failed(self, why: str, now: float) -> Waiting:
-        """The first event was tried again, in vain."""
+        """It was tried again, in vain."""
         since = failing_from(self.since, self.tried, now)
         return replace(self, attempts=self.attempts + 1, since=since, tried=now, why=why)
 
     def packed(self) -> str:
         """As Redis keeps it."""
-        events = [event.to_json() for event in self.events]
-        rest = {"attempts": self.attempts, "since": self.since, "tried": self.tried, "why": self.why}
-        return json.dumps({"events": events, **rest})
+        times = {"since": self.since, "tried": self.tried}
+        return json.dumps(
+            {"event": self.event.to_json(), "attempts": self.attempts, "why": self.why, **times}
+        )
 
     @classmethod
     def unpacked(cls, packed: bytes | None) -> Waiting | None:
-        """Back from `packed`; None where there is none, or where it is damaged."""
+        """Back from `packed`; None where there is none, or where it cannot be read. Unknown fields do not matter."""
         found = _object(packed)
         with suppress(*DAMAGE):
-            events = tuple(MessageEvent.from_json(each) for each in found.pop("events"))
-            return cls(events=events, **found) if events else None
+            return cls(
+                event=MessageEvent.from_json(found["event"]),
+                attempts=int(found.get("attempts", 0)),
+                since=float(found.get("since", 0)),
+                tried=float(found.get("tried", 0)),
+                why=str(found.get("why", "")),
+            )
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An event that was tried for a day and never delivered. `at` (s): when it was given up."""
+    """An event that was tried for a day and never delivered. `at` (s): when it was given up.
+
+    `raw`: the entry as it stands, where this version of sesq cannot read it; `event` then holds what is known.
+    """
 
     event: MessageEvent
     at: float
     attempts: int
     why: str
+    raw: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it can be delivered again."""
+        return self.event.type != UNREADABLE
 
     def packed(self) -> str:
         """As Redis keeps it."""
-        return json.dumps(
-            {"event": self.event.to_json(), "at": self.at, "attempts": self.attempts, "why": self.why}
-        )
+        rest = {"raw": self.raw} if self.raw else {}
+        event = self.event.to_json()
+        return json.dumps({"event": event, "at": self.at, "attempts": self.attempts, "why": self.why, **rest})
 
     @classmethod
-    def unpacked(cls, packed: bytes) -> DeadLetter | None:
-        """Back from `packed`; None where it is damaged."""
+    def unreadable(cls, raw: bytes, *, id: str, account: str, message: str, at: float) -> DeadLetter:
+        """Holds an entry that cannot be read."""
+        event = MessageEvent(id=id, account=account, at=at, type=UNREADABLE, message=message)
+        why = "this version of sesq cannot read it"
+        return cls(event=event, at=at, attempts=0, why=why, raw=raw.decode(errors="backslashreplace"))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> DeadLetter:
+        """Back from `packed`. A `raw` that this version can read is an event again; unknown fields do not matter."""
         found = _object(packed)
         with suppress(*DAMAGE):
-            return cls(**{**found, "event": MessageEvent.from_json(found["event"])})
-        return None
+            raw = str(found.get("raw", ""))
+            waiting = Waiting.unpacked(raw.encode())
+            return cls(
+                event=waiting.event if waiting else MessageEvent.from_json(found["event"]),
+                at=float(found["at"]),
+                attempts=int(found["attempts"]),
+                why=str(found["why"]),
+                raw="" if waiting else raw,
+            )
+        return cls.unreadable(packed, id="", account="", message="", at=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ class WebhookStore(WebhookQueue):
     def enable(self, now: float) -> bool:
         """Delivers again, what waits at once. Returns whether it was disabled."""
         with mapped():
-            ids = [id for page in self._pages() for id in page]
+            ids = texts(self.redis.zrange(self._due, 0, -1))
             pipeline = self.redis.pipeline()
             pipeline.hdel(
                 self._health, "disabled_at", "disabled_because", "failing_since", "failed_at", "why"
@@ -119,7 +119,11 @@ class WebhookStore(WebhookQueue):
     def delete(self) -> bool:
         """Forgets the webhook and all that waits for it. Returns whether there was anything."""
         with mapped():
-            return bool(self.redis.delete(self._health, self._waiting, self._due, self._dead, self._runner))
+            return bool(
+                self.redis.delete(
+                    self._health, self._waiting, self._order, self._due, self._dead, self._runner
+                )
+            )
 
 
 def _time(value: str | None) -> float | None:

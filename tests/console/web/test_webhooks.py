@@ -26,7 +26,7 @@ def store(redis: Redis) -> WebhookStore:
     store = WebhookStore(redis, "default", "app")
     store.hold(TOKEN, 60)
     event = MessageEvent(id=EVENT, account="default", at=NOW, message="M1", state="bounced")
-    store.put(TOKEN, event, Waiting(events=(event,), attempts=9, since=NOW), NOW)
+    store.put(TOKEN, event, Waiting(event=event, attempts=9, since=NOW), NOW)
     store.done(TOKEN, event, NOW, DeadLetter(event=event, at=NOW, attempts=10, why="it answered 500"))
     return store
 

@@ -16,7 +16,7 @@ from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
 OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
-OF_WEBHOOK = ("webhook_waiting", "webhook_due", "webhook_dead")
+OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
 EXPIRING = ("idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner")
 OUR_FUNCTIONS = b"sesq.worker."
 

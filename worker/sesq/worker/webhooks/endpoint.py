@@ -190,10 +190,9 @@ class Endpoint:
                 return
             waiting = self.store.waiting(message)
             if waiting is None:
-                log.error("%s: what waits of message %s is damaged, and is dropped", self.label, message)
-                self.store.forget_due(self._token, message)
+                self._bury(message)
                 continue
-            event = waiting.events[0]
+            event = waiting.event
             outcome = self._deliver(event)
             now = self._clock()
             if outcome.verdict is Verdict.DELIVERED:
@@ -203,6 +202,13 @@ class Endpoint:
             else:
                 pause = max(pause_after(waiting.attempts + 1, self._chance()), outcome.rest)
                 self.store.tried(self._token, event, outcome.why, now + pause, now)
+
+    def _bury(self, message: str) -> None:
+        if self.store.bury(self._token, message, self._clock()):
+            log.error(
+                "%s: an event of message %s cannot be read, and is given up as it stands; sesq webhooks dead",
+                self.label, message,
+            )  # fmt: skip
 
     def _give_up(self, event: MessageEvent, waiting: Waiting, why: str, now: float) -> None:
         log.error(
@@ -238,7 +244,7 @@ class Endpoint:
         """Delivers an event or lets it wait, and acknowledges it."""
         if self._is_wanted(event):
             if event.message in blocked:
-                self.store.put(self._token, event, Waiting(events=(event,)), self._clock())
+                self.store.put(self._token, event, Waiting(event=event), self._clock())
             elif not self._is_taken_at_once(event):
                 blocked.add(event.message)
         if self._reader is not None:
@@ -251,7 +257,7 @@ class Endpoint:
             return True
         now = self._clock()
         pause = max(pause_after(1, self._chance()), outcome.rest)
-        first = Waiting(events=(event,)).failed(outcome.why, now)
+        first = Waiting(event=event).failed(outcome.why, now)
         self.store.put(self._token, event, first, now + pause)
         return False
 
