@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.producer import Message, Outbox
 from sesq.queue.messages import Messages
-from sesq.worker.events.feedback import FEEDBACK
 from submitting import submission_server
+from told_by_ses import tell
 
 
 @pytest.fixture(autouse=True)
@@ -58,25 +57,7 @@ def test_events_and_the_recording_outbox(redis: Redis, capsys: pytest.CaptureFix
     id = names["outbox"].send(
         Message(sender="shop@example.com", to="ada@example.org", subject="Hi", text="Hello.")
     )
-    change = {
-        "id": id,
-        "to": "bounced",
-        "reason": "no such user",
-        "rank": 4,
-        "message_id": "m",
-        "kind": "hard",
-    }
-    told = {
-        **change,
-        "event": "e",
-        "remember": 60,
-        "count": {},
-        "suppress": {},
-        "take_off": [],
-        "note": "",
-        "delayed": "",
-    }
-    FEEDBACK.run(redis, "default", json.dumps(told))
+    tell(redis, id, "bounced", reason="no such user", kind="hard")
     exec(loop, names)
     assert capsys.readouterr().out == f"{id} ('ada@example.org',) no such user\n"
     exec(forget, names)

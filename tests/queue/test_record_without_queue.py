@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -11,8 +10,8 @@ from redis import Redis
 
 from sesq.queue.batches import CANCEL_ALL
 from sesq.queue.states import Lane, State
-from sesq.worker.events.feedback import FEEDBACK
 from stage import Stage, sent
+from told_by_ses import tell
 
 
 @pytest.fixture
@@ -25,8 +24,7 @@ def lose_queue(stage: Stage, id: str) -> None:
 
 
 def tell_of_delivery(stage: Stage, id: str) -> None:
-    event = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
-    FEEDBACK.run(stage.redis, "default", json.dumps({**event, "reason": "r", "rank": 3, "message_id": "m"}))
+    tell(stage.redis, id, "delivered", reason="r")
 
 
 def cancel(stage: Stage, id: str) -> None:

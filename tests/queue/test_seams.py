@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 
 import pytest
@@ -17,9 +16,9 @@ from sesq.queue.audit import audit, repair
 from sesq.queue.depth_history import count_waiting
 from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
-from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.verdicts import Kind
 from stage import says
+from told_by_ses import tell
 
 TO_SIMULATOR = "success@simulator.amazonses.com"
 
@@ -192,9 +191,7 @@ def test_the_message_id_that_ses_answered_stays_whatever_an_event_says(stage: Ba
     id = stage.queue()
     stage.transport.answer("m-1")
     stage.work()
-    told = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
-    told |= {"reason": "", "rank": 3, "message_id": "m-2"}
-    FEEDBACK.run(stage.redis, "default", json.dumps(told))
+    tell(stage.redis, id, "delivered", message_id="m-2")
     assert (stage.state(id), stage.status(id).message_id) == ("delivered", "m-1")
 
 
@@ -229,9 +226,7 @@ def test_recipients_of_a_paused_batch_wait_and_those_of_a_cancelled_one_do_not(
 def test_an_event_takes_no_attempt_back(stage: BatchStage) -> None:
     id = stage.queue()
     stage.redis.hset(stage.keys.message(id), "attempts", 3)
-    told = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
-    told |= {"reason": "", "rank": 3, "message_id": "m-2"}
-    FEEDBACK.run(stage.redis, "default", json.dumps(told))
+    tell(stage.redis, id, "delivered", message_id="m-2")
     record = stage.status(id)
     assert (record.state, record.attempts, record.message_id) == ("delivered", 3, "m-2")
     assert [event.state.value for event in record.history] == ["queued", "sent", "delivered"]

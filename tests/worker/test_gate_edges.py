@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 
 import pytest
@@ -13,9 +12,9 @@ from books import assert_sum, total
 from sesq.queue.grants import Claim
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
-from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.verdicts import Kind
 from stage import LEASE, says, sent
+from told_by_ses import tell
 
 BULK, URGENT = Lane.BULK, Lane.TRANSACTIONAL
 DAY = 1442 * 60
@@ -185,8 +184,7 @@ def test_what_moved_on_before_its_start_gives_back_all(stage: BatchStage) -> Non
 
 
 def tell_of_delivery(stage: BatchStage, id: str) -> None:
-    event = {"event": "e", "remember": 60, "count": {}, "suppress": {}, "id": id, "to": "delivered"}
-    FEEDBACK.run(stage.redis, "default", json.dumps({**event, "reason": "r", "rank": 3, "message_id": "m"}))
+    tell(stage.redis, id, "delivered", reason="r")
 
 
 def level(stage: BatchStage) -> float:

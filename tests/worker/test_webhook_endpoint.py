@@ -23,9 +23,9 @@ from sesq.queue.messages import Messages
 from sesq.queue.webhook_body import webhook_id
 from sesq.queue.webhook_records import Waiting
 from sesq.queue.webhooks import WebhookStore
-from sesq.worker.events.feedback import FEEDBACK
 from sesq.worker.webhooks import endpoint as endpoint_module
 from stub_endpoint import StubEndpoint
+from told_by_ses import tell
 from webhooks import DAY, NAME, SECRET, Clock, Hook
 
 KEYS = Keys("default")
@@ -121,16 +121,7 @@ def test_it_is_told_of_opens_where_it_asks_for_them(
 ) -> None:
     h = hook(**({} if events is None else {"events": events}))
     opened = {"type": "opened", "detail": "{}"}
-    given = {
-        "event": "e",
-        "remember": 60,
-        "count": {},
-        "suppress": {},
-        "take_off": [],
-        "id": "x",
-        "to": "sent",
-    }
-    FEEDBACK.run(redis, "default", json.dumps({**given, "message_id": "m", "passed_on": opened}))
+    tell(redis, "x", "sent", passed_on=opened)
     h.step(2)
     assert [request.json["type"] for request in h.stub.requests] == told
 
