@@ -46,7 +46,8 @@ def rows(tmp_path: Path, content: bytes, name: str = "rows.csv") -> Path:
 def sync(redis: Redis, **told: Any) -> None:
     account = {"rate": 1.0, "daily": 200.0, "sent": 0.0, "production": 0, "sending": 1, "readable": 1}
     account |= {"paused_because": "", "enforcement": "", "identities": {"example.com": 1, "example.org": 1}}
-    SYNC.run(redis, "default", json.dumps({**account, **told}))
+    known = {name: value for name, value in {**account, **told}.items() if value is not None}
+    SYNC.run(redis, "default", json.dumps(known))
 
 
 def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
@@ -85,6 +86,15 @@ def test_a_sender_that_is_not_verified_holds_all(run: Run, redis: Redis, news: P
     path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
     told = json.loads(run("batch", "check", str(news), str(path), "--from", "x@y.org", "--json").stdout)
     assert (told["ready"], told["held"], told["sender_problem"]) == (0, 1, "sender x@y.org is not verified")
+
+
+def test_where_identities_may_not_be_listed_nobody_is_called_unverified(
+    run_json: Run, redis: Redis, news: Path, tmp_path: Path
+) -> None:
+    sync(redis, identities=None)
+    path = write_rows(tmp_path / "rows.csv", ["a@example.org"])
+    told = run_json("batch", "check", str(news), str(path), "--from", "x@y.org")
+    assert (told["ready"], told["held"], told["sender_problem"]) == (1, 0, None)
 
 
 @pytest.mark.parametrize(

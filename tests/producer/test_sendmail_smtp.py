@@ -42,6 +42,16 @@ def say(text: str) -> tuple[int, list[str]]:
     return status, said.getvalue().decode("ascii").split("\r\n")[:-1]
 
 
+def test_a_second_mail_goes_to_its_own_recipients_alone(redis: Redis) -> None:
+    # Given a program that begins a mail, and begins anew without RSET
+    begun = "MAIL FROM:<shop@example.com>\r\nRCPT TO:<eve@example.org>\r\n"
+    status, _ = say(f"EHLO x\r\n{begun}{BEGIN.partition(chr(10))[2]}{MAIL}.\r\nQUIT\r\n")
+    # Then who was named for the first is not written to
+    assert status == 0
+    (record,) = in_order(redis)
+    assert record.envelope.recipients == ("ada@example.org",)
+
+
 @pytest.fixture
 def client() -> Iterator[smtplib.SMTP]:
     """smtplib, talking to the program as Symfony does."""

@@ -321,6 +321,7 @@ def test_a_gap_that_grew_is_told_though_the_smaller_one_was_acknowledged(stage: 
     assert small.until is not None
     assert gap.until >= small.until
     assert gap.id != small.id
+    assert gap.since == small.since
     own.acknowledge(small.id)
     assert own.read(block=0.001) == [gap]
 
@@ -343,6 +344,20 @@ def test_no_event_stays_longer_than_two_weeks(stage: BatchStage) -> None:
     stage.queue()
     assert len(stage.redis.xrange(KEYS[1])) == 1
     assert stage.redis.hget(KEYS[0], "lost") == f"{old + 2}-0".encode()
+
+
+def test_where_some_of_a_page_were_dropped_the_others_are_told_after_the_gap(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    ids = [stage.queue() for _ in range(10)]
+    first = reader(stage)
+    page = first.read(block=0.001)
+    first.close()
+    # Given that three of ten, which nobody has acknowledged, are dropped
+    stage.redis.xtrim(KEYS[1], minid=page[3].id, approximate=False)
+    # Then the other seven come, in order
+    gap, *others = all_of(reader(stage))
+    assert gap.type == "gap"
+    assert [event.message for event in others] == ids[3:]
 
 
 def test_the_last_consumer_that_goes_turns_the_stream_off(stage: BatchStage) -> None:

@@ -9,6 +9,7 @@ from redis import Redis
 
 from sesq.queue.grants import Grant
 from sesq.queue.keys import Keys
+from sesq.queue.policy import Policy
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
 from stage import LEASE, Stage, sent
@@ -246,6 +247,26 @@ def test_while_tokens_gather_for_a_bulk_mail_urgent_mail_waits_and_then_goes_fir
     assert stage.claim()[0].ids == (urgent,)
     stage.pass_time(1.1 / 14)
     assert stage.claim()[0].ids == (next_bulk,)
+
+
+def test_a_pause_of_bulk_mail_holds_for_a_mail_for_which_tokens_gather(stage: Stage) -> None:
+    # Given a bulk mail for which tokens gather, and a pause of bulk mail meanwhile
+    flying = stage.queue()
+    claim, _ = stage.claim()
+    large = stage.queue(some(14), lane=BULK)
+    stage.pass_time(0.2)
+    assert stage.claim()[0].ids == ()
+    stage.gate.settle([sent(Grant(flying, claim.grants[0].claim_id))])
+    Policy(stage.redis).pause("bounces", by="me", bulk_only=True)
+    # Then it does not go, though its tokens are there; and urgent mail does
+    stage.pass_time(0.3)
+    assert stage.claim()[0].ids == ()
+    urgent = stage.queue()
+    assert stage.claim()[0].ids == (urgent,)
+    # When bulk mail goes on, Then it goes
+    Policy(stage.redis).resume(by="me", bulk_only=True)
+    stage.pass_time(5)
+    assert stage.claim()[0].ids == (large,)
 
 
 def test_what_has_tokens_already_may_change_them_while_others_gather(stage: Stage) -> None:

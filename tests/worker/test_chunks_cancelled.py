@@ -54,6 +54,23 @@ def test_the_chunk_that_rqs_own_cancel_took_back_is_cancelled_and_no_other(stage
     assert_agreement(stage.redis)
 
 
+def test_recipients_of_other_chunks_who_have_a_record_are_not_cancelled(stage: BatchStage) -> None:
+    # Given two chunks, and a recipient of the second who is held
+    taken = stage.take(700)
+    while len(stage.waiting()) == 2:
+        stage.send(50)
+        stage.pass_time(1)
+    stage.transport.answer(says(Kind.UNVERIFIED_RECIPIENT, "recipient:x@example.org"))
+    stage.send(1)
+    held = [each.id for each in stage.batches.recipients(taken.id) if each.state is State.HELD]
+    assert len(held) == 1
+    assert held[0].startswith(f"{taken.id}-1-")
+    # When the first one is cancelled
+    stage.batches.cancel_chunk(f"{taken.id}-0")
+    # Then the one of the second still waits
+    assert stage.state(held[0]) is State.HELD
+
+
 def test_a_chunk_that_rqs_own_cancel_took_back_does_not_go_when_its_batch_goes_on(stage: BatchStage) -> None:
     # Given a paused batch, one of whose chunks waits aside
     taken = stage.take(700)
