@@ -105,7 +105,11 @@ def call(body: bytes, headers: dict[str, str]) -> HttpResponse:
 def test_the_view_of_django_tells_its_receivers(heard: list[ChangedMessage]) -> None:
     assert call(BODY, signed()).status_code == 204
     (event,) = heard
-    assert (event.event_type, event.event_id, event.recipient) == ("bounced", "7-1", "ada@example.org")
+    assert (event.event_type, event.event_id, event.recipient) == (
+        "bounced",
+        "default.7-1",
+        "ada@example.org",
+    )
     # and nobody of what is forged, or asked for by GET
     assert call(BODY, signed("whsec_eA==")).status_code == 400
     assert Client().get("/sesq/webhook").status_code == 405

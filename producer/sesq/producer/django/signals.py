@@ -84,7 +84,7 @@ class ChangedMessage:
         return cls(
             event_type=_type_of(event),
             timestamp=datetime.fromtimestamp(event.at, timezone.utc),
-            event_id=event.id,
+            event_id=f"{event.account}.{event.id}",
             sesq_id=event.message,
             account=event.account,
             state=event.state,
