@@ -201,7 +201,14 @@ def test_an_event_whose_handling_was_cut_short_is_told_again(
     assert [each.sesq_id for each in heard] == ids
 
 
-def test_the_command_says_what_is_wrong() -> None:
+def test_the_command_says_what_is_wrong(redis: Redis) -> None:
+    with pytest.raises(CommandError, match="AppConfig"):
+        call_command("sesq_events", "--idle", "0.1")
+    assert not redis.exists("sesq:default:listening")
+
+
+@pytest.mark.usefixtures("heard")
+def test_the_command_says_which_name_is_wrong() -> None:
     with pytest.raises(CommandError, match="consumer"):
         call_command("sesq_events", "--consumer", "a b")
     assert isinstance(message_changed, Signal)

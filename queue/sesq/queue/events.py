@@ -7,6 +7,7 @@ that consumer. `lua/stream.lua` says what lies in Redis.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 import time
@@ -25,6 +26,8 @@ from sesq.queue.keys import Keys
 from sesq.queue.replies import read_json, text
 from sesq.queue.rows import Rows
 from sesq.queue.scripts import JOBS, compose
+
+log = logging.getLogger("sesq.results")
 
 LISTEN = compose("listen.lua", JOBS)
 HOLD_CONSUMER = compose("hold_consumer.lua", JOBS)
@@ -129,6 +132,7 @@ class EventReader:
         self._sleep = sleep
         self._clock = clock
         self._held_at = -LEASE_SECONDS
+        self._waits = False
         self._rows = Rows(redis, account)
         self._own = secrets.token_hex(8)
         self._again: str | None = "0"
@@ -155,9 +159,12 @@ class EventReader:
     def _read(self, count: int, block: float) -> list[MessageEvent]:
         held, gap = self._hold()
         if not held:
-            self._again = "0"
+            if self._again != "0" or not self._waits:
+                log.info("consumer %s: another process reads its events; this one waits", self.consumer)
+            self._again, self._waits = "0", True
             self._sleep(block)
             return []
+        self._waits = False
         if gap is not None:
             return [gap]
         return self._addressed(self._next(count, block))

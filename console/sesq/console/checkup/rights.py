@@ -23,8 +23,13 @@ ACL = (
 CURE = f"give it the rights of this line: {ACL}"
 
 PREFIXES = ("sesq", RQ_KEY_PREFIX)
-OF_PYTHON = "HEXISTS HKEYS HSCAN LPUSH LRANGE LTRIM MGET SCAN SISMEMBER SMEMBERS SSCAN TYPE ZCARD ZRANK ZREVRANGE ZSCAN"
+OF_PYTHON = (
+    "HEXISTS HKEYS HSCAN LPUSH LRANGE LTRIM MGET SCAN SISMEMBER SMEMBERS SSCAN TYPE XACK XPENDING XREADGROUP ZCARD "
+    "ZRANK ZREVRANGE ZSCAN"
+)
 """What sesq and RQ send that is in no script."""
+WITH_SUBCOMMANDS = ("XGROUP", "XINFO")
+"""Commands that are none without a second word."""
 HELPFUL = {
     "PUBLISH": "workers hear of new mail a second late",
     "SUBSCRIBE": "workers hear of new mail a second late",
@@ -64,7 +69,8 @@ def _commands() -> list[str]:
     """The commands that the scripts name, and those of Python."""
     found = set(OF_PYTHON.split())
     for name in lua_files():
-        found |= set(re.findall(r"call\('([A-Z]+)'", read_lua(name)))
+        for command, second in re.findall(r"call\('([A-Z]+)'(?:, '([A-Z]+)')?", read_lua(name)):
+            found.add(f"{command} {second}" if command in WITH_SUBCOMMANDS else command)
     return sorted(found)
 
 

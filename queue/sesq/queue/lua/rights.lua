@@ -1,6 +1,6 @@
 -- Rights: tries the commands that sesq's scripts use, on keys that nothing else uses. Leaves nothing behind.
 --
--- ARGV[1…2] prefixes of keys   [3…] commands
+-- ARGV[1…2] prefixes of keys   [3…] commands, some with their subcommand: "XGROUP CREATE"
 -- Returns those that were denied: "HSET on sesq:*". Each is tried with one argument more until their number
 -- is right, since Redis looks at the rights only then; whether the arguments make sense does not matter.
 
@@ -12,7 +12,8 @@ local function words(answer)
 end
 
 local function is_denied(command, key)
-  local arguments, said = {command}, ''
+  local arguments, said = {}, ''
+  for word in string.gmatch(command, '%S+') do arguments[#arguments + 1] = word end
   for _ = 1, MOST_ARGUMENTS do
     said = words(redis.pcall(unpack(arguments)))
     if not string.find(said, '[Ww]rong number of arg') then break end

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from sesq.config.errors import SesqError
 from sesq.producer.django.backend import backend_outbox
-from sesq.producer.django.signals import tell
+from sesq.producer.django.signals import ChangedMessage, message_changed, tell
 from sesq.queue.events import MessageEvent
 
 TRIES = 5
@@ -39,6 +39,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
+        if not message_changed.has_listeners(ChangedMessage):
+            raise CommandError(
+                "nothing receives message_changed: import your receivers in an AppConfig.ready()"
+            )
         outbox, account = backend_outbox()
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
