@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 from arrived import arrived
 from sesq.queue.states import State
-from system import System
+from system import System, eventually
 
 PROJECT = Path(__file__).parent / "django_shop"
 
@@ -43,3 +44,42 @@ def test_mail_of_a_django_project_arrives_as_it_was_written(system: Any, tmp_pat
         assert sent.bytes_of("<logo>") == invoice.read_bytes()[:500]
         assert sent.bytes_of("text/plain").strip() == b"Danke, Ada."
         assert b"<b>Ada</b>" in sent.bytes_of("text/html")
+
+
+def test_a_bounce_reaches_the_receivers_once_by_each_way(system: Any, tmp_path: Path) -> None:
+    s: System
+    secret, hook = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "SESQ_ACCOUNTS__DEFAULT__WEBHOOKS__SHOP__"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {f"{hook}URL": f"http://127.0.0.1:{port}/sesq/webhook", f"{hook}SECRET": secret}
+    settings |= {f"{hook}RECIPIENTS": "true", "SHOP_WEBHOOK_SECRET": secret}
+    with system(max_send_rate=20, max_24_hour_send=200, settings=settings) as s:
+        # Given a Django project that is told by webhook in its web server, and by the stream in a command
+        shutil.copytree(PROJECT, tmp_path / "project")
+        s.environment["PYTHONPATH"] = str(tmp_path / "project")
+        by_http, by_stream = tmp_path / "by_http", tmp_path / "by_stream"
+        s.start("manage", "runserver", "--noreload", f"127.0.0.1:{port}", SHOP_BOUNCES=str(by_http))
+        s.start("manage", "sesq_events", SHOP_BOUNCES=str(by_stream))
+        s.start("sesq.console", "webhooks", "run")
+        eventually(lambda: is_open(port), "the web server is up")
+        eventually(lambda: s.redis.hlen(s.keys.listening) == 3, f"both listen: {s.log()}")
+        # When a mail bounces
+        s.ses.set_events(queue="ses-events", fates={"person0@example.org": "bounce"})
+        s.start_workers(1)
+        queue = f"{s.ses.endpoint_url}/000000000000/ses-events"
+        s.start(
+            "sesq.console",
+            "events",
+            AWS_ENDPOINT_URL_SQS=s.ses.endpoint_url,
+            SESQ_ACCOUNTS__DEFAULT__EVENTS__QUEUE_URL=queue,
+        )
+        bounced, _ = s.send(2)
+        # Then each way calls the receivers once
+        for file in (by_http, by_stream):
+            eventually(lambda file=file: file.exists() and file.read_text("utf-8"), f"it is told: {s.log()}")
+            assert file.read_text("utf-8") == f"{bounced} person0@example.org\n"
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import django
 
 SECRET_KEY = "only for tests"
@@ -9,6 +11,8 @@ INSTALLED_APPS = ["shop", "sesq.producer.django"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+ROOT_URLCONF = "shop.urls"
+ALLOWED_HOSTS = ["127.0.0.1"]
 DEFAULT_FROM_EMAIL = "Shop <shop@example.com>"
 
 if django.VERSION >= (6, 1):
@@ -16,3 +20,4 @@ if django.VERSION >= (6, 1):
 else:
     EMAIL_BACKEND = "sesq.producer.django.EmailBackend"
 SESQ_ON_COMMIT = True
+SESQ_WEBHOOK_SECRET = os.environ.get("SHOP_WEBHOOK_SECRET")
