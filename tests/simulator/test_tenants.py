@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from botocore.exceptions import ClientError
 
+from refused import refusal
 from sesq.simulator import Simulator
 
 PREFIX = "arn:aws:ses:us-east-1:000000000000:"
@@ -32,13 +32,6 @@ def tenant(ses, sesv2):
 def own(sesv2, *arns):
     for arn in arns:
         sesv2.create_tenant_resource_association(TenantName="shop", ResourceArn=arn)
-
-
-def refusal(call, **arguments):
-    with pytest.raises(ClientError) as refused:
-        call(**arguments)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def test_a_tenant_is_made_read_listed_and_deleted(sesv2, tenant):

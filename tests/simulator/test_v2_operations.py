@@ -7,6 +7,8 @@ import urllib.request
 
 import pytest
 
+from refused import refusal
+
 
 def test_identity_from_pending_to_verified_or_failed(ses, sesv2, mail):
     # Given an address asked for
@@ -251,3 +253,33 @@ def test_suppression_list_is_closed_in_the_sandbox_and_lower_cases_domains(ses, 
         sesv2.get_suppressed_destination(EmailAddress="Bob@x.org")
     sesv2.put_account_suppression_attributes(SuppressedReasons=["COMPLAINT"])
     assert sesv2.get_account()["SuppressionAttributes"] == {"SuppressedReasons": ["COMPLAINT"]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-SES-TENANT", "x-ses-configuration-set", "From", "Sender", "Return-Path", "To", "Bcc", "Subject"],
+)
+def test_a_header_that_a_member_stands_for_is_no_header_of_ones_own(sesv2, mail, name):
+    wanted = mail("ada@example.org")
+    wanted["Content"]["Simple"]["Headers"] = [{"Name": name, "Value": "secret@hidden.org"}]
+    code, text = refusal(sesv2.send_email, **wanted)
+    assert code == "BadRequestException"
+    assert text == f"Headers: this simulator does not imitate what {name} does there."
+    entry = {"Destination": {"ToAddresses": ["ada@example.org"]}}
+    entry["ReplacementHeaders"] = wanted["Content"]["Simple"]["Headers"]
+    template = {"TemplateContent": {"Subject": "s", "Text": "t"}, "TemplateData": "{}"}
+    answer = sesv2.send_bulk_email(
+        FromEmailAddress=wanted["FromEmailAddress"],
+        DefaultContent={"Template": template},
+        BulkEmailEntries=[entry],
+    )
+    assert answer["BulkEmailEntryResults"][0]["Status"] == "INVALID_PARAMETER"
+
+
+def test_a_space_before_the_colon_hides_no_header_after_it(sesv2):
+    raw = b"X-A : 1\r\nFrom: shop@example.com\r\nTo: ada@example.org\r\nX-SES-TENANT: nobody\r\n\r\nHello\r\n"
+    code, text = refusal(sesv2.send_email, Content={"Raw": {"Data": raw}})
+    assert (code, "nobody" in text) == ("NotFoundException", True)
+    hidden = raw.replace(b"X-SES-TENANT: nobody", b"Bcc: eve@example.org")
+    code, text = refusal(sesv2.send_email, Content={"Raw": {"Data": hidden}})
+    assert (code, "eve@example.org" in text) == ("MessageRejected", True)

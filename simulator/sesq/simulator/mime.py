@@ -44,6 +44,8 @@ _NOT_IMITATED = (
 )
 _TOO_LONG_LINE = re.compile(rb"(?:\A|[\r\n])[^\r\n]{%d}" % (MAX_LINE + 1))
 _HEADER_NAME = re.compile(rb"[!-9;-~]+[ \t]*")
+# Python's parser ends the header section at such a line, and would hide all that comes after it.
+_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
 _BOUNDARY = re.compile(rb"boundary=\"?([^\"\s;]{1,100})", re.IGNORECASE)
 _DASHES = re.compile(rb"\n--([^\s]{1,100})")
 _headers = BytesHeaderParser()
@@ -55,7 +57,7 @@ def read_headers(raw: bytes) -> Message:
     if len(section) > MAX_HEADER_SECTION:
         raise SesError("bad_request", "Header section too long.")
     _check_lines(section)
-    message = _headers.parsebytes(section)
+    message = _headers.parsebytes(_SPACE_BEFORE_COLON.sub(rb"\1:", section))
     seen: set[str] = set()
     for name in message:
         lower = name.lower()

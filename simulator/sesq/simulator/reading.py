@@ -21,6 +21,8 @@ V1_MAX_BYTES = 10 * 1024 * 1024
 V2_MAX_BYTES = 40 * 1024 * 1024
 MAX_HEADERS = 15
 MAX_HEADER = 996  # name and value together
+# Headers that members of the request stand for. What SES does with them as headers of one's own is not known.
+_OF_THE_REQUEST = ("from", "sender", "return-path", "to", "cc", "bcc", "reply-to", "subject")
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
 
@@ -146,3 +148,7 @@ def _check_headers(part: Mapping[str, Any]) -> None:
         fits = len(name) + len(value) <= MAX_HEADER
         if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
             raise SesError("bad_request", f"Invalid header {name[:126]!r}.")
+        if name.lower() in _OF_THE_REQUEST or name.lower().startswith("x-ses-"):
+            raise SesError(
+                "not_imitated", f"Headers: this simulator does not imitate what {name} does there."
+            )
