@@ -1,4 +1,4 @@
-"""What the shop does with what becomes of its mail: it writes down whose address is bad."""
+"""What the shop does with what becomes of its mail: it writes each change down, and whose address is bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sesq.producer.django.signals import ChangedMessage, message_changed
 
 
 @receiver(message_changed)
-def note_bounce(sender: type, event: ChangedMessage, **_: Any) -> None:
-    if event.reject_reason == "bounced":
-        with Path(os.environ["SHOP_BOUNCES"]).open("a", encoding="utf-8") as file:
-            file.write(f"{event.sesq_id} {event.recipient}\n")
+def note_change(sender: type, event: ChangedMessage, **_: Any) -> None:
+    bad = f" {event.recipient} is bad" if event.reject_reason == "bounced" else ""
+    with Path(os.environ["SHOP_CHANGES"]).open("a", encoding="utf-8") as file:
+        file.write(f"{event.sesq_id} {event.event_type}{bad}\n")
