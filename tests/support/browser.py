@@ -81,9 +81,13 @@ class Browser:
         self.until(lambda: words in self.text, f"{words!r} in {self.text[:2000]!r}")
 
     def fetched(self) -> set[str]:
-        """The addresses of what has been loaded since this was last asked."""
+        """The addresses of what has been loaded since this was last asked.
+
+        Not what the browser brings for its own first page, nor what stands in a page itself.
+        """
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
+        loaded = {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
+        return {url for url in loaded if not url.startswith(("chrome://", "data:"))}
 
     def problems(self) -> list[str]:
         """What it has complained of since this was last asked: an error in a script, what the policy forbids."""
