@@ -159,7 +159,7 @@ class EventReader:
     def _read(self, count: int, block: float) -> list[MessageEvent]:
         held, gap = self._hold()
         if not held:
-            if self._again != "0" or not self._waits:
+            if not self._waits:
                 log.info("consumer %s: another process reads its events; this one waits", self.consumer)
             self._again, self._waits = "0", True
             self._sleep(block)
