@@ -36,6 +36,7 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "accounts.shop.role_arn": ("arn:aws:iam::1:role/ses", "arn:aws:iam::1:role/ses"),
     "accounts.shop.endpoint_url": ("http://127.0.0.1:9797", "http://127.0.0.1:9797"),
     "accounts.shop.transport": ("smtp", "smtp"),
+    "accounts.shop.tenant": ("acme", "acme"),
     "accounts.shop.rate": ("1 per 2 seconds", 0.5),
     "accounts.shop.daily": ("unlimited", -1.0),
     "accounts.shop.burst": (5, 5.0),

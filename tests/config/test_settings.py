@@ -331,6 +331,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "reserve",
         "smtp",
         "events",
+        "tenant",
         "webhooks",
     }
 

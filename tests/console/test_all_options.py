@@ -34,6 +34,7 @@ def test_send(run_json: Run, redis: Redis, here: Path) -> None:
     words += ["--subject", "Hi", "--text", "Hello", "--html", "<p>Hello</p>", "--attach", "a.txt"]
     words += ["--header", "X-Note: n", "--lane", "bulk", "--at", "2030-01-01T09:00Z"]
     words += ["--expires", "2031-01-01T09:00Z", "--tag", "k=v", "--tag", "l=w", "--configuration-set", "news"]
+    words += ["--tenant", "acme"]
     words += ["--key", "k-1", "--account", "shop"]
     id = run_json("send", *words)["id"]
     # The same key queues it once
@@ -52,6 +53,7 @@ def test_send(run_json: Run, redis: Redis, here: Path) -> None:
         "bcc": ["d@example.com"],
         "subject": "Hi",
         "tags": {"k": "v", "l": "w"},
+        "tenant": "acme",
         "attempts": 0,
         "created": queued_at,
         "since": queued_at,
@@ -89,7 +91,7 @@ def test_a_batch(run: Run, run_json: Run, redis: Redis, here: Path) -> None:
         "csv",
     ]
     words += ["--email-column", "Contact", "--tag", "k=v", "--configuration-set", "news"]
-    words += ["--at", "2030-01-01T09:00Z", "--account", "shop"]
+    words += ["--tenant", "acme", "--at", "2030-01-01T09:00Z", "--account", "shop"]
     checked = run_json("batch", "check", *words)
     previews = [(each["to"], each["subject"], each["text"]) for each in checked["previews"]]
     assert previews == [
@@ -110,6 +112,7 @@ def test_a_batch(run: Run, run_json: Run, redis: Redis, here: Path) -> None:
         "subject": "News for {{ name }}",
         "tags": {"k": "v"},
         "configuration_set": "news",
+        "tenant": "acme",
         "kind": "row",
     }
     assert (batch.state, batch.reason, batch.starts_at) == (

@@ -55,6 +55,7 @@ MAILS = {
         reply_to=("help@shop.example",),
         tags={"campaign": "spring", "a": "b"},
         configuration_set="news",
+        tenant="acme",
     ),
     "empty text": mail(SimpleContent("", text="")),
     "raw": mail(with_attachment(100), bcc=("eve@z.org",), configuration_set="news"),

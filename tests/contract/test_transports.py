@@ -59,6 +59,10 @@ class Scene(ABC):
         """The ids (the `sesq-id`) of what was accepted, in order."""
 
     @abstractmethod
+    def tenants(self) -> list[str | None]:
+        """The tenants of what was accepted, in order."""
+
+    @abstractmethod
     def close(self) -> None:
         """Free what it holds."""
 
@@ -76,6 +80,9 @@ class RecordingScene(Scene):
     def accepted(self) -> list[str]:
         return [outgoing.id for outgoing in self._recording.sent]
 
+    def tenants(self) -> list[str | None]:
+        return [outgoing.envelope.tenant for outgoing in self._recording.sent]
+
     def close(self) -> None:
         self.transport.close()
 
@@ -88,6 +95,7 @@ class SesScene(Scene):
             production=True, max_send_rate=1000, max_24_hour_send=-1, verified=("shop@shop.example",)
         )
         self._ses.start()
+        self._ses.add_tenant("acme")
         settings = ClientSettings(region="us-east-1", endpoint_url=self._ses.endpoint_url)
         self.transport = SesTransport(AwsClient(settings))
 
@@ -96,6 +104,9 @@ class SesScene(Scene):
 
     def accepted(self) -> list[str]:
         return [mail["tags"]["sesq-id"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def tenants(self) -> list[str | None]:
+        return [mail["tenant"] for mail in self._ses.messages() if mail["accepted"]]
 
     def close(self) -> None:
         self.transport.close()
@@ -118,6 +129,7 @@ class SmtpScene(Scene):
             smtp_tls_port=0,
         )
         self._ses.start()
+        self._ses.add_tenant("acme")
         self._folder = tempfile.TemporaryDirectory()
         trusted = Path(self._folder.name, "ca.pem")
         trusted.write_text(self._ses.certificate)
@@ -130,6 +142,9 @@ class SmtpScene(Scene):
 
     def accepted(self) -> list[str]:
         return [mail["tags"]["sesq-id"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def tenants(self) -> list[str | None]:
+        return [mail["tenant"] for mail in self._ses.messages() if mail["accepted"]]
 
     def close(self) -> None:
         self.transport.close()
@@ -215,6 +230,15 @@ def test_what_is_not_cleared_does_not_leave_and_the_next_message_goes(scene):
     later = simple()
     scene.transport.send(later)
     assert scene.accepted() == [later.id]
+
+
+@pytest.mark.parametrize("make", [simple, raw])
+def test_it_is_sent_for_its_tenant(make, scene):
+    mail = make()
+    scene.transport.send(mail)
+    scene.transport.send(replace(mail, envelope=replace(mail.envelope, tenant="acme")))
+
+    assert scene.tenants() == [None, "acme"]
 
 
 def test_several_threads_may_send_at_once(scene):

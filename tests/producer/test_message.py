@@ -196,6 +196,7 @@ def people(count: int) -> list[str]:
         ("tags", {"t" * 255: "1"}, {"t" * 256: "1"}),
         ("tags", {"t": "1" * 255}, {"t": "1" * 256}),
         ("configuration_set", "c" * 64, "c" * 65),
+        ("tenant", "t" * 64, "t" * 65),
         ("account", "a" * 32, "a" * 33),
         ("idempotency_key", "k" * 256, "k" * 257),
         ("attachments", [Attachment("a", b"")] * 495, [Attachment("a", b"")] * 496),
@@ -387,6 +388,17 @@ def test_a_mail_does_not_send_by_leave_of_another_account(name: str) -> None:
         Message.from_bytes(raw)
     with pytest.raises(InvalidMessage, match=f"^{name.lower()}: "):
         Message(sender="a@example.org", to="b@example.org", raw=raw)
+
+
+@pytest.mark.parametrize("header", [b"X-SES-TENANT: acme", b"x-ses-tenant: acme\r\nX-SES-TENANT: acme"])
+def test_a_mail_does_not_choose_its_tenant_itself(header: bytes) -> None:
+    raw = header + b"\r\n" + RAW
+    for make in (
+        lambda: Message.from_bytes(raw, tenant="acme"),
+        lambda: Message(sender="a@example.org", to="b@example.org", raw=raw),
+    ):
+        with pytest.raises(InvalidMessage, match=r"^x-ses-tenant: .*give tenant="):
+            make()
 
 
 HEAD = b"From: a@example.org\r\nTo: b@example.org\r\n"

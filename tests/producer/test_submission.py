@@ -55,6 +55,22 @@ password = "{HASH}"
 senders = ["*"]
 lanes = ["bulk"]
 account = "second"
+
+[globex]
+password = "{HASH}"
+senders = ["*"]
+tenant = "globex"
+
+[agency]
+password = "{HASH}"
+senders = ["*"]
+tenants = ["acme", "initech"]
+
+[host]
+password = "{HASH}"
+senders = ["*"]
+tenant = "globex"
+tenants = ["*"]
 """
 
 
@@ -542,6 +558,52 @@ def test_a_user_sends_as_whom_and_where_they_may(
     assert all((record.account, record.lane) == ("second", "bulk") for record in records if user == "news")
 
 
+NAMES = {"": b"", "sesq": b"X-Sesq-Tenant: %s\r\n", "ses": b"X-SES-TENANT: %s\r\n"}
+
+
+@pytest.mark.parametrize("header", ["sesq", "ses"])
+@pytest.mark.parametrize(
+    ("user", "named", "tenant"),
+    [
+        ("shop", b"", None),
+        ("shop", b"acme", "refused"),
+        ("globex", b"", "globex"),
+        ("globex", b"globex", "globex"),
+        ("globex", b"acme", "refused"),
+        ("agency", b"", None),
+        ("agency", b"acme", "acme"),
+        ("agency", b"initech", "initech"),
+        ("agency", b"ACME", "refused"),
+        ("agency", b"*", "refused"),
+        ("host", b"", "globex"),
+        ("host", b"acme", "acme"),
+        ("host", b"a b", "refused"),
+    ],
+)
+def test_a_mail_names_a_tenant_where_the_users_rule_allows_it(
+    with_users: Any, redis: Redis, header: str, user: str, named: bytes, tenant: str | None, queued: Any
+) -> None:
+    # Given a user with such a rule, When a mail of theirs names that tenant, or none
+    mail = (NAMES[header] % named if named else b"") + MAIL
+    with Line(port(with_users)) as line:
+        line.say(b"EHLO test\r\n")
+        line.say(plain(user))
+        line.say(b"MAIL FROM:<shop@example.com>\r\n")
+        line.say(b"RCPT TO:<ada@example.org>\r\n")
+        line.say(b"DATA\r\n")
+        reply = line.say(mail + b".\r\n")
+    # Then it is refused, or sent for that tenant, and the header does not leave
+    if tenant == "refused":
+        assert reply.startswith("554 5.6.0 tenant: ")
+        assert queued() == []
+        return
+    (record,) = queued()
+    assert record.envelope.tenant == tenant
+    content = redis.get(Keys("default").content(record.id))
+    assert isinstance(content, bytes)
+    assert b"tenant" not in content.lower()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -619,6 +681,10 @@ def test_what_would_not_be_safe_does_not_start(
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlanes = ["fast"]', "lanes"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlanes = []', "lanes"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\naccount = "A B"', "account"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenant = "A B"', "tenant"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenant = ""', "tenant"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = "acme"', "tenants: is a list"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = ["acme", "A B"]', "tenant: 'A B'"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlane = "bulk"', "allowed"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nname = "web"', "allowed"),
     ],

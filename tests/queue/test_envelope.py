@@ -27,6 +27,7 @@ ENVELOPES = st.builds(
     subject=TEXT,
     tags=st.dictionaries(TEXT, TEXT, max_size=3),
     configuration_set=st.none() | st.just("marketing"),
+    tenant=st.none() | st.just("acme"),
     on_unknown=st.sampled_from([None, "hold", "resend"]),
     kind=st.sampled_from(["simple", "raw"]),
 )

@@ -48,6 +48,7 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         html="<p>Hi</p>",
         tags={"campaign": "may"},
         configuration_set="news",
+        tenant="acme",
         on_unknown="resend",
     )
     scene.expect("""
@@ -66,6 +67,7 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + message:<2> state = queued
         + message:<2> subject = Hi
         + message:<2> tags = {"campaign":"may"}
+        + message:<2> tenant = acme
         + message:<2> to = ["ada@example.org","success@simulator.amazonses.com"]
         + message:<2> v = 1
         + rq:job:<2> created_at = <host time>

@@ -120,6 +120,7 @@ class BusyAccount(BatchStage):
             reply_to=["help@example.com"],
             tags={"campaign": "autumn", "kind": "all"},
             configuration_set="news",
+            tenant="acme",
             headers={"X-Note": "n"},
             idempotency_key="order-1",
             on_unknown="resend",

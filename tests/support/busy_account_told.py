@@ -33,6 +33,7 @@ def message(name: str, time: str, *steps: tuple[str, str], **facts: Any) -> Json
         "bcc": [],
         "subject": f"This is {name}",
         "tags": {},
+        "tenant": None,
         "attempts": 0,
         "created": at(time),
         "since": at(time),
@@ -86,6 +87,7 @@ MESSAGES = [
         cc=["c@example.com"],
         bcc=["d@example.com"],
         tags={"campaign": "autumn", "kind": "all"},
+        tenant="acme",
         expires_at="2023-11-15T22:29:00.000Z",
     ),
     message(
@@ -230,6 +232,7 @@ def batch(name: str, time: str, counts: dict[str, int], **facts: Any) -> Json:
         "state": name,
         "reason": "",
         "from": "shop@example.com",
+        "tenant": None,
         "created": at(time),
         "ended": None,
         "starts_at": None,

@@ -632,6 +632,14 @@ def test_mail_without_a_configuration_set_gets_the_accounts(redis: Redis) -> Non
     assert [each.envelope.configuration_set for each in stage.transport.sent] == ["sesq", "own"]
 
 
+def test_mail_without_a_tenant_is_sent_for_the_accounts(redis: Redis) -> None:
+    stage = Stage(redis, tenant="acme")
+    stage.queue()
+    stage.queue(tenant="globex")
+    stage.work()
+    assert [each.envelope.tenant for each in stage.transport.sent] == ["acme", "globex"]
+
+
 def test_what_is_told_of_a_row_after_its_batch_has_ended_leaves_no_key_for_ever(redis: Redis) -> None:
     # Given a batch that has ended, of whose rows only MessageIds are kept
     stage = BatchStage(redis)

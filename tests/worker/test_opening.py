@@ -40,7 +40,12 @@ def test_aws_region_counts_as_well(redis: Redis, monkeypatch: pytest.MonkeyPatch
 def test_what_is_not_set_is_as_the_documents_say(redis: Redis) -> None:
     opened = open_account(redis, "default", Settings(accounts={"default": {"region": "eu-west-1"}}))
     assert opened.sender.policy == SendingPolicy(
-        on_unverified="hold", redirect_to=None, on_unknown="hold", keep_content=False, configuration_set=None
+        on_unverified="hold",
+        redirect_to=None,
+        on_unknown="hold",
+        keep_content=False,
+        configuration_set=None,
+        tenant=None,
     )
     assert opened.sender.policy.retry.max_attempts == 10
     assert (opened.lanes, opened.sender.lease, opened.sync.interval, opened.sync.on_restore) == (
@@ -58,6 +63,7 @@ def test_every_setting_reaches_what_it_is_for(redis: Redis) -> None:
         region="eu-west-1",
         endpoint_url="http://127.0.0.1:9",
         events=EventSettings(configuration_set="news"),
+        tenant="acme",
         rate="7/second",
         daily="900/day",
         burst=3,
@@ -85,6 +91,7 @@ def test_every_setting_reaches_what_it_is_for(redis: Redis) -> None:
         on_unknown="resend",
         keep_content=True,
         configuration_set="news",
+        tenant="acme",
         retry=RetryPolicy(max_attempts=3),
     )
     assert (opened.name, opened.gate.account, opened.sync.account, opened.lanes) == (

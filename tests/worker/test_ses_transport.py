@@ -100,6 +100,7 @@ def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
         reply_to=("help@shop.example",),
         tags={"campaign": "spring"},
         configuration_set="news",
+        tenant="acme",
     )
     content = SimpleContent(
         "Grüße", "Text", "<p>Html</p>", headers=(("List-Unsubscribe", "<https://x.org/u>"),)
@@ -131,6 +132,7 @@ def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
         },
         "EmailTags": [{"Name": "sesq-id", "Value": "0123abcd"}, {"Name": "campaign", "Value": "spring"}],
         "ConfigurationSetName": "news",
+        "TenantName": "acme",
     }
 
 

@@ -65,7 +65,11 @@ def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
     stub: SmtpStub, transport: SmtpTransport
 ) -> None:
     message = outgoing(
-        cc=("Eve <eve@x.org>",), bcc=("mallory@z.org",), tags={"kind": "news"}, configuration_set="main"
+        cc=("Eve <eve@x.org>",),
+        bcc=("mallory@z.org",),
+        tags={"kind": "news"},
+        configuration_set="main",
+        tenant="acme",
     )
 
     assert transport.send(message) == "stub-1"
@@ -85,7 +89,7 @@ def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
         None,
     )
     assert mail["X-SES-MESSAGE-TAGS"] == "sesq-id=id-1, kind=news"
-    assert mail["X-SES-CONFIGURATION-SET"] == "main"
+    assert (mail["X-SES-CONFIGURATION-SET"], mail["X-SES-TENANT"]) == ("main", "acme")
     assert b"mallory" not in stub.mails[0]
 
 

@@ -80,6 +80,8 @@ Region = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\S+:role/\S+$")]
 TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:\S+$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]\S*$")]
+SesName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""What SES takes as the name of a configuration set or of a tenant."""
 
 
 class SmtpSettings(BaseModel):
@@ -123,7 +125,7 @@ class EventSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    configuration_set: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    configuration_set: SesName | None = None
     """For mail that names none: SES tells nothing about mail without one."""
     queue_url: HttpUrl | None = None
     """The SQS queue that `sesq events` reads."""
@@ -146,6 +148,8 @@ class AccountSettings(BaseModel):
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
     events: EventSettings = EventSettings()
+    tenant: SesName | None = None
+    """SES's tenant, for mail that names none."""
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Endpoints that are told what becomes of the account's messages."""
     rate: Rate | None = None

@@ -28,6 +28,7 @@ Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who send
 FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
+Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="SES's tenant for whom it is.")]
 Share = Annotated[
     float | None, typer.Option(metavar="PERCENT", min=0, max=100, help="Pause it above this share.")
 ]

@@ -30,6 +30,7 @@ def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
         "state": batch.state,
         "reason": batch.reason,
         "from": batch.envelope.sender,
+        "tenant": batch.envelope.tenant,
         "created": utc(batch.created),
         "ended": utc(batch.ended),
         "starts_at": utc(batch.starts_at),
@@ -66,6 +67,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
     yield "batch", batch.id
     yield "template", batch.name
     yield "from", batch.envelope.sender
+    yield "tenant", batch.envelope.tenant
     yield "state", batch.state
     yield "because", batch.reason
     yield (

@@ -41,6 +41,7 @@ class Message:
     once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
+    `tenant` is the SES tenant for whom it is sent; None: the account's own, if `sesq.toml` names one.
     `id` is the one that the queue gives it; None: a new one. What is queued again with the same id is the same message.
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.
@@ -58,6 +59,7 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
+    tenant: str | None = None
     lane: Lane = Lane.TRANSACTIONAL
     send_at: datetime | None = None
     expires_at: datetime | None = None
@@ -84,6 +86,7 @@ class Message:
         headers: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         configuration_set: str | None = None,
+        tenant: str | None = None,
         lane: Lane | str = Lane.TRANSACTIONAL,
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
@@ -105,6 +108,7 @@ class Message:
         keep(self, "headers", rules.check_headers(headers) if headers else {})
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
+        keep(self, "tenant", tenant)
         keep(self, "lane", rules.read_lane(lane))
         keep(self, "send_at", moments.instant(send_at, "send_at"))
         keep(self, "expires_at", moments.instant(expires_at, "expires_at"))
@@ -197,6 +201,7 @@ class Message:
             subject=self.subject,
             tags=self.tags,
             configuration_set=self.configuration_set,
+            tenant=self.tenant,
             on_unknown=self.on_unknown,
             kind="simple" if self._is_simple() else "raw",
             other_senders=self._other_senders,
@@ -251,6 +256,8 @@ class Message:
         moments.check_order(self.send_at, self.expires_at)
         if self.configuration_set is not None:
             rules.check_configuration_set(self.configuration_set)
+        if self.tenant is not None:
+            rules.check_tenant(self.tenant)
         if self.idempotency_key is not None:
             rules.check_key(self.idempotency_key)
         if self.id is not None:

@@ -227,8 +227,8 @@ class Outbox:
 
         `key` stands for the rows: the same template, sender and key are the same batch. So a call that died half-way
         goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
-        `account`, `configuration_set`, `tags`, `starts_at` (before that none of it goes), and `stop_bounces` and
-        `stop_complaints`: shares in % above which the batch pauses itself.
+        `account`, `configuration_set`, `tenant`, `tags`, `starts_at` (before that none of it goes), and `stop_bounces`
+        and `stop_complaints`: shares in % above which the batch pauses itself.
 
         Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
         """

@@ -59,7 +59,7 @@ OWN_HEADERS = {
 OWN_PREFIXES = {
     "content-": "give text=, html= or attachments=",
     "resent-": "resending is not supported; send the mail as raw bytes",
-    "x-ses-": "give configuration_set= or tags=",
+    "x-ses-": "give configuration_set=, tenant= or tags=",
     "x-sesq-": "give the option itself: lane=, tags=, send_at=, expires_at=, idempotency_key=",
 }
 
@@ -131,7 +131,7 @@ SINGLE_HEADERS = frozenset(
 
 _is_header_name = re.compile(r"[!-9;-~]{1,126}").fullmatch
 _is_tag = re.compile(r"[A-Za-z0-9_-]{1,255}").fullmatch
-_is_configuration_set = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_is_configuration_set = _is_tenant = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _is_account = re.compile(ACCOUNT_NAME).fullmatch
 
 
@@ -271,6 +271,12 @@ def check_configuration_set(name: object) -> None:
         raise InvalidMessage(
             "configuration_set", f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here"
         )
+
+
+def check_tenant(name: object) -> None:
+    """Raises InvalidMessage for what is no name of a tenant (API reference, CreateTenant)."""
+    if not isinstance(name, str) or not _is_tenant(name):
+        raise InvalidMessage("tenant", f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here")
 
 
 def check_account(name: object) -> None:

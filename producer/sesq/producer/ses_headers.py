@@ -4,6 +4,8 @@ others is refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sesq.config.errors import InvalidMessage
@@ -16,21 +18,44 @@ OF_OTHER_ACCOUNTS = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-ar
 whatever senders they are allowed; and sesq knows of no identities but the account's own.
 """
 
-NOT_YET = ("x-ses-tenant", "x-ses-list-management-options")
-"""What SES would obey, and nothing here knows of: another sender's reputation, and a list that people leave."""
+TENANT = "x-ses-tenant"
+"""Whoever may write it sends on another's reputation: a mail may do so by a rule alone."""
+NOT_YET = ("x-ses-list-management-options",)
+"""What SES would obey, and nothing here knows of: a list that people leave."""
+
+ANY = "*"
+NOT_ITS_OWN = "is not for the mail itself to choose"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRule:
+    """What a mail's own headers may choose. `tenants`: whose mail it may be, or `*`. `cure` is told with a no."""
+
+    tenants: tuple[str, ...] = ()
+    cure: str = "remove the header"
+
+    def check(self, chosen: Mapping[str, Any]) -> None:
+        """Raises InvalidMessage for options that the mail may not choose itself."""
+        tenant = chosen.get("tenant")
+        if tenant is not None and tenant not in self.tenants and ANY not in self.tenants:
+            raise InvalidMessage("tenant", f"{shown(tenant)} {NOT_ITS_OWN}: {self.cure}")
 
 
 def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
     """The mail without these headers, and the options of a message that they stand for. Raises InvalidMessage."""
     options: dict[str, Any] = {}
     sets, tags = mail.values(SET), mail.values(TAGS)
-    if len(sets) > 1:
-        raise InvalidMessage(SET, "is given twice: keep one")
     if sets:
-        options["configuration_set"] = sets[0]
+        options["configuration_set"] = _single(SET, sets)
     if tags:
         options["tags"] = read_tags(", ".join(tags), TAGS)
     return mail.without(*OPTIONS), options
+
+
+def take_ruled_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
+    """The same of the headers that a mail may use by a HeaderRule alone."""
+    tenants = mail.values(TENANT)
+    return (mail.without(TENANT), {"tenant": _single(TENANT, tenants)}) if tenants else (mail, {})
 
 
 def check_ses_headers(mail: RawMail) -> None:
@@ -41,6 +66,8 @@ def check_ses_headers(mail: RawMail) -> None:
     unknown = next((name for name in NOT_YET if mail.values(name)), None)
     if unknown:
         raise InvalidMessage(unknown, "is an option of SES's that sesq does not know: remove it")
+    if mail.values(TENANT):
+        raise InvalidMessage(TENANT, f"{NOT_ITS_OWN}: remove it, and give tenant=")
     if mail.values(SET) or mail.values(TAGS):
         raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
 
@@ -54,3 +81,9 @@ def read_tags(value: str, name: str) -> dict[str, str]:
             raise InvalidMessage(name, f"{shown(value)}: write name=value, name=value, each name once")
         tags[key] = text
     return tags
+
+
+def _single(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise InvalidMessage(name, "is given twice: keep one")
+    return values[0]

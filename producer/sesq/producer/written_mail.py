@@ -4,6 +4,7 @@ Options that a program cannot give otherwise stand in the mail's own headers, wh
 
     X-Sesq-Lane: bulk
     X-Sesq-Tags: campaign=autumn, list=news
+    X-Sesq-Tenant: acme
     X-Sesq-Key: order-1042-receipt
     X-Sesq-Send-At: 2030-01-31T09:30:00+00:00
     X-Sesq-Expires: 2030-01-31T12:00:00+00:00
@@ -20,7 +21,7 @@ from sesq.producer.message import Message
 from sesq.producer.moments import read_moment
 from sesq.producer.raw import RawMail
 from sesq.producer.rules import MAX_KEY_LENGTH, MAX_RECIPIENTS, address_list, check_key, once
-from sesq.producer.ses_headers import read_tags
+from sesq.producer.ses_headers import HeaderRule, read_tags, take_ruled_options
 from sesq.queue.addresses import shown, spec_of
 from sesq.queue.ids import following, is_id
 
@@ -35,6 +36,7 @@ def messages_of(
     mail: RawMail,
     recipients: Recipients | None = None,
     *,
+    rule: HeaderRule | None = None,
     key_owner: str = "",
     names_id: bool = False,
     **options: Any,
@@ -42,10 +44,15 @@ def messages_of(
     """Makes the messages of one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
-    mail's X-Sesq headers (tags are added). The idempotency keys of a `key_owner` are told apart from those of all
-    others. `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
+    mail's X-Sesq headers (tags are added). `rule`: what the mail's headers may choose, where another than the
+    application has written them. The idempotency keys of a `key_owner` are told apart from those of all others.
+    `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
     """
     mail, own = take_options(mail, names_id=names_id)
+    if rule is not None:
+        mail, ruled = take_ruled_options(mail)
+        own = {**ruled, **own}
+        rule.check(own)
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options = closer(options, own)
@@ -138,6 +145,7 @@ def _id(value: str, name: str) -> str:
 _READERS: Readers = {
     "x-sesq-lane": ("lane", _text),
     "x-sesq-tags": ("tags", read_tags),
+    "x-sesq-tenant": ("tenant", _text),
     "x-sesq-key": ("idempotency_key", _text),
     "x-sesq-send-at": ("send_at", read_moment),
     "x-sesq-expires": ("expires_at", read_moment),

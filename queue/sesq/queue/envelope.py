@@ -42,6 +42,7 @@ class Envelope:
     subject: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
+    tenant: str | None = None
     on_unknown: OnUnknown | None = None
     kind: Kind = "simple"
     other_senders: tuple[str, ...] = ()
@@ -138,7 +139,7 @@ def _texts(given: object) -> tuple[str, ...]:
 
 _ENVELOPE_FIELDS = tuple(Envelope.__dataclass_fields__)
 _LISTS = ("to", "cc", "bcc", "reply_to", "other_senders")
-_TEXTS = ("sender", "subject", "configuration_set", "on_unknown", "kind")
+_TEXTS = ("sender", "subject", "configuration_set", "tenant", "on_unknown", "kind")
 
 
 @dataclass(frozen=True, slots=True)

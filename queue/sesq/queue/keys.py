@@ -314,14 +314,14 @@ class Keys:
         """Channel: something may be able to go now."""
         return self._key("wake")
 
-    def queue(self, lane: Lane) -> str:
-        """The name of the lane's RQ queue (not its Redis key)."""
-        return queue_name(self.account, lane)
+    def queue(self, lane: Lane, tenant: str = "") -> str:
+        """The name of the RQ queue of a lane, or of one tenant's mail in it (not its Redis key)."""
+        return queue_name(self.account, lane, tenant)
 
 
-def queue_name(account: str, lane: Lane | str) -> str:
-    """`sesq.default.bulk`: the RQ queue of an account's lane."""
-    return f"sesq.{account}.{lane}"
+def queue_name(account: str, lane: Lane | str, tenant: str = "") -> str:
+    """`sesq.default.bulk`: the RQ queue of an account's lane; `sesq.default.bulk.acme`: of one tenant's mail in it."""
+    return f"sesq.{account}.{lane}.{tenant}" if tenant else f"sesq.{account}.{lane}"
 
 
 _QUEUE = re.compile(rf"sesq\.(?P<account>{ACCOUNT_NAME})\.(?P<lane>{'|'.join(Lane)})")

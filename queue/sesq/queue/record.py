@@ -63,6 +63,7 @@ class Record:
             "bcc": list(envelope.bcc),
             "subject": envelope.subject,
             "tags": dict(envelope.tags),
+            "tenant": envelope.tenant,
             "attempts": self.attempts,
             "created": self.created,
             "since": self.since,

@@ -272,6 +272,7 @@ def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAcc
         "headers": {"X-Note": "n"},
         "tags": {"k": "v"},
         "configuration_set": "news",
+        "tenant": "acme",
         "lane": "bulk",
         "send_at": "2030-01-01T09:00:00Z",
         "expires_at": "2030-01-02T09:00:00Z",
@@ -282,7 +283,7 @@ def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAcc
     account.ids["new"] = told["id"]
     # the same key brings the same message
     assert call("POST /messages", mail) == (201, {"id": "<new>"})
-    same = {name: mail[name] for name in ("from", "to", "cc", "bcc", "subject", "tags", "lane")}
+    same = {name: mail[name] for name in ("from", "to", "cc", "bcc", "subject", "tags", "tenant", "lane")}
     assert call("GET /messages/<new>")[1] == {
         "id": "<new>",
         "account": "default",

@@ -82,6 +82,7 @@ def _sending_policy(settings: Settings, name: str) -> SendingPolicy:
         on_unknown=settings.on_unknown,
         keep_content=settings.keep_content,
         configuration_set=settings.account(name).events.configuration_set,
+        tenant=settings.account(name).tenant,
         retry=RetryPolicy(max_attempts=settings.retry.max_attempts),
     )
 

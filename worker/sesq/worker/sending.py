@@ -47,6 +47,8 @@ class SendingPolicy:
     keep_content: bool = False
     configuration_set: str | None = None
     """For mail that names none."""
+    tenant: str | None = None
+    """Likewise."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -144,6 +146,8 @@ class Sender:
     def _as_configured(self, envelope: Envelope) -> Envelope:
         if envelope.configuration_set is None and self.policy.configuration_set:
             envelope = replace(envelope, configuration_set=self.policy.configuration_set)
+        if envelope.tenant is None and self.policy.tenant:
+            envelope = replace(envelope, tenant=self.policy.tenant)
         if self.policy.on_unverified != "redirect" or not self.policy.redirect_to:
             return envelope
         if all(is_mailbox_simulator(spec) for spec in envelope.recipients):

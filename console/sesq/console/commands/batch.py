@@ -26,6 +26,7 @@ from sesq.console.batch_options import (
     Share,
     Tags,
     Template,
+    Tenant,
     Watch,
     is_agreed,
     open_queue,
@@ -111,6 +112,7 @@ def check_(
     email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
+    tenant: Tenant = None,
     at: At = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -121,7 +123,8 @@ def check_(
     """
     redis, _ = open_queue(account)
     with rows_file(recipients) as file, progress_of("checking") as progress:
-        request = request_for(template, sender, account, tag, configuration_set, starts_at=starts_at(at))
+        options = {"tenant": tenant, "starts_at": starts_at(at)}
+        request = request_for(template, sender, account, tag, configuration_set, **options)
         found = check(redis, request, rows_of(request, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
@@ -138,6 +141,7 @@ def send(
     email_column: EmailColumn = None,
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
+    tenant: Tenant = None,
     at: At = None,
     stop_bounces: Share = None,
     stop_complaints: Share = None,
@@ -155,6 +159,7 @@ def send(
     redis, keep_seconds = open_queue(account)
     with rows_file(recipients) as file:
         options = {
+            "tenant": tenant,
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
             "keep_seconds": keep_seconds,

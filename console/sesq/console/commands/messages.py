@@ -116,6 +116,7 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
     yield "lane", record.lane
     yield "tags", ", ".join(f"{name}={value}" for name, value in envelope.tags.items())
     yield "configuration set", envelope.configuration_set
+    yield "tenant", envelope.tenant
     yield "attempts", record.attempts
     yield "not before", local(record.send_at, now)
     yield "not after", local(record.expires_at, now)

@@ -41,7 +41,7 @@ OPTIONS = {
 }
 """Field of a message -> the option that fills it, where that is not just the field's name."""
 ARGUMENT = re.compile(
-    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|lane)=(?![^\s,;])"
+    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|lane)=(?![^\s,;])"
 )
 """How an error of `sesq.producer` names an argument, where the command line has an option."""
 EXAMPLES = """Examples
@@ -98,6 +98,7 @@ def send(
     configuration_set: Annotated[
         str | None, typer.Option(metavar="NAME", help="SES's configuration set.")
     ] = None,
+    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="SES's tenant for whom it is.")] = None,
     key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Idempotency key: the same key queues the mail once.")
     ] = None,
@@ -116,6 +117,8 @@ def send(
     options |= {"send_at": _moment(at, "--at"), "expires_at": _moment(expires, "--expires")}
     if configuration_set:
         options["configuration_set"] = configuration_set
+    if tenant:
+        options["tenant"] = tenant
     if tag:
         options["tags"] = pairs(tag, "=", "--tag")
     envelope: Given = {"sender": sender and typed(sender)}

@@ -47,6 +47,7 @@ def batch_request(
     account: str = "default",
     tags: Mapping[str, str] | None = None,
     configuration_set: str | None = None,
+    tenant: str | None = None,
     stop_bounces: float | None = None,
     stop_complaints: float | None = None,
     starts_at: datetime | None = None,
@@ -58,6 +59,8 @@ def batch_request(
     rules.check_account(account)
     if configuration_set is not None:
         rules.check_configuration_set(configuration_set)
+    if tenant is not None:
+        rules.check_tenant(tenant)
     for name, share in (("stop_bounces", stop_bounces), ("stop_complaints", stop_complaints)):
         if share is not None and not 0 <= share <= 100:
             raise InvalidMessage(name, f"{share} is no share in %, from 0 to 100")
@@ -67,6 +70,7 @@ def batch_request(
         subject=template.subject,
         tags=rules.check_tags(tags) if tags else {},
         configuration_set=configuration_set,
+        tenant=tenant,
         kind="row",
     )
     return BatchRequest(

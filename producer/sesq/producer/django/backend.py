@@ -31,7 +31,7 @@ PREFIX = "SESQ_"
 OF_RESULTS = ("SESQ_WEBHOOK_SECRET",)
 """Settings that are not of the backend, but of what comes back."""
 OF_QUEUE = ("redis_url", "keep_days", "key_hours")
-OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "on_unknown", "on_commit")
+OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "tenant", "on_unknown", "on_commit")
 OF_ONE_MESSAGE = ("idempotency_key", "send_at", "expires_at")
 
 EMBEDDED = (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEADERS = {
     "lane": "X-Sesq-Lane",
     "tags": "X-Sesq-Tags",
+    "tenant": "X-Sesq-Tenant",
     "idempotency_key": "X-Sesq-Key",
     "send_at": "X-Sesq-Send-At",
     "expires_at": "X-Sesq-Expires",

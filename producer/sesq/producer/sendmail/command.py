@@ -21,11 +21,15 @@ from sesq.producer.sendmail.arguments import Request, parse
 from sesq.producer.sendmail.conversation import Conversation
 from sesq.producer.sendmail.letter import compose
 from sesq.producer.sendmail.spooling import SpoolingOutbox
+from sesq.producer.ses_headers import HeaderRule
 from sesq.producer.written_mail import messages_of, sorted_recipients
 from sesq.queue.addresses import spec_of
 
 if TYPE_CHECKING:
     from sesq.producer.message import Message
+
+RULE = HeaderRule(cure="remove the header; `sesq send --raw --tenant NAME` sends for a tenant")
+"""Nobody says who calls, so no tenant is theirs."""
 
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL
@@ -114,7 +118,9 @@ def _take(
     origin = request if not sender else replace(request, sender=sender)
     written = compose(content, sender=partial(_sender, origin, domain), dot_ends=False)
     mail = RawMail.read(written, domain)
-    return "; ".join(outbox.send(messages_of(mail, sorted_recipients(mail, recipients)))) or "queued"
+    return (
+        "; ".join(outbox.send(messages_of(mail, sorted_recipients(mail, recipients), rule=RULE))) or "queued"
+    )
 
 
 def _messages(request: Request, stdin: BinaryIO, domain: Domain) -> list[Message]:
@@ -123,9 +129,9 @@ def _messages(request: Request, stdin: BinaryIO, domain: Domain) -> list[Message
     sender = partial(_sender, request, domain)
     mail = RawMail.read(compose(data, sender=sender, dot_ends=request.dot_ends), domain)
     if not request.from_headers:
-        return messages_of(mail, sorted_recipients(mail, named))
+        return messages_of(mail, sorted_recipients(mail, named), rule=RULE)
     shown = {field: list(mail.addresses(field)) for field in ("to", "cc", "bcc")}
-    return messages_of(mail, {**shown, "bcc": [*shown["bcc"], *named]})
+    return messages_of(mail, {**shown, "bcc": [*shown["bcc"], *named]}, rule=RULE)
 
 
 def _named(request: Request, domain: Domain) -> list[str]:

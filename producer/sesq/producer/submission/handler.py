@@ -140,6 +140,8 @@ def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
         key_owner=user.name,
         lane=user.lanes[0],
         account=user.account,
+        tenant=user.tenant,
+        rule=user.header_rule,
     )
     if messages[0].lane not in user.lanes:
         raise InvalidMessage("lane", f"this user may not use the lane {messages[0].lane}")

@@ -5,6 +5,8 @@ password = "scrypt$16384$8$1$…$…"                  # `sesq submission --hash
 senders = ["shop@example.com", "@news.example.com"] # addresses, domains, or "*"
 lanes = ["bulk"]                                    # the first is taken where the mail names none; all if left out
 account = "default"
+tenant = "acme"                                     # of mail that names none: SES's tenant
+tenants = ["acme", "globex"]                        # those that the user's mail may name, or "*"; none if left out
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ import hashlib
 import hmac
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
-from sesq.producer.rules import check_account
+from sesq.producer.rules import check_account, check_tenant
+from sesq.producer.ses_headers import ANY, HeaderRule
 from sesq.queue.addresses import shown
 from sesq.queue.states import Lane
 
@@ -33,6 +36,9 @@ MOST_MEMORY = 64 * 1024 * 1024
 SALT_BYTES = HASH_BYTES = 32
 
 
+CURE = "remove the header, or allow this with `tenants` of the user in the users file"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """One user. `password` is a hash."""
@@ -42,6 +48,14 @@ class User:
     senders: tuple[str, ...]
     lanes: tuple[Lane, ...] = tuple(Lane)
     account: str = "default"
+    tenant: str | None = None
+    tenants: tuple[str, ...] = ()
+
+    @property
+    def header_rule(self) -> HeaderRule:
+        """What the headers of the user's mail may choose."""
+        own = (self.tenant,) if self.tenant else ()
+        return HeaderRule(self.tenants + own, CURE)
 
     def may_send_as(self, spec: str) -> bool:
         """Whether this address is one of the user's senders; case does not count."""
@@ -161,7 +175,9 @@ def _user(name: str, table: Mapping[str, Any], where: str) -> User:
         checked_hash(table.get("password"), where, "submission"),
         _senders(table.get("senders"), where),
         _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
-        _account(table.get("account", "default"), where),
+        _checked(check_account, table.get("account", "default"), where),
+        None if (tenant := table.get("tenant")) is None else _checked(check_tenant, tenant, where),
+        _tenants(table.get("tenants", []), where),
     )
 
 
@@ -183,9 +199,15 @@ def _lanes(names: Any, where: str) -> tuple[Lane, ...]:
     return lanes
 
 
-def _account(name: Any, where: str) -> str:
+def _tenants(names: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(names, list):
+        raise SettingsError(f'{where} tenants: is a list of names, or ["{ANY}"]')
+    return tuple(name if name == ANY else _checked(check_tenant, name, where) for name in names)
+
+
+def _checked(check: Callable[[Any], None], name: Any, where: str) -> str:
     try:
-        check_account(name)
+        check(name)
     except InvalidMessage as error:
         raise SettingsError(f"{where} {error}") from error
     return str(name)

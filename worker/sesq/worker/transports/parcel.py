@@ -53,6 +53,8 @@ def _ses_headers(id: str, envelope: Envelope) -> bytes:
     headers = f"X-SES-MESSAGE-TAGS: {_folded(pairs)}\r\n"
     if envelope.configuration_set:
         headers += f"X-SES-CONFIGURATION-SET: {envelope.configuration_set}\r\n"
+    if envelope.tenant:
+        headers += f"X-SES-TENANT: {envelope.tenant}\r\n"
     return headers.encode("ascii")
 
 

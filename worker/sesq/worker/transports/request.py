@@ -35,6 +35,8 @@ def request_for(outgoing: Outgoing) -> SendEmailRequestTypeDef:
     }
     if envelope.configuration_set:
         request["ConfigurationSetName"] = envelope.configuration_set
+    if envelope.tenant:
+        request["TenantName"] = envelope.tenant
     if isinstance(content, SimpleContent):
         request["FromEmailAddress"] = envelope.sender
         if envelope.reply_to:

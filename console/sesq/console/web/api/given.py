@@ -44,6 +44,7 @@ class Mail(Given):
     headers: dict[str, str] = {}
     tags: dict[str, str] = {}
     configuration_set: str | None = None
+    tenant: str | None = None
     lane: Lane = Lane.TRANSACTIONAL
     send_at: Moment | None = None
     expires_at: Moment | None = None
