@@ -181,6 +181,32 @@ def test_late_delete_still_counts(ses, sesv2, mail, sqs):
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
 
 
+def test_a_receipt_of_an_earlier_reading_deletes_nothing(ses, sesv2, mail, sqs):
+    ses.set_events(queue="ses-events")
+    url = sqs.get_queue_url(QueueName="ses-events")["QueueUrl"]
+    sesv2.send_email(**mail())
+
+    def receive():
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1)
+        return [each["ReceiptHandle"] for each in found.get("Messages", [])]
+
+    # Given messages that were read twice
+    first = receive()
+    ses.advance(1)
+    assert len(receive()) == len(first) == 2
+    # When the first reader deletes them at last
+    for receipt in first:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
+    # Then they come back all the same: the second reader has them now
+    ses.advance(1)
+    last = receive()
+    assert len(last) == 2
+    for receipt in last:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
+    ses.advance(1)
+    assert receive() == []
+
+
 def test_reader_waits_for_what_comes(ses, sesv2, mail, sqs):
     ses.set_events(queue="ses-events")
     url = sqs.get_queue_url(QueueName="ses-events")["QueueUrl"]

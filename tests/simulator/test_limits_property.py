@@ -113,7 +113,7 @@ def _send(account: Account, model: Model, now: float, recipients: int, simulated
     elif counted and model.in_day(now) + counted > quota:
         expected = "daily"
     try:
-        account.send(lambda: Mail("shop@example.com", to=to, recipients=to), 0)
+        account.send(lambda: Mail("shop@example.com", to=to, recipients=to))
         outcome = None
         model.history.append(("sent", now, recipients, counted))
     except SesError as error:

@@ -133,35 +133,6 @@ def test_headers_of_an_entry_replace_those_of_their_names(ses, sesv2):
     assert message["content"]["Template"]["Headers"] == [headers[1], *replacement]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{{#if a}}x{{/if}}",
-        "{{#each a}}x{{/each}}",
-        "{{> part}}",
-        "{{!-- x --}}",
-        "{{^a}}x{{/a}}",
-        "{{~#if a}}",
-    ],
-)
-def test_templates_with_more_than_variables_are_refused(sesv2, mail, text):
-    sesv2.create_email_template(TemplateName="t", TemplateContent={"Subject": "s", "Text": "{{a}}"})
-    refusal = pytest.raises(sesv2.exceptions.BadRequestException, match="does not imitate blocks")
-    with refusal:
-        sesv2.create_email_template(TemplateName="u", TemplateContent={"Subject": "s", "Html": text})
-    with refusal:
-        sesv2.update_email_template(TemplateName="t", TemplateContent={"Subject": text})
-    with refusal:
-        content = {"Subject": "s", "Text": text}
-        sesv2.send_email(**template_mail(mail, TemplateContent=content, TemplateData="{}"))
-    answer = sesv2.send_bulk_email(
-        FromEmailAddress="shop@example.com",
-        DefaultContent={"Template": {"TemplateContent": content, "TemplateData": "{}"}},
-        BulkEmailEntries=[{"Destination": {"ToAddresses": ["ada@example.org"]}}],
-    )
-    assert [each["Status"] for each in answer["BulkEmailEntryResults"]] == ["INVALID_PARAMETER"]
-
-
 def test_bulk_is_rated_by_entry(ses, sesv2):
     entries = [{"Destination": {"ToAddresses": ["ada@example.org"]}}] * 2
     template = {"TemplateContent": {"Subject": "s", "Text": "t"}, "TemplateData": "{}"}

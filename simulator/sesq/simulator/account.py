@@ -48,7 +48,7 @@ class Account:
         self.identities = Identities()
         self.configuration_sets = ConfigurationSets()
         self.suppression = SuppressionList()
-        self.templates = Templates()
+        self.templates = Templates(region)
         self.tenants = Tenants(region)
         self.events = Publisher(region, clock, where or Where())
         self.details: dict[str, Any] = {}
@@ -107,40 +107,49 @@ class Account:
             raise SesError("control_throttle")
         bucket.take(1, now)
 
-    def send(self, read: Callable[[], Mail], size: int) -> str:
+    def send(self, read: Callable[[], Mail], api: str = "v2") -> str:
         """Judge one sending call of one message and record it: its MessageId, SesError, or ReplyLost.
 
-        `read` parses the request and raises SesError where it cannot; `size` is the request's, in bytes.
+        `read` parses the request and raises SesError where it cannot.
         """
-        entry = self.judge(read, size, STOPS_THE_CALL + STOPS_THE_MESSAGE)
+        entry = self.judge(read, STOPS_THE_CALL + STOPS_THE_MESSAGE, api)
         self.lose_reply(entry)
         assert entry.id is not None
         return entry.id
 
     def judge(
-        self, read: Callable[[], Mail], size: int, faults: tuple[str, ...] = STOPS_THE_MESSAGE
+        self, read: Callable[[], Mail], faults: tuple[str, ...] = STOPS_THE_MESSAGE, api: str = "v2"
     ) -> Entry:
         """The same without the reply's fate: one entry of a bulk call."""
         now = self.clock.now()
-        mail = Mail("")
+        mail = Mail("", api=api)
         try:
             mail = read()
             self.faults.stop(faults)
             self._check(mail, now)
         except SesError as refusal:
-            self.record.refuse(refusal.kind, refusal.message, mail, now, size)
-            if self.settings.failed_calls_use_rate and refusal.kind != "throttle":
-                self._bucket.take(max(1, len(mail.recipients)), now)
+            self.refuse(refusal, mail)
             raise
-        return self._accept(mail, size, now)
+        return self._accept(mail, now)
 
-    def stop_call(self, faults: tuple[str, ...]) -> None:
-        """Let a bulk call meet the faults that stop a whole call, and record it where one does."""
+    def check_call(self, mail: Mail) -> None:
+        """What stops a bulk call as a whole. `mail` has what its entries share; SesError."""
         try:
-            self.faults.stop(faults)
+            self._check_tenant(mail)
+            self.faults.stop(STOPS_THE_CALL)
         except SesError as refusal:
-            self.record.refuse(refusal.kind, refusal.message, Mail(""), self.clock.now(), 0)
+            self.refuse(refusal, mail)
             raise
+
+    def refuse(self, refusal: SesError, mail: Mail) -> None:
+        """Put a refused send into the record: once, however many hear of the refusal on its way out."""
+        if refusal.recorded:
+            return
+        refusal.recorded = True
+        now = self.clock.now()
+        self.record.refuse(refusal.kind, refusal.message, mail, now)
+        if self.settings.failed_calls_use_rate and refusal.kind not in ("throttle", "control_throttle"):
+            self._bucket.take(max(1, len(mail.recipients)), now)
 
     def lose_reply(self, *entries: Entry) -> None:
         """Raise ReplyLost where that fault strikes an accepted call."""
@@ -152,7 +161,7 @@ class Account:
     def _check(self, mail: Mail, now: float) -> None:
         self._check_may_send()
         self._check_configuration_set(mail)
-        self.check_tenant(mail)
+        self._check_tenant(mail)
         self._check_verified(mail)
         if not self._bucket.allows(len(mail.recipients), now):
             raise SesError("throttle")
@@ -178,7 +187,7 @@ class Account:
         if name is not None and not self.configuration_sets.get(name).sending_enabled:
             raise SesError("configuration_set_paused")
 
-    def check_tenant(self, mail: Mail) -> None:
+    def _check_tenant(self, mail: Mail) -> None:
         """SesError(tenant, tenant_disabled, tenant_resources) where a mail names a tenant that may not send it."""
         if mail.tenant is None:
             return
@@ -206,11 +215,11 @@ class Account:
                 f"{self.region.upper()}: {names}",
             )
 
-    def _accept(self, mail: Mail, size: int, now: float) -> Entry:
+    def _accept(self, mail: Mail, now: float) -> Entry:
         counted = _day_recipients(mail)
         self._bucket.take(len(mail.recipients), now)
         self._ledger.add(counted, now)
-        entry = self.record.accept(new_message_id(self._code, now), mail, counted, now, size)
+        entry = self.record.accept(new_message_id(self._code, now), mail, counted, now)
         self.events.accepted(entry, self._behind)
         return entry
 

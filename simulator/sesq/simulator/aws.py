@@ -15,7 +15,7 @@ from sesq.simulator.cut import reset_connection
 from sesq.simulator.errors import SesError
 from sesq.simulator.events import sqs
 from sesq.simulator.faults import ReplyLost
-from sesq.simulator.http import Call, Reply
+from sesq.simulator.http import V1_PATH, Call, Reply
 from sesq.simulator.signature import check_signature, signed_region
 from sesq.simulator.v1 import router as v1
 from sesq.simulator.v2.operations import OPERATIONS
@@ -29,7 +29,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_BODY = 60 * 1024 * 1024
 # Sent with what was not read: the connection is of no further use.
 _CLOSE = (b"connection", b"close")
-V1_PATH = "/"
 
 
 class AwsApi:
@@ -69,7 +68,7 @@ class AwsApi:
         if call.header(b"x-amz-target").startswith(sqs.TARGET):
             return await sqs.answer(account.events, self._cloud.clock, call)
         answer = v1.answer if call.path == V1_PATH else self._v2.answer
-        if account.faults.slow is None or not _is_send(call):
+        if account.faults.slow is None or not call.sends:
             return answer(account, call)
         await asyncio.sleep(account.faults.latency("before"))
         after = account.faults.latency("after")
@@ -85,12 +84,6 @@ class AwsApi:
             return self._cloud.account(signed_region(call.header(b"authorization")))
         except ValueError as error:
             raise SesError("bad_signature", str(error)) from error
-
-
-def _is_send(call: Call) -> bool:
-    if call.path == V1_PATH:
-        return b"Action=Send" in call.body
-    return call.path.startswith("/v2/email/outbound-")
 
 
 def _refusal(path: str, error: SesError) -> Reply:

@@ -106,7 +106,12 @@ TEXT: dict[str, str] = {
 
 
 class SesError(Exception):
-    """A refusal by SES. `kind` is a key of WIRE; without a message the kind's usual text is taken."""
+    """A refusal by SES. `kind` is a key of WIRE; without a message the kind's usual text is taken.
+
+    `recorded`: the account has it in its record.
+    """
+
+    recorded = False
 
     def __init__(self, kind: str, message: str | None = None) -> None:
         self.kind = kind

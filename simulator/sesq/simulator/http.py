@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
+V1_PATH = "/"
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -27,6 +28,13 @@ class Call(NamedTuple):
     def header(self, name: bytes) -> str:
         """The first header of that (lower-case) name, or nothing."""
         return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+
+    @property
+    def sends(self) -> bool:
+        """Whether it asks to send, by its path or its action, and so belongs into the record."""
+        if self.path == V1_PATH:
+            return b"Action=Send" in (self.body or self.query)
+        return self.path.startswith("/v2/email/outbound-")
 
 
 class Reply(NamedTuple):

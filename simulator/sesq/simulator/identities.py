@@ -50,7 +50,7 @@ class Identities:
         return iter(sorted(self._by_name.values(), key=lambda identity: identity.name))
 
     def find(self, name: str) -> Identity | None:
-        return self._by_name.get(_key(name))
+        return self._by_name.get(identity_key(name))
 
     def get(self, name: str) -> Identity:
         """The identity; SesError(not_found)."""
@@ -104,7 +104,8 @@ def _covering(address: str) -> Iterator[str]:
         domain = domain.partition(".")[2]
 
 
-def _key(name: str) -> str:
+def identity_key(name: str) -> str:
+    """As an identity is called: the domain's case counts in an address, and not in a domain."""
     return name if "@" in name else name.lower()
 
 
@@ -114,4 +115,4 @@ def _checked(name: str) -> str:
             raise SesError("bad_request", f"Invalid email address {name}.")
     elif "." not in name or bare_address(f"postmaster@{name}") != f"postmaster@{name}":
         raise SesError("bad_request", f"Invalid domain name {name}.")
-    return _key(name)
+    return identity_key(name)

@@ -26,6 +26,14 @@ def needed_text(holder: Any, name: str) -> str:
     return value
 
 
+def name_in(holder: Any, name: str) -> str | None:
+    """A string member that names something, or None where it is missing; SesError(not_imitated, unreadable)."""
+    value = text(holder, name)
+    if not value and holder.get(name) is not None:
+        raise SesError("not_imitated", f"{name}: this simulator does not imitate an empty one.")
+    return value or None
+
+
 def texts(holder: Any, name: str) -> list[str]:
     values = items(holder, name)
     if not all(isinstance(value, str) for value in values):

@@ -12,10 +12,10 @@ from sesq.simulator.addresses import bare_address
 from sesq.simulator.attachments import check_attachments
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import MAX_RECIPIENTS, Mail
-from sesq.simulator.members import items, mapping, text, texts
+from sesq.simulator.members import items, mapping, name_in, text, texts
 from sesq.simulator.mime import fill_from_headers, header_recipients
 from sesq.simulator.tags import checked_tags
-from sesq.simulator.templates import RenderingError, Template, Templates, check_imitated, read_data, render
+from sesq.simulator.templates import RenderingError, Template, Templates, inline, read_data, render
 
 V1_MAX_BYTES = 10 * 1024 * 1024
 V2_MAX_BYTES = 40 * 1024 * 1024
@@ -38,12 +38,15 @@ def read_send_email(
     mail = Mail(
         sender=text(body, "FromEmailAddress"),
         tags=checked_tags((text(tag, "Name"), text(tag, "Value")) for tag in items(body, "EmailTags")),
-        configuration_set=text(body, "ConfigurationSetName") or None,
+        configuration_set=name_in(body, "ConfigurationSetName"),
         tenant=text(body, "TenantName") or None,
         content=source,
     )
-    if body.get("FeedbackForwardingEmailAddress"):
-        mail.other_senders = [text(body, "FeedbackForwardingEmailAddress")]
+    feedback = name_in(body, "FeedbackForwardingEmailAddress")
+    if feedback:
+        mail.other_senders = [feedback]
+    for reply_to in texts(body, "ReplyToAddresses"):
+        bare_address(reply_to)
     if kinds[0] == "Raw":
         _read_raw(mail, mapping(content, "Raw"), body, max_bytes)
         return mail
@@ -57,8 +60,6 @@ def read_send_email(
         _read_simple(mail, part)
     else:
         read_template(mail, part, templates, read_data(text(part, "TemplateData")))
-    for reply_to in texts(body, "ReplyToAddresses"):
-        bare_address(reply_to)
     read_destination(mail, mapping(body, "Destination"))
     return mail
 
@@ -92,15 +93,8 @@ def read_template(
 ) -> Template | None:
     """The rendered template of a Template content, or None where the data does not fit: accepted all the same."""
     mail.templated = True
-    mail.template = template_name(part)
-    if mail.template:
-        template = templates.get(mail.template)
-    else:
-        given = mapping(part, "TemplateContent")
-        template = Template(text(given, "Subject"), text(given, "Text"), text(given, "Html"))
-        if not any(template[:3]):
-            raise SesError("bad_request", "Template name, ARN or content is missing.")
-        check_imitated(template)
+    name = mail.template = templates.name_in(part)
+    template = templates.get(name) if name else inline(mapping(part, "TemplateContent"))
     try:
         rendered = render(template, data)
     except RenderingError as error:
@@ -108,11 +102,6 @@ def read_template(
         return None
     mail.subject = rendered.subject
     return rendered
-
-
-def template_name(part: Mapping[str, Any]) -> str | None:
-    """Of a stored template."""
-    return text(part, "TemplateName") or text(part, "TemplateArn").rpartition("/")[2] or None
 
 
 def read_destination(mail: Mail, destination: Mapping[str, Any]) -> None:

@@ -80,9 +80,9 @@ class Record:
         self._second = Peak(1.0)
         self._day = Peak(DAY)
 
-    def accept(self, message_id: str, mail: Mail, day_recipients: int, at: float, size: int) -> Entry:
-        """`day_recipients` leaves out the mailbox simulator's; `size` is the content's, about, in bytes."""
-        entry = self._add(mail, at, size, id=message_id)
+    def accept(self, message_id: str, mail: Mail, day_recipients: int, at: float) -> Entry:
+        """`day_recipients` leaves out the mailbox simulator's."""
+        entry = self._add(mail, at, id=message_id)
         self._accepted += 1
         self._recipients += len(mail.recipients)
         self._second.add(len(mail.recipients), at)
@@ -92,17 +92,19 @@ class Record:
             self._copies[copy_of] += 1
         return entry
 
-    def refuse(self, kind: str, error: str | None, mail: Mail, at: float, size: int) -> Entry:
+    def refuse(self, kind: str, error: str | None, mail: Mail, at: float) -> Entry:
         self._refused[kind] += 1
-        return self._add(mail, at, size, kind=kind, error=error)
+        return self._add(mail, at, kind=kind, error=error)
 
-    def _add(self, mail: Mail, at: float, size: int, **outcome: str | None) -> Entry:
+    def _add(self, mail: Mail, at: float, **outcome: str | None) -> Entry:
         self._calls += 1
         entry = Entry(self._calls, at, mail, content=mail.content, **outcome)  # type: ignore[arg-type]
+        size = len(mail.content)
         mail.content = b""
         self._entries.append(entry)
-        self._with_content.append((entry, size))
-        self._content_bytes += size
+        if size:
+            self._with_content.append((entry, size))
+            self._content_bytes += size
         while self._content_bytes > self._keep_content:
             oldest, freed = self._with_content.popleft()
             oldest.content = None

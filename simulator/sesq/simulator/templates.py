@@ -7,14 +7,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sesq.simulator.arns import read_arn
 from sesq.simulator.errors import SesError
+from sesq.simulator.members import mapping, text
 
 MAX_TEMPLATES = 20_000
 MAX_TEMPLATE_BYTES = 500 * 1024
 MAX_DATA = 262_144
-_VARIABLE = re.compile(r"\{\{\{?([^{}]*)\}?\}\}")
-# Blocks, partials, comments, conditions: Handlebars knows more than variables.
-_MORE_THAN_VARIABLES = re.compile(r"\{\{~?\s*(?:[#/^>!&]|else\b)")
+_STEP = r"[^\W\d][\w-]*"
+_PATH = rf"\s*({_STEP}(?:\.{_STEP})*)\s*"
+_VARIABLE = re.compile(rf"(?<![\\{{])(?:\{{\{{\{{{_PATH}\}}\}}\}}|\{{\{{{_PATH}\}}\}})")
+# Its helpers and its literals.
+_OF_HANDLEBARS = frozenset(
+    {"each", "else", "false", "if", "log", "lookup", "null", "this", "true", "undefined", "unless", "with"}
+)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -31,37 +37,77 @@ class RenderingError(Exception):
 
 
 def render(template: Template, data: Mapping[str, Any]) -> Template:
-    """Fill in each `{{a}}` and `{{a.b}}`; RenderingError names what is missing."""
+    """Fill in each `{{a}}` and `{{a.b}}`; RenderingError names what is missing, SesError(not_imitated) what no text is.
+
+    SES escapes nothing, so that `{{{a}}}` is the same as `{{a}}`.
+    """
 
     def value(match: re.Match[str]) -> str:
-        found: Any = data
-        name = match[1].strip()
-        for step in name.split("."):
-            if not isinstance(found, Mapping) or step not in found:
-                raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
-            found = found[step]
-        return found if isinstance(found, str) else json.dumps(found)
+        name = match[1] or match[2]
+        return _written(name, _found(name, data))
 
-    subject, text, html = (_VARIABLE.sub(value, part) for part in template[:3])
-    return Template(subject, text, html, template.created_at)
+    subject, plain, html = (_VARIABLE.sub(value, part) for part in template[:3])
+    return Template(subject, plain, html, template.created_at)
+
+
+def _found(name: str, data: Any) -> Any:
+    for step in name.split("."):
+        if not isinstance(data, dict):
+            raise _not_imitated(f"{{{{{name}}}}}", "members of what is no object in TemplateData")
+        if step not in data:
+            raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
+        data = data[step]
+    return data
+
+
+def _written(name: str, value: Any) -> str:
+    """Handlebars in Java and in JavaScript differ in how they write what is neither text nor a plain number."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int)):
+        return json.dumps(value)
+    if isinstance(value, float) and value % 1 and "e" not in repr(value):
+        return repr(value)
+    raise _not_imitated(f"{{{{{name}}}}}", f"how {json.dumps(value)[:100]} is written in a template")
+
+
+def inline(content: Mapping[str, Any]) -> Template:
+    """TemplateContent of a send; SesError(bad_request, not_imitated)."""
+    template = Template(text(content, "Subject"), text(content, "Text"), text(content, "Html"))
+    if not any(template[:3]):
+        raise SesError("bad_request", "Template name, ARN or content is missing.")
+    check_imitated(template)
+    return template
 
 
 def check_imitated(template: Template) -> None:
-    """SesError(not_imitated) for a template of which more than variables would have to be rendered."""
+    """SesError(not_imitated) for a template of which more than plain variables would have to be rendered."""
     for part in template[:3]:
-        found = _MORE_THAN_VARIABLES.search(part)
-        if found is not None:
-            raise SesError(
-                "not_imitated", f"{found[0]}: this simulator does not imitate blocks in templates."
+        own = next((each[0] for each in _VARIABLE.finditer(part) if _is_own(each[1] or each[2])), None)
+        rest = _VARIABLE.sub(" ", part)
+        if own or "{{" in rest:
+            shown = own or rest[rest.index("{{") :].partition("}}")[0]
+            raise _not_imitated(
+                shown[:100], "more than plain variables in templates, such as {{a}} and {{a.b}}"
             )
 
 
-def read_data(text: str) -> dict[str, Any]:
+def _is_own(name: str) -> bool:
+    """Whether Handlebars takes a name for itself before it looks into the data."""
+    first, *rest = name.split(".")
+    return first in _OF_HANDLEBARS or first.startswith("else-") or "this" in rest
+
+
+def _not_imitated(shown: str, what: str) -> SesError:
+    return SesError("not_imitated", f"{shown}: this simulator does not imitate {what}.")
+
+
+def read_data(given: str) -> dict[str, Any]:
     """TemplateData, a JSON object as a string; SesError(bad_request)."""
-    if len(text) > MAX_DATA:
+    if len(given) > MAX_DATA:
         raise SesError("bad_request", f"TemplateData is longer than {MAX_DATA} characters.")
     try:
-        data = json.loads(text or "{}")
+        data = json.loads(given or "{}", parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         raise SesError("bad_request", "TemplateData is not valid JSON.") from error
     if not isinstance(data, dict):
@@ -69,11 +115,30 @@ def read_data(text: str) -> dict[str, Any]:
     return data
 
 
+def _no_json(word: str) -> None:
+    """Python reads NaN and Infinity."""
+    raise ValueError(word)
+
+
 class Templates:
     """Those of one account in one region, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, region: str) -> None:
+        self._region = region
         self._by_name: dict[str, Template] = {}
+
+    def name_in(self, content: Mapping[str, Any]) -> str | None:
+        """The name of the stored template that Template content names, by its name, its ARN or both.
+
+        SesError(bad_request, not_imitated).
+        """
+        name, arn = text(content, "TemplateName"), text(content, "TemplateArn")
+        named = read_arn(arn, self._region, ("template",)).name if arn else name
+        if name and name != named:
+            raise SesError("bad_request", "TemplateName and TemplateArn name different templates.")
+        if named and mapping(content, "TemplateContent"):
+            raise _not_imitated("TemplateContent", "what it does beside the name of a stored template")
+        return named or None
 
     def names(self) -> list[str]:
         return sorted(self._by_name)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sesq.simulator.arns import write_arn
 from sesq.simulator.errors import SesError
 from sesq.simulator.http import ACCOUNT_ID
 from sesq.simulator.suppression import SuppressionList
@@ -135,8 +136,7 @@ class Tenants:
             )
 
     def arn(self, resource: str) -> str:
-        """Of `identity/…`, `configuration-set/…` or `template/…`."""
-        return f"arn:aws:ses:{self._region}:{ACCOUNT_ID}:{resource}"
+        return write_arn(self._region, resource)
 
 
 def _check_name(name: str) -> None:

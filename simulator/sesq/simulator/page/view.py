@@ -11,9 +11,10 @@ from email.message import Message
 from typing import Any, NamedTuple
 
 from sesq.simulator.errors import SesError
+from sesq.simulator.members import mapping
 from sesq.simulator.mime import readable
 from sesq.simulator.record import Entry
-from sesq.simulator.templates import RenderingError, Template, Templates, read_data, render
+from sesq.simulator.templates import RenderingError, Template, Templates, inline, read_data, render
 
 MAX_PARTS = 500
 
@@ -119,13 +120,9 @@ def _simple_body(simple: dict[str, Any]) -> Template:
 
 def _template_body(part: dict[str, Any], templates: Templates) -> Template:
     """With today's template of that name: only the data was recorded."""
-    inline = part.get("TemplateContent")
     try:
-        if inline:
-            template = Template(inline.get("Subject", ""), inline.get("Text", ""), inline.get("Html", ""))
-        else:
-            name = part.get("TemplateName") or str(part.get("TemplateArn", "")).rpartition("/")[2]
-            template = templates.get(name)
+        name = templates.name_in(part)
+        template = templates.get(name) if name else inline(mapping(part, "TemplateContent"))
         return render(template, read_data(part.get("TemplateData") or "{}"))
     except (SesError, RenderingError) as error:
         return Template("", str(error))

@@ -160,7 +160,7 @@ class _Handler:
         await asyncio.sleep(account.faults.latency("before"))
         after = account.faults.latency("after")
         try:
-            return f"250 Ok {account.send(lambda: _read(envelope, content), len(content))}"
+            return f"250 Ok {account.send(lambda: _read(envelope, content), 'smtp')}"
         except SesError as error:
             if error.kind != "reset":
                 return smtp_reply(error)

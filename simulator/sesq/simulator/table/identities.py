@@ -6,7 +6,11 @@ from sesq.simulator.table.common import PAGE, RESOURCE_TAGS, SOME_TEXT, TEXT, na
 from sesq.simulator.table.member import Object, checked, honoured, needed, refused
 from sesq.simulator.table.shapes import Text, Words
 
-FILTERS = ("IDENTITY_NAME_CONTAINS", "IDENTITY_TYPE", "VERIFICATION_STATUS")
+FILTERS = {
+    "IDENTITY_NAME_CONTAINS": (),
+    "IDENTITY_TYPE": ("EMAIL_ADDRESS", "DOMAIN", "MANAGED_DOMAIN"),
+    "VERIFICATION_STATUS": ("PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE", "NOT_STARTED"),
+}
 _SELECTOR = r"^(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9]))$"
 
 DKIM = Object(

@@ -59,7 +59,7 @@ class Object:
             if value.get(name) is None:
                 found += [Finding((path, name), "Member must not be null")]
         for name, given in value.items():
-            if given is not None:
+            if given is not None or name not in self.members:
                 self._shape(name).check(given, (path, name), found)
 
     def _shape(self, name: str) -> Shape:
@@ -75,9 +75,9 @@ class Object:
         return {name: self._member_from_text(name, text) for name, text in value.items()}
 
     def from_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """The members in a query: a name that is repeated is a list, any other counts once."""
+        """The members in a query, where only the name of a list may be repeated; SesError(not_imitated)."""
         return {
-            name: self._member_from_text(name, values if self._is_list(name) else values[0])
+            name: self._member_from_text(name, values if self._is_list(name) else _only(name, values))
             for name, values in query.items()
         }
 
@@ -88,6 +88,12 @@ class Object:
     def _member_from_text(self, name: str, text: Any) -> Any:
         member = self.members.get(name)
         return member.shape.from_text(text) if member and member.shape else text
+
+
+def _only(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise SesError("not_imitated", f"{name[:100]}: this simulator does not imitate it given twice.")
+    return values[0]
 
 
 def rows(shape: Shape | None, path: str = "") -> Iterator[tuple[str, Member]]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from math import isfinite
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sesq.simulator.errors import SesError
@@ -74,8 +75,8 @@ class Number:
     most: int | None = None
 
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise wrong_type(path, "a number")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong_type(path, "a whole number")
         if self.least is not None and value < self.least:
             constraint = f"Member must have value greater than or equal to {self.least}"
             found.append(Finding(path, constraint, str(value)))
@@ -103,7 +104,8 @@ class Time:
     """Epoch seconds in a body, a date in a query: `2026-11-30T12:00:00Z`."""
 
     def check(self, value: Any, path: Path, _found: list[Finding]) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole and not (isinstance(value, float) and isfinite(value)):
             raise wrong_type(path, "a time")
 
     def from_text(self, value: Any) -> Any:
@@ -125,33 +127,39 @@ class Many:
             self.each.check(item, (path, f"{number}.member"), found)
 
     def from_text(self, value: Any) -> Any:
-        """`X.member.1`, `X.member.2` of a form, up to the first that is missing; the repeated name of a query."""
-        if isinstance(value, dict):
-            numbered = value.get("member")
-            value = _in_order(numbered) if isinstance(numbered, dict) else []
-        elif not isinstance(value, list):
-            value = [value] if value else []
+        """`X.member.1`, `X.member.2` … of a form, or `X=` where it is empty; the repeated name of a query."""
+        if not isinstance(value, list):
+            value = _in_order(value) if value else []
         return [self.each.from_text(item) for item in value]
 
 
-def _in_order(numbered: Mapping[str, Any]) -> list[Any]:
-    found: list[Any] = []
-    while (value := numbered.get(str(len(found) + 1))) is not None:
-        found.append(value)
-    return found
+def _in_order(given: Any) -> list[Any]:
+    """The items of a list in a form; SesError(not_imitated) where it is written as no SDK writes it."""
+    numbered = given.get("member") if isinstance(given, dict) and len(given) == 1 else None
+    names = [str(number) for number in range(1, len(numbered) + 1)] if isinstance(numbered, dict) else []
+    if not isinstance(numbered, dict) or numbered.keys() != set(names):
+        raise SesError(
+            "not_imitated",
+            "A list: this simulator does not imitate other names than member.1, member.2 and so on.",
+        )
+    return [numbered[name] for name in names]
 
 
 @dataclass(frozen=True)
 class Words:
-    """A map of strings to strings; `keys`: the only ones that there are."""
+    """A map of strings to strings. `keys`: the only ones that there are, each with its values (none: any text)."""
 
-    keys: tuple[str, ...]
+    keys: Mapping[str, tuple[str, ...]]
 
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
             raise wrong_type(path, "a map of strings")
-        for key in value:
-            Text(choices=self.keys).check(key, (path, "key"), found)
+        for key, word in value.items():
+            Text(choices=tuple(self.keys)).check(key, (path, "key"), found)
+            if word not in (self.keys.get(key) or (word,)):
+                raise SesError(
+                    "not_imitated", f"{key}: this simulator does not imitate the value {word[:100]!r} of it."
+                )
 
     def from_text(self, value: Any) -> Any:
         return value

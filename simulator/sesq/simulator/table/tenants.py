@@ -6,7 +6,9 @@ from sesq.simulator.table.common import PAGE, REASONS, RESOURCE_TAGS, SOME_TEXT
 from sesq.simulator.table.member import Object, checked, honoured, needed
 from sesq.simulator.table.shapes import Text, Words
 
-FILTERS = ("TENANT_NAME_CONTAINS", "SENDING_STATUS")
+FILTERS = {"TENANT_NAME_CONTAINS": (), "SENDING_STATUS": ("ENABLED", "REINSTATED", "DISABLED")}
+# SES is on record to use these words, and not the model's EMAIL_IDENTITY.
+RESOURCES = {"RESOURCE_TYPE": ("identity", "configuration-set", "template")}
 _SUPPRESSION = {
     "SuppressedReasons": honoured(REASONS),
     "SuppressionScope": honoured(Text(choices=("ACCOUNT", "TENANT"))),
@@ -29,6 +31,6 @@ TENANTS = {
     "PutTenantSuppressionAttributes": Object({**_NAME, **_SUPPRESSION}),
     "CreateTenantResourceAssociation": _ASSOCIATION,
     "DeleteTenantResourceAssociation": _ASSOCIATION,
-    "ListTenantResources": Object({**_NAME, "Filter": honoured(Words(("RESOURCE_TYPE",))), **PAGE}),
+    "ListTenantResources": Object({**_NAME, "Filter": honoured(Words(RESOURCES)), **PAGE}),
     "ListResourceTenants": Object({"ResourceArn": needed(SOME_TEXT), **PAGE}),
 }

@@ -9,7 +9,7 @@ from sesq.simulator.errors import SesError
 
 MAX_FIELDS = 2_000
 MAX_DEPTH = 8
-# Fields of the protocol and of its older signatures: they are no members of an action.
+# Fields of the protocol and of its signatures: they are no members of an action.
 _PROTOCOL = frozenset(
     {
         "Action",
@@ -21,24 +21,36 @@ _PROTOCOL = frozenset(
         "SignatureMethod",
         "SignatureVersion",
         "Timestamp",
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+        "X-Amz-SignedHeaders",
     }
 )
 
 
 def parse_form(text: bytes) -> dict[str, str]:
-    """SesError(unreadable)."""
+    """SesError(unreadable, not_imitated)."""
     try:
-        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(text.decode("ascii"), True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise SesError("unreadable", "The request body is not a form.") from error
-    return dict(pairs)
+    form: dict[str, str] = {}
+    for field, value in pairs:
+        if field in form:
+            raise SesError("not_imitated", f"{field[:100]}: this simulator does not imitate it given twice.")
+        form[field] = value
+    return form
 
 
 def nested(form: dict[str, str]) -> dict[str, Any]:
     """`Message.Subject.Data=Hi` as `{"Message": {"Subject": {"Data": "Hi"}}}`; SesError(unreadable)."""
     found: dict[str, Any] = {}
     for field, value in form.items():
-        if field not in _PROTOCOL and not field.startswith("X-Amz-"):
+        if field not in _PROTOCOL:
             _put(found, field, value)
     return found
 
@@ -49,9 +61,13 @@ def _put(found: dict[str, Any], field: str, value: str) -> None:
         raise SesError("unreadable", "The request body is nested too deeply.")
     for step in steps:
         inner = found.setdefault(step, {})
-        if inner == "":  # an empty list, and items of it after all
-            inner = found[step] = {}
         if not isinstance(inner, dict):
-            raise SesError("unreadable", f"{step[:100]} is not a structure.")
+            raise _twice(field)
         found = inner
+    if last in found:
+        raise _twice(field)
     found[last] = value
+
+
+def _twice(field: str) -> SesError:
+    return SesError("unreadable", f"{field[:100]}: a value is not a structure or a list as well.")

@@ -13,8 +13,6 @@ from sesq.simulator.identities import FAILED, Identity
 from sesq.simulator.mail import Mail
 from sesq.simulator.members import flag, texts
 from sesq.simulator.reading import V1_MAX_BYTES, read_send_email
-from sesq.simulator.table.check import check
-from sesq.simulator.table.v1 import V1
 from sesq.simulator.v1.xml import entries
 
 Form = dict[str, Any]
@@ -24,11 +22,8 @@ _STATUS = {"SUCCESS": "Success", "PENDING": "Pending", "FAILED": "Failed"}
 
 
 class Action(NamedTuple):
-    """`recorded`: it checks its members itself, since a refusal of it is in the record."""
-
     run: Callable[[Account, Form], dict[str, Any]]
     throttled: bool = True
-    recorded: bool = False
 
 
 def send_email(account: Account, form: Form) -> dict[str, Any]:
@@ -61,12 +56,11 @@ def _send(account: Account, action: str, form: Form, rest: dict[str, Any]) -> di
     source = json.dumps(request).encode()
 
     def read() -> Mail:
-        check(V1[action], form, null="Value null")
         mail = read_send_email(request, source, account.templates, V1_MAX_BYTES)
         mail.api, mail.operation = "v1", action
         return mail
 
-    return {"MessageId": account.send(read, len(source))}
+    return {"MessageId": account.send(read, "v1")}
 
 
 def get_send_quota(account: Account, _form: Form) -> dict[str, Any]:
@@ -146,10 +140,10 @@ def _ask(account: Account, name: str, address: bool) -> None:
 
 def delete_identity(account: Account, form: Form) -> dict[str, Any]:
     """Deleting what is not there is no error in v1."""
-    name = form["Identity"]
-    if account.identities.find(name) is not None:
-        account.tenants.keep(f"identity/{name}")
-        account.identities.delete(name)
+    identity = account.identities.find(form["Identity"])
+    if identity is not None:
+        account.tenants.keep(f"identity/{identity.name}")
+        account.identities.delete(identity.name)
     return {}
 
 
@@ -158,8 +152,8 @@ def _iso(epoch: float) -> str:
 
 
 ACTIONS = {
-    "SendEmail": Action(send_email, throttled=False, recorded=True),
-    "SendRawEmail": Action(send_raw_email, throttled=False, recorded=True),
+    "SendEmail": Action(send_email, throttled=False),
+    "SendRawEmail": Action(send_raw_email, throttled=False),
     "GetSendQuota": Action(get_send_quota),
     "GetSendStatistics": Action(get_send_statistics),
     "GetAccountSendingEnabled": Action(get_sending_enabled),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sesq.simulator.arns import partition
 from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
 from sesq.simulator.errors import SesError
 from sesq.simulator.members import flag, mapping, needed_text, text, texts
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):\d+:[A-Za-z0-9_.-]{1,256}")
+_TOPIC = re.compile(r"arn:([a-z-]+):sns:([a-z0-9-]+):\d+:[A-Za-z0-9_.-]{1,256}")
 # Options without effect here: they come back as they were given.
 _KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions", "Tags")
 
@@ -100,7 +101,8 @@ def _destination(request: Request, name: str) -> EventDestination:
         raise SesError("bad_request", "MatchingEventTypes is empty.")
     arn = text(mapping(definition, "SnsDestination"), "TopicArn")
     found = _TOPIC.fullmatch(arn)
-    if found is None or found[1] != request.account.region:
+    region = request.account.region
+    if found is None or found.groups() != (partition(region), region):
         raise SesError("bad_request", f"SNS topic <{arn[:200]}> not found.")
     return EventDestination(name, types, flag(definition, "Enabled", missing=False), definition)
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sesq.simulator.dkim import check_signing
 from sesq.simulator.identities import SUCCESS, Identity
-from sesq.simulator.members import items, mapping, text
+from sesq.simulator.members import items, mapping, name_in, text
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 
 def create(request: Request) -> dict[str, Any]:
     account = request.account
-    configuration_set = text(request.body, "ConfigurationSetName") or None
+    configuration_set = name_in(request.body, "ConfigurationSetName")
     if configuration_set:
         account.configuration_sets.get(configuration_set)
+    signing = mapping(request.body, "DkimSigningAttributes")
+    check_signing(signing, text(request.body, "EmailIdentity"))
     identity = account.identities.create(text(request.body, "EmailIdentity"), account.clock.now())
     identity.configuration_set = configuration_set
     identity.tags = items(request.body, "Tags")
-    identity.dkim = mapping(request.body, "DkimSigningAttributes")
+    identity.dkim = signing
     return {
         "IdentityType": _type(identity),
         "VerifiedForSendingStatus": False,
@@ -46,9 +49,10 @@ def get(request: Request) -> dict[str, Any]:
 
 
 def delete(request: Request) -> dict[str, Any]:
-    name = request.body["EmailIdentity"]
-    request.account.tenants.keep(f"identity/{name}")
-    request.account.identities.delete(name)
+    account = request.account
+    identity = account.identities.get(request.body["EmailIdentity"])
+    account.tenants.keep(f"identity/{identity.name}")
+    account.identities.delete(identity.name)
     return {}
 
 

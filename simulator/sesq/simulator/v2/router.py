@@ -11,12 +11,14 @@ from urllib.parse import parse_qs, unquote
 from sesq.simulator.account import Account
 from sesq.simulator.errors import WIRE, SesError
 from sesq.simulator.http import Call, Reply
+from sesq.simulator.mail import Mail
 from sesq.simulator.members import text
 from sesq.simulator.table.check import check
 from sesq.simulator.table.v2 import V2
 
-# The model's name of a member where its name in a query is another one.
-_IN_QUERY = {"Reason": "Reasons"}
+# What a member is called in a query, where the model's name is another one.
+_IN_QUERY = {"Reasons": "Reason"}
+_MEMBER = {wire: member for member, wire in _IN_QUERY.items()}
 
 
 class Request(NamedTuple):
@@ -28,16 +30,13 @@ class Request(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """`throttled`: one call a second, as all but SendEmail are. `recorded`: it checks its members itself, since a
-    refusal of it is in the record.
-    """
+    """`throttled`: one call a second, as all but SendEmail are."""
 
     method: str
     path: str
     name: str
     run: Callable[[Request], dict[str, Any]]
     throttled: bool = True
-    recorded: bool = False
 
 
 class Router:
@@ -52,10 +51,11 @@ class Router:
             if operation.throttled:
                 account.control_call(operation.name)
             given = _given(operation, names, call)
-            if not operation.recorded:
-                check(V2[operation.name], given)
+            check(V2[operation.name], given)
             result = operation.run(Request(account, given, call.body))
         except SesError as error:
+            if call.sends:
+                account.refuse(error, Mail(""))
             if error.kind == "reset":
                 raise
             return error_reply(error)
@@ -78,13 +78,33 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _given(operation: Operation, names: dict[str, str], call: Call) -> dict[str, Any]:
-    """The members of a request, wherever they stand in it."""
+    """The members of a request, each from where it belongs: path, query or body; SesError."""
     given = _json_object(call.body)
-    if call.query:
-        query = parse_qs(call.query.decode("latin-1"))
-        texts = {_IN_QUERY.get(name, name): values for name, values in query.items()}
-        given |= V2[operation.name].from_query(texts)
+    if operation.method in ("GET", "DELETE"):
+        if given:
+            raise _misplaced(next(iter(given)), "body", operation)
+        given = _from_query(operation, call.query)
+    elif call.query:
+        raise _misplaced(call.query.decode("latin-1"), "query", operation)
+    for name in names.keys() & given.keys():
+        raise _misplaced(name, "query or body", operation)
     return given | names if names else given
+
+
+def _from_query(operation: Operation, query: bytes) -> dict[str, Any]:
+    if not query:
+        return {}
+    texts = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    for name in texts.keys() & _IN_QUERY.keys():
+        raise _misplaced(name, "query", operation)
+    return V2[operation.name].from_query({_MEMBER.get(name, name): each for name, each in texts.items()})
+
+
+def _misplaced(name: str, place: str, operation: Operation) -> SesError:
+    return SesError(
+        "not_imitated",
+        f"{name[:100]}: this simulator does not imitate it in the {place} of {operation.name}.",
+    )
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -8,13 +8,10 @@ from typing import Any
 
 from sesq.simulator.account import Account
 from sesq.simulator.errors import SesError
-from sesq.simulator.faults import STOPS_THE_CALL
 from sesq.simulator.mail import Mail
-from sesq.simulator.members import items, mapping, text
-from sesq.simulator.reading import read_send_email, template_name
+from sesq.simulator.members import items, mapping, name_in, text
+from sesq.simulator.reading import read_send_email
 from sesq.simulator.record import Entry
-from sesq.simulator.table.check import check
-from sesq.simulator.table.v2 import V2
 from sesq.simulator.templates import read_data
 from sesq.simulator.v2.router import Operation, Request
 
@@ -38,13 +35,10 @@ _STATUS = {
 
 
 def send_email(request: Request) -> dict[str, Any]:
-    account, source = request.account, request.source
-
-    def read() -> Mail:
-        check(V2["SendEmail"], request.body)
-        return read_send_email(request.body, source, account.templates)
-
-    return {"MessageId": account.send(read, len(source))}
+    account = request.account
+    return {
+        "MessageId": account.send(lambda: read_send_email(request.body, request.source, account.templates))
+    }
 
 
 def send_bulk_email(request: Request) -> dict[str, Any]:
@@ -57,35 +51,34 @@ def send_bulk_email(request: Request) -> dict[str, Any]:
         raise SesError("bad_request", f"A bulk call has 1 to {MAX_ENTRIES} entries.")
     if not mapping(mapping(body, "DefaultContent"), "Template"):
         raise SesError("bad_request", "DefaultContent.Template is missing.")
-    account.check_tenant(_of_call(body))
-    account.stop_call(STOPS_THE_CALL)
+    account.check_call(_of_call(request))
     results = [_send_entry(account, body, entry) for entry in entries]
     account.lose_reply(*(result for result in results if isinstance(result, Entry)))
     return {"BulkEmailEntryResults": [_outcome(result) for result in results]}
 
 
-def _of_call(body: Mapping[str, Any]) -> Mail:
-    """What all entries of a bulk call share: a tenant that may not use it stops the call."""
+def _of_call(request: Request) -> Mail:
+    """What all entries of a bulk call share."""
+    body = request.body
     template = mapping(mapping(body, "DefaultContent"), "Template")
     return Mail(
         text(body, "FromEmailAddress"),
-        configuration_set=text(body, "ConfigurationSetName") or None,
+        configuration_set=name_in(body, "ConfigurationSetName"),
         tenant=text(body, "TenantName") or None,
-        template=template_name(template),
+        template=request.account.templates.name_in(template),
+        operation="SendBulkEmail",
     )
 
 
 def _send_entry(account: Account, body: Mapping[str, Any], entry: Any) -> Entry | SesError:
-    try:
+    def read() -> Mail:
         single = _as_single(body, entry)
-        source = json.dumps(single).encode()
+        mail = read_send_email(single, json.dumps(single).encode(), account.templates)
+        mail.operation = "SendBulkEmail"
+        return mail
 
-        def read() -> Mail:
-            mail = read_send_email(single, source, account.templates)
-            mail.operation = "SendBulkEmail"
-            return mail
-
-        return account.judge(read, len(source))
+    try:
+        return account.judge(read)
     except SesError as error:
         return error
 
@@ -117,7 +110,7 @@ def _outcome(result: Entry | SesError) -> dict[str, Any]:
 
 
 OPERATIONS = (
-    Operation("POST", "/v2/email/outbound-emails", "SendEmail", send_email, throttled=False, recorded=True),
+    Operation("POST", "/v2/email/outbound-emails", "SendEmail", send_email, throttled=False),
     # By AWS's sentence ("all actions except SendEmail, SendRawEmail, SendTemplatedEmail") this one is throttled.
     Operation("POST", "/v2/email/outbound-bulk-emails", "SendBulkEmail", send_bulk_email),
 )

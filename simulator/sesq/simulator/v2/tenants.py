@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sesq.simulator.account import Account
+from sesq.simulator.arns import Resource, read_arn
 from sesq.simulator.errors import SesError
-from sesq.simulator.http import ACCOUNT_ID
+from sesq.simulator.identities import identity_key
 from sesq.simulator.members import items, mapping, text
 from sesq.simulator.tenants import Tenant
 from sesq.simulator.v2.router import Operation, Request, asked_page
-
-_ARN = re.compile(r"arn:[^:]*:([^:]*):([^:]*):([^:]*):([^/]+)(?:/(.+))?")
 
 
 def create(request: Request) -> dict[str, Any]:
@@ -54,7 +52,8 @@ def put_suppression(request: Request) -> dict[str, Any]:
 
 
 def associate(request: Request) -> dict[str, Any]:
-    tenant, arn = _tenant(request), _existing(request.account, text(request.body, "ResourceArn"))
+    tenant, arn = _tenant(request), _asked_arn(request)
+    _require(request.account, *_asked(request))
     if arn in tenant.resources:
         raise SesError(
             "already_exists", f"Resources {arn} has already been associated with tenant {tenant.name}"
@@ -65,7 +64,7 @@ def associate(request: Request) -> dict[str, Any]:
 
 def dissociate(request: Request) -> dict[str, Any]:
     """What is not associated is no error."""
-    _tenant(request).resources.pop(text(request.body, "ResourceArn"), None)
+    _tenant(request).resources.pop(_asked_arn(request), None)
     return {}
 
 
@@ -77,7 +76,7 @@ def list_resources(request: Request) -> dict[str, Any]:
 
 
 def list_tenants(request: Request) -> dict[str, Any]:
-    arn = text(request.body, "ResourceArn")
+    arn = _asked_arn(request)
     found = {each.name: each for each in request.account.tenants if arn in each.resources}
     names, more = asked_page(request, list(found))
     return {"ResourceTenants": [_association(found[name], arn) for name in names], **more}
@@ -91,25 +90,18 @@ def _set_suppression(tenant: Tenant, given: Any) -> None:
     tenant.set_suppression(given.get("SuppressedReasons"), given.get("SuppressionScope"))
 
 
-def _existing(account: Account, arn: str) -> str:
-    """The ARN of an identity, set or template that there is; SesError(bad_request, not_found)."""
-    found = _ARN.fullmatch(arn)
-    if found is None:
-        raise SesError("bad_request", "Provided resource identifier is not an SES resource")
-    service, region, owner, kind, name = found.groups()
-    if service != "ses":
-        raise SesError("bad_request", "Provided ARN is not in SES resource ARN format")
-    if kind not in ("identity", "configuration-set", "template"):
-        raise SesError("bad_request", f"Unsupported resource type: {kind[:100]}")
-    if region != account.region:
-        raise SesError("bad_request", f"Resource <{arn}> must be in the same region")
-    if owner != ACCOUNT_ID:
-        raise SesError("bad_request", f"Resource <{arn}> must be in the same account")
-    _find(account, kind, name or "")
-    return arn
+def _asked(request: Request) -> Resource:
+    """The resource that a request names, as this account calls it; SesError(bad_request)."""
+    kind, name = read_arn(text(request.body, "ResourceArn"), request.account.region)
+    return Resource(kind, identity_key(name) if kind == "identity" else name)
 
 
-def _find(account: Account, kind: str, name: str) -> None:
+def _asked_arn(request: Request) -> str:
+    return request.account.tenants.arn("/".join(_asked(request)))
+
+
+def _require(account: Account, kind: str, name: str) -> None:
+    """SesError(configuration_set, not_found, template) where there is no such resource."""
     if kind == "configuration-set":
         account.configuration_sets.get(name)
     elif kind == "template":

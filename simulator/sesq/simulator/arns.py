@@ -1,0 +1,50 @@
+"""ARNs of SES's resources, read in one place: what in one contradicts the account that is asked is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from sesq.simulator.errors import SesError
+from sesq.simulator.http import ACCOUNT_ID
+
+KINDS = ("identity", "configuration-set", "template")
+_ARN = re.compile(r"arn:([^:]*):([^:]*):([^:]*):([^:]*):([^/]*)(?:/(.+))?")
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
+
+class Resource(NamedTuple):
+    kind: str
+    name: str
+
+
+def partition(region: str) -> str:
+    return next((name for start, name in _PARTITIONS.items() if region.startswith(start)), "aws")
+
+
+def write_arn(region: str, resource: str) -> str:
+    """Of `identity/…`, `configuration-set/…` or `template/…` in a region of this account."""
+    return f"arn:{partition(region)}:ses:{region}:{ACCOUNT_ID}:{resource}"
+
+
+def read_arn(arn: str, region: str, kinds: tuple[str, ...] = KINDS) -> Resource:
+    """What an ARN names in a region of this account; SesError(bad_request)."""
+    found = _ARN.fullmatch(arn)
+    if found is None:
+        raise _refused("Provided resource identifier is not an SES resource")
+    written_partition, service, written_region, owner, kind, name = found.groups()
+    if service != "ses" or written_partition != partition(written_region):
+        raise _refused("Provided ARN is not in SES resource ARN format")
+    if kind not in kinds:
+        raise _refused(f"Unsupported resource type: {kind[:100]}")
+    if written_region != region:
+        raise _refused(f"Resource <{arn}> must be in the same region")
+    if owner != ACCOUNT_ID:
+        raise _refused(f"Resource <{arn}> must be in the same account")
+    if not name:
+        raise _refused("Provided resource identifier is not an SES resource")
+    return Resource(kind, name)
+
+
+def _refused(text: str) -> SesError:
+    return SesError("bad_request", text)
