@@ -17,8 +17,10 @@ from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InputError, InvalidMessage, WrongState
 from sesq.producer import Message, Outbox
 from sesq.producer.consuming import consume
+from sesq.queue.batches import Batches
 from sesq.queue.damage import read_damage
 from sesq.queue.events import EventReader, MessageEvent, forget, listen
+from sesq.queue.results import put_back
 from sesq.queue.states import State
 from sesq.worker.verdicts import Kind
 from stage import says
@@ -115,6 +117,28 @@ def test_a_row_is_told_of_from_when_it_is_on_its_way(stage: BatchStage) -> None:
     sent = [id for id, each in events.items() if each[-1][0] == "sent"]
     assert [stage.batches.mark_delivered(sent[0])] * 2 == [True, True]
     assert told(stage) == {sent[0]: [("delivered", "")]}
+
+
+@pytest.mark.parametrize("paused_before", [False, True])
+def test_rows_that_came_back_are_told_of_when_their_batch_is_cancelled(
+    stage: BatchStage, paused_before: bool
+) -> None:
+    intake = stage.take(4)
+    listen(stage.redis, "default", "crm")
+    claim, _ = stage.claim(3)
+    back = [put_back(grant, "not in turn") for grant in claim.grants]
+    stage.gate.settle(back[:2])
+    batches = Batches(stage.redis, "default")
+    if paused_before:
+        batches.pause(intake.id, "a look at it")
+        stage.claim(1)
+    batches.cancel(intake.id, "no more of it")
+    stage.gate.settle(back[2:])
+    stage.claim(5)
+    assert {id: events[-1] for id, events in told(stage).items()} == {
+        f"{intake.id}-0-{row}": ("cancelled", "no more of it" if row < 2 else "not in turn")
+        for row in range(3)
+    }
 
 
 def test_an_event_names_the_mail_and_its_recipients_only_where_they_are_asked_for(stage: BatchStage) -> None:

@@ -103,12 +103,25 @@ function Chunk.redo_row(chunk, row)
   chunk.redo = table.concat(runs, ' ')
 end
 
+-- Rows that came back do not go after all: consumers of the stream know them as queued. Returns how many.
+function Chunk.drop_redo(chunk, why)
+  local n = 0
+  for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do
+    n = n + to - from
+    for row = tonumber(from), Stream.is_heard() and to - 1 or -1 do
+      local message = {id = chunk.id .. '-' .. row, queue = chunk.queue, batch = chunk.batch}
+      Stream.tell(message, 'queued', 'cancelled', why, {})
+    end
+  end
+  chunk.redo = ''
+  return n
+end
+
 -- Cancels the recipients that still wait in a chunk. Returns how many they were.
 function Chunk.take_back(chunk, why)
-  local n = chunk.n - chunk.cursor
-  for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do n = n + to - from end
+  local n = chunk.n - chunk.cursor + Chunk.drop_redo(chunk, why)
   call('HSET', A .. 'chunk:' .. chunk.id, 'cancelled', why)
-  chunk.state, chunk.cursor, chunk.redo = 'cancelled', chunk.n, ''
+  chunk.state, chunk.cursor = 'cancelled', chunk.n
   Batch.adjust_counts(chunk.batch, 'waiting', 'cancelled', n)
   return n
 end
@@ -120,9 +133,17 @@ function Chunk.place_of(chunk)
   return chunk.state == 'cancelled' and 'cancelled' or 'sent'
 end
 
--- Writes down how far a chunk is, and puts its job where RQ's tools expect it.
+-- Clears a chunk that was cancelled, alone or with its batch. Returns how many rows had come back to it.
+function Chunk.clear_cancelled(chunk)
+  if chunk.state ~= 'cancelled' then return 0 end
+  chunk.cursor = chunk.n
+  if chunk.redo == '' then return 0 end
+  return Chunk.drop_redo(chunk, chunk.cancelled or Batch.read(chunk.batch, 'reason') or '')
+end
+
+-- Writes down how far a chunk is, and puts its job where RQ's tools expect it. Returns how many rows it told of.
 function Chunk.sync_job(chunk, worker)
-  if chunk.state == 'cancelled' then chunk.cursor, chunk.redo = chunk.n, '' end
+  local dropped = Chunk.clear_cancelled(chunk)
   local to = Chunk.place_of(chunk)
   local moves = Chunk.has_rows(chunk) and to ~= chunk.place
   if moves and call('HGET', R .. 'job:' .. chunk.id, 'status') == 'canceled' then
@@ -131,7 +152,7 @@ function Chunk.sync_job(chunk, worker)
   end
   call('HSET', A .. 'chunk:' .. chunk.id, 'cursor', chunk.cursor, 'redo', chunk.redo, 'out', chunk.out,
     'place', to)
-  if to == chunk.place then return end
+  if to == chunk.place then return dropped end
   if chunk.place == 'queued' then Job.leave_queue(chunk.queue, chunk.id) end
   Job.place(chunk.id, chunk.queue, to, chunk.keep, {front = true, claim_id = 'rows', worker = worker})
   local batch = A .. 'batch:' .. chunk.batch
@@ -141,4 +162,5 @@ function Chunk.sync_job(chunk, worker)
   if to == 'held' then call('RPUSH', A .. 'parked:' .. chunk.batch, chunk.id) end
   if to == 'sent' or to == 'cancelled' then call('SADD', A .. 'unpacked', chunk.id) end
   chunk.place = to
+  return dropped
 end

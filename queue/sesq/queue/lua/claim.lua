@@ -21,6 +21,7 @@ local SAME = 0.01 -- s: times so close are of one token
 -- s: a worker that is so late for its token may be dead; a token that is further off than FAR does not count
 local OVERDUE, FAR = 1, 60
 local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
+local ROWS_ASIDE = 10  -- so many rows of a cancelled chunk are as much work as a message
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
 for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
@@ -118,8 +119,7 @@ end
 local function is_misplaced(chunk, queue)
   if chunk.queue == queue and chunk.place == 'queued' then
     if chunk.state == 'running' and Chunk.has_rows(chunk) then return false end
-    aside = aside + 1
-    Chunk.sync_job(chunk)
+    aside = aside + 1 + Chunk.sync_job(chunk) / ROWS_ASIDE
     return true
   end
   move_aside(queue)

@@ -29,7 +29,7 @@ function Row.finish(message, to, result)
   if to == 'sent' then taken[#taken + 1] = number .. ':' .. result.message_id end
   if chunk then chunk.out = chunk.out - 1 end
   if chunk and to ~= 'sent' then
-    Chunk.redo_row(chunk, number)
+    if chunk.state ~= 'cancelled' then Chunk.redo_row(chunk, number) end
     chunk.back = chunk.back + 1
     to = chunk.state == 'cancelled' and 'cancelled' or to
   end

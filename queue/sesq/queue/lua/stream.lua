@@ -18,12 +18,21 @@ function Stream.is_heard()
   return cap
 end
 
+-- As JSON: what the events of one script share is encoded once.
+local encoded = {}
+local function json_of(value)
+  if not value then return 'null' end
+  encoded[value] = encoded[value] or cjson.encode(value)
+  return encoded[value]
+end
+
 local function add(message, was, state, reason, message_id, more)
+  local id = string.find(message.id, '[^%w-]') and cjson.encode(message.id) or '"' .. message.id .. '"'
   told[#told + 1] = string.format(
     '{"v":1,"id":%s,"was":"%s","state":"%s","reason":%s,"at":%s,"lane":"%s","batch":%s,"message_id":%s%s}',
-    cjson.encode(message.id), was, state, cjson.encode(reason), now_as_text(),
-    Job.is_bulk(message.queue) and 'bulk' or 'transactional', cjson.encode(message.batch or cjson.null),
-    cjson.encode(message_id or cjson.null), more)
+    id, was, state, json_of(reason), now_as_text(),
+    Job.is_bulk(message.queue) and 'bulk' or 'transactional', json_of(message.batch),
+    message_id and cjson.encode(message_id) or 'null', more)
 end
 
 local function value_of(name, fields)
