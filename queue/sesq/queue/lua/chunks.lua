@@ -141,7 +141,8 @@ function Chunk.clear_cancelled(chunk)
   return Chunk.drop_redo(chunk, chunk.cancelled or Batch.read(chunk.batch, 'reason') or '')
 end
 
--- Writes down how far a chunk is, and puts its job where RQ's tools expect it. Returns how many rows it told of.
+-- Writes down how far a chunk is, and puts its job where RQ's tools expect it. Returns how many rows it told
+-- of.
 function Chunk.sync_job(chunk, worker)
   local dropped = Chunk.clear_cancelled(chunk)
   local to = Chunk.place_of(chunk)
