@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import urllib.error
 import urllib.request
+from datetime import datetime
 
 import pytest
 
@@ -104,6 +106,88 @@ def test_a_template_has_its_subject_after_it_was_rendered(sesv2, mail, events):
     assert "subject" not in send["mail"]["commonHeaders"]
     assert "List-Id" in names(send)
     assert delivery["mail"]["commonHeaders"]["subject"] == "Hi Ada"
+
+
+def test_every_line_of_an_address_header_is_told(sesv2, events):
+    raw = (
+        b"From: shop@example.com\r\nTo: Ada <ada@example.org>, b@example.com\r\nCc: c@example.com\r\n"
+        b"to: d@example.com\r\nCC: e@example.com,\r\n f@example.com\r\nBcc-Note: told\r\n\r\nx"
+    )
+    sesv2.send_email(Content={"Raw": {"Data": raw}})
+    mail = events()[0]["mail"]
+    assert mail["commonHeaders"]["to"] == ["Ada <ada@example.org>", "b@example.com", "d@example.com"]
+    assert mail["commonHeaders"]["cc"] == ["c@example.com", "e@example.com", "f@example.com"]
+    told = [(header["name"], header["value"]) for header in mail["headers"]]
+    assert ("to", "d@example.com") in told
+    assert ("Bcc-Note", "told") in told
+    assert len(mail["destination"]) == 6
+
+
+def told_body(event):
+    wanted = ("Content-Type", "Content-Transfer-Encoding")
+    return {each["name"]: each["value"] for each in event["mail"]["headers"] if each["name"] in wanted}
+
+
+MIXED = {"Content-Type": 'multipart/mixed;  boundary="----=_Part_1"'}
+BOTH = {"Content-Type": 'multipart/alternative;  boundary="----=_Part_1"'}
+PLAIN = {"Content-Type": "text/plain; charset=UTF-8", "Content-Transfer-Encoding": "7bit"}
+HTML = {"Content-Type": "text/html; charset=UTF-8", "Content-Transfer-Encoding": "7bit"}
+ATTACHMENTS = [{"FileName": "a.txt", "RawContent": b"x"}]
+BODIES = [
+    ({"Text": "Hello"}, None, PLAIN),
+    ({"Html": "<p>Hello"}, None, HTML),
+    ({"Html": "<p>Gr\u00fc\u00dfe"}, None, HTML | {"Content-Transfer-Encoding": "quoted-printable"}),
+    ({"Text": "Hello", "Html": "<p>Hello"}, None, BOTH),
+    ({"Html": "<p>Hello"}, ATTACHMENTS, MIXED),
+]
+
+
+@pytest.mark.parametrize(("texts", "attachments", "expected"), BODIES)
+def test_the_type_of_simple_content_is_what_it_has(sesv2, mail, events, texts, attachments, expected):
+    body = {kind: {"Data": text} for kind, text in texts.items()}
+    simple = {"Subject": {"Data": "Hi"}, "Body": body} | ({"Attachments": attachments} if attachments else {})
+    sesv2.send_email(**mail() | {"Content": {"Simple": simple}})
+    assert [told_body(event) for event in events()] == [expected, expected]
+
+
+def test_the_charset_of_simple_content_is_the_one_given(sesv2, mail, events):
+    body = {"Html": {"Data": "Hello", "Charset": "ISO-8859-1"}}
+    sesv2.send_email(**mail() | {"Content": {"Simple": {"Subject": {"Data": "Hi"}, "Body": body}}})
+    assert told_body(events()[0])["Content-Type"] == "text/html; charset=ISO-8859-1"
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "inline"])
+@pytest.mark.parametrize(("texts", "attachments", "expected"), BODIES)
+def test_the_type_of_a_template_is_known_when_it_is_rendered(
+    sesv2, mail, events, texts, attachments, expected, stored
+):
+    template = {"TemplateContent": {"Subject": "Hi"} | texts}
+    if stored:
+        sesv2.create_email_template(TemplateName="t", **template)
+        template = {"TemplateName": "t"}
+    template |= {"TemplateData": "{}"} | ({"Attachments": attachments} if attachments else {})
+    sesv2.send_email(**mail() | {"Content": {"Template": template}})
+    send, delivery = events()
+    assert (told_body(send), told_body(delivery)) == ({}, expected)
+
+
+def test_the_date_of_a_template_is_that_of_its_rendering(sesv2, mail, events):
+    template = {"TemplateContent": {"Subject": "Hi", "Text": "x"}, "TemplateData": "{}"}
+    sesv2.send_email(**mail() | {"Content": {"Template": template}})
+    send, delivery = events()
+    assert names(send) == ["From", "To", "MIME-Version"]
+    assert names(delivery) == [
+        *("Date", "From", "To", "Subject", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
+    ]
+    date = email.utils.parsedate_to_datetime(delivery["mail"]["commonHeaders"]["date"])
+    assert date == datetime.fromisoformat(delivery["mail"]["timestamp"][:19] + "+00:00")
+
+
+def test_a_template_that_does_not_render_has_no_type(sesv2, mail, events):
+    template = {"TemplateContent": {"Subject": "{{name}}", "Html": "x"}, "TemplateData": "{}"}
+    sesv2.send_email(**mail() | {"Content": {"Template": template}})
+    (failure,) = events()
+    assert names(failure) == ["From", "To", "MIME-Version"]
 
 
 def test_more_headers_than_ses_tells_are_cut_off(sesv2, events):

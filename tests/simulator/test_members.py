@@ -193,27 +193,3 @@ def test_an_unknown_default_configuration_set_makes_no_identity(sesv2):
         sesv2.create_email_identity(EmailIdentity="x.org", ConfigurationSetName="none")
     with pytest.raises(sesv2.exceptions.NotFoundException):
         sesv2.get_email_identity(EmailIdentity="x.org")
-
-
-@pytest.mark.parametrize(
-    ("attachment", "code", "text"),
-    [
-        (
-            {"FileName": "a.txt"},
-            "BadRequestException",
-            "1 validation error detected: Value at 'content.simple.attachments.1.member.rawContent' failed to satisfy "
-            "constraint: Member must not be null",
-        ),
-        ({"FileName": "a.txt", "RawContent": "%%%"}, "SerializationException", "RawContent is not base64."),
-        (
-            {"FileName": "a" * 256, "RawContent": "eA=="},
-            "BadRequestException",
-            "1 validation error detected: Value at 'content.simple.attachments.1.member.fileName' failed to satisfy "
-            "constraint: Member must have length less than or equal to 255",
-        ),
-    ],
-)
-def test_what_is_wrong_with_an_attachment(ses, mail, attachment, code, text):
-    body = mail()
-    body["Content"]["Simple"]["Attachments"] = [attachment]
-    assert refusal_of(post(ses, "/v2/email/outbound-emails", body)) == (code, text)

@@ -120,10 +120,10 @@ NESTED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
     [
         NESTED * 400,
         NESTED * 499,
-        b"Content-Type: multipart/mixed\r\n\r\n--\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--\r\n",
         b"Content-Type: text/plain; charset=nonsense\r\n\r\n\xff\xfe",
         b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n%%%",
-        b"Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nx",
+        b"Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\nX: y\r\n\r\nx",
         b"Content-Type: image/png; name*=utf-8''%ff%00; name=\"\x00\"\r\n\r\n",
         b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 666 x\r\n!!!\r\n",
         b"Subject: =?utf-8?b?////?=\r\nX: " + b"y" * 990 + b"\r\n\r\n",

@@ -84,33 +84,28 @@ def test_every_row_is_as_the_model_has_it(api: str, name: str) -> None:
         assert constraints_of(member.shape) == constraints_in(shape), path
 
 
-def constraints_of(shape: Any) -> dict[str, Any]:
-    while isinstance(shape, Many):
-        shape = shape.each
+def constraints_of(shape: Any) -> list[dict[str, Any]]:
+    """Of a shape, and of what it is a list of."""
+    if isinstance(shape, Many):
+        return [{"min": shape.shortest or None, "max": shape.longest}, *constraints_of(shape.each)]
     if isinstance(shape, Text):
-        return {
-            "min": shape.shortest or None,
-            "max": shape.longest,
-            "pattern": shape.pattern,
-            "enum": sorted(shape.choices),
-        }
-    return {"enum": sorted(shape.keys)} if isinstance(shape, Words) else {}
+        bounds = {"min": shape.shortest or None, "max": shape.longest}
+        return [bounds | {"pattern": shape.pattern, "enum": sorted(shape.choices)}]
+    if isinstance(shape, Number):
+        return [{"min": shape.least, "max": shape.most}]
+    return [{"enum": sorted(shape.keys)}] if isinstance(shape, Words) else []
 
 
-def constraints_in(shape: Any) -> dict[str, Any]:
-    while isinstance(shape, ListShape):
-        shape = shape.member
-    if isinstance(shape, MapShape):
-        return {"enum": sorted(shape.key.metadata.get("enum", ()))}
-    if shape.type_name not in ("string", "blob"):
-        return {}
+def constraints_in(shape: Any) -> list[dict[str, Any]]:
     read = shape.metadata
-    return {
-        "min": read.get("min") or None,
-        "max": read.get("max"),
-        "pattern": read.get("pattern"),
-        "enum": sorted(read.get("enum", ())),
-    }
+    bounds = {"min": read.get("min") or None, "max": read.get("max")}
+    if isinstance(shape, ListShape):
+        return [bounds, *constraints_in(shape.member)]
+    if isinstance(shape, MapShape):
+        return [{"enum": sorted(shape.key.metadata.get("enum", ()))}]
+    if shape.type_name in ("string", "blob"):
+        return [bounds | {"pattern": read.get("pattern"), "enum": sorted(read.get("enum", ()))}]
+    return [bounds] if shape.type_name in ("integer", "long") else []
 
 
 def test_what_the_simulator_answers_is_in_the_table() -> None:

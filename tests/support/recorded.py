@@ -188,12 +188,17 @@ REFUSALS = [
 
 # govuk-forms/forms-runner#1594: BadRequestException for each of these signs; and AWS's list of extensions.
 REFUSED_FILES = [f"a{sign}b.txt" for sign in '/\\:*?"<>|'] + ["a.exe", "a.JS", "a.tar.vbs", "a.msi ", ".bat"]
-TAKEN_FILES = ["a.txt", "exe", "a.exe.txt", "Übersicht (1).pdf", "a b.pdf"]
+TAKEN_FILES = ["a.txt", "a.exe.txt", "Übersicht (1).pdf", "a b.pdf"]
 ATTACHED = {name: _attached(name) for name in REFUSED_FILES + TAKEN_FILES}
 
 _SENT, _TEMPLATED, _EMPTY = (
     f"LocalStack, {day}" for day in ("2023-08-25, send_email", "2023-08-26, templated", "2023-08-26, raw")
 )
+_UNRENDERED = [
+    {"name": "From", "value": "shop@example.com"},
+    {"name": "To", "value": "ada@example.org"},
+    {"name": "MIME-Version", "value": "1.0"},
+]
 EVENTS = [
     EventFact(_SENT, "ses.send_email", "Send", "mail.commonHeaders.from", ["shop@example.com"]),
     EventFact(_SENT, "ses.send_email", "Send", "mail.commonHeaders.to", ["ada@example.org"]),
@@ -207,6 +212,8 @@ EVENTS = [
     EventFact(_SENT, "ses.send_email", "Send", "mail.tags.ses:outgoing-ip", None),
     EventFact(_SENT, "ses.send_email", "Delivery", "delivery.recipients", ["ada@example.org"]),
     EventFact(_TEMPLATED, "sesv2.send_email", "Send", "mail.commonHeaders.subject", None),
+    EventFact(_TEMPLATED, "sesv2.send_email", "Send", "mail.headers", _UNRENDERED),
+    EventFact(_TEMPLATED, "sesv2.send_email", "Send", "mail.commonHeaders.date", None),
     EventFact(_TEMPLATED, "sesv2.send_email", "Delivery", "mail.commonHeaders.subject", "s"),
     EventFact(_EMPTY, "ses.send_raw_email", "Send", "mail.headers", []),
     EventFact(_EMPTY, "ses.send_raw_email", "Send", "mail.source", "shop@example.com"),

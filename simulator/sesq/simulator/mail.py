@@ -35,6 +35,8 @@ class Mail:
     # The operation by which it came, as events tell it.
     operation: str = "SendEmail"
     templated: bool = False
+    # What SES writes of the body of Simple and Template content; raw mail has headers of its own.
+    body_headers: Sequence[tuple[str, str]] = ()
 
     def given_recipients(self) -> list[str]:
         return [*self.to, *self.cc, *self.bcc]

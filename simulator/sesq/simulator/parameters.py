@@ -1,62 +1,109 @@
-"""Parameters of Content-Type and Content-Disposition, of a raw message and of each of its parts.
-
-The parts are found by their boundaries. They are not parsed: a parser would build each of a hostile message first.
-"""
+"""Content-Type and Content-Disposition of a header block: the syntax of their parameters, and what these say."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from email.message import Message
-from email.parser import BytesHeaderParser
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from sesq.simulator.attachments import check_extension
+from sesq.simulator.encoded_words import readable
 from sesq.simulator.errors import SesError
+from sesq.simulator.file_names import check_extension
 
-MAX_PART_HEADERS = 8 * 1024  # of a part: what is longer is looked at so far
-_HEADERS = ("Content-Type", "Content-Disposition")
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 # A quoted value, or one without quotes: then nothing but a comment may stand between it and the next `;`.
 _PARAMETER = re.compile(
-    r'\s*[^\s=;"]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|([^\s;"]*))\s*(?:\([^()]*\)\s*)?', re.DOTALL
+    r'\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*(?:\([^()]*\)\s*)?', re.DOTALL
 )
 _ATOM = re.compile(r"[^\s;]+")
-_parser = BytesHeaderParser()
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_COMMENT_OR_SPACE = re.compile(r"\([^()]*\)|\s+")
+_FILE_NAMES = {"Content-Disposition": "filename", "Content-Type": "name"}
+
+Parameter = tuple[str, str]
 
 
-def check_parameters(headers: Message) -> None:
-    """Syntax of the parameters of some headers, and the file that they name; SesError(bad_request)."""
-    for name in _HEADERS:
-        value = headers.get(name)
-        if value is not None:
-            _check_syntax(str(value))
-    check_extension(_file_name(headers))
+class ContentType(NamedTuple):
+    """`kind` in small letters, "" where there is none; `boundary` of its parts, "" where it has none."""
+
+    kind: str = ""
+    boundary: str = ""
 
 
-def check_parts(raw: bytes, starts: Iterable[int]) -> None:
-    """The headers that follow each of `starts`, the end of a line with a boundary; SesError(bad_request)."""
-    for start in starts:
-        section = raw[start : start + MAX_PART_HEADERS]
-        end = _BLANK_LINE.search(section)
-        check_parameters(_parser.parsebytes((section[: end.start()] if end else section).lstrip()))
+def read_content_type(headers: Message) -> ContentType:
+    """What a header block says of its body, when nothing in it is wrong; SesError(bad_request, not_imitated)."""
+    found = ContentType()
+    for header, name_of_file in _FILE_NAMES.items():
+        if header not in headers:
+            continue
+        value = str(headers[header])
+        parameters = list(_parameters(value))
+        for name in _values(parameters, name_of_file):
+            check_extension(readable(name))
+        if header == "Content-Type":
+            kind = _COMMENT_OR_SPACE.sub("", value.partition(";")[0]).lower()
+            found = ContentType(kind, next(iter(_values(parameters, "boundary")), ""))
+    return found
 
 
-def _file_name(headers: Message) -> str:
-    """Of a part, or "" where it has none, or one that cannot be read."""
-    try:
-        return headers.get_filename("")
-    except (LookupError, ValueError):
-        return ""
-
-
-def _check_syntax(value: str) -> None:
+def _parameters(value: str) -> Iterator[Parameter]:
+    """Names in small letters and values, in order; SesError(bad_request)."""
     position = value.find(";")
     while position >= 0:
         parameter = _PARAMETER.match(value, position + 1)
-        if parameter is None:
-            return
-        position = parameter.end()
-        stray = _ATOM.match(value, position) if parameter[1] else None
-        if stray is not None:
-            raise SesError("bad_request", f"Expected ';', got \"{stray[0][:100]}\"")
+        position = parameter.end() if parameter else position + 1
+        if parameter:
+            yield parameter[1].lower(), _checked_value(parameter, value)
         position = value.find(";", position)
+
+
+def _checked_value(parameter: re.Match[str], value: str) -> str:
+    if parameter[2] is not None:
+        return _ESCAPE.sub(r"\1", parameter[2])
+    stray = _ATOM.match(value, parameter.end())
+    if stray is not None and parameter[3]:
+        raise SesError("bad_request", f"Expected ';', got \"{stray[0][:100]}\"")
+    if stray is not None and stray[0].startswith('"'):
+        raise SesError("bad_request", "Missing '\"'")
+    return parameter[3]
+
+
+def _values(parameters: list[Parameter], wanted: str) -> Iterator[str]:
+    """Every value of a parameter: as it stands, and in the forms of RFC 2231 (`name*=`, `name*0=`, `name*1*=`)."""
+    pieces: dict[int, str] = {}
+    encoded = False
+    for name, value in parameters:
+        base, star, form = name.partition("*")
+        if base != wanted:
+            continue
+        if not star:
+            yield value
+        elif not form:
+            yield _in_its_charset(unquote(value, "latin-1"))
+        else:
+            pieces[_number(form)] = unquote(value, "latin-1") if form.endswith("*") else value
+            encoded |= form.endswith("*")
+    if pieces:
+        whole = "".join(pieces[number] for number in sorted(pieces))
+        yield _in_its_charset(whole) if encoded else whole
+
+
+def _number(form: str) -> int:
+    number = form.rstrip("*")
+    if not re.fullmatch("[0-9]{1,4}", number):
+        raise SesError(
+            "not_imitated", f"A parameter that is called '*{form[:50]}': this simulator does not imitate it."
+        )
+    return int(number)
+
+
+def _in_its_charset(value: str) -> str:
+    """`charset'language'text`."""
+    if value.count("'") < 2:
+        return value
+    charset, _, text = value.split("'", 2)
+    try:
+        return text.encode("latin-1", "replace").decode(charset or "latin-1", "replace")
+    except (LookupError, ValueError):
+        return value

@@ -10,19 +10,36 @@ from typing import Any
 
 from sesq.simulator.addresses import bare_address
 from sesq.simulator.attachments import check_attachments
+from sesq.simulator.blocks import check_once
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import MAX_RECIPIENTS, Mail
 from sesq.simulator.members import items, mapping, name_in, text, texts
 from sesq.simulator.mime import fill_from_headers, header_recipients
-from sesq.simulator.tags import checked_tags
+from sesq.simulator.tags import given_tags
 from sesq.simulator.templates import RenderingError, Template, Templates, inline, read_data, render
+from sesq.simulator.written import of_simple, of_template
 
 V1_MAX_BYTES = 10 * 1024 * 1024
 V2_MAX_BYTES = 40 * 1024 * 1024
 MAX_HEADERS = 15
 MAX_HEADER = 996  # name and value together
-# Headers that members of the request stand for. What SES does with them as headers of one's own is not known.
-_OF_THE_REQUEST = ("from", "sender", "return-path", "to", "cc", "bcc", "reply-to", "subject")
+# AWS's guide: "the following headers are disallowed as custom headers", since SES writes them itself.
+_WRITTEN_BY_SES = frozenset(
+    [
+        "bcc",
+        "cc",
+        "content-disposition",
+        "content-type",
+        "date",
+        "from",
+        "message-id",
+        "mime-version",
+        "reply-to",
+        "return-path",
+        "subject",
+        "to",
+    ]
+)
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
 
@@ -37,7 +54,7 @@ def read_send_email(
         raise SesError("bad_request", "Exactly one of Simple, Raw and Template is needed in Content.")
     mail = Mail(
         sender=text(body, "FromEmailAddress"),
-        tags=checked_tags((text(tag, "Name"), text(tag, "Value")) for tag in items(body, "EmailTags")),
+        tags=given_tags(items(body, "EmailTags")),
         configuration_set=name_in(body, "ConfigurationSetName"),
         tenant=text(body, "TenantName") or None,
         content=source,
@@ -71,6 +88,7 @@ def _read_simple(mail: Mail, simple: Mapping[str, Any]) -> None:
         raise SesError("bad_request", "Body is missing.")
     for kind in ("Text", "Html"):
         text(mapping(parts, kind), "Data")
+    mail.body_headers = of_simple(simple)
 
 
 def _read_raw(mail: Mail, raw: Mapping[str, Any], body: Mapping[str, Any], max_bytes: int) -> None:
@@ -101,6 +119,7 @@ def read_template(
         mail.rendering_error = str(error)
         return None
     mail.subject = rendered.subject
+    mail.body_headers = of_template(rendered.text, rendered.html, bool(items(part, "Attachments")))
     return rendered
 
 
@@ -133,11 +152,16 @@ def _check_headers(part: Mapping[str, Any]) -> None:
     if len(headers) > MAX_HEADERS:
         raise SesError("bad_request", f"A message has at most {MAX_HEADERS} headers of its own.")
     for header in headers:
-        name, value = text(header, "Name"), text(header, "Value")
-        fits = len(name) + len(value) <= MAX_HEADER
-        if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            raise SesError("bad_request", f"Invalid header {name[:126]!r}.")
-        if name.lower() in _OF_THE_REQUEST or name.lower().startswith("x-ses-"):
-            raise SesError(
-                "not_imitated", f"Headers: this simulator does not imitate what {name} does there."
-            )
+        _check_header(text(header, "Name"), text(header, "Value"))
+    check_once(text(header, "Name") for header in headers)
+
+
+def _check_header(name: str, value: str) -> None:
+    fits = len(name) + len(value) <= MAX_HEADER
+    if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        raise SesError("bad_request", f"Invalid header {name[:126]!r}.")
+    lower = name.lower()
+    if lower in _WRITTEN_BY_SES:
+        raise SesError("bad_request", f"Header '{name}' is not allowed as a custom header.")
+    if lower == "sender" or lower.startswith("x-ses-"):
+        raise SesError("not_imitated", f"Headers: this simulator does not imitate what {name} does there.")

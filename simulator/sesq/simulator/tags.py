@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sesq.simulator.errors import SesError
+from sesq.simulator.members import text
 
 MAX_LENGTH = 255  # the model says 256
 FEEDBACK_IDS = frozenset({"ses:feedback-id-a", "ses:feedback-id-b"})
@@ -13,19 +15,27 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VALUE = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
-def checked_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Names and values as a mapping; SesError(bad_request)."""
-    tags: dict[str, str] = {}
-    for name, value in pairs:
-        _check(name, value)
-        tags[name] = value
-    return tags
+def given_tags(members: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The tags of EmailTags and the like; SesError(bad_request, not_imitated)."""
+    return _checked((text(tag, "Name"), text(tag, "Value")) for tag in members)
 
 
 def header_tags(header: str) -> dict[str, str]:
-    """The tags of X-SES-MESSAGE-TAGS: `name=value, name=value`; SesError(bad_request)."""
+    """The tags of X-SES-MESSAGE-TAGS: `name=value, name=value`; SesError(bad_request, not_imitated)."""
     pairs = (pair.partition("=") for pair in header.split(",") if pair.strip())
-    return checked_tags((name.strip(), value.strip()) for name, _, value in pairs)
+    return _checked((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _checked(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for name, value in pairs:
+        _check(name, value)
+        if name in tags:
+            raise SesError(
+                "not_imitated", f"Tag <{name}>: this simulator does not imitate what two tags of one name do."
+            )
+        tags[name] = value
+    return tags
 
 
 def _check(name: str, value: str) -> None:

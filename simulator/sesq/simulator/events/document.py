@@ -8,15 +8,16 @@ from sesq.simulator.addresses import bare_address
 from sesq.simulator.errors import SesError
 from sesq.simulator.events.details import DETAILS, iso
 from sesq.simulator.events.fate import Happening
-from sesq.simulator.events.headers import Header, common_headers, own_headers, told
+from sesq.simulator.events.headers import common_headers, own_headers, told
 from sesq.simulator.http import ACCOUNT_ID
 from sesq.simulator.mail import Mail
 from sesq.simulator.record import Entry
+from sesq.simulator.written import Header
 
 CALLER = "sesq-simulator"
 _OUTGOING_IP = "192.0.2.1"
 # In the Send event of a templated mail these are not there yet: it is rendered later.
-_RENDERED = ("Subject", "Content-Type")
+_RENDERED = ("Date", "Subject", "Content-Type", "Content-Transfer-Encoding")
 
 
 class Documents:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from typing import Any
 
 from sesq.simulator.addresses import header_addresses
+from sesq.simulator.blocks import read_block
+from sesq.simulator.encoded_words import readable
 from sesq.simulator.errors import SesError
-from sesq.simulator.mime import read_headers, readable
 from sesq.simulator.record import Entry
+from sesq.simulator.written import Header
 
 MAX_TOLD = 10 * 1024  # beyond it `headersTruncated` is true
-_NOT_TOLD = ("bcc", "x-ses-")  # SES takes these out of a mail
 _ADDRESSES = {"from": "from", "to": "to", "cc": "cc", "reply-to": "replyTo"}
 _TEXTS = {"date": "date", "sender": "sender", "return-path": "returnPath"}
-
-Header = tuple[str, str]
 
 
 def own_headers(entry: Entry) -> list[Header]:
     """Name and value, in order."""
     if entry.mail.raw:
-        return [header for header in _raw_headers(entry) if not header[0].lower().startswith(_NOT_TOLD)]
+        return [header for header in _raw_headers(entry) if not _is_taken_out(header[0].lower())]
     return [header for header in _written_headers(entry) if header[1]]
+
+
+def _is_taken_out(name: str) -> bool:
+    """By SES, of raw mail."""
+    return name == "bcc" or name.startswith("x-ses-")
 
 
 def told(headers: list[Header]) -> dict[str, Any]:
@@ -39,33 +45,33 @@ def told(headers: list[Header]) -> dict[str, Any]:
 
 
 def common_headers(headers: list[Header], message_id: str | None) -> dict[str, Any]:
-    first: dict[str, str] = {}
+    """The addresses of all lines of a header, and of other headers the first."""
+    lines: dict[str, list[str]] = {}
     for name, value in headers:
-        first.setdefault(name.lower(), value)
+        lines.setdefault(name.lower(), []).append(value)
     common: dict[str, Any] = {
-        told: _addresses(first[name]) for name, told in _ADDRESSES.items() if name in first
+        told: _addresses(lines[name]) for name, told in _ADDRESSES.items() if name in lines
     }
-    common |= {told: first[name] for name, told in _TEXTS.items() if name in first}
-    common["messageId"] = first.get("message-id", message_id)
-    if "subject" in first:
-        common["subject"] = readable(first["subject"])
+    common |= {told: lines[name][0] for name, told in _TEXTS.items() if name in lines}
+    common["messageId"] = lines["message-id"][0] if "message-id" in lines else message_id
+    if "subject" in lines:
+        common["subject"] = readable(lines["subject"][0])
     return common
 
 
-def _addresses(value: str) -> list[str]:
+def _addresses(lines: list[str]) -> list[str]:
     try:
-        return header_addresses([value])
+        return header_addresses(lines)
     except SesError:
-        return [value]
+        return lines
 
 
-def _raw_headers(entry: Entry) -> Iterator[Header]:
+def _raw_headers(entry: Entry) -> list[Header]:
     try:
-        headers = read_headers(entry.content or b"").items()
+        headers = read_block(entry.content or b"").headers
     except SesError:
-        return
-    for name, value in headers:
-        yield name, str(value).replace("\r", "").replace("\n", "")
+        return []
+    return [(name, str(value)) for name, value in headers.items()]
 
 
 def _written_headers(entry: Entry) -> Iterator[Header]:
@@ -74,6 +80,8 @@ def _written_headers(entry: Entry) -> Iterator[Header]:
     request = json.loads(entry.content or b"{}")
     content = request.get("Content") or {}
     part = content.get("Simple") or content.get("Template") or {}
+    if mail.templated and mail.body_headers:
+        yield "Date", format_datetime(datetime.fromtimestamp(entry.at, timezone.utc))
     yield "From", mail.sender
     yield "To", ", ".join(mail.to)
     yield "Cc", ", ".join(mail.cc)
@@ -82,13 +90,4 @@ def _written_headers(entry: Entry) -> Iterator[Header]:
     for header in part.get("Headers") or ():
         yield header["Name"], header["Value"]
     yield "MIME-Version", "1.0"
-    yield "Content-Type", _content_type(part)
-
-
-def _content_type(part: Mapping[str, Any]) -> str:
-    body = part.get("Body") or {}
-    if part.get("Attachments"):
-        return 'multipart/mixed; boundary="----=_Part_1"'
-    if body.get("Text") and body.get("Html"):
-        return 'multipart/alternative; boundary="----=_Part_1"'
-    return f"text/{'html' if body.get('Html') else 'plain'}; charset=UTF-8"
+    yield from mail.body_headers

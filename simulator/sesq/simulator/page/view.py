@@ -10,9 +10,9 @@ from email import message_from_bytes
 from email.message import Message
 from typing import Any, NamedTuple
 
+from sesq.simulator.encoded_words import readable
 from sesq.simulator.errors import SesError
 from sesq.simulator.members import mapping
-from sesq.simulator.mime import readable
 from sesq.simulator.record import Entry
 from sesq.simulator.templates import RenderingError, Template, Templates, inline, read_data, render
 

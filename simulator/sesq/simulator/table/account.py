@@ -27,7 +27,7 @@ ACCOUNT = {
             "WebsiteURL": needed(Text(1, 1000, _URL)),
             "ContactLanguage": honoured(Text(choices=("EN", "JA"))),
             "UseCaseDescription": honoured(Text(longest=5000)),
-            "AdditionalContactEmailAddresses": honoured(Many(Text(6, 254, "^(.+)@(.+)$"))),
+            "AdditionalContactEmailAddresses": honoured(Many(Text(6, 254, "^(.+)@(.+)$"), 1, 4)),
             "ProductionAccessEnabled": honoured(Flag()),
         }
     ),

@@ -15,7 +15,8 @@ BODY = Object({"Text": honoured(CONTENT), "Html": honoured(CONTENT)})
 TAGS = Many(Object({"Name": needed(TEXT), "Value": needed(TEXT)}))
 
 HEADERS = Many(
-    Object({"Name": needed(Text(1, 126, "^[!-9;-@A-~]+$")), "Value": needed(Text(1, 995, "[ -~]*"))})
+    Object({"Name": needed(Text(1, 126, "^[!-9;-@A-~]+$")), "Value": needed(Text(1, 995, "[ -~]*"))}),
+    longest=15,
 )
 ATTACHMENTS = Many(
     Object(

@@ -7,7 +7,7 @@ for each constraint that is not kept. `from_text` reads a value from a query or 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import isfinite
@@ -46,6 +46,13 @@ def wrong_type(path: Path, wanted: str) -> SesError:
     return SesError("unreadable", f"{told_path(path)} is not {wanted}.")
 
 
+def _of_length(length: int, shortest: int, longest: int | None, path: Path) -> Iterator[Finding]:
+    if length < shortest:
+        yield Finding(path, f"Member must have length greater than or equal to {shortest}")
+    if longest is not None and length > longest:
+        yield Finding(path, f"Member must have length less than or equal to {longest}")
+
+
 @dataclass(frozen=True)
 class Text:
     shortest: int = 0
@@ -56,10 +63,7 @@ class Text:
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, str):
             raise wrong_type(path, "a string")
-        if len(value) < self.shortest:
-            found.append(Finding(path, f"Member must have length greater than or equal to {self.shortest}"))
-        if self.longest is not None and len(value) > self.longest:
-            found.append(Finding(path, f"Member must have length less than or equal to {self.longest}"))
+        found += _of_length(len(value), self.shortest, self.longest, path)
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             found.append(Finding(path, f"Member must satisfy regular expression pattern: {self.pattern}"))
         if self.choices and value not in self.choices:
@@ -119,10 +123,13 @@ class Time:
 @dataclass(frozen=True)
 class Many:
     each: Shape
+    shortest: int = 0
+    longest: int | None = None
 
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, list):
             raise wrong_type(path, "a list")
+        found += _of_length(len(value), self.shortest, self.longest, path)
         for number, item in enumerate(value, 1):
             self.each.check(item, (path, f"{number}.member"), found)
 

@@ -12,6 +12,7 @@ from sesq.simulator.mail import Mail
 from sesq.simulator.members import items, mapping, name_in, text
 from sesq.simulator.reading import read_send_email
 from sesq.simulator.record import Entry
+from sesq.simulator.tags import given_tags
 from sesq.simulator.templates import read_data
 from sesq.simulator.v2.router import Operation, Request
 
@@ -88,11 +89,12 @@ def _as_single(body: Mapping[str, Any], entry: Any) -> dict[str, Any]:
     template = mapping(mapping(body, "DefaultContent"), "Template")
     replacement = mapping(mapping(entry, "ReplacementEmailContent"), "ReplacementTemplate")
     data = read_data(text(template, "TemplateData")) | read_data(text(replacement, "ReplacementTemplateData"))
+    tags = given_tags(items(body, "DefaultEmailTags")) | given_tags(items(entry, "ReplacementTags"))
     headers = _replaced(items(template, "Headers"), items(entry, "ReplacementHeaders"))
     return {
         **{name: value for name, value in body.items() if name not in ("DefaultContent", "BulkEmailEntries")},
         "Destination": mapping(entry, "Destination"),
-        "EmailTags": items(body, "DefaultEmailTags") + items(entry, "ReplacementTags"),
+        "EmailTags": [{"Name": name, "Value": value} for name, value in tags.items()],
         "Content": {"Template": {**template, "TemplateData": json.dumps(data), "Headers": headers}},
     }
 

@@ -1,0 +1,39 @@
+"""X-SES- headers of raw mail: what each asks of SES. SES takes them out of the mail."""
+
+from __future__ import annotations
+
+from email.message import Message
+
+from sesq.simulator.errors import SesError
+
+CONFIGURATION_SET, TENANT, MESSAGE_TAGS = "x-ses-configuration-set", "x-ses-tenant", "x-ses-message-tags"
+_IMITATED = (CONFIGURATION_SET, TENANT, MESSAGE_TAGS)
+# SES writes these into the mail that it receives: they ask for nothing when such mail is sent on.
+_OF_RECEIVED_MAIL = (
+    "x-ses-receipt",
+    "x-ses-dkim-signature",
+    "x-ses-outgoing",
+    "x-ses-spam-verdict",
+    "x-ses-virus-verdict",
+)
+
+
+def asked_for(headers: Message) -> dict[str, str]:
+    """Their values, by names in small letters; SesError(not_imitated) for what is not known or not imitated."""
+    asked: dict[str, str] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if not lower.startswith("x-ses-") or lower in _OF_RECEIVED_MAIL:
+            continue
+        if lower not in _IMITATED:
+            raise _not_imitated(name, "this header asks for")
+        if lower in asked:
+            raise _not_imitated(name, "two headers of that name ask for")
+        asked[lower] = str(value).strip()
+        if not asked[lower]:
+            raise _not_imitated(name, "an empty header asks for")
+    return asked
+
+
+def _not_imitated(name: str, what: str) -> SesError:
+    return SesError("not_imitated", f"{name[:100]}: this simulator does not imitate what {what}.")
