@@ -110,6 +110,16 @@ def test_what_is_given_twice_is_not_imitated(ses):
     assert ses.report()["refused"] == {"not_imitated": 2}
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_a_form_comes_by_post(ses, method):
+    request = urllib.request.Request(f"{ses.endpoint_url}/", encoded(SEND), method=method)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 400
+    refused.value.close()
+    assert ses.report()["refused"] == {"not_imitated": 1}
+
+
 def test_another_version_has_no_operations(ses):
     assert v1_answer(ses, SEND | {"Version": "2011-01-01"}) == (
         400,

@@ -24,6 +24,8 @@ SIMPLE_V1 = {
     "Message": BODY,
 }
 
+IN_BLOCKS = {"Subject": "Hello world!", "Text": "{{#if var}}{{var}}{{/if}}"}
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -141,6 +143,17 @@ REFUSALS = [
         SIMPLE | {"TenantName": "shop", "ConfigurationSetName": "news"},
         "AccessDeniedException",
         f"Tenant not associated with resources [{PREFIX}identity/example.com, {PREFIX}configuration-set/news].",
+    ),
+    Refusal(
+        "aws/aws-sdk-js-v3#6657, 2024-11-13",
+        "sesv2.send_bulk_email",
+        {
+            "FromEmailAddress": "shop@example.com",
+            "DefaultContent": {"Template": {"TemplateContent": IN_BLOCKS, "TemplateData": "{}"}},
+            "BulkEmailEntries": [{"Destination": {"ToAddresses": ["ada@example.org"]}}],
+        },
+        "BadRequestException",
+        "Template contains unsupported operations.",
     ),
     Refusal(
         "floci, 2026-08-22",

@@ -71,7 +71,7 @@ def read_send_email(
         raise SesError("bad_request", "Missing required header 'From'.")
     check_size(len(source), max_bytes)
     part = mapping(content, kinds[0])
-    _check_headers(part)
+    _check_headers(part, templated=kinds[0] == "Template")
     check_attachments(items(part, "Attachments"))
     if kinds[0] == "Simple":
         _read_simple(mail, part)
@@ -147,13 +147,17 @@ def check_size(size: int, max_bytes: int) -> None:
         raise SesError("too_long", f"Message length is more than {max_bytes} bytes long: '{size}'.")
 
 
-def _check_headers(part: Mapping[str, Any]) -> None:
+def _check_headers(part: Mapping[str, Any], templated: bool) -> None:
     headers = items(part, "Headers")
     if len(headers) > MAX_HEADERS:
         raise SesError("bad_request", f"A message has at most {MAX_HEADERS} headers of its own.")
     for header in headers:
         _check_header(text(header, "Name"), text(header, "Value"))
     check_once(text(header, "Name") for header in headers)
+    if templated and any("{{" in text(header, "Value") for header in headers):
+        raise SesError(
+            "not_imitated", "Headers: this simulator does not imitate variables in the headers of a template."
+        )
 
 
 def _check_header(name: str, value: str) -> None:

@@ -17,9 +17,23 @@ MAX_DATA = 262_144
 _STEP = r"[^\W\d][\w-]*"
 _PATH = rf"\s*({_STEP}(?:\.{_STEP})*)\s*"
 _VARIABLE = re.compile(rf"(?<![\\{{])(?:\{{\{{\{{{_PATH}\}}\}}\}}|\{{\{{{_PATH}\}}\}})")
-# Its helpers and its literals.
+# Its helpers and literals, and what SES fills in for contact lists.
 _OF_HANDLEBARS = frozenset(
-    {"each", "else", "false", "if", "log", "lookup", "null", "this", "true", "undefined", "unless", "with"}
+    {
+        "amazonSESUnsubscribeUrl",
+        "each",
+        "else",
+        "false",
+        "if",
+        "log",
+        "lookup",
+        "null",
+        "this",
+        "true",
+        "undefined",
+        "unless",
+        "with",
+    }
 )
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -52,11 +66,11 @@ def render(template: Template, data: Mapping[str, Any]) -> Template:
 
 def _found(name: str, data: Any) -> Any:
     for step in name.split("."):
-        if not isinstance(data, dict):
+        if data is not None and not isinstance(data, dict):
             raise _not_imitated(f"{{{{{name}}}}}", "members of what is no object in TemplateData")
-        if step not in data:
-            raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
-        data = data[step]
+        data = data.get(step) if data else None
+    if data is None:
+        raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
     return data
 
 
@@ -76,6 +90,8 @@ def inline(content: Mapping[str, Any]) -> Template:
     template = Template(text(content, "Subject"), text(content, "Text"), text(content, "Html"))
     if not any(template[:3]):
         raise SesError("bad_request", "Template name, ARN or content is missing.")
+    if any("{{#" in part for part in template[:3]):
+        raise SesError("bad_request", "Template contains unsupported operations.")
     check_imitated(template)
     return template
 
@@ -169,6 +185,8 @@ class Templates:
         del self._by_name[name]
 
     def _store(self, name: str, template: Template) -> None:
+        if not template.subject:
+            raise SesError("bad_request", "The subject must be specified.")
         check_imitated(template)
         if sum(len(part.encode("utf-8", "replace")) for part in template[:3]) > MAX_TEMPLATE_BYTES:
             raise SesError("bad_request", f"The template is larger than {MAX_TEMPLATE_BYTES} bytes.")

@@ -47,6 +47,8 @@ def _run(account: Account, call: Call, request_id: str) -> Reply:
 
 def _fields(call: Call) -> dict[str, str]:
     """Of the body, or of the query; SesError(unreadable, not_imitated)."""
+    if call.method not in ("GET", "POST"):
+        raise SesError("not_imitated", f"{call.method}: this simulator does not imitate it in v1.")
     if call.body and call.query:
         raise SesError("not_imitated", "A query: this simulator does not imitate one beside a form.")
     return parse_form(call.body or call.query)

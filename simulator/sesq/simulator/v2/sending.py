@@ -13,7 +13,7 @@ from sesq.simulator.members import items, mapping, name_in, text
 from sesq.simulator.reading import read_send_email
 from sesq.simulator.record import Entry
 from sesq.simulator.tags import given_tags
-from sesq.simulator.templates import read_data
+from sesq.simulator.templates import inline, read_data
 from sesq.simulator.v2.router import Operation, Request
 
 MAX_ENTRIES = 50
@@ -59,14 +59,17 @@ def send_bulk_email(request: Request) -> dict[str, Any]:
 
 
 def _of_call(request: Request) -> Mail:
-    """What all entries of a bulk call share."""
+    """What all entries of a bulk call share; SesError where its template cannot be."""
     body = request.body
     template = mapping(mapping(body, "DefaultContent"), "Template")
+    name = request.account.templates.name_in(template)
+    if name is None:
+        inline(mapping(template, "TemplateContent"))
     return Mail(
         text(body, "FromEmailAddress"),
         configuration_set=name_in(body, "ConfigurationSetName"),
         tenant=text(body, "TenantName") or None,
-        template=request.account.templates.name_in(template),
+        template=name,
         operation="SendBulkEmail",
     )
 
