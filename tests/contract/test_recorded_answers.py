@@ -89,6 +89,33 @@ def test_taken_tags(ses: Simulator, clients: Clients, way: str, tag: tuple[str, 
     assert ses.messages()[-1]["tags"] == dict([tag])
 
 
+@pytest.mark.parametrize("pairs", recorded.TAKEN_RESOURCE_TAGS, ids=len)
+def test_taken_tags_of_resources(clients: Clients, pairs: list[tuple[str, str]]) -> None:
+    ses, tags = clients["sesv2"], recorded.resource_tags(pairs)
+    ses.create_configuration_set(ConfigurationSetName="tagged", Tags=tags)
+    assert ses.get_configuration_set(ConfigurationSetName="tagged")["Tags"] == tags
+    ses.delete_configuration_set(ConfigurationSetName="tagged")
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        ("sesv2.create_email_identity", {"EmailIdentity": "tagged.org"}),
+        (
+            "sesv2.create_email_template",
+            {"TemplateName": "tagged", "TemplateContent": {"Subject": "s", "Text": "t"}},
+        ),
+        ("sesv2.create_tenant", {"TenantName": "tagged"}),
+    ],
+)
+def test_tags_of_every_resource_are_checked(clients: Clients, operation: str, given: dict[str, Any]) -> None:
+    tags = recorded.resource_tags([("a", "1"), ("a", "2")])
+    with pytest.raises(ClientError, match="Cannot provide multiple tags with the same key"):
+        call(clients, operation, given | {"Tags": tags})
+    # nothing was made
+    call(clients, operation, given)
+
+
 TAKEN_RAW = [
     # no To line at all is fine where somebody is addressed
     "From: shop@example.com\r\nCc: ada@example.org\r\n\r\nHi",

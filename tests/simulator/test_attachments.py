@@ -84,6 +84,7 @@ def test_the_models_constraints(ses, kind, attachment, member, text):
         ({"ContentType": "/plain"}, BAD, "Illegal content type '/plain'."),
         ({"ContentType": "text/plain; charset"}, BAD, "Illegal content type 'text/plain; charset'."),
         ({"ContentType": "text/plain\r\nX-A: b"}, BAD, "Illegal content type 'text/plain\r\nX-A: b'."),
+        ({"ContentType": "text/plain;\r\n a=b"}, BAD, "Illegal content type 'text/plain;\r\n a=b'."),
         ({"ContentType": "text /plain"}, BAD, "Illegal content type 'text /plain'."),
         ({"ContentType": "text/plain; name=a.exe"}, BAD, "Illegal filename 'a.exe'."),
         ({"ContentId": "a\r\nX-A: b"}, BAD, NOT_IMITATED.format("ContentId", "control characters")),
@@ -107,6 +108,7 @@ def test_what_is_wrong_with_an_attachment(ses, kind, attachment, code, text):
             "ContentId": "<logo@example.com>",
             "ContentDescription": "Grüße" * 200,
         },
+        {"ContentType": "text/plain ; charset = utf-8 "},
         {"ContentTransferEncoding": "QUOTED_PRINTABLE", "ContentType": "application/vnd.ms-excel+xml"},
     ],
 )

@@ -6,6 +6,7 @@ developers say that they tried on SES (2026, v2 API); the rest are public thread
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class Refusal:
     operation: str
     given: dict[str, Any]
     code: str
-    text: str
+    text: str | None
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.text}"
@@ -114,7 +115,50 @@ RAW_MAIL = {
     ),
 }
 
+_TAG_SIGNS = (
+    "Tags can only contain letters, numbers, spaces, and the following special characters: _ . : / = + - @"
+)
+_TOO_LONG = "Value at 'tags.1.member.{}' failed to satisfy constraint: Member must have length less than or equal to {}"
+# In the order of SES: what stands first wins over what stands below it.
+RESOURCE_TAGS: list[tuple[list[tuple[str, str | None]], str | None]] = [
+    (
+        [("a", "1"), ("a", "2"), *((f"k{number}", "v") for number in range(49))],
+        "Maximum of 50 user tags are allowed per resource, consider reducing the number of tags in the request",
+    ),
+    ([("k" * 129, "bad!")], _TAG_SIGNS),
+    ([("aws:a", "bad!")], _TAG_SIGNS),
+    ([("a!", "v")], _TAG_SIGNS),
+    ([("a", None)], _TAG_SIGNS),
+    ([("AWS:a", "v")], "Caller is an end user and not allowed to mutate system tags"),
+    ([("a", "1"), ("a", "2")], "Cannot provide multiple tags with the same key"),
+    ([("", "v")], None),
+    ([("k" * 129, "v")], f"1 validation error detected: {_TOO_LONG.format('key', 128)}"),
+    (
+        [("k" * 129, "v" * 257)],
+        f"2 validation errors detected: {_TOO_LONG.format('value', 256)}; {_TOO_LONG.format('key', 128)}",
+    ),
+]
+TAKEN_RESOURCE_TAGS: list[list[tuple[str, str]]] = [
+    [(f"k{number}", "") for number in range(50)],
+    [("\U0001d400" * 128, "_ . : / = + - @ a1"), ("a\u00a0b", "aws:x"), ("aws", "v"), ("A", "v"), ("a", "v")],
+]
+
+
+def resource_tags(pairs: Iterable[tuple[str, str | None]]) -> list[dict[str, str | None]]:
+    return [{"Key": key, "Value": value} for key, value in pairs]
+
+
 REFUSALS = [
+    *(
+        Refusal(
+            "floci, 2026-08-23",
+            "sesv2.create_configuration_set",
+            {"ConfigurationSetName": "tagged", "Tags": resource_tags(pairs)},
+            "BadRequestException",
+            text,
+        )
+        for pairs, text in RESOURCE_TAGS
+    ),
     *(
         Refusal("LocalStack, 2024-07-30", "ses.send_email", _tagged(*tag), "InvalidParameterValue", text)
         for tag, text in TAGS.items()

@@ -17,7 +17,9 @@ from sesq.simulator.parameters import read_content_type
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
 _EXTENSION = re.compile(r"\.[^.\s]+\s*\Z")
 _WORD = r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
-_CONTENT_TYPE = re.compile(rf"""{_WORD}/{_WORD}(?:\s*;\s*{_WORD}=(?:{_WORD}|"[^"\\\x00-\x1f\x7f]*"))*""")
+_CONTENT_TYPE = re.compile(
+    rf"""{_WORD}/{_WORD}(?:[ \t]*;[ \t]*{_WORD}[ \t]*=[ \t]*(?:{_WORD}|"[^"\\\x00-\x1f\x7f]*"))*[ \t]*"""
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IN_HEADERS = ("ContentId", "ContentDescription")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sesq.simulator.table.member import Object, checked, honoured, needed, refused
+from sesq.simulator.table.resource_tags import check_resource_tags
 from sesq.simulator.table.shapes import Many, Number, Text
 
 TEXT = Text()
@@ -11,8 +12,11 @@ TEXTS = Many(TEXT)
 REASONS = Many(Text(choices=("BOUNCE", "COMPLAINT")))
 PAGE = {"NextToken": honoured(TEXT), "PageSize": honoured(Number())}
 
-# Tags of resources: they come back, and that is all there is to them.
-RESOURCE_TAGS = Many(Object({"Key": checked(TEXT, required=True), "Value": checked(TEXT, required=True)}))
+# They come back, and that is all there is to them.
+RESOURCE_TAGS = Many(
+    Object({"Key": checked(TEXT, required=True), "Value": checked(TEXT, required=True)}),
+    rule=check_resource_tags,
+)
 
 AUTHORIZATION = refused("sending authorization (identities lent by other accounts)")
 ADDRESS_VALIDATION = refused("the validation of addresses")

@@ -7,7 +7,7 @@ for each constraint that is not kept. `from_text` reads a value from a query or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import isfinite
@@ -46,7 +46,7 @@ def wrong_type(path: Path, wanted: str) -> SesError:
     return SesError("unreadable", f"{told_path(path)} is not {wanted}.")
 
 
-def _of_length(length: int, shortest: int, longest: int | None, path: Path) -> Iterator[Finding]:
+def of_length(length: int, shortest: int, longest: int | None, path: Path) -> Iterator[Finding]:
     if length < shortest:
         yield Finding(path, f"Member must have length greater than or equal to {shortest}")
     if longest is not None and length > longest:
@@ -63,7 +63,7 @@ class Text:
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, str):
             raise wrong_type(path, "a string")
-        found += _of_length(len(value), self.shortest, self.longest, path)
+        found += of_length(len(value), self.shortest, self.longest, path)
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             found.append(Finding(path, f"Member must satisfy regular expression pattern: {self.pattern}"))
         if self.choices and value not in self.choices:
@@ -122,16 +122,21 @@ class Time:
 
 @dataclass(frozen=True)
 class Many:
+    """`rule`: what there is to check in the list as a whole, when its items have the right types."""
+
     each: Shape
     shortest: int = 0
     longest: int | None = None
+    rule: Callable[[list[Any], Path, list[Finding]], None] | None = None
 
     def check(self, value: Any, path: Path, found: list[Finding]) -> None:
         if not isinstance(value, list):
             raise wrong_type(path, "a list")
-        found += _of_length(len(value), self.shortest, self.longest, path)
+        found += of_length(len(value), self.shortest, self.longest, path)
         for number, item in enumerate(value, 1):
             self.each.check(item, (path, f"{number}.member"), found)
+        if self.rule is not None:
+            self.rule(value, path, found)
 
     def from_text(self, value: Any) -> Any:
         """`X.member.1`, `X.member.2` … of a form, or `X=` where it is empty; the repeated name of a query."""
