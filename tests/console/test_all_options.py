@@ -34,7 +34,7 @@ def test_send(run_json: Run, redis: Redis, here: Path) -> None:
     words += ["--subject", "Hi", "--text", "Hello", "--html", "<p>Hello</p>", "--attach", "a.txt"]
     words += ["--header", "X-Note: n", "--lane", "bulk", "--at", "2030-01-01T09:00Z"]
     words += ["--expires", "2031-01-01T09:00Z", "--tag", "k=v", "--tag", "l=w", "--configuration-set", "news"]
-    words += ["--tenant", "acme"]
+    words += ["--tenant", "acme", "--feedback-to", "bounces@example.com", "--no-track"]
     words += ["--key", "k-1", "--account", "shop"]
     id = run_json("send", *words)["id"]
     # The same key queues it once
@@ -54,6 +54,10 @@ def test_send(run_json: Run, redis: Redis, here: Path) -> None:
         "subject": "Hi",
         "tags": {"k": "v", "l": "w"},
         "tenant": "acme",
+        "feedback_to": "bounces@example.com",
+        "contact_list": None,
+        "topic": None,
+        "track": False,
         "attempts": 0,
         "created": queued_at,
         "since": queued_at,
@@ -91,7 +95,17 @@ def test_a_batch(run: Run, run_json: Run, redis: Redis, here: Path) -> None:
         "csv",
     ]
     words += ["--email-column", "Contact", "--tag", "k=v", "--configuration-set", "news"]
-    words += ["--tenant", "acme", "--at", "2030-01-01T09:00Z", "--account", "shop"]
+    words += [
+        "--tenant",
+        "acme",
+        "--feedback-to",
+        "b@example.com",
+        "--contact-list",
+        "news",
+        "--topic",
+        "weekly",
+    ]
+    words += ["--track", "--at", "2030-01-01T09:00Z", "--account", "shop"]
     checked = run_json("batch", "check", *words)
     previews = [(each["to"], each["subject"], each["text"]) for each in checked["previews"]]
     assert previews == [
@@ -113,6 +127,10 @@ def test_a_batch(run: Run, run_json: Run, redis: Redis, here: Path) -> None:
         "tags": {"k": "v"},
         "configuration_set": "news",
         "tenant": "acme",
+        "feedback_to": "b@example.com",
+        "contact_list": "news",
+        "topic": "weekly",
+        "track": "on",
         "kind": "row",
     }
     assert (batch.state, batch.reason, batch.starts_at) == (

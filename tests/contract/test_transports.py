@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -45,6 +45,12 @@ FAULTS = {
 }
 
 
+def lists_of(mail: dict[str, Any]) -> tuple[str, str | None] | None:
+    """The contact list and the topic of a mail in the simulator's record."""
+    told = mail["options"].get("ListManagementOptions")
+    return told and (told["ContactListName"], told.get("TopicName"))
+
+
 class Scene(ABC):
     """A transport, and what stands behind it."""
 
@@ -61,6 +67,10 @@ class Scene(ABC):
     @abstractmethod
     def tenants(self) -> list[str | None]:
         """The tenants of what was accepted, in order."""
+
+    @abstractmethod
+    def lists(self) -> list[tuple[str, str | None] | None]:
+        """The contact lists and topics of what was accepted, in order."""
 
     @abstractmethod
     def close(self) -> None:
@@ -82,6 +92,10 @@ class RecordingScene(Scene):
 
     def tenants(self) -> list[str | None]:
         return [outgoing.envelope.tenant for outgoing in self._recording.sent]
+
+    def lists(self) -> list[tuple[str, str | None] | None]:
+        envelopes = [outgoing.envelope for outgoing in self._recording.sent]
+        return [each.contact_list and (each.contact_list, each.topic) for each in envelopes]
 
     def close(self) -> None:
         self.transport.close()
@@ -107,6 +121,9 @@ class SesScene(Scene):
 
     def tenants(self) -> list[str | None]:
         return [mail["tenant"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def lists(self) -> list[tuple[str, str | None] | None]:
+        return [lists_of(mail) for mail in self._ses.messages() if mail["accepted"]]
 
     def close(self) -> None:
         self.transport.close()
@@ -145,6 +162,9 @@ class SmtpScene(Scene):
 
     def tenants(self) -> list[str | None]:
         return [mail["tenant"] for mail in self._ses.messages() if mail["accepted"]]
+
+    def lists(self) -> list[tuple[str, str | None] | None]:
+        return [lists_of(mail) for mail in self._ses.messages() if mail["accepted"]]
 
     def close(self) -> None:
         self.transport.close()
@@ -239,6 +259,34 @@ def test_it_is_sent_for_its_tenant(make, scene):
     scene.transport.send(replace(mail, envelope=replace(mail.envelope, tenant="acme")))
 
     assert scene.tenants() == [None, "acme"]
+
+
+@pytest.mark.parametrize("make", [simple, raw])
+@pytest.mark.parametrize("topic", [None, "weekly"])
+def test_it_is_sent_as_of_its_contact_list(make, topic, scene):
+    mail = make()
+    alone = replace(mail.envelope, bcc=())
+    scene.transport.send(replace(mail, envelope=alone))
+    scene.transport.send(replace(mail, envelope=replace(alone, contact_list="news", topic=topic)))
+
+    assert scene.lists() == [None, ("news", topic)]
+
+
+@pytest.mark.parametrize("make", [simple, raw])
+def test_the_address_for_bounces_has_to_be_verified(make, scene):
+    mail = make()
+    scene.transport.send(
+        replace(mail, envelope=replace(mail.envelope, feedback_to="shop+bounces@shop.example"))
+    )
+    assert scene.accepted() == [mail.id]
+    if isinstance(scene, RecordingScene):
+        return
+    with pytest.raises(SendFailed) as caught:
+        scene.transport.send(replace(mail, envelope=replace(mail.envelope, feedback_to="b@other.example")))
+    assert (caught.value.verdict.kind, caught.value.verdict.hold) == (
+        Kind.UNVERIFIED_SENDER,
+        "sender:b@other.example",
+    )
 
 
 def test_several_threads_may_send_at_once(scene):

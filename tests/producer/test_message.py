@@ -390,14 +390,21 @@ def test_a_mail_does_not_send_by_leave_of_another_account(name: str) -> None:
         Message(sender="a@example.org", to="b@example.org", raw=raw)
 
 
-@pytest.mark.parametrize("header", [b"X-SES-TENANT: acme", b"x-ses-tenant: acme\r\nX-SES-TENANT: acme"])
-def test_a_mail_does_not_choose_its_tenant_itself(header: bytes) -> None:
+@pytest.mark.parametrize(
+    ("header", "name", "cure"),
+    [
+        (b"X-SES-TENANT: acme", "x-ses-tenant", "tenant="),
+        (b"x-ses-tenant: acme\r\nX-SES-TENANT: acme", "x-ses-tenant", "tenant="),
+        (b"X-SES-LIST-MANAGEMENT-OPTIONS: news", "x-ses-list-management-options", "contact_list="),
+    ],
+)
+def test_a_mail_does_not_choose_its_tenant_or_list_itself(header: bytes, name: str, cure: str) -> None:
     raw = header + b"\r\n" + RAW
     for make in (
-        lambda: Message.from_bytes(raw, tenant="acme"),
+        lambda: Message.from_bytes(raw, to="ada@example.org", tenant="acme", contact_list="news"),
         lambda: Message(sender="a@example.org", to="b@example.org", raw=raw),
     ):
-        with pytest.raises(InvalidMessage, match=r"^x-ses-tenant: .*give tenant="):
+        with pytest.raises(InvalidMessage, match=rf"^{name}: .*give {cure}"):
             make()
 
 

@@ -309,7 +309,12 @@ def test_addresses_with_domains_stay_as_they_were_written() -> None:
         (MAIL, ["ada@example"], 65, "no dot"),
         (b"X-Sesq-Lane: fast\n" + MAIL, ["-t"], 65, "transactional, bulk"),
         (b"X-SES-TENANT: acme\n" + MAIL, ["-t"], 65, "tenant: 'acme' is not for the mail itself to choose"),
-        (b"X-Sesq-Tenant: acme\n" + MAIL, ["-i", "--", "ada@example.org"], 65, "`sesq send --raw --tenant"),
+        (
+            b"X-Sesq-Tenant: acme\n" + MAIL,
+            ["-i", "--", "ada@example.org"],
+            65,
+            "`sesq send --raw` has options --tenant",
+        ),
         (b"X-Sesq-Expires: 2020-01-31T12:00:00Z\n" + MAIL, ["-t"], 65, "is over already"),
     ],
 )

@@ -65,12 +65,14 @@ tenant = "globex"
 password = "{HASH}"
 senders = ["*"]
 tenants = ["acme", "initech"]
+contact_lists = ["news"]
 
 [host]
 password = "{HASH}"
 senders = ["*"]
 tenant = "globex"
 tenants = ["*"]
+contact_lists = ["*"]
 """
 
 
@@ -558,6 +560,80 @@ def test_a_user_sends_as_whom_and_where_they_may(
     assert all((record.account, record.lane) == ("second", "bulk") for record in records if user == "news")
 
 
+LISTS = {
+    b"X-Sesq-Contact-List: news\r\nX-Sesq-Topic: weekly\r\n": ("news", "weekly"),
+    b"X-SES-LIST-MANAGEMENT-OPTIONS: news; topic=weekly\r\n": ("news", "weekly"),
+    b"X-Ses-List-Management-Options: news\r\n": ("news", None),
+    b"X-SES-LIST-MANAGEMENT-OPTIONS: contactListName=news;topicName=weekly\r\n": ("news", "weekly"),
+}
+
+
+def submit(server: Any, user: str, mail: bytes, *more: bytes) -> str:
+    with Line(port(server)) as line:
+        line.say(b"EHLO test\r\n")
+        line.say(plain(user))
+        line.say(b"MAIL FROM:<shop@example.com>\r\n")
+        for recipient in (b"ada@example.org", *more):
+            line.say(b"RCPT TO:<%s>\r\n" % recipient)
+        line.say(b"DATA\r\n")
+        return line.say(mail + b".\r\n")
+
+
+@pytest.mark.parametrize("header", LISTS)
+@pytest.mark.parametrize(("user", "allowed"), [("shop", False), ("agency", True), ("host", True)])
+def test_a_mail_names_a_contact_list_where_the_users_rule_allows_it(
+    with_users: Any, redis: Redis, header: bytes, user: str, allowed: bool, queued: Any
+) -> None:
+    reply = submit(with_users, user, header + MAIL)
+    if not allowed:
+        assert reply.startswith("554 5.6.0 contact_list: 'news' is not for the mail itself to choose")
+        assert queued() == []
+        return
+    (record,) = queued()
+    assert (record.envelope.contact_list, record.envelope.topic) == LISTS[header]
+    content = redis.get(Keys("default").content(record.id))
+    assert isinstance(content, bytes)
+    assert b"news" not in content
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "says"),
+    [
+        (
+            b"X-SES-LIST-MANAGEMENT-OPTIONS: news",
+            [b"bob@example.org"],
+            "contact_list: SES takes it for mail to one",
+        ),
+        (b"X-SES-LIST-MANAGEMENT-OPTIONS: other", [], "contact_list: 'other' is not for the mail itself"),
+        (b"X-SES-LIST-MANAGEMENT-OPTIONS: news; weekly", [], "x-ses-list-management-options: 'news; weekly'"),
+        (
+            b"X-SES-LIST-MANAGEMENT-OPTIONS: news\r\nX-SES-LIST-MANAGEMENT-OPTIONS: news",
+            [],
+            "x-ses-list-manage",
+        ),
+        (b"X-Sesq-Topic: weekly", [], "topic: is one of a contact list"),
+        (b"X-Sesq-Track: perhaps", [], "track: 'perhaps': write yes or no"),
+        (b"X-Sesq-Feedback-To: nobody", [], "feedback_to: "),
+    ],
+)
+def test_what_a_header_asks_for_is_checked(
+    with_users: Any, header: bytes, more: list[bytes], says: str, queued: Any
+) -> None:
+    assert submit(with_users, "agency", header + b"\r\n" + MAIL, *more).startswith(f"554 5.6.0 {says}")
+    assert queued() == []
+
+
+def test_bounces_go_to_an_address_as_which_the_user_may_send(with_users: Any, queued: Any) -> None:
+    own = b"X-Sesq-Feedback-To: Bounces <b@news.example.com>\r\nX-Sesq-Track: no\r\n"
+    assert submit(with_users, "shop", own + MAIL).startswith("250")
+    (record,) = queued()
+    assert (record.envelope.feedback_to, record.envelope.track) == ("b@news.example.com", "off")
+    other = b"X-Sesq-Feedback-To: eve@example.com\r\n"
+    assert submit(with_users, "shop", other + MAIL).startswith(
+        "554 5.6.0 feedback_to: this user may not send as eve@example.com"
+    )
+
+
 NAMES = {"": b"", "sesq": b"X-Sesq-Tenant: %s\r\n", "ses": b"X-SES-TENANT: %s\r\n"}
 
 
@@ -585,13 +661,7 @@ def test_a_mail_names_a_tenant_where_the_users_rule_allows_it(
 ) -> None:
     # Given a user with such a rule, When a mail of theirs names that tenant, or none
     mail = (NAMES[header] % named if named else b"") + MAIL
-    with Line(port(with_users)) as line:
-        line.say(b"EHLO test\r\n")
-        line.say(plain(user))
-        line.say(b"MAIL FROM:<shop@example.com>\r\n")
-        line.say(b"RCPT TO:<ada@example.org>\r\n")
-        line.say(b"DATA\r\n")
-        reply = line.say(mail + b".\r\n")
+    reply = submit(with_users, user, mail)
     # Then it is refused, or sent for that tenant, and the header does not leave
     if tenant == "refused":
         assert reply.startswith("554 5.6.0 tenant: ")
@@ -685,6 +755,7 @@ def test_what_would_not_be_safe_does_not_start(
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenant = ""', "tenant"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = "acme"', "tenants: is a list"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = ["acme", "A B"]', "tenant: 'A B'"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ncontact_lists = [7]', "contact_list: 7"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlane = "bulk"', "allowed"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nname = "web"', "allowed"),
     ],

@@ -28,6 +28,10 @@ ENVELOPES = st.builds(
     tags=st.dictionaries(TEXT, TEXT, max_size=3),
     configuration_set=st.none() | st.just("marketing"),
     tenant=st.none() | st.just("acme"),
+    feedback_to=st.none() | st.just("bounces@example.com"),
+    contact_list=st.none() | st.just("news"),
+    topic=st.none() | st.just("weekly"),
+    track=st.sampled_from([None, "on", "off"]),
     on_unknown=st.sampled_from([None, "hold", "resend"]),
     kind=st.sampled_from(["simple", "raw"]),
 )
@@ -92,6 +96,7 @@ def test_the_fields_of_a_usual_envelope_are_so_few_and_short_that_redis_packs_th
         {"tags": "7"},
         {"kind": "letter"},
         {"on_unknown": "wait"},
+        {"track": "perhaps"},
     ],
 )
 def test_damaged_fields_are_an_error_of_ours(damage: dict[str, str]) -> None:

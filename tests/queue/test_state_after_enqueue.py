@@ -49,6 +49,8 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         tags={"campaign": "may"},
         configuration_set="news",
         tenant="acme",
+        feedback_to="Bounces <bounces@example.com>",
+        track=False,
         on_unknown="resend",
     )
     scene.expect("""
@@ -57,6 +59,7 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + message:<2> configuration_set = news
         + message:<2> created = now
         + message:<2> day = 2
+        + message:<2> feedback_to = bounces@example.com
         + message:<2> history 0 = [now,"queued",""]
         + message:<2> keep = 1209600
         + message:<2> on_unknown = resend
@@ -69,6 +72,7 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + message:<2> tags = {"campaign":"may"}
         + message:<2> tenant = acme
         + message:<2> to = ["ada@example.org","success@simulator.amazonses.com"]
+        + message:<2> track = off
         + message:<2> v = 1
         + rq:job:<2> created_at = <host time>
         + rq:job:<2> data = ["sesq.worker.send", null, ["<2>"], {}]

@@ -11,12 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 ARN = "arn:aws:ses:us-east-1:000000000000:identity/example.com"
-NOT_IMITATED = {
-    "FromEmailAddressIdentityArn": ARN,
+TRACKING = {"Tracking": {"OpenTrackingEnabled": "DISABLED"}}
+TOLD = {
     "FeedbackForwardingEmailAddressIdentityArn": ARN,
     "EndpointId": "abc.def",
-    "ListManagementOptions": {"ContactListName": "news"},
-    "ConfigurationOverrides": {"Tracking": {"OpenTrackingEnabled": "DISABLED"}},
+    "ListManagementOptions": {"ContactListName": "news", "TopicName": "weekly"},
+    "ConfigurationOverrides": TRACKING,
+}
+WRONG = {
+    "FromEmailAddressIdentityArn": ["arn:aws:ses:us-east-1:000000000000:template/x", 7],
+    "EndpointId": [7],
+    "ListManagementOptions": [{}, {"ContactListName": "a b"}, {"ContactListName": "news", "Topic": "x"}],
+    "ConfigurationOverrides": [{"Tracking": {"OpenTrackingEnabled": "OFF"}}, {"Suppression": {}}],
 }
 
 
@@ -34,13 +40,34 @@ def refusal_of(request):
     return refused.value.headers["x-amzn-errortype"], text
 
 
-@pytest.mark.parametrize("member", NOT_IMITATED)
-def test_a_send_with_a_member_that_is_not_imitated_is_refused(ses, mail, member):
-    body = {**mail(), member: NOT_IMITATED[member]}
+@pytest.mark.parametrize("member", TOLD)
+def test_the_record_tells_what_else_a_send_asked_for(ses, mail, member):
+    urllib.request.urlopen(post(ses, "/v2/email/outbound-emails", {**mail(), member: TOLD[member]})).close()
+    assert ses.messages()[0]["options"] == {member: TOLD[member]}
+
+
+@pytest.mark.parametrize(("member", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_what_else_a_send_asks_for_is_checked(ses, mail, member, value):
+    refusal_of(post(ses, "/v2/email/outbound-emails", {**mail(), member: value}))
+    assert ses.report()["accepted"] == 0
+
+
+def test_mail_for_a_contact_list_goes_to_one_recipient(ses, mail):
+    body = {**mail(), "ListManagementOptions": {"ContactListName": "news"}}
+    body["Destination"] = {"ToAddresses": ["ada@example.org", "bob@example.org"]}
     code, text = refusal_of(post(ses, "/v2/email/outbound-emails", body))
-    assert code == "BadRequestException"
-    assert text.startswith(f"{member}: this simulator does not imitate ")
-    assert ses.report()["refused"] == {"not_imitated": 1}
+    assert (code, "one recipient" in text) == ("BadRequestException", True)
+
+
+@pytest.mark.parametrize(
+    ("sender", "accepted"), [("a@partner.example", 1), ("a@news.partner.example", 1), ("a@other.example", 0)]
+)
+def test_an_identity_of_another_account_speaks_for_its_addresses(ses, mail, sender, accepted):
+    arn = "arn:aws:ses:us-east-1:111111111111:identity/partner.example"
+    body = {**mail(), "FromEmailAddress": sender, "FromEmailAddressIdentityArn": arn}
+    request = post(ses, "/v2/email/outbound-emails", body)
+    urllib.request.urlopen(request).close() if accepted else refusal_of(request)
+    assert ses.report()["accepted"] == accepted
 
 
 def test_a_bulk_call_with_a_member_that_is_not_imitated_is_refused(sesv2):

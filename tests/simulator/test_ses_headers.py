@@ -27,10 +27,6 @@ def send(sesv2, headers: str, **given):
 
 
 NOT_IMITATED = [
-    "X-SES-LIST-MANAGEMENT-OPTIONS: news",
-    "X-SES-SOURCE-ARN: arn:x",
-    "x-ses-from-arn: arn:x",
-    "X-SES-Return-Path-Arn: arn:x",
     "X-SES-SOMETHING-NEW: x",
     "X-SES-CONFIGURATION-SET: news\r\nX-SES-CONFIGURATION-SET: news",
     "X-SES-CONFIGURATION-SET: news\r\nX-Ses-Configuration-Set: other",

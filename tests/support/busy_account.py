@@ -111,7 +111,7 @@ class BusyAccount(BatchStage):
         self.messages.cancel(self._write("cancelled"), "ada@ox")
         self._write("sending")
         self.claim(1)
-        self._write("scheduled", send_at=AT_2030)
+        self._write("scheduled", send_at=AT_2030, contact_list="news", topic="weekly")
         self._write(
             "queued",
             to=["Ada <ada@example.org>", "b@example.com"],
@@ -121,6 +121,8 @@ class BusyAccount(BatchStage):
             tags={"campaign": "autumn", "kind": "all"},
             configuration_set="news",
             tenant="acme",
+            feedback_to="bounces@example.com",
+            track=False,
             headers={"X-Note": "n"},
             idempotency_key="order-1",
             on_unknown="resend",

@@ -208,6 +208,6 @@ REFUSED = [
     Refused(
         "a list of SES's",
         _field("X-SES-LIST-MANAGEMENT-OPTIONS: all; topic=news"),
-        "x-ses-list-management-options: is an option of SES's",
+        "is not for the mail itself to choose: remove",
     ),
 ]

@@ -46,6 +46,7 @@ def test_what_is_not_set_is_as_the_documents_say(redis: Redis) -> None:
         keep_content=False,
         configuration_set=None,
         tenant=None,
+        by_smtp=False,
     )
     assert opened.sender.policy.retry.max_attempts == 10
     assert (opened.lanes, opened.sender.lease, opened.sync.interval, opened.sync.on_restore) == (
@@ -128,6 +129,7 @@ def test_every_setting_of_smtp_reaches_its_sessions(host: str | None, redis: Red
         host or "email-smtp.eu-west-1.amazonaws.com", 465, "tls", "AKIA", "hush", str(tmp_path / "ca.pem")
     )
     assert (transport.region, transport._pool.limit) == ("eu-west-1", 5)
+    assert opened.sender.policy.by_smtp
     # Given a new password, then the next session has it; where it cannot be read, SES refuses the empty one
     secret.write_text("new")
     assert transport._password is not None

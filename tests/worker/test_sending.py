@@ -110,6 +110,32 @@ def test_a_record_of_another_version_is_held_alone(stage: Stage) -> None:
     assert_agreement(stage.redis)
 
 
+def test_what_smtp_cannot_carry_is_refused_and_costs_nothing(redis: Redis) -> None:
+    # Given mail that was queued before anybody knew that its account sends by SMTP
+    stage = Stage(redis, by_smtp=True)
+    id, other = stage.queue(track=False), stage.queue()
+    before = books(stage)
+    # When its turn comes, Then it does not leave without what it asked for, and the other mail goes
+    stage.work()
+    record = stage.status(id)
+    assert record.state is State.REFUSED
+    assert record.reason.startswith("track: SES takes it by its API alone")
+    assert stage.state(other) is State.SENT
+    assert books(stage) == (before[0] - 1, before[1] + 1)
+
+
+def test_mail_waits_for_the_address_that_is_told_of_bounces(stage: Stage) -> None:
+    stage.sync(identities={"example.com": True})
+    id = stage.queue(feedback_to="bounces@other.example")
+    stage.work()
+    record = stage.status(id)
+    assert (record.state, record.hold) == (State.HELD, "sender:bounces@other.example")
+    assert record.reason == (
+        "sender bounces@other.example (who is told of bounces) is not verified in eu-west-1"
+    )
+    assert stage.transport.tried == []
+
+
 def away(*_: object, **__: object) -> bytes:
     raise QueueUnavailable("Redis cannot be reached")
 

@@ -101,6 +101,10 @@ def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
         tags={"campaign": "spring"},
         configuration_set="news",
         tenant="acme",
+        feedback_to="bounces@shop.example",
+        contact_list="news",
+        topic="weekly",
+        track="off",
     )
     content = SimpleContent(
         "Grüße", "Text", "<p>Html</p>", headers=(("List-Unsubscribe", "<https://x.org/u>"),)
@@ -133,6 +137,11 @@ def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
         "EmailTags": [{"Name": "sesq-id", "Value": "0123abcd"}, {"Name": "campaign", "Value": "spring"}],
         "ConfigurationSetName": "news",
         "TenantName": "acme",
+        "FeedbackForwardingEmailAddress": "bounces@shop.example",
+        "ListManagementOptions": {"ContactListName": "news", "TopicName": "weekly"},
+        "ConfigurationOverrides": {
+            "Tracking": {"OpenTrackingEnabled": "DISABLED", "ClickTrackingEnabled": "DISABLED"}
+        },
     }
 
 

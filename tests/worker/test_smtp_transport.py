@@ -70,6 +70,7 @@ def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
         tags={"kind": "news"},
         configuration_set="main",
         tenant="acme",
+        contact_list="news",
     )
 
     assert transport.send(message) == "stub-1"
@@ -90,7 +91,19 @@ def test_who_gets_it_stands_in_the_envelope_and_a_blind_copy_nowhere_else(
     )
     assert mail["X-SES-MESSAGE-TAGS"] == "sesq-id=id-1, kind=news"
     assert (mail["X-SES-CONFIGURATION-SET"], mail["X-SES-TENANT"]) == ("main", "acme")
+    assert mail["X-SES-LIST-MANAGEMENT-OPTIONS"] == "news"
     assert b"mallory" not in stub.mails[0]
+
+
+def test_bounces_go_where_the_message_says(stub: SmtpStub, transport: SmtpTransport) -> None:
+    transport.send(outgoing(feedback_to="bounces@example.com", contact_list="news", topic="weekly"))
+
+    assert [line.lower() for line in stub.heard if line.lower().startswith("mail")] == [
+        "mail from:<bounces@example.com>"
+    ]
+    mail = message_from_bytes(stub.mails[0], policy=default)
+    assert (mail["From"], mail["Return-Path"]) == (SENDER, None)
+    assert mail["X-SES-LIST-MANAGEMENT-OPTIONS"] == "news; topic=weekly"
 
 
 def test_a_raw_mail_keeps_its_text_whatever_its_line_ends_and_dots(

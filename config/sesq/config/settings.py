@@ -246,6 +246,11 @@ class Settings(BaseSettings):
         file = Path(path) if path is not None else find_file(env)
         return checked(cls, *read_settings(cls, file, env), file)
 
+    @property
+    def smtp_accounts(self) -> frozenset[str]:
+        """The accounts that send by SMTP."""
+        return frozenset(name for name, account in self.accounts.items() if account.transport == "smtp")
+
     def account(self, name: str = "default") -> AccountSettings:
         """The settings of one account. Raises `SettingsError` for a name that is not configured."""
         try:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from redis import Redis
 
 from sesq.config.errors import InputError, InvalidMessage
 from sesq.console.batch_files import RowsFile
 from sesq.console.context import load_settings, open_account, pairs
 from sesq.console.times import ahead, parse_moment
+from sesq.producer import Outbox
 from sesq.producer.batch.csv_rows import SourceRow, Wanted
 from sesq.producer.batch.request import BatchRequest, batch_request
 from sesq.producer.batch.rows import read_rows
@@ -28,7 +28,6 @@ Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who send
 FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
-Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="SES's tenant for whom it is.")]
 Share = Annotated[
     float | None, typer.Option(metavar="PERCENT", min=0, max=100, help="Pause it above this share.")
 ]
@@ -46,6 +45,7 @@ def starts_at(at: str | None) -> datetime | None:
 
 
 def request_for(
+    outbox: Outbox,
     template: Path,
     sender: str,
     account: str,
@@ -57,7 +57,9 @@ def request_for(
     tags = pairs(tag, "=", "--tag") if tag else {}
     given = {"account": account, "tags": tags, "configuration_set": configuration_set, **options}
     try:
-        return batch_request(template, sender, "", **given)
+        request = batch_request(template, sender, "", keep_seconds=outbox.keep_seconds, **given)
+        outbox.check_transport(account, request.envelope.track)
+        return request
     except InvalidMessage as error:
         option = {"sender": "--from", "tags": "--tag"}.get(error.field, f"--{error.field.replace('_', '-')}")
         raise InputError(f"{option}: {error.problem}") from error
@@ -99,8 +101,8 @@ def is_agreed(question: str) -> bool:
         return terminal.readline().strip().lower() in ("y", "yes")
 
 
-def open_queue(account: str) -> tuple[Redis, int]:
-    """Opens the queue, and tells for how many seconds it keeps records."""
+def open_outbox(account: str) -> Outbox:
+    """Opens the queue of a configured account. Raises SettingsError."""
     settings = load_settings()
     redis = open_account(account, settings)
-    return redis, round(settings.keep_days * 86_400)
+    return Outbox(redis, keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)

@@ -41,7 +41,9 @@ class Message:
     once, and an end that has passed is refused.
     `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
-    `tenant` is the SES tenant for whom it is sent; None: the account's own, if `sesq.toml` names one.
+    `tenant` is the SES tenant for whom it is sent; None: the account's own, if `sesq.toml` names one. `feedback_to` is
+    the address to which SES sends bounces and complaints. `contact_list`, and a `topic` of it, are SES's: the one
+    recipient may leave them. `track` says whether SES tracks opens and clicks; None: as the configuration set says.
     `id` is the one that the queue gives it; None: a new one. What is queued again with the same id is the same message.
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.
@@ -60,6 +62,10 @@ class Message:
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
     tenant: str | None = None
+    feedback_to: str | None = None
+    contact_list: str | None = None
+    topic: str | None = None
+    track: bool | None = None
     lane: Lane = Lane.TRANSACTIONAL
     send_at: datetime | None = None
     expires_at: datetime | None = None
@@ -87,6 +93,10 @@ class Message:
         tags: Mapping[str, str] | None = None,
         configuration_set: str | None = None,
         tenant: str | None = None,
+        feedback_to: str | None = None,
+        contact_list: str | None = None,
+        topic: str | None = None,
+        track: bool | None = None,
         lane: Lane | str = Lane.TRANSACTIONAL,
         send_at: datetime | None = None,
         expires_at: datetime | None = None,
@@ -109,6 +119,10 @@ class Message:
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
         keep(self, "tenant", tenant)
+        keep(self, "feedback_to", feedback_to if feedback_to is None else rules.feedback_address(feedback_to))
+        keep(self, "contact_list", contact_list)
+        keep(self, "topic", topic)
+        keep(self, "track", track)
         keep(self, "lane", rules.read_lane(lane))
         keep(self, "send_at", moments.instant(send_at, "send_at"))
         keep(self, "expires_at", moments.instant(expires_at, "expires_at"))
@@ -185,7 +199,10 @@ class Message:
             keep(other, name, wires)
         keep(other, "idempotency_key", idempotency_key)
         keep(other, "id", id)
-        rules.check_recipients(len(other.to) + len(other.cc) + len(other.bcc))
+        recipients = len(other.to) + len(other.cc) + len(other.bcc)
+        rules.check_recipients(recipients)
+        if other.contact_list is not None:
+            rules.check_list(other.contact_list, other.topic, recipients)
         if idempotency_key is not None:
             rules.check_key(idempotency_key)
         return other
@@ -202,6 +219,10 @@ class Message:
             tags=self.tags,
             configuration_set=self.configuration_set,
             tenant=self.tenant,
+            feedback_to=self.feedback_to,
+            contact_list=self.contact_list,
+            topic=self.topic,
+            track=self.track if self.track is None else rules.track_word(self.track),
             on_unknown=self.on_unknown,
             kind="simple" if self._is_simple() else "raw",
             other_senders=self._other_senders,
@@ -258,6 +279,10 @@ class Message:
             rules.check_configuration_set(self.configuration_set)
         if self.tenant is not None:
             rules.check_tenant(self.tenant)
+        if self.contact_list is not None or self.topic is not None:
+            rules.check_list(self.contact_list, self.topic, len(self.to) + len(self.cc) + len(self.bcc))
+        if self.track is not None:
+            rules.track_word(self.track)
         if self.idempotency_key is not None:
             rules.check_key(self.idempotency_key)
         if self.id is not None:

@@ -12,7 +12,7 @@ A message is an RQ job of one dotted name, so that a producer installs and impor
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ from sesq.queue.record import Record
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import STREAM, Script, library, run_many
 from sesq.queue.states import FINAL_STATES, Lane, State
+from sesq.queue.transport import sends_by_smtp, smtp_problem
 
 if TYPE_CHECKING:
     from sesq.producer.batch import Template
@@ -64,7 +65,7 @@ class Outbox:
     `redis`: a URL, a `redis.Redis`, or nothing for the settings (`SESQ_REDIS_URL`, sesq.toml, else the embedded
     Redis). `keep_days`: how long the record of a finished message stays; None: as the settings say, else 14.
     `key_hours`: how long an idempotency key is remembered. Every method raises QueueUnavailable when Redis cannot be
-    reached within its timeout.
+    reached within its timeout. `smtp_accounts`: those that are known to send by SMTP, before a worker says so.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class Outbox:
         *,
         keep_days: float | None = None,
         key_hours: float = KEY_HOURS,
+        smtp_accounts: Collection[str] = (),
     ) -> None:
         if redis is None:
-            redis, kept = _from_settings()
+            redis, kept, smtp_accounts = _from_settings()
             keep_days = keep_days or kept
+        self.smtp_accounts = smtp_accounts
         self.redis = reading_bytes(redis) if isinstance(redis, Redis) else connect(redis)
         self._may_use = False
         self.replicas = Replicas(self.redis)
@@ -107,8 +110,9 @@ class Outbox:
     def send_many(self, messages: Iterable[Message], *, check: bool = False) -> list[str]:
         """Queues messages, each atomically, in few round trips; their ids in the same order.
 
-        Raises InvalidMessage where an idempotency key was already used for other content; messages before and
-        after that one are queued. With `check` WouldBeRefused, and then none is.
+        Raises InvalidMessage where an idempotency key was already used for other content, and for `track` where the
+        account sends by SMTP; messages before and after that one are queued. With `check` WouldBeRefused, and then none
+        is.
         """
         if check:
             messages = list(messages)
@@ -120,7 +124,7 @@ class Outbox:
         return [str(answer) for answer in answers]
 
     def try_send_many(self, messages: Iterable[Message]) -> list[str | InvalidMessage]:
-        """As `send_many`; but where an idempotency key was used for other content, the answer is that error."""
+        """As `send_many`; but where a message is refused with InvalidMessage, the answer is that error."""
         answers: list[str | InvalidMessage] = []
         chunk: list[Message] = []
         for message in messages:
@@ -227,8 +231,9 @@ class Outbox:
 
         `key` stands for the rows: the same template, sender and key are the same batch. So a call that died half-way
         goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
-        `account`, `configuration_set`, `tenant`, `tags`, `starts_at` (before that none of it goes), and `stop_bounces`
-        and `stop_complaints`: shares in % above which the batch pauses itself.
+        `account`, `tags`, `configuration_set`, `tenant`, `feedback_to`, `contact_list`, `topic` and `track` as of a
+        message; `starts_at` (before that none of it goes); and `stop_bounces` and `stop_complaints`: shares in % above
+        which the batch pauses itself.
 
         Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
         """
@@ -236,7 +241,19 @@ class Outbox:
         from sesq.producer.batch.request import batch_request
 
         request = batch_request(template, sender, key or new_id(), keep_seconds=self.keep_seconds, **options)
+        self.check_transport(request.account, request.envelope.track)
         return take(self._ready(), request, numbered(rows), again=again)
+
+    def check_transport(self, account: str, track: object) -> None:
+        """Raises InvalidMessage for what the account cannot send, because it sends by SMTP."""
+        problem = self._transport_problem(account, track)
+        if problem:
+            raise problem
+
+    def _transport_problem(self, account: str, track: object) -> InvalidMessage | None:
+        problem = smtp_problem(track)
+        by_smtp = problem and (account in self.smtp_accounts or sends_by_smtp(self._ready(), account))
+        return problem if by_smtp else None
 
     def _ready(self) -> Redis:
         """Redis; at its first use, whether this version of sesq may use it is looked at."""
@@ -251,6 +268,7 @@ class Outbox:
                 "idempotency_key", "cannot be used inside a transaction: a conflict would be known too late"
             )
         self._ready()
+        self.check_transport(message.account, message.track)
         id = message.id or new_id()
         arguments = self._arguments_of(message.account, message.lane, [(id, message)])
         pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
@@ -258,9 +276,14 @@ class Outbox:
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         lanes: dict[tuple[str, Lane], list[int]] = {}
-        for place, message in enumerate(messages):
-            lanes.setdefault((message.account, message.lane), []).append(place)
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
+        for place, message in enumerate(messages):
+            if message.track is not None and (
+                problem := self._transport_problem(message.account, message.track)
+            ):
+                outcomes[place] = problem
+            else:
+                lanes.setdefault((message.account, message.lane), []).append(place)
         with mapped():
             for (account, lane), places in lanes.items():
                 answers = self._enqueue_lane(account, lane, [messages[place] for place in places])
@@ -293,10 +316,10 @@ def refuse(found: list[str]) -> None:
         raise WouldBeRefused("; ".join(found))
 
 
-def _from_settings() -> tuple[Redis, float]:
+def _from_settings() -> tuple[Redis, float, Collection[str]]:
     from sesq.config.settings import (
         Settings,
     )  # here, so that a producer with a URL of its own does not load pydantic
 
     settings = Settings.load()
-    return connect(settings=settings), settings.keep_days
+    return connect(settings=settings), settings.keep_days, settings.smtp_accounts

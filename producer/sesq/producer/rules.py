@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from sesq.config.account_names import ACCOUNT_NAME, LONGEST_ACCOUNT_NAME
 from sesq.config.errors import InvalidMessage
@@ -59,7 +60,7 @@ OWN_HEADERS = {
 OWN_PREFIXES = {
     "content-": "give text=, html= or attachments=",
     "resent-": "resending is not supported; send the mail as raw bytes",
-    "x-ses-": "give configuration_set=, tenant= or tags=",
+    "x-ses-": "give configuration_set=, tenant=, contact_list= or tags=",
     "x-sesq-": "give the option itself: lane=, tags=, send_at=, expires_at=, idempotency_key=",
 }
 
@@ -131,7 +132,7 @@ SINGLE_HEADERS = frozenset(
 
 _is_header_name = re.compile(r"[!-9;-~]{1,126}").fullmatch
 _is_tag = re.compile(r"[A-Za-z0-9_-]{1,255}").fullmatch
-_is_configuration_set = _is_tenant = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_is_ses_name = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _is_account = re.compile(ACCOUNT_NAME).fullmatch
 
 
@@ -267,16 +268,45 @@ def check_tags(tags: object) -> dict[str, str]:
 
 
 def check_configuration_set(name: object) -> None:
-    if not isinstance(name, str) or not _is_configuration_set(name):
-        raise InvalidMessage(
-            "configuration_set", f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here"
-        )
+    _check_ses_name("configuration_set", name)
 
 
 def check_tenant(name: object) -> None:
     """Raises InvalidMessage for what is no name of a tenant (API reference, CreateTenant)."""
-    if not isinstance(name, str) or not _is_tenant(name):
-        raise InvalidMessage("tenant", f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here")
+    _check_ses_name("tenant", name)
+
+
+def check_list(contact_list: object, topic: object, recipients: int) -> None:
+    """Checks a contact list and a topic of it (developer guide, "Using subscription management"; CloudFormation has the
+    names). Raises InvalidMessage.
+    """
+    if contact_list is None:
+        raise InvalidMessage("topic", "is one of a contact list: give contact_list= too")
+    _check_ses_name("contact_list", contact_list)
+    if topic is not None:
+        _check_ses_name("topic", topic)
+    if recipients != 1:
+        raise InvalidMessage(
+            "contact_list",
+            f"SES takes it for mail to one recipient, not to {recipients}: send each their own",
+        )
+
+
+def feedback_address(address: str) -> str:
+    """The bare address for bounces and complaints. Raises InvalidMessage."""
+    return spec_of(wire_form(address, "feedback_to"))
+
+
+def track_word(track: object) -> Literal["on", "off"]:
+    """How an envelope says whether opens and clicks are tracked. Raises InvalidMessage for what is no bool."""
+    if not isinstance(track, bool):
+        raise InvalidMessage("track", f"{shown(track)}: allowed are True and False")
+    return "on" if track else "off"
+
+
+def _check_ses_name(field: str, name: object) -> None:
+    if not isinstance(name, str) or not _is_ses_name(name):
+        raise InvalidMessage(field, f"{shown(name)}: SES allows 1 to 64 of A-Z a-z 0-9 _ and - here")
 
 
 def check_account(name: object) -> None:

@@ -4,12 +4,14 @@ others is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sesq.config.errors import InvalidMessage
 from sesq.producer.raw import RawMail
+from sesq.producer.rules import feedback_address
 from sesq.queue.addresses import shown
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
@@ -20,8 +22,9 @@ whatever senders they are allowed; and sesq knows of no identities but the accou
 
 TENANT = "x-ses-tenant"
 """Whoever may write it sends on another's reputation: a mail may do so by a rule alone."""
-NOT_YET = ("x-ses-list-management-options",)
-"""What SES would obey, and nothing here knows of: a list that people leave."""
+CONTACT_LIST = "x-ses-list-management-options"
+"""Whoever may write it has people leave a list by a mail that they did not expect of it: by a rule alone, too."""
+BY_RULE = {TENANT: "tenant=", CONTACT_LIST: "contact_list="}
 
 ANY = "*"
 NOT_ITS_OWN = "is not for the mail itself to choose"
@@ -29,16 +32,24 @@ NOT_ITS_OWN = "is not for the mail itself to choose"
 
 @dataclass(frozen=True, slots=True)
 class HeaderRule:
-    """What a mail's own headers may choose. `tenants`: whose mail it may be, or `*`. `cure` is told with a no."""
+    """What a mail's own headers may choose. `tenants` and `contact_lists`: those that they may name, or `*`.
+    `may_send_as`: the addresses to which bounces may be sent. `cure` is told with a no.
+    """
 
     tenants: tuple[str, ...] = ()
+    contact_lists: tuple[str, ...] = ()
+    may_send_as: Callable[[str], bool] = lambda _: True
     cure: str = "remove the header"
 
     def check(self, chosen: Mapping[str, Any]) -> None:
         """Raises InvalidMessage for options that the mail may not choose itself."""
-        tenant = chosen.get("tenant")
-        if tenant is not None and tenant not in self.tenants and ANY not in self.tenants:
-            raise InvalidMessage("tenant", f"{shown(tenant)} {NOT_ITS_OWN}: {self.cure}")
+        for field, allowed in (("tenant", self.tenants), ("contact_list", self.contact_lists)):
+            name = chosen.get(field)
+            if name is not None and name not in allowed and ANY not in allowed:
+                raise InvalidMessage(field, f"{shown(name)} {NOT_ITS_OWN}: {self.cure}")
+        address = chosen.get("feedback_to")
+        if address is not None and not self.may_send_as(feedback_address(address)):
+            raise InvalidMessage("feedback_to", f"this user may not send as {feedback_address(address)}")
 
 
 def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
@@ -54,8 +65,13 @@ def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 def take_ruled_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
     """The same of the headers that a mail may use by a HeaderRule alone."""
-    tenants = mail.values(TENANT)
-    return (mail.without(TENANT), {"tenant": _single(TENANT, tenants)}) if tenants else (mail, {})
+    options: dict[str, Any] = {}
+    tenants, lists = mail.values(TENANT), mail.values(CONTACT_LIST)
+    if tenants:
+        options["tenant"] = _single(TENANT, tenants)
+    if lists:
+        options |= _read_list(_single(CONTACT_LIST, lists))
+    return (mail.without(*BY_RULE), options) if options else (mail, options)
 
 
 def check_ses_headers(mail: RawMail) -> None:
@@ -63,11 +79,9 @@ def check_ses_headers(mail: RawMail) -> None:
     other = next((name for name in OF_OTHER_ACCOUNTS if mail.values(name)), None)
     if other:
         raise InvalidMessage(other, "sends by leave of another account, which is not done here: remove it")
-    unknown = next((name for name in NOT_YET if mail.values(name)), None)
-    if unknown:
-        raise InvalidMessage(unknown, "is an option of SES's that sesq does not know: remove it")
-    if mail.values(TENANT):
-        raise InvalidMessage(TENANT, f"{NOT_ITS_OWN}: remove it, and give tenant=")
+    for name, argument in BY_RULE.items():
+        if mail.values(name):
+            raise InvalidMessage(name, f"{NOT_ITS_OWN}: remove it, and give {argument}")
     if mail.values(SET) or mail.values(TAGS):
         raise InvalidMessage("raw", "has X-SES- headers that are options here: use Message.from_bytes")
 
@@ -81,6 +95,20 @@ def read_tags(value: str, name: str) -> dict[str, str]:
             raise InvalidMessage(name, f"{shown(value)}: write name=value, name=value, each name once")
         tags[key] = text
     return tags
+
+
+def _read_list(value: str) -> dict[str, str]:
+    """SES's own form is `news; topic=weekly`; Laravel and Symfony write `contactListName=news;topicName=weekly`."""
+    read = _list_options(value)
+    if not read:
+        raise InvalidMessage(CONTACT_LIST, f"{shown(value)}: write LIST, or LIST; topic=TOPIC")
+    return {"contact_list": read["list"]} | ({"topic": read["topic"]} if read["topic"] else {})
+
+
+_list_options = re.compile(
+    r"(?:contactListName\s*=\s*)?(?P<list>[\w-]+)(?:\s*;\s*topic(?:Name)?\s*=\s*(?P<topic>[\w-]+))?",
+    re.IGNORECASE | re.ASCII,
+).fullmatch
 
 
 def _single(name: str, values: list[str]) -> str:

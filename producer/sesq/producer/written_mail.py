@@ -5,6 +5,10 @@ Options that a program cannot give otherwise stand in the mail's own headers, wh
     X-Sesq-Lane: bulk
     X-Sesq-Tags: campaign=autumn, list=news
     X-Sesq-Tenant: acme
+    X-Sesq-Feedback-To: bounces@example.com
+    X-Sesq-Contact-List: news
+    X-Sesq-Topic: weekly
+    X-Sesq-Track: no
     X-Sesq-Key: order-1042-receipt
     X-Sesq-Send-At: 2030-01-31T09:30:00+00:00
     X-Sesq-Expires: 2030-01-31T12:00:00+00:00
@@ -136,6 +140,12 @@ def _text(value: str, _name: str) -> str:
     return value
 
 
+def _yes_or_no(value: str, _name: str) -> bool:
+    if value.lower() not in ("yes", "no"):
+        raise InvalidMessage("track", f"{shown(value)}: write yes or no")
+    return value.lower() == "yes"
+
+
 def _id(value: str, name: str) -> str:
     if not is_id(value):
         raise InvalidMessage(name, f"{shown(value)} is no id of a message")
@@ -146,6 +156,10 @@ _READERS: Readers = {
     "x-sesq-lane": ("lane", _text),
     "x-sesq-tags": ("tags", read_tags),
     "x-sesq-tenant": ("tenant", _text),
+    "x-sesq-feedback-to": ("feedback_to", _text),
+    "x-sesq-contact-list": ("contact_list", _text),
+    "x-sesq-topic": ("topic", _text),
+    "x-sesq-track": ("track", _yes_or_no),
     "x-sesq-key": ("idempotency_key", _text),
     "x-sesq-send-at": ("send_at", read_moment),
     "x-sesq-expires": ("expires_at", read_moment),

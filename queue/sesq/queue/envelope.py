@@ -19,6 +19,7 @@ VERSIONS = (1,)
 
 Kind = Literal["simple", "raw", "row"]
 OnUnknown = Literal["hold", "resend"]
+Track = Literal["on", "off"]
 
 encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -30,7 +31,9 @@ class Envelope:
     `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To,
     "row" the id of a recipient of a batch, whose content is made when it is sent.
     `other_senders` are the bare addresses in From, Sender and Return-Path of a raw mail that are not its sender's: SES
-    wants them verified too. `on_unknown` is the message's own answer to a lost reply, None for the account's.
+    wants them verified too. `feedback_to` is the bare address to which SES sends bounces and complaints; `contact_list`
+    and `topic` are SES's, for its one recipient to leave; `track` says whether opens and clicks are tracked.
+    `on_unknown` is the message's own answer to a lost reply, None for the account's.
     `subject` is for lists, and for logs at DEBUG.
     """
 
@@ -43,14 +46,21 @@ class Envelope:
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
     tenant: str | None = None
+    feedback_to: str | None = None
+    contact_list: str | None = None
+    topic: str | None = None
+    track: Track | None = None
     on_unknown: OnUnknown | None = None
     kind: Kind = "simple"
     other_senders: tuple[str, ...] = ()
 
     @property
     def senders(self) -> tuple[str, ...]:
-        """The bare addresses that SES wants verified: who sends, and whoever else the mail says it is from."""
-        return (self.sender_spec, *self.other_senders)
+        """The bare addresses that SES wants verified: who sends, whoever else the mail says it is from, and who is told
+        of bounces.
+        """
+        told = (self.feedback_to,) if self.feedback_to else ()
+        return (self.sender_spec, *self.other_senders, *told)
 
     @property
     def sender_spec(self) -> str:
@@ -118,7 +128,11 @@ class Envelope:
             envelope = cls(**lists, tags=tags, **parts)
         except (AttributeError, TypeError) as error:
             raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
-        if envelope.kind not in get_args(Kind) or envelope.on_unknown not in (None, *get_args(OnUnknown)):
+        if (
+            envelope.kind not in get_args(Kind)
+            or envelope.on_unknown not in (None, *get_args(OnUnknown))
+            or envelope.track not in (None, *get_args(Track))
+        ):
             raise InvalidMessage("envelope", "is of a kind that sesq does not write")
         return envelope
 
@@ -139,7 +153,7 @@ def _texts(given: object) -> tuple[str, ...]:
 
 _ENVELOPE_FIELDS = tuple(Envelope.__dataclass_fields__)
 _LISTS = ("to", "cc", "bcc", "reply_to", "other_senders")
-_TEXTS = ("sender", "subject", "configuration_set", "tenant", "on_unknown", "kind")
+_TEXTS = frozenset(_ENVELOPE_FIELDS) - {*_LISTS, "tags"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,11 @@ class Keys:
         return self._key("snapshot")
 
     @property
+    def transport(self) -> str:
+        """String: `ses` or `smtp`, by which the workers send."""
+        return self._key("transport")
+
+    @property
     def identities(self) -> str:
         """Hash: identity -> 1 (verified) or 0, as SES last listed them."""
         return self._key("identities")

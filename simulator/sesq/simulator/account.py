@@ -21,6 +21,7 @@ from sesq.simulator.http import Where
 from sesq.simulator.identities import Identities
 from sesq.simulator.mail import Mail
 from sesq.simulator.message_id import new_message_id, region_code
+from sesq.simulator.options import lends
 from sesq.simulator.record import Entry, Record
 from sesq.simulator.settings import AccountSettings
 from sesq.simulator.suppression import SuppressionList
@@ -203,7 +204,8 @@ class Account:
 
     def _check_verified(self, mail: Mail) -> None:
         covers = self.identities.covers
-        failed = [given for given in (mail.sender, *mail.other_senders) if not covers(bare_address(given))]
+        senders = ((given, bare_address(given)) for given in (mail.sender, *mail.other_senders))
+        failed = [given for given, address in senders if not covers(address) and not lends(mail, address)]
         if not self.settings.production_access:
             pairs = zip(mail.given_recipients(), mail.recipients, strict=True)
             failed += [given for given, address in pairs if not covers(address) and not simulated(address)]

@@ -82,7 +82,7 @@ class Identities:
     def covers(self, address: str) -> bool:
         """Whether mail from (or, in the sandbox, to) this bare address may go."""
         names = self._by_name
-        for candidate in _covering(address):
+        for candidate in covering(address):
             identity = names.get(candidate)
             if identity is not None and identity.verified:
                 return True
@@ -90,11 +90,12 @@ class Identities:
 
     def nearest(self, address: str) -> Identity | None:
         """The identity that speaks for an address: the most exact one there is."""
-        known = (self._by_name.get(candidate) for candidate in _covering(address))
+        known = (self._by_name.get(candidate) for candidate in covering(address))
         return next((identity for identity in known if identity is not None), None)
 
 
-def _covering(address: str) -> Iterator[str]:
+def covering(address: str) -> Iterator[str]:
+    """The names of the identities that could speak for an address."""
     yield address
     if "+" in address:
         yield without_label(address)

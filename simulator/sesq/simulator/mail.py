@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_RECIPIENTS = 50
 
@@ -25,6 +26,8 @@ class Mail:
     tags: Mapping[str, str] = field(default_factory=dict)
     configuration_set: str | None = None
     tenant: str | None = None
+    # Whatever else the send asked for, by member: see `options.py`.
+    options: Mapping[str, Any] = field(default_factory=dict)
     # The raw message, or the request's JSON as it came: nobody parses it again until someone looks.
     content: bytes = b""
     raw: bool = False

@@ -10,6 +10,7 @@ from sesq.simulator.blocks import read_block
 from sesq.simulator.encoded_words import readable
 from sesq.simulator.errors import SesError
 from sesq.simulator.mail import Mail
+from sesq.simulator.options import options_of_headers
 from sesq.simulator.ses_headers import CONFIGURATION_SET, MESSAGE_TAGS, TENANT, asked_for
 from sesq.simulator.tags import header_tags
 from sesq.simulator.walk import check_parts
@@ -64,6 +65,7 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     mail.subject = readable(str(message.get("Subject", "")))
     mail.configuration_set = mail.configuration_set or asked.get(CONFIGURATION_SET)
     mail.tenant = mail.tenant or asked.get(TENANT)
+    mail.options = {**options_of_headers(asked), **mail.options}
     # The call's tags win over the header's, which have to be right all the same; SES does not merge them.
     of_header = header_tags(asked.get(MESSAGE_TAGS, ""))
     mail.tags = mail.tags or of_header

@@ -15,6 +15,7 @@ from sesq.simulator.errors import SesError
 from sesq.simulator.mail import MAX_RECIPIENTS, Mail
 from sesq.simulator.members import items, mapping, name_in, text, texts
 from sesq.simulator.mime import fill_from_headers, header_recipients
+from sesq.simulator.options import check_options, options_of_call
 from sesq.simulator.tags import given_tags
 from sesq.simulator.templates import RenderingError, Template, Templates, inline, read_data, render
 from sesq.simulator.written import of_simple, of_template
@@ -57,6 +58,7 @@ def read_send_email(
         tags=given_tags(items(body, "EmailTags")),
         configuration_set=name_in(body, "ConfigurationSetName"),
         tenant=text(body, "TenantName") or None,
+        options=options_of_call(body),
         content=source,
     )
     feedback = name_in(body, "FeedbackForwardingEmailAddress")
@@ -140,6 +142,7 @@ def address(mail: Mail) -> None:
     for sender in (mail.sender, *mail.other_senders):
         bare_address(sender)
     mail.recipients = [bare_address(recipient) for recipient in given]
+    check_options(mail)
 
 
 def check_size(size: int, max_bytes: int) -> None:

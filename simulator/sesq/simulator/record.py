@@ -61,6 +61,7 @@ class Entry:
             "rendering_error": mail.rendering_error,
             "configuration_set": mail.configuration_set,
             "tenant": mail.tenant,
+            "options": dict(mail.options),
         }
 
 

@@ -7,7 +7,13 @@ from email.message import Message
 from sesq.simulator.errors import SesError
 
 CONFIGURATION_SET, TENANT, MESSAGE_TAGS = "x-ses-configuration-set", "x-ses-tenant", "x-ses-message-tags"
-_IMITATED = (CONFIGURATION_SET, TENANT, MESSAGE_TAGS)
+LIST = "x-ses-list-management-options"
+SOURCE_ARN, FROM_ARN, RETURN_PATH_ARN = ARNS = (
+    "x-ses-source-arn",
+    "x-ses-from-arn",
+    "x-ses-return-path-arn",
+)
+_IMITATED = (CONFIGURATION_SET, TENANT, MESSAGE_TAGS, LIST, *ARNS)
 # SES writes these into the mail that it receives: they ask for nothing when such mail is sent on.
 _OF_RECEIVED_MAIL = (
     "x-ses-receipt",

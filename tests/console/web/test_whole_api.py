@@ -273,6 +273,8 @@ def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAcc
         "tags": {"k": "v"},
         "configuration_set": "news",
         "tenant": "acme",
+        "feedback_to": "bounces@example.com",
+        "track": False,
         "lane": "bulk",
         "send_at": "2030-01-01T09:00:00Z",
         "expires_at": "2030-01-02T09:00:00Z",
@@ -283,13 +285,18 @@ def test_a_message_is_queued_with_all_that_is_given(call: Call, account: BusyAcc
     account.ids["new"] = told["id"]
     # the same key brings the same message
     assert call("POST /messages", mail) == (201, {"id": "<new>"})
-    same = {name: mail[name] for name in ("from", "to", "cc", "bcc", "subject", "tags", "tenant", "lane")}
+    same = {
+        name: mail[name]
+        for name in ("from", "to", "cc", "bcc", "subject", "tags", "tenant", "feedback_to", "track", "lane")
+    }
     assert call("GET /messages/<new>")[1] == {
         "id": "<new>",
         "account": "default",
         "state": "scheduled",
         "reason": "",
         **same,
+        "contact_list": None,
+        "topic": None,
         "attempts": 0,
         "created": at("23:00"),
         "since": at("23:00"),

@@ -19,6 +19,7 @@ from sesq.queue.gate import Gate
 from sesq.queue.layout import require_layout
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.states import Lane
+from sesq.queue.transport import note_transport
 from sesq.worker.aws_clients import open_clients
 from sesq.worker.retry import RetryPolicy
 from sesq.worker.rules import Rules
@@ -83,6 +84,7 @@ def _sending_policy(settings: Settings, name: str) -> SendingPolicy:
         keep_content=settings.keep_content,
         configuration_set=settings.account(name).events.configuration_set,
         tenant=settings.account(name).tenant,
+        by_smtp=name in settings.smtp_accounts,
         retry=RetryPolicy(max_attempts=settings.retry.max_attempts),
     )
 
@@ -135,6 +137,7 @@ def _opened(
     try:
         account = open_account(redis, name, settings, lanes=lanes, clients=clients)
         Policy(redis, name).configure(starting_limits(settings.account(name)))
+        note_transport(redis, name, settings.account(name).transport)
     except (SettingsError, InvalidPolicy) as error:
         return error
     return account

@@ -95,8 +95,8 @@ class Rules:
         refused = unverified(self.identities, self.snapshot.production, envelope.senders, envelope.recipients)
         if refused.senders:
             first = refused.senders[0]
-            where = "" if first == envelope.sender_spec else " (in the mail's From, Sender or Return-Path)"
-            return Missing(f"sender:{first}", f"sender {first}{where} is not verified in {self.region}", True)
+            named = f"sender {first}{_where(first, envelope)}"
+            return Missing(f"sender:{first}", f"{named} is not verified in {self.region}", True)
         if refused.recipients:
             first = refused.recipients[0]
             return Missing(f"recipient:{first}", f"recipient {first} is not verified in {self.region}", False)
@@ -110,6 +110,14 @@ class Rules:
                 self.snapshot.listed and self.identities.covers_recipient(name)
             )
         return kind == "sender" and self.snapshot.listed and self.identities.covers_sender(name)
+
+
+def _where(sender: str, envelope: Envelope) -> str:
+    if sender == envelope.sender_spec:
+        return ""
+    if sender in envelope.other_senders:
+        return " (in the mail's From, Sender or Return-Path)"
+    return " (who is told of bounces)"
 
 
 def _streams(envelope: Envelope) -> Iterator[str]:

@@ -21,6 +21,7 @@ from sesq.queue.gate import Gate
 from sesq.queue.grants import Started
 from sesq.queue.results import SendResult, put_back, unreadable, unsendable
 from sesq.queue.states import State
+from sesq.queue.transport import smtp_problem
 from sesq.worker.retry import OnUnknown, RetryPolicy, decide
 from sesq.worker.row_renderer import RowRenderer, TemplateUnusable
 from sesq.worker.rules import Missing, Rules
@@ -49,6 +50,7 @@ class SendingPolicy:
     """For mail that names none."""
     tenant: str | None = None
     """Likewise."""
+    by_smtp: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -113,6 +115,8 @@ class Sender:
     def _prepared(self, started: Started, permit: SendPermit) -> Prepared | SendResult:
         """Prepares what is to be sent; or says why nothing is."""
         try:
+            if self.policy.by_smtp and (problem := smtp_problem(started.envelope.track)):
+                return unsendable(started.grant, State.REFUSED, str(problem))
             envelope, unwanted = self._wanted(self._as_configured(started.envelope))
             if not envelope.rate_cost:
                 return unsendable(started.grant, State.SUPPRESSED, unwanted)

@@ -26,10 +26,9 @@ from sesq.console.batch_options import (
     Share,
     Tags,
     Template,
-    Tenant,
     Watch,
     is_agreed,
-    open_queue,
+    open_outbox,
     progress_of,
     request_for,
     rows_of,
@@ -45,6 +44,7 @@ from sesq.console.context import (
     asker,
 )
 from sesq.console.output import console, print_json, printable, show
+from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
 from sesq.console.watch import watch
 from sesq.producer.batch.batch_intake import take
 from sesq.queue.batch import Batch
@@ -113,6 +113,10 @@ def check_(
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
     tenant: Tenant = None,
+    feedback_to: FeedbackTo = None,
+    contact_list: ContactList = None,
+    topic: Topic = None,
+    track: Track = None,
     at: At = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -121,11 +125,11 @@ def check_(
 
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
-    redis, _ = open_queue(account)
+    outbox = open_outbox(account)
     with rows_file(recipients) as file, progress_of("checking") as progress:
-        options = {"tenant": tenant, "starts_at": starts_at(at)}
-        request = request_for(template, sender, account, tag, configuration_set, **options)
-        found = check(redis, request, rows_of(request, file, encoding, form, email_column), progress)
+        options = of_ses(tenant, feedback_to, contact_list, topic, track) | {"starts_at": starts_at(at)}
+        request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
+        found = check(outbox.redis, request, rows_of(request, file, encoding, form, email_column), progress)
     _show_check(found, json)
     if not found.intake.queued:
         raise NothingToSend(f"none of {found.intake.rows} rows can be sent")
@@ -142,6 +146,10 @@ def send(
     tag: Tags = None,
     configuration_set: ConfigurationSet = None,
     tenant: Tenant = None,
+    feedback_to: FeedbackTo = None,
+    contact_list: ContactList = None,
+    topic: Topic = None,
+    track: Track = None,
     at: At = None,
     stop_bounces: Share = None,
     stop_complaints: Share = None,
@@ -156,19 +164,18 @@ def send(
     that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
     pauses itself when more than that share of it bounces, or is complained about.
     """
-    redis, keep_seconds = open_queue(account)
+    outbox = open_outbox(account)
     with rows_file(recipients) as file:
-        options = {
-            "tenant": tenant,
+        options = of_ses(tenant, feedback_to, contact_list, topic, track) | {
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
-            "keep_seconds": keep_seconds,
             "starts_at": starts_at(at),
         }
-        request, digest = request_for(template, sender, account, tag, configuration_set, **options), Digest()
+        request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
+        digest = Digest()
         with progress_of("checking") as progress:
             rows = digest.of(rows_of(request, file, encoding, form, email_column))
-            found = check(redis, request, rows, progress)
+            found = check(outbox.redis, request, rows, progress)
         request = replace(request, key=digest.hexdigest())
         if not found.intake.queued:
             _show_check(found, json)
@@ -177,7 +184,7 @@ def send(
         with progress_of("queueing", found.intake.rows) as progress:
             rows = rows_of(request, file, encoding, form, email_column)
             printed = found.intake.unprintable is None
-            intake = take(redis, request, rows, again=again, printed=printed, progress=progress)
+            intake = take(outbox.redis, request, rows, again=again, printed=printed, progress=progress)
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     _tell_left_out(found)
     if json:
@@ -213,7 +220,7 @@ def _ask(found: Check, sure: bool) -> None:
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the batches, the newest first."""
-    redis, _ = open_queue(account)
+    redis = open_outbox(account).redis
     batches = Batches(redis, account).all()
     if json:
         print_json([_as_json(redis, batch) for batch in batches])
@@ -226,7 +233,7 @@ def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: 
     """Show how far a batch is, and when it ends."""
     if live and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
-    redis, _ = open_queue(account)
+    redis = open_outbox(account).redis
     batches = Batches(redis, account)
 
     def look() -> Any:
@@ -276,7 +283,7 @@ def _why(done: str, reason: str) -> str:
 
 
 def _act(account: str, id: str, act: Callable[[Batches], None], done: str) -> None:
-    redis, _ = open_queue(account)
+    redis = open_outbox(account).redis
     act(Batches(redis, account))
     typer.echo(f"{id} {done}")
 
@@ -289,7 +296,7 @@ def report(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""
-    redis, _ = open_queue(account)
+    redis = open_outbox(account).redis
     batches = Batches(redis, account)
     batches.get(id)
     if output is None:

@@ -117,6 +117,9 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
     yield "tags", ", ".join(f"{name}={value}" for name, value in envelope.tags.items())
     yield "configuration set", envelope.configuration_set
     yield "tenant", envelope.tenant
+    yield "feedback to", envelope.feedback_to
+    yield "contact list", " / ".join(filter(None, (envelope.contact_list, envelope.topic)))
+    yield "tracking", envelope.track
     yield "attempts", record.attempts
     yield "not before", local(record.send_at, now)
     yield "not after", local(record.expires_at, now)

@@ -23,6 +23,7 @@ from sesq.console.context import (
     pairs,
 )
 from sesq.console.output import complain, print_json
+from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
 from sesq.console.streams import typed
 from sesq.console.times import ahead, parse_moment
 from sesq.producer import Attachment, Message, Outbox
@@ -41,7 +42,7 @@ OPTIONS = {
 }
 """Field of a message -> the option that fills it, where that is not just the field's name."""
 ARGUMENT = re.compile(
-    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|lane)=(?![^\s,;])"
+    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|contact_list|topic|lane)=(?![^\s,;])"
 )
 """How an error of `sesq.producer` names an argument, where the command line has an option."""
 EXAMPLES = """Examples
@@ -98,7 +99,11 @@ def send(
     configuration_set: Annotated[
         str | None, typer.Option(metavar="NAME", help="SES's configuration set.")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="SES's tenant for whom it is.")] = None,
+    tenant: Tenant = None,
+    feedback_to: FeedbackTo = None,
+    contact_list: ContactList = None,
+    topic: Topic = None,
+    track: Track = None,
     key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Idempotency key: the same key queues the mail once.")
     ] = None,
@@ -117,8 +122,7 @@ def send(
     options |= {"send_at": _moment(at, "--at"), "expires_at": _moment(expires, "--expires")}
     if configuration_set:
         options["configuration_set"] = configuration_set
-    if tenant:
-        options["tenant"] = tenant
+    options |= of_ses(tenant, feedback_to, contact_list, topic, track)
     if tag:
         options["tags"] = pairs(tag, "=", "--tag")
     envelope: Given = {"sender": sender and typed(sender)}
@@ -139,7 +143,7 @@ def send(
         )
     settings = load_settings()
     redis = open_account(account, settings)
-    outbox = Outbox(redis, keep_days=settings.keep_days)
+    outbox = Outbox(redis, keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
     with _named_by_option():
         id = outbox.send(message)
     if not json:

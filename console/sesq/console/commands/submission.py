@@ -95,7 +95,8 @@ def submission(
         for listener in server.listeners:
             typer.echo(f"listening on {host}:{listener.port}{' (TLS)' if listener.wrapped else ''}")
 
-    serve(Outbox(open_redis(settings), keep_days=settings.keep_days), options, announce)
+    outbox = Outbox(open_redis(settings), keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
+    serve(outbox, options, announce)
     return None
 
 

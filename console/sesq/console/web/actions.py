@@ -61,7 +61,9 @@ def release_all(room: Room, waiting: str) -> int:
 
 def send(room: Room, message: Message) -> str:
     """Queues a message: its id."""
-    id = Outbox(room.redis, keep_days=room.site.settings.keep_days).send(message)
+    settings = room.site.settings
+    outbox = Outbox(room.redis, keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
+    id = outbox.send(message)
     room.note(f"send: {id}")
     return id
 

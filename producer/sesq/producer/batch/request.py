@@ -48,6 +48,10 @@ def batch_request(
     tags: Mapping[str, str] | None = None,
     configuration_set: str | None = None,
     tenant: str | None = None,
+    feedback_to: str | None = None,
+    contact_list: str | None = None,
+    topic: str | None = None,
+    track: bool | None = None,
     stop_bounces: float | None = None,
     stop_complaints: float | None = None,
     starts_at: datetime | None = None,
@@ -61,6 +65,8 @@ def batch_request(
         rules.check_configuration_set(configuration_set)
     if tenant is not None:
         rules.check_tenant(tenant)
+    if contact_list is not None or topic is not None:
+        rules.check_list(contact_list, topic, recipients=1)
     for name, share in (("stop_bounces", stop_bounces), ("stop_complaints", stop_complaints)):
         if share is not None and not 0 <= share <= 100:
             raise InvalidMessage(name, f"{share} is no share in %, from 0 to 100")
@@ -71,6 +77,10 @@ def batch_request(
         tags=rules.check_tags(tags) if tags else {},
         configuration_set=configuration_set,
         tenant=tenant,
+        feedback_to=None if feedback_to is None else rules.feedback_address(feedback_to),
+        contact_list=contact_list,
+        topic=topic,
+        track=None if track is None else rules.track_word(track),
         kind="row",
     )
     return BatchRequest(

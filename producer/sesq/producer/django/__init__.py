@@ -13,6 +13,10 @@ are these, each also an option of a mailer or of `get_connection`, in lower case
     SESQ_TAGS               a mapping of SES's message tags
     SESQ_CONFIGURATION_SET  SES's configuration set
     SESQ_TENANT             SES's tenant for whom it is sent
+    SESQ_FEEDBACK_TO        where SES sends bounces and complaints
+    SESQ_CONTACT_LIST       SES's contact list, and
+    SESQ_TOPIC              a topic of it, which the recipient may leave
+    SESQ_TRACK              True or False: whether SES tracks opens and clicks
     SESQ_ON_UNKNOWN         "hold" or "resend", where SES's answer is lost
     SESQ_ON_COMMIT          True: what is sent in a transaction is queued when it commits, and not when it rolls back
     SESQ_KEEP_DAYS          how long the record of a finished message stays

@@ -31,7 +31,10 @@ PREFIX = "SESQ_"
 OF_RESULTS = ("SESQ_WEBHOOK_SECRET",)
 """Settings that are not of the backend, but of what comes back."""
 OF_QUEUE = ("redis_url", "keep_days", "key_hours")
-OF_MESSAGE = ("account", "lane", "tags", "configuration_set", "tenant", "on_unknown", "on_commit")
+OF_MESSAGE = (
+    "account", "lane", "tags", "configuration_set", "tenant", "feedback_to", "contact_list", "topic", "track",
+    "on_unknown", "on_commit",
+)  # fmt: skip
 OF_ONE_MESSAGE = ("idempotency_key", "send_at", "expires_at")
 
 EMBEDDED = (

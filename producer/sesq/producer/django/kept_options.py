@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage
-from sesq.producer.rules import MAX_RECIPIENTS, address_list, once
+from sesq.producer.rules import MAX_RECIPIENTS, address_list, feedback_address, once
 from sesq.queue.ids import following, new_id
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ HEADERS = {
     "lane": "X-Sesq-Lane",
     "tags": "X-Sesq-Tags",
     "tenant": "X-Sesq-Tenant",
+    "feedback_to": "X-Sesq-Feedback-To",
+    "contact_list": "X-Sesq-Contact-List",
+    "topic": "X-Sesq-Topic",
+    "track": "X-Sesq-Track",
     "idempotency_key": "X-Sesq-Key",
     "send_at": "X-Sesq-Send-At",
     "expires_at": "X-Sesq-Expires",
@@ -41,6 +45,8 @@ def keep_options(email: EmailMessage, **options: Any) -> list[str]:
     first = new_id()
     email.extra_headers["X-Sesq-Id"] = first
     given = {name: value for name, value in options.items() if value is not None}
+    if "feedback_to" in given:
+        given["feedback_to"] = feedback_address(given["feedback_to"])  # a header is ASCII
     email.extra_headers.update({HEADERS[name]: _written(value) for name, value in given.items()})
     (people,) = once(address_list([str(each) for each in email.recipients()], "to"))
     parts = max(1, -(-len(people) // MAX_RECIPIENTS))
@@ -52,6 +58,8 @@ def keep_options(email: EmailMessage, **options: Any) -> list[str]:
 def _written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={each}" for name, each in value.items())
     return str(value)

@@ -28,8 +28,8 @@ from sesq.queue.addresses import spec_of
 if TYPE_CHECKING:
     from sesq.producer.message import Message
 
-RULE = HeaderRule(cure="remove the header; `sesq send --raw --tenant NAME` sends for a tenant")
-"""Nobody says who calls, so no tenant is theirs."""
+RULE = HeaderRule(cure="remove the header; `sesq send --raw` has options --tenant and --contact-list")
+"""Nobody says who calls, so no tenant and no list is theirs."""
 
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL

@@ -7,6 +7,7 @@ lanes = ["bulk"]                                    # the first is taken where t
 account = "default"
 tenant = "acme"                                     # of mail that names none: SES's tenant
 tenants = ["acme", "globex"]                        # those that the user's mail may name, or "*"; none if left out
+contact_lists = ["news"]                            # likewise: SES's contact lists
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
-from sesq.producer.rules import check_account, check_tenant
+from sesq.producer.rules import check_account, check_list, check_tenant
 from sesq.producer.ses_headers import ANY, HeaderRule
 from sesq.queue.addresses import shown
 from sesq.queue.states import Lane
@@ -36,7 +37,7 @@ MOST_MEMORY = 64 * 1024 * 1024
 SALT_BYTES = HASH_BYTES = 32
 
 
-CURE = "remove the header, or allow this with `tenants` of the user in the users file"
+CURE = "remove the header, or allow this to the user, with `tenants` or `contact_lists` in the users file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,13 @@ class User:
     account: str = "default"
     tenant: str | None = None
     tenants: tuple[str, ...] = ()
+    contact_lists: tuple[str, ...] = ()
 
     @property
     def header_rule(self) -> HeaderRule:
         """What the headers of the user's mail may choose."""
         own = (self.tenant,) if self.tenant else ()
-        return HeaderRule(self.tenants + own, CURE)
+        return HeaderRule(self.tenants + own, self.contact_lists, self.may_send_as, CURE)
 
     def may_send_as(self, spec: str) -> bool:
         """Whether this address is one of the user's senders; case does not count."""
@@ -177,7 +179,8 @@ def _user(name: str, table: Mapping[str, Any], where: str) -> User:
         _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
         _checked(check_account, table.get("account", "default"), where),
         None if (tenant := table.get("tenant")) is None else _checked(check_tenant, tenant, where),
-        _tenants(table.get("tenants", []), where),
+        _names("tenants", table.get("tenants", []), check_tenant, where),
+        _names("contact_lists", table.get("contact_lists", []), _check_list, where),
     )
 
 
@@ -199,10 +202,14 @@ def _lanes(names: Any, where: str) -> tuple[Lane, ...]:
     return lanes
 
 
-def _tenants(names: Any, where: str) -> tuple[str, ...]:
+def _names(key: str, names: Any, check: Callable[[Any], None], where: str) -> tuple[str, ...]:
     if not isinstance(names, list):
-        raise SettingsError(f'{where} tenants: is a list of names, or ["{ANY}"]')
-    return tuple(name if name == ANY else _checked(check_tenant, name, where) for name in names)
+        raise SettingsError(f'{where} {key}: is a list of names, or ["{ANY}"]')
+    return tuple(name if name == ANY else _checked(check, name, where) for name in names)
+
+
+def _check_list(name: Any) -> None:
+    check_list(name, None, recipients=1)
 
 
 def _checked(check: Callable[[Any], None], name: Any, where: str) -> str:

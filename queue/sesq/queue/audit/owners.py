@@ -39,7 +39,7 @@ def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
-        "leases starting keeping expiring policy configured policy_history suppression suppression_read "
+        "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
         "reputation poison notices snapshot identities sync control damaged restored pruning listening events"
     )
     lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]

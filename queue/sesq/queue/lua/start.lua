@@ -17,7 +17,8 @@ end
 
 local NEEDED = {
   'state', 'claim_id', 'packed', 'expires_at', 'attempts', 'rate', 'sender', 'to', 'cc', 'bcc', 'reply_to',
-  'subject', 'tags', 'configuration_set', 'tenant', 'on_unknown', 'kind', 'other_senders',
+  'subject', 'tags', 'configuration_set', 'tenant', 'feedback_to', 'contact_list', 'topic', 'track',
+  'on_unknown', 'kind', 'other_senders',
 }
 
 local function start(id, claim_id)

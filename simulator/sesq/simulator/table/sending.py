@@ -62,13 +62,22 @@ BOTH = {
     "ConfigurationOverrides": refused("overrides of a configuration set"),
 }
 
+STATUS = Text(choices=("ENABLED", "DISABLED"))
+TRACKING = Object({"OpenTrackingEnabled": checked(STATUS), "ClickTrackingEnabled": checked(STATUS)})
+
 SEND_EMAIL = Object(
     {
         **BOTH,
+        "FromEmailAddressIdentityArn": honoured(SOME_TEXT),
+        "FeedbackForwardingEmailAddressIdentityArn": honoured(SOME_TEXT),
+        "EndpointId": checked(TEXT),
+        "ConfigurationOverrides": checked(Object({"Tracking": checked(TRACKING)})),
         "Destination": honoured(DESTINATION),
         "Content": needed(EMAIL_CONTENT),
         "EmailTags": honoured(TAGS),
-        "ListManagementOptions": refused("contact lists"),
+        "ListManagementOptions": checked(
+            Object({"ContactListName": checked(TEXT, True), "TopicName": checked(TEXT)})
+        ),
     }
 )
 

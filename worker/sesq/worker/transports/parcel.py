@@ -25,7 +25,9 @@ _leading_dot = re.compile(rb"^\.", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """`content` is ready for DATA: CRLF at every line's end and the last one's, leading dots doubled."""
+    """`sender` is who is told of bounces and complaints. `content` is ready for DATA: CRLF at every line's end and the
+    last one's, leading dots doubled.
+    """
 
     sender: str
     recipients: tuple[str, ...]
@@ -45,7 +47,9 @@ def parcel_for(outgoing: Outgoing) -> Parcel:
         b"\r\n", _ses_headers(outgoing.id, envelope) + _missing_headers(outgoing, mail) + mail
     )
     ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-    return Parcel(envelope.sender_spec, envelope.recipients, _leading_dot.sub(b"..", ended))
+    return Parcel(
+        envelope.feedback_to or envelope.sender_spec, envelope.recipients, _leading_dot.sub(b"..", ended)
+    )
 
 
 def _ses_headers(id: str, envelope: Envelope) -> bytes:
@@ -55,6 +59,9 @@ def _ses_headers(id: str, envelope: Envelope) -> bytes:
         headers += f"X-SES-CONFIGURATION-SET: {envelope.configuration_set}\r\n"
     if envelope.tenant:
         headers += f"X-SES-TENANT: {envelope.tenant}\r\n"
+    if envelope.contact_list:
+        topic = f"; topic={envelope.topic}" if envelope.topic else ""
+        headers += f"X-SES-LIST-MANAGEMENT-OPTIONS: {envelope.contact_list}{topic}\r\n"
     return headers.encode("ascii")
 
 

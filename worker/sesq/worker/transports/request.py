@@ -13,10 +13,13 @@ from sesq.queue.envelope import Envelope, SimpleContent
 from sesq.worker.transports.base import Outgoing
 
 if TYPE_CHECKING:
+    from mypy_boto3_sesv2.literals import FeatureStatusType
     from mypy_boto3_sesv2.type_defs import (
+        ConfigurationOverridesTypeDef,
         ContentTypeDef,
         DestinationTypeDef,
         EmailContentTypeDef,
+        ListManagementOptionsTypeDef,
         MessageTypeDef,
         SendEmailRequestTypeDef,
     )
@@ -37,11 +40,25 @@ def request_for(outgoing: Outgoing) -> SendEmailRequestTypeDef:
         request["ConfigurationSetName"] = envelope.configuration_set
     if envelope.tenant:
         request["TenantName"] = envelope.tenant
+    if envelope.feedback_to:
+        request["FeedbackForwardingEmailAddress"] = envelope.feedback_to
+    if envelope.contact_list:
+        request["ListManagementOptions"] = _list(envelope.contact_list, envelope.topic)
+    if envelope.track:
+        request["ConfigurationOverrides"] = _tracking("ENABLED" if envelope.track == "on" else "DISABLED")
     if isinstance(content, SimpleContent):
         request["FromEmailAddress"] = envelope.sender
         if envelope.reply_to:
             request["ReplyToAddresses"] = envelope.reply_to
     return request
+
+
+def _list(name: str, topic: str | None) -> ListManagementOptionsTypeDef:
+    return {"ContactListName": name, "TopicName": topic} if topic else {"ContactListName": name}
+
+
+def _tracking(status: FeatureStatusType) -> ConfigurationOverridesTypeDef:
+    return {"Tracking": {"OpenTrackingEnabled": status, "ClickTrackingEnabled": status}}
 
 
 def _destination(envelope: Envelope) -> DestinationTypeDef:

@@ -45,6 +45,10 @@ class Mail(Given):
     tags: dict[str, str] = {}
     configuration_set: str | None = None
     tenant: str | None = None
+    feedback_to: str | None = None
+    contact_list: str | None = None
+    topic: str | None = None
+    track: bool | None = None
     lane: Lane = Lane.TRANSACTIONAL
     send_at: Moment | None = None
     expires_at: Moment | None = None
