@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from refused import refusal
@@ -98,6 +100,21 @@ def test_the_partition_is_the_regions(client_for, mail):
     call, arguments = by_send(chinese, mail, arn.replace("aws-cn", "aws"))
     assert refusal(call, **arguments) == ("BadRequestException", NOT_OF_SES)
     chinese.close()
+
+
+def test_events_tell_arns_of_the_regions_partition(ses, client_for, mail):
+    ses.set_events(region="cn-north-1", queue="ses-events")
+    chinese, sqs = (client_for(service, region="cn-north-1") for service in ("sesv2", "sqs"))
+    chinese.send_email(**mail())
+    url = sqs.get_queue_url(QueueName="ses-events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    (first, *_) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    for client in (chinese, sqs):
+        client.close()
+    envelope = json.loads(first["Body"])
+    source = json.loads(envelope["Message"])["mail"]["sourceArn"]
+    found = [each.rpartition(":")[0] for each in (source, envelope["TopicArn"], arn)]
+    assert found == [f"arn:aws-cn:{each}:cn-north-1:000000000000" for each in ("ses", "sns", "sqs")]
 
 
 @pytest.mark.parametrize("way", [by_send, by_bulk])

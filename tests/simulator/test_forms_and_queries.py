@@ -197,6 +197,32 @@ def test_members_where_they_do_not_belong(ses, method, path, body, answer):
     assert v2_answer(ses, method, path, body)[:2] == answer
 
 
+@pytest.mark.parametrize("path", ["/v2/email/identities", "/v2/email/templates", SUPPRESSED])
+@pytest.mark.parametrize("token", ["zzz", "x.org", "%FF", "eA"])
+def test_a_token_that_no_page_gave_is_invalid(ses, path, token):
+    assert v2_answer(ses, "GET", f"{path}?NextToken={token}")[:2] == (400, "InvalidNextTokenException")
+    in_v1 = v1_answer(ses, {"Action": "ListIdentities", "NextToken": token})
+    assert in_v1[:2] == (400, "MalformedInput" if "%" in token else "InvalidParameterValue")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps({"EmailIdentity": "x.org"}).encode("utf-16"),
+        b'{"EmailIdentity": "x.org", "EmailIdentity": "y.org"}',
+        b'{"EmailIdentity": "x.org", "Tags": [{"Key": "a", "Value": "b", "Value": "c"}]}',
+        b'{"EmailIdentity": "x.org", "Tags": NaN}',
+        b'{"EmailIdentity": "\xff.org"}',
+    ],
+)
+def test_a_body_is_json_in_utf_8_that_gives_each_name_once(ses, data):
+    request = urllib.request.Request(f"{ses.endpoint_url}/v2/email/identities", data, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.headers["x-amzn-errortype"] == "SerializationException"
+    refused.value.close()
+
+
 def test_no_send_takes_members_from_its_query(ses, mail):
     path = "/v2/email/outbound-emails?ConfigurationSetName=none"
     assert v2_answer(ses, "POST", path, mail())[:2] == NOT_IMITATED

@@ -172,7 +172,7 @@ def test_a_missing_variable_is_accepted_and_fails_later(ses, sesv2, mail, data, 
     assert message["rendering_error"] == f"Attribute '{missing}' is not present in the rendering data."
 
 
-@pytest.mark.parametrize("data", ['{"a": NaN}', '{"a": Infinity}', "[]", "{"])
+@pytest.mark.parametrize("data", ['{"a": NaN}', '{"a": Infinity}', "[]", "{", '{"a": "x", "a": "y"}'])
 def test_template_data_is_a_json_object(sesv2, mail, data):
     wanted = template_mail(mail, TemplateContent={"Subject": "{{a}}"}, TemplateData=data)
     assert refusal(sesv2.send_email, **wanted)[0] == "BadRequestException"

@@ -1,10 +1,12 @@
-"""The reasons for which a tenant's own suppression list counts."""
+"""Suppression lists: the reasons for which a tenant's own counts, and what cannot be put on one."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+
+from refused import refusal
 
 
 @pytest.fixture
@@ -49,3 +51,22 @@ def test_an_address_is_held_back_for_a_reason_of_the_tenant_alone(ses, sesv2, cl
     sqs.close()
     told = [json.loads(each["Body"])["eventType"] for each in messages]
     assert told == ["Send", "Delivery", "Send", "Bounce"]
+
+
+def test_a_reason_is_given_once(sesv2):
+    told = ("BadRequestException", "Each suppressed reason can only be specified at most once")
+    twice = ["BOUNCE", "BOUNCE"]
+    assert refusal(sesv2.put_account_suppression_attributes, SuppressedReasons=twice) == told
+    wanted = {"ConfigurationSetName": "news", "SuppressionOptions": {"SuppressedReasons": twice}}
+    assert refusal(sesv2.create_configuration_set, **wanted) == told
+    assert sesv2.list_configuration_sets()["ConfigurationSets"] == []
+    sesv2.create_configuration_set(ConfigurationSetName="news")
+    named = {"ConfigurationSetName": "news", "SuppressedReasons": twice}
+    assert refusal(sesv2.put_configuration_set_suppression_options, **named) == told
+
+
+@pytest.mark.parametrize("address", ["Ada <ada@x.org>", " ada@x.org", "<ada@x.org>", "nonsense"])
+def test_an_address_on_a_list_is_bare(sesv2, shop, address):
+    code, _ = refusal(sesv2.put_suppressed_destination, EmailAddress=address, Reason="BOUNCE")
+    assert code == "BadRequestException"
+    assert sesv2.list_suppressed_destinations()["SuppressedDestinationSummaries"] == []

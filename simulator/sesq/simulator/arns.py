@@ -22,9 +22,9 @@ def partition(region: str) -> str:
     return next((name for start, name in _PARTITIONS.items() if region.startswith(start)), "aws")
 
 
-def write_arn(region: str, resource: str) -> str:
-    """Of `identity/…`, `configuration-set/…` or `template/…` in a region of this account."""
-    return f"arn:{partition(region)}:ses:{region}:{ACCOUNT_ID}:{resource}"
+def write_arn(region: str, resource: str, service: str = "ses") -> str:
+    """Of `identity/…`, `template/…` and so on in a region of this account; or of another service's."""
+    return f"arn:{partition(region)}:{service}:{region}:{ACCOUNT_ID}:{resource}"
 
 
 def read_arn(arn: str, region: str, kinds: tuple[str, ...] = KINDS) -> Resource:

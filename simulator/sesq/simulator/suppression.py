@@ -31,7 +31,9 @@ class SuppressionList:
         """Add or replace; SesError(bad_request)."""
         if reason not in REASONS:
             raise SesError("bad_request", f"Reason is not one of {', '.join(REASONS)}.")
-        key = _key(bare_address(address))
+        if bare_address(address) != address:
+            raise SesError("bad_request", f"Invalid email address {address[:320]}.")
+        key = _key(address)
         self._by_address[key] = Suppressed(key, reason, at)
 
     def get(self, address: str) -> Suppressed:
@@ -48,6 +50,13 @@ class SuppressionList:
         """Whether mail to a bare address is not delivered; `reasons` are a configuration set's own, if it has some."""
         found = self._by_address.get(_key(address)) if self._by_address else None
         return found is not None and found.reason in (self.reasons if reasons is None else reasons)
+
+
+def check_reasons(reasons: list[str]) -> list[str]:
+    """SesError(bad_request) where one is given twice."""
+    if len(set(reasons)) < len(reasons):
+        raise SesError("bad_request", "Each suppressed reason can only be specified at most once")
+    return reasons
 
 
 def _key(address: str) -> str:

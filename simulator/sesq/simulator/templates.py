@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sesq.simulator.arns import read_arn
 from sesq.simulator.errors import SesError
+from sesq.simulator.json_text import read_json
 from sesq.simulator.members import mapping, text
 
 MAX_TEMPLATES = 20_000
@@ -123,17 +124,12 @@ def read_data(given: str) -> dict[str, Any]:
     if len(given) > MAX_DATA:
         raise SesError("bad_request", f"TemplateData is longer than {MAX_DATA} characters.")
     try:
-        data = json.loads(given or "{}", parse_constant=_no_json)
+        data = read_json(given or "{}")
     except (ValueError, RecursionError) as error:
-        raise SesError("bad_request", "TemplateData is not valid JSON.") from error
+        raise SesError("bad_request", "TemplateData is not valid JSON, or gives a name twice.") from error
     if not isinstance(data, dict):
         raise SesError("bad_request", "TemplateData is not a JSON object.")
     return data
-
-
-def _no_json(word: str) -> None:
-    """Python reads NaN and Infinity."""
-    raise ValueError(word)
 
 
 class Templates:

@@ -11,7 +11,7 @@ from typing import Any
 from sesq.simulator.arns import write_arn
 from sesq.simulator.errors import SesError
 from sesq.simulator.http import ACCOUNT_ID
-from sesq.simulator.suppression import SuppressionList
+from sesq.simulator.suppression import SuppressionList, check_reasons
 
 MAX_TENANTS = 10_000
 STATUSES = ("ENABLED", "REINSTATED", "DISABLED")
@@ -44,8 +44,7 @@ class Tenant:
 
     def set_suppression(self, reasons: list[str] | None, scope: str | None) -> None:
         """Both or neither; SesError(bad_request)."""
-        if reasons is not None and len(set(reasons)) < len(reasons):
-            raise SesError("bad_request", "Each suppressed reason can only be specified at most once")
+        check_reasons(reasons or [])
         if reasons is not None and scope is None:
             raise SesError("bad_request", "SuppressedReasons cannot be specified without SuppressionScope.")
         if reasons is None and scope is not None:

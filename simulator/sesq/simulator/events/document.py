@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sesq.simulator.addresses import bare_address
+from sesq.simulator.arns import write_arn
 from sesq.simulator.errors import SesError
 from sesq.simulator.events.details import DETAILS, iso
 from sesq.simulator.events.fate import Happening
@@ -48,7 +49,7 @@ def _mail(entry: Entry, region: str, identity: str | None) -> dict[str, Any]:
     return {
         "timestamp": iso(entry.at),
         "source": source,
-        "sourceArn": f"arn:aws:ses:{region}:{ACCOUNT_ID}:identity/{named}",
+        "sourceArn": write_arn(region, f"identity/{named}"),
         "sendingAccountId": ACCOUNT_ID,
         "messageId": entry.id,
         "destination": list(entry.mail.recipients),

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
+from sesq.simulator.arns import write_arn
 from sesq.simulator.clock import Clock
 from sesq.simulator.configuration_sets import ConfigurationSet
 from sesq.simulator.events.document import Documents
 from sesq.simulator.events.fate import FATES, Happening, happenings, is_virus, told_on_demand
 from sesq.simulator.events.queue import EventQueue
 from sesq.simulator.events.sns import GREETING, Notification, notification
-from sesq.simulator.http import ACCOUNT_ID, Where
+from sesq.simulator.http import Where
 from sesq.simulator.mail import Mail
 from sesq.simulator.record import Entry
 from sesq.simulator.suppression import SuppressionList
@@ -143,7 +144,7 @@ class Publisher:
             yield self._arn(self.settings.queue)
 
     def _arn(self, topic: str) -> str:
-        return f"arn:aws:sns:{self.region}:{ACCOUNT_ID}:{topic}"
+        return write_arn(self.region, topic, "sns")
 
     def _happenings(self, entry: Entry, suppression: Suppression) -> list[Happening]:
         recipients = tuple(entry.mail.recipients)

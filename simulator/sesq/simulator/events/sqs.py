@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sesq.simulator.arns import write_arn
 from sesq.simulator.clock import Clock
 from sesq.simulator.errors import SesError
 from sesq.simulator.events.publisher import Publisher
@@ -170,7 +171,7 @@ def _attributes(asked: Asked) -> dict[str, Any]:
         "Attributes": {
             "ApproximateNumberOfMessages": str(ready),
             "ApproximateNumberOfMessagesNotVisible": str(in_flight),
-            "QueueArn": f"arn:aws:sqs:{asked.publisher.region}:{ACCOUNT_ID}:{name}",
+            "QueueArn": write_arn(asked.publisher.region, name, "sqs"),
         }
     }
 

@@ -12,6 +12,7 @@ from sesq.simulator.errors import SesError
 from sesq.simulator.identities import FAILED, Identity
 from sesq.simulator.mail import Mail
 from sesq.simulator.members import flag, texts
+from sesq.simulator.paging import page
 from sesq.simulator.reading import V1_MAX_BYTES, read_send_email
 from sesq.simulator.v1.xml import entries
 
@@ -86,17 +87,15 @@ def update_sending_enabled(account: Account, form: Form) -> dict[str, Any]:
 
 
 def list_identities(account: Account, form: Form) -> dict[str, Any]:
-    kind, token = form.get("IdentityType"), form.get("NextToken", "")
+    kind = form.get("IdentityType")
     size = form.get("MaxItems", MAX_PAGE)
     if not 1 <= size <= MAX_PAGE:
         raise SesError("bad_request", f"MaxItems is not between 1 and {MAX_PAGE}.")
     wanted = [
-        each.name
-        for each in account.identities
-        if each.name > token and (kind is None or each.is_domain == (kind == "Domain"))
+        each.name for each in account.identities if kind is None or each.is_domain == (kind == "Domain")
     ]
-    more = {"NextToken": wanted[size - 1]} if len(wanted) > size else {}
-    return {"Identities": wanted[:size], **more}
+    names, more = page(wanted, size, form.get("NextToken", ""))
+    return {"Identities": names, **more}
 
 
 def get_verification(account: Account, form: Form) -> dict[str, Any]:

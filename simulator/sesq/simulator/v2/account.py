@@ -6,6 +6,7 @@ from typing import Any
 
 from sesq.simulator.errors import SesError
 from sesq.simulator.members import flag, texts
+from sesq.simulator.suppression import check_reasons
 from sesq.simulator.v2.router import Operation, Request
 
 MAX_CONTACTS = 4
@@ -51,7 +52,7 @@ def put_details(request: Request) -> dict[str, Any]:
 
 
 def put_suppression(request: Request) -> dict[str, Any]:
-    request.account.suppression.reasons = texts(request.body, "SuppressedReasons")
+    request.account.suppression.reasons = check_reasons(texts(request.body, "SuppressedReasons"))
     return {}
 
 

@@ -9,6 +9,7 @@ from sesq.simulator.arns import partition
 from sesq.simulator.configuration_sets import ConfigurationSet, EventDestination
 from sesq.simulator.errors import SesError
 from sesq.simulator.members import flag, mapping, needed_text, text, texts
+from sesq.simulator.suppression import check_reasons
 from sesq.simulator.v2.router import Operation, Request, asked_page
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -19,9 +20,10 @@ _KEPT = ("TrackingOptions", "DeliveryOptions", "ReputationOptions", "VdmOptions"
 
 def create(request: Request) -> dict[str, Any]:
     body = request.body
+    reasons = _reasons(mapping(body, "SuppressionOptions"))
     created = request.account.configuration_sets.create(needed_text(body, "ConfigurationSetName"))
     created.sending_enabled = flag(mapping(body, "SendingOptions"), "SendingEnabled", missing=True)
-    created.suppressed_reasons = _reasons(mapping(body, "SuppressionOptions"))
+    created.suppressed_reasons = reasons
     created.options = {name: body[name] for name in _KEPT if body.get(name) is not None}
     return {}
 
@@ -58,7 +60,7 @@ def put_sending(request: Request) -> dict[str, Any]:
 
 
 def put_suppression(request: Request) -> dict[str, Any]:
-    _named(request).suppressed_reasons = texts(request.body, "SuppressedReasons")
+    _named(request).suppressed_reasons = check_reasons(texts(request.body, "SuppressedReasons"))
     return {}
 
 
@@ -108,7 +110,7 @@ def _destination(request: Request, name: str) -> EventDestination:
 
 
 def _reasons(options: Any) -> list[str] | None:
-    return texts(options, "SuppressedReasons") if options else None
+    return check_reasons(texts(options, "SuppressedReasons")) if options else None
 
 
 _ONE = "/v2/email/configuration-sets/{ConfigurationSetName}"

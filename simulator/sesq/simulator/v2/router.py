@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, unquote
 from sesq.simulator.account import Account
 from sesq.simulator.errors import WIRE, SesError
 from sesq.simulator.http import Call, Reply
+from sesq.simulator.json_text import read_json
 from sesq.simulator.mail import Mail
 from sesq.simulator.members import text
+from sesq.simulator.paging import page
 from sesq.simulator.table.check import check
 from sesq.simulator.table.v2 import V2
 
@@ -111,9 +113,9 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        value = json.loads(body)
+        value = read_json(body)
     except (ValueError, RecursionError) as error:
-        raise SesError("unreadable", "The request body is not JSON.") from error
+        raise SesError("unreadable", "The request body is not JSON, or gives a name twice.") from error
     if not isinstance(value, dict):
         raise SesError("unreadable", "The request body is not a JSON object.")
     return value
@@ -128,12 +130,10 @@ def error_reply(error: SesError) -> Reply:
 def asked_page(request: Request, names: list[str], largest: int = 1000) -> tuple[list[str], dict[str, str]]:
     """The page of some sorted names that a request asks for, and its NextToken if there is more.
 
-    The token is the last name of the page before. SesError(bad_request).
+    SesError(bad_request, next_token).
     """
     size = _page_size(request.body.get("PageSize", largest), largest)
-    token = text(request.body, "NextToken")
-    rest = [name for name in names if name > token]
-    return rest[:size], {"NextToken": rest[size - 1]} if len(rest) > size else {}
+    return page(names, size, text(request.body, "NextToken"))
 
 
 def _page_size(size: int, largest: int) -> int:

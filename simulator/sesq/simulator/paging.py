@@ -1,0 +1,35 @@
+"""Pages of sorted names. The token of the next page tells the last name of this one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from sesq.simulator.errors import SesError
+
+_START = b"\0"  # by which a token is known as one of ours
+
+
+def page(names: list[str], size: int, token: str) -> tuple[list[str], dict[str, str]]:
+    """The names of a page, and its NextToken where there are more; SesError(next_token)."""
+    after = _name(token) if token else ""
+    rest = [name for name in names if name > after]
+    return rest[:size], {"NextToken": _token(rest[size - 1])} if len(rest) > size else {}
+
+
+def _token(name: str) -> str:
+    return base64.urlsafe_b64encode(_START + name.encode()).decode()
+
+
+def _name(token: str) -> str:
+    try:
+        read = base64.b64decode(token, altchars=b"-_", validate=True)
+        if read.startswith(_START):
+            return read[1:].decode()
+    except (binascii.Error, ValueError) as error:
+        raise _invalid() from error
+    raise _invalid()
+
+
+def _invalid() -> SesError:
+    return SesError("next_token", "The specified NextToken is invalid.")
