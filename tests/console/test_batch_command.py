@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.batches import Batches
 from sesq.queue.gate import SYNC
 from sesq.queue.keys import CLOCK_OFFSET, Keys
+from sesq.queue.ramp import start_ramp
 from sesq.queue.suppression import Suppressed, SuppressionList
 
 Run = Callable[..., Result]
@@ -72,6 +74,22 @@ def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path
     text = run("batch", "check", str(news), str(path), *FROM).stdout
     assert "200 today, 200 tomorrow, 50" in text
     assert Batches(redis).all() == []
+
+
+def test_a_ramp_lets_more_of_it_go_each_day(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
+    """The ledger frees a minute after the ramp's next day has begun, so each day sends what its cap adds, and more."""
+    noon = datetime.fromisoformat("2023-11-14T12:00").astimezone().timestamp()
+    redis.set(CLOCK_OFFSET, f"={noon}")
+    sync(redis, rate=100.0, daily=5000.0)
+    start_ramp(redis, "default", 100, 400, 2 * 86_400, by="ada")
+    path = write_rows(tmp_path / "rows.csv", (f"p{i}@example.org" for i in range(700)))
+    told = json.loads(run("batch", "check", str(news), str(path), *FROM, "--json").stdout)
+    assert [day["recipients"] for day in told["days"]] == [100, 200, 400]
+    ends = datetime.fromisoformat(told["ends_at"].replace("Z", "+00:00")).timestamp()
+    assert ends - noon == pytest.approx(2 * 86_400, abs=300)
+    assert "100/day and more each day" in " ".join(
+        run("batch", "check", str(news), str(path), *FROM).stdout.split()
+    )
 
 
 def test_without_a_known_account_it_says_so(run: Run, news: Path, tmp_path: Path) -> None:

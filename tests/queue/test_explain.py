@@ -11,6 +11,8 @@ from batch import template
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
 from sesq.queue.explain import NO_WORKER, UNSYNCED
+from sesq.queue.ramp import mind_ramp, start_ramp
+from sesq.queue.reputation import Standing
 from sesq.queue.results import put_back
 from sesq.queue.states import Lane, State
 from sesq.worker.verdicts import Kind
@@ -77,6 +79,42 @@ def test_when_the_day_is_spent_it_says_so_and_when_it_goes(stage: Stage) -> None
     # and bulk mail may not use what is kept for the other
     stage.policy.set({"reserve": "10"}, by="ada")
     assert "10 are kept for transactional mail" in told(stage, stage.queue(lane="bulk"))[0]
+
+
+def test_a_ramp_says_so_and_its_mail_goes_when_it_was_told(stage: Stage) -> None:
+    # Given a ramp of ten to forty, whose first day is spent
+    stage.sync(rate=10.0, daily=1000.0)
+    start_ramp(stage.redis, "default", 10, 40, 2 * DAY_SECONDS, by="ada")
+    for _ in range(50):
+        stage.queue()
+    last = stage.queue()
+    for _ in range(2):
+        stage.pass_time(60)
+        stage.work(60)
+    because, wait = told(stage, last)
+    assert "the day has no room for it yet: 10 of 10 recipients in 24 hours, 40 before it" in because
+    assert "; a ramp limits the day, from 10 to 40 recipients in 2 days" in because
+    # When days pass, then it goes when it was told, which by the first day's limit would have been much later
+    assert wait is not None
+    assert wait < 2.1 * DAY_SECONDS
+    begun = stage.now
+    while stage.state(last) is State.QUEUED:
+        stage.pass_time(60)
+        stage.work(60)
+    assert stage.now - begun == pytest.approx(wait, abs=180)
+
+
+def test_a_ramp_that_stands_still_says_why_and_its_mail_goes_by_what_it_lets_go(stage: Stage) -> None:
+    start_ramp(stage.redis, "default", 10, 40, 2 * DAY_SECONDS, by="ada")
+    mind_ramp(stage.redis, "default", Standing(1000, 90, 0))
+    for _ in range(21):
+        stage.queue()
+    last = stage.queue()
+    stage.pass_time(60)
+    stage.work(60)
+    because, wait = told(stage, last)
+    assert "; the ramp of 10 to 40 stands still: 9.00% bounces" in because
+    assert wait == pytest.approx(2 * DAY_SECONDS, rel=0.01)
 
 
 def test_recipients_of_a_batch_wait_for_those_before_them(stage: Stage) -> None:

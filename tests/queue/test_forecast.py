@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.queue.forecast import MINUTE, SLOTS, Forecast, Limits, forecast
+from sesq.queue.forecast import MINUTE, SLOTS, Forecast, Limits, Step, forecast
 
 NOW = 1_700_000_010.0
 DAY = 86_400
@@ -82,14 +84,18 @@ def test_what_fills_the_day_exactly_goes_today_and_one_more_does_not(count: int,
     assert ends_after(count - 50, others=50) == pytest.approx(min(ends - 50, DAY), abs=2 * MINUTE)
 
 
-def played(count: int, pace: float, daily: int, sent: dict[int, int]) -> float:
-    """The same, recipient by recipient."""
+def played(
+    count: int, pace: float, daily: int, sent: dict[int, int], growth: Sequence[Step] = (), reserve: float = 0
+) -> float:
+    """The same, recipient by recipient; a step of a ramp counts from its second on."""
     minutes, now, gone = dict(sent), NOW, 0
     while gone < count:
         minute = int(now // MINUTE)
         total = sum(n for at, n in minutes.items() if at > minute - SLOTS)
-        if total + 1 > daily:
-            now = (minute + 1) * MINUTE
+        rooms = [daily - reserve, *(step.daily - step.reserve for step in growth if step.at <= now)]
+        if total + 1 > rooms[-1]:
+            later = [step.at for step in growth if step.at > now]
+            now = min([(minute + 1) * MINUTE, *later])
             continue
         minutes[minute] = minutes.get(minute, 0) + 1
         gone += 1
@@ -109,6 +115,57 @@ def test_it_is_what_happens(count: int, pace: float, daily: int, sent: dict[int,
     assert said is not None
     happened = played(count, pace, daily, before)
     assert abs(said - NOW - happened) <= 0.02 * happened + MINUTE
+
+
+@given(
+    count=st.integers(1, 400),
+    ahead=st.integers(0, 100),
+    pace=st.sampled_from([0.5, 1.0, 7.0]),
+    daily=st.integers(5, 40),
+    reserve=st.integers(0, 5),
+    first=st.floats(1, DAY),
+    factors=st.lists(st.floats(1, 3), max_size=6),
+    sent=st.dictionaries(st.integers(0, 1400), st.integers(1, 9), max_size=3),
+)
+def test_a_ramp_is_what_happens_day_by_day(
+    count: int,
+    ahead: int,
+    pace: float,
+    daily: int,
+    reserve: int,
+    first: float,
+    factors: list[float],
+    sent: dict[int, int],
+) -> None:
+    before = {int(NOW // MINUTE) - minutes: n for minutes, n in sent.items()}
+    steps, cap = [], daily + 5
+    for day, factor in enumerate(factors):
+        cap = int(cap * factor)
+        steps.append(Step(NOW + first + day * DAY, cap, float(reserve)))
+    growth = tuple(steps)
+    said = forecast(count, ahead, NOW, Limits(pace, daily + 5, reserve, growth), before).ends_at
+    assert said is not None
+    happened = played(count + ahead, pace, daily + 5, before, growth, reserve)
+    # a minute is forecast as a whole, so each day may begin a minute later than it does
+    assert abs(said - NOW - happened) <= 0.02 * happened + 2 * MINUTE
+
+
+def test_a_day_that_grows_ends_sooner_and_has_its_recipients_on_their_days() -> None:
+    growth = (Step(NOW + DAY, 200, 0.0), Step(NOW + 2 * DAY, 400, 0.0))
+    told = forecast(650, 0, NOW, Limits(10.0, 100, 0.0, growth), {})
+    # 100 at once, 100 more a day later and as many as the first day's were soon after, 400 in all within the next
+    assert told.ends_at == pytest.approx(NOW + 2 * DAY + 200 + SLOTS * MINUTE - DAY, abs=3 * MINUTE)
+    by_day = [0.0, 0.0, 0.0]
+    for minute, recipients in told.minutes.items():
+        by_day[int((minute * MINUTE - NOW + MINUTE) // DAY)] += recipients
+    assert by_day == pytest.approx([100, 200, 350])
+
+
+def test_what_has_no_room_today_waits_for_the_day_on_which_it_has() -> None:
+    growth = (Step(NOW + DAY, 40, 30.0),)
+    said = forecast(10, 0, NOW, Limits(1.0, 20, 30.0, growth), {}).ends_at
+    assert said == pytest.approx(NOW + DAY + 10, abs=MINUTE)
+    assert forecast(10, 0, NOW, Limits(1.0, 20, 30.0, (Step(NOW, 30, 30.0),)), {}).ends_at is None
 
 
 @pytest.mark.parametrize(("minutes_ago", "seconds"), [(1441, 31), (1442, 1)])

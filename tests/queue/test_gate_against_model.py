@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from redis import Redis
 
 import books
 from batch import template
-from gate_model import SLOTS, Chunk, GateModel, Mail, StrictSes
+from gate_model import SLOTS, Chunk, GateModel, Mail, RampModel, StrictSes
 from sesq.config.errors import WrongState
 from sesq.producer import Message, Outbox
 from sesq.producer.batch.batch_intake import numbered, take
@@ -32,6 +33,8 @@ from sesq.queue.gate import SYNC, Gate
 from sesq.queue.grants import Grant, Started
 from sesq.queue.keys import CLOCK_OFFSET
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import mind_ramp, start_ramp, stop_ramp
+from sesq.queue.reputation import Standing
 from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
 
@@ -236,7 +239,9 @@ class GateMachine(RuleBasedStateMachine):
             value = max(value, 1.0)
         if knob == "reserve" and value > self.model.daily:
             return
-        if knob == "daily" and self.model.policy.get("reserve", 0) > value:
+        ramp = self.model.ramp
+        day = min(value, ramp.cap(self.model.now)) if ramp else value
+        if knob == "daily" and self.model.policy.get("reserve", 0) > day:
             return
         if knob == "reserve" and value < 1:
             self.policy.set({knob: f"{value:.0%}"}, by="test")
@@ -252,6 +257,27 @@ class GateMachine(RuleBasedStateMachine):
         self.policy.reset(by="test")
         self.model.policy.clear()
         self.model.try_the_large_again()
+
+    @rule(first=st.sampled_from([1, 4, 30]), factor=st.integers(2, 9), days=st.integers(1, 4))
+    def start_ramp(self, first: int, factor: int, days: int) -> None:
+        if self.model.policy.get("reserve", 0) > first:
+            return
+        start_ramp(self.redis, "default", first, first * factor, days * 86_400, by="test")
+        self.model.ramp = RampModel(first, first * factor, days, self.model.now)
+        self.model.try_the_large_again()
+
+    @rule()
+    def stop_ramp(self) -> None:
+        if stop_ramp(self.redis, "default", by="test"):
+            self.model.try_the_large_again()
+        self.model.ramp = None
+
+    @precondition(lambda self: self.model.ramp)
+    @rule(bounced=st.booleans())
+    def mind_ramp(self, bounced: bool) -> None:
+        """It stands still while too much bounced, and goes on."""
+        mind_ramp(self.redis, "default", Standing(sent=1000, bounced=500 * bounced, complained=0))
+        (self.model.ramp.stand if bounced else self.model.ramp.go)(self.model.now)
 
     @rule(pause=st.booleans())
     def pause_or_resume(self, pause: bool) -> None:
@@ -308,6 +334,9 @@ class GateMachine(RuleBasedStateMachine):
         assert usage.tokens == pytest.approx(self.model.tokens, abs=1e-5)
         assert usage.burst == pytest.approx(self.model.burst)
         assert usage.reserve == self.model.reserve
+        assert (usage.daily or 0) == (0 if self.model.daily == math.inf else self.model.daily)
+        # more than the ramp lets go was sent before it began, or before the clock was set back
+        assert usage.ramp is None or usage.ramp.cap == self.model.ramp.cap(self.model.now)
 
     @property
     def ses_now(self) -> float:

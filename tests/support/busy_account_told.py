@@ -166,6 +166,7 @@ LIMITS = {
     "burst": limit(2.5, "SES", "3.0", until="2023-11-15T00:39:00.000Z"),
     "margin": limit(0.002, "default"),
     "reserve": limit(100, "set", "10%"),
+    "ramp": None,
 }
 
 
@@ -202,7 +203,15 @@ OVERVIEW: Json = {
     "account": "default",
     "mode": "sandbox",
     "paused": False,
-    "policy": {"rate": 5, "daily": 1000, "burst": 2.5, "margin": 0.002, "reserve": 100, "pace": 4.99},
+    "policy": {
+        "rate": 5,
+        "daily": 1000,
+        "burst": 2.5,
+        "margin": 0.002,
+        "reserve": 100,
+        "pace": 4.99,
+        "ramp": None,
+    },
     "usage": {"last_24h": 14, "others": 17, "remaining": 969, "next_free_at": None, "throttles": 0},
     "lanes": {
         "transactional": {"queued": 1, "oldest_at": at("22:30"), "next_at": at("23:00")},

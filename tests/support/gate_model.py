@@ -44,6 +44,32 @@ class Chunk:
 
 
 @dataclass
+class RampModel:
+    """A cap on the day that grows by the same factor each day, while it does not stand still."""
+
+    first: int
+    last: int
+    days: int
+    at: float | None
+    """Since when it grows; None: it stands still."""
+    grown: float = 0.0
+
+    def seconds(self, now: float) -> float:
+        return self.grown + (max(0.0, now - self.at) if self.at is not None else 0.0)
+
+    def cap(self, now: float) -> int:
+        day = min(self.days, int(self.seconds(now) // DAY))
+        return int(self.first * (self.last / self.first) ** (day / self.days) + 1e-6)
+
+    def stand(self, now: float) -> None:
+        if self.at is not None and self.seconds(now) < self.days * DAY:
+            self.grown, self.at = self.seconds(now), None
+
+    def go(self, now: float) -> None:
+        self.at = now if self.at is None else self.at
+
+
+@dataclass
 class GateModel:
     """What the script keeps, in Python's own types."""
 
@@ -51,6 +77,7 @@ class GateModel:
     ses_rate: float = 1.0
     ses_daily: float = 200.0
     policy: dict[str, float] = field(default_factory=dict)
+    ramp: RampModel | None = None
     paused: bool = False
     others: float = 0.0
     level: float = 0.0
@@ -77,7 +104,8 @@ class GateModel:
 
     @property
     def daily(self) -> float:
-        return min(self.policy.get("daily", math.inf), self.ses_daily if self.ses_daily >= 0 else math.inf)
+        without = min(self.policy.get("daily", math.inf), self.ses_daily if self.ses_daily >= 0 else math.inf)
+        return min(without, self.ramp.cap(self.now)) if self.ramp else without
 
     @property
     def reserve(self) -> float:

@@ -17,6 +17,7 @@ from agreement import assert_agreement
 from batch_stage import BatchStage
 from sesq.config.errors import QueueUnavailable
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import start_ramp
 from sesq.queue.reputation import LEAST_SENT, Level, Reputation, Standing
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
@@ -529,6 +530,27 @@ def test_a_level_is_warned_of_when_it_gets_worse_and_not_with_each_event(
     week.has(1000, bounced=79)
     week.pauses_at("Bounce", "Bounce")
     assert warnings() == 2
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_ramp_stands_still_with_the_event_that_reaches_the_line(
+    pauses: bool, stage: Stage, redis: Redis
+) -> None:
+    """Whether or not bulk mail is paused then, and although a person lets it go on."""
+    feedback = Feedback(redis, "default", pauses_bulk=pauses)
+    start_ramp(redis, "default", 100, 400, 2 * 86_400, by="ada")
+    hour = int(stage.now // 3600)
+    redis.hset(stage.keys.reputation, mapping={f"{hour}:sent": 1000, f"{hour}:complained": 2})
+    for number, still in ((1, False), (2, True)):
+        feedback.handle(body("Complaint", message_id=f"m-{number}"))
+        ramp = stage.gate.usage().ramp
+        assert ramp is not None
+        assert (ramp.still_since is not None) is still
+    stage.policy.resume(by="ada", bulk_only=True)
+    feedback.mind_the_reputation()
+    ramp = stage.gate.usage().ramp
+    assert ramp is not None
+    assert "0.40% complaints" in ramp.still_because
 
 
 def test_what_bounces_late_while_bulk_is_paused_is_let_pass_by_a_resume(week: Week) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -13,6 +14,7 @@ from rq.serializers import JSONSerializer
 
 from agreement import assert_agreement
 from sesq.producer import Message
+from sesq.queue.ramp import start_ramp
 from sesq.queue.results import SendResult
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import State
@@ -59,6 +61,38 @@ def test_the_snapshot_is_what_ses_says(stage: Stage, ses: Simulator, sync: Accou
     snapshot = read_snapshot(stage.redis, "default")
     assert (snapshot.mode, snapshot.rate, snapshot.daily, snapshot.listed) == ("sandbox", 50.0, 500.0, True)
     assert snapshot.synced_at == stage.now
+
+
+def test_a_ramp_stands_still_and_goes_on_as_the_week_says(
+    stage: Stage, sync: AccountSync, caplog: Any
+) -> None:
+    caplog.set_level(logging.INFO, "sesq.sync")
+    start_ramp(stage.redis, "default", 100, 400, 2 * 86_400, by="ada")
+    hour = int(stage.now // 3600)
+    stage.redis.hset(stage.keys.reputation, mapping={f"{hour}:sent": 1000, f"{hour}:bounced": 80})
+    sync.run()
+    ramp = stage.gate.usage().ramp
+    assert ramp is not None
+    assert ramp.still_since == stage.now
+    assert "account default: the ramp stands still: 8.00% bounces" in caplog.text
+    # A week later nothing of that counts any more
+    again(stage, sync, 7 * 86_400)
+    ramp = stage.gate.usage().ramp
+    assert ramp is not None
+    assert (ramp.still_since, ramp.cap) == (None, 100)
+    assert "account default: the ramp goes on: 0.00% bounces" in caplog.text
+
+
+def test_a_ramp_that_has_grown_frees_what_a_whole_day_had_no_room_for(
+    stage: Stage, sync: AccountSync
+) -> None:
+    start_ramp(stage.redis, "default", 5, 10, 86_400, by="ada")
+    id = stage.queue([f"p{i}@example.com" for i in range(8)])
+    sync.run()
+    stage.work()
+    assert stage.state(id) is State.HELD
+    again(stage, sync, 86_400)
+    assert stage.state(id) is State.QUEUED
 
 
 def send_past_the_queue(sync: AccountSync, *recipients: str) -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
-from sesq.queue.forecast import MINUTE, Limits, forecast
+from sesq.queue.forecast import MINUTE, forecast
 from sesq.queue.gate import Gate
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.usage import SUSPENDED, Usage
@@ -34,6 +34,8 @@ class Plan:
     rate: float
     daily: float | None
     endless: str = ""
+    grows: bool = False
+    """Whether a ramp lets more go each day."""
 
 
 def plan(
@@ -56,12 +58,13 @@ def plan(
     endless = _endless(known, usage, of, stuck=bool(stuck and not count))
     if endless:
         return Plan(known, usage.now, None, {}, ahead, usage.shown_rate, usage.daily, endless)
-    limits = Limits(usage.pace, usage.daily, usage.reserve)
     begins = max(usage.now, starts_at or (of.starts_at if of else None) or 0)
-    told = forecast(count, ahead, begins, limits, gate.ledger(), usage.others)
+    told = forecast(count, ahead, begins, usage.limits(reserve=True), gate.ledger(), usage.others)
     days = _days(told.minutes, count)
     endless = "" if told.ends_at else "by the limits in force it takes longer than ten years"
-    return Plan(True, usage.now, told.ends_at, days, ahead, usage.shown_rate, usage.daily, endless)
+    return Plan(
+        True, usage.now, told.ends_at, days, ahead, usage.shown_rate, usage.daily, endless, bool(usage.growth)
+    )
 
 
 def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:

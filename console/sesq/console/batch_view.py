@@ -179,7 +179,9 @@ def _preview(preview: Preview) -> Any:
 def _plan(check: Check, when: Plan) -> Iterator[Any]:
     from rich.text import Text
 
-    limits = f"{format_rate(when.rate)}, {format_daily(when.daily)}"
+    limits = (
+        f"{format_rate(when.rate)}, {format_daily(when.daily)}{' and more each day' if when.grows else ''}"
+    )
     if when.ends_at is None:
         yield Text(f"{when.endless}, so nobody can tell when it ends.")
     elif check.ready:

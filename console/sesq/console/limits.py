@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis import Redis
 
 from sesq.config.quotas import format_daily, format_rate
+from sesq.console.ramp_view import changed_ramp, ramp_as_json, ramp_of_history_as_json
 from sesq.console.times import utc
 from sesq.queue.fields import Fields
 from sesq.queue.gate import Gate
 from sesq.queue.policy import Policy, Setting
 from sesq.queue.snapshot import read_snapshot
+from sesq.queue.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit. `value` is in force (None: unlimited), by `origin`: `set`, `sesq.toml`, `SES` or `default`.
+    """One limit. `value` is in force (None: unlimited), by `origin`: `set`, `sesq.toml`, `ramp`, `SES` or `default`.
 
     `asked` is what somebody set, as written; `ses` what SES allows (-1: unlimited), None where that is not known.
     """
@@ -54,13 +57,40 @@ def written(name: str, value: float | str | None) -> str:
     return format_rate(number) if name == "rate" else f"{number:g}"
 
 
-def changed(name: str, value: str | None) -> str:
+def changed(name: str, value: str | Mapping[str, Any] | None) -> str:
     """One side of a change in the history."""
+    if isinstance(value, Mapping):
+        return changed_ramp(value)
     return written(name, value) if value else "not set"
+
+
+def change_as_json(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the history, for scripts."""
+    times = {"at": utc(entry["at"]), "until": utc(entry.get("until"))}
+    return {**entry, **times, **{side: _sides_as_json(entry.get(side)) for side in ("old", "new")}}
+
+
+def _sides_as_json(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    return {
+        name: ramp_of_history_as_json(value) if isinstance(value, Mapping) else value
+        for name, value in side.items()
+    }
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
     """Name -> limit. Works for an account that nobody has used yet. Raises QueueUnavailable."""
+    return _limits(redis, account)[0]
+
+
+def quota_as_json(redis: Redis, account: str) -> dict[str, Any]:
+    """All limits, and the ramp, for scripts. Raises QueueUnavailable."""
+    limits, usage = _limits(redis, account)
+    return {name: limit.as_json() for name, limit in limits.items()} | {"ramp": ramp_as_json(usage.ramp)}
+
+
+def _limits(redis: Redis, account: str) -> tuple[dict[str, Limit], Usage]:
     usage, snapshot = Gate(redis, account).usage(), read_snapshot(redis, account)
     settings = Policy(redis, account).show()
     in_force = {
@@ -73,9 +103,12 @@ def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
     ses = {"rate": snapshot.rate, "daily": snapshot.daily}
     # whose limit counts where what was set does not: it is above SES's, or SES has not been asked yet
     elsewhere = "SES" if snapshot.readable else "default"
-    return {
+    limits = {
         name: _limit(setting, in_force[name], ses.get(name), elsewhere) for name, setting in settings.items()
     }
+    if usage.ramp_counts:
+        limits["daily"] = replace(limits["daily"], origin="ramp")
+    return limits, usage
 
 
 def _limit(setting: Setting, value: float | None, ses: float | None, elsewhere: str) -> Limit:

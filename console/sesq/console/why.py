@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sesq.config.quotas import format_rate
 from sesq.console.overview import LaneView, Overview
+from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import local
 from sesq.queue.states import Lane, State
 from sesq.queue.usage import VISIBLE_SLOWNESS
@@ -36,6 +37,7 @@ def _account(view: Overview) -> Iterator[str]:
         yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
     if view.bulk_paused:
         yield f"Bulk mail is paused: {_sentence(view.bulk_paused)} It waits until `sesq quota resume --bulk`."
+    yield from ramp_sentences(view.usage)
     if view.damaged:
         yield f"Damaged in Redis, or of another version, and set aside: {view.damaged}. `sesq doctor` names it."
     if view.usage.slow > VISIBLE_SLOWNESS:

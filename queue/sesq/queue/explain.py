@@ -12,7 +12,7 @@ from sesq.config.connection import mapped
 from sesq.config.quotas import format_rate
 from sesq.queue.chunks import place_of
 from sesq.queue.fields import Fields
-from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
+from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, forecast
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
@@ -73,12 +73,23 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
         if wait > LONGEST_MINUTES * MINUTE:
             return told, None
         return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
-    limits = Limits(usage.pace, usage.daily, reserve)
     told = f"the day has no room for it yet: {usage.total + usage.others:g} of {usage.daily:g} recipients in 24 hours"
     told += f", {ahead:,} before it" if ahead else ""
     told += f", and {reserve:g} are kept for transactional mail" if reserve else ""
+    told += _by_ramp(usage)
+    limits = usage.limits(reserve=lane is Lane.BULK)
     ledger = read_ledger(redis, record.account)
     return told, forecast(cost, ahead, usage.now, limits, ledger, usage.others).ends_at
+
+
+def _by_ramp(usage: Usage) -> str:
+    """What the ramp has to do with it, where it is the ramp that limits the day."""
+    ramp = usage.ramp
+    if ramp is None or not usage.ramp_counts:
+        return ""
+    if ramp.still_since is not None:
+        return f"; the ramp of {ramp.first} to {ramp.last} stands still: {ramp.still_because}"
+    return f"; a ramp limits the day, from {ramp.first} to {ramp.last} recipients in {ramp.days} days"
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from math import ceil, inf
+from typing import NamedTuple
 
 MINUTE = 60
 SLOTS = 1442
@@ -17,13 +20,25 @@ QUARTER = 15
 """Minutes. No zone's day begins within one, so it is fine enough to tell what goes on which day."""
 
 
+class Step(NamedTuple):
+    """What holds of a day from a time on (s): recipients in 24 hours, those of them kept for others."""
+
+    at: float
+    daily: float
+    reserve: float
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds: recipients a second, recipients in 24 hours (None: unlimited), those of them kept for others."""
+    """What holds: recipients a second, recipients in 24 hours (None: unlimited), those of them kept for others.
+
+    `growth`: what a day is limited to later, in order of time; it never shrinks.
+    """
 
     pace: float
     daily: float | None
     reserve: float = 0.0
+    growth: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +69,14 @@ def forecast(
         return Forecast(None, {})
     if limits.daily is None:
         return _by_rate(count, ahead, now, limits.pace)
-    room_of_a_day = limits.daily - limits.reserve
-    if room_of_a_day < 1:
+    rooms = _Rooms(limits.daily - limits.reserve, limits.growth)
+    if rooms.last < 1:
         return Forecast(None, {})
     day = _Day(sent, others, int(now // MINUTE))
     most_in_a_day = min(count + ahead, limits.pace * SLOTS * MINUTE)
-    if day.total + most_in_a_day <= room_of_a_day:
+    if day.total + most_in_a_day <= rooms.at(now):
         return _by_rate(count, ahead, now, limits.pace)
-    return _by_both(count, ahead, now, limits.pace, room_of_a_day, day)
+    return _by_both(count, ahead, now, limits.pace, rooms, day)
 
 
 def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
@@ -72,6 +87,23 @@ def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
         start, stop = max(begins, minute * MINUTE), min(ends, (minute + QUARTER) * MINUTE)
         minutes[minute] = max(0.0, stop - start) * pace
     return Forecast(ends, minutes)
+
+
+class _Rooms:
+    """How many recipients a whole day has room for, now and later."""
+
+    def __init__(self, now: float, growth: Sequence[Step]) -> None:
+        self.times = [-inf, *(step.at for step in growth)]
+        self.rooms = [now, *(step.daily - step.reserve for step in growth)]
+        self.last = self.rooms[-1]
+
+    def at(self, time: float) -> float:
+        return self.rooms[bisect_right(self.times, time) - 1]
+
+    def next_minute(self, minute: int) -> float:
+        """The first whole minute after this one in which there is another room."""
+        later = self.times[bisect_right(self.times, minute * MINUTE) :]
+        return ceil(later[0] / MINUTE) if later else inf
 
 
 class _Day:
@@ -103,11 +135,11 @@ class _Day:
         return self.soonest[0] if self.soonest else minute + 1
 
 
-def _by_both(count: int, ahead: int, now: float, pace: float, room: float, day: _Day) -> Forecast:
+def _by_both(count: int, ahead: int, now: float, pace: float, rooms: _Rooms, day: _Day) -> Forecast:
     left, minutes, at = float(count + ahead), {}, now
     minute = first = int(now // MINUTE)
     while left > 1e-6 and minute - first < LONGEST_MINUTES:
-        free = max(0.0, room - day.total)
+        free = max(0.0, rooms.at(at) - day.total)
         recipients = min(left, free, pace * ((minute + 1) * MINUTE - at))
         if recipients > 0:
             day.count(minute, recipients)
@@ -117,7 +149,8 @@ def _by_both(count: int, ahead: int, now: float, pace: float, room: float, day: 
             if own > 0:
                 minutes[minute] = own
         if left > 1e-6:
-            minute = minute + 1 if free > recipients + 1e-6 else day.next_after(minute)
+            waits = free <= recipients + 1e-6
+            minute = int(min(day.next_after(minute), rooms.next_minute(minute))) if waits else minute + 1
             at = minute * MINUTE
             day.begin(minute)
     return Forecast(at if left <= 1e-6 else None, minutes)

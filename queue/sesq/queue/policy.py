@@ -22,6 +22,7 @@ from sesq.queue.fitting import free_fitting
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_json_list
 from sesq.queue.snapshot import read_snapshot, redis_now
+from sesq.queue.usage import read_usage
 
 HISTORY_LENGTH = 1000
 MAX_MARGIN = 0.5
@@ -225,6 +226,9 @@ class Policy:
     def _check_reserve(self, values: Mapping[str, str]) -> None:
         settings = {name: setting.value for name, setting in self.show().items()} | dict(values)
         reserve, daily = settings["reserve"], Fields({"daily": settings["daily"] or "-1"}).number("daily")
+        ramp = read_usage(self.redis, self.keys.account).ramp
+        if ramp:
+            daily = ramp.cap if daily < 0 else min(daily, ramp.cap)
         if reserve and not reserve.endswith("%") and 0 <= daily < Fields({"": reserve}).number(""):
             raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
 

@@ -125,5 +125,7 @@ JOBS = library("writes.lua", "jobs.lua", base=STREAM)
 """What every script of an account begins with."""
 MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""
-GATE = library("rows.lua", "server.lua", "bucket.lua", "limits.lua", "ledger.lua", "gate.lua", base=MESSAGES)
+GATE = library(
+    "rows.lua", "server.lua", "bucket.lua", "ramp.lua", "limits.lua", "ledger.lua", "gate.lua", base=MESSAGES
+)
 """The rules of the gate, by which scripts grant."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.queue.fields import Fields
+from sesq.queue.forecast import Limits, Step
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_json, text
 from sesq.queue.scripts import GATE, compose
@@ -22,6 +24,41 @@ LEDGER_SLOTS = 1442
 VISIBLE_SLOWNESS = 0.01
 SUSPENDED = "all workers are suspended (`rq suspend`)"
 """Said wherever mail waits for `rq resume`: RQ keeps it for all workers on a Redis, whatever their accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A ramp as it stands: a cap of the day that grows. Amounts are recipients in 24 hours, times seconds since the
+    epoch.
+
+    `day` counts from 0; on day `days` the cap is `last`. `steps` are the days to come, (when, cap): none while it
+    stands still, of which `still_since` and `still_because` tell, or where it has come to its end.
+    """
+
+    first: int
+    last: int
+    days: int
+    began: float
+    day: int
+    cap: int
+    steps: tuple[tuple[float, int], ...] = ()
+    still_since: float | None = None
+    still_because: str = ""
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> Ramp:
+        """Reads what `ramp.lua` tells."""
+        return cls(
+            first=int(told["from"]),
+            last=int(told["to"]),
+            days=int(told["days"]),
+            began=float(told["began"]),
+            day=int(told["day"]),
+            cap=int(told["cap"]),
+            steps=tuple((float(at), int(cap)) for at, cap in told["steps"]),
+            still_since=told.get("since"),
+            still_because=told.get("why") or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +84,29 @@ class Usage:
     claims: int
     throttles: int
     lanes: tuple[dict[str, Any], ...]
+    ceiling: float | None = None
+    """What the day would be limited to without a ramp; None: nothing else limits it."""
+    ramp: Ramp | None = None
+    reserve_as_set: str = "0"
+    """As people write it: recipients, or a share of the day."""
+
+    @property
+    def growth(self) -> tuple[Step, ...]:
+        """The limits of the day to come, as the ramp grows."""
+        steps = self.ramp.steps if self.ramp else ()
+        dailies = [(at, cap_of(cap, self.ceiling)) for at, cap in steps]
+        return tuple(Step(at, daily, reserve_of(self.reserve_as_set, daily)) for at, daily in dailies)
+
+    @property
+    def ramp_counts(self) -> bool:
+        """Whether the ramp is what limits the day."""
+        return self.ramp is not None and (self.ceiling is None or self.ramp.cap < self.ceiling)
+
+    def limits(self, *, reserve: bool) -> Limits:
+        """What to forecast by; with `reserve` for mail that leaves what is kept for transactional mail."""
+        if reserve:
+            return Limits(self.pace, self.daily, self.reserve, self.growth)
+        return Limits(self.pace, self.daily, 0.0, tuple(step._replace(reserve=0.0) for step in self.growth))
 
     @property
     def last_24h(self) -> int:
@@ -59,13 +119,25 @@ class Usage:
         return self.rate if self.slow < VISIBLE_SLOWNESS else round(self.rate * (1 - self.slow), 1)
 
 
+def cap_of(cap: float, ceiling: float | None) -> float:
+    """What counts of a ramp's cap and of the limit of the day without it, where there is one."""
+    return cap if ceiling is None else min(cap, ceiling)
+
+
+def reserve_of(text: str, daily: float | None) -> float:
+    """What a reserve keeps of a day of so many recipients: as many as it says, or its share of them."""
+    number = Fields({"": text.removesuffix("%")}).number("")
+    return float(math.floor((daily or 0.0) * number / 100)) if text.endswith("%") else number
+
+
 def read_usage(redis: Redis, account: str, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
     """The limits in force and what is used of them. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         answer = read_json(USAGE.run(redis, account, *(keys.queue(lane) for lane in lanes)))
     told = {field.name: answer.get(field.name) for field in fields(Usage)}  # what is unlimited is left out
-    return Usage(**told | {"lanes": tuple(answer["lanes"])})
+    ramp = Ramp.read(answer["ramp"]) if "ramp" in answer else None
+    return Usage(**told | {"lanes": tuple(answer["lanes"]), "ramp": ramp})
 
 
 def read_ledger(redis: Redis, account: str) -> dict[int, int]:

@@ -98,6 +98,8 @@ def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
         ("POST", "/waiting/release", {"waiting": "restore"}, "release 0 that wait for restore"),
         ("PATCH", "/quota", {"rate": "1/second"}, "limits: rate 1/second"),
         ("POST", "/quota/reset", {"knobs": ["rate"]}, "limits: reset rate"),
+        ("PUT", "/quota/ramp", {"from": "5", "to": "9", "over": "2d"}, "ramp: 5 to 9 over 2d"),
+        ("DELETE", "/quota/ramp", None, "ramp: stop"),
         ("POST", "/pause", {"reason": "a look"}, "pause"),
         ("POST", "/resume", None, "resume"),
         ("POST", "/suppression", {"address": "eve@example.com"}, "suppress (manual) eve@example.com"),

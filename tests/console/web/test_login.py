@@ -236,6 +236,8 @@ def test_who_may_only_look_changes_nothing(console: Console, users: Path, redis:
         "quota/pause": {"reason": "x"},
         "quota/set": {"rate": "1/second"},
         "quota/preview": {"rate": "1/second"},
+        "quota/ramp": {"from": "5", "to": "9", "over": "2d"},
+        "quota/ramp/stop": {},
         "messages/act": {"verb": "cancel", "ids": "x"},
         "test": {"kind": "formatted", "sender": "a@example.com", "to": "b@example.com", "text": "x"},
         "identities/verify": {"name": "example.com"},

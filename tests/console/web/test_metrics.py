@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from redis import Redis
 
 from sesq.producer import Message, Outbox
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import mind_ramp, start_ramp
+from sesq.queue.reputation import Standing
 from sesq.queue.states import State
 from stage import Stage
 
@@ -35,6 +38,16 @@ def value(families: dict[str, Any], name: str, **labels: str) -> float:
     samples = [s for family in families.values() for s in family.samples if s.name == name]
     (found,) = [s.value for s in samples if labels.items() <= s.labels.items()]
     return float(found)
+
+
+def test_a_ramp_and_that_it_stands_still(console: Console, stage: Stage) -> None:
+    visit = console()
+    names = ("sesq_ramp_limit_recipients", "sesq_ramp_stands_still", "sesq_daily_limit_recipients")
+    assert [value(scrape(visit), name) for name in names] == [math.inf, 0, 50_000]
+    start_ramp(stage.redis, "default", 100, 400, 2 * 86_400, by="ada")
+    assert [value(scrape(visit), name) for name in names] == [100, 0, 100]
+    mind_ramp(stage.redis, "default", Standing(1000, 90, 0))
+    assert [value(scrape(visit), name) for name in names] == [100, 1, 100]
 
 
 def test_the_numbers_are_the_queues(console: Console, stage: Stage) -> None:

@@ -9,6 +9,7 @@ from redis import Redis
 
 from sesq.console.overview import Overview, read_overview
 from sesq.console.web.outlook import changed
+from sesq.queue.ramp import start_ramp
 from stage import Stage
 
 
@@ -36,6 +37,31 @@ def test_the_rate(view: Overview, ses: float | None, asked: str, kept: float, fo
     for force, rate in ((False, kept), (True, forced)):
         after = changed(view, {"rate": asked}, force=force)
         assert (after.rate, after.pace) == (rate, pytest.approx(rate * 0.8 * (1 - view.usage.margin)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "daily", "growth"),
+    [
+        ({"daily": "150"}, 100, [(150, 15), (150, 15)]),
+        ({"daily": "50"}, 50, [(50, 5), (50, 5)]),
+        ({"reserve": "30"}, 100, [(200, 30), (400, 30)]),
+        ({"reserve": "50%"}, 100, [(200, 100), (400, 200)]),
+        ({"rate": "7"}, 100, [(200, 20), (400, 40)]),
+    ],
+)
+def test_a_ramp_limits_what_a_change_allows(
+    redis: Redis, asked: dict[str, str], daily: float, growth: list[tuple[float, float]]
+) -> None:
+    """What is told before a change is what the gate does after it."""
+    stage = Stage(redis)
+    stage.policy.set({"reserve": "10%"}, by="ada")
+    start_ramp(redis, "default", 100, 400, 2 * 86_400, by="ada")
+    told = changed(read_overview(redis, "default"), asked, force=False)
+    assert (told.daily, [step[1:] for step in told.growth]) == (daily, growth)
+    stage.policy.set(asked, by="ada")
+    done = stage.gate.usage()
+    names = ("rate", "pace", "daily", "ceiling", "reserve", "growth")
+    assert {name: getattr(told, name) for name in names} == {name: getattr(done, name) for name in names}
 
 
 @pytest.mark.parametrize(

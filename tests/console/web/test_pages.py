@@ -264,6 +264,32 @@ def test_undo_puts_back_what_was_forced(console: Console, redis: Redis) -> None:
     assert (policy.show()["rate"].value, policy.show()["rate"].forced) == ("5.0", False)
 
 
+def test_undo_ends_a_ramp_and_brings_it_back_where_it_was(console: Console, redis: Redis) -> None:
+    stage, visit = Stage(redis), console()
+
+    def undo() -> None:
+        visit.post("quota/undo", {"at": json.dumps(stage.policy.history()[0]["at"])})
+
+    visit.post("quota/ramp", {"from": "100", "to": "1600", "over": "4d"})
+    page = visit.get("quota").text
+    assert "The ramp allows 100 recipients in 24 hours, on day 1 of 4; 200 from" in page
+    assert "ramp: not set → 100/day to 1600/day in 4 days" in page
+    stage.pass_time(86_400 * 1.5)
+    visit.post("quota/ramp/stop", {})
+    assert stage.gate.usage().ramp is None
+    stage.pass_time(86_400 * 5)
+    undo()
+    ramp = stage.gate.usage().ramp
+    assert ramp is not None
+    assert (ramp.cap, ramp.steps[0]) == (200, (pytest.approx(stage.now + 86_400 / 2), 400))
+    stage.pass_time(1)
+    undo()
+    assert stage.gate.usage().ramp is None
+    answer = visit.post("quota/ramp", {"from": "100", "to": "1600", "over": "soon"})
+    assert answer.status_code == 422
+    assert "over: &#39;soon&#39; is no duration" in answer.text
+
+
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:
     visit, policy = console(), Policy(redis)
     policy.set({"rate": "3", "burst": "2"}, by="ada")

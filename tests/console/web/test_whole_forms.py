@@ -115,6 +115,13 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "limits: reset all",
     ),
     ("quota/undo", {"at": "1700001540.0"}, "quota", "Undone.", "limits: reset burst"),
+    (
+        "quota/ramp",
+        {"from": " 20 ", "to": "100/day", "over": "3d"},
+        "quota",
+        "The ramp is in place. It holds from the next claim on.",
+        "ramp: 20 to 100/day over 3d",
+    ),
     ("quota/pause", {"reason": " a look "}, "quota", "Paused: nothing goes until somebody resumes.", "pause"),
     ("quota/resume", {}, "quota", "Open again.", "resume"),
     (
@@ -177,6 +184,7 @@ PREVIEWED: dict[str, dict[str, Any]] = {
     "quota/preview all": {"daily": "500", "burst": "2", "margin": "0.1", "reserve": "20%"},
     "quota/preview nothing": {},
     "quota/preview wrong": {"rate": "fast", "for": "2h"},
+    "quota/ramp wrong": {"from": "20", "to": "10", "over": "3d"},
     "quota/set wrong": {"rate": "fast", "for": "2h"},
     "sandbox/apply marketing": {
         "mail_type": "MARKETING",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,8 @@ METRICS: dict[str, tuple[str, dict[str, float]]] = {
     "sesq_daily_limit_recipients": ("gauge", {"": 1000}),
     "sesq_daily_remaining_recipients": ("gauge", {"": 969}),
     "sesq_daily_reserve_recipients": ("gauge", {"": 100}),
+    "sesq_ramp_limit_recipients": ("gauge", {"": math.inf}),
+    "sesq_ramp_stands_still": ("gauge", {"": 0}),
     "sesq_ledger_recipients": ("gauge", {"": 14}),
     "sesq_ledger_other_recipients": ("gauge", {"": 17}),
     "sesq_tokens": ("gauge", {"": 2.5}),

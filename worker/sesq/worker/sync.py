@@ -20,6 +20,7 @@ from sesq.queue.fitting import free_fitting
 from sesq.queue.gate import SYNC, Gate
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
+from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_hash, read_json
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now
@@ -121,6 +122,7 @@ class AccountSync:
         reconcile_in_turn(self.redis, self.account)  # first: what RQ was told to cancel is not freed
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
+        mind_ramp(self.redis, self.account)
         free_fitting(self.redis, self.account)
         self._probe(blocks)
 

@@ -8,13 +8,16 @@ import typer
 from redis import Redis
 
 from sesq.config.parts import part
+from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
-from sesq.console.limits import changed, read_limits, written
-from sesq.console.output import print_json, show, table
-from sesq.console.times import local, parse_duration, utc
+from sesq.console.limits import change_as_json, changed, quota_as_json, read_limits, written
+from sesq.console.output import print_json, printable, show, table
+from sesq.console.ramp_view import ramp_sentences
+from sesq.console.times import local, parse_duration
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
+from sesq.queue.usage import read_usage
 
 SHOW_EXAMPLES = """Examples
 
@@ -105,7 +108,7 @@ def reset(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Forget what was set: back to sesq.toml, or to what SES allows."""
+    """Forget what was set: back to sesq.toml, or to what SES allows. A ramp and a pause stay."""
     redis = open_account(account)
     Policy(redis, account).reset(names or None, by=asker())
     _print(redis, account, json)
@@ -136,7 +139,7 @@ def history(
     redis = open_account(account)
     entries = Policy(redis, account).history(limit)
     if json:
-        print_json([entry | {"at": utc(entry["at"]), "until": utc(entry.get("until"))} for entry in entries])
+        print_json([change_as_json(entry) for entry in entries])
         return
     now = redis_now(redis)
     rows = [(local(entry["at"], now), entry["by"], *_change(entry, now)) for entry in entries]
@@ -176,15 +179,16 @@ def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
         typer.echo(f"the account is still paused: {policy.paused}; `sesq quota resume` ends that")
 
 
+app.command(epilog=RAMP_EXAMPLES)(ramp)
 app.command(epilog=REQUEST_EXAMPLES)(request)
 
 
 def _print(redis: Redis, account: str, json: bool) -> None:
-    limits = read_limits(redis, account)
     if json:
-        print_json({name: limit.as_json() for name, limit in limits.items()})
+        print_json(quota_as_json(redis, account))
         return
-    now = redis_now(redis)
+    limits, usage = read_limits(redis, account), read_usage(redis, account)
+    now = usage.now
     rows = [
         (
             name,
@@ -197,3 +201,5 @@ def _print(redis: Redis, account: str, json: bool) -> None:
         for name, limit in limits.items()
     ]
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
+    for sentence in ramp_sentences(usage):
+        typer.echo(printable(sentence))

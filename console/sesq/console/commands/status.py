@@ -11,6 +11,7 @@ from sesq.config.quotas import format_daily, format_rate
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
 from sesq.console.output import console, print_json, printable, table
 from sesq.console.overview import Memory, Overview, read_overview
+from sesq.console.ramp_view import ramp_as_json
 from sesq.console.times import local, utc
 from sesq.console.watch import watch as keep_watching
 from sesq.console.why import sentences
@@ -61,6 +62,7 @@ def as_json(view: Overview) -> dict[str, Any]:
             "margin": view.usage.margin,
             "reserve": usage.reserve,
             "pace": usage.pace,
+            "ramp": ramp_as_json(usage.ramp),
         },
         "usage": {
             "last_24h": usage.last_24h,

@@ -10,6 +10,7 @@ from sesq.console.times import parse_duration
 from sesq.console.web.site import Room
 from sesq.console.webhook_view import WebhookView, read_webhooks, require_webhook
 from sesq.producer import Message, Outbox
+from sesq.queue import ramp
 from sesq.queue.addresses import parse_address
 from sesq.queue.messages import RESOLUTIONS
 from sesq.queue.policy import BULK_PAUSE, PAUSE
@@ -93,6 +94,18 @@ def resume(room: Room, *, bulk_only: bool = False) -> None:
     room.note("resume", "bulk mail" if bulk_only else "")
 
 
+def start_ramp(room: Room, first: str, last: str, over: str) -> None:
+    """Lets the day grow from one number of recipients to another. Raises InvalidPolicy, InputError."""
+    ramp.start_ramp(room.redis, room.account, first, last, parse_duration(over, "over"), by=room.by)
+    room.note(f"ramp: {first} to {last} over {over}")
+
+
+def stop_ramp(room: Room) -> None:
+    """Takes the ramp away, if there is one."""
+    if ramp.stop_ramp(room.redis, room.account, by=room.by):
+        room.note("ramp: stop")
+
+
 def undo(room: Room, at: str) -> None:
     """Puts back what the change of limits of that time replaced.
 
@@ -102,6 +115,8 @@ def undo(room: Room, at: str) -> None:
     if entry is None:
         raise InputError("that change is not in the history any more")
     old = dict(entry.get("old") or {})
+    if ramp.RAMP in old:
+        return _undo_ramp(room, old[ramp.RAMP])
     for field in (PAUSE, BULK_PAUSE):
         if field in old:
             bulk_only = field == BULK_PAUSE
@@ -120,6 +135,14 @@ def undo(room: Room, at: str) -> None:
         }
         if part:
             set_limits(room, part, force=forced)
+    return None
+
+
+def _undo_ramp(room: Room, old: Mapping[str, Any] | None) -> None:
+    if old is None:
+        return stop_ramp(room)
+    ramp.put_back_ramp(room.redis, room.account, old, by=room.by)
+    room.note("ramp: put back")
     return None
 
 

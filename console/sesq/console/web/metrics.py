@@ -29,6 +29,8 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("daily_limit_recipients", "In 24 hours; +Inf: unlimited.", lambda view: _or_inf(view.usage.daily)),
     ("daily_remaining_recipients", "What may still go now.", lambda view: _or_inf(view.usage.remaining)),
     ("daily_reserve_recipients", "Kept for transactional mail.", lambda view: view.usage.reserve),
+    ("ramp_limit_recipients", "What a ramp lets go; +Inf: there is none.", lambda view: _ramp_cap(view)),
+    ("ramp_stands_still", "1 where bounces or complaints hold it.", lambda view: float(_stands_still(view))),
     ("ledger_recipients", "In the last 24 hours, by sesq's ledger.", lambda view: view.usage.last_24h),
     ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
     ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
@@ -36,6 +38,14 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("production", "1 out of the sandbox.", lambda view: float(view.snapshot.production)),
 )
 """Name without sesq_, what it is, and where it stands."""
+
+
+def _ramp_cap(view: Overview) -> float:
+    return UNLIMITED if view.usage.ramp is None else float(view.usage.ramp.cap)
+
+
+def _stands_still(view: Overview) -> bool:
+    return view.usage.ramp is not None and view.usage.ramp.still_since is not None
 
 
 def exposition(redis: Redis, accounts: Sequence[str]) -> bytes:

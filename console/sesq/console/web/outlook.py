@@ -11,12 +11,12 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.console.overview import Overview
 from sesq.queue.depth_history import DepthHistory
-from sesq.queue.forecast import Limits, forecast
+from sesq.queue.forecast import forecast
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
 from sesq.queue.policy import LIMITS
 from sesq.queue.states import State
-from sesq.queue.usage import Usage
+from sesq.queue.usage import Usage, cap_of, reserve_of
 
 MINUTE = 60
 REFUSED = (State.REFUSED, State.FAILED, State.SUPPRESSED)
@@ -93,8 +93,7 @@ def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outl
     if usage.closed or not view.snapshot.known or (bulk and view.bulk_paused):
         return Outlook(waiting, None)
     # what waits in the transactional lane may use the reserve
-    reserve = usage.reserve if bulk else 0.0
-    limits = Limits(usage.pace, usage.daily, reserve)
+    limits = usage.limits(reserve=bulk)
     told = forecast(waiting, 0, usage.now, limits, Gate(redis, view.account).ledger(), usage.others)
     return Outlook(waiting, told.ends_at)
 
@@ -108,18 +107,17 @@ def changed(view: Overview, changes: Mapping[str, str], *, force: bool) -> Usage
         allowed = math.inf if force or ses.rate is None or ses.rate < 0 else ses.rate
         usage = replace(usage, rate=min(rate, allowed))
     if "daily" in values:
-        usage = replace(usage, daily=_daily(float(values["daily"]), ses.daily, force=force))
+        ceiling = _daily(float(values["daily"]), ses.daily, force=force)
+        daily = cap_of(usage.ramp.cap, ceiling) if usage.ramp else ceiling
+        usage = replace(usage, ceiling=ceiling, daily=daily)
     if "margin" in values:
         usage = replace(usage, margin=float(values["margin"]))
     if "reserve" in values:
-        text = values["reserve"]
-        share = (
-            float(text.removesuffix("%")) / 100 * (usage.daily or 0) if text.endswith("%") else float(text)
-        )
-        usage = replace(usage, reserve=float(int(share)))
+        usage = replace(usage, reserve_as_set=values["reserve"])
     if "burst" in values:
         usage = replace(usage, burst=float(values["burst"]))
-    return replace(usage, pace=usage.rate * (1 - usage.margin) * (1 - usage.slow))
+    reserve = reserve_of(usage.reserve_as_set, usage.daily)
+    return replace(usage, reserve=reserve, pace=usage.rate * (1 - usage.margin) * (1 - usage.slow))
 
 
 def _daily(asked: float, ses: float | None, *, force: bool) -> float | None:

@@ -211,7 +211,13 @@ function Gate.room_in_day(gate, spare) return gate.limits.daily - gate.ledger.to
 
 -- When n more fit (s), or nil where only other senders are in the way.
 function Gate.room_at(gate, n, spare)
-  return Ledger.freed_at(gate.ledger, n - Gate.room_in_day(gate, spare))
+  local limits, short = gate.limits, n - Gate.room_in_day(gate, spare)
+  local freed_at = Ledger.freed_at(gate.ledger, short)
+  if short <= 0 or limits.grows_at == math.huge then return freed_at end
+  local then_short = short - (spare > 0 and limits.bulk_grows_by or limits.grows_by)
+  local then_at = Ledger.freed_at(gate.ledger, then_short)
+  then_at = then_at and math.max(then_at, limits.grows_at)
+  return freed_at and then_at and math.min(freed_at, then_at) or freed_at or then_at
 end
 
 -- messages that would block their lane -----------------------------------------------------------

@@ -1,11 +1,11 @@
 -- Limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked. After
--- damage.lua and jobs.lua.
+-- jobs.lua and ramp.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A policy      hash    what people set: rate, daily, burst, margin, reserve, paused, paused:bulk (why),
 --                         force (the limits that may lie above SES's); for one with a time limit also
 --                         <limit>:until (s), <limit>:for (the value until then) and force:for (as force, of
---                         those values)
+--                         those values); ramp: see ramp.lua
 --   A configured  hash    the same limits as sesq.toml starts them
 --   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable
 --                         (0/1), sending (0/1), paused_because, others (recipients by other senders in the
@@ -66,6 +66,9 @@ end
 
 -- slow: the share of the rate that is withheld after a throttle. Returns a table:
 --   rate, daily   recipients a second, and in 24 hours (math.huge: unlimited)
+--   ramp, ceiling   what may limit the day further (nil: nothing does), and `daily` without it
+--   grows_at      s: when the ramp lets `daily` grow next, by `grows_by` (recipients; `bulk_grows_by`: less
+--                 what of that is kept for urgent mail)
 --   pace, burst   of our bucket          ses_pace, ses_burst   of SES's, which it does not publish: one
 --                 second's worth, at least one. Ours is half of it
 --   reserve       recipients of the day that are kept for urgent mail       margin   share of the rate
@@ -83,18 +86,24 @@ function Limits.read(snapshot, slow)
   local ses_rate, ses_daily = Limits.of_ses(snapshot.rate, 1), Limits.of_ses(snapshot.daily, 200)
   if ses_daily < 0 then ses_daily = math.huge end
   if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
-  local rate, daily = smaller('rate', ses_rate), smaller('daily', ses_daily)
+  local rate, ceiling = smaller('rate', ses_rate), smaller('daily', ses_daily)
+  local ramp = Ramp.read(policy.ramp)
+  local daily, next_daily, grows_at = Ramp.limit(ramp, ceiling)
+  local reserve = Limits.reserve_of(policy, daily)
   local judged_by = (forced.rate or unasked) and rate or ses_rate
   local margin = tonumber(Limits.of_policy(policy, 'margin')) or MARGIN
   local share, ses_burst = (1 - margin) * (1 - slow), math.max(1, judged_by)
   local burst = math.max(1, math.min(ses_burst, rate) / 2)
   local set_burst = tonumber(Limits.of_policy(policy, 'burst'))
   return {
-    rate = rate, daily = daily, reserve = Limits.reserve_of(policy, daily), margin = margin,
+    rate = rate, daily = daily, reserve = reserve, margin = margin, ramp = ramp, ceiling = ceiling,
+    reserve_as_set = Limits.of_policy(policy, 'reserve') or '0', grows_at = grows_at,
+    grows_by = next_daily - daily,
+    bulk_grows_by = next_daily - daily + reserve - Limits.reserve_of(policy, next_daily),
     burst = set_burst and math.max(1, math.min(burst, set_burst)) or burst, ses_burst = ses_burst,
     -- of an account that SES gives no rate, the waits stay numbers
     pace = math.max(1e-6, rate * share), ses_pace = math.max(1e-6, judged_by * share),
-    changes_at = Limits.next_change(policy), paused = Limits.of_policy(policy, 'paused') or '',
-    bulk_paused = policy['paused:bulk'] or '',
+    changes_at = math.min(grows_at, Limits.next_change(policy)),
+    paused = Limits.of_policy(policy, 'paused') or '', bulk_paused = policy['paused:bulk'] or '',
   }
 end

@@ -37,9 +37,10 @@ local function main()
   return cjson.encode({
     now = now(), books = Gate.name_of_books(gate), lanes = lanes,
     closed = call('EXISTS', R .. 'suspended') == 1 and 'suspended' or Gate.why_closed(gate),
-    rate = limits.rate, daily = number(limits.daily), burst = limits.burst, pace = limits.pace,
-    margin = limits.margin,
-    reserve = limits.reserve, slow = gate.slow, tokens = Bucket.tokens(gate.own), total = total,
+    rate = limits.rate, daily = number(limits.daily), ceiling = number(limits.ceiling),
+    burst = limits.burst, pace = limits.pace, margin = limits.margin, ramp = Ramp.tell(limits.ramp),
+    reserve_as_set = limits.reserve_as_set, reserve = limits.reserve, slow = gate.slow,
+    tokens = Bucket.tokens(gate.own), total = total,
     flying = recipients_flying(),
     others = gate.others, remaining = number(math.max(0, Gate.room_in_day(gate, 0))),
     claims = tonumber(call('HGET', A .. 'gate', 'claims')) or 0,

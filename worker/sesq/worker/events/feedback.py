@@ -15,6 +15,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.queue.batches import Batches
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_json, read_json_list, text
 from sesq.queue.reputation import Reputation, Standing
 from sesq.queue.scripts import MESSAGES, compose
@@ -177,6 +178,7 @@ class Feedback:
         paused = self.pauses_bulk and self._pause_bulk(standing, fresh)
         if self.reputation.risen_to(standing.level) or paused:
             log.warning("account %s: %s", self.account, standing.words)
+        mind_ramp(self.redis, self.account, standing)
 
     def _pause_bulk(self, standing: Standing, fresh: Collection[str]) -> bool:
         """Where it is worse than what a person has let pass: to resume is to let pass what has come by then.

@@ -85,6 +85,14 @@ class LimitNames(Given):
     knobs: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []
 
 
+class NewRamp(Given):
+    """A ramp of the day, as people write it."""
+
+    from_: str = Field(alias="from", description='Recipients in 24 hours at its start: "200" or "200/day".')
+    to: str = Field(description="Recipients in 24 hours at its end.")
+    over: str = Field(description="Whole days: 14d.")
+
+
 class Reason(Given):
     """Why, for those who ask later."""
 

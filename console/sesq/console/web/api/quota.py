@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from sesq.console.limits import read_limits
+from sesq.console.limits import change_as_json, quota_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
-from sesq.console.web.api.given import Change, LimitNames, Limits, Reason
+from sesq.console.web.api.given import Change, LimitNames, Limits, NewRamp, Reason
 from sesq.console.web.outlook import changed, look_ahead
 
 router = APIRouter(tags=["quota"])
@@ -19,8 +19,8 @@ router = APIRouter(tags=["quota"])
 
 @router.get("/quota")
 def quota(room: Viewing) -> Json:
-    """Each limit: in force, where it comes from, what SES allows."""
-    return {name: limit.as_json() for name, limit in read_limits(room.redis, room.account).items()}
+    """Each limit: in force, where it comes from, what SES allows; and the ramp."""
+    return quota_as_json(room.redis, room.account)
 
 
 @router.patch("/quota")
@@ -50,13 +50,24 @@ def reset_quota(room: Operating, given: LimitNames) -> Json:
     return quota(room)
 
 
+@router.put("/quota/ramp")
+def start_ramp(room: Operating, given: NewRamp) -> Json:
+    """Lets the day grow by itself, from the next claim on. It takes the place of a ramp that is there."""
+    actions.start_ramp(room, given.from_, given.to, given.over)
+    return quota(room)
+
+
+@router.delete("/quota/ramp")
+def stop_ramp(room: Operating) -> Json:
+    """Takes the ramp away."""
+    actions.stop_ramp(room)
+    return quota(room)
+
+
 @router.get("/quota/history")
 def history(room: Viewing, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Json]:
     """Who changed what, the newest first."""
-    return [
-        each | {"id": str(each["at"]), "at": utc(each["at"]), "until": utc(each.get("until"))}
-        for each in room.policy.history(limit)
-    ]
+    return [change_as_json(each) | {"id": str(each["at"])} for each in room.policy.history(limit)]
 
 
 @router.post("/quota/undo")

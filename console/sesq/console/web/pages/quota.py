@@ -10,6 +10,7 @@ from starlette.responses import Response
 from sesq.config.errors import InputError
 from sesq.console.limits import read_limits
 from sesq.console.overview import read_overview
+from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import parse_duration
 from sesq.console.web import actions
 from sesq.console.web.outlook import changed, look_ahead
@@ -48,6 +49,7 @@ def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str]
         hints=HINTS,
         outlook=look_ahead(room.redis, view),
         history=room.policy.history(30),
+        ramp_says=list(ramp_sentences(view.usage)),
         problem=problem,
         given=given or {},
     )
@@ -113,6 +115,23 @@ def set_(
 def reset(room: Operating, limit: Text) -> Response:
     actions.reset_limits(room, [limit] if limit in LIMITS else None)
     return room.go("quota", "Back to sesq.toml, or to what SES allows.")
+
+
+@router.post("/accounts/{account}/quota/ramp")
+def ramp(
+    room: Operating, from_: Annotated[str, Form(alias="from")] = "", to: Text = "", over: Text = ""
+) -> Response:
+    try:
+        actions.start_ramp(room, from_.strip(), to.strip(), over.strip())
+    except InputError as error:
+        return show(room, 422, str(error), {"from": from_, "to": to, "over": over})
+    return room.go("quota", "The ramp is in place. It holds from the next claim on.")
+
+
+@router.post("/accounts/{account}/quota/ramp/stop")
+def stop_ramp(room: Operating) -> Response:
+    actions.stop_ramp(room)
+    return room.go("quota", "The ramp is taken away.")
 
 
 @router.post("/accounts/{account}/quota/undo")

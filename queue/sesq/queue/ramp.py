@@ -1,0 +1,116 @@
+"""A ramp: a cap on the recipients of 24 hours that grows by itself, once a day, until it is what was asked for.
+
+Providers of mailboxes trust a sender whose mail grows by a factor a day, and distrust one whose mail comes all at once.
+While bounces or complaints are as many as the brake on bulk mail acts on, a ramp stands still. `ramp.lua` computes what
+it lets go, for the gate and for everybody else; this is what people do with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidPolicy
+from sesq.config.quotas import DAY_SECONDS, parse_daily
+from sesq.queue.fitting import free_fitting
+from sesq.queue.policy import HISTORY_LENGTH
+from sesq.queue.reputation import Reputation, Standing
+from sesq.queue.scripts import JOBS, compose, library
+from sesq.queue.usage import read_usage, reserve_of
+
+TUNE_RAMP = compose("tune_ramp.lua", library("ramp.lua", base=JOBS))
+
+MOST_DAYS = 366
+MOST_RECIPIENTS = 10**12
+RAMP = "ramp"
+"""Its field in the policy, and its name in the history."""
+
+log = logging.getLogger("sesq.sync")
+
+
+def start_ramp(
+    redis: Redis, account: str, first: str | float, last: str | float, seconds: float, *, by: str
+) -> None:
+    """Limits the day to `first` from the next claim on, and lets that grow to `last`. It takes the place of a ramp
+    that is there.
+
+    Raises InvalidPolicy, and nothing has changed, for what makes no sense; and QueueUnavailable.
+    """
+    asked = {"from": _recipients("from", first), "to": _recipients("to", last), "days": _days(seconds)}
+    if asked["to"] <= asked["from"]:
+        raise InvalidPolicy(
+            f"to: a ramp grows; {asked['to']} is not more than the {asked['from']} of its start"
+        )
+    reserve = read_usage(redis, account).reserve_as_set
+    if reserve_of(reserve, asked["from"]) > asked["from"]:
+        raise InvalidPolicy(
+            f"from: the reserve keeps {reserve} recipients for transactional mail, more than the {asked['from']} of "
+            "the first day; keep a share of each day instead: sesq quota set --reserve 10%"
+        )
+    _put(redis, account, asked | {"grown": 0}, by)
+
+
+def put_back_ramp(redis: Redis, account: str, old: Mapping[str, Any], *, by: str) -> None:
+    """Has a ramp of the history take its place again. It goes on from where it was when it was taken away."""
+    _put(redis, account, old, by)
+
+
+def stop_ramp(redis: Redis, account: str, *, by: str) -> bool:
+    """Takes the ramp away: from the next claim on, the other limits alone count. Whether there was one."""
+    return _tune(redis, account, "stop", {}, by)
+
+
+def mind_ramp(redis: Redis, account: str, standing: Standing | None = None) -> None:
+    """Lets the ramp stand still while bounces or complaints are alarming, and go on when they are not.
+
+    `standing` is as it was just read; None: it is read here.
+    """
+    standing = standing or Reputation(redis, account).read()
+    verb = "stand" if standing.alarming else "go"
+    if _tune(redis, account, verb, {}, "sesq", standing.words if standing.alarming else ""):
+        told = "stands still" if standing.alarming else "goes on"
+        log.warning("account %s: the ramp %s: %s", account, told, standing.words)
+
+
+def _put(redis: Redis, account: str, ramp: Mapping[str, Any], by: str) -> None:
+    if not _tune(redis, account, "put", ramp, by):
+        raise InvalidPolicy("ramp: it cannot be put back, because its record in the history is damaged")
+    mind_ramp(redis, account)
+
+
+def _tune(redis: Redis, account: str, verb: str, ramp: Mapping[str, Any], by: str, why: str = "") -> bool:
+    with mapped():
+        changed = bool(
+            int(TUNE_RAMP.run(redis, account, verb, json.dumps(dict(ramp)), by, why, HISTORY_LENGTH))
+        )
+    if changed and verb in ("put", "stop"):
+        free_fitting(redis, account)  # what a whole day had no room for may fit now
+    return changed
+
+
+def _recipients(name: str, given: str | float) -> int:
+    """Raises InvalidPolicy, which names what is wrong."""
+    try:
+        daily = parse_daily(given)
+    except InvalidPolicy as error:
+        raise InvalidPolicy(f"{name}: {error}") from error
+    if daily is None or not 1 <= daily <= MOST_RECIPIENTS or daily != int(daily):
+        raise InvalidPolicy(
+            f"{name}: {given} is no whole number of recipients in 24 hours from 1 to {MOST_RECIPIENTS}"
+        )
+    return int(daily)
+
+
+def _days(seconds: float) -> int:
+    days = seconds / DAY_SECONDS
+    if not math.isfinite(days) or not 1 <= days <= MOST_DAYS or days != int(days):
+        raise InvalidPolicy(
+            f"over: a ramp grows once a day, so it takes whole days, from 1d to {MOST_DAYS}d, not {days:g}d"
+        )
+    return int(days)
