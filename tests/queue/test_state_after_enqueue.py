@@ -63,7 +63,7 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + message:<2> history 0 = [now,"queued",""]
         + message:<2> keep = 1209600
         + message:<2> on_unknown = resend
-        + message:<2> queue = bulk
+        + message:<2> queue = bulk.acme
         + message:<2> rate = 3
         + message:<2> sender = Shop <shop@example.com>
         + message:<2> since = now
@@ -78,10 +78,11 @@ def test_bulk_mail_to_three_of_whom_two_count_towards_the_day(scene: Scene) -> N
         + rq:job:<2> data = ["sesq.worker.send", null, ["<2>"], {}]
         + rq:job:<2> description = sesq message <2>
         + rq:job:<2> enqueued_at = <host time>
-        + rq:job:<2> origin = bulk
+        + rq:job:<2> origin = bulk.acme
         + rq:job:<2> status = queued
-        + rq:queue:bulk = <2>
-        + rq:queues rq:queue:bulk = in it
+        + rq:queue:bulk.acme = <2>
+        + rq:queues rq:queue:bulk.acme = in it
+        + shares:bulk bulk.acme = 0.0
         + state:queued <2> = now
         ! wake = ''
     """)

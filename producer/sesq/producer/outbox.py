@@ -15,7 +15,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -38,7 +38,7 @@ from sesq.queue.messages import Messages
 from sesq.queue.record import Record
 from sesq.queue.replicas import Replicas
 from sesq.queue.scripts import STREAM, Script, library, run_many
-from sesq.queue.states import FINAL_STATES, Lane, State
+from sesq.queue.states import FINAL_STATES, State
 from sesq.queue.transport import sends_by_smtp, smtp_problem
 
 if TYPE_CHECKING:
@@ -270,12 +270,12 @@ class Outbox:
         self._ready()
         self.check_transport(message.account, message.track)
         id = message.id or new_id()
-        arguments = self._arguments_of(message.account, message.lane, [(id, message)])
+        arguments = self._arguments_of(_queue_of(message), [(id, message)])
         pipeline.eval(ENQUEUE.text, 0, *ENQUEUE.arguments(message.account, arguments))
         return id
 
     def _enqueue(self, messages: list[Message]) -> list[str | InvalidMessage]:
-        lanes: dict[tuple[str, Lane], list[int]] = {}
+        accounts: dict[str, dict[_Queue, list[int]]] = {}
         outcomes: list[str | InvalidMessage] = [""] * len(messages)
         for place, message in enumerate(messages):
             if message.track is not None and (
@@ -283,31 +283,45 @@ class Outbox:
             ):
                 outcomes[place] = problem
             else:
-                lanes.setdefault((message.account, message.lane), []).append(place)
+                accounts.setdefault(message.account, {}).setdefault(_queue_of(message), []).append(place)
         with mapped():
-            for (account, lane), places in lanes.items():
-                answers = self._enqueue_lane(account, lane, [messages[place] for place in places])
+            for account, queues in accounts.items():
+                answers = self._enqueue_in_queues(account, queues, messages)
+                places = [place for places in queues.values() for place in places]
                 for place, answer in zip(places, answers, strict=True):
                     outcomes[place] = outcome_of(answer)
         return outcomes
 
-    def _enqueue_lane(self, account: str, lane: Lane, messages: list[Message]) -> list[Any]:
-        """Gives enqueue.lua's answer for each message."""
-        new = [(message.id or new_id(), message) for message in messages]
-        calls = [
-            (ENQUEUE, self._arguments_of(account, lane, new[start : start + A_CALL]))
-            for start in range(0, len(new), A_CALL)
-        ]
+    def _enqueue_in_queues(
+        self, account: str, queues: Mapping[_Queue, list[int]], messages: list[Message]
+    ) -> list[Any]:
+        """Gives enqueue.lua's answer for each message, queue by queue."""
+        calls = []
+        for queue, places in queues.items():
+            new = [(messages[place].id or new_id(), messages[place]) for place in places]
+            parts = (new[start : start + A_CALL] for start in range(0, len(new), A_CALL))
+            calls += [(ENQUEUE, self._arguments_of(queue, part)) for part in parts]
         return [
             answer for answers in run_many(self._ready(), account, calls, self.replicas) for answer in answers
         ]
 
-    def _arguments_of(self, account: str, lane: Lane, new: list[tuple[str, Message]]) -> list[Any]:
-        queue = queue_name(account, lane)
-        arguments: list[Any] = [queue, self.key_seconds]
+    def _arguments_of(self, queue: _Queue, new: list[tuple[str, Message]]) -> list[Any]:
+        arguments: list[Any] = [queue.name, self.key_seconds]
         for id, message in new:
-            arguments += enqueue_arguments(message, id, queue, self.keep_seconds)
+            arguments += enqueue_arguments(message, id, queue.lane, self.keep_seconds)
         return arguments
+
+
+class _Queue(NamedTuple):
+    """The RQ queue in which a message waits: its lane's, or its tenant's in that. RQ knows it by its lane's."""
+
+    name: str
+    lane: str
+
+
+def _queue_of(message: Message) -> _Queue:
+    lane = queue_name(message.account, message.lane)
+    return _Queue(queue_name(message.account, message.lane, message.tenant or ""), lane)
 
 
 def refuse(found: list[str]) -> None:

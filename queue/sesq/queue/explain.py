@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import cast
 
 from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.quotas import format_rate
+from sesq.queue.ahead import count_ahead
 from sesq.queue.chunks import place_of
-from sesq.queue.fields import Fields
-from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, forecast
+from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
 from sesq.queue.record import Record
-from sesq.queue.replies import text, texts
+from sesq.queue.replies import text
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
 
 SOON_SECONDS = 1.0
-MOST_READ = 10_000
-"""Jobs before a message that are looked at; each one more counts as one recipient."""
 NO_WORKER = "no worker is running: `sesq worker` starts one"
 NO_JOB = (
     "its RQ job is in no queue: a worker of RQ's has it, or somebody took it away, and sesq puts it back soon"
@@ -62,9 +59,33 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
     closed = _closed(redis, record, usage, lane)
     if closed:
         return closed, None
-    ahead = _ahead(redis, record, lane)
-    if ahead is None:
+    found = count_ahead(redis, record, lane)
+    if found is None:
         return NO_JOB, None
+    told, at = _by_account(redis, record, usage, lane, found.all)
+    by_tenant = _by_tenant(redis, record, usage, found.own)
+    if by_tenant and (by_tenant[1] is None or (at is not None and by_tenant[1] > at + SOON_SECONDS)):
+        return by_tenant
+    return told, at
+
+
+def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[str, float | None] | None:
+    """What the limits of its tenant say; None where it has none."""
+    tenant, limits = record.envelope.tenant, TenantLimits(redis, record.account)
+    own = limits.of(tenant) if tenant else TenantLimit()
+    if tenant is None or own == TenantLimit():
+        return None
+    words = [format_rate(own.rate)] if own.rate else []
+    words += [f"{own.daily:g} in 24 hours, of which {own.used:,} are used"] if own.daily else []
+    told = f"tenant {tenant} may send {' and '.join(words)}, and {ahead:,} recipients of it go before"
+    by = Limits(own.rate or usage.pace, own.daily)
+    return told, forecast(record.envelope.rate_cost, ahead, usage.now, by, limits.sent(tenant)).ends_at
+
+
+def _by_account(
+    redis: Redis, record: Record, usage: Usage, lane: Lane, ahead: int
+) -> tuple[str, float | None]:
+    """What the limits of the account say."""
     reserve = usage.reserve if lane is Lane.BULK else 0.0
     cost = record.envelope.rate_cost
     if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
@@ -119,58 +140,3 @@ def _paused_batch(redis: Redis, record: Record) -> str:
         return ""
     state, reason = redis.hmget(Keys(record.account).batch(place.batch), "state", "reason")
     return text(reason) if state == b"paused" else ""
-
-
-def _ahead(redis: Redis, record: Record, lane: Lane) -> int | None:
-    """What goes before it: all transactional mail before bulk, and what is before it in its lane.
-
-    None where it is in no lane.
-    """
-    keys, place = Keys(record.account), place_of(record.id)
-    queue = rq_key("queue", keys.queue(lane))
-    with mapped():
-        urgent = _urgent(redis, keys) if lane is Lane.BULK else 0
-        rank = cast("int | None", redis.lpos(queue, record.id))
-        inside = 0
-        if rank is None and place is not None:
-            rank = cast("int | None", redis.lpos(queue, place.chunk_id))
-            inside = max(0, place.row - _whole(redis.hget(keys.chunk(place.chunk_id), "cursor")))
-        if rank is None:
-            return None
-        before = texts(redis.lrange(queue, 0, min(rank, MOST_READ) - 1)) if rank else []
-        stale = set(texts(redis.smembers(keys.stale(keys.queue(lane)))))
-        waiting = [id for id in before if id not in stale]
-        return urgent + inside + _recipients(redis, keys, waiting) + rank - len(before)
-
-
-def _urgent(redis: Redis, keys: Keys) -> int:
-    queue = keys.queue(Lane.TRANSACTIONAL)
-    return int(redis.llen(rq_key("queue", queue))) - int(redis.scard(keys.stale(queue)))
-
-
-def _recipients(redis: Redis, keys: Keys, ids: list[str]) -> int:
-    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
-    chunks = [id for id in ids if id.count("-") == 1]
-    batches = {id.partition("-")[0] for id in chunks}
-    pipeline = redis.pipeline(transaction=False)
-    for batch in batches:
-        pipeline.hget(keys.batch(batch), "state")
-    for id in chunks:
-        pipeline.hmget(keys.chunk(id), "n", "cursor", "redo")
-    states, counts = (answers := pipeline.execute())[: len(batches)], answers[len(batches) :]
-    going = {batch for batch, state in zip(batches, states, strict=True) if state == b"running"}
-    left = sum(
-        _left(*count) for id, count in zip(chunks, counts, strict=True) if id.partition("-")[0] in going
-    )
-    return len(ids) - len(chunks) + left
-
-
-def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
-    """Rows of a chunk that have not been granted, or came back."""
-    runs = re.findall(r"(\d+)-(\d+)", text(redo))
-    return _whole(n) - _whole(cursor) + sum(int(end) - int(start) for start, end in runs)
-
-
-def _whole(reply: object) -> int:
-    """0 where it is no number."""
-    return Fields({"": text(reply)}).whole("")

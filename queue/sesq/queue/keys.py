@@ -6,10 +6,8 @@ headers say what lies in each key and in which unit. Times are seconds since the
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from sesq.config.account_names import ACCOUNT_NAME
 from sesq.queue.states import Lane, State
 
 ACCOUNTS = "sesq:accounts"
@@ -172,6 +170,14 @@ class Keys:
         """Set: ids that stand in the middle of an RQ queue although what they stand for waits there no longer."""
         return self._key("stale", queue)
 
+    def shares(self, queue: str) -> str:
+        """Sorted set: the RQ queues that take turns in the lane of that queue, by the recipients that went of each."""
+        return self._key("shares", queue)
+
+    def resting(self, queue: str) -> str:
+        """Sorted set: queues of tenants that have reached their own limits, by the time until which they wait (s)."""
+        return self._key("resting", queue)
+
     @property
     def starting(self) -> str:
         """Sorted set: batches that are paused until their time, by that time."""
@@ -202,6 +208,19 @@ class Keys:
     def configured(self) -> str:
         """Hash: the starting limits, from sesq.toml as the last worker to start read it."""
         return self._key("configured")
+
+    @property
+    def tenant_limits(self) -> str:
+        """Hash: a tenant -> JSON {rate, daily} of its own limits."""
+        return self._key("tenant_limits")
+
+    def tenant(self, name: str) -> str:
+        """Hash with expiry: the token bucket of a tenant, and the head of its ledger."""
+        return self._key("tenant", name)
+
+    def tenant_day(self, name: str) -> str:
+        """String with expiry: the ledger of a tenant."""
+        return self._key("tenant_day", name)
 
     @property
     def policy_history(self) -> str:
@@ -320,19 +339,10 @@ class Keys:
         return self._key("wake")
 
     def queue(self, lane: Lane, tenant: str = "") -> str:
-        """The name of the RQ queue of a lane, or of one tenant's mail in it (not its Redis key)."""
+        """The name of the lane's RQ queue (not its Redis key), or of a tenant's in it."""
         return queue_name(self.account, lane, tenant)
 
 
 def queue_name(account: str, lane: Lane | str, tenant: str = "") -> str:
-    """`sesq.default.bulk`: the RQ queue of an account's lane; `sesq.default.bulk.acme`: of one tenant's mail in it."""
+    """`sesq.default.bulk`, the RQ queue of an account's lane; or `sesq.default.bulk.acme`, a tenant's."""
     return f"sesq.{account}.{lane}.{tenant}" if tenant else f"sesq.{account}.{lane}"
-
-
-_QUEUE = re.compile(rf"sesq\.(?P<account>{ACCOUNT_NAME})\.(?P<lane>{'|'.join(Lane)})")
-
-
-def lane_of(queue: str) -> tuple[str, Lane] | None:
-    """The account and the lane of an RQ queue; None for one that is not sesq's."""
-    found = _QUEUE.fullmatch(queue)
-    return (found["account"], Lane(found["lane"])) if found else None

@@ -114,7 +114,7 @@ def read_record(id: str, account: str, given: dict[str, str]) -> Record:
     fields = Fields(given)
     read: dict[str, Any] = {
         "state": State(fields.text("state")) if fields.text("state") else DAMAGED,
-        "lane": fields.text("queue").rpartition(".")[2],
+        "lane": _lane(fields.text("queue")),
         "envelope": fields.envelope(),
         "attempts": fields.whole("attempts"),
         "created": fields.number("created"),
@@ -136,3 +136,8 @@ def _event(line: str) -> Event:
         return Event(float(at), State(str(state)), str(reason))
     except (ValueError, TypeError):
         return Event(0.0, DAMAGED, line)
+
+
+def _lane(queue: str) -> str:
+    """The third part of the queue's name: a fourth one is a tenant."""
+    return ".".join(queue.split(".")[2:3])

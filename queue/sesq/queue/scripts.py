@@ -119,13 +119,21 @@ def compose(name: str, base: str) -> Script:
     return Script.of(library(name, base=base) + "\nreturn run(main)\n")
 
 
-STREAM = library("values.lua", "clock.lua", "damage.lua", "wake.lua", "stream.lua")
+STREAM = library("values.lua", "clock.lua", "damage.lua", "wake.lua", "shares.lua", "stream.lua")
 """What needs no more than the clock, keys that may be damaged, and to tell workers and consumers what is new."""
 JOBS = library("writes.lua", "jobs.lua", base=STREAM)
 """What every script of an account begins with."""
 MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""
 GATE = library(
-    "rows.lua", "server.lua", "bucket.lua", "ramp.lua", "limits.lua", "ledger.lua", "gate.lua", base=MESSAGES
+    "rows.lua",
+    "server.lua",
+    "bucket.lua",
+    "ramp.lua",
+    "limits.lua",
+    "ledger.lua",
+    "tenants.lua",
+    "gate.lua",
+    base=MESSAGES,
 )
 """The rules of the gate, by which scripts grant."""

@@ -144,10 +144,15 @@ def read_ledger(redis: Redis, account: str) -> dict[int, int]:
     """What went in the last day: minute of the epoch -> recipients that count. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.get(keys.ledger)
-        pipeline.hget(keys.gate, "minute")
-        cells, newest = pipeline.execute()
+        return read_cells(redis, keys.ledger, keys.gate)
+
+
+def read_cells(redis: Redis, ledger: str, books: str) -> dict[int, int]:
+    """The same of any ledger, the newest minute of which stands in `books`. Both are keys."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.get(ledger)
+    pipeline.hget(books, "minute")
+    cells, newest = pipeline.execute()
     whole = (cells or b"")[: len(cells or b"") // 4 * 4]
     counts = [count for (count,) in struct.iter_unpack("<I", whole)]
     last = Fields({"minute": text(newest)}).whole("minute")

@@ -41,7 +41,7 @@ PAUSES_SECONDS = {"full": 0.04, "more": 0.0, "unsynced": 0.25}
 """How long after these answers to ask again; after a full one sooner, when half the places are free."""
 SOONEST_SECONDS = 0.02
 
-NOTHING_NOW = frozenset({"empty", "day", "paused", "ses_paused"})
+NOTHING_NOW = frozenset({"empty", "day", "tenant_day", "paused", "ses_paused"})
 """Answers after which nothing more could go now: `--burst` ends."""
 
 AHEAD_SECONDS = 0.05

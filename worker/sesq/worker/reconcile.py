@@ -24,6 +24,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.replies import text
 from sesq.queue.scripts import MESSAGES, Call, compose, run_many
+from sesq.queue.shares import give_turns
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane, State
 from sesq.worker.rq_lists import PAGE, Ids, registered, standing, take_from_the_dead
@@ -74,6 +75,7 @@ def reconcile(redis: Redis, account: str) -> int:
     settled = redis_now(redis) - SETTLED_SECONDS
     with mapped():
         taken = take_from_the_dead(redis, keys, settled + SETTLED_SECONDS)
+        give_turns(redis, keys)
         queued = Ids(standing(redis, keys))
         lost = _lost_messages(redis, keys, settled, queued)
         elsewhere = _ended_elsewhere(redis, keys)

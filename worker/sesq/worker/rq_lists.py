@@ -14,7 +14,7 @@ from rq.intermediate_queue import IntermediateQueue
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text
-from sesq.queue.states import Lane
+from sesq.queue.shares import queues_of
 
 PAGE = 5000
 HEARTBEAT_SECONDS = 60
@@ -35,28 +35,32 @@ class Ids:
 
 def standing(redis: Redis, keys: Keys) -> Iterator[bytes]:
     """What is in the lanes, or in the hands of RQ's own workers."""
-    for lane in Lane:
-        queue = rq_key("queue", keys.queue(lane))
-        stale = Ids(cast("Iterator[bytes]", redis.sscan_iter(keys.stale(keys.queue(lane)), count=PAGE)))
-        for key in (queue, f"{queue}:intermediate"):
-            yield from (id for id in _entries(redis, key) if id not in stale)
+    for queue in queues_of(redis, keys):
+        yield from _standing_in(redis, keys, queue)
     for entry in registered(redis, keys, "wip"):
         yield entry.rpartition(b":")[0]
 
 
+def _standing_in(redis: Redis, keys: Keys, queue: str) -> Iterator[bytes]:
+    stale = Ids(cast("Iterator[bytes]", redis.sscan_iter(keys.stale(queue), count=PAGE)))
+    key = rq_key("queue", queue)
+    for each in (key, f"{key}:intermediate"):
+        yield from (id for id in _entries(redis, each) if id not in stale)
+
+
 def registered(redis: Redis, keys: Keys, name: str) -> Iterator[bytes]:
-    """What is in a registry, of all lanes."""
-    for lane in Lane:
-        for id, _ in redis.zscan_iter(rq_key(name, keys.queue(lane)), count=PAGE):
+    """What is in a registry, of all lanes; and of queues of tenants, where RQ's tools put what waits there."""
+    for queue in queues_of(redis, keys):
+        for id, _ in redis.zscan_iter(rq_key(name, queue), count=PAGE):
             yield id
 
 
 def take_from_the_dead(redis: Redis, keys: Keys, now: float) -> set[str]:
     """Takes out what RQ's own workers had in hand when they were killed. The ids, of sesq's jobs alone."""
     ids: set[str] = set()
-    for lane in Lane:
-        ids |= _clear_intermediate(redis, keys.queue(lane))
-        ids |= _clear_runs(redis, keys, keys.queue(lane), now)
+    for queue in queues_of(redis, keys):
+        ids |= _clear_intermediate(redis, queue)
+        ids |= _clear_runs(redis, keys, queue, now)
     return ids
 
 

@@ -23,8 +23,8 @@ from rq.worker import BaseWorker, DequeueStrategy, WorkerStatus
 from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable, SesqError
 from sesq.queue.careful_redis import careful
-from sesq.queue.keys import lane_of
 from sesq.queue.replies import text, texts
+from sesq.queue.shares import lane_of
 from sesq.queue.states import Lane
 from sesq.queue.usage import SUSPENDED
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from redis import Redis
 
+from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
@@ -15,25 +16,30 @@ from sesq.console.limits import change_as_json, changed, quota_as_json, read_lim
 from sesq.console.output import print_json, printable, show, table
 from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import local, parse_duration
+from sesq.producer.rules import check_tenant
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
+from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.usage import read_usage
 
 SHOW_EXAMPLES = """Examples
 
   sesq quota show
   sesq quota show --json | jq .rate.value
+  sesq quota show --tenants
 """
 SET_EXAMPLES = """Examples
 
   sesq quota set --rate 10/second --daily 40000/day
   sesq quota set --rate "1 per 2 seconds" --for 2h
   sesq quota set --reserve 10% --margin 0.05
+  sesq quota set --tenant acme --rate 5/second --daily 2000/day
 """
 RESET_EXAMPLES = """Examples
 
   sesq quota reset
   sesq quota reset rate burst
+  sesq quota reset --tenant acme
 """
 SYNC_EXAMPLES = """Examples
 
@@ -52,6 +58,9 @@ PAUSE_EXAMPLES = """Examples
   sesq quota pause --bulk "complaints"
 """
 
+OfTenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="NAME", help="The limits of this tenant of SES's.")
+]
 Bulk = Annotated[bool, typer.Option("--bulk", help="Bulk mail only.")]
 app = typer.Typer(
     add_completion=False,
@@ -61,9 +70,17 @@ app = typer.Typer(
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
-def show_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+def show_(
+    tenants: Annotated[bool, typer.Option("--tenants", help="The tenants that are limited.")] = False,
+    account: Account = DEFAULT_ACCOUNT,
+    json: Json = False,
+) -> None:
     """Show each limit: what is in force, where that comes from, what SES allows."""
-    _print(open_account(account), account, json)
+    redis = open_account(account)
+    if tenants:
+        _print_tenants(redis, account, json)
+    else:
+        _print(redis, account, json)
 
 
 @app.command("set", epilog=SET_EXAMPLES)
@@ -87,6 +104,7 @@ def set_(
         str | None, typer.Option("--for", metavar="TIME", help="Only for so long: 90s, 10m, 2h, 1d12h.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also above what SES allows.")] = False,
+    tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -95,6 +113,11 @@ def set_(
     changes = {name: value for name, value in given.items() if value is not None}
     seconds = parse_duration(for_, "--for") if for_ else None
     redis = open_account(account)
+    if tenant:
+        _refuse_with_tenant({"--for": for_, "--force": force})
+        TenantLimits(redis, account).set(_checked(tenant), changes, by=asker())
+        _print_tenants(redis, account, json)
+        return
     Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
     _print(redis, account, json)
 
@@ -105,11 +128,19 @@ def reset(
         list[str] | None,
         typer.Argument(metavar="[LIMIT...]", help=f"{', '.join(LIMITS)}; all if none is given."),
     ] = None,
+    tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Forget what was set: back to sesq.toml, or to what SES allows. A ramp and a pause stay."""
+    """Forget what was set: back to sesq.toml, or to what SES allows. A ramp and a pause stay.
+
+    With --tenant: the tenant is not limited any more.
+    """
     redis = open_account(account)
+    if tenant:
+        TenantLimits(redis, account).reset(_checked(tenant), names or None, by=asker())
+        _print_tenants(redis, account, json)
+        return
     Policy(redis, account).reset(names or None, by=asker())
     _print(redis, account, json)
 
@@ -181,6 +212,37 @@ def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
 
 app.command(epilog=RAMP_EXAMPLES)(ramp)
 app.command(epilog=REQUEST_EXAMPLES)(request)
+
+
+def _checked(tenant: str) -> str:
+    check_tenant(tenant)
+    return tenant
+
+
+def _refuse_with_tenant(options: dict[str, Any]) -> None:
+    for name, given in options.items():
+        if given:
+            raise InputError(
+                f"{name} is for the limits of an account: SES has none of a tenant, so leave it out"
+            )
+
+
+def _print_tenants(redis: Redis, account: str, json: bool) -> None:
+    limits = TenantLimits(redis, account).show()
+    if json:
+        print_json({name: limit.as_json() for name, limit in limits.items()})
+        return
+    rows = [
+        (
+            name,
+            written("rate", limit.rate),
+            written("daily", limit.daily),
+            f"{limit.used:,}" if limit.daily else "",
+        )
+        for name, limit in limits.items()
+    ]
+    columns = ("tenant", "rate", "daily", "used in 24 hours")
+    show(table(columns, rows) if rows else "no tenant is limited; `sesq quota set --tenant NAME` does that")
 
 
 def _print(redis: Redis, account: str, json: bool) -> None:

@@ -112,7 +112,7 @@ def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
         fields: dict[str, Any] = {
             "name": request.template.name,
             "envelope": request.envelope.to_json(),
-            "queue": Keys(request.account).queue(Lane.BULK),
+            "queue": Keys(request.account).queue(Lane.BULK, request.envelope.tenant or ""),
             "keep": request.keep_seconds,
         }
         flat = [part for pair in fields.items() for part in pair]

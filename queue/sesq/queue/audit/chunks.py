@@ -13,7 +13,7 @@ from redis import Redis
 
 from sesq.config.errors import InvalidMessage, UnknownVersion
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
-from sesq.queue.audit.lanes import Lanes, lane_of
+from sesq.queue.audit.lanes import Lanes, own_queue, registries_of, rq_place
 from sesq.queue.audit.messages import NO_EXPIRY, NO_KEY, RQ_STATE
 from sesq.queue.audit.walk import pages
 from sesq.queue.chunks import place_of, read_results, unpack_rows
@@ -142,7 +142,7 @@ def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[lis
         pipeline.hget(rq_key("job", id), "status")
         pipeline.ttl(rq_key("job", id))
         pipeline.sismember(keys.unpacked, id)
-        for queue in lanes:
+        for queue in registries_of(lanes):
             for name in REGISTRIES:
                 pipeline.zscore(rq_key(name, queue), id)
     answers = pipeline.execute()
@@ -155,9 +155,9 @@ def _facts(
 ) -> ChunkFacts:
     fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
     if fields:
-        fields["queue"] = lane_of(lanes, fields.get("queue", ""))
+        fields["queue"] = own_queue(lanes, fields.get("queue", ""))
     status, job_ttl, unpacked, *scores = told[9:]
-    names = [f"{name} {queue}" for queue in lanes for name in REGISTRIES]
+    names = [f"{name} {queue}" for queue in registries_of(lanes) for name in REGISTRIES]
     places = [name for name, score in zip(names, scores, strict=True) if score is not None]
     for queue, lane in lanes.items():
         places += [f"queue {queue}"] * lane.standing(id)
@@ -215,9 +215,9 @@ def check_chunk(
         yield mendable(Kind.CHUNK, key, what)
     registry, status = RQ_STATE[place]
     told = not settled and facts.job_status in ("canceled", "queued") and facts.job_status != status
-    if not told and (list(facts.places) != [f"{registry} {queue}"] or facts.job_status != status):
+    if not told and (list(facts.places) != [rq_place(registry, queue)] or facts.job_status != status):
         found = ", ".join(facts.places) or "nowhere"
-        expected = f"{registry} {queue}"
+        expected = rq_place(registry, queue)
         what = f"its job should be in {expected}, and is in {found}, with status {facts.job_status or 'none'}"
         yield mendable(Kind.CHUNK, key, what)
     if facts.number("out") != len(facts.leaving):

@@ -1,4 +1,6 @@
-"""What stands in the lanes: RQ's queues of an account, what runs from them, and which entries are known to be stale."""
+"""What stands in the lanes: RQ's queues of an account and of its tenants, what runs from them, and which entries are
+known to be stale.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from sesq.queue.audit.walk import STEP, list_entries, set_entries, zset_scores
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text
+from sesq.queue.shares import give_turns, has_turns, lane_queue, queues_of
 from sesq.queue.states import Lane
 
 
@@ -31,6 +34,8 @@ class LaneFacts:
     """Ids of runs that RQ's own maintenance judges after a time, as it may no run of sesq's workers."""
     taken: set[str] = field(default_factory=set)
     """Ids that a worker of RQ's own is just taking out."""
+    has_turns: bool = True
+    """It is a lane's, or takes turns with the others of its lane."""
 
     def standing(self, id: str) -> int:
         """How often it stands there, apart from a stale entry."""
@@ -41,19 +46,33 @@ Lanes = dict[str, LaneFacts]
 """By the name of the RQ queue."""
 
 
-def lane_of(lanes: Lanes, queue: str) -> str:
-    """The lane that a record names; bulk where that is none of the account's, as the scripts have it."""
-    return queue if queue in lanes else next(name for name in lanes if name.endswith(f".{Lane.BULK}"))
+def own_queue(lanes: Lanes, queue: str) -> str:
+    """The queue that a record names; the bulk lane's where that is none of the account's, as the scripts have it."""
+    return (
+        queue
+        if lane_queue(queue) in lanes
+        else next(name for name in lanes if name.endswith(f".{Lane.BULK}"))
+    )
+
+
+def rq_place(registry: str, queue: str) -> str:
+    """Where RQ keeps what is in that registry and of that queue: a tenant has a list alone."""
+    return f"{registry} {queue if registry == 'queue' else lane_queue(queue)}"
+
+
+def registries_of(lanes: Lanes) -> list[str]:
+    """The queues that have registries: those of lanes."""
+    return [queue for queue in lanes if lane_queue(queue) == queue]
 
 
 def read_lanes(redis: Redis, keys: Keys) -> Lanes:
-    """The lists of all lanes, in bounded steps."""
-    return {queue: _read_lane(redis, keys, queue) for queue in map(keys.queue, Lane)}
+    """The lists of all lanes, in bounded steps: the lanes' own first."""
+    return {queue: _read_lane(redis, keys, queue) for queue in queues_of(redis, keys)}
 
 
 def _read_lane(redis: Redis, keys: Keys, queue: str) -> LaneFacts:
     key = rq_key("queue", queue)
-    facts = LaneFacts(queue, keys.stale(queue))
+    facts = LaneFacts(queue, keys.stale(queue), has_turns=has_turns(redis, keys, queue))
     facts.stale.update(set_entries(redis, facts.stale_key))
     facts.entries.update(list_entries(redis, key))
     facts.taken.update(list_entries(redis, f"{key}:intermediate"))
@@ -71,6 +90,9 @@ def check_lane(facts: LaneFacts) -> Iterator[Finding]:
         if not facts.entries[id]:
             what = f"{id} is called stale in queue {facts.queue}, where it does not stand"
             yield mendable(Kind.LANE, facts.stale_key, what)
+    if facts.entries and not facts.has_turns:
+        what = f"mail waits in queue {facts.queue}, which has no turns in its lane"
+        yield mendable(Kind.LANE, facts.stale_key, what)
 
 
 def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
@@ -81,9 +103,10 @@ def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
 def mend_stale(redis: Redis, keys: Keys, key: str) -> str:
     """Takes out of the set what stands in its queue no longer."""
     lane = next((facts for facts in read_lanes(redis, keys).values() if facts.stale_key == key), None)
+    did = [f"{each} takes turns again" for each in give_turns(redis, keys)]
     found = cast("Iterator[bytes]", redis.sscan_iter(key, count=STEP))
     gone = [id for id in set(found) if not lane.entries[text(id)]] if lane else []
-    if not gone:
-        return ""
-    redis.srem(key, *gone)
-    return f"{len(gone)} entries that stand in no queue are taken out"
+    if gone:
+        redis.srem(key, *gone)
+        did.append(f"{len(gone)} entries that stand in no queue are taken out")
+    return "; ".join(did)

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.queue.audit.finding import Finding, Kind, for_a_person, mendable
-from sesq.queue.audit.lanes import Lanes, lane_of
+from sesq.queue.audit.lanes import Lanes, own_queue, registries_of, rq_place
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, texts
@@ -71,7 +71,8 @@ class MessageFacts:
 
 def look_at(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[MessageFacts]:
     """These messages, each as it was at one moment; what stands in the lanes was read before."""
-    answers = LOOK.run(redis, keys.account, len(lanes), *lanes, *ids)
+    queues = registries_of(lanes)
+    answers = LOOK.run(redis, keys.account, len(queues), *queues, *ids)
     return [_facts(id, lanes, answer) for id, answer in zip(ids, answers, strict=True)]
 
 
@@ -86,7 +87,7 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
     timed = any(id in lane.timed for lane in lanes.values())
     leased, expiring, in_hold, explained, materialized, elsewhere = map(bool, flags)
     return MessageFacts(
-        id, state, since, lane_of(lanes, queue), hold, expires_at, ttl, content_ttl, job_ttl, text(status),
+        id, state, since, own_queue(lanes, queue), hold, expires_at, ttl, content_ttl, job_ttl, text(status),
         sorted(texts(states)), sorted(places), leased, expiring, in_hold, explained, materialized, timed,
         bool(packed), elsewhere or taken,
     )  # fmt: skip
@@ -131,7 +132,7 @@ def _check_hold(facts: MessageFacts, state: State, key: str) -> Iterator[Finding
 
 def _check_rq(facts: MessageFacts, state: State, key: str, *, settled: bool) -> Iterator[Finding]:
     registry, status = RQ_STATE[state]
-    expected = f"{registry} {facts.queue}"
+    expected = rq_place(registry, facts.queue)
     if list(facts.places) == [expected] and facts.job_status == status:
         if facts.timed and not facts.elsewhere:
             yield mendable(

@@ -12,12 +12,16 @@ from sesq.queue.audit.messages import NO_EXPIRY
 from sesq.queue.audit.walk import keys_like, pages
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
+from sesq.queue.replies import text
+from sesq.queue.shares import lane_queue, tenant_queues
 from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
 OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
 OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
-EXPIRING = ("idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner")
+EXPIRING = (
+    "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day"
+)  # fmt: skip
 OUR_FUNCTIONS = b"sesq.worker."
 
 
@@ -40,15 +44,19 @@ def single_keys(keys: Keys) -> set[str]:
     names = (
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
-        "reputation poison notices snapshot identities sync control damaged restored pruning listening events"
+        "reputation poison notices snapshot identities sync control damaged restored pruning listening events "
+        "tenant_limits"
     )
-    lists = [keys.state(state) for state in State] + [keys.stale(keys.queue(lane)) for lane in Lane]
+    lists = [keys.state(state) for state in State]
+    for queue in map(keys.queue, Lane):
+        lists += [keys.stale(queue), keys.shares(queue), keys.resting(queue)]
     return {*(getattr(keys, name) for name in names.split()), *lists}
 
 
 def read_names(redis: Redis, keys: Keys) -> KeyNames:
     """Walks over all keys of the account."""
     names, single = KeyNames(), single_keys(keys)
+    single |= {keys.stale(queue) for lane in Lane for queue in tenant_queues(redis, keys, lane)}
     prefix = keys.message("")[: -len("message:")]
     sets = {
         "message": names.messages, "content": names.contents, "chunk": names.chunks, "batch": names.batches,
@@ -94,7 +102,7 @@ def _check_owner(key: str, kind: str, owner: str, names: KeyNames) -> Iterator[F
 
 def lost_jobs(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[str]:
     """The ids of RQ jobs of sesq's for this account that stay for ever without a message or a chunk."""
-    queues = {keys.queue(lane).encode() for lane in Lane}
+    queues = {keys.queue(lane) for lane in Lane}
     prefix = rq_key("job", "")
     ids = (key[len(prefix) :] for key in keys_like(redis, f"{prefix}*"))
     unknown = (id for id in ids if id not in names.messages and id not in names.chunks)
@@ -105,7 +113,7 @@ def lost_jobs(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[str]:
             pipeline.ttl(prefix + id)
         answers = pipeline.execute()
         for id, (origin, data), ttl in zip(some, answers[::2], answers[1::2], strict=True):
-            if ttl == NO_EXPIRY and origin in queues and OUR_FUNCTIONS in (data or b""):
+            if ttl == NO_EXPIRY and lane_queue(text(origin)) in queues and OUR_FUNCTIONS in (data or b""):
                 yield id
 
 

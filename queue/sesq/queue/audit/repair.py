@@ -11,7 +11,7 @@ from redis import Redis
 from sesq.queue.audit.batches import BatchFacts, read_batch
 from sesq.queue.audit.chunks import REGISTRIES, read_chunks, rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind
-from sesq.queue.audit.lanes import Lanes, lane_of, mend_stale, read_lanes
+from sesq.queue.audit.lanes import Lanes, mend_stale, own_queue, read_lanes, registries_of
 from sesq.queue.audit.ledger import mend_ledger
 from sesq.queue.audit.lost_batches import lost_fields, rebuild
 from sesq.queue.audit.lost_chunks import give_up_rows, restore_chunk
@@ -20,6 +20,7 @@ from sesq.queue.job import job_fields, rq_key
 from sesq.queue.keys import ACCOUNTS, Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.scripts import MESSAGES, compose, library
+from sesq.queue.shares import lane_queue
 from sesq.queue.states import State
 
 MENDING = library("mending.lua", base=MESSAGES)
@@ -51,15 +52,20 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
     if not redis.exists(keys.message(id)):
         standing = json.dumps([name for name, lane in lanes.items() if lane.standing(id)])
-        count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *lanes))
+        count = int(MEND_ORPHAN.run(redis, keys.account, id, standing, runs, *registries_of(lanes)))
         count += sum(redis.zrem(hold, id) for hold in set(keys_like(redis, keys.hold("*"))))
         return f"what was left of it is deleted: {count} keys and entries" if count else ""
     state, queue = texts(redis.hmget(keys.message(id), "state", "queue"))
-    queue = lane_of(lanes, queue)
+    queue = own_queue(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=state == State.QUEUED.value)
-    fields = job_fields(id, queue, f"sesq message {id}")
+    fields = job_fields(id, lane_queue(queue), f"sesq message {id}")
     done = texts(MEND.run(redis, keys.account, id, own, runs, wrong, json.dumps(fields)))
-    others = [rq_key(name, lane) for lane in lanes if lane != queue for name in REGISTRIES]
+    others = [
+        rq_key(name, lane)
+        for lane in registries_of(lanes)
+        if lane != lane_queue(queue)
+        for name in REGISTRIES
+    ]
     return [*done, *(f"taken out of {key}" for key in others if redis.zrem(key, id))]
 
 
@@ -81,10 +87,10 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
     for chunk in read_chunks(redis, keys, lanes, [id], {}, {}):
         restored += give_up_rows(redis, keys, chunk)
     place, queue = texts(redis.hmget(keys.chunk(id), "place", "queue"))
-    queue = lane_of(lanes, queue)
+    queue = own_queue(lanes, queue)
     own, wrong = _standing(lanes, id, queue, belongs=place == State.QUEUED.value)
     runs = json.dumps([[name, run] for name, lane in lanes.items() for run in lane.runs.get(id, ())])
-    fields = job_fields(id, queue, f"sesq chunk {id}")
+    fields = job_fields(id, lane_queue(queue), f"sesq chunk {id}")
     count = len(_packed(redis, keys, f"{id}-"))
     did = MEND_CHUNK.run(redis, keys.account, id, count, own, runs, wrong, json.dumps(fields))
     return [*restored, *texts(did)]

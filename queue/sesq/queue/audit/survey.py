@@ -10,7 +10,7 @@ from redis import Redis
 from sesq.queue.audit.batches import audit_batch
 from sesq.queue.audit.chunks import check_chunk, read_chunks, rows_by_chunk
 from sesq.queue.audit.finding import Finding, Kind, Seen, for_a_person, marked, mendable
-from sesq.queue.audit.lanes import Lanes, audit_lanes, read_lanes
+from sesq.queue.audit.lanes import Lanes, audit_lanes, read_lanes, registries_of
 from sesq.queue.audit.ledger import audit_ledger
 from sesq.queue.audit.messages import check_message, describe_traces, look_at
 from sesq.queue.audit.owners import KeyNames, audit_owners, lost_jobs, read_names
@@ -153,6 +153,7 @@ class Survey:
         for queue, lane in self.lanes.items():
             yield rq_key("queue", queue), (id for id in lane.entries if lane.standing(id))
             yield rq_key("wip", queue), lane.runs
+        for queue in registries_of(self.lanes):
             for name in ("deferred", "scheduled"):
                 yield rq_key(name, queue), zset_entries(self.redis, rq_key(name, queue))
         for id in self.names.contents:

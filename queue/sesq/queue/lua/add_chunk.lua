@@ -8,7 +8,7 @@
 local bid, k, rows, n, counted = ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local id = bid .. '-' .. k
 local filled, own_lane, keep = Batch.read(bid, 'filled', 'queue', 'keep')
-local state, chunks, queue = Batch.state_of(bid), Batch.count_chunks(bid), Job.lane_of(own_lane)
+local state, chunks, queue = Batch.state_of(bid), Batch.count_chunks(bid), Job.own_queue(own_lane)
 
 local function main()
   if not chunks then return 'damaged' end
@@ -18,6 +18,7 @@ local function main()
   local length
   if n > 0 then
     call('HSET', R .. 'job:' .. id, 'status', 'queued', unpack(ARGV, 8))
+    if queue ~= Job.lane_of(queue) then call('HSET', R .. 'job:' .. id, 'origin', queue) end
     call('SADD', R .. 'queues', R .. 'queue:' .. queue)
     call('HSET', A .. 'chunk:' .. id, 'batch', bid, 'queue', queue, 'keep', keep or '', 'n', n, 'counted',
       counted,
@@ -26,6 +27,7 @@ local function main()
     call('HINCRBY', A .. 'batch:' .. bid, 'jobs', 1)
     call('HINCRBY', A .. 'batch:' .. bid, 'total', n)
     Batch.adjust_counts(bid, nil, 'waiting', n)
+    Share.join(queue)
     length = call('RPUSH', R .. 'queue:' .. queue, id)
   end
   Batch.set(bid, 'chunks', k + 1)

@@ -50,7 +50,7 @@ function Chunk.read(id)
   local chunk = read_fields(key, FIELDS_OF_CHUNK)
   local batch = chunk.batch or chunk.n and string.match(id, '^(.*)-%d+$')
   if not batch or not Chunk.read_numbers(chunk, key) then return nil end
-  chunk.id, chunk.batch, chunk.queue, chunk.keep = id, batch, Job.lane_of(chunk.queue), chunk.keep or ''
+  chunk.id, chunk.batch, chunk.queue, chunk.keep = id, batch, Job.own_queue(chunk.queue), chunk.keep or ''
   chunk.redo = chunk.redo or ''
   if not Chunk.are_runs(chunk.redo, chunk.n) then
     Damage.note(key, 'its field redo is no list of rows: those rows are not sent')

@@ -1,17 +1,19 @@
 -- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease.
--- Of a chunk of a batch, as many recipients as may go: it stays at the head of its lane until all are
--- granted. After gate.lua, whose keys it uses, and
+-- Of a chunk of a batch, as many recipients as may go: it stays at the head of its queue until all are
+-- granted. In a lane the queues of tenants take turns (see shares.lua). After gate.lua, whose keys it uses,
+-- and
 --   A suppression          hash   who gets no mail
 --   A token_waiters        zset   worker -> when the token that it was told of is due (s)
 --   A token_waiters:bulk   zset   the same, of workers that serve no urgent mail: where others wait for a
 --                                 token for that, these yield
 --
--- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] the claim's id   [7…] RQ queues, first lane
---                  first
+-- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] the claim's id   [7…] RQ queues of the
+--     lanes, first lane first
 -- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 where it waits
 --          for tokens for bulk mail, else 0}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced,
---           ses_paused; more (there is more to move out of the way than one claim may)
+--           ses_paused; tenant, tenant_day (what waits is of tenants that have reached their own rate, or
+--           day); more (there is more to move out of the way than one claim may)
 --   wait    seconds until this worker should ask again; each waiting worker is told of another token, so that
 --           they do not all ask at once
 
@@ -20,8 +22,10 @@ local QUANTUM, LOOK_AGAIN = 0.04, 60
 local SAME = 0.01 -- s: times so close are of one token
 -- s: a worker that is so late for its token may be dead; a token that is further off than FAR does not count
 local OVERDUE, FAR = 1, 60
+local SOON = 60 -- s: for a tenant's token one waits; what takes longer is for its day
 local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
 local ROWS_ASIDE = 10  -- so many rows of a cancelled chunk are as much work as a message
+local ROWS_A_TURN = 10 -- of a batch, where queues of tenants take turns
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
 for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
@@ -41,7 +45,7 @@ end
 local function look_at_urgent(gate)
   local first = unpack(queues)
   local beside = string.gsub(first, '%.bulk$', '.transactional')
-  local head = call('LINDEX', R .. 'queue:' .. beside, 0)
+  local head = call('LINDEX', R .. 'queue:' .. (Share.next(beside) or beside), 0)
   if not head then return end
   yields = call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
   if call('SCARD', R .. 'workers:' .. beside) == 0 then return end
@@ -82,6 +86,7 @@ local function grant(gate, message, queue)
   local n, day = tonumber(message.rate), tonumber(message.day)
   Job.drop_head(queue)
   Gate.take(gate, n, lease, message.id)
+  Share.charge(queue, n)
   if day > 0 then Ledger.count(gate.ledger, day) end
   local taken = {'claim_id', claim_id, 'worker', worker, 'claimed', now_as_text(), 'tokens_at', now_as_text(),
     'started_at', ''}
@@ -98,7 +103,12 @@ local function grant_rows(gate, chunk, m)
     'packed', '1', 'state', 'sending', 'day', tostring(day), 'claim_id', claim_id, 'worker', worker,
     'claimed', now_as_text(),
   }
+  if chunk.queue ~= Job.lane_of(chunk.queue) then
+    record[#record + 1] = 'queue'
+    record[#record + 1] = chunk.queue
+  end
   Gate.take(gate, m, lease)
+  Share.charge(chunk.queue, m)
   if day > 0 then Ledger.count(gate.ledger, m) end
   for i = 1, m do
     ids[i] = chunk.id .. '-' .. (start + i - 1)
@@ -129,6 +139,23 @@ local function is_misplaced(chunk, queue)
   return true
 end
 
+-- Whether mail of a tenant has to wait for its tenant's own limits: then its queue rests.
+local function rests(gate, queue, n, day)
+  local tenant = Tenant.of(queue)
+  local till = tenant and Tenant.ready_at(tenant, n, day)
+  if not till then return false end
+  Share.rest(queue, till)
+  if gate.waiting and gate.waiting.queue == queue then Gate.end_gathering(gate) end
+  return true
+end
+
+-- So many rows of a tenant's batch may go in its turn.
+local function rows_in_turn(queue, day)
+  local tenant = Tenant.of(queue)
+  local most = Share.take_turns(Job.lane_of(queue)) and ROWS_A_TURN or math.huge
+  return tenant and math.min(most, Tenant.room(tenant, day)) or most
+end
+
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
 local function serve_chunk(gate, chunk, queue, kept)
   if is_misplaced(chunk, queue) then return true end
@@ -136,10 +163,12 @@ local function serve_chunk(gate, chunk, queue, kept)
   local room = day > 0 and math.floor(Gate.room_in_day(gate, kept)) or math.huge
   local least = math.min(Bucket.tokens(gate.own), Gate.spare_tokens(gate))
   local flow = Gate.gathering(gate) and 0 or math.floor(least + 1e-6)
-  local m = math.min(want - #granted, stop - start, flow, room)
+  if rests(gate, queue, 1, day) then return true end
+  local m = math.min(want - #granted, stop - start, flow, room, rows_in_turn(queue, day))
   if room < 1 then return wait_for('day', Gate.room_at(gate, 1, kept) or now() + LOOK_AGAIN) end
   if m < 1 then return wait_for('rate', Gate.ready_at(gate, 1)) end
   grant_rows(gate, chunk, m)
+  if Tenant.of(queue) then Tenant.take(Tenant.of(queue), m, day * m) end
   return true
 end
 
@@ -159,6 +188,9 @@ local function clear_away(gate, message, queue, spare)
   elseif tonumber(message.day) > math.max(1, gate.limits.daily - spare) then
     move_aside(queue)
     Gate.hold_as_too_large(message, gate.limits.daily - spare)
+  elseif message.queue ~= queue and Job.lane_of(message.queue) == queue then
+    move_aside(queue) -- a tenant's, which RQ's tools know as the lane's
+    Job.enter_queue(message.queue, message.id, true)
   else return false end
   return true
 end
@@ -167,6 +199,7 @@ end
 local function serve_message(gate, message, queue, spare, kept)
   if clear_away(gate, message, queue, spare) then return true end
   local n, day = tonumber(message.rate), tonumber(message.day)
+  if rests(gate, queue, n, day) then return true end
   if day > 0 and day > Gate.room_in_day(gate, kept) then
     return wait_for('day', Gate.room_at(gate, day, kept) or now() + LOOK_AGAIN)
   end
@@ -175,26 +208,38 @@ local function serve_message(gate, message, queue, spare, kept)
     return wait_for('rate', Gate.ready_at(gate, n, message.id))
   end
   grant(gate, message, queue)
+  if Tenant.of(queue) then Tenant.take(Tenant.of(queue), n, day) end
   return true
 end
 
--- Works through one lane, or looks at its head alone if that is `only`; true when the lanes after it may be
--- looked at.
-local function serve(gate, queue, only)
+-- Grants what stands at the head of a queue if it may go now; true when the lane may be looked at once more.
+local function serve_head(gate, queue, id)
   local spare = Job.is_bulk(queue) and gate.limits.reserve or 0
+  local message = Message.read(id)
+  local chunk = not message.state and Chunk.read(id)
+  if chunk then return serve_chunk(gate, chunk, queue, spare + urgent_day) end
+  return serve_message(gate, message, queue, spare, spare + urgent_day)
+end
+
+-- Nothing stands in a queue, whoever has emptied it. Returns whether others of its lane take turns.
+local function pass_over(queue)
+  call('DEL', A .. 'stale:' .. queue)
+  if not Share.take_turns(Job.lane_of(queue)) then return false end
+  Share.leave(queue)
+  aside = aside + 1
+  return true
+end
+
+-- Works through one lane; true when the lanes after it may be looked at.
+local function serve(gate, lane)
+  Share.wake(lane)
   while #granted + #unknown < want and aside < MOST_ASIDE do
+    local queue = Share.next(lane)
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then
-      call('DEL', A .. 'stale:' .. queue) -- nothing stands there, whoever has emptied it
-      return true
-    end
-    if only and id ~= only then return true end
-    if yields and not only then return wait_for('rate', Gate.ready_at(gate, 1)) end
-    local message = Message.read(id)
-    local chunk, goes_on = not message.state and Chunk.read(id), nil
-    if chunk then goes_on = serve_chunk(gate, chunk, queue, spare + urgent_day)
-    else goes_on = serve_message(gate, message, queue, spare, spare + urgent_day) end
-    if not goes_on then return false end
+      if not pass_over(queue) then return true end
+    elseif yields then return wait_for('rate', Gate.ready_at(gate, 1))
+    elseif not serve_head(gate, queue, id) then return false end
   end
   reason = aside < MOST_ASIDE and 'full' or 'more'
   return false
@@ -204,8 +249,9 @@ end
 -- nothing else is granted.
 local function serve_the_gathering(gate)
   local queue, id, mine = gate.waiting.queue, gate.waiting.id, false
-  for _, each in ipairs(queues) do mine = mine or each == queue end
-  if mine and not Gate.is_paused(gate, queue) then serve(gate, queue, id) end
+  for _, lane in ipairs(queues) do mine = mine or lane == Job.lane_of(queue) end
+  local is_first = mine and call('LINDEX', R .. 'queue:' .. queue, 0) == id
+  if is_first and not Gate.is_paused(gate, queue) then serve_head(gate, queue, id) end
   if not gate.waiting then return nil end
   local head = queue ~= '-' and not Gate.is_paused(gate, queue) and call('LINDEX', R .. 'queue:' .. queue, 0)
   if (queue == '-' or head == id and Gate.is_sendable(Message.read(id))) and reason ~= 'day' then
@@ -216,15 +262,25 @@ local function serve_the_gathering(gate)
   reason = 'empty'
 end
 
+-- Nothing waits but mail of tenants that have reached their own limits, if any does.
+local function wait_for_tenants()
+  local soonest = math.huge
+  for _, lane in ipairs(queues) do soonest = math.min(soonest, Share.rests_until(lane) or soonest) end
+  if soonest < math.huge then
+    wait_for(soonest - now() > SOON and 'tenant_day' or 'tenant', soonest)
+  end
+end
+
 -- Works through the lanes; the queue at which it stopped, or nil.
 local function serve_all(gate)
   local stopped_at = Gate.gathering(gate) and serve_the_gathering(gate)
   if stopped_at then return stopped_at end
   for _, queue in ipairs(queues) do
     if Gate.is_paused(gate, queue) then
-      if reason == 'empty' and Job.length_of(queue) > 0 then reason = 'paused' end
+      if reason == 'empty' and Share.is_waiting(queue) then reason = 'paused' end
     elseif not serve(gate, queue) then return queue end
   end
+  if reason == 'empty' then wait_for_tenants() end
 end
 
 -- When the next token comes that no other worker was told of (s). A worker that waits for a token for urgent
@@ -247,10 +303,11 @@ local function next_token(gate, for_bulk)
   return due
 end
 
+local WAITS = {day = true, rate = true, tenant = true, tenant_day = true}
 local function wait_seconds(gate, for_bulk)
   if reason == 'paused' then return 1 end
-  if reason ~= 'day' and reason ~= 'rate' then return 0 end
-  return math.min(reason == 'day' and at or next_token(gate, for_bulk), gate.limits.changes_at) - now()
+  if not WAITS[reason] then return 0 end
+  return math.min(reason == 'rate' and next_token(gate, for_bulk) or at, gate.limits.changes_at) - now()
 end
 
 local function claim(gate)

@@ -4,7 +4,7 @@
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
 --
--- ARGV[3] the lane's RQ queue   [4] s that an idempotency key is kept
+-- ARGV[3] the RQ queue: a lane's, or a tenant's in it   [4] s that an idempotency key is kept
 --     from [5] on for each message: its id, its options, its content, the length of its record and of its
 --     job, the name and value of each field of its record, and the same of its RQ job
 -- The options are empty, or JSON {
@@ -14,7 +14,7 @@
 -- Returns for each message its id: another's where the key is known; {'conflict', id} where the key stands
 -- for other content. An error means that none of these messages is queued. A caller gives some tens at once.
 
-local queue, key_ttl, lane = ARGV[3], ARGV[4], R .. 'queue:' .. ARGV[3]
+local queue, key_ttl, lane, list = ARGV[3], ARGV[4], Job.lane_of(ARGV[3]), R .. 'queue:' .. ARGV[3]
 local written = {}                            -- {id, state, key}, also of what was begun
 local entries = {queued = {}, scheduled = {}} -- state -> {since, id, …} of its set
 local ready, due, expiring = {}, {}, {}       -- ids; {s, id, …}; {s, id, …}
@@ -42,6 +42,7 @@ local function write(new, key)
     'history', '[' .. at .. ',"' .. state .. '",""]', unpack(ARGV, new.record, new.job - 1))
   call('SET', A .. 'content:' .. id, new.content)
   call('HSET', R .. 'job:' .. id, 'status', state, unpack(ARGV, new.job, new.after - 1))
+  if state == 'queued' and queue ~= lane then call('HSET', R .. 'job:' .. id, 'origin', queue) end
   add(entries[state], at, id)
   Stream.tell({id = id, queue = queue}, '', state, '', {})
   if new.expires then add(expiring, new.expires, id) end
@@ -62,14 +63,16 @@ end
 
 local function add_all(key, list) if #list > 0 then call('ZADD', key, unpack(list)) end end
 
--- Writes what all messages share; returns the length of the lane.
+-- Writes what all messages share; returns the length of the queue, nil where nothing came into it.
 local function write_sets()
   for state, list in pairs(entries) do add_all(A .. 'state:' .. state, list) end
   add_all(A .. 'expiring', expiring)
-  call('SADD', R .. 'queues', lane)
+  call('SADD', R .. 'queues', list)
   call('SADD', 'sesq:accounts', ARGV[1])
-  add_all(R .. 'scheduled:' .. queue, due)
-  return #ready > 0 and call('RPUSH', lane, unpack(ready))
+  add_all(R .. 'scheduled:' .. lane, due)
+  if #ready == 0 then return nil end
+  if queue ~= lane then Share.join(queue) end
+  return call('RPUSH', list, unpack(ready))
 end
 
 -- Takes back what was written before a write failed, so that an error means that nothing is queued.
@@ -77,7 +80,7 @@ local function undo()
   for _, one in ipairs(written) do
     local keys = {A .. 'message:' .. one.id, A .. 'content:' .. one.id, R .. 'job:' .. one.id, one.key}
     for _, key in ipairs(keys) do redis.pcall('DEL', key) end
-    for _, key in ipairs({A .. 'state:' .. one.state, A .. 'expiring', R .. 'scheduled:' .. queue}) do
+    for _, key in ipairs({A .. 'state:' .. one.state, A .. 'expiring', R .. 'scheduled:' .. lane}) do
       redis.pcall('ZREM', key, one.id)
     end
   end

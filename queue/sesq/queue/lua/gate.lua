@@ -113,6 +113,7 @@ local function with_gate(use)
   local gate = Gate.open()
   local done, answer = pcall(use, gate)
   local written, fault = pcall(Row.write_chunks)
+  Tenant.close_all()
   Gate.close(gate)
   if not done then error(answer, 0) end
   if not written then error(fault, 0) end

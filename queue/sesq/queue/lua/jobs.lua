@@ -3,10 +3,11 @@
 -- Keys, A = "sesq:<account>:" (see wake.lua)
 --   A stale:<queue>            set     ids that stand in that queue although their message, or chunk, waits
 --                              there no longer
--- RQ's own keys, R = "<prefix>:"
+-- RQ's own keys, R = "<prefix>:". A tenant has a queue of its own in each lane (see shares.lua); the
+-- registries are the lane's
 --   R queue:<queue>            list    ids, the next to go first
---   R job:<id>                 hash    status, …
---   R wip|deferred|scheduled|finished|failed|canceled:<queue>   zset
+--   R job:<id>                 hash    status, origin (the queue in which it waits, else the lane's), …
+--   R wip|deferred|scheduled|finished|failed|canceled:<lane>   zset
 -- All times are seconds since the epoch by Redis's clock.
 
 -- The registry of RQ's in which the job of a message in that state stands.
@@ -28,8 +29,8 @@ local LONGEST_KEPT = 1e9
 function Job.seconds_kept(keep)
   return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
 end
--- Returns the queue if it is a lane of this account. A damaged record may name another: then the bulk lane.
-function Job.lane_of(queue)
+-- Returns the queue if it is one of this account. A damaged record may name another: then the bulk lane.
+function Job.own_queue(queue)
   local ours = 'sesq.' .. ARGV[1] .. '.'
   return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
 end
@@ -57,6 +58,7 @@ function Job.leave_queue(queue, id)
   end
 end
 function Job.enter_queue(queue, id, front)
+  Share.join(queue)
   if not Job.forget_stale(queue, id) then
     call(front and 'LPUSH' or 'RPUSH', R .. 'queue:' .. queue, id)
   end
@@ -71,12 +73,12 @@ function Job.length_of(queue)
 end
 
 -- Takes a job out of RQ's registries. If RQ's status is right for the state `from`, it stands in one only.
-function Job.leave_registries(id, queue, status, from)
+function Job.leave_registries(id, lane, status, from)
   if from and status == Job.status_of(from) then
-    if not STATUS[RQ_STATE[from]] then Write.take_out(R .. status .. ':' .. queue, id) end
+    if not STATUS[RQ_STATE[from]] then Write.take_out(R .. status .. ':' .. lane, id) end
     return
   end
-  for _, name in ipairs(REGISTRIES) do Write.take_out(R .. name .. ':' .. queue, id) end
+  for _, name in ipairs(REGISTRIES) do Write.take_out(R .. name .. ':' .. lane, id) end
 end
 
 -- Sets how long a key of a message stays: for ever until the message has ended, then as long as the record.
@@ -85,27 +87,31 @@ function Job.set_expiry(key, state, keep, from)
   elseif not from or Job.has_ended(from) then call('PERSIST', key) end
 end
 
+-- The queue by which RQ knows a job: its tools look for a job in the list, or the registries, of that one.
+function Job.origin_of(queue, state) return RQ_STATE[state] == 'queue' and queue or Job.lane_of(queue) end
+
 -- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, claim_id,
 -- worker, from (the state that it was in).
 function Job.place(id, queue, state, keep, opts)
-  local registry, job = RQ_STATE[state], R .. 'job:' .. id
+  local registry, job, lane = RQ_STATE[state], R .. 'job:' .. id, Job.lane_of(queue)
   local status = call('HGET', job, 'status')
-  Job.leave_registries(id, queue, status, opts.from)
+  Job.leave_registries(id, lane, status, opts.from)
   local from, claim_id = opts.from, opts.claim_id or ''
   if claim_id ~= '' and (not from or from == 'sending') then
-    Write.take_out(R .. 'wip:' .. queue, id .. ':' .. claim_id)
+    Write.take_out(R .. 'wip:' .. lane, id .. ':' .. claim_id)
   end
   if registry == 'queue' then Job.enter_queue(queue, id, opts.front)
   elseif registry == 'wip' then
     -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
-    Write.put(R .. 'wip:' .. queue, id .. ':' .. claim_id, '+inf')
-  elseif registry == 'scheduled' then Write.put(R .. 'scheduled:' .. queue, id, opts.due)
+    Write.put(R .. 'wip:' .. lane, id .. ':' .. claim_id, '+inf')
+  elseif registry == 'scheduled' then Write.put(R .. 'scheduled:' .. lane, id, opts.due)
   else
     local score = ENDED[registry] and real_seconds() + Job.seconds_kept(keep) or now()
-    Write.put(R .. registry .. ':' .. queue, id, score)
+    Write.put(R .. registry .. ':' .. lane, id, score)
   end
   if status or call('EXISTS', job) == 1 then
     call('HSET', job, 'status', Job.status_of(state), 'worker_name', opts.worker or '')
+    if queue ~= lane then call('HSET', job, 'origin', Job.origin_of(queue, state)) end
     Job.set_expiry(job, state, keep, from)
   end
 end

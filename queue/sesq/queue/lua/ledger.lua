@@ -2,9 +2,10 @@
 --
 -- Keys, A = "sesq:<account>:"
 --   A ledger   string   1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
+--   A tenant_day:<name>   string   the same of a tenant: see tenants.lua
 -- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was
 -- on its way. In Lua it is a table of
---   minute    the newest (minutes since the epoch)      total   recipients in it
+--   key       where it lies      minute   the newest (minutes since the epoch)      total   recipients in it
 --   cleared   the slots of the minutes after this one still hold counts of the day before
 --   lost      nothing of it is known       cells   the string as it was read
 --   added     recipients of the newest minute that are not written to it yet
@@ -12,7 +13,7 @@
 local SLOTS = 1442
 
 function Ledger.count_in(ledger, m)
-  ledger.cells = ledger.cells or call('GET', A .. 'ledger') or ''
+  ledger.cells = ledger.cells or call('GET', ledger.key) or ''
   local at = m % SLOTS * 4
   local n = #ledger.cells >= at + 4 and struct.unpack('<I4', ledger.cells, at + 1) or 0
   return m == ledger.minute and n + ledger.added or n
@@ -25,25 +26,31 @@ function Ledger.count_anew(ledger)
   end
 end
 
--- minute, total: as they were written last; nil where they are lost.
-function Ledger.open(minute, total)
+-- Its counts are lost, and were not of days gone by: the account is read anew before anything goes.
+function Ledger.lose(ledger) if ledger.key == A .. 'ledger' then Damage.lose_books() end end
+
+-- minute, total: as they were written last; nil where they are lost. key: a tenant's; nil for the account's.
+function Ledger.open(minute, total, key)
   local today = math.floor(now() / 60)
-  local ledger = {minute = minute, total = total or 0, cleared = minute, added = 0}
+  key = key or A .. 'ledger'
+  local ledger = {key = key, minute = minute, total = total or 0, cleared = minute, added = 0}
   ledger.lost = not minute or today - minute >= SLOTS
   if ledger.lost then ledger.minute, ledger.cleared, ledger.total = today, today, 0
   elseif today > minute then
     ledger.minute = today
     Ledger.count_anew(ledger)
-    if total and total > 0 and ledger.cells == '' then Damage.lose_books() end -- the key was deleted
+    if total and total > 0 and ledger.cells == '' then Ledger.lose(ledger) end -- the key was deleted
   end
   return ledger
 end
 
-function Ledger.clear_slot(m) call('SETRANGE', A .. 'ledger', m % SLOTS * 4, struct.pack('<I4', 0)) end
+function Ledger.clear_slot(ledger, m)
+  call('SETRANGE', ledger.key, m % SLOTS * 4, struct.pack('<I4', 0))
+end
 function Ledger.clear_old_slots(ledger)
-  if ledger.lost then call('DEL', A .. 'ledger') end
+  if ledger.lost then call('DEL', ledger.key) end
   for m = ledger.cleared + 1, ledger.minute do
-    if Ledger.count_in(ledger, m) > 0 then Ledger.clear_slot(m) end
+    if Ledger.count_in(ledger, m) > 0 then Ledger.clear_slot(ledger, m) end
   end
   if ledger.lost or ledger.cleared < ledger.minute then ledger.cells = nil end
   ledger.lost, ledger.cleared = false, ledger.minute
@@ -55,10 +62,10 @@ function Ledger.count(ledger, n) ledger.added, ledger.total = ledger.added + n, 
 -- Changes the count of a minute by n, which may be below zero.
 function Ledger.change_count(ledger, m, n)
   local at = m % SLOTS * 4
-  local cell = call('GETRANGE', A .. 'ledger', at, at + 3)
+  local cell = call('GETRANGE', ledger.key, at, at + 3)
   local old = #cell == 4 and struct.unpack('<I4', cell) or 0
   local new = math.max(0, old + n)
-  if new ~= old then call('SETRANGE', A .. 'ledger', at, struct.pack('<I4', new)) end
+  if new ~= old then call('SETRANGE', ledger.key, at, struct.pack('<I4', new)) end
   ledger.cells = nil
   return new - old
 end
@@ -71,8 +78,8 @@ end
 
 function Ledger.close(ledger)
   Ledger.clear_old_slots(ledger)
-  local is_gone = ledger.added > 0 and ledger.total > ledger.added and call('EXISTS', A .. 'ledger') == 0
-  if is_gone then Damage.lose_books() end -- the key was deleted
+  local is_gone = ledger.added > 0 and ledger.total > ledger.added and call('EXISTS', ledger.key) == 0
+  if is_gone then Ledger.lose(ledger) end -- the key was deleted
   if ledger.added > 0 then Ledger.change_count(ledger, ledger.minute, ledger.added) end
   ledger.added = 0
 end

@@ -11,6 +11,7 @@ local function main()
   local ttl = call('TTL', A .. 'chunk:' .. chunk)
   if ttl > 0 then call('EXPIRE', A .. 'arrived:' .. chunk, ttl) end
   Batch.adjust_counts(bid, 'taken', 'arrived', 1)
-  Stream.tell({id = chunk .. '-' .. row, queue = Job.lane_of(nil), batch = bid}, 'sent', 'delivered', '', {})
+  local message = {id = chunk .. '-' .. row, queue = Job.own_queue(nil), batch = bid}
+  Stream.tell(message, 'sent', 'delivered', '', {})
   return 1
 end

@@ -61,7 +61,7 @@ local function mend_job()
   Mend.leave_lanes(id, lanes)
   if Mend.is_shown_as(id, queue, state, entry) and (in_lane or RQ_STATE[state] ~= 'queue') then return end
   local due = state == 'scheduled' and tonumber(message.send_at)
-    or call('ZSCORE', R .. 'scheduled:' .. queue, id) or now()
+    or call('ZSCORE', R .. 'scheduled:' .. Job.lane_of(queue), id) or now()
   Mend.show_as(id, queue, state, keep, in_lane, {due = due, claim_id = message.claim_id})
 end
 

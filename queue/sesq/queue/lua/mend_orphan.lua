@@ -11,7 +11,7 @@ local function main()
   if call('EXISTS', A .. 'message:' .. id, A .. 'chunk:' .. id) > 0 then return 0 end
   local origin, data = unpack(call('HMGET', R .. 'job:' .. id, 'origin', 'data'))
   for _, queue in ipairs(queues) do
-    if origin == queue and string.find(data or '', 'sesq.worker.', 1, true) then
+    if Job.lane_of(origin or '') == queue and string.find(data or '', 'sesq.worker.', 1, true) then
       n = n + call('DEL', R .. 'job:' .. id)
     end
     for _, name in ipairs(REGISTRIES) do n = n + call('ZREM', R .. name .. ':' .. queue, id) end

@@ -24,19 +24,19 @@ end
 
 -- Whether RQ shows a job as one of that state, running under that entry.
 function Mend.is_shown_as(id, queue, state, entry)
-  local registry = RQ_STATE[state]
+  local registry, lane = RQ_STATE[state], Job.lane_of(queue)
   local right = call('HGET', R .. 'job:' .. id, 'status') == Job.status_of(state)
   for _, name in ipairs(REGISTRIES) do
-    right = right and (name == registry) == (call('ZSCORE', R .. name .. ':' .. queue, id) and true or false)
+    right = right and (name == registry) == (call('ZSCORE', R .. name .. ':' .. lane, id) and true or false)
   end
-  return right and (registry ~= 'wip' or call('ZSCORE', R .. 'wip:' .. queue, entry) == 'inf')
+  return right and (registry ~= 'wip' or call('ZSCORE', R .. 'wip:' .. lane, entry) == 'inf')
 end
 
 -- Puts a job where its state belongs; in_lane: it stands in its own lane already.
 function Mend.show_as(id, queue, state, keep, in_lane, opts)
   local registry = RQ_STATE[state]
   if registry == 'queue' and in_lane then
-    for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. queue, id) end
+    for _, name in ipairs(REGISTRIES) do call('ZREM', R .. name .. ':' .. Job.lane_of(queue), id) end
     call('HSET', R .. 'job:' .. id, 'status', Job.status_of(state))
   else
     Job.place(id, queue, state, keep, opts)

@@ -25,7 +25,7 @@ local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}
 local VERSIONS = {['1'] = true} -- of a record, which this sesq understands; those of envelope.py
 
-local FIELDS_OF_ROW = {'packed', 'state', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at'}
+local FIELDS_OF_ROW = {'packed', 'state', 'queue', 'day', 'claim_id', 'worker', 'claimed', 'tokens_at'}
 local FIELDS = { -- those that most scripts need; a script reads any others itself
   'state', 'queue', 'rate', 'day', 'keep', 'batch', 'hold', 'unsure', 'history', 'v', 'claim_id', 'worker',
   'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts',
@@ -36,7 +36,8 @@ local FIELDS = { -- those that most scripts need; a script reads any others itse
 function Message.read_row(id)
   local row = read_fields(A .. 'message:' .. id, FIELDS_OF_ROW)
   if not row.packed then return nil end
-  row.id, row.queue, row.rate, row.batch = id, Job.lane_of(nil), '1', string.match(id, '^(.*)-%d+-%d+$')
+  row.id, row.rate, row.batch = id, '1', string.match(id, '^(.*)-%d+-%d+$')
+  row.queue = Job.own_queue(row.queue) -- of a tenant, else the lane's
   row.tokens_at = row.tokens_at or row.claimed -- its own only once they were renewed
   return row
 end
@@ -45,7 +46,7 @@ function Message.read(id)
   local row = string.find(id, '-', 1, true) and Message.read_row(id)
   if row then return row end
   local message = read_fields(A .. 'message:' .. id, FIELDS)
-  message.id, message.queue = id, Job.lane_of(message.queue)
+  message.id, message.queue = id, Job.own_queue(message.queue)
   return message
 end
 
@@ -141,7 +142,7 @@ end
 function Message.bury(id, why)
   for state in pairs(RQ_STATE) do call('ZREM', A .. 'state:' .. state, id) end
   local message = {id = id}
-  Message.set(message, 'queue', Job.lane_of(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now(),
+  Message.set(message, 'queue', Job.own_queue(call('HGET', R .. 'job:' .. id, 'origin')), 'created', now(),
     'keep', DAMAGE_KEPT)
   Message.transition(message, 'failed', why, {}, {})
 end

@@ -9,7 +9,7 @@ local most, lease, claim_id, worker = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[
 local found = {}
 
 local function take_over(message)
-  local wip = R .. 'wip:' .. message.queue
+  local wip = R .. 'wip:' .. Job.lane_of(message.queue)
   if not message.packed then -- the history of a row, written later, names the worker that was sending it
     call('ZREM', wip, message.id .. ':' .. (message.claim_id or ''))
     call('ZADD', wip, '+inf', message.id .. ':' .. claim_id)

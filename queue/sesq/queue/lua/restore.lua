@@ -18,18 +18,21 @@ local function stands_in(queue)
   return call('LPOS', list, id, 'MAXLEN', NEAR) or call('LPOS', list, id, 'RANK', -1, 'MAXLEN', NEAR)
 end
 
--- Calls a function with the key of each registry of RQ's in which the job may stand, of all lanes.
-local function for_each_registry(visit)
-  for _, lane in ipairs({'transactional', 'bulk'}) do
-    local queue = 'sesq.' .. ARGV[1] .. '.' .. lane
+-- Calls a function with the key of each registry of RQ's in which the job may stand: of all lanes, and of its
+-- own queue, where it is a tenant's, in which RQ's tools put it while it waits.
+local function for_each_registry(own, visit)
+  local lanes = 'sesq.' .. ARGV[1] .. '.'
+  local queues = {lanes .. 'transactional', lanes .. 'bulk'}
+  if own ~= Job.lane_of(own) then table.insert(queues, own) end
+  for _, queue in ipairs(queues) do
     for _, name in ipairs(REGISTRIES) do visit(R .. name .. ':' .. queue, queue, name) end
   end
 end
 
 -- Takes the job out of all registries: others may have put it into those of another lane.
-local function leave_all_registries(queue)
-  for_each_registry(function (key) call('ZREM', key, id) end)
-  if call('EXISTS', job) == 1 then call('HSET', job, 'origin', queue) end
+local function leave_all_registries(queue, state)
+  for_each_registry(queue, function (key) call('ZREM', key, id) end)
+  if call('EXISTS', job) == 1 then call('HSET', job, 'origin', Job.origin_of(queue, state)) end
 end
 
 local function renew_job(queue)
@@ -38,13 +41,12 @@ local function renew_job(queue)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
 
--- Whether the job has RQ's status for that state, has its own lane as origin, and stands in the one registry
--- where it should.
+-- Whether the job has RQ's status and origin for that state, and stands in the one registry where it should.
 local function is_shown(own, state)
   local status, origin = unpack(call('HMGET', job, 'status', 'origin'))
-  local right = status == Job.status_of(state) and origin == own
-  for_each_registry(function (key, queue, name)
-    local should = queue == own and name == RQ_STATE[state]
+  local right = status == Job.status_of(state) and origin == Job.origin_of(own, state)
+  for_each_registry(own, function (key, queue, name)
+    local should = queue == Job.lane_of(own) and name == RQ_STATE[state]
     right = right and should == (call('ZSCORE', key, id) and true or false)
   end)
   return right
@@ -53,7 +55,7 @@ end
 -- Puts the job of an ended message where it should stand. A job that somebody has deleted stays deleted.
 local function restore_ended(state, queue, keep, told)
   if not told or told == 'queued' or is_shown(queue, state) then return 0 end
-  leave_all_registries(queue)
+  leave_all_registries(queue, state)
   Job.place(id, queue, state, keep, {})
   return 1
 end
@@ -62,7 +64,7 @@ end
 -- states there too: the claim that meets one takes it out.
 local function restore_in_lane(state, queue)
   if RQ_STATE[state] ~= 'queue' or is_shown(queue, state) then return 0 end
-  leave_all_registries(queue)
+  leave_all_registries(queue, state)
   call('HSET', job, 'status', Job.status_of(state))
   call('PERSIST', job)
   return 1
@@ -82,7 +84,7 @@ local function main()
   if chunk and chunk.state ~= 'running' then return 0 end
   if told == 'canceled' and chunk then return 0 end
   if told == 'canceled' then
-    leave_all_registries(queue) -- RQ may show it in another lane, where it was put by hand
+    leave_all_registries(queue, state) -- RQ may show it in another lane, where it was put by hand
     return 'canceled'
   end
   if stands_in(queue) then return restore_in_lane(state, queue) end
@@ -90,10 +92,10 @@ local function main()
   if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
 
   -- RQ alone knows when another try is due
-  local due = call('ZSCORE', R .. 'scheduled:' .. queue, id) or now()
+  local due = call('ZSCORE', R .. 'scheduled:' .. Job.lane_of(queue), id) or now()
   if state == 'scheduled' then due = tonumber(message.send_at) or due end
   renew_job(queue)
-  leave_all_registries(queue)
+  leave_all_registries(queue, state)
   if registry == 'queue' and not chunk then
     Message.transition(message, 'queued', 'its RQ job had been taken away', {}, {front = front})
   else Job.place(id, queue, state, shown.keep, {due = due, front = front}) end

@@ -45,7 +45,7 @@ function Row.make_record(message, state, since, event, made, ...)
   local queued = cjson.encode({tonumber(created), 'queued', 'in batch ' .. bid})
   Message.set(message, unpack(made.envelope))
   Message.set(message, 'v', 1, 'state', state, 'since', since, 'created', created, 'reason', '',
-    'history', queued .. '\n' .. cjson.encode(event), 'queue', Job.lane_of(queue), 'batch', bid, 'rate', 1,
+    'history', queued .. '\n' .. cjson.encode(event), 'queue', Job.own_queue(queue), 'batch', bid, 'rate', 1,
     'keep', keep or 3600, ...)
   call('HSET', R .. 'job:' .. id, unpack(made.job))
   call('SADD', A .. 'materialized:' .. bid, id)
@@ -60,7 +60,7 @@ function Row.materialize(message, result)
   message.packed = nil
   call('SET', A .. 'content:' .. id, id)
   call('HSET', R .. 'job:' .. id, 'status', 'started')
-  call('ZADD', R .. 'wip:' .. message.queue, '+inf', id .. ':' .. message.claim_id)
+  call('ZADD', R .. 'wip:' .. Job.lane_of(message.queue), '+inf', id .. ':' .. message.claim_id)
   if chunk then chunk.out = chunk.out - 1 end
   Batch.adjust_counts(message.batch, 'leaving', 'sending', 1)
 end

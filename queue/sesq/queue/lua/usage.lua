@@ -1,11 +1,11 @@
 -- Usage: what the gate would answer, for people. After gate.lua. Writes back only what
 -- time has changed in the books, and answers even if that fails, as on a Redis that is full.
 --
--- ARGV[3…] RQ queues, first lane first
+-- ARGV[3…] RQ queues of the lanes, first lane first
 -- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the
 -- lane is empty).
 
-local MOST_FLYING = 2000 -- more are not counted
+local MOST_FLYING, MOST_QUEUES = 2000, 2000 -- more are not counted
 
 local function number(n) if n < math.huge then return n end end
 
@@ -18,12 +18,19 @@ local function recipients_flying()
   return flying
 end
 
-local function look_at_lane(gate, queue)
-  local spare = Job.is_bulk(queue) and gate.limits.reserve or 0
-  local head = call('LINDEX', R .. 'queue:' .. queue, 0) or nil
+-- Jobs that wait in a lane, those of tenants too.
+local function count_queued(lane)
+  local n = 0
+  for _, queue in ipairs(Share.queues_of(lane, MOST_QUEUES)) do n = n + Job.length_of(queue) end
+  return n
+end
+
+local function look_at_lane(gate, lane)
+  local spare = Job.is_bulk(lane) and gate.limits.reserve or 0
+  local head = call('LINDEX', R .. 'queue:' .. (Share.next(lane) or lane), 0) or nil
   local message = head and Message.read(head) or {}
   return {
-    queued = Job.length_of(queue), paused = Gate.is_paused(gate, queue), head = head,
+    queued = count_queued(lane), paused = Gate.is_paused(gate, lane), head = head,
     room_at = Gate.room_at(gate, tonumber(message.day) or 1, spare),
     ready_at = math.max(now(), Gate.ready_at(gate, tonumber(message.rate) or 1, head)),
   }

@@ -4,11 +4,13 @@
 -- Channel, A = "sesq:<account>:"
 --   A wake   the words 'urgent', '' (bulk mail) and 'policy'
 -- RQ's own keys, R = "<prefix>:"
---   R scheduled:<queue>   zset   ids -> when they are due (s)
+--   R scheduled:<lane>   zset   ids -> when they are due (s)
 
 local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
 
-function Job.is_bulk(queue) return string.sub(queue, -5) == '.bulk' end
+-- The lane that an RQ queue is of, as the name of a queue: a tenant's is "<lane>.<tenant>".
+function Job.lane_of(queue) return string.match(queue, '^[^.]+%.[^.]+%.[^.]+') or queue end
+function Job.is_bulk(queue) return string.sub(Job.lane_of(queue), -5) == '.bulk' end
 
 -- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
 -- script: without the right to the channel nothing is published, and the workers look once a second.
@@ -22,5 +24,5 @@ function Job.wake(queue) Job.publish(queue and Job.is_bulk(queue) and '' or 'urg
 -- The same for a message that is scheduled and due before all others: a worker at rest does not look for it
 -- every second.
 function Job.wake_if_first(queue, id)
-  if unpack(call('ZRANGE', R .. 'scheduled:' .. queue, 0, 0)) == id then Job.wake(queue) end
+  if unpack(call('ZRANGE', R .. 'scheduled:' .. Job.lane_of(queue), 0, 0)) == id then Job.wake(queue) end
 end

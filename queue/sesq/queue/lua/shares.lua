@@ -1,0 +1,90 @@
+-- Shares: in a lane, mail of each tenant waits in an RQ queue of its own, and the queues take turns. After
+-- wake.lua.
+--
+-- Keys, A = "sesq:<account>:"; <lane> is the RQ queue of a lane, in which mail of no tenant waits;
+-- "<lane>.<tenant>" is a tenant's
+--   A shares:<lane>    zset     RQ queue in which mail may wait -> how many recipients of it have gone,
+--                               reckoned on from the least of the others when it joined. The least goes next.
+--                               Without such a key no mail of a tenant waits in that lane
+--   A resting:<lane>   zset     RQ queue of a tenant whose own limits are reached -> until then (s)
+-- RQ's own, R = "<prefix>:"
+--   R queues           set      keys of the lists; a tenant's stays while mail may wait in it
+
+local MOST_RESTING = 100 -- queues that one claim looks at again
+
+local has_shares = {} -- lane -> whether its queues take turns, once this script has looked
+function Share.take_turns(lane)
+  if has_shares[lane] == nil then has_shares[lane] = call('EXISTS', A .. 'shares:' .. lane) == 1 end
+  return has_shares[lane]
+end
+
+-- Notes that mail waits in a queue: it has its turn after those that had fewer recipients.
+function Share.join(queue)
+  local lane = Job.lane_of(queue)
+  local shares = A .. 'shares:' .. lane
+  if queue == lane and not Share.take_turns(lane) or call('ZSCORE', shares, queue) then return end
+  local _, least = unpack(call('ZRANGE', shares, 0, 0, 'WITHSCORES'))
+  call('ZADD', shares, least or 0, queue)
+  call('SADD', R .. 'queues', R .. 'queue:' .. queue)
+  has_shares[lane] = true
+end
+
+-- The queue of the lane whose turn it is; nil where there is none.
+function Share.next(lane)
+  if not Share.take_turns(lane) then return lane end
+  return unpack(call('ZRANGE', A .. 'shares:' .. lane, 0, 0))
+end
+
+-- n recipients of a queue go. It has the next turn once the others had as many.
+function Share.charge(queue, n)
+  local lane = Job.lane_of(queue)
+  if Share.take_turns(lane) then call('ZADD', A .. 'shares:' .. lane, 'XX', 'INCR', n, queue) end
+end
+
+-- An empty queue leaves at its turn, not before: else it would come back as if nothing of it had gone.
+function Share.leave(queue)
+  local lane = Job.lane_of(queue)
+  call('ZREM', A .. 'shares:' .. lane, queue)
+  if queue ~= lane then call('SREM', R .. 'queues', R .. 'queue:' .. queue) end
+  has_shares[lane] = nil
+end
+
+-- A tenant's queue rests until a time (s): its own limits are reached.
+function Share.rest(queue, till)
+  local lane = Job.lane_of(queue)
+  call('ZADD', A .. 'resting:' .. lane, till, queue)
+  call('ZREM', A .. 'shares:' .. lane, queue)
+  has_shares[lane] = nil
+end
+
+-- Lets those take turns again whose rest is over, and mail of no tenant where it waits beside theirs.
+function Share.wake(lane)
+  local resting = A .. 'resting:' .. lane
+  for _, queue in ipairs(call('ZRANGEBYSCORE', resting, '-inf', now(), 'LIMIT', 0, MOST_RESTING)) do
+    call('ZREM', resting, queue)
+    Share.join(queue)
+  end
+  if Share.take_turns(lane) and call('EXISTS', R .. 'queue:' .. lane) == 1 then Share.join(lane) end
+end
+
+-- The queues of a lane in which mail may wait, the lane's own first; of tenants no more than `most`.
+function Share.queues_of(lane, most)
+  local queues = {lane}
+  for _, kind in ipairs({'shares:', 'resting:'}) do
+    for _, queue in ipairs(call('ZRANGE', A .. kind .. lane, 0, most - 1)) do
+      if queue ~= lane then queues[#queues + 1] = queue end
+    end
+  end
+  return queues
+end
+
+-- Whether mail waits in a lane.
+function Share.is_waiting(lane)
+  return Share.take_turns(lane) or Job.length_of(lane) > 0 or Share.rests_until(lane) ~= nil
+end
+
+-- When the first rest in a lane ends (s); nil where none rests.
+function Share.rests_until(lane)
+  local _, till = unpack(call('ZRANGE', A .. 'resting:' .. lane, 0, 0, 'WITHSCORES'))
+  return tonumber(till)
+end

@@ -1,0 +1,88 @@
+-- Tenants: what a tenant may send, where people have limited it. After ledger.lua and shares.lua.
+--
+-- Keys, A = "sesq:<account>:"
+--   A tenant_limits     hash     tenant -> JSON {rate (recipients/s), daily (recipients/24 h)}; what is not
+--                                there is not limited
+--   A tenant:<name>     hash     its books, while it is limited: level (tokens; negative is debt), at (s:
+--                                from when tokens flow), minute (the newest of its ledger), total (its
+--                                recipients)
+--   A tenant_day:<name> string   its ledger, as A ledger
+-- These limits are ours: where the books of a tenant are lost, they begin anew. In Lua a tenant is a table of
+--   name   bucket (see bucket.lua; nil: no limit)   daily (math.huge: no limit)   ledger (nil: no limit)
+
+local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in them counts
+local opened = {}            -- queue -> tenant; false: it is not limited
+
+local function read_tenant(name)
+  local limits = read_table(call('HGET', A .. 'tenant_limits', name))
+  local rate, daily = tonumber(limits.rate), tonumber(limits.daily)
+  if not rate and not daily then return false end
+  local books = read_fields(A .. 'tenant:' .. name, {'level', 'at', 'minute', 'total'})
+  local tenant = {name = name, daily = daily or math.huge}
+  if rate then
+    local burst = math.max(1, rate)
+    tenant.bucket = {pace = math.max(1e-6, rate), burst = burst, level = tonumber(books.level) or burst,
+      at = math.min(tonumber(books.at) or now(), now())}
+  end
+  if daily then
+    local key = A .. 'tenant_day:' .. name
+    tenant.ledger = Ledger.open(tonumber(books.minute), tonumber(books.total), key)
+  end
+  return tenant
+end
+
+-- Returns the tenant of a queue if it is limited, else false.
+function Tenant.of(queue)
+  if opened[queue] == nil then
+    local name = string.sub(queue, #Job.lane_of(queue) + 2)
+    opened[queue] = name ~= '' and read_tenant(name)
+  end
+  return opened[queue]
+end
+
+-- How many recipients of a batch may go now.
+function Tenant.room(tenant, day)
+  local by_rate = tenant.bucket and math.floor(Bucket.tokens(tenant.bucket) + 1e-6) or math.huge
+  return math.min(by_rate, day > 0 and tenant.ledger and tenant.daily - tenant.ledger.total or math.huge)
+end
+
+-- When n recipients may go, `day` of which count towards the day (s); nil if they may go now.
+function Tenant.ready_at(tenant, n, day)
+  local at
+  if tenant.bucket and not Bucket.enough(tenant.bucket, n) then at = Bucket.filled_at(tenant.bucket, n) end
+  local beyond = tenant.ledger and day > 0 and tenant.ledger.total + day - tenant.daily or 0
+  if beyond > 0 then
+    at = math.max(at or 0, Ledger.freed_at(tenant.ledger, beyond) or now() + SLOTS * 60)
+  end
+  return at
+end
+
+function Tenant.take(tenant, n, day)
+  if tenant.bucket then Bucket.draw(tenant.bucket, n) end
+  if tenant.ledger and day > 0 then Ledger.count(tenant.ledger, day) end
+end
+
+-- Gives back what a message of that queue took in a minute (minutes since the epoch).
+function Tenant.refund(queue, rate, day, minute)
+  local tenant = Tenant.of(queue)
+  if not tenant then return end
+  if tenant.bucket then Bucket.refund(tenant.bucket, rate) end
+  local ledger = tenant.ledger
+  if ledger and day > 0 and ledger.minute - minute < SLOTS then Ledger.uncount(ledger, minute, day) end
+end
+
+local function close(tenant)
+  local key, bucket, ledger = A .. 'tenant:' .. tenant.name, tenant.bucket, tenant.ledger
+  if bucket then call('HSET', key, 'level', bucket.level, 'at', string.format('%.6f', bucket.at)) end
+  if ledger then
+    Ledger.close(ledger)
+    call('HSET', key, 'minute', ledger.minute, 'total', ledger.total)
+    call('EXPIRE', ledger.key, BOOKS_KEPT)
+  end
+  call('EXPIRE', key, BOOKS_KEPT)
+end
+
+-- Writes back the books of all tenants that were looked at.
+function Tenant.close_all()
+  for _, tenant in pairs(opened) do if tenant then close(tenant) end end
+end

@@ -1,0 +1,76 @@
+"""RQ's queues: one for each lane of an account, and in a lane one for each tenant with mail in it, which take turns."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from redis import Redis
+from rq import Queue
+
+from sesq.config.account_names import ACCOUNT_NAME
+from sesq.queue.job import rq_key
+from sesq.queue.keys import Keys
+from sesq.queue.replies import text, texts
+from sesq.queue.states import Lane
+
+AT_ONCE = 1000
+_QUEUE = re.compile(
+    rf"(?P<whole>sesq\.(?P<account>{ACCOUNT_NAME})\.(?P<lane>{'|'.join(Lane)}))(\.(?P<tenant>[\w-]+))?"
+)
+
+
+def tenant_of(queue: str) -> str:
+    """The tenant whose queue it is; empty for a lane's own."""
+    found = _QUEUE.fullmatch(queue)
+    return found["tenant"] or "" if found else ""
+
+
+def lane_of(queue: str) -> tuple[str, Lane] | None:
+    """The account and the lane of a lane's RQ queue; None for one that is a tenant's, or not sesq's."""
+    found = _QUEUE.fullmatch(queue)
+    return (found["account"], Lane(found["lane"])) if found and not found["tenant"] else None
+
+
+def lane_queue(queue: str) -> str:
+    """The queue of the lane in which a queue takes its turn; the same where it is no tenant's."""
+    found = _QUEUE.fullmatch(queue)
+    return found["whole"] if found else queue
+
+
+def has_turns(redis: Redis, keys: Keys, queue: str) -> bool:
+    """Whether it is a lane's own queue, or one that takes turns in its lane, now or after a rest."""
+    lane = lane_queue(queue)
+    return queue == lane or any(
+        redis.zscore(key, queue) is not None for key in (keys.shares(lane), keys.resting(lane))
+    )
+
+
+def give_turns(redis: Redis, keys: Keys) -> list[str]:
+    """Has those queues take turns that do not, though mail waits in them, as RQ's tools may have put it there."""
+    idle = [
+        queue
+        for lane in Lane
+        for queue in tenant_queues(redis, keys, lane)
+        if redis.exists(rq_key("queue", queue)) and not has_turns(redis, keys, queue)
+    ]
+    for queue in idle:
+        shares = keys.shares(lane_queue(queue))
+        least = cast("list[tuple[bytes, float]]", redis.zrange(shares, 0, 0, withscores=True))
+        redis.zadd(shares, {queue: least[0][1] if least else 0.0}, nx=True)
+    return idle
+
+
+def queues_of(redis: Redis, keys: Keys) -> list[str]:
+    """All queues of an account: those of the lanes, and those of tenants in which mail may wait."""
+    tenants = [queue for lane in Lane for queue in tenant_queues(redis, keys, lane)]
+    return [*map(keys.queue, Lane), *tenants]
+
+
+def tenant_queues(redis: Redis, keys: Keys, lane: Lane) -> list[str]:
+    """The queues of tenants in a lane in which mail may wait, by RQ's books too."""
+    own = keys.queue(lane)
+    listed = redis.sscan_iter(Queue.redis_queues_keys, rq_key("queue", f"{own}.*"), AT_ONCE)
+    by_rq = {text(key).removeprefix(rq_key("queue", "")) for key in listed}
+    ours = {*texts(redis.zrange(keys.shares(own), 0, -1)), *texts(redis.zrange(keys.resting(own), 0, -1))}
+    return sorted(queue for queue in by_rq | ours if queue != own and lane_queue(queue) == own)

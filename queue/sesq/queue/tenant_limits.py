@@ -1,0 +1,141 @@
+"""The limits of tenants: how much of its account each may send. People set them while the queue runs.
+
+The gate reads them at every claim (`lua/tenants.lua`). Mail of a tenant that has reached them waits in its own queue,
+and no other waits for it. They are the account's own rules: SES knows no quota of a tenant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InvalidPolicy
+from sesq.queue.addresses import shown
+from sesq.queue.keys import Keys
+from sesq.queue.policy import HISTORY_LENGTH, LIMITS
+from sesq.queue.replies import read_hash, read_json, text
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import Lane
+from sesq.queue.usage import LEDGER_SLOTS, read_cells
+
+OF_TENANTS = ("rate", "daily")
+LEAST_DAILY = 50
+"""So many recipients one mail may have: with a smaller day it would wait for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimit:
+    """Recipients a second and in 24 hours; None: no limit of its own. `used`: of those 24 hours, while limited."""
+
+    rate: float | None = None
+    daily: float | None = None
+    used: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {"rate": self.rate, "daily": self.daily, "used": self.used}
+
+
+class TenantLimits:
+    """The limits of all tenants of an account. Every method raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str = "default") -> None:
+        self.redis = redis
+        self.keys = Keys(account)
+
+    def show(self) -> dict[str, TenantLimit]:
+        """Each tenant that is limited, by name."""
+        with mapped():
+            found = read_hash(self.redis, self.keys.tenant_limits)
+            return {name: self._limit(name, given) for name, given in sorted(found.items())}
+
+    def of(self, tenant: str) -> TenantLimit:
+        """Those of one tenant; no limits where nobody has set any."""
+        with mapped():
+            given = self.redis.hget(self.keys.tenant_limits, tenant)
+            return self._limit(tenant, text(given)) if given else TenantLimit()
+
+    def sent(self, tenant: str) -> dict[int, int]:
+        """What went of it in the last day, while its day was limited: minute of the epoch -> recipients that count."""
+        with mapped():
+            now = int(redis_now(self.redis) // 60)
+            minutes = read_cells(self.redis, self.keys.tenant_day(tenant), self.keys.tenant(tenant))
+            return {minute: count for minute, count in minutes.items() if now - minute < LEDGER_SLOTS}
+
+    def _limit(self, tenant: str, given: str) -> TenantLimit:
+        limits = _read(given)
+        used = sum(self.sent(tenant).values()) if "daily" in limits else 0
+        return TenantLimit(limits.get("rate"), limits.get("daily"), used)
+
+    def set(self, tenant: str, changes: Mapping[str, str], *, by: str) -> None:
+        """Changes limits of a tenant from the next claim on. "unlimited" for `daily` ends that limit.
+
+        Raises InvalidPolicy, and nothing has changed, for what tenants have no limit of, and for a value that makes no
+        sense.
+        """
+        if not changes:
+            raise InvalidPolicy(f"nothing to set; a tenant has the limits {' and '.join(OF_TENANTS)}")
+        self._write(tenant, {name: _value(name, given) for name, given in changes.items()}, by)
+
+    def reset(self, tenant: str, names: list[str] | None = None, *, by: str) -> None:
+        """Ends limits of a tenant: the named ones, or both."""
+        for name in names or OF_TENANTS:
+            _known(name)
+        self._write(tenant, dict.fromkeys(names or OF_TENANTS), by)
+
+    def _write(self, tenant: str, values: Mapping[str, float | None], by: str) -> None:
+        with mapped():
+            now = redis_now(self.redis)
+            old = _read(text(self.redis.hget(self.keys.tenant_limits, tenant)))
+            new = {name: value for name, value in {**old, **values}.items() if value is not None}
+            event = {
+                "by": by, "at": now, "tenant": tenant, "until": None, "force": False,
+                "old": {f"{name} of {tenant}": _told(old.get(name)) for name in values},
+                "new": {f"{name} of {tenant}": _told(value) for name, value in values.items()},
+            }  # fmt: skip
+            with self.redis.pipeline() as pipeline:
+                if new:
+                    pipeline.hset(self.keys.tenant_limits, tenant, json.dumps(new))
+                else:
+                    pipeline.hdel(self.keys.tenant_limits, tenant)
+                for lane in Lane:  # its mail waits by the old limits
+                    resting = self.keys.resting(self.keys.queue(lane))
+                    pipeline.zadd(resting, {self.keys.queue(lane, tenant): 0}, xx=True)
+                pipeline.lpush(self.keys.policy_history, json.dumps(event))
+                pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
+                pipeline.publish(self.keys.wake, "policy")
+                pipeline.execute()
+
+
+def _value(name: str, given: str) -> float | None:
+    _known(name)
+    value = float(LIMITS[name](given))
+    if name == "daily" and value < 0:
+        return None
+    if name == "daily" and value < LEAST_DAILY:
+        raise InvalidPolicy(
+            f"daily: of a tenant at least {LEAST_DAILY}, as a mail may have so many recipients"
+        )
+    return value
+
+
+def _known(name: str) -> None:
+    if name not in OF_TENANTS:
+        raise InvalidPolicy(
+            f"{shown(name)} is a limit of the account alone; a tenant has {' and '.join(OF_TENANTS)}"
+        )
+
+
+def _told(value: float | None) -> str | None:
+    return None if value is None else repr(value)
+
+
+def _read(given: str) -> dict[str, float]:
+    """What is damaged is no limit, as in the gate."""
+    found = read_json(given.encode())
+    known = found if isinstance(found, dict) else {}
+    return {name: float(known[name]) for name in OF_TENANTS if isinstance(known.get(name), int | float)}

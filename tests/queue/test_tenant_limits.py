@@ -1,0 +1,172 @@
+"""A tenant may be limited: its own mail waits for that, and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+
+from batch_stage import BatchStage
+from sesq.config.errors import InvalidPolicy
+from sesq.producer import Message
+from sesq.queue.audit import audit
+from sesq.queue.explain import explain
+from sesq.queue.keys import Keys
+from sesq.queue.policy import Policy
+from sesq.queue.results import put_back
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+
+KEYS = Keys("default")
+
+
+@pytest.fixture
+def stage(redis: Redis) -> BatchStage:
+    stage = BatchStage(redis)
+    stage.sync(rate=1000, daily=-1)
+    stage.pass_time(10)
+    return stage
+
+
+@pytest.fixture
+def limits(stage: BatchStage) -> TenantLimits:
+    return TenantLimits(stage.redis)
+
+
+def queue(stage: BatchStage, tenant: str, count: int, recipients: int = 1) -> None:
+    to = [f"p{number}@example.org" for number in range(recipients)]
+    new = Message(sender="a@example.com", to=to, subject="s", text="t", lane="bulk", tenant=tenant or None)
+    stage.outbox.send_many([new] * count)
+
+
+def gone(stage: BatchStage, tenant: str) -> int:
+    """Recipients of that tenant that were granted at all."""
+    return int(stage.redis.zcard(KEYS.leases)) if not tenant else _of(stage, tenant)
+
+
+def _of(stage: BatchStage, tenant: str) -> int:
+    ids = [id.decode() for id in stage.redis.zrange(KEYS.leases, 0, -1)]
+    queues = [stage.redis.hget(KEYS.message(id), "queue") for id in ids]
+    return sum(queue is not None and queue.endswith(f".{tenant}".encode()) for queue in queues)
+
+
+def test_a_tenant_keeps_to_its_rate_and_stops_nobody(stage: BatchStage, limits: TenantLimits) -> None:
+    limits.set("acme", {"rate": "2/second"}, by="ada")
+    queue(stage, "acme", 20)
+    queue(stage, "", 30)
+    claim, _ = stage.claim(100)
+    assert (gone(stage, "acme"), gone(stage, "")) == (2, 32)
+    assert (claim.reason, claim.wait) == ("tenant", pytest.approx(0.5))
+    for _ in range(10):
+        stage.pass_time(0.5)
+        stage.claim(100)
+    assert gone(stage, "acme") == 2 + 10
+
+
+def test_a_batch_of_a_tenant_keeps_to_its_rate(stage: BatchStage, limits: TenantLimits) -> None:
+    limits.set("acme", {"rate": "3"}, by="ada")
+    stage.take(20, tenant="acme")
+    went = [len(stage.claim(100)[0].grants)]
+    for _ in range(4):
+        stage.pass_time(1)
+        went.append(len(stage.claim(100)[0].grants))
+    assert went == [3, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("as_batch", [False, True])
+def test_a_tenant_keeps_to_its_day(stage: BatchStage, limits: TenantLimits, *, as_batch: bool) -> None:
+    limits.set("acme", {"daily": "60/day"}, by="ada")
+    if as_batch:
+        stage.take(100, tenant="acme")
+    else:
+        queue(stage, "acme", 100)
+    claim, _ = stage.claim(200)
+    assert len(claim.grants) == 60
+    assert claim.reason == "tenant_day"
+    assert limits.of("acme") == TenantLimit(None, 60, 60)
+    stage.pass_time(23 * 3600)
+    assert stage.claim(200)[0].reason == "tenant_day"
+    stage.pass_time(3600 + 120)
+    assert len(stage.claim(200)[0].grants) == 40
+
+
+def test_a_mail_to_many_goes_in_debt_by_the_rate_of_its_tenant(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    limits.set("acme", {"rate": "10"}, by="ada")
+    queue(stage, "acme", 2, recipients=50)
+    assert len(stage.claim(5)[0].grants) == 1
+    stage.pass_time(4.9)
+    assert stage.claim(5)[0].grants == ()
+    stage.pass_time(0.2)
+    assert len(stage.claim(5)[0].grants) == 1
+
+
+@pytest.mark.parametrize("as_batch", [False, True])
+def test_what_was_not_sent_is_given_back_to_its_tenant(
+    stage: BatchStage, limits: TenantLimits, *, as_batch: bool
+) -> None:
+    limits.set("acme", {"daily": "50", "rate": "50"}, by="ada")
+    if as_batch:
+        stage.take(100, tenant="acme")
+    else:
+        queue(stage, "acme", 100)
+    claim, _ = stage.claim(50)
+    stage.gate.settle([put_back(grant, "not in turn") for grant in claim.grants[:20]])
+    assert limits.of("acme").used == 30
+    assert len(stage.claim(50)[0].grants) == 20
+
+
+def test_a_change_holds_from_the_next_claim_on(stage: BatchStage, limits: TenantLimits) -> None:
+    limits.set("acme", {"daily": "50"}, by="ada")
+    queue(stage, "acme", 200)
+    stage.claim(200)
+    limits.set("acme", {"daily": "120"}, by="ada")
+    assert len(stage.claim(200)[0].grants) == 70
+    limits.reset("acme", by="bob")
+    assert len(stage.claim(200)[0].grants) == 80
+    changes = Policy(stage.redis).history()
+    assert [(each["by"], each["tenant"], each["new"]) for each in changes] == [
+        ("bob", "acme", {"rate of acme": None, "daily of acme": None}),
+        ("ada", "acme", {"daily of acme": "120.0"}),
+        ("ada", "acme", {"daily of acme": "50.0"}),
+    ]
+    assert changes[1]["old"] == {"daily of acme": "50.0"}
+    assert limits.show() == {}
+
+
+def test_why_it_waits_and_when_it_goes_is_told_by_its_tenants_limits(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    stage.redis.sadd("rq:workers:sesq.default.bulk", "w")
+    limits.set("acme", {"rate": "2", "daily": "60"}, by="ada")
+    queue(stage, "acme", 100)
+    stage.claim(100)
+    ids = [id.decode() for id in stage.redis.lrange("rq:queue:sesq.default.bulk.acme", 0, -1)]
+    soon, late = (explain(stage.redis, stage.outbox.status(ids[place])) for place in (9, 90))
+    assert soon.waits_because == (
+        "tenant acme may send 2/second and 60 in 24 hours, of which 2 are used, and 9 recipients of it go before"
+    )
+    assert soon.goes_at == pytest.approx(stage.now + 5, abs=1)
+    assert late.goes_at == pytest.approx(stage.now + 86_400, abs=180)
+
+
+def test_books_and_queues_leave_nothing_that_stays_for_ever(stage: BatchStage, limits: TenantLimits) -> None:
+    limits.set("acme", {"daily": "50", "rate": "100"}, by="ada")
+    queue(stage, "acme", 60)
+    stage.claim(100)
+    assert 0 < stage.redis.ttl(KEYS.tenant("acme")) <= 2 * 86400
+    assert 0 < stage.redis.ttl(KEYS.tenant_day("acme")) <= 2 * 86400
+    assert audit(stage.redis, sleep=stage.sleep) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("daily", "49", "at least 50"),
+        ("rate", "0", "a second above 0"),
+        ("burst", "9", "a limit of the account alone"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(limits: TenantLimits, name: str, value: str, words: str) -> None:
+    with pytest.raises(InvalidPolicy, match=words):
+        limits.set("acme", {"rate": "5", name: value}, by="ada")
+    assert limits.show() == {}
