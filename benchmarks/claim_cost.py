@@ -33,6 +33,7 @@ MINUTES = 1440
 SLOTS = 1442
 SMALL, HUGE = 200, 50_000_000
 WORKERS = 64
+TENANTS = (1, 10, 1000)
 LIMIT_KB = 64
 GATE_KEYS = ("gate", "ledger", "token_waiters", "policy", "configured", "snapshot", "synced", "control")
 
@@ -48,6 +49,7 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
 
 def _times(b: Bench, calls: int) -> dict[str, Any]:
     timed = [*_others(b, calls), *_claims(b, SMALL, calls), *_claims(b, HUGE, calls)]
+    timed += [_claims_of_tenants(b, tenants) for tenants in TENANTS]
     base = statistics.median(timed[0][1])
     rows = []
     for name, seconds in timed:
@@ -90,7 +92,13 @@ def _claims(b: Bench, daily: int, calls: int) -> list[tuple[str, list[float]]]:
     ]
 
 
-def _account(b: Bench, daily: int, used: int, tokens: float) -> None:
+def _claims_of_tenants(b: Bench, tenants: int) -> tuple[str, list[float]]:
+    """Granted, from the queues of so many tenants in turn."""
+    _account(b, HUGE, used=HUGE - GRANTS, tokens=1e6, tenants=tenants)
+    return f"a claim granted, of {tenants:,} tenants", _time(partial(_ask, Gate(b.redis), "full"), GRANTS)
+
+
+def _account(b: Bench, daily: int, used: int, tokens: float, tenants: int = 0) -> None:
     """An account with `used` of its day behind it, spread over all its minutes, and some mail queued."""
     b.redis.flushall()
     b.redis.set(CLOCK_OFFSET, f"={NOW}")
@@ -104,7 +112,7 @@ def _account(b: Bench, daily: int, used: int, tokens: float) -> None:
     b.redis.set(keys.ledger, struct.pack(f"<{SLOTS}I", *counts))
     buckets = {"level": tokens, "at": NOW, "ses_level": tokens, "ses_at": NOW}
     b.redis.hset(keys.gate, mapping={**buckets, "minute": minute, "total": used})
-    b.queue(GRANTS + 10)
+    b.queue(max(GRANTS + 10, tenants), tenants=tenants)
 
 
 def _ask(gate: Gate, expected: str) -> Claim:

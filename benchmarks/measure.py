@@ -65,8 +65,10 @@ class Bench:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
 
-    def set_up(self, rate: float = ENDLESS, daily: float = -1, latency: float = 0.0) -> None:
-        """An empty queue, and an account with these limits whose answers take so many seconds."""
+    def set_up(
+        self, rate: float = ENDLESS, daily: float = -1, latency: float = 0.0, tenants: int = 0
+    ) -> None:
+        """An empty queue, and an account with these limits, and so many tenants, whose answers take so many seconds."""
         self.redis.flushall()
         self.ses("POST", "/_sim/reset")
         limits = {
@@ -77,12 +79,14 @@ class Bench:
         }
         self.ses("PUT", "/_sim/account", limits)
         self.ses("POST", "/_sim/identities/example.com/verify")
+        for number in range(tenants):
+            self.ses("POST", f"/_sim/tenants/{tenant_name(number)}")
         slow = {"probability": 1, "seconds": latency, "when": "after"}
         self.ses("PUT", "/_sim/faults", {"slow": slow} if latency else {})
 
-    def queue(self, count: int, lane: str = "transactional") -> None:
-        """So many small mails."""
-        self.outbox.send_many(mail(i, lane) for i in range(count))
+    def queue(self, count: int, lane: str = "transactional", tenants: int = 0) -> None:
+        """So many small mails, of so many tenants in turn; 0: of none."""
+        self.outbox.send_many(mail(i, lane, i % tenants if tenants else None) for i in range(count))
 
     def run(self, *command: str, timeout: float = 900) -> Cost:
         """A process from its start to its end. RuntimeError where it fails."""
@@ -102,10 +106,16 @@ class Bench:
         return report
 
 
-def mail(number: int, lane: str = "transactional") -> Message:
-    """A small mail to somebody."""
-    to = f"person{number}@example.org"
-    return Message(sender="Shop <shop@example.com>", to=to, subject="Hello", text="x" * 1000, lane=lane)
+def mail(number: int, lane: str = "transactional", tenant: int | None = None) -> Message:
+    """A small mail to somebody, of one of the tenants or of none."""
+    to, named = f"person{number}@example.org", None if tenant is None else tenant_name(tenant)
+    return Message(
+        sender="Shop <shop@example.com>", to=to, subject="Hello", text="x" * 1000, lane=lane, tenant=named
+    )
+
+
+def tenant_name(number: int) -> str:
+    return f"tenant-{number}"
 
 
 def finish(process: subprocess.Popen[bytes], timeout: float = 900) -> Cost:

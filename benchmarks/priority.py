@@ -20,6 +20,9 @@ SECONDS = 90.0
 LATENCY_SECONDS = 0.02
 TARGET_MS = (1 / RATE + 0.15) * 1000
 SEED = 14
+TENANTS = (1, 10, 1000)
+"""Whose the bulk mail is; the urgent mail is of none."""
+SESQ = ("-m", "sesq.console", "worker")
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
@@ -27,8 +30,12 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     bulk = round(BULK * scale)
     with bench() as b:
         rows = [
-            (name, *_waits(b, ("-m", "sesq.console", "worker"), processes, bulk, SECONDS * scale))
-            for name, processes in (("sesq worker", 1), ("sesq worker, 4 processes", 4))
+            (name, *_waits(b, processes, bulk, SECONDS * scale, tenants))
+            for name, processes, tenants in (
+                ("sesq worker", 1, 0),
+                ("sesq worker, 4 processes", 4, 0),
+                *((f"sesq worker, {tenants:,} tenants", 1, tenants) for tenants in TENANTS),
+            )
         ]
     columns = ("worker", "urgent mails", "p50 ms", "p99 ms", "most ms", "bulk sent meanwhile", "throttles")
     notes = [
@@ -38,10 +45,10 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     return [show("How long an urgent mail waits behind the bulk", columns, rows, notes)]
 
 
-def _waits(b: Bench, command: tuple[str, ...], processes: int, bulk: int, seconds: float) -> tuple[Any, ...]:
-    b.set_up(rate=RATE, latency=LATENCY_SECONDS)
-    b.queue(bulk, lane="bulk")
-    with running(b, command, processes):
+def _waits(b: Bench, processes: int, bulk: int, seconds: float, tenants: int) -> tuple[Any, ...]:
+    b.set_up(rate=RATE, latency=LATENCY_SECONDS, tenants=tenants)
+    b.queue(bulk, lane="bulk", tenants=tenants)
+    with running(b, SESQ, processes):
         until(lambda: b.redis.scard("rq:workers") >= processes, "all processes are up")
         until(lambda: b.report()["accepted"] > 2 * RATE, "the bulk flows")
         before = b.report()["accepted"]

@@ -19,6 +19,8 @@ QUICK_SECONDS = 8.0
 RATES = (0.5, 1.0, 14.0, 100.0, 500.0)
 PROCESSES = (1, 2, 4, 8)
 QUICK_RATES, QUICK_PROCESSES = (1.0, 14.0, 500.0), (1, 4)
+TENANTS, OF_TENANTS = (1, 10, 1000), (100.0, 2)
+"""How many send, at which rate and with how many processes."""
 START_SECONDS = 20.0
 """So many seconds' worth more are queued, for what goes while the processes start."""
 
@@ -55,10 +57,10 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     seconds = QUICK_SECONDS if quick else SECONDS
     rows: list[tuple[Any, ...]] = []
     with bench() as b:
-        runs: list[tuple[str, tuple[str, ...], float, int]]
-        runs = [("sesq worker", SESQ, rate, count) for rate in rates for count in counts]
-        for sender, command, rate, count in runs:
-            seen = _measure(b, command, rate, count, seconds)
+        runs = [("sesq worker", rate, count, 0) for rate in rates for count in counts]
+        runs += [(f"sesq worker, {tenants:,} tenants", *OF_TENANTS, tenants) for tenants in TENANTS]
+        for sender, rate, count, tenants in runs:
+            seen = _measure(b, rate, count, seconds, tenants)
             rows.append((sender, rate, count, *astuple(seen)))
     notes = [
         f"SES answers after {LATENCY_SECONDS * 1000:g} ms; each row over at least {seconds:g} s",
@@ -69,10 +71,10 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     return [show("How exactly the rate is kept", COLUMNS, rows, notes)]
 
 
-def _measure(b: Bench, command: tuple[str, ...], rate: float, count: int, seconds: float) -> Seen:
-    b.set_up(rate=rate, latency=LATENCY_SECONDS)
-    b.queue(round(rate * (seconds + START_SECONDS)) + 20, lane="bulk")
-    with running(b, command, count) as pids:
+def _measure(b: Bench, rate: float, count: int, seconds: float, tenants: int) -> Seen:
+    b.set_up(rate=rate, latency=LATENCY_SECONDS, tenants=tenants)
+    b.queue(round(rate * (seconds + START_SECONDS)) + 20, lane="bulk", tenants=tenants)
+    with running(b, SESQ, count) as pids:
         until(lambda: b.redis.scard("rq:workers") >= count, "all processes are up")
         first = _next_arrival(b, since=0.0)
         first = _next_arrival(b, since=first + 1.0)  # what had gathered while nobody asked is gone

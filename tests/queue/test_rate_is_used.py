@@ -104,6 +104,26 @@ def test_so_it_is_beside_urgent_mail(
 
 
 @pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("sizes", [[1], [2, 1], [1, 10, 14], [1, 50]])
+@pytest.mark.parametrize("tenants", [1, 10, 200])
+def test_of_tenants_that_take_turns_as_much_is_used(
+    redis: Redis, tenants: int, sizes: list[int], apart: bool
+) -> None:
+    # Given mail of tenants and of none, the mails of one tenant all of one size
+    traffic = Traffic(redis, 14.0, NEAR, workers(apart))
+    for i in range(max(tenants + 1, 14 * 24 // (sum(sizes) // len(sizes)))):
+        tenant = i % (tenants + 1)
+        traffic.queue(sizes[tenant % len(sizes)], BULK, f"t{tenant}" if tenant else None)
+    for i in range(20):
+        traffic.queue_at(i * 1.0, 1, URGENT, f"t{i % 3}" if i % 3 else None)
+    # When 20 seconds pass
+    traffic.run(20)
+    # Then SES never says "too fast", and 97 % of the rate is used, or what no gate could exceed
+    assert traffic.throttled == 0
+    assert traffic.share_used(since=2) >= min(0.97, 0.98 * traffic.share_usable(since=2))
+
+
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("rate", [3.0, 14.0, 40.0])
 def test_steady_urgent_mail_far_from_ses_does_not_keep_a_large_mail_back(
     redis: Redis, rate: float, apart: bool

@@ -77,18 +77,20 @@ class Traffic:
         for worker in self.workers:
             self._ask_at(START, worker)
 
-    def queue(self, n: int, lane: Lane) -> str:
+    def queue(self, n: int, lane: Lane, tenant: str | None = None) -> str:
         to = [f"success+{i}@simulator.amazonses.com" for i in range(n)]
-        id = self.outbox.send(Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane))
+        id = self.outbox.send(
+            Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane, tenant=tenant)
+        )
         self._mail[id] = (n, lane, self.now)
         for worker in self.workers:
             if worker.wakes and lane in worker.lanes:
                 self._ask_at(self.now, worker)
         return id
 
-    def queue_at(self, seconds: float, n: int, lane: Lane) -> None:
+    def queue_at(self, seconds: float, n: int, lane: Lane, tenant: str | None = None) -> None:
         """So many seconds after the start."""
-        self._at(START + seconds, lambda: self.queue(n, lane) and None)
+        self._at(START + seconds, lambda: self.queue(n, lane, tenant) and None)
 
     def run(self, seconds: float) -> None:
         """Until so many seconds after the start."""
