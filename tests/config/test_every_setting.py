@@ -14,6 +14,7 @@ from busy_account import read_transcript
 from sesq.config.errors import SettingsError
 from sesq.config.settings import AccountSettings, Settings
 
+ARN = "arn:aws:ses:eu-west-1:123456789012:identity/partner.example"
 GIVEN: dict[str, tuple[Any, Any]] = {
     "redis_url": ("redis://h/3", "redis://h/3"),
     "redis_timeout_seconds": (2.5, 2.5),
@@ -35,8 +36,11 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "accounts.shop.profile": ("ses", "ses"),
     "accounts.shop.role_arn": ("arn:aws:iam::1:role/ses", "arn:aws:iam::1:role/ses"),
     "accounts.shop.endpoint_url": ("http://127.0.0.1:9797", "http://127.0.0.1:9797"),
+    "accounts.shop.endpoint_id": ("abc.def", "abc.def"),
+    "accounts.shop.dual_stack": (True, True),
     "accounts.shop.transport": ("smtp", "smtp"),
     "accounts.shop.tenant": ("acme", "acme"),
+    "accounts.shop.identity_arns": ([ARN], (ARN,)),
     "accounts.shop.rate": ("1 per 2 seconds", 0.5),
     "accounts.shop.daily": ("unlimited", -1.0),
     "accounts.shop.burst": (5, 5.0),
@@ -70,6 +74,8 @@ DEFAULTS: dict[str, Any] = {
     "log_format": "text",
     "retry.max_attempts": 10,
     "accounts.shop.transport": "ses",
+    "accounts.shop.dual_stack": False,
+    "accounts.shop.identity_arns": (),
     "accounts.shop.smtp.port": 587,
     "accounts.shop.smtp.tls": "starttls",
     "accounts.shop.events.on_reputation": "pause_bulk",
@@ -106,15 +112,16 @@ def test_it_comes_from_the_file_and_from_the_environment(key: str, tmp_path: Pat
     file = tmp_path / "sesq.toml"
     file.write_text(f"{key} = {json.dumps(written)}\n")
     variable = f"SESQ_{key.replace('.', '__').upper()}"
+    of_env = json.dumps(written) if isinstance(written, list) else str(written)
     shop = {"SESQ_ACCOUNTS__SHOP__REGION": "eu-west-1"}
     for settings in (
         Settings.load(file, {}),
-        Settings.load(env={variable: str(written), "HOME": str(tmp_path)}),
+        Settings.load(env={variable: of_env, "HOME": str(tmp_path)}),
     ):
         assert _value(settings, key) == meant
     # and it alone is another than by default
     others = [each for each in GIVEN if each not in (key, "data_dir", "accounts.shop.region")]
-    settings = Settings.load(env={**shop, variable: str(written), "HOME": str(tmp_path)})
+    settings = Settings.load(env={**shop, variable: of_env, "HOME": str(tmp_path)})
     assert {each: _value(settings, each) for each in others} == {each: DEFAULTS.get(each) for each in others}
 
 

@@ -332,6 +332,8 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "smtp",
         "events",
         "tenant",
+        "endpoint_id",
+        "identity_arns",
         "webhooks",
     }
 

@@ -98,6 +98,26 @@ def test_a_host_in_good_health(run: Run, aws: Simulator) -> None:
     assert aws.messages() == []
 
 
+def test_a_global_endpoint_without_its_library(
+    run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__ENDPOINT_ID", "abcdef12.g3h")
+    monkeypatch.setitem(sys.modules, "awscrt", None)  # type: ignore[arg-type]
+    result = run("doctor", "--json")
+    (check,) = [each for each in json.loads(result.stdout) if each["name"] == "endpoint_id"]
+    assert (result.exit_code, check["status"]) == (1, "fail")
+    assert "needs awscrt: pip install 'sesq[global]'" in check["detail"]
+
+
+def test_a_sender_by_leave_of_another_account(
+    run: Run, aws: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = "arn:aws:ses:us-east-1:111111111111:identity/partner.example"
+    assert found(run("doctor", "--json", "--from", "a@partner.example"))["sender"] == "fail"
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__IDENTITY_ARNS", json.dumps([arn]))
+    assert found(run("doctor", "--json", "--from", "a@partner.example"))["sender"] == "ok"
+
+
 HEALTHY = {
     "redis": "answers",
     "rights": "this user may do what sesq does",

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import botocore.auth
 import pytest
+from botocore.compat import HAS_CRT
 from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 
@@ -95,6 +96,8 @@ def test_the_request_is_boto3s_own_byte_for_byte(
     # Given that both sign in the same second
     now = datetime(2026, 11, 30, tzinfo=timezone.utc)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: now)
+    # and by botocore's own signer, since that of crt writes the headers in another order
+    monkeypatch.setitem(botocore.auth.AUTH_TYPE_MAPS, "v4", botocore.auth.SigV4Auth)
     if token:
         monkeypatch.setenv("AWS_SESSION_TOKEN", token)
     boto = boto3.Session().client("sesv2", region_name=REGION, endpoint_url=stub.url)
@@ -108,6 +111,21 @@ def test_the_request_is_boto3s_own_byte_for_byte(
     assert lines_of(ours.head) == lines_of(theirs.head)
     assert b"Accept-Encoding: identity" in lines_of(ours.head)
     assert ours.headers["user-agent"].startswith("sesq/")
+
+
+def test_it_goes_to_the_endpoint_with_ipv6_where_the_account_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = AwsClient(ClientSettings(region="eu-west-1", dual_stack=True))
+    assert client.api.meta.endpoint_url == "https://email.eu-west-1.api.aws"
+    urls: list[str] = []
+
+    def nowhere(_session: Any, request: Any) -> Any:
+        urls.append(request.url)
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(URLLib3Session, "send", nowhere)
+    with pytest.raises(ConnectionAbortedError):
+        send(client)
+    assert urls == ["https://email.eu-west-1.api.aws/v2/email/outbound-emails"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +183,12 @@ def test_head_and_body_leave_in_one_write(
 def test_an_endpoint_that_needs_another_signature_is_boto3s(client: AwsClient, stub: StubEndpoint) -> None:
     """A Global endpoint is signed for all regions (SigV4a), which takes a library that need not be there."""
     parameters = PLAIN | {"EndpointId": "abc.def"}
+    if HAS_CRT:
+        assert send(client, parameters) == "stub-id"
+        (request,) = stub.sends
+        assert request.headers["authorization"].startswith("AWS4-ECDSA-P256-SHA256 ")
+        assert (request.headers["x-amz-region-set"], request.json["EndpointId"]) == ("*", "abc.def")
+        return
     ours, theirs = errors_of(client, parameters)
     assert (type(ours), str(ours)) == (type(theirs), str(theirs))
     assert stub.sends == []

@@ -15,6 +15,7 @@ import pytest
 
 from recording import RecordingTransport
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.identities import BorrowedIdentities
 from sesq.simulator import Simulator
 from sesq.worker.transports import (
     NotCleared,
@@ -24,6 +25,7 @@ from sesq.worker.transports import (
     SmtpTransport,
     Transport,
 )
+from sesq.worker.transports.base import OfAccount
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.smtp_session import SmtpServer
 from sesq.worker.verdicts import Answer, Channel, Kind, weigh
@@ -73,6 +75,10 @@ class Scene(ABC):
         """The contact lists and topics of what was accepted, in order."""
 
     @abstractmethod
+    def borrow(self, *arns: str) -> None:
+        """Let the transport use identities of other accounts."""
+
+    @abstractmethod
     def close(self) -> None:
         """Free what it holds."""
 
@@ -97,6 +103,9 @@ class RecordingScene(Scene):
         envelopes = [outgoing.envelope for outgoing in self._recording.sent]
         return [each.contact_list and (each.contact_list, each.topic) for each in envelopes]
 
+    def borrow(self, *_: str) -> None:
+        """It judges no sender."""
+
     def close(self) -> None:
         self.transport.close()
 
@@ -111,7 +120,10 @@ class SesScene(Scene):
         self._ses.start()
         self._ses.add_tenant("acme")
         settings = ClientSettings(region="us-east-1", endpoint_url=self._ses.endpoint_url)
-        self.transport = SesTransport(AwsClient(settings))
+        self.transport = self._transport = SesTransport(AwsClient(settings))
+
+    def borrow(self, *arns: str) -> None:
+        self._transport.of_account = OfAccount(BorrowedIdentities.of(arns))
 
     def answer_next(self, kind: Kind) -> None:
         self._ses.set_faults({FAULTS[kind]: {"count": 1}})
@@ -152,7 +164,10 @@ class SmtpScene(Scene):
         trusted.write_text(self._ses.certificate)
         port = self._ses.smtp_tls_port if self.TLS == "tls" else self._ses.smtp_port
         server = SmtpServer("localhost", port, self.TLS, "AKIDEXAMPLE", "anything", str(trusted))
-        self.transport = SmtpTransport(server, region="us-east-1", concurrency=4)
+        self.transport = self._transport = SmtpTransport(server, region="us-east-1", concurrency=4)
+
+    def borrow(self, *arns: str) -> None:
+        self._transport.borrowed = BorrowedIdentities.of(arns)
 
     def answer_next(self, kind: Kind) -> None:
         self._ses.set_faults({self.FAULTS[kind]: {"count": 1}})
@@ -287,6 +302,32 @@ def test_the_address_for_bounces_has_to_be_verified(make, scene):
         Kind.UNVERIFIED_SENDER,
         "sender:b@other.example",
     )
+
+
+@pytest.mark.parametrize("feedback_to", [None, "b@partner.example"])
+def test_an_identity_of_another_account_may_send(feedback_to, scene):
+    envelope = {"sender": "Ada <ada@news.partner.example>", "feedback_to": feedback_to}
+    if not isinstance(scene, RecordingScene):
+        with pytest.raises(SendFailed):
+            scene.transport.send(simple(**envelope))
+    scene.borrow("arn:aws:ses:us-east-1:111111111111:identity/partner.example")
+    mail = simple(**envelope)
+    scene.transport.send(mail)
+    assert scene.accepted() == [mail.id]
+
+
+def test_mail_goes_by_a_global_endpoint(monkeypatch):
+    pytest.importorskip("awscrt")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    scene = SesScene()
+    scene.transport.of_account = OfAccount(endpoint_id="abcdef12.g3h")
+    cleared = []
+    mail = replace(simple(tenant="acme", track="off"), clear=lambda: cleared.append(scene.accepted()))
+    assert scene.transport.send(mail)
+    # It was looked at once more just before it left
+    assert (cleared, scene.accepted()) == ([[]], [mail.id])
+    scene.close()
 
 
 def test_several_threads_may_send_at_once(scene):

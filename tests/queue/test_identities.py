@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sesq.queue.identities import Identities, Unverified, candidates, unverified
+from sesq.queue.identities import BorrowedIdentities, Identities, Unverified, candidates, unverified
 
 LABELS = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 DOMAINS = st.lists(LABELS, min_size=2, max_size=4).map(".".join)
@@ -107,3 +107,31 @@ def test_covered_means_that_a_candidate_is_verified(
     names = {f"{name}@{at}" for name, at in known}
     spec = f"{local}@{domain}"
     assert verified(*names).covers_sender(spec) is bool(names & set(candidates(spec)))
+
+
+ARN = "arn:aws:ses:eu-west-1:123456789012:identity/"
+
+
+def test_what_another_account_lends_is_for_senders_alone() -> None:
+    known = Identities.from_names([("example.com", True)], borrowed=["partner.example"])
+    assert known.covers_sender("a@news.partner.example")
+    assert not known.covers_recipient("a@partner.example")
+    assert not known.covers_sender("a@other.example")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("a@partner.example", "Partner.example"),
+        ("a@news.partner.example", "Partner.example"),
+        ("ada@partner.example", "ada@partner.example"),
+        ("ada+x@partner.example", "ada@partner.example"),
+        ("a@mail.partner.example", "mail.partner.example"),
+        ("a@other.example", None),
+    ],
+)
+def test_the_most_exact_identity_speaks_for_an_address(spec: str, name: str | None) -> None:
+    borrowed = BorrowedIdentities.of(
+        ARN + name for name in ("Partner.example", "ada@partner.example", "mail.partner.example")
+    )
+    assert borrowed.arn_of(spec) == (name and ARN + name)

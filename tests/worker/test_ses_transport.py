@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.identities import BorrowedIdentities
 from sesq.worker.transports import NotCleared, Outgoing, SendFailed, SesTransport
+from sesq.worker.transports.base import OfAccount
 from sesq.worker.transports.client import AwsClient, ClientSettings
 from sesq.worker.transports.request import request_for
 from sesq.worker.verdicts import Kind
@@ -143,6 +145,32 @@ def test_a_simple_message_leaves_as_ses_wants_it(transport, stub):
             "Tracking": {"OpenTrackingEnabled": "DISABLED", "ClickTrackingEnabled": "DISABLED"}
         },
     }
+
+
+BORROWED = BorrowedIdentities.of(
+    f"arn:aws:ses:eu-west-1:123456789012:identity/{name}" for name in ("shop.example", "bounces.example")
+)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("sender", "feedback_to", "arns"),
+    [
+        ("a@shop.example", None, ["identity/shop.example", None]),
+        ("a@other.example", None, [None, None]),
+        ("a@other.example", "b@bounces.example", [None, "identity/bounces.example"]),
+        ("a@mail.shop.example", "b@shop.example", ["identity/shop.example"] * 2),
+    ],
+)
+def test_an_identity_that_is_lent_is_named(stub, connect, raw, sender, feedback_to, arns):
+    transport = SesTransport(connect(stub.url).client, OfAccount(BORROWED))
+    content = b"From: x@shop.example\r\n\r\nHi" if raw else SimpleContent("Hi", text="Hi")
+    kind = "raw" if raw else "simple"
+    envelope = Envelope(sender=sender, to=("bob@x.org",), feedback_to=feedback_to, kind=kind)
+    transport.send(Outgoing("1", envelope, content))
+    told = stub.sends[0].json
+    names = ("FromEmailAddressIdentityArn", "FeedbackForwardingEmailAddressIdentityArn")
+    assert [arn and arn.partition("012:")[2] for arn in map(told.get, names)] == arns
 
 
 def test_a_raw_message_leaves_byte_for_byte_with_its_recipients_beside_it(transport, stub):

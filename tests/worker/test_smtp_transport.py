@@ -20,6 +20,7 @@ from redis import Redis
 from batch_stage import BatchStage
 from sesq.queue.chunks import read_results
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.identities import BorrowedIdentities
 from sesq.queue.states import State
 from sesq.simulator import Simulator
 from sesq.worker.transports import Outgoing, SendFailed, SmtpTransport, smtp_session
@@ -104,6 +105,27 @@ def test_bounces_go_where_the_message_says(stub: SmtpStub, transport: SmtpTransp
     mail = message_from_bytes(stub.mails[0], policy=default)
     assert (mail["From"], mail["Return-Path"]) == (SENDER, None)
     assert mail["X-SES-LIST-MANAGEMENT-OPTIONS"] == "news; topic=weekly"
+
+
+def test_identities_that_are_lent_are_named_in_headers(stub: SmtpStub, transport: SmtpTransport) -> None:
+    arn = "arn:aws:ses:eu-west-1:123456789012:identity/"
+    transport.borrowed = BorrowedIdentities.of([f"{arn}example.com", f"{arn}bounces.example"])
+    for message in (
+        outgoing(),
+        outgoing(feedback_to="b@bounces.example"),
+        outgoing(sender="x@other.example", feedback_to="b@bounces.example"),
+        outgoing(sender="x@other.example"),
+    ):
+        transport.send(message)
+    mails = [message_from_bytes(mail, policy=default) for mail in stub.mails]
+    names = ("X-SES-SOURCE-ARN", "X-SES-FROM-ARN", "X-SES-RETURN-PATH-ARN")
+    shop, bounces = f"{arn}example.com", f"{arn}bounces.example"
+    assert [[mail[name] for name in names] for mail in mails] == [
+        [shop, shop, shop],
+        [bounces, shop, bounces],
+        [bounces, None, bounces],
+        [None, None, None],
+    ]
 
 
 def test_a_raw_mail_keeps_its_text_whatever_its_line_ends_and_dots(

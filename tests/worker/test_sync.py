@@ -16,7 +16,7 @@ from agreement import assert_agreement
 from sesq.producer import Message
 from sesq.queue.ramp import start_ramp
 from sesq.queue.results import SendResult
-from sesq.queue.snapshot import read_snapshot
+from sesq.queue.snapshot import read_identities, read_own_identities, read_snapshot
 from sesq.queue.states import State
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
@@ -93,6 +93,25 @@ def test_a_ramp_that_has_grown_frees_what_a_whole_day_had_no_room_for(
     assert stage.state(id) is State.HELD
     again(stage, sync, 86_400)
     assert stage.state(id) is State.QUEUED
+
+
+def test_mail_goes_by_the_leave_of_another_account(stage: Stage, sync: AccountSync) -> None:
+    # Given mail that waits, since nobody knew that its sender is another account's to lend
+    sync.run()
+    stage.rules.refresh()
+    id = stage.queue(sender="a@news.partner.example")
+    stage.work()
+    assert stage.status(id).hold == "sender:a@news.partner.example"
+    # When the settings say so, then it goes with the next sync, and nobody there may receive in the sandbox
+    sync.borrowed = ("partner.example", "example.com")
+    again(stage, sync)
+    stage.work()
+    assert stage.state(id) is State.SENT
+    identities = read_identities(stage.redis, "default")
+    assert not identities.covers_recipient("a@partner.example")
+    # and what is verified here stays so
+    assert identities.covers_recipient("a@example.com")
+    assert "partner.example" not in read_own_identities(stage.redis, "default")
 
 
 def send_past_the_queue(sync: AccountSync, *recipients: str) -> None:

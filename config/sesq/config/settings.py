@@ -80,6 +80,8 @@ Region = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\S+:role/\S+$")]
 TopicArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:\S+$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]\S*$")]
+IdentityArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:ses:[a-z0-9-]+:\d{12}:identity/[^\s/]+$")]
+HostLabels = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 SesName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """What SES takes as the name of a configuration set or of a tenant."""
 
@@ -145,11 +147,17 @@ class AccountSettings(BaseModel):
     profile: Word | None = None
     role_arn: RoleArn | None = None
     endpoint_url: HttpUrl | None = None
+    endpoint_id: HostLabels | None = None
+    """Of a Global endpoint of SES, which sends by two regions."""
+    dual_stack: bool = False
+    """Whether SES is reached over IPv6 where there is some."""
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
     events: EventSettings = EventSettings()
     tenant: SesName | None = None
     """SES's tenant, for mail that names none."""
+    identity_arns: tuple[IdentityArn, ...] = ()
+    """Identities that other accounts let this one use: each for all mail from its addresses."""
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Endpoints that are told what becomes of the account's messages."""
     rate: Rate | None = None
@@ -162,6 +170,21 @@ class AccountSettings(BaseModel):
     """The share of the rate that is left unused; None: the gate's own, a little more than clocks drift apart."""
     reserve: Reserve | None = None
     """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
+
+    @model_validator(mode="after")
+    def _by_the_api_alone(self) -> AccountSettings:
+        if self.transport == "smtp" and (self.endpoint_id or self.dual_stack):
+            name = "endpoint_id" if self.endpoint_id else "dual_stack"
+            raise ValueError(f'{name} is of SES\'s API: leave it out, or set transport = "ses"')
+        if self.dual_stack and self.endpoint_url:
+            raise ValueError(
+                "dual_stack and endpoint_url: leave one of them out, since each names SES's host"
+            )
+        names = [arn.rpartition("/")[2].lower() for arn in self.identity_arns]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"identity_arns: {twice} is there twice: keep the one whose owner lets you send")
+        return self
 
 
 class RetrySettings(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,13 +100,15 @@ def check(
     validator = RowValidator(request.template.renderer)
     found = Check(BatchIntake(""), request.template.attachments, request.template.unused)
     snapshot, identities = read_snapshot(redis, request.account), read_identities(redis, request.account)
-    sender = request.envelope.sender_spec
-    if snapshot.listed and not identities.covers_sender(sender):
-        found.sender_problem = f"sender {sender} is not verified"
+    senders = request.envelope.senders
+    if snapshot.listed and (
+        wrong_senders := [each for each in senders if not identities.covers_sender(each)]
+    ):
+        found.sender_problem = f"sender {wrong_senders[0]} is not verified"
     listed = SuppressionList(redis, request.account)
     for part in parts(rows):
         for line, row in sift(part, validator, found.intake, listed):
-            found.held += _is_held(snapshot, identities, sender, row)
+            found.held += _is_held(snapshot, identities, senders, row)
             if len(found.previews) < PREVIEWS:
                 found.previews.append(_preview(request, row, line))
         wrong = found.intake.unprintable
@@ -123,10 +125,8 @@ def check(
     return found
 
 
-def _is_held(snapshot: Snapshot, identities: Identities, sender: str, row: Row) -> bool:
-    return snapshot.listed and bool(
-        unverified(identities, snapshot.production, (sender,), (spec_of(row.to),))
-    )
+def _is_held(snapshot: Snapshot, identities: Identities, senders: Sequence[str], row: Row) -> bool:
+    return snapshot.listed and bool(unverified(identities, snapshot.production, senders, (spec_of(row.to),)))
 
 
 def _preview(request: BatchRequest, row: Row, line: int) -> Preview:

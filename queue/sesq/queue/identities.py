@@ -14,8 +14,8 @@ Sources, and how sure each rule is:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sesq.queue.addresses import is_mailbox_simulator
 
@@ -26,23 +26,31 @@ class Identities:
 
     addresses: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
+    borrowed: frozenset[str] = frozenset()
+    """Identities of other accounts, by which this one may send."""
 
     @classmethod
-    def from_names(cls, names: Iterable[tuple[str, bool]]) -> Identities:
+    def from_names(cls, names: Iterable[tuple[str, bool]], borrowed: Iterable[str] = ()) -> Identities:
         """From (identity name, verified) as SES lists them; what is not verified covers nothing."""
         verified = [name for name, is_verified in names if is_verified]
         return cls(
             addresses=frozenset(name for name in verified if "@" in name),
             domains=frozenset(name.lower() for name in verified if "@" not in name),
+            borrowed=frozenset(borrowed),
         )
 
     def covers_sender(self, spec: str) -> bool:
         """Whether mail may leave from this bare address (documented)."""
-        return any(name in self.addresses or name in self.domains for name in candidates(spec))
+        return any(
+            name in self.addresses or name in self.domains or name in self.borrowed
+            for name in candidates(spec)
+        )
 
     def covers_recipient(self, spec: str) -> bool:
         """Whether the sandbox lets this bare address receive (labels and sub-domains: see the module)."""
-        return is_mailbox_simulator(spec) or self.covers_sender(spec)
+        return is_mailbox_simulator(spec) or any(
+            name in self.addresses or name in self.domains for name in candidates(spec)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,27 @@ def candidates(spec: str) -> tuple[str, ...]:
     unlabelled = [f"{name}@{domain}"] if label and name else []
     labels = domain.lower().split(".")
     return (spec, *unlabelled, *(".".join(labels[start:]) for start in range(len(labels))))
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowedIdentities:
+    """The identities that other accounts let this one use (SES's sending authorization): name -> ARN."""
+
+    arns: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, arns: Iterable[str]) -> BorrowedIdentities:
+        """From ARNs as `arn:aws:ses:eu-west-1:123456789012:identity/example.com`."""
+        return cls({_identity_of(arn): arn for arn in arns})
+
+    def arn_of(self, spec: str) -> str | None:
+        """The ARN of the most exact identity that covers a bare address; None where none does."""
+        return next((self.arns[name] for name in candidates(spec) if name in self.arns), None)
+
+
+def _identity_of(arn: str) -> str:
+    name = arn.rpartition(":identity/")[2]
+    return name if "@" in name else name.lower()
 
 
 def unverified(

@@ -309,7 +309,7 @@ class Keys:
 
     @property
     def identities(self) -> str:
-        """Hash: identity -> 1 (verified) or 0, as SES last listed them."""
+        """Hash: identity -> 1 (verified) or 0, as SES last listed them; 2: another account lends it."""
         return self._key("identities")
 
     @property

@@ -66,11 +66,23 @@ def read_snapshot(redis: Redis, account: str) -> Snapshot:
     )
 
 
+BORROWED = "2"
+"""In place of 1 (verified) and 0: an identity of another account."""
+
+
 def read_identities(redis: Redis, account: str) -> Identities:
-    """The account's identities as SES last listed them; empty before the first sync."""
+    """The account's identities as SES last listed them, and those of other accounts; empty before the first sync."""
     with mapped():
         listed = read_hash(redis, Keys(account).identities)
-    return Identities.from_names((name, verified == "1") for name, verified in listed.items())
+    borrowed = [name for name, verified in listed.items() if verified == BORROWED]
+    return Identities.from_names(((name, verified == "1") for name, verified in listed.items()), borrowed)
+
+
+def read_own_identities(redis: Redis, account: str) -> dict[str, bool]:
+    """Identity -> verified, as SES last listed them."""
+    with mapped():
+        listed = read_hash(redis, Keys(account).identities)
+    return {name: verified == "1" for name, verified in listed.items() if verified != BORROWED}
 
 
 def redis_now(redis: Redis) -> float:

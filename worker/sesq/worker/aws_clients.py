@@ -6,16 +6,21 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 
 from botocore.exceptions import BotoCoreError
 from redis import Redis
 
 from sesq.config.errors import SettingsError
+from sesq.config.parts import part
 from sesq.config.settings import AccountSettings, Settings, SmtpSettings
+from sesq.queue.identities import BorrowedIdentities
 from sesq.worker.account import ControlCalls, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.transports import SesTransport, SmtpTransport
+from sesq.worker.transports.base import OfAccount
 from sesq.worker.transports.client import AwsClient, AwsClients, ClientSettings
+from sesq.worker.transports.request import NOTHING_MORE
 from sesq.worker.transports.smtp_session import SmtpServer
 
 UNUSABLE = (BotoCoreError, ValueError)
@@ -26,7 +31,9 @@ SES_SMTP = "email-smtp.{region}.amazonaws.com"
 
 def client_settings(account: AccountSettings) -> ClientSettings:
     """Says where AWS is for an account, and as whom we come."""
-    return ClientSettings(region_of(account), account.profile, account.role_arn, account.endpoint_url)
+    return ClientSettings(
+        region_of(account), account.profile, account.role_arn, account.endpoint_url, account.dual_stack
+    )
 
 
 def region_of(account: AccountSettings) -> str | None:
@@ -63,12 +70,24 @@ def open_clients(
     sleep: Callable[[float], None],
     clients: AwsClients | None = None,
 ) -> tuple[SesTransport | SmtpTransport, SesAccount | UnknownAccount]:
-    """Makes the transport of the account's mail, and what describes the account. Raises SettingsError."""
+    """Makes the transport of the account's mail, and what describes the account. Raises SettingsError, and MissingPart
+    for an endpoint that needs another library.
+    """
     account, calls = settings.account(name), ControlCalls(redis, name, sleep)
     if account.transport == "smtp":
         return _open_smtp(name, account, concurrency), _account_beside_smtp(name, settings, calls, clients)
+    if account.endpoint_id:
+        with part("global", f"endpoint_id of account {name}"):
+            import_module("awscrt")  # signs for all regions; botocore would miss it at the first send
     client = open_client(name, settings, clients)
-    return SesTransport(client), SesAccount(client, calls)
+    return SesTransport(client, of_account(account)), SesAccount(client, calls)
+
+
+def of_account(account: AccountSettings) -> OfAccount:
+    """What the account's settings add to each message."""
+    if not account.identity_arns and not account.endpoint_id:
+        return NOTHING_MORE
+    return OfAccount(BorrowedIdentities.of(account.identity_arns), account.endpoint_id)
 
 
 def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTransport:
@@ -85,7 +104,13 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
         password=smtp.secret(),
         ca_file=str(smtp.ca_file) if smtp.ca_file else None,
     )
-    return SmtpTransport(server, region=region, concurrency=concurrency, password=partial(_password, smtp))
+    return SmtpTransport(
+        server,
+        region=region,
+        concurrency=concurrency,
+        password=partial(_password, smtp),
+        borrowed=BorrowedIdentities.of(account.identity_arns),
+    )
 
 
 def _password(smtp: SmtpSettings) -> str:

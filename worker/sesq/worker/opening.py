@@ -13,9 +13,10 @@ from redis import Redis
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_chain, wait_fixed
 
 from sesq.config.connection import may_pass
-from sesq.config.errors import InvalidPolicy, QueueUnavailable, SesqError, SettingsError
+from sesq.config.errors import InvalidPolicy, MissingPart, QueueUnavailable, SesqError, SettingsError
 from sesq.config.settings import AccountSettings, Settings
 from sesq.queue.gate import Gate
+from sesq.queue.identities import BorrowedIdentities
 from sesq.queue.layout import require_layout
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.states import Lane
@@ -72,7 +73,8 @@ def open_account(
     sender = Sender(
         gate, transport, rules, _sending_policy(settings, name), lease=settings.lease_seconds, sleep=sleep
     )
-    sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore)
+    borrowed = tuple(BorrowedIdentities.of(settings.account(name).identity_arns).arns)
+    sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore, borrowed)
     return OpenAccount(name, gate, sender, rules, sync, lanes)
 
 
@@ -101,7 +103,8 @@ def open_accounts(
     """Opens those of the accounts, each with its lanes, that can send, or may be able to later.
 
     One without credentials has its mail held until it has some, as it would while the worker runs. Raises CannotStart
-    or SettingsError where none is left, and SettingsError for one that is not configured.
+    or SettingsError (MissingPart where a library is missing) where none is left, and SettingsError for one that is not
+    configured.
     """
     for name in accounts:
         settings.account(name)
@@ -138,7 +141,7 @@ def _opened(
         account = open_account(redis, name, settings, lanes=lanes, clients=clients)
         Policy(redis, name).configure(starting_limits(settings.account(name)))
         note_transport(redis, name, settings.account(name).transport)
-    except (SettingsError, InvalidPolicy) as error:
+    except (SettingsError, InvalidPolicy, MissingPart) as error:
         return error
     return account
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +24,7 @@ from sesq.queue.messages import Messages
 from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_hash, read_json
 from sesq.queue.scripts import JOBS, compose, library
-from sesq.queue.snapshot import redis_now
+from sesq.queue.snapshot import BORROWED, redis_now
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.reconcile import reconcile_in_turn
@@ -70,7 +71,9 @@ class AccountSync:
         region: str,
         interval: float,
         on_restore: str = "hold",
+        borrowed: Collection[str] = (),
     ) -> None:
+        """`borrowed`: the identities that other accounts let this one use."""
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
@@ -78,6 +81,7 @@ class AccountSync:
         self.rules = Rules(redis, account, region)
         self.interval = interval
         self.on_restore = on_restore
+        self.borrowed = borrowed
         self.failed = False
         self._noted: dict[str, Any] = {}
         self._unlisted_before = False
@@ -105,7 +109,7 @@ class AccountSync:
     def run(self) -> None:
         """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
         try:
-            told = _told(self.ses.describe(self._note_what_is_booked)) | self._noted
+            told = _told(self.ses.describe(self._note_what_is_booked), self.borrowed) | self._noted
         except AccountUnreadable as error:
             log.warning("account %s: %s; the configured limits count", self.account, error)
             told = {"readable": 0}
@@ -204,12 +208,13 @@ class AccountSync:
         return hold == "credentials" and same and block.since < self._noted.get("asked", 0.0)
 
 
-def _told(description: Description) -> dict[str, Any]:
+def _told(description: Description, borrowed: Collection[str]) -> dict[str, Any]:
     told = asdict(description) | {"readable": 1, "paused_because": description.paused_because}
     for name in ("production", "sending"):
         told[name] = int(told[name])
     if description.identities is None:
         del told["identities"]
     else:
-        told["identities"] = {name: int(verified) for name, verified in description.identities.items()}
+        own = {name: int(verified) for name, verified in description.identities.items()}
+        told["identities"] = own | {name: int(BORROWED) for name in borrowed if not own.get(name)}
     return told

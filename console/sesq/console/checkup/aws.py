@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from redis import Redis
@@ -64,10 +64,12 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
         yield warn("permissions", f"the account may not be read: {error}", GET_ACCOUNT_CURE)
     except AccountUnavailable as error:
         yield fail("account", f"SES did not describe it: {error}", "see what SES says, and try again")
+    except MissingPart as error:
+        yield fail("endpoint_id", str(error), "install it where workers run, or leave endpoint_id out")
     except SettingsError as error:
         yield fail("settings", str(error), SETTINGS_CURE)
     else:
-        yield from judge_account(described, sender)
+        yield from judge_account(described, sender, opened.sync.borrowed)
 
 
 def _connection(account: AccountSettings, region: str) -> Check:
@@ -85,8 +87,10 @@ def _no_connection(account: AccountSettings, code: str, why: str) -> Check:
     return fail("credentials", why, CREDENTIALS_CURE)
 
 
-def judge_account(described: Description, sender: str | None) -> Iterator[Check]:
-    """What SES's own words mean for sending."""
+def judge_account(
+    described: Description, sender: str | None, borrowed: Collection[str] = ()
+) -> Iterator[Check]:
+    """What SES's own words mean for sending. `borrowed`: identities that other accounts let this one use."""
     if described.identities is None:
         yield warn("permissions", f"{described.unlisted_because}: SES judges them by itself", LIST_CURE)
     else:
@@ -95,7 +99,8 @@ def judge_account(described: Description, sender: str | None) -> Iterator[Check]
     yield _sending(described)
     yield _quota(described)
     if described.identities is not None:
-        yield _sender(Identities.from_names(described.identities.items()), sender, described.identities)
+        known = Identities.from_names(described.identities.items(), borrowed)
+        yield _sender(known, sender, described.identities)
 
 
 def _sending(described: Description) -> Check:

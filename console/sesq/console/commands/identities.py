@@ -22,7 +22,7 @@ from sesq.console.context import (
 )
 from sesq.console.output import complain, print_json, show, table
 from sesq.queue.addresses import parse_address
-from sesq.queue.identities import Identities
+from sesq.queue.identities import BorrowedIdentities, Identities
 from sesq.queue.snapshot import read_identities, read_snapshot
 
 if TYPE_CHECKING:
@@ -171,9 +171,9 @@ def _known(account: str) -> tuple[Identities, bool]:
         from sesq.worker.control import Access, IdentityBook
     control = open_control(redis, account, settings)
     listed = IdentityBook(control).list()
-    return Identities.from_names((each.name, each.verified) for each in listed), Access.read(
-        control
-    ).production
+    borrowed = BorrowedIdentities.of(settings.account(account).identity_arns).arns
+    known = Identities.from_names(((each.name, each.verified) for each in listed), borrowed)
+    return known, Access.read(control).production
 
 
 def _open(account: str) -> IdentityBook:

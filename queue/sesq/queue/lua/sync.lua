@@ -1,9 +1,10 @@
 -- Sync: writes down what SES says of the account. After gate.lua; also
---   A identities      hash    identity -> 1 verified, 0 not yet
+--   A identities      hash    identity -> 1 verified, 0 not yet, 2 borrowed of another account
 --   A token_waiters   zset    see claim.lua
 --
 -- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24
---               h), production, sending, readable (0/1), paused_because, enforcement, identities {name: 0/1}}
+--               h), production, sending, readable (0/1), paused_because, enforcement,
+--               identities {name: 0/1/2}}
 --         readable     0: the account may not be read; nothing else is given, and the configured limits count
 --         asked        when SES was asked (s)
 --         booked       recipients of our ledger that SES had surely counted by then; if it is not given, all

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sesq.config.errors import SesqError
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.identities import BorrowedIdentities
 from sesq.worker.verdicts import Verdict
 
 
@@ -27,6 +28,14 @@ class Outgoing:
     content: SimpleContent | bytes
     leave_by: float = math.inf
     clear: Callable[[], None] = field(default=lambda: None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OfAccount:
+    """What the settings of an account add to each message: the identities that it borrows, and SES's endpoint."""
+
+    borrowed: BorrowedIdentities = field(default_factory=BorrowedIdentities)
+    endpoint_id: str | None = None
 
 
 class NotCleared(SesqError):

@@ -57,6 +57,7 @@ class ClientSettings:
     profile: str | None = None
     role_arn: str | None = None
     endpoint_url: str | None = None
+    dual_stack: bool = False
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
 
@@ -172,6 +173,7 @@ def _config(settings: ClientSettings) -> Config:
         parameter_validation=False,
         tcp_keepalive=True,
         user_agent=USER_AGENT,
+        use_dualstack_endpoint=True if settings.dual_stack else None,
     )
 
 

@@ -12,9 +12,11 @@ from email.utils import formatdate
 
 from sesq.producer.mime import render
 from sesq.queue.envelope import Envelope, SimpleContent
+from sesq.queue.identities import BorrowedIdentities
 from sesq.worker.transports.base import Outgoing
 from sesq.worker.transports.request import ID_TAG
 
+NOBODY = BorrowedIdentities()
 LINE_LENGTH = 900
 """Bytes; a mail's line holds 998 (RFC 5322, 2.1.1)."""
 
@@ -39,12 +41,12 @@ class Parcel:
         return self.content.isascii()
 
 
-def parcel_for(outgoing: Outgoing) -> Parcel:
+def parcel_for(outgoing: Outgoing, borrowed: BorrowedIdentities = NOBODY) -> Parcel:
     """The message with its id and its options in SES's headers. Raises InvalidMessage where it cannot be written."""
     envelope, content = outgoing.envelope, outgoing.content
     mail = render(envelope, content) if isinstance(content, SimpleContent) else content
     lines = _any_line_end.sub(
-        b"\r\n", _ses_headers(outgoing.id, envelope) + _missing_headers(outgoing, mail) + mail
+        b"\r\n", _ses_headers(outgoing.id, envelope, borrowed) + _missing_headers(outgoing, mail) + mail
     )
     ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
     return Parcel(
@@ -52,7 +54,7 @@ def parcel_for(outgoing: Outgoing) -> Parcel:
     )
 
 
-def _ses_headers(id: str, envelope: Envelope) -> bytes:
+def _ses_headers(id: str, envelope: Envelope, borrowed: BorrowedIdentities) -> bytes:
     pairs = [f"{name}={value}" for name, value in ((ID_TAG, id), *envelope.tags.items())]
     headers = f"X-SES-MESSAGE-TAGS: {_folded(pairs)}\r\n"
     if envelope.configuration_set:
@@ -62,7 +64,19 @@ def _ses_headers(id: str, envelope: Envelope) -> bytes:
     if envelope.contact_list:
         topic = f"; topic={envelope.topic}" if envelope.topic else ""
         headers += f"X-SES-LIST-MANAGEMENT-OPTIONS: {envelope.contact_list}{topic}\r\n"
+    if borrowed.arns:
+        headers += _by_leave(envelope, borrowed)
     return headers.encode("ascii")
+
+
+def _by_leave(envelope: Envelope, borrowed: BorrowedIdentities) -> str:
+    """By whose leave: for the envelope's sender, who is told of bounces, and for the mail's own."""
+    source, sender = (
+        borrowed.arn_of(envelope.feedback_to or envelope.sender_spec),
+        borrowed.arn_of(envelope.sender_spec),
+    )
+    arns = {"SOURCE": source, "FROM": sender, "RETURN-PATH": source}
+    return "".join(f"X-SES-{name}-ARN: {arn}\r\n" for name, arn in arns.items() if arn)
 
 
 def _missing_headers(outgoing: Outgoing, mail: bytes) -> bytes:

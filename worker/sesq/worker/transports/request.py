@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sesq.queue.envelope import Envelope, SimpleContent
-from sesq.worker.transports.base import Outgoing
+from sesq.worker.transports.base import OfAccount, Outgoing
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2.literals import FeatureStatusType
@@ -28,7 +28,10 @@ ID_TAG = "sesq-id"
 """The SES message tag that carries the message's id: events bring it back."""
 
 
-def request_for(outgoing: Outgoing) -> SendEmailRequestTypeDef:
+NOTHING_MORE = OfAccount()
+
+
+def request_for(outgoing: Outgoing, of_account: OfAccount = NOTHING_MORE) -> SendEmailRequestTypeDef:
     """What SendEmail is called with."""
     envelope, content = outgoing.envelope, outgoing.content
     request: SendEmailRequestTypeDef = {
@@ -50,7 +53,20 @@ def request_for(outgoing: Outgoing) -> SendEmailRequestTypeDef:
         request["FromEmailAddress"] = envelope.sender
         if envelope.reply_to:
             request["ReplyToAddresses"] = envelope.reply_to
+    if of_account is not NOTHING_MORE:
+        _add(request, envelope, of_account)
     return request
+
+
+def _add(request: SendEmailRequestTypeDef, envelope: Envelope, of_account: OfAccount) -> None:
+    arn = of_account.borrowed.arn_of(envelope.sender_spec)
+    if arn:
+        request["FromEmailAddressIdentityArn"] = arn
+    arn = of_account.borrowed.arn_of(envelope.feedback_to) if envelope.feedback_to else None
+    if arn:
+        request["FeedbackForwardingEmailAddressIdentityArn"] = arn
+    if of_account.endpoint_id:
+        request["EndpointId"] = of_account.endpoint_id
 
 
 def _list(name: str, topic: str | None) -> ListManagementOptionsTypeDef:

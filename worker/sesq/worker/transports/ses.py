@@ -8,9 +8,9 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError
 
 from sesq.queue.envelope import Envelope
-from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
+from sesq.worker.transports.base import NotCleared, OfAccount, Outgoing, SendFailed
 from sesq.worker.transports.client import AwsClient
-from sesq.worker.transports.request import request_for
+from sesq.worker.transports.request import NOTHING_MORE, request_for
 from sesq.worker.verdicts import Answer, Channel, judge, weigh
 
 SOON_SECONDS = 15.0
@@ -23,12 +23,13 @@ NO_MESSAGE_ID = Answer(Channel.LOST, ("NoMessageId",))
 class SesTransport:
     """Sends through SESv2's SendEmail, with a client that all threads share."""
 
-    def __init__(self, client: AwsClient) -> None:
+    def __init__(self, client: AwsClient, of_account: OfAccount = NOTHING_MORE) -> None:
         self.client = client
+        self.of_account = of_account
 
     def send(self, outgoing: Outgoing) -> str:
         """Send one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
-        request = request_for(outgoing)
+        request = request_for(outgoing, self.of_account)
         try:
             if outgoing.leave_by - time.monotonic() < SOON_SECONDS:
                 self.client.connect()

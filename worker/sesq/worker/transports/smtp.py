@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from sesq.config.errors import SesqError
 from sesq.queue.envelope import Envelope
+from sesq.queue.identities import BorrowedIdentities
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed
-from sesq.worker.transports.parcel import Parcel, parcel_for
+from sesq.worker.transports.parcel import NOBODY, Parcel, parcel_for
 from sesq.worker.transports.smtp_pool import SmtpPool
 from sesq.worker.transports.smtp_session import Session, SmtpServer, Stale
 from sesq.worker.verdicts import Answer, Channel, weigh
@@ -35,8 +36,10 @@ class SmtpTransport:
         region: str | None = None,
         concurrency: int = 10,
         password: Callable[[], str] | None = None,
+        borrowed: BorrowedIdentities = NOBODY,
     ) -> None:
         """`password`: what it is now, for each session that is opened; the server's if not given."""
+        self.borrowed = borrowed
         self.region = region or server.host
         self.server = server
         self._password = password
@@ -48,7 +51,7 @@ class SmtpTransport:
         Raises SendFailed, and NotCleared.
         """
         try:
-            parcel = parcel_for(outgoing)
+            parcel = parcel_for(outgoing, self.borrowed)
         except (SesqError, ValueError) as error:
             raise SendFailed(weigh(UNWRITABLE, envelope=outgoing.envelope, region=self.region)) from error
         try:

@@ -13,7 +13,7 @@ from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Viewing
 from sesq.console.web.api.given import Name, ProductionRequest, Suppression
 from sesq.console.web.outlook import look_ahead
-from sesq.queue.replies import read_hash
+from sesq.queue.snapshot import read_own_identities
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.control import Access
 
@@ -42,9 +42,9 @@ def identities(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, bool]:
     """Identity -> verified, as account sync last read them, in the order of their names."""
-    listed = read_hash(room.redis, room.messages.keys.identities)
+    listed = read_own_identities(room.redis, room.account)
     named = sorted(name for name in listed if q.strip().lower() in name.lower())
-    return {name: listed[name] == "1" for name in named[skip : skip + limit]}
+    return {name: listed[name] for name in named[skip : skip + limit]}
 
 
 @router.post("/identities", status_code=202, tags=["identities"])

@@ -11,8 +11,7 @@ from sesq.console.overview import read_waiting
 from sesq.console.web import actions
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Viewing
-from sesq.queue.replies import read_hash
-from sesq.queue.snapshot import read_snapshot
+from sesq.queue.snapshot import read_own_identities, read_snapshot
 from sesq.worker.account import AccountUnavailable
 
 router = APIRouter()
@@ -23,8 +22,8 @@ PAGE_SIZE = 100
 def identities(room: Viewing, q: str = "", skip: int = 0) -> Response:
     """As account sync last read them: SES allows one control call a second, and pages are many."""
     snapshot = read_snapshot(room.redis, room.account)
-    listed = read_hash(room.redis, room.messages.keys.identities)
-    named = sorted((name, listed[name] == "1") for name in listed if q.strip().lower() in name.lower())
+    listed = read_own_identities(room.redis, room.account)
+    named = sorted((name, listed[name]) for name in listed if q.strip().lower() in name.lower())
     start = max(0, min(skip, len(named)))
     return page(
         room,
