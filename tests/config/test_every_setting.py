@@ -46,6 +46,7 @@ GIVEN: dict[str, tuple[Any, Any]] = {
     "accounts.shop.burst": (5, 5.0),
     "accounts.shop.margin": (0.25, 0.25),
     "accounts.shop.reserve": ("10%", "10%"),
+    "accounts.shop.bulk_window": ("mon-fri 09:00-17:00 UTC", "Mon-Fri 09:00-17:00 UTC"),
     "accounts.shop.smtp.host": ("mail.example.com", "mail.example.com"),
     "accounts.shop.smtp.port": (2587, 2587),
     "accounts.shop.smtp.tls": ("tls", "tls"),

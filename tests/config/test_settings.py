@@ -329,6 +329,7 @@ def test_a_default_in_the_example_is_the_default(file: Path) -> None:
         "burst",
         "margin",
         "reserve",
+        "bulk_window",
         "smtp",
         "events",
         "tenant",

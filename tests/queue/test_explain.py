@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -13,7 +14,7 @@ from sesq.producer.batch.request import batch_request
 from sesq.queue.explain import NO_WORKER, UNSYNCED
 from sesq.queue.ramp import mind_ramp, start_ramp
 from sesq.queue.reputation import Standing
-from sesq.queue.results import put_back
+from sesq.queue.results import SendResult, put_back
 from sesq.queue.states import Lane, State
 from sesq.worker.verdicts import Kind
 from stage import Stage, says
@@ -250,3 +251,86 @@ def test_other_waits(stage: Stage) -> None:
     sent = stage.queue()
     stage.work()
     assert told(stage, sent) == ("", None)
+
+
+# send windows
+
+WINDOW = "Mon-Fri 09:00-17:00 Europe/Berlin"
+OPENS = 1_700_035_200.0  # Wednesday 15 November 2023, 09:00 in Berlin
+OUTSIDE = f"outside the send window {WINDOW}, which opens at 2023-11-15 09:00+01:00"
+
+
+def batch_of(stage: Stage, count: int, key: str, **options: Any) -> str:
+    """Queues a batch. Returns its id."""
+    row = {"name": "P", **options.pop("row", {})}
+    rows = ({"email": f"p{number}@example.org", **row} for number in range(count))
+    return take(stage.redis, batch_request(template(), "shop@example.com", key, **options), numbered(rows)).id
+
+
+def test_bulk_mail_outside_the_accounts_window_is_told_when_that_opens(stage: Stage) -> None:
+    stage.policy.configure({}, WINDOW)
+    first, second = stage.queue(lane="bulk"), stage.queue(lane="bulk")
+    assert told(stage, first) == (OUTSIDE, pytest.approx(OPENS - stage.now, abs=0.2))
+    assert told(stage, second) == (OUTSIDE, pytest.approx(OPENS - stage.now + 0.1, abs=0.2))
+    assert told(stage, stage.queue())[0] == "it may go now"
+
+
+def test_a_recipient_of_a_batch_is_told_of_its_window_in_its_lane_and_out_of_it(stage: Stage) -> None:
+    stage.sync(rate=10.0, daily=-1.0)
+    id = batch_of(stage, 600, "k", window=WINDOW)
+    behind = stage.queue(lane="bulk")
+    for row, wait in ((f"{id}-0-0", 0.0), (f"{id}-1-50", 55.0)):
+        assert told(stage, row) == (OUTSIDE, pytest.approx(OPENS - stage.now + wait, abs=1.0))
+    # what has no window goes by night
+    assert told(stage, behind)[1] == pytest.approx(0, abs=0.2)
+    # When a worker has met the chunks, it is told the same
+    assert [each.id for each in stage.claim(1)[1]] == [behind]
+    for row, wait in ((f"{id}-0-0", 0.0), (f"{id}-1-50", 55.0)):
+        assert told(stage, row) == (OUTSIDE, pytest.approx(OPENS - stage.now + wait, abs=1.0))
+
+
+def test_what_a_window_is_too_short_for_goes_in_the_next(stage: Stage) -> None:
+    # Given a window of ten minutes a day, at 1 a second
+    stage.sync(rate=1.0, daily=-1.0)
+    short = "09:00-09:10 Europe/Berlin"
+    id = batch_of(stage, 1000, "k", window=short)
+    assert told(stage, f"{id}-1-450")[1] == pytest.approx(OPENS - stage.now + DAY_SECONDS + 350, abs=3)
+    # When the window is open
+    stage.pass_time(OPENS - stage.now)
+    because, wait = told(stage, f"{id}-1-450")
+    assert "950 recipients go before it" in because
+    assert wait == pytest.approx(DAY_SECONDS + 350, abs=3)
+
+
+def test_the_window_of_a_row_is_that_of_its_zone(stage: Stage) -> None:
+    tokyo = "Mon-Fri 09:00-17:00 Asia/Tokyo"
+    id = batch_of(stage, 1, "k", window=WINDOW, zone_column="tz", row={"tz": "Asia/Tokyo"})
+    because, wait = told(stage, f"{id}-0-0")
+    assert because == f"outside the send window {tokyo}, which opens at 2023-11-15 09:00+09:00"
+    assert wait == pytest.approx(OPENS - 8 * 3600 - stage.now, abs=0.2)
+
+
+def test_a_window_that_is_damaged_is_told_and_no_time_is(stage: Stage) -> None:
+    id = batch_of(stage, 1, "k", window=WINDOW)
+    stage.redis.delete(stage.keys.windows)
+    because, wait = told(stage, f"{id}-0-0")
+    assert because.startswith(f"outside the send window {WINDOW}, of which Redis does not know when it opens")
+    assert wait is None
+
+
+def test_windows_that_are_never_open_at_the_same_time(stage: Stage) -> None:
+    stage.policy.configure({}, "Sat,Sun 10:00-12:00 UTC")
+    id = batch_of(stage, 1, "k", window=WINDOW)
+    assert told(stage, f"{id}-0-0")[1] is None
+
+
+def test_a_row_with_a_record_is_told_of_the_window_for_which_it_was_put_off(stage: Stage) -> None:
+    id = batch_of(stage, 1, "k", window="22:00-23:30 UTC")
+    (started,) = stage.claim(1)[1]
+    stage.gate.settle([SendResult(started.grant, State.RETRYING, "SES was too busy", delay=3600.0)])
+    stage.pass_time(3 * 3600)
+    stage.gate.promote()
+    assert stage.claim(1)[1] == []
+    because, wait = told(stage, f"{id}-0-0")
+    assert because == "outside the send window 22:00-23:30 UTC, which opens at 2023-11-15 22:00+00:00"
+    assert stage.now + (wait or 0) == OPENS + 14 * 3600

@@ -147,8 +147,8 @@ def test_the_number_of_a_batchs_chunks_is_damaged(scene: Scene) -> None:
     batch = scene.take(1).id
     scene.redis.hset(scene.keys.batch(batch), "chunks", "many")
     scene.see()
-    assert OPEN_BATCH.run(scene.redis, "default", batch, "", "", "", "", "name", "news")[0] == -1
-    assert ADD_CHUNK.run(scene.redis, "default", batch, 1, "rows", 1, 0, "origin", "x") == b"damaged"
+    assert OPEN_BATCH.run(scene.redis, "default", batch, "", "", "", "", "", "", "name", "news")[0] == -1
+    assert ADD_CHUNK.run(scene.redis, "default", batch, 1, "rows", 1, 0, "", "", "origin", "x") == b"damaged"
     scene.expect("""
         + damaged sesq:default:batch:<b> = [now,"its field chunks is no number: no rows are added to it"]
     """)

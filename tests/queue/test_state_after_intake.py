@@ -36,6 +36,8 @@ def test_it_is_taken_in(scene: Scene) -> None:
         + batch:<b> stop:complaints = ''
         + batch:<b> suppressed = 0
         + batch:<b> total = 3
+        + batch:<b> window = ''
+        + batch:<b> zone_column = ''
         + batches <b> = now
         + chunk:<b>-0 batch = <b>
         + chunk:<b>-0 counted = 2
@@ -63,8 +65,8 @@ def test_it_is_taken_in(scene: Scene) -> None:
 
 def test_it_is_begun_and_goes_on_where_its_producer_died(scene: Scene) -> None:
     described = ("name", "news", "envelope", "{}", "queue", "sesq.default.bulk", "keep", 3600)
-    opened = OPEN_BATCH.run(scene.redis, "default", "b", "template", "5", "0.1", "", *described)
-    assert opened == [0, 0, b"running"]
+    opened = OPEN_BATCH.run(scene.redis, "default", "b", "template", "5", "0.1", "", "", "", *described)
+    assert opened == [0, 0, b"running", b"", b""]
     scene.expect("""
         + batch:b chunks = 0
         + batch:b created = now
@@ -78,11 +80,13 @@ def test_it_is_begun_and_goes_on_where_its_producer_died(scene: Scene) -> None:
         + batch:b state = running
         + batch:b stop:bounces = 5
         + batch:b stop:complaints = 0.1
+        + batch:b window = ''
+        + batch:b zone_column = ''
         + batches b = now
         + sesq:accounts default = in it
         + template:b = template
     """)
-    assert ADD_CHUNK.run(scene.redis, "default", "b", 0, "rows", 3, 2, "origin", "x") == b"running"
+    assert ADD_CHUNK.run(scene.redis, "default", "b", 0, "rows", 3, 2, "", "", "origin", "x") == b"running"
     scene.expect("""
         ~ batch:b chunks = 0 -> 1
         ~ batch:b jobs = 0 -> 1
@@ -105,9 +109,9 @@ def test_it_is_begun_and_goes_on_where_its_producer_died(scene: Scene) -> None:
         ! wake = ''
     """)
     # the same once more; a chunk without recipients; and one more
-    ADD_CHUNK.run(scene.redis, "default", "b", 0, "others", 9, 9, "origin", "x")
-    ADD_CHUNK.run(scene.redis, "default", "b", 1, "none", 0, 0, "origin", "x")
-    ADD_CHUNK.run(scene.redis, "default", "b", 2, "rows", 1, 0, "origin", "x")
+    ADD_CHUNK.run(scene.redis, "default", "b", 0, "others", 9, 9, "", "", "origin", "x")
+    ADD_CHUNK.run(scene.redis, "default", "b", 1, "none", 0, 0, "", "", "origin", "x")
+    ADD_CHUNK.run(scene.redis, "default", "b", 2, "rows", 1, 0, "", "", "origin", "x")
     scene.expect("""
         ~ batch:b chunks = 1 -> 3
         ~ batch:b jobs = 1 -> 2
@@ -127,16 +131,16 @@ def test_it_is_begun_and_goes_on_where_its_producer_died(scene: Scene) -> None:
         + rq:job:b-2 status = queued
         ~ rq:queue:bulk = b-0 -> b-0, b-2
     """)
-    opened = OPEN_BATCH.run(scene.redis, "default", "b", "other", "7", "", scene.now + 9, *described)
-    assert opened == [3, 0, b"running"]
+    opened = OPEN_BATCH.run(scene.redis, "default", "b", "other", "7", "", scene.now + 9, "", "", *described)
+    assert opened == [3, 0, b"running", b"", b""]
     scene.expect("""
         ~ batch:b stop:bounces = 5 -> 7
         ~ batch:b stop:complaints = 0.1 -> ''
     """)
     # until it is closed
     assert CLOSE_BATCH.run(scene.redis, "default", "b", "invalid", 1) == 1
-    OPEN_BATCH.run(scene.redis, "default", "b", "other", "9", "9", "", *described)
-    ADD_CHUNK.run(scene.redis, "default", "b", 3, "rows", 1, 0, "origin", "x")
+    OPEN_BATCH.run(scene.redis, "default", "b", "other", "9", "9", "", "", "", *described)
+    ADD_CHUNK.run(scene.redis, "default", "b", 3, "rows", 1, 0, "", "", "origin", "x")
     scene.expect("""
         ~ batch:b filled = 0 -> 1
         + batch:b invalid = 1
@@ -167,6 +171,8 @@ def test_it_is_to_start_later(scene: Scene) -> None:
         + batch:<b> stop:complaints = ''
         + batch:<b> suppressed = 0
         + batch:<b> total = 1
+        + batch:<b> window = ''
+        + batch:<b> zone_column = ''
         + batches <b> = now
         + chunk:<b>-0 batch = <b>
         + chunk:<b>-0 counted = 1

@@ -64,10 +64,10 @@ def test_rq_took_the_entry_of_an_expired_record_out(scene: Scene) -> None:
 
 def test_an_ended_batch_of_many_chunks_expires_in_two_steps(scene: Scene) -> None:
     described = ("name", "news", "envelope", "{}", "queue", "sesq.default.bulk", "keep", 3600)
-    OPEN_BATCH.run(scene.redis, "default", "b", "template", "", "", "", *described)
+    OPEN_BATCH.run(scene.redis, "default", "b", "template", "", "", "", "", "", *described)
     for number in range(101):
         rows = int(number in (0, 99, 100))
-        ADD_CHUNK.run(scene.redis, "default", "b", number, "rows", rows, 0, "origin", "x")
+        ADD_CHUNK.run(scene.redis, "default", "b", number, "rows", rows, 0, "", "", "origin", "x")
     CLOSE_BATCH.run(scene.redis, "default", "b")
     scene.see()
     BATCH_CHANGE.run(scene.redis, "default", "b", "cancel", "a wrong link")

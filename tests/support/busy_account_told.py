@@ -203,6 +203,8 @@ OVERVIEW: Json = {
     "account": "default",
     "mode": "sandbox",
     "paused": False,
+    "bulk_window": None,
+    "outside_windows": [],
     "policy": {
         "rate": 5,
         "daily": 1000,
@@ -262,6 +264,9 @@ def batch(name: str, time: str, counts: dict[str, int], **facts: Any) -> Json:
         "invalid": 0,
         "duplicates": 0,
         "suppressed": 0,
+        "window": "",
+        "zone_column": "",
+        "outside": "",
         "stop_bounces": None,
         "stop_complaints": None,
         "rate": 0.0,

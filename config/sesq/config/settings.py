@@ -29,6 +29,7 @@ from sesq.config.essentials import LONGEST_KEEP_DAYS, LONGEST_TIMEOUT_SECONDS
 from sesq.config.places import default_data_dir, expand, find_file
 from sesq.config.quotas import parse_daily, parse_rate
 from sesq.config.redis_url import parse_redis_url
+from sesq.config.send_windows import parse_window
 from sesq.config.sources import checked, read_settings
 from sesq.config.webhook_settings import WebhookSettings, is_loopback
 
@@ -60,6 +61,13 @@ def _reserve(value: int | str) -> int | str:
     return value if share else int(number)
 
 
+def _window(value: str) -> str:
+    try:
+        return str(parse_window(value))
+    except InvalidPolicy as error:
+        raise ValueError(str(error)) from error
+
+
 def _redis_url(value: str) -> str:
     parse_redis_url(value)
     return value
@@ -68,6 +76,7 @@ def _redis_url(value: str) -> str:
 Rate = Annotated[float, BeforeValidator(_rate)]
 Daily = Annotated[float | None, BeforeValidator(_daily)]
 Reserve = Annotated[int | str, AfterValidator(_reserve)]
+BulkWindow = Annotated[str, AfterValidator(_window)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 AccountName = Annotated[str, Field(pattern=f"^{ACCOUNT_NAME}$", max_length=LONGEST_ACCOUNT_NAME)]
 WebhookName = AccountName
@@ -170,6 +179,8 @@ class AccountSettings(BaseModel):
     """The share of the rate that is left unused; None: the gate's own, a little more than clocks drift apart."""
     reserve: Reserve | None = None
     """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
+    bulk_window: BulkWindow | None = None
+    """Outside it no bulk mail goes."""
 
     @model_validator(mode="after")
     def _by_the_api_alone(self) -> AccountSettings:

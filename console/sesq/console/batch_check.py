@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from sesq.producer.batch.batch_intake import BatchIntake, parts, sift
 from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow
 from sesq.producer.batch.request import BatchRequest
 from sesq.producer.batch.row_validator import RowValidator, Why
+from sesq.producer.batch.zones import RowZones
 from sesq.queue.addresses import spec_of
 from sesq.queue.chunks import Row
 from sesq.queue.identities import Identities, unverified
@@ -76,6 +78,7 @@ class Check:
             "account_known": self.plan is not None and self.plan.known,
             "ahead": self.plan.ahead if self.plan else 0,
             "ends_at": utc(self.plan.ends_at) if self.plan else None,
+            "outside": self.plan.outside if self.plan else "",
             "days": [{"date": day, "recipients": count} for day, count in days.items()],
             "previews": [
                 {
@@ -97,7 +100,9 @@ def check(
 
     Raises InvalidRows for the file, InvalidTemplate where it can print none of the first rows.
     """
-    validator = RowValidator(request.template.renderer)
+    zones = RowZones(request.window, request.zone_column)
+    validator = RowValidator(request.template.renderer, check=zones.check)
+    windows: Counter[str] = Counter()
     found = Check(BatchIntake(""), request.template.attachments, request.template.unused)
     snapshot, identities = read_snapshot(redis, request.account), read_identities(redis, request.account)
     senders = request.envelope.senders
@@ -107,10 +112,14 @@ def check(
         found.sender_problem = f"sender {wrong_senders[0]} is not verified"
     listed = SuppressionList(redis, request.account)
     for part in parts(rows):
-        for line, row in sift(part, validator, found.intake, listed):
-            found.held += _is_held(snapshot, identities, senders, row)
+        for source, row in sift(part, validator, found.intake, listed):
+            if row is None:
+                continue
+            held = _is_held(snapshot, identities, senders, row)
+            found.held += held
+            windows[zones.window_of(zones.zone_of(source.values))] += not held
             if len(found.previews) < PREVIEWS:
-                found.previews.append(_preview(request, row, line))
+                found.previews.append(_preview(request, row, source.line))
         wrong = found.intake.unprintable
         if wrong is not None and not found.previews:
             raise InvalidTemplate(f"{wrong.reason} (the row of line {wrong.line})")
@@ -121,6 +130,7 @@ def check(
         found.ready,
         stuck=found.held,
         starts_at=request.starts_at.timestamp() if request.starts_at else None,
+        windows=windows,
     )
     return found
 

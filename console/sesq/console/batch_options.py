@@ -35,6 +35,13 @@ At = Annotated[
     str | None,
     typer.Option("--at", metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
 ]
+Window = Annotated[
+    str | None,
+    typer.Option(metavar="WINDOW", help='Send in these hours alone: "Mon-Fri 09:00-17:00 Europe/Berlin".'),
+]
+ZoneColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The column with a row's own time zone, for --window.")
+]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
 
@@ -71,7 +78,7 @@ def rows_of(
     """Reads the rows of a file, in the form that was given, or that its name has."""
     jsonl = form is Form.jsonl if form else file.jsonl
     renderer = request.template.renderer
-    wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used)
+    wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used, zone_column=request.zone_column)
     return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
 
 

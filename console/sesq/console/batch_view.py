@@ -34,6 +34,9 @@ def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
         "created": utc(batch.created),
         "ended": utc(batch.ended),
         "starts_at": utc(batch.starts_at),
+        "window": batch.window,
+        "zone_column": batch.zone_column,
+        "outside": when.outside if batch.left else "",
         "filled": batch.filled,
         "total": batch.total,
         "left": batch.left,
@@ -77,6 +80,10 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
     yield "left out", _left_out(batch)
     yield "begun", local(batch.created, when.now)
     yield "starts", local(batch.starts_at, when.now)
+    yield (
+        "window",
+        batch.window + (f", by the zones in column {batch.zone_column}" if batch.zone_column else ""),
+    )
     yield "ended", local(batch.ended, when.now)
     if batch.total:
         open_ = batch.left + batch.stuck
@@ -86,6 +93,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
         )
     yield "rate", f"{format_rate(when.rate)} allowed, {_average(batch, when.now):.3g}/second so far"
     if batch.left:
+        yield "waits", when.outside
         yield "ends", _ends(when)
 
 
@@ -179,6 +187,8 @@ def _preview(preview: Preview) -> Any:
 def _plan(check: Check, when: Plan) -> Iterator[Any]:
     from rich.text import Text
 
+    if when.outside and check.ready:
+        yield Text(f"{when.outside[0].upper()}{when.outside[1:]}.", "yellow")
     limits = (
         f"{format_rate(when.rate)}, {format_daily(when.daily)}{' and more each day' if when.grows else ''}"
     )

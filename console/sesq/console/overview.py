@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +18,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
+from sesq.queue.by_window import ByWindow, outside_by_batch
 from sesq.queue.damage import read_damage
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
@@ -28,6 +29,7 @@ from sesq.queue.replies import text
 from sesq.queue.snapshot import Snapshot, read_snapshot
 from sesq.queue.states import Lane, State
 from sesq.queue.usage import SUSPENDED, Usage
+from sesq.queue.windows import WindowView, look_at, outside_several, read_window
 
 HEARTBEAT_SECONDS = 90
 """A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""
@@ -61,6 +63,16 @@ class Waiting:
     what: str
     reason: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Recipients of a batch who wait until their send window opens. `opens_at`: when the first one does."""
+
+    batch: str
+    count: int
+    why: str
+    opens_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +115,27 @@ class Overview:
     memory: Memory | None
     bulk_paused: str = ""
     paused_batches: tuple[Batch, ...] = ()
+    bulk_window: WindowView | None = None
+    """The account's send window for bulk mail, where it has one."""
+    outside: tuple[Outside, ...] = ()
+    """What of batches waits for its own windows."""
+    bulk: Mapping[str, int] = field(default_factory=dict)
+    """What is queued of bulk mail: send window (empty: none of its own) -> recipients, or messages."""
     damaged: int = 0
     """How much in Redis is damaged, or not understood, and set aside."""
+
+    @property
+    def bulk_waits_because(self) -> str:
+        """Why bulk mail does not go although transactional mail may: it is paused, or its window is closed."""
+        if self.bulk_paused:
+            return self.bulk_paused
+        is_closed = self.bulk_window is not None and self.bulk_window.opens_at is not None
+        return self.bulk_window.why if self.bulk_window and is_closed else ""
+
+    @property
+    def outside_windows(self) -> int:
+        """Recipients of batches that are outside their send windows."""
+        return sum(each.count for each in self.outside)
 
     @property
     def next_free_at(self) -> float | None:
@@ -119,23 +150,48 @@ def read_overview(redis: Redis, account: str) -> Overview:
     batches = Batches(redis, account).all()
     messages, policy = Messages(redis, account), Policy(redis, account)
     snapshot = read_snapshot(redis, account)
+    outside, window = outside_by_batch(redis, account), read_window(redis, account)
+    views = look_at(redis, account, [window, *(each for counts in outside.values() for each in counts)])
+    lanes = tuple(
+        _lane(lane, told, messages, batches if lane is Lane.BULK else [], outside)
+        for lane, told in zip(Lane, usage.lanes, strict=True)
+    )
     return Overview(
         account=account,
         snapshot=snapshot,
         usage=usage,
         paused=_paused(usage, policy, snapshot),
-        lanes=tuple(
-            _lane(lane, told, messages, [batch for batch in batches if lane is Lane.BULK])
-            for lane, told in zip(Lane, usage.lanes, strict=True)
-        ),
+        lanes=lanes,
         counts=_counts(messages, batches),
         waiting=read_waiting(redis, messages),
         workers=read_workers(redis, account),
         memory=_memory(redis),
         bulk_paused=policy.bulk_paused,
         paused_batches=tuple(batch for batch in batches if batch.state == "paused" and batch.left),
+        bulk_window=views.get(window),
+        outside=tuple(_outside(batch, counts, views) for batch, counts in outside.items()),
+        bulk=_bulk(lanes[-1].queued, batches, outside),
         damaged=len(read_damage(redis, account)),
     )
+
+
+def _outside(batch: str, counts: ByWindow, views: Mapping[str, WindowView]) -> Outside:
+    known = [views[window] for window in counts if window] or [WindowView("", None)]
+    first = min(known, key=lambda view: view.opens_at or 0.0)
+    why = first.why if len(counts) == 1 else outside_several(known)
+    return Outside(batch, counts.total(), why, first.opens_at if first.known else None)
+
+
+def _bulk(queued: int, batches: Iterable[Batch], outside: Mapping[str, ByWindow]) -> dict[str, int]:
+    """`queued`: in the lane, of batches and others."""
+    counts: ByWindow = sum(outside.values(), Counter())
+    for batch in batches:
+        if batch.jobs and batch.state == "running":
+            inside = batch.compact_waiting - outside.get(batch.id, Counter()).total()
+            counts[batch.window] += inside
+            queued -= inside
+    counts[""] += queued
+    return dict(+counts)
 
 
 def _paused(usage: Usage, policy: Policy, snapshot: Snapshot) -> str | None:
@@ -156,12 +212,19 @@ def _counts(messages: Messages, batches: Iterable[Batch]) -> dict[State, int]:
     return dict(counts)
 
 
-def _lane(lane: Lane, told: Mapping[str, Any], messages: Messages, batches: Iterable[Batch]) -> LaneView:
+def _lane(
+    lane: Lane,
+    told: Mapping[str, Any],
+    messages: Messages,
+    batches: Iterable[Batch],
+    outside: Mapping[str, ByWindow],
+) -> LaneView:
     head = _record(messages, told.get("head")) or _of_chunk(messages, told.get("head"))
     queued = int(told["queued"])
     for batch in batches:
         queued -= batch.jobs
-        queued += batch.compact_waiting if batch.jobs and batch.state == "running" else 0
+        if batch.jobs and batch.state == "running":
+            queued += batch.compact_waiting - outside.get(batch.id, Counter()).total()
     return LaneView(lane, queued, head, told.get("room_at"), told["ready_at"])
 
 

@@ -37,6 +37,8 @@ def _account(view: Overview) -> Iterator[str]:
         yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
     if view.bulk_paused:
         yield f"Bulk mail is paused: {_sentence(view.bulk_paused)} It waits until `sesq quota resume --bulk`."
+    elif view.bulk_waits_because:
+        yield f"Bulk mail is {_sentence(view.bulk_waits_because)}"
     yield from ramp_sentences(view.usage)
     if view.damaged:
         yield f"Damaged in Redis, or of another version, and set aside: {view.damaged}. `sesq doctor` names it."
@@ -55,7 +57,7 @@ def _lanes(view: Overview) -> Iterator[str]:
     if view.usage.closed:
         return
     for lane in view.lanes:
-        if lane.queued and not (lane.lane is Lane.BULK and view.bulk_paused):
+        if lane.queued and not (lane.lane is Lane.BULK and view.bulk_waits_because):
             yield f"{lane.lane}: {lane.queued} queued; {_head(view, lane)}"
 
 
@@ -96,6 +98,8 @@ def _states(view: Overview) -> Iterator[str]:
     more = len(view.waiting) - HOLDS_NAMED
     if more > 0:
         yield f"{more} more things are waited for: `sesq messages list --state held`."
+    for outside in view.outside[:HOLDS_NAMED]:
+        yield f"{outside.count:,} of batch {outside.batch} are {_sentence(outside.why)}"
     unknown = view.counts[State.UNKNOWN]
     for batch in view.paused_batches:
         if batch.starts_at is not None:

@@ -232,8 +232,9 @@ class Outbox:
         `key` stands for the rows: the same template, sender and key are the same batch. So a call that died half-way
         goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
         `account`, `tags`, `configuration_set`, `tenant`, `feedback_to`, `contact_list`, `topic` and `track` as of a
-        message; `starts_at` (before that none of it goes); and `stop_bounces` and `stop_complaints`: shares in % above
-        which the batch pauses itself.
+        message; `starts_at` (before that none of it goes); `stop_bounces` and `stop_complaints` (shares in % above
+        which the batch pauses itself); `window` (it goes in these hours alone: "Mon-Fri 09:00-17:00 Europe/Berlin");
+        and `zone_column`: what a row calls its own time zone, in which the window's hours are meant then.
 
         Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
         """

@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.queue.by_window import MOST_READ, WINDOW_OF_CHUNK, ByWindow, cut, groups, of_jobs, whole
 from sesq.queue.chunks import place_of
-from sesq.queue.fields import Fields
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.record import Record
 from sesq.queue.replies import text, texts
 from sesq.queue.shares import tenant_queues
 from sesq.queue.states import Lane
-
-MOST_READ = 10_000
-"""Jobs before a message that are looked at; each one more counts as one recipient."""
+from sesq.queue.window_forecast import Waiting
+from sesq.queue.windows import read_window
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Recipients that go before a message: of its own queue, and of others. A message counts as one recipient."""
+    """Recipients that go before a message, by their send windows: of its own queue, of others of its lane, and of
+    transactional mail, `urgent`. A message counts as one recipient.
 
-    own: int
-    others: int
+    `behind`: what goes while it waits for a window. `windows`: those in which it goes itself.
+    """
+
+    own_queue: ByWindow
+    other_queues: ByWindow
+    urgent: int
+    behind: ByWindow
+    windows: tuple[str, ...]
+
+    @property
+    def own(self) -> int:
+        return self.own_queue.total()
 
     @property
     def all(self) -> int:
-        return self.own + self.others
+        return self.own + self.other_queues.total() + self.urgent
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether windows decide when it goes."""
+        return any((*self.windows, *self.own_queue, *self.other_queues))
+
+    @property
+    def groups_before(self) -> list[Waiting]:
+        """What goes before it, each with its openings."""
+        return [Waiting(self.urgent), *groups(self.own_queue + self.other_queues, self._account_window)]
+
+    @property
+    def groups_behind(self) -> list[Waiting]:
+        """The same of what goes while it waits."""
+        return groups(self.behind, self._account_window)
+
+    @property
+    def _account_window(self) -> str:
+        return next(iter(self.windows), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a message waits: its queue, its own entry there or its chunk's, the rows of that before it, its window."""
+
+    queue: str
+    entry: str
+    inside: int = 0
+    window: str = ""
 
 
 def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
@@ -42,38 +80,76 @@ def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
     """
     keys = Keys(record.account)
     with mapped():
-        own = keys.queue(lane, record.envelope.tenant or "")
-        before = _before(redis, keys, record, own)
-        if before is None:
-            return None
+        place = _find_place(redis, keys, record, keys.queue(lane, record.envelope.tenant or ""))
+        windowed = _windowed(redis, keys) if lane is Lane.BULK else {}
+        if place.entry in windowed:
+            before, behind = _before_outside(redis, keys, place, windowed)
+        else:
+            rank = cast("int | None", redis.lpos(rq_key("queue", place.queue), place.entry))
+            if rank is None:
+                return None
+            outside = [chunk for chunk, queue in windowed.items() if queue == place.queue]
+            before = of_jobs(redis, keys, outside) + _first(redis, keys, place.queue, rank)
+            behind = Counter()
+        before[place.window] += place.inside
+        before = +before
+        beside = _beside(redis, keys, lane, place.queue, before.total(), windowed)
         urgent = _length_of_lane(redis, keys, Lane.TRANSACTIONAL) if lane is Lane.BULK else 0
-        return Ahead(before, urgent + _beside(redis, keys, lane, own, before))
+        windows = (read_window(redis, record.account), place.window) if lane is Lane.BULK else ()
+        return Ahead(before, beside, urgent, behind, windows)
 
 
-def _before(redis: Redis, keys: Keys, record: Record, queue: str) -> int | None:
-    """Recipients before it in its own queue."""
-    place, key, inside = place_of(record.id), rq_key("queue", queue), 0
-    rank = cast("int | None", redis.lpos(key, record.id))
-    if rank is None and place is not None:
-        rank = cast("int | None", redis.lpos(key, place.chunk_id))
-        inside = max(0, place.row - _whole(redis.hget(keys.chunk(place.chunk_id), "cursor")))
-    return None if rank is None else inside + _first(redis, keys, queue, rank)
+def _find_place(redis: Redis, keys: Keys, record: Record, queue: str) -> _Place:
+    found = place_of(record.id)
+    if found is None:
+        return _Place(queue, record.id)
+    cursor, window = redis.hmget(keys.chunk(found.chunk_id), "cursor", WINDOW_OF_CHUNK)
+    if redis.lpos(rq_key("queue", queue), record.id) is not None:
+        return _Place(queue, record.id, window=text(window))
+    return _Place(queue, found.chunk_id, max(0, found.row - whole(cursor)), text(window))
 
 
-def _beside(redis: Redis, keys: Keys, lane: Lane, own: str, before: int) -> int:
+def _windowed(redis: Redis, keys: Keys) -> dict[str, str]:
+    """The chunks that wait until their window opens, in their order, each with its queue."""
+    waiting = texts(redis.zrange(keys.windowed, 0, MOST_READ - 1))
+    pipeline = redis.pipeline(transaction=False)
+    for chunk in waiting:
+        pipeline.hget(keys.chunk(chunk), "queue")
+    return dict(zip(waiting, texts(pipeline.execute()), strict=True))
+
+
+def _before_outside(
+    redis: Redis, keys: Keys, place: _Place, windowed: dict[str, str]
+) -> tuple[ByWindow, ByWindow]:
+    """What goes before a chunk that waits for its window, and what of its queue goes while it waits."""
+    own = [chunk for chunk, queue in windowed.items() if queue == place.queue]
+    at = own.index(place.entry)
+    length = int(redis.llen(rq_key("queue", place.queue)))
+    behind = of_jobs(redis, keys, own[at + 1 :]) + _first(redis, keys, place.queue, length)
+    return of_jobs(redis, keys, own[:at]), behind
+
+
+def _beside(
+    redis: Redis, keys: Keys, lane: Lane, own: str, before: int, windowed: dict[str, str]
+) -> ByWindow:
     """Recipients of the lane's other queues that have their turn before it.
 
     A queue has its turn while fewer recipients of it have gone than of the others (`lua/shares.lua`).
     """
     scores = redis.zrange(keys.shares(keys.queue(lane)), 0, -1, withscores=True)
     gone = {text(queue): count for queue, count in cast("list[tuple[bytes, float]]", scores)}
-    if not gone:
-        return 0
-    least = min(gone.values())
+    others = {keys.queue(lane), *gone, *windowed.values()} - {own}
+    if not gone and not others & {*windowed.values()}:
+        return Counter()
+    least = min(gone.values(), default=0.0)
     until = gone.get(own, least) + before
-    others = [queue for queue in (keys.queue(lane), *gone) if queue != own]
-    turns = {queue: int(until - gone.get(queue, least)) for queue in others}
-    return sum(min(turn, _first(redis, keys, queue, turn)) for queue, turn in turns.items() if turn > 0)
+    found: ByWindow = Counter()
+    for queue in others:
+        turn = int(until - gone.get(queue, least))
+        if turn > 0:
+            outside = [chunk for chunk, of in windowed.items() if of == queue]
+            found += cut(of_jobs(redis, keys, outside) + _first(redis, keys, queue, turn), turn)
+    return found
 
 
 def _length_of_lane(redis: Redis, keys: Keys, lane: Lane) -> int:
@@ -86,39 +162,12 @@ def _length_of_lane(redis: Redis, keys: Keys, lane: Lane) -> int:
     return sum(counts[::2]) - sum(counts[1::2])
 
 
-def _first(redis: Redis, keys: Keys, queue: str, jobs: int) -> int:
+def _first(redis: Redis, keys: Keys, queue: str, jobs: int) -> ByWindow:
     """Recipients of the first so many jobs of a queue."""
     if jobs <= 0:
-        return 0
+        return Counter()
     found = texts(redis.lrange(rq_key("queue", queue), 0, min(jobs, MOST_READ) - 1))
     stale = set(texts(redis.smembers(keys.stale(queue))))
-    beyond = jobs - MOST_READ if len(found) == MOST_READ else 0
-    return _recipients(redis, keys, [id for id in found if id not in stale]) + max(0, beyond)
-
-
-def _recipients(redis: Redis, keys: Keys, ids: Sequence[str]) -> int:
-    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
-    chunks = [id for id in ids if id.count("-") == 1]
-    batches = {id.partition("-")[0] for id in chunks}
-    pipeline = redis.pipeline(transaction=False)
-    for batch in batches:
-        pipeline.hget(keys.batch(batch), "state")
-    for id in chunks:
-        pipeline.hmget(keys.chunk(id), "n", "cursor", "redo")
-    states, counts = (answers := pipeline.execute())[: len(batches)], answers[len(batches) :]
-    going = {batch for batch, state in zip(batches, states, strict=True) if state == b"running"}
-    left = sum(
-        _left(*count) for id, count in zip(chunks, counts, strict=True) if id.partition("-")[0] in going
-    )
-    return len(ids) - len(chunks) + left
-
-
-def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
-    """Rows of a chunk that have not been granted, or came back."""
-    runs = re.findall(r"(\d+)-(\d+)", text(redo))
-    return _whole(n) - _whole(cursor) + sum(int(end) - int(start) for start, end in runs)
-
-
-def _whole(reply: object) -> int:
-    """0 where it is no number."""
-    return Fields({"": text(reply)}).whole("")
+    counts = of_jobs(redis, keys, [id for id in found if id not in stale])
+    counts[""] += max(0, jobs - MOST_READ) if len(found) == MOST_READ else 0
+    return +counts

@@ -27,7 +27,8 @@ class Batch:
 
     `state`: running, paused, done or cancelled. `filled`: all its rows are here. `total`: recipients queued so far.
     `compact`: those of the counts that have no record of their own. `invalid`, `duplicates` and `suppressed` rows were
-    left out, which is known once it is filled.
+    left out, which is known once it is filled. `window`: outside it none of it goes (empty: it has none), by the
+    clocks of the zone that the column `zone_column` of a row names.
     """
 
     id: str
@@ -48,6 +49,8 @@ class Batch:
     jobs: int
     stop_bounces: float | None
     stop_complaints: float | None
+    window: str
+    zone_column: str
     counts: Mapping[State, int]
     compact: Mapping[State, int]
 
@@ -113,6 +116,8 @@ def read_batch(id: str, account: str, given: dict[str, str]) -> Batch:
         "filled": fields.text("filled") == "1",
         "stop_bounces": fields.optional("stop:bounces"),
         "stop_complaints": fields.optional("stop:complaints"),
+        "window": fields.text("window"),
+        "zone_column": fields.text("zone_column"),
     }
     read["chunks"] = fields.count("chunks", MOST_CHUNKS) or 0
     sizes = ("total", "invalid", "duplicates", "suppressed", "jobs")

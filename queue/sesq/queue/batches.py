@@ -20,7 +20,7 @@ from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, text_hash, texts
 from sesq.queue.rows import made_of_row
-from sesq.queue.scripts import MESSAGES, compose, library
+from sesq.queue.scripts import MESSAGES, compose, library, run_many
 from sesq.queue.states import WAITING_STATES, Lane, State
 
 _log = logging.getLogger("sesq.redis")
@@ -100,9 +100,17 @@ class Batches:
         """Cancels what is not being sent yet; may be repeated if it was cut short. Raises as `pause`."""
         self._change(id, "cancel", reason, ["running", "paused", "starting", "cancelled"])
         self.unpark(id)
+        self._cancel_windowed(id)
         with mapped():
             materialized = texts(self.redis.sscan_iter(self.keys.materialized(id), count=1000))
         self._cancel_all(materialized, reason)
+
+    def _cancel_windowed(self, id: str) -> None:
+        """Ends the chunks of a cancelled batch that wait for their window: no claim will meet them before that."""
+        with mapped():
+            waiting = texts(self.redis.zrange(self.keys.windowed, 0, -1))
+            own = [chunk for chunk in waiting if chunk.rpartition("-")[0] == id]
+            run_many(self.redis, self.keys.account, [(CANCEL_CHUNK, (chunk,)) for chunk in own])
 
     def cancel_chunk(self, chunk: str) -> int:
         """Cancels what waits in a chunk whose RQ job was cancelled. Returns how many had no record."""

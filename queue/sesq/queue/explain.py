@@ -8,7 +8,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.quotas import format_rate
-from sesq.queue.ahead import count_ahead
+from sesq.queue.ahead import Ahead, count_ahead
 from sesq.queue.chunks import place_of
 from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.queue.job import rq_key
@@ -20,6 +20,8 @@ from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State
 from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
+from sesq.queue.window_forecast import Waiting, forecast_windows
+from sesq.queue.windows import OUTSIDE, look_at, openings_of, opens
 
 SOON_SECONDS = 1.0
 NO_WORKER = "no worker is running: `sesq worker` starts one"
@@ -35,7 +37,7 @@ def explain(redis: Redis, record: Record) -> Record:
     `goes_at` counts each message before it as one recipient, and is None where nobody can tell.
     """
     if record.state is State.SCHEDULED:
-        return replace(record, waits_because="its time has not come", goes_at=record.send_at)
+        return replace(record, waits_because=_scheduled(record), goes_at=record.send_at)
     if record.state is State.RETRYING:
         return replace(record, waits_because=record.reason, goes_at=_due(redis, record))
     if record.state in (State.HELD, State.UNKNOWN):
@@ -46,6 +48,12 @@ def explain(redis: Redis, record: Record) -> Record:
     if at is not None and record.expires_at is not None and at > record.expires_at:
         because, at = f"{because}; its time runs out before", None
     return replace(record, waits_because=because, goes_at=at)
+
+
+def _scheduled(record: Record) -> str:
+    if not record.reason.startswith(OUTSIDE):
+        return "its time has not come"
+    return record.reason + opens(record.reason.removeprefix(OUTSIDE), record.send_at)
 
 
 def _due(redis: Redis, record: Record) -> float | None:
@@ -62,7 +70,8 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
     found = count_ahead(redis, record, lane)
     if found is None:
         return NO_JOB, None
-    told, at = _by_account(redis, record, usage, lane, found.all)
+    by = _by_windows if found.has_windows else _by_account
+    told, at = by(redis, record, usage, lane, found)
     by_tenant = _by_tenant(redis, record, usage, found.own)
     if by_tenant and (by_tenant[1] is None or (at is not None and by_tenant[1] > at + SOON_SECONDS)):
         return by_tenant
@@ -83,24 +92,33 @@ def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[
 
 
 def _by_account(
-    redis: Redis, record: Record, usage: Usage, lane: Lane, ahead: int
+    redis: Redis, record: Record, usage: Usage, lane: Lane, found: Ahead
 ) -> tuple[str, float | None]:
     """What the limits of the account say."""
+    ahead = found.all
     reserve = usage.reserve if lane is Lane.BULK else 0.0
     cost = record.envelope.rate_cost
-    if usage.daily is None or usage.total + usage.others + ahead + cost + reserve <= usage.daily:
+    if _fits(usage, ahead + cost + reserve):
         wait = (ahead + min(cost, usage.burst) - usage.tokens) / usage.pace
         told = f"{ahead:,} recipients go before it, at {format_rate(usage.shown_rate)}"
         if wait > LONGEST_MINUTES * MINUTE:
             return told, None
         return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
+    limits = usage.limits(reserve=lane is Lane.BULK)
+    ledger = read_ledger(redis, record.account)
+    told = _no_room(usage, ahead, reserve)
+    return told, forecast(cost, ahead, usage.now, limits, ledger, usage.others).ends_at
+
+
+def _fits(usage: Usage, recipients: float) -> bool:
+    return usage.daily is None or usage.total + usage.others + recipients <= usage.daily
+
+
+def _no_room(usage: Usage, ahead: int, reserve: float) -> str:
     told = f"the day has no room for it yet: {usage.total + usage.others:g} of {usage.daily:g} recipients in 24 hours"
     told += f", {ahead:,} before it" if ahead else ""
     told += f", and {reserve:g} are kept for transactional mail" if reserve else ""
-    told += _by_ramp(usage)
-    limits = usage.limits(reserve=lane is Lane.BULK)
-    ledger = read_ledger(redis, record.account)
-    return told, forecast(cost, ahead, usage.now, limits, ledger, usage.others).ends_at
+    return told + _by_ramp(usage)
 
 
 def _by_ramp(usage: Usage) -> str:
@@ -111,6 +129,32 @@ def _by_ramp(usage: Usage) -> str:
     if ramp.still_since is not None:
         return f"; the ramp of {ramp.first} to {ramp.last} stands still: {ramp.still_because}"
     return f"; a ramp limits the day, from {ramp.first} to {ramp.last} recipients in {ramp.days} days"
+
+
+def _by_windows(
+    redis: Redis, record: Record, usage: Usage, _lane: Lane, found: Ahead
+) -> tuple[str, float | None]:
+    """Where it is bulk mail that goes in a send window alone, or that goes behind such mail."""
+    views = look_at(redis, record.account, found.windows)
+    cost = record.envelope.rate_cost
+    told = forecast_windows(
+        [Waiting(cost, openings_of(found.windows))],
+        found.groups_before,
+        usage.now,
+        usage.limits(reserve=True),
+        read_ledger(redis, record.account),
+        usage.others,
+        found.groups_behind,
+    )
+    closed = next((view for view in views.values() if view.opens_at is not None), None)
+    at = None if told.ends_at is None else max(usage.now, told.ends_at - cost / usage.pace)
+    if closed is not None:
+        return closed.why, at if closed.known else None
+    if not _fits(usage, found.all + cost + usage.reserve):
+        return _no_room(usage, found.all, usage.reserve), at
+    if at is not None and at - usage.now <= SOON_SECONDS:
+        return "it may go now", at
+    return f"{found.all:,} recipients go before it, at {format_rate(usage.shown_rate)}", at
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:

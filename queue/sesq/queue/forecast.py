@@ -68,18 +68,23 @@ def forecast(
     if limits.pace <= 0 or (count + ahead) / limits.pace > LONGEST_MINUTES * MINUTE:
         return Forecast(None, {})
     if limits.daily is None:
-        return _by_rate(count, ahead, now, limits.pace)
-    rooms = _Rooms(limits.daily - limits.reserve, limits.growth)
+        return by_rate(count, ahead, now, limits.pace)
+    rooms = rooms_of(limits)
     if rooms.last < 1:
         return Forecast(None, {})
-    day = _Day(sent, others, int(now // MINUTE))
+    day = RollingDay(sent, others, int(now // MINUTE))
     most_in_a_day = min(count + ahead, limits.pace * SLOTS * MINUTE)
     if day.total + most_in_a_day <= rooms.at(now):
-        return _by_rate(count, ahead, now, limits.pace)
+        return by_rate(count, ahead, now, limits.pace)
     return _by_both(count, ahead, now, limits.pace, rooms, day)
 
 
-def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
+def rooms_of(limits: Limits) -> Rooms:
+    """How many recipients a whole day has room for; for limits that have one."""
+    return Rooms((limits.daily or 0.0) - limits.reserve, limits.growth)
+
+
+def by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
     begins, ends = now + ahead / pace, now + (ahead + count) / pace
     minutes: dict[int, float] = {}
     first = int(begins // MINUTE)
@@ -89,7 +94,7 @@ def _by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
     return Forecast(ends, minutes)
 
 
-class _Rooms:
+class Rooms:
     """How many recipients a whole day has room for, now and later."""
 
     def __init__(self, now: float, growth: Sequence[Step]) -> None:
@@ -106,7 +111,7 @@ class _Rooms:
         return ceil(later[0] / MINUTE) if later else inf
 
 
-class _Day:
+class RollingDay:
     """The rolling day: what counts now, and what ceases to count in which minute."""
 
     def __init__(self, sent: Mapping[int, int], others: float, minute: int) -> None:
@@ -128,6 +133,11 @@ class _Day:
         self.frees[minute + SLOTS] += recipients  # type: ignore[assignment]
         self.total += recipients
 
+    def pass_to(self, minute: int) -> None:
+        """Frees all that ceases to count up to a minute."""
+        while self.soonest and self.soonest[0] <= minute:
+            self.begin(heappop(self.soonest))
+
     def next_after(self, minute: int) -> int:
         """The next minute in which room is freed."""
         while self.soonest and (self.soonest[0] <= minute or not self.frees.get(self.soonest[0])):
@@ -135,7 +145,7 @@ class _Day:
         return self.soonest[0] if self.soonest else minute + 1
 
 
-def _by_both(count: int, ahead: int, now: float, pace: float, rooms: _Rooms, day: _Day) -> Forecast:
+def _by_both(count: int, ahead: int, now: float, pace: float, rooms: Rooms, day: RollingDay) -> Forecast:
     left, minutes, at = float(count + ahead), {}, now
     minute = first = int(now // MINUTE)
     while left > 1e-6 and minute - first < LONGEST_MINUTES:

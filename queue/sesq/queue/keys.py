@@ -97,6 +97,25 @@ class Keys:
         """List: the chunks of a batch that wait for it to be resumed."""
         return self._key("parked", batch)
 
+    def batch_windows(self, batch: str) -> str:
+        """Set: the send windows of a batch: its own, or one for each zone of its rows."""
+        return self._key("windows", batch)
+
+    @property
+    def windows(self) -> str:
+        """Hash: a send window -> when it is open, for about a week: `start end start end …`."""
+        return self._key("windows")
+
+    @property
+    def windowed(self) -> str:
+        """Sorted set: the chunks that wait until their send window opens, in the order of their lane."""
+        return self._key("windowed")
+
+    @property
+    def with_windows(self) -> str:
+        """Set: the batches that have a send window, until they are forgotten."""
+        return self._key("with_windows")
+
     @property
     def unpacked(self) -> str:
         """Set: the chunks that are done and whose results are not packed yet."""

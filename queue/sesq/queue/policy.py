@@ -23,6 +23,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_json_list
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.usage import read_usage
+from sesq.queue.windows import WINDOW, times_of
 
 HISTORY_LENGTH = 1000
 MAX_MARGIN = 0.5
@@ -126,12 +127,19 @@ class Policy:
         """Why the bulk lane is paused; empty where it is not."""
         return self._layer(self.keys.policy).get(BULK_PAUSE, "")
 
-    def configure(self, limits: Mapping[str, str]) -> None:
-        """Writes down the starting limits, as `sesq.toml` has them. Workers do it when they start."""
+    def configure(self, limits: Mapping[str, str], window: str = "") -> None:
+        """Writes down the starting limits, and the send window of bulk mail, as `sesq.toml` has them. Workers do it
+        when they start. Raises InvalidPolicy.
+        """
+        fields = {name: LIMITS[name](text) for name, text in limits.items()}
+        times = times_of(window, redis_now(self.redis)) if window else ""
         with mapped(), self.redis.pipeline() as pipeline:
             pipeline.delete(self.keys.configured)
-            if limits:
-                pipeline.hset(self.keys.configured, mapping={k: LIMITS[k](v) for k, v in limits.items()})
+            if window:
+                pipeline.hset(self.keys.windows, window, times)
+                fields[WINDOW] = window
+            if fields:
+                pipeline.hset(self.keys.configured, mapping=cast("dict[Any, Any]", fields))
             pipeline.execute()
 
     def set(

@@ -123,7 +123,7 @@ STREAM = library("values.lua", "clock.lua", "damage.lua", "wake.lua", "shares.lu
 """What needs no more than the clock, keys that may be damaged, and to tell workers and consumers what is new."""
 JOBS = library("writes.lua", "jobs.lua", base=STREAM)
 """What every script of an account begins with."""
-MESSAGES = library("batches.lua", "chunks.lua", "messages.lua", base=JOBS)
+MESSAGES = library("windows.lua", "batches.lua", "chunks.lua", "messages.lua", base=JOBS)
 """How a message changes its state, and how a batch counts that."""
 GATE = library(
     "rows.lua",

@@ -134,7 +134,7 @@ def test_what_a_change_would_do(call: Call) -> None:
 
 def short(batch: Any) -> Any:
     """A batch as the API tells of it."""
-    names = ("id", "name", "state", "reason", "total", "sent", "created", "ended")
+    names = ("id", "name", "state", "reason", "window", "zone_column", "total", "sent", "created", "ended")
     counts = {state: count for state, count in batch["counts"].items() if count}
     waiting = batch["counts"]["queued"] + batch["counts"]["scheduled"]
     return {name: batch[name] for name in names} | {"counts": counts, "waiting": waiting}

@@ -139,8 +139,9 @@ def _opened(
 ) -> OpenAccount | SesqError:
     try:
         account = open_account(redis, name, settings, lanes=lanes, clients=clients)
-        Policy(redis, name).configure(starting_limits(settings.account(name)))
-        note_transport(redis, name, settings.account(name).transport)
+        own = settings.account(name)
+        Policy(redis, name).configure(starting_limits(own), own.bulk_window or "")
+        note_transport(redis, name, own.transport)
     except (SettingsError, InvalidPolicy, MissingPart) as error:
         return error
     return account

@@ -25,6 +25,7 @@ from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_hash, read_json
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import BORROWED, redis_now
+from sesq.queue.windows import refresh_windows
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.reconcile import reconcile_in_turn
@@ -108,6 +109,7 @@ class AccountSync:
 
     def run(self) -> None:
         """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
+        refresh_windows(self.redis, self.account)
         try:
             told = _told(self.ses.describe(self._note_what_is_booked), self.borrowed) | self._noted
         except AccountUnreadable as error:

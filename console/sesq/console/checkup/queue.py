@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from redis import Redis
 
@@ -10,10 +11,13 @@ from sesq.config.connection import mapped
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import span
+from sesq.queue.batches import Batches
 from sesq.queue.damage import read_damage
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages, accounts
+from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
+from sesq.queue.windows import batch_windows, look_at, problem_of, read_window
 from sesq.worker.rules import read_blocks
 
 STUCK_SECONDS = 60
@@ -24,6 +28,9 @@ DAMAGE_CURE = "look at it with redis-cli, then forget it: redis-cli HDEL sesq:{a
 BATCH_CURE = (
     "sesq doctor --deep --repair builds it anew from its chunks, paused; give the same sesq batch send again, which "
     "queues nobody twice; then sesq batch resume ID"
+)
+WINDOW_CURE = (
+    "see bulk_window in sesq.toml; start a worker, which writes when windows are open; or cancel the batch"
 )
 SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages resolve`"
 
@@ -42,10 +49,25 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
     for damage in read_damage(redis, account)[:MOST_DAMAGE]:
         cure = BATCH_CURE if damage.what.startswith(Keys(account).batch("")) else DAMAGE_CURE
         yield warn("damaged", f"{damage.what}: {damage.why}", cure.format(account=account))
+    yield from check_windows(redis, account)
     if view.counts[State.UNKNOWN]:
         yield warn(
             "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE
         )
+
+
+def check_windows(redis: Redis, account: str) -> Iterator[Check]:
+    """Whether what waits for a send window can ever go."""
+    window, now = read_window(redis, account), redis_now(redis)
+    asked = [("bulk mail", window, "")] if window else []
+    for batch in Batches(redis, account).all():
+        if batch.window and batch.left:
+            own = batch_windows(redis, account, batch.id)
+            asked += [(f"batch {batch.id}", each, window) for each in own]
+    views = look_at(redis, account, [own for _, own, _ in asked])
+    problems = ((what, problem_of([all_bulk, own], views[own], now)) for what, own, all_bulk in asked)
+    for what, problem in islice((each for each in problems if each[1]), MOST_DAMAGE):
+        yield fail("send window", f"{what}: {problem}", WINDOW_CURE)
 
 
 def check_unknown_accounts(redis: Redis, configured: Collection[str]) -> Iterator[Check]:

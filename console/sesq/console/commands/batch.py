@@ -27,6 +27,8 @@ from sesq.console.batch_options import (
     Tags,
     Template,
     Watch,
+    Window,
+    ZoneColumn,
     is_agreed,
     open_outbox,
     progress_of,
@@ -59,6 +61,8 @@ SEND_EXAMPLES = """Examples
 
   sesq batch send newsletter customers.csv --from "Shop <news@example.com>"
   sesq batch send newsletter customers.csv --from news@example.com --at 2027-01-31T09:00
+  sesq batch send newsletter customers.csv --from news@example.com --window "Mon-Fri 09:00-17:00 Europe/Berlin"
+  sesq batch send newsletter customers.csv --from news@example.com --window "09:00-20:00 UTC" --zone-column tz
   export-customers | sesq batch send newsletter - --from news@example.com --yes
   sesq batch send newsletter customers.jsonl --from news@example.com --stop-bounces 5 --stop-complaints 0.1
 """
@@ -118,6 +122,8 @@ def check_(
     topic: Topic = None,
     track: Track = None,
     at: At = None,
+    window: Window = None,
+    zone_column: ZoneColumn = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -127,7 +133,8 @@ def check_(
     """
     outbox = open_outbox(account)
     with rows_file(recipients) as file, progress_of("checking") as progress:
-        options = of_ses(tenant, feedback_to, contact_list, topic, track) | {"starts_at": starts_at(at)}
+        options = of_ses(tenant, feedback_to, contact_list, topic, track)
+        options |= {"starts_at": starts_at(at), "window": window, "zone_column": zone_column}
         request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
         found = check(outbox.redis, request, rows_of(request, file, encoding, form, email_column), progress)
     _show_check(found, json)
@@ -151,6 +158,8 @@ def send(
     topic: Topic = None,
     track: Track = None,
     at: At = None,
+    window: Window = None,
+    zone_column: ZoneColumn = None,
     stop_bounces: Share = None,
     stop_complaints: Share = None,
     again: Annotated[bool, typer.Option("--again", help="Even if the same batch was sent before.")] = False,
@@ -162,7 +171,8 @@ def send(
 
     Rows that cannot be sent are left out and told; nothing is queued where the template or the file is wrong. A command
     that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
-    pauses itself when more than that share of it bounces, or is complained about.
+    pauses itself when more than that share of it bounces, or is complained about. With --window it goes in those hours
+    alone; with --zone-column they are hours by the clocks of each row's own time zone.
     """
     outbox = open_outbox(account)
     with rows_file(recipients) as file:
@@ -170,6 +180,8 @@ def send(
             "stop_bounces": stop_bounces,
             "stop_complaints": stop_complaints,
             "starts_at": starts_at(at),
+            "window": window,
+            "zone_column": zone_column,
         }
         request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
         digest = Digest()

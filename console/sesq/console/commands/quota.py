@@ -21,6 +21,7 @@ from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.usage import read_usage
+from sesq.queue.windows import look_at, read_window
 
 SHOW_EXAMPLES = """Examples
 
@@ -265,3 +266,6 @@ def _print(redis: Redis, account: str, json: bool) -> None:
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
     for sentence in ramp_sentences(usage):
         typer.echo(printable(sentence))
+    window = read_window(redis, account)
+    for view in look_at(redis, account, [window]).values():
+        show(f"bulk mail goes {view.window}" + (f": it is {view.why}" if view.opens_at is not None else ""))

@@ -55,6 +55,17 @@ def as_json(view: Overview) -> dict[str, Any]:
         "account": view.account,
         "mode": view.snapshot.mode,
         "paused": view.paused or False,
+        "bulk_window": None
+        if view.bulk_window is None
+        else {
+            "window": view.bulk_window.window,
+            "open": view.bulk_window.opens_at is None,
+            "opens_at": utc(view.bulk_window.opens_at if view.bulk_window.known else None),
+        },
+        "outside_windows": [
+            {"batch": each.batch, "recipients": each.count, "opens_at": utc(each.opens_at)}
+            for each in view.outside
+        ],
         "policy": {
             "rate": usage.rate,
             "daily": usage.daily,

@@ -35,6 +35,8 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
     ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
     ("paused", "1 where a person or SES has paused it.", lambda view: float(view.paused is not None)),
+    ("bulk_window_open", "0 outside the send window of bulk mail.", lambda view: float(_is_open(view))),
+    ("outside_window_recipients", "Of batches outside their windows.", lambda view: view.outside_windows),
     ("production", "1 out of the sandbox.", lambda view: float(view.snapshot.production)),
 )
 """Name without sesq_, what it is, and where it stands."""
@@ -46,6 +48,10 @@ def _ramp_cap(view: Overview) -> float:
 
 def _stands_still(view: Overview) -> bool:
     return view.usage.ramp is not None and view.usage.ramp.still_since is not None
+
+
+def _is_open(view: Overview) -> bool:
+    return view.bulk_window is None or view.bulk_window.opens_at is None
 
 
 def exposition(redis: Redis, accounts: Sequence[str]) -> bytes:

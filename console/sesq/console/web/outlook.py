@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,13 +11,14 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.console.overview import Overview
+from sesq.queue.by_window import groups
 from sesq.queue.depth_history import DepthHistory
-from sesq.queue.forecast import forecast
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
 from sesq.queue.policy import LIMITS
 from sesq.queue.states import State
 from sesq.queue.usage import Usage, cap_of, reserve_of
+from sesq.queue.window_forecast import Waiting, forecast_windows
 
 MINUTE = 60
 REFUSED = (State.REFUSED, State.FAILED, State.SUPPRESSED)
@@ -88,13 +90,15 @@ def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outl
     recipients counts as one.
     """
     usage = usage or view.usage
-    waiting = sum(lane.queued for lane in view.lanes)
+    waiting = sum(lane.queued for lane in view.lanes) + view.outside_windows
     bulk = waiting > view.lanes[0].queued
     if usage.closed or not view.snapshot.known or (bulk and view.bulk_paused):
         return Outlook(waiting, None)
     # what waits in the transactional lane may use the reserve
     limits = usage.limits(reserve=bulk)
-    told = forecast(waiting, 0, usage.now, limits, Gate(redis, view.account).ledger(), usage.others)
+    window = view.bulk_window.window if view.bulk_window else ""
+    own = [Waiting(view.lanes[0].queued), *groups(Counter(view.bulk), window)]
+    told = forecast_windows(own, [], usage.now, limits, Gate(redis, view.account).ledger(), usage.others)
     return Outlook(waiting, told.ends_at)
 
 

@@ -1,13 +1,13 @@
 """Takes a batch in: rows become chunks, some hundred recipients each, while they are read.
 
-A chunk is so many rows of the source, whoever of them is left out. So the same rows always make the same chunks, and a
-batch whose producer died goes on with the first chunk that is not there yet.
+A chunk is so many rows of the source, or of those of one time zone, whoever of them is left out. So the same rows
+always make the same chunks, and a batch whose producer died goes on with the first chunk that is not there yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -19,14 +19,18 @@ from sesq.config.errors import TakenBefore, WrongState
 from sesq.producer.batch.csv_rows import SourceRow
 from sesq.producer.batch.request import BatchRequest
 from sesq.producer.batch.row_validator import LeftOut, RowValidator, Unprintable, Why
+from sesq.producer.batch.zones import Chunker, RowZones
 from sesq.queue.addresses import is_mailbox_simulator, spec_of
 from sesq.queue.chunks import CHUNK_ROWS, Row, pack_rows
 from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 from sesq.queue.replicas import Replicas
+from sesq.queue.replies import texts
 from sesq.queue.scripts import MESSAGES, Argument, compose, run_many
+from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane
 from sesq.queue.suppression import SuppressionList
+from sesq.queue.windows import times_of
 
 OPEN_BATCH = compose("open_batch.lua", MESSAGES)
 ADD_CHUNK = compose("add_chunk.lua", MESSAGES)
@@ -77,21 +81,25 @@ def take(
     printed: bool = False,
     progress: Callable[[int], object] = int,
 ) -> BatchIntake:
-    """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk.
+    """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk, or
+    than some thousand where they have time zones.
 
     `printed`: the template was seen to print all of them just before, which takes a while and is not done again.
     Raises TakenBefore where all of it was queued before, or it was cancelled, unless `again`; WrongState where somebody
-    cancels it meanwhile, or it is damaged in Redis.
+    cancels it meanwhile, it is damaged in Redis, or it was begun with another window or column of zones.
     """
-    replicas = Replicas(redis)
     id, here = _open(redis, request, again)
-    intake, validator = BatchIntake(id), RowValidator(request.template.renderer, printed=printed)
+    zones = RowZones(request.window, request.zone_column)
+    intake = BatchIntake(id)
+    validator = RowValidator(request.template.renderer, printed=printed, check=zones.check)
     listed = SuppressionList(redis, request.account)
-    for number, part in enumerate(parts(rows)):
-        recipients = [row for _, row in sift(part, validator, intake, listed)]
-        if number >= here:
-            _add(redis, request, id, number, recipients, validator.names, replicas)
+    chunker, queue = Chunker(zones), _ChunkQueue(redis, request, id, validator.names, here)
+    for part in parts(rows):
+        for window, recipients in chunker.add(sift(part, validator, intake, listed)):
+            queue.add(window, recipients)
         progress(intake.rows)
+    for window, recipients in chunker.rest():
+        queue.add(window, recipients)
     left_out = {why: intake.left_out[why] for why in Why}
     known = {"rows": intake.rows, "invalid": left_out[Why.INVALID]}
     known |= {"duplicates": left_out[Why.DUPLICATE], "suppressed": left_out[Why.SUPPRESSED]}
@@ -118,13 +126,15 @@ def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
         flat = [part for pair in fields.items() for part in pair]
         starts = "" if request.starts_at is None else request.starts_at.timestamp()
         stops = ["" if share is None else share for share in (request.stop_bounces, request.stop_complaints)]
+        windows = [str(request.window or ""), request.zone_column or ""]
         with mapped():
-            here, filled, state = OPEN_BATCH.run(
-                redis, request.account, id, request.template.to_bytes(), *stops, starts, *flat
+            here, filled, state, *begun = OPEN_BATCH.run(
+                redis, request.account, id, request.template.to_bytes(), *stops, starts, *windows, *flat
             )
         if here < 0:
             raise _damaged(id)
         if not filled and state != b"cancelled":
+            _check_windows(id, texts(begun), windows)
             return id, int(here)
         if not again:
             raise TakenBefore(
@@ -143,55 +153,78 @@ def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
 
 def sift(
     part: Iterable[SourceRow], validator: RowValidator, intake: BatchIntake, listed: SuppressionList
-) -> list[tuple[int, Row]]:
-    """Makes recipients of rows, with their lines; who is left out is told to `intake`."""
-    found = []
-    for source in part:
-        intake.rows += 1
-        try:
-            if source.problem:
-                raise LeftOut(Why.INVALID, source.problem)
-            found.append((source.line, validator.look(source.values)))
-        except LeftOut as error:
-            intake.leave_out(source.line, error)
-    suppressed = listed.among(spec_of(row.to) for _, row in found) if len(listed) else {}
+) -> list[tuple[SourceRow, Row | None]]:
+    """Makes recipients of rows; None of one that is left out, which is told to `intake`."""
+    found = [(source, _look(source, validator, intake)) for source in part]
+    there = [row for _, row in found if row is not None]
+    suppressed = listed.among(spec_of(row.to) for row in there) if len(listed) else {}
+    intake.queued += len(there)
     if not suppressed:
-        intake.queued += len(found)
         return found
-    kept = []
-    for line, row in found:
-        reason = suppressed.get(spec_of(row.to))
-        if reason is None:
-            kept.append((line, row))
-        else:
+    kept: list[tuple[SourceRow, Row | None]] = []
+    for source, row in found:
+        reason = suppressed.get(spec_of(row.to)) if row else None
+        if row is not None and reason is not None:
             told = f"{spec_of(row.to)} is suppressed: {reason.reason}"
-            intake.leave_out(line, LeftOut(Why.SUPPRESSED, told))
-    intake.queued += len(kept)
+            intake.leave_out(source.line, LeftOut(Why.SUPPRESSED, told))
+            intake.queued -= 1
+        kept.append((source, None if reason else row))
     return kept
 
 
-def _add(
-    redis: Redis,
-    request: BatchRequest,
-    id: str,
-    number: int,
-    recipients: list[Row],
-    names: list[str],
-    replicas: Replicas,
-) -> None:
-    """Queues one chunk. Those who cost nothing of the day come last."""
-    counted = len(recipients) - sum(map(_is_free, recipients))
-    if counted < len(recipients):
-        recipients = sorted(recipients, key=_is_free)
-    chunk, queue = f"{id}-{number}", Keys(request.account).queue(Lane.BULK)
-    job = job_fields(chunk, queue, f"sesq batch {id}, part {number}")
-    arguments: list[Argument] = [id, number, pack_rows(recipients, names), len(recipients), counted, *job]
-    with mapped():
-        (state,) = run_many(redis, request.account, [(ADD_CHUNK, arguments)], replicas)
-    if state == b"damaged":
-        raise _damaged(id)
-    if state not in (b"running", b"paused"):
-        raise WrongState(f"batch {id} was cancelled while its rows were queued: the others are not")
+def _look(source: SourceRow, validator: RowValidator, intake: BatchIntake) -> Row | None:
+    intake.rows += 1
+    try:
+        if source.problem:
+            raise LeftOut(Why.INVALID, source.problem)
+        return validator.look(source.values)
+    except LeftOut as error:
+        intake.leave_out(source.line, error)
+        return None
+
+
+class _ChunkQueue:
+    """Queues chunks of one batch, from the first one on that is not there yet."""
+
+    def __init__(self, redis: Redis, request: BatchRequest, id: str, names: Sequence[str], here: int) -> None:
+        self._redis, self._account, self._id, self._names = redis, request.account, id, names
+        self._here, self._number = here, 0
+        self._replicas = Replicas(redis)
+        self._times: dict[str, str] = {}
+
+    def add(self, window: str, recipients: list[Row]) -> None:
+        """Queues the next chunk. Those who cost nothing of the day come last. Raises WrongState."""
+        number = self._number
+        self._number += 1
+        if number < self._here:
+            return
+        counted = len(recipients) - sum(map(_is_free, recipients))
+        if counted < len(recipients):
+            recipients = sorted(recipients, key=_is_free)
+        chunk, queue = f"{self._id}-{number}", Keys(self._account).queue(Lane.BULK)
+        rows = pack_rows(recipients, self._names)
+        job = job_fields(chunk, queue, f"sesq batch {self._id}, part {number}")
+        windows = (window, self._times_of(window))
+        arguments: list[Argument] = [self._id, number, rows, len(recipients), counted, *windows, *job]
+        with mapped():
+            (state,) = run_many(self._redis, self._account, [(ADD_CHUNK, arguments)], self._replicas)
+        if state == b"damaged":
+            raise _damaged(self._id)
+        if state not in (b"running", b"paused"):
+            raise WrongState(f"batch {self._id} was cancelled while its rows were queued: the others are not")
+
+    def _times_of(self, window: str) -> str:
+        if window and window not in self._times:
+            self._times[window] = times_of(window, redis_now(self._redis))
+        return self._times.get(window, "")
+
+
+def _check_windows(id: str, begun: list[str], given: list[str]) -> None:
+    """Raises WrongState where a batch is to go on otherwise than it was begun."""
+    for name, was, now in zip(("window", "zone column"), begun, given, strict=True):
+        if was != now:
+            told = f"batch {id}, which is not complete, was begun with {f'the {name} {was}' if was else f'no {name}'}"
+            raise WrongState(f"{told}: give the same again, or cancel it first")
 
 
 def _damaged(id: str) -> WrongState:

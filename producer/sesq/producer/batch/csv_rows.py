@@ -30,12 +30,14 @@ class Wanted:
 
     `email_column`: the heading of the recipient's, where it is none of the usual ones. `needed`: columns without which
     the file is of no use; `used`: those that may not be there twice. `bare`: the file may be one address a line.
+    `zone_column`: the heading of the column that names time zones.
     """
 
     email_column: str | None = None
     needed: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
     bare: bool = False
+    zone_column: str | None = None
 
     def is_recipient(self, name: str) -> bool:
         """Whether a heading, or a name in JSON, is that of the recipient's column."""
@@ -136,6 +138,11 @@ def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
         )
     names = ["" if name == RECIPIENT else name for name in names]
     names[(exact or recipients)[0]] = RECIPIENT
+    if wanted.zone_column and wanted.zone_column not in names:
+        zone = shown(wanted.zone_column)
+        raise InvalidRows(
+            f"line {line}: there is no column {zone}, which --zone-column names; there are: {there}"
+        )
     missing = sorted(wanted.needed - set(names))
     if missing:
         raise InvalidRows(
@@ -143,7 +150,7 @@ def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
         )
     for at, name in enumerate(names):
         if name and name in names[:at]:
-            if name in wanted.used | wanted.needed:
+            if name in wanted.used | wanted.needed or name == wanted.zone_column:
                 raise InvalidRows(f"line {line}: the column {shown(name)}, which is used, is there twice")
             names[at] = ""
     return names

@@ -8,8 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from sesq.config.errors import InvalidMessage
+from sesq.config.errors import InvalidMessage, InvalidPolicy
+from sesq.config.send_windows import SendWindow, parse_window
 from sesq.producer import rules
+from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.producer.batch.template import Template
 from sesq.producer.moments import instant
 from sesq.queue.addresses import wire_form
@@ -32,6 +34,10 @@ class BatchRequest:
     stop_complaints: float | None = None
     starts_at: datetime | None = None
     """In UTC; None: at once."""
+    window: SendWindow | None = None
+    """Outside it none of it goes."""
+    zone_column: str | None = None
+    """The column whose time zone is a row's own, in place of the window's."""
 
     def id(self, generation: int = 0) -> str:
         """The same for the same template, sender, options and rows; another one for each time they are sent again."""
@@ -55,6 +61,8 @@ def batch_request(
     stop_bounces: float | None = None,
     stop_complaints: float | None = None,
     starts_at: datetime | None = None,
+    window: str | None = None,
+    zone_column: str | None = None,
     keep_seconds: int = KEEP_SECONDS,
 ) -> BatchRequest:
     """Checks a request for a batch. Raises InvalidTemplate and InvalidMessage."""
@@ -92,4 +100,25 @@ def batch_request(
         stop_bounces=stop_bounces,
         stop_complaints=stop_complaints,
         starts_at=instant(starts_at, "starts_at"),
+        window=_read_window(window),
+        zone_column=_checked_column(zone_column, window),
     )
+
+
+def _read_window(text: str | None) -> SendWindow | None:
+    try:
+        return None if text is None else parse_window(text)
+    except InvalidPolicy as error:
+        raise InvalidMessage("window", str(error)) from error
+
+
+def _checked_column(column: str | None, window: str | None) -> str | None:
+    if column is None:
+        return None
+    if window is None:
+        raise InvalidMessage(
+            "zone_column", "needs a window whose hours are meant by the clocks of those zones"
+        )
+    if not column.strip() or column.strip() == RECIPIENT:
+        raise InvalidMessage("zone_column", f"{column!r} is no column of time zones")
+    return column.strip()

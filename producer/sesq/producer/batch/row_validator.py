@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -13,6 +13,8 @@ from sesq.producer.batch.template import TemplateRenderer
 from sesq.queue.addresses import spec_of, wire_form
 from sesq.queue.chunks import Row
 from sesq.queue.envelope import encode_json
+
+Check = Callable[[Mapping[str, Any]], None]
 
 MAX_VALUE = 20_000
 """Characters of one variable."""
@@ -42,9 +44,13 @@ class RowValidator:
     """Looks at rows one after the other, as the mails that they become.
 
     It remembers a number for each address: some 70 bytes a recipient. `printed`: all of them were printed just before.
+    `check`: what else is asked of a row; it raises LeftOut.
     """
 
-    def __init__(self, renderer: TemplateRenderer, *, printed: bool = False) -> None:
+    def __init__(
+        self, renderer: TemplateRenderer, *, printed: bool = False, check: Check = lambda _values: None
+    ) -> None:
+        self._check = check
         self._renderer = None if printed else renderer
         self.needed = sorted(renderer.needed)
         self.names = sorted(renderer.used)
@@ -53,6 +59,7 @@ class RowValidator:
     def look(self, values: Mapping[str, Any]) -> Row:
         """Finds the recipient that a row names, with the variables that the template uses. Raises LeftOut."""
         wire = self._address(values.get(RECIPIENT))
+        self._check(values)
         kept = {}
         for name in self.names:
             value = values.get(name)

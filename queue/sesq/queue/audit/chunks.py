@@ -42,6 +42,8 @@ class ChunkFacts:
     job_status: str
     job_ttl: int
     unpacked: bool
+    windowed: bool
+    """It is noted among the chunks that wait for their window."""
     taken: frozenset[int]
     arrived: frozenset[int]
     leaving: frozenset[int]
@@ -142,6 +144,7 @@ def _ask(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[lis
         pipeline.hget(rq_key("job", id), "status")
         pipeline.ttl(rq_key("job", id))
         pipeline.sismember(keys.unpacked, id)
+        pipeline.zscore(keys.windowed, id)
         for queue in registries_of(lanes):
             for name in REGISTRIES:
                 pipeline.zscore(rq_key(name, queue), id)
@@ -156,7 +159,7 @@ def _facts(
     fields, ttls, (results, log, arrived) = text_hash(told[0]), told[1:6], told[6:9]
     if fields:
         fields["queue"] = own_queue(lanes, fields.get("queue", ""))
-    status, job_ttl, unpacked, *scores = told[9:]
+    status, job_ttl, unpacked, order, *scores = told[9:]
     names = [f"{name} {queue}" for queue in registries_of(lanes) for name in REGISTRIES]
     places = [name for name, score in zip(names, scores, strict=True) if score is not None]
     for queue, lane in lanes.items():
@@ -167,7 +170,7 @@ def _facts(
     came = frozenset(row for row in range(len(bits) * 8) if bits[row // 8] & (128 >> row % 8))
     return ChunkFacts(
         id, fields, dict(zip(KINDS, ttls, strict=True)), sorted(places), text(status), job_ttl,
-        bool(unpacked), frozenset(taken), came, leaving, materialized,
+        bool(unpacked), order is not None, frozenset(taken), came, leaving, materialized,
     )  # fmt: skip
 
 
@@ -220,6 +223,9 @@ def check_chunk(
         expected = rq_place(registry, queue)
         what = f"its job should be in {expected}, and is in {found}, with status {facts.job_status or 'none'}"
         yield mendable(Kind.CHUNK, key, what)
+    if facts.windowed is not (place == State.SCHEDULED.value):
+        noted = "noted" if facts.windowed else "not noted"
+        yield mendable(Kind.CHUNK, key, f"its place is {place}, and it is {noted} as waiting for its window")
     if facts.number("out") != len(facts.leaving):
         what = f"it counts {facts.number('out')} rows on their way, and has {len(facts.leaving)}"
         yield mendable(Kind.CHUNK, key, what)
@@ -234,7 +240,7 @@ def check_chunk(
 
 def _places(facts: ChunkFacts, *, cancelled: bool) -> set[State]:
     """The places that it may have: a claim that meets it moves it on."""
-    waits = {State.QUEUED, State.HELD} if facts.waiting else set()
+    waits = {State.QUEUED, State.HELD, State.SCHEDULED} if facts.waiting else set()
     if facts.waiting and not cancelled:
         return waits
     return waits | ({State.SENDING} if facts.leaving else {State.SENT, State.CANCELLED})

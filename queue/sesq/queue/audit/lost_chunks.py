@@ -51,7 +51,8 @@ def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[
 
 def give_up_rows(redis: Redis, keys: Keys, chunk: ChunkFacts) -> list[str]:
     """What was done, in words."""
-    state = redis.hget(keys.batch(chunk.id.rpartition("-")[0]), "state")
+    batch = keys.batch(chunk.id.rpartition("-")[0])
+    state, zoned = redis.hget(batch, "state"), bool(redis.hget(batch, "zone_column"))
     if not chunk.rows_lost or state in (None, State.CANCELLED.value.encode()):
         return []
     key = keys.chunk(chunk.id)
@@ -61,7 +62,7 @@ def give_up_rows(redis: Redis, keys: Keys, chunk: ChunkFacts) -> list[str]:
             return []
         pipeline.multi()
         pipeline.hset(key, mapping={"cursor": chunk.number("n"), "redo": ""})
-        pipeline.hsetnx(key, "lost", _rows_reason(chunk.id))
+        pipeline.hsetnx(key, "lost", _rows_reason(chunk.id, zoned))
         try:
             pipeline.execute()
         except WatchError:  # it is in use; the next look will tell
@@ -83,22 +84,26 @@ def _fields(keys: Keys, batch: BatchFacts, lost: ChunkFacts, n: int, counted: in
         "out": len(lost.leaving),
         "place": (State.SENDING if lost.leaving else done).value,
     }
-    return fields if cancelled else {**fields, "lost": _reason(lost.id)}
-
-
-def _reason(id: str) -> str:
     return (
-        f"Redis lost what it knew of {_rows_of(id)}: this one may have been sent, or not, and is not sent again. SES's "
-        "events tell of those that were; send to the others in a batch of their own"
+        fields if cancelled else {**fields, "lost": _reason(lost.id, bool(batch.fields.get("zone_column")))}
     )
 
 
-def _rows_reason(id: str) -> str:
-    what = f"Redis lost the addresses and values of {_rows_of(id)}"
+def _reason(id: str, zoned: bool) -> str:
+    return (
+        f"Redis lost what it knew of {_rows_of(id, zoned)}: this one may have been sent, or not, and is not sent "
+        "again. SES's events tell of those that were; send to the others in a batch of their own"
+    )
+
+
+def _rows_reason(id: str, zoned: bool) -> str:
+    what = f"Redis lost the addresses and values of {_rows_of(id, zoned)}"
     return f"{what}: this one was not sent, and cannot be; send to these in a batch of their own"
 
 
-def _rows_of(id: str) -> str:
+def _rows_of(id: str, zoned: bool) -> str:
+    if zoned:
+        return f"up to {CHUNK_ROWS} rows of one time zone"
     first = int(id.rpartition("-")[2]) * CHUNK_ROWS
     return f"rows {first + 1} to {first + CHUNK_ROWS} of the source"
 

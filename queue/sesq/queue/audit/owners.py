@@ -17,7 +17,7 @@ from sesq.queue.shares import lane_queue, tenant_queues
 from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
-OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked")
+OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked", "windows")
 OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
 EXPIRING = (
     "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day"
@@ -45,7 +45,7 @@ def single_keys(keys: Keys) -> set[str]:
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
         "reputation poison notices snapshot identities sync control damaged restored pruning listening events "
-        "tenant_limits"
+        "tenant_limits windows windowed with_windows"
     )
     lists = [keys.state(state) for state in State]
     for queue in map(keys.queue, Lane):

@@ -148,7 +148,8 @@ class Survey:
         for state in State:
             if state not in FINAL_STATES:
                 yield self.keys.state(state), zset_entries(self.redis, self.keys.state(state))
-        for key in (self.keys.leases, self.keys.expiring, *map(self.keys.hold, sorted(self.names.holds))):
+        holds = map(self.keys.hold, sorted(self.names.holds))
+        for key in (self.keys.leases, self.keys.expiring, self.keys.windowed, *holds):
             yield key, zset_entries(self.redis, key)
         for queue, lane in self.lanes.items():
             yield rq_key("queue", queue), (id for id in lane.entries if lane.standing(id))

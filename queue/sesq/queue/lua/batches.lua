@@ -12,7 +12,9 @@
 --                                 (granted), taken (by SES), arrived (delivered); of the others their state;
 --                                 prevented (of those that are bounced: SES did not try to send to them),
 --                                 kept (chunks whose keys have the right expiry already),
---                                 starts_at (s: it is paused until then)
+--                                 starts_at (s: it is paused until then), window (its send window, or ''),
+--                                 zone_column (of its rows: in the zone that it names, in place of the
+--                                 window's, a row goes; or '')
 --   A starting            zset    batches that are paused until their time -> that time (s)
 --   A parked:<bid>        list    its chunks that wait for it to be resumed
 --   A materialized:<bid>  set     ids of its recipients that have a record of their own
@@ -20,6 +22,7 @@
 --                                 the right expiry yet
 --   A template:<bid>      string  the template, packed
 
+local OF_BATCH = {'batch', 'template', 'parked', 'materialized', 'windows'}
 local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'} -- kinds of keys; see chunks.lua
 local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
@@ -80,7 +83,7 @@ function Batch.keep_some(bid)
   end
   if kept then call('HDEL', Batch.key(bid), 'kept') end
   call('SREM', A .. 'keeping', bid)
-  for _, kind in ipairs({'batch', 'template', 'parked', 'materialized'}) do set(A .. kind .. ':' .. bid) end
+  for _, kind in ipairs(OF_BATCH) do set(A .. kind .. ':' .. bid) end
 end
 function Batch.keep(bid)
   call('HDEL', Batch.key(bid), 'kept')

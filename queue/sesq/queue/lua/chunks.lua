@@ -1,4 +1,4 @@
--- Chunks: 500 rows of a batch, packed, with one RQ job. After batches.lua.
+-- Chunks: 500 rows of a batch, packed, with one RQ job. After windows.lua and batches.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards
@@ -6,7 +6,8 @@
 --                                back, in order), out (rows on their way: A message:<id> of each has packed =
 --                                1), place (the state by which RQ shows its job), cancelled (why, where it
 --                                was without its batch), lost (why its rows that SES is not known to have
---                                taken have failed: its hash was lost, and is written anew)
+--                                taken have failed: its hash was lost, and is written anew), window (its
+--                                send window, where it has one)
 --   A rows:<bid>-<k>     string  the rows, packed
 --   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
 --   A results:<bid>-<k>  string  the same, packed, once the chunk is done
@@ -28,7 +29,7 @@ function Chunk.are_runs(redo, n)
 end
 
 local FIELDS_OF_CHUNK = {
-  'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled',
+  'batch', 'queue', 'keep', 'n', 'counted', 'cursor', 'redo', 'out', 'place', 'cancelled', 'window',
 }
 
 -- Reads the numbers of a chunk as numbers. Returns whether they, and its place, can be used.
@@ -126,9 +127,12 @@ function Chunk.take_back(chunk, why)
   return n
 end
 
--- Where its job belongs: in its queue while rows are to be granted.
+-- Where its job belongs: in its queue while rows are to be granted, and their window is open.
 function Chunk.place_of(chunk)
-  if Chunk.has_rows(chunk) then return chunk.state == 'paused' and 'held' or 'queued' end
+  if Chunk.has_rows(chunk) then
+    if chunk.state == 'paused' then return 'held' end
+    return Window.opens_at(chunk.window) and 'scheduled' or 'queued'
+  end
   if chunk.out > 0 then return 'sending' end
   return chunk.state == 'cancelled' and 'cancelled' or 'sent'
 end
@@ -141,8 +145,16 @@ function Chunk.clear_cancelled(chunk)
   return Chunk.drop_redo(chunk, chunk.cancelled or Batch.read(chunk.batch, 'reason') or '')
 end
 
--- Writes down how far a chunk is, and puts its job where RQ's tools expect it. Returns how many rows it told
--- of.
+-- Puts the job of a chunk where RQ's tools expect it.
+function Chunk.show(chunk, place, opts)
+  opts.claim_id = 'rows'
+  if place == 'scheduled' then
+    opts.due = Window.await(chunk.id, Window.opens_at(chunk.window) or now())
+  elseif chunk.window then Window.leave(chunk.id) end
+  Job.place(chunk.id, chunk.queue, place, chunk.keep, opts)
+end
+
+-- Writes down how far a chunk is, and puts its job where it belongs. Returns how many rows it told of.
 function Chunk.sync_job(chunk, worker)
   local dropped = Chunk.clear_cancelled(chunk)
   local to = Chunk.place_of(chunk)
@@ -153,9 +165,9 @@ function Chunk.sync_job(chunk, worker)
   end
   call('HSET', A .. 'chunk:' .. chunk.id, 'cursor', chunk.cursor, 'redo', chunk.redo, 'out', chunk.out,
     'place', to)
-  if to == chunk.place then return dropped end
+  if to == chunk.place and to ~= 'scheduled' then return dropped end
   if chunk.place == 'queued' then Job.leave_queue(chunk.queue, chunk.id) end
-  Job.place(chunk.id, chunk.queue, to, chunk.keep, {front = true, claim_id = 'rows', worker = worker})
+  Chunk.show(chunk, to, {front = true, worker = worker})
   local batch = A .. 'batch:' .. chunk.batch
   if call('EXISTS', batch) == 1 then
     call('HINCRBY', batch, 'jobs', (to == 'queued' and 1 or 0) - (chunk.place == 'queued' and 1 or 0))

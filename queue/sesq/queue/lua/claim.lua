@@ -11,9 +11,10 @@
 --     lanes, first lane first
 -- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 where it waits
 --          for tokens for bulk mail, else 0}
---   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused, unsynced,
---           ses_paused; tenant, tenant_day (what waits is of tenants that have reached their own rate, or
---           day); more (there is more to move out of the way than one claim may)
+--   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused (also where the
+--           send window of bulk mail is closed), unsynced, ses_paused; tenant, tenant_day (what waits is of
+--           tenants that have reached their own rate, or day); more (there is more to move out of the way
+--           than one claim may)
 --   wait    seconds until this worker should ask again; each waiting worker is told of another token, so that
 --           they do not all ask at once
 
@@ -128,13 +129,14 @@ end
 -- A chunk that does not belong at the head goes where it does.
 local function is_misplaced(chunk, queue)
   if chunk.queue == queue and chunk.place == 'queued' then
-    if chunk.state == 'running' and Chunk.has_rows(chunk) then return false end
+    local may_go = chunk.state == 'running' and not Window.opens_at(chunk.window)
+    if may_go and Chunk.has_rows(chunk) then return false end
     aside = aside + 1 + Chunk.sync_job(chunk) / ROWS_ASIDE
     return true
   end
   move_aside(queue)
   if chunk.queue == queue or chunk.place ~= 'queued' then
-    Job.place(chunk.id, chunk.queue, chunk.place, chunk.keep, {claim_id = 'rows'})
+    Chunk.show(chunk, chunk.place, {})
   end
   return true
 end
@@ -185,6 +187,9 @@ local function clear_away(gate, message, queue, spare)
   elseif Batch.stopped(message.batch) then
     move_aside(queue)
     stop_with_its_batch(message)
+  elseif Message.window_of(message) then
+    move_aside(queue)
+    Message.wait_for_window(message)
   elseif tonumber(message.day) > math.max(1, gate.limits.daily - spare) then
     move_aside(queue)
     Gate.hold_as_too_large(message, gate.limits.daily - spare)
@@ -277,7 +282,7 @@ local function serve_all(gate)
   if stopped_at then return stopped_at end
   for _, queue in ipairs(queues) do
     if Gate.is_paused(gate, queue) then
-      if reason == 'empty' and Share.is_waiting(queue) then reason = 'paused' end
+      if reason == 'empty' and Share.is_waiting(queue) then wait_for('paused', Gate.paused_until(gate)) end
     elseif not serve(gate, queue) then return queue end
   end
   if reason == 'empty' then wait_for_tenants() end
@@ -305,7 +310,7 @@ end
 
 local WAITS = {day = true, rate = true, tenant = true, tenant_day = true}
 local function wait_seconds(gate, for_bulk)
-  if reason == 'paused' then return 1 end
+  if reason == 'paused' then return math.min(at, gate.limits.changes_at, now() + LOOK_AGAIN) - now() end
   if not WAITS[reason] then return 0 end
   return math.min(reason == 'rate' and next_token(gate, for_bulk) or at, gate.limits.changes_at) - now()
 end

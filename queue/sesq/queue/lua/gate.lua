@@ -130,8 +130,15 @@ function Gate.why_closed(gate)
   if gate.snapshot.sending == '0' then return 'ses_paused' end
 end
 
--- Whether bulk mail is paused, and this is a lane of it.
-function Gate.is_paused(gate, queue) return gate.limits.bulk_paused ~= '' and Job.is_bulk(queue) end
+-- Until when bulk mail waits because somebody has paused it (s: the next look), or because its send window
+-- is closed (s: that opens); nil where it may go.
+function Gate.paused_until(gate)
+  if gate.limits.bulk_paused ~= '' then return now() + 1 end
+  return Window.opens_at(gate.limits.bulk_window)
+end
+
+-- Whether bulk mail waits for that, and this is a lane of it.
+function Gate.is_paused(gate, queue) return Job.is_bulk(queue) and Gate.paused_until(gate) ~= nil end
 
 -- Whether the state of a message in a lane lets it be sent. RQ's tools may have queued a message that was
 -- sent already, or that is not due yet: it may not.

@@ -6,7 +6,7 @@
 --                         force (the limits that may lie above SES's); for one with a time limit also
 --                         <limit>:until (s), <limit>:for (the value until then) and force:for (as force, of
 --                         those values); ramp: see ramp.lua
---   A configured  hash    the same limits as sesq.toml starts them
+--   A configured  hash    the same limits as sesq.toml starts them; and window, the send window of bulk mail
 --   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable
 --                         (0/1), sending (0/1), paused_because, others (recipients by other senders in the
 --                         last 24 h), paused_at (s: when SES last refused all mail), server (the run of the
@@ -73,7 +73,7 @@ end
 --                 second's worth, at least one. Ours is half of it
 --   reserve       recipients of the day that are kept for urgent mail       margin   share of the rate
 --   changes_at    s: when a limit changes by itself
---   paused, bulk_paused    why, or ''
+--   paused, bulk_paused    why, or ''          bulk_window   outside it no bulk mail goes; or ''
 function Limits.read(snapshot, slow)
   local policy = Limits.read_policy()
   local forced, unasked = Limits.forced_limits(policy), snapshot.readable == '0'
@@ -105,5 +105,6 @@ function Limits.read(snapshot, slow)
     pace = math.max(1e-6, rate * share), ses_pace = math.max(1e-6, judged_by * share),
     changes_at = math.min(grows_at, Limits.next_change(policy)),
     paused = Limits.of_policy(policy, 'paused') or '', bulk_paused = policy['paused:bulk'] or '',
+    bulk_window = policy.window or '',
   }
 end

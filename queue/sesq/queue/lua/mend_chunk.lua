@@ -35,13 +35,19 @@ local function mend_place(chunk)
   local was, entry = chunk.place, id .. ':rows'
   Mend.drop_runs(runs, function (run) return chunk.out > 0 and not Chunk.has_rows(chunk) and run == entry end)
   Mend.leave_lanes(id, lanes)
+  local noted = Window.is_awaited(id)
   Chunk.sync_job(chunk)
+  if chunk.place ~= 'scheduled' then Window.leave(id) end
   Write.sets()
+  if Window.is_awaited(id) ~= noted then
+    Mend.say('%s as waiting for its window', noted and 'noted no more' or 'noted')
+  end
   local moved = chunk.place ~= was
   if moved then Mend.say('put where its rows belong: %s', chunk.place) end
   local absent = RQ_STATE[chunk.place] == 'queue' and not moved and not in_lane
   if absent or not Mend.is_shown_as(id, chunk.queue, chunk.place, entry) then
-    Mend.show_as(id, chunk.queue, chunk.place, chunk.keep, in_lane, {claim_id = 'rows'})
+    local due = Window.opens_at(chunk.window) or now()
+    Mend.show_as(id, chunk.queue, chunk.place, chunk.keep, in_lane, {claim_id = 'rows', due = due})
   end
 end
 

@@ -18,7 +18,7 @@ local function main()
   end
   n = n + call('DEL', A .. 'content:' .. id)
   for state in pairs(RQ_STATE) do n = n + call('ZREM', A .. 'state:' .. state, id) end
-  for _, name in ipairs({'leases', 'expiring'}) do n = n + call('ZREM', A .. name, id) end
+  for _, name in ipairs({'leases', 'expiring', 'windowed'}) do n = n + call('ZREM', A .. name, id) end
   for _, queue in ipairs(lanes) do n = n + Job.mark_stale(queue, id) end
   for _, run in ipairs(runs) do
     local queue, entry = unpack(run)

@@ -166,6 +166,21 @@ function Message.hold_with_its_batch(message, opts)
   Message.hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
 end
 
+-- The window of a recipient of a batch that has a record of its own, where it is closed; else nil.
+function Message.window_of(message)
+  local chunk = message.batch and string.match(message.id, '^(.*)-%d+$')
+  local window = chunk and call('HGET', A .. 'chunk:' .. chunk, 'window')
+  return window and Window.opens_at(window) and window or nil
+end
+
+-- Puts it off until that opens.
+function Message.wait_for_window(message)
+  local window = Message.window_of(message)
+  local at = Window.opens_at(window)
+  local fields = {'send_at', string.format('%.3f', at)}
+  Message.transition(message, 'scheduled', OUTSIDE .. window, fields, {due = at})
+end
+
 -- In recipients: SES takes no more at once.
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
 local NUMBERS = {'rate', 'day', 'expires_at', 'send_at'}

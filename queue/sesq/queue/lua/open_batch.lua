@@ -3,11 +3,14 @@
 --
 -- ARGV[3] id   [4] template, packed
 --     [5] stop:bounces   [6] stop:complaints (%, or ''): until the batch is filled, the last ones given apply
---     [7] time before which nothing of it goes (s), or ''   [8…] the batch's hash: name, value, …
--- Returns {chunks that are here already, filled (0/1), state}; -1 chunks if that number is damaged
+--     [7] time before which nothing of it goes (s), or ''   [8] its send window, or ''
+--     [9] the column of its rows that names a time zone, or ''   [10…] the batch's hash: name, value, …
+-- Returns {chunks that are here already, filled (0/1), state, the window with which it was begun, that
+-- column}; -1 chunks if that number is damaged. Nothing has changed where it was begun with another window or
+-- column: which chunk a row goes to depends on them.
 
 local bid, template, bounces, complaints, starts = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
-local described = {unpack(ARGV, 8)}
+local window, zone_column, described = ARGV[8], ARGV[9], {unpack(ARGV, 10)}
 
 local function begin()
   Batch.set(bid, 'state', 'running', 'reason', '', 'created', now(), 'filled', 0, 'chunks', 0, 'jobs', 0)
@@ -23,11 +26,17 @@ end
 local function main()
   if call('EXISTS', Batch.key(bid)) == 0 then
     local is_lost = call('EXISTS', A .. 'template:' .. bid, A .. 'chunk:' .. bid .. '-0') > 0
-    if is_lost then return {Batch.count_chunks(bid) or -1, 0, Batch.state_of(bid)} end
+    if is_lost then return {Batch.count_chunks(bid) or -1, 0, Batch.state_of(bid), window, zone_column} end
     begin()
   end
-  Batch.set(bid, unpack(described)) -- the same as before, unless it was damaged
-  local filled = Batch.read(bid, 'filled')
+  local filled, was, was_column = Batch.read(bid, 'filled', 'window', 'zone_column')
+  was, was_column = was or window, was_column or zone_column -- lost ones are what they are now
+  if was ~= window or was_column ~= zone_column then
+    return {0, tonumber(filled) or 0, Batch.state_of(bid), was, was_column}
+  end
+  -- the same as before, unless it was damaged
+  Batch.set(bid, 'window', window, 'zone_column', zone_column, unpack(described))
+  if window ~= '' then call('SADD', A .. 'with_windows', bid) end
   if filled == '0' then Batch.set(bid, 'stop:bounces', bounces, 'stop:complaints', complaints) end
-  return {Batch.count_chunks(bid) or -1, tonumber(filled) or 0, Batch.state_of(bid)}
+  return {Batch.count_chunks(bid) or -1, tonumber(filled) or 0, Batch.state_of(bid), window, zone_column}
 end

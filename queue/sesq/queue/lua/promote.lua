@@ -2,7 +2,8 @@
 -- messages.lua.
 --
 -- ARGV[3] most to move   [4…] RQ queues
--- What was put off after a try goes to the head of its lane, what comes for the first time to the end.
+-- What was put off after a try, and what waited for its window, goes to the head of its lane; what comes for
+-- the first time to the end.
 -- Returns {number moved, seconds until the next is due or ''; 0 where there is more to move}
 
 local most, queues = tonumber(ARGV[3]), {unpack(ARGV, 4)}
@@ -20,16 +21,30 @@ local function end_if_expired(message)
   Message.transition(message, 'expired', 'its time ran out before it could go', {}, {})
 end
 
+-- Moves on what is due. Returns whether it came into its lane.
+local function promote_one(id, schedule)
+  local message = Message.read(id)
+  local state, chunk = message.state, nil
+  if state == 'scheduled' or state == 'retrying' then
+    local front = state == 'retrying' or message.batch ~= nil
+    Message.transition(message, 'queued', 'due', {}, {front = front})
+    return true
+  end
+  if not state then chunk = Chunk.read(id) end
+  if chunk and chunk.place == 'scheduled' then Chunk.sync_job(chunk)
+  else
+    call('ZREM', schedule, id)
+    Window.leave(id)
+  end
+  return chunk and chunk.place == 'queued'
+end
+
 local function promote_lane(queue)
   local schedule = R .. 'scheduled:' .. queue
   for _, id in ipairs(call('ZRANGEBYSCORE', schedule, '-inf', now(), 'LIMIT', 0, most)) do
-    local message = Message.read(id)
-    if message.state == 'scheduled' or message.state == 'retrying' then
-      Message.transition(message, 'queued', 'due', {}, {front = message.state == 'retrying'})
+    if promote_one(id, schedule) then
       moved = moved + 1
       if not first or Job.is_bulk(first) then first = queue end
-    else
-      call('ZREM', schedule, id)
     end
   end
   Write.sets()

@@ -30,7 +30,7 @@ local function look_at_lane(gate, lane)
   local head = call('LINDEX', R .. 'queue:' .. (Share.next(lane) or lane), 0) or nil
   local message = head and Message.read(head) or {}
   return {
-    queued = count_queued(lane), paused = Gate.is_paused(gate, lane), head = head,
+    queued = count_queued(lane), paused = Job.is_bulk(lane) and gate.limits.bulk_paused ~= '', head = head,
     room_at = Gate.room_at(gate, tonumber(message.day) or 1, spare),
     ready_at = math.max(now(), Gate.ready_at(gate, tonumber(message.rate) or 1, head)),
   }

@@ -17,6 +17,7 @@ from sesq.queue.batch import Batch, Recipient
 from sesq.queue.batches import Batches
 
 router = APIRouter(prefix="/batches", tags=["batches"])
+BATCH_FIELDS = ("id", "name", "state", "reason", "window", "zone_column", "total", "sent", "waiting")
 
 
 @router.get("")
@@ -52,9 +53,7 @@ def change_batch(
 
 def _batch(batch: Batch) -> Json:
     counts = {state.value: count for state, count in batch.counts.items() if count}
-    told: Json = {
-        name: getattr(batch, name) for name in ("id", "name", "state", "reason", "total", "sent", "waiting")
-    }
+    told: Json = {name: getattr(batch, name) for name in BATCH_FIELDS}
     return told | {"counts": counts, "created": utc(batch.created), "ended": utc(batch.ended)}
 
 

@@ -1,0 +1,108 @@
+"""Rows by their time zone: each chunk of a batch has one send window.
+
+Which chunk a row goes to depends on the rows and their zones alone, whoever of them is left out. So the same rows
+always make the same chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sesq.config.errors import InvalidPolicy
+from sesq.config.send_windows import SendWindow, is_zone_like
+from sesq.producer.batch.csv_rows import SourceRow
+from sesq.producer.batch.row_validator import LeftOut, Why
+from sesq.queue.chunks import CHUNK_ROWS, Row
+
+MOST_ROWS, MOST_CHARACTERS = 20_000, 30_000_000
+"""So much is kept in memory at most, of all zones; then chunks are made of what there is, and are smaller."""
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """The rows of one zone that are no chunk yet; `count` is that of the source, `rows` are those that are queued."""
+
+    count: int = 0
+    characters: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+
+class RowZones:
+    """What the zones of rows mean for a batch. Without a column, every row goes in the batch's own window."""
+
+    def __init__(self, window: SendWindow | None, column: str | None) -> None:
+        self._window, self._column = window, column
+        self._windows: dict[str, str] = {}
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises LeftOut for a row whose zone is not known."""
+        if self._column is None:
+            return
+        given = values.get(self._column)
+        if given is not None and not isinstance(given, str):
+            raise LeftOut(Why.INVALID, f"{self._column} is no time zone")
+        try:
+            self.window_of(self.zone_of(values))
+        except InvalidPolicy as error:
+            raise LeftOut(Why.INVALID, f"{self._column}: {error}") from error
+
+    def zone_of(self, values: Mapping[str, Any]) -> str:
+        """The zone that a row names; empty where it names none."""
+        given = values.get(self._column) if self._column else None
+        return given.strip() if isinstance(given, str) else ""
+
+    def window_of(self, zone: str) -> str:
+        """The window of rows that name a zone; empty where there is none. Raises InvalidPolicy."""
+        if self._window is None:
+            return ""
+        if zone not in self._windows:
+            self._windows[zone] = str(self._window.in_zone(zone) if zone else self._window)
+        return self._windows[zone]
+
+
+class Chunker:
+    """Makes chunks of rows, each of one zone. Holds no more than some thousand rows."""
+
+    def __init__(self, zones: RowZones) -> None:
+        self._zones = zones
+        self._gathering: dict[str, _Gathering] = {}
+
+    def add(self, rows: Iterable[tuple[SourceRow, Row | None]]) -> Iterator[tuple[str, list[Row]]]:
+        """Takes rows in; None stands for one that is left out. Yields the window and the rows of each full chunk."""
+        for source, row in rows:
+            zone = self._zones.zone_of(source.values)
+            zone = zone if is_zone_like(zone) else ""  # of the others nothing is queued, and they may be many
+            gathering = self._gathering.setdefault(zone, _Gathering())
+            gathering.count += 1
+            gathering.characters += sum(len(str(value)) for value in source.values.values())
+            if row is not None:
+                gathering.rows.append(row)
+            if gathering.count == CHUNK_ROWS:
+                yield self._chunk(zone)
+        if self._is_too_much(1):
+            yield from self._make_room()
+
+    def rest(self) -> Iterator[tuple[str, list[Row]]]:
+        """Yields what is no full chunk, at the end."""
+        for zone in list(self._gathering):
+            yield self._chunk(zone)
+
+    def _is_too_much(self, share: float) -> bool:
+        gathering = self._gathering.values()
+        return (
+            sum(each.count for each in gathering) > MOST_ROWS * share
+            or sum(each.characters for each in gathering) > MOST_CHARACTERS * share
+        )
+
+    def _make_room(self) -> Iterator[tuple[str, list[Row]]]:
+        """Makes chunks of the zones with most rows, until half of the room is free."""
+        for zone in sorted(self._gathering, key=lambda zone: -self._gathering[zone].count):
+            if not self._is_too_much(0.5):
+                return
+            yield self._chunk(zone)
+
+    def _chunk(self, zone: str) -> tuple[str, list[Row]]:
+        rows = self._gathering.pop(zone).rows
+        return (self._zones.window_of(zone) if rows else "", rows)

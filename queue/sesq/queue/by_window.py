@@ -1,0 +1,93 @@
+"""Recipients that wait, counted by their send windows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.fields import Fields
+from sesq.queue.keys import Keys
+from sesq.queue.replies import text, texts
+from sesq.queue.window_forecast import Waiting
+from sesq.queue.windows import openings_of
+
+MOST_READ = 10_000
+"""Jobs that are looked at; of a queue, each one more counts as one recipient."""
+WINDOW_OF_CHUNK = "window"
+
+ByWindow = Counter[str]
+"""Recipients by the send window of their chunk; empty: they have none of their own."""
+
+
+def groups(counts: Mapping[str, int], account_window: str) -> list[Waiting]:
+    """Recipients of bulk mail, each group with its openings."""
+    return [Waiting(count, openings_of([account_window, window])) for window, count in counts.items()]
+
+
+def cut(counts: ByWindow, most: int) -> ByWindow:
+    """The first so many of them."""
+    found: ByWindow = Counter()
+    for window, count in counts.items():
+        found[window] = max(0, min(count, most - found.total()))
+    return +found
+
+
+def of_jobs(redis: Redis, keys: Keys, ids: Sequence[str]) -> ByWindow:
+    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
+    chunks = [id for id in ids if id.count("-") == 1]
+    batches = {id.partition("-")[0] for id in chunks}
+    pipeline = redis.pipeline(transaction=False)
+    for batch in batches:
+        pipeline.hget(keys.batch(batch), "state")
+    states = pipeline.execute()
+    going = {batch for batch, state in zip(batches, states, strict=True) if state == b"running"}
+    counts: ByWindow = Counter({"": len(ids) - len(chunks)})
+    for _, window, left in _read_chunks(redis, keys, [id for id in chunks if id.partition("-")[0] in going]):
+        counts[window] += left
+    return +counts
+
+
+def waiting_by_window(redis: Redis, account: str, batch: str, chunks: int) -> ByWindow:
+    """Those of a batch who wait in its chunks, by their windows; of a huge batch, in the first chunks."""
+    ids = [f"{batch}-{k}" for k in range(min(chunks, MOST_READ))]
+    counts: ByWindow = Counter()
+    with mapped():
+        for _, window, left in _read_chunks(redis, Keys(account), ids):
+            counts[window] += left
+    return counts
+
+
+def outside_by_batch(redis: Redis, account: str) -> dict[str, ByWindow]:
+    """Who waits until a send window opens: by batch, and by window."""
+    keys = Keys(account)
+    found: dict[str, ByWindow] = {}
+    with mapped():
+        waiting = texts(redis.zrange(keys.windowed, 0, MOST_READ - 1))
+        for chunk, window, left in _read_chunks(redis, keys, waiting):
+            found.setdefault(chunk.partition("-")[0], Counter())[window] += left
+    return found
+
+
+def _read_chunks(redis: Redis, keys: Keys, ids: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """Each chunk with its window, and the number of those who wait in it."""
+    ids = list(ids)
+    pipeline = redis.pipeline(transaction=False)
+    for id in ids:
+        pipeline.hmget(keys.chunk(id), WINDOW_OF_CHUNK, "n", "cursor", "redo")
+    for id, (window, *numbers) in zip(ids, pipeline.execute(), strict=True):
+        yield id, text(window), _left(*numbers)
+
+
+def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
+    """Rows of a chunk that have not been granted, or came back."""
+    runs = re.findall(r"(\d+)-(\d+)", text(redo))
+    return whole(n) - whole(cursor) + sum(int(end) - int(start) for start, end in runs)
+
+
+def whole(reply: object) -> int:
+    """0 where it is no number."""
+    return Fields({"": text(reply)}).whole("")
