@@ -323,7 +323,9 @@ def _each_once(to: Addresses, cc: Addresses, bcc: Addresses) -> Iterable[tuple[s
     """Field and addresses, nobody twice."""
     given = {"to": to, "cc": cc, "bcc": bcc}
     lists = [rules.address_list(addresses, field) for field, addresses in given.items()]
-    return zip(given, rules.once(*lists), strict=True)
+    if sum(map(len, lists)) > 1:
+        lists = rules.once(*lists)
+    return zip(given, lists, strict=True)
 
 
 def _text_of(html: str) -> str:
