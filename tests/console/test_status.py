@@ -56,7 +56,15 @@ def test_an_account_that_nobody_has_seen_has_every_key(
     assert told["account"] == "new"
     assert told["mode"] == "unknown"
     assert told["paused"] is False
-    expected = {"rate": 1, "daily": 200, "burst": 1, "margin": 0.002, "reserve": 0, "pace": 0.998}
+    expected = {
+        "rate": 1,
+        "daily": 200,
+        "burst": 1,
+        "margin": 0.002,
+        "reserve": 0,
+        "pace": 0.998,
+        "ramp": None,
+    }
     assert told["policy"] == expected
     assert told["usage"] == {
         "last_24h": 0,

@@ -202,18 +202,39 @@ def test_who_waits_for_more_room_than_that_is_told_when_it_is_free(stage: Stage)
     assert stage.ask().wait == pytest.approx(free_at - stage.now)
 
 
-def test_what_is_kept_grows_too_so_bulk_mail_waits_for_less(stage: Stage) -> None:
-    stage.policy.set({"reserve": "50%"}, by="ada")
-    start(stage, 4, 8, 1)
+def test_who_waits_for_longer_asks_again_when_the_cap_grows(stage: Stage) -> None:
+    """Others use three of the day: four more have no room before the five that were sent are a day old."""
+    start(stage, 8, 10, 1)
     begun = stage.now
-    for _ in range(2):
+    stage.sync(sent=3.0)
+    stage.pass_time(3600)
+    for _ in range(5):
+        stage.queue()
+    assert len(stage.work()) == 5
+    stage.queue([f"p{i}@example.org" for i in range(4)])
+    claim = stage.ask()
+    assert (claim.reason, claim.wait) == ("day", pytest.approx(begun + DAY - stage.now))
+    assert usage_of(stage).lanes[0]["room_at"] > begun + DAY
+
+
+@pytest.mark.parametrize(("recipients", "goes_with_the_day"), [(2, True), (3, False)])
+def test_what_is_kept_grows_too_so_bulk_mail_waits_for_less(
+    stage: Stage, recipients: int, goes_with_the_day: bool
+) -> None:
+    """A day of ten and then of twelve, half of it for bulk mail, of which four have gone."""
+    stage.policy.set({"reserve": "50%"}, by="ada")
+    start(stage, 10, 12, 1)
+    begun = stage.now
+    for _ in range(4):
         stage.queue(lane=Lane.BULK)
-    assert len(stage.work()) == 2
-    stage.queue(["a@example.org", "b@example.org"], lane=Lane.BULK)
-    usage = usage_of(stage)
-    assert usage.lanes[1]["room_at"] == pytest.approx(begun + DAY)
+    assert len(stage.work()) == 4
+    stage.queue([f"p{i}@example.org" for i in range(recipients)], lane=Lane.BULK)
+    room_at = usage_of(stage).lanes[1]["room_at"]
+    assert room_at == pytest.approx(begun + DAY if goes_with_the_day else (begun // 60 + 1442) * 60)
     stage.pass_time(DAY)
-    assert len(stage.work()) == 1
+    assert len(stage.work()) == int(goes_with_the_day)
+    stage.pass_time(room_at - stage.now)
+    assert len(stage.work()) == int(not goes_with_the_day)
 
 
 def test_mail_to_more_than_a_day_has_room_for_goes_when_the_ramp_has_room(stage: Stage) -> None:
