@@ -87,7 +87,7 @@ function Limits.read(snapshot, slow)
   if ses_daily < 0 then ses_daily = math.huge end
   if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
   local rate, ceiling = smaller('rate', ses_rate), smaller('daily', ses_daily)
-  local ramp = Ramp.read(policy.ramp)
+  local ramp = policy.ramp and Ramp.read(policy.ramp)
   local daily, next_daily, grows_at = Ramp.limit(ramp, ceiling)
   local reserve = Limits.reserve_of(policy, daily)
   local judged_by = (forced.rate or unasked) and rate or ses_rate
