@@ -12,6 +12,8 @@ from sesq.queue.audit import audit
 from sesq.queue.explain import explain
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import mind_ramp, start_ramp, stop_ramp
+from sesq.queue.reputation import Standing
 from sesq.queue.results import put_back
 from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 
@@ -125,11 +127,11 @@ def test_a_change_holds_from_the_next_claim_on(stage: BatchStage, limits: Tenant
     assert len(stage.claim(200)[0].grants) == 80
     changes = Policy(stage.redis).history()
     assert [(each["by"], each["tenant"], each["new"]) for each in changes] == [
-        ("bob", "acme", {"rate of acme": None, "daily of acme": None}),
-        ("ada", "acme", {"daily of acme": "120.0"}),
-        ("ada", "acme", {"daily of acme": "50.0"}),
+        ("bob", "acme", {"rate": None, "daily": None}),
+        ("ada", "acme", {"daily": "120.0"}),
+        ("ada", "acme", {"daily": "50.0"}),
     ]
-    assert changes[1]["old"] == {"daily of acme": "50.0"}
+    assert changes[1]["old"] == {"daily": "50.0"}
     assert limits.show() == {}
 
 
@@ -147,6 +149,57 @@ def test_why_it_waits_and_when_it_goes_is_told_by_its_tenants_limits(
     )
     assert soon.goes_at == pytest.approx(stage.now + 5, abs=1)
     assert late.goes_at == pytest.approx(stage.now + 86_400, abs=180)
+
+
+def sent_in_a_day(stage: BatchStage) -> int:
+    """Of what waits now, as much as may go until a day later, asked each half an hour."""
+    count = 0
+    for _ in range(48):
+        count += len(stage.claim(2000)[0].grants)
+        stage.pass_time(1800)
+    return count
+
+
+def test_the_day_of_a_tenant_grows_by_its_ramp_and_stands_still_beside_bounces(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    start_ramp(stage.redis, "default", 50, 800, 4 * 86_400, by="ada", tenant="acme")
+    queue(stage, "acme", 1500)
+    queue(stage, "", 10)
+    assert len(stage.claim(100)[0].grants) == 60
+    first = 50 + sent_in_a_day(stage)
+    assert first == 50
+    assert [sent_in_a_day(stage) for _ in range(2)] == [100, 200]
+    mind_ramp(stage.redis, "default", Standing(sent=1000, bounced=90, complained=0))
+    assert [sent_in_a_day(stage) for _ in range(2)] == [400, 400]
+    mind_ramp(stage.redis, "default", Standing(sent=1000, bounced=70, complained=3))
+    ramp = limits.of("acme").ramp
+    assert ramp is not None
+    assert (ramp.cap, ramp.day, ramp.last) == (400, 3, 800)
+
+
+def test_a_ramp_tells_when_what_waits_goes(stage: BatchStage) -> None:
+    stage.redis.sadd("rq:workers:sesq.default.bulk", "w")
+    start_ramp(stage.redis, "default", 50, 400, 3 * 86_400, by="ada", tenant="acme")
+    queue(stage, "acme", 100)
+    stage.claim(100)
+    ids = [id.decode() for id in stage.redis.lrange("rq:queue:sesq.default.bulk.acme", 0, -1)]
+    told = explain(stage.redis, stage.outbox.status(ids[10]))
+    assert told.waits_because is not None
+    assert "tenant acme may send 50 in 24 hours" in told.waits_because
+    assert told.goes_at == pytest.approx(stage.now + 86_400, abs=120)
+
+
+def test_a_ramp_ends_with_what_it_limited(stage: BatchStage, limits: TenantLimits) -> None:
+    start_ramp(stage.redis, "default", 50, 400, 86_400, by="ada", tenant="acme")
+    queue(stage, "acme", 80)
+    stage.claim(100)
+    assert stop_ramp(stage.redis, "default", by="bob", tenant="acme")
+    assert len(stage.claim(100)[0].grants) == 30
+    assert limits.show() == {}
+    assert [each["tenant"] for each in Policy(stage.redis).history()] == ["acme", "acme"]
+    with pytest.raises(InvalidPolicy, match="at least 50"):
+        start_ramp(stage.redis, "default", 20, 400, 86_400, by="ada", tenant="acme")
 
 
 def test_books_and_queues_leave_nothing_that_stays_for_ever(stage: BatchStage, limits: TenantLimits) -> None:

@@ -31,15 +31,17 @@ def ramp_as_json(ramp: Ramp | None) -> dict[str, Any] | None:
 
 
 def ramp_sentences(usage: Usage) -> Iterator[str]:
-    """What there is to say of the ramp; nothing where there is none."""
-    ramp = usage.ramp
+    """What there is to say of the account's ramp; nothing where there is none."""
+    return sentences_of(usage.ramp, usage.ceiling, usage.now)
+
+
+def sentences_of(ramp: Ramp | None, ceiling: float | None, now: float) -> Iterator[str]:
+    """The same of any ramp. `ceiling`: what the day is limited to besides (recipients in 24 hours; None: nothing)."""
     if ramp is None:
         return
-    yield _stands(ramp, usage.now)
-    if usage.ceiling is not None and ramp.last > usage.ceiling:
-        yield (
-            f"SES, or your own limit, allows {usage.ceiling:,.10g} in 24 hours now: the ramp lets no more go than that."
-        )
+    yield _stands(ramp, now)
+    if ceiling is not None and ramp.last > ceiling:
+        yield f"SES, or your own limit, allows {ceiling:,.10g} in 24 hours now: the ramp lets no more go than that."
 
 
 def _stands(ramp: Ramp, now: float) -> str:

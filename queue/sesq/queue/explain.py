@@ -85,9 +85,10 @@ def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[
     if tenant is None or own == TenantLimit():
         return None
     words = [format_rate(own.rate)] if own.rate else []
-    words += [f"{own.daily:g} in 24 hours, of which {own.used:,} are used"] if own.daily else []
+    words += [f"{own.daily_now:g} in 24 hours, of which {own.used:,} are used"] if own.daily_now else []
+    words += ["more from day to day, by its ramp"] if own.growth else []
     told = f"tenant {tenant} may send {' and '.join(words)}, and {ahead:,} recipients of it go before"
-    by = Limits(own.rate or usage.pace, own.daily)
+    by = Limits(own.rate or usage.pace, own.daily_now, growth=own.growth)
     return told, forecast(record.envelope.rate_cost, ahead, usage.now, by, limits.sent(tenant)).ends_at
 
 

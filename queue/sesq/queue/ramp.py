@@ -22,6 +22,7 @@ from sesq.queue.fitting import free_fitting
 from sesq.queue.policy import HISTORY_LENGTH
 from sesq.queue.reputation import Reputation, Standing
 from sesq.queue.scripts import JOBS, compose, library
+from sesq.queue.tenant_limits import LEAST_DAILY, ramped_tenants
 from sesq.queue.usage import read_usage, reserve_of
 
 TUNE_RAMP = compose("tune_ramp.lua", library("ramp.lua", base=JOBS))
@@ -35,10 +36,17 @@ log = logging.getLogger("sesq.sync")
 
 
 def start_ramp(
-    redis: Redis, account: str, first: str | float, last: str | float, seconds: float, *, by: str
+    redis: Redis,
+    account: str,
+    first: str | float,
+    last: str | float,
+    seconds: float,
+    *,
+    by: str,
+    tenant: str = "",
 ) -> None:
     """Limits the day to `first` from the next claim on, and lets that grow to `last`. It takes the place of a ramp
-    that is there.
+    that is there. With `tenant` it is the day of that tenant.
 
     Raises InvalidPolicy, and nothing has changed, for what makes no sense; and QueueUnavailable.
     """
@@ -48,48 +56,63 @@ def start_ramp(
             f"to: a ramp grows; {asked['to']} is not more than the {asked['from']} of its start"
         )
     reserve = read_usage(redis, account).reserve_as_set
-    if reserve_of(reserve, asked["from"]) > asked["from"]:
+    if tenant and asked["from"] < LEAST_DAILY:
+        raise InvalidPolicy(
+            f"from: of a tenant at least {LEAST_DAILY}, as a mail may have so many recipients, not {asked['from']}"
+        )
+    if not tenant and reserve_of(reserve, asked["from"]) > asked["from"]:
         raise InvalidPolicy(
             f"from: the reserve keeps {reserve} recipients for transactional mail, more than the {asked['from']} of "
             "the first day; keep a share of each day instead: sesq quota set --reserve 10%"
         )
-    _put(redis, account, asked | {"grown": 0}, by)
+    _put(redis, account, asked | {"grown": 0}, by, tenant)
 
 
-def put_back_ramp(redis: Redis, account: str, old: Mapping[str, Any], *, by: str) -> None:
+def put_back_ramp(redis: Redis, account: str, old: Mapping[str, Any], *, by: str, tenant: str = "") -> None:
     """Has a ramp of the history take its place again. It goes on from where it was when it was taken away."""
-    _put(redis, account, old, by)
+    _put(redis, account, old, by, tenant)
 
 
-def stop_ramp(redis: Redis, account: str, *, by: str) -> bool:
+def stop_ramp(redis: Redis, account: str, *, by: str, tenant: str = "") -> bool:
     """Takes the ramp away: from the next claim on, the other limits alone count. Whether there was one."""
-    return _tune(redis, account, "stop", {}, by)
+    return _tune(redis, account, "stop", {}, by, tenant=tenant)
 
 
 def mind_ramp(redis: Redis, account: str, standing: Standing | None = None) -> None:
-    """Lets the ramp stand still while bounces or complaints are alarming, and go on when they are not.
+    """Lets the ramps stand still while bounces or complaints are alarming, and go on when they are not: that of the
+    account, and those of its tenants.
 
     `standing` is as it was just read; None: it is read here.
     """
     standing = standing or Reputation(redis, account).read()
-    verb = "stand" if standing.alarming else "go"
-    if _tune(redis, account, verb, {}, "sesq", standing.words if standing.alarming else ""):
-        told = "stands still" if standing.alarming else "goes on"
-        log.warning("account %s: the ramp %s: %s", account, told, standing.words)
+    verb, why = ("stand", standing.words) if standing.alarming else ("go", "")
+    for tenant in ("", *ramped_tenants(redis, account)):
+        if _tune(redis, account, verb, {}, "sesq", why, tenant=tenant):
+            told = "stands still" if standing.alarming else "goes on"
+            whose = f"the ramp of tenant {tenant}" if tenant else "the ramp"
+            log.warning("account %s: %s %s: %s", account, whose, told, standing.words)
 
 
-def _put(redis: Redis, account: str, ramp: Mapping[str, Any], by: str) -> None:
-    if not _tune(redis, account, "put", ramp, by):
+def _put(redis: Redis, account: str, ramp: Mapping[str, Any], by: str, tenant: str) -> None:
+    if not _tune(redis, account, "put", ramp, by, tenant=tenant):
         raise InvalidPolicy("ramp: it cannot be put back, because its record in the history is damaged")
     mind_ramp(redis, account)
 
 
-def _tune(redis: Redis, account: str, verb: str, ramp: Mapping[str, Any], by: str, why: str = "") -> bool:
+def _tune(
+    redis: Redis,
+    account: str,
+    verb: str,
+    ramp: Mapping[str, Any],
+    by: str,
+    why: str = "",
+    *,
+    tenant: str = "",
+) -> bool:
     with mapped():
-        changed = bool(
-            int(TUNE_RAMP.run(redis, account, verb, json.dumps(dict(ramp)), by, why, HISTORY_LENGTH))
-        )
-    if changed and verb in ("put", "stop"):
+        given = json.dumps(dict(ramp))
+        changed = bool(int(TUNE_RAMP.run(redis, account, verb, given, by, why, HISTORY_LENGTH, tenant)))
+    if changed and verb in ("put", "stop") and not tenant:
         free_fitting(redis, account)  # what a whole day had no room for may fit now
     return changed
 

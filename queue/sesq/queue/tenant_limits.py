@@ -16,14 +16,19 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
 from sesq.queue.addresses import shown
+from sesq.queue.forecast import Step
 from sesq.queue.keys import Keys
 from sesq.queue.policy import HISTORY_LENGTH, LIMITS
-from sesq.queue.replies import read_hash, read_json, text
+from sesq.queue.replies import read_hash, read_json, text, texts
+from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane
-from sesq.queue.usage import LEDGER_SLOTS, read_cells
+from sesq.queue.usage import LEDGER_SLOTS, Ramp, cap_of, read_cells
 
 OF_TENANTS = ("rate", "daily")
+RAMP_FIELD = ":ramp"
+"""After the name of a tenant: the field of its ramp."""
+TELL_RAMPS = compose("tell_ramps.lua", library("ramp.lua", base=JOBS))
 LEAST_DAILY = 50
 """So many recipients one mail may have: with a smaller day it would wait for ever."""
 
@@ -35,6 +40,18 @@ class TenantLimit:
     rate: float | None = None
     daily: float | None = None
     used: int = 0
+    ramp: Ramp | None = None
+
+    @property
+    def daily_now(self) -> float | None:
+        """What counts of its day: the smaller of its limit and its ramp."""
+        return self.daily if self.ramp is None else cap_of(self.ramp.cap, self.daily)
+
+    @property
+    def growth(self) -> tuple[Step, ...]:
+        """What its day is limited to later, as its ramp grows."""
+        steps = self.ramp.steps if self.ramp else ()
+        return tuple(Step(at, cap_of(cap, self.daily), 0.0) for at, cap in steps)
 
     def as_json(self) -> dict[str, Any]:
         return {"rate": self.rate, "daily": self.daily, "used": self.used}
@@ -51,13 +68,15 @@ class TenantLimits:
         """Each tenant that is limited, by name."""
         with mapped():
             found = read_hash(self.redis, self.keys.tenant_limits)
-            return {name: self._limit(name, given) for name, given in sorted(found.items())}
+            names = sorted({field.removesuffix(RAMP_FIELD) for field in found})
+            ramps = self._ramps(names)
+            return {name: self._limit(name, found.get(name, ""), ramps[name]) for name in names}
 
     def of(self, tenant: str) -> TenantLimit:
         """Those of one tenant; no limits where nobody has set any."""
         with mapped():
             given = self.redis.hget(self.keys.tenant_limits, tenant)
-            return self._limit(tenant, text(given)) if given else TenantLimit()
+            return self._limit(tenant, text(given), self._ramps([tenant])[tenant])
 
     def sent(self, tenant: str) -> dict[int, int]:
         """What went of it in the last day, while its day was limited: minute of the epoch -> recipients that count."""
@@ -66,10 +85,14 @@ class TenantLimits:
             minutes = read_cells(self.redis, self.keys.tenant_day(tenant), self.keys.tenant(tenant))
             return {minute: count for minute, count in minutes.items() if now - minute < LEDGER_SLOTS}
 
-    def _limit(self, tenant: str, given: str) -> TenantLimit:
+    def _ramps(self, tenants: list[str]) -> dict[str, Ramp | None]:
+        told = read_json(TELL_RAMPS.run(self.redis, self.keys.account, *tenants)) if tenants else []
+        return {name: Ramp.read(each) if each else None for name, each in zip(tenants, told, strict=True)}
+
+    def _limit(self, tenant: str, given: str, ramp: Ramp | None) -> TenantLimit:
         limits = _read(given)
-        used = sum(self.sent(tenant).values()) if "daily" in limits else 0
-        return TenantLimit(limits.get("rate"), limits.get("daily"), used)
+        used = sum(self.sent(tenant).values()) if ramp or "daily" in limits else 0
+        return TenantLimit(limits.get("rate"), limits.get("daily"), used, ramp)
 
     def set(self, tenant: str, changes: Mapping[str, str], *, by: str) -> None:
         """Changes limits of a tenant from the next claim on. "unlimited" for `daily` ends that limit.
@@ -94,8 +117,8 @@ class TenantLimits:
             new = {name: value for name, value in {**old, **values}.items() if value is not None}
             event = {
                 "by": by, "at": now, "tenant": tenant, "until": None, "force": False,
-                "old": {f"{name} of {tenant}": _told(old.get(name)) for name in values},
-                "new": {f"{name} of {tenant}": _told(value) for name, value in values.items()},
+                "old": {name: _told(old.get(name)) for name in values},
+                "new": {name: _told(value) for name, value in values.items()},
             }  # fmt: skip
             with self.redis.pipeline() as pipeline:
                 if new:
@@ -109,6 +132,13 @@ class TenantLimits:
                 pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
                 pipeline.publish(self.keys.wake, "policy")
                 pipeline.execute()
+
+
+def ramped_tenants(redis: Redis, account: str) -> list[str]:
+    """The tenants whose day has a ramp. Raises QueueUnavailable."""
+    with mapped():
+        fields = texts(redis.hkeys(Keys(account).tenant_limits))
+    return sorted(each.removesuffix(RAMP_FIELD) for each in fields if each.endswith(RAMP_FIELD))
 
 
 def _value(name: str, given: str) -> float | None:

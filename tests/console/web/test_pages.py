@@ -27,9 +27,11 @@ from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
 from sesq.queue.batches import Batches
 from sesq.queue.policy import Policy
+from sesq.queue.ramp import start_ramp
 from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
+from sesq.queue.tenant_limits import TenantLimits
 from sesq.worker.events import Feedback
 from stage import Stage
 
@@ -288,6 +290,28 @@ def test_undo_ends_a_ramp_and_brings_it_back_where_it_was(console: Console, redi
     answer = visit.post("quota/ramp", {"from": "100", "to": "1600", "over": "soon"})
     assert answer.status_code == 422
     assert "over: &#39;soon&#39; is no duration" in answer.text
+
+
+def test_undo_of_a_tenants_limits_changes_that_tenant_alone(console: Console, redis: Redis) -> None:
+    stage, visit, limits = Stage(redis), console(), TenantLimits(redis)
+
+    def undo(number: int) -> None:
+        visit.post("quota/undo", {"at": json.dumps(stage.policy.history()[number]["at"])})
+
+    limits.set("acme", {"rate": "3"}, by="ada")
+    stage.pass_time(1)
+    limits.set("acme", {"rate": "5", "daily": "90"}, by="ada")
+    stage.pass_time(1)
+    start_ramp(redis, "default", 100, 1600, 86_400 * 4, by="ada", tenant="acme")
+    assert "tenant acme: rate: 3/second → 5/second; daily: not set → 90/day" in visit.get("quota").text
+    stage.pass_time(1)
+    undo(1)
+    assert limits.of("acme").as_json() == {"rate": 3.0, "daily": None, "used": 0}
+    stage.pass_time(1)
+    undo(2)
+    assert limits.of("acme").ramp is None
+    assert stage.gate.usage().ramp is None
+    assert stage.policy.show()["rate"].origin == "SES"
 
 
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from redis import Redis
 
-from sesq.config.errors import InputError
 from sesq.config.parts import part
+from sesq.console.commands.of_tenant import OfTenant, checked_tenant, print_tenants, refuse_with_tenant
 from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
@@ -16,7 +16,6 @@ from sesq.console.limits import change_as_json, changed, quota_as_json, read_lim
 from sesq.console.output import print_json, printable, show, table
 from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import local, parse_duration
-from sesq.producer.rules import check_tenant
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.tenant_limits import TenantLimits
@@ -59,9 +58,6 @@ PAUSE_EXAMPLES = """Examples
   sesq quota pause --bulk "complaints"
 """
 
-OfTenant = Annotated[
-    str | None, typer.Option("--tenant", metavar="NAME", help="The limits of this tenant of SES's.")
-]
 Bulk = Annotated[bool, typer.Option("--bulk", help="Bulk mail only.")]
 app = typer.Typer(
     add_completion=False,
@@ -79,7 +75,7 @@ def show_(
     """Show each limit: what is in force, where that comes from, what SES allows."""
     redis = open_account(account)
     if tenants:
-        _print_tenants(redis, account, json)
+        print_tenants(redis, account, json)
     else:
         _print(redis, account, json)
 
@@ -115,9 +111,9 @@ def set_(
     seconds = parse_duration(for_, "--for") if for_ else None
     redis = open_account(account)
     if tenant:
-        _refuse_with_tenant({"--for": for_, "--force": force})
-        TenantLimits(redis, account).set(_checked(tenant), changes, by=asker())
-        _print_tenants(redis, account, json)
+        refuse_with_tenant({"--for": for_, "--force": force})
+        TenantLimits(redis, account).set(checked_tenant(tenant), changes, by=asker())
+        print_tenants(redis, account, json)
         return
     Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
     _print(redis, account, json)
@@ -139,8 +135,8 @@ def reset(
     """
     redis = open_account(account)
     if tenant:
-        TenantLimits(redis, account).reset(_checked(tenant), names or None, by=asker())
-        _print_tenants(redis, account, json)
+        TenantLimits(redis, account).reset(checked_tenant(tenant), names or None, by=asker())
+        print_tenants(redis, account, json)
         return
     Policy(redis, account).reset(names or None, by=asker())
     _print(redis, account, json)
@@ -185,7 +181,9 @@ def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
     words = [
         f"{name}: {changed(name, old.get(name))} -> {changed(name, value)}" for name, value in new.items()
     ]
-    return "; ".join(words) + (" (forced)" if entry.get("force") else ""), local(entry.get("until"), now)
+    whose = f"tenant {entry['tenant']}: " if entry.get("tenant") else ""
+    forced = " (forced)" if entry.get("force") else ""
+    return f"{whose}{'; '.join(words)}{forced}", local(entry.get("until"), now)
 
 
 @app.command(epilog=PAUSE_EXAMPLES)
@@ -213,37 +211,6 @@ def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
 
 app.command(epilog=RAMP_EXAMPLES)(ramp)
 app.command(epilog=REQUEST_EXAMPLES)(request)
-
-
-def _checked(tenant: str) -> str:
-    check_tenant(tenant)
-    return tenant
-
-
-def _refuse_with_tenant(options: dict[str, Any]) -> None:
-    for name, given in options.items():
-        if given:
-            raise InputError(
-                f"{name} is for the limits of an account: SES has none of a tenant, so leave it out"
-            )
-
-
-def _print_tenants(redis: Redis, account: str, json: bool) -> None:
-    limits = TenantLimits(redis, account).show()
-    if json:
-        print_json({name: limit.as_json() for name, limit in limits.items()})
-        return
-    rows = [
-        (
-            name,
-            written("rate", limit.rate),
-            written("daily", limit.daily),
-            f"{limit.used:,}" if limit.daily else "",
-        )
-        for name, limit in limits.items()
-    ]
-    columns = ("tenant", "rate", "daily", "used in 24 hours")
-    show(table(columns, rows) if rows else "no tenant is limited; `sesq quota set --tenant NAME` does that")
 
 
 def _print(redis: Redis, account: str, json: bool) -> None:

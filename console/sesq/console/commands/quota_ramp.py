@@ -8,19 +8,22 @@ import typer
 from redis import Redis
 
 from sesq.config.errors import InputError
+from sesq.console.commands.of_tenant import OfTenant, checked_tenant
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
 from sesq.console.output import print_json, printable, show, table
-from sesq.console.ramp_view import ramp_as_json, ramp_sentences
+from sesq.console.ramp_view import ramp_as_json, sentences_of
 from sesq.console.times import local, parse_duration
 from sesq.queue.ramp import start_ramp, stop_ramp
 from sesq.queue.reputation import Reputation
-from sesq.queue.usage import Usage, read_usage
+from sesq.queue.tenant_limits import TenantLimits
+from sesq.queue.usage import Ramp, read_usage
 
 RAMP_EXAMPLES = """Examples
 
   sesq quota ramp --from 200 --to 50000 --over 14d
   sesq quota ramp
   sesq quota ramp --stop
+  sesq quota ramp --tenant acme --from 200 --to 5000 --over 10d
 """
 NO_EVENTS = (
     "No events of SES have come in a week: without them nobody knows of bounces, and it does not stand still. "
@@ -40,6 +43,7 @@ def ramp(
         typer.Option("--over", metavar="TIME", help="Whole days, such as 14d: it grows once a day."),
     ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Take the ramp away.")] = False,
+    tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -47,34 +51,42 @@ def ramp(
     given = [value is not None for value in (first, last, over)]
     if stop and any(given):
         raise InputError("--stop: takes the ramp away, so it goes with no --from, --to or --over")
-    redis = open_account(account)
+    redis, whose = open_account(account), checked_tenant(tenant)
     if first is not None and last is not None and over is not None:
-        start_ramp(redis, account, first, last, parse_duration(over, "--over"), by=asker())
+        seconds = parse_duration(over, "--over")
+        start_ramp(redis, account, first, last, seconds, by=asker(), tenant=whose)
     elif any(given):
         raise InputError("a ramp needs --from, --to and --over, as in --from 200 --to 50000 --over 14d")
-    elif stop and not stop_ramp(redis, account, by=asker()) and not json:
-        typer.echo(f"account {account}: there was no ramp")
+    elif stop and not stop_ramp(redis, account, by=asker(), tenant=whose) and not json:
+        typer.echo(f"{_named(account, whose)}: there was no ramp")
         return
-    _tell(redis, account, json)
+    _tell(redis, account, whose, json)
 
 
-def _tell(redis: Redis, account: str, json: bool) -> None:
-    usage = read_usage(redis, account)
-    if json:
-        print_json(ramp_as_json(usage.ramp))
-    elif usage.ramp is None:
-        typer.echo(f"account {account}: no ramp")
+def _named(account: str, tenant: str) -> str:
+    return f"account {account}, tenant {tenant}" if tenant else f"account {account}"
+
+
+def _tell(redis: Redis, account: str, tenant: str, json: bool) -> None:
+    usage, ramp, ceiling = read_usage(redis, account), None, None
+    if tenant:
+        limit = TenantLimits(redis, account).of(tenant)
+        ramp, ceiling = limit.ramp, limit.daily
     else:
-        _tell_steps(usage)
+        ramp, ceiling = usage.ramp, usage.ceiling
+    if json:
+        print_json(ramp_as_json(ramp))
+    elif ramp is None:
+        typer.echo(f"{_named(account, tenant)}: no ramp")
+    else:
+        _tell_steps(ramp, ceiling, usage.now)
         if not Reputation(redis, account).read().sent:
             typer.echo(NO_EVENTS)
 
 
-def _tell_steps(usage: Usage) -> None:
-    ramp = usage.ramp
-    if ramp is not None and ramp.steps:
-        now = ("now", f"{ramp.cap:,}")
-        rows = [now, *((local(at, usage.now), f"{cap:,}") for at, cap in ramp.steps)]
+def _tell_steps(ramp: Ramp, ceiling: float | None, now: float) -> None:
+    if ramp.steps:
+        rows = [("now", f"{ramp.cap:,}"), *((local(at, now), f"{cap:,}") for at, cap in ramp.steps)]
         show(table(("from", "recipients in 24 hours"), rows))
-    for sentence in ramp_sentences(usage):
+    for sentence in sentences_of(ramp, ceiling, now):
         typer.echo(printable(sentence))

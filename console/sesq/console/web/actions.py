@@ -16,6 +16,7 @@ from sesq.queue.messages import RESOLUTIONS
 from sesq.queue.policy import BULK_PAUSE, PAUSE
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.suppression import REASONS, Suppressed, SuppressionList, listed_as
+from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.webhooks import WebhookStore
 
 MOST_AT_ONCE, HISTORY = 500, 1000
@@ -114,9 +115,11 @@ def undo(room: Room, at: str) -> None:
     entry = next((entry for entry in room.policy.history(HISTORY) if str(entry["at"]) == at), None)
     if entry is None:
         raise InputError("that change is not in the history any more")
-    old = dict(entry.get("old") or {})
+    old, tenant = dict(entry.get("old") or {}), str(entry.get("tenant") or "")
     if ramp.RAMP in old:
-        return _undo_ramp(room, old[ramp.RAMP])
+        return _undo_ramp(room, old[ramp.RAMP], tenant)
+    if tenant:
+        return _undo_of_tenant(room, old, tenant)
     for field in (PAUSE, BULK_PAUSE):
         if field in old:
             bulk_only = field == BULK_PAUSE
@@ -138,12 +141,22 @@ def undo(room: Room, at: str) -> None:
     return None
 
 
-def _undo_ramp(room: Room, old: Mapping[str, Any] | None) -> None:
+def _undo_ramp(room: Room, old: Mapping[str, Any] | None, tenant: str) -> None:
     if old is None:
-        return stop_ramp(room)
-    ramp.put_back_ramp(room.redis, room.account, old, by=room.by)
-    room.note("ramp: put back")
-    return None
+        ramp.stop_ramp(room.redis, room.account, by=room.by, tenant=tenant)
+    else:
+        ramp.put_back_ramp(room.redis, room.account, old, by=room.by, tenant=tenant)
+    room.note("ramp: put back" if old else "ramp: stop", tenant)
+
+
+def _undo_of_tenant(room: Room, old: Mapping[str, str | None], tenant: str) -> None:
+    limits = TenantLimits(room.redis, room.account)
+    back = {name: value for name, value in old.items() if value is not None}
+    if len(back) < len(old):
+        limits.reset(tenant, [name for name in old if name not in back], by=room.by)
+    if back:
+        limits.set(tenant, back, by=room.by)
+    room.note("limits: put back", tenant)
 
 
 def verify(room: Room, name: str) -> Any:

@@ -2,29 +2,33 @@
 --
 -- Keys, A = "sesq:<account>:"
 --   A tenant_limits     hash     tenant -> JSON {rate (recipients/s), daily (recipients/24 h)}; what is not
---                                there is not limited
+--                                there is not limited. <tenant>:ramp -> a ramp of its day: see ramp.lua
 --   A tenant:<name>     hash     its books, while it is limited: level (tokens; negative is debt), at (s:
 --                                from when tokens flow), minute (the newest of its ledger), total (its
 --                                recipients)
 --   A tenant_day:<name> string   its ledger, as A ledger
 -- These limits are ours: where the books of a tenant are lost, they begin anew. In Lua a tenant is a table of
 --   name   bucket (see bucket.lua; nil: no limit)   daily (math.huge: no limit)   ledger (nil: no limit)
+--   grows_at (s: when its ramp lets `daily` grow next)
 
 local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in them counts
 local opened = {}            -- queue -> tenant; false: it is not limited
 
 local function read_tenant(name)
-  local limits = read_table(call('HGET', A .. 'tenant_limits', name))
+  local told, grows = read(A .. 'tenant_limits', name, name .. ':ramp')
+  local limits, ramp = read_table(told or ''), Ramp.read(grows or '')
   local rate, daily = tonumber(limits.rate), tonumber(limits.daily)
-  if not rate and not daily then return false end
+  if not rate and not daily and not ramp then return false end
   local books = read_fields(A .. 'tenant:' .. name, {'level', 'at', 'minute', 'total'})
-  local tenant = {name = name, daily = daily or math.huge}
+  local tenant, next_daily = {name = name}, nil
+  tenant.daily, next_daily, tenant.grows_at = Ramp.limit(ramp, daily or math.huge)
+  if next_daily <= tenant.daily then tenant.grows_at = math.huge end
   if rate then
     local burst = math.max(1, rate)
     tenant.bucket = {pace = math.max(1e-6, rate), burst = burst, level = tonumber(books.level) or burst,
       at = math.min(tonumber(books.at) or now(), now())}
   end
-  if daily then
+  if tenant.daily < math.huge then
     local key = A .. 'tenant_day:' .. name
     tenant.ledger = Ledger.open(tonumber(books.minute), tonumber(books.total), key)
   end
@@ -52,7 +56,8 @@ function Tenant.ready_at(tenant, n, day)
   if tenant.bucket and not Bucket.enough(tenant.bucket, n) then at = Bucket.filled_at(tenant.bucket, n) end
   local beyond = tenant.ledger and day > 0 and tenant.ledger.total + day - tenant.daily or 0
   if beyond > 0 then
-    at = math.max(at or 0, Ledger.freed_at(tenant.ledger, beyond) or now() + SLOTS * 60)
+    local freed_at = Ledger.freed_at(tenant.ledger, beyond) or now() + SLOTS * 60
+    at = math.max(at or 0, math.min(freed_at, tenant.grows_at))
   end
   return at
 end

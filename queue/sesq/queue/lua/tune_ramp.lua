@@ -3,11 +3,15 @@
 --   A policy:history   list   JSON {by, at (s), old {name: value}, new {name: value}}, the newest first
 --
 -- ARGV[3] put, stop, stand or go   [4] JSON of the ramp to put {from, to, days, grown}   [5] by
---     [6] why it stands still   [7] most to keep in the history
+--     [6] why it stands still   [7] most to keep in the history   [8] the tenant whose ramp it is; '': of the
+--     account
 -- Returns 1 if that changed something, else 0.
 
-local verb, given, by, why, most = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
-local stored = call('HGET', A .. 'policy', 'ramp')
+local verb, given, by, why, most, tenant = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+local is_tenants = tenant ~= ''
+local place = A .. (is_tenants and 'tenant_limits' or 'policy')
+local field = is_tenants and tenant .. ':ramp' or 'ramp'
+local stored = call('HGET', place, field)
 local old = Ramp.read(stored or '')
 
 -- A copy as it is now: put in place later, it goes on from there.
@@ -42,12 +46,16 @@ end
 
 local function write(new)
   local before = as_of_now(old)
-  if new then call('HSET', A .. 'policy', 'ramp', cjson.encode(new))
-  else call('HDEL', A .. 'policy', 'ramp') end
+  if new then call('HSET', place, field, cjson.encode(new)) else call('HDEL', place, field) end
   local entry = {by = by, at = now(), old = {ramp = before or cjson.null}, new = {ramp = new or cjson.null}}
+  entry.tenant = is_tenants and tenant or nil
   call('LPUSH', A .. 'policy:history', cjson.encode(entry))
   call('LTRIM', A .. 'policy:history', 0, most - 1)
   call('DEL', A .. 'token_waiters', A .. 'token_waiters:bulk') -- what they were told was by the old limits
+  for _, lane in ipairs({'transactional', 'bulk'}) do
+    local queue = 'sesq.' .. ARGV[1] .. '.' .. lane
+    if is_tenants then call('ZADD', A .. 'resting:' .. queue, 'XX', 0, queue .. '.' .. tenant) end
+  end
   Job.publish('policy')
   return 1
 end
