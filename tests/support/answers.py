@@ -12,7 +12,10 @@ WITH_SET = Envelope(sender="shop@shop.example", to=("bob@x.org",), configuration
 CHECK = "Email address is not verified. The following identities failed the check in region EU-WEST-1: "
 ARN = "arn:aws:ses:eu-west-1:123456789012:"
 NOT_ALLOWED = f"User `arn:aws:iam::1:user/u' is not authorized to perform `ses:SendEmail' on resource `{ARN}"
+OF_TENANT = Envelope(sender="shop@shop.example", to=("bob@x.org",), configuration_set="news", tenant="acme")
 SENDER, RECIPIENT, SET = "sender:shop@shop.example", "recipient:bob@x.org", "configuration_set:news"
+TENANT = "tenant:acme"
+UNASSOCIATED = "Tenant not associated with resources"
 
 
 class Api(NamedTuple):
@@ -77,6 +80,70 @@ API_CASES = [
     Api(400, "ConfigurationSetDoesNotExist", None, Kind.CONFIGURATION, SET, WITH_SET),
     Api(404, "NotFoundException", "Template t does not exist.", Kind.CONFIGURATION, SENDER),
     Api(400, "TemplateDoesNotExist", "Template t does not exist.", Kind.CONFIGURATION, SENDER),
+    # a tenant, of mail that names one
+    Api(
+        404,
+        "NotFoundException",
+        "Tenant acme for AwsAccountId 1 not found.",
+        Kind.CONFIGURATION,
+        TENANT,
+        OF_TENANT,
+    ),
+    Api(
+        404,
+        "NotFoundException",
+        "The requested tenant <acme> does not exist.",
+        Kind.CONFIGURATION,
+        TENANT,
+        OF_TENANT,
+    ),
+    Api(
+        404,
+        "NotFoundException",
+        "Configuration set <tenant> does not exist.",
+        Kind.CONFIGURATION,
+        "configuration_set:tenant",
+        OF_TENANT,
+    ),
+    Api(404, "NotFoundException", "Tenant acme not found.", Kind.CONFIGURATION, SENDER),
+    Api(
+        403,
+        "AccessDeniedException",
+        f"{UNASSOCIATED} [{ARN}identity/shop.example].",
+        Kind.CONFIGURATION,
+        f"{TENANT}/shop@shop.example",
+        OF_TENANT,
+    ),
+    Api(
+        403,
+        "AccessDeniedException",
+        f"{UNASSOCIATED} [{ARN}configuration-set/news].",
+        Kind.CONFIGURATION,
+        f"{TENANT}/shop@shop.example",
+        OF_TENANT,
+    ),
+    Api(
+        403,
+        "AccessDeniedException",
+        NOT_ALLOWED + "identity/shop.example'",
+        Kind.CONFIGURATION,
+        SENDER,
+        OF_TENANT,
+    ),
+    Api(
+        400,
+        "SendingPausedException",
+        "Sending paused for this tenant.",
+        Kind.CONFIGURATION,
+        TENANT,
+        OF_TENANT,
+    ),
+    Api(400, "MessageRejected", "The tenant is disabled.", Kind.CONFIGURATION, TENANT, OF_TENANT),
+    Api(400, "SendingPausedException", "paused", Kind.CONFIGURATION, TENANT, OF_TENANT),
+    Api(
+        400, "SendingPausedException", "Sending is paused for your account", Kind.PAUSED, "account", OF_TENANT
+    ),
+    Api(400, "SendingPausedException", "Configuration set is paused", Kind.CONFIGURATION, SET, OF_TENANT),
     Api(400, "MailFromDomainNotVerifiedException", "…", Kind.CONFIGURATION, SENDER),
     # verification
     Api(400, "MessageRejected", CHECK + "bob@x.org", Kind.UNVERIFIED_RECIPIENT, RECIPIENT),

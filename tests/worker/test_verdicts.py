@@ -9,7 +9,19 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers import API_CASES, CHECK, NOT_ALLOWED, PLAIN, RECIPIENT, SENDER, SET
+from answers import (
+    API_CASES,
+    ARN,
+    CHECK,
+    NOT_ALLOWED,
+    OF_TENANT,
+    PLAIN,
+    RECIPIENT,
+    SENDER,
+    SET,
+    TENANT,
+    UNASSOCIATED,
+)
 from sesq.queue.envelope import Envelope
 from sesq.worker.verdicts import Answer, Channel, Kind, judge, weigh
 from sesq.worker.verdicts.identities import means, named_identities
@@ -54,6 +66,39 @@ OTHER_CASES = [
     ),
     Other(Channel.SMTP, "554", "Access denied: User a is not authorized", Kind.CONFIGURATION, "account"),
     Other(Channel.SMTP, "554", "Configuration set <news> does not exist.", Kind.CONFIGURATION, SET),
+    Other(
+        Channel.SMTP,
+        "554",
+        f"Access denied: {UNASSOCIATED} [{ARN}identity/shop.example].",
+        Kind.CONFIGURATION,
+        f"{TENANT}/shop@shop.example",
+        OF_TENANT,
+    ),
+    Other(
+        Channel.SMTP,
+        "554",
+        f"Access denied: {UNASSOCIATED} [{ARN}configuration-set/news].",
+        Kind.CONFIGURATION,
+        f"{TENANT}/shop@shop.example",
+        OF_TENANT,
+    ),
+    Other(
+        Channel.SMTP,
+        "554",
+        "Transaction failed: Tenant acme not found.",
+        Kind.CONFIGURATION,
+        TENANT,
+        OF_TENANT,
+    ),
+    Other(
+        Channel.SMTP,
+        "554",
+        "Message rejected: Sending paused for this tenant.",
+        Kind.CONFIGURATION,
+        TENANT,
+        OF_TENANT,
+    ),
+    Other(Channel.SMTP, "554", "Transaction failed: Tenant acme not found.", Kind.REFUSED),
     Other(
         Channel.SIGN_IN,
         "AccessDenied",

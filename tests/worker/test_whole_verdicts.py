@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answers import API_CASES, CHECK, PLAIN, WITH_SET
+from answers import API_CASES, CHECK, OF_TENANT, PLAIN, WITH_SET
 from busy_account import read_transcript
 from sesq.queue.envelope import Envelope
 from sesq.worker.verdicts import Answer, Channel, weigh
@@ -15,6 +15,7 @@ from sesq.worker.verdicts.judge import MAX_TEXT
 VERDICTS = read_transcript(Path(__file__).parent / "whole_verdicts.txt")
 """Answer -> the reason, what is held, and whom SES named."""
 MANY = Envelope(sender="shop@shop.example", to=tuple(f"p{number}@x.org" for number in range(5)))
+OF_WHAT = {id(WITH_SET): " of a set", id(OF_TENANT): " of a tenant"}
 SMTP_ANSWERS = [
     (code, text, PLAIN)
     for code, text in (
@@ -36,7 +37,7 @@ SMTP_ANSWERS = [
 ]
 ANSWERS = {
     **{
-        f"{case.status} {case.code}{' of a set' * (case.envelope is WITH_SET)}: {case.text}": (
+        f"{case.status} {case.code}{OF_WHAT.get(id(case.envelope), '')}: {case.text}": (
             Answer(Channel.API, (case.code, str(case.status)), case.text or ""),
             case.envelope,
         )

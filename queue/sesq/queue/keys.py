@@ -233,6 +233,11 @@ class Keys:
         """Hash: a tenant -> JSON {rate, daily} of its own limits."""
         return self._key("tenant_limits")
 
+    @property
+    def tenant_states(self) -> str:
+        """Hash: a tenant -> JSON {status, asked (s), why, own_list}: what SES said of it last."""
+        return self._key("tenant_states")
+
     def tenant(self, name: str) -> str:
         """Hash with expiry: the token bucket of a tenant, and the head of its ledger."""
         return self._key("tenant", name)

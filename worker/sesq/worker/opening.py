@@ -73,8 +73,17 @@ def open_account(
     sender = Sender(
         gate, transport, rules, _sending_policy(settings, name), lease=settings.lease_seconds, sleep=sleep
     )
-    borrowed = tuple(BorrowedIdentities.of(settings.account(name).identity_arns).arns)
-    sync = AccountSync(redis, name, ses, region, settings.sync_seconds, settings.on_restore, borrowed)
+    of_account = settings.account(name)
+    sync = AccountSync(
+        redis,
+        name,
+        ses,
+        region,
+        settings.sync_seconds,
+        settings.on_restore,
+        borrowed=tuple(BorrowedIdentities.of(of_account.identity_arns).arns),
+        tenant=of_account.tenant,
+    )
     return OpenAccount(name, gate, sender, rules, sync, lanes)
 
 

@@ -125,6 +125,9 @@ def _streams(envelope: Envelope) -> Iterator[str]:
     yield from ("account", "credentials", *(f"sender:{address}" for address in envelope.senders))
     if envelope.configuration_set:
         yield f"configuration_set:{envelope.configuration_set}"
+    if envelope.tenant:
+        yield f"tenant:{envelope.tenant}"
+        yield from (f"tenant:{envelope.tenant}/{address}" for address in envelope.senders)
     yield from (f"recipient:{address}" for address in envelope.recipients)
 
 

@@ -25,12 +25,14 @@ from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_hash, read_json
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import BORROWED, redis_now
+from sesq.queue.tenant_states import TenantStates
 from sesq.queue.windows import refresh_windows
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.reconcile import reconcile_in_turn
 from sesq.worker.rules import Block, Rules, read_block
 from sesq.worker.suppression import SesSuppression
+from sesq.worker.tenant_sync import TenantSync, stopped_holds
 
 log = logging.getLogger("sesq.sync")
 
@@ -39,7 +41,7 @@ DUE = compose("due.lua", library("server.lua", base=JOBS))
 LEASE_SECONDS = 20
 """How long a process may take to read the account before another one tries: it may have died."""
 RETRY_SECONDS = 5
-REFUSED_AS_A_WHOLE = frozenset({"account", "credentials", "configuration_set"})
+REFUSED_AS_A_WHOLE = frozenset({"account", "credentials", "configuration_set", "tenant"})
 READABLE = {"version": frozenset(map(str, VERSIONS))}
 RESTORED = (
     "a backup of Redis was restored, or a crash lost what was written last: SES has taken mail that is unknown here. "
@@ -73,8 +75,9 @@ class AccountSync:
         interval: float,
         on_restore: str = "hold",
         borrowed: Collection[str] = (),
+        tenant: str | None = None,
     ) -> None:
-        """`borrowed`: the identities that other accounts let this one use."""
+        """`borrowed`: the identities that other accounts let this one use. `tenant`: of mail that names none."""
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
@@ -83,6 +86,7 @@ class AccountSync:
         self.interval = interval
         self.on_restore = on_restore
         self.borrowed = borrowed
+        self.tenant = tenant
         self.failed = False
         self._noted: dict[str, Any] = {}
         self._unlisted_before = False
@@ -131,6 +135,14 @@ class AccountSync:
         mind_ramp(self.redis, self.account)
         free_fitting(self.redis, self.account)
         self._probe(blocks)
+        self._read_tenants()
+
+    def _read_tenants(self) -> None:
+        """Last, since it may take a third of the interval."""
+        if isinstance(self.ses, SesAccount) and self.rules.snapshot.readable:
+            control = SesControl(self.ses.client, self.ses.calls)
+            region = self.rules.region
+            TenantSync(self.redis, self.account, control, region, self.tenant).run(self.interval)
 
     def _read_suppression(self) -> None:
         """What SES suppresses by itself, or for others on the account, is not even tried from here."""
@@ -194,7 +206,9 @@ class AccountSync:
         Of many that are refused, those try that have waited longest: a refusal costs rate.
         """
         now = redis_now(self.redis)
-        due = [hold for hold, block in blocks.items() if self._may_try(hold, block, now)]
+        stopped = stopped_holds(TenantStates(self.redis, self.account).read())
+        blocked = {hold: block for hold, block in blocks.items() if hold not in stopped}
+        due = [hold for hold, block in blocked.items() if self._may_try(hold, block, now)]
         for hold in sorted(due, key=lambda hold: blocks[hold].since)[:MOST_PROBES]:
             Messages(self.redis, self.account).try_one(hold, "trying whether SES takes it now")
 

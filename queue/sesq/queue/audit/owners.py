@@ -45,7 +45,7 @@ def single_keys(keys: Keys) -> set[str]:
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
         "reputation poison notices snapshot identities sync control damaged restored pruning listening events "
-        "tenant_limits windows windowed with_windows"
+        "tenant_limits tenant_states windows windowed with_windows"
     )
     lists = [keys.state(state) for state in State]
     for queue in map(keys.queue, Lane):

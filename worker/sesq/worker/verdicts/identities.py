@@ -7,7 +7,7 @@ import re
 from sesq.queue.identities import candidates
 
 LISTED = re.compile(r"failed the check in region [\w-]+: *(.+)", re.IGNORECASE | re.DOTALL)
-RESOURCE = re.compile(r":identity/([^\s'\"`,]+)")
+RESOURCE = re.compile(r":identity/([^\s'\"`,\]]+)")
 COMMA_SEPARATED = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
 BRACKETED = re.compile(r"<([^<>]+)>")
 

@@ -27,13 +27,15 @@ def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
     identities = named_identities(answer.text)
     configuration_set = _set_in(answer.text) or envelope.configuration_set
     concern = _concern(identities, configuration_set, envelope)
-    outcome = next((row.outcome for row in ROWS if row.fits(answer, concern)), DEFAULT)
+    rows = (row for row in ROWS if envelope.tenant or not row.of_tenant)
+    outcome = next((row.outcome for row in rows if row.fits(answer, concern)), DEFAULT)
     failing = _meant(identities, envelope.recipients) or envelope.recipients
     senders = (
         _meant(identities, envelope.senders) or _unknown_identities(identities, envelope) or envelope.senders
     )
     words = {
         "region": region,
+        "tenant": envelope.tenant or "",
         "sender": senders[0],
         "recipient": failing[0] if failing else "",
         "recipients": _few(failing),

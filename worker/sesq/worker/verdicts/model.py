@@ -65,9 +65,9 @@ class Verdict:
 
     `code` and `text` are SES's own, or an exception's name and the system's words when SES did not answer. `reason`
     is for people: what it is, and the cure. `hold` names *whose* mail must wait: `recipient:bob@x.org`,
-    `sender:shop@x.org`, `configuration_set:news`, `account`, `credentials`, or `person` (this message, until somebody
-    decides); None when nobody's has to. `kind` says what it waits *for*. `identities` are the addresses or domains
-    that SES named, bare, in its order.
+    `sender:shop@x.org`, `configuration_set:news`, `tenant:acme`, `tenant:acme/shop@x.org` (the tenant's mail from that
+    sender), `account`, `credentials`, or `person` (this message, until somebody decides); None when nobody's has to.
+    `kind` says what it waits *for*. `identities` are the addresses or domains that SES named, bare, in its order.
     """
 
     kind: Kind

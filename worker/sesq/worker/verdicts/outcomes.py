@@ -1,9 +1,9 @@
 """What an answer can mean, in words for people: each says what it is and what cures it.
 
-A reason may use {region}, {sender}, {recipients}, {configuration_set}, {code} and {text}; a hold {sender}, {recipient}
-and {configuration_set}. {sender} is the sender that SES named, which need not be the message's own, {configuration_set}
-the set that it named; {recipients} are those it named, {recipient} is the first of them. Where it named none, they are
-the message's own.
+A reason may use {region}, {tenant}, {sender}, {recipients}, {configuration_set}, {code} and {text}; a hold {tenant},
+{sender}, {recipient} and {configuration_set}. {tenant} is the message's own, {sender} the sender that SES named, which
+need not be the message's own, {configuration_set} the set that it named; {recipients} are those it named, {recipient}
+is the first of them. Where it named none, they are the message's own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from sesq.worker.verdicts.model import Kind
 SENDER = "sender:{sender}"
 RECIPIENT = "recipient:{recipient}"
 CONFIGURATION_SET = "configuration_set:{configuration_set}"
+TENANT = "tenant:{tenant}"
+TENANT_SENDER = "tenant:{tenant}/{sender}"
+"""Mail of a tenant from one sender: its other mail may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,29 @@ NO_SET = Outcome(
     Kind.CONFIGURATION,
     "The configuration set {configuration_set} does not exist in {region}; create it there, then release.",
     CONFIGURATION_SET,
+)
+TENANT_STOPPED = Outcome(
+    Kind.CONFIGURATION,
+    "SES has stopped the tenant {tenant} in {region}: its sending status is DISABLED. See its reputation findings in "
+    "SES, and enable or reinstate it there; its mail then goes by itself.",
+    TENANT,
+)
+NO_TENANT = Outcome(
+    Kind.CONFIGURATION,
+    "There is no tenant {tenant} in {region}; create it there, with what its mail uses. Its mail then goes by itself.",
+    TENANT,
+)
+NOT_TENANTS_SENDER = Outcome(
+    Kind.CONFIGURATION,
+    "The sender {sender} is not associated with the tenant {tenant} in {region}; associate its identity there. The "
+    "mail then goes by itself.",
+    TENANT_SENDER,
+)
+NOT_TENANTS = Outcome(
+    Kind.CONFIGURATION,
+    "The tenant {tenant} in {region} lacks something that its mail from {sender} uses ({text}); associate it there. "
+    "The mail then goes by itself.",
+    TENANT_SENDER,
 )
 NOT_FOUND = Outcome(
     Kind.CONFIGURATION,

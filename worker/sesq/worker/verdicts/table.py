@@ -11,7 +11,11 @@ Choices made here in the open:
 * An error below 500 is an answer, and a refusal: nothing was sent. When its code is new to us it is held for a person,
   since neither "never" nor "again" is known to be true.
 * SendingPausedException means the account or a configuration set. When its text does not say which and the message
-  names a set, it is taken for the set's: account sync sees a paused account by itself.
+  names a set, it is taken for the set's: account sync sees a paused account by itself. Of mail that names a tenant it
+  is taken for the tenant's, whose state account sync asks for.
+* Rows of tenants fit only mail that names one. The text for an unknown tenant, and for what is not associated with a
+  tenant, were seen; how SES refuses a disabled tenant is not known: there the words are guessed, and so are all of
+  SMTP's.
 """
 
 from __future__ import annotations
@@ -37,13 +41,14 @@ class Concern(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer and its meaning. `concern` None fits all."""
+    """One answer and its meaning. `concern` None fits all. `of_tenant`: only for mail that names a tenant."""
 
     channel: Channel
     code: str
     text: str
     outcome: o.Outcome
     concern: Concern | None = None
+    of_tenant: bool = False
 
     def fits(self, answer: Answer, concern: Concern) -> bool:
         """Whether this row is about that answer."""
@@ -61,6 +66,13 @@ DAY = r"daily (message|sending) quota exceeded"
 UNVERIFIED = r"address(es)? (is |are )?not verified|failed the check in region"
 PAUSED = r"sending (is |has been )?(paused|suspended|disabled) for this account"
 NO_SET = r"configuration set\b.*does not exist"
+TENANT = r"(?<![\w<-])tenant(?![\w>-])"
+STOPPED = (
+    rf"{TENANT}.*\b(paused|disabled|suspended|stopped)\b|\b(paused|disabled|suspended|stopped)\b.*{TENANT}"
+)
+NO_TENANT = rf"{TENANT}.*(not found|does not exist)"
+NOT_TENANTS = rf"{TENANT}.*not associated"
+OF_NOBODY = r"\A(?!.*(configuration set|\baccount\b))"
 
 THROTTLES = r"TooManyRequestsException|Throttl\w+|RequestThrottled\w*|RequestLimitExceeded|429"
 DENIED = r"AccessDenied(Exception)?"
@@ -75,6 +87,28 @@ NO_KEYS = (
     r"(No|Partial|Unknown)Credential\w*|Credential\w*|NoAuthToken\w*|Token\w*|UnknownTokenProvider\w*|SSO\w*|\w*SSOToken\w*|"
     r"Login\w*|Metadata\w*|RefreshWithMFA\w*|ProfileNotFound|Config(NotFound|ParseError)|InfiniteLoopConfigError|"
     r"InvalidConfigError|MissingDependencyException|NoRegionError|InvalidRegionError|InvalidIMDS\w+|BaseEndpointResolverError"
+)
+
+
+def _of_tenants(channel: Channel, denied: str, unknown: str, stopped: str) -> tuple[Row, ...]:
+    """The answers about a tenant through one channel, by the codes that each has there."""
+    return (
+        Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS_SENDER, Concern.SENDER, True),
+        Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS, None, True),
+        Row(channel, unknown, NO_TENANT, o.NO_TENANT, None, True),
+        Row(channel, stopped, STOPPED, o.TENANT_STOPPED, None, True),
+    )
+
+
+TENANTS = (
+    *_of_tenants(
+        Channel.API,
+        DENIED,
+        r"NotFound(Exception)?|BadRequestException",
+        r"\w*(Paused|Denied|Rejected|Request)\w*",
+    ),
+    Row(Channel.API, r"SendingPausedException", OF_NOBODY, o.TENANT_STOPPED, None, True),
+    *_of_tenants(Channel.SMTP, r"554", r"554", r"554"),
 )
 
 API = (
@@ -154,4 +188,4 @@ LOST = (
     Row(Channel.LOST, r"HTTPClientError|ConnectionError|OSError|SMTPServerDisconnected", ANY, o.NO_REPLY),
 )
 
-ROWS = API + SMTP + SIGN_IN + UNSENT + LOST
+ROWS = TENANTS + API + SMTP + SIGN_IN + UNSENT + LOST

@@ -1,0 +1,153 @@
+"""The part of account sync that asks SES whether the tenants may send whose mail is here.
+
+GetTenant tells of one tenant, and SES allows one control call a second. So some are asked after each sync, in turn.
+Mail that SES refuses before its tenant was asked for waits too, by SES's own answer (see `verdicts`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.replies import texts
+from sesq.queue.shares import tenant_of, tenant_queues
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import Lane
+from sesq.queue.tenant_states import SendingStatus, TenantState, TenantStates
+from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl
+from sesq.worker.verdicts.outcomes import NO_TENANT, TENANT_STOPPED
+
+log = logging.getLogger("sesq.sync")
+
+ASK_SECONDS = 300
+"""A tenant is asked for again after this long."""
+SHARE_OF_SYNC = 3
+"""So many seconds of a sync's interval there are for each tenant that is asked then."""
+MOST_ASKED = 60
+FORGET_SECONDS = 30 * 86_400
+"""What SES said of a tenant stays for so long after the last mail: events of it still come."""
+REASONS = {SendingStatus.DISABLED: TENANT_STOPPED.reason, SendingStatus.UNKNOWN: NO_TENANT.reason}
+
+
+class TenantSync:
+    """The tenants of one account. `default`: the tenant of mail that names none."""
+
+    def __init__(
+        self, redis: Redis, account: str, control: SesControl, region: str, default: str | None
+    ) -> None:
+        self.redis = redis
+        self.account = account
+        self.keys = Keys(account)
+        self.region = region
+        self.default = default
+        self.states = TenantStates(redis, account)
+        self.messages = Messages(redis, account)
+        self._control = control
+
+    def run(self, interval: float) -> None:
+        """Asks for those that are due, as many as `interval` (s) has room for. Raises nothing of SES's."""
+        now, before = redis_now(self.redis), self.states.read()
+        held, queued = self._held(), self._queued()
+        self._forget(before, held | queued, now)
+        most = min(MOST_ASKED, max(1, int(interval / SHARE_OF_SYNC)))
+        for tenant in in_turn(before, held, queued, now, most):
+            try:
+                state = self._ask(tenant, now)
+            except ControlUnavailable as error:
+                log.info("account %s: SES did not tell of its tenants: %s", self.account, error)
+                return
+            self.states.note(tenant, state)
+            self._act(tenant, state, before.get(tenant))
+            if state.status is SendingStatus.UNREADABLE:
+                return  # it would not tell of the others either
+
+    def _ask(self, tenant: str, now: float) -> TenantState:
+        try:
+            told = self._control.call("get_tenant", TenantName=tenant).get("Tenant") or {}
+            status = SendingStatus(told.get("SendingStatus"))
+        except ControlRefused as error:
+            if error.code == "NotFoundException":
+                return TenantState(SendingStatus.UNKNOWN, now)
+            return TenantState(SendingStatus.UNREADABLE, now, str(error))
+        except ValueError:
+            return TenantState(SendingStatus.UNREADABLE, now, "the answer has no status that sesq knows")
+        scope = (told.get("SuppressionAttributes") or {}).get("SuppressionScope")
+        return TenantState(status, now, own_list=scope == "TENANT")
+
+    def _act(self, tenant: str, state: TenantState, before: TenantState | None) -> None:
+        """Has the mail of a tenant wait that SES has stopped; lets it go when SES says that the tenant may send.
+
+        Where SES refused mail although it had said so, one message tries first: its answer may be about something else.
+        """
+        hold = hold_of(tenant)
+        if state.is_stopped:
+            why = REASONS[state.status].format(tenant=tenant, region=self.region)
+            with mapped():
+                told = json.dumps([redis_now(self.redis), why, False, ""])
+                if self.redis.hsetnx(self.keys.blocks, hold, told):
+                    log.warning("account %s: mail of a tenant waits: %s", self.account, why)
+        elif state.may_send and self._is_blocked(hold):
+            if before is not None and before.is_stopped:
+                freed = self.messages.free(hold, f"SES says of the tenant {tenant}: {state.status}")
+                log.info(
+                    "account %s: %d messages freed that waited for tenant %s", self.account, freed, tenant
+                )
+            else:
+                self.messages.try_one(hold, "trying whether SES takes it now")
+
+    def _is_blocked(self, hold: str) -> bool:
+        with mapped():
+            return bool(self.redis.hexists(self.keys.blocks, hold))
+
+    def _queued(self) -> set[str]:
+        """Those with mail in a lane, and the tenant of all mail that names none."""
+        with mapped():
+            found = {
+                tenant_of(queue) for lane in Lane for queue in tenant_queues(self.redis, self.keys, lane)
+            }
+        return found | ({self.default} if self.default else set())
+
+    def _held(self) -> set[str]:
+        with mapped():
+            holds = texts(self.redis.hkeys(self.keys.holds))
+        kinds = (hold.partition(":") for hold in holds)
+        return {name.partition("/")[0] for kind, _, name in kinds if kind == "tenant"}
+
+    def _forget(self, states: Mapping[str, TenantState], with_mail: set[str], now: float) -> None:
+        """Lets no block stay for a tenant that has no mail: nobody asks for it until mail comes."""
+        gone = [name for name in states if name not in with_mail]
+        for name in gone:
+            if states[name].is_stopped and self._is_blocked(hold_of(name)):
+                self.messages.free(hold_of(name), "")
+        self.states.forget(name for name in gone if now - states[name].asked > FORGET_SECONDS)
+
+
+def in_turn(
+    states: Mapping[str, TenantState], held: set[str], queued: set[str], now: float, most: int
+) -> list[str]:
+    """Whom to ask now: those that were asked longest ago. Half of the places are for those whose mail is held."""
+
+    def due(names: set[str]) -> list[str]:
+        asked = {name: states[name].asked if name in states else -1.0 for name in names}
+        waits = [name for name, at in asked.items() if not 0 <= now - at < ASK_SECONDS]
+        return sorted(waits, key=lambda name: (asked[name], name))
+
+    first, others = due(held), due(queued - held)
+    half = max((most + 1) // 2, most - len(others))
+    return [*first[:half], *others][:most]
+
+
+def hold_of(tenant: str) -> str:
+    """What all mail of a tenant waits for."""
+    return f"tenant:{tenant}"
+
+
+def stopped_holds(states: Mapping[str, TenantState]) -> set[str]:
+    """The holds of tenants that SES has stopped: no try is needed to know that."""
+    return {hold_of(name) for name, state in states.items() if state.is_stopped}
