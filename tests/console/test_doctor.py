@@ -25,6 +25,7 @@ from sesq.console.overview import WorkerView, read_overview
 from sesq.producer import Message, Outbox
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.states import Lane, State
+from sesq.queue.tenant_states import SendingStatus, TenantState, TenantStates
 from sesq.simulator import Simulator
 from sesq.worker.account import Description
 
@@ -347,6 +348,38 @@ def test_what_ses_refuses_as_a_whole_and_what_nobody_knows(
     result = run("doctor", "--json")
     assert (found(result)["unknown"], found(result)["blocked"]) == ("warn", "fail")
     assert why in result.stdout
+
+
+def test_tenants_whose_mail_ses_does_not_take(
+    run: Run,
+    redis: Redis,
+    aws: Simulator,
+    queue: Callable[..., str],
+    becomes: Callable[..., None],
+    ses_says: Callable[..., None],
+) -> None:
+    # Given mail of 22 tenants that SES has stopped, and one of which it does not tell
+    ses_says()
+    why = "SES has stopped the tenant."
+    for number in range(22):
+        name = f"t{number:02}"
+        becomes(queue(tenant=name), State.HELD, hold=f"tenant:{name}", held_because=why, block=True)
+    denied = TenantState(SendingStatus.UNREADABLE, 0, "not authorized to perform ses:GetTenant")
+    TenantStates(redis).note("other", denied)
+    redis.delete(CLOCK_OFFSET)
+    # When doctor looks, then it names twenty of them with the cure, counts the others, and fails for none
+    result = run("doctor", "--json")
+    told = json.loads(result.stdout)
+    tenants = [check for check in told if check["name"] == "tenant"]
+    assert (tenants[0]["status"], tenants[0]["detail"]) == ("warn", f"tenant:t00: 1 wait: {why}")
+    assert "sesq messages release --waiting-for tenant:t00" in tenants[0]["cure"]
+    assert len(tenants) == 21
+    assert tenants[20]["detail"] == "2 more tenants or senders of theirs"
+    assert "blocked" not in found(result)
+    (rights,) = [check for check in told if "SES does not tell whether tenants may send" in check["detail"]]
+    assert (rights["status"], "allow ses:GetTenant" in rights["cure"]) == ("warn", True)
+    # And the status says it in the hold's words
+    assert f"1 held: {why}" in json.loads(run("status", "--json").stdout)["why"]
 
 
 def test_a_batch_that_is_lost_is_named_with_its_cure(run: Run, redis: Redis, aws: Simulator) -> None:

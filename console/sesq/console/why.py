@@ -94,7 +94,7 @@ def _spent(view: Overview) -> str:
 
 def _states(view: Overview) -> Iterator[str]:
     for waiting in view.waiting[:HOLDS_NAMED]:
-        yield f"{waiting.count} held: {waiting.reason}."
+        yield f"{waiting.count} held: {_sentence(waiting.reason)}"
     more = len(view.waiting) - HOLDS_NAMED
     if more > 0:
         yield f"{more} more things are waited for: `sesq messages list --state held`."

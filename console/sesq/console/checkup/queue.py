@@ -9,6 +9,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.console.checkup.tenants import check_tenants
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import span
 from sesq.queue.batches import Batches
@@ -41,8 +42,11 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
     last = Messages(redis, account).list([State.SENT], limit=1)
     yield judge_workers(view)
     yield judge_movement(view, last[0].since if last else None)
-    for what, why in read_blocks(redis, account).items():
-        yield fail("blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself")
+    blocks = read_blocks(redis, account)
+    for what, why in blocks.items():
+        if not what.startswith("tenant:"):
+            yield fail("blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself")
+    yield from check_tenants(redis, account, blocks)
     with mapped():
         if redis.exists(Keys(account).restored):
             yield warn("restored", RESTORED, RESTORED_CURE)
