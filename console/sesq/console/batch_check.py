@@ -131,6 +131,7 @@ def check(
         stuck=found.held,
         starts_at=request.starts_at.timestamp() if request.starts_at else None,
         windows=windows,
+        tenant=request.envelope.tenant or "",
     )
     return found
 

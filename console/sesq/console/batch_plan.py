@@ -9,15 +9,15 @@ from datetime import datetime
 
 from redis import Redis
 
+from sesq.console.batch_line import BatchLine
 from sesq.queue.batch import Batch
-from sesq.queue.batches import Batches
-from sesq.queue.by_window import groups, waiting_by_window
-from sesq.queue.forecast import MINUTE
+from sesq.queue.by_window import groups
+from sesq.queue.forecast import MINUTE, Forecast
 from sesq.queue.gate import Gate
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.usage import SUSPENDED, Usage
-from sesq.queue.window_forecast import Waiting, forecast_windows
-from sesq.queue.windows import look_at, never_open, outside_several, read_window, reckon
+from sesq.queue.window_forecast import forecast_windows
+from sesq.queue.windows import never_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,16 @@ def plan(
     of: Batch | None = None,
     starts_at: float | None = None,
     windows: Mapping[str, int] | None = None,
+    tenant: str = "",
 ) -> Plan:
     """For `count` recipients that are queued now, or that are left of a batch, beside those that wait for no time.
 
-    `starts_at`: before that none of them goes (s). `windows`: how many of them go in which send window.
+    `starts_at`: before that none of them goes (s). `windows`: how many of them go in which send window. `tenant`: whose
+    they are; of a batch, it is the batch's.
     """
     gate = Gate(redis, account)
     usage = gate.usage()
-    line = _Line(redis, account, usage, of)
+    line = BatchLine(redis, account, usage, count, of, tenant)
     ahead = line.ahead
     known = read_snapshot(redis, account).known
     endless = _endless(known, usage, of, stuck=bool(stuck and not count))
@@ -77,6 +79,7 @@ def plan(
     told = forecast_windows(
         parts, before, begins, usage.limits(reserve=True), gate.ledger(), usage.others, behind
     )
+    told = later_of(told, line.by_tenant(parts, begins, usage.pace))
     days = _days(told.minutes, count)
     endless = "" if told.ends_at else _too_long(line.window, own, begins)
     return Plan(
@@ -100,70 +103,6 @@ def _too_long(account_window: str, own: Mapping[str, int], now: float) -> str:
     return TOO_LONG_IN_WINDOWS if account_window or any(own) else TOO_LONG
 
 
-class _Line:
-    """What goes before a batch, and behind it; of None: it is queued last."""
-
-    def __init__(self, redis: Redis, account: str, usage: Usage, of: Batch | None) -> None:
-        batches = Batches(redis, account).all()
-        urgent, bulk = (int(lane["queued"]) for lane in usage.lanes)
-        messages = max(0, urgent + bulk - sum(batch.jobs for batch in batches))
-        self._redis, self._account, self._of, self._now = redis, account, of, usage.now
-        self._urgent, self._messages = min(urgent, messages), messages - min(urgent, messages)
-        running = [
-            batch for batch in batches if batch.state == "running" and (of is None or batch.id != of.id)
-        ]
-        self._before = [batch for batch in running if of is None or batch.created < of.created]
-        self._behind = [batch for batch in running if batch not in self._before]
-        self.window = read_window(redis, account)
-
-    @property
-    def ahead(self) -> int:
-        """Messages in both lanes, and recipients of batches begun before."""
-        return self._urgent + self._messages + sum(batch.compact_waiting for batch in self._before)
-
-    def groups_before(self) -> list[Waiting]:
-        """The same, each with its openings."""
-        return [
-            Waiting(self._urgent),
-            *groups(Counter({"": self._messages}) + _by_window(self._before), self.window),
-        ]
-
-    def groups_behind(self) -> list[Waiting]:
-        """What goes while the batch may not."""
-        return groups(_by_window(self._behind), self.window)
-
-    def own(self, count: int) -> dict[str, int]:
-        """Recipients of the batch, by their send window."""
-        of = self._of
-        if of is None or not of.zone_column:
-            return {of.window if of else "": count}
-        found = waiting_by_window(self._redis, self._account, of.id, of.chunks)
-        found[""] += max(0, count - found.total())  # those on their way
-        return dict(+found)
-
-    def outside(self, own: Mapping[str, int] | None = None) -> str:
-        """Why nothing, or some of the batch, goes now: a send window is closed."""
-        windows = own if own is not None else self.own(1)
-        reckoned = {} if self._of else reckon(windows, self._now)  # Redis need not know them yet
-        views = look_at(self._redis, self._account, [self.window, *windows]) | reckoned
-        if self.window and views[self.window].opens_at is not None:
-            return views[self.window].why
-        closed = {
-            window: views[window] for window in windows if window and views[window].opens_at is not None
-        }
-        if len(windows) == 1 or not closed:
-            return next((view.why for view in closed.values()), "")
-        count = sum(windows[window] for window in closed)
-        return f"{count:,} are {outside_several(closed.values())}"
-
-
-def _by_window(batches: list[Batch]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for batch in batches:
-        counts[batch.window] += batch.compact_waiting
-    return counts
-
-
 def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:
     """Why nobody can tell when it ends, whatever the limits; empty where the limits tell it."""
     if not known:
@@ -177,6 +116,13 @@ def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str
     if usage.lanes[-1]["paused"]:
         return "bulk mail is paused"
     return "all of it is held" if stuck else ""
+
+
+def later_of(one: Forecast, other: Forecast | None) -> Forecast:
+    """What ends later; what never ends is the latest."""
+    if other is None or one.ends_at is None or (other.ends_at is not None and other.ends_at <= one.ends_at):
+        return one
+    return other
 
 
 def _days(minutes: Mapping[int, float], count: int) -> dict[str, int]:

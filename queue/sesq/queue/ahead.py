@@ -15,7 +15,7 @@ from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.record import Record
 from sesq.queue.replies import text, texts
-from sesq.queue.shares import tenant_queues
+from sesq.queue.shares import tenant_of, tenant_queues
 from sesq.queue.states import Lane
 from sesq.queue.window_forecast import Waiting
 from sesq.queue.windows import read_window
@@ -94,7 +94,11 @@ def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
         before[place.window] += place.inside
         before = +before
         beside = _beside(redis, keys, lane, place.queue, before.total(), windowed)
-        urgent = _length_of_lane(redis, keys, Lane.TRANSACTIONAL) if lane is Lane.BULK else 0
+        urgent = (
+            sum(jobs_of_tenants(redis, record.account, Lane.TRANSACTIONAL).values())
+            if lane is Lane.BULK
+            else 0
+        )
         windows = (read_window(redis, record.account), place.window) if lane is Lane.BULK else ()
         return Ahead(before, beside, urgent, behind, windows)
 
@@ -152,14 +156,18 @@ def _beside(
     return found
 
 
-def _length_of_lane(redis: Redis, keys: Keys, lane: Lane) -> int:
-    queues = [keys.queue(lane), *tenant_queues(redis, keys, lane)]
-    pipeline = redis.pipeline(transaction=False)
-    for queue in queues:
-        pipeline.llen(rq_key("queue", queue))
-        pipeline.scard(keys.stale(queue))
-    counts = [int(each) for each in pipeline.execute()]
-    return sum(counts[::2]) - sum(counts[1::2])
+def jobs_of_tenants(redis: Redis, account: str, lane: Lane) -> dict[str, int]:
+    """Tenant, "" for none -> how many jobs of it wait in the lane. Raises QueueUnavailable."""
+    keys = Keys(account)
+    with mapped():
+        queues = [keys.queue(lane), *tenant_queues(redis, keys, lane)]
+        pipeline = redis.pipeline(transaction=False)
+        for queue in queues:
+            pipeline.llen(rq_key("queue", queue))
+            pipeline.scard(keys.stale(queue))
+        counts = [int(each) for each in pipeline.execute()]
+    jobs = (max(0, standing - stale) for standing, stale in zip(counts[::2], counts[1::2], strict=True))
+    return dict(zip(map(tenant_of, queues), jobs, strict=True))
 
 
 def _first(redis: Redis, keys: Keys, queue: str, jobs: int) -> ByWindow:

@@ -1,0 +1,120 @@
+"""What goes before a batch, beside it and behind it: other mail of its tenant, and the turns of others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from redis import Redis
+
+from sesq.queue.ahead import jobs_of_tenants
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
+from sesq.queue.by_window import groups, waiting_by_window
+from sesq.queue.forecast import Forecast, Limits
+from sesq.queue.states import Lane
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.usage import Usage
+from sesq.queue.window_forecast import Waiting, forecast_windows
+from sesq.queue.windows import look_at, outside_several, read_window, reckon
+
+
+class BatchLine:
+    """What goes before `count` recipients of a batch, and behind them; of None: it is queued last.
+
+    What waits of its own tenant goes before, if it is older. Of each other tenant, as much goes before as of its own:
+    their queues take turns.
+    """
+
+    def __init__(
+        self, redis: Redis, account: str, usage: Usage, count: int, of: Batch | None, tenant: str
+    ) -> None:
+        self._redis, self._account, self._of, self._now = redis, account, of, usage.now
+        self._tenant = (of.envelope.tenant if of else tenant) or ""
+        self.window = read_window(redis, account)
+        batches = [batch for batch in Batches(redis, account).all() if of is None or batch.id != of.id]
+        all_batches = [*batches, of] if of else batches
+        self._urgent = sum(jobs_of_tenants(redis, account, Lane.TRANSACTIONAL).values())
+        messages = _messages(jobs_of_tenants(redis, account, Lane.BULK), all_batches)
+        running = sorted((each for each in batches if each.state == "running"), key=lambda each: each.created)
+        self._before: Counter[str] = Counter()
+        self._behind: Counter[str] = Counter()
+        own = [each for each in running if (each.envelope.tenant or "") == self._tenant]
+        older = [each for each in own if of is None or each.created < of.created]
+        self._own_before = _by_window(messages[self._tenant], older)
+        self._before += self._own_before
+        self._behind += _by_window(0, [each for each in own if each not in older])
+        most = self._own_before.total() + count
+        for other in {*messages, *(each.envelope.tenant or "" for each in running)} - {self._tenant}:
+            theirs = [each for each in running if (each.envelope.tenant or "") == other]
+            self._take_turns(_by_window(messages[other], theirs), most)
+
+    def _take_turns(self, theirs: Mapping[str, int], most: int) -> None:
+        """So many of them go before, the others behind."""
+        for window, waiting in theirs.items():
+            before = min(waiting, most)
+            most -= before
+            self._before[window] += before
+            self._behind[window] += waiting - before
+
+    @property
+    def ahead(self) -> int:
+        """Recipients of both lanes that go before; a message is one."""
+        return self._urgent + self._before.total()
+
+    def groups_before(self) -> list[Waiting]:
+        """The same, each with its openings."""
+        return [Waiting(self._urgent), *groups(self._before, self.window)]
+
+    def groups_behind(self) -> list[Waiting]:
+        """What goes while the batch may not."""
+        return groups(self._behind, self.window)
+
+    def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
+        """When it has gone by the limits of its tenant; None where that has none."""
+        limits = TenantLimits(self._redis, self._account)
+        limit = limits.of(self._tenant) if self._tenant else TenantLimit()
+        if limit == TenantLimit():
+            return None
+        by = Limits(limit.rate or pace, limit.daily_now, growth=limit.growth)
+        before = groups(self._own_before, self.window)
+        return forecast_windows(own, before, begins, by, limits.sent(self._tenant))
+
+    def own(self, count: int) -> dict[str, int]:
+        """Recipients of the batch, by their send window."""
+        of = self._of
+        if of is None or not of.zone_column:
+            return {of.window if of else "": count}
+        found = waiting_by_window(self._redis, self._account, of.id, of.chunks)
+        found[""] += max(0, count - found.total())  # those on their way
+        return dict(+found)
+
+    def outside(self, own: Mapping[str, int] | None = None) -> str:
+        """Why nothing, or some of the batch, goes now: a send window is closed."""
+        windows = own if own is not None else self.own(1)
+        reckoned = {} if self._of else reckon(windows, self._now)  # Redis need not know them yet
+        views = look_at(self._redis, self._account, [self.window, *windows]) | reckoned
+        if self.window and views[self.window].opens_at is not None:
+            return views[self.window].why
+        closed = {
+            window: views[window] for window in windows if window and views[window].opens_at is not None
+        }
+        if len(windows) == 1 or not closed:
+            return next((view.why for view in closed.values()), "")
+        count = sum(windows[window] for window in closed)
+        return f"{count:,} are {outside_several(closed.values())}"
+
+
+def _messages(jobs: Mapping[str, int], batches: Iterable[Batch]) -> Counter[str]:
+    """Tenant -> its messages in the bulk lane: the jobs that are no chunks of batches."""
+    chunks: Counter[str] = Counter()
+    for batch in batches:
+        chunks[batch.envelope.tenant or ""] += batch.jobs
+    return Counter({tenant: max(0, count - chunks[tenant]) for tenant, count in jobs.items()})
+
+
+def _by_window(messages: int, batches: Iterable[Batch]) -> Counter[str]:
+    counts = Counter({"": messages})
+    for batch in batches:
+        counts[batch.window] += batch.compact_waiting
+    return counts
