@@ -115,8 +115,15 @@ def test_a_row_is_told_of_from_when_it_is_on_its_way(stage: BatchStage) -> None:
     assert all(id.startswith(f"{batch}-0-") for id in events)
     # and of what SES says later
     sent = [id for id, each in events.items() if each[-1][0] == "sent"]
-    assert [stage.batches.mark_delivered(sent[0])] * 2 == [True, True]
-    assert told(stage) == {sent[0]: [("delivered", "")]}
+    assert [stage.batches.mark_delivered(sent[0], "m-1") for _ in range(2)] == [True, False]
+    (event,) = all_of(reader(stage))
+    assert (event.message, event.was, event.state, event.message_id) == (sent[0], "sent", "delivered", "m-1")
+
+
+def test_the_name_of_a_webhooks_consumer_is_not_an_applications(stage: BatchStage) -> None:
+    with pytest.raises(InputError, match="of webhooks"):
+        stage.outbox.events(consumer="webhook:crm", idle=0)
+    assert not stage.redis.exists(*KEYS)
 
 
 @pytest.mark.parametrize("paused_before", [False, True])

@@ -132,8 +132,8 @@ def test_what_is_noted_after_a_batch_has_ended_goes_with_it(stage: BatchStage) -
     taken = stage.take(3, keep_seconds=KEPT)
     stage.send_all()
     chunk = f"{taken.id}-0"
-    assert stage.batches.mark_delivered(f"{chunk}-0")
-    assert not stage.batches.mark_delivered(f"{chunk}-0")
+    assert stage.batches.mark_delivered(f"{chunk}-0", "m-1")
+    assert not stage.batches.mark_delivered(f"{chunk}-0", "m-1")
     assert stage.batches.materialize_sent_row(f"{chunk}-1")
     assert not stage.batches.materialize_sent_row(f"{chunk}-1")
     stage.pack()

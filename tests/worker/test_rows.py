@@ -295,8 +295,8 @@ def test_what_is_delivered_is_counted_in_a_bit(stage: BatchStage) -> None:
     taken = stage.take(20)
     stage.send(10)
     id = f"{taken.id}-0-3"
-    assert stage.batches.mark_delivered(id)
-    assert not stage.batches.mark_delivered(id)
+    assert stage.batches.mark_delivered(id, "m-1")
+    assert not stage.batches.mark_delivered(id, "m-1")
     assert stage.counts(taken.id) == {"queued": 10, "sent": 9, "delivered": 1} == stage.fates(taken.id)
     assert (stage.status(id).state, stage.status(id).message_id) == (State.DELIVERED, "recorded-4")
     assert stage.messages.counts()[State.DELIVERED] == 0

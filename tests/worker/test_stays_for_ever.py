@@ -98,14 +98,14 @@ def test_what_was_delivered_of_a_batch_is_forgotten_with_it(stage: BatchStage) -
     # Given a batch that is done, whose mail is delivered before and after its end
     id = stage.take(2).id
     stage.send(1)
-    stage.batches.mark_delivered(f"{id}-0-0")
+    stage.batches.mark_delivered(f"{id}-0-0", "m-1")
     stage.send_all()
     assert stage.batches.get(id).ended is not None
     assert stage.redis.ttl(stage.keys.arrived(f"{id}-0")) > 0
     # and of another one all after it
     other = stage.take(1, key="other").id
     stage.send_all()
-    stage.batches.mark_delivered(f"{other}-0-0")
+    stage.batches.mark_delivered(f"{other}-0-0", "m-1")
     assert stage.redis.ttl(stage.keys.arrived(f"{other}-0")) > 0
 
 

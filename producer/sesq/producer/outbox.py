@@ -28,7 +28,7 @@ from sesq.producer.message import Message
 from sesq.producer.moments import instant
 from sesq.producer.precheck import problems
 from sesq.queue.careful_redis import connect
-from sesq.queue.events import EventReader, MessageEvent, forget, listen
+from sesq.queue.events import OF_WEBHOOK, EventReader, MessageEvent, forget, listen
 from sesq.queue.explain import explain
 from sesq.queue.ids import new_id
 from sesq.queue.job import KEEP_DAYS
@@ -207,6 +207,10 @@ class Outbox:
         self, consumer: str, account: str = "default", *, recipients: bool = False
     ) -> EventReader:
         """Begins to listen, and gives what reads and acknowledges events, for loops of your own."""
+        if consumer.startswith(OF_WEBHOOK):
+            raise InputError(
+                f"consumer: {consumer!r:.80} is no name for an application: they are those of webhooks"
+            )
         listen(self._ready(), account, consumer)
         return EventReader(self._ready(), account, consumer, recipients=recipients)
 

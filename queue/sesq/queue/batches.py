@@ -179,7 +179,7 @@ class Batches:
             )
         return bool(done)
 
-    def mark_delivered(self, id: str) -> bool:
+    def mark_delivered(self, id: str, message_id: str) -> bool:
         """Notes a delivery to a recipient without a record. False if it has one, or if it is no news."""
         place = place_of(id)
         if place is None:
@@ -187,7 +187,9 @@ class Batches:
         with mapped():
             if self.redis.sismember(self.keys.materialized(place.batch), id):
                 return False
-            return bool(MARK_DELIVERED.run(self.redis, self.keys.account, place.chunk_id, place.row))
+            return bool(
+                MARK_DELIVERED.run(self.redis, self.keys.account, place.chunk_id, place.row, message_id)
+            )
 
     def take_lost_row(self, id: str, message_id: str) -> bool:
         """Notes that SES has the mail of a recipient whose chunk was lost. False for any other recipient."""

@@ -35,6 +35,8 @@ HOLD_CONSUMER = compose("hold_consumer.lua", JOBS)
 CAP = 100_000
 """Events that stay in the stream; a consumer that is further behind is given a gap."""
 LEASE_SECONDS = 30.0
+OF_WEBHOOK = "webhook:"
+"""The names of the consumers of webhooks begin so; an application's may not."""
 MESSAGE, GAP = "message", "gap"
 STATELESS = ("delayed", "noted", "opened", "clicked", "subscription")
 """Types of events that change no state."""

@@ -15,7 +15,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
-from sesq.queue.events import MessageEvent
+from sesq.queue.events import OF_WEBHOOK, MessageEvent
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text, texts
 from sesq.queue.webhook_records import DeadLetter, Waiting
@@ -27,8 +27,6 @@ MOST_WAITING = 10_000
 MOST_DEAD = 10_000
 """Events that were given up and are kept, the newest; the older ones are dropped and counted."""
 REVIVED_AT_ONCE = 500
-CONSUMER = "webhook:"
-"""What the name of a webhook's consumer begins with."""
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -45,7 +43,7 @@ class WebhookQueue:
     def __init__(self, redis: Redis, account: str, name: str) -> None:
         keys = Keys(account)
         self.redis, self.account, self.name = redis, account, name
-        self.consumer = f"{CONSUMER}{name}"
+        self.consumer = f"{OF_WEBHOOK}{name}"
         self._health = keys.webhook(name)
         self._waiting = keys.webhook_waiting(name)
         self._order = keys.webhook_order(name)

@@ -15,8 +15,9 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.queue.consumers import consumers
+from sesq.queue.events import OF_WEBHOOK
 from sesq.queue.replies import text, text_hash, texts
-from sesq.queue.webhook_queue import CONSUMER, WebhookQueue
+from sesq.queue.webhook_queue import WebhookQueue
 from sesq.queue.webhook_records import Health, failing_from
 
 COUNTS = ("delivered", "dropped")
@@ -26,7 +27,7 @@ _DIGITS = re.compile("[0-9]{1,15}")
 def known_webhooks(redis: Redis, account: str) -> list[str]:
     """The names of the webhooks that events are kept for."""
     names = [each.name for each in consumers(redis, account)]
-    return [name.removeprefix(CONSUMER) for name in names if name.startswith(CONSUMER)]
+    return [name.removeprefix(OF_WEBHOOK) for name in names if name.startswith(OF_WEBHOOK)]
 
 
 class WebhookStore(WebhookQueue):

@@ -1,9 +1,9 @@
 -- Mark: notes that a mail was delivered to a recipient of a batch who has no record. After messages.lua.
 --
--- ARGV[3] chunk   [4] row
+-- ARGV[3] chunk   [4] row   [5] SES's MessageId, for consumers of the stream
 -- Returns 1 where that is news.
 
-local chunk, row = ARGV[3], ARGV[4]
+local chunk, row, message_id = ARGV[3], ARGV[4], ARGV[5]
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')
 
 local function main()
@@ -12,6 +12,6 @@ local function main()
   if ttl > 0 then call('EXPIRE', A .. 'arrived:' .. chunk, ttl) end
   Batch.adjust_counts(bid, 'taken', 'arrived', 1)
   local message = {id = chunk .. '-' .. row, queue = Job.own_queue(nil), batch = bid}
-  Stream.tell(message, 'sent', 'delivered', '', {})
+  Stream.tell(message, 'sent', 'delivered', '', {'message_id', message_id})
   return 1
 end

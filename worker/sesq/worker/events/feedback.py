@@ -141,7 +141,7 @@ class Feedback:
         if recipient.message_id is None and not self.batches.take_lost_row(event.id, event.message_id):
             return Handled.EARLY
         if meaning.to is State.DELIVERED:
-            self.batches.mark_delivered(event.id)
+            self.batches.mark_delivered(event.id, event.message_id)
         elif meaning.to is not State.SENT or meaning.note:
             self.batches.materialize_sent_row(event.id)
             with mapped():
