@@ -325,8 +325,15 @@ def test_mail_goes_by_a_global_endpoint(monkeypatch):
     cleared = []
     mail = replace(simple(tenant="acme", track="off"), clear=lambda: cleared.append(scene.accepted()))
     assert scene.transport.send(mail)
-    # It was looked at once more just before it left
+    # It was looked at once more just before it left, and says by which endpoint it goes
     assert (cleared, scene.accepted()) == ([[]], [mail.id])
+    (told,) = scene._ses.messages()
+    assert told["options"] == {
+        "EndpointId": "abcdef12.g3h",
+        "ConfigurationOverrides": {
+            "Tracking": {"OpenTrackingEnabled": "DISABLED", "ClickTrackingEnabled": "DISABLED"}
+        },
+    }
     scene.close()
 
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from agreement import assert_agreement
 from sesq.queue.states import State
 from system import System
 
-SMTP = "SESQ_ACCOUNTS__DEFAULT__SMTP__"
 
-
-def start_smtp_worker(s: System, folder: Path) -> None:
-    (folder / "ca.pem").write_text(s.ses.certificate)
-    settings = {"HOST": "localhost", "PORT": str(s.ses.smtp_port), "CA_FILE": str(folder / "ca.pem")}
-    settings |= {"USER": "AKIATEST", "PASSWORD": "anything"}
-    environment = {f"{SMTP}{name}": value for name, value in settings.items()}
-    s.start_workers(1, SESQ_ACCOUNTS__DEFAULT__TRANSPORT="smtp", **environment)
-
-
-def test_mail_goes_through_smtp_within_the_limits(system: Any, tmp_path: Path) -> None:
+def test_mail_goes_through_smtp_within_the_limits(system: Any) -> None:
     s: System
     with system(max_send_rate=40, max_24_hour_send=1000, smtp_port=0) as s:
         # Given more mail than may go at once, some of it over lost replies
@@ -28,7 +17,7 @@ def test_mail_goes_through_smtp_within_the_limits(system: Any, tmp_path: Path) -
         s.ses.set_faults(lose_reply={"count": 3})
         s.send(60)
         s.outbox.send(s.mail(["ada@example.org", "eve@example.org"], bcc=["mallory@example.org"]))
-        start_smtp_worker(s, tmp_path)
+        s.start_smtp_worker()
         s.wait_for(State.SENT, 58)
         s.wait_for(State.UNKNOWN, 3)
         # Then SES had nothing to refuse, and has each once, with its id

@@ -98,6 +98,15 @@ class System:
         """sesq's own workers."""
         return [self.start("sesq.console", "worker", *options, **environment) for _ in range(count)]
 
+    def start_smtp_worker(self) -> None:
+        """One that sends by SES's SMTP interface."""
+        authority = self.folder / "ca.pem"
+        authority.write_text(self.ses.certificate)
+        settings = {"HOST": "localhost", "PORT": str(self.ses.smtp_port), "CA_FILE": str(authority)}
+        settings |= {"USER": "AKIATEST", "PASSWORD": "anything"}
+        environment = {f"SESQ_ACCOUNTS__DEFAULT__SMTP__{name}": value for name, value in settings.items()}
+        self.start_workers(1, SESQ_ACCOUNTS__DEFAULT__TRANSPORT="smtp", **environment)
+
     def run(self, *command: str, check: bool = True) -> str:
         """A command that ends by itself; what it printed."""
         ran = subprocess.run(
