@@ -11,8 +11,10 @@ from redis import Redis
 from agreement import assert_agreement
 from batch_stage import BatchStage
 from piles import Work, pile_up
+from sesq.producer.batch.batch_intake import ADD_CHUNK, OPEN_BATCH
 from sesq.queue.keys import Keys
 from sesq.queue.states import Lane, State
+from sesq.queue.windows import times_of
 from stage import START
 
 PILE = 100_000
@@ -187,3 +189,25 @@ def test_a_batch_of_very_many_chunks(stage: BatchStage, work: Callable[[], None]
         stage.pack()
     assert stage.redis.ttl(last) > 0
     assert stage.redis.ttl(stage.keys.batch(taken.id)) > 0
+
+
+def test_chunks_whose_window_is_closed(stage: BatchStage, work: Callable[[], None]) -> None:
+    # Given a batch of thousands of chunks outside its window, and one message behind it
+    window, opens = "Mon-Fri 09:00-17:00 Europe/Berlin", 1_700_035_200.0
+    times = times_of(window, stage.now)
+    described = ("name", "news", "envelope", "{}", "queue", QUEUE, "keep", 3600)
+    OPEN_BATCH.run(stage.redis, "default", "b", "template", "", "", "", window, "", *described)
+    for number in range(MANY):
+        ADD_CHUNK.run(stage.redis, "default", "b", number, "rows", 1, 1, window, times, "origin", QUEUE)
+    behind = stage.queue(lane="bulk")
+    work()
+    # When workers come
+    drain(stage)
+    # Then what was behind it has gone, and all chunks come back in their order when it opens
+    assert stage.state(behind) is State.SENDING
+    assert stage.redis.zcard(stage.keys.windowed) == MANY
+    stage.pass_time(opens + 1 - stage.now)
+    while stage.gate.promote()[0]:
+        pass
+    places = [0, 1, 2, 99, 100, 101, MANY - 2, MANY - 1]
+    assert [stage.redis.lindex(f"rq:queue:{QUEUE}", k) for k in places] == [f"b-{k}".encode() for k in places]

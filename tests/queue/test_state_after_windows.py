@@ -349,3 +349,23 @@ def test_lanes_of_a_worker_for_transactional_mail_ignore_windows(scene: Scene) -
     scene.policy.configure({}, WINDOW)
     scene.queue(lane="bulk")
     assert scene.ask(lanes=[Lane.TRANSACTIONAL]).reason == "empty"
+
+
+def test_a_tenants_chunk_comes_back_to_the_tenants_own_queue(scene: Scene) -> None:
+    # Given batches of two tenants, one of them in a window
+    intake = scene.take(2, key="a", window=WINDOW, tenant="acme")
+    scene.take(2, key="z", tenant="zeta")
+    assert len(addresses(scene)) == 2
+    assert findings(scene) == []
+    for lane in Lane:
+        scene.redis.sadd(f"rq:workers:{scene.keys.queue(lane)}", "w")
+    record = scene.outbox.status(f"{intake.id}-0-1")
+    assert record.waits_because.startswith(f"outside the send window {WINDOW}")
+    assert record.goes_at is not None
+    assert 0 <= record.goes_at - OPENS < 1
+    # When the window opens, Then RQ has it in the tenant's queue, and it goes
+    move_to(scene, OPENS + 1)
+    scene.gate.promote()
+    assert scene.redis.llen("rq:queue:sesq.default.bulk.acme") == 1
+    assert findings(scene) == []
+    assert len(addresses(scene)) == 2

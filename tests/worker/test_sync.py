@@ -18,6 +18,7 @@ from sesq.queue.ramp import start_ramp
 from sesq.queue.results import SendResult
 from sesq.queue.snapshot import read_identities, read_own_identities, read_snapshot
 from sesq.queue.states import State
+from sesq.queue.windows import times_of
 from sesq.simulator import Simulator
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, ControlCalls, Description, SesAccount
 from sesq.worker.sync import LEASE_SECONDS, MOST_PROBES, PROBE_SECONDS, RETRY_SECONDS, AccountSync
@@ -805,3 +806,21 @@ def test_a_probe_takes_another_mail_each_time(
     stage.work()
     assert [outgoing.id for outgoing in stage.transport.sent] == [second, first, third]
     assert_agreement(stage.redis)
+
+
+def test_a_sync_writes_when_send_windows_are_open_also_where_ses_does_not_answer(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    # Given bulk mail that goes by day, and a worker that has run for weeks
+    window = "09:00-17:00 Europe/Berlin"
+    stage.policy.configure({}, window)
+    stage.pass_time(21 * 86_400 + 12 * 3600)
+    stage.queue(lane="bulk")
+    assert stage.claim()[1] == []
+    # When SES does not answer a sync
+    ses.stop()
+    with pytest.raises(AccountUnavailable):
+        sync.run()
+    # Then the times are there all the same, and the mail goes
+    assert stage.redis.hget(stage.keys.windows, window).decode() == times_of(window, stage.now)
+    assert len(stage.claim()[1]) == 1

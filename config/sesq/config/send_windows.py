@@ -131,11 +131,17 @@ def zone_of(name: str) -> ZoneInfo:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
             pass
-    if not available_timezones():
+    if not _knows_zones():
         raise InvalidPolicy(
             f"{shown}: this system knows no time zones: install its tzdata, or pip install tzdata"
         )
     raise InvalidPolicy(f"{shown} is no time zone; allowed: an IANA name such as Europe/Berlin, or UTC")
+
+
+@lru_cache(maxsize=1)
+def _knows_zones() -> bool:
+    """Whether this system knows any time zone: it reads them all to tell."""
+    return bool(available_timezones())
 
 
 _NO_ZONES = frozenset({"posix", "right", "localtime", "Factory", "posixrules"})

@@ -150,7 +150,9 @@ def read_overview(redis: Redis, account: str) -> Overview:
     batches = Batches(redis, account).all()
     messages, policy = Messages(redis, account), Policy(redis, account)
     snapshot = read_snapshot(redis, account)
-    outside, window = outside_by_batch(redis, account), read_window(redis, account)
+    running = {batch.id for batch in batches if batch.state == "running"}
+    waiting, window = outside_by_batch(redis, account), read_window(redis, account)
+    outside = {batch: counts for batch, counts in waiting.items() if batch in running}
     views = look_at(redis, account, [window, *(each for counts in outside.values() for each in counts)])
     lanes = tuple(
         _lane(lane, told, messages, batches if lane is Lane.BULK else [], outside)

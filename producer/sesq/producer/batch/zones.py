@@ -19,6 +19,9 @@ from sesq.queue.chunks import CHUNK_ROWS, Row
 MOST_ROWS, MOST_CHARACTERS = 20_000, 30_000_000
 """So much is kept in memory at most, of all zones; then chunks are made of what there is, and are smaller."""
 
+MOST_UNKNOWN = 1000
+"""Names that are no zones, and that are remembered."""
+
 
 @dataclass(slots=True)
 class _Gathering:
@@ -35,6 +38,8 @@ class RowZones:
     def __init__(self, window: SendWindow | None, column: str | None) -> None:
         self._window, self._column = window, column
         self._windows: dict[str, str] = {}
+        self._unknown: dict[str, str] = {}
+        """Zones that are none -> what is said of them: to look for one takes a while."""
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises LeftOut for a row whose zone is not known."""
@@ -43,10 +48,19 @@ class RowZones:
         given = values.get(self._column)
         if given is not None and not isinstance(given, str):
             raise LeftOut(Why.INVALID, f"{self._column} is no time zone")
+        zone = self.zone_of(values)
+        if zone not in self._windows and zone not in self._unknown:
+            self._look_up(zone)
+        if zone in self._unknown:
+            raise LeftOut(Why.INVALID, f"{self._column}: {self._unknown[zone]}")
+
+    def _look_up(self, zone: str) -> None:
         try:
-            self.window_of(self.zone_of(values))
+            self.window_of(zone)
         except InvalidPolicy as error:
-            raise LeftOut(Why.INVALID, f"{self._column}: {error}") from error
+            if len(self._unknown) >= MOST_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[zone] = str(error)
 
     def zone_of(self, values: Mapping[str, Any]) -> str:
         """The zone that a row names; empty where it names none."""
