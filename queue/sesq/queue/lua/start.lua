@@ -21,9 +21,17 @@ local NEEDED = {
   'on_unknown', 'kind', 'other_senders',
 }
 
+local NEEDED_OF_ROW = {'packed', 'state', 'claim_id'}
+
+-- Reads what is needed of a record; less of a row that is packed.
+local function read_record(id, key)
+  local row = string.find(id, '-', 1, true) and read_fields(key, NEEDED_OF_ROW)
+  return row and row.packed and row or read_fields(key, NEEDED)
+end
+
 local function start(id, claim_id)
   local key = A .. 'message:' .. id
-  local record = read_fields(key, NEEDED)
+  local record = read_record(id, key)
   if record.state ~= 'sending' or record.claim_id ~= claim_id then return {} end
   local expires = tonumber(record.expires_at)
   if expires and expires <= now() then return {'expired'} end
