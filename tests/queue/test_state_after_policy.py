@@ -211,6 +211,7 @@ def test_the_starting_limits_are_written_down(scene: Scene) -> None:
     scene.expect("""
         + configured daily = 1000.0
         + configured rate = 5.0
+        + configured window = ''
     """)
     scene.policy.configure({"margin": "0"})
     scene.expect("""
@@ -220,7 +221,7 @@ def test_the_starting_limits_are_written_down(scene: Scene) -> None:
     """)
     scene.policy.configure({})
     scene.expect("""
-        - configured = all of it
+        - configured margin = 0.0
     """)
 
 

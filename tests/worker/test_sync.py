@@ -824,3 +824,22 @@ def test_a_sync_writes_when_send_windows_are_open_also_where_ses_does_not_answer
     # Then the times are there all the same, and the mail goes
     assert stage.redis.hget(stage.keys.windows, window).decode() == times_of(window, stage.now)
     assert len(stage.claim()[1]) == 1
+
+
+def test_a_window_that_redis_has_lost_is_written_anew_before_anything_goes(
+    stage: Stage, ses: Simulator, sync: AccountSync
+) -> None:
+    # Given a worker that has a window by its settings, and a Redis that was emptied
+    sync.bulk_window = "Sat,Sun 09:00-17:00 Europe/Berlin"
+    stage.redis.flushall()
+    stage.set_clock()
+    stage.queue(lane="bulk")
+    # When the account was synced, Then bulk mail waits
+    sync.run()
+    assert stage.redis.hget(stage.keys.configured, "window").decode() == sync.bulk_window
+    claim, started = stage.claim()
+    assert (claim.reason, started) == ("paused", [])
+    # and a window that a later worker has, or has not, by its settings stays as that one wrote it
+    stage.policy.configure({})
+    again(stage, sync)
+    assert len(stage.claim()[1]) == 1

@@ -131,15 +131,14 @@ class Policy:
         """Writes down the starting limits, and the send window of bulk mail, as `sesq.toml` has them. Workers do it
         when they start. Raises InvalidPolicy.
         """
-        fields = {name: LIMITS[name](text) for name, text in limits.items()}
+        fields: dict[Any, Any] = {name: LIMITS[name](text) for name, text in limits.items()}
         times = times_of(window, redis_now(self.redis)) if window else ""
         with mapped(), self.redis.pipeline() as pipeline:
             pipeline.delete(self.keys.configured)
             if window:
                 pipeline.hset(self.keys.windows, window, times)
-                fields[WINDOW] = window
-            if fields:
-                pipeline.hset(self.keys.configured, mapping=cast("dict[Any, Any]", fields))
+            # empty where there is none: account sync can tell that from one that Redis has lost
+            pipeline.hset(self.keys.configured, mapping=fields | {WINDOW: window})
             pipeline.execute()
 
     def set(

@@ -183,6 +183,14 @@ def _times_or_none(account: str, window: str, now: float) -> str | None:
         return None
 
 
+def keep_window(redis: Redis, account: str, window: str) -> None:
+    """Writes the account's window anew where Redis has lost it, so that bulk mail does not go at any time."""
+    keys = Keys(account)
+    with mapped():
+        if window and redis.hget(keys.configured, WINDOW) is None:
+            redis.hset(keys.configured, WINDOW, window)
+
+
 def refresh_windows(redis: Redis, account: str) -> None:
     """Writes anew when the windows of the account, and of its batches, are open; forgets those of batches that are
     gone, once their times are over. Account sync does it.

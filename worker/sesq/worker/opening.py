@@ -83,6 +83,7 @@ def open_account(
         settings.on_restore,
         borrowed=tuple(BorrowedIdentities.of(of_account.identity_arns).arns),
         tenant=of_account.tenant,
+        bulk_window=of_account.bulk_window or "",
     )
     return OpenAccount(name, gate, sender, rules, sync, lanes)
 

@@ -26,7 +26,7 @@ from sesq.queue.replies import read_hash, read_json
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import BORROWED, redis_now
 from sesq.queue.tenant_states import TenantStates
-from sesq.queue.windows import refresh_windows
+from sesq.queue.windows import keep_window, refresh_windows
 from sesq.worker.account import AccountUnavailable, AccountUnreadable, Description, SesAccount, UnknownAccount
 from sesq.worker.control.calls import SesControl
 from sesq.worker.reconcile import reconcile_in_turn
@@ -76,8 +76,11 @@ class AccountSync:
         on_restore: str = "hold",
         borrowed: Collection[str] = (),
         tenant: str | None = None,
+        bulk_window: str = "",
     ) -> None:
-        """`borrowed`: the identities that other accounts let this one use. `tenant`: of mail that names none."""
+        """`borrowed`: the identities that other accounts let this one use. `tenant`: of mail that names none.
+        `bulk_window`: outside it no bulk mail goes.
+        """
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
@@ -87,6 +90,7 @@ class AccountSync:
         self.on_restore = on_restore
         self.borrowed = borrowed
         self.tenant = tenant
+        self.bulk_window = bulk_window
         self.failed = False
         self._noted: dict[str, Any] = {}
         self._unlisted_before = False
@@ -113,6 +117,7 @@ class AccountSync:
 
     def run(self) -> None:
         """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
+        keep_window(self.redis, self.account, self.bulk_window)
         refresh_windows(self.redis, self.account)
         try:
             told = _told(self.ses.describe(self._note_what_is_booked), self.borrowed) | self._noted
