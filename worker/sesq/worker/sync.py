@@ -139,11 +139,11 @@ class AccountSync:
         self._free_what_came_true(blocks)
         mind_ramp(self.redis, self.account)
         free_fitting(self.redis, self.account)
-        self._probe(blocks)
         self._read_tenants()
+        self._probe(self._read_blocks())
 
     def _read_tenants(self) -> None:
-        """Last, since it may take a third of the interval."""
+        """After what is freed without asking SES again: it may take a third of the interval."""
         if isinstance(self.ses, SesAccount) and self.rules.snapshot.readable:
             control = SesControl(self.ses.client, self.ses.calls)
             region = self.rules.region
