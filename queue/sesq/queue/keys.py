@@ -267,6 +267,15 @@ class Keys:
         """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; and `level`, which is acted on once."""
         return self._key("reputation")
 
+    def tenant_reputation(self, tenant: str) -> str:
+        """Hash with expiry: the same of a tenant's mail, without a level."""
+        return self._key("tenant_reputation", tenant)
+
+    @property
+    def counted_tenants(self) -> str:
+        """Sorted set: the tenants that have such counts, by the time of the last event that was counted (s)."""
+        return self._key("counted_tenants")
+
     @property
     def poison(self) -> str:
         """List: what came as an event and is none, newest first."""

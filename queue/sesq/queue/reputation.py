@@ -19,7 +19,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
-from sesq.queue.replies import read_hash, text
+from sesq.queue.replies import read_hash, read_hashes, text, texts
 from sesq.queue.scripts import JOBS, compose
 from sesq.queue.snapshot import redis_now
 
@@ -140,6 +140,18 @@ class Reputation:
         if good:
             with mapped():
                 self.redis.hdel(self.key, *good)
+
+
+def tenant_standings(redis: Redis, account: str) -> dict[str, Standing]:
+    """The last week of each tenant's mail, by the tenant's name. It pauses nothing: SES itself stops a tenant."""
+    keys, now = Keys(account), redis_now(redis)
+    first = int(now // 3600) - WINDOW_HOURS
+    with mapped():
+        redis.zremrangebyscore(keys.counted_tenants, "-inf", first * 3600)
+        names = sorted(texts(redis.zrange(keys.counted_tenants, 0, -1)))
+        found = read_hashes(redis, map(keys.tenant_reputation, names))
+    counted = ({name: n for name, n in fields.items() if _hour(name) > first} for fields in found)
+    return dict(zip(names, map(_summed, counted), strict=True))
 
 
 def _summed(fields: Mapping[str, str]) -> Standing:

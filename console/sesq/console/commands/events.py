@@ -258,11 +258,12 @@ app.command(epilog=FORGET_EXAMPLES)(forget)
 def _feedback(redis: Redis, settings: Settings, account: str) -> Feedback:
     with part("worker"):
         from sesq.worker.events import Feedback
-    events = settings.account(account).events
+    events, tenant = settings.account(account).events, settings.account(account).tenant
     return Feedback(
         redis,
         account,
         keep_content=settings.keep_content,
         pauses_bulk=events.on_reputation == "pause_bulk",
         suppress_possible=events.suppress_possible_complainers,
+        tenant=tenant,
     )

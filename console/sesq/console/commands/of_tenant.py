@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import typer
 from redis import Redis
@@ -12,8 +13,11 @@ from sesq.config.errors import InputError
 from sesq.console.limits import written
 from sesq.console.output import print_json, show, table
 from sesq.console.ramp_view import ramp_as_json
+from sesq.console.times import utc
 from sesq.producer.rules import check_tenant
+from sesq.queue.reputation import Standing, tenant_standings
 from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.tenant_states import TenantState, TenantStates
 
 OfTenant = Annotated[
     str | None, typer.Option("--tenant", metavar="NAME", help="The limits of this tenant of SES's.")
@@ -36,20 +40,63 @@ def refuse_with_tenant(options: Mapping[str, object]) -> None:
             )
 
 
-def print_tenants(redis: Redis, account: str, json: bool) -> None:
-    """The tenants that are limited."""
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """What is known of one tenant: its limits, what SES said of it last, and the last week of its mail."""
+
+    limit: TenantLimit
+    state: TenantState | None
+    week: Standing
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts; `ses` is null where SES was not asked."""
+        told = {
+            "ramp": ramp_as_json(self.limit.ramp),
+            "ses": self.state and self.state.status.value,
+            "asked_at": self.state and utc(self.state.asked),
+        }
+        return self.limit.as_json() | told | asdict(self.week)
+
+    def row(self) -> tuple[str, ...]:
+        """For people."""
+        limit, ramp, week = self.limit, self.limit.ramp, self.week
+        grows = f"{ramp.cap:,} on day {min(ramp.day + 1, ramp.days)} of {ramp.days}" if ramp else ""
+        used = f"{limit.used:,}" if limit.daily_now is not None else ""
+        limits = (written("rate", limit.rate), written("daily", limit.daily), grows, used)
+        counts = (week.sent, week.bounced, week.complained)
+        return (
+            *limits,
+            self.state.status.value if self.state else "",
+            *(f"{n:,}" if n else "" for n in counts),
+        )
+
+
+COLUMNS = (
+    "tenant", "rate", "daily", "ramp", "used in 24 hours", "SES says", "sent in a week", "bounced", "complained"
+)  # fmt: skip
+
+
+def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
+    """The tenants that are limited, of which SES was asked, or of whose mail SES has told within a week; by name."""
     limits = TenantLimits(redis, account).show()
+    states, weeks = TenantStates(redis, account).read(), tenant_standings(redis, account)
+    return {
+        name: TenantView(
+            limits.get(name, TenantLimit()), states.get(name), weeks.get(name, Standing(0, 0, 0))
+        )
+        for name in sorted({*limits, *states, *weeks})
+    }
+
+
+def print_tenants(redis: Redis, account: str, json: bool) -> None:
+    """All that are known."""
+    views = read_tenants(redis, account)
     if json:
-        told = {name: limit.as_json() | {"ramp": ramp_as_json(limit.ramp)} for name, limit in limits.items()}
-        print_json(told)
+        print_json({name: view.as_json() for name, view in views.items()})
         return
-    rows = [(name, *_row(limit)) for name, limit in limits.items()]
-    columns = ("tenant", "rate", "daily", "ramp", "used in 24 hours")
-    show(table(columns, rows) if rows else "no tenant is limited; `sesq quota set --tenant NAME` does that")
-
-
-def _row(limit: TenantLimit) -> tuple[str, str, str, str]:
-    ramp = limit.ramp
-    grows = f"{ramp.cap:,} on day {min(ramp.day + 1, ramp.days)} of {ramp.days}" if ramp else ""
-    used = f"{limit.used:,}" if limit.daily_now is not None else ""
-    return written("rate", limit.rate), written("daily", limit.daily), grows, used
+    rows = [(name, *view.row()) for name, view in views.items()]
+    show(
+        table(COLUMNS, rows)
+        if rows
+        else "no tenant has mail or limits; `sesq quota set --tenant NAME` limits one"
+    )

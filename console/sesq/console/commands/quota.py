@@ -68,7 +68,9 @@ app = typer.Typer(
 
 @app.command("show", epilog=SHOW_EXAMPLES)
 def show_(
-    tenants: Annotated[bool, typer.Option("--tenants", help="The tenants that are limited.")] = False,
+    tenants: Annotated[
+        bool, typer.Option("--tenants", help="The tenants: limits, what SES says, bounces.")
+    ] = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:

@@ -20,7 +20,8 @@ AT_ONCE = 500
 OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked", "windows")
 OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
 EXPIRING = (
-    "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day"
+    "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day",
+    "tenant_reputation",
 )  # fmt: skip
 OUR_FUNCTIONS = b"sesq.worker."
 
@@ -45,7 +46,7 @@ def single_keys(keys: Keys) -> set[str]:
         "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
         "reputation poison notices snapshot identities sync control damaged restored pruning listening events "
-        "tenant_limits tenant_states windows windowed with_windows"
+        "tenant_limits tenant_states counted_tenants windows windowed with_windows"
     )
     lists = [keys.state(state) for state in State]
     for queue in map(keys.queue, Lane):

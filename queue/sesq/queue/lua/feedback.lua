@@ -4,6 +4,8 @@
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
 --                              warn or pause); bounced, complained -> the rate that was let pass, see
 --                              reputation.py
+--   A tenant_reputation:<tenant>  hash, expires   the same counts of a tenant's mail
+--   A counted_tenants  zset    tenant -> when an event of its mail was counted last (s)
 --   A suppression      hash    address -> JSON {reason, at (s), source}
 --   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below);
 --                      `delayed_because`: why SES has not delivered it yet, in words; '' once it has moved on
@@ -13,6 +15,8 @@
 --   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
 --   take_off     [address, …]: they leave the list if a complaint put them there
 --   id           the message's, '' where the event names none
+--   tenant       of whose mail it is, '' where the event names none
+--   default_tenant  of mail that was queued for none; '' for none
 --   to, reason   where it goes
 --   rank         a later event moves it only where it is worth more, since events come in any order
 --   message_id   SES's                    drop_content
@@ -29,11 +33,35 @@ local told = cjson.decode(ARGV[3])
 
 local EVENT = A .. 'event:' .. told.event
 
+-- Returns the tenant of the mail: the event names it, or the queue in which the mail waited; '' for none, and if
+-- the mail is not known.
+local function tenant_of()
+  if told.tenant ~= '' then return told.tenant end
+  local chunk = string.match(told.id, '^(.*-%d+)-%d+$')
+  local queue = call('HGET', A .. 'message:' .. told.id, 'queue')
+    or chunk and call('HGET', A .. 'chunk:' .. chunk, 'queue')
+  if not queue then return '' end
+  queue = Job.own_queue(queue)
+  local name = string.sub(queue, #Job.lane_of(queue) + 2)
+  return name ~= '' and name or told.default_tenant
+end
+
+local KEPT = 8 * 86400 -- s: a week counts
+local function count_for_tenant(hour)
+  local tenant = next(told.count) and tenant_of() or ''
+  if tenant == '' then return end
+  local key = A .. 'tenant_reputation:' .. tenant
+  for name, n in pairs(told.count) do call('HINCRBY', key, hour .. ':' .. name, n) end
+  call('EXPIRE', key, KEPT)
+  call('ZADD', A .. 'counted_tenants', now(), tenant)
+end
+
 -- Counts the event, and lists and takes off addresses, the first time that it comes. Returns whether it is.
 local function count()
   if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return false end
   local hour, list = math.floor(now() / 3600), A .. 'suppression'
   for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
+  count_for_tenant(hour)
   for address, entry in pairs(told.suppress) do call('HSETNX', list, address, entry) end
   for _, address in ipairs(told.take_off) do
     local read_it, entry = pcall(cjson.decode, call('HGET', list, address) or '')

@@ -19,6 +19,7 @@ CALLER = "sesq-simulator"
 _OUTGOING_IP = "192.0.2.1"
 # In the Send event of a templated mail these are not there yet: it is rendered later.
 _RENDERED = ("Date", "Subject", "Content-Type", "Content-Transfer-Encoding")
+_TELL_TENANT = ("BOUNCE", "COMPLAINT")
 
 
 class Documents:
@@ -38,6 +39,8 @@ class Documents:
             headers = [header for header in headers if header[0] not in _RENDERED]
         if happening.type == "DELIVERY":
             tags = tags | {"ses:outgoing-ip": [_OUTGOING_IP]}
+        if happening.type in _TELL_TENANT and self._entry.mail.tenant:
+            tags = tags | {"ses:tenant-name": [self._entry.mail.tenant]}
         common = common_headers(headers, self._entry.id)
         mail = {**self._mail, **told(headers), "commonHeaders": common, "tags": tags}
         return {"eventType": event_type, "mail": mail, name: details(self._entry, happening, now)}

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sesq.config.errors import SesqError
+from sesq.config.errors import InvalidMessage, SesqError
+from sesq.producer.rules import check_tenant
 from sesq.queue.suppression import mailed_as
 from sesq.worker.events.notices import GREETING, Notice, notice_of
 from sesq.worker.transports.request import ID_TAG
@@ -39,6 +40,9 @@ RECIPIENTS = {
 }
 """Where a type names those it is about."""
 
+TENANT_TAG = "ses:tenant-name"
+"""SES adds it to bounces and complaints (developer guide, "Using tenant-level suppression lists")."""
+
 
 class NotAnEvent(SesqError):
     """It cannot be read as an event of SES's. The text says what is wrong, and quotes nothing of it."""
@@ -46,7 +50,8 @@ class NotAnEvent(SesqError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is the message's own, from its tag, or empty; `detail` is the object that the type has.
+    """One event. `id` is the message's own, and `tenant` the tenant of its mail, from its tags, or empty; `detail` is
+    the object that the type has.
 
     `recipients` are the bare addresses that the event is about; all of the message's where it names none. Then any of
     them may be meant, and `may_be_any` is true where there are several.
@@ -58,6 +63,7 @@ class Event:
     recipients: tuple[str, ...]
     detail: Mapping[str, Any]
     may_be_any: bool = False
+    tenant: str = ""
 
     @property
     def subtype(self) -> str:
@@ -113,20 +119,30 @@ def _event(document: dict[str, Any]) -> Event:
     destination = [mailed_as(each) or each for each in _texts(mail.get("destination", []), "destination")]
     named = _as_mailed(_recipients(kind, detail), destination)
     recipients = named or tuple(destination)
+    tags = mail.get("tags") or {}
     return Event(
         kind,
         mail["messageId"],
-        _id(mail.get("tags") or {}),
+        _tag(tags, ID_TAG),
         recipients,
         detail,
         may_be_any=not named and len(set(recipients)) > 1,
+        tenant=_tenant(_tag(tags, TENANT_TAG)),
     )
 
 
-def _id(tags: object) -> str:
+def _tag(tags: object, name: str) -> str:
     if not isinstance(tags, dict):
         raise NotAnEvent("its tags are no object")
-    return next(iter(_texts(tags.get(ID_TAG) or [], ID_TAG)), "")
+    return next(iter(_texts(tags.get(name) or [], name)), "")
+
+
+def _tenant(name: str) -> str:
+    try:
+        check_tenant(name)
+    except InvalidMessage:
+        return ""
+    return name
 
 
 def _recipients(kind: str, detail: Mapping[str, Any]) -> tuple[str, ...]:

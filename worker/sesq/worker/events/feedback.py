@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 from enum import Enum
 from typing import cast
 
@@ -22,6 +23,7 @@ from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, listed_as
+from sesq.queue.tenant_states import TenantStates
 from sesq.worker.events.document import Event, NotAnEvent, read_event
 from sesq.worker.events.meaning import Meaning, meaning_of
 from sesq.worker.events.notices import Kind, Notice
@@ -67,13 +69,16 @@ class Feedback:
         keep_content: bool = False,
         pauses_bulk: bool = True,
         suppress_possible: bool = False,
+        tenant: str | None = None,
     ) -> None:
+        """`tenant`: of mail that names none."""
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
         self.keep_content = keep_content
         self.pauses_bulk = pauses_bulk
         self.suppress_possible = suppress_possible
+        self.tenant = tenant or ""
         self.batches = Batches(redis, account)
         self.reputation = Reputation(redis, account)
 
@@ -149,6 +154,7 @@ class Feedback:
         return Handled.APPLIED
 
     def _told(self, event: Event, meaning: Meaning) -> dict[str, object]:
+        meaning = self._of_tenant(event, meaning)
         now = redis_now(self.redis) if meaning.suppress else 0.0
         return {
             "event": event.digest,
@@ -165,12 +171,22 @@ class Feedback:
             **({"passed_on": meaning.passed_on.for_consumers()} if meaning.passed_on else {}),
             "prevented": meaning.prevented,
             "id": event.id,
+            "tenant": event.tenant,
+            "default_tenant": self.tenant,
             "to": meaning.to.value,
             "reason": meaning.reason,
             "rank": meaning.rank,
             "message_id": event.message_id,
             "drop_content": not self.keep_content,
         }
+
+    def _of_tenant(self, event: Event, meaning: Meaning) -> Meaning:
+        """Leaves the account's list as it is where SES keeps the tenant's own: there the address goes on that."""
+        if not event.tenant or not (meaning.suppress or meaning.take_off):
+            return meaning
+        if not TenantStates(self.redis, self.account).has_own_list(event.tenant):
+            return meaning
+        return replace(meaning, suppress={}, take_off=())
 
     def mind_the_reputation(self, fresh: Collection[str] = ()) -> None:
         """Warns of what is counted by now, and pauses bulk mail. `fresh`: the kinds that have just come."""
