@@ -221,6 +221,21 @@ def test_tags_of_ses(ses, sesv2, client_for, mail, events):
     assert send["mail"]["sourceArn"] == "arn:aws:ses:us-east-1:000000000000:identity/example.com"
 
 
+def test_bounces_and_complaints_name_the_tenant(ses, sesv2, mail, events):
+    ses.set_account(max_send_rate=100, production_access=True)
+    ses.advance(1)
+    ses.add_tenant("acme")
+    fates = {"bob@x.org": "bounce", "eve@x.org": "complaint"}
+    ses.set_events(queue="ses-events", wrapped=False, fates=fates)
+    for address in ("bob@x.org", "eve@x.org", "ada@x.org"):
+        sesv2.send_email(**mail(address), TenantName="acme")
+    sesv2.send_email(**mail("bob@x.org"))
+    named = [(event["eventType"], event["mail"]["tags"].get("ses:tenant-name")) for event in events()]
+    assert [name for kind, name in named if kind == "Bounce"] == [["acme"], None]
+    assert [name for kind, name in named if kind == "Complaint"] == [["acme"]]
+    assert {name for kind, name in named if kind in ("Send", "Delivery")} == {None}
+
+
 @pytest.mark.parametrize(
     ("fate", "bounce_type", "sub_type"),
     [

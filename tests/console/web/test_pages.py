@@ -33,7 +33,8 @@ from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.queue.tenant_limits import TenantLimits
 from sesq.worker.events import Feedback
-from stage import Stage
+from sesq.worker.verdicts import Kind
+from stage import Stage, says
 
 Console = Callable[..., Any]
 PAGES = (
@@ -111,6 +112,17 @@ def test_a_batchs_page_leads_to_those_who_are_held_and_to_the_unknown(console: C
     )
     page = visit.get(html.unescape(link)).text
     assert (held in page, unknown in page) == (True, True)
+
+
+def test_mail_of_a_stopped_tenant_says_why_it_waits(console: Console, redis: Redis) -> None:
+    stage = Stage(redis)
+    id = stage.queue(tenant="acme")
+    why = "SES has stopped the tenant acme in eu-west-1: its sending status is DISABLED."
+    stage.transport.answer(says(Kind.CONFIGURATION, "tenant:acme", why))
+    stage.work()
+    visit = console()
+    assert why in visit.get(f"messages/{id}").text
+    assert why in visit.get("overview").text
 
 
 @pytest.mark.parametrize(

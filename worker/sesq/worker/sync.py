@@ -210,6 +210,8 @@ class AccountSync:
 
         Of many that are refused, those try that have waited longest: a refusal costs rate.
         """
+        if not blocks:
+            return
         now = redis_now(self.redis)
         stopped = stopped_holds(TenantStates(self.redis, self.account).read())
         blocked = {hold: block for hold, block in blocks.items() if hold not in stopped}

@@ -33,8 +33,8 @@ local told = cjson.decode(ARGV[3])
 
 local EVENT = A .. 'event:' .. told.event
 
--- Returns the tenant of the mail: the event names it, or the queue in which the mail waited; '' for none, and if
--- the mail is not known.
+-- Returns the tenant of the mail: the event names it, or the queue in which the mail waited; '' for none, and
+-- if the mail is not known.
 local function tenant_of()
   if told.tenant ~= '' then return told.tenant end
   local chunk = string.match(told.id, '^(.*-%d+)-%d+$')
