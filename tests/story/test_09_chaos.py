@@ -14,6 +14,7 @@ from chaos import rage
 from own_redis import own_redis
 from sesq.queue.events import EventReader, listen
 from sesq.queue.states import FINAL_STATES, State
+from sesq.queue.tenant_limits import TenantLimits
 from system import eventually, running_system
 
 pytestmark = pytest.mark.redis
@@ -41,7 +42,12 @@ def test_every_message_ends_in_one_state_and_none_is_accepted_twice(short_path: 
         )
         # and a consumer who is told of everything
         listen(client, "default", "crm")
-        ids = [*s.send(MAILS // 2, lane="bulk"), *s.send(MAILS // 2)]
+        # and bulk mail of two tenants, of which one is limited, beside that of none
+        TenantLimits(client).set("acme", {"rate": "20/second"}, by="ada")
+        for tenant in ("acme", "zeta"):
+            s.ses.add_tenant(tenant)
+        ids = [*s.send(MAILS // 4, lane="bulk"), *s.send(MAILS // 2)]
+        ids += [id for tenant in ("acme", "zeta") for id in s.send(MAILS // 8, lane="bulk", tenant=tenant)]
 
         # When one worker after the other is killed, and Redis restarted twice
         starts = [lambda: s.start_workers(1)[0]] * WORKERS
