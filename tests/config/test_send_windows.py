@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sesq.config.errors import InvalidPolicy
 from sesq.config.send_windows import DAYS, both, parse_window
+from wall_clock import shown_by_clock
 
 DAY = 86_400
 CHANGES = {
@@ -32,23 +33,6 @@ def at(text: str) -> float:
 
 def local(text: str, zone: str, fold: int = 0) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp()
-
-
-def shown_by_clock(window: str, moment: float) -> bool:
-    """Whether a clock on a wall shows a time in the window: reckoned in words, apart from what is tested."""
-    for part in window.split(";"):
-        days, hours, zone = part.split()
-        wall = datetime.fromtimestamp(moment, ZoneInfo(zone))
-        start, end = hours.split("-")
-        clock, today = wall.strftime("%H:%M"), DAYS[wall.weekday()]
-        yesterday = DAYS[(wall.weekday() - 1) % 7]
-        if start < end:
-            found = today in days and start <= clock < end
-        else:
-            found = (today in days and clock >= start) or (yesterday in days and clock < end)
-        if found:
-            return True
-    return False
 
 
 clocks = st.tuples(st.integers(0, 23), st.sampled_from([0, 15, 30, 59])).map(lambda c: f"{c[0]:02}:{c[1]:02}")
