@@ -41,6 +41,11 @@ class RowZones:
         self._unknown: dict[str, str] = {}
         """Zones that are none -> what is said of them: to look for one takes a while."""
 
+    @property
+    def differ(self) -> bool:
+        """Whether rows may have zones of their own."""
+        return self._column is not None
+
     def check(self, values: Mapping[str, Any]) -> None:
         """Raises LeftOut for a row whose zone is not known."""
         if self._column is None:
@@ -84,7 +89,12 @@ class Chunker:
         self._gathering: dict[str, _Gathering] = {}
 
     def add(self, rows: Iterable[tuple[SourceRow, Row | None]]) -> Iterator[tuple[str, list[Row]]]:
-        """Takes rows in; None stands for one that is left out. Yields the window and the rows of each full chunk."""
+        """Takes as many rows as make a chunk; None stands for one that is left out. Yields window and rows of each
+        chunk that is full.
+        """
+        if not self._zones.differ:
+            yield self._zones.window_of(""), [row for _, row in rows if row is not None]
+            return
         for source, row in rows:
             zone = self._zones.zone_of(source.values)
             zone = zone if is_zone_like(zone) else ""  # of the others nothing is queued, and they may be many
