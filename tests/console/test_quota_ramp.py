@@ -82,7 +82,7 @@ def test_people_are_told_its_days_and_what_it_needs(run: Run, redis: Redis) -> N
     assert told.index("(in 24 h) 400") < told.index("(in 2 d) 800") < told.index("(in 3 d) 1,600")
     assert "The ramp allows 200 recipients in 24 hours, on day 1 of 3; 400 from " in told
     assert "and 1,600 from " in told
-    assert "No events of SES have come in a week: without them nobody knows of bounces" in told
+    assert "No events of SES have come in a week: without them sesq knows of no bounces" in told
     hour = int(redis_now(redis) // 3600)
     redis.hset(Keys("default").reputation, f"{hour}:sent", 5)
     assert "No events" not in run("quota", "ramp").stdout
@@ -94,7 +94,7 @@ def test_one_above_what_ses_allows_is_told_and_not_refused(
     ses_says(daily=300)
     answer = run(*RAMP)
     assert answer.exit_code == 0
-    limited = "SES, or your own limit, allows 300 in 24 hours now: the ramp lets no more go than that."
+    limited = "SES, or your own limit, allows 300 in 24 hours now, so no more than that go."
     assert limited in words(answer)
     assert limited in words(run("quota", "show"))
     assert limited in run_json("status")["why"]
@@ -152,7 +152,7 @@ def test_the_history_says_who_did_what(run: Run, run_json: RunJson, redis: Redis
     [
         ("--from 200 --to 400", "a ramp needs --from, --to and --over"),
         ("--over 3d", "a ramp needs --from, --to and --over"),
-        ("--stop --from 200", "--stop: takes the ramp away"),
+        ("--stop --from 200", "--stop ends the ramp"),
         ("--from 400 --to 200 --over 3d", "to: a ramp grows"),
         ("--from few --to 200 --over 3d", "from: 'few' is not a daily quota"),
         ("--from 200 --to 400 --over 36h", "over: a ramp grows once a day, so it takes whole days"),

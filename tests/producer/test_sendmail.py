@@ -308,7 +308,7 @@ def test_addresses_with_domains_stay_as_they_were_written() -> None:
         (MAIL, ["(" * 2000], 65, "cannot be read"),
         (MAIL, ["ada@example"], 65, "no dot"),
         (b"X-Sesq-Lane: fast\n" + MAIL, ["-t"], 65, "transactional, bulk"),
-        (b"X-SES-TENANT: acme\n" + MAIL, ["-t"], 65, "tenant: 'acme' is not for the mail itself to choose"),
+        (b"X-SES-TENANT: acme\n" + MAIL, ["-t"], 65, "tenant: 'acme' may not be chosen by the mail itself"),
         (
             b"X-Sesq-Tenant: acme\n" + MAIL,
             ["-i", "--", "ada@example.org"],

@@ -586,7 +586,7 @@ def test_a_mail_names_a_contact_list_where_the_users_rule_allows_it(
 ) -> None:
     reply = submit(with_users, user, header + MAIL)
     if not allowed:
-        assert reply.startswith("554 5.6.0 contact_list: 'news' is not for the mail itself to choose")
+        assert reply.startswith("554 5.6.0 contact_list: 'news' may not be chosen by the mail itself")
         assert queued() == []
         return
     (record,) = queued()
@@ -602,16 +602,20 @@ def test_a_mail_names_a_contact_list_where_the_users_rule_allows_it(
         (
             b"X-SES-LIST-MANAGEMENT-OPTIONS: news",
             [b"bob@example.org"],
-            "contact_list: SES takes it for mail to one",
+            "contact_list: SES takes it only for mail to one",
         ),
-        (b"X-SES-LIST-MANAGEMENT-OPTIONS: other", [], "contact_list: 'other' is not for the mail itself"),
+        (
+            b"X-SES-LIST-MANAGEMENT-OPTIONS: other",
+            [],
+            "contact_list: 'other' may not be chosen by the mail itself",
+        ),
         (b"X-SES-LIST-MANAGEMENT-OPTIONS: news; weekly", [], "x-ses-list-management-options: 'news; weekly'"),
         (
             b"X-SES-LIST-MANAGEMENT-OPTIONS: news\r\nX-SES-LIST-MANAGEMENT-OPTIONS: news",
             [],
             "x-ses-list-manage",
         ),
-        (b"X-Sesq-Topic: weekly", [], "topic: is one of a contact list"),
+        (b"X-Sesq-Topic: weekly", [], "topic: belongs to a contact list"),
         (b"X-Sesq-Track: perhaps", [], "track: 'perhaps': write yes or no"),
         (b"X-Sesq-Feedback-To: nobody", [], "feedback_to: "),
     ],
@@ -753,7 +757,7 @@ def test_what_would_not_be_safe_does_not_start(
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\naccount = "A B"', "account"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenant = "A B"', "tenant"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenant = ""', "tenant"),
-        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = "acme"', "tenants: is a list"),
+        (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = "acme"', "tenants: must be a list"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ntenants = ["acme", "A B"]', "tenant: 'A B'"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\ncontact_lists = [7]', "contact_list: 7"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlane = "bulk"', "allowed"),

@@ -314,7 +314,7 @@ def test_a_window_that_is_damaged_is_told_and_no_time_is(stage: Stage) -> None:
     id = batch_of(stage, 1, "k", window=WINDOW)
     stage.redis.delete(stage.keys.windows)
     because, wait = told(stage, f"{id}-0-0")
-    assert because.startswith(f"outside the send window {WINDOW}, of which Redis does not know when it opens")
+    assert because.startswith(f"outside the send window {WINDOW}; Redis does not know when it opens")
     assert wait is None
 
 

@@ -113,7 +113,7 @@ def test_a_share_is_kept_of_what_the_ramp_lets_go(stage: Stage) -> None:
         (0.5, 5, 1, "from: 0.5 is no whole number"),
         ("5/hour", 50, 1, "from: '5/hour' is not a daily quota"),
         (10, 1e300, 1, "to: 1e+300 is no whole number"),
-        (200, 200, 1, "to: a ramp grows; 200 is not more than the 200 of its start"),
+        (200, 200, 1, "to: a ramp grows, so 200 must be more than the 200 of its first day"),
         (200, 100, 1, "to: a ramp grows"),
         (200, 400, 0.5, "over: a ramp grows once a day, so it takes whole days, from 1d to 366d, not 0.5d"),
         (200, 400, 1.5, "not 1.5d"),

@@ -204,10 +204,10 @@ REFUSED = [
         "rg@example.com' has non-ASCII characters before the @",
     ),
     Refused("a NUL in the body", _field("Subject: Hi", "He\0llo"), "contains a NUL byte"),
-    Refused("a tenant", _field("X-SES-TENANT: other"), "is not for the mail itself to choose: remove"),
+    Refused("a tenant", _field("X-SES-TENANT: other"), "may not be chosen by the mail itself: remove"),
     Refused(
         "a list of SES's",
         _field("X-SES-LIST-MANAGEMENT-OPTIONS: all; topic=news"),
-        "is not for the mail itself to choose: remove",
+        "may not be chosen by the mail itself: remove",
     ),
 ]

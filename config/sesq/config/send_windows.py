@@ -113,7 +113,7 @@ def parse_window(text: str) -> SendWindow:
     """Reads a window. Raises InvalidPolicy, which names what is wrong."""
     written = [part.strip() for part in text.split(";")]
     if len(written) > MOST_PARTS:
-        raise InvalidPolicy(f"{len(written)} send windows at once are too many: allowed are {MOST_PARTS}")
+        raise InvalidPolicy(f"a send window has at most {MOST_PARTS} parts, not {len(written)}")
     return SendWindow(tuple(_read_part(part) for part in written))
 
 
@@ -133,7 +133,7 @@ def zone_of(name: str) -> ZoneInfo:
             pass
     if not _knows_zones():
         raise InvalidPolicy(
-            f"{shown}: this system knows no time zones: install its tzdata, or pip install tzdata"
+            f"{shown}: this system has no time zone data: install its package tzdata, or pip install tzdata"
         )
     raise InvalidPolicy(f"{shown} is no time zone; allowed: an IANA name such as Europe/Berlin, or UTC")
 
@@ -171,7 +171,7 @@ def _read_part(text: str) -> WindowPart:
     if max(from_minute, to_minute) > 59 or start >= DAY_MINUTES or not 0 <= end <= DAY_MINUTES:
         raise InvalidPolicy(f"{text!a}: hours go from 00:00 to 24:00")
     if start == end:
-        raise InvalidPolicy(f"{text!a} begins when it ends; a whole day is 00:00-24:00")
+        raise InvalidPolicy(f"{text!a} begins and ends at the same time; a whole day is 00:00-24:00")
     zone_of(zone)
     return WindowPart(_read_days(days) if days else frozenset(range(7)), start, end, zone)
 
@@ -188,7 +188,7 @@ def _read_days(text: str) -> frozenset[int]:
 
 def _day(name: str, text: str) -> int:
     if name.capitalize() not in DAYS:
-        raise InvalidPolicy(f"{text!a} are no weekdays; allowed: {', '.join(DAYS)}, as Mon-Fri or Mon,Wed")
+        raise InvalidPolicy(f"{text!a} names no weekdays; allowed: {', '.join(DAYS)}, as Mon-Fri or Mon,Wed")
     return DAYS.index(name.capitalize())
 
 

@@ -186,7 +186,7 @@ class AccountSettings(BaseModel):
     def _by_the_api_alone(self) -> AccountSettings:
         if self.transport == "smtp" and (self.endpoint_id or self.dual_stack):
             name = "endpoint_id" if self.endpoint_id else "dual_stack"
-            raise ValueError(f'{name} is of SES\'s API: leave it out, or set transport = "ses"')
+            raise ValueError(f'{name} works only with SES\'s API: leave it out, or set transport = "ses"')
         if self.dual_stack and self.endpoint_url:
             raise ValueError(
                 "dual_stack and endpoint_url: leave one of them out, since each names SES's host"

@@ -37,7 +37,7 @@ At = Annotated[
 ]
 Window = Annotated[
     str | None,
-    typer.Option(metavar="WINDOW", help='Send in these hours alone: "Mon-Fri 09:00-17:00 Europe/Berlin".'),
+    typer.Option(metavar="WINDOW", help='Send only in these hours: "Mon-Fri 09:00-17:00 Europe/Berlin".'),
 ]
 ZoneColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column with a row's own time zone, for --window.")

@@ -43,7 +43,7 @@ class Plan:
 
 
 TOO_LONG = "by the limits in force it takes longer than ten years"
-TOO_LONG_IN_WINDOWS = "in its send windows, by the limits in force, it takes too long to tell"
+TOO_LONG_IN_WINDOWS = "with these send windows and limits it takes too long to compute"
 
 
 def plan(

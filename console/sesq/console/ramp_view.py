@@ -41,7 +41,7 @@ def sentences_of(ramp: Ramp | None, ceiling: float | None, now: float) -> Iterat
         return
     yield _stands(ramp, now)
     if ceiling is not None and ramp.last > ceiling:
-        yield f"SES, or your own limit, allows {ceiling:,.10g} in 24 hours now: the ramp lets no more go than that."
+        yield f"SES, or your own limit, allows {ceiling:,.10g} in 24 hours now, so no more than that go."
 
 
 def _stands(ramp: Ramp, now: float) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="SES's tenant for whom it is.")]
+Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="The SES tenant for whom it is sent.")]
 FeedbackTo = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Where SES sends bounces and complaints; a verified address."),
@@ -17,7 +17,9 @@ ContactList = Annotated[
 Topic = Annotated[str | None, typer.Option(metavar="NAME", help="A topic of the contact list.")]
 Track = Annotated[
     bool | None,
-    typer.Option("--track/--no-track", help="Whether SES tracks opens and clicks; else as it is set there."),
+    typer.Option(
+        "--track/--no-track", help="Whether SES tracks opens and clicks; else the configuration set decides."
+    ),
 ]
 
 

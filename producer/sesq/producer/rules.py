@@ -281,14 +281,14 @@ def check_list(contact_list: object, topic: object, recipients: int) -> None:
     names). Raises InvalidMessage.
     """
     if contact_list is None:
-        raise InvalidMessage("topic", "is one of a contact list: give contact_list= too")
+        raise InvalidMessage("topic", "belongs to a contact list: give contact_list= too")
     _check_ses_name("contact_list", contact_list)
     if topic is not None:
         _check_ses_name("topic", topic)
     if recipients != 1:
         raise InvalidMessage(
             "contact_list",
-            f"SES takes it for mail to one recipient, not to {recipients}: send each their own",
+            f"SES takes it only for mail to one recipient, not to {recipients}: send one mail to each",
         )
 
 

@@ -27,7 +27,7 @@ CONTACT_LIST = "x-ses-list-management-options"
 BY_RULE = {TENANT: "tenant=", CONTACT_LIST: "contact_list="}
 
 ANY = "*"
-NOT_ITS_OWN = "is not for the mail itself to choose"
+NOT_ITS_OWN = "may not be chosen by the mail itself"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,12 +53,12 @@ def start_ramp(
     asked = {"from": _recipients("from", first), "to": _recipients("to", last), "days": _days(seconds)}
     if asked["to"] <= asked["from"]:
         raise InvalidPolicy(
-            f"to: a ramp grows; {asked['to']} is not more than the {asked['from']} of its start"
+            f"to: a ramp grows, so {asked['to']} must be more than the {asked['from']} of its first day"
         )
     reserve = read_usage(redis, account).reserve_as_set
     if tenant and asked["from"] < LEAST_DAILY:
         raise InvalidPolicy(
-            f"from: of a tenant at least {LEAST_DAILY}, as a mail may have so many recipients, not {asked['from']}"
+            f"from: a tenant needs at least {LEAST_DAILY}, the most recipients of one mail, not {asked['from']}"
         )
     if not tenant and reserve_of(reserve, asked["from"]) > asked["from"]:
         raise InvalidPolicy(

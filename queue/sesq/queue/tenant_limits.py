@@ -147,9 +147,7 @@ def _value(name: str, given: str) -> float | None:
     if name == "daily" and value < 0:
         return None
     if name == "daily" and value < LEAST_DAILY:
-        raise InvalidPolicy(
-            f"daily: of a tenant at least {LEAST_DAILY}, as a mail may have so many recipients"
-        )
+        raise InvalidPolicy(f"daily: a tenant needs at least {LEAST_DAILY}, the most recipients of one mail")
     return value
 
 

@@ -29,6 +29,6 @@ def smtp_problem(track: object) -> InvalidMessage | None:
         return None
     return InvalidMessage(
         "track",
-        "SES takes it by its API alone, and this account sends by SMTP: leave it out and let a configuration set say "
-        'what is tracked, or set transport = "ses" for the account in sesq.toml',
+        "SES takes it only through its API, and this account sends by SMTP: leave it out and let a configuration "
+        'set say what is tracked, or set transport = "ses" for the account in sesq.toml',
     )

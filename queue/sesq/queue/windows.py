@@ -54,9 +54,7 @@ class WindowView:
     def why(self) -> str:
         """Says that it is closed, and when it opens."""
         if not self.known:
-            return (
-                f"{OUTSIDE}{self.window}, of which Redis does not know when it opens: `sesq doctor` says why"
-            )
+            return f"{OUTSIDE}{self.window}; Redis does not know when it opens: `sesq doctor` says why"
         return OUTSIDE + self.window + opens(self.window, self.opens_at)
 
 

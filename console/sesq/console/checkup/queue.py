@@ -31,7 +31,7 @@ BATCH_CURE = (
     "queues nobody twice; then sesq batch resume ID"
 )
 WINDOW_CURE = (
-    "see bulk_window in sesq.toml; start a worker, which writes when windows are open; or cancel the batch"
+    "correct bulk_window in sesq.toml; start a worker, which writes the times of windows; or cancel the batch"
 )
 SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages resolve`"
 

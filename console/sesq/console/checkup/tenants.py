@@ -16,7 +16,7 @@ TENANT_CURE = (
     "sesq messages release --waiting-for {hold}"
 )
 MORE_CURE = "sesq messages list --state held"
-GET_TENANT_CURE = "allow ses:GetTenant; until then sesq learns it from mail that SES refuses"
+GET_TENANT_CURE = "allow ses:GetTenant; until then sesq learns it only when SES refuses mail"
 
 
 def check_tenants(redis: Redis, account: str, blocks: Mapping[str, str]) -> Iterator[Check]:

@@ -171,8 +171,8 @@ def send(
 
     Rows that cannot be sent are left out and told; nothing is queued where the template or the file is wrong. A command
     that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
-    pauses itself when more than that share of it bounces, or is complained about. With --window it goes in those hours
-    alone; with --zone-column they are hours by the clocks of each row's own time zone.
+    pauses itself when more than that share of it bounces, or is complained about. With --window it goes only in
+    those hours; with --zone-column they are hours in each row's own time zone.
     """
     outbox = open_outbox(account)
     with rows_file(recipients) as file:

@@ -20,7 +20,7 @@ from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 from sesq.queue.tenant_states import TenantState, TenantStates
 
 OfTenant = Annotated[
-    str | None, typer.Option("--tenant", metavar="NAME", help="The limits of this tenant of SES's.")
+    str | None, typer.Option("--tenant", metavar="NAME", help="The SES tenant whose limits are meant.")
 ]
 
 
@@ -35,9 +35,7 @@ def refuse_with_tenant(options: Mapping[str, object]) -> None:
     """Raises InputError where one of these options is given."""
     for name, given in options.items():
         if given:
-            raise InputError(
-                f"{name} is for the limits of an account: SES has none of a tenant, so leave it out"
-            )
+            raise InputError(f"{name} is only for the limits of an account: leave it out with --tenant")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ RAMP_EXAMPLES = """Examples
   sesq quota ramp --tenant acme --from 200 --to 5000 --over 10d
 """
 NO_EVENTS = (
-    "No events of SES have come in a week: without them nobody knows of bounces, and it does not stand still. "
+    "No events of SES have come in a week: without them sesq knows of no bounces, and the ramp does not stand still. "
     "`sesq events setup` and `sesq events` read them."
 )
 
@@ -47,10 +47,10 @@ def ramp(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Let the day grow by itself, and stand still while too much bounces; without options, show the ramp."""
+    """Start a daily limit that grows by itself, and stands still while too much bounces; without options, show it."""
     given = [value is not None for value in (first, last, over)]
     if stop and any(given):
-        raise InputError("--stop: takes the ramp away, so it goes with no --from, --to or --over")
+        raise InputError("--stop ends the ramp: leave out --from, --to and --over")
     redis, whose = open_account(account), checked_tenant(tenant)
     if first is not None and last is not None and over is not None:
         seconds = parse_duration(over, "--over")

@@ -29,14 +29,22 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("daily_limit_recipients", "In 24 hours; +Inf: unlimited.", lambda view: _or_inf(view.usage.daily)),
     ("daily_remaining_recipients", "What may still go now.", lambda view: _or_inf(view.usage.remaining)),
     ("daily_reserve_recipients", "Kept for transactional mail.", lambda view: view.usage.reserve),
-    ("ramp_limit_recipients", "What a ramp lets go; +Inf: there is none.", lambda view: _ramp_cap(view)),
-    ("ramp_stands_still", "1 where bounces or complaints hold it.", lambda view: float(_stands_still(view))),
+    ("ramp_limit_recipients", "What a ramp allows; +Inf: there is no ramp.", lambda view: _ramp_cap(view)),
+    (
+        "ramp_stands_still",
+        "1 while bounces or complaints keep a ramp from growing.",
+        lambda view: float(_stands_still(view)),
+    ),
     ("ledger_recipients", "In the last 24 hours, by sesq's ledger.", lambda view: view.usage.last_24h),
     ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
     ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
     ("paused", "1 where a person or SES has paused it.", lambda view: float(view.paused is not None)),
     ("bulk_window_open", "0 outside the send window of bulk mail.", lambda view: float(_is_open(view))),
-    ("outside_window_recipients", "Of batches outside their windows.", lambda view: view.outside_windows),
+    (
+        "outside_window_recipients",
+        "Of batches outside their send windows.",
+        lambda view: view.outside_windows,
+    ),
     ("production", "1 out of the sandbox.", lambda view: float(view.snapshot.production)),
 )
 """Name without sesq_, what it is, and where it stands."""

@@ -116,9 +116,7 @@ def _checked_column(column: str | None, window: str | None) -> str | None:
     if column is None:
         return None
     if window is None:
-        raise InvalidMessage(
-            "zone_column", "needs a window whose hours are meant by the clocks of those zones"
-        )
+        raise InvalidMessage("zone_column", "needs a window: its hours are then meant in those time zones")
     if not column.strip() or column.strip() == RECIPIENT:
         raise InvalidMessage("zone_column", f"{column!r} is no column of time zones")
     return column.strip()

@@ -12,7 +12,7 @@ are these, each also an option of a mailer or of `get_connection`, in lower case
     SESQ_LANE               "transactional" or "bulk"
     SESQ_TAGS               a mapping of SES's message tags
     SESQ_CONFIGURATION_SET  SES's configuration set
-    SESQ_TENANT             SES's tenant for whom it is sent
+    SESQ_TENANT             the SES tenant for whom mail is sent
     SESQ_FEEDBACK_TO        where SES sends bounces and complaints
     SESQ_CONTACT_LIST       SES's contact list, and
     SESQ_TOPIC              a topic of it, which the recipient may leave

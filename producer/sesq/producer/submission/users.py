@@ -204,7 +204,7 @@ def _lanes(names: Any, where: str) -> tuple[Lane, ...]:
 
 def _names(key: str, names: Any, check: Callable[[Any], None], where: str) -> tuple[str, ...]:
     if not isinstance(names, list):
-        raise SettingsError(f'{where} {key}: is a list of names, or ["{ANY}"]')
+        raise SettingsError(f'{where} {key}: must be a list of names, or ["{ANY}"]')
     return tuple(name if name == ANY else _checked(check, name, where) for name in names)
 
 
