@@ -107,6 +107,7 @@ def test_what_was_not_sent_is_given_back_to_its_tenant(
     stage: BatchStage, limits: TenantLimits, *, as_batch: bool
 ) -> None:
     limits.set("acme", {"daily": "50", "rate": "50"}, by="ada")
+    stage.pass_time(1)
     if as_batch:
         stage.take(100, tenant="acme")
     else:

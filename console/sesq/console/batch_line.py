@@ -34,7 +34,8 @@ class BatchLine:
         self.window = read_window(redis, account)
         batches = [batch for batch in Batches(redis, account).all() if of is None or batch.id != of.id]
         all_batches = [*batches, of] if of else batches
-        self._urgent = sum(jobs_of_tenants(redis, account, Lane.TRANSACTIONAL).values())
+        urgent = jobs_of_tenants(redis, account, Lane.TRANSACTIONAL)
+        self._urgent, self._urgent_of_tenant = sum(urgent.values()), urgent.get(self._tenant, 0)
         messages = _messages(jobs_of_tenants(redis, account, Lane.BULK), all_batches)
         running = sorted((each for each in batches if each.state == "running"), key=lambda each: each.created)
         self._before: Counter[str] = Counter()
@@ -77,7 +78,7 @@ class BatchLine:
         if limit == TenantLimit():
             return None
         by = Limits(limit.rate or pace, limit.daily_now, growth=limit.growth)
-        before = groups(self._own_before, self.window)
+        before = [Waiting(self._urgent_of_tenant), *groups(self._own_before, self.window)]
         return forecast_windows(own, before, begins, by, limits.sent(self._tenant))
 
     def own(self, count: int) -> dict[str, int]:

@@ -26,12 +26,15 @@ class Ahead:
     """Recipients that go before a message, by their send windows: of its own queue, of others of its lane, and of
     transactional mail, `urgent`. A message counts as one recipient.
 
+    `urgent_of_tenant`: transactional mail of its tenant, before which its bulk mail does not go.
+
     `behind`: what goes while it waits for a window. `windows`: those in which it goes itself.
     """
 
     own_queue: ByWindow
     other_queues: ByWindow
     urgent: int
+    urgent_of_tenant: int
     behind: ByWindow
     windows: tuple[str, ...]
 
@@ -94,13 +97,10 @@ def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
         before[place.window] += place.inside
         before = +before
         beside = _beside(redis, keys, lane, place.queue, before.total(), windowed)
-        urgent = (
-            sum(jobs_of_tenants(redis, record.account, Lane.TRANSACTIONAL).values())
-            if lane is Lane.BULK
-            else 0
-        )
+        urgent = jobs_of_tenants(redis, record.account, Lane.TRANSACTIONAL) if lane is Lane.BULK else {}
+        of_tenant = urgent.get(record.envelope.tenant or "", 0)
         windows = (read_window(redis, record.account), place.window) if lane is Lane.BULK else ()
-        return Ahead(before, beside, urgent, behind, windows)
+        return Ahead(before, beside, sum(urgent.values()), of_tenant, behind, windows)
 
 
 def _find_place(redis: Redis, keys: Keys, record: Record, queue: str) -> _Place:

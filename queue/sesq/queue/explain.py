@@ -72,7 +72,7 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
         return NO_JOB, None
     by = _by_windows if found.has_windows else _by_account
     told, at = by(redis, record, usage, lane, found)
-    by_tenant = _by_tenant(redis, record, usage, found.own)
+    by_tenant = _by_tenant(redis, record, usage, found.own + found.urgent_of_tenant)
     if by_tenant and (by_tenant[1] is None or (at is not None and by_tenant[1] > at + SOON_SECONDS)):
         return by_tenant
     return told, at

@@ -38,22 +38,19 @@ def lane_queue(queue: str) -> str:
     return found["whole"] if found else queue
 
 
-def has_turns(redis: Redis, keys: Keys, queue: str) -> bool:
-    """Whether it is a lane's own queue, or one that takes turns in its lane, now or after a rest."""
-    lane = lane_queue(queue)
-    return queue == lane or any(
-        redis.zscore(key, queue) is not None for key in (keys.shares(lane), keys.resting(lane))
-    )
+def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
+    """The queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest."""
+    found: set[str] = set()
+    for lane in Lane:
+        own = keys.queue(lane)
+        turns = (redis.zrange(key, 0, -1) for key in (keys.shares(own), keys.resting(own)))
+        found |= {*tenant_queues(redis, keys, lane)}.difference(*map(texts, turns))
+    return found
 
 
 def give_turns(redis: Redis, keys: Keys) -> list[str]:
     """Has those queues take turns that do not, though mail waits in them, as RQ's tools may have put it there."""
-    idle = [
-        queue
-        for lane in Lane
-        for queue in tenant_queues(redis, keys, lane)
-        if redis.exists(rq_key("queue", queue)) and not has_turns(redis, keys, queue)
-    ]
+    idle = [queue for queue in queues_without_turns(redis, keys) if redis.exists(rq_key("queue", queue))]
     for queue in idle:
         shares = keys.shares(lane_queue(queue))
         least = cast("list[tuple[bytes, float]]", redis.zrange(shares, 0, 0, withscores=True))

@@ -12,23 +12,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InvalidPolicy
 from sesq.queue.addresses import shown
+from sesq.queue.fields import Fields
 from sesq.queue.forecast import Step
 from sesq.queue.keys import Keys
 from sesq.queue.policy import HISTORY_LENGTH, LIMITS
-from sesq.queue.replies import read_hash, read_json, text, texts
+from sesq.queue.replies import read_hash, read_json, texts
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane
 from sesq.queue.usage import LEDGER_SLOTS, Ramp, cap_of, read_cells
 
 OF_TENANTS = ("rate", "daily")
-RAMP_FIELD = ":ramp"
-"""After the name of a tenant: the field of its ramp."""
-TELL_RAMPS = compose("tell_ramps.lua", library("ramp.lua", base=JOBS))
+RAMP = "ramp"
+TELL_RAMP = compose("tell_ramp.lua", library("ramp.lua", base=JOBS))
 LEAST_DAILY = 50
 """So many recipients one mail may have: with a smaller day it would wait for ever."""
 
@@ -41,6 +42,10 @@ class TenantLimit:
     daily: float | None = None
     used: int = 0
     ramp: Ramp | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        return self.rate is not None or self.daily is not None or self.ramp is not None
 
     @property
     def daily_now(self) -> float | None:
@@ -68,15 +73,16 @@ class TenantLimits:
         """Each tenant that is limited, by name."""
         with mapped():
             found = read_hash(self.redis, self.keys.tenant_limits)
-            names = sorted({field.removesuffix(RAMP_FIELD) for field in found})
-            ramps = self._ramps(names)
-            return {name: self._limit(name, found.get(name, ""), ramps[name]) for name in names}
+            names = sorted({field.partition(":")[0] for field in found})
+            limits = {name: self._limit(name, found) for name in names}
+        return {name: limit for name, limit in limits.items() if limit.is_limited}
 
     def of(self, tenant: str) -> TenantLimit:
         """Those of one tenant; no limits where nobody has set any."""
+        fields = [f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP)]
         with mapped():
-            given = self.redis.hget(self.keys.tenant_limits, tenant)
-            return self._limit(tenant, text(given), self._ramps([tenant])[tenant])
+            found = texts(self.redis.hmget(self.keys.tenant_limits, fields))
+            return self._limit(tenant, dict(zip(fields, found, strict=True)))
 
     def sent(self, tenant: str) -> dict[int, int]:
         """What went of it in the last day, while its day was limited: minute of the epoch -> recipients that count."""
@@ -85,14 +91,15 @@ class TenantLimits:
             minutes = read_cells(self.redis, self.keys.tenant_day(tenant), self.keys.tenant(tenant))
             return {minute: count for minute, count in minutes.items() if now - minute < LEDGER_SLOTS}
 
-    def _ramps(self, tenants: list[str]) -> dict[str, Ramp | None]:
-        told = read_json(TELL_RAMPS.run(self.redis, self.keys.account, *tenants)) if tenants else []
-        return {name: Ramp.read(each) if each else None for name, each in zip(tenants, told, strict=True)}
-
-    def _limit(self, tenant: str, given: str, ramp: Ramp | None) -> TenantLimit:
-        limits = _read(given)
+    def _limit(self, tenant: str, found: Mapping[str, str]) -> TenantLimit:
+        limits = _read(tenant, found)
+        ramp = self._ramp(tenant) if found.get(f"{tenant}:{RAMP}") else None
         used = sum(self.sent(tenant).values()) if ramp or "daily" in limits else 0
         return TenantLimit(limits.get("rate"), limits.get("daily"), used, ramp)
+
+    def _ramp(self, tenant: str) -> Ramp | None:
+        told = read_json(TELL_RAMP.run(self.redis, self.keys.account, tenant))
+        return Ramp.read(told) if told else None
 
     def set(self, tenant: str, changes: Mapping[str, str], *, by: str) -> None:
         """Changes limits of a tenant from the next claim on. "unlimited" for `daily` ends that limit.
@@ -111,20 +118,22 @@ class TenantLimits:
         self._write(tenant, dict.fromkeys(names or OF_TENANTS), by)
 
     def _write(self, tenant: str, values: Mapping[str, float | None], by: str) -> None:
+        key, now = self.keys.tenant_limits, redis_now(self.redis)
         with mapped():
-            now = redis_now(self.redis)
-            old = _read(text(self.redis.hget(self.keys.tenant_limits, tenant)))
-            new = {name: value for name, value in {**old, **values}.items() if value is not None}
+            found = read_hash(self.redis, key)
+            old = _read(tenant, found)
             event = {
                 "by": by, "at": now, "tenant": tenant, "until": None, "force": False,
                 "old": {name: _told(old.get(name)) for name in values},
                 "new": {name: _told(value) for name, value in values.items()},
             }  # fmt: skip
             with self.redis.pipeline() as pipeline:
-                if new:
-                    pipeline.hset(self.keys.tenant_limits, tenant, json.dumps(new))
-                else:
-                    pipeline.hdel(self.keys.tenant_limits, tenant)
+                for name, value in values.items():
+                    if value is None:
+                        pipeline.hdel(key, f"{tenant}:{name}")
+                    else:
+                        pipeline.hset(key, f"{tenant}:{name}", repr(value))
+                self._write_since(pipeline, tenant, values, found, now)
                 for lane in Lane:  # its mail waits by the old limits
                     resting = self.keys.resting(self.keys.queue(lane))
                     pipeline.zadd(resting, {self.keys.queue(lane, tenant): 0}, xx=True)
@@ -133,12 +142,31 @@ class TenantLimits:
                 pipeline.publish(self.keys.wake, "policy")
                 pipeline.execute()
 
+    def _write_since(
+        self,
+        pipeline: Pipeline,
+        tenant: str,
+        values: Mapping[str, float | None],
+        found: Mapping[str, str],
+        now: float,
+    ) -> None:
+        """What went before a tenant was limited is not in its books, so nothing of that is given back to them."""
+        key, field = self.keys.tenant_limits, f"{tenant}:since"
+        others = {f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP) if name not in values}
+        if "daily" in values and f"{tenant}:daily" not in found:
+            pipeline.hset(key, field, now)
+        elif any(value is not None for value in values.values()) or others & found.keys():
+            pipeline.hsetnx(key, field, str(now))
+        else:
+            pipeline.hdel(key, field)
+
 
 def ramped_tenants(redis: Redis, account: str) -> list[str]:
     """The tenants whose day has a ramp. Raises QueueUnavailable."""
     with mapped():
         fields = texts(redis.hkeys(Keys(account).tenant_limits))
-    return sorted(each.removesuffix(RAMP_FIELD) for each in fields if each.endswith(RAMP_FIELD))
+    parts = (each.partition(":") for each in fields)
+    return sorted(tenant for tenant, _, name in parts if name == RAMP)
 
 
 def _value(name: str, given: str) -> float | None:
@@ -146,6 +174,8 @@ def _value(name: str, given: str) -> float | None:
     value = float(LIMITS[name](given))
     if name == "daily" and value < 0:
         return None
+    if name == "daily" and value != int(value):
+        raise InvalidPolicy(f"daily: {given} is no whole number of recipients")
     if name == "daily" and value < LEAST_DAILY:
         raise InvalidPolicy(f"daily: a tenant needs at least {LEAST_DAILY}, the most recipients of one mail")
     return value
@@ -162,8 +192,8 @@ def _told(value: float | None) -> str | None:
     return None if value is None else repr(value)
 
 
-def _read(given: str) -> dict[str, float]:
+def _read(tenant: str, found: Mapping[str, str]) -> dict[str, float]:
     """What is damaged is no limit, as in the gate."""
-    found = read_json(given.encode())
-    known = found if isinstance(found, dict) else {}
-    return {name: float(known[name]) for name in OF_TENANTS if isinstance(known.get(name), int | float)}
+    fields = Fields({name: found.get(f"{tenant}:{name}", "") for name in OF_TENANTS})
+    read = {name: fields.optional(name) for name in OF_TENANTS}
+    return {name: value for name, value in read.items() if value is not None}

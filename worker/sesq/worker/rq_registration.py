@@ -24,7 +24,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import QueueUnavailable, SesqError
 from sesq.queue.careful_redis import careful
 from sesq.queue.replies import text, texts
-from sesq.queue.shares import lane_of
+from sesq.queue.shares import lane_of, lane_queue, tenant_of
 from sesq.queue.states import Lane
 from sesq.queue.usage import SUSPENDED
 
@@ -213,6 +213,10 @@ def lanes_by_account(queues: Sequence[str]) -> dict[str, list[Lane]]:
     found: dict[str, list[Lane]] = {}
     for queue in queues:
         place = lane_of(queue)
+        if place is None and tenant_of(queue):
+            raise NotServed(
+                f"queue {queue}: it is a tenant's, and is served with the others of its lane: name {lane_queue(queue)}"
+            )
         if place is None:
             raise NotServed(
                 f"queue {queue}: sesq's worker serves queues such as sesq.default.bulk alone; "

@@ -17,7 +17,7 @@ from sesq.queue.audit.walk import STEP, list_entries, set_entries, zset_scores
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
 from sesq.queue.replies import text
-from sesq.queue.shares import give_turns, has_turns, lane_queue, queues_of
+from sesq.queue.shares import give_turns, lane_queue, queues_of, queues_without_turns
 from sesq.queue.states import Lane
 
 
@@ -67,12 +67,13 @@ def registries_of(lanes: Lanes) -> list[str]:
 
 def read_lanes(redis: Redis, keys: Keys) -> Lanes:
     """The lists of all lanes, in bounded steps: the lanes' own first."""
-    return {queue: _read_lane(redis, keys, queue) for queue in queues_of(redis, keys)}
+    idle = queues_without_turns(redis, keys)
+    return {queue: _read_lane(redis, keys, queue, idle) for queue in queues_of(redis, keys)}
 
 
-def _read_lane(redis: Redis, keys: Keys, queue: str) -> LaneFacts:
+def _read_lane(redis: Redis, keys: Keys, queue: str, idle: set[str]) -> LaneFacts:
     key = rq_key("queue", queue)
-    facts = LaneFacts(queue, keys.stale(queue), has_turns=has_turns(redis, keys, queue))
+    facts = LaneFacts(queue, keys.stale(queue), has_turns=queue not in idle)
     facts.stale.update(set_entries(redis, facts.stale_key))
     facts.entries.update(list_entries(redis, key))
     facts.taken.update(list_entries(redis, f"{key}:intermediate"))

@@ -27,6 +27,9 @@ local SOON = 60 -- s: for a tenant's token one waits; what takes longer is for i
 local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
 local ROWS_ASIDE = 10  -- so many rows of a cancelled chunk are as much work as a message
 local ROWS_A_TURN = 10 -- of a batch, where queues of tenants take turns
+local ASIDE_A_TURN = 0.1 -- recipients, as which a message counts there that is moved out of the way
+local RESTS_ASIDE = 20 -- so many messages are as much work as a look at a tenant that has reached its limits
+local AFTER_URGENT = 0.5 -- s: a tenant's bulk mail waits so much longer than urgent mail of it
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
 for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
@@ -46,7 +49,7 @@ end
 local function look_at_urgent(gate)
   local first = unpack(queues)
   local beside = string.gsub(first, '%.bulk$', '.transactional')
-  local head = call('LINDEX', R .. 'queue:' .. (Share.next(beside) or beside), 0)
+  local _, head = Share.first(beside)
   if not head then return end
   yields = call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
   if call('SCARD', R .. 'workers:' .. beside) == 0 then return end
@@ -55,8 +58,10 @@ local function look_at_urgent(gate)
   if day <= gate.limits.daily then urgent_day = day end
 end
 
+-- Beside queues of others it is a part of a turn.
 local function move_aside(queue)
   Job.drop_head(queue)
+  Share.charge(queue, ASIDE_A_TURN)
   aside = aside + 1
 end
 
@@ -141,11 +146,20 @@ local function is_misplaced(chunk, queue)
   return true
 end
 
+-- Until when bulk mail of a limited tenant waits, because urgent mail of it waits for the same tokens (s).
+local function after_urgent(queue, tenant)
+  local lane = Job.is_bulk(queue) and string.gsub(Job.lane_of(queue), 'bulk$', 'transactional')
+  local till = lane and Share.is_resting(lane .. '.' .. tenant.name)
+  return till and till + AFTER_URGENT
+end
+
 -- Whether mail of a tenant has to wait for its tenant's own limits: then its queue rests.
 local function rests(gate, queue, n, day)
   local tenant = Tenant.of(queue)
-  local till = tenant and Tenant.ready_at(tenant, n, day)
+  if not tenant then return false end
+  local till = after_urgent(queue, tenant) or Tenant.ready_at(tenant, n, day)
   if not till then return false end
+  aside = aside + RESTS_ASIDE
   Share.rest(queue, till)
   if gate.waiting and gate.waiting.queue == queue then Gate.end_gathering(gate) end
   return true
@@ -227,10 +241,10 @@ local function serve_head(gate, queue, id)
 end
 
 -- Nothing stands in a queue, whoever has emptied it. Returns whether others of its lane take turns.
-local function pass_over(queue)
+local function pass_over(lane, queue)
   call('DEL', A .. 'stale:' .. queue)
-  if not Share.take_turns(Job.lane_of(queue)) then return false end
-  Share.leave(queue)
+  if not Share.take_turns(lane) then return false end
+  Share.leave(lane, queue)
   aside = aside + 1
   return true
 end
@@ -242,7 +256,7 @@ local function serve(gate, lane)
     local queue = Share.next(lane)
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then
-      if not pass_over(queue) then return true end
+      if not pass_over(lane, queue) then return true end
     elseif yields then return wait_for('rate', Gate.ready_at(gate, 1))
     elseif not serve_head(gate, queue, id) then return false end
   end
@@ -267,11 +281,11 @@ local function serve_the_gathering(gate)
   reason = 'empty'
 end
 
--- Nothing waits but mail of tenants that have reached their own limits, if any does.
+-- Mail of tenants that have reached their own limits waits, and may go before all else does.
 local function wait_for_tenants()
-  local soonest = math.huge
+  local before, soonest = reason ~= 'empty' and at or math.huge, math.huge
   for _, lane in ipairs(queues) do soonest = math.min(soonest, Share.rests_until(lane) or soonest) end
-  if soonest < math.huge then
+  if soonest < before then
     wait_for(soonest - now() > SOON and 'tenant_day' or 'tenant', soonest)
   end
 end
@@ -283,9 +297,12 @@ local function serve_all(gate)
   for _, queue in ipairs(queues) do
     if Gate.is_paused(gate, queue) then
       if reason == 'empty' and Share.is_waiting(queue) then wait_for('paused', Gate.paused_until(gate)) end
-    elseif not serve(gate, queue) then return queue end
+    elseif not serve(gate, queue) then
+      if reason == 'day' then wait_for_tenants() end
+      return queue
+    end
   end
-  if reason == 'empty' then wait_for_tenants() end
+  wait_for_tenants()
 end
 
 -- When the next token comes that no other worker was told of (s). A worker that waits for a token for urgent

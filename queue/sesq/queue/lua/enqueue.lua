@@ -67,7 +67,7 @@ local function add_all(key, list) if #list > 0 then call('ZADD', key, unpack(lis
 local function write_sets()
   for state, list in pairs(entries) do add_all(A .. 'state:' .. state, list) end
   add_all(A .. 'expiring', expiring)
-  call('SADD', R .. 'queues', list)
+  if queue == lane then call('SADD', R .. 'queues', list) end
   call('SADD', 'sesq:accounts', ARGV[1])
   add_all(R .. 'scheduled:' .. lane, due)
   if #ready == 0 then return nil end

@@ -35,9 +35,9 @@ local function costs_of(message, result)
   local spared_rate, spared_day = unpack(result.spared or {0, 0})
   local at = tonumber(message.tokens_at)
   local counts = message.state == 'sending' or (at and result.refund_rate)
+  local claimed = tonumber(message.claimed) or now()
   return {
-    at = at, queue = message.queue, rate = rate,
-    minute = math.floor((tonumber(message.claimed) or now()) / 60),
+    at = at, queue = message.queue, rate = rate, claimed = claimed, minute = math.floor(claimed / 60),
     rate_back = counts and (result.refund_rate and rate or spared_rate) or 0,
     day_back = counts and (result.refund_day and day or spared_day) or 0,
   }
@@ -46,7 +46,7 @@ end
 -- Accounts for the tokens, and refunds the recipients of the day.
 local function account_for(gate, costs)
   if not costs then return end -- they are another claim's
-  Tenant.refund(costs.queue, costs.rate_back, costs.day_back, costs.minute)
+  Tenant.refund(costs.queue, costs.rate_back, costs.day_back, costs.claimed)
   Gate.account(gate, costs.at, costs.rate - costs.rate_back, costs.rate_back)
   if costs.day_back > 0 and gate.ledger.minute - costs.minute < SLOTS then
     Ledger.uncount(gate.ledger, costs.minute, costs.day_back)

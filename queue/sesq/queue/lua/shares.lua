@@ -6,11 +6,13 @@
 --   A shares:<lane>    zset     RQ queue in which mail may wait -> how many recipients of it have gone,
 --                               reckoned on from the least of the others when it joined. The least goes next.
 --                               Without such a key no mail of a tenant waits in that lane
---   A resting:<lane>   zset     RQ queue of a tenant whose own limits are reached -> until then (s)
+--   A resting:<lane>   zset     RQ queue of a tenant whose own limits are reached -> until then (s), or until
+--                               it is looked at again
 -- RQ's own, R = "<prefix>:"
 --   R queues           set      keys of the lists; a tenant's stays while mail may wait in it
 
-local MOST_RESTING = 100 -- queues that one claim looks at again
+local MOST_RESTING = 5   -- queues that one claim looks at again: a look at a ledger takes a millisecond
+local LONGEST_REST = 600 -- s; what seems longer is of a time from before the clock was set back
 
 local has_shares = {} -- lane -> whether its queues take turns, once this script has looked
 function Share.take_turns(lane)
@@ -23,16 +25,36 @@ function Share.join(queue)
   local lane = Job.lane_of(queue)
   local shares = A .. 'shares:' .. lane
   if queue == lane and not Share.take_turns(lane) or call('ZSCORE', shares, queue) then return end
+  if queue ~= lane and Share.is_resting(queue) then return end
   local _, least = unpack(call('ZRANGE', shares, 0, 0, 'WITHSCORES'))
-  call('ZADD', shares, least or 0, queue)
+  call('ZADD', shares, tonumber(least) or 0, queue)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
   has_shares[lane] = true
 end
 
--- The queue of the lane whose turn it is; nil where there is none.
+-- The queue of the lane whose turn it is.
 function Share.next(lane)
-  if not Share.take_turns(lane) then return lane end
-  return unpack(call('ZRANGE', A .. 'shares:' .. lane, 0, 0))
+  local shares = A .. 'shares:' .. lane
+  local queue, gone = unpack(Share.take_turns(lane) and call('ZRANGE', shares, 0, 0, 'WITHSCORES') or {})
+  if not queue then return lane end
+  if Job.lane_of(queue) ~= lane then -- somebody has put it there
+    call('ZREM', shares, queue)
+    return lane
+  end
+  if not tonumber(gone) then call('ZADD', shares, 0, queue) end
+  return queue
+end
+
+-- The queue of the lane in which mail waits that goes first, and the id at its head; nothing where none of
+-- the first few has any.
+local FIRST_FEW = 10
+function Share.first(lane)
+  local queues = Share.take_turns(lane) and call('ZRANGE', A .. 'shares:' .. lane, 0, FIRST_FEW - 1) or {}
+  queues[#queues + 1] = lane
+  for _, queue in ipairs(queues) do
+    local id = call('LINDEX', R .. 'queue:' .. queue, 0)
+    if id then return queue, id end
+  end
 end
 
 -- n recipients of a queue go. It has the next turn once the others had as many.
@@ -42,8 +64,7 @@ function Share.charge(queue, n)
 end
 
 -- An empty queue leaves at its turn, not before: else it would come back as if nothing of it had gone.
-function Share.leave(queue)
-  local lane = Job.lane_of(queue)
+function Share.leave(lane, queue)
   call('ZREM', A .. 'shares:' .. lane, queue)
   if queue ~= lane then call('SREM', R .. 'queues', R .. 'queue:' .. queue) end
   has_shares[lane] = nil
@@ -52,27 +73,44 @@ end
 -- A tenant's queue rests until a time (s): its own limits are reached.
 function Share.rest(queue, till)
   local lane = Job.lane_of(queue)
-  call('ZADD', A .. 'resting:' .. lane, till, queue)
+  call('ZADD', A .. 'resting:' .. lane, math.min(till, now() + LONGEST_REST), queue)
   call('ZREM', A .. 'shares:' .. lane, queue)
   has_shares[lane] = nil
 end
 
+-- Until when a tenant's queue rests (s); nil where it does not.
+function Share.is_resting(queue)
+  local till = tonumber(call('ZSCORE', A .. 'resting:' .. Job.lane_of(queue), queue))
+  return till and till > now() and till <= now() + LONGEST_REST and till or nil
+end
+
+-- Ends the rests of a tenant, in both lanes: it may send more than was known.
+function Share.end_rests(tenant)
+  for _, name in ipairs({'transactional', 'bulk'}) do
+    local lane = 'sesq.' .. ARGV[1] .. '.' .. name
+    call('ZADD', A .. 'resting:' .. lane, 'XX', 0, lane .. '.' .. tenant)
+  end
+end
+
 -- Lets those take turns again whose rest is over, and mail of no tenant where it waits beside theirs.
 function Share.wake(lane)
-  local resting = A .. 'resting:' .. lane
-  for _, queue in ipairs(call('ZRANGEBYSCORE', resting, '-inf', now(), 'LIMIT', 0, MOST_RESTING)) do
-    call('ZREM', resting, queue)
-    Share.join(queue)
+  local resting, few = A .. 'resting:' .. lane, MOST_RESTING
+  for _, range in ipairs({{from = '-inf', to = now()}, {from = now() + LONGEST_REST + 1, to = '+inf'}}) do
+    for _, queue in ipairs(call('ZRANGEBYSCORE', resting, range.from, range.to, 'LIMIT', 0, few)) do
+      call('ZREM', resting, queue)
+      Share.join(queue)
+    end
   end
   if Share.take_turns(lane) and call('EXISTS', R .. 'queue:' .. lane) == 1 then Share.join(lane) end
 end
 
 -- The queues of a lane in which mail may wait, the lane's own first; of tenants no more than `most`.
 function Share.queues_of(lane, most)
-  local queues = {lane}
+  local queues, known = {lane}, {[lane] = true}
   for _, kind in ipairs({'shares:', 'resting:'}) do
     for _, queue in ipairs(call('ZRANGE', A .. kind .. lane, 0, most - 1)) do
-      if queue ~= lane then queues[#queues + 1] = queue end
+      if not known[queue] then queues[#queues + 1] = queue end
+      known[queue] = true
     end
   end
   return queues

@@ -1,8 +1,9 @@
 -- Tenants: what a tenant may send, where people have limited it. After ledger.lua and shares.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A tenant_limits     hash     tenant -> JSON {rate (recipients/s), daily (recipients/24 h)}; what is not
---                                there is not limited. <tenant>:ramp -> a ramp of its day: see ramp.lua
+--   A tenant_limits     hash     <tenant>:rate (recipients/s), <tenant>:daily (recipients/24 h),
+--                                <tenant>:ramp (of its day: see ramp.lua), <tenant>:since (s: what went
+--                                before is not in its books). What is not there is not limited
 --   A tenant:<name>     hash     its books, while it is limited: level (tokens; negative is debt), at (s:
 --                                from when tokens flow), minute (the newest of its ledger), total (its
 --                                recipients)
@@ -12,16 +13,17 @@
 --   grows_at (s: when its ramp lets `daily` grow next)
 
 local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in them counts
-local opened = {}            -- queue -> tenant; false: it is not limited
+local opened = {}            -- name -> tenant; false: it is not limited
 
 local function read_tenant(name)
-  local told, grows = read(A .. 'tenant_limits', name, name .. ':ramp')
-  local limits, ramp = read_table(told or ''), Ramp.read(grows or '')
-  local rate, daily = tonumber(limits.rate), tonumber(limits.daily)
+  local rate, daily, grows, since =
+    read(A .. 'tenant_limits', name .. ':rate', name .. ':daily', name .. ':ramp', name .. ':since')
+  local ramp = grows and Ramp.read(grows) or nil
+  rate, daily = tonumber(rate), tonumber(daily)
   if not rate and not daily and not ramp then return false end
   local books = read_fields(A .. 'tenant:' .. name, {'level', 'at', 'minute', 'total'})
-  local tenant, next_daily = {name = name}, nil
-  tenant.daily, next_daily, tenant.grows_at = Ramp.limit(ramp, daily or math.huge)
+  local tenant, next_daily = {name = name, since = tonumber(since) or 0}, nil
+  tenant.daily, next_daily, tenant.grows_at = Ramp.limit(ramp, daily and math.floor(daily) or math.huge)
   if next_daily <= tenant.daily then tenant.grows_at = math.huge end
   if rate then
     local burst = math.max(1, rate)
@@ -37,11 +39,10 @@ end
 
 -- Returns the tenant of a queue if it is limited, else false.
 function Tenant.of(queue)
-  if opened[queue] == nil then
-    local name = string.sub(queue, #Job.lane_of(queue) + 2)
-    opened[queue] = name ~= '' and read_tenant(name)
-  end
-  return opened[queue]
+  local name = string.sub(queue, #Job.lane_of(queue) + 2)
+  if name == '' then return false end
+  if opened[name] == nil then opened[name] = read_tenant(name) end
+  return opened[name]
 end
 
 -- How many recipients of a batch may go now.
@@ -67,13 +68,14 @@ function Tenant.take(tenant, n, day)
   if tenant.ledger and day > 0 then Ledger.count(tenant.ledger, day) end
 end
 
--- Gives back what a message of that queue took in a minute (minutes since the epoch).
-function Tenant.refund(queue, rate, day, minute)
-  local tenant = Tenant.of(queue)
-  if not tenant then return end
+-- Gives back what a message of that queue took at a time (s).
+function Tenant.refund(queue, rate, day, at)
+  local tenant = rate + day > 0 and Tenant.of(queue)
+  if not tenant or at <= tenant.since then return end
   if tenant.bucket then Bucket.refund(tenant.bucket, rate) end
-  local ledger = tenant.ledger
+  local ledger, minute = tenant.ledger, math.floor(at / 60)
   if ledger and day > 0 and ledger.minute - minute < SLOTS then Ledger.uncount(ledger, minute, day) end
+  Share.end_rests(tenant.name)
 end
 
 local function close(tenant)

@@ -52,9 +52,11 @@ local function write(new)
   call('LPUSH', A .. 'policy:history', cjson.encode(entry))
   call('LTRIM', A .. 'policy:history', 0, most - 1)
   call('DEL', A .. 'token_waiters', A .. 'token_waiters:bulk') -- what they were told was by the old limits
-  for _, lane in ipairs({'transactional', 'bulk'}) do
-    local queue = 'sesq.' .. ARGV[1] .. '.' .. lane
-    if is_tenants then call('ZADD', A .. 'resting:' .. queue, 'XX', 0, queue .. '.' .. tenant) end
+  if is_tenants then
+    Share.end_rests(tenant)
+    local rate, daily = read(place, tenant .. ':rate', tenant .. ':daily')
+    if new or rate or daily then call('HSETNX', place, tenant .. ':since', now())
+    else call('HDEL', place, tenant .. ':since') end
   end
   Job.publish('policy')
   return 1
