@@ -1,7 +1,7 @@
 """Send windows as people write them: `Mon-Fri 09:00-17:00 Europe/Berlin`, several with `;` between them. Pure.
 
-A window is open whenever a clock on a wall of its zone shows a time that lies in it. So an hour that is skipped when
-the clocks change is no part of it, and one that comes twice is part of it twice.
+A window is open while the local time of its zone is within its hours. So an hour that is skipped when the clocks change
+is no part of it, and an hour that comes twice is part of it twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_PARTS, LONGEST_ZONE = 20, 64
 HOP_SECONDS = 6 * 3600
 """No zone changes its clocks twice within this time."""
 PIECE_SECONDS = 7 * 86_400
-"""An opening that is longer is told in pieces."""
+"""A longer opening is given in pieces."""
 ALLOWED = '"Mon-Fri 09:00-17:00 Europe/Berlin", or several such with ; between them'
 
 Opening = tuple[float, float]
@@ -36,7 +36,7 @@ _zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*").fullmat
 class WindowPart:
     """Some hours of some weekdays (0: Monday) in one zone. `start` and `end`: minutes of the day.
 
-    Where `end` is not after `start`, it is in the day after.
+    If `end` is not after `start`, it is a time of the next day.
     """
 
     days: frozenset[int]
@@ -57,7 +57,7 @@ class WindowPart:
         return began_before or (minute >= self.start and day in self.days)
 
     def openings(self, since: float, until: float) -> Iterator[Opening]:
-        """Tells when it is open between two times, in order. What is open for ever comes in pieces."""
+        """Yields when it is open between two times, in order. An opening that never ends is given in pieces."""
         zone, at = zone_of(self.zone), since
         began: float | None = None
         while at < until:
@@ -95,7 +95,7 @@ class SendWindow:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of its first part: in this one people are told its times."""
+        """The zone of its first part, in which people are told its times."""
         return zone_of(self.parts[0].zone)
 
     def in_zone(self, zone: str) -> SendWindow:
@@ -104,7 +104,7 @@ class SendWindow:
         return SendWindow(tuple(replace(part, zone=zone) for part in self.parts))
 
     def openings(self, since: float, until: float) -> Iterator[Opening]:
-        """Tells when it is open between two times, in order; none overlaps another."""
+        """Yields when it is open between two times, in order, without overlaps."""
         return _joined(_in_order([part.openings(since, until) for part in self.parts]))
 
 
@@ -145,11 +145,11 @@ def _knows_zones() -> bool:
 
 
 _NO_ZONES = frozenset({"posix", "right", "localtime", "Factory", "posixrules"})
-"""What stands among the zones of a system, and is none, or counts leap seconds."""
+"""Names that a system lists among its zones, but that are no zones, or count leap seconds."""
 
 
 def both(first: Iterator[Opening], second: Iterator[Opening]) -> Iterator[Opening]:
-    """Tells when both are open."""
+    """Yields when both are open."""
     one, other = next(first, None), next(second, None)
     while one is not None and other is not None:
         start, end = max(one[0], other[0]), min(one[1], other[1])
@@ -220,7 +220,7 @@ def _change_of_clocks(at: float, after: int, zone: ZoneInfo) -> int | None:
 
 
 def _in_order(sources: list[Iterator[Opening]]) -> Iterator[Opening]:
-    """All openings by their beginning, of sources that are in order themselves."""
+    """Yields the openings of all sources by their beginning. Each source is in order."""
     heads = [next(source, None) for source in sources]
     while True:
         there = [(head, n) for n, head in enumerate(heads) if head is not None]

@@ -157,16 +157,16 @@ class AccountSettings(BaseModel):
     role_arn: RoleArn | None = None
     endpoint_url: HttpUrl | None = None
     endpoint_id: HostLabels | None = None
-    """Of a Global endpoint of SES, which sends by two regions."""
+    """The id of a Global endpoint of SES, which sends through two regions."""
     dual_stack: bool = False
-    """Whether SES is reached over IPv6 where there is some."""
+    """Whether SES is reached over IPv6 where this host has it."""
     transport: Literal["ses", "smtp"] = "ses"
     smtp: SmtpSettings = SmtpSettings()
     events: EventSettings = EventSettings()
     tenant: SesName | None = None
-    """SES's tenant, for mail that names none."""
+    """The SES tenant of mail that names no tenant."""
     identity_arns: tuple[IdentityArn, ...] = ()
-    """Identities that other accounts let this one use: each for all mail from its addresses."""
+    """Identities that other accounts let this one use, each for all mail from its addresses."""
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Endpoints that are told what becomes of the account's messages."""
     rate: Rate | None = None
@@ -180,7 +180,7 @@ class AccountSettings(BaseModel):
     reserve: Reserve | None = None
     """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
     bulk_window: BulkWindow | None = None
-    """Outside it no bulk mail goes."""
+    """The send window outside which no bulk mail goes."""
 
     @model_validator(mode="after")
     def _by_the_api_alone(self) -> AccountSettings:

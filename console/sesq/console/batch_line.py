@@ -1,4 +1,4 @@
-"""What goes before a batch, beside it and behind it: other mail of its tenant, and the turns of others."""
+"""Computes which mail goes before a batch: older mail of its tenant, and the turns of other tenants."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from sesq.queue.windows import look_at, outside_several, read_window, reckon
 
 
 class BatchLine:
-    """What goes before `count` recipients of a batch, and behind them; of None: it is queued last.
+    """The mail that goes before `count` recipients of a batch, and the mail behind them. `of`: the batch; None: a batch
+    that would be queued now, after all others.
 
-    What waits of its own tenant goes before, if it is older. Of each other tenant, as much goes before as of its own:
-    their queues take turns.
+    Older mail of the batch's own tenant goes before. Of each other tenant, as many recipients go before as of the
+    batch's tenant, since their queues take turns.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class BatchLine:
             self._take_turns(_by_window(messages[other], theirs), most)
 
     def _take_turns(self, theirs: Mapping[str, int], most: int) -> None:
-        """So many of them go before, the others behind."""
+        """Counts at most `most` of them as going before the batch, and the others as behind it."""
         for window, waiting in theirs.items():
             before = min(waiting, most)
             most -= before
@@ -60,19 +61,19 @@ class BatchLine:
 
     @property
     def ahead(self) -> int:
-        """Recipients of both lanes that go before; a message is one."""
+        """Recipients of both lanes that go before; a message counts as one recipient."""
         return self._urgent + self._before.total()
 
     def groups_before(self) -> list[Waiting]:
-        """The same, each with its openings."""
+        """The recipients that go before, grouped by when they may go."""
         return [Waiting(self._urgent), *groups(self._before, self.window)]
 
     def groups_behind(self) -> list[Waiting]:
-        """What goes while the batch may not."""
+        """The recipients that go while the batch waits for its window, grouped by when they may go."""
         return groups(self._behind, self.window)
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
-        """When it has gone by the limits of its tenant; None where that has none."""
+        """When the batch has gone by the limits of its tenant; None where the tenant has no limits."""
         limits = TenantLimits(self._redis, self._account)
         limit = limits.of(self._tenant) if self._tenant else TenantLimit()
         if limit == TenantLimit():
@@ -91,7 +92,7 @@ class BatchLine:
         return dict(+found)
 
     def outside(self, own: Mapping[str, int] | None = None) -> str:
-        """Why nothing, or some of the batch, goes now: a send window is closed."""
+        """Says why the batch, or a part of it, does not go now: a send window is closed. Empty: it may go."""
         windows = own if own is not None else self.own(1)
         reckoned = {} if self._of else reckon(windows, self._now)  # Redis need not know them yet
         views = look_at(self._redis, self._account, [self.window, *windows]) | reckoned

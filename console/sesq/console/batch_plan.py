@@ -22,11 +22,11 @@ from sesq.queue.windows import never_open
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`known`: the account's limits are. `ends_at`: seconds since the epoch; None where nobody can tell, and `endless`
-    is why.
+    """`known`: whether the account's limits are known. `ends_at`: seconds since the epoch; None where it cannot be
+    computed, and `endless` says why.
 
-    `days`: local date -> recipients of this batch. `ahead`: recipients that wait already and go first. `outside`: why
-    nothing, or some of it, goes now: a send window is closed.
+    `days`: local date -> recipients of this batch. `ahead`: recipients that wait already and go first. `outside`:
+    why the batch, or a part of it, does not go now: a send window is closed.
     """
 
     known: bool
@@ -57,10 +57,11 @@ def plan(
     windows: Mapping[str, int] | None = None,
     tenant: str = "",
 ) -> Plan:
-    """For `count` recipients that are queued now, or that are left of a batch, beside those that wait for no time.
+    """Plans `count` recipients that are queued now, or that are left of a batch. Those of the batch that are held or
+    unknown are not among them.
 
-    `starts_at`: before that none of them goes (s). `windows`: how many of them go in which send window. `tenant`: whose
-    they are; of a batch, it is the batch's.
+    `starts_at`: none of them goes before that (s). `windows`: send window -> how many of them go in it. `tenant`: whose
+    mail it is; with `of`, the tenant of that batch counts.
     """
     gate = Gate(redis, account)
     usage = gate.usage()
@@ -119,7 +120,7 @@ def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str
 
 
 def later_of(one: Forecast, other: Forecast | None) -> Forecast:
-    """What ends later; what never ends is the latest."""
+    """The plan that ends later; one that never ends counts as the latest."""
     if other is None or one.ends_at is None or (other.ends_at is not None and other.ends_at <= one.ends_at):
         return one
     return other

@@ -118,9 +118,9 @@ class Overview:
     bulk_window: WindowView | None = None
     """The account's send window for bulk mail, where it has one."""
     outside: tuple[Outside, ...] = ()
-    """What of batches waits for its own windows."""
+    """The batches, or parts of them, that wait for their own send windows."""
     bulk: Mapping[str, int] = field(default_factory=dict)
-    """What is queued of bulk mail: send window (empty: none of its own) -> recipients, or messages."""
+    """Queued bulk mail: send window (empty: no window of its own) -> recipients of batches, and messages."""
     damaged: int = 0
     """How much in Redis is damaged, or not understood, and set aside."""
 

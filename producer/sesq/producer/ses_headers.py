@@ -21,9 +21,9 @@ whatever senders they are allowed; and sesq knows of no identities but the accou
 """
 
 TENANT = "x-ses-tenant"
-"""Whoever may write it sends on another's reputation: a mail may do so by a rule alone."""
+"""Whoever may write this header sends on the reputation of that tenant. So a mail may have it only by a HeaderRule."""
 CONTACT_LIST = "x-ses-list-management-options"
-"""Whoever may write it has people leave a list by a mail that they did not expect of it: by a rule alone, too."""
+"""Whoever may write this header can make people leave a list by an unrelated mail. So this too needs a HeaderRule."""
 BY_RULE = {TENANT: "tenant=", CONTACT_LIST: "contact_list="}
 
 ANY = "*"
@@ -32,8 +32,8 @@ NOT_ITS_OWN = "may not be chosen by the mail itself"
 
 @dataclass(frozen=True, slots=True)
 class HeaderRule:
-    """What a mail's own headers may choose. `tenants` and `contact_lists`: those that they may name, or `*`.
-    `may_send_as`: the addresses to which bounces may be sent. `cure` is told with a no.
+    """What a mail's own headers may choose. `tenants` and `contact_lists`: names that they may use, or `*`.
+    `may_send_as`: the addresses to which bounces may be sent. `cure`: what the error advises.
     """
 
     tenants: tuple[str, ...] = ()

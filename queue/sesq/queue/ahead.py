@@ -23,12 +23,12 @@ from sesq.queue.windows import read_window
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Recipients that go before a message, by their send windows: of its own queue, of others of its lane, and of
-    transactional mail, `urgent`. A message counts as one recipient.
+    """Recipients that go before a message, by their send windows: those of its own queue, those of other queues of its
+    lane, and transactional mail (`urgent`). A message counts as one recipient.
 
     `urgent_of_tenant`: transactional mail of its tenant, before which its bulk mail does not go.
 
-    `behind`: what goes while it waits for a window. `windows`: those in which it goes itself.
+    `behind`: recipients that go while the message waits for a window. `windows`: the windows of the message itself.
     """
 
     own_queue: ByWindow
@@ -53,12 +53,12 @@ class Ahead:
 
     @property
     def groups_before(self) -> list[Waiting]:
-        """What goes before it, each with its openings."""
+        """Recipients that go before the message, grouped by when they may go."""
         return [Waiting(self.urgent), *groups(self.own_queue + self.other_queues, self._account_window)]
 
     @property
     def groups_behind(self) -> list[Waiting]:
-        """The same of what goes while it waits."""
+        """Recipients that go while the message waits for its window, grouped by when they may go."""
         return groups(self.behind, self._account_window)
 
     @property
@@ -125,7 +125,7 @@ def _windowed(redis: Redis, keys: Keys) -> dict[str, str]:
 def _before_outside(
     redis: Redis, keys: Keys, place: _Place, windowed: dict[str, str]
 ) -> tuple[ByWindow, ByWindow]:
-    """What goes before a chunk that waits for its window, and what of its queue goes while it waits."""
+    """Finds what goes before a chunk that waits for its window, and what of its queue goes while the chunk waits."""
     own = [chunk for chunk, queue in windowed.items() if queue == place.queue]
     at = own.index(place.entry)
     length = int(redis.llen(rq_key("queue", place.queue)))
@@ -136,9 +136,9 @@ def _before_outside(
 def _beside(
     redis: Redis, keys: Keys, lane: Lane, own: str, before: int, windowed: dict[str, str]
 ) -> ByWindow:
-    """Recipients of the lane's other queues that have their turn before it.
+    """Counts recipients of the lane's other queues that have their turn before the message.
 
-    A queue has its turn while fewer recipients of it have gone than of the others (`lua/shares.lua`).
+    The queue of which the fewest recipients have gone has the next turn (`lua/shares.lua`).
     """
     scores = redis.zrange(keys.shares(keys.queue(lane)), 0, -1, withscores=True)
     gone = {text(queue): count for queue, count in cast("list[tuple[bytes, float]]", scores)}
@@ -157,7 +157,7 @@ def _beside(
 
 
 def jobs_of_tenants(redis: Redis, account: str, lane: Lane) -> dict[str, int]:
-    """Tenant, "" for none -> how many jobs of it wait in the lane. Raises QueueUnavailable."""
+    """Counts the jobs that wait in a lane, by tenant ("" for none). Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         queues = [keys.queue(lane), *tenant_queues(redis, keys, lane)]
@@ -171,7 +171,7 @@ def jobs_of_tenants(redis: Redis, account: str, lane: Lane) -> dict[str, int]:
 
 
 def _first(redis: Redis, keys: Keys, queue: str, jobs: int) -> ByWindow:
-    """Recipients of the first so many jobs of a queue."""
+    """Recipients of the first `jobs` jobs of a queue."""
     if jobs <= 0:
         return Counter()
     found = texts(redis.lrange(rq_key("queue", queue), 0, min(jobs, MOST_READ) - 1))

@@ -16,20 +16,20 @@ from sesq.queue.window_forecast import Waiting
 from sesq.queue.windows import openings_of
 
 MOST_READ = 10_000
-"""Jobs that are looked at; of a queue, each one more counts as one recipient."""
+"""How many jobs are read; each further job of a queue counts as one recipient."""
 WINDOW_OF_CHUNK = "window"
 
 ByWindow = Counter[str]
-"""Recipients by the send window of their chunk; empty: they have none of their own."""
+"""Send window -> recipients of chunks that have it; empty: no window of their own."""
 
 
 def groups(counts: Mapping[str, int], account_window: str) -> list[Waiting]:
-    """Recipients of bulk mail, each group with its openings."""
+    """Recipients of bulk mail, each group with the times at which it may go."""
     return [Waiting(count, openings_of([account_window, window])) for window, count in counts.items()]
 
 
 def cut(counts: ByWindow, most: int) -> ByWindow:
-    """The first so many of them."""
+    """The first `most` recipients."""
     found: ByWindow = Counter()
     for window, count in counts.items():
         found[window] = max(0, min(count, most - found.total()))
@@ -37,7 +37,7 @@ def cut(counts: ByWindow, most: int) -> ByWindow:
 
 
 def of_jobs(redis: Redis, keys: Keys, ids: Sequence[str]) -> ByWindow:
-    """Of chunks of batches those who have not gone yet, unless the batch is stopped; a message is one."""
+    """Counts recipients of running batches' chunks that have not gone yet; a message counts as one recipient."""
     chunks = [id for id in ids if id.count("-") == 1]
     batches = {id.partition("-")[0] for id in chunks}
     pipeline = redis.pipeline(transaction=False)
@@ -52,7 +52,7 @@ def of_jobs(redis: Redis, keys: Keys, ids: Sequence[str]) -> ByWindow:
 
 
 def waiting_by_window(redis: Redis, account: str, batch: str, chunks: int) -> ByWindow:
-    """Those of a batch who wait in its chunks, by their windows; of a huge batch, in the first chunks."""
+    """Recipients of a batch that wait in its chunks, by their windows; of a huge batch, those of the first chunks."""
     ids = [f"{batch}-{k}" for k in range(min(chunks, MOST_READ))]
     counts: ByWindow = Counter()
     with mapped():
@@ -62,7 +62,7 @@ def waiting_by_window(redis: Redis, account: str, batch: str, chunks: int) -> By
 
 
 def outside_by_batch(redis: Redis, account: str) -> dict[str, ByWindow]:
-    """Who waits until a send window opens: by batch, and by window."""
+    """Recipients that wait until a send window opens, by batch and by window."""
     keys = Keys(account)
     found: dict[str, ByWindow] = {}
     with mapped():
@@ -73,7 +73,7 @@ def outside_by_batch(redis: Redis, account: str) -> dict[str, ByWindow]:
 
 
 def _read_chunks(redis: Redis, keys: Keys, ids: Iterable[str]) -> Iterator[tuple[str, str, int]]:
-    """Each chunk with its window, and the number of those who wait in it."""
+    """Yields each chunk, its window, and how many of its recipients wait."""
     ids = list(ids)
     pipeline = redis.pipeline(transaction=False)
     for id in ids:

@@ -21,7 +21,7 @@ QUARTER = 15
 
 
 class Step(NamedTuple):
-    """What holds of a day from a time on (s): recipients in 24 hours, those of them kept for others."""
+    """The daily limit from a time on (s): recipients in 24 hours, and how many of them are kept for other mail."""
 
     at: float
     daily: float
@@ -30,9 +30,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds: recipients a second, recipients in 24 hours (None: unlimited), those of them kept for others.
+    """Recipients a second, recipients in 24 hours (None: unlimited), how many of them are kept for other mail.
 
-    `growth`: what a day is limited to later, in order of time; it never shrinks.
+    `growth`: later daily limits, in order of time; they never shrink.
     """
 
     pace: float
@@ -80,7 +80,7 @@ def forecast(
 
 
 def rooms_of(limits: Limits) -> Rooms:
-    """How many recipients a whole day has room for; for limits that have one."""
+    """How many recipients a whole day has room for, now and later; for limits with a `daily`."""
     return Rooms((limits.daily or 0.0) - limits.reserve, limits.growth)
 
 
@@ -106,7 +106,7 @@ class Rooms:
         return self.rooms[bisect_right(self.times, time) - 1]
 
     def next_minute(self, minute: int) -> float:
-        """The first whole minute after this one in which there is another room."""
+        """The first whole minute after this one in which the day has another room."""
         later = self.times[bisect_right(self.times, minute * MINUTE) :]
         return ceil(later[0] / MINUTE) if later else inf
 

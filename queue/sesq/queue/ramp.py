@@ -1,8 +1,8 @@
 """A ramp: a cap on the recipients of 24 hours that grows by itself, once a day, until it is what was asked for.
 
-Providers of mailboxes trust a sender whose mail grows by a factor a day, and distrust one whose mail comes all at once.
-While bounces or complaints are as many as the brake on bulk mail acts on, a ramp stands still. `ramp.lua` computes what
-it lets go, for the gate and for everybody else; this is what people do with it.
+Mailbox providers trust a sender whose mail grows by a factor a day, and distrust one whose mail comes all at once.
+While bounces or complaints are at the rates at which bulk mail is paused, a ramp stands still. `ramp.lua` computes how
+many recipients it allows, for the gate and for all forecasts; this module starts, stops and holds it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def start_ramp(
 
 
 def put_back_ramp(redis: Redis, account: str, old: Mapping[str, Any], *, by: str, tenant: str = "") -> None:
-    """Has a ramp of the history take its place again. It goes on from where it was when it was taken away."""
+    """Puts a ramp of the history in force again. It goes on from where it was when it was taken away."""
     _put(redis, account, old, by, tenant)
 
 
@@ -79,8 +79,8 @@ def stop_ramp(redis: Redis, account: str, *, by: str, tenant: str = "") -> bool:
 
 
 def mind_ramp(redis: Redis, account: str, standing: Standing | None = None) -> None:
-    """Lets the ramps stand still while bounces or complaints are alarming, and go on when they are not: that of the
-    account, and those of its tenants.
+    """Lets the ramps of the account and of its tenants stand still while bounces or complaints are alarming, and go on
+    when they are not.
 
     `standing` is as it was just read; None: it is read here.
     """

@@ -49,7 +49,7 @@ def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
 
 
 def give_turns(redis: Redis, keys: Keys) -> list[str]:
-    """Has those queues take turns that do not, though mail waits in them, as RQ's tools may have put it there."""
+    """Lets queues take turns that hold mail but have no turns. RQ's tools may have put the mail there. Returns them."""
     idle = [queue for queue in queues_without_turns(redis, keys) if redis.exists(rq_key("queue", queue))]
     for queue in idle:
         shares = keys.shares(lane_queue(queue))
@@ -65,7 +65,7 @@ def queues_of(redis: Redis, keys: Keys) -> list[str]:
 
 
 def tenant_queues(redis: Redis, keys: Keys, lane: Lane) -> list[str]:
-    """The queues of tenants in a lane in which mail may wait, by RQ's books too."""
+    """The queues of tenants in a lane in which mail may wait, also those that only RQ lists."""
     own = keys.queue(lane)
     listed = redis.sscan_iter(Queue.redis_queues_keys, rq_key("queue", f"{own}.*"), AT_ONCE)
     by_rq = {text(key).removeprefix(rq_key("queue", "")) for key in listed}

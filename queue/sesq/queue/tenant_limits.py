@@ -31,7 +31,7 @@ OF_TENANTS = ("rate", "daily")
 RAMP = "ramp"
 TELL_RAMP = compose("tell_ramp.lua", library("ramp.lua", base=JOBS))
 LEAST_DAILY = 50
-"""So many recipients one mail may have: with a smaller day it would wait for ever."""
+"""The most recipients of one mail: with a smaller daily limit, such a mail would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class TenantLimit:
 
     @property
     def daily_now(self) -> float | None:
-        """What counts of its day: the smaller of its limit and its ramp."""
+        """The daily limit in force: the smaller of its limit and its ramp."""
         return self.daily if self.ramp is None else cap_of(self.ramp.cap, self.daily)
 
     @property
     def growth(self) -> tuple[Step, ...]:
-        """What its day is limited to later, as its ramp grows."""
+        """Its later daily limits, as its ramp grows."""
         steps = self.ramp.steps if self.ramp else ()
         return tuple(Step(at, cap_of(cap, self.daily), 0.0) for at, cap in steps)
 
@@ -104,8 +104,7 @@ class TenantLimits:
     def set(self, tenant: str, changes: Mapping[str, str], *, by: str) -> None:
         """Changes limits of a tenant from the next claim on. "unlimited" for `daily` ends that limit.
 
-        Raises InvalidPolicy, and nothing has changed, for what tenants have no limit of, and for a value that makes no
-        sense.
+        Raises InvalidPolicy, and nothing has changed, for a limit that tenants do not have, or a value without sense.
         """
         if not changes:
             raise InvalidPolicy(f"nothing to set; a tenant has the limits {' and '.join(OF_TENANTS)}")
@@ -193,7 +192,7 @@ def _told(value: float | None) -> str | None:
 
 
 def _read(tenant: str, found: Mapping[str, str]) -> dict[str, float]:
-    """What is damaged is no limit, as in the gate."""
+    """A damaged value counts as no limit, as in the gate."""
     fields = Fields({name: found.get(f"{tenant}:{name}", "") for name in OF_TENANTS})
     read = {name: fields.optional(name) for name in OF_TENANTS}
     return {name: value for name, value in read.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What SES said last of each tenant. Account sync writes it down; screens, `doctor` and events of SES read it."""
+"""What SES said last about each tenant. Account sync writes it down; screens, `doctor` and events of SES read it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TenantState:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether SES takes none of its mail."""
+        """Whether SES takes no mail of the tenant."""
         return self.status in STOPPED
 
     @property
@@ -95,7 +95,7 @@ class TenantStates:
 
 
 def _unpacked(packed: str) -> TenantState | None:
-    """What is damaged is as if SES had not been asked."""
+    """A damaged value counts as if SES had not been asked."""
     found = read_json(packed.encode())
     if not isinstance(found, dict) or found.get("status") not in list(SendingStatus):
         return None

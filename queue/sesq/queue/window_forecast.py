@@ -1,4 +1,4 @@
-"""When what waits will have gone, where some of it goes in send windows alone. Pure."""
+"""Forecasts when waiting mail will have gone, where some of it goes only in send windows. Pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from sesq.queue.windows import Openings
 
 FIRST_DAYS, LATER_DAYS = 9, 366
 MOST_LOOKS, LEAST_STEPS = 400_000, 20_000
-"""Steps are so many, divided by the number of groups: what takes longer to reckon is as good as never."""
+"""The forecast has MOST_LOOKS steps, divided by the number of groups, but not fewer than LEAST_STEPS. What takes more
+steps counts as never."""
 ENOUGH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """So many recipients, and when they may go; None: at any time."""
+    """A number of recipients, and when they may go; None: at any time."""
 
     count: float
     openings: Openings | None = None
@@ -42,8 +43,9 @@ def forecast_windows(
     others: float = 0.0,
     behind: Sequence[Waiting] = (),
 ) -> Forecast:
-    """When all of `own` will have gone. What may go of `ahead` goes before it, and what may go of `behind` goes while
-    it may not. See `forecast`.
+    """Computes when all of `own` will have gone. Of mail that may go, `ahead` goes before it, and `behind` after it.
+
+    See `forecast`.
     """
     if not any(each.openings for each in (*own, *ahead)):
         count, before = (round(sum(each.count for each in some)) for some in (own, ahead))

@@ -1,6 +1,6 @@
 """Send windows: outside them no bulk mail of an account, or nothing of a batch, goes.
 
-Python reckons when a window is open; the scripts read those times (see `lua/windows.lua`). Account sync writes them
+Python computes when a window is open; the scripts read those times (see `lua/windows.lua`). Account sync writes them
 anew.
 """
 
@@ -28,9 +28,9 @@ log = logging.getLogger("sesq.windows")
 DAY_SECONDS = 86_400
 YEAR_SECONDS = 366 * DAY_SECONDS
 DAYS_BEFORE, DAYS_AHEAD = 1, 8
-"""Times are written of so many days, since clocks are set back, and account sync may be late."""
+"""The days for which times are written: before now, since clocks may be set back, and ahead, since sync may be late."""
 MOST_OPENINGS = 150
-"""Of one window: the scripts read no more."""
+"""The most openings of one window; the scripts read no more."""
 LOOK_AGAIN_SECONDS = 60
 """When scripts look again for a window that is not known."""
 OUTSIDE = "outside the send window "
@@ -85,7 +85,7 @@ def times_of(window: str, now: float) -> str:
 
 
 def openings_of(windows: Sequence[str]) -> Openings | None:
-    """Tells when all of these windows are open; None where there are none. A damaged one never is."""
+    """Tells when all of these windows are open; None where there are no windows. A damaged window is never open."""
     given = [window for window in windows if window]
     if not given:
         return None
@@ -133,7 +133,7 @@ def look_at(redis: Redis, account: str, windows: Sequence[str]) -> dict[str, Win
 
 
 def reckon(windows: Iterable[str], now: float) -> dict[str, WindowView]:
-    """How these windows will stand for the scripts, once something is queued that has them. Raises InvalidPolicy."""
+    """How these windows will stand for the scripts once mail that has them is queued. Raises InvalidPolicy."""
     asked = {window for window in windows if window}
     return {window: WindowView(window, opens_at(times_of(window, now), now)) for window in asked}
 
@@ -145,7 +145,7 @@ def batch_windows(redis: Redis, account: str, batch: str) -> list[str]:
 
 
 def problem_of(windows: Sequence[str], view: WindowView, now: float) -> str:
-    """Why what goes in all of these windows never goes; empty where it does. `view`: of one of them."""
+    """Says why mail that needs all of these windows never goes; empty where it does go. `view`: of one of them."""
     try:
         for window in filter(None, windows):
             parse_window(window)

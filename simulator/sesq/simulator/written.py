@@ -12,7 +12,7 @@ _BOUNDARY = 'boundary="----=_Part_1"'
 
 
 def of_simple(simple: Mapping[str, Any]) -> Sequence[Header]:
-    """A text counts where its member is given, be it empty."""
+    """The headers of Simple content. A text or HTML body counts if its member is given, even an empty one."""
     body = mapping(simple, "Body")
     plain, html = mapping(body, "Text"), mapping(body, "Html")
     only = html or plain
@@ -26,7 +26,7 @@ def of_simple(simple: Mapping[str, Any]) -> Sequence[Header]:
 
 
 def of_template(plain: str, html: str, attachments: bool) -> Sequence[Header]:
-    """Of its rendered texts."""
+    """The headers of a template's rendered texts."""
     return _headers(bool(plain and html), attachments, "html" if html else "plain", html or plain, "UTF-8")
 
 

@@ -49,7 +49,7 @@ def _standing_in(redis: Redis, keys: Keys, queue: str) -> Iterator[bytes]:
 
 
 def registered(redis: Redis, keys: Keys, name: str) -> Iterator[bytes]:
-    """What is in a registry, of all lanes; and of queues of tenants, where RQ's tools put what waits there."""
+    """Yields the jobs in a registry of all lanes, and of tenants' queues, since RQ's tools may put jobs there."""
     for queue in queues_of(redis, keys):
         for id, _ in redis.zscan_iter(rq_key(name, queue), count=PAGE):
             yield id

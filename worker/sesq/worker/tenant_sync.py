@@ -1,7 +1,8 @@
-"""The part of account sync that asks SES whether the tenants may send whose mail is here.
+"""The part of account sync that asks SES whether the tenants with mail here may send.
 
-GetTenant tells of one tenant, and SES allows one control call a second. So some are asked after each sync, in turn.
-Mail that SES refuses before its tenant was asked for waits too, by SES's own answer (see `verdicts`).
+GetTenant is about one tenant, and SES allows one control call a second. So after each sync workers ask about some of
+the tenants, in turn. If SES refuses mail of a tenant before that, the mail waits because of that answer (see
+`verdicts`).
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from sesq.worker.verdicts.outcomes import NO_TENANT, TENANT_STOPPED
 log = logging.getLogger("sesq.sync")
 
 ASK_SECONDS = 300
-"""A tenant is asked for again after this long."""
+"""SES is asked about a tenant again after this long."""
 SHARE_OF_SYNC = 3
-"""So many seconds of a sync's interval there are for each tenant that is asked then."""
+"""Seconds of a sync's interval for each tenant that is asked about in it."""
 MOST_ASKED = 60
 FORGET_SECONDS = 30 * 86_400
-"""What SES said of a tenant stays for so long after the last mail: events of it still come."""
+"""How long the answer about a tenant is kept after its last mail, since events of that mail still come."""
 REASONS = {SendingStatus.DISABLED: TENANT_STOPPED.reason, SendingStatus.UNKNOWN: NO_TENANT.reason}
 
 
 class TenantSync:
-    """The tenants of one account. `default`: the tenant of mail that names none."""
+    """Asks about the tenants of one account. `default`: the tenant of mail that names none."""
 
     def __init__(
         self, redis: Redis, account: str, control: SesControl, region: str, default: str | None
@@ -51,7 +52,7 @@ class TenantSync:
         self._control = control
 
     def run(self, interval: float) -> None:
-        """Asks for those that are due, as many as `interval` (s) has room for. Raises nothing of SES's."""
+        """Asks SES about the tenants that are due, as many as `interval` (s) has room for. Raises no error of SES."""
         now, before = redis_now(self.redis), self.states.read()
         held, queued = self._held(), self._queued()
         self._forget(before, held | queued, now)
@@ -65,7 +66,7 @@ class TenantSync:
             self.states.note(tenant, state)
             self._act(tenant, state, before.get(tenant))
             if state.status is SendingStatus.UNREADABLE:
-                return  # it would not tell of the others either
+                return  # SES would not tell about the others either
 
     def _ask(self, tenant: str, now: float) -> TenantState:
         try:
@@ -81,9 +82,10 @@ class TenantSync:
         return TenantState(status, now, own_list=scope == "TENANT")
 
     def _act(self, tenant: str, state: TenantState, before: TenantState | None) -> None:
-        """Has the mail of a tenant wait that SES has stopped; lets it go when SES says that the tenant may send.
+        """Lets all mail of a tenant wait if SES has stopped the tenant, and go when SES says that the tenant may send.
 
-        Where SES refused mail although it had said so, one message tries first: its answer may be about something else.
+        If SES refused mail although it says that the tenant may send, one message is tried first: the reason may be
+        another one.
         """
         hold = hold_of(tenant)
         if state.is_stopped:
@@ -120,7 +122,7 @@ class TenantSync:
         return {name.partition("/")[0] for kind, _, name in kinds if kind == "tenant"}
 
     def _forget(self, states: Mapping[str, TenantState], with_mail: set[str], now: float) -> None:
-        """Lets no block stay for a tenant that has no mail: nobody asks for it until mail comes."""
+        """Removes the block of a tenant that has no mail, since no worker asks about the tenant until mail comes."""
         gone = [name for name in states if name not in with_mail]
         for name in gone:
             if states[name].is_stopped and self._is_blocked(hold_of(name)):
@@ -131,7 +133,7 @@ class TenantSync:
 def in_turn(
     states: Mapping[str, TenantState], held: set[str], queued: set[str], now: float, most: int
 ) -> list[str]:
-    """Whom to ask now: those that were asked longest ago. Half of the places are for those whose mail is held."""
+    """The tenants to ask about now: those asked about longest ago. Half of the places are for those with held mail."""
 
     def due(names: set[str]) -> list[str]:
         asked = {name: states[name].asked if name in states else -1.0 for name in names}
@@ -149,5 +151,5 @@ def hold_of(tenant: str) -> str:
 
 
 def stopped_holds(states: Mapping[str, TenantState]) -> set[str]:
-    """The holds of tenants that SES has stopped: no try is needed to know that."""
+    """The holds of tenants that SES has stopped. No message needs to try these."""
     return {hold_of(name) for name, state in states.items() if state.is_stopped}

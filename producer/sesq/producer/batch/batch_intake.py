@@ -1,7 +1,7 @@
 """Takes a batch in: rows become chunks, some hundred recipients each, while they are read.
 
-A chunk is so many rows of the source, or of those of one time zone, whoever of them is left out. So the same rows
-always make the same chunks, and a batch whose producer died goes on with the first chunk that is not there yet.
+A chunk is a fixed number of rows of the source, or of its rows of one time zone; rows that are left out count too. So
+the same rows always make the same chunks, and a batch whose producer died goes on with the first missing chunk.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
 def sift(
     part: Iterable[SourceRow], validator: RowValidator, intake: BatchIntake, listed: SuppressionList
 ) -> list[tuple[SourceRow, Row | None]]:
-    """Makes recipients of rows; None of one that is left out, which is told to `intake`."""
+    """Makes recipients of rows; None for a row that is left out, which `intake` notes."""
     found = [(source, _look(source, validator, intake)) for source in part]
     there = [row for _, row in found if row is not None]
     suppressed = listed.among(spec_of(row.to) for row in there) if len(listed) else {}
@@ -220,7 +220,7 @@ class _ChunkQueue:
 
 
 def _check_windows(id: str, begun: list[str], given: list[str]) -> None:
-    """Raises WrongState where a batch is to go on otherwise than it was begun."""
+    """Raises WrongState if a batch would go on with another window or zone column than it was begun with."""
     for name, was, now in zip(("window", "zone column"), begun, given, strict=True):
         if was != now:
             told = f"batch {id}, which is not complete, was begun with {f'the {name} {was}' if was else f'no {name}'}"

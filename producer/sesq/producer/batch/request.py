@@ -35,9 +35,9 @@ class BatchRequest:
     starts_at: datetime | None = None
     """In UTC; None: at once."""
     window: SendWindow | None = None
-    """Outside it none of it goes."""
+    """The send window outside which nothing of the batch goes."""
     zone_column: str | None = None
-    """The column whose time zone is a row's own, in place of the window's."""
+    """The column that names a row's own time zone, which replaces the window's zone."""
 
     def id(self, generation: int = 0) -> str:
         """The same for the same template, sender, options and rows; another one for each time they are sent again."""

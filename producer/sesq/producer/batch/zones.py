@@ -1,6 +1,6 @@
 """Rows by their time zone: each chunk of a batch has one send window.
 
-Which chunk a row goes to depends on the rows and their zones alone, whoever of them is left out. So the same rows
+Which chunk a row goes to depends only on the rows and their zones, and not on which rows are left out. So the same rows
 always make the same chunks.
 """
 
@@ -17,15 +17,15 @@ from sesq.producer.batch.row_validator import LeftOut, Why
 from sesq.queue.chunks import CHUNK_ROWS, Row
 
 MOST_ROWS, MOST_CHARACTERS = 20_000, 30_000_000
-"""So much is kept in memory at most, of all zones; then chunks are made of what there is, and are smaller."""
+"""The most that is kept in memory, for all zones together. When it is reached, smaller chunks are made."""
 
 MOST_UNKNOWN = 1000
-"""Names that are no zones, and that are remembered."""
+"""How many unknown names of zones are remembered."""
 
 
 @dataclass(slots=True)
 class _Gathering:
-    """The rows of one zone that are no chunk yet; `count` is that of the source, `rows` are those that are queued."""
+    """The rows of one zone that are not in a chunk yet. `count`: rows of the source; `rows`: rows to be queued."""
 
     count: int = 0
     characters: int = 0
@@ -39,7 +39,7 @@ class RowZones:
         self._window, self._column = window, column
         self._windows: dict[str, str] = {}
         self._unknown: dict[str, str] = {}
-        """Zones that are none -> what is said of them: to look for one takes a while."""
+        """Names that are no zones -> the error. They are kept, since each look-up takes a while."""
 
     @property
     def differ(self) -> bool:
@@ -109,7 +109,7 @@ class Chunker:
             yield from self._make_room()
 
     def rest(self) -> Iterator[tuple[str, list[Row]]]:
-        """Yields what is no full chunk, at the end."""
+        """Yields, at the end, what does not fill a chunk."""
         for zone in list(self._gathering):
             yield self._chunk(zone)
 

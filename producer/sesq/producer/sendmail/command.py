@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sesq.producer.message import Message
 
 RULE = HeaderRule(cure="remove the header; `sesq send --raw` has options --tenant and --contact-list")
-"""Nobody says who calls, so no tenant and no list is theirs."""
+"""It is not known who calls, so the mail may name no tenant and no list."""
 
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL

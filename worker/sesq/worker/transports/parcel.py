@@ -70,7 +70,7 @@ def _ses_headers(id: str, envelope: Envelope, borrowed: BorrowedIdentities) -> b
 
 
 def _by_leave(envelope: Envelope, borrowed: BorrowedIdentities) -> str:
-    """By whose leave: for the envelope's sender, who is told of bounces, and for the mail's own."""
+    """Names the borrowed identities: of the envelope's sender, who is told of bounces, and of the mail's From."""
     source, sender = (
         borrowed.arn_of(envelope.feedback_to or envelope.sender_spec),
         borrowed.arn_of(envelope.sender_spec),
