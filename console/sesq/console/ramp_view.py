@@ -1,4 +1,4 @@
-"""A ramp for people and for scripts: what it lets go today, when it lets more go, why it stands still. Pure."""
+"""A ramp for people and for scripts: what it allows today, when it grows, why it stands still. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ramp_sentences(usage: Usage) -> Iterator[str]:
 
 
 def sentences_of(ramp: Ramp | None, ceiling: float | None, now: float) -> Iterator[str]:
-    """The same of any ramp. `ceiling`: what the day is limited to besides (recipients in 24 hours; None: nothing)."""
+    """The same of any ramp. `ceiling`: the daily limit without the ramp (recipients in 24 hours; None: unlimited)."""
     if ramp is None:
         return
     yield _stands(ramp, now)

@@ -43,7 +43,7 @@ class Message:
     account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
     `tenant` is the SES tenant for whom it is sent; None: the account's own, if `sesq.toml` names one. `feedback_to` is
     the address to which SES sends bounces and complaints. `contact_list`, and a `topic` of it, are SES's: the one
-    recipient may leave them. `track` says whether SES tracks opens and clicks; None: as the configuration set says.
+    recipient can leave them. `track` says whether SES tracks opens and clicks; None: as the configuration set says.
     `id` is the one that the queue gives it; None: a new one. What is queued again with the same id is the same message.
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.

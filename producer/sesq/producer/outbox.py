@@ -65,7 +65,7 @@ class Outbox:
     `redis`: a URL, a `redis.Redis`, or nothing for the settings (`SESQ_REDIS_URL`, sesq.toml, else the embedded
     Redis). `keep_days`: how long the record of a finished message stays; None: as the settings say, else 14.
     `key_hours`: how long an idempotency key is remembered. Every method raises QueueUnavailable when Redis cannot be
-    reached within its timeout. `smtp_accounts`: those that are known to send by SMTP, before a worker says so.
+    reached within its timeout. `smtp_accounts`: accounts that are known to send by SMTP even before a worker says so.
     """
 
     def __init__(
@@ -237,8 +237,8 @@ class Outbox:
         goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
         `account`, `tags`, `configuration_set`, `tenant`, `feedback_to`, `contact_list`, `topic` and `track` as of a
         message; `starts_at` (before that none of it goes); `stop_bounces` and `stop_complaints` (shares in % above
-        which the batch pauses itself); `window` (it goes in these hours alone: "Mon-Fri 09:00-17:00 Europe/Berlin");
-        and `zone_column`: what a row calls its own time zone, in which the window's hours are meant then.
+        which the batch pauses itself); `window` (it goes only in these hours: "Mon-Fri 09:00-17:00 Europe/Berlin");
+        and `zone_column` (the variable that names a row's own time zone, in which the window's hours are then meant).
 
         Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
         """

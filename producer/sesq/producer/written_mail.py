@@ -48,8 +48,8 @@ def messages_of(
     """Makes the messages of one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
-    mail's X-Sesq headers (tags are added). `rule`: what the mail's headers may choose, where another than the
-    application has written them. The idempotency keys of a `key_owner` are told apart from those of all others.
+    mail's X-Sesq headers (tags are added). `rule`: what the mail's headers may choose, if somebody other than the
+    application wrote them. The idempotency keys of a `key_owner` are told apart from those of all others.
     `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
     """
     mail, own = take_options(mail, names_id=names_id)

@@ -32,7 +32,7 @@ class Envelope:
     "row" the id of a recipient of a batch, whose content is made when it is sent.
     `other_senders` are the bare addresses in From, Sender and Return-Path of a raw mail that are not its sender's: SES
     wants them verified too. `feedback_to` is the bare address to which SES sends bounces and complaints; `contact_list`
-    and `topic` are SES's, for its one recipient to leave; `track` says whether opens and clicks are tracked.
+    and `topic` are SES's, which the one recipient can leave; `track` says whether opens and clicks are tracked.
     `on_unknown` is the message's own answer to a lost reply, None for the account's.
     `subject` is for lists, and for logs at DEBUG.
     """

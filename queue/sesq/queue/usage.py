@@ -28,11 +28,11 @@ SUSPENDED = "all workers are suspended (`rq suspend`)"
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """A ramp as it stands: a cap of the day that grows. Amounts are recipients in 24 hours, times seconds since the
+    """A ramp as it stands: a daily limit that grows. Amounts are recipients in 24 hours; times are seconds since the
     epoch.
 
-    `day` counts from 0; on day `days` the cap is `last`. `steps` are the days to come, (when, cap): none while it
-    stands still, of which `still_since` and `still_because` tell, or where it has come to its end.
+    `day` counts from 0; on day `days` the cap is `last`. `steps`: the days to come, (when, cap). There are none after
+    the ramp's end, and none while it stands still; `still_since` and `still_because` say since when, and why.
     """
 
     first: int
@@ -120,7 +120,7 @@ class Usage:
 
 
 def cap_of(cap: float, ceiling: float | None) -> float:
-    """What counts of a ramp's cap and of the limit of the day without it, where there is one."""
+    """The daily limit in force: the smaller of a ramp's cap and of the limit without the ramp, where there is one."""
     return cap if ceiling is None else min(cap, ceiling)
 
 

@@ -1,4 +1,4 @@
-"""ARNs of SES's resources, read in one place: what in one contradicts the account that is asked is refused."""
+"""Reads ARNs of SES's resources. An ARN that contradicts the account of the request is refused."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def check_signing(given: Mapping[str, Any], identity: str) -> None:
     if "NextSigningKeyLength" in named:
         raise SesError(
             "not_imitated",
-            "NextSigningKeyLength: this simulator does not imitate it beside a key of one's own.",
+            "NextSigningKeyLength: this simulator does not imitate it together with a key of your own.",
         )
     _check_key(given["DomainSigningPrivateKey"])
 

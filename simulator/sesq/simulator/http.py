@@ -31,7 +31,7 @@ class Call(NamedTuple):
 
     @property
     def sends(self) -> bool:
-        """Whether it asks to send, by its path or its action, and so belongs into the record."""
+        """Whether the call asks to send, by its path or its action, and so belongs in the record."""
         if self.path == V1_PATH:
             return b"Action=Send" in (self.body or self.query)
         return self.path.startswith("/v2/email/outbound-")

@@ -1,4 +1,4 @@
-"""What a send asks for beside its content, and the record tells: identities that are lent, lists, overrides."""
+"""What a send asks for besides its content, for the record: identities of other accounts, contact lists, overrides."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_options(mail: Mail) -> None:
 
 
 def lends(mail: Mail, address: str) -> bool:
-    """Whether another account's identity, which the send names, speaks for an address. That account agrees to all."""
+    """Whether an identity of another account, which the send names, covers an address. The other account allows all."""
     names = {identity_of(arn) for name, arn in mail.options.items() if name.endswith("Arn")}
     return any(name in names for name in covering(address))
 

@@ -1,7 +1,7 @@
 """The parts of raw mail, at any depth: the header block of each is checked as the mail's own is.
 
-The parts are found by their boundaries, in one pass. They are not parsed: a parser would build each of a hostile
-message first.
+The parts are found by their boundaries, in one pass. They are not parsed: for a hostile message, a parser would build
+all of them first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sesq.simulator.errors import SesError
 MAX_PARTS = 500
 _DASHES = re.compile(rb"\n--([^\r\n]*)")
 _MESSAGES = ("message/rfc822", "message/global")
-# A message within the mail that is encoded like a file is a file: nobody looks into it.
+# A message within the mail that is encoded like a file counts as a file: its parts are not checked.
 _ENCODED = ("base64", "quoted-printable")
 
 

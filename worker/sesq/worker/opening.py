@@ -110,11 +110,11 @@ def starting_limits(account: AccountSettings) -> dict[str, str]:
 def open_accounts(
     redis: Redis, settings: Settings, accounts: Mapping[str, Sequence[Lane]]
 ) -> list[OpenAccount]:
-    """Opens those of the accounts, each with its lanes, that can send, or may be able to later.
+    """Opens the accounts that can send, or may be able to later, each with its lanes.
 
-    One without credentials has its mail held until it has some, as it would while the worker runs. Raises CannotStart
-    or SettingsError (MissingPart where a library is missing) where none is left, and SettingsError for one that is not
-    configured.
+    Mail of an account without credentials is held until it has some, also when they go away while the worker runs.
+    Raises CannotStart or SettingsError (MissingPart where a library is missing) where no account is left, and
+    SettingsError for an account that is not configured.
     """
     for name in accounts:
         settings.account(name)

@@ -143,7 +143,7 @@ class AccountSync:
         self._probe(self._read_blocks())
 
     def _read_tenants(self) -> None:
-        """After what is freed without asking SES again: it may take a third of the interval."""
+        """Asks SES about tenants, after all that is freed without a call: it may take a third of the interval."""
         if isinstance(self.ses, SesAccount) and self.rules.snapshot.readable:
             control = SesControl(self.ses.client, self.ses.calls)
             region = self.rules.region

@@ -75,7 +75,7 @@ COLUMNS = (
 
 
 def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
-    """The tenants that are limited, of which SES was asked, or of whose mail SES has told within a week; by name."""
+    """The tenants that are limited, about which SES was asked, or whose mail has had events within a week; by name."""
     limits = TenantLimits(redis, account).show()
     states, weeks = TenantStates(redis, account).read(), tenant_standings(redis, account)
     return {

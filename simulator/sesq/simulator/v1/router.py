@@ -50,7 +50,7 @@ def _fields(call: Call) -> dict[str, str]:
     if call.method not in ("GET", "POST"):
         raise SesError("not_imitated", f"{call.method}: this simulator does not imitate it in v1.")
     if call.body and call.query:
-        raise SesError("not_imitated", "A query: this simulator does not imitate one beside a form.")
+        raise SesError("not_imitated", "A query: this simulator does not imitate one together with a form.")
     return parse_form(call.body or call.query)
 
 

@@ -181,7 +181,7 @@ class Feedback:
         }
 
     def _of_tenant(self, event: Event, meaning: Meaning) -> Meaning:
-        """Leaves the account's list as it is where SES keeps the tenant's own: there the address goes on that."""
+        """Leaves sesq's list as it is if SES keeps a list of the tenant's own: SES puts the address on that one."""
         if not event.tenant or not (meaning.suppress or meaning.take_off):
             return meaning
         if not TenantStates(self.redis, self.account).has_own_list(event.tenant):

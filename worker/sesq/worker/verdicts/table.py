@@ -11,11 +11,11 @@ Choices made here in the open:
 * An error below 500 is an answer, and a refusal: nothing was sent. When its code is new to us it is held for a person,
   since neither "never" nor "again" is known to be true.
 * SendingPausedException means the account or a configuration set. When its text does not say which and the message
-  names a set, it is taken for the set's: account sync sees a paused account by itself. Of mail that names a tenant it
-  is taken for the tenant's, whose state account sync asks for.
-* Rows of tenants fit only mail that names one. The text for an unknown tenant, and for what is not associated with a
-  tenant, were seen; how SES refuses a disabled tenant is not known: there the words are guessed, and so are all of
-  SMTP's.
+  names a set, it is taken for the set's: account sync sees a paused account by itself. If the message names a tenant,
+  it is taken for the tenant's: account sync asks SES about the tenant's state.
+* Rows of tenants fit only mail that names a tenant. The texts for an unknown tenant, and for something that is not
+  associated with a tenant, were seen. How SES refuses mail of a disabled tenant is not known: these words are guessed,
+  and so are all texts of SMTP.
 """
 
 from __future__ import annotations
