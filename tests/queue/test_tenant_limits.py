@@ -146,7 +146,7 @@ def test_why_it_waits_and_when_it_goes_is_told_by_its_tenants_limits(
     ids = [id.decode() for id in stage.redis.lrange("rq:queue:sesq.default.bulk.acme", 0, -1)]
     soon, late = (explain(stage.redis, stage.outbox.status(ids[place])) for place in (9, 90))
     assert soon.waits_because == (
-        "tenant acme may send 2/second and 60 in 24 hours, of which 2 are used, and 9 recipients of it go before"
+        "tenant acme may send 2/second and 60 in 24 hours, of which 2 are used; 9 recipients of the tenant go before it"
     )
     assert soon.goes_at == pytest.approx(stage.now + 5, abs=1)
     assert late.goes_at == pytest.approx(stage.now + 86_400, abs=180)

@@ -111,8 +111,8 @@ class Outbox:
         """Queues messages, each atomically, in few round trips; their ids in the same order.
 
         Raises InvalidMessage where an idempotency key was already used for other content, and for `track` where the
-        account sends by SMTP; messages before and after that one are queued. With `check` WouldBeRefused, and then none
-        is.
+        account sends by SMTP; messages before and after that one are queued. With `check` raises
+        WouldBeRefused, and then none is queued.
         """
         if check:
             messages = list(messages)
@@ -318,7 +318,7 @@ class Outbox:
 
 
 class _Queue(NamedTuple):
-    """The RQ queue in which a message waits: its lane's, or its tenant's in that. RQ knows it by its lane's."""
+    """The RQ queue in which a message waits: its lane's or its tenant's. `lane`: the lane's, by which RQ knows jobs."""
 
     name: str
     lane: str

@@ -77,9 +77,8 @@ class _Place:
 
 
 def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
-    """All transactional mail before bulk; what is before it in its queue; and what of other queues has its turn first.
-
-    None where it is in no queue.
+    """Counts what goes before a message: all transactional mail if it is bulk, what is before it in its queue, and what
+    of other queues has its turn first. None where the message is in no queue.
     """
     keys = Keys(record.account)
     with mapped():

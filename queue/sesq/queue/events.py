@@ -36,7 +36,7 @@ CAP = 100_000
 """Events that stay in the stream; a consumer that is further behind is given a gap."""
 LEASE_SECONDS = 30.0
 OF_WEBHOOK = "webhook:"
-"""The names of the consumers of webhooks begin so; an application's may not."""
+"""Names of the consumers of webhooks begin with this; names of an application's consumers may not."""
 MESSAGE, GAP = "message", "gap"
 STATELESS = ("delayed", "noted", "opened", "clicked", "subscription")
 """Types of events that change no state."""

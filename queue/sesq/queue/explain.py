@@ -79,15 +79,15 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
 
 
 def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[str, float | None] | None:
-    """What the limits of its tenant say; None where it has none."""
+    """Says why a message waits by the limits of its tenant, and until when; None where there are no such limits."""
     tenant, limits = record.envelope.tenant, TenantLimits(redis, record.account)
     own = limits.of(tenant) if tenant else TenantLimit()
     if tenant is None or own == TenantLimit():
         return None
     words = [format_rate(own.rate)] if own.rate else []
     words += [f"{own.daily_now:g} in 24 hours, of which {own.used:,} are used"] if own.daily_now else []
-    words += ["more from day to day, by its ramp"] if own.growth else []
-    told = f"tenant {tenant} may send {' and '.join(words)}, and {ahead:,} recipients of it go before"
+    words += ["more each day by its ramp"] if own.growth else []
+    told = f"tenant {tenant} may send {' and '.join(words)}; {ahead:,} recipients of the tenant go before it"
     by = Limits(own.rate or usage.pace, own.daily_now, growth=own.growth)
     return told, forecast(record.envelope.rate_cost, ahead, usage.now, by, limits.sent(tenant)).ends_at
 
@@ -95,7 +95,7 @@ def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[
 def _by_account(
     redis: Redis, record: Record, usage: Usage, lane: Lane, found: Ahead
 ) -> tuple[str, float | None]:
-    """What the limits of the account say."""
+    """Says why a message waits by the limits of the account, and until when."""
     ahead = found.all
     reserve = usage.reserve if lane is Lane.BULK else 0.0
     cost = record.envelope.rate_cost
@@ -123,7 +123,7 @@ def _no_room(usage: Usage, ahead: int, reserve: float) -> str:
 
 
 def _by_ramp(usage: Usage) -> str:
-    """What the ramp has to do with it, where it is the ramp that limits the day."""
+    """Says that a ramp limits the day; empty if it does not."""
     ramp = usage.ramp
     if ramp is None or not usage.ramp_counts:
         return ""
@@ -135,7 +135,7 @@ def _by_ramp(usage: Usage) -> str:
 def _by_windows(
     redis: Redis, record: Record, usage: Usage, _lane: Lane, found: Ahead
 ) -> tuple[str, float | None]:
-    """Where it is bulk mail that goes in a send window alone, or that goes behind such mail."""
+    """The same for bulk mail that goes only in a send window, or that goes behind such mail."""
     views = look_at(redis, record.account, found.windows)
     cost = record.envelope.rate_cost
     told = forecast_windows(

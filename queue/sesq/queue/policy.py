@@ -137,7 +137,7 @@ class Policy:
             pipeline.delete(self.keys.configured)
             if window:
                 pipeline.hset(self.keys.windows, window, times)
-            # empty where there is none: account sync can tell that from one that Redis has lost
+            # empty if there is none, so that account sync can tell this from a window that Redis has lost
             pipeline.hset(self.keys.configured, mapping=fields | {WINDOW: window})
             pipeline.execute()
 

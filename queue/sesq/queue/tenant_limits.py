@@ -85,7 +85,7 @@ class TenantLimits:
             return self._limit(tenant, dict(zip(fields, found, strict=True)))
 
     def sent(self, tenant: str) -> dict[int, int]:
-        """What went of it in the last day, while its day was limited: minute of the epoch -> recipients that count."""
+        """Recipients of the last day, while its day was limited: minute of the epoch -> recipients that count."""
         with mapped():
             now = int(redis_now(self.redis) // 60)
             minutes = read_cells(self.redis, self.keys.tenant_day(tenant), self.keys.tenant(tenant))
@@ -149,7 +149,7 @@ class TenantLimits:
         found: Mapping[str, str],
         now: float,
     ) -> None:
-        """What went before a tenant was limited is not in its books, so nothing of that is given back to them."""
+        """Mail that went before a tenant was limited is not in its books, so nothing of it is given back to them."""
         key, field = self.keys.tenant_limits, f"{tenant}:since"
         others = {f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP) if name not in values}
         if "daily" in values and f"{tenant}:daily" not in found:

@@ -92,7 +92,7 @@ class Usage:
 
     @property
     def growth(self) -> tuple[Step, ...]:
-        """The limits of the day to come, as the ramp grows."""
+        """The later daily limits, as the ramp grows."""
         steps = self.ramp.steps if self.ramp else ()
         dailies = [(at, cap_of(cap, self.ceiling)) for at, cap in steps]
         return tuple(Step(at, daily, reserve_of(self.reserve_as_set, daily)) for at, daily in dailies)
@@ -103,7 +103,7 @@ class Usage:
         return self.ramp is not None and (self.ceiling is None or self.ramp.cap < self.ceiling)
 
     def limits(self, *, reserve: bool) -> Limits:
-        """What to forecast by; with `reserve` for mail that leaves what is kept for transactional mail."""
+        """The limits for a forecast; with `reserve` for mail that may not use what is kept for transactional mail."""
         if reserve:
             return Limits(self.pace, self.daily, self.reserve, self.growth)
         return Limits(self.pace, self.daily, 0.0, tuple(step._replace(reserve=0.0) for step in self.growth))
@@ -125,7 +125,7 @@ def cap_of(cap: float, ceiling: float | None) -> float:
 
 
 def reserve_of(text: str, daily: float | None) -> float:
-    """What a reserve keeps of a day of so many recipients: as many as it says, or its share of them."""
+    """How many recipients of a day a reserve keeps: the number that it names, or its share of `daily`."""
     number = Fields({"": text.removesuffix("%")}).number("")
     return float(math.floor((daily or 0.0) * number / 100)) if text.endswith("%") else number
 

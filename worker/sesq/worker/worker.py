@@ -43,7 +43,7 @@ GATHER_SECONDS = 0.003
 
 WAITS_ON = {
     "day": "the day has no room for the next one",
-    "tenant_day": "its tenants have reached their own limits of the day",
+    "tenant_day": "its tenants have reached their own daily limits",
     "paused": "the account is paused",
     "ses_paused": "SES sends nothing for the account",
     "unsynced": "SES did not describe the account",

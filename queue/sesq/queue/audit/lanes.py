@@ -47,7 +47,7 @@ Lanes = dict[str, LaneFacts]
 
 
 def own_queue(lanes: Lanes, queue: str) -> str:
-    """The queue that a record names; the bulk lane's where that is none of the account's, as the scripts have it."""
+    """The queue that a record names; if that is no queue of the account, the bulk lane's, as in the scripts."""
     return (
         queue
         if lane_queue(queue) in lanes
