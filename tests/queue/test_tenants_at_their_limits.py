@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 
 import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
+from sesq.console.batch_plan import plan
 from sesq.producer import Message
 from sesq.queue.audit import repair
 from sesq.queue.explain import explain
 from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
 from sesq.queue.results import put_back, unsendable
 from sesq.queue.states import Lane, State
@@ -225,6 +228,24 @@ def test_the_time_told_counts_urgent_mail_of_the_tenant(stage: BatchStage, limit
     (id,) = queue(stage, "acme", 1)
     told = explain(stage.redis, stage.outbox.status(id))
     assert told.goes_at == pytest.approx(stage.now + 101, abs=2)
+
+
+def test_rows_of_a_tenant_that_ses_has_stopped_wait_in_their_chunk(stage: BatchStage) -> None:
+    # Given a batch of a tenant that SES takes no mail of
+    batch = stage.take(600, tenant="acme")
+    stage.redis.hset(KEYS.blocks, "tenant:acme", json.dumps([stage.now, "SES has disabled acme", False, ""]))
+    other = queue(stage, "", 3)
+    stage.redis.sadd(f"rq:workers:{BULK}", "w")
+    # When workers ask
+    # Then all other mail goes, no row becomes a record, and the row and the batch say why
+    assert [grants(stage), grants(stage)] == [other, []]
+    assert not stage.redis.exists(KEYS.materialized(batch.id))
+    row = explain(stage.redis, stage.outbox.status(f"{batch.id}-0-7"))
+    assert (row.waits_because, row.goes_at) == ("SES has disabled acme", None)
+    assert plan(stage.redis, "default", 600, of=stage.batch(batch)).endless == "SES has disabled acme"
+    # and all of it goes once it is let go
+    Messages(stage.redis, "default").free("tenant:acme", "SES says ENABLED")
+    assert len([*grants(stage), *grants(stage)]) == 600
 
 
 @pytest.mark.parametrize("harm", ["a stranger in it", "another type", "no number"])

@@ -14,6 +14,7 @@ from sesq.queue.by_window import groups, waiting_by_window
 from sesq.queue.forecast import Forecast, Limits
 from sesq.queue.states import Lane
 from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.tenant_states import stopped_because
 from sesq.queue.usage import Usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
 from sesq.queue.windows import look_at, outside_several, read_window, reckon
@@ -71,6 +72,10 @@ class BatchLine:
     def groups_behind(self) -> list[Waiting]:
         """The recipients that go while the batch waits for its window, grouped by when they may go."""
         return groups(self._behind, self.window)
+
+    def stopped(self) -> str:
+        """Why SES takes no mail of its tenant; empty where it does."""
+        return stopped_because(self._redis, self._account, self._tenant)
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
         """When the batch has gone by the limits of its tenant; None where the tenant has no limits."""

@@ -68,7 +68,7 @@ def plan(
     line = BatchLine(redis, account, usage, count, of, tenant)
     ahead = line.ahead
     known = read_snapshot(redis, account).known
-    endless = _endless(known, usage, of, stuck=bool(stuck and not count))
+    endless = _endless(known, usage, of, stuck=bool(stuck and not count)) or line.stopped()
     if endless:
         return Plan(
             known, usage.now, None, {}, ahead, usage.shown_rate, usage.daily, endless, outside=line.outside()

@@ -19,6 +19,7 @@ from sesq.queue.replies import text
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State
 from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.tenant_states import stopped_because
 from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
 from sesq.queue.windows import OUTSIDE, look_at, openings_of, opens
@@ -169,6 +170,9 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
         return read_snapshot(redis, record.account).paused_because or "SES sends nothing for the account"
     if lane is Lane.BULK and policy.bulk_paused:
         return f"bulk mail is paused: {policy.bulk_paused}"
+    stopped = stopped_because(redis, record.account, record.envelope.tenant or "")
+    if stopped:
+        return stopped
     with mapped():
         batch = _paused_batch(redis, record)
         if batch:

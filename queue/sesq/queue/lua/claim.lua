@@ -165,6 +165,15 @@ local function rests(gate, queue, n, day)
   return true
 end
 
+-- Whether SES has stopped the tenant of a batch: its rows wait in their chunk, or each would become a record.
+local function is_stopped(queue)
+  local name = string.sub(queue, #Job.lane_of(queue) + 2)
+  if name == '' or call('HEXISTS', A .. 'blocks', 'tenant:' .. name) == 0 then return false end
+  aside = aside + 1
+  Share.rest(queue, math.huge)
+  return true
+end
+
 -- So many rows of a tenant's batch may go in its turn.
 local function rows_in_turn(queue, day)
   local tenant = Tenant.of(queue)
@@ -179,7 +188,7 @@ local function serve_chunk(gate, chunk, queue, kept)
   local room = day > 0 and math.floor(Gate.room_in_day(gate, kept)) or math.huge
   local least = math.min(Bucket.tokens(gate.own), Gate.spare_tokens(gate))
   local flow = Gate.gathering(gate) and 0 or math.floor(least + 1e-6)
-  if rests(gate, queue, 1, day) then return true end
+  if is_stopped(queue) or rests(gate, queue, 1, day) then return true end
   local m = math.min(want - #granted, stop - start, flow, room, rows_in_turn(queue, day))
   if room < 1 then return wait_for('day', Gate.room_at(gate, 1, kept) or now() + LOOK_AGAIN) end
   if m < 1 then return wait_for('rate', Gate.ready_at(gate, 1)) end

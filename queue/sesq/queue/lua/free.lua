@@ -29,6 +29,8 @@ local function main()
   end
   if call('EXISTS', hold) == 0 then call('HDEL', A .. 'holds', what) end
   call('HDEL', A .. 'blocks', what)
-  if freed > 0 then Job.wake() end
+  local tenant = string.match(what, '^tenant:([^/]+)$')
+  if tenant then Share.end_rests(tenant) end -- rows of its batches wait in their chunks
+  if tenant then Job.publish('policy') elseif freed > 0 then Job.wake() end
   return freed
 end
