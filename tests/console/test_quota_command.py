@@ -150,7 +150,7 @@ def test_no_history_says_so(run: Run) -> None:
 
 def test_a_pause_without_a_reason_names_who(run: Run, run_json: RunJson) -> None:
     assert run("quota", "pause").stdout == "account default: paused\n"
-    assert run_json("status")["paused"].startswith("paused by ")
+    assert run_json("status")["paused_because"].startswith("paused by ")
 
 
 @pytest.mark.parametrize("words", [("pause",), ("set", "--rate", "2")])

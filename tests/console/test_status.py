@@ -114,7 +114,8 @@ def test_rqs_suspension_is_a_reason_like_every_other(
     # When somebody suspends RQ's workers, Then every place says so, and none says when the mail goes
     suspend(redis)
     told = run_json("status")
-    assert (told["paused"], told["lanes"]["transactional"]["next_at"]) == (because, None)
+    assert (told["paused"], told["paused_because"]) == (True, because)
+    assert told["lanes"]["transactional"]["next_at"] is None
     assert told["why"][0] == f"{because.capitalize()}. Nothing goes, of any account, until `rq resume`."
     assert "may go now" not in "\n".join(told["why"])
     assert told["why"][0] in run("status").stdout.replace("\n", " ")
@@ -232,17 +233,29 @@ def test_a_pause_by_a_person_names_it(
     queue()
     assert run("quota", "pause", reason).exit_code == 0
     told = run_json("status")
-    assert told["paused"] == reason
+    assert (told["paused"], told["paused_because"]) == (True, reason)
     assert told["lanes"]["transactional"]["next_at"] is None
     assert told["why"][0] == "Paused: bounces are high. Nothing goes until `sesq quota resume`."
     assert run("quota", "resume").exit_code == 0
     assert run_json("status")["paused"] is False
 
 
+def test_a_pause_of_bulk_mail_is_told_apart(run: Run, run_json: RunJson, ses_says: SesSays) -> None:
+    ses_says()
+    assert run("quota", "pause", "--bulk", "complaints").exit_code == 0
+    told = run_json("status")
+    assert (told["paused"], told["paused_because"]) == (False, None)
+    assert (told["bulk_paused"], told["bulk_paused_because"]) == (True, "complaints")
+    assert run("quota", "resume", "--bulk").exit_code == 0
+    told = run_json("status")
+    assert (told["bulk_paused"], told["bulk_paused_because"]) == (False, None)
+
+
 def test_a_pause_by_ses_names_it(run_json: RunJson, ses_says: SesSays) -> None:
     ses_says(sending=0, paused_because="SES has paused sending for this account (SHUTDOWN)")
     told = run_json("status")
-    assert told["paused"] == "SES has paused sending for this account (SHUTDOWN)"
+    because = "SES has paused sending for this account (SHUTDOWN)"
+    assert (told["paused"], told["paused_because"]) == (True, because)
     assert "go on by themselves" in told["why"][0]
 
 

@@ -203,6 +203,9 @@ OVERVIEW: Json = {
     "account": "default",
     "mode": "sandbox",
     "paused": False,
+    "paused_because": None,
+    "bulk_paused": False,
+    "bulk_paused_because": None,
     "bulk_window": None,
     "outside_windows": [],
     "policy": {

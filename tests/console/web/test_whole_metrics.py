@@ -60,6 +60,7 @@ METRICS: dict[str, tuple[str, dict[str, float]]] = {
     "sesq_ledger_other_recipients": ("gauge", {"": 17}),
     "sesq_tokens": ("gauge", {"": 2.5}),
     "sesq_paused": ("gauge", {"": 0}),
+    "sesq_bulk_paused": ("gauge", {"": 0}),
     "sesq_bulk_window_open": ("gauge", {"": 1}),
     "sesq_outside_window_recipients": ("gauge", {"": 0}),
     "sesq_production": ("gauge", {"": 0}),

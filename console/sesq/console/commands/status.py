@@ -54,7 +54,10 @@ def as_json(view: Overview) -> dict[str, Any]:
     return {
         "account": view.account,
         "mode": view.snapshot.mode,
-        "paused": view.paused or False,
+        "paused": view.paused is not None,
+        "paused_because": view.paused,
+        "bulk_paused": bool(view.bulk_paused),
+        "bulk_paused_because": view.bulk_paused or None,
         "bulk_window": None
         if view.bulk_window is None
         else {

@@ -39,6 +39,11 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
     ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
     ("paused", "1 where a person or SES has paused it.", lambda view: float(view.paused is not None)),
+    (
+        "bulk_paused",
+        "1 where a person or the brake has paused bulk mail.",
+        lambda view: float(bool(view.bulk_paused)),
+    ),
     ("bulk_window_open", "0 outside the send window of bulk mail.", lambda view: float(_is_open(view))),
     (
         "outside_window_recipients",
