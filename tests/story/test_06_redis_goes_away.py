@@ -18,6 +18,7 @@ from own_redis import OwnRedis, own_redis
 from sesq.config.errors import QueueUnavailable
 from sesq.producer import Outbox
 from sesq.queue.careful_redis import connect
+from sesq.queue.keys import Keys
 from sesq.queue.states import State
 from system import System, eventually, running_system
 
@@ -130,8 +131,9 @@ def test_a_second_signal_stops_it_at_once_though_redis_is_away(
     # Given mail on its way to a slow SES, and a Redis that is gone
     s.ses.set_faults(slow={"seconds": 20, "when": "before"})
     (worker,) = s.start_workers(1)
-    s.send(2)
-    s.wait_for(State.SENDING, 2)
+    ids = s.send(2)
+    started = lambda: all(s.redis.hget(Keys("default").message(id), "started_at") for id in ids)  # noqa: E731
+    eventually(started, "both have been started")
     server.stop(signal.SIGTERM) if gone == "stopped" else server.freeze()
     s.redis_is_there = False
     # When the worker is told to stop, it waits for them
