@@ -20,15 +20,43 @@ UNHEARD_OF = {"ses": None, "asked_at": None, "sent": 0, "bounced": 0, "complaine
 
 def test_a_tenant_is_limited_and_is_not_any_more(run: Run, run_json: RunJson) -> None:
     set_to = run_json("quota", "set", "--tenant", "acme", "--rate", "5/second", "--daily", "2000/day")
-    assert set_to == {"acme": {"rate": 5.0, "daily": 2000.0, "used": 0, "ramp": None, **UNHEARD_OF}}
+    assert set_to == {
+        "acme": {
+            "rate": 5.0,
+            "daily": 2000.0,
+            "used": 0,
+            "paused": False,
+            "paused_because": None,
+            "ramp": None,
+            **UNHEARD_OF,
+        }
+    }
     assert "5/second" in run("quota", "show", "--tenants").stdout
     assert run_json("quota", "set", "--tenant", "acme", "--daily", "unlimited") == {
-        "acme": {"rate": 5.0, "daily": None, "used": 0, "ramp": None, **UNHEARD_OF}
+        "acme": {
+            "rate": 5.0,
+            "daily": None,
+            "used": 0,
+            "paused": False,
+            "paused_because": None,
+            "ramp": None,
+            **UNHEARD_OF,
+        }
     }
     assert "tenant acme: rate: not set -> 5" in run("quota", "history").stdout
     assert run_json("quota", "reset", "--tenant", "acme", "rate") == {}
     assert "no tenant has mail or limits" in run("quota", "show", "--tenants").stdout
     assert run_json("quota", "show")["rate"]["origin"] == "default"
+
+
+def test_bulk_mail_of_a_tenant_is_paused_and_resumed(run: Run, run_json: RunJson) -> None:
+    assert "tenant acme paused" in run("quota", "pause", "--tenant", "acme", "a look").stdout
+    told = run_json("quota", "show", "--tenants")["acme"]
+    assert (told["paused"], told["paused_because"]) == (True, "a look")
+    assert run_json("status")["bulk_paused"] is False
+    assert "tenant acme: paused:bulk: not set -> a look" in run("quota", "history").stdout
+    assert "tenant acme open" in run("quota", "resume", "--tenant", "acme").stdout
+    assert run_json("quota", "show", "--tenants") == {}
 
 
 def test_a_tenant_has_a_ramp(run: Run, run_json: RunJson) -> None:

@@ -248,6 +248,27 @@ def test_rows_of_a_tenant_that_ses_has_stopped_wait_in_their_chunk(stage: BatchS
     assert len([*grants(stage), *grants(stage)]) == 600
 
 
+def test_bulk_mail_of_a_tenant_is_paused_alone(stage: BatchStage, limits: TenantLimits) -> None:
+    stage.redis.sadd(f"rq:workers:{BULK}", "w")
+    limits.pause("acme", "a look at its list", by="ada")
+    waits, row = queue(stage, "acme", 1)[0], f"{stage.take(5, tenant='acme').id}-0-2"
+    goes = [*queue(stage, "acme", 1, lane="transactional"), *queue(stage, "zeta", 2)]
+    assert sorted(grants(stage)) == sorted(goes)
+    why = "bulk mail of tenant acme is paused: a look at its list"
+    for id in (waits, row):
+        told = explain(stage.redis, stage.outbox.status(id))
+        assert (told.waits_because, told.goes_at) == (why, None)
+    (batch,) = stage.batches.all()
+    assert plan(stage.redis, "default", 5, of=batch).endless == why
+    limits.resume("acme", by="bob")
+    assert len(grants(stage)) == 6
+    assert [each["new"] for each in Policy(stage.redis).history()] == [
+        {"paused:bulk": ""},
+        {"paused:bulk": "a look at its list"},
+    ]
+    assert limits.show() == {}
+
+
 @pytest.mark.parametrize("harm", ["a stranger in it", "another type", "no number"])
 def test_damaged_turns_stop_nobody(stage: BatchStage, harm: str) -> None:
     ours, theirs = queue(stage, "acme", 5), queue(stage, "zeta", 5)

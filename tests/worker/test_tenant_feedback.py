@@ -15,6 +15,7 @@ from batch_stage import BatchStage
 from sesq.queue.reputation import Reputation, Standing, tenant_standings
 from sesq.queue.states import State
 from sesq.queue.suppression import SuppressionList
+from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.tenant_states import SendingStatus, TenantState, TenantStates
 from sesq.simulator import Simulator
 from sesq.worker.account import ControlCalls, SesAccount
@@ -57,6 +58,37 @@ def counts(stage: Stage) -> dict[str, tuple[int, int, int]]:
         name: (each.sent, each.bounced, each.complained)
         for name, each in tenant_standings(stage.redis, "default").items()
     }
+
+
+def test_too_many_bounces_of_a_tenant_pause_its_bulk_mail_alone(stage: BatchStage) -> None:
+    # Given a tenant 8 % of whose mail bounces, in an account that sends much more
+    feedback, limits = Feedback(stage.redis, "default"), TenantLimits(stage.redis)
+    hour = int(stage.now // 3600)
+    stage.redis.hset(stage.keys.reputation, f"{hour}:sent", 100_000)
+    stage.redis.hset(stage.keys.tenant_reputation("acme"), f"{hour}:sent", 500)
+    for number in range(39):
+        feedback.handle(told("Bounce", number, tenant="acme", **HARD))
+    assert limits.of("acme").paused == ""
+    # When one more comes
+    feedback.handle(told("Bounce", 40, tenant="acme", **HARD))
+    # Then its bulk mail waits, for a person, and no other
+    assert "8.00% bounces" in limits.of("acme").paused
+    assert stage.policy.bulk_paused == ""
+    # and what a person has let pass pauses it only when it is a step worse
+    limits.resume("acme", by="ada")
+    feedback.handle(told("Bounce", 41, tenant="acme", **HARD))
+    assert limits.of("acme").paused == ""
+    for number in range(50, 60):
+        feedback.handle(told("Bounce", number, tenant="acme", **HARD))
+    assert "bounces" in limits.of("acme").paused
+
+
+def test_where_bulk_mail_is_not_to_be_paused_a_tenants_is_not_either(stage: BatchStage) -> None:
+    feedback, hour = Feedback(stage.redis, "default", pauses_bulk=False), int(stage.now // 3600)
+    stage.redis.hset(stage.keys.tenant_reputation("acme"), f"{hour}:sent", 500)
+    for number in range(60):
+        feedback.handle(told("Bounce", number, tenant="acme", **HARD))
+    assert TenantLimits(stage.redis).of("acme").paused == ""
 
 
 def test_events_count_for_the_account_and_for_the_tenant_of_the_mail(

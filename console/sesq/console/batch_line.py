@@ -13,7 +13,7 @@ from sesq.queue.batches import Batches
 from sesq.queue.by_window import groups, waiting_by_window
 from sesq.queue.forecast import Forecast, Limits
 from sesq.queue.states import Lane
-from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits, paused_because
 from sesq.queue.tenant_states import stopped_because
 from sesq.queue.usage import Usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
@@ -74,8 +74,9 @@ class BatchLine:
         return groups(self._behind, self.window)
 
     def stopped(self) -> str:
-        """Why SES takes no mail of its tenant; empty where it does."""
-        return stopped_because(self._redis, self._account, self._tenant)
+        """Why no bulk mail of its tenant goes; empty where it does."""
+        stopped = stopped_because(self._redis, self._account, self._tenant)
+        return stopped or paused_because(self._redis, self._account, self._tenant)
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
         """When the batch has gone by the limits of its tenant; None where the tenant has no limits."""

@@ -18,7 +18,7 @@ from sesq.queue.record import Record
 from sesq.queue.replies import text
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State
-from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits, paused_because
 from sesq.queue.tenant_states import stopped_because
 from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
@@ -170,9 +170,13 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
         return read_snapshot(redis, record.account).paused_because or "SES sends nothing for the account"
     if lane is Lane.BULK and policy.bulk_paused:
         return f"bulk mail is paused: {policy.bulk_paused}"
-    stopped = stopped_because(redis, record.account, record.envelope.tenant or "")
+    tenant = record.envelope.tenant or ""
+    stopped = stopped_because(redis, record.account, tenant)
     if stopped:
         return stopped
+    paused = paused_because(redis, record.account, tenant) if lane is Lane.BULK else ""
+    if paused:
+        return paused
     with mapped():
         batch = _paused_batch(redis, record)
         if batch:

@@ -92,12 +92,12 @@ class Standing:
 
 
 class Reputation:
-    """One account's counts. Raises QueueUnavailable when Redis cannot be reached."""
+    """One account's counts, or those of one tenant. Raises QueueUnavailable when Redis cannot be reached."""
 
-    def __init__(self, redis: Redis, account: str = "default") -> None:
+    def __init__(self, redis: Redis, account: str = "default", tenant: str = "") -> None:
         self.redis = redis
         self.account = account
-        self.key = Keys(account).reputation
+        self.key = Keys(account).tenant_reputation(tenant) if tenant else Keys(account).reputation
 
     def read(self) -> Standing:
         """The last week, to the hour. Hours before it are forgotten."""

@@ -20,15 +20,15 @@ from sesq.queue.addresses import shown
 from sesq.queue.fields import Fields
 from sesq.queue.forecast import Step
 from sesq.queue.keys import Keys
-from sesq.queue.policy import HISTORY_LENGTH, LIMITS
-from sesq.queue.replies import read_hash, read_json, texts
+from sesq.queue.policy import BULK_PAUSE, HISTORY_LENGTH, LIMITS
+from sesq.queue.replies import read_hash, read_json, text, texts
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import Lane
 from sesq.queue.usage import LEDGER_SLOTS, Ramp, cap_of, read_cells
 
 OF_TENANTS = ("rate", "daily")
-RAMP = "ramp"
+RAMP, PAUSED = "ramp", "paused"
 TELL_RAMP = compose("tell_ramp.lua", library("ramp.lua", base=JOBS))
 LEAST_DAILY = 50
 """The most recipients of one mail: with a smaller daily limit, such a mail would wait for ever."""
@@ -42,10 +42,12 @@ class TenantLimit:
     daily: float | None = None
     used: int = 0
     ramp: Ramp | None = None
+    paused: str = ""
+    """Why its bulk mail waits; empty where it does not."""
 
     @property
     def is_limited(self) -> bool:
-        return self.rate is not None or self.daily is not None or self.ramp is not None
+        return bool(self.paused or self.rate is not None or self.daily is not None or self.ramp is not None)
 
     @property
     def daily_now(self) -> float | None:
@@ -59,7 +61,8 @@ class TenantLimit:
         return tuple(Step(at, cap_of(cap, self.daily), 0.0) for at, cap in steps)
 
     def as_json(self) -> dict[str, Any]:
-        return {"rate": self.rate, "daily": self.daily, "used": self.used}
+        told = {"rate": self.rate, "daily": self.daily, "used": self.used}
+        return {**told, "paused": bool(self.paused), "paused_because": self.paused or None}
 
 
 class TenantLimits:
@@ -79,7 +82,7 @@ class TenantLimits:
 
     def of(self, tenant: str) -> TenantLimit:
         """Those of one tenant; no limits where nobody has set any."""
-        fields = [f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP)]
+        fields = [f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP, PAUSED)]
         with mapped():
             found = texts(self.redis.hmget(self.keys.tenant_limits, fields))
             return self._limit(tenant, dict(zip(fields, found, strict=True)))
@@ -95,7 +98,8 @@ class TenantLimits:
         limits = _read(tenant, found)
         ramp = self._ramp(tenant) if found.get(f"{tenant}:{RAMP}") else None
         used = sum(self.sent(tenant).values()) if ramp or "daily" in limits else 0
-        return TenantLimit(limits.get("rate"), limits.get("daily"), used, ramp)
+        paused = found.get(f"{tenant}:{PAUSED}", "")
+        return TenantLimit(limits.get("rate"), limits.get("daily"), used, ramp, paused)
 
     def _ramp(self, tenant: str) -> Ramp | None:
         told = read_json(TELL_RAMP.run(self.redis, self.keys.account, tenant))
@@ -116,16 +120,49 @@ class TenantLimits:
             _known(name)
         self._write(tenant, dict.fromkeys(names or OF_TENANTS), by)
 
+    def pause(self, tenant: str, reason: str, *, by: str) -> None:
+        """Lets no bulk mail of a tenant go, from the next claim on, until somebody resumes."""
+        self._set_pause(tenant, reason or f"paused by {by}", by)
+
+    def resume(self, tenant: str, *, by: str) -> None:
+        """Ends that pause."""
+        self._set_pause(tenant, "", by)
+
+    def _set_pause(self, tenant: str, reason: str, by: str) -> None:
+        key, field, now = self.keys.tenant_limits, f"{tenant}:{PAUSED}", redis_now(self.redis)
+        with mapped():
+            old = text(self.redis.hget(key, field))
+            event = _event(tenant, by, now, {BULK_PAUSE: old}, {BULK_PAUSE: reason})
+            with self.redis.pipeline() as pipeline:
+                if reason:
+                    pipeline.hset(key, field, reason)
+                else:
+                    pipeline.hdel(key, field)
+                self._tell(pipeline, tenant, event)
+                pipeline.execute()
+
+    def _tell(self, pipeline: Pipeline, tenant: str, event: Mapping[str, Any]) -> None:
+        """Writes a change into the history, and ends the rest of the tenant's queues, which wait by the old limits."""
+        for lane in Lane:
+            pipeline.zadd(
+                self.keys.resting(self.keys.queue(lane)), {self.keys.queue(lane, tenant): 0}, xx=True
+            )
+        pipeline.lpush(self.keys.policy_history, json.dumps(event))
+        pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
+        pipeline.publish(self.keys.wake, "policy")
+
     def _write(self, tenant: str, values: Mapping[str, float | None], by: str) -> None:
         key, now = self.keys.tenant_limits, redis_now(self.redis)
         with mapped():
             found = read_hash(self.redis, key)
             old = _read(tenant, found)
-            event = {
-                "by": by, "at": now, "tenant": tenant, "until": None, "force": False,
-                "old": {name: _told(old.get(name)) for name in values},
-                "new": {name: _told(value) for name, value in values.items()},
-            }  # fmt: skip
+            event = _event(
+                tenant,
+                by,
+                now,
+                {name: _told(old.get(name)) for name in values},
+                {name: _told(value) for name, value in values.items()},
+            )
             with self.redis.pipeline() as pipeline:
                 for name, value in values.items():
                     if value is None:
@@ -133,12 +170,7 @@ class TenantLimits:
                     else:
                         pipeline.hset(key, f"{tenant}:{name}", repr(value))
                 self._write_since(pipeline, tenant, values, found, now)
-                for lane in Lane:  # its mail waits by the old limits
-                    resting = self.keys.resting(self.keys.queue(lane))
-                    pipeline.zadd(resting, {self.keys.queue(lane, tenant): 0}, xx=True)
-                pipeline.lpush(self.keys.policy_history, json.dumps(event))
-                pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
-                pipeline.publish(self.keys.wake, "policy")
+                self._tell(pipeline, tenant, event)
                 pipeline.execute()
 
     def _write_since(
@@ -160,12 +192,27 @@ class TenantLimits:
             pipeline.hdel(key, field)
 
 
+def _event(
+    tenant: str, by: str, now: float, old: Mapping[str, str | None], new: Mapping[str, str | None]
+) -> dict[str, Any]:
+    return {"by": by, "at": now, "tenant": tenant, "until": None, "force": False, "old": old, "new": new}
+
+
 def ramped_tenants(redis: Redis, account: str) -> list[str]:
     """The tenants whose day has a ramp. Raises QueueUnavailable."""
     with mapped():
         fields = texts(redis.hkeys(Keys(account).tenant_limits))
     parts = (each.partition(":") for each in fields)
     return sorted(tenant for tenant, _, name in parts if name == RAMP)
+
+
+def paused_because(redis: Redis, account: str, tenant: str) -> str:
+    """Why bulk mail of a tenant waits until somebody resumes it; empty where it does not. Raises QueueUnavailable."""
+    if not tenant:
+        return ""
+    with mapped():
+        reason = text(redis.hget(Keys(account).tenant_limits, f"{tenant}:{PAUSED}"))
+    return f"bulk mail of tenant {tenant} is paused: {reason}" if reason else ""
 
 
 def _value(name: str, given: str) -> float | None:

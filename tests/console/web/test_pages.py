@@ -318,11 +318,17 @@ def test_undo_of_a_tenants_limits_changes_that_tenant_alone(console: Console, re
     assert "tenant acme: rate: 3/second → 5/second; daily: not set → 90/day" in visit.get("quota").text
     stage.pass_time(1)
     undo(1)
-    assert limits.of("acme").as_json() == {"rate": 3.0, "daily": None, "used": 0}
+    assert (limits.of("acme").rate, limits.of("acme").daily) == (3.0, None)
     stage.pass_time(1)
     undo(2)
     assert limits.of("acme").ramp is None
     assert stage.gate.usage().ramp is None
+    limits.pause("acme", "a look", by="ada")
+    stage.pass_time(1)
+    limits.resume("acme", by="ada")
+    stage.pass_time(1)
+    undo(0)
+    assert (limits.of("acme").paused, stage.policy.bulk_paused) == ("a look", "")
     assert stage.policy.show()["rate"].origin == "SES"
 
 

@@ -60,7 +60,7 @@ class TenantView:
         limit, ramp, week = self.limit, self.limit.ramp, self.week
         grows = f"{ramp.cap:,} on day {min(ramp.day + 1, ramp.days)} of {ramp.days}" if ramp else ""
         used = f"{limit.used:,}" if limit.daily_now is not None else ""
-        limits = (written("rate", limit.rate), written("daily", limit.daily), grows, used)
+        limits = (written("rate", limit.rate), written("daily", limit.daily), grows, used, limit.paused)
         counts = (week.sent, week.bounced, week.complained)
         return (
             *limits,
@@ -70,7 +70,8 @@ class TenantView:
 
 
 COLUMNS = (
-    "tenant", "rate", "daily", "ramp", "used in 24 hours", "SES says", "sent in a week", "bounced", "complained"
+    "tenant", "rate", "daily", "ramp", "used in 24 hours", "bulk paused", "SES says", "sent in a week", "bounced",
+    "complained",
 )  # fmt: skip
 
 

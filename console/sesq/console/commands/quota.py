@@ -56,6 +56,7 @@ PAUSE_EXAMPLES = """Examples
   sesq quota pause "bounces are high"
   sesq quota resume
   sesq quota pause --bulk "complaints"
+  sesq quota pause --tenant acme "a look at its list"
 """
 
 Bulk = Annotated[bool, typer.Option("--bulk", help="Bulk mail only.")]
@@ -192,16 +193,25 @@ def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
 def pause(
     reason: Annotated[str, typer.Argument(metavar="[REASON]", help="Shown wherever somebody asks why.")] = "",
     bulk: Bulk = False,
+    tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Let nothing go, from the next claim on, until somebody resumes."""
+    """Let nothing go, from the next claim on, until somebody resumes. With --tenant: no bulk mail of that tenant."""
+    if tenant:
+        TenantLimits(open_account(account), account).pause(checked_tenant(tenant), reason, by=asker())
+        typer.echo(f"account {account}: bulk mail of tenant {tenant} paused")
+        return
     Policy(open_account(account), account).pause(reason, by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}paused")
 
 
 @app.command(epilog=PAUSE_EXAMPLES)
-def resume(bulk: Bulk = False, account: Account = DEFAULT_ACCOUNT) -> None:
-    """End a pause: that of the account, or with --bulk that of bulk mail."""
+def resume(bulk: Bulk = False, tenant: OfTenant = None, account: Account = DEFAULT_ACCOUNT) -> None:
+    """End a pause: that of the account, with --bulk that of bulk mail, with --tenant that of a tenant's bulk mail."""
+    if tenant:
+        TenantLimits(open_account(account), account).resume(checked_tenant(tenant), by=asker())
+        typer.echo(f"account {account}: bulk mail of tenant {tenant} open")
+        return
     policy = Policy(open_account(account), account)
     policy.resume(by=asker(), bulk_only=bulk)
     typer.echo(f"account {account}: {'bulk mail ' if bulk else ''}open")

@@ -149,8 +149,14 @@ def _undo_ramp(room: Room, old: Mapping[str, Any] | None, tenant: str) -> None:
     room.note("ramp: put back" if old else "ramp: stop", tenant)
 
 
-def _undo_of_tenant(room: Room, old: Mapping[str, str | None], tenant: str) -> None:
+def _undo_of_tenant(room: Room, old: dict[str, str | None], tenant: str) -> None:
     limits = TenantLimits(room.redis, room.account)
+    if BULK_PAUSE in old:
+        reason = old.pop(BULK_PAUSE)
+        if reason:
+            limits.pause(tenant, reason, by=room.by)
+        else:
+            limits.resume(tenant, by=room.by)
     back = {name: value for name, value in old.items() if value is not None}
     if len(back) < len(old):
         limits.reset(tenant, [name for name in old if name not in back], by=room.by)

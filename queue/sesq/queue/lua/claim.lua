@@ -157,7 +157,8 @@ end
 local function rests(gate, queue, n, day)
   local tenant = Tenant.of(queue)
   if not tenant then return false end
-  local till = after_urgent(queue, tenant) or Tenant.ready_at(tenant, n, day)
+  local is_paused = tenant.is_paused and Job.is_bulk(queue) -- until somebody resumes, who ends the rest
+  local till = is_paused and math.huge or after_urgent(queue, tenant) or Tenant.ready_at(tenant, n, day)
   if not till then return false end
   aside = aside + RESTS_ASIDE
   Share.rest(queue, till)

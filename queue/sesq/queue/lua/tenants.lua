@@ -3,26 +3,27 @@
 -- Keys, A = "sesq:<account>:"
 --   A tenant_limits     hash     <tenant>:rate (recipients/s), <tenant>:daily (recipients/24 h),
 --                                <tenant>:ramp (of its day: see ramp.lua), <tenant>:since (s: what went
---                                before is not in its books). What is not there is not limited
+--                                before is not in its books), <tenant>:paused (why its bulk mail waits). What
+--                                is not there is not limited
 --   A tenant:<name>     hash     its books, while it is limited: level (tokens; negative is debt), at (s:
 --                                from when tokens flow), minute (the newest of its ledger), total (its
 --                                recipients)
 --   A tenant_day:<name> string   its ledger, as A ledger
 -- These limits are ours: where the books of a tenant are lost, they begin anew. In Lua a tenant is a table of
 --   name   bucket (see bucket.lua; nil: no limit)   daily (math.huge: no limit)   ledger (nil: no limit)
---   grows_at (s: when its ramp lets `daily` grow next)
+--   grows_at (s: when its ramp lets `daily` grow next)   is_paused (its bulk mail waits)
 
 local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in them counts
 local opened = {}            -- name -> tenant; false: it is not limited
 
 local function read_tenant(name)
-  local rate, daily, grows, since =
-    read(A .. 'tenant_limits', name .. ':rate', name .. ':daily', name .. ':ramp', name .. ':since')
+  local rate, daily, grows, since, paused = read(A .. 'tenant_limits', name .. ':rate', name .. ':daily',
+    name .. ':ramp', name .. ':since', name .. ':paused')
   local ramp = grows and Ramp.read(grows) or nil
   rate, daily = tonumber(rate), tonumber(daily)
-  if not rate and not daily and not ramp then return false end
+  if not rate and not daily and not ramp and not paused then return false end
   local books = read_fields(A .. 'tenant:' .. name, {'level', 'at', 'minute', 'total'})
-  local tenant, next_daily = {name = name, since = tonumber(since) or 0}, nil
+  local tenant, next_daily = {name = name, since = tonumber(since) or 0, is_paused = paused}, nil
   tenant.daily, next_daily, tenant.grows_at = Ramp.limit(ramp, daily and math.floor(daily) or math.huge)
   if next_daily <= tenant.daily then tenant.grows_at = math.huge end
   if rate then

@@ -23,6 +23,7 @@ from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, listed_as
+from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.tenant_states import TenantStates
 from sesq.worker.events.document import Event, NotAnEvent, read_event
 from sesq.worker.events.meaning import Meaning, meaning_of
@@ -109,6 +110,7 @@ class Feedback:
         bad = {kind for kind in ("bounced", "complained") if meaning.count.get(kind)}
         if bad:
             self.mind_the_reputation(bad)
+            self._mind_the_tenant(event.tenant, bad)
         return handled
 
     def pass_on(self, event: PassedOn) -> None:
@@ -195,6 +197,21 @@ class Feedback:
         if self.reputation.risen_to(standing.level) or paused:
             log.warning("account %s: %s", self.account, standing.words)
         mind_ramp(self.redis, self.account, standing)
+
+    def _mind_the_tenant(self, tenant: str, fresh: Collection[str]) -> None:
+        """Pauses bulk mail of a tenant at the rates at which all of an account's is: SES judges each by its own."""
+        if not tenant or not self.pauses_bulk:
+            return
+        limits = TenantLimits(self.redis, self.account)
+        reputation = Reputation(self.redis, self.account, tenant)
+        standing = reputation.read()
+        worse = reputation.is_worse(standing, fresh)
+        if worse:
+            limits.pause(tenant, standing.words, by="sesq events")
+            log.warning("account %s: tenant %s: %s", self.account, tenant, standing.words)
+        if worse or limits.of(tenant).paused:
+            reputation.acknowledge(standing)
+        reputation.forget_good(standing)
 
     def _pause_bulk(self, standing: Standing, fresh: Collection[str]) -> bool:
         """Where it is worse than what a person has let pass: to resume is to let pass what has come by then.
