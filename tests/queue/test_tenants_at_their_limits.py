@@ -19,6 +19,7 @@ from sesq.queue.policy import Policy
 from sesq.queue.results import put_back, unsendable
 from sesq.queue.states import Lane, State
 from sesq.queue.tenant_limits import TenantLimits
+from tenant_mail import queue
 
 KEYS = Keys("default")
 BULK = KEYS.queue(Lane.BULK)
@@ -38,12 +39,6 @@ def stage(redis: Redis) -> BatchStage:
 @pytest.fixture
 def limits(stage: BatchStage) -> TenantLimits:
     return TenantLimits(stage.redis)
-
-
-def queue(stage: BatchStage, tenant: str, count: int, recipients: int = 1, lane: str = "bulk") -> list[str]:
-    to = [f"p{number}@example.org" for number in range(recipients)]
-    new = Message(sender="a@example.com", to=to, subject="s", text="t", lane=lane, tenant=tenant or None)
-    return list(map(str, stage.outbox.send_many([new] * count)))
 
 
 def grants(stage: BatchStage, want: int = 500) -> list[str]:
