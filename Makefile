@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
-.PHONY: setup demo test lint pytest chaos bench constraints clean
+.PHONY: setup demo test lint pytest chaos bench package constraints clean
 
 setup: $(STAMP)
 	@:
@@ -44,6 +44,18 @@ chaos: setup
 bench: setup
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# Build the sdist, and the wheel from it; check both, and what an install of the wheel brings. The result is in dist.
+package: setup
+	@rm -rf dist build
+	@$(PIP) install --constraint constraints.txt --editable '.[release]'
+	$(BIN)/python -m hatchling build --target sdist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist dist/sesq-*.tar.gz
+	$(BIN)/twine check --strict dist/*
+	@$(PYTHON) -m venv build/venv
+	@build/venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt dist/*.whl
+	build/venv/bin/python -m pip --disable-pip-version-check check
+	build/venv/bin/sesq-sendmail --help >build/help.txt
 
 # Renew the exact versions, for every supported Python at once.
 constraints: setup

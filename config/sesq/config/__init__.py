@@ -1,1 +1,18 @@
-"""sesq.config"""
+"""sesq.config: settings, errors, connecting to Redis; and the version, since the namespace `sesq` has no module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    __version__: str
+    """The version of the distribution `sesq`, from its metadata."""
+else:
+
+    def __getattr__(name: str) -> str:
+        """Reads the version where it is asked for: a producer that starts often does not."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version("sesq")

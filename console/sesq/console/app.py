@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from sesq.config import __version__
 from sesq.config.errors import InputError, QueueUnavailable, SesqError
 from sesq.console.output import complain
 
@@ -88,9 +89,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"sesq {version('sesq')}")
+        typer.echo(f"sesq {__version__}")
         raise typer.Exit
 
 

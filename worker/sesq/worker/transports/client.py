@@ -7,7 +7,6 @@ import os
 import threading
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,6 +25,7 @@ from botocore.hooks import HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
 from botocore.utils import is_valid_endpoint_url, validate_region_name
 
+from sesq.config import __version__
 from sesq.worker.transports.credentials import RenewableCredentials, use_renewable
 from sesq.worker.transports.send_email import SendEmail, http_session
 
@@ -43,7 +43,7 @@ ONE_TRY: _RetryDict = {"total_max_attempts": 1}
 MOST_CONNECTIONS = 1000
 """Those that are kept open when they are not in use; so many threads may share a client. It opens one when needed."""
 
-USER_AGENT = f"sesq/{version('sesq')} Boto3/{boto3.__version__}"
+USER_AGENT = f"sesq/{__version__} Boto3/{boto3.__version__}"
 
 _making = threading.RLock()
 """Clients are made one after the other: each needs the same descriptions of AWS, which are read for the first one."""
