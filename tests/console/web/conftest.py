@@ -63,7 +63,8 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
             users: Path | None = None, *, settings: dict[str, Any] | None = None, **options: Any
         ) -> Visit:
             people = People.read(users, "ops@here")
-            site = Site(redis, make_settings(**(settings or {})), people, lambda _account: NoSes(), **options)
+            options = {"control": lambda _account: NoSes(), **options}
+            site = Site(redis, make_settings(**(settings or {})), people, **options)
             return Visit(open_.enter_context(serving(HttpServer(create_app(site), "127.0.0.1", 0))))
 
         yield start

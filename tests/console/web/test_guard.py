@@ -163,20 +163,20 @@ def test_what_is_too_large_or_of_no_known_size_or_charset_is_not_read(
     raw = [
         (name.encode(), value.encode("latin-1")) for name, value in {"host": "localhost", **headers}.items()
     ]
-    refused = guard.refusal("POST", Headers(raw=raw))
+    refused = guard.refuse("/", "POST", Headers(raw=raw))
     assert refused is not None
     assert refused.status_code == status
 
 
 def test_the_largest_body_is_read(guard: Guard) -> None:
     headers = Headers({"host": "localhost", "content-length": str(MAX_BODY_BYTES)})
-    assert guard.refusal("POST", headers) is None
+    assert guard.refuse("/", "POST", headers) is None
 
 
 @pytest.mark.parametrize("type_", ["application/json; charset=UTF-8", 'text/plain; charset="utf-8"; x=y'])
 def test_utf_8_is_read(guard: Guard, type_: str) -> None:
     headers = Headers({"host": "localhost", "content-length": "2", "content-type": type_})
-    assert guard.refusal("POST", headers) is None
+    assert guard.refuse("/", "POST", headers) is None
 
 
 def test_a_form_in_a_charset_that_makes_half_characters_is_refused(console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -50,10 +51,16 @@ def call(account: BusyAccount, console: Call) -> Call:
         kind, text = answer.headers["content-type"], account.named(answer.text)
         if kind == "application/jsonl":
             return answer.status_code, [json.loads(line) for line in text.splitlines()]
-        assert kind == "application/json"
+        assert kind == ("application/json" if answer.ok else "application/problem+json")
         return answer.status_code, json.loads(text)
 
     return ask
+
+
+def problem(status: int, code: str, detail: str) -> Any:
+    title = HTTPStatus(status).phrase
+    told = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    return status, told
 
 
 def page(messages: list[Any], following: str | None = None, looked: int | None = None) -> Any:
@@ -88,10 +95,8 @@ def test_messages_are_listed_found_and_shown(call: Call) -> None:
     assert call("GET /messages?to=C@example") == page(named, looked=len(MESSAGES))
     for each in MESSAGES:
         assert call(f"GET /messages/{each['id']}") == (200, shown(each))
-    assert call("GET /messages/none") == (
-        404,
-        {"detail": f"no message none in account default{KEPT}"},
-    )
+    said = f"no message none in account default{KEPT}"
+    assert call("GET /messages/none") == problem(404, "unknown-message", said)
 
 
 def test_what_is_waited_for(call: Call) -> None:
@@ -100,7 +105,9 @@ def test_what_is_waited_for(call: Call) -> None:
     assert call("POST /waiting/release", {"waiting": waiting["waiting"]}) == (200, {"released": 2})
     assert call("GET /waiting") == (200, [])
     detail = "nothing waits for 'recipient:bob@example.org'"
-    assert call("POST /waiting/release", {"waiting": waiting["waiting"]}) == (422, {"detail": detail})
+    assert call("POST /waiting/release", {"waiting": waiting["waiting"]}) == problem(
+        422, "input-error", detail
+    )
 
 
 def test_limits_and_their_history(call: Call) -> None:
@@ -169,10 +176,8 @@ def test_batches(call: Call) -> None:
         },
     )
     assert call("POST /batches/<batch-running>/stop", {})[0] == 422
-    assert call("GET /batches/none") == (
-        404,
-        {"detail": f"no batch none in account default{KEPT} after its end"},
-    )
+    said = f"no batch none in account default{KEPT} after its end"
+    assert call("GET /batches/none") == problem(404, "unknown-batch", said)
 
 
 def test_people(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""What OpenAPI says of each endpoint: its parameters with their bounds, its body, what it can answer."""
+"""What OpenAPI says of each endpoint: its name, its parameters with their bounds, its body, what it can answer."""
 
 from __future__ import annotations
 
@@ -35,12 +35,17 @@ def _schema(given: dict[str, Any]) -> str:
 
 
 def _endpoint(told: dict[str, Any]) -> Iterator[str]:
+    yield f"name: {told['operationId']}"
     for each in told.get("parameters", ()):
         if each["name"] != "account":
             yield f"{each['in']} {each['name']}{'!' * each['required']}: {_schema(each['schema'])}"
     if "requestBody" in told:
         yield f"body: {_schema(told['requestBody']['content']['application/json']['schema'])}"
     yield f"answers: {' '.join(told['responses'])}"
+    (done,) = next(
+        answer["content"].values() for status, answer in told["responses"].items() if status[0] == "2"
+    )
+    yield f"done: {_schema(done['schema'])}"
 
 
 def _model(told: dict[str, Any]) -> Iterator[str]:

@@ -21,11 +21,12 @@ from sesq.config.errors import (
     UnknownWebhook,
     WrongState,
 )
-from sesq.console.web.api import make_api
+from sesq.console.web.api import NOTHING_HERE, make_api
 from sesq.console.web.guard import Guard
 from sesq.console.web.metrics import CONTENT_TYPE, exposition
 from sesq.console.web.pages import ROUTERS
 from sesq.console.web.pages.login import login_path
+from sesq.console.web.problem import API, refusal
 from sesq.console.web.render import ASSETS, asset, bare_page
 from sesq.console.web.site import SESSION_SECONDS, NotAllowed, NotLoggedIn, Site, UnknownAccount
 from sesq.console.web.stranger import StrangerLimit
@@ -104,6 +105,8 @@ def _show_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn):
         return RedirectResponse(login_path(request), 303)
     status = status_of(error)
+    if request.url.path.startswith(API):
+        return refusal(request.url.path, status, NOTHING_HERE)
     said = (
         "something in the address or the form is not as it should be"
         if status == 422

@@ -9,10 +9,11 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sesq.console.times import ZONE
+from sesq.console.web.problem import refusal
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -58,32 +59,36 @@ class Guard:
                     told.setdefault(name, value)
             await send(message)
 
-        refused = self.refusal(scope["method"], headers)
+        refused = self.refuse(scope["path"], scope["method"], headers)
         before = ZONE.set(_zone(headers.get("cookie", "")))
         try:
             await (refused or self.app)(scope, receive, send_guarded)
         finally:
             ZONE.reset(before)
 
-    def refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def refuse(self, path: str, method: str, headers: Headers) -> Response | None:
         """Why this request goes no further; None where it may."""
+        found = self._fault(method, headers)
+        return refusal(path, *found) if found else None
+
+    def _fault(self, method: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not is_known_host(host, self.hosts):
-            return PlainTextResponse(
-                "The console is not known by this name. Start it with --allowed-host NAME, or use its address.\n",
+            return (
                 421,
+                "The console is not known by this name. Start it with --allowed-host NAME, or use its address.",
             )
         if method in SAFE_METHODS:
             return None
         if not _is_from_us(host, headers):
-            return PlainTextResponse("Refused: this came from another site.\n", 403)
+            return 403, "Refused: this came from another site."
         length = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
         if not length.isascii() or not length.isdigit():
-            return PlainTextResponse("Say how long it is: Content-Length.\n", 411)
+            return 411, "Say how long it is: Content-Length."
         if int(length) > MAX_BODY_BYTES:
-            return PlainTextResponse("Too large.\n", 413)
+            return 413, f"Too large: a body may have {MAX_BODY_BYTES:,} bytes."
         if not all(name.lower() == "utf-8" for name in _charset(headers.get("content-type", ""))):
-            return PlainTextResponse("Say it in UTF-8.\n", 415)
+            return 415, "Say it in UTF-8."
         return None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sesq.config.errors import QueueUnavailable
+from sesq.console.web.problem import refusal
 from sesq.console.web.site import Site
 
 MAX_BODY_BYTES = 16 * 1024
@@ -22,7 +22,7 @@ class StrangerLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = scope["type"] == "http" and await self._is_too_much(Request(scope))
-        answer = PlainTextResponse("Log in first.\n", 413) if refused else self.app
+        answer = refusal(scope["path"], 413, "Log in first.") if refused else self.app
         await answer(scope, receive, send)
 
     async def _is_too_much(self, request: Request) -> bool:

@@ -6,38 +6,52 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from sesq.config.errors import SesqError
-from sesq.console.web.api import account, batches, messages, quota, webhooks
-from sesq.console.web.api.entry import ERRORS
+from sesq.console.web.api import account, accounts, batches, messages, quota, webhooks
+from sesq.console.web.api.description import describe
+from sesq.console.web.api.entry import JsonRoute
+from sesq.console.web.problem import problem
 from sesq.console.web.site import NotLoggedIn, Site
+
+NOTHING_HERE = "there is nothing at this address: see /api/v1/openapi.json"
 
 
 def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
     """The API as an application of its own, to be mounted."""
 
-    def tell(_request: Request, error: Exception) -> JSONResponse:
+    def tell(_request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
             # without what was sent: that may be what JSON cannot carry back
             problems = [
                 {"where": [*map(str, each["loc"])], "problem": each["msg"]} for each in error.errors()
             ]
-            return JSONResponse({"detail": "what was sent cannot be right", "problems": problems}, 422)
-        status = 401 if isinstance(error, NotLoggedIn) else status_of(error)
-        detail = (
-            error.detail
-            if isinstance(error, HTTPException)
-            else str(error).encode("utf-8", "replace").decode()
-        )
-        headers = {"www-authenticate": "Bearer"} if status == 401 else getattr(error, "headers", None)
-        return JSONResponse({"detail": detail}, status, headers)
+            return problem(422, "what was sent cannot be right", problems=problems)
+        if isinstance(error, HTTPException):
+            answer = problem(error.status_code, _detail(error))
+            answer.headers.update(error.headers or {})
+            return answer
+        return problem(401 if isinstance(error, NotLoggedIn) else status_of(error), str(error), error)
 
     api = FastAPI(title="sesq", version="1", docs_url=None, redoc_url=None)
     api.state.site = site
+    api.router.route_class = JsonRoute
+    api.include_router(accounts.router)
     for part in (account, messages, quota, batches, webhooks):
-        api.include_router(part.router, prefix="/accounts/{account}", responses=ERRORS)
+        api.include_router(part.router, prefix="/accounts/{account}")
     for kind in (SesqError, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, tell)
+    api.add_exception_handler(Exception, _fault)
+    api.openapi = describe(api)  # type: ignore[method-assign]
     return api
+
+
+def _detail(error: HTTPException) -> str:
+    return NOTHING_HERE if error.status_code == 404 else str(error.detail)
+
+
+def _fault(_request: Request, _error: Exception) -> Response:
+    """A fault of sesq's own: the log has it, and its text may have content in it."""
+    return problem(500, "this went wrong in sesq: its log says where")

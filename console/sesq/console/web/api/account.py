@@ -4,37 +4,55 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
-from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.answers import (
+    Activity,
+    FoundSuppressed,
+    Listed,
+    Overview,
+    Removed,
+    RequestToAws,
+    Sandbox,
+    SuppressedPage,
+    VerificationStarted,
+)
+from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Name, ProductionRequest, Suppression
+from sesq.console.web.audit import MOST_ENTRIES, Audit
 from sesq.console.web.outlook import look_ahead
 from sesq.queue.snapshot import read_own_identities
 from sesq.queue.suppression import Suppressed, SuppressionList
 from sesq.worker.control import Access
 
-router = APIRouter()
+router = api_router("account")
 
 
-@router.get("/overview")
+@router.get("/overview", **operation("show_overview", Overview))
 def overview(room: Viewing) -> Json:
     """As `sesq status --json`, and when the lanes will be empty."""
     view = read_overview(room.redis, room.account)
     return overview_as_json(view) | {"empty_at": utc(look_ahead(room.redis, view).empty_at)}
 
 
-@router.post("/sync")
+@router.post("/sync", **operation("sync_account", Overview))
 def sync(room: Operating) -> Json:
     """Reads the account at SES now, and frees what waited for what has come true."""
     actions.sync(room)
     return overview(room)
 
 
-@router.get("/identities", tags=["identities"])
+@router.get("/activity", **operation("list_activity", list[Activity]))
+def activity(room: Viewing, limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100) -> list[Json]:
+    """Who did what in the console and through the API, the newest first."""
+    return [each | {"at": utc(each["at"])} for each in Audit(room.redis, room.account).entries(limit)]
+
+
+@router.get("/identities", **operation("list_identities", dict[str, bool]))
 def identities(
     room: Viewing,
     q: str = "",
@@ -47,14 +65,14 @@ def identities(
     return {name: listed[name] for name in named[skip : skip + limit]}
 
 
-@router.post("/identities", status_code=202, tags=["identities"])
+@router.post("/identities", **operation("verify_identity", VerificationStarted, 202))
 def verify(room: Operating, given: Name) -> Json:
     """Starts a verification at SES."""
     found = actions.verify(room, given.name)
     return {"name": found.name, "status": found.status, "verified": found.verified}
 
 
-@router.get("/suppression", tags=["suppression"])
+@router.get("/suppression", **operation("list_suppressed", SuppressedPage))
 def suppression(
     room: Viewing,
     cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
@@ -65,34 +83,34 @@ def suppression(
     return {"addresses": [_suppressed(each) for each in entries], "next": following or None}
 
 
-@router.post("/suppression", status_code=201, tags=["suppression"])
+@router.post("/suppression", **operation("suppress_address", Listed, 201))
 def suppress(room: Operating, given: Suppression) -> Json:
     """Lists an address; in production at SES too, or `problem` says why not."""
     added, problem = actions.suppress(room, given.address, given.reason)
     return {"added": added, "problem": problem or None}
 
 
-@router.get("/suppression/{address}", tags=["suppression"])
+@router.get("/suppression/{address}", **operation("find_suppressed", FoundSuppressed))
 def is_suppressed(room: Viewing, address: str) -> Json:
     """Whether and why an address gets no mail: `suppressed` is null where it does."""
     found = actions.find_suppressed(room, address)
     return {"suppressed": _suppressed(found) if found else None}
 
 
-@router.delete("/suppression/{address}", tags=["suppression"])
+@router.delete("/suppression/{address}", **operation("unsuppress_address", Removed))
 def unsuppress(room: Operating, address: str) -> Json:
     """Takes an address off the list; in production off SES's too, or `problem` says why not."""
     removed, problem = actions.unsuppress(room, address)
     return {"removed": removed, "problem": problem or None}
 
 
-@router.get("/sandbox", tags=["sandbox"])
+@router.get("/sandbox", **operation("show_sandbox", Sandbox))
 def sandbox(room: Viewing) -> Json:
     """What the account may do, as SES says now, and how a review stands."""
     return Access.read(room.control).as_json()
 
 
-@router.post("/sandbox/leave", status_code=202, tags=["sandbox"])
+@router.post("/sandbox/leave", **operation("leave_sandbox", RequestToAws, 202))
 def leave(room: Operating, given: ProductionRequest) -> Json:
     """Asks AWS for production access, or shows what would be asked."""
     application = given.application()

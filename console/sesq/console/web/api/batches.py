@@ -6,21 +6,23 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 
 from sesq.console.times import utc
-from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Reason
+from sesq.console.web.api.mail_answers import BatchNow, RecipientNow
 from sesq.console.web.pages.batches import act
 from sesq.queue.batch import Batch, Recipient
 from sesq.queue.batches import Batches
 
-router = APIRouter(prefix="/batches", tags=["batches"])
+router = api_router("batches", "/batches")
+LINES = "application/jsonl"
 BATCH_FIELDS = ("id", "name", "state", "reason", "window", "zone_column", "total", "sent", "waiting")
 
 
-@router.get("")
+@router.get("", **operation("list_batches", list[BatchNow]))
 def batches(
     room: Viewing, skip: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> list[Json]:
@@ -28,21 +30,25 @@ def batches(
     return [_batch(each) for each in Batches(room.redis, room.account).all()[skip : skip + limit]]
 
 
-@router.get("/{id}")
+@router.get("/{id}", **operation("show_batch", BatchNow))
 def batch(room: Viewing, id: str) -> Json:
     """How far it is."""
     return _batch(Batches(room.redis, room.account).get(id))
 
 
-@router.get("/{id}/recipients", response_class=StreamingResponse)
+@router.get(
+    "/{id}/recipients",
+    response_class=StreamingResponse,
+    **operation("list_batch_recipients", RecipientNow, media_type=LINES),
+)
 def recipients(room: Viewing, id: str) -> StreamingResponse:
     """Each of its recipients with state, MessageId, time and reason: a line of JSON each."""
     found = Batches(room.redis, room.account)
     found.get(id)
-    return StreamingResponse(_lines(found.recipients(id)), media_type="application/jsonl")
+    return StreamingResponse(_lines(found.recipients(id)), media_type=LINES)
 
 
-@router.post("/{id}/{action}")
+@router.post("/{id}/{action}", **operation("change_batch", BatchNow))
 def change_batch(
     room: Operating, id: str, action: Literal["pause", "resume", "cancel"], given: Reason
 ) -> Json:

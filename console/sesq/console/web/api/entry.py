@@ -2,36 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
+from sesq.console.web.api.answers import Problem
+from sesq.console.web.people import Visitor
+from sesq.console.web.problem import MEDIA_TYPE
 from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site
 
 Json = dict[str, Any]
-ERRORS: Any = {
-    401: {"description": "no token, or one that nobody has"},
-    403: {"description": "the token may look, but not change anything"},
-    404: {"description": "no such account, message or batch"},
-    409: {"description": "it is in a state in which that cannot be done"},
-    422: {"description": "what was sent cannot be right"},
-    502: {"description": "SES or AWS refused, or could not be reached"},
-    503: {"description": "Redis cannot be reached"},
+SAID = {
+    401: "no token, or one that nobody has",
+    403: "the token may not do this",
+    404: "no such account, message or batch",
+    409: "it is in a state in which that cannot be done",
+    413: "the body is too large",
+    415: "the body is not said to be JSON",
+    422: "what was sent cannot be right",
+    502: "SES or AWS refused, or could not be reached",
+    503: "Redis cannot be reached",
 }
+IS_PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+ERRORS: Any = {status: {"description": words, "content": IS_PROBLEM} for status, words in SAID.items()}
 bearer = HTTPBearer(
     auto_error=False, description="A token of the users file; without that file none is needed."
 )
 
 
-def _enter(
-    request: Request, account: str, _token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
-) -> Room:
+class JsonRoute(APIRoute):
+    """An endpoint that takes its body as JSON alone: by any other name it is not read, and the answer is 415."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            if self.body_field is not None and not _is_json(request):
+                raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+            return await handle(request)
+
+        return checked
+
+
+def api_router(tag: str, prefix: str = "") -> APIRouter:
+    """A part of the API."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=JsonRoute)
+
+
+def operation(
+    id: str,
+    answer: Any,
+    status: int = 200,
+    media_type: str = "application/json",
+    errors: Iterable[int] = ERRORS,
+) -> dict[str, Any]:
+    """What describes an endpoint: its name for programs, which never changes, and what it answers."""
+    done: Json = {"description": "done", "model": answer}
+    if media_type != "application/json":
+        done = {"description": "a line of JSON each", "content": {media_type: {"schema": _ref(answer)}}}
+    responses = {status: done, **{each: ERRORS[each] for each in errors}}
+    return {"operation_id": id, "status_code": status, "response_model": None, "responses": responses}
+
+
+def _ref(model: Any) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _is_json(request: Request) -> bool:
+    """True as well where there is no body. The guard has seen to it that its length is known."""
+    if request.headers.get("content-length", "0") == "0":
+        return True
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _visit(
+    request: Request, _token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+) -> Visitor:
     """Sessions do not count here: what a browser sends by itself shall change nothing."""
     site: Site = request.app.state.site
     visitor = site.program(request)
     if visitor is None:
         raise NotLoggedIn("a token is needed: Authorization: Bearer …")
+    return visitor
+
+
+def _enter(request: Request, account: str, visitor: Annotated[Visitor, Depends(_visit)]) -> Room:
+    site: Site = request.app.state.site
     return Room(site, request, site.check_account(account), visitor)
 
 
@@ -41,6 +103,8 @@ def _operate(room: Annotated[Room, Depends(_enter)]) -> Room:
     return room
 
 
+Visiting = Annotated[Visitor, Depends(_visit)]
+"""An endpoint's parameter: whoever is known, where it is about no account."""
 Viewing = Annotated[Room, Depends(_enter)]
 """An endpoint's parameter: whoever may look."""
 Operating = Annotated[Room, Depends(_operate)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from sesq.config.errors import WrongState
 from sesq.console.commands.messages import as_json as message_as_json
 from sesq.console.commands.messages import listed_as_json
 from sesq.console.overview import read_waiting
 from sesq.console.web import actions
-from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Ids, Mail, Waiting
+from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, Released, WaitedFor
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import search
 from sesq.console.web.site import Room
@@ -20,10 +21,10 @@ from sesq.producer import Message
 from sesq.queue.explain import explain
 from sesq.queue.states import State
 
-router = APIRouter(tags=["messages"])
+router = api_router("messages")
 
 
-@router.get("/messages")
+@router.get("/messages", **operation("list_messages", MessagePage))
 def messages(
     room: Viewing,
     state: Annotated[list[State] | None, Query()] = None,
@@ -43,14 +44,14 @@ def messages(
     }
 
 
-@router.post("/messages", status_code=201)
+@router.post("/messages", **operation("send_message", NewMessage, 201))
 def send(room: Operating, mail: Mail) -> Json:
     """Queues a message."""
     given = mail.model_dump(exclude_none=True)
     return {"id": actions.send(room, Message(account=room.account, **given))}
 
 
-@router.get("/messages/{id}")
+@router.get("/messages/{id}", **operation("show_message", OneMessage))
 def message(room: Viewing, id: str) -> Json:
     """One, with its history."""
     return message_as_json(explain(room.redis, room.messages.get(id)))
@@ -63,31 +64,31 @@ def _each(room: Room, verb: str, ids: list[str]) -> Json:
     return {"done": done, "problems": problems}
 
 
-@router.post("/messages/cancel")
+@router.post("/messages/cancel", **operation("cancel_messages", Done))
 def cancel(room: Operating, given: Ids) -> Json:
     """Takes back messages that are not sent yet. 409 where it can be done to none of them."""
     return _each(room, "cancel", given.ids)
 
 
-@router.post("/messages/retry")
+@router.post("/messages/retry", **operation("retry_messages", Done))
 def retry(room: Operating, given: Ids) -> Json:
     """Queues failed, refused, suppressed, expired or retrying messages again."""
     return _each(room, "retry", given.ids)
 
 
-@router.post("/messages/release")
+@router.post("/messages/release", **operation("release_messages", Done))
 def release(room: Operating, given: Ids) -> Json:
     """Lets held messages try again now."""
     return _each(room, "release", given.ids)
 
 
-@router.post("/messages/resolve/{outcome}")
+@router.post("/messages/resolve/{outcome}", **operation("resolve_messages", Done))
 def resolve(room: Operating, outcome: Literal["sent", "queued", "failed"], given: Ids) -> Json:
     """Settles messages of which nobody knows whether SES took them."""
     return _each(room, f"resolve as {outcome}", given.ids)
 
 
-@router.get("/waiting")
+@router.get("/waiting", **operation("list_waiting", list[WaitedFor]))
 def waiting(room: Viewing) -> list[Json]:
     """What held messages wait for, and how many do."""
     return [
@@ -96,7 +97,7 @@ def waiting(room: Viewing) -> list[Json]:
     ]
 
 
-@router.post("/waiting/release")
+@router.post("/waiting/release", **operation("release_waiting", Released))
 def release_all(room: Operating, given: Waiting) -> Json:
     """Lets everything try again that waits for the same."""
     return {"released": actions.release_all(room, given.waiting)}

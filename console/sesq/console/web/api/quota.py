@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from sesq.console.limits import change_as_json, quota_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
-from sesq.console.web.api.entry import Json, Operating, Viewing
+from sesq.console.web.api.answers import Outlook, Paused, Quota, QuotaChange
+from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Change, LimitNames, Limits, NewRamp, Reason
 from sesq.console.web.outlook import changed, look_ahead
 
-router = APIRouter(tags=["quota"])
+router = api_router("quota")
 
 
-@router.get("/quota")
+@router.get("/quota", **operation("show_quota", Quota))
 def quota(room: Viewing) -> Json:
     """Each limit: in force, where it comes from, what SES allows; and the ramp."""
     return quota_as_json(room.redis, room.account)
 
 
-@router.patch("/quota")
+@router.patch("/quota", **operation("set_quota", Quota))
 def set_quota(room: Operating, limits: Limits) -> Json:
     """Changes limits from the next claim on."""
     actions.set_limits(room, limits.changes, limits.for_ or "", force=limits.force)
     return quota(room)
 
 
-@router.post("/quota/preview")
+@router.post("/quota/preview", **operation("preview_quota", Outlook))
 def preview_quota(room: Viewing, limits: Limits) -> Json:
     """What a change would do to when the lanes are empty. Changes nothing."""
     view = read_overview(room.redis, room.account)
@@ -43,48 +44,48 @@ def preview_quota(room: Viewing, limits: Limits) -> Json:
     }
 
 
-@router.post("/quota/reset")
+@router.post("/quota/reset", **operation("reset_quota", Quota))
 def reset_quota(room: Operating, given: LimitNames) -> Json:
     """Back to sesq.toml, or to what SES allows."""
     actions.reset_limits(room, [*given.knobs])
     return quota(room)
 
 
-@router.put("/quota/ramp")
+@router.put("/quota/ramp", **operation("start_ramp", Quota))
 def start_ramp(room: Operating, given: NewRamp) -> Json:
     """Lets the day grow by itself, from the next claim on. It takes the place of a ramp that is there."""
     actions.start_ramp(room, given.from_, given.to, given.over)
     return quota(room)
 
 
-@router.delete("/quota/ramp")
+@router.delete("/quota/ramp", **operation("stop_ramp", Quota))
 def stop_ramp(room: Operating) -> Json:
     """Takes the ramp away."""
     actions.stop_ramp(room)
     return quota(room)
 
 
-@router.get("/quota/history")
+@router.get("/quota/history", **operation("list_quota_changes", list[QuotaChange]))
 def history(room: Viewing, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Json]:
     """Who changed what, the newest first."""
     return [change_as_json(each) | {"id": str(each["at"])} for each in room.policy.history(limit)]
 
 
-@router.post("/quota/undo")
+@router.post("/quota/undo", **operation("undo_quota_change", Quota))
 def undo(room: Operating, given: Change) -> Json:
     """Puts back what a change replaced."""
     actions.undo(room, given.id)
     return quota(room)
 
 
-@router.post("/pause")
+@router.post("/pause", **operation("pause_account", Paused))
 def pause(room: Operating, given: Reason) -> Json:
     """Nothing goes until somebody resumes."""
     actions.pause(room, given.reason)
     return {"paused": True}
 
 
-@router.post("/resume")
+@router.post("/resume", **operation("resume_account", Paused))
 def resume(room: Operating) -> Json:
     """Ends a pause."""
     actions.resume(room)

@@ -1,0 +1,300 @@
+"""What the API answers, for its description: a test holds real answers against these, and nothing else reads them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sesq.queue.states import Lane, State
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""In UTC: 2030-01-31T09:30:00.000Z."""
+
+
+class Answer(BaseModel):
+    """Common to all: no field but these."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class FieldProblem(Answer):
+    """What is wrong with one part of a request."""
+
+    where: list[str]
+    problem: str
+
+
+class Problem(Answer):
+    """Why it was not done (RFC 9457). `code` is for programs, `detail` for people."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str
+    code: str
+    problems: list[FieldProblem] = []
+
+
+class Health(Answer):
+    """The console and its Redis answer."""
+
+    status: Literal["ok"]
+
+
+class AccountNow(Answer):
+    """An account, and where it stands."""
+
+    name: str
+    mode: str
+    paused: bool
+    bulk_paused: bool
+    queued: int
+
+
+class Activity(Answer):
+    """Something that somebody did."""
+
+    at: Time
+    by: str
+    what: str
+
+
+class WindowNow(Answer):
+    """The send window of the account's bulk mail."""
+
+    window: str
+    open: bool
+    opens_at: Time | None
+
+
+class OutsideWindow(Answer):
+    """Recipients of a batch who wait until its send window opens."""
+
+    batch: str
+    recipients: int
+    opens_at: Time | None
+
+
+class RampStep(Answer):
+    """What a ramp allows from a moment on."""
+
+    at: Time
+    value: int
+
+
+class RampNow(Answer):
+    """The ramp, in recipients in 24 hours."""
+
+    from_: int = Field(alias="from")
+    to: int
+    days: int
+    began_at: Time
+    value: int
+    day: int
+    steps: list[RampStep]
+    ends_at: Time | None
+    stands_still_since: Time | None
+    stands_still_because: str | None
+
+
+class PolicyNow(Answer):
+    """The limits in force: recipients a second, recipients in 24 hours; null is unlimited."""
+
+    rate: float
+    daily: float | None
+    burst: float
+    margin: float
+    reserve: float
+    pace: float
+    ramp: RampNow | None
+
+
+class UsageNow(Answer):
+    """What is used of the last 24 hours."""
+
+    last_24h: float
+    others: float
+    remaining: float | None
+    next_free_at: Time | None
+    throttles: int
+
+
+class LaneNow(Answer):
+    """A lane, and when its head goes."""
+
+    queued: int
+    oldest_at: Time | None
+    next_at: Time | None
+
+
+class Awaited(Answer):
+    """What messages wait for, other than time."""
+
+    what: str
+    reason: str
+    count: int
+
+
+class WorkerNow(Answer):
+    """A worker that lives."""
+
+    name: str
+    host: str
+    pid: int | None
+    state: str
+    last_heartbeat: Time
+    sent: int
+
+
+class MemoryNow(Answer):
+    """Bytes of Redis."""
+
+    used: int
+    limit: int | None
+
+
+class Overview(Answer):
+    """An account at a glance, as `sesq status --json`."""
+
+    account: str
+    mode: str
+    paused: bool
+    paused_because: str | None
+    bulk_paused: bool
+    bulk_paused_because: str | None
+    bulk_window: WindowNow | None
+    outside_windows: list[OutsideWindow]
+    policy: PolicyNow
+    usage: UsageNow
+    lanes: dict[Lane, LaneNow]
+    messages: dict[State, int]
+    feedback: dict[State, int]
+    waiting: list[Awaited]
+    workers: list[WorkerNow]
+    memory: MemoryNow | None
+    synced_at: Time | None
+    why: list[str]
+    empty_at: Time | None
+
+
+class LimitNow(Answer):
+    """A limit in force, where it comes from, and what SES allows; null is unlimited, or not known."""
+
+    value: float | None
+    origin: Literal["set", "sesq.toml", "ramp", "SES", "default"]
+    set_to: str | None
+    ses: float | None
+    until: Time | None
+    forced: bool
+
+
+class Quota(Answer):
+    """All limits."""
+
+    rate: LimitNow
+    daily: LimitNow
+    burst: LimitNow
+    margin: LimitNow
+    reserve: LimitNow
+    ramp: RampNow | None
+
+
+class QuotaChange(Answer):
+    """A change of limits. `old` and `new` have a value for each limit that it changed."""
+
+    id: str
+    at: Time
+    by: str
+    old: dict[str, Any]
+    old_forced: list[str] = []
+    new: dict[str, Any] | None
+    until: Time | None
+    force: bool = False
+    tenant: str | None = None
+
+
+class Outlook(Answer):
+    """What a change of limits would do."""
+
+    waiting: int
+    empty_at: Time | None
+    then_empty_at: Time | None
+
+
+class Paused(Answer):
+    """Whether the account is paused now."""
+
+    paused: bool
+
+
+class VerificationStarted(Answer):
+    """An identity at SES."""
+
+    name: str
+    status: str
+    verified: bool
+
+
+class SuppressedAddress(Answer):
+    """An address that gets no mail."""
+
+    address: str
+    reason: str
+    at: Time
+    source: str
+
+
+class SuppressedPage(Answer):
+    """Some of the suppression list."""
+
+    addresses: list[SuppressedAddress]
+    next: int | None
+
+
+class FoundSuppressed(Answer):
+    """The entry of one address, if there is one."""
+
+    suppressed: SuppressedAddress | None
+
+
+class Listed(Answer):
+    """How many addresses were new, and why SES's own list is as it was."""
+
+    added: int
+    problem: str | None
+
+
+class Removed(Answer):
+    """How many addresses were on the list, and why SES's own list is as it was."""
+
+    removed: int
+    problem: str | None
+
+
+class ReviewNow(Answer):
+    """How a review of the account at AWS stands."""
+
+    status: str
+    case_id: str
+
+
+class Sandbox(Answer):
+    """What the account may do, as SES says now."""
+
+    mode: Literal["sandbox", "production"]
+    production: bool
+    sending: bool
+    enforcement: str
+    rate: float
+    daily: float
+    sent: float
+    review: ReviewNow
+    details: dict[str, Any]
+
+
+class RequestToAws(Answer):
+    """What AWS is asked, and whether it was."""
+
+    request: dict[str, Any]
+    sent: bool

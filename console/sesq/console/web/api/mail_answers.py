@@ -1,0 +1,180 @@
+"""What the API answers of messages, batches and webhooks, for its description, as in `answers`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sesq.console.web.api.answers import Answer, Time
+from sesq.queue.states import State
+
+
+class HistoryEntry(Answer):
+    """A change of a message's state."""
+
+    at: Time
+    state: State
+    reason: str
+
+
+class ListedMessage(Answer):
+    """A message as it stands in a list."""
+
+    id: str
+    account: str
+    state: State
+    reason: str
+    lane: str
+    from_: str = Field(alias="from")
+    to: list[str]
+    cc: list[str]
+    bcc: list[str]
+    subject: str
+    tags: dict[str, str]
+    tenant: str | None
+    feedback_to: str | None
+    contact_list: str | None
+    topic: str | None
+    track: bool | None
+    attempts: int
+    created: Time
+    since: Time
+    send_at: Time | None
+    expires_at: Time | None
+    message_id: str | None
+    hold: str | None
+    delayed_because: str
+    history: list[HistoryEntry]
+
+
+class OneMessage(ListedMessage):
+    """A message, why it waits, and when it goes."""
+
+    waits_because: str
+    goes_at: Time | None
+
+
+class MessagePage(Answer):
+    """Messages, and where the next page begins."""
+
+    messages: list[ListedMessage]
+    next: str | None
+    looked_at: int
+
+
+class NewMessage(Answer):
+    """The message that was queued."""
+
+    id: str
+
+
+class Done(Answer):
+    """The ids of those to which it was done, and why not to each other."""
+
+    done: list[str]
+    problems: dict[str, str]
+
+
+class WaitedFor(Answer):
+    """What held messages wait for."""
+
+    waiting: str
+    reason: str
+    messages: int
+
+
+class Released(Answer):
+    """How many messages try again."""
+
+    released: int
+
+
+class BatchNow(Answer):
+    """A batch, and how far it is."""
+
+    id: str
+    name: str
+    state: str
+    reason: str
+    window: str
+    zone_column: str
+    total: int
+    sent: int
+    waiting: int
+    counts: dict[State, int]
+    created: Time
+    ended: Time | None
+
+
+class RecipientNow(Answer):
+    """A recipient of a batch."""
+
+    id: str
+    to: str
+    state: State
+    message_id: str | None
+    at: Time | None
+    reason: str
+
+
+class WebhookNow(Answer):
+    """A webhook, and how it does."""
+
+    name: str
+    url: str | None
+    events: list[str] | None
+    recipients: bool
+    configured: bool
+    running: bool
+    state: str
+    why: str
+    delivered: int
+    waiting: int
+    given_up: int
+    dropped: int
+    last_ok: Time | None
+    failing_since: Time | None
+    disabled_at: Time | None
+
+
+class Webhooks(Answer):
+    """Every webhook of the account."""
+
+    webhooks: list[WebhookNow]
+
+
+class DeadEvent(Answer):
+    """An event that was given up."""
+
+    event: str
+    webhook_id: str
+    type: str
+    message: str | None
+    state: str | None
+    told_at: Time
+    given_up_at: Time
+    attempts: int
+    why: str
+
+
+class DeadEvents(Answer):
+    """What was given up."""
+
+    events: list[DeadEvent]
+
+
+class Retried(Answer):
+    """The ids of the events that are delivered again."""
+
+    events: list[str]
+
+
+class Enabled(Answer):
+    """Whether it was disabled before."""
+
+    enabled: bool
+
+
+class Disabled(Answer):
+    """Nothing is delivered to it."""
+
+    disabled: bool

@@ -1,0 +1,122 @@
+"""Every error of the API is problem details (RFC 9457), whoever finds it: the guard, the router, or what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from sesq.config.errors import QueueUnavailable
+from sesq.console.web.api import account
+from sesq.console.web.people import hash_token
+
+API = "/api/v1/accounts/default"
+Console = Callable[..., Any]
+JSON = {"content-type": "application/json"}
+
+
+def told(answer: Any) -> tuple[int, str]:
+    """The status, and the detail of the problem that it says."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["code"]
+    return answer.status_code, problem["detail"]
+
+
+def ask(visit: Any, method: str, path: str, **options: Any) -> tuple[int, str]:
+    return told(visit.session.request(method, visit.site + path, timeout=20, **options))
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "json"]
+)
+@pytest.mark.parametrize("body", [b'{"reason": "x"}', b"reason=x", b"\xff\xfe"])
+def test_a_body_that_is_not_said_to_be_json_is_415(
+    console: Console, redis: Redis, kind: str, body: bytes
+) -> None:
+    visit = console()
+    headers = {"content-type": kind} if kind else {}
+    status, detail = ask(visit, "POST", f"{API}/pause", data=body, headers=headers)
+    assert (status, "Content-Type: application/json" in detail) == (415, True)
+    assert visit.get("/api/v1/accounts/default/overview").json()["paused"] is False
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+def test_json_is_taken_however_it_is_named(console: Console, kind: str) -> None:
+    visit = console()
+    answer = visit.session.post(
+        visit.site + f"{API}/pause", data=b"{}", headers={"content-type": kind}, timeout=20
+    )
+    assert answer.status_code == 200
+
+
+def test_each_kind_of_error_is_a_problem_with_a_detail(console: Console, redis: Redis) -> None:
+    visit = console()
+    for method, path, options, status, said in [
+        ("GET", "/api/v1/nothing", {}, 404, "there is nothing at this address"),
+        ("GET", "/api/v2", {}, 404, "there is nothing at this address"),
+        ("PUT", f"{API}/pause", {}, 405, "Method Not Allowed"),
+        ("GET", "/api/v1/accounts/nobody/overview", {}, 404, "no account is called nobody"),
+        ("GET", f"{API}/messages/none", {}, 404, "no message none"),
+        ("POST", f"{API}/pause", {"json": {"why": 1}}, 422, "what was sent cannot be right"),
+        ("POST", f"{API}/pause", {"data": b"{", "headers": JSON}, 422, "what was sent cannot be right"),
+        ("PATCH", f"{API}/quota", {"json": {"rate": "fast"}}, 422, "rate"),
+        ("POST", f"{API}/identities", {"json": {"name": "example.org"}}, 502, "no SES here"),
+        ("GET", f"{API}/overview", {"headers": {"Host": "rebound.example"}}, 421, "not known by this name"),
+        ("POST", f"{API}/pause", {"headers": {"Origin": "https://evil.example"}}, 403, "another site"),
+        ("POST", f"{API}/pause", {"data": iter([b"{}"])}, 411, "Content-Length"),
+        ("POST", f"{API}/pause", {"data": b"x" * 3_000_000, "headers": JSON}, 413, "2,097,152 bytes"),
+    ]:
+        got, detail = ask(visit, method, path, **options)
+        assert (got, said in detail) == (status, True), (method, path, got, detail)
+
+
+def test_what_is_wrong_with_a_body_is_said_of_each_field(console: Console, redis: Redis) -> None:
+    visit = console()
+    answer = visit.session.post(f"{visit.site}{API}/messages/cancel", json={"ids": []}, timeout=20)
+    (problem,) = answer.json()["problems"]
+    assert problem["where"] == ["body", "ids"]
+    assert "at least 1 item" in problem["problem"]
+
+
+def test_who_may_not_is_told_in_the_same_form(console: Console, redis: Redis, tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text(f'[looker]\ntoken = "{hash_token("look")}"\n')
+    visit = console(file)
+    assert ask(visit, "GET", f"{API}/overview")[0] == 401
+    big = {"json": {"reason": "x" * 20_000}}
+    assert ask(visit, "POST", f"{API}/pause", **big)[0] == 413
+    visit.session.headers["Authorization"] = "Bearer look"
+    assert ask(visit, "POST", f"{API}/pause", json={})[0] == 403
+
+
+def test_what_nobody_thought_of_is_told_in_the_same_form_without_its_text(
+    console: Console, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = console()
+    for error, status in ((RuntimeError("secret"), 500), (QueueUnavailable("Redis is away"), 503)):
+
+        def fail(*_given: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(account, "read_overview", fail)
+        # a connection each: after a fault of its own the server closes it
+        got, detail = ask(visit, "GET", f"{API}/overview", headers={"Connection": "close"})
+        assert got == status
+        assert "secret" not in detail
+
+
+def test_health_says_whether_redis_answers_and_needs_no_token(
+    console: Console, redis: Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text(f'[looker]\ntoken = "{hash_token("look")}"\n')
+    visit = console(file)
+    answer = visit.session.get(f"{visit.site}/api/v1/health", timeout=20)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
