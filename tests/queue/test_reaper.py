@@ -214,11 +214,24 @@ def test_it_wins_while_another_worker_sends_it_again_and_that_answer_changes_not
     assert_agreement(stage.redis)
 
 
-def test_any_other_late_answer_changes_nothing(stage: Stage) -> None:
+def test_any_other_late_answer_ends_the_doubt_and_slows_nothing(stage: Stage) -> None:
     id = stage.queue()
     _, (begun,) = stage.claim()
     stage.pass_time(LEASE)
     reap(stage)
+    late = SendResult(begun.grant, State.REFUSED, refund_day=True, throttled=True)
+    pace = stage.gate.usage().pace
+    assert stage.gate.settle([late]) == [State.REFUSED]
+    assert (stage.state(id), stage.gate.ledger(), stage.gate.usage().pace) == (State.REFUSED, {}, pace)
+    assert_agreement(stage.redis)
+
+
+def test_any_other_late_answer_changes_nothing_once_somebody_has_judged(stage: Stage) -> None:
+    id = stage.queue()
+    _, (begun,) = stage.claim()
+    stage.pass_time(LEASE)
+    reap(stage)
+    stage.messages.cancel(id, "ada")
     late = SendResult(begun.grant, State.REFUSED, refund_day=True, throttled=True)
     before = (stage.status(id), stage.gate.usage())
     assert stage.gate.settle([late]) == [None]

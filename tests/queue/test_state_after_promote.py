@@ -23,6 +23,7 @@ def test_a_worker_died_while_it_sent_for_the_last_time(scene: Scene) -> None:
         ~ message:<1> reason = w -> its worker died while it was on its way: SES may have taken i… (67)
         ~ message:<1> since = now-30 -> now
         ~ message:<1> state = sending -> unknown
+        + message:<1> taken_over = x-2 x-1
         ~ message:<1> tokens_at = now-30 -> ''
         ~ message:<1> worker = w -> judge
         + rq:deferred:transactional <1> = now

@@ -205,6 +205,8 @@ def test_another_claims(scene: Scene) -> None:
     scene.reap()
     scene.pass_time(31)
     assert scene.reap() == {grant.id: State.UNKNOWN}
+    scene.messages.resolve(grant.id, "queued", by="ada")
+    scene.ask()
     scene.see()
     assert scene.settle(grant, State.REFUSED) is None
     scene.expect("")

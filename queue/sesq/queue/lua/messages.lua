@@ -6,6 +6,8 @@
 --                             keep (s that the record stays once all is over), hold (what it waits for),
 --                             unsure (1: it is sent again, though SES may have taken an earlier try),
 --                             tokens_at (s: when its tokens were taken; '' once they are accounted for),
+--                             taken_over (the claim of the worker that judged it, and the claim that it took
+--                             it from, whose worker seemed dead),
 --                             sender, to, subject, … (the envelope: see envelope.py),
 --                             packed (1: a row of a chunk that is being sent. It has no content, job or state
 --                             set of its own, and of the fields above those alone that its chunk does not

@@ -15,7 +15,7 @@ local function take_over(message)
     call('ZADD', wip, '+inf', message.id .. ':' .. claim_id)
     Message.set(message, 'worker', worker)
   end
-  Message.set(message, 'claim_id', claim_id)
+  Message.set(message, 'taken_over', claim_id .. ' ' .. (message.claim_id or ''), 'claim_id', claim_id)
   call('ZADD', A .. 'leases', now() + lease + #found * 1e-6, message.id)
   local started_at, on_unknown = read(A .. 'message:' .. message.id, 'started_at', 'on_unknown')
   found[#found + 1] = {message.id, started_at or '', message.attempts or '0', on_unknown or ''}

@@ -25,7 +25,8 @@
 --                   make_record)
 -- }, …]
 -- Returns for each the state it came to; '' where it was already judged otherwise. A MessageId counts even
--- then: SES has taken it.
+-- then: SES has taken it. So does what a worker that was taken for dead says of a message that became unknown
+-- because of that: it knows.
 
 -- Returns what a granted message took, and how much of it is refunded: it was not sent, or not to all
 -- recipients. If its state was changed meanwhile, only tokens and day of a message that surely was not sent
@@ -74,6 +75,22 @@ local function heed(gate, result)
   end
 end
 
+-- Whether the message is under that claim; or was until its worker was taken for dead, and nobody has claimed
+-- it since.
+local function is_under(message, claim_id)
+  if message.claim_id == claim_id then return true end
+  return read(A .. 'message:' .. message.id, 'taken_over') == (message.claim_id or '') .. ' ' .. claim_id
+end
+
+-- What is still to be accounted for when the worker that was taken for dead ends a doubt: not the tokens, but
+-- the day, which was kept. A try was counted, which there may not have been.
+local function costs_of_doubt(message, result)
+  local costs = costs_of(message, {})
+  costs.day_back = result.refund_day and tonumber(message.day) or 0
+  result.attempts = result.attempts or math.max(0, (tonumber(message.attempts) or 0) - 1)
+  return costs
+end
+
 local function move_on(message, result, mine)
   local fields = mine and {'tokens_at', ''} or {}
   for _, name in ipairs({'message_id', 'attempts'}) do
@@ -103,10 +120,12 @@ local done, returned = {}, {} -- returned: the queues to which something came ba
 local function settle(gate, result)
   local message = done[result.id] and {} or Message.read(result.id)
   if not RQ_STATE[message.state or ''] then return '' end -- gone, or of another version's
-  local granted = message.claim_id == result.claim_id
+  local granted = is_under(message, result.claim_id)
   local costs = granted and costs_of(message, result)
   local mine = granted and message.state == 'sending'
-  if not mine then -- somebody has judged it meanwhile
+  local knows = granted and message.state == 'unknown' and message.claim_id ~= result.claim_id
+  if knows and result.state ~= 'unknown' then costs = costs_of_doubt(message, result)
+  elseif not mine then -- somebody has judged it meanwhile
     if granted then Message.set(message, 'tokens_at', '') end
     if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then
       account_for(gate, costs)
@@ -115,7 +134,7 @@ local function settle(gate, result)
   end
   local reached, packed = move_on(message, result, mine)
   account_for(gate, costs) -- after the state: if that fails, the next try finds the tokens as they were
-  heed(gate, result)
+  if mine then heed(gate, result) end -- an old answer says nothing of now
   if result.block then
     local why = result.held_because or result.reason
     call('HSET', A .. 'blocks', result.hold, cjson.encode({now(), why, result.doubt or false, result.id}))
