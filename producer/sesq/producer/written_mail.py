@@ -60,7 +60,7 @@ def messages_of(
     if recipients is None:
         recipients = {field: mail.addresses(field) for field in ("to", "cc", "bcc")}
     options = closer(options, own)
-    key = _key_of_owner(options.pop("idempotency_key", None), key_owner)
+    key = key_of_owner(options.pop("idempotency_key", None), key_owner)
     id = options.pop("id", None)
     parts = list(_parts(recipients))
     for number, part in enumerate(parts):
@@ -116,8 +116,8 @@ def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
         yield part
 
 
-def _key_of_owner(key: str | None, owner: str) -> str | None:
-    """No choice of a key gives that of another owner, or one that was given without an owner."""
+def key_of_owner(key: str | None, owner: str) -> str | None:
+    """Tells keys apart by owner: no choice gives the key of another owner, or one that was given without an owner."""
     if key is None or not owner:
         return key
     check_key(key)

@@ -28,7 +28,14 @@ from sesq.console.web.pages import ROUTERS
 from sesq.console.web.pages.login import login_path
 from sesq.console.web.problem import API, refusal
 from sesq.console.web.render import ASSETS, asset, bare_page
-from sesq.console.web.site import SESSION_SECONDS, NotAllowed, NotLoggedIn, Site, UnknownAccount
+from sesq.console.web.site import (
+    SESSION_SECONDS,
+    NotAllowed,
+    NotLoggedIn,
+    Site,
+    UnknownAccount,
+    require_looking,
+)
 from sesq.console.web.stranger import StrangerLimit
 from sesq.queue.keys import CONSOLE_SECRET
 from sesq.queue.replies import text
@@ -58,8 +65,10 @@ def asset_(name: str) -> Response:
 @common.get("/metrics")
 def metrics(request: Request) -> Response:
     site: Site = request.app.state.site
-    if site.visitor(request) is None:
+    visitor = site.visitor(request)
+    if visitor is None:
         return Response("a token is needed\n", 401, {"www-authenticate": "Bearer"})
+    require_looking(visitor)
     return Response(exposition(site.redis, site.accounts()), media_type=CONTENT_TYPE)
 
 

@@ -5,6 +5,10 @@ password = "scrypt$16384$8$1$…$…"   # `sesq console --hash-password` prints 
 role = "operate"                    # or "view", which is what counts where nothing is said
 [prometheus]
 token = "sha256$…"                  # `sesq console --new-token` prints one, and the token itself
+[shop]
+token = "sha256$…"
+role = "send"                       # a program that queues mail and sees nothing; `senders` and the rest as in the
+senders = ["shop@example.com"]      # users file of `sesq submission`: lanes, account, tenant, tenants, contact_lists
 """
 
 from __future__ import annotations
@@ -25,10 +29,18 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from sesq.config.errors import SesqError, SettingsError
-from sesq.producer.submission.users import checked_hash, hash_password, is_password, read_users_file
+from sesq.producer.submission.users import (
+    RIGHTS,
+    checked_hash,
+    hash_password,
+    is_password,
+    read_user,
+    read_users_file,
+)
+from sesq.producer.submission.users import User as Rights
 
 TOKEN_KIND = "sha256$"  # noqa: S105  (the kind of a hash, no secret)
-ALLOWED = ("password", "token", "role")
+ALLOWED = ("password", "token", "role", *RIGHTS)
 OF_A_NAME, OF_AN_ADDRESS = parse("5/minute"), parse("20/5minute")
 """Wrong tries for one name from one address, and for all names from one address."""
 
@@ -38,18 +50,30 @@ class TooManyTries(SesqError):
 
 
 class Role(str, Enum):
-    """`view` sees everything but changes nothing."""
+    """`view` sees everything but changes nothing. `send` queues mail, and neither sees nor changes anything else."""
 
     VIEW = "view"
     OPERATE = "operate"
+    SEND = "send"
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is let in. `name` goes into the audit trail."""
+    """Somebody who is let in. `name` goes into the audit trail. `rights`: what a `send` may send; None: anything."""
 
     name: str
     role: Role
+    rights: Rights | None = None
+
+    @property
+    def may_look(self) -> bool:
+        """Whether this one may see anything."""
+        return self.role is not Role.SEND
+
+    @property
+    def may_send(self) -> bool:
+        """Whether this one may queue mail."""
+        return self.role is not Role.VIEW
 
     @property
     def may_operate(self) -> bool:
@@ -65,10 +89,11 @@ class User:
     role: Role
     password: str = ""
     token: str = ""
+    rights: Rights | None = None
 
     @property
     def visitor(self) -> Visitor:
-        return Visitor(self.name, self.role)
+        return Visitor(self.name, self.role, self.rights)
 
     @property
     def proof(self) -> str:
@@ -162,10 +187,24 @@ def _user(name: str, table: Mapping[str, Any], where: str) -> User:
         role = Role(table.get("role", Role.VIEW.value))
     except ValueError as error:
         raise SettingsError(f"{where} role: allowed are {', '.join(Role)}") from error
-    password = table.get("password", "")
-    return User(
-        name, role, checked_hash(password, where, "console") if password else "", _token(table, where)
-    )
+    password, token = table.get("password", ""), _token(table, where)
+    hashed = checked_hash(password, where, "console") if password else ""
+    return User(name, role, hashed, token, _rights(name, role, table, where))
+
+
+def _rights(name: str, role: Role, table: Mapping[str, Any], where: str) -> Rights | None:
+    if role is Role.SEND:
+        if "password" in table:
+            raise SettingsError(
+                f'{where} password: is for the pages, which role = "send" does not see; give a token'
+            )
+        return read_user(name, "", table, where)
+    misplaced = next((key for key in RIGHTS if key in table), None)
+    if misplaced:
+        raise SettingsError(
+            f'{where} {misplaced}: counts for role = "send" alone; remove it, or change the role'
+        )
+    return None
 
 
 def _token(table: Mapping[str, Any], where: str) -> str:

@@ -172,11 +172,18 @@ def _token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def require_looking(visitor: Visitor) -> None:
+    """Raises NotAllowed for one who may only send."""
+    if not visitor.may_look:
+        raise NotAllowed(f"{visitor.name} may queue mail, but not look at anything")
+
+
 def _enter(request: Request, account: str) -> Room:
     site: Site = request.app.state.site
     visitor = site.visitor(request)
     if visitor is None:
         raise NotLoggedIn("log in first")
+    require_looking(visitor)
     return Room(site, request, site.check_account(account), visitor)
 
 

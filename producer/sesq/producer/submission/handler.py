@@ -132,8 +132,7 @@ def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
     mail = RawMail.read(content).without(RETURN_PATH)
     for name in ("from", "sender"):
         for wire in mail.addresses(name):
-            if not user.may_send_as(spec_of(wire)):
-                raise InvalidMessage(name, f"this user may not send as {spec_of(wire)}")
+            user.require_sender(name, wire)
     messages = messages_of(
         mail,
         sorted_recipients(mail, recipients),
@@ -143,8 +142,7 @@ def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
         tenant=user.tenant,
         rule=user.header_rule,
     )
-    if messages[0].lane not in user.lanes:
-        raise InvalidMessage("lane", f"this user may not use the lane {messages[0].lane}")
+    user.require_lane(messages[0].lane)
     return messages
 
 

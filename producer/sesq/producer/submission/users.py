@@ -26,7 +26,7 @@ from typing import Any
 from sesq.config.errors import InputError, InvalidMessage, SettingsError
 from sesq.producer.rules import check_account, check_list, check_tenant
 from sesq.producer.ses_headers import ANY, HeaderRule
-from sesq.queue.addresses import shown
+from sesq.queue.addresses import shown, spec_of
 from sesq.queue.states import Lane
 
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -64,7 +64,19 @@ class User:
         spec = spec.lower()
         return any(rule in ("*", spec, f"@{spec.rpartition('@')[2]}") for rule in self.senders)
 
+    def require_sender(self, field: str, wire: str) -> None:
+        """Raises InvalidMessage for an address that is none of the user's senders."""
+        if not self.may_send_as(spec_of(wire)):
+            raise InvalidMessage(field, f"this user may not send as {spec_of(wire)}")
 
+    def require_lane(self, lane: Lane) -> None:
+        """Raises InvalidMessage for a lane that is not the user's."""
+        if lane not in self.lanes:
+            raise InvalidMessage("lane", f"this user may not use the lane {lane}")
+
+
+RIGHTS = tuple(field.name for field in fields(User) if field.name not in ("name", "password"))
+"""The keys of a table that say what its user may send."""
 ANYBODY = User("", "", ("*",))
 """Who needs no password: a server on loopback without a users file takes mail from every program of the machine."""
 
@@ -81,8 +93,7 @@ class Users:
     @classmethod
     def read(cls, file: Path) -> Users:
         """The users file. Raises SettingsError, which names the user and the key."""
-        allowed = [field.name for field in fields(User) if field.name != "name"]
-        tables = read_users_file(file, allowed, "password = … and senders = […]")
+        tables = read_users_file(file, ("password", *RIGHTS), "password = … and senders = […]")
         return cls({name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()})
 
     def find(self, name: str, password: str) -> User | None:
@@ -172,9 +183,14 @@ def checked_hash(hashed: Any, where: str, command: str) -> str:
 
 
 def _user(name: str, table: Mapping[str, Any], where: str) -> User:
+    return read_user(name, checked_hash(table.get("password"), where, "submission"), table, where)
+
+
+def read_user(name: str, password: str, table: Mapping[str, Any], where: str) -> User:
+    """A user, and what the table allows them to send. Raises SettingsError."""
     return User(
         name,
-        checked_hash(table.get("password"), where, "submission"),
+        password,
         _senders(table.get("senders"), where),
         _lanes(table.get("lanes", [lane.value for lane in Lane]), where),
         _checked(check_account, table.get("account", "default"), where),

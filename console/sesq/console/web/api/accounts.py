@@ -7,7 +7,7 @@ from fastapi import Request
 from sesq.config.connection import mapped
 from sesq.console.overview import read_overview
 from sesq.console.web.api.answers import AccountNow, Health
-from sesq.console.web.api.entry import Json, Visiting, api_router, operation
+from sesq.console.web.api.entry import Json, Looking, api_router, operation
 from sesq.console.web.site import Site
 
 router = api_router("accounts")
@@ -23,7 +23,7 @@ def health(request: Request) -> Json:
 
 
 @router.get("/accounts", **operation("list_accounts", list[AccountNow]))
-def accounts(request: Request, _visitor: Visiting) -> list[Json]:
+def accounts(request: Request, _visitor: Looking) -> list[Json]:
     """Each account of sesq.toml, and each that was used: where it stands."""
     site: Site = request.app.state.site
     return [_account(site, name) for name in site.accounts()]

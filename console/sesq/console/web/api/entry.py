@@ -14,7 +14,7 @@ from starlette.responses import Response
 from sesq.console.web.api.answers import Problem
 from sesq.console.web.people import Visitor
 from sesq.console.web.problem import MEDIA_TYPE
-from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site
+from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site, require_looking
 
 Json = dict[str, Any]
 SAID = {
@@ -92,7 +92,12 @@ def _visit(
     return visitor
 
 
-def _enter(request: Request, account: str, visitor: Annotated[Visitor, Depends(_visit)]) -> Room:
+def _look(visitor: Annotated[Visitor, Depends(_visit)]) -> Visitor:
+    require_looking(visitor)
+    return visitor
+
+
+def _enter(request: Request, account: str, visitor: Annotated[Visitor, Depends(_look)]) -> Room:
     site: Site = request.app.state.site
     return Room(site, request, site.check_account(account), visitor)
 
@@ -103,9 +108,20 @@ def _operate(room: Annotated[Room, Depends(_enter)]) -> Room:
     return room
 
 
-Visiting = Annotated[Visitor, Depends(_visit)]
-"""An endpoint's parameter: whoever is known, where it is about no account."""
+def _send(request: Request, account: str, visitor: Annotated[Visitor, Depends(_visit)]) -> Room:
+    if not visitor.may_send:
+        raise NotAllowed(f"{visitor.name} may look, but not send")
+    if visitor.rights and visitor.rights.account != account:
+        raise NotAllowed(f"{visitor.name} may not send from account {account}")
+    site: Site = request.app.state.site
+    return Room(site, request, site.check_account(account), visitor)
+
+
+Looking = Annotated[Visitor, Depends(_look)]
+"""An endpoint's parameter: whoever may look, where it is about no account."""
 Viewing = Annotated[Room, Depends(_enter)]
 """An endpoint's parameter: whoever may look."""
 Operating = Annotated[Room, Depends(_operate)]
 """An endpoint's parameter: whoever may change things."""
+Sending = Annotated[Room, Depends(_send)]
+"""An endpoint's parameter: whoever may queue mail."""

@@ -11,13 +11,14 @@ from sesq.console.commands.messages import as_json as message_as_json
 from sesq.console.commands.messages import listed_as_json
 from sesq.console.overview import read_waiting
 from sesq.console.web import actions
-from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
+from sesq.console.web.api.entry import Json, Operating, Sending, Viewing, api_router, operation
 from sesq.console.web.api.given import Ids, Mail, Waiting
 from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, Released, WaitedFor
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import search
 from sesq.console.web.site import Room
 from sesq.producer import Message
+from sesq.producer.submission.fields import message_of
 from sesq.queue.explain import explain
 from sesq.queue.states import State
 
@@ -45,10 +46,11 @@ def messages(
 
 
 @router.post("/messages", **operation("send_message", NewMessage, 201))
-def send(room: Operating, mail: Mail) -> Json:
-    """Queues a message."""
-    given = mail.model_dump(exclude_none=True)
-    return {"id": actions.send(room, Message(account=room.account, **given))}
+def send(room: Sending, mail: Mail) -> Json:
+    """Queues a message. With the role `send`: from the senders that the users file allows, and so on."""
+    given, rights = mail.model_dump(exclude_none=True, exclude_unset=True), room.visitor.rights
+    message = message_of(rights, given) if rights else Message(account=room.account, **given)
+    return {"id": actions.send(room, message)}
 
 
 @router.get("/messages/{id}", **operation("show_message", OneMessage))
