@@ -200,7 +200,34 @@ def test_messages_are_cancelled_and_released_by_hand(live: Live) -> None:
     assert browser.driver.find_elements("css selector", "#facts button") == []
     # And it is in the audit trail
     browser.open("activity")
-    assert "cancel: " in browser.text
+    assert "cancel 3: " in browser.text
+
+
+def test_all_that_are_held_for_one_reason_are_released_in_three_clicks(live: Live) -> None:
+    s, browser = live.system, live.browser
+    ids = [s.outbox.send(s.mail("carl@example.org", subject=f"For Carl {i}")) for i in range(60)]
+    eventually(lambda: s.count(State.HELD) == 60, "all are held")
+    Policy(s.redis).pause("a look", by="test")
+    browser.open("overview")
+    browser.until_says("60 held")
+    browser.find("#states a[href$='state=held']").click()
+    browser.look("messages-held-reasons")
+    browser.press("Release all 60")
+    assert "Release: 60 messages?" in browser.text
+    browser.look("act-question")
+    browser.press("Release: 60")
+    assert "release: 60 done" in browser.text
+    assert browser.driver.current_url.endswith("messages?state=held")
+    assert {s.outbox.status(id).state for id in ids} == {State.QUEUED}
+    browser.open("activity")
+    assert "release: 60 of 60 that are held" in browser.text
+
+    # And what was released may be cancelled until it is sent
+    browser.open("messages?state=queued")
+    browser.press("Cancel all …")
+    browser.press("Cancel: 60")
+    assert {s.outbox.status(id).state for id in ids} == {State.CANCELLED}
+    Policy(s.redis).resume(by="test")
 
 
 def test_hostile_mail_does_nothing(live: Live) -> None:

@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
 from batch_stage import BatchStage
-from sesq.console.web.audit import Audit
+from sesq.console.audit import Audit
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
 from sesq.queue.suppression import Suppressed, SuppressionList

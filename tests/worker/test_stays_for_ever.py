@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
-from sesq.console.web.audit import Audit
+from sesq.console.audit import Audit
 from sesq.queue.states import Lane, State
 from sesq.worker.events.feedback import Feedback
 from sesq.worker.verdicts import Kind

@@ -140,8 +140,13 @@ class Keys:
 
     @property
     def audit(self) -> str:
-        """List: what people did in the web console, newest first."""
+        """List: what people did, newest first."""
         return self._key("audit")
+
+    @property
+    def acts(self) -> str:
+        """Hash: id of an act on many messages that has not ended -> JSON, what it is and how far it is."""
+        return self._key("acts")
 
     # waiting for something that is not time
     def hold(self, what: str) -> str:

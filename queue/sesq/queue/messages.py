@@ -173,11 +173,15 @@ class Messages:
     def free(self, what: str, reason: str) -> int:
         """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
         freed, count = 0, FREE_AT_ONCE
-        with mapped():
-            while count == FREE_AT_ONCE:
-                count = int(FREE.run(self.redis, self.keys.account, what, FREE_AT_ONCE, reason))
-                freed += count
+        while count == FREE_AT_ONCE:
+            count = self.free_some(what, reason, FREE_AT_ONCE)
+            freed += count
         return freed
+
+    def free_some(self, what: str, reason: str, most: int) -> int:
+        """The same for the oldest of them, FREE_AT_ONCE at most. How many did."""
+        with mapped():
+            return int(FREE.run(self.redis, self.keys.account, what, min(most, FREE_AT_ONCE), reason))
 
     def try_one(self, what: str, reason: str) -> None:
         """One message that waits goes back into its lane, to see whether it still has to: another one each time."""

@@ -15,9 +15,9 @@ from redis import Redis
 
 from batch import template
 from sesq.config.errors import InvalidPolicy
+from sesq.console.audit import Audit
 from sesq.console.overview import read_overview
 from sesq.console.web import render
-from sesq.console.web.audit import Audit
 from sesq.console.web.outlook import changed, look_ahead, read_series
 from sesq.console.web.plots import gauge, plot
 from sesq.console.web.render import hidden_token

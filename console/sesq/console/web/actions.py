@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sesq.config.errors import InputError, UnknownMessage, WrongState
+from sesq.config.errors import InputError
+from sesq.console import many
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room, log
 from sesq.console.webhook_view import WebhookView, read_webhooks, require_webhook
 from sesq.producer import Message, Outbox
 from sesq.queue import ramp
 from sesq.queue.addresses import parse_address
-from sesq.queue.messages import RESOLUTIONS
 from sesq.queue.policy import BULK_PAUSE, PAUSE
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.suppression import REASONS, Suppressed, SuppressionList, listed_as
@@ -20,36 +20,21 @@ from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.webhooks import WebhookStore
 
 MOST_AT_ONCE, HISTORY = 500, 1000
-VERBS = ("cancel", "retry", "release", *(f"resolve as {outcome}" for outcome in RESOLUTIONS))
 
 
 def act(room: Room, verb: str, ids: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     """Does it to each message: those it was done to, and of the others why not. Raises InputError."""
     chosen = list(dict.fromkeys(ids))
-    if verb not in VERBS:
-        raise InputError(f"there is no {verb!r}; there are {', '.join(VERBS)}")
+    many.require_verb(verb)
     if not chosen:
         raise InputError("choose at least one message")
     if len(chosen) > MOST_AT_ONCE:
         raise InputError(f"at most {MOST_AT_ONCE} messages at once")
-    answers = {id: _act_on_one(room, verb, id) for id in chosen}
+    answers = {id: many.do_to_one(room.messages, verb, id, room.by) for id in chosen}
     done = [id for id, problem in answers.items() if not problem]
     if done:
-        room.note(f"{verb}: {', '.join(done)}")
+        room.note(f"{verb}{f' {len(done)}' if done[1:] else ''}: {', '.join(done)}")
     return done, {id: problem for id, problem in answers.items() if problem}
-
-
-def _act_on_one(room: Room, verb: str, id: str) -> str:
-    """Why it could not be done; empty where it was."""
-    messages, (name, _, outcome) = room.messages, verb.partition(" as ")
-    try:
-        if name == "resolve":
-            messages.resolve(id, outcome, room.by)
-        else:
-            getattr(messages, name)(id, room.by)
-    except (UnknownMessage, WrongState) as error:
-        return str(error)
-    return ""
 
 
 def release_all(room: Room, waiting: str) -> int:

@@ -17,7 +17,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
 from sesq.config.settings import Settings
 from sesq.config.webhook_settings import WebhookSettings
-from sesq.console.web.audit import Audit
+from sesq.console.audit import Audit
 from sesq.console.web.people import People, User, Visitor
 from sesq.queue.gate import Gate
 from sesq.queue.keys import console_session
@@ -149,6 +149,10 @@ class Room:
     def note(self, what: str, about: str = "") -> None:
         """Into the audit trail, and without `about`, which may be an address, into the log."""
         Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip())
+        self.log(what)
+
+    def log(self, what: str) -> None:
+        """Into the log alone, for what has its entry in a trail of its own."""
         log.info("account %s: %s: %s", self.account, self.visitor.name, what)
 
     def path(self, page: str = "") -> str:

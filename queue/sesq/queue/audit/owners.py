@@ -43,7 +43,7 @@ class KeyNames:
 def single_keys(keys: Keys) -> set[str]:
     """The keys that an account has once."""
     names = (
-        "batches unpacked counters depth_history audit holds blocks gate ledger token_waiters bulk_token_waiters "
+        "batches unpacked counters depth_history audit acts holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
         "reputation poison notices snapshot identities sync control damaged restored pruning listening events "
         "tenant_limits tenant_states counted_tenants windows windowed with_windows"

@@ -6,6 +6,7 @@ from sesq.console.web.pages import (
     identities,
     login,
     messages,
+    on_all,
     overview,
     quota,
     sandbox,
@@ -19,6 +20,7 @@ ROUTERS = [
     for module in (
         overview,
         messages,
+        on_all,
         quota,
         send_test,
         identities,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
+from sesq.console.act import VERBS
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
+from sesq.console.web.pages.on_all import choices, messages_path
+from sesq.console.web.paging import Paging
 from sesq.console.web.preview import preview
 from sesq.console.web.render import page
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.search import as_states, by_id, parameters, search
 from sesq.console.web.site import Operating, Viewing
 from sesq.queue.explain import explain
-from sesq.queue.messages import RESOLUTIONS, RETRYABLE
 from sesq.queue.record import Record
 from sesq.queue.snapshot import redis_now
-from sesq.queue.states import WAITING_STATES, State
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
@@ -33,6 +33,7 @@ def messages(
     tag: str = "",
     waiting: str = "",
     after: str = "",
+    newer: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     query = Wanted(as_states(state or ()), q.strip(), tag.strip(), waiting.strip(), after)
     exact = by_id(room.messages, q) if q.strip() else None
@@ -46,9 +47,8 @@ def messages(
         query=query,
         found=found,
         now=redis_now(room.redis),
-        counts=room.messages.counts(),
-        older=urlencode({**given, "after": found.next}, doseq=True) if found.next else None,
-        verbs=actions.VERBS[:3],
+        paging=Paging("messages", given, after, newer or (), found.next),
+        choices=choices(room, query),
     )
 
 
@@ -95,9 +95,7 @@ def act(
     done, problems = actions.act(room, verb, ids or ())
     said = f"{verb}: {len(done)} done" + (f", {len(problems)} not" if problems else "")
     reasons = list(dict.fromkeys(problems.values()))[:PROBLEMS_SHOWN]
-    return room.go(
-        back if back.startswith("messages") else "messages", "; ".join([said, *reasons]), bad=bool(problems)
-    )
+    return room.go(messages_path(back), "; ".join([said, *reasons]), bad=bool(problems))
 
 
 @router.post("/accounts/{account}/messages/release-all")
@@ -107,8 +105,6 @@ def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
 
 def verbs_for(record: Record, *, has_content: bool) -> list[str]:
     """What may be done to it in the state it is in. Without its content it cannot be sent again."""
-    state = record.state
-    found = ["cancel"] if state in WAITING_STATES else []
-    found += ["retry"] if state in RETRYABLE and has_content else []
-    found += ["release"] if state is State.HELD else []
-    return found + [f"resolve as {outcome}" for outcome in RESOLUTIONS if state is State.UNKNOWN]
+    return [
+        verb for verb, states in VERBS.items() if record.state in states and (has_content or verb != "retry")
+    ]

@@ -1,0 +1,46 @@
+"""The audit trail: who did what, in the console, over its API and at the command line.
+
+Changes of limits and pauses are not here: the policy's own history has them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+
+from sesq.config.connection import mapped
+from sesq.queue.keys import Keys
+from sesq.queue.replies import read_json_list
+from sesq.queue.snapshot import redis_now
+
+MOST_ENTRIES = 1000
+LONGEST = 500
+
+
+class Audit:
+    """Of one account. Raises QueueUnavailable when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, account: str) -> None:
+        self.redis = redis
+        self.key = Keys(account).audit
+
+    def note(self, by: str, what: str, **facts: Any) -> None:
+        """Writes down one deed, with those facts that are not None; the oldest entries go."""
+        now = redis_now(self.redis)
+        with mapped(), self.redis.pipeline() as pipeline:
+            self.add_to(pipeline, now, by, what, **facts)
+            pipeline.execute()
+
+    def add_to(self, pipeline: Pipeline, at: float, by: str, what: str, **facts: Any) -> None:
+        """The same as a part of what a pipeline does."""
+        told = {name: value for name, value in facts.items() if value is not None}
+        pipeline.lpush(self.key, json.dumps({"at": at, "by": by, "what": what[:LONGEST], **told}))
+        pipeline.ltrim(self.key, 0, MOST_ENTRIES - 1)
+
+    def entries(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest first: at (seconds since the epoch), by, what, and facts."""
+        with mapped():
+            return read_json_list(self.redis, self.key, limit)

@@ -1,0 +1,133 @@
+"""Does the same to all messages that match a filter, in small steps, and goes on where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InputError, UnknownMessage, WrongState
+from sesq.console.act import VERBS, Act, Acts, in_words
+from sesq.console.web.search import Query, search
+from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
+from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
+
+STEP = 50
+MOST_COUNTED = 30_000
+"""So many messages are looked at for one question, where a filter asks for what only the records tell."""
+
+
+def require_verb(verb: str) -> frozenset[State]:
+    """The states in which it can be done. Raises InputError."""
+    if verb not in VERBS:
+        raise InputError(f"there is no {verb!r}; there are {', '.join(VERBS)}")
+    return VERBS[verb]
+
+
+def verbs_for(states: Iterable[State]) -> list[str]:
+    """What can be done to some of the messages in these states; no states: in any."""
+    asked = frozenset(states)
+    resolving = [verb for verb in VERBS if verb.startswith("resolve")]
+    return [verb for verb in VERBS if (VERBS[verb] & asked if asked else verb not in resolving)]
+
+
+def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
+    """Why it could not be done; empty where it was."""
+    name, _, outcome = verb.partition(" as ")
+    try:
+        if name == "resolve":
+            messages.resolve(id, outcome, by)
+        else:
+            getattr(messages, name)(id, by)
+    except (UnknownMessage, WrongState) as error:
+        return str(error)
+    return ""
+
+
+def ask(redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0) -> Act:
+    """The act that would be, with its number; nothing is done yet. `older`: seconds in its state, at least.
+
+    Where a filter asks for what only the records tell, it counts among the newest MOST_COUNTED. Raises InputError.
+    """
+    wanted, at = narrowed(verb, query), redis_now(redis) - older
+    return Act(verb, wanted, _count(redis, account, wanted, at), at, words=in_words(wanted))
+
+
+def narrowed(verb: str, query: Query) -> Query:
+    """The same, among those to which that can be done. Raises InputError where those are none."""
+    can = require_verb(verb)
+    states = tuple(state for state in State if state in can and (not query.states or state in query.states))
+    if not states:
+        raise InputError(
+            f"{verb}: not to what is {' or '.join(query.states)}; only to {' or '.join(sorted(can))}"
+        )
+    return replace(query, states=states, after="")
+
+
+def _count(redis: Redis, account: str, query: Query, at: float) -> int:
+    if query.looks_inside:
+        return _count_inside(redis, account, query, at)
+    keys = Keys(account)
+    lists = [keys.hold(query.waiting)] if query.waiting else [keys.state(state) for state in query.states]
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        for key in lists:
+            pipeline.zcount(key, "-inf", f"({at!r}")
+        return sum(pipeline.execute())
+
+
+def _count_inside(redis: Redis, account: str, query: Query, at: float) -> int:
+    number, looked, cursor = 0, 0, f"{at!r}:"
+    while looked < MOST_COUNTED:
+        page = search(redis, account, replace(query, after=cursor), 500)
+        number, looked = number + len(page.records), looked + page.looked
+        if page.next is None:
+            break
+        cursor = page.next
+    return number
+
+
+def begin(redis: Redis, account: str, act: Act, by: str) -> Act:
+    """Writes down that it begins: what `run` then does. Raises InputError."""
+    if act.number < 1:
+        raise InputError(f"{act.verb}: no message matches")
+    return Acts(redis, account).open(replace(act, by=by, cursor=f"{act.at!r}:", moved=redis_now(redis)))
+
+
+def run(
+    redis: Redis,
+    account: str,
+    act: Act,
+    progress: Callable[[int], object] = int,
+    *,
+    most: int | None = None,
+) -> Act:
+    """Does an act that has begun, to its end, or until somebody stops it; with `most`, to about so many messages.
+
+    What is done is done: where it is interrupted, it may be run again from what `Acts.get` has of it.
+    """
+    acts, start = Acts(redis, account), act.done + act.refused
+    while True:
+        act, is_over = _step(redis, account, act)
+        progress(act.done + act.refused)
+        if is_over or not acts.save(act):
+            acts.close(act, act.moved)
+            return act
+        if most is not None and act.done + act.refused - start >= most:
+            return act
+
+
+def _step(redis: Redis, account: str, act: Act) -> tuple[Act, bool]:
+    messages, most = Messages(redis, account), min(STEP, act.left)
+    if act.verb == "release" and act.query.waiting and not act.query.looks_inside:
+        freed = messages.free_some(act.query.waiting, f"released by {act.by}", most)
+        act = act.and_then([""] * freed, act.cursor, redis_now(redis))
+        return act, not freed or not act.left
+    page = search(redis, account, replace(act.query, after=act.cursor), most)
+    answers = [do_to_one(messages, act.verb, record.id, act.by) for record in page.records]
+    act = act.and_then(answers, page.next or act.cursor, redis_now(redis))
+    return act, page.next is None or not act.left
