@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from sesq.console.audit import MOST_ENTRIES, Audit
 from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
@@ -23,7 +24,6 @@ from sesq.console.web.api.answers import (
 )
 from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Name, ProductionRequest, Suppression
-from sesq.console.web.audit import MOST_ENTRIES, Audit
 from sesq.console.web.outlook import look_ahead
 from sesq.queue.snapshot import read_own_identities
 from sesq.queue.suppression import Suppressed, SuppressionList
