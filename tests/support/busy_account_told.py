@@ -68,7 +68,7 @@ MESSAGES = [
             "22:31",
             id=f"<batch-running>-0-{row}",
             lane="bulk",
-            subject="News for {{ name }}",
+            subject=f"News for P{row}",
             to=[f"p{row}@example.org"],
             tags={"campaign": "all"},
             **{"from": "shop@example.com", "since": at("22:32"), **facts},

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from sesq.config import __version__
 from sesq.config.errors import InputError, QueueUnavailable, SesqError
 from sesq.console.output import complain
+from sesq.console.streams import ENDED_BY_PIPE, give_up_stdout
 
 SUMMARIES = {
     "demo": "Watch the queue do its job against a simulated SES, in under a minute.",
@@ -59,6 +60,9 @@ class LazyGroup(TyperGroup):
         """What sesq raises on purpose is for people: a line on stderr instead of a traceback."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError as error:
+            give_up_stdout(error)
+            raise typer.Exit(ENDED_BY_PIPE) from error
         except SesqError as error:
             where = "; redis_url (SESQ_REDIS_URL) names it, sesq doctor looks at it"
             complain(f"{error}{where if isinstance(error, QueueUnavailable) else ''}")

@@ -21,6 +21,8 @@ from sesq.producer.batch.rows import JSON_SUFFIXES, UTF16_BOMS
 from sesq.queue.batches import Batches
 
 STDIN = "-"
+READ_AT_ONCE = 1 << 20
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ def rows_file(recipients: str) -> Iterator[RowsFile]:
         except OSError as error:
             raise InputError(f"RECIPIENTS: {name} cannot be read: {error.strerror}") from error
         yield RowsFile(kept, name, given.suffix.lower() in JSON_SUFFIXES or _is_jsonl(kept))
+
+
+def rows_expected(file: RowsFile) -> int:
+    """How many rows a file has, by its lines: more than there are where a cell has several lines."""
+    heading = 0 if file.jsonl or file.path.suffix.lower() in JSON_SUFFIXES else 1
+    try:
+        with file.path.open("rb") as opened:
+            lines = sum(part.count(b"\n") for part in iter(lambda: opened.read(READ_AT_ONCE), b""))
+        return max(1, lines - heading)
+    except OSError:  # whoever reads the rows says so
+        return 1
 
 
 def _is_jsonl(path: Path) -> bool:

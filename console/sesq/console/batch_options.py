@@ -42,7 +42,7 @@ Window = Annotated[
 ZoneColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column with a row's own time zone, for --window.")
 ]
-Id = Annotated[str, typer.Argument(metavar="ID")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
 
 
@@ -83,7 +83,7 @@ def rows_of(
 
 
 @contextmanager
-def progress_of(what: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+def progress_of(what: str, total: int) -> Iterator[Callable[[int], object]]:
     """Shows a bar on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -11,10 +11,11 @@ from redis import Redis
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.batch_check import Check, Preview
 from sesq.console.batch_plan import Plan, plan
-from sesq.console.output import printable, table
-from sesq.console.times import local, span, utc
+from sesq.console.tables import Cell, Column, Counts, printable, table, wrapped
+from sesq.console.times import local, local_cell, span, utc
 from sesq.producer.batch.row_validator import Why
 from sesq.queue.batch import Batch
+from sesq.queue.short_ids import shortened_batches
 from sesq.queue.states import State
 
 BAR_WIDTH = 40
@@ -58,9 +59,9 @@ def as_text(batch: Batch, when: Plan) -> Any:
     from rich.console import Group
 
     counted = [(state.value, count) for state, count in batch.counts.items() if count]
-    parts: list[Any] = [table(("", ""), [fact for fact in _facts(batch, when) if fact[1]])]
+    parts: list[Any] = [wrapped(("", ""), [fact for fact in _facts(batch, when) if fact[1]])]
     if counted:
-        parts.append(table([name for name, _ in counted], [[f"{count:,}" for _, count in counted]]))
+        parts.append(Counts(counted))
     if batch.left and len(when.days) > 1:
         parts.append(days_chart(when.days))
     return Group(*parts)
@@ -119,18 +120,31 @@ def _ends(when: Plan) -> str:
     return local(when.ends_at, when.now)
 
 
-def rows_of(redis: Redis, batches: list[Batch]) -> Any:
+COLUMNS = (
+    Column("id"),
+    Column("template", worth=8, cut=True),
+    Column("state"),
+    Column("recipients", worth=5),
+    Column("sent", worth=6),
+    Column("to go", worth=7),
+    Column("held", worth=4),
+    Column("ends", worth=3),
+)
+
+
+def rows_of(redis: Redis, batches: list[Batch], *, wide: bool) -> Any:
     """All batches in one table."""
-    columns = ("id", "template", "state", "recipients", "sent", "to go", "held", "ends")
-    return table(columns, (_row(redis, batch) for batch in batches))
+    short = shortened_batches([batch.id for batch in batches])
+    return table(COLUMNS, [_row(redis, batch, short[batch.id]) for batch in batches], wide=wide)
 
 
-def _row(redis: Redis, batch: Batch) -> tuple[object, ...]:
-    ends = ""
+def _row(redis: Redis, batch: Batch, short_id: str) -> tuple[object, ...]:
+    ends: object = ""
     if batch.left:
         when = plan(redis, batch.account, batch.left, of=batch)
-        ends = local(when.ends_at, when.now)
-    return batch.id, batch.name, batch.state, batch.total, batch.sent, batch.left, batch.stuck, ends
+        ends = local_cell(when.ends_at, when.now)
+    numbers = (f"{count:,}" for count in (batch.total, batch.sent, batch.left, batch.stuck))
+    return Cell(batch.id, short_id), batch.name, batch.state, *numbers, ends
 
 
 def check_as_text(check: Check) -> Any:
@@ -147,10 +161,10 @@ def check_as_text(check: Check) -> Any:
         ("duplicates", left_out[Why.DUPLICATE]),
         ("suppressed", left_out[Why.SUPPRESSED]),
     ]
-    parts: list[Any] = [table(("", ""), [(name, f"{count:,}") for name, count in counts])]
+    parts: list[Any] = [wrapped(("", ""), [(name, f"{count:,}") for name, count in counts])]
     problems = check.intake.problems[:PROBLEMS_SHOWN]
     if problems:
-        parts.append(table(("line", "left out because"), [(each.line, each.reason) for each in problems]))
+        parts.append(wrapped(("line", "left out because"), [(each.line, each.reason) for each in problems]))
     more = sum(left_out.values()) - len(problems)
     if more > 0:
         parts.append(Text(f"and {more:,} more; --json names up to 1,000 of them"))

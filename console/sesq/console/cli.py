@@ -10,7 +10,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command that `sys.argv` names, and ends the process: 0 done, 1 refused or failed, 2 wrong use."""
-    from sesq.console.streams import give_up_stdout, is_full_disk, write_every_character
+    from sesq.console.streams import ENDED_BY_PIPE, give_up_stdout, is_full_disk, write_every_character
 
     write_every_character()
     try:
@@ -18,6 +18,9 @@ def main() -> None:
             _run()
         finally:
             sys.stdout.flush()
+    except BrokenPipeError as error:
+        give_up_stdout(error)
+        sys.exit(ENDED_BY_PIPE)
     except OSError as error:
         if not is_full_disk(error):
             raise

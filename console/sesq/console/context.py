@@ -34,6 +34,9 @@ Account = Annotated[
     str, typer.Option("--account", metavar="NAME", callback=_account, help="The account in sesq.toml.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="All columns and whole values, also where the terminal is narrower.")
+]
 EmailColumn = Annotated[
     str | None,
     typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),

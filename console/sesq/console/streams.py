@@ -7,6 +7,8 @@ import io
 import os
 import sys
 
+ENDED_BY_PIPE = 141
+"""As a shell says it: ended by SIGPIPE, since the program that read the output wants no more of it."""
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 

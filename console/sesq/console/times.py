@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from sesq.config.errors import InputError
+from sesq.console.tables import Cell
 
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 """The zone of whoever looks; None: this machine's."""
@@ -89,6 +90,11 @@ def local(seconds: float | None, now: float | None = None) -> str:
     if moment.year != today.year:
         text = moment.strftime("%Y-%m-%d %H:%M:%S")
     return text if now is None else f"{text} ({relative(seconds - now)})"
+
+
+def local_cell(seconds: float | None, now: float) -> Cell:
+    """The same for a table: where the terminal is narrow, only how far away it is."""
+    return Cell(local(seconds, now), "" if seconds is None else relative(_bounded(seconds) - now))
 
 
 def _bounded(seconds: float) -> float:

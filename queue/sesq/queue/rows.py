@@ -62,13 +62,17 @@ class Rows:
         """Reads all rows of a chunk, in their order."""
         return self._chunks[chunk]
 
-    def envelope(self, id: str) -> Envelope:
-        """Makes the envelope of a row. Its `kind` is "row": the content is rendered when it is sent."""
-        place = row_place(id)
+    def row(self, place: Place) -> Row:
+        """Reads one row."""
         rows = self.of_chunk(place.chunk_id)
         if place.row >= len(rows):
             raise InvalidMessage("rows", f"of chunk {place.chunk_id} do not have one of number {place.row}")
-        return replace(self._envelopes[place.batch], to=(rows[place.row].to,))
+        return rows[place.row]
+
+    def envelope(self, id: str) -> Envelope:
+        """Makes the envelope of a row. Its `kind` is "row": the content is rendered when it is sent."""
+        place = row_place(id)
+        return replace(self._envelopes[place.batch], to=(self.row(place).to,))
 
     def _read_rows(self, chunk: str) -> list[Row]:
         with mapped():

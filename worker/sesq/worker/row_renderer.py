@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
+from typing import Any
 
 from redis import Redis
 
@@ -63,6 +64,11 @@ class RowRenderer:
             content = self._render(place, template)
         return template.mail(envelope, content)
 
+    def subject(self, id: str) -> str:
+        """The subject for one recipient. Raises as `mail`."""
+        place = row_place(id)
+        return self._template(place.batch).subject(_values(self.rows.row(place)))
+
     def _template(self, batch: str) -> TemplateRenderer:
         try:
             return self._templates[batch]
@@ -98,4 +104,8 @@ class RowRenderer:
 
 
 def _content(template: TemplateRenderer, row: Row) -> SimpleContent:
-    return template.content({**row.values, RECIPIENT: spec_of(row.to)})
+    return template.content(_values(row))
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {**row.values, RECIPIENT: spec_of(row.to)}

@@ -14,7 +14,7 @@ from redis import Redis
 from sesq.config.errors import InputError, SesqError
 from sesq.console import batch_view
 from sesq.console.batch_check import Check, check
-from sesq.console.batch_files import Digest, report_lines, rows_file
+from sesq.console.batch_files import Digest, report_lines, rows_expected, rows_file
 from sesq.console.batch_options import (
     At,
     ConfigurationSet,
@@ -43,14 +43,17 @@ from sesq.console.context import (
     EmailColumn,
     Encoding,
     Json,
+    Wide,
     asker,
 )
-from sesq.console.output import console, print_json, printable, show
+from sesq.console.output import console, print_json, show
 from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
+from sesq.console.tables import printable
 from sesq.console.watch import watch
 from sesq.producer.batch.batch_intake import take
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
+from sesq.queue.short_ids import find_batch_id
 
 CHECK_EXAMPLES = """Examples
 
@@ -132,7 +135,7 @@ def check_(
     Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
     """
     outbox = open_outbox(account)
-    with rows_file(recipients) as file, progress_of("checking") as progress:
+    with rows_file(recipients) as file, progress_of("checking", rows_expected(file)) as progress:
         options = of_ses(tenant, feedback_to, contact_list, topic, track)
         options |= {"starts_at": starts_at(at), "window": window, "zone_column": zone_column}
         request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
@@ -185,7 +188,7 @@ def send(
         }
         request = request_for(outbox, template, sender, account, tag, configuration_set, **options)
         digest = Digest()
-        with progress_of("checking") as progress:
+        with progress_of("checking", rows_expected(file)) as progress:
             rows = digest.of(rows_of(request, file, encoding, form, email_column))
             found = check(outbox.redis, request, rows, progress)
         request = replace(request, key=digest.hexdigest())
@@ -230,14 +233,14 @@ def _ask(found: Check, sure: bool) -> None:
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the batches, the newest first."""
     redis = open_outbox(account).redis
     batches = Batches(redis, account).all()
     if json:
         print_json([_as_json(redis, batch) for batch in batches])
     else:
-        show(batch_view.rows_of(redis, batches) if batches else "no batches")
+        show(batch_view.rows_of(redis, batches, wide=wide) if batches else "no batches")
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
@@ -246,7 +249,7 @@ def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: 
     if live and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
     redis = open_outbox(account).redis
-    batches = Batches(redis, account)
+    batches, id = Batches(redis, account), find_batch_id(redis, account, id)
 
     def look() -> Any:
         batch = batches.get(id)
@@ -271,13 +274,13 @@ def pause(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Stop a batch, from the next claim of every worker on; other mail goes on."""
-    _act(account, id, lambda batches: batches.pause(id, _why("paused", reason)), "paused")
+    _act(account, id, lambda batches, id: batches.pause(id, _why("paused", reason)), "paused")
 
 
 @app.command(epilog=RESUME_EXAMPLES)
 def resume(id: Id, account: Account = DEFAULT_ACCOUNT) -> None:
     """Let a paused batch go on."""
-    _act(account, id, lambda batches: batches.resume(id), "running")
+    _act(account, id, lambda batches, id: batches.resume(id), "running")
 
 
 @app.command(epilog=CANCEL_EXAMPLES)
@@ -287,16 +290,17 @@ def cancel(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """End a batch: who has not got it will not; `sesq batch report` tells who has."""
-    _act(account, id, lambda batches: batches.cancel(id, _why("cancelled", reason)), "cancelled")
+    _act(account, id, lambda batches, id: batches.cancel(id, _why("cancelled", reason)), "cancelled")
 
 
 def _why(done: str, reason: str) -> str:
     return f"{done} by {asker()}" + (f": {reason}" if reason else "")
 
 
-def _act(account: str, id: str, act: Callable[[Batches], None], done: str) -> None:
+def _act(account: str, given: str, act: Callable[[Batches, str], None], done: str) -> None:
     redis = open_outbox(account).redis
-    act(Batches(redis, account))
+    id = find_batch_id(redis, account, given)
+    act(Batches(redis, account), id)
     typer.echo(f"{id} {done}")
 
 
@@ -309,8 +313,7 @@ def report(
 ) -> None:
     """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""
     redis = open_outbox(account).redis
-    batches = Batches(redis, account)
-    batches.get(id)
+    batches, id = Batches(redis, account), find_batch_id(redis, account, id)
     if output is None:
         sys.stdout.writelines(report_lines(batches, id, jsonl=form is Form.jsonl))
         return

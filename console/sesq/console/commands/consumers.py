@@ -9,8 +9,9 @@ import typer
 
 from sesq.config.errors import InputError
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
-from sesq.console.output import print_json, show, table
-from sesq.console.times import local, utc
+from sesq.console.output import print_json, show
+from sesq.console.tables import table
+from sesq.console.times import local_cell, utc
 from sesq.queue.consumers import consumers as read_consumers
 from sesq.queue.events import forget as end_listening
 from sesq.queue.snapshot import redis_now
@@ -37,8 +38,8 @@ def consumers(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     rows = [
         (
             each.name,
-            local(each.since, now),
-            local(each.waiting_since, now),
+            local_cell(each.since, now),
+            local_cell(each.waiting_since, now),
             "yes" if each.has_reader else "no",
         )
         for each in found

@@ -22,7 +22,8 @@ from sesq.console.checkup import (
     check_webhooks,
 )
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
-from sesq.console.output import print_json, show, table
+from sesq.console.output import print_json, show
+from sesq.console.tables import wrapped
 from sesq.queue.addresses import parse_address
 from sesq.queue.audit import Finding, Repaired, audit, repair
 from sesq.queue.audit.survey import Progress
@@ -70,7 +71,7 @@ def doctor(
     if json:
         print_json([{"name": c.name, "status": c.status, "detail": c.detail, "cure": c.cure} for c in checks])
     else:
-        show(table(("check", "", "found", "cure"), [(c.name, c.status, c.detail, c.cure) for c in checks]))
+        show(wrapped(("check", "", "found", "cure"), [(c.name, c.status, c.detail, c.cure) for c in checks]))
     if any(check.status is Status.FAIL for check in checks):
         raise typer.Exit(1)
 
@@ -105,9 +106,9 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 def _print(told: Repaired) -> None:
     if told.done:
         rows = [(finding.kind, finding.key, finding.what, deed) for finding, deed in told.done]
-        show(table(("mended", "key", "what was wrong", "what was done"), rows))
+        show(wrapped(("mended", "key", "what was wrong", "what was done"), rows))
     if told.left:
-        show(table(("kind", "how many", "example", "what is wrong", "cure"), _grouped(told.left)))
+        show(wrapped(("kind", "how many", "example", "what is wrong", "cure"), _grouped(told.left)))
     elif not told.done:
         show("All agrees.")
 

@@ -25,7 +25,8 @@ from sesq.console.context import (
     open_redis,
     start_logging,
 )
-from sesq.console.output import print_json, printable, show, table
+from sesq.console.output import print_json, show
+from sesq.console.tables import printable, wrapped
 from sesq.console.times import local, utc
 from sesq.queue.reputation import Reputation
 from sesq.queue.snapshot import redis_now
@@ -216,7 +217,7 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         return
     now = redis_now(redis)
     rows = [(local(entry["at"], now), entry["why"], printable(str(entry["body"])[:60])) for entry in entries]
-    show(table(("at", "why", "begins with"), rows) if rows else "nothing was set apart")
+    show(wrapped(("at", "why", "begins with"), rows) if rows else "nothing was set apart")
 
 
 @app.command(epilog=NOTICES_EXAMPLES)
@@ -234,7 +235,7 @@ def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         return
     now = redis_now(redis)
     rows = [(local(entry["at"], now), entry["kind"], printable(entry["text"])) for entry in entries]
-    show(table(("first came", "what it is", "what it says"), rows) if rows else "no notices came")
+    show(wrapped(("first came", "what it is", "what it says"), rows) if rows else "no notices came")
 
 
 @app.command(epilog=STANDING_EXAMPLES)

@@ -17,10 +17,12 @@ from sesq.console.context import (
     EmailColumn,
     Encoding,
     Json,
+    Wide,
     load_settings,
     open_redis,
 )
-from sesq.console.output import complain, print_json, show, table
+from sesq.console.output import complain, print_json, show
+from sesq.console.tables import Column, table, wrapped
 from sesq.queue.addresses import parse_address
 from sesq.queue.identities import BorrowedIdentities, Identities
 from sesq.queue.snapshot import read_identities, read_snapshot
@@ -52,14 +54,15 @@ app = typer.Typer(
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the identities of the account at SES."""
     found = _open(account).list()
     if json:
         print_json([asdict(identity) for identity in found])
         return
     rows = [(each.name, each.kind, each.status, "yes" if each.verified else "no") for each in found]
-    show(table(("identity", "kind", "status", "may send"), rows) if rows else "no identities")
+    columns = (Column("identity", cut=True, least=30), "kind", "status", "may send")
+    show(table(columns, rows, wide=wide) if rows else "no identities")
 
 
 @app.command(epilog=VERIFY_EXAMPLES)
@@ -109,7 +112,7 @@ def _show(identity: Identity) -> None:
     typer.echo(f"{identity.name}: {identity.status}{f' ({identity.error})' if identity.error else ''}")
     if identity.records and not identity.verified:
         rows = [(record.name, record.type, record.value) for record in identity.records]
-        show("Add these records to the domain's DNS:", table(("name", "type", "value"), rows))
+        show("Add these records to the domain's DNS:", wrapped(("name", "type", "value"), rows))
     elif not identity.verified:
         typer.echo("The mail's link is good for 24 hours.")
 

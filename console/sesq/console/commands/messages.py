@@ -9,12 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
-from sesq.console.output import complain, print_json, show, table
+from sesq.console import message_view
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, open_account
+from sesq.console.message_view import reason_of
+from sesq.console.output import complain, print_json, show
+from sesq.console.subjects import Subjects
+from sesq.console.tables import wrapped
 from sesq.console.times import local, utc
 from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, Messages
 from sesq.queue.record import Record
+from sesq.queue.short_ids import AmbiguousId, find_message, find_message_id
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
@@ -27,24 +32,25 @@ LIST_EXAMPLES = """Examples
 """
 SHOW_EXAMPLES = """Examples
 
-  sesq messages show 31510b20223d4ab7bde708569ac68c54
+  sesq messages show 01M8Q5VJZMEKDECGA6FT5GBX1K
+  sesq messages show 01M8Q5VJZMEKD
 """
 CANCEL_EXAMPLES = """Examples
 
-  sesq messages cancel 31510b20223d4ab7bde708569ac68c54
+  sesq messages cancel 01M8Q5VJZMEKD
 """
 RETRY_EXAMPLES = """Examples
 
-  sesq messages retry 31510b20223d4ab7bde708569ac68c54 08734d4b228944ad89656d0f04d06239
+  sesq messages retry 01M8Q5VJZMEKD 8ca4b911-0-4
 """
 RELEASE_EXAMPLES = """Examples
 
-  sesq messages release 31510b20223d4ab7bde708569ac68c54
+  sesq messages release 01M8Q5VJZMEKD
   sesq messages release --waiting-for sender:shop@example.com
 """
 RESOLVE_EXAMPLES = """Examples
 
-  sesq messages resolve 31510b20223d4ab7bde708569ac68c54 --as sent
+  sesq messages resolve 01M8Q5VJZMEKD --as sent
 """
 
 app = typer.Typer(
@@ -53,8 +59,10 @@ app = typer.Typer(
     help="Show and change messages.\n\nRecords of finished messages are kept for `keep_days`.",
 )
 EXPLAINED = ("waits_because", "goes_at")
-Ids = Annotated[list[str], typer.Argument(metavar="ID", help="One message or more.")]
-Id = Annotated[str, typer.Argument(metavar="ID")]
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID", help="One message or more; the beginning of an id is enough.")
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
 
 
@@ -64,46 +72,40 @@ def list_(
         list[State] | None, typer.Option(help="Only in this state; may be given several times.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many.")] = 50,
+    wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
     """List messages, the newest first."""
     messages = _open(account)
-    found = messages.list(state or tuple(State), limit=limit)
+    listed = messages.list(state or tuple(State), limit=limit)
+    found = Subjects(messages.redis, account).rendered(listed)
     if json:
         print_json([listed_as_json(record) for record in found])
         return
-    now = redis_now(messages.redis)
-    columns = ("id", "state", "lane", "to", "subject", "since", "why")
-    show(table(columns, [_row(record, now) for record in found]) if found else "no messages")
-
-
-def _row(record: Record, now: float) -> tuple[str, ...]:
-    recipients = record.envelope.recipients
-    to = ", ".join(recipients[:1]) + (f" and {len(recipients) - 1} more" if recipients[1:] else "")
-    since = local(record.since, now)
-    return record.id, record.state.value, record.lane, to, record.envelope.subject, since, record.reason
+    show(message_view.as_table(found, redis_now(messages.redis), wide=wide) if found else "no messages")
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
 def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show one message: what it is, where it stands, and all it went through."""
     messages = _open(account)
-    record = explain(messages.redis, messages.get(id))
+    found = find_message(messages, id)
+    record = explain(messages.redis, Subjects(messages.redis, account).of(found))
     if json:
         print_json(as_json(record))
         return
     now = redis_now(messages.redis)
     facts = [(name, value) for name, value in _facts(record, now) if value]
     history = [(local(event.at, now), event.state, event.reason) for event in record.history]
-    show(table(("", ""), facts), table(("at", "state", "why"), history))
+    show(wrapped(("", ""), facts), wrapped(("at", "state", "why"), history))
 
 
 def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
     envelope = record.envelope
     yield "id", record.id
     yield "state", f"{record.state} since {local(record.since, now)}"
-    yield "why", record.reason
+    yield "why", reason_of(record)
     yield "waits because", record.waits_because if record.waits_because != record.reason else ""
     yield "goes", local(record.goes_at, now)
     yield "waits for", record.hold
@@ -129,19 +131,22 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
 def cancel(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
     """Take back messages that are not sent yet."""
     messages = _open(account)
-    _each(ids, messages.cancel)
+    _each(messages, ids, messages.cancel)
 
 
 @app.command(epilog=RETRY_EXAMPLES)
 def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
     """Queue failed, refused, suppressed, expired or retrying messages again, with their attempts forgotten."""
     messages = _open(account)
-    _each(ids, messages.retry)
+    _each(messages, ids, messages.retry)
 
 
 @app.command(epilog=RELEASE_EXAMPLES)
 def release(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Held messages.")] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Held ones; the beginning of an id is enough."),
+    ] = None,
     waiting_for: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="All that wait for this, as `sesq status --json` names it."),
@@ -153,7 +158,7 @@ def release(
         raise InputError("release: give ids, or --waiting-for")
     messages = _open(account)
     if not waiting_for:
-        _each(ids or (), messages.release)
+        _each(messages, ids or (), messages.release)
         return
     known = messages.holds()
     if waiting_for not in known and waiting_for != "restore":  # of that some may still stand in their lanes
@@ -178,8 +183,9 @@ def resolve(
 ) -> None:
     """Settle a message of which nobody knows whether SES took it."""
     messages = _open(account)
-    messages.resolve(id, outcome.value, asker())
-    typer.echo(f"{id} {outcome.value}")
+    whole = find_message_id(messages, id)
+    messages.resolve(whole, outcome.value, asker())
+    typer.echo(f"{whole} {outcome.value}")
 
 
 def listed_as_json(record: Record) -> dict[str, Any]:
@@ -200,17 +206,18 @@ def _open(account: str) -> Messages:
     return Messages(open_account(account), account)
 
 
-def _each(ids: Iterable[str], act: Callable[[str, str], State]) -> None:
+def _each(messages: Messages, ids: Iterable[str], act: Callable[[str, str], State]) -> None:
     """Does it to every one that it can be done to, and says what became of each; exit 1 where it could not be done."""
-    done = [_try(act, id) for id in ids]
+    done = [_try(messages, act, id) for id in ids]
     if not all(done):
         raise typer.Exit(1)
 
 
-def _try(act: Callable[[str, str], State], id: str) -> bool:
+def _try(messages: Messages, act: Callable[[str, str], State], given: str) -> bool:
     try:
+        id = find_message_id(messages, given)
         typer.echo(f"{id} {act(id, asker())}")
-    except (UnknownMessage, WrongState) as error:
+    except (UnknownMessage, WrongState, AmbiguousId) as error:
         complain(str(error))
         return False
     return True

@@ -11,8 +11,9 @@ from redis import Redis
 
 from sesq.config.errors import InputError
 from sesq.console.limits import written
-from sesq.console.output import print_json, show, table
+from sesq.console.output import print_json, show
 from sesq.console.ramp_view import ramp_as_json
+from sesq.console.tables import Column, table
 from sesq.console.times import utc
 from sesq.producer.rules import check_tenant
 from sesq.queue.reputation import Standing, tenant_standings
@@ -70,9 +71,17 @@ class TenantView:
 
 
 COLUMNS = (
-    "tenant", "rate", "daily", "ramp", "used in 24 hours", "bulk paused", "SES says", "sent in a week", "bounced",
-    "complained",
-)  # fmt: skip
+    "tenant",
+    Column("rate", worth=4),
+    Column("daily", worth=6),
+    Column("ramp", worth=3),
+    Column("used in 24 hours", worth=5),
+    Column("bulk paused", worth=9, cut=True),
+    Column("SES says", worth=8),
+    Column("sent in a week", worth=2),
+    Column("bounced", worth=7),
+    Column("complained", worth=7),
+)
 
 
 def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
@@ -87,7 +96,7 @@ def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
     }
 
 
-def print_tenants(redis: Redis, account: str, json: bool) -> None:
+def print_tenants(redis: Redis, account: str, *, json: bool, wide: bool = False) -> None:
     """All that are known."""
     views = read_tenants(redis, account)
     if json:
@@ -95,7 +104,7 @@ def print_tenants(redis: Redis, account: str, json: bool) -> None:
         return
     rows = [(name, *view.row()) for name, view in views.items()]
     show(
-        table(COLUMNS, rows)
+        table(COLUMNS, rows, wide=wide)
         if rows
         else "no tenant has mail or limits; `sesq quota set --tenant NAME` limits one"
     )

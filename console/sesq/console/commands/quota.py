@@ -11,11 +11,12 @@ from sesq.config.parts import part
 from sesq.console.commands.of_tenant import OfTenant, checked_tenant, print_tenants, refuse_with_tenant
 from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, load_settings, open_account
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, load_settings, open_account
 from sesq.console.limits import change_as_json, changed, quota_as_json, read_limits, written
-from sesq.console.output import print_json, printable, show, table
+from sesq.console.output import print_json, show
 from sesq.console.ramp_view import ramp_sentences
-from sesq.console.times import local, parse_duration
+from sesq.console.tables import printable, table, wrapped
+from sesq.console.times import local, local_cell, parse_duration
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.tenant_limits import TenantLimits
@@ -72,13 +73,14 @@ def show_(
     tenants: Annotated[
         bool, typer.Option("--tenants", help="The tenants: limits, what SES says, bounces.")
     ] = False,
+    wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
     """Show each limit: what is in force, where that comes from, what SES allows."""
     redis = open_account(account)
     if tenants:
-        print_tenants(redis, account, json)
+        print_tenants(redis, account, json=json, wide=wide)
     else:
         _print(redis, account, json)
 
@@ -116,7 +118,7 @@ def set_(
     if tenant:
         refuse_with_tenant({"--for": for_, "--force": force})
         TenantLimits(redis, account).set(checked_tenant(tenant), changes, by=asker())
-        print_tenants(redis, account, json)
+        print_tenants(redis, account, json=json)
         return
     Policy(redis, account).set(changes, by=asker(), for_seconds=seconds, force=force)
     _print(redis, account, json)
@@ -139,7 +141,7 @@ def reset(
     redis = open_account(account)
     if tenant:
         TenantLimits(redis, account).reset(checked_tenant(tenant), names or None, by=asker())
-        print_tenants(redis, account, json)
+        print_tenants(redis, account, json=json)
         return
     Policy(redis, account).reset(names or None, by=asker())
     _print(redis, account, json)
@@ -173,8 +175,8 @@ def history(
         print_json([change_as_json(entry) for entry in entries])
         return
     now = redis_now(redis)
-    rows = [(local(entry["at"], now), entry["by"], *_change(entry, now)) for entry in entries]
-    show(table(("at", "by", "what", "until"), rows) if rows else "no changes")
+    rows = [(local_cell(entry["at"], now), entry["by"], *_change(entry, now)) for entry in entries]
+    show(wrapped(("at", "by", "what", "until"), rows) if rows else "no changes")
 
 
 def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
@@ -238,7 +240,7 @@ def _print(redis: Redis, account: str, json: bool) -> None:
             f"{limit.origin} (forced)" if limit.forced else limit.origin,
             "" if limit.asked is None else written(name, limit.asked),
             "" if limit.ses is None else written(name, limit.ses),
-            local(limit.until, now),
+            local_cell(limit.until, now),
         )
         for name, limit in limits.items()
     ]

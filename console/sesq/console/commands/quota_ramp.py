@@ -10,8 +10,9 @@ from redis import Redis
 from sesq.config.errors import InputError
 from sesq.console.commands.of_tenant import OfTenant, checked_tenant
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, asker, open_account
-from sesq.console.output import print_json, printable, show, table
+from sesq.console.output import print_json, show
 from sesq.console.ramp_view import ramp_as_json, sentences_of
+from sesq.console.tables import printable, table
 from sesq.console.times import local, parse_duration
 from sesq.queue.ramp import start_ramp, stop_ramp
 from sesq.queue.reputation import Reputation

@@ -12,7 +12,8 @@ from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate, parse_daily, parse_rate
 from sesq.console.consent import Yes, agree
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
-from sesq.console.output import print_json, show, table
+from sesq.console.output import print_json, show
+from sesq.console.tables import table
 
 if TYPE_CHECKING:
     from sesq.worker.control import Quota

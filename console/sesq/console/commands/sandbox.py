@@ -14,7 +14,8 @@ from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
-from sesq.console.output import complain, print_json, show, table
+from sesq.console.output import complain, print_json, show
+from sesq.console.tables import wrapped
 from sesq.queue.addresses import parse_address
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def status(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     if json:
         print_json(access.as_json() | {"missing": missing})
         return
-    show(table(("", ""), _facts(access)))
+    show(wrapped(("", ""), _facts(access)))
     for sentence in missing:
         typer.echo(f"Missing: {sentence}")
 
@@ -116,7 +117,9 @@ def leave(
         contacts=tuple(parse_address(each, "--contact").spec for each in contact or ()),
     )
     if not json:
-        show(table(("request to AWS", ""), [(name, value) for name, value in application.request().items()]))
+        show(
+            wrapped(("request to AWS", ""), [(name, value) for name, value in application.request().items()])
+        )
     agree("Send this request?", yes)
     apply(control, application)
     complain("the request is sent")

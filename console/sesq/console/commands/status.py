@@ -9,10 +9,11 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
-from sesq.console.output import console, print_json, printable, table
+from sesq.console.output import console, print_json
 from sesq.console.overview import Memory, Overview, read_overview
 from sesq.console.ramp_view import ramp_as_json
-from sesq.console.times import local, utc
+from sesq.console.tables import Counts, printable, table
+from sesq.console.times import local_cell, utc
 from sesq.console.watch import watch as keep_watching
 from sesq.console.why import sentences
 from sesq.queue.states import SENT_STATES, State
@@ -135,15 +136,13 @@ def as_text(view: Overview) -> Any:
                 (
                     lane.lane,
                     lane.queued,
-                    local(lane.head.since if lane.head else None, now),
+                    local_cell(lane.head.since if lane.head else None, now),
                     _next(view, lane.next_at),
                 )
                 for lane in view.lanes
             ],
         ),
-        table([name for name, _ in counted], [[count for _, count in counted]])
-        if counted
-        else Text("no messages"),
+        Counts(counted) if counted else Text("no messages"),
         _workers(view),
         *([Text(f"redis   {_memory(view.memory)}")] if view.memory else []),
         *(Text(printable(sentence)) for sentence in sentences(view)),
@@ -158,8 +157,8 @@ def _used(view: Overview) -> str:
     return f"{usage.last_24h} sent in 24 hours{others}{left}"
 
 
-def _next(view: Overview, at: float | None) -> str:
-    return "" if view.usage.closed else local(at, view.usage.now)
+def _next(view: Overview, at: float | None) -> object:
+    return "" if view.usage.closed or at is None else local_cell(at, view.usage.now)
 
 
 def _memory(memory: Memory) -> str:

@@ -17,13 +17,15 @@ from sesq.console.context import (
     EmailColumn,
     Encoding,
     Json,
+    Wide,
     asker,
     load_settings,
     open_account,
 )
 from sesq.console.csv_output import csv_line, plain
-from sesq.console.output import complain, print_json, show, table
-from sesq.console.times import local, parse_moment, utc
+from sesq.console.output import complain, print_json, show
+from sesq.console.tables import Column, table
+from sesq.console.times import local_cell, parse_moment, utc
 from sesq.queue.addresses import parse_address
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.suppression import REASONS, Suppressed, SuppressionList
@@ -56,6 +58,12 @@ EXPORT_EXAMPLES = """Examples
   sesq suppression export > list.csv
 """
 COLUMNS = ("email", "reason", "at", "source")
+SHOWN = (
+    Column("address", cut=True, least=30),
+    "reason",
+    Column("since", worth=2),
+    Column("by", worth=1, cut=True),
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -72,6 +80,7 @@ def list_(
         list[str] | None, typer.Argument(metavar="[ADDRESS...]", help="Only these; all if none is given.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -84,8 +93,8 @@ def list_(
         print_json([_as_json(entry) for entry in found])
         return
     now = redis_now(redis)
-    rows = [(entry.address, entry.reason, local(entry.at, now), entry.source) for entry in found]
-    show(table(("address", "reason", "since", "by"), rows) if rows else "nobody is suppressed")
+    rows = [(entry.address, entry.reason, local_cell(entry.at, now), entry.source) for entry in found]
+    show(table(SHOWN, rows, wide=wide) if rows else "nobody is suppressed")
 
 
 @app.command(epilog=ADD_EXAMPLES)

@@ -18,14 +18,16 @@ from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
     Json,
+    Wide,
     asker,
     load_settings,
     open_account,
     open_redis,
     start_logging,
 )
-from sesq.console.output import complain, print_json, show, table
-from sesq.console.times import local
+from sesq.console.output import complain, print_json, show
+from sesq.console.tables import Column, table
+from sesq.console.times import local_cell
 from sesq.console.webhook_view import letter_as_json, read_webhooks, require_webhook
 from sesq.queue.events import MessageEvent
 from sesq.queue.events import forget as stop_listening
@@ -112,7 +114,7 @@ def run(
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
+def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """List the webhooks, and how they do: what was delivered, what waits, what was given up."""
     redis, configured = _opened(account)
     views = read_webhooks(redis, account, configured)
@@ -120,22 +122,32 @@ def list_(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         print_json([view.as_json() for view in views])
         return
     now = redis_now(redis)
-    columns = ("webhook", "state", "since", "delivered", "waits", "given up", "last ok", "why", "url")
+    columns = (
+        "webhook",
+        "state",
+        Column("since", worth=4),
+        Column("delivered", worth=5),
+        Column("waits", worth=6),
+        Column("given up", worth=7),
+        Column("last ok", worth=3),
+        Column("why", worth=8, cut=True),
+        Column("url", worth=2, cut=True),
+    )
     rows = [
         (
             view.name,
             view.state,
-            local(view.health.disabled_at or view.health.failing_since, now),
+            local_cell(view.health.disabled_at or view.health.failing_since, now),
             f"{view.health.delivered:,}",
             f"{view.health.waiting:,}",
             f"{view.health.dead:,}",
-            local(view.health.last_ok, now),
+            local_cell(view.health.last_ok, now),
             view.why,
             view.url,
         )
         for view in views
     ]
-    show(table(columns, rows) if rows else "no webhook is configured")
+    show(table(columns, rows, wide=wide) if rows else "no webhook is configured")
 
 
 @app.command("test", epilog=TEST_EXAMPLES)
@@ -175,6 +187,7 @@ def send_test(name: Name, account: Account = DEFAULT_ACCOUNT, json: Json = False
 def dead(
     name: Name,
     limit: Annotated[int, typer.Option(min=1, max=MOST_DEAD, help="At most so many.")] = 100,
+    wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
@@ -190,15 +203,23 @@ def dead(
             letter.event.id,
             letter.event.message,
             letter.event.state or letter.event.type,
-            local(letter.event.at, now),
-            local(letter.at, now),
+            local_cell(letter.event.at, now),
+            local_cell(letter.at, now),
             letter.attempts,
             letter.why,
         )
         for letter in letters
     ]
-    columns = ("event", "message", "state", "at", "given up", "attempts", "why")
-    show(table(columns, rows) if rows else "nothing was given up")
+    columns = (
+        "event",
+        Column("message", worth=3),
+        "state",
+        Column("at", worth=4),
+        Column("given up", worth=2),
+        Column("attempts", worth=1),
+        Column("why", worth=5, cut=True),
+    )
+    show(table(columns, rows, wide=wide) if rows else "nothing was given up")
 
 
 @app.command(epilog=RETRY_EXAMPLES)

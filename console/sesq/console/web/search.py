@@ -17,6 +17,7 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage
+from sesq.console.subjects import Subjects
 from sesq.queue.envelope import encode_json
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
@@ -79,6 +80,7 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
     """The newest that match, newest first. Raises InputError for a cursor that is none."""
     places, messages = _places(redis, Keys(account), query), Messages(redis, account)
     found: list[Record] = []
+    subjects = Subjects(redis, account)
     looked, last = 0, None
     while looked < LOOK_THROUGH:
         size = min(CHUNK if query.looks_inside else limit - len(found), LOOK_THROUGH - looked)
@@ -90,8 +92,8 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
             if record is not None and query.matches(record):
                 found.append(record)
             if len(found) == limit:
-                return Found(found, _cursor(last), looked)
-    return Found(found, _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
+                return Found(subjects.rendered(found), _cursor(last), looked)
+    return Found(subjects.rendered(found), _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
 
 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:

@@ -10,6 +10,7 @@ from sesq.config.errors import WrongState
 from sesq.console.commands.messages import as_json as message_as_json
 from sesq.console.commands.messages import listed_as_json
 from sesq.console.overview import read_waiting
+from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Sending, Viewing, api_router, operation
 from sesq.console.web.api.given import Ids, Mail, Waiting
@@ -56,7 +57,7 @@ def send(room: Sending, mail: Mail) -> Json:
 @router.get("/messages/{id}", **operation("show_message", OneMessage))
 def message(room: Viewing, id: str) -> Json:
     """One, with its history."""
-    return message_as_json(explain(room.redis, room.messages.get(id)))
+    return message_as_json(explain(room.redis, Subjects(room.redis, room.account).of(room.messages.get(id))))
 
 
 def _each(room: Room, verb: str, ids: list[str]) -> Json:

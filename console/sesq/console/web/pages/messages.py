@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from sesq.console.act import VERBS
+from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
 from sesq.console.web.pages.on_all import choices, messages_path
@@ -54,7 +55,7 @@ def messages(
 
 @router.get("/accounts/{account}/messages/{id}")
 def message(room: Viewing, id: str) -> Response:
-    record = explain(room.redis, room.messages.get(id))
+    record = explain(room.redis, Subjects(room.redis, room.account).of(room.messages.get(id)))
     shown = preview(room, record)
     return page(
         room,
