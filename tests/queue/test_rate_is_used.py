@@ -72,7 +72,7 @@ def assert_enough_is_used(traffic: Traffic) -> None:
         assert used >= 0.95 * usable
 
 
-@pytest.mark.parametrize("round_trip", [NEAR, USUAL, FAR, SLOW])
+@pytest.mark.parametrize("round_trip", [NEAR, SLOW])
 @pytest.mark.parametrize(
     "sizes", [[1], [2], [10], [14], [50], [1, 14], [14, 14, 1], [1, 2, 10, 14, 50], [1] * 9 + [50]]
 )
@@ -85,10 +85,10 @@ def test_of_a_backlog_of_any_mix_all_but_a_twentieth_of_the_rate_is_used(
     assert_enough_is_used(traffic)
 
 
-@pytest.mark.parametrize("round_trip", [NEAR, USUAL, FAR, SLOW])
+@pytest.mark.parametrize("round_trip", [USUAL, FAR])
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("each", [0.15, 0.4])
-@pytest.mark.parametrize("sizes", [[2], [14], [50], [1, 10, 14]])
+@pytest.mark.parametrize("sizes", [[2], [50], [1, 10, 14]])
 def test_so_it_is_beside_urgent_mail(
     redis: Redis, sizes: list[int], each: float, apart: bool, round_trip: tuple[float, float]
 ) -> None:
@@ -105,7 +105,7 @@ def test_so_it_is_beside_urgent_mail(
 
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("sizes", [[1], [2, 1], [1, 10, 14], [1, 50]])
-@pytest.mark.parametrize("tenants", [1, 10, 200])
+@pytest.mark.parametrize("tenants", [1, 200])
 def test_of_tenants_that_take_turns_as_much_is_used(
     redis: Redis, tenants: int, sizes: list[int], apart: bool
 ) -> None:
