@@ -21,7 +21,7 @@ from redis import Redis
 
 from http_client import connect, read_to_the_end, taken
 from sesq.config.embedded import EmbeddedRedis
-from sesq.console.overview import read_workers
+from sesq.console.workers import read_workers
 from sesq.worker.http_server import HttpLimits
 
 SESQ = [sys.executable, "-m", "sesq.console"]

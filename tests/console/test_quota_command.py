@@ -27,7 +27,7 @@ def test_an_account_never_seen_has_the_sandbox_limits(
 ) -> None:
     monkeypatch.setenv("SESQ_ACCOUNTS__NEW__REGION", "us-east-1")
     told = run_json("quota", "show", "--account", "new")
-    ramp = told.pop("ramp")
+    ramp, (condition,) = told.pop("ramp"), told.pop("conditions")
     assert {name: (limit["value"], limit["origin"]) for name, limit in told.items()} == {
         "rate": (1, "default"),
         "daily": (200, "default"),
@@ -35,7 +35,7 @@ def test_an_account_never_seen_has_the_sandbox_limits(
         "margin": (0.002, "default"),
         "reserve": (0, "default"),
     }
-    assert ramp is None
+    assert (ramp, condition["kind"]) == (None, "unsynced")
 
 
 def test_what_ses_says_is_in_force(run_json: RunJson, ses_says: SesSays) -> None:

@@ -16,7 +16,7 @@ from rq.suspension import resume, suspend
 from rq.worker import Worker
 from typer.testing import Result
 
-from sesq.console.overview import read_workers
+from sesq.console.workers import read_workers
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
@@ -122,7 +122,7 @@ def test_rqs_suspension_is_a_reason_like_every_other(
     record = run_json("messages", "show", id)
     assert (record["waits_because"], record["goes_at"]) == (because, None)
     doctor = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
-    assert (doctor["queues"]["status"], doctor["queues"]["cure"]) == ("warn", "rq resume")
+    assert (doctor["gate"]["status"], doctor["gate"]["cure"]) == ("warn", "rq resume")
     # and when they go on, it is gone
     resume(redis)
     assert run_json("status")["paused"] is False
@@ -235,7 +235,8 @@ def test_a_pause_by_a_person_names_it(
     told = run_json("status")
     assert (told["paused"], told["paused_because"]) == (True, reason)
     assert told["lanes"]["transactional"]["next_at"] is None
-    assert told["why"][0] == "Paused: bounces are high. Nothing goes until `sesq quota resume`."
+    assert told["why"][0].startswith("The account is paused by ")
+    assert told["why"][0].endswith(": bounces are high. Nothing goes until `sesq quota resume`.")
     assert run("quota", "resume").exit_code == 0
     assert run_json("status")["paused"] is False
 

@@ -144,18 +144,21 @@ CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
             "bulk: 1 queued; it goes after the transactional mail.",
         ],
     ),
-    "a pause": (_paused, ["Paused: a look. Nothing goes until `sesq quota resume`.", NO_WORKER]),
+    "a pause": (
+        _paused,
+        ["The account is paused by ada: a look. Nothing goes until `sesq quota resume`.", NO_WORKER],
+    ),
     "a pause of bulk mail": (
         _bulk_paused,
         [
-            "Bulk mail is paused: complaints. It waits until `sesq quota resume --bulk`.",
+            "Bulk mail is paused by ada: complaints. It waits until `sesq quota resume --bulk`.",
             NO_WORKER,
             f"transactional: 1 queued; {NOW}",
         ],
     ),
     "a pause of bulk mail alone": (
         _bulk_alone_paused,
-        ["Bulk mail is paused: complaints. It waits until `sesq quota resume --bulk`.", NO_WORKER],
+        ["Bulk mail is paused by ada: complaints. It waits until `sesq quota resume --bulk`.", NO_WORKER],
     ),
     "rq suspend": (
         _suspended,
@@ -179,7 +182,7 @@ CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
     "an account that SES has not described": (
         _unsynced,
         [
-            "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`.",
+            "SES has not described this account yet. Nothing goes before: start a worker, or `sesq quota sync`.",
             NO_WORKER,
         ],
     ),

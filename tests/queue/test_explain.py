@@ -11,7 +11,7 @@ from redis import Redis
 from batch import template
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
-from sesq.queue.explain import NO_WORKER, UNSYNCED
+from sesq.queue.explain import NO_WORKER
 from sesq.queue.ramp import mind_ramp, start_ramp
 from sesq.queue.reputation import Standing
 from sesq.queue.results import SendResult, put_back
@@ -181,13 +181,13 @@ def test_what_is_paused_goes_when_somebody_says_so(stage: Stage, lane: Lane) -> 
     id = stage.queue(lane=lane.value)
     stage.policy.pause("a look", by="ada", bulk_only=lane is Lane.BULK)
     because, wait = told(stage, id)
-    assert (because.endswith("is paused: a look"), wait) == (True, None)
+    assert (because.endswith("is paused by ada: a look"), wait) == (True, None)
 
 
 def test_a_pause_of_bulk_mail_is_told_to_bulk_mail_alone(stage: Stage) -> None:
     stage.policy.pause("too many bounces", by="ada", bulk_only=True)
     assert told(stage, stage.queue())[0] == "it may go now"
-    assert told(stage, stage.queue(lane="bulk"))[0] == "bulk mail is paused: too many bounces"
+    assert told(stage, stage.queue(lane="bulk"))[0] == "bulk mail is paused by ada: too many bounces"
 
 
 @pytest.mark.parametrize("lane", list(Lane))
@@ -218,7 +218,7 @@ def test_what_nobody_sends_and_what_ses_does_not_send_are_told(stage: Stage) -> 
     stage.sync(sending=0, paused_because="SES has paused this account")
     assert told(stage, id) == ("SES has paused this account", None)
     stage.redis.delete(stage.keys.snapshot)
-    assert told(stage, id) == (UNSYNCED, None)
+    assert told(stage, id) == ("SES has not described this account yet", None)
     stage.redis.delete(f"rq:workers:{stage.keys.queue(Lane.TRANSACTIONAL)}")
     assert told(stage, id) == (NO_WORKER, None)
 

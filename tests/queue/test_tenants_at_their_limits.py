@@ -249,7 +249,7 @@ def test_bulk_mail_of_a_tenant_is_paused_alone(stage: BatchStage, limits: Tenant
     waits, row = queue(stage, "acme", 1)[0], f"{stage.take(5, tenant='acme').id}-0-2"
     goes = [*queue(stage, "acme", 1, lane="transactional"), *queue(stage, "zeta", 2)]
     assert sorted(grants(stage)) == sorted(goes)
-    why = "bulk mail of tenant acme is paused: a look at its list"
+    why = "bulk mail of tenant acme is paused by ada: a look at its list"
     for id in (waits, row):
         told = explain(stage.redis, stage.outbox.status(id))
         assert (told.waits_because, told.goes_at) == (why, None)

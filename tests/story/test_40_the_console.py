@@ -141,14 +141,15 @@ def test_above_ses_is_refused_with_a_reason(live: Live) -> None:
 
 def test_pause_and_resume(live: Live) -> None:
     s, browser = live.system, live.browser
-    browser.open("quota")
+    browser.open("overview")
+    browser.find("a[href$='quota/pause?mail=all']").click()
+    browser.until_says("Pause all mail?")
     browser.fill(reason="bounces are high")
-    browser.press("Pause")
+    browser.press("Pause all mail")
     assert Policy(s.redis).paused == "bounces are high"
     browser.open("overview")
     assert "bounces are high" in browser.text
-    browser.open("quota")
-    browser.press("Resume")
+    browser.press("Resume all mail")
     assert Policy(s.redis).paused == ""
 
 
@@ -161,6 +162,8 @@ def test_what_waits_for_a_recipient_goes_once_it_is_verified(live: Live) -> None
     assert "bob@example.org" in browser.text
     browser.look("identities")
     # When somebody verifies the address, and its owner clicks on the link
+    browser.press("Verify")
+    assert "SES sends a mail with a link to this address" in browser.text
     browser.press("Verify")
     assert "pending" in browser.text
     browser.open(f"messages/{id}")

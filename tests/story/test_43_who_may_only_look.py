@@ -51,8 +51,9 @@ def test_one_logs_in_to_operate_and_another_to_look(system: Any, tmp_path: Path)
             browser.open("quota")
             browser.fill(name="ada", password="ada's secret")
             browser.press("Log in")
+            browser.open("quota/pause")
             browser.fill(reason="a look around")
-            browser.press("Pause")
+            browser.press("Pause all mail")
             eventually(lambda: Policy(s.redis).paused, "it is paused")
             assert Policy(s.redis).history()[0]["by"] == "ada (console)"
             # and the session's cookie goes over TLS alone, and no script reads it

@@ -167,6 +167,7 @@ LIMITS = {
     "margin": limit(0.002, "default"),
     "reserve": limit(100, "set", "10%"),
     "ramp": None,
+    "conditions": [],
 }
 
 
@@ -206,6 +207,7 @@ OVERVIEW: Json = {
     "paused_because": None,
     "bulk_paused": False,
     "bulk_paused_because": None,
+    "conditions": [],
     "bulk_window": None,
     "outside_windows": [],
     "policy": {

@@ -11,10 +11,10 @@ from sesq.queue.ahead import jobs_of_tenants
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
 from sesq.queue.by_window import groups, waiting_by_window
+from sesq.queue.conditions import tenant_conditions
 from sesq.queue.forecast import Forecast, Limits
 from sesq.queue.states import Lane
-from sesq.queue.tenant_limits import TenantLimit, TenantLimits, paused_because
-from sesq.queue.tenant_states import stopped_because
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 from sesq.queue.usage import Usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
 from sesq.queue.windows import look_at, outside_several, read_window, reckon
@@ -75,8 +75,8 @@ class BatchLine:
 
     def stopped(self) -> str:
         """Why no bulk mail of its tenant goes; empty where it does."""
-        stopped = stopped_because(self._redis, self._account, self._tenant)
-        return stopped or paused_because(self._redis, self._account, self._tenant)
+        found = tenant_conditions(self._redis, self._account, self._tenant) if self._tenant else []
+        return next((condition.why for condition in found), "")
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
         """When the batch has gone by the limits of its tenant; None where the tenant has no limits."""

@@ -9,13 +9,16 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.quotas import format_daily, format_rate
+from sesq.console.condition_view import all_conditions, condition_as_json
 from sesq.console.ramp_view import changed_ramp, ramp_as_json, ramp_of_history_as_json
 from sesq.console.times import utc
+from sesq.queue.conditions import Condition
 from sesq.queue.fields import Fields
 from sesq.queue.gate import Gate
 from sesq.queue.policy import Policy, Setting
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.usage import Usage
+from sesq.queue.windows import look_at, read_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,18 @@ def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
 
 
 def quota_as_json(redis: Redis, account: str) -> dict[str, Any]:
-    """All limits, and the ramp, for scripts. Raises QueueUnavailable."""
+    """All limits, the ramp, and what else the gate knows, for scripts. Raises QueueUnavailable."""
     limits, usage = _limits(redis, account)
-    return {name: limit.as_json() for name, limit in limits.items()} | {"ramp": ramp_as_json(usage.ramp)}
+    conditions = [condition_as_json(each) for each in conditions_of(redis, account, usage)]
+    told = {name: limit.as_json() for name, limit in limits.items()}
+    return told | {"ramp": ramp_as_json(usage.ramp), "conditions": conditions}
+
+
+def conditions_of(redis: Redis, account: str, usage: Usage) -> tuple[Condition, ...]:
+    """What the gate knows besides the limits. Raises QueueUnavailable."""
+    window = read_window(redis, account)
+    view = look_at(redis, account, [window]).get(window)
+    return all_conditions(redis, account, usage, read_snapshot(redis, account), view)
 
 
 def _limits(redis: Redis, account: str) -> tuple[dict[str, Limit], Usage]:

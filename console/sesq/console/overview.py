@@ -5,34 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
-from rq import Queue
-from rq.serializers import JSONSerializer
-from rq.worker import Worker
 
 from sesq.config.connection import mapped
 from sesq.config.errors import UnknownMessage
+from sesq.console.condition_view import all_conditions
+from sesq.console.workers import WorkerView, read_workers
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
 from sesq.queue.by_window import ByWindow, outside_by_batch
+from sesq.queue.conditions import Condition, Kind
 from sesq.queue.damage import read_damage
 from sesq.queue.gate import Gate
-from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
-from sesq.queue.policy import Policy
 from sesq.queue.record import Record
 from sesq.queue.replies import text
 from sesq.queue.snapshot import Snapshot, read_snapshot
 from sesq.queue.states import Lane, State
-from sesq.queue.usage import SUSPENDED, Usage
+from sesq.queue.usage import Usage
 from sesq.queue.windows import WindowView, look_at, outside_several, read_window
-
-HEARTBEAT_SECONDS = 90
-"""A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""
 
 MOST_WAITED_FOR = 1000
 SCAN_COUNT = 500
@@ -76,18 +70,6 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerView:
-    """A worker that lives. `sent`: messages since it started."""
-
-    name: str
-    host: str
-    pid: int | None
-    state: str
-    last_heartbeat: float
-    sent: int
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes of Redis; `limit` None: as much as the machine has."""
 
@@ -102,18 +84,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it. `paused`: why nothing goes, None where something may."""
+    """All of it. `conditions`: what the gate knows besides the limits; what stops most comes first."""
 
     account: str
     snapshot: Snapshot
     usage: Usage
-    paused: str | None
+    conditions: tuple[Condition, ...]
     lanes: tuple[LaneView, ...]
     counts: Mapping[State, int]
     waiting: tuple[Waiting, ...]
     workers: tuple[WorkerView, ...]
     memory: Memory | None
-    bulk_paused: str = ""
     paused_batches: tuple[Batch, ...] = ()
     bulk_window: WindowView | None = None
     """The account's send window for bulk mail, where it has one."""
@@ -124,13 +105,29 @@ class Overview:
     damaged: int = 0
     """How much in Redis is damaged, or not understood, and set aside."""
 
+    def condition(self, *kinds: Kind) -> Condition | None:
+        """The first condition of these kinds; None where there is none."""
+        return next((each for each in self.conditions if each.kind in kinds), None)
+
     @property
-    def bulk_waits_because(self) -> str:
-        """Why bulk mail does not go although transactional mail may: it is paused, or its window is closed."""
-        if self.bulk_paused:
-            return self.bulk_paused
-        is_closed = self.bulk_window is not None and self.bulk_window.opens_at is not None
-        return self.bulk_window.why if self.bulk_window and is_closed else ""
+    def paused(self) -> str | None:
+        """Why nothing goes: a person, RQ or SES has paused it. None where something may go."""
+        found = self.condition(Kind.SUSPENDED, Kind.PAUSED, Kind.SES_PAUSED)
+        return found.reason if found else None
+
+    @property
+    def bulk_paused(self) -> str:
+        """Why bulk mail is paused; empty where it is not."""
+        found = self.condition(Kind.BULK_PAUSED)
+        return found.reason if found else ""
+
+    def serving(self, lane: Lane) -> tuple[WorkerView, ...]:
+        """The workers that serve a lane."""
+        return tuple(worker for worker in self.workers if lane in worker.lanes)
+
+    def is_stopped(self, lane: Lane) -> bool:
+        """Whether nothing of the lane goes, whatever the limits."""
+        return any(each.stops(lane) for each in self.conditions)
 
     @property
     def outside_windows(self) -> int:
@@ -148,12 +145,12 @@ def read_overview(redis: Redis, account: str) -> Overview:
     """The account as it stands. Works for one that nobody has queued for yet. Raises QueueUnavailable."""
     usage = Gate(redis, account).usage()
     batches = Batches(redis, account).all()
-    messages, policy = Messages(redis, account), Policy(redis, account)
-    snapshot = read_snapshot(redis, account)
+    messages, snapshot = Messages(redis, account), read_snapshot(redis, account)
     running = {batch.id for batch in batches if batch.state == "running"}
     waiting, window = outside_by_batch(redis, account), read_window(redis, account)
     outside = {batch: counts for batch, counts in waiting.items() if batch in running}
     views = look_at(redis, account, [window, *(each for counts in outside.values() for each in counts)])
+    conditions = all_conditions(redis, account, usage, snapshot, views.get(window))
     lanes = tuple(
         _lane(lane, told, messages, batches if lane is Lane.BULK else [], outside)
         for lane, told in zip(Lane, usage.lanes, strict=True)
@@ -162,13 +159,12 @@ def read_overview(redis: Redis, account: str) -> Overview:
         account=account,
         snapshot=snapshot,
         usage=usage,
-        paused=_paused(usage, policy, snapshot),
+        conditions=conditions,
         lanes=lanes,
         counts=_counts(messages, batches),
         waiting=read_waiting(redis, messages),
         workers=read_workers(redis, account),
         memory=_memory(redis),
-        bulk_paused=policy.bulk_paused,
         paused_batches=tuple(batch for batch in batches if batch.state == "paused" and batch.left),
         bulk_window=views.get(window),
         outside=tuple(_outside(batch, counts, views) for batch, counts in outside.items()),
@@ -194,16 +190,6 @@ def _bulk(queued: int, batches: Iterable[Batch], outside: Mapping[str, ByWindow]
             queued -= inside
     counts[""] += queued
     return dict(+counts)
-
-
-def _paused(usage: Usage, policy: Policy, snapshot: Snapshot) -> str | None:
-    if usage.closed == "suspended":
-        return SUSPENDED
-    if usage.closed == "paused":
-        return policy.paused
-    if usage.closed == "ses_paused":
-        return snapshot.paused_because or "SES sends nothing for this account"
-    return None
 
 
 def _counts(messages: Messages, batches: Iterable[Batch]) -> dict[State, int]:
@@ -261,30 +247,6 @@ def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
         Waiting(what, why, count) for (what, why), count in zip(holds.items(), counts, strict=True) if count
     ]
     return tuple(sorted(found, key=lambda waiting: (-waiting.count, waiting.what)))
-
-
-def read_workers(redis: Redis, account: str, now: datetime | None = None) -> tuple[WorkerView, ...]:
-    """The workers that serve the account and live, by name."""
-    now = now or datetime.now(timezone.utc)
-    found = {}
-    with mapped():
-        for lane in Lane:
-            queue = Queue(Keys(account).queue(lane), connection=redis, serializer=JSONSerializer)
-            found.update({worker.name: worker for worker in Worker.all(queue=queue)})
-    return tuple(_worker(found[name]) for name in sorted(found) if _lives(found[name], now))
-
-
-def _lives(worker: Any, now: datetime) -> bool:
-    beat = worker.last_heartbeat
-    return beat is not None and (now - beat).total_seconds() < HEARTBEAT_SECONDS
-
-
-def _worker(worker: Any) -> WorkerView:
-    beat = worker.last_heartbeat.timestamp()
-    state = str(getattr(worker.get_state(), "value", worker.get_state()))
-    return WorkerView(
-        worker.name, worker.hostname or "", worker.pid, state, beat, worker.successful_job_count
-    )
 
 
 def _memory(redis: Redis) -> Memory | None:

@@ -3,49 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sesq.config.quotas import format_rate
 from sesq.console.overview import LaneView, Overview
-from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import local
+from sesq.queue.batch import Batch
+from sesq.queue.conditions import Condition
 from sesq.queue.states import Lane, State
-from sesq.queue.usage import VISIBLE_SLOWNESS
 
 SOON_SECONDS = 0.05
 HOLDS_NAMED = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A sentence, and what it is about: `paused`, `workers`, `lane:bulk`, `held:recipient:bob@x.org` …"""
+
+    about: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def sentences(view: Overview) -> list[str]:
     """The account first, then each lane, then what waits for something other than time."""
+    return [told.text for told in tell(view)]
+
+
+def tell(view: Overview) -> list[Told]:
+    """The same, with what each sentence is about: a page leaves out what an alert says already."""
     return [*_account(view), *_lanes(view), *_states(view)]
 
 
-def _account(view: Overview) -> Iterator[str]:
+def about(condition: Condition) -> str:
+    """What is said of a condition is about this."""
+    return f"{condition.kind}:{condition.tenant}".rstrip(":")
+
+
+def _account(view: Overview) -> Iterator[Told]:
     if view.memory and view.memory.is_full:
-        yield "Redis is full: it takes no mail, and workers cannot claim any. Raise its maxmemory."
-    if view.usage.closed == "suspended":
-        yield f"{_sentence(view.paused).capitalize()} Nothing goes, of any account, until `rq resume`."
-    elif view.usage.closed == "paused":
-        yield f"Paused: {_sentence(view.paused)} Nothing goes until `sesq quota resume`."
-    elif view.usage.closed == "ses_paused":
-        yield f"{_sentence(view.paused)} Workers ask again at each sync, and go on by themselves."
-    elif view.usage.closed == "unsynced" and view.snapshot.known:
-        yield "Redis was started anew since SES was asked, or another took over: nothing goes before a worker asks."
-    elif view.usage.closed == "unsynced":
-        yield "SES has not described this account yet, and nothing goes before: start a worker, or `sesq quota sync`."
-    elif view.snapshot.known and not view.snapshot.readable:
-        yield "These credentials may not read the account (ses:GetAccount): the limits of sesq.toml count."
-    if view.bulk_paused:
-        yield f"Bulk mail is paused: {_sentence(view.bulk_paused)} It waits until `sesq quota resume --bulk`."
-    elif view.bulk_waits_because:
-        yield f"Bulk mail is {_sentence(view.bulk_waits_because)}"
-    yield from ramp_sentences(view.usage)
+        yield Told(
+            "memory", "Redis is full: it takes no mail, and workers cannot claim any. Raise its maxmemory."
+        )
+    yield from (Told(about(condition), condition.words) for condition in view.conditions)
     if view.damaged:
-        yield f"Damaged in Redis, or of another version, and set aside: {view.damaged}. `sesq doctor` names it."
-    if view.usage.slow > VISIBLE_SLOWNESS:
-        yield f"SES throttled lately, so the pace is {format_rate(view.usage.shown_rate)} for a while."
+        damage = (
+            f"Damaged in Redis, or of another version, and set aside: {view.damaged}. `sesq doctor` names it."
+        )
+        yield Told("damaged", damage)
     if not view.workers and any(lane.queued for lane in view.lanes):
-        yield "No worker is running: `sesq worker` starts one."
+        yield Told("workers", "No worker is running: `sesq worker` starts one.")
 
 
 def _sentence(reason: str | None) -> str:
@@ -53,12 +62,10 @@ def _sentence(reason: str | None) -> str:
     return (reason or "").rstrip(".") + "."
 
 
-def _lanes(view: Overview) -> Iterator[str]:
-    if view.usage.closed:
-        return
+def _lanes(view: Overview) -> Iterator[Told]:
     for lane in view.lanes:
-        if lane.queued and not (lane.lane is Lane.BULK and view.bulk_waits_because):
-            yield f"{lane.lane}: {lane.queued} queued; {_head(view, lane)}"
+        if lane.queued and not view.is_stopped(lane.lane):
+            yield Told(f"lane:{lane.lane}", f"{lane.lane}: {lane.queued:,} queued; {_head(view, lane)}")
 
 
 def _head(view: Overview, lane: LaneView) -> str:
@@ -92,22 +99,26 @@ def _spent(view: Overview) -> str:
     return f" ({usage.last_24h + usage.others:g} of {usage.daily:g} recipients in 24 hours{others})"
 
 
-def _states(view: Overview) -> Iterator[str]:
+def _states(view: Overview) -> Iterator[Told]:
     for waiting in view.waiting[:HOLDS_NAMED]:
-        yield f"{waiting.count} held: {_sentence(waiting.reason)}"
+        yield Told(f"held:{waiting.what}", f"{waiting.count:,} held: {_sentence(waiting.reason)}")
     more = len(view.waiting) - HOLDS_NAMED
     if more > 0:
-        yield f"{more} more things are waited for: `sesq messages list --state held`."
+        yield Told("held", f"{more:,} more things are waited for: `sesq messages list --state held`.")
     for outside in view.outside[:HOLDS_NAMED]:
-        yield f"{outside.count:,} of batch {outside.batch} are {_sentence(outside.why)}"
+        yield Told(
+            f"batch:{outside.batch}",
+            f"{outside.count:,} of batch {outside.batch} are {_sentence(outside.why)}",
+        )
+    yield from (Told(f"batch:{batch.id}", _paused(batch, view.usage.now)) for batch in view.paused_batches)
     unknown = view.counts[State.UNKNOWN]
-    for batch in view.paused_batches:
-        if batch.starts_at is not None:
-            yield f"Batch {batch.id} starts at {local(batch.starts_at, view.usage.now)}: {batch.left:,} of it wait."
-        else:
-            yield (
-                f"Batch {batch.id} is paused: {_sentence(batch.reason)} {batch.left:,} of it wait until "
-                f"`sesq batch resume {batch.id}`."
-            )
     if unknown:
-        yield f"{unknown} may have been sent, or not: SES's answer was lost. Settle them with `sesq messages resolve`."
+        lost = "may have been sent, or not: SES's answer was lost. Settle them with `sesq messages resolve`."
+        yield Told("unknown", f"{unknown:,} {lost}")
+
+
+def _paused(batch: Batch, now: float) -> str:
+    if batch.starts_at is not None:
+        return f"Batch {batch.id} starts at {local(batch.starts_at, now)}: {batch.left:,} of it wait."
+    waits = f"{batch.left:,} of it wait until `sesq batch resume {batch.id}`."
+    return f"Batch {batch.id} is paused: {_sentence(batch.reason)} {waits}"

@@ -10,17 +10,16 @@ from sesq.config.connection import mapped
 from sesq.config.quotas import format_rate
 from sesq.queue.ahead import Ahead, count_ahead
 from sesq.queue.chunks import place_of
+from sesq.queue.conditions import Kind, read_account_conditions, tenant_conditions
 from sesq.queue.forecast import LONGEST_MINUTES, MINUTE, Limits, forecast
 from sesq.queue.job import rq_key
 from sesq.queue.keys import Keys
-from sesq.queue.policy import Policy
 from sesq.queue.record import Record
 from sesq.queue.replies import text
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import Lane, State
-from sesq.queue.tenant_limits import TenantLimit, TenantLimits, paused_because
-from sesq.queue.tenant_states import stopped_because
-from sesq.queue.usage import SUSPENDED, Usage, read_ledger, read_usage
+from sesq.queue.tenant_limits import TenantLimit, TenantLimits
+from sesq.queue.usage import Usage, read_ledger, read_usage
 from sesq.queue.window_forecast import Waiting, forecast_windows
 from sesq.queue.windows import OUTSIDE, look_at, openings_of, opens
 
@@ -29,7 +28,6 @@ NO_WORKER = "no worker is running: `sesq worker` starts one"
 NO_JOB = (
     "its RQ job is in no queue: a worker of RQ's has it, or somebody took it away, and sesq puts it back soon"
 )
-UNSYNCED = "SES has not described the account to this Redis yet: a worker, or `sesq quota sync`, asks it"
 
 
 def explain(redis: Redis, record: Record) -> Record:
@@ -161,29 +159,23 @@ def _by_windows(
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
     """Why nothing of its lane may go, whatever the limits; empty where something may."""
-    policy = Policy(redis, record.account)
-    if usage.closed == "suspended":
-        return SUSPENDED
-    if usage.closed == "paused":
-        return f"the account is paused: {policy.paused}"
-    if usage.closed == "ses_paused":
-        return read_snapshot(redis, record.account).paused_because or "SES sends nothing for the account"
-    if lane is Lane.BULK and policy.bulk_paused:
-        return f"bulk mail is paused: {policy.bulk_paused}"
     tenant = record.envelope.tenant or ""
-    stopped = stopped_because(redis, record.account, tenant)
-    if stopped:
-        return stopped
-    paused = paused_because(redis, record.account, tenant) if lane is Lane.BULK else ""
-    if paused:
-        return paused
+    account = record.account
+    found = [
+        *read_account_conditions(redis, account, usage, read_snapshot(redis, account)),
+        *(tenant_conditions(redis, account, tenant) if tenant else ()),
+    ]
+    stops: dict[Kind, str] = {each.kind: each.why for each in found if each.stops(lane, tenant)}
+    unsynced = stops.pop(Kind.UNSYNCED, "")
+    for why in stops.values():
+        return why
     with mapped():
         batch = _paused_batch(redis, record)
         if batch:
             return f"its batch is paused: {batch}"
-        if not redis.scard(rq_key("workers", Keys(record.account).queue(lane))):
+        if not redis.scard(rq_key("workers", Keys(account).queue(lane))):
             return NO_WORKER
-    return UNSYNCED if usage.closed else ""
+    return unsynced if usage.closed else ""
 
 
 def _paused_batch(redis: Redis, record: Record) -> str:

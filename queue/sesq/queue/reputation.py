@@ -35,6 +35,8 @@ LEAST_SENT = 500
 """Below so many recipients a rate says little."""
 ROUNDING = 1e-9
 WINDOW_HOURS = 7 * 24
+BRAKE = "sesq events"
+"""By whom bulk mail is paused there, in the history of the limits."""
 WORDS = {"bounced": "bounces", "complained": "complaints"}
 
 

@@ -206,15 +206,6 @@ def ramped_tenants(redis: Redis, account: str) -> list[str]:
     return sorted(tenant for tenant, _, name in parts if name == RAMP)
 
 
-def paused_because(redis: Redis, account: str, tenant: str) -> str:
-    """Why bulk mail of a tenant waits until somebody resumes it; empty where it does not. Raises QueueUnavailable."""
-    if not tenant:
-        return ""
-    with mapped():
-        reason = text(redis.hget(Keys(account).tenant_limits, f"{tenant}:{PAUSED}"))
-    return f"bulk mail of tenant {tenant} is paused: {reason}" if reason else ""
-
-
 def _value(name: str, given: str) -> float | None:
     _known(name)
     value = float(LIMITS[name](given))

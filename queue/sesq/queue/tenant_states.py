@@ -102,12 +102,3 @@ def _unpacked(packed: str) -> TenantState | None:
     told = Fields({name: str(value) for name, value in found.items()})
     status = SendingStatus(told.text("status"))
     return TenantState(status, told.number("asked"), told.text("why"), told.text("own_list") == "1")
-
-
-def stopped_because(redis: Redis, account: str, tenant: str) -> str:
-    """Why SES takes no mail of a tenant, as far as is known; empty where it may. Raises QueueUnavailable."""
-    if not tenant:
-        return ""
-    with mapped():
-        told = read_json(redis.hget(Keys(account).blocks, f"tenant:{tenant}") or b"null")
-    return str(told[1]) if isinstance(told, list) and len(told) > 1 else ""

@@ -111,6 +111,14 @@ def opens_at(times: str, now: float) -> float | None:
     return math.inf
 
 
+def last_opening(redis: Redis, account: str, now: float) -> float:
+    """When a send window of the account or of a batch opened last (s); 0 where none has."""
+    with mapped():
+        known = read_hash(redis, Keys(account).windows)
+    starts = (int(start) for times in known.values() for start in times.split()[::2] if start.isdecimal())
+    return float(max((start for start in starts if start <= now), default=0))
+
+
 def read_window(redis: Redis, account: str) -> str:
     """The account's send window for bulk mail; empty where it has none."""
     with mapped():

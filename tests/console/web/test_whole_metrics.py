@@ -47,6 +47,11 @@ CAME_INTO = {
     "expired": 1,
     "cancelled": 1,
 }
+KINDS = (
+    "suspended paused ses_paused unsynced bulk_paused bulk_window tenant_paused tenant_stopped unreadable ramp "
+    "ramp_stands_still throttled"
+)
+STILL = 0
 BOUNDS = ("0.1", "0.5", "1.0", "5.0", "15.0", "60.0", "300.0", "1800.0", "7200.0", "28800.0", "86400.0")
 METRICS: dict[str, tuple[str, dict[str, float]]] = {
     "sesq_rate_limit_recipients_per_second": ("gauge", {"": 5}),
@@ -61,6 +66,7 @@ METRICS: dict[str, tuple[str, dict[str, float]]] = {
     "sesq_tokens": ("gauge", {"": 2.5}),
     "sesq_paused": ("gauge", {"": 0}),
     "sesq_bulk_paused": ("gauge", {"": 0}),
+    "sesq_condition": ("gauge", {f"kind={kind}": 0 for kind in KINDS.split()}),
     "sesq_bulk_window_open": ("gauge", {"": 1}),
     "sesq_outside_window_recipients": ("gauge", {"": 0}),
     "sesq_production": ("gauge", {"": 0}),
@@ -68,6 +74,7 @@ METRICS: dict[str, tuple[str, dict[str, float]]] = {
     "sesq_messages": ("gauge", {f"state={state}": count for state, count in STATES.items()}),
     "sesq_lane_jobs": ("gauge", {"lane=transactional": 1, "lane=bulk": 3}),
     "sesq_lane_oldest_age_seconds": ("gauge", {"lane=transactional": 30 * 60, "lane=bulk": 29 * 60}),
+    "sesq_lane_stuck_seconds": ("gauge", {"lane=transactional": STILL, "lane=bulk": 0}),
     "sesq_held_messages": ("gauge", {"kind=recipient": 2}),
     "sesq_queue_empty_timestamp_seconds": ("gauge", {"": pytest.approx(NOW + 4 / 4.99, abs=1e-3)}),
     "sesq_claims": ("counter", {"": 13}),

@@ -19,21 +19,25 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`detail` is what was found, `cure` what to do about it ("" where nothing is to be done)."""
+    """`detail` is what was found, `cure` what to do about it ("" where nothing is to be done).
+
+    `about`: what it is about, by which a screen knows that two places say the same.
+    """
 
     name: str
     status: Status
     detail: str
     cure: str = ""
+    about: str = ""
 
 
 def ok(name: str, detail: str) -> Check:
     return Check(name, Status.OK, detail)
 
 
-def warn(name: str, detail: str, cure: str) -> Check:
-    return Check(name, Status.WARN, detail, cure)
+def warn(name: str, detail: str, cure: str, about: str = "") -> Check:
+    return Check(name, Status.WARN, detail, cure, about or name)
 
 
-def fail(name: str, detail: str, cure: str) -> Check:
-    return Check(name, Status.FAIL, detail, cure)
+def fail(name: str, detail: str, cure: str, about: str = "") -> Check:
+    return Check(name, Status.FAIL, detail, cure, about or name)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.console.checkup.check import Check, fail, ok, warn
+from sesq.console.checkup.conditions import check_conditions
+from sesq.console.checkup.movement import Still, stuck
 from sesq.console.checkup.tenants import check_tenants
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import span
 from sesq.queue.batches import Batches
 from sesq.queue.damage import read_damage
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages, accounts
+from sesq.queue.messages import accounts
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 from sesq.queue.windows import batch_windows, look_at, problem_of, read_window
 from sesq.worker.rules import read_blocks
 
-STUCK_SECONDS = 60
 MOST_DAMAGE = 20
+LANE_CURE = "start one that serves it: sesq worker, without --lanes"
 RESTORED = "a backup of Redis was restored: what was queued before may have been sent since that was made, and is held"
 RESTORED_CURE = "see what was sent, cancel that, then sesq messages release --waiting-for restore"
 DAMAGE_CURE = "look at it with redis-cli, then forget it: redis-cli HDEL sesq:{account}:damaged KEY"
@@ -39,24 +41,27 @@ SETTLE_CURE = "look at `sesq messages list --state unknown`, then `sesq messages
 def check_queue(redis: Redis, account: str) -> Iterator[Check]:
     """Reads Redis alone."""
     view = read_overview(redis, account)
-    last = Messages(redis, account).list([State.SENT], limit=1)
+    yield from check_conditions(view)
     yield judge_workers(view)
-    yield judge_movement(view, last[0].since if last else None)
+    yield judge_movement(view, stuck(redis, view))
     blocks = read_blocks(redis, account)
     for what, why in blocks.items():
         if not what.startswith("tenant:"):
-            yield fail("blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself")
+            yield fail(
+                "blocked", f"{what}: {why}", "cure it at SES; sesq tries again by itself", f"held:{what}"
+            )
     yield from check_tenants(redis, account, blocks)
     with mapped():
         if redis.exists(Keys(account).restored):
             yield warn("restored", RESTORED, RESTORED_CURE)
     for damage in read_damage(redis, account)[:MOST_DAMAGE]:
         cure = BATCH_CURE if damage.what.startswith(Keys(account).batch("")) else DAMAGE_CURE
-        yield warn("damaged", f"{damage.what}: {damage.why}", cure.format(account=account))
+        found = f"{damage.what}: {damage.why}"
+        yield warn("damaged", found, cure.format(account=account), f"damaged:{damage.what}")
     yield from check_windows(redis, account)
     if view.counts[State.UNKNOWN]:
         yield warn(
-            "unknown", f"{view.counts[State.UNKNOWN]} messages may have been sent, or not", SETTLE_CURE
+            "unknown", f"{view.counts[State.UNKNOWN]:,} messages may have been sent, or not", SETTLE_CURE
         )
 
 
@@ -71,7 +76,8 @@ def check_windows(redis: Redis, account: str) -> Iterator[Check]:
     views = look_at(redis, account, [own for _, own, _ in asked])
     problems = ((what, problem_of([all_bulk, own], views[own], now)) for what, own, all_bulk in asked)
     for what, problem in islice((each for each in problems if each[1]), MOST_DAMAGE):
-        yield fail("send window", f"{what}: {problem}", WINDOW_CURE)
+        about = what.replace("batch ", "batch:") if what.startswith("batch ") else "send window"
+        yield fail("send window", f"{what}: {problem}", WINDOW_CURE, about)
 
 
 def check_unknown_accounts(redis: Redis, configured: Collection[str]) -> Iterator[Check]:
@@ -88,28 +94,24 @@ def check_unknown_accounts(redis: Redis, configured: Collection[str]) -> Iterato
 
 def judge_workers(view: Overview) -> Check:
     """None is no failure as long as nothing waits for one."""
+    idle = [lane for lane in view.lanes if lane.queued and not view.serving(lane.lane)]
+    waiting = sum(lane.queued for lane in idle)
+    if view.workers and idle:
+        which = " and ".join(lane.lane.value for lane in idle)
+        return fail("workers", f"none serves {which}, and {waiting:,} are queued there", LANE_CURE)
     if view.workers:
         return ok("workers", f"{len(view.workers)} alive")
-    waiting = sum(lane.queued for lane in view.lanes)
     if waiting:
-        return fail("workers", f"none, and {waiting} messages are queued", "start one: sesq worker")
+        return fail("workers", f"none, and {waiting:,} are queued", "start one: sesq worker")
     return warn("workers", "none", "start one before mail is queued: sesq worker")
 
 
-def judge_movement(view: Overview, last_sent: float | None) -> Check:
-    """`last_sent`: when the last message left (seconds since the epoch), None for never."""
-    if view.usage.closed == "suspended":
-        return warn("queues", str(view.paused), "rq resume")
-    if view.paused:
-        return warn("queues", f"paused: {view.paused}", "sesq quota resume, where it was a person who paused")
+def judge_movement(view: Overview, still: Sequence[Still]) -> Check:
+    """`still`: the lanes that could go and do not."""
+    if still:
+        told = (f"{each.lane} could go, and nothing has left for {span(each.seconds)}" for each in still)
+        cure = "see the workers' logs: one of them has this lane, and takes nothing"
+        return fail("queues", "; ".join(told), cure, f"lane:{still[0].lane}")
     queued = sum(lane.queued for lane in view.lanes)
-    now = view.usage.now
-    for lane in view.lanes:
-        may_go = view.usage.closed is None and lane.next_at is not None and lane.next_at <= now
-        if may_go and lane.head is not None and view.workers:
-            still = now - max(lane.head.since, last_sent or 0)
-            if still > STUCK_SECONDS:
-                cure = "see the workers' logs, and that one of them serves this lane"
-                return fail("queues", f"{lane.lane} could go, and has not moved for {span(still)}", cure)
     held = view.counts[State.HELD]
-    return ok("queues", f"{queued} queued, {held} held" if queued or held else "nothing waits to be sent")
+    return ok("queues", f"{queued:,} queued, {held:,} held" if queued or held else "nothing waits to be sent")

@@ -1,4 +1,4 @@
-"""Whether SES takes the mail of the tenants that have some here. Reads Redis alone."""
+"""Whether SES takes mail of senders with their tenants, and tells whether tenants may send. Reads Redis alone."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ GET_TENANT_CURE = "allow ses:GetTenant; until then sesq learns it only when SES 
 
 
 def check_tenants(redis: Redis, account: str, blocks: Mapping[str, str]) -> Iterator[Check]:
-    """`blocks`: what SES refuses as a whole, and why."""
-    holds = sorted(hold for hold in blocks if hold.startswith("tenant:"))
+    """`blocks`: what SES refuses as a whole, and why. Those of a whole tenant are conditions of the gate."""
+    holds = sorted(hold for hold in blocks if hold.startswith("tenant:") and "/" in hold)
     messages = Messages(redis, account)
     for hold in holds[:MOST_NAMED]:
         found = f"{hold}: {messages.waiting_for(hold):,} wait: {blocks[hold]}"
-        yield warn("tenant", found, TENANT_CURE.format(hold=hold))
+        yield warn("tenant", found, TENANT_CURE.format(hold=hold), f"held:{hold}")
     if len(holds) > MOST_NAMED:
-        yield warn("tenant", f"{len(holds) - MOST_NAMED:,} more tenants or senders of theirs", MORE_CURE)
+        yield warn("tenant", f"{len(holds) - MOST_NAMED:,} more senders of tenants", MORE_CURE, "held")
     states = TenantStates(redis, account).read().values()
     unread = next((state for state in states if state.status is SendingStatus.UNREADABLE), None)
     if unread:

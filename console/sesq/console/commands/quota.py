@@ -12,16 +12,15 @@ from sesq.console.commands.of_tenant import OfTenant, checked_tenant, print_tena
 from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, load_settings, open_account
-from sesq.console.limits import change_as_json, changed, quota_as_json, read_limits, written
+from sesq.console.limits import change_as_json, changed, conditions_of, quota_as_json, read_limits, written
 from sesq.console.output import print_json, show
-from sesq.console.ramp_view import ramp_sentences
 from sesq.console.tables import printable, table, wrapped
 from sesq.console.times import local, local_cell, parse_duration
 from sesq.queue.policy import LIMITS, Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.usage import read_usage
-from sesq.queue.windows import look_at, read_window
+from sesq.queue.windows import read_window
 
 SHOW_EXAMPLES = """Examples
 
@@ -245,8 +244,8 @@ def _print(redis: Redis, account: str, json: bool) -> None:
         for name, limit in limits.items()
     ]
     show(table(("limit", "in force", "from", "set to", "SES allows", "until"), rows))
-    for sentence in ramp_sentences(usage):
-        typer.echo(printable(sentence))
     window = read_window(redis, account)
-    for view in look_at(redis, account, [window]).values():
-        show(f"bulk mail goes {view.window}" + (f": it is {view.why}" if view.opens_at is not None else ""))
+    if window:
+        show(f"Bulk mail goes {window}.")
+    for condition in conditions_of(redis, account, usage):
+        typer.echo(printable(condition.words))

@@ -8,6 +8,7 @@ import typer
 
 from sesq.config.errors import InputError
 from sesq.config.quotas import format_daily, format_rate
+from sesq.console.condition_view import condition_as_json
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
 from sesq.console.output import console, print_json
 from sesq.console.overview import Memory, Overview, read_overview
@@ -59,6 +60,7 @@ def as_json(view: Overview) -> dict[str, Any]:
         "paused_because": view.paused,
         "bulk_paused": bool(view.bulk_paused),
         "bulk_paused_because": view.bulk_paused or None,
+        "conditions": [condition_as_json(condition) for condition in view.conditions],
         "bulk_window": None
         if view.bulk_window is None
         else {

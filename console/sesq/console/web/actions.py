@@ -11,6 +11,7 @@ from sesq.console.times import parse_duration
 from sesq.console.web.site import Room, log
 from sesq.console.webhook_view import WebhookView, read_webhooks, require_webhook
 from sesq.producer import Message, Outbox
+from sesq.producer.rules import check_tenant
 from sesq.queue import ramp
 from sesq.queue.addresses import parse_address
 from sesq.queue.policy import BULK_PAUSE, PAUSE
@@ -71,16 +72,28 @@ def reset_limits(room: Room, names: list[str] | None = None) -> None:
     room.note(f"limits: reset {', '.join(names or ['all'])}")
 
 
-def pause(room: Room, reason: str, *, bulk_only: bool = False) -> None:
-    """Nothing goes, or no bulk mail, from the next claim on."""
-    room.policy.pause(reason.strip(), by=room.by, bulk_only=bulk_only)
-    room.note("pause", "bulk mail" if bulk_only else "")
+def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "") -> None:
+    """Nothing goes, or no bulk mail, or none of a tenant, from the next claim on. Raises InvalidMessage."""
+    if tenant:
+        check_tenant(tenant)
+        TenantLimits(room.redis, room.account).pause(tenant, reason.strip(), by=room.by)
+    else:
+        room.policy.pause(reason.strip(), by=room.by, bulk_only=bulk_only)
+    room.note("pause", _which(bulk_only, tenant))
 
 
-def resume(room: Room, *, bulk_only: bool = False) -> None:
-    """Ends a pause."""
-    room.policy.resume(by=room.by, bulk_only=bulk_only)
-    room.note("resume", "bulk mail" if bulk_only else "")
+def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
+    """Ends such a pause. Raises InvalidMessage."""
+    if tenant:
+        check_tenant(tenant)
+        TenantLimits(room.redis, room.account).resume(tenant, by=room.by)
+    else:
+        room.policy.resume(by=room.by, bulk_only=bulk_only)
+    room.note("resume", _which(bulk_only, tenant))
+
+
+def _which(bulk_only: bool, tenant: str) -> str:
+    return f"bulk mail of tenant {tenant}" if tenant else "bulk mail" if bulk_only else ""
 
 
 def start_ramp(room: Room, first: str, last: str, over: str) -> None:

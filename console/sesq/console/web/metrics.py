@@ -12,12 +12,14 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.console.checkup.movement import stuck
 from sesq.console.overview import Overview, read_overview
 from sesq.console.web.outlook import look_ahead
+from sesq.queue.conditions import Kind
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash
-from sesq.queue.states import State
+from sesq.queue.states import Lane, State
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -97,6 +99,16 @@ class _Queue(Collector):
             for view in self.views:
                 gauge.add_metric([view.account], value(view))
             yield gauge
+        conditions = GaugeMetricFamily(
+            "sesq_condition",
+            "What stops or limits mail now; of tenants, how many.",
+            labels=["account", "kind"],
+        )
+        for view in self.views:
+            for kind in Kind:
+                count = sum(each.count for each in view.conditions if each.kind is kind)
+                conditions.add_metric([view.account, kind.value], count)
+        yield conditions
         synced = GaugeMetricFamily(
             "sesq_synced_timestamp_seconds", "When SES last described the account.", labels=["account"]
         )
@@ -117,6 +129,11 @@ class _Queue(Collector):
             "How long the head of the lane has been queued.",
             labels=["account", "lane"],
         )
+        still = GaugeMetricFamily(
+            "sesq_lane_stuck_seconds",
+            "How long nothing has left a lane that could go and that a worker serves; else 0.",
+            labels=["account", "lane"],
+        )
         waiting = GaugeMetricFamily(
             "sesq_held_messages", "Held messages by what they wait for.", labels=["account", "kind"]
         )
@@ -132,10 +149,13 @@ class _Queue(Collector):
                 lanes.add_metric([view.account, lane.lane.value], lane.queued)
                 age = view.usage.now - lane.head.since if lane.head else 0.0
                 oldest.add_metric([view.account, lane.lane.value], max(0.0, age))
+            seconds = {each.lane: each.seconds for each in stuck(self.redis, view)}
+            for each in Lane:
+                still.add_metric([view.account, each.value], seconds.get(each, 0.0))
             for kind, count in _kinds(view).items():
                 waiting.add_metric([view.account, kind], count)
             empty.add_metric([view.account], _or_inf(look_ahead(self.redis, view).empty_at))
-        yield from (states, lanes, oldest, waiting, empty)
+        yield from (states, lanes, oldest, still, waiting, empty)
 
     def _flow(self) -> Iterator[Metric]:
         claims = CounterMetricFamily(

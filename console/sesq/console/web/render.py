@@ -62,6 +62,14 @@ environment.filters["number"] = lambda value: f"{value:,.10g}"
 environment.filters["spoken"] = lambda text: _command.sub(r"“\1”", text)
 
 
+def _sentence(text: str) -> str:
+    """With a capital letter and one full stop; empty where there is nothing to say."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+environment.filters["sentence"] = _sentence
+
+
 def page(room: Room, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page of an account."""
     common = {

@@ -18,7 +18,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
 from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_json, read_json_list, text
-from sesq.queue.reputation import Reputation, Standing
+from sesq.queue.reputation import BRAKE, Reputation, Standing
 from sesq.queue.scripts import MESSAGES, compose
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
@@ -207,7 +207,7 @@ class Feedback:
         standing = reputation.read()
         worse = reputation.is_worse(standing, fresh)
         if worse:
-            limits.pause(tenant, standing.words, by="sesq events")
+            limits.pause(tenant, standing.words, by=BRAKE)
             log.warning("account %s: tenant %s: %s", self.account, tenant, standing.words)
         if worse or limits.of(tenant).paused:
             reputation.acknowledge(standing)
@@ -221,7 +221,7 @@ class Feedback:
         policy = Policy(self.redis, self.account)
         worse = self.reputation.is_worse(standing, fresh)
         if worse:
-            policy.pause(standing.words, by="sesq events", bulk_only=True)
+            policy.pause(standing.words, by=BRAKE, bulk_only=True)
         if worse or policy.bulk_paused:
             self.reputation.acknowledge(standing)
         self.reputation.forget_good(standing)

@@ -11,17 +11,16 @@ from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
-from sesq.console.web.api.answers import (
-    Activity,
+from sesq.console.web.api.account_answers import (
     FoundSuppressed,
     Listed,
-    Overview,
     Removed,
     RequestToAws,
     Sandbox,
     SuppressedPage,
     VerificationStarted,
 )
+from sesq.console.web.api.answers import Activity, Overview
 from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
 from sesq.console.web.api.given import Name, ProductionRequest, Suppression
 from sesq.console.web.outlook import look_ahead

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sesq.queue.conditions import Kind
 from sesq.queue.states import Lane, State
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -58,6 +59,17 @@ class Activity(Answer):
     at: Time
     by: str
     what: str
+
+
+class ConditionNow(Answer):
+    """What stops or limits mail now; `says` is for people."""
+
+    kind: Kind
+    tenant: str | None
+    reason: str | None
+    by: str | None
+    since: Time | None
+    says: str
 
 
 class WindowNow(Answer):
@@ -163,6 +175,7 @@ class Overview(Answer):
     paused_because: str | None
     bulk_paused: bool
     bulk_paused_because: str | None
+    conditions: list[ConditionNow]
     bulk_window: WindowNow | None
     outside_windows: list[OutsideWindow]
     policy: PolicyNow
@@ -198,6 +211,7 @@ class Quota(Answer):
     margin: LimitNow
     reserve: LimitNow
     ramp: RampNow | None
+    conditions: list[ConditionNow]
 
 
 class QuotaChange(Answer):
@@ -223,78 +237,7 @@ class Outlook(Answer):
 
 
 class Paused(Answer):
-    """Whether the account is paused now."""
+    """Whether all mail, and whether bulk mail, is paused now."""
 
     paused: bool
-
-
-class VerificationStarted(Answer):
-    """An identity at SES."""
-
-    name: str
-    status: str
-    verified: bool
-
-
-class SuppressedAddress(Answer):
-    """An address that gets no mail."""
-
-    address: str
-    reason: str
-    at: Time
-    source: str
-
-
-class SuppressedPage(Answer):
-    """Some of the suppression list."""
-
-    addresses: list[SuppressedAddress]
-    next: int | None
-
-
-class FoundSuppressed(Answer):
-    """The entry of one address, if there is one."""
-
-    suppressed: SuppressedAddress | None
-
-
-class Listed(Answer):
-    """How many addresses were new, and why SES's own list is as it was."""
-
-    added: int
-    problem: str | None
-
-
-class Removed(Answer):
-    """How many addresses were on the list, and why SES's own list is as it was."""
-
-    removed: int
-    problem: str | None
-
-
-class ReviewNow(Answer):
-    """How a review of the account at AWS stands."""
-
-    status: str
-    case_id: str
-
-
-class Sandbox(Answer):
-    """What the account may do, as SES says now."""
-
-    mode: Literal["sandbox", "production"]
-    production: bool
-    sending: bool
-    enforcement: str
-    rate: float
-    daily: float
-    sent: float
-    review: ReviewNow
-    details: dict[str, Any]
-
-
-class RequestToAws(Answer):
-    """What AWS is asked, and whether it was."""
-
-    request: dict[str, Any]
-    sent: bool
+    bulk_paused: bool

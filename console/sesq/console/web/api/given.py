@@ -99,6 +99,17 @@ class Reason(Given):
     reason: str = Field(default="", max_length=500)
 
 
+class WhichMail(Given):
+    """All mail; or bulk mail; or the bulk mail of one tenant."""
+
+    bulk: bool = Field(default=False, description="Bulk mail alone.")
+    tenant: str | None = Field(default=None, description="The bulk mail of this tenant alone.")
+
+
+class Pause(Reason, WhichMail):
+    """What is to be paused, and why."""
+
+
 class Events(Given):
     """Events that were given up, by their ids; all where there is no list."""
 

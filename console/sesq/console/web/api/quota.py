@@ -1,4 +1,4 @@
-"""Limits: what is in force, a change and what it would do, its history; pause and resume."""
+"""Limits: what is in force, a change and what it would do, its history."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sesq.console.limits import change_as_json, quota_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
 from sesq.console.web import actions
-from sesq.console.web.api.answers import Outlook, Paused, Quota, QuotaChange
+from sesq.console.web.api.answers import Outlook, Quota, QuotaChange
 from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
-from sesq.console.web.api.given import Change, LimitNames, Limits, NewRamp, Reason
+from sesq.console.web.api.given import Change, LimitNames, Limits, NewRamp
 from sesq.console.web.outlook import changed, look_ahead
 
 router = api_router("quota")
@@ -76,17 +76,3 @@ def undo(room: Operating, given: Change) -> Json:
     """Puts back what a change replaced."""
     actions.undo(room, given.id)
     return quota(room)
-
-
-@router.post("/pause", **operation("pause_account", Paused))
-def pause(room: Operating, given: Reason) -> Json:
-    """Nothing goes until somebody resumes."""
-    actions.pause(room, given.reason)
-    return {"paused": True}
-
-
-@router.post("/resume", **operation("resume_account", Paused))
-def resume(room: Operating) -> Json:
-    """Ends a pause."""
-    actions.resume(room)
-    return {"paused": False}

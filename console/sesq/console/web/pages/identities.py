@@ -38,6 +38,12 @@ def identities(room: Viewing, q: str = "", skip: int = 0) -> Response:
     )
 
 
+@router.get("/accounts/{account}/identities/verify")
+def ask(room: Viewing, name: str) -> Response:
+    """Asks first: SES writes to an address, whoever that is."""
+    return page(room, "verify", name=actions.identity_name(name))
+
+
 @router.get("/accounts/{account}/identities/{name}")
 def identity(room: Viewing, name: str) -> Response:
     """One, as SES says now, with the DNS records of a domain."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from sesq.console.checkup import Status, check_queue, check_webhooks
+from sesq.console.checkup import check_queue, check_webhooks
 from sesq.console.overview import read_overview
+from sesq.console.web.alerts import read_alerts
 from sesq.console.web.outlook import look_ahead, read_series
 from sesq.console.web.render import page
 from sesq.console.web.site import Viewing
-from sesq.console.why import sentences
 from sesq.queue.depth_history import count_waiting
 
 router = APIRouter()
@@ -23,14 +23,15 @@ def overview(room: Viewing) -> Response:
         *check_queue(room.redis, room.account),
         *check_webhooks(room.redis, room.account, room.configured_webhooks),
     ]
+    alerts, why = read_alerts(view, checks)
     waiting = count_waiting(room.redis, room.account)
     return page(
         room,
         "overview",
         view=view,
         now=view.usage.now,
-        why=sentences(view),
-        alerts=[check for check in checks if check.status is not Status.OK],
+        why=why,
+        alerts=alerts,
         series=read_series(room.redis, room.account, view.usage.now, waiting),
         waiting=waiting,
         outlook=look_ahead(room.redis, view),

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from sesq.config.errors import InputError
 from sesq.console.limits import read_limits
 from sesq.console.overview import read_overview
-from sesq.console.ramp_view import ramp_sentences
 from sesq.console.times import parse_duration
 from sesq.console.web import actions
 from sesq.console.web.outlook import changed, look_ahead
@@ -49,7 +48,6 @@ def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str]
         hints=HINTS,
         outlook=look_ahead(room.redis, view),
         history=room.policy.history(30),
-        ramp_says=list(ramp_sentences(view.usage)),
         problem=problem,
         given=given or {},
     )
@@ -138,18 +136,6 @@ def stop_ramp(room: Operating) -> Response:
 def undo(room: Operating, at: Text) -> Response:
     actions.undo(room, at)
     return room.go("quota", "Undone.")
-
-
-@router.post("/accounts/{account}/quota/pause")
-def pause(room: Operating, reason: Text = "") -> Response:
-    actions.pause(room, reason)
-    return room.go("quota", "Paused: nothing goes until somebody resumes.")
-
-
-@router.post("/accounts/{account}/quota/resume")
-def resume(room: Operating) -> Response:
-    actions.resume(room)
-    return room.go("quota", "Open again.")
 
 
 @router.post("/accounts/{account}/quota/sync")
