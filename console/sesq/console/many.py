@@ -12,11 +12,15 @@ from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.console.act import VERBS, Act, Acts, in_words
 from sesq.console.web.search import Query, search
 from sesq.queue.keys import Keys
-from sesq.queue.messages import Messages
+from sesq.queue.messages import RESOLUTIONS, Messages
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 STEP = 50
+BECOMES = {"cancel": "cancelled", "retry": "queued", "release": "queued"} | {
+    f"resolve as {outcome}": outcome for outcome in RESOLUTIONS
+}
+"""What a person may do -> the state that the messages come to."""
 MOST_COUNTED = 30_000
 """So many messages are looked at for one question, where a filter asks for what only the records tell."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
 from sesq.console import message_view
+from sesq.console.commands.of_filter import Filter, Older, States, Tag, To, do_to_all
+from sesq.console.consent import Yes
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, open_account
 from sesq.console.message_view import reason_of
 from sesq.console.output import complain, print_json, show
@@ -38,10 +41,12 @@ SHOW_EXAMPLES = """Examples
 CANCEL_EXAMPLES = """Examples
 
   sesq messages cancel 01M8Q5VJZMEKD
+  sesq messages cancel --state queued --tag campaign=autumn
 """
 RETRY_EXAMPLES = """Examples
 
   sesq messages retry 01M8Q5VJZMEKD 8ca4b911-0-4
+  sesq messages retry --state failed --yes
 """
 RELEASE_EXAMPLES = """Examples
 
@@ -51,6 +56,7 @@ RELEASE_EXAMPLES = """Examples
 RESOLVE_EXAMPLES = """Examples
 
   sesq messages resolve 01M8Q5VJZMEKD --as sent
+  sesq messages resolve --state unknown --to sent --older 1d
 """
 
 app = typer.Typer(
@@ -60,7 +66,8 @@ app = typer.Typer(
 )
 EXPLAINED = ("waits_because", "goes_at")
 Ids = Annotated[
-    list[str], typer.Argument(metavar="ID", help="One message or more; the beginning of an id is enough.")
+    list[str] | None,
+    typer.Argument(metavar="ID", help="One message or more; the beginning of an id is enough."),
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
 Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str)  # type: ignore[misc]
@@ -128,38 +135,55 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
 
 
 @app.command(epilog=CANCEL_EXAMPLES)
-def cancel(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
-    """Take back messages that are not sent yet."""
-    messages = _open(account)
-    _each(messages, ids, messages.cancel)
+def cancel(
+    ids: Ids = None,
+    state: States = None,
+    to: To = None,
+    tag: Tag = None,
+    older: Older = None,
+    yes: Yes = False,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
+    """Take back messages that are not sent yet: some, or all that match."""
+    _do("cancel", account, ids, Filter(state, to, tag, older), yes=yes)
 
 
 @app.command(epilog=RETRY_EXAMPLES)
-def retry(ids: Ids, account: Account = DEFAULT_ACCOUNT) -> None:
+def retry(
+    ids: Ids = None,
+    state: States = None,
+    to: To = None,
+    tag: Tag = None,
+    older: Older = None,
+    yes: Yes = False,
+    account: Account = DEFAULT_ACCOUNT,
+) -> None:
     """Queue failed, refused, suppressed, expired or retrying messages again, with their attempts forgotten."""
-    messages = _open(account)
-    _each(messages, ids, messages.retry)
+    _do("retry", account, ids, Filter(state, to, tag, older), yes=yes)
 
 
 @app.command(epilog=RELEASE_EXAMPLES)
 def release(
-    ids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ID", help="Held ones; the beginning of an id is enough."),
-    ] = None,
+    ids: Ids = None,
     waiting_for: Annotated[
         str | None,
         typer.Option(metavar="WHAT", help="All that wait for this, as `sesq status --json` names it."),
     ] = None,
+    state: States = None,
+    to: To = None,
+    tag: Tag = None,
+    older: Older = None,
+    yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Let held messages try again now, whatever they wait for."""
-    if bool(ids) == bool(waiting_for):
-        raise InputError("release: give ids, or --waiting-for")
-    messages = _open(account)
+    chosen = Filter(state, to, tag, older)
     if not waiting_for:
-        _each(messages, ids or (), messages.release)
+        _do("release", account, ids, chosen, yes=yes)
         return
+    if ids or chosen != Filter():
+        raise InputError("release: give ids, or --waiting-for, or another filter")
+    messages = _open(account)
     known = messages.holds()
     if waiting_for not in known and waiting_for != "restore":  # of that some may still stand in their lanes
         raise WaitsForNothing(
@@ -175,17 +199,18 @@ class WaitsForNothing(SesqError):
 
 @app.command(epilog=RESOLVE_EXAMPLES)
 def resolve(
-    id: Id,
     outcome: Annotated[
-        Resolution, typer.Option("--as", help="What it is to count as; queued sends it again.")
+        Resolution, typer.Option("--as", "--to", help="What it is to count as; queued sends it again.")
     ],
+    ids: Ids = None,
+    state: States = None,
+    tag: Tag = None,
+    older: Older = None,
+    yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Settle a message of which nobody knows whether SES took it."""
-    messages = _open(account)
-    whole = find_message_id(messages, id)
-    messages.resolve(whole, outcome.value, asker())
-    typer.echo(f"{whole} {outcome.value}")
+    """Settle messages of which nobody knows whether SES took them."""
+    _do(f"resolve as {outcome.value}", account, ids, Filter(state, None, tag, older), yes=yes)
 
 
 def listed_as_json(record: Record) -> dict[str, Any]:
@@ -204,6 +229,21 @@ def as_json(record: Record) -> dict[str, Any]:
 
 def _open(account: str) -> Messages:
     return Messages(open_account(account), account)
+
+
+def _do(verb: str, account: str, ids: list[str] | None, chosen: Filter, *, yes: bool) -> None:
+    """To all that match, or to every one of the ids that it can be done to."""
+    if chosen.is_chosen(ids, verb.partition(" ")[0]):
+        do_to_all(open_account(account), account, verb, chosen, yes=yes)
+        return
+    messages, outcome = _open(account), verb.partition(" as ")[2]
+    known = {"cancel": messages.cancel, "retry": messages.retry, "release": messages.release}
+    _each(messages, ids or (), known.get(verb) or partial(_resolve, messages, outcome))
+
+
+def _resolve(messages: Messages, outcome: str, id: str, by: str) -> State:
+    messages.resolve(id, outcome, by)
+    return State(outcome)
 
 
 def _each(messages: Messages, ids: Iterable[str], act: Callable[[str, str], State]) -> None:
