@@ -49,9 +49,8 @@ class Filter:
         """Whether all that match are meant, and not ids. Raises InputError where it is both, or neither."""
         some = any((self.state, self.to, self.tag, self.older))
         if bool(ids) == some:
-            raise InputError(
-                f"{command}: give ids, or what to choose messages by, such as --state or --older"
-            )
+            such = "--waiting-for or --state" if command == "release" else "--state or --older"
+            raise InputError(f"{command}: give ids, or a filter such as {such}")
         return some
 
 
