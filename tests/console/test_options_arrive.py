@@ -109,7 +109,8 @@ def test_the_console(run: Run, reached: Reached, here: Path) -> None:
     assert run("console").exit_code == 0
     words = ["--port", "1", "--host", "::1", "--users", "u.toml", "--tls-cert", "c", "--tls-key", "k"]
     words += ["--allowed-host", "Mail.Example.com", "--allowed-host", "b", "--behind", "10.0.0.1"]
-    assert run("console", *words, "--proxy-header", "X-User").exit_code == 0
+    assert run("console", *words, "--proxy-header", "X-User", "--intake").exit_code == 0
+    assert [given["intake"] for _, given in calls] == [False, True]
     for ((site, address, _), _), where, seen in zip(
         calls,
         (

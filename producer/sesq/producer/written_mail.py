@@ -72,17 +72,26 @@ def messages_of(
 
 def take_options(mail: RawMail, *, names_id: bool = False) -> tuple[RawMail, dict[str, Any]]:
     """Takes the X-Sesq headers out of the mail, and gives the options that they stand for."""
+    named = [(name, mail.values(name)[0]) for name, _ in mail.fields if name.startswith(PREFIX)]
+    options = options_of(named, names_id=names_id)
+    return (mail.without(*(name for name, _ in named)), options) if named else (mail, options)
+
+
+def options_of(named: Iterable[tuple[str, str]], *, names_id: bool = False) -> dict[str, Any]:
+    """The options that X-Sesq headers stand for: their names in lower case, with the value of each.
+
+    Raises InvalidMessage.
+    """
     readers = {**_READERS, **_ID_READER} if names_id else _READERS
-    names = [name for name, _ in mail.fields if name.startswith(PREFIX)]
     options: dict[str, Any] = {}
-    for name in names:
+    for name, value in named:
         if name not in readers:
             raise InvalidMessage(name, f"is no header of sesq's; there are {', '.join(readers)}")
-        if names.count(name) > 1:
-            raise InvalidMessage(name, "is given twice: keep one")
         field, read = readers[name]
-        options[field] = read(mail.values(name)[0], name)
-    return (mail.without(*names), options) if names else (mail, options)
+        if field in options:
+            raise InvalidMessage(name, "is given twice: keep one")
+        options[field] = read(value, name)
+    return options
 
 
 def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

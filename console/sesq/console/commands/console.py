@@ -22,6 +22,7 @@ EXAMPLES = """Examples
   sesq console
   sesq console --users users.toml --host 0.0.0.0 --tls-cert mail.pem --tls-key mail.key --allowed-host mail.example.com
   sesq console --users users.toml --host 10.0.0.5 --behind 10.0.0.2 --proxy-header X-Forwarded-User
+  sesq console --intake
   sesq console --hash-password < password.txt
   curl http://127.0.0.1:9796/api/v1/accounts/default/overview
 """
@@ -55,6 +56,10 @@ def console(
     proxy_header: Annotated[
         str | None, typer.Option(metavar="NAME", help="The header in which that proxy says who is asking.")
     ] = None,
+    intake: Annotated[
+        bool,
+        typer.Option("--intake", help="Also take mail as Resend's API does: POST /emails, for its SDKs."),
+    ] = False,
     hash_password: Annotated[
         bool,
         typer.Option("--hash-password", help="Print the hash of a password for the users file, and end."),
@@ -90,7 +95,7 @@ def console(
         proxies=frozenset(behind or ()),
         control=partial(_control, redis, settings),
     )
-    serve(site, address, lambda address: typer.echo(f"listening on {address}"))
+    serve(site, address, lambda address: typer.echo(f"listening on {address}"), intake=intake)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,12 +22,13 @@ from sesq.config.errors import (
     UnknownWebhook,
     WrongState,
 )
-from sesq.console.web.api import NOTHING_HERE, make_api
+from sesq.console.web.api import FAULT, NOTHING_HERE, make_api
+from sesq.console.web.emails import email_routes
 from sesq.console.web.guard import Guard
 from sesq.console.web.metrics import CONTENT_TYPE, exposition
 from sesq.console.web.pages import ROUTERS
 from sesq.console.web.pages.login import login_path
-from sesq.console.web.problem import API, refusal
+from sesq.console.web.problem import is_for_programs, refusal
 from sesq.console.web.render import ASSETS, asset, bare_page
 from sesq.console.web.site import (
     SESSION_SECONDS,
@@ -72,16 +74,19 @@ def metrics(request: Request) -> Response:
     return Response(exposition(site.redis, site.accounts()), media_type=CONTENT_TYPE)
 
 
-def create_app(site: Site) -> Guard:
-    """The whole console as an ASGI application."""
+def create_app(site: Site, *, intake: bool = False) -> Guard:
+    """The whole console as an ASGI application. `intake`: with mail over HTTP, as Resend's API takes it."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.site = site
     app.mount("/api/v1", make_api(site, status_of))
     for router in (common, *ROUTERS):
         app.include_router(router)
+    if intake:
+        app.router.routes.extend(email_routes(site))
     app.add_exception_handler(SesqError, _show_error)
     app.add_exception_handler(HTTPException, _show_error)
     app.add_exception_handler(RequestValidationError, _show_error)
+    app.add_exception_handler(Exception, _fault)
     app.add_middleware(StrangerLimit, site=site)
     app.add_middleware(
         SessionMiddleware,
@@ -114,8 +119,8 @@ def _show_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn):
         return RedirectResponse(login_path(request), 303)
     status = status_of(error)
-    if request.url.path.startswith(API):
-        return refusal(request.url.path, status, NOTHING_HERE)
+    if is_for_programs(request.url.path):
+        return refusal(request.url.path, status, _no_endpoint(status))
     said = (
         "something in the address or the form is not as it should be"
         if status == 422
@@ -123,3 +128,12 @@ def _show_error(request: Request, error: Exception) -> Response:
     )
     problem = str(error) if isinstance(error, SesqError) else said
     return bare_page(request, "error", status, problem=problem, status_code=status)
+
+
+def _no_endpoint(status: int) -> str:
+    return NOTHING_HERE if status == 404 else HTTPStatus(status).phrase
+
+
+def _fault(request: Request, _error: Exception) -> Response:
+    """A fault of sesq's own: the log has it, and its text may have content in it."""
+    return refusal(request.url.path, 500, FAULT)

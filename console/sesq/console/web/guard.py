@@ -13,10 +13,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sesq.console.times import ZONE
-from sesq.console.web.problem import refusal
+from sesq.console.web.problem import is_of_emails, refusal
+from sesq.producer.rules import MAX_MESSAGE_BYTES
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_MAIL_BYTES = MAX_MESSAGE_BYTES + MAX_BODY_BYTES
+"""Of mail with its attachments in base64, as SES counts it as well, and of what stands around it."""
 ZONE_COOKIE = "sesq_zone"
 _charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
 """What a Content-Type names. Some of Python's codecs make text of a form that nothing can write down."""
@@ -68,10 +71,10 @@ class Guard:
 
     def refuse(self, path: str, method: str, headers: Headers) -> Response | None:
         """Why this request goes no further; None where it may."""
-        found = self._fault(method, headers)
+        found = self._fault(path, method, headers)
         return refusal(path, *found) if found else None
 
-    def _fault(self, method: str, headers: Headers) -> tuple[int, str] | None:
+    def _fault(self, path: str, method: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not is_known_host(host, self.hosts):
             return (
@@ -85,8 +88,9 @@ class Guard:
         length = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
         if not length.isascii() or not length.isdigit():
             return 411, "Say how long it is: Content-Length."
-        if int(length) > MAX_BODY_BYTES:
-            return 413, f"Too large: a body may have {MAX_BODY_BYTES:,} bytes."
+        most = MAX_MAIL_BYTES if is_of_emails(path) else MAX_BODY_BYTES
+        if int(length) > most:
+            return 413, f"Too large: a body may have {most:,} bytes."
         if not all(name.lower() == "utf-8" for name in _charset(headers.get("content-type", ""))):
             return 415, "Say it in UTF-8."
         return None
@@ -105,6 +109,14 @@ def is_known_host(host: str, hosts: frozenset[str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether a body is said to be JSON; True where there is none. No form of a browser can say so."""
+    if headers.get("content-length", "0") == "0":
+        return True
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _is_from_us(host: str, headers: Headers) -> bool:

@@ -29,11 +29,15 @@ class ServerAddress:
         return self.certificate is not None or bool(self.proxies)
 
 
-def serve(site: Site, address: ServerAddress, announce: Callable[[str], None]) -> None:
+def serve(
+    site: Site, address: ServerAddress, announce: Callable[[str], None], *, intake: bool = False
+) -> None:
     """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
     for option, file in (("--tls-cert", address.certificate), ("--tls-key", address.key)):
         if file and not os.access(file, os.R_OK):
             raise InputError(f"{option}: {file} cannot be read")
-    server = HttpServer(create_app(site), address.host, address.port, address.certificate, address.key)
+    server = HttpServer(
+        create_app(site, intake=intake), address.host, address.port, address.certificate, address.key
+    )
     announce(server.url)
     server.run()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sesq.config.errors import QueueUnavailable
-from sesq.console.web.problem import refusal
+from sesq.console.web.problem import is_for_programs, refusal
 from sesq.console.web.site import Site
 
 MAX_BODY_BYTES = 16 * 1024
@@ -22,8 +23,7 @@ class StrangerLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = scope["type"] == "http" and await self._is_too_much(Request(scope))
-        answer = refusal(scope["path"], 413, "Log in first.") if refused else self.app
-        await answer(scope, receive, send)
+        await (_refusal(scope["path"]) if refused else self.app)(scope, receive, send)
 
     async def _is_too_much(self, request: Request) -> bool:
         if int(request.headers.get("content-length", "0")) <= MAX_BODY_BYTES:
@@ -32,3 +32,9 @@ class StrangerLimit:
             return await run_in_threadpool(self.site.visitor, request) is None
         except QueueUnavailable:  # the page says so
             return False
+
+
+def _refusal(path: str) -> Response:
+    if is_for_programs(path):
+        return refusal(path, 401, "a token is needed: Authorization: Bearer …")
+    return refusal(path, 413, "Log in first.")

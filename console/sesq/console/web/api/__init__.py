@@ -16,6 +16,7 @@ from sesq.console.web.api.entry import JsonRoute
 from sesq.console.web.problem import problem
 from sesq.console.web.site import NotLoggedIn, Site
 
+FAULT = "this went wrong in sesq: its log says where"
 NOTHING_HERE = "there is nothing at this address: see /api/v1/openapi.json"
 
 
@@ -54,4 +55,4 @@ def _detail(error: HTTPException) -> str:
 
 def _fault(_request: Request, _error: Exception) -> Response:
     """A fault of sesq's own: the log has it, and its text may have content in it."""
-    return problem(500, "this went wrong in sesq: its log says where")
+    return problem(500, FAULT)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sesq.console.web.api.answers import Problem
+from sesq.console.web.guard import is_json
 from sesq.console.web.people import Visitor
 from sesq.console.web.problem import MEDIA_TYPE
 from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site, require_looking
@@ -42,7 +43,7 @@ class JsonRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            if self.body_field is not None and not _is_json(request):
+            if self.body_field is not None and not is_json(request.headers):
                 raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
             return await handle(request)
 
@@ -71,14 +72,6 @@ def operation(
 
 def _ref(model: Any) -> Json:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
-def _is_json(request: Request) -> bool:
-    """True as well where there is no body. The guard has seen to it that its length is known."""
-    if request.headers.get("content-length", "0") == "0":
-        return True
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _visit(

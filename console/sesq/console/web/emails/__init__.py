@@ -1,0 +1,88 @@
+"""Mail over HTTP in the form of Resend's API, for applications in any language: its SDKs queue mail here.
+
+`sesq console --intake` adds it: POST /emails, /emails/batch and /emails/{id}/cancel, GET and PATCH /emails/{id}.
+A body is bounded before anything of it is read: its size by the guard, all bodies together here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sesq.config.errors import SesqError
+from sesq.console.web.emails.failures import TooBusy, WrongToken, tell
+from sesq.console.web.emails.sending import Mailer
+from sesq.console.web.guard import is_json
+from sesq.console.web.problem import EMAILS
+from sesq.console.web.site import NotLoggedIn, Site
+
+MOST_BYTES_AT_ONCE = 128 * 1024 * 1024
+"""Of all bodies that are being read or queued: each takes several times that in memory."""
+
+Do = Callable[[Mailer, Request, bytes], dict[str, Any]]
+
+
+class Space:
+    """How much of MOST_BYTES_AT_ONCE is in use. One event loop uses it."""
+
+    def __init__(self, most: int = MOST_BYTES_AT_ONCE) -> None:
+        self.left = most
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Raises TooBusy."""
+        if size > self.left:
+            raise TooBusy("other mail is being taken: send this again in a moment")
+        self.left -= size
+        try:
+            yield
+        finally:
+            self.left += size
+
+
+def email_routes(site: Site, space: Space | None = None) -> list[Route]:
+    """The routes of it."""
+    held = space or Space()
+
+    def route(path: str, method: str, do: Do) -> Route:
+        return Route(EMAILS + path, _endpoint(site, held, do), methods=[method])
+
+    return [
+        route("", "POST", lambda mailer, _, body: mailer.send(body)),
+        route("/batch", "POST", lambda mailer, _, body: mailer.send_several(body)),
+        route("/{id}", "GET", lambda mailer, asked, _: mailer.show(asked.path_params["id"])),
+        route("/{id}", "PATCH", lambda mailer, asked, body: mailer.delay(asked.path_params["id"], body)),
+        route("/{id}/cancel", "POST", lambda mailer, asked, _: mailer.cancel(asked.path_params["id"])),
+    ]
+
+
+def _endpoint(site: Site, space: Space, do: Do) -> Callable[[Request], Awaitable[Response]]:
+    def work(request: Request, body: bytes) -> dict[str, Any]:
+        return do(_mailer(site, request), request, body)
+
+    async def answer(request: Request) -> Response:
+        try:
+            if not is_json(request.headers):
+                raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+            with space.hold(int(request.headers.get("content-length", "0"))):
+                return JSONResponse(await run_in_threadpool(work, request, await request.body()))
+        except (SesqError, ValidationError, HTTPException) as error:
+            return tell(error)
+
+    return answer
+
+
+def _mailer(site: Site, request: Request) -> Mailer:
+    visitor = site.program(request)
+    if visitor is None:
+        known = "authorization" in request.headers
+        raise (WrongToken if known else NotLoggedIn)("a token is needed: Authorization: Bearer …")
+    return Mailer(site, visitor, request.headers)
