@@ -37,11 +37,11 @@ from sesq.queue.replicas import Replicas
 from sesq.queue.replies import text
 from sesq.queue.results import SendResult, put_back, unreadable, unsendable
 from sesq.queue.rows import Rows, made_of_row, row_place
-from sesq.queue.scripts import GATE, MESSAGES, Call, compose, run_many
+from sesq.queue.scripts import GATE, MESSAGES, Call, compose, library, run_many
 from sesq.queue.states import Lane, State
 from sesq.queue.usage import Usage, read_ledger, read_usage
 
-CLAIM = compose("claim.lua", GATE)
+CLAIM = compose("claim.lua", library("token_waiters.lua", "clear_head.lua", base=GATE))
 START = compose("start.lua", MESSAGES)
 SETTLE = compose("settle.lua", GATE)
 RENEW_TOKENS = compose("renew_tokens.lua", GATE)

@@ -1,11 +1,8 @@
 -- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease.
 -- Of a chunk of a batch, as many recipients as may go: it stays at the head of its queue until all are
--- granted. In a lane the queues of tenants take turns (see shares.lua). After gate.lua, whose keys it uses,
--- and
---   A suppression          hash   who gets no mail
---   A token_waiters        zset   worker -> when the token that it was told of is due (s)
---   A token_waiters:bulk   zset   the same, of workers that serve no urgent mail: where others wait for a
---                                 token for that, these yield
+-- granted. In a lane the queues of tenants take turns (see shares.lua). After token_waiters.lua and
+-- clear_head.lua; also
+--   A suppression   hash   who gets no mail
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] the claim's id   [7…] RQ queues of the
 --     lanes, first lane first
@@ -18,25 +15,18 @@
 --   wait    seconds until this worker should ask again; each waiting worker is told of another token, so that
 --           they do not all ask at once
 
--- s: the least time between two claims while tokens are short; the wait while only other senders fill the day
-local QUANTUM, LOOK_AGAIN = 0.04, 60
-local SAME = 0.01 -- s: times so close are of one token
--- s: a worker that is so late for its token may be dead; a token that is further off than FAR does not count
-local OVERDUE, FAR = 1, 60
-local SOON = 60 -- s: for a tenant's token one waits; what takes longer is for its day
-local MOST_ASIDE = 100 -- messages moved out of the way: 1 to 5 ms of work
-local ROWS_ASIDE = 10  -- so many rows of a cancelled chunk are as much work as a message
-local ROWS_A_TURN = 10 -- of a batch, where queues of tenants take turns
-local ASIDE_A_TURN = 0.1 -- recipients, as which a message counts there that is moved out of the way
-local RESTS_ASIDE = 20 -- so many messages are as much work as a look at a tenant that has reached its limits
+local LOOK_AGAIN = 60    -- s: the wait while only other senders fill the day
+local SOON = 60          -- s: for a tenant's token one waits; what takes longer is for its day
+local ROWS_A_TURN = 10   -- of a batch, where queues of tenants take turns
+local RESTS_ASIDE = 20   -- a look at a tenant that has reached its limits is the work of so many messages
 local AFTER_URGENT = 0.5 -- s: a tenant's bulk mail waits so much longer than urgent mail of it
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
 for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
 local waiters = A .. (serves_urgent and 'token_waiters' or 'token_waiters:bulk')
 local worker, want, lease, claim_id = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local granted, unknown, aside = {}, {}, 0 -- aside: how many were moved out of the way
-local reason, at = 'empty', nil           -- at: when what is short is there (s)
+local granted = {}
+local reason, at = 'empty', nil -- at: when what is short is there (s)
 local yields, urgent_day = false, 0
 
 local function wait_for(what, when)
@@ -51,39 +41,11 @@ local function look_at_urgent(gate)
   local beside = string.gsub(first, '%.bulk$', '.transactional')
   local _, head = Share.first(beside)
   if not head then return end
-  yields = call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
+  yields = Waiters.any_for_urgent()
   if call('SCARD', R .. 'workers:' .. beside) == 0 then return end
   local message = Message.read(head)
   local day = Gate.is_sendable(message) and tonumber(message.day) or 0
   if day <= gate.limits.daily then urgent_day = day end
-end
-
--- Beside queues of others it is a part of a turn.
-local function move_aside(queue)
-  Job.drop_head(queue)
-  Share.charge(queue, ASIDE_A_TURN)
-  aside = aside + 1
-end
-
--- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
-local function set_aside(message, queue)
-  local stale = call('SISMEMBER', A .. 'stale:' .. queue, message.id) == 1
-  move_aside(queue)
-  if stale then return end
-  if not message.state then unknown[#unknown + 1] = message.id
-  elseif Gate.is_sendable(message) then
-    Message.transition(message, 'expired', 'its time ran out before it could go', {}, {})
-  elseif message.state ~= 'sending' then
-    Job.place(message.id, message.queue, message.state, message.keep,
-      {due = tonumber(message.send_at) or now()})
-  end
-end
-
--- A recipient of a batch that has a record of its own stops with its batch.
-local function stop_with_its_batch(message)
-  if Batch.stopped(message.batch) == 'cancelled' then
-    Message.transition(message, 'cancelled', Batch.read(message.batch, 'reason') or '', {}, {})
-  else Message.hold_with_its_batch(message, {}) end
 end
 
 local function lease_until(i) return now() + lease + i * 1e-6 end -- in their order
@@ -131,21 +93,6 @@ local function grant_rows(gate, chunk, m)
   Chunk.sync_job(chunk, worker)
 end
 
--- A chunk that does not belong at the head goes where it does.
-local function is_misplaced(chunk, queue)
-  if chunk.queue == queue and chunk.place == 'queued' then
-    local may_go = chunk.state == 'running' and not Window.opens_at(chunk.window)
-    if may_go and Chunk.has_rows(chunk) then return false end
-    aside = aside + 1 + Chunk.sync_job(chunk) / ROWS_ASIDE
-    return true
-  end
-  move_aside(queue)
-  if chunk.queue == queue or chunk.place ~= 'queued' then
-    Chunk.show(chunk, chunk.place, {})
-  end
-  return true
-end
-
 -- Until when bulk mail of a limited tenant waits, because urgent mail of it waits for the same tokens (s).
 local function after_urgent(queue, tenant)
   local lane = Job.is_bulk(queue) and string.gsub(Job.lane_of(queue), 'bulk$', 'transactional')
@@ -160,7 +107,7 @@ local function rests(gate, queue, n, day)
   local is_paused = tenant.is_paused and Job.is_bulk(queue) -- until somebody resumes, who ends the rest
   local till = is_paused and math.huge or after_urgent(queue, tenant) or Tenant.ready_at(tenant, n, day)
   if not till then return false end
-  aside = aside + RESTS_ASIDE
+  Head.count(RESTS_ASIDE)
   Share.rest(queue, till)
   if gate.waiting and gate.waiting.queue == queue then Gate.end_gathering(gate) end
   return true
@@ -170,7 +117,7 @@ end
 local function is_stopped(queue)
   local name = string.sub(queue, #Job.lane_of(queue) + 2)
   if name == '' or call('HEXISTS', A .. 'blocks', 'tenant:' .. name) == 0 then return false end
-  aside = aside + 1
+  Head.count(1)
   Share.rest(queue, math.huge)
   return true
 end
@@ -184,7 +131,7 @@ end
 
 -- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
 local function serve_chunk(gate, chunk, queue, kept)
-  if is_misplaced(chunk, queue) then return true end
+  if Head.clear_chunk(chunk, queue) then return true end
   local start, stop, _, day = Chunk.next_rows(chunk)
   local room = day > 0 and math.floor(Gate.room_in_day(gate, kept)) or math.huge
   local least = math.min(Bucket.tokens(gate.own), Gate.spare_tokens(gate))
@@ -198,35 +145,9 @@ local function serve_chunk(gate, chunk, queue, kept)
   return true
 end
 
--- Takes the message at the head out of its lane if it may not be sent. Returns whether it did.
-local function clear_away(gate, message, queue, spare)
-  local expires = tonumber(message.expires_at)
-  if message.state and Message.put_aside(message, {}) then move_aside(queue)
-  elseif not Gate.is_sendable(message) or (expires and expires <= now())
-      or (message.state ~= 'queued' and call('SISMEMBER', A .. 'stale:' .. queue, message.id) == 1) then
-    set_aside(message, queue)
-  elseif Gate.may_have_gone(message) then
-    move_aside(queue)
-    Gate.hold_after_restore(message)
-  elseif Batch.stopped(message.batch) then
-    move_aside(queue)
-    stop_with_its_batch(message)
-  elseif Message.window_of(message) then
-    move_aside(queue)
-    Message.wait_for_window(message)
-  elseif tonumber(message.day) > math.max(1, gate.limits.daily - spare) then
-    move_aside(queue)
-    Gate.hold_as_too_large(message, gate.limits.daily - spare)
-  elseif message.queue ~= queue and Job.lane_of(message.queue) == queue then
-    move_aside(queue) -- a tenant's, which RQ's tools know as the lane's
-    Job.enter_queue(message.queue, message.id, true)
-  else return false end
-  return true
-end
-
 -- Grants the message at the head if it may go now; true when the lane may be looked at once more.
 local function serve_message(gate, message, queue, spare, kept)
-  if clear_away(gate, message, queue, spare) then return true end
+  if Head.clear_message(gate, message, queue, spare) then return true end
   local n, day = tonumber(message.rate), tonumber(message.day)
   if rests(gate, queue, n, day) then return true end
   if day > 0 and day > Gate.room_in_day(gate, kept) then
@@ -255,14 +176,14 @@ local function pass_over(lane, queue)
   call('DEL', A .. 'stale:' .. queue)
   if not Share.take_turns(lane) then return false end
   Share.leave(lane, queue)
-  aside = aside + 1
+  Head.count(1)
   return true
 end
 
 -- Works through one lane; true when the lanes after it may be looked at.
 local function serve(gate, lane)
   Share.wake(lane)
-  while #granted + #unknown < want and aside < MOST_ASIDE do
+  while #granted + #Head.unknown < want and Head.may_clear() do
     local queue = Share.next(lane)
     local id = call('LINDEX', R .. 'queue:' .. queue, 0)
     if not id then
@@ -270,7 +191,7 @@ local function serve(gate, lane)
     elseif yields then return wait_for('rate', Gate.ready_at(gate, 1))
     elseif not serve_head(gate, queue, id) then return false end
   end
-  reason = aside < MOST_ASIDE and 'full' or 'more'
+  reason = Head.may_clear() and 'full' or 'more'
   return false
 end
 
@@ -315,22 +236,10 @@ local function serve_all(gate)
   wait_for_tenants()
 end
 
--- When the next token comes that no other worker was told of (s). A worker that waits for a token for urgent
--- mail ignores the tokens that were told to workers that serve bulk mail alone.
+-- When this worker should ask for the token that it waits for (s); no other is told of it.
 local function next_token(gate, for_bulk)
-  local step = math.max(1 / gate.own.pace, QUANTUM)
-  local due = math.max(at, now() + ((yields or #granted > 0) and QUANTUM or 0.001))
-  local told = {}
-  for _, name in ipairs(for_bulk and {'token_waiters', 'token_waiters:bulk'} or {'token_waiters'}) do
-    call('ZREMRANGEBYSCORE', A .. name, '-inf', now() - OVERDUE)
-    local those = call('ZRANGEBYSCORE', A .. name, now(), '+inf', 'WITHSCORES')
-    for i = 2, #those, 2 do told[#told + 1] = tonumber(those[i]) end
-  end
-  table.sort(told)
-  for _, theirs in ipairs(told) do
-    if theirs - due > math.min(step / 2, SAME) then break end
-    due = math.max(due, theirs + step)
-  end
+  local soonest = now() + ((yields or #granted > 0) and QUANTUM or 0.001)
+  local due = Waiters.next_token(gate, math.max(at, soonest), for_bulk)
   call('ZADD', waiters, due, worker)
   return due
 end
@@ -351,7 +260,7 @@ local function claim(gate)
   local for_bulk = reason == 'rate' and Job.is_bulk(stopped_at)
   call('HINCRBY', A .. 'gate', 'claims', 1)
   local wait = string.format('%.6f', wait_seconds(gate, for_bulk))
-  return {reason, wait, granted, unknown, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}
+  return {reason, wait, granted, Head.unknown, call('HLEN', A .. 'suppression'), for_bulk and 1 or 0}
 end
 
 local function main() return with_gate(claim) end
