@@ -16,6 +16,7 @@ from http_client import serving
 from sesq.config.settings import Settings
 from sesq.console.web.app import create_app
 from sesq.console.web.people import People
+from sesq.console.web.reread import Reread
 from sesq.console.web.site import Site
 from sesq.worker.control import ControlUnavailable
 from sesq.worker.http_server import HttpServer
@@ -60,11 +61,16 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
     with ExitStack() as open_:
 
         def start(
-            users: Path | None = None, *, settings: dict[str, Any] | None = None, **options: Any
+            users: Path | None = None,
+            *,
+            settings: dict[str, Any] | None = None,
+            settings_from: Reread[Settings] | None = None,
+            **options: Any,
         ) -> Visit:
             people = People.read(users, "ops@here")
             options = {"control": lambda _account: NoSes(), **options}
-            site = Site(redis, make_settings(**(settings or {})), people, **options)
+            read = settings_from or Reread(None, lambda: make_settings(**(settings or {})))
+            site = Site(redis, read, people, **options)
             return Visit(open_.enter_context(serving(HttpServer(create_app(site), "127.0.0.1", 0))))
 
         yield start

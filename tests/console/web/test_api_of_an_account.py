@@ -16,6 +16,7 @@ from http_client import serving
 from sesq.config.settings import Settings
 from sesq.console.web.app import create_app
 from sesq.console.web.people import People
+from sesq.console.web.reread import Reread
 from sesq.console.web.site import Site
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC, Gate
@@ -91,7 +92,7 @@ def call(
 ) -> Iterator[Callable[..., Any]]:
     """`call("POST", "/pause", {...})`: status and text, of the account shop."""
     settings = make_settings(accounts={"shop": {"region": "eu-west-1"}}, keep_days=2)
-    site = Site(redis, settings, People.read(None, "ops@here"), ses.of)  # type: ignore[arg-type]
+    site = Site(redis, Reread(None, lambda: settings), People.read(None, "ops@here"), ses.of)  # type: ignore[arg-type]
     with serving(HttpServer(create_app(site), "127.0.0.1", 0)) as url, requests.Session() as session:
 
         def ask(method: str, path: str, body: Any = None) -> tuple[int, str]:

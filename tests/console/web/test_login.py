@@ -295,7 +295,7 @@ def test_a_new_password_ends_the_sessions(console: Console, users: Path, hashes:
     again.session.cookies.update(visit.session.cookies)
     assert again.get("overview").url.endswith("/overview")
     # Another password does
-    users.write_text(users.read_text().replace(hashes["ada"], hash_password("new")))
+    users.write_text(users.read_text().replace(hashes["ada"], hash_password("another secret")))
     other = console(users)
     other.session.cookies.update(visit.session.cookies)
     assert other.get("overview").url.startswith(f"{other.site}/login")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sesq.config.errors import InputError
 from sesq.config.parts import part
+from sesq.config.places import find_file
 from sesq.config.settings import Settings
 from sesq.console.context import asker, load_settings, open_redis, start_logging
 from sesq.console.output import complain
+
+if TYPE_CHECKING:
+    from sesq.console.web.reread import Reread
 
 EXAMPLES = """Examples
 
@@ -82,27 +87,30 @@ def console(
     _check(address.secure, host, users, proxy_header, behind)
     start_logging(settings)
     from sesq.console.web.people import People
+    from sesq.console.web.reread import Reread
     from sesq.console.web.site import Site
 
     redis = open_redis(settings)
+    file = find_file(os.environ)
+    watched = Reread(file, lambda: Settings.load(file))
     site = Site(
         redis,
-        settings,
+        watched,
         People.read(users, asker()),
         hosts=frozenset(name.lower() for name in allowed_host or ()),
         secure=address.secure,
         proxy_header=proxy_header,
         proxies=frozenset(behind or ()),
-        control=partial(_control, redis, settings),
+        control=partial(_control, redis, watched),
     )
     serve(site, address, lambda address: typer.echo(f"listening on {address}"), intake=intake)
     return None
 
 
-def _control(redis: Any, settings: Settings, account: str) -> Any:
+def _control(redis: Any, settings: Reread[Settings], account: str) -> Any:
     with part("worker"):
         from sesq.worker.aws_clients import open_control
-    return open_control(redis, account, settings)
+    return open_control(redis, account, settings.now)
 
 
 def _check(secure: bool, host: str, users: Path | None, header: str | None, behind: list[str] | None) -> None:

@@ -29,6 +29,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from sesq.config.errors import SesqError, SettingsError
+from sesq.console.web.reread import Reread
 from sesq.producer.submission.users import (
     RIGHTS,
     checked_hash,
@@ -104,8 +105,8 @@ class User:
 class People:
     """The users by name. Without any, whoever reaches the port may operate: that is for loopback alone."""
 
-    def __init__(self, users: Mapping[str, User], local: Visitor) -> None:
-        self._users = dict(users)
+    def __init__(self, users: Reread[dict[str, User]], local: Visitor) -> None:
+        self._file = users
         self._local = local
         self._nobody = User("", Role.VIEW, hash_password(secrets.token_urlsafe()))
         self._tries = MovingWindowRateLimiter(MemoryStorage())
@@ -113,12 +114,16 @@ class People:
 
     @classmethod
     def read(cls, file: Path | None, local: str) -> People:
-        """The users file. `local` names who operates where there is none. Raises SettingsError."""
+        """The users file, which is read again when it changes. `local` names who operates where there is none.
+
+        Raises SettingsError.
+        """
         here = Visitor(local, Role.OPERATE)
-        if file is None:
-            return cls({}, here)
-        tables = read_users_file(file, ALLOWED, "password = … and role = …")
-        return cls({name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()}, here)
+        return cls(Reread(file, lambda: _users(file) if file else {}), here)
+
+    @property
+    def _users(self) -> Mapping[str, User]:
+        return self._file.now
 
     @property
     def local(self) -> Visitor | None:
@@ -180,6 +185,11 @@ def new_token() -> str:
 def hash_token(token: str) -> str:
     """What stands in the users file."""
     return TOKEN_KIND + hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def _users(file: Path) -> dict[str, User]:
+    tables = read_users_file(file, ALLOWED, "password = … and role = …")
+    return {name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()}
 
 
 def _user(name: str, table: Mapping[str, Any], where: str) -> User:

@@ -19,6 +19,7 @@ from sesq.config.settings import Settings
 from sesq.config.webhook_settings import WebhookSettings
 from sesq.console.audit import Audit
 from sesq.console.web.people import People, User, Visitor
+from sesq.console.web.reread import Reread
 from sesq.queue.gate import Gate
 from sesq.queue.keys import console_session
 from sesq.queue.messages import Messages, accounts
@@ -46,7 +47,7 @@ class Site:
     """One running console. `proxy_header`: where a reverse proxy, at one of `proxies`, says who is asking."""
 
     redis: Redis
-    settings: Settings
+    read_settings: Reread[Settings]
     people: People
     control: Callable[[str], Any]
     """Account -> SES's control calls for it. Raises SettingsError, or MissingPart without boto3."""
@@ -54,6 +55,11 @@ class Site:
     secure: bool = False
     proxy_header: str | None = None
     proxies: frozenset[str] = frozenset()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now: sesq.toml is read again when it changes."""
+        return self.read_settings.now
 
     def accounts(self) -> list[str]:
         """Those of sesq.toml, and those that have been used."""

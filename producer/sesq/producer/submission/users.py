@@ -35,6 +35,8 @@ COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 1
 """scrypt's n, r and p: 16 MB and about 50 ms for a guess."""
 MOST_MEMORY = 64 * 1024 * 1024
 SALT_BYTES = HASH_BYTES = 32
+LEAST_PASSWORD = 12
+"""Characters: shorter ones are guessed from a stolen users file, however slow the hash is."""
 
 
 CURE = "remove the header, or allow this to the user, with `tenants` or `contact_lists` in the users file"
@@ -117,9 +119,13 @@ class Users:
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for one that could never be given."""
+    """`scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for one that is short, or could
+    never be given.
+    """
     if not _is_text(password):
         raise InputError("the password is not in UTF-8: encode it as UTF-8")
+    if len(password) < LEAST_PASSWORD:
+        raise InputError(f"the password is short: give at least {LEAST_PASSWORD} characters")
     salt = secrets.token_bytes(SALT_BYTES)
     parts = (
         base64.b64encode(part).decode()

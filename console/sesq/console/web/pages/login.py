@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -60,9 +60,15 @@ def log_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
 
 
 def login_path(request: Request) -> str:
-    """Where to log in, and come back from."""
-    asked = request.url.path if request.method == "GET" else "/"
-    return f"/login?{urlencode({'next': asked})}"
+    """Where to log in, and come back from: to the page that was asked for, or from which a form was sent."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    if request.method == "GET":
+        asked, query = request.url.path, request.url.query
+    elif came_from.netloc == request.headers.get("host"):
+        asked, query = came_from.path, came_from.query
+    else:
+        asked, query = "/", ""
+    return f"/login?{urlencode({'next': f'{asked}?{query}' if query else asked})}"
 
 
 def _check(request: Request, csrf: str) -> None:

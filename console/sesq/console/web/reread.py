@@ -1,0 +1,55 @@
+"""A file that people change while the console runs: it is read again when it has changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Generic, TypeVar
+
+from sesq.config.errors import SettingsError
+
+log = logging.getLogger("sesq.console")
+T = TypeVar("T")
+
+
+class Reread(Generic[T]):
+    """What a file says now. Where it cannot be read any more, what it said last counts, and the log says why, once."""
+
+    def __init__(self, file: Path | None, read: Callable[[], T]) -> None:
+        """Reads it. Raises SettingsError. Without a file it stays as it is."""
+        self._file = file
+        self._read = read
+        self._lock = Lock()
+        self._seen = _signature(file)
+        self._value = read()
+
+    @property
+    def now(self) -> T:
+        """One look at the file's date; its content where that has changed."""
+        seen = _signature(self._file)
+        if seen == self._seen:
+            return self._value
+        with self._lock:
+            if seen != self._seen:
+                self._seen = seen
+                self._take()
+            return self._value
+
+    def _take(self) -> None:
+        try:
+            self._value = self._read()
+        except SettingsError as error:
+            log.error("%s; what it said before still counts", error)
+        else:
+            log.info("%s has changed and was read again", self._file)
+
+
+def _signature(file: Path | None) -> tuple[int, ...]:
+    """Differs where the file has changed; empty where there is none."""
+    try:
+        told = file.stat() if file else None
+    except OSError:
+        return ()
+    return (told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns) if told else ()
