@@ -173,6 +173,31 @@ def test_a_worker_for_bulk_mail_waits_among_its_own(scene: Scene) -> None:
     """)
 
 
+def test_tokens_gather_for_none_right_after_they_gathered_for_one_in_vain(scene: Scene) -> None:
+    # Given a large mail for which there are too few tokens, and for which they gathered until half a second ago
+    scene.sync(rate=14.0)
+    scene.pass_time(10)
+    scene.queue()
+    scene.ask()
+    large = scene.queue([f"p{i}@example.org" for i in range(20)], lane="bulk")
+    gathered = f"{scene.now - 0.5:.6f} 20 bulk {large}"
+    scene.redis.hset(scene.keys.gate, "gathers", gathered)
+    # When a worker asks, Then nothing gathers, and other mail goes
+    scene.see()
+    assert scene.ask().reason == "rate"
+    scene.expect("""
+        ~ gate claims = 1 -> 2
+        + token_waiters w = now+0.071572
+    """)
+    urgent = scene.queue()
+    assert scene.ask().ids == (urgent,)
+    # When as much time has passed as they gathered at the most, Then they gather for it once more
+    scene.pass_time(1.001)
+    scene.redis.hset(scene.keys.gate, "level", 0)
+    scene.ask()
+    assert scene.redis.hget(scene.keys.gate, "gathers") != gathered.encode()
+
+
 def test_tokens_gather_for_mail_to_many_until_all_that_is_on_its_way_has_come(scene: Scene) -> None:
     scene.sync(rate=14.0)
     scene.pass_time(10)

@@ -52,6 +52,15 @@ def test_a_backup_was_restored(scene: Scene) -> None:
     """)
 
 
+def test_a_batch_that_was_begun_since_goes_on(scene: Scene) -> None:
+    begun = scene.take(1).id
+    other_server(scene)
+    scene.redis.hset(scene.keys.batch(begun), "created", scene.now + 1)
+    scene.sync(on_restore="hold", sent=7.0)
+    assert scene.redis.exists(scene.keys.restored)
+    assert scene.redis.hget(scene.keys.batch(begun), "state") == b"running"
+
+
 def test_a_backup_was_restored_and_what_was_queued_is_to_be_sent(scene: Scene) -> None:
     other_server(scene)
     synced(scene, on_restore="send", sent=7.0)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sesq.worker.transports.smtp_pool import REGROW_SECONDS, SmtpPool
+from sesq.worker.verdicts.smtp import NotLetIn
 
 
 class FakeSession:
@@ -23,9 +24,13 @@ class Scene:
     def __init__(self) -> None:
         self.now = 100.0
         self.made: list[FakeSession] = []
+        self.refusals: list[int] = []
+        """The codes with which the next sessions are refused."""
         self.pool = SmtpPool(self.connect, 3, clock=lambda: self.now)
 
     def connect(self) -> Any:
+        if self.refusals:
+            raise NotLetIn(self.refusals.pop(0), "No.")
         self.made.append(FakeSession())
         return self.made[-1]
 
@@ -88,3 +93,26 @@ def test_a_new_session_takes_the_place_of_idle_ones_where_there_would_be_too_man
         pass
     with scene.pool.lend(fresh=True):
         assert sum(not session.closed for session in scene.made) == 3
+
+
+def test_a_session_that_is_one_too_many_is_not_opened_and_another_is_waited_for(scene: Scene) -> None:
+    with scene.pool.lend(), scene.pool.lend():
+        pass
+    # Given two idle sessions
+    with scene.pool.lend() as used:
+        # When SES refuses a third one, since there are too many
+        scene.refusals = [421]
+        with scene.pool.lend(fresh=True) as lent:
+            # Then the other idle one is lent, and there are to be no more than that
+            assert lent in scene.made
+            assert lent is not used
+    assert (len(scene.made), scene.pool.limit) == (2, 2)
+
+
+@pytest.mark.parametrize("code", [0, 454, 535])
+def test_a_session_that_is_refused_for_another_reason_lowers_nothing(scene: Scene, code: int) -> None:
+    with scene.pool.lend():
+        scene.refusals = [code]
+        with pytest.raises(NotLetIn), scene.pool.lend():
+            pass
+    assert scene.pool.limit == 3
