@@ -208,6 +208,22 @@ def test_the_auditor_sees_a_queue_without_turns_and_gives_it_some(stage: BatchSt
     assert len(grants(stage, 9)) == 3
 
 
+@pytest.mark.parametrize("gone", ["inf", "-inf"])
+def test_a_queue_with_an_infinite_share_takes_turns_again(stage: BatchStage, gone: str) -> None:
+    # Given a tenant whose queue would go never, or always, since its share is damaged
+    ids = queue(stage, "acme", count=3)
+    queue(stage, "zeta", count=3)
+    stage.redis.zadd(KEYS.shares(BULK), {f"{BULK}.acme": float(gone)})
+    (found,) = audit(stage.redis, sleep=stage.sleep)
+    assert f"{BULK}.acme, which has no turns" in found.what
+    # When a sync compares the queues with their mail, Then its mail goes in turn
+    stage.pass_time(120)
+    reconcile(stage.redis, "default")
+    went = grants(stage, 4)
+    assert sum(id in ids for id in went) == 2
+    assert audit(stage.redis, sleep=stage.sleep) == []
+
+
 @pytest.mark.parametrize("tenant", ["zeta", "acme", ""])
 def test_what_goes_before_it_is_counted_by_turns(stage: BatchStage, tenant: str) -> None:
     for name, count in {"acme": 9, "zeta": 2, "": 4}.items():

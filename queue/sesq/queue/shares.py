@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import cast
 
@@ -39,12 +40,18 @@ def lane_queue(queue: str) -> str:
 
 
 def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
-    """The queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest."""
+    """The queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest.
+
+    One with a damaged, infinite share takes none either: it would go always, or never.
+    """
     found: set[str] = set()
     for lane in Lane:
         own = keys.queue(lane)
-        turns = (redis.zrange(key, 0, -1) for key in (keys.shares(own), keys.resting(own)))
-        found |= {*tenant_queues(redis, keys, lane)}.difference(*map(texts, turns))
+        shares = cast("list[tuple[bytes, float]]", redis.zrange(keys.shares(own), 0, -1, withscores=True))
+        turns = {text(queue) for queue, gone in shares if math.isfinite(gone)}
+        found |= (
+            {*tenant_queues(redis, keys, lane)} - turns - {*texts(redis.zrange(keys.resting(own), 0, -1))}
+        )
     return found
 
 
@@ -53,8 +60,9 @@ def give_turns(redis: Redis, keys: Keys) -> list[str]:
     idle = [queue for queue in queues_without_turns(redis, keys) if redis.exists(rq_key("queue", queue))]
     for queue in idle:
         shares = keys.shares(lane_queue(queue))
+        redis.zrem(shares, queue)
         least = cast("list[tuple[bytes, float]]", redis.zrange(shares, 0, 0, withscores=True))
-        redis.zadd(shares, {queue: least[0][1] if least else 0.0}, nx=True)
+        redis.zadd(shares, {queue: least[0][1] if least and math.isfinite(least[0][1]) else 0.0}, nx=True)
     return idle
 
 
