@@ -12,7 +12,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, SesqError
-from sesq.console.audit import Audit
+from sesq.console.audit import Audit, change_in
 from sesq.console.web.search import Query
 from sesq.queue.ids import new_id
 from sesq.queue.keys import Keys
@@ -27,6 +27,10 @@ VERBS: Mapping[str, frozenset[State]] = {
     **{f"resolve as {outcome}": frozenset({State.UNKNOWN}) for outcome in RESOLUTIONS},
 }
 """What a person may do -> the states in which it can be done."""
+BECOMES = {"cancel": "cancelled", "retry": "queued", "release": "queued"} | {
+    f"resolve as {outcome}": outcome for outcome in RESOLUTIONS
+}
+"""What a person may do -> the state that the messages come to."""
 MOST_UNFINISHED = 20
 MOST_EXAMPLES = 3
 SILENT_SECONDS = 10.0
@@ -184,12 +188,13 @@ class Acts:
 
         def end(_stored: Act, pipeline: Pipeline) -> bool:
             pipeline.hdel(self.key, act.id)
-            facts = {
+            facts: dict[str, Any] = {
                 "act": act.id,
                 "done": act.done,
                 "number": act.number,
                 "page": act.page,
                 "reasons": list(act.reasons),
+                **change_in("state", " or ".join(act.query.states), BECOMES[act.verb]),
             }
             self.audit.add_to(pipeline, now, act.by, act.told, **facts)
             return True

@@ -6,6 +6,7 @@ Changes of limits and pauses are not here: the policy's own history has them.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from redis import Redis
@@ -15,7 +16,11 @@ from sesq.config.connection import mapped
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_json_list
 from sesq.queue.snapshot import redis_now
+from sesq.queue.suppression import Suppressed
 
+Change = Mapping[str, Mapping[str, str]]
+"""`before` and `after`: name -> how it was, and how it is."""
+UNKNOWN: Change = {}
 MOST_ENTRIES = 1000
 LONGEST = 500
 
@@ -44,3 +49,13 @@ class Audit:
         """The newest first: at (seconds since the epoch), by, what, and facts."""
         with mapped():
             return read_json_list(self.redis, self.key, limit)
+
+
+def change_in(name: str, before: str, after: str) -> Change:
+    """Of one thing."""
+    return {"before": {name: before}, "after": {name: after}}
+
+
+def suppression_change(before: Suppressed | None, after: Suppressed | None) -> Change:
+    """What an entry of the suppression list was and is."""
+    return change_in("suppressed", *(entry.reason if entry else "no" for entry in (before, after)))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from sesq.config.settings import Settings
+    from sesq.console.audit import Change
 
 DEFAULT_ACCOUNT = "default"
 LINE = "%(asctime)s %(levelname)s %(message)s"
@@ -109,6 +110,13 @@ def asker() -> str:
     except (KeyError, OSError):  # a container's user may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def note(redis: Redis, account: str, what: str, change: Change | None = None) -> None:
+    """Writes into the audit trail what somebody did at the command line, and what that changed."""
+    from sesq.console.audit import Audit
+
+    Audit(redis, account).note(asker(), what, **(change or {}))
 
 
 def pairs(values: list[str], separator: str, option: str) -> dict[str, str]:

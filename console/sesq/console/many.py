@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage, WrongState
-from sesq.console.act import VERBS, Act, Acts, in_words
+from sesq.console.act import BECOMES, VERBS, Act, Acts, in_words
+from sesq.console.audit import Change, change_in
 from sesq.console.web.search import Query, search
 from sesq.queue.keys import Keys
-from sesq.queue.messages import RESOLUTIONS, Messages
+from sesq.queue.messages import Messages
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 STEP = 50
-BECOMES = {"cancel": "cancelled", "retry": "queued", "release": "queued"} | {
-    f"resolve as {outcome}": outcome for outcome in RESOLUTIONS
-}
-"""What a person may do -> the state that the messages come to."""
 MOST_COUNTED = 30_000
 """So many messages are looked at for one question, where a filter asks for what only the records tell."""
 
@@ -50,6 +47,25 @@ def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
     except (UnknownMessage, WrongState) as error:
         return str(error)
     return ""
+
+
+def states_of(messages: Messages, ids: Sequence[str]) -> dict[str, str]:
+    """The state of each before something is done to it; `sent` for a row without a record."""
+    records = messages.get_many(ids)
+    return {
+        id: record.state.value if record else State.SENT.value
+        for id, record in zip(ids, records, strict=True)
+    }
+
+
+def told(verb: str, ids: Sequence[str]) -> str:
+    """What was done to these messages, for the audit trail."""
+    return f"{verb}{f' {len(ids)}' if ids[1:] else ''}: {', '.join(ids)}"
+
+
+def change_of(verb: str, states: Iterable[str]) -> Change:
+    """From which states to which."""
+    return change_in("state", " or ".join(dict.fromkeys(states)), BECOMES[verb])
 
 
 def ask(redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0) -> Act:

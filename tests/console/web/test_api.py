@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from redis import Redis
 
+from sesq.console.trail import read_trail
 from sesq.console.web.actions import MOST_AT_ONCE
 from sesq.producer import Message, Outbox
 from sesq.queue.gate import SYNC
@@ -96,21 +97,37 @@ def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
         ("POST", "/messages", mail, "send: "),
         ("POST", "/messages/cancel", {"ids": [id]}, f"cancel: {id}"),
         ("POST", "/waiting/release", {"waiting": "restore"}, "release 0 that wait for restore"),
-        ("PATCH", "/quota", {"rate": "1/second"}, "limits: rate 1/second"),
-        ("POST", "/quota/reset", {"knobs": ["rate"]}, "limits: reset rate"),
-        ("PUT", "/quota/ramp", {"from": "5", "to": "9", "over": "2d"}, "ramp: 5 to 9 over 2d"),
-        ("DELETE", "/quota/ramp", None, "ramp: stop"),
-        ("POST", "/pause", {"reason": "a look"}, "pause"),
-        ("POST", "/resume", None, "resume"),
+        ("PATCH", "/quota", {"rate": "1/second"}, "set rate"),
+        ("POST", "/quota/reset", {"knobs": ["rate"]}, "reset rate"),
+        ("PUT", "/quota/ramp", {"from": "5", "to": "9", "over": "2d"}, "ramp"),
+        ("DELETE", "/quota/ramp", None, "ramp"),
+        ("POST", "/pause", {"reason": "a look"}, "pause all mail"),
+        ("POST", "/resume", None, "resume all mail"),
         ("POST", "/suppression", {"address": "eve@example.com"}, "suppress (manual) eve@example.com"),
         ("DELETE", "/suppression/eve@example.com", None, "no longer suppress eve@example.com"),
     ]
     for method, path, body, what in deeds:
-        redis.delete(keys.audit)
+        redis.delete(keys.audit, keys.policy_history)
         status, told = call(method, path, body)
         assert status < 300, (path, told)
-        (entry,) = map(json.loads, redis.lrange(keys.audit, 0, -1))
-        assert (entry["by"], entry["what"][: len(what)]) == ("ops@here (console)", what)
+        (deed,) = read_trail(redis, "default", 10)
+        assert (deed.by, deed.what[: len(what)]) == ("ops@here (console)", what)
+
+
+def test_the_audit_trail_tells_from_what_to_what_and_is_filtered(call: Callable[..., Any]) -> None:
+    call("POST", "/suppression", {"address": "eve@example.com"})
+    call("PATCH", "/quota", {"rate": "1/second"})
+    call("PATCH", "/quota", {"rate": "1 per 2 seconds", "for": "2h"})
+    (newest, older) = call("GET", "/activity?q=RATE&by=ops")[1]
+    assert (newest["what"], newest["before"], newest["after"]) == (
+        "set rate",
+        {"rate": "1/second"},
+        {"rate": "1 per 2 seconds"},
+    )
+    assert (bool(newest["until"]), older["until"], older["tenant"]) == (True, None, None)
+    (added,) = call("GET", "/activity?q=eve")[1]
+    assert (added["before"], added["after"]) == ({"suppressed": "no"}, {"suppressed": "manual"})
+    assert call("GET", "/activity?by=nobody")[1] == []
 
 
 def test_the_longest_reason_is_taken_and_one_letter_more_is_not(

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from busy_account import BusyAccount, read_transcript
+from sesq.console.trail import read_trail
 from sesq.queue.audit import audit
 from visible import visible
 
@@ -91,39 +92,45 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         {"rate": "2/second", "for": "1h"},
         "quota",
         "Changed: rate. It holds from the next claim on.",
-        "limits: rate 2/second",
+        "set rate",
     ),
     (
         "quota/set",
         {"daily": "500", "burst": "2", "margin": "0.1", "reserve": "5%"},
         "quota",
         "Changed: daily, burst, margin, reserve. It holds from the next claim on.",
-        "limits: daily 500, burst 2, margin 0.1, reserve 5%",
+        "set daily, burst, margin, reserve",
     ),
     (
         "quota/reset",
         {"limit": "rate"},
         "quota",
         "Back to sesq.toml, or to what SES allows.",
-        "limits: reset rate",
+        "reset rate",
     ),
     (
         "quota/reset",
         {"limit": "all"},
         "quota",
         "Back to sesq.toml, or to what SES allows.",
-        "limits: reset all",
+        "reset rate, daily, burst, margin, reserve",
     ),
-    ("quota/undo", {"at": "1700001540.0"}, "quota", "Undone.", "limits: reset burst"),
+    ("quota/undo", {"at": "1700001540.0"}, "quota", "Undone.", "reset burst"),
     (
         "quota/ramp",
         {"from": " 20 ", "to": "100/day", "over": "3d"},
         "quota",
         "The ramp is in place. It holds from the next claim on.",
-        "ramp: 20 to 100/day over 3d",
+        "ramp",
     ),
-    ("quota/pause", {"reason": " a look "}, "quota", "Paused: nothing goes until somebody resumes.", "pause"),
-    ("quota/resume", {}, "quota", "Open again.", "resume"),
+    (
+        "quota/pause",
+        {"reason": " a look "},
+        "quota",
+        "Paused: nothing goes until somebody resumes.",
+        "pause all mail",
+    ),
+    ("quota/resume", {}, "quota", "Open again.", "resume all mail"),
     (
         "suppression/add",
         {"address": "bob@example.org", "reason": "complaint"},
@@ -174,8 +181,8 @@ def test_a_form(
     page = account.named(html.unescape(visit.get(answer.headers["location"]).text))
     kind = "said bad" if " not;" in said else "said"
     assert re.findall(r'<p class="([^"]*)" role="status">(.*?)</p>', page) == [(kind, said)]
-    (entry, *_) = map(json.loads, account.redis.lrange(account.keys.audit, 0, 0))
-    assert (entry["at"], entry["by"], account.named(entry["what"])) == (account.now, BY, noted)
+    (deed,) = read_trail(account.redis, "default", 1)
+    assert (deed.at, deed.by, account.named(deed.what)) == (account.now, BY, noted)
     assert audit(account.redis, sleep=lambda _: None) == []
 
 

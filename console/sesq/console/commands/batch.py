@@ -13,6 +13,7 @@ from redis import Redis
 
 from sesq.config.errors import InputError, SesqError
 from sesq.console import batch_view
+from sesq.console.audit import change_in
 from sesq.console.batch_check import Check, check
 from sesq.console.batch_files import Digest, report_lines, rows_expected, rows_file
 from sesq.console.batch_options import (
@@ -45,6 +46,7 @@ from sesq.console.context import (
     Json,
     Wide,
     asker,
+    note,
 )
 from sesq.console.output import console, print_json, show
 from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
@@ -200,6 +202,7 @@ def send(
             rows = rows_of(request, file, encoding, form, email_column)
             printed = found.intake.unprintable is None
             intake = take(outbox.redis, request, rows, again=again, printed=printed, progress=progress)
+    note(outbox.redis, account, f"send batch {intake.id}: {intake.queued} recipients")
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     _tell_left_out(found)
     if json:
@@ -274,13 +277,13 @@ def pause(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Stop a batch, from the next claim of every worker on; other mail goes on."""
-    _act(account, id, lambda batches, id: batches.pause(id, _why("paused", reason)), "paused")
+    _act("pause", account, id, lambda batches, id: batches.pause(id, _why("paused", reason)), "paused")
 
 
 @app.command(epilog=RESUME_EXAMPLES)
 def resume(id: Id, account: Account = DEFAULT_ACCOUNT) -> None:
     """Let a paused batch go on."""
-    _act(account, id, lambda batches, id: batches.resume(id), "running")
+    _act("resume", account, id, lambda batches, id: batches.resume(id), "running")
 
 
 @app.command(epilog=CANCEL_EXAMPLES)
@@ -290,17 +293,22 @@ def cancel(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """End a batch: who has not got it will not; `sesq batch report` tells who has."""
-    _act(account, id, lambda batches, id: batches.cancel(id, _why("cancelled", reason)), "cancelled")
+    _act(
+        "cancel", account, id, lambda batches, id: batches.cancel(id, _why("cancelled", reason)), "cancelled"
+    )
 
 
 def _why(done: str, reason: str) -> str:
     return f"{done} by {asker()}" + (f": {reason}" if reason else "")
 
 
-def _act(account: str, given: str, act: Callable[[Batches, str], None], done: str) -> None:
+def _act(verb: str, account: str, given: str, act: Callable[[Batches, str], None], done: str) -> None:
     redis = open_outbox(account).redis
     id = find_batch_id(redis, account, given)
-    act(Batches(redis, account), id)
+    batches = Batches(redis, account)
+    before = batches.get(id).state
+    act(batches, id)
+    note(redis, account, f"{verb} batch {id}", change_in("state", before, done))
     typer.echo(f"{id} {done}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sesq.config.errors import InputError
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, open_account
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, note, open_account
 from sesq.console.output import print_json, show
 from sesq.console.tables import table
 from sesq.console.times import local_cell, utc
@@ -53,6 +53,8 @@ def forget(
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """End the telling of events to a consumer that nobody needs any more. What it has not read is lost."""
-    if not end_listening(open_account(account), account, consumer):
+    redis = open_account(account)
+    if not end_listening(redis, account, consumer):
         raise InputError(f"nobody listens as {consumer}: `sesq events consumers` lists those who do")
+    note(redis, account, f"forget consumer {consumer}")
     typer.echo(f"{consumer} is told nothing any more")

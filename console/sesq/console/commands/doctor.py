@@ -21,7 +21,7 @@ from sesq.console.checkup import (
     check_unknown_accounts,
     check_webhooks,
 )
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, note, open_redis
 from sesq.console.output import print_json, show
 from sesq.console.tables import wrapped
 from sesq.queue.addresses import parse_address
@@ -82,6 +82,8 @@ def _look_deep(settings: Settings, account: str, *, mends: bool, json: bool) -> 
     with _progress() as progress:
         if mends:
             told = repair(redis, account, progress=progress)
+            if told.done:
+                note(redis, account, f"repair: {len(told.done)} findings")
         else:
             told = Repaired([], audit(redis, account, progress=progress))
     if json:

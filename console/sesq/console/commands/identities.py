@@ -19,6 +19,7 @@ from sesq.console.context import (
     Json,
     Wide,
     load_settings,
+    note,
     open_redis,
 )
 from sesq.console.output import complain, print_json, show
@@ -82,6 +83,7 @@ def verify(
     book = _open(account)
     agree(_question(identity_name), yes)
     identity = book.verify(identity_name)
+    note(open_redis(load_settings()), account, f"verify {identity.name}")
     if not json:
         _show(identity)
     if wait:

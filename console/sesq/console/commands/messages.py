@@ -13,7 +13,8 @@ from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
 from sesq.console import message_view
 from sesq.console.commands.of_filter import Filter, Older, States, Tag, To, do_to_all
 from sesq.console.consent import Yes
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, open_account
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, note, open_account
+from sesq.console.many import change_of, told
 from sesq.console.message_view import reason_of
 from sesq.console.output import complain, print_json, show
 from sesq.console.subjects import Subjects
@@ -22,7 +23,7 @@ from sesq.console.times import local, utc
 from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, Messages
 from sesq.queue.record import Record
-from sesq.queue.short_ids import AmbiguousId, find_message, find_message_id
+from sesq.queue.short_ids import AmbiguousId, find_message
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
@@ -190,6 +191,12 @@ def release(
             f"nothing waits for {waiting_for!r}; waited for: {', '.join(sorted(known)) or 'nothing'}"
         )
     freed = messages.free(waiting_for, f"released by {asker()}")
+    note(
+        messages.redis,
+        account,
+        f"release {freed} that wait for {waiting_for}",
+        change_of("release", ["held"]),
+    )
     typer.echo(f"{freed} queued")
 
 
@@ -238,7 +245,12 @@ def _do(verb: str, account: str, ids: list[str] | None, chosen: Filter, *, yes: 
         return
     messages, outcome = _open(account), verb.partition(" as ")[2]
     known = {"cancel": messages.cancel, "retry": messages.retry, "release": messages.release}
-    _each(messages, ids or (), known.get(verb) or partial(_resolve, messages, outcome))
+    act = known.get(verb) or partial(_resolve, messages, outcome)
+    done = {id: was for id, was in (_try(messages, act, id) for id in ids or ()) if was}
+    if done:
+        note(messages.redis, account, told(verb, list(done)), change_of(verb, done.values()))
+    if len(done) < len(ids or ()):
+        raise typer.Exit(1)
 
 
 def _resolve(messages: Messages, outcome: str, id: str, by: str) -> State:
@@ -246,18 +258,12 @@ def _resolve(messages: Messages, outcome: str, id: str, by: str) -> State:
     return State(outcome)
 
 
-def _each(messages: Messages, ids: Iterable[str], act: Callable[[str, str], State]) -> None:
-    """Does it to every one that it can be done to, and says what became of each; exit 1 where it could not be done."""
-    done = [_try(messages, act, id) for id in ids]
-    if not all(done):
-        raise typer.Exit(1)
-
-
-def _try(messages: Messages, act: Callable[[str, str], State], given: str) -> bool:
+def _try(messages: Messages, act: Callable[[str, str], State], given: str) -> tuple[str, str]:
+    """Does it where it can be done, and says what became of it: its id, and the state before; that is empty else."""
     try:
-        id = find_message_id(messages, given)
-        typer.echo(f"{id} {act(id, asker())}")
+        record = find_message(messages, given)
+        typer.echo(f"{record.id} {act(record.id, asker())}")
     except (UnknownMessage, WrongState, AmbiguousId) as error:
         complain(str(error))
-        return False
-    return True
+        return given, ""
+    return record.id, record.state.value

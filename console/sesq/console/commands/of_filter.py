@@ -13,7 +13,7 @@ from redis import Redis
 
 from sesq.config.errors import InputError
 from sesq.console import many
-from sesq.console.act import Act, Acts
+from sesq.console.act import BECOMES, Act, Acts
 from sesq.console.batch_options import is_agreed, progress_of
 from sesq.console.context import asker
 from sesq.console.output import complain
@@ -65,7 +65,7 @@ def do_to_all(redis: Redis, account: str, verb: str, chosen: Filter, *, yes: boo
         raise typer.Exit(1)
     if act.number:
         act = _done(redis, account, many.begin(redis, account, act, asker()))
-    typer.echo(f"{act.done} {many.BECOMES[verb]}")
+    typer.echo(f"{act.done} {BECOMES[verb]}")
     for reason in act.reasons:
         complain(reason)
     if act.refused:

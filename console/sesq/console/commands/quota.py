@@ -11,7 +11,16 @@ from sesq.config.parts import part
 from sesq.console.commands.of_tenant import OfTenant, checked_tenant, print_tenants, refuse_with_tenant
 from sesq.console.commands.quota_ramp import RAMP_EXAMPLES, ramp
 from sesq.console.commands.quota_request import REQUEST_EXAMPLES, request
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, load_settings, open_account
+from sesq.console.context import (
+    DEFAULT_ACCOUNT,
+    Account,
+    Json,
+    Wide,
+    asker,
+    load_settings,
+    note,
+    open_account,
+)
 from sesq.console.limits import change_as_json, changed, conditions_of, quota_as_json, read_limits, written
 from sesq.console.output import print_json, show
 from sesq.console.tables import printable, table, wrapped
@@ -154,6 +163,7 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         from sesq.worker import opening
     redis = open_account(account, settings)
     opening.open_account(redis, account, settings).sync.run()
+    note(redis, account, "sync")
     snapshot = read_snapshot(redis, account)
     if not json:
         sent = "" if snapshot.sent is None else f", {snapshot.sent:g} sent in 24 hours"

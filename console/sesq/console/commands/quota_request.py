@@ -10,8 +10,9 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate, parse_daily, parse_rate
+from sesq.console.audit import change_in
 from sesq.console.consent import Yes, agree
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, note, open_redis
 from sesq.console.output import print_json, show
 from sesq.console.tables import table
 
@@ -37,7 +38,8 @@ def request(
     with part("worker"):
         from sesq.worker.aws_clients import open_client, open_control
         from sesq.worker.control import Access, QuotaRequests
-    access = Access.read(open_control(open_redis(settings), account, settings))
+    redis = open_redis(settings)
+    access = Access.read(open_control(redis, account, settings))
     if not access.production:
         raise InputError(
             f"account {account} is in the sandbox, whose quotas are fixed: `sesq sandbox leave` first"
@@ -53,6 +55,9 @@ def request(
     try:
         asked.extend(requests.ask(name, value) for name, value in wanted.items())
     finally:
+        for quota in asked:
+            sides = (_shown(quota.name, value) for value in (have[quota.name], quota.wanted))
+            note(redis, account, "ask AWS for a larger quota", change_in(quota.name, *sides))
         _tell(asked, json)  # what AWS has is told, also where it refuses the next
 
 

@@ -13,7 +13,7 @@ from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.consent import Wait, Yes, agree, follow, seconds_of
-from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, open_redis
+from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, load_settings, note, open_redis
 from sesq.console.output import complain, print_json, show
 from sesq.console.tables import wrapped
 from sesq.queue.addresses import parse_address
@@ -122,6 +122,7 @@ def leave(
         )
     agree("Send this request?", yes)
     apply(control, application)
+    note(open_redis(load_settings()), account, "ask for production access")
     complain("the request is sent")
     after = follow(lambda: Access.read(control), _answered, seconds, every=POLL_SECONDS)
     _tell(after, json)

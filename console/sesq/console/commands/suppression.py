@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.console.address_file import Line, file_name, read_address_file
+from sesq.console.audit import suppression_change
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
@@ -20,6 +22,7 @@ from sesq.console.context import (
     Wide,
     asker,
     load_settings,
+    note,
     open_account,
 )
 from sesq.console.csv_output import csv_line, plain
@@ -109,7 +112,12 @@ def add(
         raise InputError(f"--reason: {reason!r}; allowed: {', '.join(REASONS)}")
     specs, redis = _specs(addresses), open_account(account)
     at, by = redis_now(redis), asker()
-    added = SuppressionList(redis, account).add(Suppressed(spec, reason, at, by) for spec in specs)
+    ours = SuppressionList(redis, account)
+    before, entries = ours.among(specs), [Suppressed(spec, reason, at, by) for spec in specs]
+    added = ours.add(entries)
+    for entry in entries:
+        was = before.get(entry.address)
+        note(redis, account, f"suppress ({reason}) {entry.address}", suppression_change(was, was or entry))
     typer.echo(f"{added} added")
     if not local_only and (ses := _ses(redis, account)):
         _tell(ses.put(specs, reason))
@@ -119,7 +127,11 @@ def add(
 def remove(addresses: Addresses, local_only: Local = False, account: Account = DEFAULT_ACCOUNT) -> None:
     """Let addresses get mail again. Exit 1 where none was on the list."""
     specs, redis = _specs(addresses), open_account(account)
-    removed = SuppressionList(redis, account).remove(specs)
+    ours = SuppressionList(redis, account)
+    before = ours.among(specs)
+    removed = ours.remove(specs)
+    for spec in specs:
+        note(redis, account, f"no longer suppress {spec}", suppression_change(before.get(spec), None))
     typer.echo(f"{removed} removed")
     if not local_only and (ses := _ses(redis, account)):
         _tell(ses.delete(specs))
@@ -146,11 +158,15 @@ def import_(
     redis = open_account(account)
     if file is None:
         ses = _ses(redis, account, needed=True)
-        typer.echo(f"{ses.pull() if ses else 0} added")
+        added = ses.pull() if ses else 0
+        note(redis, account, f"suppress {added} addresses of SES's own list")
+        typer.echo(f"{added} added")
         return
     lines = read_address_file(file, email_column, encoding)
     entries = list(_read(lines, file, redis_now(redis), asker()))
-    typer.echo(f"{SuppressionList(redis, account).add(entries)} added, {len(entries)} read")
+    added = SuppressionList(redis, account).add(entries)
+    note(redis, account, f"suppress {added} addresses of {Path(file_name(file)).name}")
+    typer.echo(f"{added} added, {len(entries)} read")
 
 
 @app.command(epilog=EXPORT_EXAMPLES)

@@ -14,6 +14,7 @@ import typer
 from sesq.config.errors import InputError
 from sesq.config.parts import part
 from sesq.config.webhook_settings import WebhookSettings
+from sesq.console.audit import change_in
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
@@ -21,6 +22,7 @@ from sesq.console.context import (
     Wide,
     asker,
     load_settings,
+    note,
     open_account,
     open_redis,
     start_logging,
@@ -234,6 +236,8 @@ def retry(
     """Deliver again what was given up. Exit 1 where there is nothing."""
     redis, configured = _opened(account)
     revived = require_webhook(redis, account, configured, name).revive(redis_now(redis), events or ())
+    if revived:
+        note(redis, account, f"webhook {name}: deliver {len(revived)} again")
     if json:
         print_json(revived)
     else:
@@ -250,6 +254,8 @@ def enable(name: Name, account: Account = DEFAULT_ACCOUNT) -> None:
     """Deliver to a disabled webhook again: first what waits, then what happened meanwhile."""
     redis, configured = _opened(account)
     was_disabled = require_webhook(redis, account, configured, name).enable(redis_now(redis))
+    was = "disabled" if was_disabled else "enabled"
+    note(redis, account, f"enable webhook {name}", change_in("webhook", was, "enabled"))
     typer.echo(f"{name} is enabled" if was_disabled else f"{name} was not disabled; what waits is tried now")
 
 
@@ -262,7 +268,9 @@ def disable(
     """Deliver nothing to a webhook until it is enabled; what happens meanwhile is kept, up to the stream's length."""
     redis, configured = _opened(account)
     store = require_webhook(redis, account, configured, name)
-    store.disable(f"by {asker()}: {reason}" if reason else f"by {asker()}", redis_now(redis))
+    because = f"by {asker()}: {reason}" if reason else f"by {asker()}"
+    store.disable(because, redis_now(redis))
+    note(redis, account, f"disable webhook {name}", change_in("webhook", "enabled", f"disabled {because}"))
     typer.echo(f"{name} is disabled")
 
 
@@ -280,6 +288,7 @@ def forget(name: Name, account: Account = DEFAULT_ACCOUNT) -> None:
     listened = stop_listening(redis, account, store.consumer)
     if not store.delete() and not listened:
         raise InputError(f"webhook {name!r:.80} is not known in account {account}")
+    note(redis, account, f"forget webhook {name}")
     typer.echo(f"{name} is forgotten")
 
 

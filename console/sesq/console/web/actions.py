@@ -1,4 +1,7 @@
-"""What people and programs do here: the same for pages and for the API, each with its line in the audit trail."""
+"""What people and programs do here: the same for pages and for the API, each with its line in the audit trail.
+
+Changes of limits and pauses have theirs in the policy's history.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from sesq.config.errors import InputError
 from sesq.console import many
+from sesq.console.audit import change_in, suppression_change
 from sesq.console.times import parse_duration
 from sesq.console.web.site import Room, log
 from sesq.console.webhook_view import WebhookView, read_webhooks, require_webhook
@@ -31,10 +35,11 @@ def act(room: Room, verb: str, ids: Iterable[str]) -> tuple[list[str], dict[str,
         raise InputError("choose at least one message")
     if len(chosen) > MOST_AT_ONCE:
         raise InputError(f"at most {MOST_AT_ONCE} messages at once")
+    states = many.states_of(room.messages, chosen)
     answers = {id: many.do_to_one(room.messages, verb, id, room.by) for id in chosen}
     done = [id for id, problem in answers.items() if not problem]
     if done:
-        room.note(f"{verb}{f' {len(done)}' if done[1:] else ''}: {', '.join(done)}")
+        room.note(many.told(verb, done), change=many.change_of(verb, (states[id] for id in done)))
     return done, {id: problem for id, problem in answers.items() if problem}
 
 
@@ -63,13 +68,13 @@ def set_limits(room: Room, changes: Mapping[str, str], for_text: str = "", *, fo
     """Raises InvalidPolicy, InputError."""
     seconds = parse_duration(for_text, "for") if for_text else None
     room.policy.set(changes, by=room.by, for_seconds=seconds, force=force)
-    room.note(f"limits: {', '.join(f'{name} {value}' for name, value in changes.items())}")
+    room.log(f"limits: {', '.join(f'{name} {value}' for name, value in changes.items())}")
 
 
 def reset_limits(room: Room, names: list[str] | None = None) -> None:
     """Back to sesq.toml, or to what SES allows. Raises InvalidPolicy."""
     room.policy.reset(names or None, by=room.by)
-    room.note(f"limits: reset {', '.join(names or ['all'])}")
+    room.log(f"limits: reset {', '.join(names or ['all'])}")
 
 
 def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "") -> None:
@@ -79,7 +84,7 @@ def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "")
         TenantLimits(room.redis, room.account).pause(tenant, reason.strip(), by=room.by)
     else:
         room.policy.pause(reason.strip(), by=room.by, bulk_only=bulk_only)
-    room.note("pause", _which(bulk_only, tenant))
+    room.log("pause")
 
 
 def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
@@ -89,23 +94,19 @@ def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
         TenantLimits(room.redis, room.account).resume(tenant, by=room.by)
     else:
         room.policy.resume(by=room.by, bulk_only=bulk_only)
-    room.note("resume", _which(bulk_only, tenant))
-
-
-def _which(bulk_only: bool, tenant: str) -> str:
-    return f"bulk mail of tenant {tenant}" if tenant else "bulk mail" if bulk_only else ""
+    room.log("resume")
 
 
 def start_ramp(room: Room, first: str, last: str, over: str) -> None:
     """Lets the day grow from one number of recipients to another. Raises InvalidPolicy, InputError."""
     ramp.start_ramp(room.redis, room.account, first, last, parse_duration(over, "over"), by=room.by)
-    room.note(f"ramp: {first} to {last} over {over}")
+    room.log(f"ramp: {first} to {last} over {over}")
 
 
 def stop_ramp(room: Room) -> None:
     """Takes the ramp away, if there is one."""
     if ramp.stop_ramp(room.redis, room.account, by=room.by):
-        room.note("ramp: stop")
+        room.log("ramp: stop")
 
 
 def undo(room: Room, at: str) -> None:
@@ -147,7 +148,7 @@ def _undo_ramp(room: Room, old: Mapping[str, Any] | None, tenant: str) -> None:
         ramp.stop_ramp(room.redis, room.account, by=room.by, tenant=tenant)
     else:
         ramp.put_back_ramp(room.redis, room.account, old, by=room.by, tenant=tenant)
-    room.note("ramp: put back" if old else "ramp: stop", tenant)
+    room.log("ramp: put back" if old else "ramp: stop")
 
 
 def _undo_of_tenant(room: Room, old: dict[str, str | None], tenant: str) -> None:
@@ -163,7 +164,7 @@ def _undo_of_tenant(room: Room, old: dict[str, str | None], tenant: str) -> None
         limits.reset(tenant, [name for name in old if name not in back], by=room.by)
     if back:
         limits.set(tenant, back, by=room.by)
-    room.note("limits: put back", tenant)
+    room.log("limits: put back")
 
 
 def verify(room: Room, name: str) -> Any:
@@ -197,17 +198,19 @@ def suppress(room: Room, address: str, reason: str) -> tuple[int, str]:
         raise InputError(f"reason: allowed are {', '.join(REASONS)}")
     spec = parse_address(address.strip(), "address").spec
     entry = Suppressed(spec, reason, redis_now(room.redis), room.by)
+    before = find_suppressed(room, spec)
     added = SuppressionList(room.redis, room.account).add([entry])
     problem = _tell_ses_suppressed(room, spec, reason)
-    room.note(f"suppress ({reason})", spec)
+    room.note(f"suppress ({reason})", spec, suppression_change(before, before or entry))
     return added, problem
 
 
 def unsuppress(room: Room, address: str) -> tuple[int, str]:
     """Takes an address off the list: how many that were, and why SES's own list is as it was."""
+    before = SuppressionList(room.redis, room.account).among([address]).get(address)
     removed = SuppressionList(room.redis, room.account).remove([address])
     problem = _tell_ses_suppressed(room, address, None)
-    room.note("no longer suppress", address)
+    room.note("no longer suppress", address, suppression_change(before, None))
     return removed, problem
 
 
@@ -254,7 +257,8 @@ def webhook(room: Room, name: str) -> WebhookStore:
 def enable_webhook(room: Room, name: str) -> bool:
     """Delivers to it again; whether it was disabled."""
     was_disabled = webhook(room, name).enable(redis_now(room.redis))
-    room.note(f"enable webhook {name}")
+    was = "disabled" if was_disabled else "enabled"
+    room.note(f"enable webhook {name}", change=change_in("webhook", was, "enabled"))
     return was_disabled
 
 
@@ -262,7 +266,7 @@ def disable_webhook(room: Room, name: str, reason: str) -> None:
     """Delivers nothing to it until it is enabled."""
     because = f"by {room.by}: {reason.strip()}" if reason.strip() else f"by {room.by}"
     webhook(room, name).disable(because, redis_now(room.redis))
-    room.note(f"disable webhook {name}")
+    room.note(f"disable webhook {name}", change=change_in("webhook", "enabled", f"disabled {because}"))
 
 
 def retry_webhook(room: Room, name: str, ids: list[str] | None = None) -> list[str]:

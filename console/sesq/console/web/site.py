@@ -17,7 +17,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import SesqError
 from sesq.config.settings import Settings
 from sesq.config.webhook_settings import WebhookSettings
-from sesq.console.audit import Audit
+from sesq.console.audit import UNKNOWN, Audit, Change
 from sesq.console.web.people import People, User, Visitor
 from sesq.console.web.reread import Reread
 from sesq.queue.gate import Gate
@@ -152,9 +152,9 @@ class Room:
         """Whose name stands beside what is done here."""
         return f"{self.visitor.name} (console)"
 
-    def note(self, what: str, about: str = "") -> None:
-        """Into the audit trail, and without `about`, which may be an address, into the log."""
-        Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip())
+    def note(self, what: str, about: str = "", change: Change = UNKNOWN) -> None:
+        """Into the audit trail, with what it changed; and without `about`, which may be an address, into the log."""
+        Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip(), **change)
         self.log(what)
 
     def log(self, what: str) -> None:

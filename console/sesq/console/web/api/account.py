@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import Query
 
-from sesq.console.audit import MOST_ENTRIES, Audit
+from sesq.console.audit import MOST_ENTRIES
 from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
 from sesq.console.times import utc
+from sesq.console.trail import read_trail
 from sesq.console.web import actions
 from sesq.console.web.api.account_answers import (
     FoundSuppressed,
@@ -46,9 +47,17 @@ def sync(room: Operating) -> Json:
 
 
 @router.get("/activity", **operation("list_activity", list[Activity]))
-def activity(room: Viewing, limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100) -> list[Json]:
-    """Who did what in the console and through the API, the newest first."""
-    return [each | {"at": utc(each["at"])} for each in Audit(room.redis, room.account).entries(limit)]
+def activity(
+    room: Viewing,
+    by: str = "",
+    q: str = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100,
+) -> list[Json]:
+    """Who did what, when, from what to what, the newest first: in the console, over the API, at the command line.
+
+    `by`: part of who did it. `q`: part of what was done.
+    """
+    return [deed.as_json() for deed in read_trail(room.redis, room.account, limit, by=by, text=q)]
 
 
 @router.get("/identities", **operation("list_identities", dict[str, bool]))

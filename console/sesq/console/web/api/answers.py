@@ -59,6 +59,10 @@ class Activity(Answer):
     at: Time
     by: str
     what: str
+    before: dict[str, str]
+    after: dict[str, str]
+    until: Time | None
+    tenant: str | None
 
 
 class ConditionNow(Answer):

@@ -1,4 +1,4 @@
-"""Activity: who did what in this console."""
+"""Activity: who did what, when, and from what to what; in the console, over the API and at the command line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from sesq.console.act import Acts
-from sesq.console.audit import Audit
+from sesq.console.trail import read_trail
 from sesq.console.web.render import page
 from sesq.console.web.site import Viewing
 from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
+SHOWN = 200
 
 
 @router.get("/accounts/{account}/activity")
-def activity(room: Viewing) -> Response:
-    entries = Audit(room.redis, room.account).entries(200)
+def activity(room: Viewing, q: str = "", by: str = "") -> Response:
+    deeds = read_trail(room.redis, room.account, SHOWN, by=by.strip(), text=q.strip())
     acts = Acts(room.redis, room.account).all()
-    return page(room, "activity", entries=entries, acts=acts, now=redis_now(room.redis))
+    return page(room, "activity", deeds=deeds, acts=acts, q=q, by=by, now=redis_now(room.redis))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response, StreamingResponse
 
 from sesq.config.errors import InputError
+from sesq.console.audit import change_in
 from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
 from sesq.console.web.render import page
@@ -18,6 +19,8 @@ from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
 PAGE_SIZE = 50
+BECOMES = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
+"""What a person may do -> the state that the batch comes to."""
 
 
 @router.get("/accounts/{account}/batches")
@@ -58,11 +61,12 @@ def change(room: Operating, id: str, action: str, reason: Annotated[str, Form()]
 
 def act(room: Room, id: str, action: str, reason: str = "") -> None:
     """Pause, resume or cancel. Raises UnknownBatch, WrongState, InputError."""
-    if action not in ("pause", "resume", "cancel"):
+    if action not in BECOMES:
         raise InputError(f"a batch can be paused, resumed or cancelled, not {action}")
     why = reason.strip() or f"by {room.by}"
+    before = Batches(room.redis, room.account).get(id).state
     getattr(Batches(room.redis, room.account), action)(id, why)
-    room.note(f"{action} batch {id}")
+    room.note(f"{action} batch {id}", change=change_in("state", before, BECOMES[action]))
 
 
 def _goes_on(batch: Batch) -> bool:
