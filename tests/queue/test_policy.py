@@ -223,7 +223,7 @@ def test_setting_a_limit_for_good_ends_the_one_for_a_time(stage: Stage) -> None:
 
 
 def test_a_reserve_above_the_day_is_refused_whichever_comes_second(stage: Stage) -> None:
-    with pytest.raises(InvalidPolicy, match="more than the 1000 recipients"):
+    with pytest.raises(InvalidPolicy, match="more than the 1,000 recipients"):
         stage.policy.set({"reserve": "1001"}, by="ada")
     stage.policy.set({"reserve": "500"}, by="ada")
     with pytest.raises(InvalidPolicy, match="more than the 400 recipients"):

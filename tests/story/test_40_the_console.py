@@ -115,7 +115,7 @@ def test_a_raised_quota_changes_the_pace(live: Live) -> None:
     browser.press("Change rate")
 
     # Then it holds at once: what would have taken two minutes is sent
-    assert "It holds from the next claim on" in browser.text
+    assert "In force now, in every worker" in browser.text
     eventually(
         lambda: {s.outbox.status(id).state for id in waiting} == {State.SENT}, "all is sent", patience=30
     )

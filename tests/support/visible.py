@@ -36,7 +36,7 @@ CELLS = frozenset({"td", "th", "dd"})
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.lines, self.line, self.inside = list[str](), "", 0
+        self.lines, self.line, self.inside, self.drawn = list[str](), "", 0, 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -45,6 +45,7 @@ class _Reader(HTMLParser):
         elif tag in CELLS:
             self.line += " | "
         self.inside += tag in PARTS
+        self.drawn += tag == "svg"
         if tag == "form":
             self.line += f"({given.get('method', 'get')} {given.get('action', '')})"
         elif tag == "a":
@@ -61,9 +62,10 @@ class _Reader(HTMLParser):
         if tag in BLOCKS or tag in PARTS:
             self._end()
         self.inside -= tag in PARTS
+        self.drawn -= tag == "svg"
 
     def handle_data(self, data: str) -> None:
-        self.line += data
+        self.line += "" if self.drawn else data
 
     def _end(self) -> None:
         shown = re.sub(r"\s+", " ", self.line).strip(" |")

@@ -57,7 +57,7 @@ def written(name: str, value: float | str | None) -> str:
         return format_daily(number)
     if number is None:
         return ""
-    return format_rate(number) if name == "rate" else f"{number:g}"
+    return format_rate(number) if name == "rate" else f"{number:.10g}"
 
 
 def changed(name: str, value: str | Mapping[str, Any] | None) -> str:

@@ -129,6 +129,15 @@ class Overview:
         """Whether nothing of the lane goes, whatever the limits."""
         return any(each.stops(lane) for each in self.conditions)
 
+    def goes_at(self, lane: LaneView) -> float | None:
+        """When the head of the lane may go; None where nobody can tell, or nothing of the lane goes now."""
+        stops = {each.kind for each in self.conditions if each.stops(lane.lane)}
+        if lane.next_at is None or stops - {Kind.BULK_WINDOW}:
+            return None
+        if not stops or self.bulk_window is None or self.bulk_window.opens_at is None:
+            return lane.next_at
+        return max(lane.next_at, self.bulk_window.opens_at) if self.bulk_window.known else None
+
     @property
     def outside_windows(self) -> int:
         """Recipients of batches that are outside their send windows."""

@@ -85,7 +85,8 @@ def _head(view: Overview, lane: LaneView) -> str:
 
 def _day(view: Overview, lane: LaneView) -> str:
     if lane.lane is not Lane.TRANSACTIONAL and view.usage.reserve >= (view.usage.remaining or 0) >= 1:
-        return f"what is left of the day is kept for transactional mail (reserve: {view.usage.reserve:g}){_spent(view)}"
+        kept = f"(reserve: {view.usage.reserve:,.10g})"
+        return f"what is left of the day is kept for transactional mail {kept}{_spent(view)}"
     if (view.usage.remaining or 0) >= 1:
         return f"the next one has more recipients than the day has room for{_spent(view)}"
     return f"the day is spent{_spent(view)}"
@@ -95,8 +96,8 @@ def _spent(view: Overview) -> str:
     usage = view.usage
     if usage.daily is None:
         return ""
-    others = f", {usage.others:g} by others" if usage.others else ""
-    return f" ({usage.last_24h + usage.others:g} of {usage.daily:g} recipients in 24 hours{others})"
+    others = f", {usage.others:,.10g} by others" if usage.others else ""
+    return f" ({usage.last_24h + usage.others:,.10g} of {usage.daily:,.10g} recipients in 24 hours{others})"
 
 
 def _states(view: Overview) -> Iterator[Told]:

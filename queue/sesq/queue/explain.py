@@ -84,7 +84,7 @@ def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[
     if tenant is None or own == TenantLimit():
         return None
     words = [format_rate(own.rate)] if own.rate else []
-    words += [f"{own.daily_now:g} in 24 hours, of which {own.used:,} are used"] if own.daily_now else []
+    words += [f"{own.daily_now:,.10g} in 24 hours, of which {own.used:,} are used"] if own.daily_now else []
     words += ["more each day by its ramp"] if own.growth else []
     told = f"tenant {tenant} may send {' and '.join(words)}; {ahead:,} recipients of the tenant go before it"
     by = Limits(own.rate or usage.pace, own.daily_now, growth=own.growth)
@@ -115,9 +115,10 @@ def _fits(usage: Usage, recipients: float) -> bool:
 
 
 def _no_room(usage: Usage, ahead: int, reserve: float) -> str:
-    told = f"the day has no room for it yet: {usage.total + usage.others:g} of {usage.daily:g} recipients in 24 hours"
+    used = f"{usage.total + usage.others:,.10g} of {usage.daily:,.10g}"
+    told = f"the day has no room for it yet: {used} recipients in 24 hours"
     told += f", {ahead:,} before it" if ahead else ""
-    told += f", and {reserve:g} are kept for transactional mail" if reserve else ""
+    told += f", and {reserve:,.10g} are kept for transactional mail" if reserve else ""
     return told + _by_ramp(usage)
 
 

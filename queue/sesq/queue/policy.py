@@ -141,6 +141,23 @@ class Policy:
             pipeline.hset(self.keys.configured, mapping=fields | {WINDOW: window})
             pipeline.execute()
 
+    def check(
+        self, changes: Mapping[str, str], *, for_seconds: float | None = None, force: bool = False
+    ) -> dict[str, str]:
+        """Raises InvalidPolicy where `set` would. Returns the values as the gate reads them."""
+        if not changes:
+            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(LIMITS)}")
+        if for_seconds is not None and not 0 < for_seconds < math.inf:
+            raise InvalidPolicy(f"for: a limit cannot hold for {for_seconds:g} seconds")
+        values = {name: _known(name)(text) for name, text in changes.items()}
+        above = self._above_ses(values)
+        if above and not force:
+            raise InvalidPolicy(
+                f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
+            )
+        self._check_reserve(values)
+        return values
+
     def set(
         self, changes: Mapping[str, str], *, by: str, for_seconds: float | None = None, force: bool = False
     ) -> None:
@@ -149,18 +166,8 @@ class Policy:
         Raises InvalidPolicy, and nothing has changed, for a value that makes no sense or lies above SES's
         without `force`, and for a time that is over at once.
         """
-        if not changes:
-            raise InvalidPolicy(f"nothing to set; the limits are {', '.join(LIMITS)}")
-        if for_seconds is not None and not 0 < for_seconds < math.inf:
-            raise InvalidPolicy(f"for: a limit cannot hold for {for_seconds:g} seconds")
-        values = {name: _known(name)(text) for name, text in changes.items()}
+        values = self.check(changes, for_seconds=for_seconds, force=force)
         own, now = self._layer(self.keys.policy), redis_now(self.redis)
-        above = self._above_ses(values)
-        if above and not force:
-            raise InvalidPolicy(
-                f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
-            )
-        self._check_reserve(values)
         force_field = FORCE if for_seconds is None else FORCE_FOR
         # kept as it was said: SES's limits may be known only later, and may change
         forced = (_forced(own, force_field) - set(values)) | (
@@ -227,7 +234,7 @@ class Policy:
             limit = snapshot.rate if name == "rate" else snapshot.daily
             value = float(values.get(name, 0))
             if limit is not None and limit >= 0 and (value > limit or (name == "daily" and value < 0)):
-                above[name] = f"{name}: {value:g} is above the {limit:g} {unit} that SES allows"
+                above[name] = f"{name}: {value:,.10g} is above the {limit:,.10g} {unit} that SES allows"
         return above
 
     def _check_reserve(self, values: Mapping[str, str]) -> None:
@@ -237,7 +244,9 @@ class Policy:
         if ramp:
             daily = ramp.cap if daily < 0 else min(daily, ramp.cap)
         if reserve and not reserve.endswith("%") and 0 <= daily < Fields({"": reserve}).number(""):
-            raise InvalidPolicy(f"reserve: {reserve} is more than the {daily:g} recipients of a whole day")
+            raise InvalidPolicy(
+                f"reserve: {reserve} is more than the {daily:,.10g} recipients of a whole day"
+            )
 
     def _write(self, fields: Mapping[str, str | float], stale: list[str], event: Mapping[str, Any]) -> None:
         with mapped(), self.redis.pipeline() as pipeline:

@@ -209,6 +209,19 @@ def test_prometheus_has_an_alert_for_each_of_which_a_person_should_know(kind: Ki
     assert kind.value in "|".join(asked).split("|")
 
 
+@pytest.mark.parametrize("kind", [Kind.BULK_PAUSED, Kind.BULK_WINDOW], ids=str)
+def test_no_screen_says_that_bulk_mail_goes_now_while_it_waits(
+    redis: Redis, surfaces: Surfaces, kind: Kind
+) -> None:
+    stage = Stage(redis)
+    stage.queue(lane="bulk")
+    CONDITIONS[kind][0](stage)
+    opens = "2023-11-18T03:00:00.000Z" if kind is Kind.BULK_WINDOW else None
+    assert json.loads(surfaces.run("status", "--json").stdout)["lanes"]["bulk"]["next_at"] == opens
+    (lane,) = re.findall(r"<tr><td>bulk</td>.*?</tr>", surfaces.visit.get("overview").text, re.DOTALL)
+    assert "(now)" not in lane
+
+
 def test_many_tenants_are_counted_and_the_first_are_named(redis: Redis, surfaces: Surfaces) -> None:
     Stage(redis)
     for number in range(25):

@@ -421,8 +421,9 @@ def test_what_we_say_is_safe_is() -> None:
     for made in (
         gauge(EVIL, [("used", 1)], 2),
         gauge("The day", [(EVIL, 1)], 2),
-        plot(EVIL, [1], "bars", "sent"),
-        plot("Sent", [1], "line", EVIL),
+        plot(EVIL, [1], ["now"], ("mail", "a minute"), "bars", "sent"),
+        plot("Sent", [1], ["now"], ("mail", "a minute"), "line", EVIL),
+        plot("Sent", [1], [EVIL], ("mail", EVIL), "bars", "sent"),
         hidden_token(EVIL),
     ):
         assert "<script>" not in made
@@ -434,8 +435,11 @@ def test_what_we_say_is_safe_is() -> None:
 
 
 def test_a_plot_is_text_of_ours_alone() -> None:
-    drawn = plot('<b>"', [0, None, 3.5], "bars", "sent")
+    times = ["22:00", "22:01", "22:02"]
+    drawn = plot('<b>"', [0, None, 3.5], times, ("mail", "a minute"), "bars", "sent")
     assert "<b>" not in drawn
-    assert drawn.count("<rect") == 1
-    assert "at most 3.5" in drawn
+    assert drawn.count("<rect") == 1 + len(times)  # one to see, and each place to point at
+    assert "at most 3.5 mails a minute" in drawn
+    told = ["22:00: 0 mails a minute", "22:01: not known", "22:02: 3.5 mails a minute"]
+    assert re.findall("<title>([^<]*)</title>", drawn) == told
     assert "style=" not in drawn

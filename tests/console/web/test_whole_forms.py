@@ -91,14 +91,14 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "quota/set",
         {"rate": "2/second", "for": "1h"},
         "quota",
-        "Changed: rate. It holds from the next claim on.",
+        "Changed: rate. In force now, in every worker.",
         "set rate",
     ),
     (
         "quota/set",
         {"daily": "500", "burst": "2", "margin": "0.1", "reserve": "5%"},
         "quota",
-        "Changed: daily, burst, margin, reserve. It holds from the next claim on.",
+        "Changed: daily, burst, margin, reserve. In force now, in every worker.",
         "set daily, burst, margin, reserve",
     ),
     (
@@ -120,7 +120,7 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "quota/ramp",
         {"from": " 20 ", "to": "100/day", "over": "3d"},
         "quota",
-        "The ramp is in place. It holds from the next claim on.",
+        "The ramp is in place. In force now, in every worker.",
         "ramp",
     ),
     (

@@ -166,7 +166,7 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     note(redis, account, "sync")
     snapshot = read_snapshot(redis, account)
     if not json:
-        sent = "" if snapshot.sent is None else f", {snapshot.sent:g} sent in 24 hours"
+        sent = "" if snapshot.sent is None else f", {snapshot.sent:,.10g} sent in 24 hours"
         typer.echo(f"account {account}: {snapshot.mode}{sent}")
     _print(redis, account, json)
 

@@ -60,7 +60,7 @@ def _facts(access: Access) -> list[tuple[str, str]]:
         ("mode", "production" if access.production else "sandbox: only verified recipients get mail"),
         ("sending", "on" if access.sending else f"off ({access.enforcement})"),
         ("rate", format_rate(access.rate)),
-        ("quota", f"{format_daily(access.daily)}, {access.sent:g} sent in 24 hours"),
+        ("quota", f"{format_daily(access.daily)}, {access.sent:,.10g} sent in 24 hours"),
         ("review", f"{access.review.status} {access.review.case_id}".strip() or "not asked for"),
     ]
     return facts + [(name, str(value)) for name, value in access.details.items()]

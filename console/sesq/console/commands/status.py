@@ -92,7 +92,7 @@ def as_json(view: Overview) -> dict[str, Any]:
             lane.lane.value: {
                 "queued": lane.queued,
                 "oldest_at": utc(lane.head.since if lane.head else None),
-                "next_at": utc(None if usage.closed else lane.next_at),
+                "next_at": utc(view.goes_at(lane)),
             }
             for lane in view.lanes
         },
@@ -139,7 +139,7 @@ def as_text(view: Overview) -> Any:
                     lane.lane,
                     lane.queued,
                     local_cell(lane.head.since if lane.head else None, now),
-                    _next(view, lane.next_at),
+                    _next(view, view.goes_at(lane)),
                 )
                 for lane in view.lanes
             ],
@@ -154,13 +154,13 @@ def as_text(view: Overview) -> Any:
 
 def _used(view: Overview) -> str:
     usage = view.usage
-    left = "" if usage.remaining is None else f", {usage.remaining:g} left"
-    others = f" and {usage.others:g} by others" if usage.others else ""
-    return f"{usage.last_24h} sent in 24 hours{others}{left}"
+    left = "" if usage.remaining is None else f", {usage.remaining:,.10g} left"
+    others = f" and {usage.others:,.10g} by others" if usage.others else ""
+    return f"{usage.last_24h:,} sent in 24 hours{others}{left}"
 
 
 def _next(view: Overview, at: float | None) -> object:
-    return "" if view.usage.closed or at is None else local_cell(at, view.usage.now)
+    return "" if at is None else local_cell(at, view.usage.now)
 
 
 def _memory(memory: Memory) -> str:

@@ -34,6 +34,8 @@ class Series:
     sent: list[int]
     waiting: list[int | None]
     refused: list[int]
+    begins: list[float]
+    """When each column begins (seconds since the epoch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dic
             )
             for begin in begins
         ]
-        found[name] = Series(size * columns, sent, waiting, refused[name])
+        found[name] = Series(
+            size * columns, sent, waiting, refused[name], [MINUTE * begin for begin in begins]
+        )
     return found
 
 

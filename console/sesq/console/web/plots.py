@@ -12,16 +12,41 @@ GAP = 0.18
 """Share of a column's place that stays empty."""
 
 
-def plot(name: str, values: Sequence[float | None], kind: str = "bars", style: str = "sent") -> Markup:
-    """One series over time, the newest at the right. None: nobody looked. `kind`: bars or line."""
+def amount(value: float, noun: str, each: str) -> str:
+    """`1 recipient a minute`, `1,200 recipients a minute`."""
+    return f"{value:,.10g} {noun}{'s' if noun and value != 1 else ''} {each}".replace("  ", " ")
+
+
+def plot(
+    name: str,
+    values: Sequence[float | None],
+    times: Sequence[str],
+    unit: tuple[str, str],
+    kind: str,
+    style: str,
+) -> Markup:
+    """One series over time, the newest at the right. None: nobody looked. `kind`: bars or line.
+
+    Whoever points at a column is told its value and its time. `unit`: what is counted, and in how long.
+    """
     highest = max((value for value in values if value is not None), default=0)
     draw = _bars if kind == "bars" else _line
     shapes = draw(values, highest or 1) if highest else ""
-    label = f"{name}: at most {highest:,.10g}"
+    label = f"{name}: at most {amount(highest, *unit)}"
     return Markup(  # noqa: S704  (numbers, and names of ours)
         f'<svg class="plot {escape(style)}" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(label)}">{shapes}'
+        f'aria-label="{escape(label)}">{shapes}{_columns(values, times, unit)}'
         f'<line class="ground" x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}"/></svg>'
+    )
+
+
+def _columns(values: Sequence[float | None], times: Sequence[str], unit: tuple[str, str]) -> str:
+    """What one points at: as high as the plot, and not seen."""
+    place = WIDTH / len(values)
+    return "".join(
+        f'<rect class="column" x="{number * place:.2f}" y="0" width="{place:.2f}" height="{HEIGHT}">'
+        f"<title>{escape(time)}: {escape(amount(value, *unit)) if value is not None else 'not known'}</title></rect>"
+        for number, (value, time) in enumerate(zip(values, times, strict=True))
     )
 
 

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from sesq.config.quotas import format_daily, format_rate
 from sesq.console.limits import changed
 from sesq.console.times import local, span, utc
-from sesq.console.web.plots import gauge, plot
+from sesq.console.web.plots import amount, gauge, plot
 from sesq.console.web.site import Room, token_of
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.states import State
@@ -53,6 +53,7 @@ environment.globals.update(
         "changed": changed,
         "gauge": gauge,
         "plot": plot,
+        "amount": amount,
     }
 )
 environment.globals.update({"PAGES": PAGES, "STATES": [state.value for state in State], "span": span})
@@ -67,6 +68,7 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
+environment.filters["clock"] = local
 environment.filters["sentence"] = _sentence
 
 

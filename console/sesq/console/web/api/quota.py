@@ -8,7 +8,7 @@ from fastapi import Query
 
 from sesq.console.limits import change_as_json, quota_as_json
 from sesq.console.overview import read_overview
-from sesq.console.times import utc
+from sesq.console.times import parse_duration, utc
 from sesq.console.web import actions
 from sesq.console.web.api.answers import Outlook, Quota, QuotaChange
 from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, operation
@@ -35,6 +35,8 @@ def set_quota(room: Operating, limits: Limits) -> Json:
 def preview_quota(room: Viewing, limits: Limits) -> Json:
     """What a change would do to when the lanes are empty. Changes nothing."""
     view = read_overview(room.redis, room.account)
+    seconds = parse_duration(limits.for_, "for") if limits.for_ else None
+    room.policy.check(limits.changes, for_seconds=seconds, force=limits.force)
     after = changed(view, limits.changes, force=limits.force)
     told = (look_ahead(room.redis, view), look_ahead(room.redis, view, after))
     return {

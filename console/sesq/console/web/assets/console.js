@@ -56,6 +56,18 @@ document.addEventListener("change", (event) => {
   for (const box of event.target.closest("form").querySelectorAll("[name=ids]")) box.checked = event.target.checked;
 });
 
+// Menus close with Esc, and with a click elsewhere.
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll("details.accounts[open]")) {
+    if (menu === except) continue;
+    const inside = menu.contains(document.activeElement);
+    menu.open = false;
+    if (inside) menu.querySelector("summary").focus();
+  }
+}
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(null); });
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.accounts")));
+
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();

@@ -25,6 +25,7 @@ def overview(room: Viewing) -> Response:
     ]
     alerts, why = read_alerts(view, checks)
     waiting = count_waiting(room.redis, room.account)
+    series = read_series(room.redis, room.account, view.usage.now, waiting)
     return page(
         room,
         "overview",
@@ -32,7 +33,8 @@ def overview(room: Viewing) -> Response:
         now=view.usage.now,
         why=why,
         alerts=alerts,
-        series=read_series(room.redis, room.account, view.usage.now, waiting),
+        series=series,
+        went=series["hour"].sent[-2] / 60,
         waiting=waiting,
         outlook=look_ahead(room.redis, view),
     )

@@ -70,8 +70,8 @@ def preview(
     try:
         if not changes:
             raise InputError("nothing to change: fill in a limit")
-        if for_.strip():
-            parse_duration(for_.strip(), "for")
+        seconds = parse_duration(for_.strip(), "for") if for_.strip() else None
+        room.policy.check(changes, for_seconds=seconds, force=force)
         after = changed(view, changes, force=force)
     except InputError as error:
         return show(room, 422, str(error), {**given, "for": for_})
@@ -106,7 +106,7 @@ def set_(
         actions.set_limits(room, changes, for_, force=force)
     except InputError as error:
         return show(room, 422, str(error), {**given, "for": for_})
-    return room.go("quota", f"Changed: {', '.join(changes)}. It holds from the next claim on.")
+    return room.go("quota", f"Changed: {', '.join(changes)}. In force now, in every worker.")
 
 
 @router.post("/accounts/{account}/quota/reset")
@@ -123,7 +123,7 @@ def ramp(
         actions.start_ramp(room, from_.strip(), to.strip(), over.strip())
     except InputError as error:
         return show(room, 422, str(error), {"from": from_, "to": to, "over": over})
-    return room.go("quota", "The ramp is in place. It holds from the next claim on.")
+    return room.go("quota", "The ramp is in place. In force now, in every worker.")
 
 
 @router.post("/accounts/{account}/quota/ramp/stop")
