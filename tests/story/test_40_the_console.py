@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,29 @@ def test_all_that_are_held_for_one_reason_are_released_in_three_clicks(live: Liv
     browser.press("Cancel: 60")
     assert {s.outbox.status(id).state for id in ids} == {State.CANCELLED}
     Policy(s.redis).resume(by="test")
+
+
+def test_a_search_goes_on_by_itself_also_while_somebody_types(live: Live, tmp_path: Path) -> None:
+    s, browser = live.system, live.browser
+    # Given more recipients than a page has time for
+    rows = ({"email": f"row{n}@example.org", "name": f"R{n}"} for n in range(12_000))
+    template = write_template(tmp_path / "long", subject__txt="Number {{ name }}")
+    starts = datetime(2100, 1, 1, tzinfo=timezone.utc)
+    batch = s.outbox.send_batch(template, rows, sender="shop@example.com", starts_at=starts)
+    # When somebody looks for the last of them, then the page finds it without a click
+    browser.open("messages?subject=number+r11999")
+    browser.until_says("all that there are")
+    assert [row.text for row in browser.driver.find_elements("css selector", "#found .wide")] == [
+        "Number R11999"
+    ]
+    browser.look("messages-found")
+    # And as somebody types, it is there as well
+    browser.open("messages")
+    browser.fill(q="row11998@")
+    browser.until_says("row11998@example.org")
+    browser.until_says("all that there are")
+    assert browser.driver.current_url.endswith("messages?q=row11998%40")
+    Batches(s.redis).cancel(batch.id, "test")
 
 
 def test_hostile_mail_does_nothing(live: Live) -> None:

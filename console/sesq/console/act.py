@@ -13,7 +13,7 @@ from redis.client import Pipeline
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, SesqError
 from sesq.console.audit import Audit, change_in
-from sesq.console.web.search import Query
+from sesq.console.web.search import Query, parameters
 from sesq.queue.ids import new_id
 from sesq.queue.keys import Keys
 from sesq.queue.messages import RESOLUTIONS, RETRYABLE
@@ -120,18 +120,11 @@ def read_filter(text: str) -> Query:
 
 def in_words(query: Query) -> str:
     """Which messages a query means: `that are held, to ada`."""
-    told = {
-        "that are": " or ".join(query.states),
-        **{
-            each.name: getattr(query, each.name)
-            for each in fields(Query)
-            if each.name not in ("states", "after")
-        },
-    }
+    told = {"that are": " or ".join(query.states), **parameters(query)}
     return ", ".join(
         f"{name.replace('waiting', 'waiting for').replace('_', ' ')} {value}"
         for name, value in told.items()
-        if value
+        if value and name != "state"
     )
 
 

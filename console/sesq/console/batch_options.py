@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -80,19 +79,6 @@ def rows_of(
     renderer = request.template.renderer
     wanted = Wanted(email_column, needed=renderer.needed, used=renderer.used, zone_column=request.zone_column)
     return read_rows(file.path, jsonl=jsonl, encoding=encoding, wanted=wanted, name=file.name)
-
-
-@contextmanager
-def progress_of(what: str, total: int) -> Iterator[Callable[[int], object]]:
-    """Shows a bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    with bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.update(task, completed=done)
 
 
 def is_agreed(question: str) -> bool:

@@ -1,12 +1,14 @@
-"""Messages as people see them in a list."""
+"""Messages as people and scripts see them: lists, JSON, and lines of CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from sesq.console.csv_output import csv_line
 from sesq.console.tables import Cell, Column, table
-from sesq.console.times import local_cell
+from sesq.console.times import local_cell, utc
 from sesq.queue.record import Record
 from sesq.queue.short_ids import shortened
 
@@ -20,6 +22,13 @@ COLUMNS = (
     Column("MessageId", worth=1),
     Column("lane", worth=2),
 )
+
+
+EXPLAINED = ("waits_because", "goes_at")
+ADDRESSES = ("to", "cc", "bcc")
+CSV_COLUMNS = (
+    "id", "state", "since", "from", *ADDRESSES, "subject", "reason", "message_id", "lane", "tags", "tenant", "created"
+)  # fmt: skip
 
 
 def as_table(records: Sequence[Record], now: float, *, wide: bool) -> Any:
@@ -46,3 +55,31 @@ def _row(record: Record, short_id: str, now: float) -> tuple[object, ...]:
 def reason_of(record: Record) -> str:
     """Why it is in its state. Of a mail that was sent the record has its MessageId there, which is no reason."""
     return "" if record.reason == record.message_id else record.reason
+
+
+def listed_as_json(record: Record) -> dict[str, Any]:
+    """As in a list, where nobody has looked why each waits."""
+    return {name: value for name, value in as_json(record).items() if name not in EXPLAINED}
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """`Record.as_json` with its times in ISO 8601."""
+    told = record.as_json()
+    for name in ("created", "since", "send_at", "expires_at", "goes_at"):
+        told[name] = utc(told[name])
+    told["history"] = [event | {"at": utc(event["at"])} for event in told["history"]]
+    return told
+
+
+def lines(records: Iterable[Record], *, jsonl: bool) -> Iterator[str]:
+    """A line each message, as it comes: JSON, or CSV that does nothing in a spreadsheet, with a heading."""
+    if jsonl:
+        yield from (f"{json.dumps(listed_as_json(record))}\n" for record in records)
+        return
+    yield csv_line(CSV_COLUMNS)
+    for record in records:
+        told = listed_as_json(record)
+        told |= {name: ", ".join(told[name]) for name in ADDRESSES}
+        told["tags"] = ", ".join(f"{name}={value}" for name, value in told["tags"].items())
+        told["reason"] = reason_of(record)
+        yield csv_line(told[name] for name in CSV_COLUMNS)

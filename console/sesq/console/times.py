@@ -61,6 +61,13 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
     return moment
 
 
+def parse_past(text: str, option: str, now: float) -> float:
+    """Seconds since the epoch: `2h` or `1d12h` before now, or ISO 8601 as in `parse_moment`. Raises InputError."""
+    if _is_duration(text):
+        return now - parse_duration(text, option)
+    return parse_moment(text, option, datetime.fromtimestamp(now, timezone.utc)).timestamp()
+
+
 def ahead(moment: datetime, option: str) -> datetime:
     """The moment, at most a minute ago: what is older was mistyped. Raises InputError."""
     if moment < datetime.now(timezone.utc) - timedelta(seconds=GRACE_SECONDS):

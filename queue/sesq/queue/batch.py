@@ -83,7 +83,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient of a batch. `at` is when it came into its state, None where it is still to be sent."""
+    """One recipient of a batch. `at` is when it came into its state, None where it is still to be sent. `has_record`: a
+    message's record, beside the chunk.
+    """
 
     id: str
     to: str
@@ -91,6 +93,7 @@ class Recipient:
     message_id: str | None
     at: float | None
     reason: str
+    has_record: bool = False
 
     def as_json(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("id", "to", "message_id", "at", "reason")}
@@ -134,4 +137,4 @@ def recipient_of_record(id: str, to: str, record: dict[str, str], taken: Taken |
     message_id = record.get("message_id") or None
     fields = Fields(record)
     state, since = State(fields.text("state") or DAMAGED.value), fields.optional("since")
-    return Recipient(id, to, state, message_id, since, fields.reason())
+    return Recipient(id, to, state, message_id, since, fields.reason(), has_record=True)

@@ -147,6 +147,11 @@ class Batches:
             for number in range(batch.chunks):
                 yield from self._of_chunk(batch, number)
 
+    def recipients_of_chunk(self, batch: Batch, number: int) -> list[Recipient]:
+        """Those of one chunk, in their order."""
+        with mapped():
+            return list(self._of_chunk(batch, number))
+
     def find(self, id: str) -> Recipient | None:
         """Finds the recipient with this id; None if no batch has one."""
         place = place_of(id)

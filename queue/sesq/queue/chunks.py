@@ -103,6 +103,11 @@ def read_results(log: bytes) -> dict[int, Taken]:
     return {row: taken for line in lines for row, taken in _read_line(line)}
 
 
+def has_text(packed: bytes, wanted: str) -> bool:
+    """Whether a text in lower case stands in the rows or the log of a chunk, packed or not."""
+    return wanted in _plain(packed).decode("utf-8", "replace").lower()
+
+
 def _plain(log: bytes) -> bytes:
     try:
         return zlib.decompress(log) if log[:1] == b"x" else log

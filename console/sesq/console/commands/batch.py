@@ -32,7 +32,6 @@ from sesq.console.batch_options import (
     ZoneColumn,
     is_agreed,
     open_outbox,
-    progress_of,
     request_for,
     rows_of,
     starts_at,
@@ -49,6 +48,7 @@ from sesq.console.context import (
     note,
 )
 from sesq.console.output import console, print_json, show
+from sesq.console.progress import progress_of
 from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
 from sesq.console.tables import printable
 from sesq.console.watch import watch

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
 from sesq.console import message_view
+from sesq.console.batch_options import Form
 from sesq.console.commands.of_filter import Filter, Older, States, Tag, To, do_to_all
 from sesq.console.consent import Yes
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, note, open_account
+from sesq.console.find import Finder
 from sesq.console.many import change_of, told
-from sesq.console.message_view import reason_of
+from sesq.console.message_view import as_json, listed_as_json, reason_of
 from sesq.console.output import complain, print_json, show
+from sesq.console.progress import progress_of
+from sesq.console.streams import typed
 from sesq.console.subjects import Subjects
 from sesq.console.tables import wrapped
-from sesq.console.times import local, utc
+from sesq.console.times import local, parse_past
+from sesq.console.web.search import Query, bare_message_id
+from sesq.queue.batches import Batches
 from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, Messages
 from sesq.queue.record import Record
@@ -32,6 +39,10 @@ LIST_EXAMPLES = """Examples
 
   sesq messages list
   sesq messages list --state held --state unknown --limit 500
+  sesq messages list --to ada@example.org --since 7d
+  sesq messages list --subject "password reset" --since 2026-11-30T09:00 --until 2026-11-30T12:00
+  sesq messages list --message-id 0107018c51b3f6a2-7f2c5d1e
+  sesq messages list --tag campaign=autumn --format csv --limit 100000 > autumn.csv
   sesq messages list --state failed --json | jq -r '.[].id' | xargs sesq messages retry
 """
 SHOW_EXAMPLES = """Examples
@@ -65,7 +76,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Show and change messages.\n\nRecords of finished messages are kept for `keep_days`.",
 )
-EXPLAINED = ("waits_because", "goes_at")
 Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="One message or more; the beginning of an id is enough."),
@@ -79,19 +89,67 @@ def list_(
     state: Annotated[
         list[State] | None, typer.Option(help="Only in this state; may be given several times.")
     ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="To this recipient; a part of it is enough.")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="NAME[=VALUE]", help="With this tag.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="With all these words in the subject.")
+    ] = None,
+    message_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="With this MessageId of SES; its beginning is enough.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="In its state since then: 2h or 1d12h ago, or ISO 8601."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="In its state before then: as --since.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many.")] = 50,
+    form: Annotated[Form | None, typer.Option("--format", help="csv or jsonl, instead of a table.")] = None,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """List messages, the newest first."""
+    """List messages, the newest first.
+
+    With any of --state, --to, --tag, --subject, --message-id, --since and --until it also looks among the recipients of
+    batches, and ends when it has looked everywhere or has found as many as --limit says.
+    """
+    if json and form:
+        raise InputError("--format: is in place of --json; give one of them")
     messages = _open(account)
-    listed = messages.list(state or tuple(State), limit=limit)
-    found = Subjects(messages.redis, account).rendered(listed)
+    now = redis_now(messages.redis)
+    query = Query(
+        states=tuple(state or ()),
+        to=typed(to or ""),
+        tag=typed(tag or ""),
+        subject=typed(subject or ""),
+        message_id=bare_message_id(message_id or ""),
+        since=None if since is None else parse_past(since, "--since", now),
+        until=None if until is None else parse_past(until, "--until", now),
+    )
+    finder = Finder(messages.redis, account, query)
+    with progress_of("looking", finder.to_look_at() if query.is_filtered else 1) as progress:
+        matching = finder.all(limit, progress)
+        if form:
+            sys.stdout.writelines(message_view.lines(matching, jsonl=form is Form.jsonl))
+            return
+        found = sorted(matching, key=lambda record: (record.since, record.id), reverse=True)
     if json:
         print_json([listed_as_json(record) for record in found])
-        return
-    show(message_view.as_table(found, redis_now(messages.redis), wide=wide) if found else "no messages")
+    else:
+        show(message_view.as_table(found, now, wide=wide) if found else _nothing(messages, query))
+    if query.is_filtered and len(found) == limit:
+        complain(f"there may be more than these {limit}: --limit takes up to {MOST_LISTED:,}")
+
+
+def _nothing(messages: Messages, query: Query) -> str:
+    if query.is_filtered:
+        return "no message matches"
+    there = Batches(messages.redis, messages.keys.account).all()
+    return "no messages" + ("; recipients of batches are in `sesq batch list`" if there else "")
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
@@ -218,20 +276,6 @@ def resolve(
 ) -> None:
     """Settle messages of which nobody knows whether SES took them."""
     _do(f"resolve as {outcome.value}", account, ids, Filter(state, None, tag, older), yes=yes)
-
-
-def listed_as_json(record: Record) -> dict[str, Any]:
-    """As in a list, where nobody has looked why each waits."""
-    return {name: value for name, value in as_json(record).items() if name not in EXPLAINED}
-
-
-def as_json(record: Record) -> dict[str, Any]:
-    """`Record.as_json` with its times in ISO 8601."""
-    told = record.as_json()
-    for name in ("created", "since", "send_at", "expires_at", "goes_at"):
-        told[name] = utc(told[name])
-    told["history"] = [event | {"at": utc(event["at"])} for event in told["history"]]
-    return told
 
 
 def _open(account: str) -> Messages:

@@ -14,9 +14,10 @@ from redis import Redis
 from sesq.config.errors import InputError
 from sesq.console import many
 from sesq.console.act import BECOMES, Act, Acts
-from sesq.console.batch_options import is_agreed, progress_of
+from sesq.console.batch_options import is_agreed
 from sesq.console.context import asker
 from sesq.console.output import complain
+from sesq.console.progress import progress_of
 from sesq.console.times import parse_duration
 from sesq.console.web.search import Query
 from sesq.queue.snapshot import redis_now

@@ -1,7 +1,8 @@
 """Finding messages among very many, without an index that sending would pay for.
 
-By id, by state, and by what they wait for, Redis's own lists answer. For a recipient or a tag the newest messages are
-looked through, some thousands a page; the page says how far it got and goes on from there.
+By id, by state, by time and by what they wait for, Redis's own lists answer. For all else the newest messages are
+looked through, some thousands in a step; the answer says how far it got and goes on from there. This module looks at
+messages with a record: `find.py` goes on with the recipients of batches that have none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage
 from sesq.console.subjects import Subjects
-from sesq.queue.envelope import encode_json
+from sesq.console.times import utc
+from sesq.queue.envelope import Envelope, encode_json
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
@@ -27,8 +29,10 @@ from sesq.queue.states import State
 
 PAGE_SIZE = 50
 LOOK_THROUGH = 1500
-"""Messages looked at for one page of a search by recipient or tag."""
+"""Messages looked at in one step of a search for what only their records tell."""
 CHUNK = 250
+LOOKED_AT = ("to", "cc", "bcc", "tags", "message_id")
+"""Fields of a record that show at a glance whether it may match."""
 
 Place = tuple[float, str]
 """Where a message stands in a list: its time there (s), and its id."""
@@ -36,7 +40,10 @@ Place = tuple[float, str]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold."""
+    """What is looked for. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold.
+
+    `subject`: words of it, in any order. `message_id`: SES's, or its beginning. `since`, `until`: when it came into its
+    state (s)."""
 
     states: tuple[State, ...] = ()
     to: str = ""
@@ -44,36 +51,78 @@ class Query:
     waiting: str = ""
     after: str = ""
     """The cursor of the page before."""
+    subject: str = ""
+    message_id: str = ""
+    since: float | None = None
+    until: float | None = None
 
     @property
     def looks_inside(self) -> bool:
-        return bool(self.to or self.tag)
+        """Whether something is asked for that only the records tell."""
+        is_timed = self.since is not None or self.until is not None
+        return bool(self.to or self.tag or self.subject or self.message_id or is_timed)
 
-    def hints(self) -> tuple[str, str]:
-        """What stands in the recipients and tags of every record that matches, in lower case."""
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is asked for, so that not every message is meant."""
+        return bool(self.looks_inside or self.states or self.waiting)
+
+    @property
+    def hint_of_to(self) -> str:
+        """What stands in the recipients of every record that matches, in lower case."""
+        return encode_json(self.to)[1:-1].lower()
+
+    def hints(self) -> tuple[str, ...]:
+        """What stands in the fields LOOKED_AT of every record that matches, in lower case."""
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
-        return encode_json(self.to)[1:-1].lower(), tag.lower()
+        return self.hint_of_to, tag.lower(), self.message_id.lower()
+
+    def has_tag(self, envelope: Envelope) -> bool:
+        name, equals, value = self.tag.partition("=")
+        return not self.tag or (name in envelope.tags and (not equals or envelope.tags[name] == value))
+
+    def has_words(self, subject: str) -> bool:
+        return all(word in subject.lower() for word in self.subject.lower().split())
 
     def matches(self, record: Record) -> bool:
-        """Whether it is one of those, as far as its record tells. Case does not count in addresses."""
+        """Whether it is one of those, as far as all but its subject tells. Case counts in no text but a tag."""
         if self.waiting and self.states and record.state not in self.states:
             return False
         if self.to and not any(self.to.lower() in spec.lower() for spec in record.envelope.recipients):
             return False
-        if not self.tag:
-            return True
-        name, equals, value = self.tag.partition("=")
-        return name in record.envelope.tags and (not equals or record.envelope.tags[name] == value)
+        if self.message_id and not (record.message_id or "").lower().startswith(self.message_id.lower()):
+            return False
+        first, last = span_of(self)
+        return first <= record.since <= last and self.has_tag(record.envelope)
+
+    def found_in(self, record: Record, subjects: Subjects) -> Record | None:
+        """The record with its subject as it is sent, if it is one of those."""
+        if not self.matches(record):
+            return None
+        record = subjects.of(record)
+        return record if self.has_words(record.envelope.subject) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page. `next`: the cursor to go on from, None at the end. `looked`: how many were looked at."""
+    """One page. `next`: the cursor to go on from, None at the end. `looked`: how many were looked at. `without_record`:
+    the ids of those that are recipients of batches and nothing more, to which nothing can be done one by one.
+    """
 
     records: list[Record]
     next: str | None
     looked: int
+    without_record: frozenset[str] = frozenset()
+
+    def and_then(self, other: Found) -> Found:
+        """Both as one."""
+        return Found(
+            [*self.records, *other.records],
+            other.next,
+            self.looked + other.looked,
+            self.without_record | other.without_record,
+        )
 
 
 def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> Found:
@@ -89,11 +138,12 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
             break
         for place, record in zip(chunk, _records(messages, chunk, query), strict=True):
             looked, last = looked + 1, place
-            if record is not None and query.matches(record):
-                found.append(record)
+            matching = record and query.found_in(record, subjects)
+            if matching:
+                found.append(matching)
             if len(found) == limit:
-                return Found(subjects.rendered(found), _cursor(last), looked)
-    return Found(subjects.rendered(found), _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
+                return Found(found, _cursor(last), looked)
+    return Found(found, _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
 
 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
@@ -103,7 +153,7 @@ def _records(messages: Messages, places: list[Place], query: Query) -> list[Reco
         with mapped():
             pipeline = messages.redis.pipeline(transaction=False)
             for id in ids:
-                pipeline.hmget(messages.keys.message(id), "to", "cc", "bcc", "tags")
+                pipeline.hmget(messages.keys.message(id), LOOKED_AT)
             looks = [text(b" ".join(filter(None, fields))).lower() for fields in pipeline.execute()]
         hints = query.hints()
         ids = [id for id, look in zip(ids, looks, strict=True) if all(hint in look for hint in hints)]
@@ -121,27 +171,47 @@ def by_id(messages: Messages, id: str) -> Record | None:
 
 def _places(redis: Redis, keys: Keys, query: Query) -> Iterator[Place]:
     """Newest first, over all lists that are asked for."""
-    lists = (
-        [keys.hold(query.waiting)]
-        if query.waiting
-        else [keys.state(state) for state in query.states or State]
-    )
+    lists, (first, last) = lists_of(keys, query), span_of(query)
+    if query.waiting:  # that list has the times at which they were queued
+        first, last = -math.inf, math.inf
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         for key in lists:
             pipeline.zcard(key)
         sizes = pipeline.execute()
     after = _read_cursor(query.after) if query.after else None
-    streams = [_walk(redis, key, after) for key, size in zip(lists, sizes, strict=True) if size]
-    return heapq.merge(*streams, reverse=True)
+    highest = min(last, after[0]) if after else last
+    walks = [_walk(redis, key, highest, first, after) for key, size in zip(lists, sizes, strict=True) if size]
+    return heapq.merge(*walks, reverse=True)
 
 
-def _walk(redis: Redis, key: str, after: Place | None) -> Iterator[Place]:
-    """A list from its newest on, or from what comes after a place. Many may have come into it at the same moment."""
-    highest, skip = (repr(after[0]) if after else "+inf"), 0
+def lists_of(keys: Keys, query: Query) -> list[str]:
+    """The lists in Redis in which the messages stand."""
+    return (
+        [keys.hold(query.waiting)]
+        if query.waiting
+        else [keys.state(state) for state in query.states or State]
+    )
+
+
+def span_of(query: Query) -> tuple[float, float]:
+    """The times that are asked for (s), from the first to the last."""
+    return (
+        -math.inf if query.since is None else query.since,
+        math.inf if query.until is None else query.until,
+    )
+
+
+def _walk(redis: Redis, key: str, newest: float, oldest: float, after: Place | None) -> Iterator[Place]:
+    """A part of a list from its newest on, or from what comes after a place. Many may have come into it at the same
+    moment.
+    """
+    highest, skip = repr(newest), _passed(redis, key, newest, after)
     while True:
         with mapped():
-            answer = redis.zrevrangebyscore(key, highest, "-inf", start=skip, num=CHUNK, withscores=True)
+            answer = redis.zrevrangebyscore(
+                key, highest, repr(oldest), start=skip, num=CHUNK, withscores=True
+            )
         part = [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", answer)]
         yield from (place for place in part if after is None or place < after)
         if len(part) < CHUNK:
@@ -150,6 +220,19 @@ def _walk(redis: Redis, key: str, after: Place | None) -> Iterator[Place]:
         same = sum(score == part[-1][0] for score, _ in part)
         skip = skip + CHUNK if repr(part[-1][0]) == highest else same
         highest = repr(part[-1][0])
+
+
+def _passed(redis: Redis, key: str, score: float, after: Place | None) -> int:
+    """How many of the list came into it at that moment and stand before that place, where it is in this list."""
+    if after is None or score != after[0]:
+        return 0
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.zscore(key, after[1])
+        pipeline.zrevrank(key, after[1])
+        pipeline.zcount(key, f"({score!r}", "+inf")
+        found, rank, newer = pipeline.execute()
+    return rank + 1 - newer if found == score and rank is not None else 0
 
 
 def _cursor(place: Place | None) -> str | None:
@@ -165,6 +248,11 @@ def _read_cursor(cursor: str) -> Place:
     if not math.isfinite(place[0]):
         raise InputError(f"after: {cursor!r} is not where a page ended")
     return place
+
+
+def bare_message_id(text: str) -> str:
+    """A MessageId as sesq has it: without what a mail's own header has around it."""
+    return text.strip().strip("<>").partition("@")[0]
 
 
 def as_states(names: Iterable[str]) -> tuple[State, ...]:
@@ -183,5 +271,9 @@ def parameters(query: Query) -> Mapping[str, Any]:
         "to": query.to,
         "tag": query.tag,
         "waiting": query.waiting,
+        "subject": query.subject,
+        "message_id": query.message_id,
+        "since": utc(query.since),
+        "until": utc(query.until),
     }
     return {name: value for name, value in given.items() if value}

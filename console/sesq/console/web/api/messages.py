@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query
+from pydantic import AwareDatetime
 
 from sesq.config.errors import WrongState
-from sesq.console.commands.messages import as_json as message_as_json
-from sesq.console.commands.messages import listed_as_json
+from sesq.console.find import Finder
+from sesq.console.message_view import as_json as message_as_json
+from sesq.console.message_view import listed_as_json
 from sesq.console.overview import read_waiting
 from sesq.console.subjects import Subjects
 from sesq.console.web import actions
@@ -16,14 +18,17 @@ from sesq.console.web.api.entry import Json, Operating, Sending, Viewing, api_ro
 from sesq.console.web.api.given import Ids, Mail, Waiting
 from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, Released, WaitedFor
 from sesq.console.web.search import Query as Wanted
-from sesq.console.web.search import search
+from sesq.console.web.search import bare_message_id
 from sesq.console.web.site import Room
 from sesq.producer import Message
 from sesq.producer.submission.fields import message_of
 from sesq.queue.explain import explain
+from sesq.queue.short_ids import find_message
 from sesq.queue.states import State
 
 router = api_router("messages")
+SECONDS = 0.15
+"""A call looks for messages so long."""
 
 
 @router.get("/messages", **operation("list_messages", MessagePage))
@@ -33,12 +38,29 @@ def messages(
     to: str = "",
     tag: str = "",
     waiting: str = "",
+    subject: str = "",
+    message_id: str = "",
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Json:
-    """The newest that match. Where `next` is not null, it is the `after` of the following page, which may have more."""
-    query = Wanted(tuple(state or ()), to, tag, waiting, after)
-    found = search(room.redis, room.account, query, limit)
+    """The newest that match. Where `next` is not null, it is the `after` of the following page, which may have more.
+
+    Where something is asked for, the recipients of batches that have no record follow those with one.
+    """
+    query = Wanted(
+        states=tuple(state or ()),
+        to=to,
+        tag=tag,
+        waiting=waiting,
+        after=after,
+        subject=subject,
+        message_id=bare_message_id(message_id),
+        since=None if since is None else since.timestamp(),
+        until=None if until is None else until.timestamp(),
+    )
+    found = Finder(room.redis, room.account, query).page(limit, seconds=SECONDS)
     return {
         "messages": [listed_as_json(each) for each in found.records],
         "next": found.next,
@@ -57,7 +79,9 @@ def send(room: Sending, mail: Mail) -> Json:
 @router.get("/messages/{id}", **operation("show_message", OneMessage))
 def message(room: Viewing, id: str) -> Json:
     """One, with its history."""
-    return message_as_json(explain(room.redis, Subjects(room.redis, room.account).of(room.messages.get(id))))
+    return message_as_json(
+        explain(room.redis, Subjects(room.redis, room.account).of(find_message(room.messages, id)))
+    )
 
 
 def _each(room: Room, verb: str, ids: list[str]) -> Json:

@@ -3,6 +3,7 @@
 
 const EVERY_MS = 2000;
 const PATIENCE_MS = 10000;
+const TYPED_MS = 400;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 // The server writes times in the viewer's zone once it knows it.
@@ -50,6 +51,58 @@ async function keepFresh() {
   }
   setTimeout(keepFresh, EVERY_MS);
 }
+
+const PAGE_SIZE = 50;
+let searches = 0;
+
+async function page(address) {
+  const reply = await fetch(address, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (!reply.ok) throw new Error(String(reply.status));
+  return new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("found");
+}
+
+// What was found before stays above what comes.
+function addTo(found, fresh) {
+  const rows = [...found.querySelectorAll("tbody tr")];
+  const body = fresh.querySelector("tbody");
+  if (body) body.prepend(...rows);
+  else if (rows.length) fresh.querySelector(".empty").replaceWith(found.querySelector(".scroll"));
+  found.replaceChildren(...document.adoptNode(fresh).childNodes);
+}
+
+// A search that has not looked everywhere goes on until it has, or until the page is full.
+async function lookFurther() {
+  const own = ++searches;
+  const found = document.getElementById("found");
+  for (;;) {
+    const link = found?.querySelector("[data-goes-on]");
+    if (!link || found.querySelectorAll("tbody tr").length >= PAGE_SIZE) return;
+    const fresh = await page(link.href);
+    if (own !== searches || !fresh) return;
+    addTo(found, fresh);
+  }
+}
+
+// Looks while somebody types: the address says what for.
+async function lookAsTyped(form) {
+  const own = ++searches;
+  const address = `${location.pathname}?${new URLSearchParams([...new FormData(form)].filter(([, value]) => value))}`;
+  const fresh = await page(address).catch(() => null); // such as half a time, or the whole id of a message
+  if (own !== searches || !fresh) return;
+  history.replaceState(null, "", address);
+  document.getElementById("found").replaceWith(document.adoptNode(fresh));
+  document.getElementById("all")?.remove(); // it means what was looked for before
+  await lookFurther();
+}
+
+let typing;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[role=search]");
+  if (!form || !document.getElementById("found")) return;
+  clearTimeout(typing);
+  typing = setTimeout(() => lookAsTyped(form).catch(() => {}), TYPED_MS);
+});
+lookFurther().catch(() => {});
 
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-all]")) return;

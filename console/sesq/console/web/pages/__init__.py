@@ -3,6 +3,7 @@
 from sesq.console.web.pages import (
     activity,
     batches,
+    finding,
     identities,
     login,
     messages,
@@ -21,6 +22,7 @@ ROUTERS = [
     for module in (
         overview,
         messages,
+        finding,
         on_all,
         quota,
         pauses,

@@ -15,6 +15,7 @@ from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
+from sesq.queue.short_ids import find_batch_id
 from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
@@ -40,6 +41,9 @@ def batches(room: Viewing, skip: int = 0) -> Response:
 
 @router.get("/accounts/{account}/batches/{id}")
 def batch(room: Viewing, id: str) -> Response:
+    whole = find_batch_id(room.redis, room.account, id)
+    if whole != id:
+        return room.go(f"batches/{whole}")
     found = Batches(room.redis, room.account).get(id)
     planned = plan(room.redis, room.account, found.left, of=found) if _goes_on(found) else None
     return page(room, "batch", batch=found, plan=planned, now=redis_now(room.redis))

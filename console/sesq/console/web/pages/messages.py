@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from sesq.console.act import VERBS
+from sesq.console.find import Finder
 from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
+from sesq.console.web.pages.finding import Progress, as_given, wanted
 from sesq.console.web.pages.on_all import choices, messages_path
 from sesq.console.web.paging import Paging
 from sesq.console.web.preview import preview
 from sesq.console.web.render import page
-from sesq.console.web.search import Query as Wanted
-from sesq.console.web.search import as_states, by_id, parameters, search
+from sesq.console.web.search import by_id
 from sesq.console.web.site import Operating, Viewing
 from sesq.queue.explain import explain
 from sesq.queue.record import Record
+from sesq.queue.short_ids import find_message
 from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
+SECONDS = 0.15
+"""A page looks for messages so long; where that was not enough, it says how far it got and goes on by itself."""
 
 
 @router.get("/accounts/{account}/messages")
@@ -33,21 +39,30 @@ def messages(
     q: str = "",
     tag: str = "",
     waiting: str = "",
+    subject: str = "",
+    message_id: str = "",
+    since: str = "",
+    until: str = "",
     after: str = "",
+    looked: Annotated[int, Query(ge=0)] = 0,
     newer: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
-    query = Wanted(as_states(state or ()), q.strip(), tag.strip(), waiting.strip(), after)
-    exact = by_id(room.messages, q) if q.strip() else None
+    now = redis_now(room.redis)
+    query = wanted(state, q, tag, waiting, subject, message_id, since, until, now)
+    exact = by_id(room.messages, q) if q.strip() and not after else None
     if exact is not None:
         return room.go(f"messages/{exact.id}")
-    found = search(room.redis, room.account, query)
-    given = {("q" if name == "to" else name): value for name, value in parameters(query).items()}
+    finder = Finder(room.redis, room.account, replace(query, after=after))
+    found = finder.page(seconds=SECONDS)
+    given = as_given(query)
     return page(
         room,
         "messages",
-        query=query,
+        query=replace(query, after=after),
         found=found,
-        now=redis_now(room.redis),
+        now=now,
+        search=Progress.of(finder, found, given, looked),
+        export=urlencode(given, doseq=True),
         paging=Paging("messages", given, after, newer or (), found.next),
         choices=choices(room, query),
     )
@@ -55,7 +70,10 @@ def messages(
 
 @router.get("/accounts/{account}/messages/{id}")
 def message(room: Viewing, id: str) -> Response:
-    record = explain(room.redis, Subjects(room.redis, room.account).of(room.messages.get(id)))
+    found = find_message(room.messages, id)
+    if found.id != id:
+        return room.go(f"messages/{found.id}")
+    record = explain(room.redis, Subjects(room.redis, room.account).of(found))
     shown = preview(room, record)
     return page(
         room,

@@ -1,0 +1,200 @@
+"""Finds messages everywhere: among those with a record, and then among the recipients of batches that have none.
+
+A search goes in steps, each of which looks at some thousand at most. It has ended when no step is left, and only then
+has it looked everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+
+from redis import Redis
+
+from sesq.config.connection import mapped
+from sesq.config.errors import InputError
+from sesq.console.subjects import Subjects
+from sesq.console.web.search import PAGE_SIZE, Found, Query, lists_of, search, span_of
+from sesq.queue.batch import Batch
+from sesq.queue.batches import Batches
+from sesq.queue.chunks import CHUNK_ROWS, has_text
+from sesq.queue.keys import Keys
+from sesq.queue.record import Record, record_of_recipient
+from sesq.queue.replies import text
+from sesq.queue.states import State
+
+IN_BATCHES = "batches:"
+"""A place among the recipients of batches: `batches:<created>:<batch>:<chunk>:<row>`; alone: before all of them."""
+CHUNKS_AT_ONCE = 4
+RECORD_GONE = frozenset({State.SENT, State.FAILED, State.CANCELLED})
+"""As which a recipient is shown whose record has expired, or that was cancelled or lost before it had one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    created: float = math.inf
+    batch: str = ""
+    chunk: int = 0
+    row: int = 0
+
+    @classmethod
+    def read(cls, cursor: str) -> _Place:
+        """Raises InputError for what is no such place."""
+        if cursor == IN_BATCHES:
+            return cls()
+        created, batch, *numbers = f"{cursor.removeprefix(IN_BATCHES)}:".split(":")
+        with suppress(ValueError):
+            chunk, row, _ = (int(number or 0) for number in numbers)
+            if not math.isnan(float(created)):
+                return cls(float(created), batch, chunk, row)
+        raise InputError(f"after: {cursor!r} is not where a page ended")
+
+    def __str__(self) -> str:
+        return f"{IN_BATCHES}{self.created!r}:{self.batch}:{self.chunk}:{self.row}"
+
+
+class Finder:
+    """One search in one account. Where nothing is asked for, only messages with a record are listed."""
+
+    def __init__(self, redis: Redis, account: str, query: Query) -> None:
+        self._redis, self._account, self._query = redis, account, query
+        self._batches, self._subjects = Batches(redis, account), Subjects(redis, account)
+        self._in_batches = query.is_filtered and not query.waiting
+
+    def page(
+        self, limit: int = PAGE_SIZE, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> Found:
+        """Steps from where the query begins until a page is full, or the search has ended; after so many seconds it
+        begins no other step. Raises InputError for a cursor that is none.
+        """
+        found, ends_at = Found([], self._query.after, 0), clock() + seconds
+        while True:
+            step = self._step(found.next or "", limit - len(found.records))
+            found = found.and_then(step)
+            if found.next is None or len(found.records) >= limit or clock() >= ends_at:
+                return found
+
+    def all(self, most: int, progress: Callable[[int], object] = int) -> Iterator[Record]:
+        """Those that match, as they are found, until the search has ended or there are so many. `progress` is told how
+        many were looked at.
+        """
+        after: str | None = self._query.after
+        looked = 0
+        while after is not None and most:
+            found = self._step(after, min(CHUNK_ROWS, most))
+            after, looked, most = found.next, looked + found.looked, most - len(found.records)
+            progress(looked)
+            yield from found.records
+
+    def to_look_at(self) -> int:
+        """How many messages the search looks at from its beginning to its end."""
+        keys, span = Keys(self._account), span_of(self._query)
+        with mapped():
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in lists_of(keys, self._query):
+                pipeline.zcount(key, *span)
+            count = sum(pipeline.execute())
+        return int(count) + sum(batch.total for batch in self._candidates)
+
+    def _step(self, after: str, limit: int) -> Found:
+        if after.startswith(IN_BATCHES):
+            return self._step_in_batches(_Place.read(after), limit)
+        found = search(self._redis, self._account, replace(self._query, after=after), limit)
+        if self._is_the_one(found.records):
+            return replace(found, next=None)
+        return replace(found, next=IN_BATCHES) if found.next is None and self._candidates else found
+
+    def _is_the_one(self, records: list[Record]) -> bool:
+        """Whether it is the mail with the MessageId that was asked for: no other one has it."""
+        return any(
+            self._query.message_id and record.message_id == self._query.message_id for record in records
+        )
+
+    @cached_property
+    def _candidates(self) -> list[Batch]:
+        """The batches in which there may be one, the newest first."""
+        batches = self._batches.all() if self._in_batches else []
+        return sorted(filter(self._may_have, batches), key=lambda each: (each.created, each.id), reverse=True)
+
+    def _may_have(self, batch: Batch) -> bool:
+        query = self._query
+        states = query.states or tuple(State)
+        return (
+            any(batch.compact[state] or (state in RECORD_GONE and batch.counts[state]) for state in states)
+            and query.has_tag(batch.envelope)
+            and (query.until is None or batch.created <= query.until)
+            and ("{" in batch.envelope.subject or query.has_words(batch.envelope.subject))
+        )
+
+    def _step_in_batches(self, place: _Place, limit: int) -> Found:
+        chunks = list(islice(self._chunks_from(place), CHUNKS_AT_ONCE + 1))
+        rows = self._rows_to_read(chunks[:CHUNKS_AT_ONCE])
+        found: list[Record] = []
+        looked = 0
+        for (batch, number), (count, is_hit) in zip(chunks, rows, strict=False):
+            looked += count
+            for row, record in self._matching(batch, number) if is_hit else ():
+                if (batch.id, number) == (place.batch, place.chunk) and row < place.row:
+                    continue
+                if len(found) == limit:
+                    return _compact(found, _Place(batch.created, batch.id, number, row), looked)
+                found.append(record)
+        if len(chunks) <= CHUNKS_AT_ONCE or self._is_the_one(found):
+            return _compact(found, None, looked)
+        batch, number = chunks[CHUNKS_AT_ONCE]
+        return _compact(found, _Place(batch.created, batch.id, number), looked)
+
+    def _chunks_from(self, place: _Place) -> Iterator[tuple[Batch, int]]:
+        for batch in self._candidates:
+            if (batch.created, batch.id) <= (place.created, place.batch) or not place.batch:
+                for number in range(place.chunk if batch.id == place.batch else 0, batch.chunks):
+                    yield batch, number
+
+    def _rows_to_read(self, chunks: list[tuple[Batch, int]]) -> list[tuple[int, bool]]:
+        """Of each chunk how many rows it has, and whether what is looked for may stand in it."""
+        keys, query = self._batches.keys, self._query
+        names = [f"{batch.id}-{number}" for batch, number in chunks]
+        with mapped():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.hget(keys.chunk(name), "n")
+            counts = [_count(n) for n in pipeline.execute()]
+        has_to = self._having([[keys.rows(name)] for name in names], query.hint_of_to)
+        has_id = self._having(
+            [[keys.log(name), keys.results(name)] for name in names], query.message_id.lower()
+        )
+        return [(count, to and id) for count, to, id in zip(counts, has_to, has_id, strict=True)]
+
+    def _having(self, groups: list[list[str]], wanted: str) -> list[bool]:
+        """Of each group of keys, whether the text stands in one of them; an empty text stands everywhere."""
+        if not wanted:
+            return [True] * len(groups)
+        with mapped():
+            pipeline = self._redis.pipeline(transaction=False)
+            for group in groups:
+                pipeline.mget(group)
+            return [
+                any(packed and has_text(packed, wanted) for packed in found) for found in pipeline.execute()
+            ]
+
+    def _matching(self, batch: Batch, number: int) -> Iterator[tuple[int, Record]]:
+        states = self._query.states
+        for row, recipient in enumerate(self._batches.recipients_of_chunk(batch, number)):
+            if not recipient.has_record and (not states or recipient.state in states):
+                record = self._query.found_in(record_of_recipient(recipient, batch), self._subjects)
+                if record is not None:
+                    yield row, record
+
+
+def _compact(records: list[Record], following: _Place | None, looked: int) -> Found:
+    ids = frozenset(record.id for record in records)
+    return Found(records, None if following is None else str(following), looked, ids)
+
+
+def _count(reply: object) -> int:
+    return min(CHUNK_ROWS, int(text(reply))) if text(reply).isdecimal() else 0

@@ -1,0 +1,20 @@
+"""How far a command is, where somebody sits at a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_of(what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Shows a bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    with bars:
+        task = bars.add_task(what, total=total)
+        yield lambda done: bars.update(task, completed=done)

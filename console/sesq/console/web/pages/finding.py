@@ -1,0 +1,90 @@
+"""Looking for messages on a page: what its address asks for, how far it is, and what it found as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response, StreamingResponse
+
+from sesq.console.find import Finder
+from sesq.console.message_view import lines
+from sesq.console.times import parse_past
+from sesq.console.web.search import PAGE_SIZE, Found, as_states, bare_message_id, parameters
+from sesq.console.web.search import Query as Wanted
+from sesq.console.web.site import Viewing
+from sesq.queue.snapshot import redis_now
+
+router = APIRouter()
+MOST_EXPORTED = 10_000_000
+MEDIA_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search is. `goes_on`: the address of the rest, where it has not ended and the page is not full."""
+
+    looked: int
+    total: int
+    goes_on: str | None
+
+    @classmethod
+    def of(cls, finder: Finder, found: Found, given: Mapping[str, Any], before: int) -> Progress:
+        looked = before + found.looked
+        if found.next is None or len(found.records) >= PAGE_SIZE:
+            return cls(looked, looked, None)
+        rest = urlencode({**given, "after": found.next, "looked": looked}, doseq=True)
+        return cls(looked, max(looked, finder.to_look_at()), f"messages?{rest}")
+
+
+def wanted(
+    state: Iterable[str] | None,
+    q: str,
+    tag: str,
+    waiting: str,
+    subject: str,
+    message_id: str,
+    since: str,
+    until: str,
+    now: float,
+) -> Wanted:
+    """What is looked for. Raises InputError, which names what cannot be right."""
+    return Wanted(
+        states=as_states(state or ()),
+        to=q.strip(),
+        tag=tag.strip(),
+        waiting=waiting.strip(),
+        subject=subject.strip(),
+        message_id=bare_message_id(message_id),
+        since=parse_past(since.strip(), "since", now) if since.strip() else None,
+        until=parse_past(until.strip(), "until", now) if until.strip() else None,
+    )
+
+
+def as_given(query: Wanted) -> dict[str, Any]:
+    """The same as an address has it."""
+    return {("q" if name == "to" else name): value for name, value in parameters(query).items()}
+
+
+@router.get("/accounts/{account}/messages.{form}")
+def export(
+    room: Viewing,
+    form: Literal["csv", "jsonl"],
+    state: Annotated[list[str] | None, Query()] = None,
+    q: str = "",
+    tag: str = "",
+    waiting: str = "",
+    subject: str = "",
+    message_id: str = "",
+    since: str = "",
+    until: str = "",
+) -> Response:
+    """All that match, as they are found."""
+    query = wanted(state, q, tag, waiting, subject, message_id, since, until, redis_now(room.redis))
+    found = Finder(room.redis, room.account, query).all(MOST_EXPORTED)
+    headers = {"content-disposition": f'attachment; filename="messages.{form}"'}
+    kind = f"{MEDIA_TYPES[form]}; charset=utf-8"
+    return StreamingResponse(lines(found, jsonl=form == "jsonl"), 200, headers, kind)
