@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
-.PHONY: setup demo test lint pytest chaos bench package lint-container constraints clean
+.PHONY: setup demo test lint pytest chaos pictures bench package lint-container constraints clean
 
 setup: $(STAMP)
 	@:
@@ -40,6 +40,10 @@ pytest: setup
 # A minute of chaos with 3,000 messages; SESQ_TEST_SEED=… for another order of events.
 chaos: setup
 	SESQ_TEST_CHAOS=long $(BIN)/pytest -rP tests/story/test_09_chaos.py
+
+# Draw README's picture anew, from a demo that is played for it.
+pictures: setup
+	$(BIN)/python docs/pictures/draw.py
 
 bench: setup
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'

@@ -22,10 +22,13 @@ WIDTH = 96
 
 
 class Screen:
-    """`elapsed` tells the seconds since the start. With `as_json` nothing is printed but the result."""
+    """`elapsed` tells the seconds since the start. With `as_json` nothing is printed but the result.
 
-    def __init__(self, as_json: bool, elapsed: Callable[[], float]) -> None:
-        self._console = Console(quiet=as_json)
+    It prints to standard output, or to a `console` that is given.
+    """
+
+    def __init__(self, as_json: bool, elapsed: Callable[[], float], console: Console | None = None) -> None:
+        self._console = console or Console(quiet=as_json)
         self._console.width = min(self._console.width, WIDTH) if self._console.is_terminal else WIDTH
         self._json, self._elapsed = as_json, elapsed
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
