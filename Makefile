@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
-.PHONY: setup demo test lint pytest chaos pictures bench package lint-container constraints clean
+.PHONY: setup demo test lint pytest chaos pictures bench docs package lint-container constraints clean
 
 setup: $(STAMP)
 	@:
@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { rm -rf $(VENV); echo "this Python cannot make a virtual environment: install python3-venv" >&2; exit 1; }
 	@echo "installing sesq and its tools into $(VENV): a minute or two the first time"
-	@$(PIP) install --constraint constraints.txt --editable '.[all,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[all,dev,docs]'
 	@touch $@
 
 demo: setup
@@ -48,6 +48,10 @@ pictures: setup
 bench: setup
 	@$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# The documentation as a site, in build/site. A link that leads nowhere, and a page that no list has, are errors.
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q -b html -c docs . build/site
 
 # Build the sdist, and the wheel from it; check both, and what an install of the wheel brings. The result is in dist.
 package: setup

@@ -129,6 +129,19 @@ def project_files() -> list[Path]:
     return [path for path in (*ROOT.iterdir(), *deep) if path.is_file() and "__pycache__" not in path.parts]
 
 
+def test_every_page_is_in_a_list_of_the_site_and_its_links_lead_to_files() -> None:
+    # `make docs` finds these too, and links to headings besides; this takes no Sphinx, and no time
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.rst")]
+    pages = [page for page in pages if not page.is_relative_to(ROOT / "docs" / "examples")]
+    listed = set(re.findall(r"(?:file|root): (\S+)", (ROOT / "docs" / "_toc.yml").read_text("utf-8")))
+    assert {str(page.relative_to(ROOT).with_suffix("")) for page in pages} == {
+        name for name in listed if not name.startswith("build/")
+    }
+    for page in pages:
+        links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text("utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
+
+
 RETIRED = {
     "desk": "account worker",
     "station": "account worker",

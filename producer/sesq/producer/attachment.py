@@ -26,7 +26,7 @@ class Attachment:
 
     With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. An `alternative` is no
     file but the body once more: with the type `text/calendar; method=REQUEST; charset=utf-8` mail programs show it as
-    an invitation (RFC 6047, 2.4); its name is not sent. Mails inside mails (message/*) travel as
+    an invitation (RFC 6047, 2.4); its name is not sent. Mails inside mails (of a type `message/…`) travel as
     application/octet-stream, since MIME would have their bytes changed.
     Raises InvalidMessage("attachments").
     """
