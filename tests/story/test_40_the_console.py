@@ -372,7 +372,8 @@ def test_the_sandbox_page_shows_the_request_before_it_is_sent(live: Live) -> Non
 def test_every_page_in_every_theme_and_width_without_a_complaint(live: Live) -> None:
     browser = live.browser
     browser.problems()
-    for page in ("overview", "messages", "batches", "quota", "identities", "test", "suppression", "activity"):
+    pages = "overview messages batches quota identities test suppression reputation activity"
+    for page in pages.split():
         browser.open(page)
         assert browser.find("h1").text, page
         assert browser.find("nav [aria-current]").get_attribute("href").endswith(f"/{page}")

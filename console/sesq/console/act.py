@@ -110,7 +110,10 @@ def read_filter(text: str) -> Query:
     try:
         told = dict(json.loads(text).items())
         states = tuple(map(State, told.pop("states", ())))
-        is_good = all(type(value) is type(known[name]) or known[name] is None for name, value in told.items())
+        is_good = all(
+            type(value) is type(known[name]) or (known[name] is None and isinstance(value, (int, float)))
+            for name, value in told.items()
+        )
     except (ValueError, TypeError, AttributeError, KeyError):
         is_good = False
     if not is_good or not all(state.is_known for state in states):

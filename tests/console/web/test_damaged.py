@@ -50,6 +50,7 @@ PAGES = (
     "identities",
     "test",
     "suppression",
+    "reputation",
     "sandbox",
     "activity",
 )

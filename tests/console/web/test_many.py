@@ -248,7 +248,7 @@ def test_the_page_stays_after_an_act_on_what_is_chosen(stage: Stage, clicker: Cl
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"states": 3}', '{"states": ["x"]}', '{"to": 3}', '{"x": ""}']
+    "text", ["", "[]", "{", '{"states": 3}', '{"states": ["x"]}', '{"to": 3}', '{"x": ""}', '{"since": "x"}']
 )
 def test_a_filter_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="no filter"):

@@ -60,6 +60,7 @@ PAGES = [
     "identities",
     "test",
     "suppression",
+    "reputation",
     "sandbox",
     "activity",
     "/metrics",

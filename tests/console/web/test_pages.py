@@ -45,6 +45,7 @@ PAGES = (
     "identities",
     "test",
     "suppression",
+    "reputation",
     "sandbox",
     "activity",
 )

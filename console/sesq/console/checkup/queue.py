@@ -11,6 +11,7 @@ from sesq.config.connection import mapped
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.checkup.conditions import check_conditions
 from sesq.console.checkup.movement import Still, stuck
+from sesq.console.checkup.reputation import check_reputation
 from sesq.console.checkup.tenants import check_tenants
 from sesq.console.overview import Overview, read_overview
 from sesq.console.times import span
@@ -59,6 +60,7 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
         found = f"{damage.what}: {damage.why}"
         yield warn("damaged", found, cure.format(account=account), f"damaged:{damage.what}")
     yield from check_windows(redis, account)
+    yield from check_reputation(redis, account)
     if view.counts[State.UNKNOWN]:
         yield warn(
             "unknown", f"{view.counts[State.UNKNOWN]:,} messages may have been sent, or not", SETTLE_CURE

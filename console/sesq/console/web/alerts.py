@@ -105,5 +105,6 @@ WAYS: Mapping[str, Callable[[str, str], tuple[Way, ...]]] = {
     "send window": _page("Quota", "quota"),
     "unknown": _page("Settle them", "messages?state=unknown"),
     "webhooks": _page("Webhooks", "webhooks"),
+    "reputation": _page("Where they come from", "reputation"),
 }
 """What an alert is about -> the ways out of it."""

@@ -28,6 +28,7 @@ PAGES = (
     ("identities", "Identities"),
     ("test", "Send a test mail"),
     ("suppression", "Suppression"),
+    ("reputation", "Reputation"),
     ("webhooks", "Webhooks"),
     ("sandbox", "Sandbox"),
     ("activity", "Activity"),

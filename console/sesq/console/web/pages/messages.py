@@ -20,11 +20,13 @@ from sesq.console.web.paging import Paging
 from sesq.console.web.preview import preview
 from sesq.console.web.render import page
 from sesq.console.web.search import by_id
-from sesq.console.web.site import Operating, Viewing
+from sesq.console.web.site import Operating, Room, Viewing
 from sesq.queue.explain import explain
 from sesq.queue.record import Record
 from sesq.queue.short_ids import find_message
 from sesq.queue.snapshot import redis_now
+from sesq.queue.states import State
+from sesq.queue.suppression import SuppressionList
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
@@ -82,6 +84,7 @@ def message(room: Viewing, id: str) -> Response:
         now=redis_now(room.redis),
         shown=shown,
         verbs=verbs_for(record, has_content=shown.is_there),
+        suppressed=_suppressed(room, record),
     )
 
 
@@ -120,6 +123,13 @@ def act(
 @router.post("/accounts/{account}/messages/release-all")
 def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
     return room.go("identities", f"{actions.release_all(room, waiting)} queued")
+
+
+def _suppressed(room: Room, record: Record) -> list[str]:
+    """Those of its recipients who stand on the suppression list, where that may have to do with it."""
+    if record.state not in (State.BOUNCED, State.COMPLAINED, State.SUPPRESSED):
+        return []
+    return list(SuppressionList(room.redis, room.account).among(record.envelope.recipients))
 
 
 def verbs_for(record: Record, *, has_content: bool) -> list[str]:

@@ -55,12 +55,11 @@ def choices(room: Room, query: Query) -> Choices:
     """To all only where something is filtered: so nobody cancels everything with the first button."""
     states = query.states or ((State.HELD,) if query.waiting else ())
     verbs = many.verbs_for(states)
-    some = bool(query.states or query.waiting or query.looks_inside)
     all_held = query.states == (State.HELD,) and not query.waiting and not query.looks_inside
     reasons = read_waiting(room.redis, room.messages) if all_held else ()
     return Choices(
         verbs,
-        verbs if some else [],
+        verbs if query.is_filtered else [],
         write_filter(query),
         [(each, write_filter(Query(waiting=each.what))) for each in reasons[:MOST_REASONS]],
     )

@@ -1,0 +1,132 @@
+"""Reputation: rates against Amazon's lines, where bounces come from, an alert, and the way to the suppression list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from batch import template
+from clicks import Clicker
+from sesq.console.checkup import Check, check_queue
+from sesq.console.reputation_view import Origin, read_reputation
+from sesq.producer.batch.batch_intake import numbered, take
+from sesq.producer.batch.request import batch_request
+from sesq.queue.results import SendResult
+from sesq.queue.states import State
+from sesq.worker.events import Feedback
+from stage import Stage
+
+Console = Callable[..., Any]
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    return Stage(redis)
+
+
+@pytest.fixture
+def clicker(console: Console) -> Clicker:
+    return Clicker(console())
+
+
+def bounces(stage: Stage, to: str, **options: Any) -> str:
+    """A mail to that address was sent and came back."""
+    id = stage.queue(to, **options)
+    stage.pass_time(1)
+    _, (started,) = stage.claim(1)
+    stage.gate.settle([SendResult(started.grant, State.SENT, "ses-1", message_id=f"ses-{id}")])
+    mail = {"messageId": f"ses-{id}", "destination": [to], "tags": {"sesq-id": [id]}}
+    bounce = {
+        "bounceType": "Permanent",
+        "bounceSubType": "General",
+        "bouncedRecipients": [{"emailAddress": to}],
+    }
+    Feedback(stage.redis, "default", pauses_bulk=False).handle(
+        json.dumps({"eventType": "Bounce", "mail": mail, "bounce": bounce})
+    )
+    return id
+
+
+def counted(stage: Stage, sent: int, bounced: int, complained: int) -> list[Check]:
+    """So many in this hour: what is said of the reputation."""
+    hour = int(stage.now // 3600)
+    told = {"sent": sent, "bounced": bounced, "complained": complained}
+    stage.redis.hset(stage.keys.reputation, mapping={f"{hour}:{kind}": n for kind, n in told.items()})
+    return [each for each in check_queue(stage.redis, "default") if each.name == "reputation"]
+
+
+def test_which_domain_and_which_tag_bounce_is_one_click_away(stage: Stage, clicker: Clicker) -> None:
+    for number in range(3):
+        bounces(stage, f"p{number}@bad.example", tags={"kind": "news"})
+    bounces(stage, "ada@Good.example", tags={"kind": "receipt"})
+    view = read_reputation(stage.redis, "default")
+    assert view.domains == (Origin("bad.example", 3, 0), Origin("good.example", 1, 0))
+    assert view.tags == (Origin("kind=news", 3, 0), Origin("kind=receipt", 1, 0))
+    clicker.open("overview").follow("Reputation")
+    assert clicker.clicks == 1
+    assert "bad.example 3 0" in clicker.text
+    # and a click on the number shows these messages
+    clicker.open("messages?state=bounced&q=%40bad.example")
+    assert all(f"p{number}@bad.example" in clicker.text for number in range(3))
+    assert 'messages?state=bounced&amp;q=%40bad.example"' in clicker.open("reputation").page
+
+
+def test_the_rates_stand_beside_the_lines(stage: Stage, clicker: Clicker) -> None:
+    counted(stage, 10_000, 300, 5)
+    text = clicker.open("reputation").text
+    assert "Bounces 3.00 % 300 of 10,000 recipients in a week." in text
+    assert "Complaints 0.05 %" in text
+    assert "Amazon reviews an account at 0.10 %, and may pause it at 0.50 %" in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((10_000, 0, 9), []),
+        ((10_000, 0, 10), [("warn", "0.10% complaints")]),
+        ((10_000, 0, 40), [("fail", "0.40% complaints")]),
+        ((10_000, 500, 10), [("warn", "5.00% bounces"), ("warn", "0.10% complaints")]),
+        ((499, 400, 400), []),
+    ],
+)
+def test_an_alert_says_so_from_the_lines_on(
+    stage: Stage, clicker: Clicker, counts: tuple[int, int, int], said: list[tuple[str, str]]
+) -> None:
+    found = counted(stage, *counts)
+    assert [(each.status.value, " ".join(each.detail.split()[:2])) for each in found] == said
+    page = clicker.open("overview").text
+    assert ("Where they come from" in page) is bool(said)
+
+
+def test_a_bounce_leads_to_its_entry_in_the_suppression_list_and_back(stage: Stage, clicker: Clicker) -> None:
+    id = bounces(stage, "eve@example.org")
+    clicker.open(f"messages/{id}").follow("eve@example.org")
+    assert clicker.where == "suppression?q=eve%40example.org"
+    assert "bounce" in clicker.text
+    clicker.follow("eve@example.org")
+    assert clicker.where == "messages?q=eve%40example.org"
+    assert f"messages/{id}" in clicker.page
+
+
+def test_tenants_and_batches_have_their_rates_the_worst_first(stage: Stage, clicker: Clicker) -> None:
+    # Given a tenant of whose mail two came back, and two batches of which one is worse
+    for number in range(2):
+        bounces(stage, f"p{number}@bad.example", tenant="acme")
+    hour = int(stage.now // 3600)
+    stage.redis.hset(stage.keys.tenant_reputation("acme"), f"{hour}:sent", 1000)
+    ids = []
+    for key, counts in (("a", {"sent": 990, "bounced": 10}), ("b", {"sent": 996, "complained": 4})):
+        rows = numbered([{"email": f"{key}@example.org", "name": "P"}])
+        ids.append(take(stage.redis, batch_request(template(), "shop@example.com", key), rows).id)
+        stage.redis.hset(stage.keys.batch(ids[-1]), mapping={f"n:{name}": n for name, n in counts.items()})
+    # Then each has its rate, and the batch with 0.4 % complaints comes before that with 1 % bounces
+    view = read_reputation(stage.redis, "default")
+    assert {name: week.rate("bounced") for name, week in view.tenants.items()} == {"acme": 0.002}
+    assert [batch.id for batch, _ in view.batches] == ids[::-1]
+    text = clicker.open("reputation").text
+    assert "acme 1,000 2 0.20 % 0 0.00 %" in text
+    assert "1,000 0 0.00 % 4 0.40 %" in text
