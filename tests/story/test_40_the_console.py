@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from batch import write_rows, write_template
 from browser import Browser, chromium
@@ -136,7 +137,6 @@ def test_above_ses_is_refused_with_a_reason(live: Live) -> None:
     browser.open("quota")
     browser.fill(rate="1000/second")
     browser.press("Show what it does")
-    browser.press("Change rate")
     assert "above the 20 a second that SES allows" in browser.find("main [role=alert]").text
 
 
@@ -162,6 +162,8 @@ def test_what_waits_for_a_recipient_goes_once_it_is_verified(live: Live) -> None
     browser.open("identities")
     assert "bob@example.org" in browser.text
     browser.look("identities")
+    assert browser.lines("#waiting bdi") == 1
+    assert browser.lines("#waiting button") == 1
     # When somebody verifies the address, and its owner clicks on the link
     browser.press("Verify")
     assert "SES sends a mail with a link to this address" in browser.text
@@ -288,14 +290,14 @@ def test_hostile_mail_does_nothing(live: Live) -> None:
     browser.driver.switch_to.default_content()
 
     # Then nothing ran, and nothing was asked for but our own pages
-    assert browser.driver.title == "Message · sesq"
+    assert browser.driver.title.endswith(" · default · sesq")
     assert browser.find("pre").text.startswith("<script>")
     pages = {f"{here}/accounts/default/messages/{id}{part}" for part in ("", "/html")}
     own = {f"{here}/assets/{name}" for name in ("console.css", "console.js", "icon.svg")}
     assert browser.fetched() <= pages | own | {f"{here}/accounts/default/activity"}
     browser.look("message-hostile")
     browser.open("messages?state=held")
-    assert browser.driver.title == "Messages · sesq"
+    assert browser.driver.title == "Messages · default · sesq"
     browser.look("messages-hostile")
     s.messages.cancel(id, "test")
 
@@ -401,3 +403,20 @@ def test_pages_are_used_by_keyboard_and_do_not_jump(live: Live) -> None:
     assert abs(after - top) < 40
     zone: Any = browser.driver.get_cookie("sesq_zone")
     assert zone["sameSite"] == "Strict"
+
+
+def test_esc_closes_the_menu_of_accounts(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # Given a second account, and its menu open
+    s.outbox.send(s.mail(account="shop"))
+    browser.open("overview")
+    browser.find("details.accounts summary").click()
+    assert "shop" in browser.find("details.accounts ul").text
+    # When somebody presses Esc, Then it closes, and the keyboard is where it was
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert browser.find("details.accounts").get_attribute("open") is None
+    assert browser.driver.switch_to.active_element.tag_name == "summary"
+    # And a click elsewhere closes it too
+    browser.find("details.accounts summary").click()
+    browser.find("main h1").click()
+    assert browser.find("details.accounts").get_attribute("open") is None

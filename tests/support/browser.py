@@ -106,6 +106,13 @@ class Browser:
                     self._take(f"{name}-{size}-{theme}.png", width, theme)
         self._show_as(WIDTHS["wide"], HEIGHT, "light")
 
+    def lines(self, selector: str) -> int:
+        """On how many lines the first such element stands on a narrow screen."""
+        self._show_as(WIDTHS["narrow"], HEIGHT, "light")
+        found = self.driver.execute_script("return arguments[0].getClientRects().length", self.find(selector))
+        self._show_as(WIDTHS["wide"], HEIGHT, "light")
+        return int(found)
+
     def _take(self, file: str, width: int, theme: str) -> None:
         tall = self.driver.execute_script("return document.documentElement.scrollHeight")
         self._show_as(width, min(max(HEIGHT, tall), 4000), theme)
