@@ -55,7 +55,7 @@ def rows_file(recipients: str) -> Iterator[RowsFile]:
                 shutil.copyfileobj(pipe, file)
         except OSError as error:
             raise InputError(f"RECIPIENTS: {name} cannot be read: {error.strerror}") from error
-        yield RowsFile(kept, name, given.suffix.lower() in JSON_SUFFIXES or _is_jsonl(kept))
+        yield RowsFile(kept, name, given.suffix.lower() in JSON_SUFFIXES or is_jsonl(kept))
 
 
 def rows_expected(file: RowsFile) -> int:
@@ -69,7 +69,7 @@ def rows_expected(file: RowsFile) -> int:
         return 1
 
 
-def _is_jsonl(path: Path) -> bool:
+def is_jsonl(path: Path) -> bool:
     """Whether it begins as an object does, in any encoding that has a byte order mark or is much like ASCII."""
     with path.open("rb") as file:
         start = file.read(1024)

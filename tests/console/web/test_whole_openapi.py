@@ -40,7 +40,9 @@ def _endpoint(told: dict[str, Any]) -> Iterator[str]:
         if each["name"] != "account":
             yield f"{each['in']} {each['name']}{'!' * each['required']}: {_schema(each['schema'])}"
     if "requestBody" in told:
-        yield f"body: {_schema(told['requestBody']['content']['application/json']['schema'])}"
+        ((kind, body),) = told["requestBody"]["content"].items()
+        form = "" if kind == "application/json" else f" as {kind}"
+        yield f"body: {_schema(body['schema'])}{form}"
     yield f"answers: {' '.join(told['responses'])}"
     (done,) = next(
         answer["content"].values() for status, answer in told["responses"].items() if status[0] == "2"

@@ -17,6 +17,7 @@ from sesq.config.errors import (
     InputError,
     QueueUnavailable,
     SesqError,
+    TakenBefore,
     UnknownBatch,
     UnknownMessage,
     UnknownWebhook,
@@ -50,6 +51,7 @@ STATUS: dict[type[SesqError], int] = {
     UnknownBatch: 404,
     UnknownMessage: 404,
     WrongState: 409,
+    TakenBefore: 409,
     QueueUnavailable: 503,
 }
 """Error -> HTTP status; 502 for what SES or AWS refused."""

@@ -20,6 +20,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_MAIL_BYTES = MAX_MESSAGE_BYTES + MAX_BODY_BYTES
 """Of mail with its attachments in base64, as SES counts it as well, and of what stands around it."""
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+"""Of a batch with its rows, which go to a file while they are read."""
+_takes_batches = re.compile(r"/api/v1/accounts/[^/]+/batches(/check)?").fullmatch
 ZONE_COOKIE = "sesq_zone"
 _charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
 """What a Content-Type names. Some of Python's codecs make text of a form that nothing can write down."""
@@ -88,12 +91,19 @@ class Guard:
         length = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
         if not length.isascii() or not length.isdigit():
             return 411, "Say how long it is: Content-Length."
-        most = MAX_MAIL_BYTES if is_of_emails(path) else MAX_BODY_BYTES
+        most = most_bytes(path)
         if int(length) > most:
             return 413, f"Too large: a body may have {most:,} bytes."
         if not all(name.lower() == "utf-8" for name in _charset(headers.get("content-type", ""))):
             return 415, "Say it in UTF-8."
         return None
+
+
+def most_bytes(path: str) -> int:
+    """How long a body may be there."""
+    if is_of_emails(path):
+        return MAX_MAIL_BYTES
+    return MAX_UPLOAD_BYTES if _takes_batches(path) else MAX_BODY_BYTES
 
 
 def is_known_host(host: str, hosts: frozenset[str]) -> bool:

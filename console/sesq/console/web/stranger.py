@@ -1,4 +1,4 @@
-"""How much is read of somebody who is not let in: FastAPI reads and parses a body before it asks who sends it."""
+"""How much is read of who is not let in or may only look: FastAPI reads a whole body before it asks who sends it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ class StrangerLimit:
         self.site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = scope["type"] == "http" and await self._is_too_much(Request(scope))
-        await (_refusal(scope["path"]) if refused else self.app)(scope, receive, send)
+        refused = await self._refusal(Request(scope)) if scope["type"] == "http" else None
+        await (refused or self.app)(scope, receive, send)
 
-    async def _is_too_much(self, request: Request) -> bool:
+    async def _refusal(self, request: Request) -> Response | None:
+        """Why no more is read; None where all of it is."""
         if int(request.headers.get("content-length", "0")) <= MAX_BODY_BYTES:
-            return False
+            return None
+        path = request.url.path
         try:
-            return await run_in_threadpool(self.site.visitor, request) is None
+            visitor = await run_in_threadpool(self.site.visitor, request)
         except QueueUnavailable:  # the page says so
-            return False
-
-
-def _refusal(path: str) -> Response:
-    if is_for_programs(path):
-        return refusal(path, 401, "a token is needed: Authorization: Bearer …")
-    return refusal(path, 413, "Log in first.")
+            return None
+        if visitor is None and is_for_programs(path):
+            return refusal(path, 401, "a token is needed: Authorization: Bearer …")
+        if visitor is None or not visitor.may_send:
+            return refusal(
+                path, 413, "Log in first." if visitor is None else "Who may only look sends no more."
+            )
+        return None

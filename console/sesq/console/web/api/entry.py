@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Security
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
@@ -24,7 +25,7 @@ SAID = {
     404: "no such account, message or batch",
     409: "it is in a state in which that cannot be done",
     413: "the body is too large",
-    415: "the body is not said to be JSON",
+    415: "the body is in another form than described",
     422: "what was sent cannot be right",
     502: "SES or AWS refused, or could not be reached",
     503: "Redis cannot be reached",
@@ -36,15 +37,15 @@ bearer = HTTPBearer(
 )
 
 
-class JsonRoute(APIRoute):
-    """An endpoint that takes its body as JSON alone: by any other name it is not read, and the answer is 415."""
+class CheckedRoute(APIRoute):
+    """An endpoint that takes its body in the form that it is described in: in another it is not read, but 415."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            if self.body_field is not None and not is_json(request.headers):
-                raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+            if self.body_field is not None:
+                _require_form(request, self.body_field.field_info)
             return await handle(request)
 
         return checked
@@ -52,7 +53,7 @@ class JsonRoute(APIRoute):
 
 def api_router(tag: str, prefix: str = "") -> APIRouter:
     """A part of the API."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=JsonRoute)
+    return APIRouter(prefix=prefix, tags=[tag], route_class=CheckedRoute)
 
 
 def operation(
@@ -72,6 +73,16 @@ def operation(
 
 def _ref(model: Any) -> Json:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _require_form(request: Request, body: Any) -> None:
+    if not isinstance(body, Form):
+        if not is_json(request.headers):
+            raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+    elif not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise HTTPException(
+            415, "send a form with its files, with the header Content-Type: multipart/form-data"
+        )
 
 
 def _visit(

@@ -105,6 +105,66 @@ class BatchNow(Answer):
     ended: Time | None
 
 
+class LeftOutRow(Answer):
+    """A row that is left out, and why."""
+
+    line: int
+    why: str
+    reason: str
+
+
+class FileNow(Answer):
+    """A file that goes with every mail, and its bytes."""
+
+    name: str
+    size: int
+
+
+class DayOfBatch(Answer):
+    """How many recipients go on a day."""
+
+    date: str
+    recipients: int
+
+
+class PreviewOfMail(Answer):
+    """One mail as its recipient will see it; `size` in bytes."""
+
+    to: str
+    subject: str
+    text: str | None
+    html: str | None
+    size: int
+
+
+class BatchCheck(Answer):
+    """What would become of a batch: as `sesq batch check --json`."""
+
+    rows: int
+    ready: int
+    held: int
+    invalid: int
+    duplicates: int
+    suppressed: int
+    problems: list[LeftOutRow]
+    attachments: list[FileNow]
+    unused: list[str]
+    sender_problem: str | None
+    account_known: bool
+    ahead: int
+    ends_at: Time | None
+    outside: str
+    days: list[DayOfBatch]
+    previews: list[PreviewOfMail]
+
+
+class NewBatchAnswer(BatchCheck):
+    """The batch that was begun, and what its check found."""
+
+    id: str
+    queued: int
+
+
 class RecipientNow(Answer):
     """A recipient of a batch."""
 
