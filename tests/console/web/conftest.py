@@ -65,12 +65,15 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
             *,
             settings: dict[str, Any] | None = None,
             settings_from: Reread[Settings] | None = None,
+            intake: bool = False,
             **options: Any,
         ) -> Visit:
             people = People.read(users, "ops@here")
             options = {"control": lambda _account: NoSes(), **options}
             read = settings_from or Reread(None, lambda: make_settings(**(settings or {})))
             site = Site(redis, read, people, **options)
-            return Visit(open_.enter_context(serving(HttpServer(create_app(site), "127.0.0.1", 0))))
+            return Visit(
+                open_.enter_context(serving(HttpServer(create_app(site, intake=intake), "127.0.0.1", 0)))
+            )
 
         yield start

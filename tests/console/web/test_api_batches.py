@@ -130,9 +130,9 @@ def test_an_upload_may_be_large_and_only_of_who_may_send(
 
     def upload(name: str, size: int) -> int:
         headers = {"Authorization": f"Bearer {name}", "Connection": "close"}
-        rows = ROWS + "\n" * size
+        files = [("rows", ROWS.encode()), ("attachments", ("note.bin", b"x" * size))]
         answer = visit.session.post(
-            f"{visit.site}{API}/check", data=NEWS, files={"rows": rows}, headers=headers, timeout=60
+            f"{visit.site}{API}/check", data=NEWS, files=files, headers=headers, timeout=60
         )
         return int(answer.status_code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,16 @@ import resend
 from redis import Redis
 from resend.exceptions import ResendError
 
-from http_client import serving
 from sesq.config.errors import QueueUnavailable
-from sesq.config.settings import Settings
-from sesq.console.web.app import create_app
 from sesq.console.web.emails import Space
 from sesq.console.web.emails.failures import TooBusy
 from sesq.console.web.emails.given import MOST_VALUES
 from sesq.console.web.guard import MAX_MAIL_BYTES
-from sesq.console.web.people import People, hash_token
-from sesq.console.web.site import Site
+from sesq.console.web.people import hash_token
 from sesq.producer import Outbox
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.states import State
-from sesq.worker.http_server import HttpServer
 
 USERS = f"""
 [shop]
@@ -53,20 +48,14 @@ MAIL: Any = {
 
 
 @pytest.fixture
-def url(
-    redis: Redis,
-    make_settings: Callable[..., Settings],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[str]:
+def url(console: Callable[..., Any], redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where it listens; Resend's SDK asks there, as the user shop."""
     file = tmp_path / "users.toml"
     file.write_text(USERS)
-    site = Site(redis, make_settings(), People.read(file, "ops@here"), control=lambda _account: None)
-    with serving(HttpServer(create_app(site, intake=True), "127.0.0.1", 0)) as address:
-        monkeypatch.setattr(resend, "api_url", address)
-        monkeypatch.setattr(resend, "api_key", "re_shop")
-        yield address
+    site: str = console(file, intake=True).site
+    monkeypatch.setattr(resend, "api_url", site)
+    monkeypatch.setattr(resend, "api_key", "re_shop")
+    return site
 
 
 @pytest.fixture
@@ -168,8 +157,13 @@ def test_an_email_goes_later_is_put_off_and_is_taken_back(
 
 def test_a_batch_is_queued_whole_or_not_at_all(url: str, redis: Redis) -> None:
     mails = [{**MAIL, "to": f"p{number}@example.org"} for number in range(100)]
-    first, again = (resend.Batch.send(mails, {"idempotency_key": "news"})["data"] for _ in range(2))
+    key = "k" * 256
+    first, again = (resend.Batch.send(mails, {"idempotency_key": key})["data"] for _ in range(2))
     assert (first == again, len({each["id"] for each in first}), queued(redis)) == (True, 100, 100)
+    assert (
+        refused(lambda: resend.Batch.send(mails, {"idempotency_key": f"{key}k"}))[1]
+        == "invalid_idempotency_key"
+    )
     for wrong, said in (
         ([*mails, MAIL], "at most 100 items"),
         ([], "at least 1 item"),
@@ -188,6 +182,13 @@ def test_a_permissive_batch_says_what_could_not_be_queued(url: str, redis: Redis
     assert queued(redis) == 2
 
 
+def test_no_single_email_has_the_key_of_one_in_a_batch(url: str, redis: Redis) -> None:
+    resend.Batch.send([MAIL], {"idempotency_key": "a"})
+    for key in ("a", "a [0]", "a 0"):
+        resend.Emails.send({**MAIL, "subject": "Another"}, {"idempotency_key": key})
+    assert queued(redis) == 4
+
+
 def test_a_key_of_a_batch_that_stands_for_another_mail_says_what_is_queued(url: str, redis: Redis) -> None:
     (first,) = resend.Batch.send([MAIL], {"idempotency_key": "k"})["data"]
     other = [{**MAIL, "subject": "Another"}, MAIL]
@@ -203,7 +204,7 @@ def test_a_key_of_a_batch_that_stands_for_another_mail_says_what_is_queued(url: 
     ("more", "status", "name", "said"),
     [
         ({"from": "ceo@example.net"}, 422, "validation_error", "may not send as ceo@example.net"),
-        ({"from": "nobody"}, 422, "invalid_from_address", "sender: "),
+        ({"from": "nobody"}, 422, "invalid_from_address", "from: "),
         ({"to": [f"p{number}@example.org" for number in range(51)]}, 422, "validation_error", "at most 50"),
         ({"subject": "a\r\nBcc: x@example.org"}, 422, "validation_error", "line break"),
         ({"html": None}, 422, "validation_error", "there is no body"),

@@ -43,6 +43,10 @@ OF_FIELDS = {"idempotency_key": (400, "invalid_idempotency_key"), "sender": (422
 """The same for InvalidMessage, by its field."""
 
 
+NAMES = {"sender": "from", "send_at": "scheduled_at", "idempotency_key": "Idempotency-Key"}
+"""Field of a message -> what the form calls it."""
+
+
 def tell(error: Exception) -> Response:
     """An error of ours, or of what was given."""
     if isinstance(error, ValidationError):
@@ -52,13 +56,17 @@ def tell(error: Exception) -> Response:
     status, name = next(told for kind, told in KINDS.items() if isinstance(error, kind))
     if isinstance(error, InvalidMessage):
         status, name = OF_FIELDS.get(error.field, (status, name))
-    return failure(status, str(error), name)
+    return failure(status, said(error), name)
 
 
-def said(error: ValidationError) -> str:
-    """What is wrong with the first part that is, without what was given."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+def said(error: Exception) -> str:
+    """What is wrong, by the names of the form, and without what was given."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+    if isinstance(error, InvalidMessage):
+        return f"{NAMES.get(error.field, error.field)}: {error.problem}"
+    return str(error)
 
 
 def _of_fields(error: ValidationError) -> Response:

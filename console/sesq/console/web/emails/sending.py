@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from sesq.console.web.emails.given import (
 from sesq.console.web.people import Visitor
 from sesq.console.web.site import NotAllowed, Site, log
 from sesq.producer import Message, Outbox
+from sesq.producer.rules import check_key
 from sesq.producer.submission.fields import message_of
 from sesq.producer.submission.users import User
 from sesq.queue.addresses import spec_of
@@ -43,6 +45,8 @@ class Mailer:
         self.visitor = visitor
         self.rights = visitor.rights or ANYTHING
         self.key = headers.get("idempotency-key") or None
+        if self.key:
+            check_key(self.key)
         self.validation = headers.get("x-batch-validation", STRICT)
 
     def send(self, body: bytes) -> Json:
@@ -97,11 +101,13 @@ class Mailer:
     def _try(self, index: int, given: Any) -> Message | str:
         """A message of several, or why there is none."""
         try:
-            return self._message(email_of(given), self.key and f"{self.key} [{index}]")
-        except InvalidMessage as error:
-            return str(error)
-        except ValidationError as error:
+            return self._message(email_of(given), self._key_of(index))
+        except (InvalidMessage, ValidationError) as error:
             return said(error)
+
+    def _key_of(self, index: int) -> str | None:
+        """Each email of several has a key of its own, which no single email can have."""
+        return self.key and f"{sha256(self.key.encode()).hexdigest()} {index}"
 
     def _queue(self, messages: list[Message]) -> list[str | InvalidMessage]:
         answers = self.outbox.try_send_many(messages)
@@ -116,7 +122,7 @@ class Mailer:
             if isinstance(answer, InvalidMessage):
                 ids = [each for each in answers if isinstance(each, str)]
                 rest = f"the others are queued: {', '.join(ids)}" if ids else "nothing is queued"
-                raise _refused(answer, f"email {index}: {answer}; {rest}")
+                raise _refused(answer, f"email {index}: {said(answer)}; {rest}")
         return [_taken(answer) for answer in answers]
 
     def _own(self, id: str) -> Record:
@@ -131,7 +137,7 @@ class Mailer:
 
 def _taken(answer: str | InvalidMessage) -> str:
     if isinstance(answer, InvalidMessage):
-        raise _refused(answer, str(answer))
+        raise _refused(answer, said(answer))
     return answer
 
 
