@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from typer.testing import Result
 
 from sesq.config.embedded import EmbeddedRedis
 from sesq.config.settings import Settings
+from sesq.console.web.api import make_api
 
 ROOT = Path(__file__).parents[2]
 HEALTHY = ROOT / "deploy" / "healthy.sh"
@@ -34,6 +36,8 @@ COMMANDS = {name: service["command"] for name, service in OURS.items()} | {
     name: pod["containers"][0]["args"] for name, pod in PODS.items()
 }
 STOPS_WITHIN_SECONDS = 30
+NO_SITE: Any = None
+"""To describe the API, none is needed."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -95,6 +99,15 @@ def test_the_image_installs_extras_that_exist_and_is_no_root() -> None:
     known = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     assert set(extras.split(",")) - set(known) == set()
     assert re.search(r"^USER 10001:10001$", dockerfile, re.MULTILINE)
+
+
+def test_the_console_is_ready_at_an_address_that_its_api_has() -> None:
+    (container,) = PODS["sesq-console"]["containers"]
+    probe, (port,) = container["readinessProbe"]["httpGet"], container["ports"]
+    described = make_api(NO_SITE, lambda _error: 500).openapi()["paths"]
+    assert probe["port"] == port["name"]
+    assert probe["path"].removeprefix("/api/v1") in described
+    assert described[probe["path"].removeprefix("/api/v1")]["get"]["responses"].keys() == {"200", "503"}
 
 
 @pytest.fixture
