@@ -16,10 +16,6 @@ from redis import Redis
 from resend.exceptions import ResendError
 
 from sesq.config.errors import QueueUnavailable
-from sesq.console.web.emails import Space
-from sesq.console.web.emails.failures import TooBusy
-from sesq.console.web.emails.given import MOST_VALUES
-from sesq.console.web.guard import MAX_MAIL_BYTES
 from sesq.console.web.people import hash_token
 from sesq.producer import Outbox
 from sesq.queue.keys import Keys
@@ -233,32 +229,6 @@ def test_what_is_missing_is_named(post: Callable[..., Any]) -> None:
     )  # fmt: skip
 
 
-ODD = {
-    "no JSON": (b"{", 422),
-    "half a character": (json.dumps({**MAIL, "subject": "\ud800"}).encode(), 422),
-    "no UTF-8": (b'{"from": "\xff"}', 422),
-    "very deep": (b"[" * 100_000, 422),
-    "another kind": (b"[]", 422),
-    "many values": (b"[" + b"0," * (MOST_VALUES + 1) + b"0]", 422),
-}
-
-
-@pytest.mark.parametrize("path", ["/emails", "/emails/batch"])
-@pytest.mark.parametrize(("body", "status"), ODD.values(), ids=ODD)
-def test_an_odd_body_is_refused(post: Callable[..., Any], path: str, body: bytes, status: int) -> None:
-    assert post(path, body)[0] == status
-
-
-def test_each_bound_is_told_in_resends_form(post: Callable[..., Any], url: str) -> None:
-    too_large = b"x" * (MAX_MAIL_BYTES + 1)
-    assert post("/emails", too_large)[:2] == (413, "validation_error")
-    assert post("/emails", Content_Type="text/plain")[:2] == (415, "validation_error")
-    assert post("/emails", Origin="https://evil.example")[:2] == (403, "validation_error")
-    assert post("/emails", Host="rebound.example")[0] == 421
-    assert post("/emails/x/nothing")[:2] == (404, "not_found")
-    assert post("/emails/x")[:2] == (405, "method_not_allowed")
-
-
 @pytest.mark.parametrize(
     ("error", "status"), [(QueueUnavailable("Redis is away"), 503), (RuntimeError("secret"), 500)]
 )
@@ -271,17 +241,6 @@ def test_what_fails_here_is_told_in_the_same_form_without_content(
     monkeypatch.setattr(Outbox, "try_send_many", fail)
     told = post("/emails", json.dumps(MAIL).encode())
     assert (told[:2], "secret" in told[2]) == ((status, "application_error"), False)
-
-
-def test_bodies_together_are_bounded() -> None:
-    space = Space(100)
-    with space.hold(60):
-        with pytest.raises(TooBusy), space.hold(41):
-            pass
-        with space.hold(40):
-            pass
-    with space.hold(100):
-        pass
 
 
 def test_who_is_not_known_or_may_only_look_sends_nothing(
