@@ -249,6 +249,7 @@ def test_a_search_goes_on_by_itself_also_while_somebody_types(live: Live, tmp_pa
     assert [row.text for row in browser.driver.find_elements("css selector", "#found .wide")] == [
         "Number R11999"
     ]
+    assert browser.driver.find_elements("css selector", "#found [rel=prev]") == []  # still the first page
     browser.look("messages-found")
     # And as somebody types, it is there as well
     browser.open("messages")

@@ -28,7 +28,7 @@ from sesq.queue.replies import text
 from sesq.queue.states import State
 
 PAGE_SIZE = 50
-LOOK_THROUGH = 1500
+LOOK_THROUGH = 1000
 """Messages looked at in one step of a search for what only their records tell."""
 CHUNK = 250
 LOOKED_AT = ("to", "cc", "bcc", "tags", "message_id")

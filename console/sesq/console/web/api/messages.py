@@ -27,7 +27,7 @@ from sesq.queue.short_ids import find_message
 from sesq.queue.states import State
 
 router = api_router("messages")
-SECONDS = 0.15
+SECONDS = 0.1
 """A call looks for messages so long."""
 
 

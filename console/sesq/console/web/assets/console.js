@@ -63,7 +63,9 @@ async function page(address) {
 
 // What was found before stays above what comes.
 function addTo(found, fresh) {
-  const rows = [...found.querySelectorAll("tbody tr")];
+  const [rows, back, newer] = [[...found.querySelectorAll("tbody tr")], "[name=back]", "a[rel=prev]"];
+  if (fresh.querySelector(back)) fresh.querySelector(back).value = found.querySelector(back).value;
+  if (!found.querySelector(newer)) fresh.querySelector(newer)?.remove(); // it is still the same page
   const body = fresh.querySelector("tbody");
   if (body) body.prepend(...rows);
   else if (rows.length) fresh.querySelector(".empty").replaceWith(found.querySelector(".scroll"));

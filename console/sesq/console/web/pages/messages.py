@@ -30,7 +30,7 @@ from sesq.queue.suppression import SuppressionList
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
-SECONDS = 0.15
+SECONDS = 0.1
 """A page looks for messages so long; where that was not enough, it says how far it got and goes on by itself."""
 
 
