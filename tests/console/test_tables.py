@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -189,3 +191,21 @@ def test_a_bar_knows_how_many_rows_there_are(
     ran = run("batch", "send", str(template), str(rows), "--from", "news@example.com", "--yes")
     assert ran.exit_code == 0, ran.output
     assert bars == [("checking", 7), ("queueing", 7)]
+
+
+def test_ctrl_c_ends_a_command_without_a_word(tmp_path: Path) -> None:
+    # Given a command that waits for a Redis which does not answer
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        env = {**os.environ, "SESQ_REDIS_URL": url, "HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "sesq.console", "messages", "list"]
+        running = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+        )
+        asked, _ = silent.accept()
+        with asked:
+            assert asked.recv(1)
+            # When somebody presses Ctrl-C
+            running.send_signal(signal.SIGINT)
+            said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (130, (b"", b""))
