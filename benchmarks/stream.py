@@ -11,7 +11,7 @@ from benchmarks.measure import Bench, bench, show
 from benchmarks.peers import SENDERS, Sender, queue_mails, run_once
 from sesq.queue.events import listen
 
-ROUNDS = 5
+ROUNDS = 9
 COLUMNS = ("stream", "mails a second", "of off", "CPU ms a mail", "Redis ms a mail")
 
 
