@@ -9,7 +9,16 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-HELPERS = {"__main__", "measure", "bare_loop", "peer_apps"}
+HELPERS = {
+    "__main__",
+    "measure",
+    "bare_loop",
+    "peer_apps",
+    "rules_mail",
+    "rules_rq",
+    "rules_celery",
+    "rules_django",
+}
 NAMES = sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - HELPERS)
 """Every other module here has a `main(scale)` that prints its tables and returns them."""
 

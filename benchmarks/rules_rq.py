@@ -1,0 +1,25 @@
+"""RQ with a sleep in the job: the job, and a worker that loads boto3 before it forks, as RQ's page on workers says."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from redis import Redis
+from rq import Worker
+
+from benchmarks.rules_mail import client, send
+
+QUEUES = ("urgent", "bulk")
+"""A worker takes from the first one first."""
+
+
+def mail_job(number: int) -> None:
+    """Sends one mail, no more often than the worker may."""
+    time.sleep(1 / float(os.environ["BENCH_RATE"]))
+    send(number)
+
+
+if __name__ == "__main__":
+    client()
+    Worker(QUEUES, connection=Redis.from_url(os.environ["SESQ_REDIS_URL"])).work(logging_level="ERROR")
