@@ -268,10 +268,14 @@ class GateModel:
         self.lanes[1].extendleft(reversed(back))
 
     def try_the_large_again(self) -> None:
-        """Another day, or another reserve, may have room for them."""
+        """Those wait in their lane again for which a day has room by the limits in force now."""
         held, self.too_large = self.too_large, []
-        for _, mail, lane in sorted(held, key=lambda one: (one[0], one[1].id)):
-            lane.append(mail)
+        for since, mail, lane in sorted(held, key=lambda one: (one[0], one[1].id)):
+            spare = self.reserve if lane is self.lanes[1] else 0
+            if mail.day <= max(1, self.daily - spare):
+                lane.append(mail)
+            else:
+                self.too_large.append((since, mail, lane))
 
     def take(self, mail: Mail, lease: float) -> None:
         self.level, self.flows = self.tokens - mail.n, self.now
