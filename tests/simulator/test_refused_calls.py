@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -33,8 +32,10 @@ def recorded(ses):
 
 def post(ses, path, data):
     request = urllib.request.Request(ses.endpoint_url + path, data, method="POST")
-    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=10):
-        pass
+    try:
+        urllib.request.urlopen(request, timeout=10).close()
+    except urllib.error.HTTPError as refused:
+        refused.close()
 
 
 @pytest.mark.parametrize(

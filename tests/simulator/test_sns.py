@@ -94,8 +94,9 @@ def test_an_envelope_names_certificate_and_subscription(ses, sesv2, mail, bodies
 
 
 def test_another_certificate_is_not_there(ses):
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(f"{ses.endpoint_url}/SimpleNotificationService-0.pem", timeout=10)
+    refused.value.close()
 
 
 def test_a_topic_is_greeted_with_text_and_keeps_its_arn(sesv2, mail, bodies):
