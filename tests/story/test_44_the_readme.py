@@ -31,7 +31,7 @@ def commands() -> list[str]:
 
 
 def as_script(lines: list[str]) -> str:
-    text = "\n".join(["set -e", *lines])
+    text = "\n".join(["set -ex", *lines])
     for typed, meant in INSTEAD.items():
         assert typed in text
         text = text.replace(typed, meant)
@@ -61,7 +61,7 @@ def test_the_first_real_use_works_as_printed(
             timeout=120,
             check=False,
         )
-        assert ran.returncode == 0, (ran.stdout, ran.stderr)
+        assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
         # Then the mail to the verified recipient has gone, and the other one waits for its recipient
         states = {record.envelope.recipients: record.state for record in Messages(redis).list()}
         assert states == {("ada@example.org",): "sent", ("bob@example.org",): "held"}

@@ -30,12 +30,12 @@ def check_webhooks(redis: Redis, account: str, configured: Mapping[str, WebhookS
 
 def _judge(view: WebhookView, option: str) -> Check:
     if view.state == DISABLED:
-        what = f"{view.name} is disabled: {view.why}"
+        what = f"webhook {view.name} is disabled: {view.why}"
         return fail(CHECK, what, f"cure the endpoint, then sesq webhooks enable {view.name}{option}")
     if view.state == FAILING:
         cure = f"see the endpoint's log; sesq webhooks test {view.name}{option}"
-        return warn(CHECK, f"{view.name} fails: {view.why}; {view.health.waiting:,} events wait", cure)
+        return warn(CHECK, f"webhook {view.name} fails: {view.why}; {view.health.waiting:,} events wait", cure)
     if view.state == UNKNOWN:
-        what = f"{view.name} is not in sesq.toml here, and events are kept for it"
+        what = f"webhook {view.name} is not in sesq.toml here, and events are kept for it"
         return warn(CHECK, what, f"name it in sesq.toml, or sesq webhooks forget {view.name}{option}")
-    return warn(CHECK, f"{view.name}: no process delivers", RUN)
+    return warn(CHECK, f"webhook {view.name}: no process delivers", RUN)
