@@ -124,6 +124,31 @@ def test_ctrl_c_ends_it_after_a_step_with_the_right_number(run: Run, redis: Redi
     assert run("messages", "cancel", "--state", "queued").stdout == "70 cancelled\n"
 
 
+def test_it_counts_all_that_match_and_not_the_newest_alone(
+    run: Run, redis: Redis, queue: Queued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [queue() for _ in range(30)]
+    redis.incrbyfloat(CLOCK_OFFSET, 1)
+    monkeypatch.setattr("sesq.console.many.MOST_COUNTED", 10)
+    assert run("messages", "cancel", "--state", "queued", "--to", "example").stdout == "30 cancelled\n"
+    assert states(redis, ids).count("cancelled") == 30
+
+
+def test_what_was_done_before_an_error_is_in_the_trail(run: Run, redis: Redis, queue: Queued) -> None:
+    first, second = queue(), queue()
+    real = Messages.cancel
+
+    def cancel(messages: Messages, id: str, by: str) -> State:
+        if id == second:
+            raise KeyboardInterrupt
+        return real(messages, id, by)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Messages, "cancel", cancel)
+        assert run("messages", "cancel", first, second).exit_code != 0
+    assert trail(redis) == [f"cancel: {first}"]
+
+
 WRONG: list[tuple[tuple[Any, ...], str]] = [
     (("cancel",), "give ids"),
     (("cancel", "x", "--state", "held"), "give ids, or"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,15 @@ def test_a_plus_counts_from_now() -> None:
 )
 def test_iso_8601_with_a_zone_is_that_moment(text: str) -> None:
     assert parse_moment(text, "--at") == NOON
+
+
+def test_iso_8601_without_a_zone_is_in_that_of_the_reader() -> None:
+    before = ZONE.set(ZoneInfo("Asia/Tokyo"))
+    try:
+        read = parse_moment("2026-11-30T09:00", "--since")
+    finally:
+        ZONE.reset(before)
+    assert read == datetime(2026, 11, 30, 0, 0, tzinfo=timezone.utc)
 
 
 def test_iso_8601_without_a_zone_is_local_and_known_as_such() -> None:

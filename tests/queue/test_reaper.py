@@ -239,6 +239,24 @@ def test_any_other_late_answer_changes_nothing_once_somebody_has_judged(stage: S
     assert_agreement(stage.redis)
 
 
+@pytest.mark.parametrize("state", [State.QUEUED, State.REFUSED])
+def test_a_late_answer_ends_no_doubt_about_an_earlier_try(stage: Stage, state: State) -> None:
+    # Given a mail that is sent again, though SES may have taken the earlier try
+    id = stage.queue(on_unknown="resend")
+    _, (first,) = stage.claim()
+    stage.gate.settle([SendResult(first.grant, State.QUEUED, "again", attempts=1, unsure=True)])
+    _, (second,) = stage.claim()
+    stage.pass_time(LEASE)
+    reap(stage)
+    stage.redis.hset(stage.keys.message(id), "on_unknown", "hold")
+    if stage.state(id) is State.QUEUED:  # its policy: again
+        stage.messages.cancel(id, "ada")
+    assert stage.state(id) is State.UNKNOWN
+    # When the worker of the later try was not dead, Then its answer says nothing of the earlier one
+    assert stage.gate.settle([SendResult(second.grant, state, "Because.", refund_day=True)]) == [None]
+    assert stage.state(id) is State.UNKNOWN
+
+
 def test_an_answer_about_a_record_that_has_expired_is_let_go(stage: Stage) -> None:
     assert stage.gate.settle([answered(Grant("gone", "x"))]) == [None]
 

@@ -42,8 +42,8 @@ def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
     try:
         if name == "resolve":
             messages.resolve(id, outcome, by)
-        else:
-            getattr(messages, name)(id, by)
+        elif getattr(messages, name)(id, by) is State.UNKNOWN:
+            return "it became unknown: SES may have taken an earlier try"
     except (UnknownMessage, WrongState) as error:
         return str(error)
     return ""
@@ -68,13 +68,15 @@ def change_of(verb: str, states: Iterable[str]) -> Change:
     return change_in("state", " or ".join(dict.fromkeys(states)), BECOMES[verb])
 
 
-def ask(redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0) -> Act:
+def ask(
+    redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0, most: float = MOST_COUNTED
+) -> Act:
     """The act that would be, with its number; nothing is done yet. `older`: seconds in its state, at least.
 
-    Where a filter asks for what only the records tell, it counts among the newest MOST_COUNTED. Raises InputError.
+    Where a filter asks for what only the records tell, it counts among the newest `most`. Raises InputError.
     """
     wanted, at = narrowed(verb, query), redis_now(redis) - older
-    return Act(verb, wanted, _count(redis, account, wanted, at), at, words=in_words(wanted))
+    return Act(verb, wanted, _count(redis, account, wanted, at, most), at, words=in_words(wanted))
 
 
 def narrowed(verb: str, query: Query) -> Query:
@@ -88,9 +90,9 @@ def narrowed(verb: str, query: Query) -> Query:
     return replace(query, states=states, after="")
 
 
-def _count(redis: Redis, account: str, query: Query, at: float) -> int:
+def _count(redis: Redis, account: str, query: Query, at: float, most: float) -> int:
     if query.looks_inside:
-        return _count_inside(redis, account, query, at)
+        return _count_inside(redis, account, query, at, most)
     keys = Keys(account)
     lists = [keys.hold(query.waiting)] if query.waiting else [keys.state(state) for state in query.states]
     with mapped():
@@ -100,9 +102,9 @@ def _count(redis: Redis, account: str, query: Query, at: float) -> int:
         return sum(pipeline.execute())
 
 
-def _count_inside(redis: Redis, account: str, query: Query, at: float) -> int:
+def _count_inside(redis: Redis, account: str, query: Query, at: float, most: float) -> int:
     number, looked, cursor = 0, 0, f"{at!r}:"
-    while looked < MOST_COUNTED:
+    while looked < most:
         page = search(redis, account, replace(query, after=cursor), 500)
         number, looked = number + len(page.records), looked + page.looked
         if page.next is None:

@@ -39,21 +39,25 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def parse_moment(text: str, option: str, now: datetime | None = None) -> datetime:
-    """`+10m` from now, or ISO 8601 from 1970 to 9000; without a zone the local one is meant. Raises InputError."""
+    """`+10m` from now, or ISO 8601 from 1970 to 9000; without a zone that of whoever reads the page is meant,
+    else the local one. Raises InputError.
+    """
     if text.startswith("+"):
         after = timedelta(seconds=parse_duration(text[1:], option))
         return (now or datetime.now(timezone.utc)) + after
     try:
         # fromisoformat takes "Z" from Python 3.11 on
         written = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
-        moment = written.astimezone()
+        zone = ZONE.get()
+        moment = written.replace(tzinfo=zone) if zone and written.tzinfo is None else written.astimezone()
     except (ValueError, OverflowError, OSError) as error:
         raise InputError(
             f"{option}: {text!r} is no time; allowed: ISO 8601 such as 2026-11-30T09:00, or +10m, +2h"
         ) from error
     if not FIRST_MOMENT <= moment < LAST_MOMENT:
         raise InputError(f"{option}: {text!r} is too far away; allowed: from 1970 to 9000")
-    if written.tzinfo is None and moment.replace(tzinfo=None) != written:
+    there = moment.astimezone(timezone.utc).astimezone(moment.tzinfo)
+    if written.tzinfo is None and there.replace(tzinfo=None) != written:
         raise InputError(
             f"{option}: {text!r} is not on the clock here: daylight saving time skips that hour; "
             f"give another time, or a zone, as in {text}+00:00"

@@ -59,6 +59,8 @@ def find_message(messages: Messages, given: str) -> Record:
         if row:
             batch = _batch_of(messages.redis, messages.keys.account, row[1], unknown)
             return messages.get(f"{batch}{row[2]}")
+        if is_id(given):
+            raise
         return messages.get(_only(given, _message_ids(messages.redis, messages.keys, given), unknown))
 
 

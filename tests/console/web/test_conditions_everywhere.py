@@ -262,6 +262,13 @@ def test_all_mail_bulk_mail_and_that_of_a_tenant_pause_and_go_on(
     assert [entry["by"] for entry in Policy(redis).history()] == ["ops@here (console)"] * 2
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_an_empty_tenant_does_not_mean_all_mail(redis: Redis, surfaces: Surfaces, verb: str) -> None:
+    url = f"{surfaces.visit.site}/api/v1/accounts/default/{verb}"
+    assert surfaces.visit.session.post(url, json={"tenant": ""}, timeout=20).status_code == 422
+    assert Policy(redis).history() == []
+
+
 def test_bulk_mail_is_stopped_with_two_clicks_and_pausing_asks_first(
     redis: Redis, surfaces: Surfaces
 ) -> None:

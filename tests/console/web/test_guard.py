@@ -168,6 +168,14 @@ def test_what_is_too_large_or_of_no_known_size_or_charset_is_not_read(
     assert refused.status_code == status
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_body_without_an_end_is_read_nowhere(guard: Guard, method: str) -> None:
+    headers = Headers({"host": "localhost", "content-length": "10", "transfer-encoding": "chunked"})
+    refused = guard.refuse("/emails/x", method, headers)
+    assert refused is not None
+    assert refused.status_code == 411
+
+
 def test_the_largest_body_is_read(guard: Guard) -> None:
     headers = Headers({"host": "localhost", "content-length": str(MAX_BODY_BYTES)})
     assert guard.refuse("/", "POST", headers) is None

@@ -34,7 +34,9 @@ def _judge(view: WebhookView, option: str) -> Check:
         return fail(CHECK, what, f"cure the endpoint, then sesq webhooks enable {view.name}{option}")
     if view.state == FAILING:
         cure = f"see the endpoint's log; sesq webhooks test {view.name}{option}"
-        return warn(CHECK, f"webhook {view.name} fails: {view.why}; {view.health.waiting:,} events wait", cure)
+        return warn(
+            CHECK, f"webhook {view.name} fails: {view.why}; {view.health.waiting:,} events wait", cure
+        )
     if view.state == UNKNOWN:
         what = f"webhook {view.name} is not in sesq.toml here, and events are kept for it"
         return warn(CHECK, what, f"name it in sesq.toml, or sesq webhooks forget {view.name}{option}")

@@ -290,9 +290,15 @@ def _do(verb: str, account: str, ids: list[str] | None, chosen: Filter, *, yes: 
     messages, outcome = _open(account), verb.partition(" as ")[2]
     known = {"cancel": messages.cancel, "retry": messages.retry, "release": messages.release}
     act = known.get(verb) or partial(_resolve, messages, outcome)
-    done = {id: was for id, was in (_try(messages, act, id) for id in ids or ()) if was}
-    if done:
-        note(messages.redis, account, told(verb, list(done)), change_of(verb, done.values()))
+    done: dict[str, str] = {}
+    try:
+        for given in ids or ():
+            id, was = _try(messages, act, given)
+            if was:
+                done[id] = was
+    finally:  # what was done before an error, or Ctrl-C, is noted too
+        if done:
+            note(messages.redis, account, told(verb, list(done)), change_of(verb, done.values()))
     if len(done) < len(ids or ()):
         raise typer.Exit(1)
 

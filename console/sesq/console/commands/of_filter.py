@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def do_to_all(redis: Redis, account: str, verb: str, chosen: Filter, *, yes: boo
     """Asks with the number, does it with a progress bar, and says how many it was done to; exit 1 where to some not."""
     older = parse_duration(chosen.older, "--older") if chosen.older else 0.0
     query = Query(tuple(chosen.state or ()), chosen.to or "", chosen.tag or "")
-    act = many.ask(redis, account, verb, query, older=older)
+    act = many.ask(redis, account, verb, query, older=older, most=math.inf)
     act = replace(act, words=f"{act.words}, for {chosen.older} or longer") if older else act
     if act.number and not yes and not is_agreed(f"{verb.capitalize()}: {act.number:,} messages {act.words}?"):
         complain("nothing was done")

@@ -22,7 +22,7 @@ MAX_MAIL_BYTES = MAX_MESSAGE_BYTES + MAX_BODY_BYTES
 """Of mail with its attachments in base64, as SES counts it as well, and of what stands around it."""
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
 """Of a batch with its rows, which go to a file while they are read."""
-_takes_batches = re.compile(r"/api/v1/accounts/[^/]+/batches(/check)?").fullmatch
+takes_batches = re.compile(r"/api/v1/accounts/[^/]+/batches(/check)?").fullmatch
 ZONE_COOKIE = "sesq_zone"
 _charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
 """What a Content-Type names. Some of Python's codecs make text of a form that nothing can write down."""
@@ -84,11 +84,15 @@ class Guard:
                 421,
                 "The console is not known by this name. Start it with --allowed-host NAME, or use its address.",
             )
+        if (
+            "transfer-encoding" in headers
+        ):  # its end is known when it has come; all that reads bodies asks before
+            return 411, "Say how long it is: Content-Length."
         if method in SAFE_METHODS:
             return None
         if not _is_from_us(host, headers):
             return 403, "Refused: this came from another site."
-        length = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
+        length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             return 411, "Say how long it is: Content-Length."
         most = most_bytes(path)
@@ -103,7 +107,7 @@ def most_bytes(path: str) -> int:
     """How long a body may be there."""
     if is_of_emails(path):
         return MAX_MAIL_BYTES
-    return MAX_UPLOAD_BYTES if _takes_batches(path) else MAX_BODY_BYTES
+    return MAX_UPLOAD_BYTES if takes_batches(path) else MAX_BODY_BYTES
 
 
 def is_known_host(host: str, hosts: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sesq.config.errors import QueueUnavailable
+from sesq.console.web.guard import takes_batches
 from sesq.console.web.problem import is_for_programs, refusal
 from sesq.console.web.site import Site
 
@@ -36,7 +37,8 @@ class StrangerLimit:
             return None
         if visitor is None and is_for_programs(path):
             return refusal(path, 401, "a token is needed: Authorization: Bearer …")
-        if visitor is None or not visitor.may_send:
+        may = visitor is not None and (visitor.may_operate or (visitor.may_send and not takes_batches(path)))
+        if not may:
             return refusal(
                 path, 413, "Log in first." if visitor is None else "Who may only look sends no more."
             )

@@ -123,8 +123,9 @@ local function settle(gate, result)
   local granted = is_under(message, result.claim_id)
   local costs = granted and costs_of(message, result)
   local mine = granted and message.state == 'sending'
-  local knows = granted and message.state == 'unknown' and message.claim_id ~= result.claim_id
-  if knows and result.state ~= 'unknown' then costs = costs_of_doubt(message, result)
+  -- of an earlier try that SES may have taken, it knows nothing
+  local knows = message.state == 'unknown' and message.claim_id ~= result.claim_id and message.unsure ~= '1'
+  if granted and knows and result.state ~= 'unknown' then costs = costs_of_doubt(message, result)
   elseif not mine then -- somebody has judged it meanwhile
     if granted then Message.set(message, 'tokens_at', '') end
     if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then

@@ -65,15 +65,14 @@ def email_routes(site: Site, space: Space | None = None) -> list[Route]:
 
 
 def _endpoint(site: Site, space: Space, do: Do) -> Callable[[Request], Awaitable[Response]]:
-    def work(request: Request, body: bytes) -> dict[str, Any]:
-        return do(_mailer(site, request), request, body)
-
     async def answer(request: Request) -> Response:
         try:
             if not is_json(request.headers):
                 raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+            mailer = await run_in_threadpool(_mailer, site, request)
             with space.hold(int(request.headers.get("content-length", "0"))):
-                return JSONResponse(await run_in_threadpool(work, request, await request.body()))
+                body = await request.body()
+                return JSONResponse(await run_in_threadpool(do, mailer, request, body))
         except (SesqError, ValidationError, HTTPException) as error:
             return tell(error)
 
