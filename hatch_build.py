@@ -1,4 +1,4 @@
-"""Writes the page that a package index shows: README.md, whose links lead to the files of the released version."""
+"""Writes the page that a package index shows: README.md with links to the files of the released version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RELATIVE = re.compile(r"(!\[[^\]]*)?\]\((?!\w+:|#)")
 
 
 class PackagePage(MetadataHookInterface):
-    """Sets `readme`. In a checkout the links stay relative, so that they lead to the files at hand."""
+    """Sets `readme`. In a checkout, the links of README.md stay relative, so that they lead to the files there."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Adds the text of README.md with absolute links to the metadata."""

@@ -1,19 +1,19 @@
-"""sesq beside RQ, Celery and django-ses: what becomes of SES's rate, of the mails, and of those that are urgent.
+"""Compares sesq with RQ, Celery and django-ses: do they keep SES's rate, send all mails, and send urgent ones soon?
 
-Two processes send 60 bulk mails to an account of 10 recipients a second. 10 urgent mails follow while the bulk flows.
-The simulator is SES: it answers after 50 ms, and its record is the judge. Each sender is set up as its documentation
-says:
+Two processes send 60 bulk mails through an account that allows 10 recipients a second. While the bulk mail is being
+sent, 10 urgent mails are queued. The simulator takes the place of SES: it answers after 50 ms, and the figures come
+from its record. Each sender is set up as its documentation says:
 
-- RQ: a job is `sleep` and boto3's call, with `Retry(max=3)`. The workers serve the queue `urgent` before `bulk`, and
-  load boto3 before they fork, as RQ's page on workers says.
+- RQ: a job calls `sleep`, then boto3, with `Retry(max=3)`. The workers serve the queue `urgent` before `bulk`, and load
+  boto3 before they fork, as RQ's page on workers says.
 - Celery: the task has a `rate_limit`, which holds for each worker, `autoretry_for` and `retry_backoff`. Redis is the
   broker; urgent mail has priority, by `queue_order_strategy` and a prefetch of one, as Celery's page on routing says.
-- django-ses: its own throttle, AWS_SES_AUTO_THROTTLE, is as it comes (0.5). It has no queue: each process sends half of
-  the bulk in a loop, and a second thread sends what is urgent when it comes, as a web application does.
+- django-ses: its own throttle, AWS_SES_AUTO_THROTTLE, has its default (0.5). It has no queue: each process sends half
+  of the bulk mail in a loop, and a second thread sends urgent mail when it comes, as a web application does.
 
-These three call SES with boto3's own retries. RQ and Celery appear twice: each worker may use the whole rate, or half
-of it. In a second run of each sender, one of the two processes is killed in the middle and not replaced. A run ends
-when all mails have arrived, or after 40 seconds. Needs the extra `bench`.
+These three call SES with boto3's own retries. RQ and Celery are measured twice: each worker may use the whole rate, or
+half of it. In a second run of each sender, one of the two processes is killed in the middle and not replaced. A run
+ends when all mails have arrived, or after 40 seconds. The benchmark needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LATENCY_SECONDS = 0.05
 BULK, URGENT = 60, 10
 RUN_SECONDS = 40.0
 BULK_FIRST = 20
-"""So many bulk mails have arrived when the urgent ones are queued."""
+"""How many bulk mails have arrived when the urgent mails are queued."""
 WORKERS = 2
 WHOLE, HALF = 1.0, 1 / WORKERS
 COLUMNS = (
@@ -57,12 +57,12 @@ COLUMNS = (
     "sent twice",
 )
 Put = Callable[[Bench, Sequence[int], bool], object]
-"""Queues the mails with these numbers; True: they are urgent."""
+"""Queues the mails with these numbers; True means that they are urgent."""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Each of its processes is `command`, in which {worker} is 0 or 1, and may use the share `each` of SES's rate."""
+    """A way to send. A process runs `command`, with 0 or 1 for {worker}, and may use the share `each` of the rate."""
 
     name: str
     command: Sequence[str]
@@ -90,9 +90,9 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
     notes = [
         f"{bulk} bulk mails, {URGENT} urgent ones when {BULK_FIRST} have arrived; {RATE:g} recipients a second; "
         f"{WORKERS} processes; a run takes at most {RUN_SECONDS:g} s",
-        "of the rate: what SES took until nine tenths of the mails had arrived, of what it allows in that time",
-        "one killed: a second run, in which one of the processes is killed in the middle and not replaced; mails "
-        "sent twice in either run",
+        "of the rate: what SES took until nine tenths of the mails had arrived, as a share of what it allows",
+        "one killed: a second run, in which one of the processes is killed in the middle and not replaced",
+        "sent twice: in both runs together",
     ]
     return [show("Who keeps SES's rules", COLUMNS, rows, notes)]
 
@@ -113,7 +113,7 @@ def _row(b: Bench, sender: Sender, bulk: int) -> tuple[Any, ...]:
 
 
 def run_once(b: Bench, sender: Sender, bulk: int, *, kill: bool) -> Run:
-    """Queues the bulk, starts both processes, queues what is urgent, and looks what SES has in the end."""
+    """Queues the bulk mail, starts both processes, queues the urgent mail, and reads SES's record at the end."""
     b.set_up(rate=RATE, latency=LATENCY_SECONDS)
     sender.put(b, range(bulk), False)
     numbers = range(bulk, bulk + URGENT)
@@ -131,7 +131,7 @@ def run_once(b: Bench, sender: Sender, bulk: int, *, kill: bool) -> Run:
 
 
 def judge(b: Bench, bulk: int, urgent: Sequence[int], asked: float) -> Run:
-    """What SES says of so many bulk mails, and of the urgent ones with these numbers, queued at that time."""
+    """Judges a run by SES's record: `bulk` many bulk mails, and urgent mails with these numbers, queued at `asked`."""
     calls = [call for call in b.ses("GET", "/_sim/messages") if call["accepted"]]
     taken = Counter(map(_recipient, calls))
     first: dict[str, float] = {}
@@ -191,7 +191,7 @@ def _celery(_: Bench, numbers: Sequence[int], urgent: bool) -> None:
 
 
 def _django(b: Bench, numbers: Sequence[int], urgent: bool) -> None:
-    """What each process is to send of the bulk, and what is urgent, which either may take."""
+    """Gives each process its part of the bulk mail. Either process may take an urgent mail."""
     for number in numbers:
         b.redis.rpush("urgent" if urgent else f"bulk:{number % WORKERS}", number)
 
@@ -212,5 +212,5 @@ SENDERS = (
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="so many times the usual number of mails")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the usual number of bulk mails")
     main(parser.parse_args().scale)

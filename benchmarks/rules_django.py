@@ -18,7 +18,7 @@ from benchmarks.rules_mail import SENDER, SUBJECT, TEXT, address
 
 
 def main(process: int) -> None:
-    """Sends its part of the bulk; what is urgent goes from a second thread meanwhile."""
+    """Sends this process's part of the bulk mail; a second thread sends urgent mail meanwhile."""
     settings.configure(
         EMAIL_BACKEND="django_ses.SESBackend",
         AWS_SES_REGION_NAME=os.environ["AWS_DEFAULT_REGION"],

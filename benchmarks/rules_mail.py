@@ -1,4 +1,4 @@
-"""The mail of `python -m benchmarks rules`, sent by boto3 as it comes, with its own retries."""
+"""The mail of `python -m benchmarks rules`, sent by boto3 with its default settings and retries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SUBJECT, TEXT = "Hello", "x" * 1000
 
 
 def address(number: int) -> str:
-    """The recipient of a mail, whom no other mail has."""
+    """Returns the recipient of a mail; no other mail has the same one."""
     return f"person{number}@example.org"
 
 
 @lru_cache
 def client() -> Any:
-    """One for all mails of a process."""
+    """Makes one client for all mails of a process."""
     return boto3.client("sesv2")
 
 

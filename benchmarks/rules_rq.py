@@ -11,11 +11,11 @@ from rq import Worker
 from benchmarks.rules_mail import client, send
 
 QUEUES = ("urgent", "bulk")
-"""A worker takes from the first one first."""
+"""A worker empties the first queue before the second."""
 
 
 def mail_job(number: int) -> None:
-    """Sends one mail, no more often than the worker may."""
+    """Sends one mail, after a pause that keeps the worker's rate."""
     time.sleep(1 / float(os.environ["BENCH_RATE"]))
     send(number)
 

@@ -1,6 +1,6 @@
-"""The documentation as a site: Sphinx reads the same Markdown, and warns of each link that leads nowhere.
+"""Settings of the documentation's site: Sphinx reads the same Markdown, and warns of each link that leads nowhere.
 
-The folder of the sources is the project's own, since pages link to files beside docs. `make docs` builds it.
+The folder of the sources is the project's root, since pages link to files outside docs. `make docs` builds the site.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 from sesq.console.web.api import make_api
 
 NO_SITE: Any = None
-"""To describe the API, none is needed."""
+"""The API can be described without a site."""
 
 
 def write_reference(folder: Path) -> None:
@@ -27,7 +27,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _commands() -> str:
-    """What Typer says of each command, as Markdown."""
+    """Returns Typer's help of each command, as Markdown."""
     words = ["sesq.console.app", "utils", "docs", "--name", "sesq", "--title", "Every command and option"]
     return subprocess.run(
         [sys.executable, "-m", "typer", *words], capture_output=True, text=True, check=True

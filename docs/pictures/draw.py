@@ -14,7 +14,7 @@ from sesq.console.demo.screen import WIDTH, Screen
 
 PICTURE = Path(__file__).parent / "demo.svg"
 FROM_ELSEWHERE = re.compile(r"<!--.*?-->|@font-face {{.*?}}", re.DOTALL)
-"""What rich's picture takes from other hosts: fonts. Without them the reader's own monospace font is used."""
+"""Parts of rich's picture that load fonts from other hosts. Without them a browser uses its own monospace font."""
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def as_svg(console: Console) -> str:
-    """The recorded screen, without a word about another host."""
+    """Returns the recorded screen as SVG, without links to other hosts."""
     template = FROM_ELSEWHERE.sub("", CONSOLE_SVG_FORMAT)
     return console.export_svg(title="sesq demo", code_format=template, unique_id="demo")
 

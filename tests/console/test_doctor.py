@@ -328,7 +328,7 @@ def test_a_lane_that_could_go_and_does_not(
     still = judge_movement(view, stuck(redis, view))
     assert (still.status.value, still.detail) == (
         "fail",
-        "transactional could go, and nothing has left for 5 min",
+        "transactional mail may go, and none has left for 5 min",
     )
     assert judge_movement(view, []).status.value == "ok"
 
@@ -378,7 +378,7 @@ def test_tenants_whose_mail_ses_does_not_take(
     )
     assert "sesq messages release --waiting-for tenant:t00" in tenants[0]["cure"]
     assert len(tenants) == 21
-    assert tenants[20]["detail"] == "Mail of 2 more tenants waits too. `sesq quota show --tenants` has all"
+    assert tenants[20]["detail"] == "Mail of 2 more tenants waits too. `sesq quota show --tenants` shows all"
     assert "blocked" not in found(result)
     (rights,) = [check for check in told if "SES does not tell whether tenants may send" in check["detail"]]
     assert (rights["status"], "allow ses:GetTenant" in rights["cure"]) == ("warn", True)

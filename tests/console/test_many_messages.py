@@ -154,7 +154,7 @@ WRONG: list[tuple[tuple[Any, ...], str]] = [
     (("cancel", "x", "--state", "held"), "give ids, or"),
     (("release", "x", "--waiting-for", "y"), "give ids, or"),
     (("release", "--state", "held", "--waiting-for", "y"), "give ids, or"),
-    (("release", "--state", "sent"), "not to what is sent; only to held"),
+    (("release", "--state", "sent"), "is for messages that are held, not sent"),
     (("cancel", "--older", "soon"), "--older"),
     (("resolve", "--state", "held", "--to", "sent"), "only to unknown"),
 ]

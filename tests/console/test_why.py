@@ -182,7 +182,7 @@ CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
     "an account that SES has not described": (
         _unsynced,
         [
-            "SES has not described this account yet. Nothing goes before: start a worker, or `sesq quota sync`.",
+            "SES has not described this account yet. Nothing goes before that: start a worker, or `sesq quota sync`.",
             NO_WORKER,
         ],
     ),

@@ -1,4 +1,4 @@
-"""sesq.config: settings, errors, connecting to Redis; and the version, since the namespace `sesq` has no module."""
+"""sesq.config: settings, errors, connecting to Redis; and the version, since the namespace `sesq` has no code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> str:
-        """Reads the version where it is asked for: a producer that starts often does not."""
+        """Reads the version only when it is used, so that a producer starts faster."""
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import version

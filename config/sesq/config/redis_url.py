@@ -67,7 +67,7 @@ def _split(url: str) -> SplitResult:
     scheme, rest = url.split("://", 1)
     named = re.split("[/?#]", rest, maxsplit=1)[0]
     try:
-        for each in named.split(","):  # one by one: newer Pythons read no [address] behind another host
+        for each in named.split(","):  # one by one: newer Pythons refuse an [address] after another host
             urlsplit(f"//{each}")
     except ValueError:  # its text shows the host's part
         raise ValueError(f"the host cannot be read; {ESCAPES}") from None

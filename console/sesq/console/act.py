@@ -1,4 +1,4 @@
-"""An act on many messages: what is done to which of them, and how far it is. Redis keeps it until it has ended."""
+"""An act on many messages: what it does, to which messages, and its progress. Redis keeps it until it has ended."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ VERBS: Mapping[str, frozenset[State]] = {
 BECOMES = {"cancel": "cancelled", "retry": "queued", "release": "queued"} | {
     f"resolve as {outcome}": outcome for outcome in RESOLUTIONS
 }
-"""What a person may do -> the state that the messages come to."""
+"""What a person may do -> the new state of the messages."""
 MOST_UNFINISHED = 20
 MOST_EXAMPLES = 3
 SILENT_SECONDS = 10.0
-"""An act is worked on as long as it moves: its steps take far less than that."""
+"""If no step has ended for this time, no process works on the act: a step takes far less."""
 
 
 class UnknownAct(SesqError):
@@ -43,10 +43,10 @@ class UnknownAct(SesqError):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`number`: at most so many messages. `at`: only those that have been where they are since before that (s).
+    """`number`: the most messages that it changes. `at`: it changes only messages in their state since before then (s).
 
-    `cursor`: where the search goes on. `moved`: when the last step ended (s). `stopped`: somebody has
-    asked for its end. `page`: the page of messages where it was asked for.
+    `cursor`: where the search continues. `moved`: when the last step ended (s). `stopped`: somebody has asked to
+    end it. `page`: the page of messages from which it was started.
     """
 
     verb: str
@@ -66,17 +66,17 @@ class Act:
 
     @property
     def left(self) -> int:
-        """So many more it may be done to."""
+        """How many more messages it may change."""
         return self.number - self.done - self.refused
 
     @property
     def told(self) -> str:
-        """What it has done, as the audit trail has it."""
+        """What it has done, as the audit trail says it."""
         others = f", {self.refused} not" if self.refused else ""
         return f"{self.verb}: {self.done} of {self.number} {self.words}{others}"
 
     def and_then(self, answers: list[str], cursor: str, now: float) -> Act:
-        """The act a step later: of each message why nothing could be done, empty where it was."""
+        """Returns the act after a step. Each answer says why a message was not changed; empty: it was changed."""
         problems = [answer for answer in answers if answer]
         return replace(
             self,
@@ -88,24 +88,24 @@ class Act:
         )
 
     def packed(self) -> str:
-        """As Redis keeps it."""
+        """Returns the text that Redis keeps."""
         return json.dumps(asdict(self))
 
 
 def unpacked(packed: str) -> Act:
-    """What `Act.packed` has written."""
+    """Reads what `Act.packed` has written."""
     told = json.loads(packed)
     return Act(**{**told, "query": read_filter(json.dumps(told["query"])), "reasons": tuple(told["reasons"])})
 
 
 def write_filter(query: Query) -> str:
-    """A query without its page, as a form carries it."""
+    """Returns a query without its cursor, as text for a form."""
     told = asdict(replace(query, after=""))
     return json.dumps({name: value for name, value in told.items() if value})
 
 
 def read_filter(text: str) -> Query:
-    """What `write_filter` has written. Raises InputError."""
+    """Reads what `write_filter` has written. Raises InputError."""
     known = {each.name: each.default for each in fields(Query) if each.name != "states"}
     try:
         told = dict(json.loads(text).items())
@@ -122,7 +122,7 @@ def read_filter(text: str) -> Query:
 
 
 def in_words(query: Query) -> str:
-    """Which messages a query means: `that are held, to ada`."""
+    """Says which messages a query means, such as `that are held, to ada`."""
     told = {"that are": " or ".join(query.states), **parameters(query)}
     return ", ".join(
         f"{name.replace('waiting', 'waiting for').replace('_', ' ')} {value}"
@@ -140,19 +140,19 @@ class Acts:
         self.audit = Audit(redis, account)
 
     def all(self) -> list[Act]:
-        """Those that have not ended, the oldest first."""
+        """Lists the acts that have not ended, the oldest first."""
         with mapped():
             found = read_hash(self.redis, self.key)
         return [unpacked(found[id]) for id in sorted(found)]
 
     def get(self, id: str) -> Act | None:
-        """None for one that has ended."""
+        """Returns an act; None if it has ended."""
         with mapped():
             packed = self.redis.hget(self.key, id)
         return None if packed is None else unpacked(text(packed))
 
     def open(self, act: Act) -> Act:
-        """Writes down that it begins. Raises InputError where too many have begun and not ended."""
+        """Writes down that an act begins. Raises InputError if too many acts have begun and not ended."""
         made = replace(act, id=new_id(), moved=act.moved)
         with mapped():
             if self.redis.hlen(self.key) >= MOST_UNFINISHED:
@@ -163,7 +163,7 @@ class Acts:
         return made
 
     def save(self, act: Act) -> bool:
-        """Writes down how far it is. False where it is to stop, or has ended."""
+        """Writes the progress down. Returns False if the act has to stop, or has ended."""
         return self._while_open(
             act.id,
             lambda stored, pipeline: (
@@ -172,7 +172,7 @@ class Acts:
         )
 
     def stop(self, id: str, now: float) -> None:
-        """Ends it: whoever works on it ends it after this step, else it ends now."""
+        """Ends an act: after the current step if a process works on it, otherwise now."""
         act = self.get(id)
         if act and act.moved > now - SILENT_SECONDS:
             self.save(replace(act, stopped=True))
@@ -180,7 +180,7 @@ class Acts:
             self.close(act, now)
 
     def close(self, act: Act, now: float) -> bool:
-        """Ends it, with one entry in the audit trail. False where somebody else has."""
+        """Ends an act, with one entry in the audit trail. Returns False if it has ended already."""
 
         def end(_stored: Act, pipeline: Pipeline) -> bool:
             pipeline.hdel(self.key, act.id)
@@ -198,14 +198,14 @@ class Acts:
         return self._while_open(act.id, end)
 
     def ended(self, id: str) -> dict[str, Any]:
-        """The entry of one that has ended. Raises UnknownAct."""
+        """Returns the entry of an act that has ended. Raises UnknownAct."""
         for entry in self.audit.entries(limit=1000):
             if entry.get("act") == id:
                 return entry
         raise UnknownAct(f"no act {id}; the audit trail keeps the newest 1000 entries")
 
     def _while_open(self, id: str, change: Callable[[Act, Pipeline], Any]) -> bool:
-        """Whether it is open and was changed: nobody else changes it meanwhile."""
+        """Changes an act that is open, in a transaction. Returns whether it was changed."""
 
         def attempt(pipeline: Pipeline) -> bool:
             packed = pipeline.hget(self.key, id)

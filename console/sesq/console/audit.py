@@ -19,43 +19,43 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.suppression import Suppressed
 
 Change = Mapping[str, Mapping[str, str]]
-"""`before` and `after`: name -> how it was, and how it is."""
+"""`before` and `after`: name -> the old value, and the new value."""
 UNKNOWN: Change = {}
 MOST_ENTRIES = 1000
 LONGEST = 500
 
 
 class Audit:
-    """Of one account. Raises QueueUnavailable when Redis cannot be reached."""
+    """The audit trail of one account. Raises QueueUnavailable when Redis cannot be reached."""
 
     def __init__(self, redis: Redis, account: str) -> None:
         self.redis = redis
         self.key = Keys(account).audit
 
     def note(self, by: str, what: str, **facts: Any) -> None:
-        """Writes down one deed, with those facts that are not None; the oldest entries go."""
+        """Writes down one act, with those facts that are not None, and removes the oldest entries."""
         now = redis_now(self.redis)
         with mapped(), self.redis.pipeline() as pipeline:
             self.add_to(pipeline, now, by, what, **facts)
             pipeline.execute()
 
     def add_to(self, pipeline: Pipeline, at: float, by: str, what: str, **facts: Any) -> None:
-        """The same as a part of what a pipeline does."""
+        """Does the same as a part of a pipeline."""
         told = {name: value for name, value in facts.items() if value is not None}
         pipeline.lpush(self.key, json.dumps({"at": at, "by": by, "what": what[:LONGEST], **told}))
         pipeline.ltrim(self.key, 0, MOST_ENTRIES - 1)
 
     def entries(self, limit: int = 100) -> list[dict[str, Any]]:
-        """The newest first: at (seconds since the epoch), by, what, and facts."""
+        """Lists the entries, the newest first: at (seconds since the epoch), by, what, and facts."""
         with mapped():
             return read_json_list(self.redis, self.key, limit)
 
 
 def change_in(name: str, before: str, after: str) -> Change:
-    """Of one thing."""
+    """Returns the change of one value."""
     return {"before": {name: before}, "after": {name: after}}
 
 
 def suppression_change(before: Suppressed | None, after: Suppressed | None) -> Change:
-    """What an entry of the suppression list was and is."""
+    """Returns the change of an entry of the suppression list."""
     return change_in("suppressed", *(entry.reason if entry else "no" for entry in (before, after)))

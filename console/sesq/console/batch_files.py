@@ -59,7 +59,7 @@ def rows_file(recipients: str) -> Iterator[RowsFile]:
 
 
 def rows_expected(file: RowsFile) -> int:
-    """How many rows a file has, by its lines: more than there are where a cell has several lines."""
+    """Counts the rows of a file by its lines. The number is too high if a cell has several lines."""
     heading = 0 if file.jsonl or file.path.suffix.lower() in JSON_SUFFIXES else 1
     try:
         with file.path.open("rb") as opened:

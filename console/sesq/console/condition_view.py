@@ -1,4 +1,4 @@
-"""What the gate knows of an account, for people and for scripts: with the limits that are lower than usual."""
+"""The conditions of an account for people and scripts, with those that only lower its limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNREADABLE = "these credentials may not read the account (ses:GetAccount): the l
 def all_conditions(
     redis: Redis, account: str, usage: Usage, snapshot: Snapshot, window: WindowView | None
 ) -> tuple[Condition, ...]:
-    """All that the gate knows; what stops most comes first. Raises QueueUnavailable."""
+    """Lists all conditions, the worst first. Raises QueueUnavailable."""
     return (*read_conditions(redis, account, usage, snapshot, window), *_limited(usage, snapshot))
 
 
@@ -38,7 +38,7 @@ def _limited(usage: Usage, snapshot: Snapshot) -> Iterator[Condition]:
 
 
 def condition_as_json(condition: Condition) -> dict[str, Any]:
-    """For scripts; None where it is not known, or there is none. `says`: for people, in sentences."""
+    """Returns a condition for scripts. None: not known, or there is none. `says` has sentences for people."""
     return {
         "kind": condition.kind.value,
         "tenant": condition.tenant or None,

@@ -36,7 +36,7 @@ Account = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Wide = Annotated[
-    bool, typer.Option("--wide", help="All columns and whole values, also where the terminal is narrower.")
+    bool, typer.Option("--wide", help="Show all columns and whole values, also at a narrow terminal.")
 ]
 EmailColumn = Annotated[
     str | None,

@@ -1,7 +1,7 @@
-"""Finds messages everywhere: among those with a record, and then among the recipients of batches that have none.
+"""Finds messages: first those with a record, then the recipients of batches that have none.
 
-A search goes in steps, each of which looks at some thousand at most. It has ended when no step is left, and only then
-has it looked everywhere.
+A search works in steps, and a step looks at some thousand messages at most. When no step is left, the search has
+looked at all messages.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from sesq.queue.replies import text
 from sesq.queue.states import State
 
 IN_BATCHES = "batches:"
-"""A place among the recipients of batches: `batches:<created>:<batch>:<chunk>:<row>`; alone: before all of them."""
+"""The first cursor among the recipients of batches; later ones are `batches:<created>:<batch>:<chunk>:<row>`."""
 CHUNKS_AT_ONCE = 4
 RECORD_GONE = frozenset({State.SENT, State.FAILED, State.CANCELLED})
-"""As which a recipient is shown whose record has expired, or that was cancelled or lost before it had one."""
+"""States of recipients whose record has expired, or that were cancelled or lost before they had one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Place:
 
     @classmethod
     def read(cls, cursor: str) -> _Place:
-        """Raises InputError for what is no such place."""
+        """Reads a cursor. Raises InputError if it is none."""
         if cursor == IN_BATCHES:
             return cls()
         created, batch, *numbers = f"{cursor.removeprefix(IN_BATCHES)}:".split(":")
@@ -59,7 +59,7 @@ class _Place:
 
 
 class Finder:
-    """One search in one account. Where nothing is asked for, only messages with a record are listed."""
+    """One search in one account. Without a filter, it lists only messages with a record."""
 
     def __init__(self, redis: Redis, account: str, query: Query) -> None:
         self._redis, self._account, self._query = redis, account, query
@@ -69,8 +69,8 @@ class Finder:
     def page(
         self, limit: int = PAGE_SIZE, *, seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> Found:
-        """Steps from where the query begins until a page is full, or the search has ended; after so many seconds it
-        begins no other step. Raises InputError for a cursor that is none.
+        """Searches from the query's cursor until the page is full or the search has ended. After `seconds` it begins
+        no other step. Raises InputError for a wrong cursor.
         """
         found, ends_at = Found([], self._query.after, 0), clock() + seconds
         while True:
@@ -80,8 +80,8 @@ class Finder:
                 return found
 
     def all(self, most: int, progress: Callable[[int], object] = int) -> Iterator[Record]:
-        """Those that match, as they are found, until the search has ended or there are so many. `progress` is told how
-        many were looked at.
+        """Yields the messages that match as they are found, at most `most`. It calls `progress` with the number of
+        messages that it has looked at.
         """
         after: str | None = self._query.after
         looked = 0
@@ -92,7 +92,7 @@ class Finder:
             yield from found.records
 
     def to_look_at(self) -> int:
-        """How many messages the search looks at from its beginning to its end."""
+        """Counts the messages that the whole search looks at."""
         keys, span = Keys(self._account), span_of(self._query)
         with mapped():
             pipeline = self._redis.pipeline(transaction=False)
@@ -110,14 +110,14 @@ class Finder:
         return replace(found, next=IN_BATCHES) if found.next is None and self._candidates else found
 
     def _is_the_one(self, records: list[Record]) -> bool:
-        """Whether it is the mail with the MessageId that was asked for: no other one has it."""
+        """Whether the mail with the wanted MessageId was found: no other mail has the same one."""
         return any(
             self._query.message_id and record.message_id == self._query.message_id for record in records
         )
 
     @cached_property
     def _candidates(self) -> list[Batch]:
-        """The batches in which there may be one, the newest first."""
+        """The batches that may have a recipient that matches, the newest first."""
         batches = self._batches.all() if self._in_batches else []
         return sorted(filter(self._may_have, batches), key=lambda each: (each.created, each.id), reverse=True)
 
@@ -156,7 +156,7 @@ class Finder:
                     yield batch, number
 
     def _rows_to_read(self, chunks: list[tuple[Batch, int]]) -> list[tuple[int, bool]]:
-        """Of each chunk how many rows it has, and whether what is looked for may stand in it."""
+        """Returns for each chunk its number of rows, and whether a row of it may match."""
         keys, query = self._batches.keys, self._query
         names = [f"{batch.id}-{number}" for batch, number in chunks]
         with mapped():
@@ -171,7 +171,7 @@ class Finder:
         return [(count, to and id) for count, to, id in zip(counts, has_to, has_id, strict=True)]
 
     def _having(self, groups: list[list[str]], wanted: str) -> list[bool]:
-        """Of each group of keys, whether the text stands in one of them; an empty text stands everywhere."""
+        """Returns for each group of keys whether one of them has the text; every key has an empty text."""
         if not wanted:
             return [True] * len(groups)
         with mapped():

@@ -88,7 +88,7 @@ def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
 
 
 def quota_as_json(redis: Redis, account: str) -> dict[str, Any]:
-    """All limits, the ramp, and what else the gate knows, for scripts. Raises QueueUnavailable."""
+    """Returns all limits, the ramp and the conditions, for scripts. Raises QueueUnavailable."""
     limits, usage = _limits(redis, account)
     conditions = [condition_as_json(each) for each in conditions_of(redis, account, usage)]
     told = {name: limit.as_json() for name, limit in limits.items()}
@@ -96,7 +96,7 @@ def quota_as_json(redis: Redis, account: str) -> dict[str, Any]:
 
 
 def conditions_of(redis: Redis, account: str, usage: Usage) -> tuple[Condition, ...]:
-    """What the gate knows besides the limits. Raises QueueUnavailable."""
+    """Lists the conditions. Raises QueueUnavailable."""
     window = read_window(redis, account)
     view = look_at(redis, account, [window]).get(window)
     return all_conditions(redis, account, usage, read_snapshot(redis, account), view)

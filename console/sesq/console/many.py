@@ -1,4 +1,4 @@
-"""Does the same to all messages that match a filter, in small steps, and goes on where it was interrupted."""
+"""Acts on all messages that match a filter, in small steps; it can continue after an interruption."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from sesq.queue.states import State
 
 STEP = 50
 MOST_COUNTED = 30_000
-"""So many messages are looked at for one question, where a filter asks for what only the records tell."""
+"""The most messages that are looked at for one question, if the filter needs the messages' records."""
 
 
 def require_verb(verb: str) -> frozenset[State]:
-    """The states in which it can be done. Raises InputError."""
+    """Returns the states in which a person may do it. Raises InputError."""
     if verb not in VERBS:
         raise InputError(f"there is no {verb!r}; there are {', '.join(VERBS)}")
     return VERBS[verb]
 
 
 def verbs_for(states: Iterable[State]) -> list[str]:
-    """What can be done to some of the messages in these states; no states: in any."""
+    """Lists what can be done to messages in some of these states; without states, in any state."""
     asked = frozenset(states)
     resolving = [verb for verb in VERBS if verb.startswith("resolve")]
     return [verb for verb in VERBS if (VERBS[verb] & asked if asked else verb not in resolving)]
 
 
 def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
-    """Why it could not be done; empty where it was."""
+    """Changes one message. Returns why it could not be changed; empty if it was."""
     name, _, outcome = verb.partition(" as ")
     try:
         if name == "resolve":
@@ -50,7 +50,7 @@ def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
 
 
 def states_of(messages: Messages, ids: Sequence[str]) -> dict[str, str]:
-    """The state of each before something is done to it; `sent` for a row without a record."""
+    """Returns the state of each message, before it is changed; `sent` for a row without a record."""
     records = messages.get_many(ids)
     return {
         id: record.state.value if record else State.SENT.value
@@ -59,33 +59,33 @@ def states_of(messages: Messages, ids: Sequence[str]) -> dict[str, str]:
 
 
 def told(verb: str, ids: Sequence[str]) -> str:
-    """What was done to these messages, for the audit trail."""
+    """Says what was done to these messages, for the audit trail."""
     return f"{verb}{f' {len(ids)}' if ids[1:] else ''}: {', '.join(ids)}"
 
 
 def change_of(verb: str, states: Iterable[str]) -> Change:
-    """From which states to which."""
+    """Returns the change of state, for the audit trail."""
     return change_in("state", " or ".join(dict.fromkeys(states)), BECOMES[verb])
 
 
 def ask(
     redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0, most: float = MOST_COUNTED
 ) -> Act:
-    """The act that would be, with its number; nothing is done yet. `older`: seconds in its state, at least.
+    """Returns the act with the number of messages; nothing is changed yet. `older`: least seconds in their state.
 
-    Where a filter asks for what only the records tell, it counts among the newest `most`. Raises InputError.
+    If the filter needs the messages' records, it counts among the newest `most`. Raises InputError.
     """
     wanted, at = narrowed(verb, query), redis_now(redis) - older
     return Act(verb, wanted, _count(redis, account, wanted, at, most), at, words=in_words(wanted))
 
 
 def narrowed(verb: str, query: Query) -> Query:
-    """The same, among those to which that can be done. Raises InputError where those are none."""
+    """Limits a query to the states in which this can be done. Raises InputError if none is left."""
     can = require_verb(verb)
     states = tuple(state for state in State if state in can and (not query.states or state in query.states))
     if not states:
         raise InputError(
-            f"{verb}: not to what is {' or '.join(query.states)}; only to {' or '.join(sorted(can))}"
+            f"{verb}: is for messages that are {' or '.join(sorted(can))}, not {' or '.join(query.states)}"
         )
     return replace(query, states=states, after="")
 
@@ -114,7 +114,7 @@ def _count_inside(redis: Redis, account: str, query: Query, at: float, most: flo
 
 
 def begin(redis: Redis, account: str, act: Act, by: str) -> Act:
-    """Writes down that it begins: what `run` then does. Raises InputError."""
+    """Writes down that an act begins, before `run` does it. Raises InputError."""
     if act.number < 1:
         raise InputError(f"{act.verb}: no message matches")
     return Acts(redis, account).open(replace(act, by=by, cursor=f"{act.at!r}:", moved=redis_now(redis)))
@@ -128,9 +128,9 @@ def run(
     *,
     most: int | None = None,
 ) -> Act:
-    """Does an act that has begun, to its end, or until somebody stops it; with `most`, to about so many messages.
+    """Does an act that has begun, to its end or until somebody stops it; with `most`, for about so many messages.
 
-    What is done is done: where it is interrupted, it may be run again from what `Acts.get` has of it.
+    After an interruption, finished steps stay finished: `run` continues with the act that `Acts.get` returns.
     """
     acts, start = Acts(redis, account), act.done + act.refused
     while True:

@@ -1,4 +1,4 @@
-"""Messages as people and scripts see them: lists, JSON, and lines of CSV."""
+"""Shows messages to people and scripts: lists, JSON, and lines of CSV."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def _row(record: Record, short_id: str, now: float) -> tuple[object, ...]:
 
 
 def reason_of(record: Record) -> str:
-    """Why it is in its state. Of a mail that was sent the record has its MessageId there, which is no reason."""
+    """Says why it is in its state. For sent mail, the record has the MessageId in this field, which is no reason."""
     return "" if record.reason == record.message_id else record.reason
 
 
 def listed_as_json(record: Record) -> dict[str, Any]:
-    """As in a list, where nobody has looked why each waits."""
+    """Returns JSON for a list, which does not say why each message waits."""
     return {name: value for name, value in as_json(record).items() if name not in EXPLAINED}
 
 
 def as_json(record: Record) -> dict[str, Any]:
-    """`Record.as_json` with its times in ISO 8601."""
+    """Returns `Record.as_json` with its times in ISO 8601."""
     told = record.as_json()
     for name in ("created", "since", "send_at", "expires_at", "goes_at"):
         told[name] = utc(told[name])
@@ -72,7 +72,7 @@ def as_json(record: Record) -> dict[str, Any]:
 
 
 def lines(records: Iterable[Record], *, jsonl: bool) -> Iterator[str]:
-    """A line each message, as it comes: JSON, or CSV that does nothing in a spreadsheet, with a heading."""
+    """Yields one line for each message: JSON, or CSV with a heading and with formulas made harmless."""
     if jsonl:
         yield from (f"{json.dumps(listed_as_json(record))}\n" for record in records)
         return

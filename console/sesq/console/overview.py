@@ -84,7 +84,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it. `conditions`: what the gate knows besides the limits; what stops most comes first."""
+    """An account at a glance. `conditions`: what stops or limits mail now, the worst first."""
 
     account: str
     snapshot: Snapshot
@@ -106,12 +106,12 @@ class Overview:
     """How much in Redis is damaged, or not understood, and set aside."""
 
     def condition(self, *kinds: Kind) -> Condition | None:
-        """The first condition of these kinds; None where there is none."""
+        """The first condition of these kinds; None if there is none."""
         return next((each for each in self.conditions if each.kind in kinds), None)
 
     @property
     def paused(self) -> str | None:
-        """Why nothing goes: a person, RQ or SES has paused it. None where something may go."""
+        """Why all mail is paused: by a person, RQ or SES. None if it is not paused."""
         found = self.condition(Kind.SUSPENDED, Kind.PAUSED, Kind.SES_PAUSED)
         return found.reason if found else None
 
@@ -130,7 +130,7 @@ class Overview:
         return any(each.stops(lane) for each in self.conditions)
 
     def goes_at(self, lane: LaneView) -> float | None:
-        """When the head of the lane may go; None where nobody can tell, or nothing of the lane goes now."""
+        """When the first message of the lane may go; None if that is not known, or if the lane is stopped."""
         stops = {each.kind for each in self.conditions if each.stops(lane.lane)}
         if lane.next_at is None or stops - {Kind.BULK_WINDOW}:
             return None

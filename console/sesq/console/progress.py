@@ -1,4 +1,4 @@
-"""How far a command is, where somebody sits at a terminal."""
+"""Shows the progress of a command at a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_of(what: str, total: int) -> Iterator[Callable[[int], object]]:
-    """Shows a bar on stderr, where that is a terminal."""
+    """Shows a bar on stderr, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

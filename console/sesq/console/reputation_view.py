@@ -1,4 +1,4 @@
-"""Where bounces and complaints come from: the account's rates, those of tenants and batches, and domains and tags."""
+"""Rates of bounces and complaints of the account, its tenants and batches; and the domains and tags they come from."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 MOST_LOOKED = 500
-"""Of bounces, and of complaints, the newest so many are looked at: a page takes no longer with more."""
+"""The most bounces, and the most complaints, that a page looks at: it takes no longer with more."""
 MOST_SHOWN = 20
 KINDS = {"bounced": State.BOUNCED, "complained": State.COMPLAINED}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A domain or a tag, and how many of the newest bounces and complaints are its."""
+    """A domain or a tag, and its share of the newest bounces and complaints, in numbers."""
 
     name: str
     bounced: int
@@ -37,9 +37,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ReputationView:
-    """`week`: the account's last week. `tenants`: theirs. `batches`: of each since it began.
+    """`week`: the account in the last week. `tenants`: each in that week. `batches`: each since it began.
 
-    `looked`: how many bounces and complaints `domains` and `tags` are made of; those of the last week, the newest.
+    `looked`: from how many bounces and complaints `domains` and `tags` come: the newest of the last week.
     """
 
     week: Standing
@@ -51,7 +51,7 @@ class ReputationView:
 
 
 def read_reputation(redis: Redis, account: str) -> ReputationView:
-    """All of it; the worst first. Raises QueueUnavailable."""
+    """Reads everything, the worst first. Raises QueueUnavailable."""
     found = {kind: _newest(redis, account, state) for kind, state in KINDS.items()}
     tenants = tenant_standings(redis, account)
     return ReputationView(
@@ -83,7 +83,7 @@ def _worst_batches(redis: Redis, account: str) -> tuple[tuple[Batch, Standing], 
 
 
 def _badness(standing: Standing) -> float:
-    """How near to Amazon's lines, by the worse of both."""
+    """Returns how near the worse of both rates is to Amazon's threshold."""
     return max(standing.rate(kind) / line for kind, line in REVIEW.items())
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 
 ENDED_BY_PIPE = 141
-"""As a shell says it: ended by SIGPIPE, since the program that read the output wants no more of it."""
+"""The exit status that a shell gives for SIGPIPE: the program that read the output has ended."""
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 

@@ -1,4 +1,4 @@
-"""The subjects of recipients of batches as they are sent: the record of one has only what the template says."""
+"""Renders the subjects of recipients of batches: their records have only the template's subject."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Subjects:
         self._renderer = RowRenderer(redis, account, Rows(redis, account))
 
     def rendered(self, records: Iterable[Record]) -> list[Record]:
-        """The records; the subject of a recipient of a batch is rendered, if its row and template are there."""
+        """Returns the records. It renders the subject of a recipient of a batch, if its row and template are there."""
         return [self.of(record) for record in records]
 
     def of(self, record: Record) -> Record:
@@ -30,6 +30,6 @@ class Subjects:
             return record
         try:
             subject = self._renderer.subject(record.id)
-        except SesqError:  # what the template says is still better than nothing
+        except SesqError:  # the template's own subject is better than none
             return record
         return replace(record, envelope=replace(record.envelope, subject=subject))

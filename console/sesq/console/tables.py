@@ -1,4 +1,4 @@
-"""Tables for the terminal that they are in: a row is one line, and columns that are worth less make room for others."""
+"""Tables that fit the terminal: a row is one line, and a narrow terminal leaves out the least important columns."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 GAP = 2
 """Characters between two columns."""
 LEAST_CUT = 12
-"""Characters of a text that are shown at least: with fewer of them its column says nothing."""
+"""The least characters of a text that is cut: fewer would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a list. `worth`: where the terminal is narrow, the column with the least worth is dropped first;
-    None: it always stays. `cut`: its texts may be shortened, to `least` characters.
+    """A column of a list. `worth`: a narrow terminal drops the column with the least worth first; None: it always
+    stays. `cut`: its texts may be shortened, to `least` characters.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, and how a terminal shows it where the whole would not fit or is not asked for."""
+    """A text, and the short form of it that a narrow terminal shows."""
 
     whole: str
     short: str
@@ -40,12 +40,12 @@ class Cell:
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would obey: text from SES or from a message may hold anything."""
+    """Removes control characters, which a terminal would obey: text from SES or from a message may have any."""
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
 class Rows:
-    """A list that rich draws: at a terminal as wide as that, and whole with `wide` and where there is no terminal."""
+    """A list that rich draws. It fits the terminal; with `wide`, or without a terminal, it shows everything."""
 
     def __init__(
         self, columns: Sequence[Column | str], rows: Iterable[Sequence[object]], *, wide: bool
@@ -80,7 +80,7 @@ class Rows:
         )
 
     def _kept(self, numbers: Sequence[int], widths: Sequence[int], room: int) -> list[int]:
-        """The numbers of those columns that have room, each at its least."""
+        """Returns the numbers of the columns that have room, each with its least width."""
         kept = list(numbers)
         while _total([self._least(i, widths[i]) for i in kept]) > room:
             droppable = [i for i in kept if self._columns[i].worth is not None]
@@ -90,7 +90,7 @@ class Rows:
         return kept
 
     def _fitted(self, widths: Sequence[int], kept: Sequence[int], room: int) -> list[int]:
-        """Widths with which these columns fit: those that may be cut share what the others leave, the widest last."""
+        """Returns widths that fit: columns that may be cut share the rest of the room, the widest column last."""
         fitted = [self._least(i, width) if i in kept else width for i, width in enumerate(widths)]
         left = room - _total([fitted[i] for i in kept])
         growing = sorted((i for i in kept if fitted[i] < widths[i]), key=lambda i: widths[i] - fitted[i])
@@ -106,7 +106,7 @@ class Rows:
 
 
 class Counts:
-    """Numbers under their names, in one line; a line each where the terminal is too narrow for that."""
+    """Numbers under their names, in one line; at a terminal too narrow for that, one line each."""
 
     def __init__(self, counted: Sequence[tuple[str, int]]) -> None:
         self._counted = [(name, f"{count:,}") for name, count in counted]
@@ -122,12 +122,12 @@ class Counts:
 
 
 def table(columns: Sequence[Column | str], rows: Iterable[Sequence[object]], *, wide: bool = False) -> Any:
-    """A list of plain text, a line each row: nothing in it is taken for markup."""
+    """Makes a list of plain text, one line for each row. No text is read as markup."""
     return Rows(columns, rows, wide=wide)
 
 
 def wrapped(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
-    """A table in which sentences stand whole, over several lines where they need them."""
+    """Makes a table that shows whole sentences, over several lines if necessary."""
     from rich import box
 
     drawn = _drawn(columns, ([_text(cell, short=False) for cell in row] for row in rows))

@@ -39,8 +39,8 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def parse_moment(text: str, option: str, now: datetime | None = None) -> datetime:
-    """`+10m` from now, or ISO 8601 from 1970 to 9000; without a zone that of whoever reads the page is meant,
-    else the local one. Raises InputError.
+    """Reads `+10m` from now, or ISO 8601 from 1970 to 9000. Without a zone, it is in the zone of the page's reader,
+    or in the local zone. Raises InputError.
     """
     if text.startswith("+"):
         after = timedelta(seconds=parse_duration(text[1:], option))
@@ -66,7 +66,7 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
 
 
 def parse_past(text: str, option: str, now: float) -> float:
-    """Seconds since the epoch: `2h` or `1d12h` before now, or ISO 8601 as in `parse_moment`. Raises InputError."""
+    """Reads `2h` or `1d12h` before now, or ISO 8601 as `parse_moment`; seconds since the epoch. Raises InputError."""
     if _is_duration(text):
         return now - parse_duration(text, option)
     return parse_moment(text, option, datetime.fromtimestamp(now, timezone.utc)).timestamp()
@@ -104,7 +104,7 @@ def local(seconds: float | None, now: float | None = None) -> str:
 
 
 def local_cell(seconds: float | None, now: float) -> Cell:
-    """The same for a table: where the terminal is narrow, only how far away it is."""
+    """Does the same for a table. A narrow terminal shows only how far away the time is."""
     return Cell(local(seconds, now), "" if seconds is None else relative(_bounded(seconds) - now))
 
 

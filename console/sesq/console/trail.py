@@ -1,4 +1,4 @@
-"""The whole audit trail of an account: what people did, and what changed limits and pauses; by whom, and when."""
+"""The whole audit trail of an account: who did what and when, with the history of limits and pauses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PAUSES = {PAUSE: "all mail", BULK_PAUSE: "bulk mail"}
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One act. `before` and `after`: what it changed, in words. `until`: when it ends by itself (s).
+    """One act. `before` and `after`: the values, in words. `until`: when it ends by itself (s).
 
-    `act`: the id of an act on many messages. `is_limit`: it stands in the history of limits, and can be undone there.
+    `act`: the id of an act on many messages. `is_limit`: it is in the history of limits, and can be undone.
     """
 
     at: float
@@ -37,7 +37,7 @@ class Deed:
 
     @property
     def change(self) -> str:
-        """`rate 10/second -> 5/second, for 2 h`."""
+        """Says what it changed, such as `rate 10/second → 5/second, for 2 h`."""
         names = dict.fromkeys([*self.before, *self.after])
         sides = [f"{name} {self.before.get(name, '?')} → {self.after.get(name, '?')}" for name in names]
         lasting = f", for {span(self.until - self.at)}" if self.until is not None else ""
@@ -62,7 +62,7 @@ class Deed:
 
 
 def read_trail(redis: Redis, account: str, limit: int, *, by: str = "", text: str = "") -> list[Deed]:
-    """The newest that match, the newest first. Raises QueueUnavailable."""
+    """Lists the newest acts that match, the newest first. Raises QueueUnavailable."""
     noted = map(_noted, Audit(redis, account).entries(MOST_ENTRIES))
     limits = map(_limit, Policy(redis, account).history(HISTORY_LENGTH))
     found: Iterator[Deed] = heapq.merge(noted, limits, key=lambda deed: deed.at, reverse=True)

@@ -18,7 +18,7 @@ HOLDS_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A sentence, and what it is about: `paused`, `workers`, `lane:bulk`, `held:recipient:bob@x.org` …"""
+    """A sentence, and its subject: `paused`, `workers`, `lane:bulk`, `held:recipient:bob@x.org` …"""
 
     about: str
     text: str
@@ -33,12 +33,12 @@ def sentences(view: Overview) -> list[str]:
 
 
 def tell(view: Overview) -> list[Told]:
-    """The same, with what each sentence is about: a page leaves out what an alert says already."""
+    """Returns the same with the subject of each sentence, so that a page can leave out what an alert says."""
     return [*_account(view), *_lanes(view), *_states(view)]
 
 
 def about(condition: Condition) -> str:
-    """What is said of a condition is about this."""
+    """Returns the subject of the sentences about a condition."""
     return f"{condition.kind}:{condition.tenant}".rstrip(":")
 
 

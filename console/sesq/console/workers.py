@@ -1,4 +1,4 @@
-"""The workers that live, as RQ knows them, and which lanes each serves."""
+"""The workers that are running, as RQ knows them, and the lanes that each serves."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sesq.queue.keys import Keys
 from sesq.queue.states import Lane
 
 HEARTBEAT_SECONDS = 90
-"""A worker that was silent for longer is not counted: it beats every second, and RQ forgets it after two minutes."""
+"""A worker without a heartbeat for so long is not counted. It sends one a second; RQ forgets it after two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A worker that lives. `sent`: messages since it started."""
+    """A worker that is running. `sent`: messages since it started."""
 
     name: str
     host: str
@@ -35,7 +35,7 @@ class WorkerView:
 
 
 def read_workers(redis: Redis, account: str, now: datetime | None = None) -> tuple[WorkerView, ...]:
-    """The workers that serve the account and live, by name."""
+    """Lists the running workers that serve the account, by name."""
     now = now or datetime.now(timezone.utc)
     found: dict[str, Any] = {}
     lanes: dict[str, tuple[Lane, ...]] = {}

@@ -78,7 +78,7 @@ def take_options(mail: RawMail, *, names_id: bool = False) -> tuple[RawMail, dic
 
 
 def options_of(named: Iterable[tuple[str, str]], *, names_id: bool = False) -> dict[str, Any]:
-    """The options that X-Sesq headers stand for: their names in lower case, with the value of each.
+    """Reads the options from X-Sesq headers, given as names in lower case with their values.
 
     Raises InvalidMessage.
     """
@@ -126,7 +126,7 @@ def _parts(recipients: Recipients) -> Iterable[dict[str, Any]]:
 
 
 def key_of_owner(key: str | None, owner: str) -> str | None:
-    """Tells keys apart by owner: no choice gives the key of another owner, or one that was given without an owner."""
+    """Makes the key of an owner: it never equals the key of another owner, or a key that was given without one."""
     if key is None or not owner:
         return key
     check_key(key)

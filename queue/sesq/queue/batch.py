@@ -83,8 +83,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient of a batch. `at` is when it came into its state, None where it is still to be sent. `has_record`: a
-    message's record, beside the chunk.
+    """One recipient of a batch. `at` is when it came into its state, None if it is still to be sent. `has_record`: it
+    has a message's record, besides its row in the chunk.
     """
 
     id: str

@@ -148,7 +148,7 @@ class Batches:
                 yield from self._of_chunk(batch, number)
 
     def recipients_of_chunk(self, batch: Batch, number: int) -> list[Recipient]:
-        """Those of one chunk, in their order."""
+        """Lists the recipients of one chunk, in their order."""
         with mapped():
             return list(self._of_chunk(batch, number))
 

@@ -104,7 +104,7 @@ def read_results(log: bytes) -> dict[int, Taken]:
 
 
 def has_text(packed: bytes, wanted: str) -> bool:
-    """Whether a text in lower case stands in the rows or the log of a chunk, packed or not."""
+    """Whether the rows or the log of a chunk, packed or not, have a text in lower case."""
     return wanted in _plain(packed).decode("utf-8", "replace").lower()
 
 

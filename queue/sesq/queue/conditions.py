@@ -1,6 +1,6 @@
-"""What the gate knows of an account besides its limits: who has paused what, what SES said, what is closed by time.
+"""Conditions: what stops or limits mail of an account besides its limits, such as a pause, SES, or a send window.
 
-Every screen, command, metric, alert and explanation says it in the words of a `Condition`.
+Every screen, command, metric, alert and explanation uses the words of a `Condition`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from sesq.queue.windows import WindowView
 MOST_TENANTS = 20
 SCAN_COUNT = 1000
 OF_TENANT = "tenant:"
-"""Begins the name of what mail of a tenant waits for, where SES takes none of it."""
+"""Begins the name of a tenant's hold: what its mail waits for if SES takes none of it."""
 
 
 class Kind(str, Enum):
-    """The value is what JSON and metrics show."""
+    """The kinds of conditions. JSON and metrics show the values."""
 
     SUSPENDED = "suspended"
     PAUSED = "paused"
@@ -58,10 +58,10 @@ OF_TENANTS = {Kind.TENANT_PAUSED: (Lane.BULK,), Kind.TENANT_STOPPED: tuple(Lane)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that the gate knows. `why` says it without a full stop; `until` says in sentences what ends it.
+    """One condition. `why` says it without a full stop; `until` says in sentences what ends it.
 
-    `reason` is what somebody gave, `by` who did it and `since` when (seconds since the epoch), as far as known.
-    `count`: how many tenants one condition of several is about.
+    `reason` is what somebody gave, `by` who did it, and `since` when (seconds since the epoch), as far as known.
+    `count`: the number of tenants, if one condition is about several.
     """
 
     kind: Kind
@@ -75,11 +75,11 @@ class Condition:
 
     @property
     def words(self) -> str:
-        """All of it, in sentences."""
+        """The whole condition, in sentences."""
         return f"{self.why[:1].upper()}{self.why[1:].rstrip('.')}. {self.until}".rstrip()
 
     def stops(self, lane: Lane, tenant: str = "") -> bool:
-        """Whether no mail of that lane and tenant goes because of it."""
+        """Whether it stops all mail of that lane and tenant."""
         if self.kind in OF_TENANTS:
             return bool(tenant) and tenant == self.tenant and lane in OF_TENANTS[self.kind]
         return self.kind in STOPS_ALL or (lane is Lane.BULK and self.kind in STOPS_BULK)
@@ -88,7 +88,7 @@ class Condition:
 def read_conditions(
     redis: Redis, account: str, usage: Usage, snapshot: Snapshot, window: WindowView | None
 ) -> list[Condition]:
-    """What stops mail of the account, of a lane or of tenants; what stops most comes first. Raises QueueUnavailable."""
+    """Lists what stops mail of the account, of a lane or of tenants, the worst first. Raises QueueUnavailable."""
     found = read_account_conditions(redis, account, usage, snapshot)
     if window is not None and window.opens_at is not None:
         found.append(Condition(Kind.BULK_WINDOW, f"bulk mail is {window.why}"))
@@ -96,14 +96,14 @@ def read_conditions(
 
 
 def read_account_conditions(redis: Redis, account: str, usage: Usage, snapshot: Snapshot) -> list[Condition]:
-    """The same without send windows and tenants."""
+    """Lists the same without send windows and tenants."""
     policy = Policy(redis, account)
     found = [*_by_people(policy, usage), *_by_ses(usage, snapshot)]
     return [*found, _bulk_paused(policy)] if policy.bulk_paused else found
 
 
 def tenant_conditions(redis: Redis, account: str, tenant: str) -> list[Condition]:
-    """What stops mail of one tenant alone. Raises QueueUnavailable."""
+    """Lists what stops mail of one tenant. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         stopped = _block(redis.hget(keys.blocks, OF_TENANT + tenant))
@@ -126,10 +126,11 @@ def _by_people(policy: Policy, usage: Usage) -> Iterator[Condition]:
 def _by_ses(usage: Usage, snapshot: Snapshot) -> Iterator[Condition]:
     if not snapshot.known:
         why = "SES has not described this account yet"
-        yield Condition(Kind.UNSYNCED, why, "Nothing goes before: start a worker, or `sesq quota sync`.")
+        yield Condition(Kind.UNSYNCED, why, "Nothing goes before that: start a worker, or `sesq quota sync`.")
     elif usage.closed == "unsynced":
-        why = "Redis was started anew since SES was asked, or another took over"
-        yield Condition(Kind.UNSYNCED, why, "Nothing goes before a worker asks SES, or `sesq quota sync`.")
+        why = "Redis was restarted, or another Redis took over, after the last sync"
+        until = "Nothing goes before the next sync: start a worker, or `sesq quota sync`."
+        yield Condition(Kind.UNSYNCED, why, until)
     elif not snapshot.sending:
         reason = snapshot.paused_because or "SES sends nothing for this account"
         until = "Workers ask again at each sync, and go on by themselves."
@@ -157,14 +158,14 @@ def _stopped(tenant: str, why: str) -> Condition:
 
 
 def _paused(what: str, reason: str, by: str) -> str:
-    """Whether or not somebody gave a reason, and is known."""
+    """Says what is paused, by whom and why, as far as both are known."""
     who = "by the brake on bounces and complaints" if by == BRAKE else f"by {by}" if by else ""
     given = "" if by and reason == f"paused by {by}" else f": {reason.rstrip('.')}"
     return " ".join(filter(None, (what, "paused", who))) + given
 
 
 def _who(policy: Policy, field: str, tenant: str = "") -> tuple[str, float | None]:
-    """Who has paused it, and when, by the history of the limits."""
+    """Finds who has paused it, and when, in the history of the limits."""
     with mapped():
         history = read_json_list(policy.redis, policy.keys.policy_history, HISTORY_LENGTH)
     for entry in history:
@@ -187,7 +188,7 @@ def _tenants(redis: Redis, account: str) -> Iterator[Condition]:
 
 
 def _first(kind: Kind, found: Iterable[Condition], count: int) -> Iterator[Condition]:
-    """As many as people read; the others are counted."""
+    """Yields the first MOST_TENANTS conditions, and one that counts the others."""
     yield from islice(found, MOST_TENANTS)
     if count > MOST_TENANTS:
         more = count - MOST_TENANTS
@@ -195,7 +196,7 @@ def _first(kind: Kind, found: Iterable[Condition], count: int) -> Iterator[Condi
         yield Condition(
             kind,
             f"{what} of {more:,} more tenants waits too",
-            "`sesq quota show --tenants` has all.",
+            "`sesq quota show --tenants` shows all.",
             count=more,
         )
 
@@ -206,6 +207,6 @@ def _fields(redis: Redis, key: str, pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def _block(told: Any) -> str:
-    """Why SES takes nothing of it, as a worker has written it down; empty where it has not."""
+    """Reads why SES takes none of its mail, as a worker wrote it down; empty if none did."""
     found = read_json(told or b"null")
     return str(found[1]) if isinstance(found, list) and len(found) > 1 else ""

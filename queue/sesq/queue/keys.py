@@ -145,7 +145,7 @@ class Keys:
 
     @property
     def acts(self) -> str:
-        """Hash: id of an act on many messages that has not ended -> JSON, what it is and how far it is."""
+        """Hash: id of an act on many messages that has not ended -> JSON, the act with its progress."""
         return self._key("acts")
 
     # waiting for something that is not time

@@ -179,7 +179,7 @@ class Messages:
         return freed
 
     def free_some(self, what: str, reason: str, most: int) -> int:
-        """The same for the oldest of them, FREE_AT_ONCE at most. How many did."""
+        """Frees the oldest of them, FREE_AT_ONCE at most. Returns how many it freed."""
         with mapped():
             return int(FREE.run(self.redis, self.keys.account, what, min(most, FREE_AT_ONCE), reason))
 

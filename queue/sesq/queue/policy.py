@@ -144,7 +144,7 @@ class Policy:
     def check(
         self, changes: Mapping[str, str], *, for_seconds: float | None = None, force: bool = False
     ) -> dict[str, str]:
-        """Raises InvalidPolicy where `set` would. Returns the values as the gate reads them."""
+        """Checks changes as `set` does, and raises InvalidPolicy. Returns the values as the gate reads them."""
         if not changes:
             raise InvalidPolicy(f"nothing to set; the limits are {', '.join(LIMITS)}")
         if for_seconds is not None and not 0 < for_seconds < math.inf:

@@ -36,7 +36,7 @@ LEAST_SENT = 500
 ROUNDING = 1e-9
 WINDOW_HOURS = 7 * 24
 BRAKE = "sesq events"
-"""By whom bulk mail is paused there, in the history of the limits."""
+"""The name in the history of the limits when the brake has paused bulk mail."""
 WORDS = {"bounced": "bounces", "complained": "complaints"}
 
 

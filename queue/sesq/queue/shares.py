@@ -42,7 +42,7 @@ def lane_queue(queue: str) -> str:
 def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
     """The queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest.
 
-    One with a damaged, infinite share takes none either: it would go always, or never.
+    A queue with a damaged, infinite share counts too: its turn would come always, or never.
     """
     found: set[str] = set()
     for lane in Lane:

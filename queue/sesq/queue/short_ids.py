@@ -1,4 +1,4 @@
-"""Short ids: what a table shows of an id, and which message or batch a person means by the first characters of one."""
+"""Short ids: the part of an id that a table shows, and the message or batch whose id begins with given characters."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sesq.queue.replies import text, texts
 from sesq.queue.states import State
 
 LEAST_OF_MESSAGE, LEAST_OF_BATCH = 13, 8
-"""Characters. An id of a message begins with ten that are its millisecond; three more tell its neighbours apart."""
+"""Characters. The first ten of a message's id are its millisecond; three more tell it from others of that time."""
 LEAST_GIVEN = 4
-"""With fewer characters nobody means one id."""
+"""The least characters that a person gives of an id."""
 MOST_NAMED = 5
 AT_ONCE = 2000
 """Ids that Redis compares in one step, which is about a millisecond."""
@@ -32,12 +32,12 @@ _row = re.compile(r"([0-9a-f]{4,20})(-\d{1,9}-\d{1,9})").fullmatch
 
 
 class AmbiguousId(InputError):
-    """Several ids begin so: the text names some."""
+    """Several ids begin with these characters. The text names some."""
 
 
 def shortened(ids: Sequence[str]) -> dict[str, str]:
-    """Each id as a table shows it: enough of its beginning to tell it from the others. A recipient of a batch is the
-    short id of the batch with its own numbers.
+    """Returns each id as a table shows it: a beginning that no other id has. A recipient of a batch has the short id of
+    the batch with its own numbers.
     """
     batches = {place.batch for id in ids if (place := place_of(id))}
     of_batch = _unique_beginnings(sorted(batches), LEAST_OF_BATCH)
@@ -46,12 +46,12 @@ def shortened(ids: Sequence[str]) -> dict[str, str]:
 
 
 def shortened_batches(ids: Sequence[str]) -> dict[str, str]:
-    """The same of batches."""
+    """Does the same for ids of batches."""
     return _unique_beginnings(sorted(set(ids)), LEAST_OF_BATCH)
 
 
 def find_message(messages: Messages, given: str) -> Record:
-    """The message with this id, or the only one whose id begins so. Raises UnknownMessage, AmbiguousId."""
+    """Finds the message with this id, or the only one whose id begins with it. Raises UnknownMessage, AmbiguousId."""
     try:
         return messages.get(given)
     except UnknownMessage as unknown:
@@ -65,12 +65,12 @@ def find_message(messages: Messages, given: str) -> Record:
 
 
 def find_message_id(messages: Messages, given: str) -> str:
-    """The whole id; looks up what is not whole. Raises as `find_message`."""
+    """Returns the whole id; looks it up if only its beginning is given. Raises as `find_message`."""
     return given if is_id(given) or place_of(given) else find_message(messages, given).id
 
 
 def find_batch_id(redis: Redis, account: str, given: str) -> str:
-    """The id of the batch that has this id, or whose id alone begins so. Raises UnknownBatch, AmbiguousId."""
+    """Finds the batch with this id, or the only one whose id begins with it. Raises UnknownBatch, AmbiguousId."""
     try:
         return Batches(redis, account).get(given).id
     except UnknownBatch as unknown:
@@ -83,7 +83,7 @@ def _shortened(id: str, of_message: Mapping[str, str], of_batch: Mapping[str, st
 
 
 def _unique_beginnings(ordered: Sequence[str], least: int) -> dict[str, str]:
-    """Of sorted ids: the shortest beginning that no neighbour has."""
+    """Returns for each sorted id the shortest beginning that its neighbours do not have."""
     needed = [0, *(_shared(one, other) for one, other in pairwise(ordered)), 0]
     return {
         id: id[: max(least, before + 1, after + 1)]
@@ -104,7 +104,7 @@ def _batch_of(redis: Redis, account: str, given: str, unknown: Exception) -> str
 
 
 def _message_ids(redis: Redis, keys: Keys, given: str) -> Iterator[str]:
-    """The ids of messages that begin so, in steps of some thousand."""
+    """Yields the ids of messages with this beginning, in steps of some thousand."""
     pattern = _special.sub(r"\\\1", given) + "*"
     with mapped():
         for state in State:

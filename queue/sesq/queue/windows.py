@@ -112,7 +112,7 @@ def opens_at(times: str, now: float) -> float | None:
 
 
 def last_opening(redis: Redis, account: str, now: float) -> float:
-    """When a send window of the account or of a batch opened last (s); 0 where none has."""
+    """Returns when a send window of the account or of a batch last opened (s); 0 if none has."""
     with mapped():
         known = read_hash(redis, Keys(account).windows)
     starts = (int(start) for times in known.values() for start in times.split()[::2] if start.isdecimal())

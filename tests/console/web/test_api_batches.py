@@ -94,11 +94,11 @@ def test_rows_are_json_lines_where_they_look_so(post: Post, redis: Redis) -> Non
         (ROWS, {"header": ["Sender: x@example.org"]}, "not set by hand"),
         (ROWS, {"reply_to": ["nobody"]}, "reply_to: "),
         (ROWS, {"window": "always"}, "window: "),
-        (ROWS, {"stop_bounces": "101"}, "what was sent cannot be right"),
+        (ROWS, {"stop_bounces": "101"}, "the request is not valid"),
         (ROWS, {"encoding": "no-such"}, "encoding"),
         (ROWS, {"files": [("a/b", b"x")]}, "attachments: "),
-        (ROWS, {"starts_at": "tomorrow"}, "what was sent cannot be right"),
-        (ROWS, {"speed": "1"}, "what was sent cannot be right"),
+        (ROWS, {"starts_at": "tomorrow"}, "the request is not valid"),
+        (ROWS, {"speed": "1"}, "the request is not valid"),
     ],
 )
 @pytest.mark.parametrize("path", [API, f"{API}/check"])

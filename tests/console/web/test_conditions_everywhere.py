@@ -64,7 +64,7 @@ CONDITIONS: dict[Kind, tuple[Condition, str]] = {
     ),
     Kind.UNSYNCED: (
         _unsynced,
-        "SES has not described this account yet. Nothing goes before: start a worker, or `sesq quota sync`.",
+        "SES has not described this account yet. Nothing goes before that: start a worker, or `sesq quota sync`.",
     ),
     Kind.BULK_PAUSED: (
         lambda stage: stage.policy.pause("9.00% bounces", by=BRAKE, bulk_only=True),

@@ -87,7 +87,7 @@ def test_the_gauge_shows_what_went_and_columns_say_their_value(console: Console,
     stage.work(30)
     stage.pass_time(60)
     page = visit.get("overview").text
-    assert "0.5 a second went in the last whole minute" in page
+    assert "0.5 a second sent in the last whole minute" in page
     assert re.search(
         r'aria-label="Rate"><rect class="room"[^>]*/><rect class="used" x="0.000%" width="0.500%"', page
     )

@@ -89,7 +89,7 @@ def test_it_sends_as_its_senders_in_its_lane_for_its_tenant(send: Ask, redis: Re
         ({"feedback_to": "ceo@example.com"}, "may not send as ceo@example.com"),
         ({"headers": {"Sender": "ceo@example.com"}}, "Sender is not set by hand"),
         ({"headers": {"X-SES-Tenant": "initech"}}, "X-SES-Tenant is not set by hand"),
-        ({"on_unknown": "resend"}, "cannot be right"),
+        ({"on_unknown": "resend"}, "is not valid"),
     ],
 )
 def test_what_the_users_file_does_not_allow_is_refused_and_nothing_is_queued(

@@ -130,7 +130,7 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "Paused: nothing goes until somebody resumes.",
         "pause all mail",
     ),
-    ("quota/resume", {}, "quota", "Open again.", "resume all mail"),
+    ("quota/resume", {}, "quota", "Mail goes again.", "resume all mail"),
     (
         "suppression/add",
         {"address": "bob@example.org", "reason": "complaint"},

@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_read_changes_nothing_and_is_told_once(
         for _ in range(3):
             assert visit.get("overview").url.endswith("/overview")
     (told,) = [record.message for record in caplog.records if "cannot be read as TOML" in record.message]
-    assert told.endswith("what it said before still counts")
+    assert told.endswith("its last content still counts")
     # and a file that is gone lets nobody else in
     users.unlink()
     assert visit.get("overview").url.endswith("/overview")

@@ -19,9 +19,9 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`detail` is what was found, `cure` what to do about it ("" where nothing is to be done).
+    """`detail` is what was found, `cure` what to do about it ("" if there is nothing to do).
 
-    `about`: what it is about, by which a screen knows that two places say the same.
+    `about` names the subject, so that a screen does not say the same twice.
     """
 
     name: str

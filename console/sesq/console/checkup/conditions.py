@@ -1,4 +1,4 @@
-"""What the gate knows, as checks: those conditions that a person should know of, and what to do about each."""
+"""Turns the conditions that a person should know of into checks, each with its cure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CURES: Mapping[Kind, tuple[Status, str]] = {
     ),
     Kind.RAMP_STANDS_STILL: (Status.WARN, "find where the bad addresses come from; it goes on by itself"),
 }
-"""Condition -> how bad it is, and its cure. The others are as somebody has set them, or pass by themselves."""
+"""Condition -> how bad it is, and its cure. The other conditions were set by somebody, or end by themselves."""
 
 
 def check_conditions(view: Overview) -> Iterator[Check]:
-    """In the words of every other screen."""
+    """Checks the conditions, with the words of every other screen."""
     waits = any(lane.queued for lane in view.lanes)
     for condition in view.conditions:
         if condition.kind is Kind.UNSYNCED and not waits:

@@ -1,4 +1,4 @@
-"""Whether a lane moves: by what left it lately, and by why it may not go. How old its head is says nothing."""
+"""Finds lanes that are stuck: their mail may go, and none has left lately. The age of the first mail does not count."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LEFT = (
     State.FAILED,
     State.SUPPRESSED,
 )
-"""States into which mail comes only from a lane, or on its way from there."""
+"""States that mail reaches only after it has left a lane."""
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A lane that could go and does not: for how long (seconds)."""
+    """A lane whose mail may go and does not, and for how long (seconds)."""
 
     lane: Lane
     seconds: float
 
 
 def stuck(redis: Redis, view: Overview) -> list[Still]:
-    """The lanes that a worker serves, that could go, and from which nothing has left for STUCK_SECONDS."""
+    """Lists the lanes that a worker serves, whose mail may go, and that no mail has left for STUCK_SECONDS."""
     lanes = [lane for lane in view.lanes if _could_go(view, lane)]
     if not lanes:
         return []
@@ -52,25 +52,25 @@ def _could_go(view: Overview, lane: LaneView) -> bool:
     usage, is_bulk = view.usage, lane.lane is Lane.BULK
     if not lane.queued or lane.head is None or view.is_stopped(lane.lane) or not view.serving(lane.lane):
         return False
-    if is_bulk and view.lanes[0].queued:  # it goes after that
+    if is_bulk and view.lanes[0].queued:  # transactional mail goes first
         return False
     if lane.next_at is None or lane.next_at > usage.now or usage.tokens < usage.burst - ROUNDING:
         return False
     if usage.remaining is None or usage.daily is None:
         return True
-    # where the day may have had no room for it a minute ago, it is not late
+    # if the day had no room for it a minute ago, it is not late
     freed = min(usage.pace * STUCK_SECONDS, usage.daily / 2)
     return usage.remaining - (usage.reserve if is_bulk else 0.0) - lane.head.envelope.day_cost >= freed
 
 
 def _there_since(view: Overview, lane: LaneView) -> float:
-    """Since when there is mail to go, and a worker for it."""
+    """Returns since when the lane has both mail and a worker."""
     born = min(worker.since for worker in view.serving(lane.lane))
     return max(born, lane.head.since if lane.head else 0.0)
 
 
 def _last_left(redis: Redis, view: Overview) -> float:
-    """When mail left the lanes last, that of batches too: by the ledger, and by the states that it comes to."""
+    """Returns when mail last left the lanes, of batches too, by the ledger and by the states of messages."""
     keys = Keys(view.account)
     with mapped():
         pipeline = redis.pipeline(transaction=False)
@@ -83,7 +83,7 @@ def _last_left(redis: Redis, view: Overview) -> float:
 
 
 def _last_allowed(redis: Redis, view: Overview) -> float:
-    """When somebody resumed, or changed a limit, last; or a send window opened."""
+    """Returns when somebody last resumed mail or changed a limit, or when a send window last opened."""
     history = Policy(redis, view.account).history(1)
     resumed = float(history[0].get("at") or 0.0) if history else 0.0
     return max(resumed, last_opening(redis, view.account, view.usage.now))

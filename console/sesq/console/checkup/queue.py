@@ -109,10 +109,10 @@ def judge_workers(view: Overview) -> Check:
 
 
 def judge_movement(view: Overview, still: Sequence[Still]) -> Check:
-    """`still`: the lanes that could go and do not."""
+    """Judges whether lanes are stuck. `still`: the lanes whose mail may go and does not."""
     if still:
-        told = (f"{each.lane} could go, and nothing has left for {span(each.seconds)}" for each in still)
-        cure = "see the workers' logs: one of them has this lane, and takes nothing"
+        told = (f"{each.lane} mail may go, and none has left for {span(each.seconds)}" for each in still)
+        cure = "see the workers' logs: a worker serves this lane, and takes nothing from it"
         return fail("queues", "; ".join(told), cure, f"lane:{still[0].lane}")
     queued = sum(lane.queued for lane in view.lanes)
     held = view.counts[State.HELD]

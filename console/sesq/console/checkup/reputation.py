@@ -1,4 +1,4 @@
-"""Whether so much mail bounces, or is complained of, that Amazon reviews the account."""
+"""Checks whether bounces or complaints are so many that Amazon reviews the account."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from redis import Redis
 from sesq.console.checkup.check import Check, fail, warn
 from sesq.queue.reputation import PAUSE, REVIEW, WORDS, Reputation, Standing
 
-CURE = (
-    "see on the console's page Reputation where they come from, and send no more to those who do not want it"
-)
+CURE = "the console's page Reputation shows where they come from; send no more to people who do not want it"
 
 
 def check_reputation(redis: Redis, account: str) -> Iterator[Check]:
-    """Of the last week: from 5 % bounces or 0.1 % complaints on."""
+    """Checks the last week: warns from 5 % bounces or 0.1 % complaints on."""
     week = Reputation(redis, account).read()
     for kind in REVIEW:
         if week.is_reviewed(kind):

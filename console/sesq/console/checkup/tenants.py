@@ -1,4 +1,4 @@
-"""Whether SES takes mail of senders with their tenants, and tells whether tenants may send. Reads Redis alone."""
+"""Checks whether SES takes mail of senders with their tenants, and says whether tenants may send. Reads only Redis."""
 
 from __future__ import annotations
 

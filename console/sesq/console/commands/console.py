@@ -63,7 +63,7 @@ def console(
     ] = None,
     intake: Annotated[
         bool,
-        typer.Option("--intake", help="Also take mail as Resend's API does: POST /emails, for its SDKs."),
+        typer.Option("--intake", help="Also take mail at POST /emails, in the form of Resend's API."),
     ] = False,
     hash_password: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""`sesq messages`: look at messages, and do to one what a person may do."""
+"""`sesq messages`: show and change messages."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def list_(
         list[State] | None, typer.Option(help="Only in this state; may be given several times.")
     ] = None,
     to: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="To this recipient; a part of it is enough.")
+        str | None, typer.Option(metavar="ADDRESS", help="To this recipient; a part is enough.")
     ] = None,
     tag: Annotated[str | None, typer.Option(metavar="NAME[=VALUE]", help="With this tag.")] = None,
     subject: Annotated[
@@ -101,10 +101,10 @@ def list_(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="In its state since then: 2h or 1d12h ago, or ISO 8601."),
+        typer.Option(metavar="TIME", help="In its state since this time or later: 2h (ago), or ISO 8601."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In its state before then: as --since.")
+        str | None, typer.Option(metavar="TIME", help="In its state since this time or earlier.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many.")] = 50,
     form: Annotated[Form | None, typer.Option("--format", help="csv or jsonl, instead of a table.")] = None,
@@ -114,11 +114,11 @@ def list_(
 ) -> None:
     """List messages, the newest first.
 
-    With any of --state, --to, --tag, --subject, --message-id, --since and --until it also looks among the recipients of
-    batches, and ends when it has looked everywhere or has found as many as --limit says.
+    With any of --state, --to, --tag, --subject, --message-id, --since and --until it also searches the recipients of
+    batches. It ends when it has looked at all messages, or has found as many as --limit.
     """
     if json and form:
-        raise InputError("--format: is in place of --json; give one of them")
+        raise InputError("--format: replaces --json; give one of them")
     messages = _open(account)
     now = redis_now(messages.redis)
     query = Query(
@@ -203,7 +203,7 @@ def cancel(
     yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Take back messages that are not sent yet: some, or all that match."""
+    """Cancel messages that are not sent yet: those with these ids, or all that match a filter."""
     _do("cancel", account, ids, Filter(state, to, tag, older), yes=yes)
 
 
@@ -217,7 +217,7 @@ def retry(
     yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Queue failed, refused, suppressed, expired or retrying messages again, with their attempts forgotten."""
+    """Queue failed, refused, suppressed, expired or retrying messages again, and forget their attempts."""
     _do("retry", account, ids, Filter(state, to, tag, older), yes=yes)
 
 
@@ -265,7 +265,7 @@ class WaitsForNothing(SesqError):
 @app.command(epilog=RESOLVE_EXAMPLES)
 def resolve(
     outcome: Annotated[
-        Resolution, typer.Option("--as", "--to", help="What it is to count as; queued sends it again.")
+        Resolution, typer.Option("--as", "--to", help="The state that it gets; queued sends it again.")
     ],
     ids: Ids = None,
     state: States = None,
@@ -274,7 +274,7 @@ def resolve(
     yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Settle messages of which nobody knows whether SES took them."""
+    """Settle unknown messages: SES may have taken them, or not."""
     _do(f"resolve as {outcome.value}", account, ids, Filter(state, None, tag, older), yes=yes)
 
 
@@ -283,7 +283,7 @@ def _open(account: str) -> Messages:
 
 
 def _do(verb: str, account: str, ids: list[str] | None, chosen: Filter, *, yes: bool) -> None:
-    """To all that match, or to every one of the ids that it can be done to."""
+    """Acts on all messages that match the filter, or on each of the ids."""
     if chosen.is_chosen(ids, verb.partition(" ")[0]):
         do_to_all(open_account(account), account, verb, chosen, yes=yes)
         return
@@ -309,7 +309,7 @@ def _resolve(messages: Messages, outcome: str, id: str, by: str) -> State:
 
 
 def _try(messages: Messages, act: Callable[[str, str], State], given: str) -> tuple[str, str]:
-    """Does it where it can be done, and says what became of it: its id, and the state before; that is empty else."""
+    """Acts on one message and prints its new state. Returns its id, and the state before; that is empty on failure."""
     try:
         record = find_message(messages, given)
         typer.echo(f"{record.id} {act(record.id, asker())}")

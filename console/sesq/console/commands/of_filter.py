@@ -1,4 +1,4 @@
-"""What the commands of `sesq messages` share that do something to all messages that match a filter."""
+"""What those commands of `sesq messages` share that can change all messages that match a filter."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ To = Annotated[
 ]
 Tag = Annotated[str | None, typer.Option(metavar="NAME[=VALUE]", help="Instead of ids: all with this tag.")]
 Older = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Only those in their state for so long: 90s, 10m, 2h, 1d.")
+    str | None, typer.Option(metavar="TIME", help="Only those in their state at least so long: 90s, 2h, 1d.")
 ]
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the options ask for."""
+    """The filter that the options give."""
 
     state: Sequence[State] | None = None
     to: str | None = None
@@ -48,7 +48,7 @@ class Filter:
     older: str | None = None
 
     def is_chosen(self, ids: Sequence[str] | None, command: str) -> bool:
-        """Whether all that match are meant, and not ids. Raises InputError where it is both, or neither."""
+        """Whether a filter was given, and no ids. Raises InputError for both, and for neither."""
         some = any((self.state, self.to, self.tag, self.older))
         if bool(ids) == some:
             such = "--waiting-for or --state" if command == "release" else "--state or --older"
@@ -57,7 +57,7 @@ class Filter:
 
 
 def do_to_all(redis: Redis, account: str, verb: str, chosen: Filter, *, yes: bool) -> None:
-    """Asks with the number, does it with a progress bar, and says how many it was done to; exit 1 where to some not."""
+    """Asks with the number, acts with a progress bar, and prints how many were changed; exit 1 if some were not."""
     older = parse_duration(chosen.older, "--older") if chosen.older else 0.0
     query = Query(tuple(chosen.state or ()), chosen.to or "", chosen.tag or "")
     act = many.ask(redis, account, verb, query, older=older, most=math.inf)
@@ -74,12 +74,12 @@ def do_to_all(redis: Redis, account: str, verb: str, chosen: Filter, *, yes: boo
         complain(f"{act.refused} of {act.number} could not be changed")
         raise typer.Exit(1)
     if act.left:
-        complain(f"stopped after {act.done} of {act.number}; the same command goes on with the others")
+        complain(f"stopped after {act.done} of {act.number}; the same command continues with the others")
         raise typer.Exit(INTERRUPTED)
 
 
 def _done(redis: Redis, account: str, act: Act) -> Act:
-    """What became of it; Ctrl-C ends it after its step, so that its number in the audit trail is right."""
+    """Does the act. Ctrl-C ends it after the current step, so that the number in the audit trail is right."""
     acts = Acts(redis, account)
     with progress_of(act.verb, act.number) as progress, _interrupts() as interrupts:
 
@@ -93,7 +93,7 @@ def _done(redis: Redis, account: str, act: Act) -> Act:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """The signals of Ctrl-C that came meanwhile."""
+    """Collects the signals of Ctrl-C while the block runs."""
     found: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: found.append(number))
     try:

@@ -22,7 +22,7 @@ WIDTH = 96
 
 
 class Screen:
-    """`elapsed` tells the seconds since the start. With `as_json` nothing is printed but the result.
+    """`elapsed` returns the seconds since the start. With `as_json` only the result is printed.
 
     It prints to standard output, or to a `console` that is given.
     """

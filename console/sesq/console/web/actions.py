@@ -1,6 +1,6 @@
-"""What people and programs do here: the same for pages and for the API, each with its line in the audit trail.
+"""The actions of people and programs, the same for pages and for the API. Each writes an entry into the audit trail.
 
-Changes of limits and pauses have theirs in the policy's history.
+Changes of limits and pauses are in the policy's history instead.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def release_all(room: Room, waiting: str) -> int:
 
 
 def send(room: Room, message: Message) -> str:
-    """Queues a message: its id. What a program sends under its own name is no deed of a person, and only logged."""
+    """Queues a message and returns its id. If a program with the role `send` queues it, it is logged, not audited."""
     settings = room.site.settings
     outbox = Outbox(room.redis, keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
     id = outbox.send(message)
@@ -78,7 +78,7 @@ def reset_limits(room: Room, names: list[str] | None = None) -> None:
 
 
 def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "") -> None:
-    """Nothing goes, or no bulk mail, or none of a tenant, from the next claim on. Raises InvalidMessage."""
+    """Pauses all mail, or bulk mail, or a tenant's bulk mail, from the next claim on. Raises InvalidMessage."""
     if tenant:
         check_tenant(tenant)
         TenantLimits(room.redis, room.account).pause(tenant, reason.strip(), by=room.by)
@@ -88,7 +88,7 @@ def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "")
 
 
 def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
-    """Ends such a pause. Raises InvalidMessage."""
+    """Ends one of these pauses. Raises InvalidMessage."""
     if tenant:
         check_tenant(tenant)
         TenantLimits(room.redis, room.account).resume(tenant, by=room.by)

@@ -1,4 +1,4 @@
-"""What is wrong, each thing once, and with a way out: a link, or a button."""
+"""Alerts: each problem once, with a link or a button that leads to its cure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sesq.queue.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A link to a page of the account; a button where there are `fields`, which are sent there."""
+    """A link to a page of the account. With `fields` it is a button, which posts them there."""
 
     label: str
     path: str
@@ -30,7 +30,7 @@ class Alert:
 
 
 def read_alerts(view: Overview, checks: Iterable[Check]) -> tuple[list[Alert], list[str]]:
-    """What is wrong; and the sentences of why mail waits that no alert has said already."""
+    """Returns the alerts, and the reasons why mail waits that no alert names already."""
     found = [each for each in checks if each.status is not Status.OK]
     said = {each.about for each in found}
     said |= {"damaged" for about in said if about.startswith("damaged:")}
@@ -40,7 +40,7 @@ def read_alerts(view: Overview, checks: Iterable[Check]) -> tuple[list[Alert], l
 
 
 def ways_of(account: str, check: Check) -> tuple[Way, ...]:
-    """Where a person goes from here. Every check has one."""
+    """Returns the links and buttons of a check. Every check has one."""
     kind, _, rest = check.about.partition(":")
     return WAYS[kind](account, rest) if kind in WAYS else (Way("Messages", "messages"),)
 
@@ -107,4 +107,4 @@ WAYS: Mapping[str, Callable[[str, str], tuple[Way, ...]]] = {
     "webhooks": _page("Webhooks", "webhooks"),
     "reputation": _page("Where they come from", "reputation"),
 }
-"""What an alert is about -> the ways out of it."""
+"""What an alert is about -> its links and buttons."""

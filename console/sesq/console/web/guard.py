@@ -19,9 +19,9 @@ from sesq.producer.rules import MAX_MESSAGE_BYTES
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_MAIL_BYTES = MAX_MESSAGE_BYTES + MAX_BODY_BYTES
-"""Of mail with its attachments in base64, as SES counts it as well, and of what stands around it."""
+"""For mail with its attachments in base64, as SES counts them, and the other fields of the request."""
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
-"""Of a batch with its rows, which go to a file while they are read."""
+"""For a batch with its rows, which are written to a file while they are read."""
 takes_batches = re.compile(r"/api/v1/accounts/[^/]+/batches(/check)?").fullmatch
 ZONE_COOKIE = "sesq_zone"
 _charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
@@ -84,27 +84,25 @@ class Guard:
                 421,
                 "The console is not known by this name. Start it with --allowed-host NAME, or use its address.",
             )
-        if (
-            "transfer-encoding" in headers
-        ):  # its end is known when it has come; all that reads bodies asks before
-            return 411, "Say how long it is: Content-Length."
+        if "transfer-encoding" in headers:  # its length is not known beforehand, and every limit needs it
+            return 411, "The header Content-Length is missing."
         if method in SAFE_METHODS:
             return None
         if not _is_from_us(host, headers):
-            return 403, "Refused: this came from another site."
+            return 403, "Refused: this request came from another site."
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
-            return 411, "Say how long it is: Content-Length."
+            return 411, "The header Content-Length is missing."
         most = most_bytes(path)
         if int(length) > most:
             return 413, f"Too large: a body may have {most:,} bytes."
         if not all(name.lower() == "utf-8" for name in _charset(headers.get("content-type", ""))):
-            return 415, "Say it in UTF-8."
+            return 415, "Send the body in UTF-8."
         return None
 
 
 def most_bytes(path: str) -> int:
-    """How long a body may be there."""
+    """Returns how long a body may be at this path."""
     if is_of_emails(path):
         return MAX_MAIL_BYTES
     return MAX_UPLOAD_BYTES if takes_batches(path) else MAX_BODY_BYTES
@@ -126,7 +124,7 @@ def is_known_host(host: str, hosts: frozenset[str]) -> bool:
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether a body is said to be JSON; True where there is none. No form of a browser can say so."""
+    """Whether a request declares a JSON body, or has no body. A browser's form cannot declare JSON."""
     if headers.get("content-length", "0") == "0":
         return True
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -101,7 +101,7 @@ class _Queue(Collector):
             yield gauge
         conditions = GaugeMetricFamily(
             "sesq_condition",
-            "What stops or limits mail now; of tenants, how many.",
+            "Whether this stops or limits mail now; for tenants, how many of them.",
             labels=["account", "kind"],
         )
         for view in self.views:
@@ -131,7 +131,7 @@ class _Queue(Collector):
         )
         still = GaugeMetricFamily(
             "sesq_lane_stuck_seconds",
-            "How long nothing has left a lane that could go and that a worker serves; else 0.",
+            "How long no mail has left a lane although it may go and a worker serves it; else 0.",
             labels=["account", "lane"],
         )
         waiting = GaugeMetricFamily(

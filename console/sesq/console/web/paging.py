@@ -1,4 +1,4 @@
-"""The pages of a long list: their addresses carry the filter, where the page begins, and the way back."""
+"""The pages of a long list. Their addresses hold the filter, where the page begins, and the pages before it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Paging:
 
     @property
     def newer(self) -> str | None:
-        """The page before it; the newest where nobody knows that."""
+        """The page before it; the newest page if the address does not hold that."""
         if not self.after:
             return None
         return self._to(self.before[-1] if self.before else "", self.before[:-1])
 
     @property
     def newest(self) -> str | None:
-        """The first page, where it is not the one before."""
+        """The first page, if that is not the page before."""
         return self._to("", ()) if self.before else None
 
     def _to(self, after: str, before: Sequence[str]) -> str:

@@ -1,13 +1,13 @@
-"""Who may come in, and what they may do there: the users file, passwords, tokens, and how often one may try.
+"""Users and their rights: the users file, passwords, tokens, and the limit of wrong tries.
 
 [ada]
 password = "scrypt$16384$8$1$…$…"   # `sesq console --hash-password` prints one
-role = "operate"                    # or "view", which is what counts where nothing is said
+role = "operate"                    # or "view", which is the default
 [prometheus]
 token = "sha256$…"                  # `sesq console --new-token` prints one, and the token itself
 [shop]
 token = "sha256$…"
-role = "send"                       # a program that queues mail and sees nothing; `senders` and the rest as in the
+role = "send"                       # a program that queues mail and sees nothing; its other keys are those of the
 senders = ["shop@example.com"]      # users file of `sesq submission`: lanes, account, tenant, tenants, contact_lists
 """
 
@@ -60,7 +60,7 @@ class Role(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is let in. `name` goes into the audit trail. `rights`: what a `send` may send; None: anything."""
+    """A user who is let in. `name` goes into the audit trail. `rights`: what a `send` user may send; None: anything."""
 
     name: str
     role: Role
@@ -114,7 +114,7 @@ class People:
 
     @classmethod
     def read(cls, file: Path | None, local: str) -> People:
-        """The users file, which is read again when it changes. `local` names who operates where there is none.
+        """Reads the users file, again whenever it changes. Without a file, everybody operates under the name `local`.
 
         Raises SettingsError.
         """

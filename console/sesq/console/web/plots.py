@@ -25,9 +25,9 @@ def plot(
     kind: str,
     style: str,
 ) -> Markup:
-    """One series over time, the newest at the right. None: nobody looked. `kind`: bars or line.
+    """Draws one series over time, the newest at the right. None: not measured. `kind`: bars or line.
 
-    Whoever points at a column is told its value and its time. `unit`: what is counted, and in how long.
+    The pointer over a column shows its value and time. `unit`: what is counted, and in which time.
     """
     highest = max((value for value in values if value is not None), default=0)
     draw = _bars if kind == "bars" else _line
@@ -41,7 +41,7 @@ def plot(
 
 
 def _columns(values: Sequence[float | None], times: Sequence[str], unit: tuple[str, str]) -> str:
-    """What one points at: as high as the plot, and not seen."""
+    """An invisible column for the pointer, as high as the plot."""
     place = WIDTH / len(values)
     return "".join(
         f'<rect class="column" x="{number * place:.2f}" y="0" width="{place:.2f}" height="{HEIGHT}">'

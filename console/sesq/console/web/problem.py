@@ -1,4 +1,4 @@
-"""What a program is told of an error: problem details (RFC 9457) by the API, and by `emails` what Resend's API says."""
+"""Errors for programs: problem details (RFC 9457) for the API, and the form of Resend's API for `emails`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _words = re.compile(r"(?<=[a-z0-9])(?=[A-Z])").sub
 
 
 def problem(status: int, detail: str, error: Exception | None = None, **more: Any) -> Response:
-    """The problem as an answer. `error`: what it is a case of, for `code`."""
+    """Returns an answer with problem details. `code` is the name of `error`, or of the status."""
     told = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -32,14 +32,14 @@ def problem(status: int, detail: str, error: Exception | None = None, **more: An
 
 
 def code_of(status: int, error: Exception | None) -> str:
-    """A name for programs: that of the error in sesq's tree, `unknown-message`; else that of the status."""
+    """Returns a name for programs: that of sesq's error, such as `unknown-message`; otherwise that of the status."""
     if isinstance(error, SesqError):
         return _words("-", type(error).__name__).lower()
     return HTTPStatus(status).name.lower().replace("_", "-")
 
 
 def refusal(path: str, status: int, detail: str) -> Response:
-    """What refuses a request where no endpoint does, in the form of the interface that was asked."""
+    """Refuses a request before it reaches an endpoint, in the form of the interface that was asked."""
     if path.startswith(API):
         return problem(status, detail)
     if is_of_emails(path):
@@ -48,7 +48,7 @@ def refusal(path: str, status: int, detail: str) -> Response:
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether a program asks there, which reads no page."""
+    """Whether the path is for programs, which read no pages."""
     return path.startswith(API) or is_of_emails(path)
 
 
@@ -57,7 +57,7 @@ def is_of_emails(path: str) -> bool:
 
 
 def failure(status: int, message: str, name: str = "") -> Response:
-    """An error in the form of Resend's API. `name`: for programs; what is usual for the status where none is given."""
+    """Returns an error in the form of Resend's API. `name` is for programs; without one, the status gives it."""
     name = name or OF_STATUS.get(status, "validation_error" if status < 500 else "application_error")
     told = {"statusCode": status, "name": name, "message": _whole(message)}
     wait = {"retry-after": RETRY_SECONDS} if status in (429, 503) else None
@@ -65,5 +65,5 @@ def failure(status: int, message: str, name: str = "") -> Response:
 
 
 def _whole(text: str) -> str:
-    """Without half a character, which nothing can write down."""
+    """Replaces halves of characters (lone surrogates), which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()

@@ -65,7 +65,7 @@ environment.filters["spoken"] = lambda text: _command.sub(r"“\1”", text)
 
 
 def _sentence(text: str) -> str:
-    """With a capital letter and one full stop; empty where there is nothing to say."""
+    """Makes a sentence: a capital letter first, one full stop last. Empty text stays empty."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 

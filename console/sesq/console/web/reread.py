@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Reread(Generic[T]):
-    """What a file says now. Where it cannot be read any more, what it said last counts, and the log says why, once."""
+    """The content of a file now. If it can no longer be read, its last content counts, and the log says why, once."""
 
     def __init__(self, file: Path | None, read: Callable[[], T]) -> None:
-        """Reads it. Raises SettingsError. Without a file it stays as it is."""
+        """Reads the file. Raises SettingsError. Without a file, the value never changes."""
         self._file = file
         self._read = read
         self._lock = Lock()
@@ -27,7 +27,7 @@ class Reread(Generic[T]):
 
     @property
     def now(self) -> T:
-        """One look at the file's date; its content where that has changed."""
+        """Looks at the file's date, reads the file if that has changed, and returns its content."""
         seen = _signature(self._file)
         if seen == self._seen:
             return self._value
@@ -41,13 +41,13 @@ class Reread(Generic[T]):
         try:
             self._value = self._read()
         except SettingsError as error:
-            log.error("%s; what it said before still counts", error)
+            log.error("%s; its last content still counts", error)
         else:
             log.info("%s has changed and was read again", self._file)
 
 
 def _signature(file: Path | None) -> tuple[int, ...]:
-    """Differs where the file has changed; empty where there is none."""
+    """Returns numbers that differ if the file has changed; none if there is no file."""
     try:
         told = file.stat() if file else None
     except OSError:

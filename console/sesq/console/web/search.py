@@ -1,8 +1,8 @@
-"""Finding messages among very many, without an index that sending would pay for.
+"""Finds messages among very many, without an index that would make sending slower.
 
-By id, by state, by time and by what they wait for, Redis's own lists answer. For all else the newest messages are
-looked through, some thousands in a step; the answer says how far it got and goes on from there. This module looks at
-messages with a record: `find.py` goes on with the recipients of batches that have none.
+Redis has lists by id, by state, by time and by what messages wait for. For all else the search looks at the newest
+messages, some thousands in a step; the answer has the cursor from which the next step continues. This module searches
+messages with a record; `find.py` continues with the recipients of batches that have none.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from sesq.queue.states import State
 
 PAGE_SIZE = 50
 LOOK_THROUGH = 1000
-"""Messages looked at in one step of a search for what only their records tell."""
+"""Messages that one step looks at, if the filter needs their records."""
 CHUNK = 250
 LOOKED_AT = ("to", "cc", "bcc", "tags", "message_id")
-"""Fields of a record that show at a glance whether it may match."""
+"""Fields of a record that show quickly whether it may match."""
 
 Place = tuple[float, str]
 """Where a message stands in a list: its time there (s), and its id."""
@@ -40,7 +40,7 @@ Place = tuple[float, str]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold.
+    """A filter. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold.
 
     `subject`: words of it, in any order. `message_id`: SES's, or its beginning. `since`, `until`: when it came into its
     state (s)."""
@@ -58,22 +58,22 @@ class Query:
 
     @property
     def looks_inside(self) -> bool:
-        """Whether something is asked for that only the records tell."""
+        """Whether the filter needs the messages' records."""
         is_timed = self.since is not None or self.until is not None
         return bool(self.to or self.tag or self.subject or self.message_id or is_timed)
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything is asked for, so that not every message is meant."""
+        """Whether there is a filter at all."""
         return bool(self.looks_inside or self.states or self.waiting)
 
     @property
     def hint_of_to(self) -> str:
-        """What stands in the recipients of every record that matches, in lower case."""
+        """Text in the recipients of every record that matches, in lower case."""
         return encode_json(self.to)[1:-1].lower()
 
     def hints(self) -> tuple[str, ...]:
-        """What stands in the fields LOOKED_AT of every record that matches, in lower case."""
+        """Returns texts in the fields LOOKED_AT of every record that matches, in lower case."""
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
         return self.hint_of_to, tag.lower(), self.message_id.lower()
@@ -86,7 +86,7 @@ class Query:
         return all(word in subject.lower() for word in self.subject.lower().split())
 
     def matches(self, record: Record) -> bool:
-        """Whether it is one of those, as far as all but its subject tells. Case counts in no text but a tag."""
+        """Whether the record matches in everything but its subject. Case counts only in tags."""
         if self.waiting and self.states and record.state not in self.states:
             return False
         if self.to and not any(self.to.lower() in spec.lower() for spec in record.envelope.recipients):
@@ -97,7 +97,7 @@ class Query:
         return first <= record.since <= last and self.has_tag(record.envelope)
 
     def found_in(self, record: Record, subjects: Subjects) -> Record | None:
-        """The record with its subject as it is sent, if it is one of those."""
+        """Returns the record with its rendered subject, if it matches."""
         if not self.matches(record):
             return None
         record = subjects.of(record)
@@ -106,8 +106,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page. `next`: the cursor to go on from, None at the end. `looked`: how many were looked at. `without_record`:
-    the ids of those that are recipients of batches and nothing more, to which nothing can be done one by one.
+    """One page. `next`: the cursor of the next page, None at the end. `looked`: how many messages were looked at.
+    `without_record`: the ids of recipients of batches without a record, which cannot be changed one by one.
     """
 
     records: list[Record]
@@ -116,7 +116,7 @@ class Found:
     without_record: frozenset[str] = frozenset()
 
     def and_then(self, other: Found) -> Found:
-        """Both as one."""
+        """Returns both pages as one."""
         return Found(
             [*self.records, *other.records],
             other.next,
@@ -126,7 +126,7 @@ class Found:
 
 
 def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> Found:
-    """The newest that match, newest first. Raises InputError for a cursor that is none."""
+    """Finds the newest messages that match, the newest first. Raises InputError for a wrong cursor."""
     places, messages = _places(redis, Keys(account), query), Messages(redis, account)
     found: list[Record] = []
     subjects = Subjects(redis, account)
@@ -186,7 +186,7 @@ def _places(redis: Redis, keys: Keys, query: Query) -> Iterator[Place]:
 
 
 def lists_of(keys: Keys, query: Query) -> list[str]:
-    """The lists in Redis in which the messages stand."""
+    """Returns the keys of the lists in Redis that have the messages."""
     return (
         [keys.hold(query.waiting)]
         if query.waiting
@@ -195,7 +195,7 @@ def lists_of(keys: Keys, query: Query) -> list[str]:
 
 
 def span_of(query: Query) -> tuple[float, float]:
-    """The times that are asked for (s), from the first to the last."""
+    """Returns the first and the last time of the filter (s)."""
     return (
         -math.inf if query.since is None else query.since,
         math.inf if query.until is None else query.until,
@@ -203,9 +203,7 @@ def span_of(query: Query) -> tuple[float, float]:
 
 
 def _walk(redis: Redis, key: str, newest: float, oldest: float, after: Place | None) -> Iterator[Place]:
-    """A part of a list from its newest on, or from what comes after a place. Many may have come into it at the same
-    moment.
-    """
+    """Walks a list from its newest message on, or from after a place. Many messages may have the same time."""
     highest, skip = repr(newest), _passed(redis, key, newest, after)
     while True:
         with mapped():
@@ -223,7 +221,7 @@ def _walk(redis: Redis, key: str, newest: float, oldest: float, after: Place | N
 
 
 def _passed(redis: Redis, key: str, score: float, after: Place | None) -> int:
-    """How many of the list came into it at that moment and stand before that place, where it is in this list."""
+    """Returns how many messages of the list have the place's time and come before it, if it is in this list."""
     if after is None or score != after[0]:
         return 0
     with mapped():
@@ -251,7 +249,7 @@ def _read_cursor(cursor: str) -> Place:
 
 
 def bare_message_id(text: str) -> str:
-    """A MessageId as sesq has it: without what a mail's own header has around it."""
+    """Returns a MessageId as sesq keeps it: without the brackets and the domain of a mail's header."""
     return text.strip().strip("<>").partition("@")[0]
 
 
@@ -265,7 +263,7 @@ def as_states(names: Iterable[str]) -> tuple[State, ...]:
 
 
 def parameters(query: Query) -> Mapping[str, Any]:
-    """The query as a page's address has it, without its cursor."""
+    """Returns the query as parameters of an address, without its cursor."""
     given = {
         "state": [state.value for state in query.states],
         "to": query.to,

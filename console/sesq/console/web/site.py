@@ -58,7 +58,7 @@ class Site:
 
     @property
     def settings(self) -> Settings:
-        """The settings as they are now: sesq.toml is read again when it changes."""
+        """The current settings: sesq.toml is read again when it changes."""
         return self.read_settings.now
 
     def accounts(self) -> list[str]:
@@ -153,12 +153,12 @@ class Room:
         return f"{self.visitor.name} (console)"
 
     def note(self, what: str, about: str = "", change: Change = UNKNOWN) -> None:
-        """Into the audit trail, with what it changed; and without `about`, which may be an address, into the log."""
+        """Writes an act into the audit trail, with its change; and into the log, without `about` (maybe an address)."""
         Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip(), **change)
         self.log(what)
 
     def log(self, what: str) -> None:
-        """Into the log alone, for what has its entry in a trail of its own."""
+        """Writes an act into the log only, if another history has its entry."""
         log.info("account %s: %s: %s", self.account, self.visitor.name, what)
 
     def path(self, page: str = "") -> str:
@@ -183,7 +183,7 @@ def _token(request: Request) -> str | None:
 
 
 def require_looking(visitor: Visitor) -> None:
-    """Raises NotAllowed for one who may only send."""
+    """Raises NotAllowed for a visitor who may only send."""
     if not visitor.may_look:
         raise NotAllowed(f"{visitor.name} may queue mail, but not look at anything")
 

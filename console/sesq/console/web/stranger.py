@@ -1,4 +1,4 @@
-"""How much is read of who is not let in or may only look: FastAPI reads a whole body before it asks who sends it."""
+"""Limits the body of a client that is not logged in or may only look: FastAPI reads it before it asks who sends it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 16 * 1024
 
 
 class StrangerLimit:
-    """ASGI middleware, within the session's. The guard has seen to it that a body's length is known."""
+    """ASGI middleware, inside the session's. The guard has already checked that the length of the body is known."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
@@ -27,7 +27,7 @@ class StrangerLimit:
         await (refused or self.app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Why no more is read; None where all of it is."""
+        """Returns the answer that refuses the body; None if the whole body may be read."""
         if int(request.headers.get("content-length", "0")) <= MAX_BODY_BYTES:
             return None
         path = request.url.path
@@ -39,7 +39,6 @@ class StrangerLimit:
             return refusal(path, 401, "a token is needed: Authorization: Bearer …")
         may = visitor is not None and (visitor.may_operate or (visitor.may_send and not takes_batches(path)))
         if not may:
-            return refusal(
-                path, 413, "Log in first." if visitor is None else "Who may only look sends no more."
-            )
+            most = f"Too large: this user may send at most {MAX_BODY_BYTES:,} bytes here."
+            return refusal(path, 413, "Log in first." if visitor is None else most)
         return None

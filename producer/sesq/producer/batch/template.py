@@ -135,13 +135,13 @@ class TemplateRenderer:
         self.used = frozenset().union(*(part.used for part in given)) - {RECIPIENT}
 
     def subject(self, values: dict[str, Any]) -> str:
-        """The subject for one row, whose variables include `email`. Raises InvalidMessage."""
+        """Renders the subject for one row, whose variables include `email`. Raises InvalidMessage."""
         subject = self._subject.render(values).strip()
         rules.check_line(subject, "subject")
         return subject
 
     def content(self, values: dict[str, Any]) -> SimpleContent:
-        """The texts for one row. Raises InvalidMessage."""
+        """Renders the texts for one row. Raises InvalidMessage."""
         subject = self.subject(values)
         text = None if self._text is None else self._text.render(values)
         html = None if self._html is None else self._html.render(values)

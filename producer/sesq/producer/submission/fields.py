@@ -1,4 +1,4 @@
-"""Mail that a user gives in fields, not as a finished mail: over HTTP. The same rules count as over SMTP."""
+"""Mail that a user gives in fields, over HTTP, not as a finished mail. The rules are the same as over SMTP."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sesq.producer.message import Message
 from sesq.producer.submission.users import User
 from sesq.producer.written_mail import key_of_owner
 
-CURE = "leave it out, or allow this to the user, with `tenants` or `contact_lists` in the users file"
+CURE = "leave it out, or allow it with `tenants` or `contact_lists` of this user in the users file"
 
 
 def message_of(user: User, given: Mapping[str, Any], *, owner: str | None = None) -> Message:
-    """Makes the message of these options of `Message`, if its user may send it so; None gives nothing.
+    """Makes a message from options of `Message`, if the user may send it; an option that is None counts as not given.
 
-    The lane is the user's first where none is given, the account and the tenant are the user's. Keys of two owners,
-    by default the users, never meet. Raises InvalidMessage.
+    Without a lane, the user's first lane counts; the account and the tenant are the user's. An idempotency key counts
+    for its owner only, by default the user. Raises InvalidMessage.
     """
     told = {name: value for name, value in given.items() if value is not None}
     options = {"lane": user.lanes[0], "tenant": user.tenant, **told, "account": user.account}

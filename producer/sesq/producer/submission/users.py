@@ -36,7 +36,7 @@ COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 1
 MOST_MEMORY = 64 * 1024 * 1024
 SALT_BYTES = HASH_BYTES = 32
 LEAST_PASSWORD = 12
-"""Characters: shorter ones are guessed from a stolen users file, however slow the hash is."""
+"""Characters. Whoever steals a users file can guess shorter passwords, even with a slow hash."""
 
 
 CURE = "remove the header, or allow this to the user, with `tenants` or `contact_lists` in the users file"
@@ -119,13 +119,13 @@ class Users:
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for one that is short, or could
-    never be given.
+    """Returns `scrypt$n$r$p$salt$hash`, the last two in base64. Raises InputError for a password that is too short, or
+    that nobody could type.
     """
     if not _is_text(password):
         raise InputError("the password is not in UTF-8: encode it as UTF-8")
     if len(password) < LEAST_PASSWORD:
-        raise InputError(f"the password is short: give at least {LEAST_PASSWORD} characters")
+        raise InputError(f"the password is too short: give at least {LEAST_PASSWORD} characters")
     salt = secrets.token_bytes(SALT_BYTES)
     parts = (
         base64.b64encode(part).decode()
@@ -193,7 +193,7 @@ def _user(name: str, table: Mapping[str, Any], where: str) -> User:
 
 
 def read_user(name: str, password: str, table: Mapping[str, Any], where: str) -> User:
-    """A user, and what the table allows them to send. Raises SettingsError."""
+    """Reads a user, and what the table allows this user to send. Raises SettingsError."""
     return User(
         name,
         password,

@@ -15,7 +15,7 @@ from sesq.console.web.api.description import describe
 from sesq.console.web.problem import problem
 from sesq.console.web.site import NotLoggedIn, Site
 
-FAULT = "this went wrong in sesq: its log says where"
+FAULT = "an error inside sesq: its log says where"
 NOTHING_HERE = "there is nothing at this address: see /api/v1/openapi.json"
 
 
@@ -28,7 +28,7 @@ def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
             problems = [
                 {"where": [*map(str, each["loc"])], "problem": each["msg"]} for each in error.errors()
             ]
-            return problem(422, "what was sent cannot be right", problems=problems)
+            return problem(422, "the request is not valid", problems=problems)
         if isinstance(error, HTTPException):
             answer = problem(error.status_code, _detail(error))
             answer.headers.update(error.headers or {})

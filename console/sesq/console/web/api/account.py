@@ -41,7 +41,7 @@ def overview(room: Viewing) -> Json:
 
 @router.post("/sync", **operation("sync_account", Overview))
 def sync(room: Operating) -> Json:
-    """Reads the account at SES now, and frees what waited for what has come true."""
+    """Reads the account at SES now, and frees messages whose reason to wait is gone."""
     actions.sync(room)
     return overview(room)
 
@@ -53,9 +53,9 @@ def activity(
     q: str = "",
     limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100,
 ) -> list[Json]:
-    """Who did what, when, from what to what, the newest first: in the console, over the API, at the command line.
+    """Lists who did what in the console, over the API and at the command line, with the values before and after.
 
-    `by`: part of who did it. `q`: part of what was done.
+    The newest come first. `by`: part of the name. `q`: part of what was done.
     """
     return [deed.as_json() for deed in read_trail(room.redis, room.account, limit, by=by, text=q)]
 
@@ -86,7 +86,7 @@ def suppression(
     cursor: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Json:
-    """About so many, in no order. Where `next` is not null, it is the `cursor` of the following page."""
+    """Lists about `limit` addresses, in no order. If `next` is not null, give it as `cursor` for the following page."""
     entries, following = SuppressionList(room.redis, room.account).some(cursor, limit)
     return {"addresses": [_suppressed(each) for each in entries], "next": following or None}
 
@@ -100,7 +100,7 @@ def suppress(room: Operating, given: Suppression) -> Json:
 
 @router.get("/suppression/{address}", **operation("find_suppressed", FoundSuppressed))
 def is_suppressed(room: Viewing, address: str) -> Json:
-    """Whether and why an address gets no mail: `suppressed` is null where it does."""
+    """Says whether and why an address gets no mail. `suppressed` is null if it gets mail."""
     found = actions.find_suppressed(room, address)
     return {"suppressed": _suppressed(found) if found else None}
 

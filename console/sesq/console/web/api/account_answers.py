@@ -1,4 +1,4 @@
-"""What the API answers of identities, of the suppression list and of the sandbox, for its description."""
+"""Models of the API's answers about identities, the suppression list and the sandbox, for its description."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class FoundSuppressed(Answer):
 
 
 class Listed(Answer):
-    """How many addresses were new, and why SES's own list is as it was."""
+    """How many addresses were new, and why SES's own list was not changed."""
 
     added: int
     problem: str | None
 
 
 class Removed(Answer):
-    """How many addresses were on the list, and why SES's own list is as it was."""
+    """How many addresses were on the list, and why SES's own list was not changed."""
 
     removed: int
     problem: str | None
@@ -73,7 +73,7 @@ class Sandbox(Answer):
 
 
 class RequestToAws(Answer):
-    """What AWS is asked, and whether it was."""
+    """The request to AWS, and whether it was sent."""
 
     request: dict[str, Any]
     sent: bool

@@ -1,4 +1,4 @@
-"""What is about no single account: whether the console works, and which accounts there are."""
+"""Endpoints for no single account: whether the console works, and which accounts there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = api_router("accounts")
 
 @router.get("/health", **operation("show_health", Health, errors=(503,)))
 def health(request: Request) -> Json:
-    """Whether the console and its Redis answer; 503 where Redis does not. For load balancers: it needs no token."""
+    """Says whether the console and Redis answer; 503 if Redis does not. For load balancers: it needs no token."""
     site: Site = request.app.state.site
     with mapped():
         site.redis.ping()
@@ -24,7 +24,7 @@ def health(request: Request) -> Json:
 
 @router.get("/accounts", **operation("list_accounts", list[AccountNow]))
 def accounts(request: Request, _visitor: Looking) -> list[Json]:
-    """Each account of sesq.toml, and each that was used: where it stands."""
+    """Lists each account of sesq.toml, and each that was used, with its state."""
     site: Site = request.app.state.site
     return [_account(site, name) for name in site.accounts()]
 

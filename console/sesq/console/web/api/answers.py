@@ -1,4 +1,4 @@
-"""What the API answers, for its description: a test holds real answers against these, and nothing else reads them."""
+"""Models of the API's answers, for its description. A test compares real answers with them; nothing else uses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Answer(BaseModel):
-    """Common to all: no field but these."""
+    """The base of all answers: they have no other fields."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -27,7 +27,7 @@ class FieldProblem(Answer):
 
 
 class Problem(Answer):
-    """Why it was not done (RFC 9457). `code` is for programs, `detail` for people."""
+    """Why a request failed (RFC 9457). `code` is for programs, `detail` for people."""
 
     type: Literal["about:blank"]
     title: str
@@ -44,7 +44,7 @@ class Health(Answer):
 
 
 class AccountNow(Answer):
-    """An account, and where it stands."""
+    """An account and its state."""
 
     name: str
     mode: str
@@ -93,7 +93,7 @@ class OutsideWindow(Answer):
 
 
 class RampStep(Answer):
-    """What a ramp allows from a moment on."""
+    """What a ramp allows from one moment on."""
 
     at: Time
     value: int
@@ -127,7 +127,7 @@ class PolicyNow(Answer):
 
 
 class UsageNow(Answer):
-    """What is used of the last 24 hours."""
+    """What is used of the quota of the last 24 hours."""
 
     last_24h: float
     others: float
@@ -137,7 +137,7 @@ class UsageNow(Answer):
 
 
 class LaneNow(Answer):
-    """A lane, and when its head goes."""
+    """A lane, and when its first message goes."""
 
     queued: int
     oldest_at: Time | None
@@ -153,7 +153,7 @@ class Awaited(Answer):
 
 
 class WorkerNow(Answer):
-    """A worker that lives."""
+    """A worker that is running."""
 
     name: str
     host: str

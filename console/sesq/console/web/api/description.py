@@ -1,4 +1,4 @@
-"""The OpenAPI description: what FastAPI finds by itself, the models of errors and lines, and an example for each."""
+"""The OpenAPI description: FastAPI's own, with the models of errors and lines, and an example for each operation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNAUTHORIZED = json.loads(bytes(problem(401, "a token is needed: Authorization: 
 
 
 def describe(api: FastAPI) -> Callable[[], Json]:
-    """What is to stand in place of `api.openapi`."""
+    """Returns the function that replaces `api.openapi`."""
     find = api.openapi
 
     def description() -> Json:
@@ -40,7 +40,7 @@ def describe(api: FastAPI) -> Callable[[], Json]:
 
 
 def operations(told: Json) -> Iterator[tuple[str, Json]]:
-    """`GET /accounts` and so on, with what is described of each."""
+    """Each operation by its name, such as `GET /accounts`, with its description."""
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", operation

@@ -1,4 +1,4 @@
-"""Who may come in, and what an endpoint can answer beside what it is for."""
+"""Who may use the API, and which errors an endpoint can answer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sesq.console.web.site import NotAllowed, NotLoggedIn, Room, Site, require_l
 
 Json = dict[str, Any]
 SAID = {
-    401: "no token, or one that nobody has",
+    401: "no token, or an unknown one",
     403: "the token may not do this",
     404: "no such account, message or batch",
     409: "it is in a state in which that cannot be done",
     413: "the body is too large",
-    415: "the body is in another form than described",
-    422: "what was sent cannot be right",
+    415: "the body has another media type than described",
+    422: "the request is not valid",
     502: "SES or AWS refused, or could not be reached",
     503: "Redis cannot be reached",
 }
@@ -38,7 +38,7 @@ bearer = HTTPBearer(
 
 
 class CheckedRoute(APIRoute):
-    """An endpoint that takes its body in the form that it is described in: in another it is not read, but 415."""
+    """An endpoint that takes only a body of the described media type. It does not read any other, and answers 415."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -63,7 +63,7 @@ def operation(
     media_type: str = "application/json",
     errors: Iterable[int] = ERRORS,
 ) -> dict[str, Any]:
-    """What describes an endpoint: its name for programs, which never changes, and what it answers."""
+    """Describes an endpoint: its name for programs, which never changes, and its answers."""
     done: Json = {"description": "done", "model": answer}
     if media_type != "application/json":
         done = {"description": "a line of JSON each", "content": {media_type: {"schema": _ref(answer)}}}
@@ -122,7 +122,7 @@ def _send(request: Request, account: str, visitor: Annotated[Visitor, Depends(_v
 
 
 Looking = Annotated[Visitor, Depends(_look)]
-"""An endpoint's parameter: whoever may look, where it is about no account."""
+"""An endpoint's parameter: whoever may look, for an endpoint without an account."""
 Viewing = Annotated[Room, Depends(_enter)]
 """An endpoint's parameter: whoever may look."""
 Operating = Annotated[Room, Depends(_operate)]

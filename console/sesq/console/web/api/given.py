@@ -100,7 +100,7 @@ class Reason(Given):
 
 
 class WhichMail(Given):
-    """All mail; or bulk mail; or the bulk mail of one tenant."""
+    """Which mail: all, or bulk mail, or the bulk mail of one tenant."""
 
     bulk: bool = Field(default=False, description="Bulk mail alone.")
     tenant: str | None = Field(default=None, min_length=1, description="The bulk mail of this tenant alone.")

@@ -1,4 +1,4 @@
-"""What the API answers of messages, batches and webhooks, for its description, as in `answers`."""
+"""Models of the API's answers about messages, batches and webhooks, for its description, as in `answers`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class HistoryEntry(Answer):
 
 
 class ListedMessage(Answer):
-    """A message as it stands in a list."""
+    """A message as a list shows it."""
 
     id: str
     account: str
@@ -68,7 +68,7 @@ class NewMessage(Answer):
 
 
 class Done(Answer):
-    """The ids of those to which it was done, and why not to each other."""
+    """The ids of the changed messages, and for each other message why it was not changed."""
 
     done: list[str]
     problems: dict[str, str]
@@ -83,13 +83,13 @@ class WaitedFor(Answer):
 
 
 class Released(Answer):
-    """How many messages try again."""
+    """How many messages were queued again."""
 
     released: int
 
 
 class BatchNow(Answer):
-    """A batch, and how far it is."""
+    """A batch and its progress."""
 
     id: str
     name: str
@@ -121,7 +121,7 @@ class FileNow(Answer):
 
 
 class DayOfBatch(Answer):
-    """How many recipients go on a day."""
+    """How many recipients get their mail on one day."""
 
     date: str
     recipients: int
@@ -138,7 +138,7 @@ class PreviewOfMail(Answer):
 
 
 class BatchCheck(Answer):
-    """What would become of a batch: as `sesq batch check --json`."""
+    """What would happen to a batch, as in `sesq batch check --json`."""
 
     rows: int
     ready: int
@@ -177,7 +177,7 @@ class RecipientNow(Answer):
 
 
 class WebhookNow(Answer):
-    """A webhook, and how it does."""
+    """A webhook and its state."""
 
     name: str
     url: str | None

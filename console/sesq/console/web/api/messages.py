@@ -28,7 +28,7 @@ from sesq.queue.states import State
 
 router = api_router("messages")
 SECONDS = 0.1
-"""A call looks for messages so long."""
+"""How long one call looks for messages (s)."""
 
 
 @router.get("/messages", **operation("list_messages", MessagePage))
@@ -45,9 +45,9 @@ def messages(
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Json:
-    """The newest that match. Where `next` is not null, it is the `after` of the following page, which may have more.
+    """Lists the newest messages that match. If `next` is not null, give it as `after` for the following page.
 
-    Where something is asked for, the recipients of batches that have no record follow those with one.
+    With a filter, recipients of batches that have no record follow the messages with a record.
     """
     query = Wanted(
         states=tuple(state or ()),
@@ -70,7 +70,7 @@ def messages(
 
 @router.post("/messages", **operation("send_message", NewMessage, 201))
 def send(room: Sending, mail: Mail) -> Json:
-    """Queues a message. With the role `send`: from the senders that the users file allows, and so on."""
+    """Queues a message. With the role `send`, only as the users file allows: senders, lanes, tenants."""
     given, rights = mail.model_dump(exclude_none=True, exclude_unset=True), room.visitor.rights
     message = message_of(rights, given) if rights else Message(account=room.account, **given)
     return {"id": actions.send(room, message)}
@@ -78,7 +78,7 @@ def send(room: Sending, mail: Mail) -> Json:
 
 @router.get("/messages/{id}", **operation("show_message", OneMessage))
 def message(room: Viewing, id: str) -> Json:
-    """One, with its history."""
+    """Shows one message with its history."""
     return message_as_json(
         explain(room.redis, Subjects(room.redis, room.account).of(find_message(room.messages, id)))
     )
@@ -93,7 +93,7 @@ def _each(room: Room, verb: str, ids: list[str]) -> Json:
 
 @router.post("/messages/cancel", **operation("cancel_messages", Done))
 def cancel(room: Operating, given: Ids) -> Json:
-    """Takes back messages that are not sent yet. 409 where it can be done to none of them."""
+    """Cancels messages that are not sent yet. Answers 409 if it can cancel none of them."""
     return _each(room, "cancel", given.ids)
 
 
@@ -111,13 +111,13 @@ def release(room: Operating, given: Ids) -> Json:
 
 @router.post("/messages/resolve/{outcome}", **operation("resolve_messages", Done))
 def resolve(room: Operating, outcome: Literal["sent", "queued", "failed"], given: Ids) -> Json:
-    """Settles messages of which nobody knows whether SES took them."""
+    """Settles unknown messages: SES may have taken them, or not."""
     return _each(room, f"resolve as {outcome}", given.ids)
 
 
 @router.get("/waiting", **operation("list_waiting", list[WaitedFor]))
 def waiting(room: Viewing) -> list[Json]:
-    """What held messages wait for, and how many do."""
+    """Lists what held messages wait for, and how many wait for each."""
     return [
         {"waiting": each.what, "reason": each.reason, "messages": each.count}
         for each in read_waiting(room.redis, room.messages)
@@ -126,5 +126,5 @@ def waiting(room: Viewing) -> list[Json]:
 
 @router.post("/waiting/release", **operation("release_waiting", Released))
 def release_all(room: Operating, given: Waiting) -> Json:
-    """Lets everything try again that waits for the same."""
+    """Lets all messages try again that wait for the same thing."""
     return {"released": actions.release_all(room, given.waiting)}

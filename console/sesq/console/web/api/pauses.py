@@ -13,14 +13,14 @@ router = api_router("quota")
 
 @router.post("/pause", **operation("pause_account", Paused))
 def pause(room: Operating, given: Pause) -> Json:
-    """Nothing goes, or no bulk mail, or none of one tenant, until somebody resumes."""
+    """Pauses all mail, or bulk mail, or the bulk mail of one tenant, until somebody resumes it."""
     actions.pause(room, given.reason, bulk_only=given.bulk, tenant=given.tenant or "")
     return _told(room)
 
 
 @router.post("/resume", **operation("resume_account", Paused))
 def resume(room: Operating, given: WhichMail | None = None) -> Json:
-    """Ends a pause: that of all mail, or that of bulk mail, or that of a tenant's."""
+    """Ends the pause of all mail, or of bulk mail, or of the bulk mail of one tenant."""
     which = given or WhichMail()
     actions.resume(room, bulk_only=which.bulk, tenant=which.tenant or "")
     return _told(room)

@@ -1,4 +1,4 @@
-"""New batches: the template's texts and the rows' file in one upload, checked first, as `sesq batch` does."""
+"""New batches by upload: the texts of a template and the file of rows, checked first, as `sesq batch` does."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class NewBatch(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     sender: str = Field(alias="from")
-    rows: UploadFile = Field(description="CSV with a heading, or JSON lines: `email` is who gets it.")
+    rows: UploadFile = Field(description="CSV with a heading, or JSON lines; `email` is the recipient.")
     subject: str
     text: str | None = None
     html: str | None = None
-    name: str = Field(default="batch", max_length=200, description="What people call it.")
+    name: str = Field(default="batch", max_length=200, description="A name for people.")
     reply_to: list[str] = Field(default=[])
-    header: list[str] = Field(default=[], description="Name: value; several.")
-    tag: list[str] = Field(default=[], description="name=value; several.")
+    header: list[str] = Field(default=[], description="NAME: VALUE; may be given several times.")
+    tag: list[str] = Field(default=[], description="NAME=VALUE; may be given several times.")
     attachments: list[UploadFile] = Field(default=[], max_length=MAX_ATTACHMENTS)
     tenant: str | None = None
     configuration_set: str | None = None
@@ -60,10 +60,10 @@ class NewBatch(BaseModel):
     stop_bounces: float | None = Field(default=None, ge=0, le=100)
     stop_complaints: float | None = Field(default=None, ge=0, le=100)
     email_column: str | None = Field(
-        default=None, description="The recipient's column, where it has another name."
+        default=None, description="The column of the recipient, if it is not `email`."
     )
-    encoding: str | None = Field(default=None, description="Of the rows, where it is not UTF-8.")
-    again: bool = Field(default=False, description="Even if the same batch was sent before.")
+    encoding: str | None = Field(default=None, description="The encoding of the rows, if not UTF-8.")
+    again: bool = Field(default=False, description="Send it even if the same batch was sent before.")
 
     def template(self) -> Template:
         """Raises InputError."""
@@ -78,7 +78,7 @@ class NewBatch(BaseModel):
         )
 
     def options(self) -> Json:
-        """Those of `batch_request`."""
+        """The options for `batch_request`."""
         return {name: getattr(self, name) for name in OPTIONS} | {"tags": pairs(self.tag, "=", "tag")}
 
 
@@ -87,14 +87,14 @@ Uploaded = Annotated[NewBatch, Form(media_type="multipart/form-data")]
 
 @router.post("/check", **operation("check_batch", BatchCheck))
 def check_batch(room: Operating, new: Uploaded) -> Json:
-    """Says what would happen, and queues nothing: who is left out and why, the first mails, when the last one goes."""
+    """Says what would happen, and queues nothing: rows left out and why, the first mails, when the last mail goes."""
     with _rows(new) as file:
         return _checked(room, new, file)[1].as_json()
 
 
 @router.post("", **operation("create_batch", NewBatchAnswer, 201))
 def create_batch(room: Operating, new: Uploaded) -> Json:
-    """Queues one mail for each row that can be sent. The same rows again are the same batch, and are refused."""
+    """Queues one mail for each row that can be sent. The same rows again are refused, unless `again` is true."""
     with _rows(new) as file:
         request, found = _checked(room, new, file)
         if not found.intake.queued:
@@ -107,7 +107,7 @@ def create_batch(room: Operating, new: Uploaded) -> Json:
 
 
 def _checked(room: Room, new: NewBatch, file: RowsFile) -> tuple[BatchRequest, Check]:
-    """The batch, known by its rows, and what would become of it. Raises InputError."""
+    """Returns the batch, identified by its rows, and what would happen to it. Raises InputError."""
     settings = room.site.settings
     outbox = Outbox(room.redis, keep_days=settings.keep_days, smtp_accounts=settings.smtp_accounts)
     options = {"account": room.account, "keep_seconds": outbox.keep_seconds, **new.options()}
@@ -121,7 +121,7 @@ def _checked(room: Room, new: NewBatch, file: RowsFile) -> tuple[BatchRequest, C
 
 @contextmanager
 def _rows(new: NewBatch) -> Iterator[RowsFile]:
-    """The rows in a file, since they are read twice."""
+    """Writes the rows into a file, since they are read twice."""
     with TemporaryDirectory(prefix="sesq-") as folder:
         kept = Path(folder) / "rows"
         with kept.open("wb") as file:
@@ -130,5 +130,5 @@ def _rows(new: NewBatch) -> Iterator[RowsFile]:
 
 
 def _attachment(file: UploadFile) -> Attachment:
-    """Its type is guessed from its name: what clients say of it is often application/octet-stream."""
+    """Guesses the type from the file's name: clients often declare application/octet-stream."""
     return Attachment(file.filename or "", file.file.read())

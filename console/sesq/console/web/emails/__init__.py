@@ -25,13 +25,13 @@ from sesq.console.web.problem import EMAILS
 from sesq.console.web.site import NotLoggedIn, Site
 
 MOST_BYTES_AT_ONCE = 128 * 1024 * 1024
-"""Of all bodies that are being read or queued: each takes several times that in memory."""
+"""Bytes of all bodies that are being read or queued. Each body takes several times its size in memory."""
 
 Do = Callable[[Mailer, Request, bytes], dict[str, Any]]
 
 
 class Space:
-    """How much of MOST_BYTES_AT_ONCE is in use. One event loop uses it."""
+    """Counts how much of MOST_BYTES_AT_ONCE is in use. Only one event loop uses it."""
 
     def __init__(self, most: int = MOST_BYTES_AT_ONCE) -> None:
         self.left = most
@@ -40,7 +40,7 @@ class Space:
     def hold(self, size: int) -> Iterator[None]:
         """Raises TooBusy."""
         if size > self.left:
-            raise TooBusy("other mail is being taken: send this again in a moment")
+            raise TooBusy("the console is busy with other mail: send this again in a moment")
         self.left -= size
         try:
             yield
@@ -49,7 +49,7 @@ class Space:
 
 
 def email_routes(site: Site, space: Space | None = None) -> list[Route]:
-    """The routes of it."""
+    """Returns the routes."""
     held = space or Space()
 
     def route(path: str, method: str, do: Do) -> Route:

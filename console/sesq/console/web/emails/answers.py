@@ -20,11 +20,11 @@ LAST_EVENT = {
     State.SUPPRESSED: "suppressed",
     State.CANCELLED: "canceled",
 }
-"""What else a message may be has no word there, and is `queued`; `sesq` says it in full."""
+"""State -> `last_event`. Resend's API has no word for the other states: they are `queued`, and `sesq` has the state."""
 
 
 def email_as_json(record: Record) -> dict[str, Any]:
-    """The fields of Resend's that are known, and `sesq`, which tells the state in sesq's own words."""
+    """Returns those fields of Resend's form that are known, and `sesq` with the state in sesq's own words."""
     envelope = record.envelope
     return {
         "object": "email",

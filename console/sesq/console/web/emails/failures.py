@@ -1,4 +1,4 @@
-"""What a program is told of an error in the form of Resend's API: `{"statusCode", "name", "message"}`."""
+"""Errors in the form of Resend's API: `{"statusCode", "name", "message"}`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sesq.console.web.site import NotAllowed, NotLoggedIn
 
 
 class WrongToken(NotLoggedIn):
-    """There is a token, and nobody has it."""
+    """The request has a token that no user has."""
 
 
 class UsedBefore(SesqError):
-    """The idempotency key stands for another mail."""
+    """Another mail has used this idempotency key."""
 
 
 class TooBusy(SesqError):
@@ -44,11 +44,11 @@ OF_FIELDS = {"idempotency_key": (400, "invalid_idempotency_key"), "sender": (422
 
 
 NAMES = {"sender": "from", "send_at": "scheduled_at", "idempotency_key": "Idempotency-Key"}
-"""Field of a message -> what the form calls it."""
+"""Field of a message -> its name in the form."""
 
 
 def tell(error: Exception) -> Response:
-    """An error of ours, or of what was given."""
+    """Turns an error of sesq, or of the request, into an answer."""
     if isinstance(error, ValidationError):
         return _of_fields(error)
     if isinstance(error, HTTPException):
@@ -60,7 +60,7 @@ def tell(error: Exception) -> Response:
 
 
 def said(error: Exception) -> str:
-    """What is wrong, by the names of the form, and without what was given."""
+    """Says what is wrong with the form's own field names, and without the values that were given."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""What a program gives in the form of Resend's API: read within bounds, and turned into options of `Message`."""
+"""Reads requests in the form of Resend's API, within bounds, and turns them into options of `Message`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sesq.producer.written_mail import PREFIX, closer, options_of
 MOST_EMAILS = 100
 MOST_TAGS = 50
 MOST_VALUES = 2_000_000
-"""Values of one body: each takes many times its bytes once it is read."""
+"""The most values in one body: in memory, a value takes many times its bytes."""
 UNITS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _in_a_while = re.compile(rf"in (\d{{1,5}}) ({'|'.join(UNITS)})s?", re.IGNORECASE).fullmatch
 
@@ -34,7 +34,7 @@ Addresses = Annotated[
 
 
 class Given(BaseModel):
-    """Common to all: a name that is not known here would otherwise be left out of the mail in silence."""
+    """The base of all forms. It refuses unknown fields, which would otherwise be missing in the mail without a word."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -92,7 +92,7 @@ class Email(Given):
     scheduled_at: str | None = None
 
     def options(self, now: Callable[[], float]) -> dict[str, Any]:
-        """Those of `Message`. X-Sesq headers say what this form has no field for. Raises InvalidMessage."""
+        """Returns the options of `Message`; X-Sesq headers give those without a field here. Raises InvalidMessage."""
         own = [(name.lower(), value) for name, value in (self.headers or {}).items() if _is_own(name)]
         told = {
             "sender": self.sender,
@@ -112,7 +112,7 @@ class Email(Given):
 
 
 class Delay(Given):
-    """What can be changed of a mail that waits. `id`: the SDKs repeat that of the path."""
+    """A change of a mail that waits. `id`: the SDKs repeat the id of the path."""
 
     scheduled_at: str
     id: str | None = None
@@ -125,14 +125,14 @@ one_delay = TypeAdapter(Delay).validate_json
 
 
 def read_within_bounds(read: Callable[[bytes], Read], body: bytes) -> Read:
-    """Reads a body that is not too much to take apart. Raises InputError, ValidationError."""
+    """Reads a body, if it has not too many values. Raises InputError, ValidationError."""
     if sum(map(body.count, (b",", b"{", b"["))) > MOST_VALUES:
         raise InputError("the body has too many values: give the content of attachments in base64")
     return read(body)
 
 
 def read_time(text: str, now: float) -> datetime:
-    """`2030-01-31T09:30:00Z`, or `in 5 minutes` from now on. Raises InvalidMessage."""
+    """Reads a time such as `2030-01-31T09:30:00Z`, or `in 5 minutes` from now. Raises InvalidMessage."""
     found = _in_a_while(text.strip())
     if found:
         seconds = int(found[1]) * UNITS[found[2].lower()]

@@ -1,4 +1,4 @@
-"""What programs do with mail here: queue it, look at their own, take it back. Each by the rights of who asks."""
+"""What programs do with mail over HTTP, within the visitor's rights: queue it, look at their own, cancel it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Mailer:
         return {"id": _taken(id)}
 
     def send_several(self, body: bytes) -> Json:
-        """Queues up to 100. `strict`: all or none; `permissive`: those that can be sent, and why not the others."""
+        """Queues up to 100 emails: all or none if `strict`; if `permissive`, those that can be sent."""
         self._require_sending()
         if self.validation not in (STRICT, PERMISSIVE):
             raise InputError(f"x-batch-validation: allowed are {STRICT} and {PERMISSIVE}")
@@ -73,17 +73,17 @@ class Mailer:
         )
 
     def show(self, id: str) -> Json:
-        """One of the visitor's own."""
+        """Shows one of the visitor's own emails."""
         return email_as_json(self._own(id))
 
     def cancel(self, id: str) -> Json:
-        """Takes it back."""
+        """Cancels an email that waits."""
         self._require_sending()
         self.outbox.cancel(self._own(id).id, self.rights.account)
         return {"object": "email", "id": id}
 
     def delay(self, id: str, body: bytes) -> Json:
-        """Puts it off."""
+        """Changes the time of an email that waits."""
         self._require_sending()
         at = read_within_bounds(one_delay, body).scheduled_at
         send_at = read_time(at, redis_now(self.outbox.redis))
@@ -99,14 +99,14 @@ class Mailer:
         return message_of(self.rights, {"idempotency_key": key, **options}, owner=self.visitor.name)
 
     def _try(self, index: int, given: Any) -> Message | str:
-        """A message of several, or why there is none."""
+        """Returns the message of one email of several, or why it cannot be sent."""
         try:
             return self._message(email_of(given), self._key_of(index))
         except (InvalidMessage, ValidationError) as error:
             return said(error)
 
     def _key_of(self, index: int) -> str | None:
-        """Each email of several has a key of its own, which no single email can have."""
+        """Gives each email of several a key of its own, which no single email can have."""
         return self.key and f"{sha256(self.key.encode()).hexdigest()} {index}"
 
     def _queue(self, messages: list[Message]) -> list[str | InvalidMessage]:

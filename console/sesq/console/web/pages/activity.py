@@ -1,4 +1,4 @@
-"""Activity: who did what, when, and from what to what; in the console, over the API and at the command line."""
+"""Activity: who did what and when, with the values before and after; in the console, the API and the command line."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from sesq.queue.snapshot import redis_now
 router = APIRouter()
 PAGE_SIZE = 50
 BECOMES = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
-"""What a person may do -> the state that the batch comes to."""
+"""What a person may do -> the new state of the batch."""
 
 
 @router.get("/accounts/{account}/batches")

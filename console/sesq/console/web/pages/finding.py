@@ -1,4 +1,4 @@
-"""Looking for messages on a page: what its address asks for, how far it is, and what it found as a file."""
+"""A search for messages on a page: the filter in its address, its progress, and its result as a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEDIA_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is. `goes_on`: the address of the rest, where it has not ended and the page is not full."""
+    """How far a search is. `goes_on`: the address that continues it; None if it has ended or the page is full."""
 
     looked: int
     total: int
@@ -51,7 +51,7 @@ def wanted(
     until: str,
     now: float,
 ) -> Wanted:
-    """What is looked for. Raises InputError, which names what cannot be right."""
+    """Makes the query. Raises InputError, which names the wrong parameter."""
     return Wanted(
         states=as_states(state or ()),
         to=q.strip(),
@@ -65,7 +65,7 @@ def wanted(
 
 
 def as_given(query: Wanted) -> dict[str, Any]:
-    """The same as an address has it."""
+    """Returns the query as parameters of a page's address."""
     return {("q" if name == "to" else name): value for name, value in parameters(query).items()}
 
 
@@ -82,7 +82,7 @@ def export(
     since: str = "",
     until: str = "",
 ) -> Response:
-    """All that match, as they are found."""
+    """Sends all messages that match, as they are found."""
     query = wanted(state, q, tag, waiting, subject, message_id, since, until, redis_now(room.redis))
     found = Finder(room.redis, room.account, query).all(MOST_EXPORTED)
     headers = {"content-disposition": f'attachment; filename="messages.{form}"'}

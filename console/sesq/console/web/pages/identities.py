@@ -40,7 +40,7 @@ def identities(room: Viewing, q: str = "", skip: int = 0) -> Response:
 
 @router.get("/accounts/{account}/identities/verify")
 def ask(room: Viewing, name: str) -> Response:
-    """Asks first: SES writes to an address, whoever that is."""
+    """Asks first, since SES sends a mail to an address."""
     return page(room, "verify", name=actions.identity_name(name))
 
 

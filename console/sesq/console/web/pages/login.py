@@ -60,7 +60,7 @@ def log_out(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
 
 
 def login_path(request: Request) -> str:
-    """Where to log in, and come back from: to the page that was asked for, or from which a form was sent."""
+    """Returns the login page's address. After the login it leads back to the page, or to the page of the form."""
     came_from = urlsplit(request.headers.get("referer", ""))
     if request.method == "GET":
         asked, query = request.url.path, request.url.query

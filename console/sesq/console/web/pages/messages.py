@@ -31,7 +31,7 @@ from sesq.queue.suppression import SuppressionList
 router = APIRouter()
 PROBLEMS_SHOWN = 3
 SECONDS = 0.1
-"""A page looks for messages so long; where that was not enough, it says how far it got and goes on by itself."""
+"""How long a page looks for messages (s). After that it shows its progress, and continues by itself."""
 
 
 @router.get("/accounts/{account}/messages")
@@ -126,7 +126,7 @@ def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
 
 
 def _suppressed(room: Room, record: Record) -> list[str]:
-    """Those of its recipients who stand on the suppression list, where that may have to do with it."""
+    """Lists its recipients that are on the suppression list, if that may be a reason for its state."""
     if record.state not in (State.BOUNCED, State.COMPLAINED, State.SUPPRESSED):
         return []
     return list(SuppressionList(room.redis, room.account).among(record.envelope.recipients))

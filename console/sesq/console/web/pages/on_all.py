@@ -1,4 +1,4 @@
-"""The same for all messages that match: first a question that names the number, then it is done, with progress."""
+"""Acts on all messages that match a filter: first a question with their number, then the act, with its progress."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from sesq.queue.states import State
 router = APIRouter()
 log = logging.getLogger("sesq.console")
 DONE_AT_ONCE = 500
-"""Of larger acts the rest is done while their page shows how far they are."""
+"""Messages that are changed before the answer. A thread changes the others while the page of the act shows progress."""
 MOST_REASONS = 20
 
 CONSEQUENCES = {
     "cancel": "They are not sent, and their content is deleted. This cannot be undone.",
-    "retry": "They go into their lanes again, with their attempts forgotten. Until one is sent, it can be cancelled.",
-    "release": "They go into their lanes again. What may still not go is held again. "
-    "Until one is sent, it can be cancelled.",
+    "retry": "They are queued again, and their attempts are forgotten. Each can be cancelled until it is sent.",
+    "release": "They are queued again. A message that may still not go is held again. "
+    "Each can be cancelled until it is sent.",
     "resolve as sent": "They count as sent, and their content is deleted. This cannot be undone.",
-    "resolve as queued": "They are sent again: whoever has the first mail gets a second one. "
-    "Until one is sent, it can be cancelled.",
-    "resolve as failed": "They count as failed. What failed can be queued again with “Retry”.",
+    "resolve as queued": "They are sent again: a recipient who has the first mail gets a second one. "
+    "Each can be cancelled until it is sent.",
+    "resolve as failed": "They count as failed. Failed messages can be queued again with “Retry”.",
 }
-"""What a person should know before the yes."""
+"""What the question says before a person agrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Choices:
 
 
 def choices(room: Room, query: Query) -> Choices:
-    """To all only where something is filtered: so nobody cancels everything with the first button."""
+    """Returns what can be done; to all messages only with a filter, so that one button cannot cancel everything."""
     states = query.states or ((State.HELD,) if query.waiting else ())
     verbs = many.verbs_for(states)
     all_held = query.states == (State.HELD,) and not query.waiting and not query.looks_inside
@@ -88,7 +88,7 @@ def begin(
     at: Annotated[float, Form(gt=0, allow_inf_nan=False)],
     back: Annotated[str, Form()] = "messages",
 ) -> Response:
-    """Does what was asked, to no more messages than the question named, and to none that came after it."""
+    """Does the act, to no more messages than the question named, and to none that came after the question."""
     query = many.narrowed(verb, read_filter(which))
     asked = Act(verb, query, number, at, words=in_words(query), page=messages_path(back))
     act = many.begin(room.redis, room.account, asked, room.by)
@@ -101,7 +101,7 @@ def begin(
 
 
 def _tell(room: Room, act: Act) -> Response:
-    """Back to the same filter, with what became of it."""
+    """Returns to the page with the same filter, and says what was done."""
     others = f", {act.refused} not" if act.refused else ""
     said = "; ".join([f"{act.verb}: {act.done:,} done{others}", *act.reasons])
     return room.go(act.page, said, bad=bool(act.refused))
@@ -118,7 +118,7 @@ def show(room: Viewing, id: str) -> Response:
 
 @router.post("/accounts/{account}/acts/{id}/continue")
 def go_on(room: Operating, id: str) -> Response:
-    """For one that was interrupted: whoever worked on it is gone."""
+    """Continues an act that was interrupted: no process works on it any more."""
     act = Acts(room.redis, room.account).get(id)
     if act and act.moved <= redis_now(room.redis) - SILENT_SECONDS:
         _go_on(room.redis, room.account, act)
@@ -128,11 +128,11 @@ def go_on(room: Operating, id: str) -> Response:
 @router.post("/accounts/{account}/acts/{id}/stop")
 def stop(room: Operating, id: str) -> Response:
     Acts(room.redis, room.account).stop(id, redis_now(room.redis))
-    return room.go(f"acts/{id}", "Stopped. What is done stays done.")
+    return room.go(f"acts/{id}", "Stopped. Finished steps stay finished.")
 
 
 def messages_path(path: str) -> str:
-    """A page of messages, or of one; for any other path the first one of messages."""
+    """Returns the path of a page of messages or of one message; for any other path, the first page of messages."""
     return path if path.startswith("messages") else "messages"
 
 

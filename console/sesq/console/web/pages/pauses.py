@@ -41,4 +41,4 @@ def resume(
 ) -> Response:
     actions.resume(room, bulk_only=mail == "bulk", tenant=tenant.strip())
     where = back if back in ("quota", "overview") else "quota"
-    return room.go(where, "Open again." if not tenant and mail == "all" else "Bulk mail is open again.")
+    return room.go(where, "Mail goes again." if not tenant and mail == "all" else "Bulk mail goes again.")

@@ -1,4 +1,4 @@
-"""Reputation: the rates of bounces and complaints against Amazon's lines, and where they come from."""
+"""Reputation: the rates of bounces and complaints beside Amazon's thresholds, and where they come from."""
 
 from __future__ import annotations
 
