@@ -52,10 +52,14 @@ def redis_server() -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
-    """A client on an empty database."""
+    """A client on an empty database. What a test sets of the server's configuration ends with the test."""
     client = connect(redis_server.url)
     client.flushall(asynchronous=True)
+    before = client.config_get("*")
     yield client
+    for name, value in client.config_get("*").items():
+        if value != before.get(name):
+            client.config_set(name, value=before[name])
     client.close()
 
 

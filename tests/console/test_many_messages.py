@@ -156,7 +156,7 @@ WRONG: list[tuple[tuple[Any, ...], str]] = [
     (("release", "--state", "held", "--waiting-for", "y"), "give ids, or"),
     (("release", "--state", "sent"), "is for messages that are held, not sent"),
     (("cancel", "--older", "soon"), "--older"),
-    (("resolve", "--state", "held", "--to", "sent"), "only to unknown"),
+    (("resolve", "--state", "held", "--to", "sent"), "messages that are unknown"),
 ]
 
 

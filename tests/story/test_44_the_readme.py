@@ -42,7 +42,6 @@ def test_the_first_real_use_works_as_printed(
     redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path
 ) -> None:
     # Given an empty folder with the settings of the page, and an SES in the sandbox
-    redis.config_set("appendonly", "yes")  # other tests switch it off to be quicker
     (settings,) = code_on(README, "toml")
     (tmp_path / "sesq.toml").write_text(settings, "utf-8")
     environment = {

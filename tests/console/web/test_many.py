@@ -217,7 +217,6 @@ def test_on_twenty_thousand_no_script_does_more_than_a_step(stage: Stage) -> Non
     act = many.run(stage.redis, "default", act, most=500)
     assert (act.done, work.searches()) == (500, {})
     assert work.commands_a_script() < 100
-    stage.redis.config_set("slowlog-log-slower-than", 10_000)
     stage.redis.flushall(asynchronous=True)
 
 
