@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from batch_stage import BatchStage
 from busy_account import BusyAccount
 from sesq.console.web.guard import MAIL_POLICY, PAGE_POLICY
+from sesq.console.web.pieces import in_pieces
 from sesq.producer import Message
 
 RAW = b"From: shop@example.com\r\nTo: ada@example.com\r\nSubject: Hi\r\n\r\nHello\r\n"
@@ -48,6 +50,37 @@ def test_a_report(account: BusyAccount, console: Callable[..., Any]) -> None:
     }
     assert answer.status_code == 200
     assert {name: answer.headers[name] for name in expected} == expected
+
+
+def test_a_long_file_goes_out_in_few_pieces(redis: Redis, console: Callable[..., Any]) -> None:
+    # Given a batch of 3,000 recipients
+    id = BatchStage(redis).take(3000).id
+    visit = console()
+    for path in (
+        f"batches/{id}/report.csv",
+        f"/api/v1/accounts/default/batches/{id}/recipients",
+        "messages.jsonl?q=p",
+    ):
+        # When a file with a line for each is read as it comes
+        answer = visit.get(path, stream=True)
+        pieces = list(answer.raw.read_chunked())
+        # Then a piece has many lines: each costs a change of threads, more than its lines
+        assert b"".join(pieces).count(b"p2999@example.org") == 1
+        assert len(pieces) < 300
+        # And no line is lost or comes twice
+        ids = [
+            line.split(b'"')[3] if b"{" in line else line.split(b",")[0]
+            for line in b"".join(pieces).splitlines()
+        ]
+        assert len(set(ids) - {b"id"}) == len(ids) - (b"id" in ids) == 3000
+
+
+def test_a_line_does_not_wait_for_the_next_ones() -> None:
+    # Given lines that come far apart, and then some at once
+    moments = iter([0.0, 1.0, 1.0, 2.0, 2.0, 2.01, 2.02])
+    told = list(in_pieces(["a", "b", "c", "d"], lambda: next(moments)))
+    # Then each of the first goes out when it comes
+    assert told == ["a", "b", "cd"]
 
 
 def test_a_mail_as_it_is_and_its_html(account: BusyAccount, console: Callable[..., Any]) -> None:

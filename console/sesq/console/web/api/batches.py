@@ -14,6 +14,7 @@ from sesq.console.web.api.entry import Json, Operating, Viewing, api_router, ope
 from sesq.console.web.api.given import Reason
 from sesq.console.web.api.mail_answers import BatchNow, RecipientNow
 from sesq.console.web.pages.batches import act
+from sesq.console.web.pieces import file_of_lines
 from sesq.queue.batch import Batch, Recipient
 from sesq.queue.batches import Batches
 
@@ -45,7 +46,7 @@ def recipients(room: Viewing, id: str) -> StreamingResponse:
     """Each of its recipients with state, MessageId, time and reason: a line of JSON each."""
     found = Batches(room.redis, room.account)
     found.get(id)
-    return StreamingResponse(_lines(found.recipients(id)), media_type=LINES)
+    return file_of_lines(_lines(found.recipients(id)), LINES)
 
 
 @router.post("/{id}/{action}", **operation("change_batch", BatchNow))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from sesq.config.errors import InputError
 from sesq.console.audit import change_in
 from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
+from sesq.console.web.pieces import file_of_lines
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
 from sesq.queue.batch import Batch
@@ -53,8 +54,7 @@ def batch(room: Viewing, id: str) -> Response:
 def report(room: Viewing, id: str) -> Response:
     batches = Batches(room.redis, room.account)
     batches.get(id)
-    headers = {"content-disposition": 'attachment; filename="report.csv"'}
-    return StreamingResponse(report_lines(batches, id), 200, headers, "text/csv; charset=utf-8")
+    return file_of_lines(report_lines(batches, id), "text/csv; charset=utf-8", "report.csv")
 
 
 @router.post("/accounts/{account}/batches/{id}/{action}")

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from sesq.console.find import Finder
 from sesq.console.message_view import lines
 from sesq.console.times import parse_past
+from sesq.console.web.pieces import file_of_lines
 from sesq.console.web.search import PAGE_SIZE, Found, as_states, bare_message_id, parameters
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.site import Viewing
@@ -85,6 +86,5 @@ def export(
     """Sends all messages that match, as they are found."""
     query = wanted(state, q, tag, waiting, subject, message_id, since, until, redis_now(room.redis))
     found = Finder(room.redis, room.account, query).all(MOST_EXPORTED)
-    headers = {"content-disposition": f'attachment; filename="messages.{form}"'}
     kind = f"{MEDIA_TYPES[form]}; charset=utf-8"
-    return StreamingResponse(lines(found, jsonl=form == "jsonl"), 200, headers, kind)
+    return file_of_lines(lines(found, jsonl=form == "jsonl"), kind, f"messages.{form}")
