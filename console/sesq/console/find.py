@@ -1,7 +1,7 @@
 """Finds messages: first those with a record, then the recipients of batches that have none.
 
 A search works in steps, and a step looks at some thousand messages at most. When no step is left, the search has
-looked at all messages.
+looked at all messages. A search for a MessageId looks first where the time in the MessageId leads: see `near.py`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,24 @@ from redis import Redis
 
 from sesq.config.connection import mapped
 from sesq.config.errors import InputError
+from sesq.console import near
 from sesq.console.subjects import Subjects
 from sesq.console.web.search import PAGE_SIZE, Found, Query, lists_of, search, span_of
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
 from sesq.queue.chunks import CHUNK_ROWS, has_text
 from sesq.queue.keys import Keys
+from sesq.queue.messages import Messages
 from sesq.queue.record import Record, record_of_recipient
 from sesq.queue.replies import text
 from sesq.queue.states import State
 
 IN_BATCHES = "batches:"
 """The first cursor among the recipients of batches; later ones are `batches:<created>:<batch>:<chunk>:<row>`."""
+NEAR, NEAR_IN_BATCHES, EVERYWHERE = "near:", "near:batches:", "all"
+"""Cursors of a search by the time in a MessageId, each with the number of its step; and of the search that follows."""
 CHUNKS_AT_ONCE = 4
+MOST_DIGITS = 10
 RECORD_GONE = frozenset({State.SENT, State.FAILED, State.CANCELLED})
 """States of recipients whose record has expired, or that were cancelled or lost before they had one."""
 
@@ -65,6 +70,8 @@ class Finder:
         self._redis, self._account, self._query = redis, account, query
         self._batches, self._subjects = Batches(redis, account), Subjects(redis, account)
         self._in_batches = query.is_filtered and not query.waiting
+        self.taken_at = None if query.waiting else near.taken_at(query.message_id)
+        """The time in the wanted MessageId (s)."""
 
     def page(
         self, limit: int = PAGE_SIZE, *, seconds: float, clock: Callable[[], float] = time.monotonic
@@ -102,18 +109,53 @@ class Finder:
         return int(count) + sum(batch.total for batch in self._candidates)
 
     def _step(self, after: str, limit: int) -> Found:
+        if self.taken_at is not None and (not after or after.startswith(NEAR)):
+            return self._step_near(after or f"{NEAR}0", self.taken_at)
         if after.startswith(IN_BATCHES):
             return self._step_in_batches(_Place.read(after), limit)
-        found = search(self._redis, self._account, replace(self._query, after=after), limit)
-        if self._is_the_one(found.records):
-            return replace(found, next=None)
-        return replace(found, next=IN_BATCHES) if found.next is None and self._candidates else found
+        query = replace(self._query, after="" if after == EVERYWHERE else after)
+        found = self._ended_by_the_one(search(self._redis, self._account, query, limit))
+        is_last = found.next is None and not found.is_the_one
+        return replace(found, next=IN_BATCHES) if is_last and self._candidates else found
 
-    def _is_the_one(self, records: list[Record]) -> bool:
-        """Whether the mail with the wanted MessageId was found: no other mail has the same one."""
-        return any(
-            self._query.message_id and record.message_id == self._query.message_id for record in records
-        )
+    def _ended_by_the_one(self, found: Found) -> Found:
+        """Ends the search if the mail with the wanted MessageId was found: no other mail has the same one."""
+        wanted, ids = self._query.message_id.lower(), [each.message_id or "" for each in found.records]
+        is_the_one = bool(ids) if self.taken_at is not None else wanted and wanted in map(str.lower, ids)
+        return replace(found, next=None, is_the_one=True) if is_the_one else found
+
+    def _step_near(self, after: str, at: float) -> Found:
+        """Looks where the time in the MessageId leads. What is looked at in vain is not counted: it comes again."""
+        in_batches = after.startswith(NEAR_IN_BATCHES)
+        number = _number_of(after, NEAR_IN_BATCHES if in_batches else NEAR)
+        found = self._near_in_batches(number, at) if in_batches else self._near_records(number, at)
+        ended = self._ended_by_the_one(found)
+        return ended if ended.is_the_one else replace(found, records=[], looked=0)
+
+    def _near_records(self, part: int, at: float) -> Found:
+        keys, wanted = Keys(self._account), self._query.message_id.lower()
+        looked = near.settled_after(self._redis, keys, self._query.states, at, part)
+        ids = [id for id, message_id in looked if message_id.lower().startswith(wanted)]
+        read = Messages(self._redis, self._account).get_many(ids) if ids else ()
+        matching = (self._query.found_in(record, self._subjects) for record in read if record)
+        is_last = not looked or part + 1 >= near.PARTS
+        following = f"{NEAR_IN_BATCHES}0" if is_last else f"{NEAR}{part + 1}"
+        return Found([record for record in matching if record], following, len(looked))
+
+    def _near_in_batches(self, part: int, at: float) -> Found:
+        start = part * near.CHUNKS_ASKED
+        going = (each for each in self._candidates if each.created <= at + near.EARLIER_SECONDS)
+        chunks = ((batch, number) for batch in going for number in range(batch.chunks))
+        asked = list(islice(chunks, start, start + near.CHUNKS_ASKED))
+        names = [f"{batch.id}-{number}" for batch, number in asked]
+        nearest = [asked[i] for i in near.begun_near(self._redis, self._batches.keys, names, at)]
+        found: list[Record] = []
+        looked = 0
+        for (batch, number), (count, is_hit) in zip(nearest, self._rows_to_read(nearest), strict=True):
+            looked += count
+            found += (record for _, record in self._matching(batch, number)) if is_hit else ()
+        following = EVERYWHERE if len(asked) < near.CHUNKS_ASKED else f"{NEAR_IN_BATCHES}{part + 1}"
+        return replace(_compact(found, None, looked), next=following)
 
     @cached_property
     def _candidates(self) -> list[Batch]:
@@ -144,10 +186,8 @@ class Finder:
                 if len(found) == limit:
                     return _compact(found, _Place(batch.created, batch.id, number, row), looked)
                 found.append(record)
-        if len(chunks) <= CHUNKS_AT_ONCE or self._is_the_one(found):
-            return _compact(found, None, looked)
-        batch, number = chunks[CHUNKS_AT_ONCE]
-        return _compact(found, _Place(batch.created, batch.id, number), looked)
+        following = [_Place(batch.created, batch.id, number) for batch, number in chunks[CHUNKS_AT_ONCE:]]
+        return self._ended_by_the_one(_compact(found, following[0] if following else None, looked))
 
     def _chunks_from(self, place: _Place) -> Iterator[tuple[Batch, int]]:
         for batch in self._candidates:
@@ -194,6 +234,14 @@ class Finder:
 def _compact(records: list[Record], following: _Place | None, looked: int) -> Found:
     ids = frozenset(record.id for record in records)
     return Found(records, None if following is None else str(following), looked, ids)
+
+
+def _number_of(cursor: str, prefix: str) -> int:
+    """Reads the number of a step. Raises InputError if it is none."""
+    number = cursor.removeprefix(prefix)
+    if not (number.isascii() and number.isdecimal() and len(number) < MOST_DIGITS):
+        raise InputError(f"after: {cursor!r} is not where a page ended")
+    return int(number)
 
 
 def _count(reply: object) -> int:

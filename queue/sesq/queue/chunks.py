@@ -108,6 +108,14 @@ def has_text(packed: bytes, wanted: str) -> bool:
     return wanted in _plain(packed).decode("utf-8", "replace").lower()
 
 
+def first_taken_at(head: bytes) -> float | None:
+    """Reads when SES took the first mail of a chunk (s) from the first bytes of its log, packed or not."""
+    with suppress(ValueError, zlib.error):
+        start = zlib.decompressobj().decompress(head, 64) if head[:1] == b"x" else head
+        return float(start.partition(b" ")[0])
+    return None
+
+
 def _plain(log: bytes) -> bytes:
     try:
         return zlib.decompress(log) if log[:1] == b"x" else log

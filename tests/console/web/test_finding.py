@@ -79,6 +79,30 @@ def test_none_is_said_when_all_were_looked_at(
     assert "No message matches" in visit.get("messages?q=nobody@nowhere.example").text
 
 
+def test_a_search_for_a_message_id_says_where_it_has_looked(
+    visit: Any, account: BusyAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_of_messages, "SECONDS", 0)
+    # Given a MessageId of 22:30 which no message has
+    wanted = f"0102{int((account.now - 1800) * 1000):012x}-0123abcd-5678-4abc-8def-0123456789ab-000000"
+    path, texts = f"messages?message_id={wanted}", []
+    while path:
+        texts.append(re.sub(r"<[^>]+>|\s+", " ", visit.get(path).text).replace("  ", " "))
+        going_on = re.search(
+            r'data-goes-on rel="next" href="/accounts/default/([^"]+)"', visit.get(path).text
+        )
+        path = going_on[1].replace("&amp;", "&") if going_on else ""
+    # Then the search looks near that time first, and then says that it looks everywhere
+    missed = ["It was not found near that time, so the search looks everywhere" in text for text in texts]
+    assert missed == [*sorted(missed[:-1]), False]
+    assert (missed[0], missed[-2]) == (False, True)
+    assert "No message matches" in texts[-1]
+    assert "Looked through 35 messages: all that there are" in texts[-1]
+    # And one that is found ends the search, which has not looked at all
+    monkeypatch.undo()
+    assert ": no other mail has this MessageId." in visit.get("messages?message_id=ses-bounced").text
+
+
 def test_the_beginning_of_an_id_leads_to_its_page(visit: Any, account: BusyAccount) -> None:
     for path, kind in (("held", "messages"), ("batch-running", "batches")):
         id = account.ids[path]

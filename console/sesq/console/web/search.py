@@ -108,12 +108,14 @@ class Query:
 class Found:
     """One page. `next`: the cursor of the next page, None at the end. `looked`: how many messages were looked at.
     `without_record`: the ids of recipients of batches without a record, which cannot be changed one by one.
+    `is_the_one`: the search has ended, since no other mail has this MessageId.
     """
 
     records: list[Record]
     next: str | None
     looked: int
     without_record: frozenset[str] = frozenset()
+    is_the_one: bool = False
 
     def and_then(self, other: Found) -> Found:
         """Returns both pages as one."""
@@ -122,6 +124,7 @@ class Found:
             other.next,
             self.looked + other.looked,
             self.without_record | other.without_record,
+            other.is_the_one,
         )
 
 

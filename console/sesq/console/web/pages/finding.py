@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from sesq.console.find import Finder
+from sesq.console.find import NEAR, Finder
 from sesq.console.message_view import lines
 from sesq.console.times import parse_past
 from sesq.console.web.pieces import file_of_lines
@@ -26,19 +26,29 @@ MEDIA_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is. `goes_on`: the address that continues it; None if it has ended or the page is full."""
+    """How far a search is. `goes_on`: the address that continues it; None if it has ended or the page is full.
+
+    `none`: the search has found nothing yet, on the pages before this one neither.
+    `missed`: the time in the wanted MessageId (s), if the search looks everywhere since it was not found there.
+    """
 
     looked: int
     total: int
     goes_on: str | None
+    none: bool
+    missed: float | None = None
 
     @classmethod
-    def of(cls, finder: Finder, found: Found, given: Mapping[str, Any], before: int) -> Progress:
-        looked = before + found.looked
+    def of(
+        cls, finder: Finder, found: Found, given: Mapping[str, Any], before: int, *, none: bool
+    ) -> Progress:
+        """`before`: how many messages were looked at on the pages before. `none`: these have found nothing."""
+        looked, none = before + found.looked, none and not found.records
         if found.next is None or len(found.records) >= PAGE_SIZE:
-            return cls(looked, looked, None)
-        rest = urlencode({**given, "after": found.next, "looked": looked}, doseq=True)
-        return cls(looked, max(looked, finder.to_look_at()), f"messages?{rest}")
+            return cls(looked, looked, None, none)
+        rest = urlencode({**given, "after": found.next, "looked": looked, "none": int(none)}, doseq=True)
+        missed = None if found.next.startswith(NEAR) else finder.taken_at
+        return cls(looked, max(looked, finder.to_look_at()), f"messages?{rest}", none, missed)
 
 
 def wanted(

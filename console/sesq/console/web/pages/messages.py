@@ -47,6 +47,7 @@ def messages(
     until: str = "",
     after: str = "",
     looked: Annotated[int, Query(ge=0)] = 0,
+    none: bool = False,
     newer: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     now = redis_now(room.redis)
@@ -63,7 +64,7 @@ def messages(
         query=replace(query, after=after),
         found=found,
         now=now,
-        search=Progress.of(finder, found, given, looked),
+        search=Progress.of(finder, found, given, looked, none=none or not after),
         export=urlencode(given, doseq=True),
         paging=Paging("messages", given, after, newer or (), found.next),
         choices=choices(room, query),
