@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 
 from redis import Redis
 
@@ -223,10 +223,15 @@ class Finder:
             ]
 
     def _matching(self, batch: Batch, number: int) -> Iterator[tuple[int, Record]]:
-        states = self._query.states
-        for row, recipient in enumerate(self._batches.recipients_of_chunk(batch, number)):
-            if not recipient.has_record and (not states or recipient.state in states):
-                record = self._query.found_in(record_of_recipient(recipient, batch), self._subjects)
+        query = self._query
+        rows = (
+            self._subjects.rows_with(query.has_words, batch, number) if query.subject else range(CHUNK_ROWS)
+        )
+        recipients = self._batches.recipients_of_chunk(batch, number) if rows else []
+        for row in takewhile(lambda row: row < len(recipients), rows):
+            recipient = recipients[row]
+            if not recipient.has_record and (not query.states or recipient.state in query.states):
+                record = query.found_in(record_of_recipient(recipient, batch), self._subjects)
                 if record is not None:
                     yield row, record
 

@@ -57,7 +57,7 @@ class RowRenderer:
         that is so of all rows of its batch.
         """
         place = row_place(id)
-        template = self._template(place.batch)
+        template = self.template(place.batch)
         with self._lock:
             rendered_at, content = self._rendered.pop(id, (-inf, None))
         if content is None or self.clock() - rendered_at > KEPT_SECONDS:
@@ -67,9 +67,10 @@ class RowRenderer:
     def subject(self, id: str) -> str:
         """The subject for one recipient. Raises as `mail`."""
         place = row_place(id)
-        return self._template(place.batch).subject(_values(self.rows.row(place)))
+        return self.template(place.batch).subject(values_of(self.rows.row(place)))
 
-    def _template(self, batch: str) -> TemplateRenderer:
+    def template(self, batch: str) -> TemplateRenderer:
+        """Reads the template of a batch. Raises TemplateUnusable, or InvalidMessage if it is gone or damaged."""
         try:
             return self._templates[batch]
         except (InputError, MissingPart) as error:
@@ -104,8 +105,9 @@ class RowRenderer:
 
 
 def _content(template: TemplateRenderer, row: Row) -> SimpleContent:
-    return template.content(_values(row))
+    return template.content(values_of(row))
 
 
-def _values(row: Row) -> dict[str, Any]:
+def values_of(row: Row) -> dict[str, Any]:
+    """Returns the variables of a template for one row."""
     return {**row.values, RECIPIENT: spec_of(row.to)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ LOOK_THROUGH = 1000
 """Messages that one step looks at, if the filter needs their records."""
 CHUNK = 250
 LOOKED_AT = ("to", "cc", "bcc", "tags", "message_id")
-"""Fields of a record that show quickly whether it may match."""
+SUBJECT = ("subject", "kind")
 
 Place = tuple[float, str]
 """Where a message stands in a list: its time there (s), and its id."""
@@ -77,6 +77,19 @@ class Query:
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
         return self.hint_of_to, tag.lower(), self.message_id.lower()
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """Fields of a record that show quickly whether it may match."""
+        return (*LOOKED_AT, *SUBJECT) if self.subject else LOOKED_AT
+
+    def may_match(self, fields: Sequence[bytes | None], hints: Iterable[str]) -> bool:
+        """Whether a record may match, by its fields `looked_at`."""
+        look = text(b" ".join(filter(None, fields[: len(LOOKED_AT)]))).lower()
+        if not all(hint in look for hint in hints):
+            return False
+        subject, kind = map(text, fields[len(LOOKED_AT) :]) if self.subject else ("", "")
+        return self.has_words(subject) or (kind == "row" and "{" in subject)
 
     def has_tag(self, envelope: Envelope) -> bool:
         name, equals, value = self.tag.partition("=")
@@ -156,10 +169,10 @@ def _records(messages: Messages, places: list[Place], query: Query) -> list[Reco
         with mapped():
             pipeline = messages.redis.pipeline(transaction=False)
             for id in ids:
-                pipeline.hmget(messages.keys.message(id), LOOKED_AT)
-            looks = [text(b" ".join(filter(None, fields))).lower() for fields in pipeline.execute()]
+                pipeline.hmget(messages.keys.message(id), query.looked_at)
+            looks = pipeline.execute()
         hints = query.hints()
-        ids = [id for id, look in zip(ids, looks, strict=True) if all(hint in look for hint in hints)]
+        ids = [id for id, fields in zip(ids, looks, strict=True) if query.may_match(fields, hints)]
     found = dict(zip(ids, messages.get_many(ids), strict=True))
     return [found.get(id) for _, id in places]
 
