@@ -13,6 +13,7 @@ HELPERS = {
     "__main__",
     "measure",
     "bare_loop",
+    "console_pile",
     "peer_apps",
     "rules_mail",
     "rules_rq",

@@ -1,96 +1,137 @@
-"""How long the web console's pages take with a million messages: each page many times, by HTTP, from one process."""
+"""How long the web console takes with a million messages: pages, searches step by step, and the report of a batch."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import html
 import re
-import statistics
+import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
 from typing import Any
+from urllib.parse import urlencode
 
-from benchmarks.measure import Bench, bench, mail, running, show, until
-from sesq.queue.keys import Keys
-from sesq.queue.snapshot import redis_now
-from sesq.queue.states import State
+from benchmarks.console_pile import Pile, fill
+from benchmarks.measure import Bench, bench, cpu_of, running, show, until
+from sesq.console.times import utc
 
-MESSAGES = 1_000_000
-HELD_FOR = 5000
-"""Recipients that messages wait for."""
-ROUNDS = 20
-SHARES = {State.SENT: 0.9, State.QUEUED: 0.08, State.HELD: 0.01, State.FAILED: 0.01}
+MESSAGES, ROWS = 900_000, 100_000
+ROUNDS, REPORTS = 20, 5
 PORT = 19_796
+SITE = f"http://127.0.0.1:{PORT}"
+AT = f"{SITE}/accounts/default"
 LIMIT_MS = 200
-CHUNK = 5000
+PAUSES = {"sandbox": 1.1}
+"""Seconds between two visits of a page that asks SES: SES answers one such question a second."""
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table: a row a page."""
-    count = round(MESSAGES * scale)
-    with bench() as b:
+    """All tables."""
+    with bench() as b, tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder:
         b.set_up(rate=14, daily=50_000)
-        id = _fill(b, count)
-        with running(b, ("-m", "sesq.console", "console", "--port", str(PORT)), 1):
-            site = f"http://127.0.0.1:{PORT}"
-            until(lambda: _is_up(site), "the console answers")
-            rows = [(name, *_measure(site + path)) for name, path in _pages(id, site).items()]
-    note = f"{count:,} messages; a page is to take at most {LIMIT_MS} ms"
-    return [show("The web console's pages", ("page", "median ms", "slowest ms", "kB"), rows, [note])]
+        pile = fill(b, round(MESSAGES * scale), round(ROWS * scale))
+        with running(b, ("-m", "sesq.console", "console", "--port", str(PORT)), 1) as (pid,):
+            until(_is_up, "the console answers")
+            return [pages(pile, pid, scale), searches(pile, pid, scale), reports(b, pile, pid, Path(folder))]
 
 
-def _pages(id: str, site: str) -> dict[str, str]:
-    at = "/accounts/default"
-    older = re.search(r'rel="next" href="([^"]+)"', _get(f"{site}{at}/messages").decode())
+def pages(pile: Pile, pid: int, scale: float) -> dict[str, Any]:
+    """Each page many times, by HTTP, from one process."""
+    rows = [(name, *_measure(url, pid, PAUSES.get(name, 0))) for name, url in _pages(pile).items()]
+    note = f"{(MESSAGES + ROWS) * scale:,.0f} messages; an answer is to take at most {LIMIT_MS} ms"
+    return show("The web console's pages", ("page", "median ms", "slowest ms", "CPU ms", "kB"), rows, [note])
+
+
+def _pages(pile: Pile) -> dict[str, str]:
+    older = re.search(r'rel="next" href="([^"]+)"', _get(f"{AT}/messages").decode())
+    names = ("quota", "identities", "test", "suppression", "reputation", "webhooks", "sandbox", "activity")
     return {
-        "overview": f"{at}/overview",
-        "messages": f"{at}/messages",
-        "messages, the second page": older[1].replace("&amp;", "&") if older else f"{at}/messages",
-        "messages, by state": f"{at}/messages?state=held",
-        "messages, by recipient (not among the newest)": f"{at}/messages?q=nobody@example.net",
-        "messages, by tag (not among the newest)": f"{at}/messages?tag=kind=none",
-        "one message": f"{at}/messages/{id}",
-        "quota": f"{at}/quota",
-        "identities": f"{at}/identities",
-        "batches": f"{at}/batches",
-        "suppression": f"{at}/suppression",
-        "metrics": "/metrics",
+        "overview": f"{AT}/overview",
+        "messages": f"{AT}/messages",
+        "messages, the second page": f"{SITE}{html.unescape(older[1])}" if older else f"{AT}/messages",
+        "messages that are held": f"{AT}/messages?state=held",
+        "one message": f"{AT}/messages/{pile.id}",
+        "one recipient of a batch": f"{AT}/messages/{pile.batch}-{pile.rows // 1000}-7",
+        "batches": f"{AT}/batches",
+        "one batch": f"{AT}/batches/{pile.batch}",
+        **{name: f"{AT}/{name}" for name in names},
+        "metrics": f"{SITE}/metrics",
     }
 
 
-def _fill(b: Bench, count: int) -> str:
-    """One message is queued as usual; the others are copies of what that wrote, straight into Redis. Its id."""
-    id = b.outbox.send(mail(0))
-    keys, now = Keys("default"), redis_now(b.redis)
-    record = {name.decode(): value.decode() for name, value in b.redis.hgetall(keys.message(id)).items()}
-    number = 0
-    for state, share in SHARES.items():
-        for start in range(0, round(count * share), CHUNK):
-            pipeline = b.redis.pipeline(transaction=False)
-            batch = range(start, min(start + CHUNK, round(count * share)))
-            ids = [f"{number + i:032x}" for i in range(len(batch))]
-            for each in ids:
-                number += 1
-                fields = {**record, "state": state.value, "history": json.dumps([now, state.value, ""])}
-                if state is State.HELD:
-                    fields["hold"] = f"recipient:person{number % HELD_FOR}@example.org"
-                    pipeline.zadd(keys.hold(fields["hold"]), {each: now})
-                    pipeline.hset(keys.holds, fields["hold"], "recipient is not verified")
-                pipeline.hset(keys.message(each), mapping=fields)
-            pipeline.zadd(keys.state(state), {each: now - count + int(each, 16) / 100 for each in ids})
-            if state is State.QUEUED:
-                pipeline.rpush(f"rq:queue:{record['queue']}", *ids)
-            pipeline.execute()
-    return id
+def searches(pile: Pile, pid: int, scale: float) -> dict[str, Any]:
+    """Each search as a browser continues it, to its end."""
+    rows = [(name, *_search(given, pid)) for name, given in _searches(pile).items()]
+    columns = ("search", "steps", "first ms", "median ms", "slowest ms", "seconds", "CPU s", "looked at")
+    return show("Searches", columns, rows, [f"{(MESSAGES + ROWS) * scale:,.0f} messages"])
 
 
-def _measure(url: str) -> tuple[float, float, float]:
-    size, times = len(_get(url)), []
+def _searches(pile: Pile) -> dict[str, Mapping[str, str]]:
+    nobody = "0100018bcfe56800-0123abcd-5678-4abc-8def-0123456789ab-000000"
+    times = {"since": utc(pile.middle - 60) or "", "until": utc(pile.middle + 60) or ""}
+    return {
+        "recipient": {"q": "person77@example.org"},
+        "recipient, of a batch": {"q": f"reader{pile.rows // 2}@"},
+        "recipient, none": {"q": "nobody@example.net"},
+        "MessageId": {"message_id": pile.message_id},
+        "MessageId, of a batch": {"message_id": pile.message_id_of_row},
+        "MessageId, none": {"message_id": nobody},
+        "subject": {"subject": "order 77"},
+        "subject, of a batch": {"subject": f"bern {pile.rows // 2}"},
+        "subject, none": {"subject": "no such words"},
+        "tag, none": {"tag": "kind=none"},
+        "two minutes": times,
+        "two minutes, recipient, none": {"q": "nobody@example.net", **times},
+        "state": {"state": "failed"},
+    }
+
+
+def _search(given: Mapping[str, str], pid: int) -> tuple[Any, ...]:
+    times: list[float] = []
+    before, address = cpu_of([pid]), f"{AT}/messages?{urlencode(given)}"
+    while address:
+        started = time.perf_counter()
+        page = _get(address).decode()
+        times.append((time.perf_counter() - started) * 1000)
+        going_on = re.search(r'data-goes-on rel="next" href="([^"]+)"', page)
+        address = f"{SITE}{html.unescape(going_on[1])}" if going_on else ""
+    looked = re.search(r"Looked through ([\d,]+)", page)
+    cpu, last = cpu_of([pid]) - before, looked[1] if looked else "-"
+    return len(times), times[0], median(times), max(times), sum(times) / 1000, cpu, last
+
+
+def reports(b: Bench, pile: Pile, pid: int, folder: Path) -> dict[str, Any]:
+    """A batch's report over the web and at the command line, by turns; medians."""
+    web, line = [], []
+    file = folder / "report.csv"
+    for _ in range(REPORTS):
+        before, started = cpu_of([pid]), time.perf_counter()
+        size = len(_get(f"{AT}/batches/{pile.batch}/report.csv"))
+        web.append((time.perf_counter() - started, cpu_of([pid]) - before))
+        cost = b.run("-m", "sesq.console", "batch", "report", pile.batch, "--output", str(file))
+        line.append((cost.wall, cost.cpu))
+        if file.stat().st_size != size:
+            raise RuntimeError("the two reports are not the same")
+    rows = [
+        (name, *(median(column) for column in zip(*costs, strict=True)))
+        for name, costs in (("web", web), ("command line, with its start", line))
+    ]
+    note = f"a batch of {pile.rows:,} recipients; the CPU is that of the process alone, without Redis"
+    return show("A batch's report", ("from", "seconds", "CPU s"), rows, [note])
+
+
+def _measure(url: str, pid: int, pause: float) -> tuple[float, ...]:
+    size, times, before = len(_get(url)), [], cpu_of([pid])
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        time.sleep(pause)
+        started = time.perf_counter()
         _get(url)
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times), max(times), size / 1000
+        times.append((time.perf_counter() - started) * 1000)
+    cpu = (cpu_of([pid]) - before) / ROUNDS * 1000
+    return median(times), max(times), cpu, size / 1000
 
 
 def _get(url: str) -> bytes:
@@ -98,9 +139,9 @@ def _get(url: str) -> bytes:
         return bytes(answer.read())
 
 
-def _is_up(site: str) -> bool:
+def _is_up() -> bool:
     try:
-        return bool(_get(f"{site}/login"))
+        return bool(_get(f"{SITE}/login"))
     except OSError:
         return False
 
