@@ -31,8 +31,10 @@ PAGE_SIZE = 50
 LOOK_THROUGH = 1000
 """Messages that one step looks at, if the filter needs their records."""
 CHUNK = 250
-LOOKED_AT = ("to", "cc", "bcc", "tags", "message_id")
+LOOKED_AT = {"to": ("to", "cc", "bcc"), "tag": ("tags",), "message_id": ("message_id",)}
+"""Parts of a filter -> the fields of a record that show quickly whether it may match."""
 SUBJECT = ("subject", "kind")
+"""The same for the subject: that of a recipient of a batch is rendered."""
 
 Place = tuple[float, str]
 """Where a message stands in a list: its time there (s), and its id."""
@@ -73,23 +75,24 @@ class Query:
         return encode_json(self.to)[1:-1].lower()
 
     def hints(self) -> tuple[str, ...]:
-        """Returns texts in the fields LOOKED_AT of every record that matches, in lower case."""
+        """Returns texts in the fields `looked_at` of every record that matches, in lower case."""
         name, equals, value = self.tag.partition("=")
         tag = f"{encode_json(name)}:{encode_json(value) if equals else ''}" if self.tag else ""
-        return self.hint_of_to, tag.lower(), self.message_id.lower()
+        return tuple(filter(None, (self.hint_of_to, tag.lower(), self.message_id.lower())))
 
     @property
     def looked_at(self) -> tuple[str, ...]:
-        """Fields of a record that show quickly whether it may match."""
-        return (*LOOKED_AT, *SUBJECT) if self.subject else LOOKED_AT
+        """Fields of a record that show quickly whether it may match; the last two are SUBJECT if it is wanted."""
+        given = [field for name, fields in LOOKED_AT.items() if getattr(self, name) for field in fields]
+        return (*given, *SUBJECT) if self.subject else tuple(given)
 
     def may_match(self, fields: Sequence[bytes | None], hints: Iterable[str]) -> bool:
         """Whether a record may match, by its fields `looked_at`."""
-        look = text(b" ".join(filter(None, fields[: len(LOOKED_AT)]))).lower()
+        *inside, subject, kind = fields if self.subject else (*fields, None, None)
+        look = text(b" ".join(filter(None, inside))).lower()
         if not all(hint in look for hint in hints):
             return False
-        subject, kind = map(text, fields[len(LOOKED_AT) :]) if self.subject else ("", "")
-        return self.has_words(subject) or (kind == "row" and "{" in subject)
+        return self.has_words(text(subject)) or (kind == b"row" and b"{" in (subject or b""))
 
     def has_tag(self, envelope: Envelope) -> bool:
         name, equals, value = self.tag.partition("=")
@@ -165,7 +168,7 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
     """The records; None for one that is gone, or whose envelope shows at a glance that it does not match."""
     ids = [id for _, id in places]
-    if query.looks_inside:
+    if query.looked_at:
         with mapped():
             pipeline = messages.redis.pipeline(transaction=False)
             for id in ids:
