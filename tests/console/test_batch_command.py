@@ -76,6 +76,24 @@ def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path
     assert Batches(redis).all() == []
 
 
+def test_the_rate_of_a_batch_is_that_of_the_time_in_which_it_went(
+    run: Run, redis: Redis, news: Path, tmp_path: Path
+) -> None:
+    # Given a batch of which 300 went in 100 seconds
+    sync(redis)
+    path = rows(tmp_path, b"email,name\nada@example.org,Ada\n")
+    id = json.loads(run("batch", "send", str(news), str(path), *FROM, "--json").stdout)["id"]
+    key, now = Keys("default").batch(id), redis.time()[0]
+    went = {"created": now - 1000, "ended": now - 900, "state": "done", "n:waiting": 0, "n:taken": 200}
+    redis.hset(key, mapping={**went, "n:arrived": 90, "n:bounced": 10})
+    # When it is shown long after, Then that is its rate; of one that goes on, until now
+    assert json.loads(run("batch", "show", id, "--json").stdout)["rate"] == 3.0
+    assert "3/second so far" in run("batch", "show", id).stdout
+    redis.hdel(key, "ended")
+    redis.hset(key, "state", "running")
+    assert json.loads(run("batch", "show", id, "--json").stdout)["rate"] == pytest.approx(0.3, rel=0.05)
+
+
 def test_a_ramp_lets_more_of_it_go_each_day(run: Run, redis: Redis, news: Path, tmp_path: Path) -> None:
     """The ledger frees a minute after the ramp's next day has begun, so each day sends what its cap adds, and more."""
     noon = datetime.fromisoformat("2023-11-14T12:00").astimezone().timestamp()

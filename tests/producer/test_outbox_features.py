@@ -144,7 +144,7 @@ class TestReschedule:
 
     def test_a_time_out_of_bounds_or_after_the_end_is_refused(self, redis: Redis) -> None:
         outbox = Outbox(redis)
-        end = datetime.now(timezone.utc) + timedelta(hours=1)
+        end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=1)
         id = outbox.send(mail(expires_at=end))
         for due in (
             datetime.max.replace(tzinfo=timezone.utc),
@@ -154,6 +154,8 @@ class TestReschedule:
             with pytest.raises(InvalidMessage, match=r"^send_at: "):
                 outbox.reschedule(id, due)
         assert outbox.status(id).state is State.QUEUED
+        outbox.reschedule(id, end - timedelta(milliseconds=1))
+        assert outbox.status(id).state is State.SCHEDULED
 
     def test_a_cancelled_one_is_not(self, redis: Redis) -> None:
         outbox = Outbox(redis)

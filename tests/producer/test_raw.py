@@ -84,6 +84,23 @@ def test_a_long_list_of_addresses_reads_as_a_short_one(parts: list[str]) -> None
 
 
 @pytest.mark.parametrize(
+    "first",
+    [
+        "Friends: bob@example.org, Cy <cy@example.org>;",
+        "nobody:;",
+        '"Lovelace, Ada" <ada@example.org>',
+        "(one, two) ada@example.org",
+        "ada@example.org (Ada (the first), countess)",
+        '"(" <ada@example.org>',
+        '(") ada@example.org',
+    ],
+)
+def test_what_stands_after_a_group_a_name_or_a_comment_is_cut_at_its_commas(first: str) -> None:
+    people = [f"person{number}@example.org" for number in range(200)]
+    assert addresses_in("to", ", ".join([first, *people]))[-200:] == tuple(people)
+
+
+@pytest.mark.parametrize(
     "piece",
     ["a ", "a,", '"', '",', "(", "(,", "a:,", "<,", "\\,", "[,", "=?utf-8?q?a?= ", "a@", ",", "ü <a@b.co>,"],
 )

@@ -79,12 +79,13 @@ def test_bounces_say_why(ses, sesv2, mail, read):
     assert bounces["OnAccountSuppressionList"]["bouncedRecipients"][0]["emailAddress"] == "bad@x.org"
 
 
-def test_a_configuration_set_has_reasons_of_its_own_to_suppress_for(ses, sesv2, mail, read):
-    # Given an address that bounced, and a set that suppresses only who complained
+@pytest.mark.parametrize("reasons", [["COMPLAINT"], []])
+def test_a_configuration_set_has_reasons_of_its_own_to_suppress_for(ses, sesv2, mail, read, reasons):
+    # Given an address that bounced, and a set that suppresses only who complained, or nobody
     ses.set_account(production_access=True, max_send_rate=10)
     ses.advance(1)
     sesv2.put_suppressed_destination(EmailAddress="bad@x.org", Reason="BOUNCE")
-    options = {"SuppressedReasons": ["COMPLAINT"]}
+    options = {"SuppressedReasons": reasons}
     sesv2.create_configuration_set(ConfigurationSetName="news", SuppressionOptions=options)
     ses.set_events(queue="ses-events", wrapped=False)
     # Then mail by that set is delivered, and mail by none bounces

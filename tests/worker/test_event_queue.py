@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -134,6 +135,29 @@ def test_a_reader_goes_on_where_aws_is_away_and_stops_when_told(stage: Stage, se
     reader.stop()
     running.join(30)
     assert not running.is_alive()
+
+
+def test_the_pauses_grow_and_begin_anew_once_sqs_has_answered(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sqs:
+        """It answers a poll now and then, and ends the reader after the last one."""
+
+        answers = iter([False, False, False, False, True, False, True, False, False])
+
+        def receive_message(self, **_: Any) -> dict[str, Any]:
+            answers = next(self.answers, None)
+            if answers is None:
+                reader.stop()
+            elif not answers:
+                raise HTTPClientError(error=OSError())
+            return {}
+
+    monkeypatch.setattr("sesq.worker.events.queue.BACKOFF_SECONDS", (0.001, 0.002, 0.003))
+    reader = QueueReader(Sqs(), "http://127.0.0.1/queue", Feedback(stage.redis, "default"))
+    reader.run()
+    pauses = re.findall(r"trying again in ([\d.]+) s", caplog.text)
+    assert pauses == ["0.001", "0.002", "0.003", "0.003", "0.001", "0.001", "0.002"]
 
 
 def test_a_poll_that_is_cut_short_to_stop_is_no_trouble(stage: Stage, caplog: Any) -> None:

@@ -237,6 +237,32 @@ def test_the_tenant_of_mail_that_names_none_is_asked_for_too(
     assert stage.state(id) is State.SENT
 
 
+def test_the_places_of_a_sync_that_one_kind_leaves_are_the_other_kinds(
+    stage: Stage, ses: Simulator, new_sync: Callable[..., AccountSync], asked: list[str]
+) -> None:
+    # Given four places in a sync, six tenants with held mail, and one with mail in a lane
+    held = [f"h{number}" for number in range(6)]
+    for name in [*held, "lane", *(f"l{number}" for number in range(5))]:
+        ses.add_tenant(name)
+    for name in held:
+        ses.set_tenant(name, sending_status="DISABLED")
+        stage.redis.hset(stage.keys.holds, f"tenant:{name}", "SES has disabled it")
+        stage.redis.hset(stage.keys.blocks, f"tenant:{name}", f'[{stage.now}, "why", false, ""]')
+    stage.policy.pause("", by="ada")
+    mail(stage, "lane")
+    sync = new_sync(interval=12.0)
+    again(stage, sync, after=12)
+    assert asked == ["h0", "h1", "h2", "lane"]
+    # When none with mail in a lane is due, Then all places are for held mail
+    again(stage, sync, after=12)
+    assert asked[4:] == ["h3", "h4", "h5"]
+    # When none with held mail is due, Then all places are for the others
+    for number in range(5):
+        mail(stage, f"l{number}")
+    again(stage, sync, after=12)
+    assert asked[7:] == ["l0", "l1", "l2", "l3"]
+
+
 def test_tenants_are_asked_for_in_turn_and_not_too_often(
     stage: Stage, ses: Simulator, new_sync: Callable[..., AccountSync], asked: list[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +18,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.console.checkup.rights import ACL
 from sesq.producer import Message, Outbox
 from sesq.queue.audit import audit
-from sesq.queue.events import MessageEvent, listen
+from sesq.queue.events import MessageEvent, forget, listen
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.webhook_body import webhook_id
@@ -385,6 +386,97 @@ def test_only_one_process_delivers_and_the_one_that_lost_the_lease_changes_nothi
     second.step()
     assert second.store.health().waiting == 0
     assert {message for message, _ in second.told} == {one}
+
+
+def test_what_the_one_that_lost_the_lease_had_read_is_told_once(
+    hook: MakeHook, redis: Redis, send: Any, stub: StubEndpoint
+) -> None:
+    # Given a process that has read three events, and loses its lease while it delivers the first
+    first, second = hook(), hook()
+    ids = [send() for _ in range(3)]
+
+    def late(handler: Any) -> None:
+        lapse(redis)
+        second.step()
+        stub.reply(500)(handler)
+
+    stub.plays.append(late)
+    first.step()
+    assert second.told == [(id, "queued") for id in [*ids, ids[0]]]
+    # When it delivers again, Then it begins with what is new
+    second.endpoint.close()
+    new = send()
+    first.step(3)
+    assert first.told[4:] == [(new, "queued")]
+
+
+def test_a_webhook_that_was_forgotten_while_it_delivered_tells_nothing_of_before(
+    hook: MakeHook, redis: Redis, send: Any, stub: StubEndpoint
+) -> None:
+    # Given a process that has read three events, and somebody who forgets the consumer meanwhile
+    h = hook()
+    ids = [send() for _ in range(3)]
+
+    def forgotten(handler: Any) -> None:
+        forget(redis, "default", f"webhook:{NAME}")
+        stub.reply(200)(handler)
+
+    stub.plays.append(forgotten)
+    h.step()
+    # When it listens anew, Then it is told what comes from then on, and no event twice
+    h.step(2)
+    new = send()
+    h.step(2)
+    assert h.told[-1] == (new, "queued")
+    assert len(set(h.told)) == len(h.told)
+    assert h.told[0] == (ids[0], "queued")
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_an_earlier_event_that_comes_back_while_a_later_one_is_tried_is_told_at_once(
+    hook: MakeHook, send: Any, cancel: Any, stub: StubEndpoint, answer: int
+) -> None:
+    # Given a message whose first event was given up, and whose second is being tried
+    h = hook()
+    one = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    cancel(one)
+    h.step()
+    all_day_but_for_others(h, send)
+
+    def revived(handler: Any) -> None:
+        h.store.revive(h.clock())
+        stub.reply(answer)(handler)
+
+    # When a person sends the first one again meanwhile
+    stub.plays.append(revived)
+    h.step()
+    before = len(h.told)
+    # Then it is told at once, whatever became of the second, and that one after it
+    assert h.store.next_due() == h.clock()
+    h.step(2)
+    told = [state for message, state in h.told[before:] if message == one]
+    assert told == (["queued"] if answer == 200 else ["queued", "cancelled"])
+    assert h.store.health().waiting == 0
+
+
+def test_the_pauses_after_troubles_begin_anew_once_a_step_was_made(
+    hook: MakeHook, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h = hook()
+    troubles = iter([True, True, True, True, False, True, False, True, True])
+
+    def step() -> None:
+        troubled = next(troubles, None)
+        if troubled is None:
+            h.endpoint._stop.set()
+        elif troubled:
+            unavailable()
+
+    monkeypatch.setattr(h.endpoint, "step", step)
+    h.endpoint.run()
+    assert re.findall(r"trying again in (\d) s", caplog.text) == ["1", "2", "5", "5", "1", "1", "2"]
 
 
 def test_a_delivery_that_redis_could_not_be_told_is_not_made_twice(
