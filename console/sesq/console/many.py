@@ -87,7 +87,7 @@ def narrowed(verb: str, query: Query) -> Query:
         raise InputError(
             f"{verb}: is for messages that are {' or '.join(sorted(can))}, not {' or '.join(query.states)}"
         )
-    return replace(query, states=states, after="")
+    return replace(query, states=states)
 
 
 def _count(redis: Redis, account: str, query: Query, at: float, most: float) -> int:

@@ -167,12 +167,7 @@ class Outbox:
         InvalidMessage for a time at which it has expired.
         """
         instant(send_at, "send_at")
-        due, end = round(send_at.timestamp(), 3), Messages(self._ready(), account).get(id).expires_at
-        if end is not None and due >= end:
-            raise InvalidMessage(
-                "send_at", "is not before expires_at: the message would expire before it may go"
-            )
-        Messages(self._ready(), account).reschedule(id, due, "its sender")
+        Messages(self._ready(), account).reschedule(id, round(send_at.timestamp(), 3), "its sender")
 
     def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
         """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""
