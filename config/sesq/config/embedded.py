@@ -116,10 +116,13 @@ class EmbeddedRedis:
             return find_server(writer)
         server = ask(Path(self._executable))
         if server is None:
-            raise MissingPart(f"{self._executable}: not a Redis or Valkey server that runs here")
+            raise MissingPart(
+                f"{self._executable}: not a Redis or Valkey server that runs here; name another"
+            )
         if writer and not server.can_read(writer):
             raise MissingPart(
-                f"the queue in {self.directory} was written by {writer}: {server} cannot read it"
+                f"the queue in {self.directory} was written by {writer}: {server} cannot read it; "
+                f"install {writer} or a newer one"
             )
         return server
 

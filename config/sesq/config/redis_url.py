@@ -188,7 +188,7 @@ def _options(parts: SplitResult) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"{_unknown(name, list(known))}")
         if name in options:
-            raise ValueError(f"{name}: stands there twice")
+            raise ValueError(f"{name}: stands there twice; keep one")
         read, allowed = known[name]
         try:
             options[name] = read(text)

@@ -171,7 +171,7 @@ def _read_part(text: str) -> WindowPart:
     if max(from_minute, to_minute) > 59 or start >= DAY_MINUTES or not 0 <= end <= DAY_MINUTES:
         raise InvalidPolicy(f"{text!a}: hours go from 00:00 to 24:00")
     if start == end:
-        raise InvalidPolicy(f"{text!a} begins and ends at the same time; a whole day is 00:00-24:00")
+        raise InvalidPolicy(f"{text!a} begins and ends at the same time; write 00:00-24:00 for a whole day")
     zone_of(zone)
     return WindowPart(_read_days(days) if days else frozenset(range(7)), start, end, zone)
 

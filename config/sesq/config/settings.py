@@ -113,7 +113,7 @@ class SmtpSettings(BaseModel):
     def _nothing_in_the_clear(self) -> SmtpSettings:
         if self.tls == "none" and not is_loopback(self.host or ""):
             raise ValueError(
-                'tls = "none" is for a relay on this machine: host is 127.0.0.1, ::1 or localhost then'
+                'tls = "none" is for a relay on this machine: set host to 127.0.0.1, ::1 or localhost'
             )
         if self.password and self.password.get_secret_value() and self.password_file:
             raise ValueError("password and password_file: give one of them")

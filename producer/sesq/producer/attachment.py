@@ -92,7 +92,7 @@ def _check_type(name: str, content_type: object) -> None:
 
 def _check_alternative(attachment: Attachment) -> None:
     if not isinstance(attachment.alternative, bool):
-        raise InvalidMessage("attachments", f"{attachment.name}: alternative is true or false")
+        raise InvalidMessage("attachments", f"{attachment.name}: alternative must be true or false")
     if not attachment.alternative:
         return
     if attachment.inline_id is not None:
@@ -103,7 +103,7 @@ def _check_alternative(attachment: Attachment) -> None:
     if kind.startswith("text/calendar") and not _has_method(kind):
         raise InvalidMessage(
             "attachments",
-            f"{attachment.name}: mail programs want the method: text/calendar; method=REQUEST; charset=utf-8",
+            f"{attachment.name}: mail programs want the method: write text/calendar; method=REQUEST; charset=utf-8",
         )
 
 
@@ -139,4 +139,4 @@ def check_attachments(attachments: tuple[Attachment, ...], html: str | None) -> 
     if inline and html is None:
         raise InvalidMessage("attachments", "an inline_id needs html= that shows it")
     if len(set(inline)) < len(inline):
-        raise InvalidMessage("attachments", "an inline_id is given twice")
+        raise InvalidMessage("attachments", "an inline_id is given twice: keep one")

@@ -86,7 +86,7 @@ class Outbox:
         self.keep_seconds = round((keep_days or KEEP_DAYS) * SECONDS_A_DAY)
         self.key_seconds = round(key_hours * SECONDS_AN_HOUR)
         if self.key_seconds < 1:
-            raise InputError(f"key_hours: {key_hours} is no time to remember a key for")
+            raise InputError(f"key_hours: {key_hours} is too short a time to remember a key: give more")
 
     def send(self, message: Message, *, check: bool = False, pipeline: Pipeline | None = None) -> str:
         """Queues one message and returns its id. With an idempotency key already used for the same content: that id.
@@ -204,7 +204,7 @@ class Outbox:
         """Begins to listen, and gives what reads and acknowledges events, for loops of your own."""
         if consumer.startswith(OF_WEBHOOK):
             raise InputError(
-                f"consumer: {consumer!r:.80} is no name for an application: they are those of webhooks"
+                f"consumer: {consumer!r:.80} is the name of a webhook: give your program another"
             )
         listen(self._ready(), account, consumer)
         return EventReader(self._ready(), account, consumer, recipients=recipients)

@@ -26,7 +26,7 @@ def load(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
     data = read_versioned(text, "message")
     _check_names(data, names, "message")
     if "sender" not in data:
-        raise InvalidMessage("sender", "is missing")
+        raise InvalidMessage("sender", "is missing: give the address that sends")
     for name, convert in (("send_at", read_moment), ("expires_at", read_moment), ("raw", _bytes)):
         if data.get(name) is not None:
             data[name] = convert(data[name], name)
@@ -61,12 +61,12 @@ def _bytes(text: object, field: str) -> bytes:
 
 def _attachments(data: object) -> tuple[Attachment, ...]:
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise InvalidMessage("attachments", "is a list of objects with name and content")
+        raise InvalidMessage("attachments", "must be a list of objects with name and content")
     return tuple(_attachment(item) for item in data)
 
 
 def _attachment(data: dict[str, Any]) -> Attachment:
     _check_names(data, _ATTACHMENT, "attachments")
     if not {"name", "content"} <= set(data):
-        raise InvalidMessage("attachments", "each has a name and content")
+        raise InvalidMessage("attachments", "each must have a name and content")
     return Attachment(**{**data, "content": _bytes(data["content"], "attachments")})

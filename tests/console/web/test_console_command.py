@@ -28,14 +28,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.mark.parametrize(
     ("words", "cure"),
     [
-        (["--host", "0.0.0.0"], "--users FILE is needed"),
+        (["--host", "0.0.0.0"], "give --users FILE"),
         (["--host", "0.0.0.0", "--users", "u.toml"], "needs --tls-cert and --tls-key, or --behind"),
-        (["--host", "mail", "--tls-cert", "x", "--tls-key", "x"], "--users FILE is needed"),
+        (["--host", "mail", "--tls-cert", "x", "--tls-key", "x"], "give --users FILE"),
         (["--proxy-header", "X-User"], "needs --behind ADDRESS and --users FILE"),
         (["--proxy-header", "X-User", "--users", "u.toml"], "needs --behind ADDRESS and --users FILE"),
         (
             ["--behind", "127.0.0.1", "--allowed-host", "mail.example.com"],
-            "--behind: whoever reaches the proxy",
+            "--behind: everybody who reaches the proxy",
         ),
         (["--users", "none.toml"], "none.toml: cannot be read as TOML"),
     ],

@@ -156,14 +156,17 @@ def test_no_page_and_no_metrics_answer_it(visit: Any) -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ('role = "send"', "senders: is a list of addresses"),
+        ('role = "send"', "senders: must be a list of addresses"),
         (
             f'role = "send"\nsenders = ["*"]\npassword = "{hash_password("x" * 12)}"',
             "password: is for the pages",
         ),
         ('senders = ["*"]', 'senders: counts for role = "send" alone'),
         ('role = "operate"\ntenant = "acme"', 'tenant: counts for role = "send" alone'),
-        ('role = "send"\nsenders = ["*"]\nlanes = ["slow"]', "lanes: is a list of transactional and bulk"),
+        (
+            'role = "send"\nsenders = ["*"]\nlanes = ["slow"]',
+            "lanes: must be a list of transactional and bulk",
+        ),
         ('role = "sender"', "role: allowed are view, operate, send"),
     ],
 )

@@ -121,12 +121,12 @@ def _check(secure: bool, host: str, users: Path | None, header: str | None, behi
         )
     if behind and users is None:
         raise InputError(
-            "--behind: whoever reaches the proxy would reach the console, so --users FILE is needed"
+            "--behind: everybody who reaches the proxy would reach the console; give --users FILE"
         )
     if _is_loopback(host):
         return
     if users is None:
-        raise InputError(f"--host {host}: others can reach it there, so --users FILE is needed")
+        raise InputError(f"--host {host}: others can reach it there; give --users FILE")
     if not secure:
         raise InputError(
             f"--host {host}: needs --tls-cert and --tls-key, or --behind ADDRESS of a proxy with HTTPS"

@@ -124,9 +124,11 @@ def endpoint(
     settings = load_settings()
     topic = settings.account(account).events.topic_arn
     if not topic:
-        raise InputError(f"accounts.{account}.events.topic_arn is not set: only that topic would be believed")
+        raise InputError(
+            f"accounts.{account}.events.topic_arn is not set: set it, since only messages of that topic are believed"
+        )
     if bool(cert) != bool(key):
-        raise InputError("--cert and --key go together")
+        raise InputError("--cert and --key go together: give both")
     start_logging(settings)
     with part("events,worker"):
         from sesq.worker.events.endpoint import Endpoint

@@ -78,7 +78,9 @@ def worker(
         wait_for_redis(redis)
     if processes > 1:
         if name:
-            raise InputError("--name: goes with one process; each of several gets a name of its own")
+            raise InputError(
+                "--name: is for one process; leave it out with several, which get names of their own"
+            )
         options = [word for each in accounts for word in ("--account", each)]
         options += [
             "--lanes",

@@ -46,7 +46,9 @@ class Patience:
         if self.is_over:
             raise Interrupted
         if self.elapsed > self.seconds:
-            raise TooLate(f"the demo did not end within its {self.seconds:g} seconds")
+            raise TooLate(
+                f"the demo did not end within {self.seconds:g} seconds: close other programs, try again"
+            )
 
     @contextmanager
     def ended_by_signals(self) -> Iterator[None]:

@@ -35,7 +35,9 @@ def serve(
     """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
     for option, file in (("--tls-cert", address.certificate), ("--tls-key", address.key)):
         if file and not os.access(file, os.R_OK):
-            raise InputError(f"{option}: {file} cannot be read")
+            raise InputError(
+                f"{option}: {file} cannot be read: check the path, and that this user may read it"
+            )
     server = HttpServer(
         create_app(site, intake=intake), address.host, address.port, address.certificate, address.key
     )

@@ -80,7 +80,9 @@ def _ends_lines_as_ascii(encoding: str) -> bool:
     try:
         return "\r\n".encode(encoding) == b"\r\n"
     except (LookupError, ValueError) as error:
-        raise InvalidRows(f"the encoding {shown(encoding)} is not known; one that is: cp1252") from error
+        raise InvalidRows(
+            f"the encoding {shown(encoding)} is not known; give another, such as cp1252"
+        ) from error
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -142,7 +144,7 @@ def _json_rows(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
         else:
             yield SourceRow(number, _with_recipient(values, wanted))
     if empty:
-        raise InvalidRows("line 1: it is empty; each line is a JSON object with `email`")
+        raise InvalidRows("line 1: it is empty; write a JSON object on each line, with `email`")
 
 
 def _with_recipient(values: dict[str, Any], wanted: Wanted) -> dict[str, Any]:

@@ -38,14 +38,14 @@ FILTERS = frozenset(
 )
 REFUSED: tuple[tuple[type[nodes.Node], str], ...] = (
     (nodes.Call, "calls a function: a template can only use variables and filters, as in {{ name|upper }}"),
-    (nodes.CallBlock, "calls a macro, which a template here cannot"),
-    (nodes.Macro, "defines a macro, which a template here cannot"),
-    (nodes.Include, "includes another template, which a template here cannot"),
-    (nodes.Import, "imports another template, which a template here cannot"),
-    (nodes.FromImport, "imports another template, which a template here cannot"),
+    (nodes.CallBlock, "calls a macro, which a template here cannot: leave it out"),
+    (nodes.Macro, "defines a macro, which a template here cannot: leave it out"),
+    (nodes.Include, "includes another template, which a template here cannot: leave it out"),
+    (nodes.Import, "imports another template, which a template here cannot: leave it out"),
+    (nodes.FromImport, "imports another template, which a template here cannot: leave it out"),
     (nodes.FilterBlock, "filters a block, which a template here cannot: filter each variable"),
-    (nodes.Extends, "extends another template, which a template here cannot"),
-    (nodes.Pow, "computes a power, which may have no end"),
+    (nodes.Extends, "extends another template, which a template here cannot: leave it out"),
+    (nodes.Pow, "computes a power, which may have no end: leave it out"),
 )
 
 

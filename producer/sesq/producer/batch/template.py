@@ -68,7 +68,7 @@ class Template:
         source = _Folder(folder)
         subject = source.text("subject.txt")
         if subject is None:
-            raise InvalidTemplate(f"{folder}: there is no subject.txt")
+            raise InvalidTemplate(f"{folder}: there is no subject.txt: write it, with one line")
         headers = _headers(folder / "headers.toml", source.text("headers.toml"))
         reply_to = [value for name, value in headers.items() if name.lower() == "reply-to"]
         try:

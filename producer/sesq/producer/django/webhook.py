@@ -28,7 +28,9 @@ def webhook(request: HttpRequest) -> HttpResponse:
     """Answers 204; 400 for a request that sesq has not signed; 503 where a receiver failed, so that it comes again."""
     secrets = getattr(settings, SETTING, None)
     if not secrets:
-        raise ImproperlyConfigured(f"sesq: {SETTING} is not set: nobody could tell whose webhooks come")
+        raise ImproperlyConfigured(
+            f"sesq: {SETTING} is not set: set it, or nobody can tell who sent a webhook"
+        )
     try:
         event = read_webhook(request.body, request.headers, secrets)
     except (InvalidMessage, RequestDataTooBig) as error:

@@ -129,7 +129,7 @@ class Spool:
             self.folder.mkdir(mode=0o700)
         seen = self.folder.lstat()
         if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-            raise SettingsError(f"{self.folder}: is to be a folder that only its user can read (chmod 700)")
+            raise SettingsError(f"{self.folder}: must be a folder that only its user can read (chmod 700)")
         for name in FOLDERS:
             with suppress(FileExistsError):
                 (self.folder / name).mkdir(mode=0o700)

@@ -85,7 +85,7 @@ class Handler:
         except InvalidMessage as error:
             return _bad_address("5.1.3", given, error)
         if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
-            return "452 4.5.3 too many recipients; the rest can go with another copy of the mail"
+            return "452 4.5.3 too many recipients; send the rest with another copy of the mail"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 

@@ -105,7 +105,7 @@ class SubmissionServer:
 
     def _check(self) -> None:
         if self.options.port is None and self.options.tls_port is None:
-            raise SettingsError("submission: there is no port to listen on")
+            raise SettingsError("submission: there is no port to listen on: give one")
         if self.options.tls_port is not None and self.tls is None:
             raise SettingsError("submission: a TLS port needs a certificate and its key")
         if not self.loopback and (self.passwords is None or self.tls is None):
@@ -180,7 +180,7 @@ def _tls(options: Options) -> ssl.SSLContext | None:
     if options.certificate is None and options.key is None:
         return None
     if options.certificate is None or options.key is None:
-        raise SettingsError("submission: a certificate and its key go together")
+        raise SettingsError("submission: a certificate and its key go together: give both")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(options.certificate, options.key)

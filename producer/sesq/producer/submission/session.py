@@ -111,11 +111,11 @@ class SubmissionSmtp(SMTP):
             super().data_received(rest)
 
     def _timeout_cb(self) -> None:
-        self.end("421 4.4.2 nothing came for too long")
+        self.end("421 4.4.2 nothing came for too long: connect again")
 
     def _end_of_login(self) -> None:
         if user_of(self.session) is None:
-            self.end("421 4.7.0 log in sooner")
+            self.end("421 4.7.0 no login came in time: log in sooner")
 
     def end(self, reply: str) -> None:
         """Says so and hangs up, in the end on who does not listen as well."""
@@ -235,7 +235,7 @@ class SubmissionSmtp(SMTP):
         if not self.envelope.rcpt_tos:
             await self.push("503 5.5.1 need RCPT command")
         elif arg:
-            await self.push("501 5.5.4 Syntax: DATA")
+            await self.push("501 5.5.4 DATA takes no argument: send DATA alone")
         else:
             self._reset_timeout(self.listener.options.data_seconds)
             await self._take_content()

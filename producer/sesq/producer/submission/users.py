@@ -168,7 +168,7 @@ def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[st
         raise SettingsError(f"{file}: has no users: write [name], {example}")
     for name, table in data.items():
         if not isinstance(table, dict):
-            raise SettingsError(f"{file}: {name} stands outside of a [user]")
+            raise SettingsError(f"{file}: {name} stands outside of a [user]: move it under one")
         unknown = next((key for key in table if key not in allowed), None)
         if unknown is not None:
             raise SettingsError(
@@ -209,7 +209,7 @@ def read_user(name: str, password: str, table: Mapping[str, Any], where: str) ->
 def _senders(rules: Any, where: str) -> tuple[str, ...]:
     if not isinstance(rules, list) or not rules or not all(isinstance(rule, str) and rule for rule in rules):
         raise SettingsError(
-            f'{where} senders: is a list of addresses, of domains as "@example.com", or ["*"]'
+            f'{where} senders: must be a list of addresses, of domains as "@example.com", or ["*"]'
         )
     return tuple(rule.lower() if "@" in rule or rule == "*" else f"@{rule.lower()}" for rule in rules)
 
@@ -218,9 +218,9 @@ def _lanes(names: Any, where: str) -> tuple[Lane, ...]:
     try:
         lanes = tuple(Lane(name) for name in names)
     except (ValueError, TypeError) as error:
-        raise SettingsError(f"{where} lanes: is a list of {' and '.join(Lane)}") from error
+        raise SettingsError(f"{where} lanes: must be a list of {' and '.join(Lane)}") from error
     if not lanes or isinstance(names, str):
-        raise SettingsError(f"{where} lanes: is a list of {' and '.join(Lane)}")
+        raise SettingsError(f"{where} lanes: must be a list of {' and '.join(Lane)}")
     return lanes
 
 

@@ -50,7 +50,7 @@ class Application:
             raise InputError(f"mail type: {self.mail_type!r}; allowed: {', '.join(MAIL_TYPES)}")
         if not self.website.startswith(("http://", "https://")) or len(self.website) > MAX_URL:
             raise InputError(
-                f"website: an address that starts with https://, of at most {MAX_URL} characters"
+                f"website: must be an address that starts with https://, of at most {MAX_URL} characters"
             )
         if not self.use_case.strip() or len(self.use_case) > MAX_USE_CASE:
             raise InputError(f"use case: a description, of at most {MAX_USE_CASE} characters")

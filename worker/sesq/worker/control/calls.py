@@ -39,7 +39,7 @@ def asked(operation: str, call: Callable[[], Any]) -> Any:
         code, text = str(details.get("Code", "")), str(details.get("Message") or "")
         raise ControlRefused(operation, code, text) from error
     except Exception as error:  # a client's other errors have no common class
-        raise ControlUnavailable(f"{operation}: {error}; sesq doctor looks for the cause") from error
+        raise ControlUnavailable(f"{operation}: {error}; `sesq doctor` looks for the cause") from error
 
 
 class SesControl:

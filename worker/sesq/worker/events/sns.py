@@ -100,7 +100,7 @@ class SnsGuard:
         found = _topic_arn(topic_arn)
         if not found:
             raise InputError(
-                f"topic_arn: {topic_arn!r} is no topic of SNS's: arn:aws:sns:REGION:ACCOUNT:NAME"
+                f"topic_arn: {topic_arn!r} is no topic of SNS's: give arn:aws:sns:REGION:ACCOUNT:NAME"
             )
         self.topic_arn = topic_arn
         china = ".cn" if found[1].startswith("cn-") else ""

@@ -64,7 +64,7 @@ class File(Given):
                 "attachments", "path: files are not fetched here; give their content in base64"
             )
         if self.content is None or not self.filename:
-            raise InvalidMessage("attachments", "each has a filename and a content in base64")
+            raise InvalidMessage("attachments", "each must have a filename, and a content in base64")
         return Attachment(self.filename, _bytes(self.content), self.content_type, self.content_id)
 
 
