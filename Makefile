@@ -33,6 +33,7 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/check_prose.py
 
 pytest: setup
 	$(PYTEST)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 from email.message import Message
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
@@ -100,3 +100,15 @@ def test_every_further_program_explains_itself(program: str, tmp_path: Path) -> 
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.lower().startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    "program", [each.name for each in distribution("sesq").entry_points.select(group="console_scripts")]
+)
+def test_every_installed_command_shows_how_it_is_used(program: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name(program)), "--help"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.lstrip().startswith(f"Usage: {program} ")
+    _, _, examples = ran.stdout.partition("Examples")
+    assert f"{program} " in examples

@@ -22,7 +22,7 @@ SUMMARIES = {
     "demo": "Watch the queue do its job against a simulated SES, in under a minute.",
     "send": "Put one message into the queue.",
     "worker": "Send what is queued, within the limits of SES.",
-    "status": "Show the limits, the queue, and why what waits waits.",
+    "status": "Show the limits, the queue, and why mail waits.",
     "messages": "List and show messages; cancel, retry, release or resolve them.",
     "batch": "Send one template to many recipients.",
     "quota": "Show and change the limits while the queue runs; pause and resume.",
@@ -38,6 +38,14 @@ SUMMARIES = {
     "doctor": "Check all that sending needs, and name the cure of what is wrong.",
 }
 """Command -> its first sentence. The module of the same name in `commands` (_ for -) has an `app` with it."""
+
+EXAMPLES = """Examples
+
+  sesq send --from shop@example.com --to ada@example.org --subject Hello --text "It is on its way."
+  sesq worker
+  sesq status --watch
+  sesq quota set --help
+"""
 
 
 class LazyGroup(TyperGroup):
@@ -85,6 +93,7 @@ app = typer.Typer(
     cls=LazyGroup,
     name="sesq",
     no_args_is_help=True,
+    epilog=EXAMPLES,
     # a traceback with local variables would show the content of mail
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -39,7 +39,7 @@ class WebhookView:
 
     @property
     def state(self) -> str:
-        """In a word or a few."""
+        """Its state, in one word or a few."""
         if self.health.disabled_at is not None:
             return DISABLED
         if not self.health.is_running:

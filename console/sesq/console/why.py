@@ -1,4 +1,4 @@
-"""Why what waits waits, in sentences for people, and when it goes. Pure: says what an `Overview` holds."""
+"""Says why mail waits, in sentences for people, and when it goes. Pure: says what an `Overview` holds."""
 
 from __future__ import annotations
 

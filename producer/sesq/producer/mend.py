@@ -138,7 +138,7 @@ def _is_whole(pair: tuple[str, str]) -> bool:
 
 
 def _readable(name: str, display: str, spec: str, domain: Domain) -> str:
-    """The address in wire form. One that is none is left to who needs it, since a header addresses nobody by itself."""
+    """The address in wire form. One that cannot be read is left as it is: whoever needs it will refuse it."""
     try:
         return full_address(display, spec, domain)
     except InvalidMessage:

@@ -150,7 +150,7 @@ class Message:
         """A mail that is already written. What is sent is `raw` to the byte, less Bcc and what sesq took over, and
         mended where SES would not take it (see `mend`).
 
-        The sender comes from From, the recipients from To, Cc and Bcc; when any of to, cc and bcc is given, the
+        The From header gives the sender; To, Cc and Bcc give the recipients; when any of to, cc and bcc is given, the
         headers address nobody. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options. `options` are those of
         `Message`.
         """

@@ -1,4 +1,4 @@
-"""E-mail addresses: read at the door, kept in a form that any wire can carry.
+"""Mail addresses: read at the door, kept in a form that any wire can carry.
 
 A *spec* is the bare address, `ada@example.org`. A *wire form* is what goes into a header or an API field:
 the spec, with its display name where it has one, and nothing but printable ASCII.

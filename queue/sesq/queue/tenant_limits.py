@@ -31,7 +31,7 @@ OF_TENANTS = ("rate", "daily")
 RAMP, PAUSED = "ramp", "paused"
 TELL_RAMP = compose("tell_ramp.lua", library("ramp.lua", base=JOBS))
 LEAST_DAILY = 50
-"""The most recipients of one mail: with a smaller daily limit, such a mail would wait for ever."""
+"""The most recipients of one mail: with a smaller daily limit, such a mail would wait forever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class WebhookStore(WebhookQueue):
         self._changed(change, token)
 
     def mend(self, now: float) -> None:
-        """Puts right what a damaged key has left: figures that are none go, and what waits has its time again."""
+        """Repairs what a damaged key has left: removes bad figures, and gives what waits its time again."""
         with mapped():
             found = text_hash(self.redis.hgetall(self._health))
             wrong = [name for name in COUNTS if name in found and _count(found[name]) is None]

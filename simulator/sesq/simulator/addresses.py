@@ -1,4 +1,4 @@
-"""E-mail addresses as SES reads them, with its words for what is wrong with one."""
+"""Mail addresses as SES reads them, with its words for what is wrong with one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def header_addresses(values: list[str]) -> list[str]:
     """
     try:
         pairs = utils.getaddresses(values, **_LOOSELY)
-    except RecursionError as error:  # comments in comments in comments
+    except RecursionError as error:  # a comment in a comment, and so on
         raise SesError("bad_request", "Illegal address") from error
     return [f"{name} <{address}>" if name else address for name, address in pairs if name or address]
 

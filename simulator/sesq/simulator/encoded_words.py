@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047), `=?utf-8?q?Gr=C3=BC=C3=9Fe?=`: in Subject, and in file names all the same."""
+"""Encoded words (RFC 2047), `=?utf-8?q?Gr=C3=BC=C3=9Fe?=`: in Subject, and also in file names."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from random import Random
 
 _REGION_CODES = {"us-east-1": "0100", "us-west-2": "0101", "eu-west-1": "0102", "eu-central-1": "0107"}
 
-# Our own, so that a test that seeds Python's has new ids all the same.
+# Our own, so that a test that seeds Python's still has new ids.
 _random = Random()  # noqa: S311  (unique, not secret)
 
 

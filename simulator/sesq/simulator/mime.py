@@ -66,7 +66,7 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     mail.configuration_set = mail.configuration_set or asked.get(CONFIGURATION_SET)
     mail.tenant = mail.tenant or asked.get(TENANT)
     mail.options = {**options_of_headers(asked), **mail.options}
-    # The call's tags win over the header's, which have to be right all the same; SES does not merge them.
+    # The call's tags win over the header's, which still have to be right; SES does not merge them.
     of_header = header_tags(asked.get(MESSAGE_TAGS, ""))
     mail.tags = mail.tags or of_header
     return message

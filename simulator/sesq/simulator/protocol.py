@@ -1,4 +1,4 @@
-"""HTTP on one connection: uvicorn's fast protocol, which alone would wait for ever and keep a head of any length."""
+"""HTTP on one connection: uvicorn's fast protocol, which alone would wait forever and keep a head of any length."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Template(NamedTuple):
 
 
 class RenderingError(Exception):
-    """The data does not fit the template: the message is accepted all the same, and fails later."""
+    """The data does not fit the template: the message is accepted, and fails later."""
 
 
 def render(template: Template, data: Mapping[str, Any]) -> Template:

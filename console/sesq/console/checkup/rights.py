@@ -29,7 +29,7 @@ OF_PYTHON = (
 )
 """What sesq and RQ send that is in no script."""
 WITH_SUBCOMMANDS = ("XGROUP", "XINFO")
-"""Commands that are none without a second word."""
+"""Commands that need a second word."""
 HELPFUL = {
     "PUBLISH": "workers hear of new mail a second late",
     "SUBSCRIBE": "workers hear of new mail a second late",

@@ -38,7 +38,7 @@ def status(
         bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")
     ] = False,
 ) -> None:
-    """Show the limits, the queue, and why what waits waits."""
+    """Show the limits, the queue, and why mail waits."""
     if watch and (json or not console().is_terminal):
         raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
     redis = open_account(account)

@@ -108,7 +108,7 @@ def run(
     with part("webhooks"):
         from sesq.worker.webhooks.runner import open_endpoints, run_endpoints
     endpoints = open_endpoints(open_redis(settings), settings, accounts, stop)
-    if not endpoints:  # it goes on all the same: beside the other processes of a Procfile, none may end
+    if not endpoints:  # it goes on: where a Procfile starts it, its end would end the other processes
         logging.getLogger("sesq.webhooks").warning(
             "no webhook is configured, and there is nothing to do: see webhooks in sesq.example.toml"
         )

@@ -1,4 +1,4 @@
-"""jinja2, with what a mail needs and no more: a template can neither reach this process nor keep it busy for ever.
+"""jinja2, with what a mail needs and no more: a template can neither reach this process nor keep it busy forever.
 
 It calls nothing, so there is no range() and no macro that calls itself; all loops of one text together have a bounded
 number of rounds; and whatever an operator, a filter or a block makes is weighed, so that no value grows without end.

@@ -41,7 +41,7 @@ def compose(data: bytes, *, sender: Callable[[], str], dot_ends: bool) -> bytes:
 
 
 def read(data: bytes, dot_ends: bool) -> Letter:
-    """Headers end at an empty line, or at the first line that is none: then the body begins with it."""
+    """Headers end at an empty line, or at the first line that is not a header: then the body begins with it."""
     data = _line_end.sub(b"\n", data)
     dot = _lone_dot(data) if dot_ends else None
     lines = (data[: dot.start()] if dot else data).split(b"\n")

@@ -14,7 +14,7 @@ CURE = "leave it out, or allow it with `tenants` or `contact_lists` of this user
 
 
 def message_of(user: User, given: Mapping[str, Any], *, owner: str | None = None) -> Message:
-    """Makes a message from options of `Message`, if the user may send it; an option that is None counts as not given.
+    """Makes a message from options of `Message`, if the user may send it. The value None counts as not given.
 
     Without a lane, the user's first lane counts; the account and the tenant are the user's. An idempotency key counts
     for its owner only, by default the user. Raises InvalidMessage.

@@ -67,7 +67,7 @@ class User:
         return any(rule in ("*", spec, f"@{spec.rpartition('@')[2]}") for rule in self.senders)
 
     def require_sender(self, field: str, wire: str) -> None:
-        """Raises InvalidMessage for an address that is none of the user's senders."""
+        """Raises InvalidMessage for an address that is not among the user's senders."""
         if not self.may_send_as(spec_of(wire)):
             raise InvalidMessage(field, f"this user may not send as {spec_of(wire)}")
 

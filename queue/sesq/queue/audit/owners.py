@@ -71,7 +71,7 @@ def read_names(redis: Redis, keys: Keys) -> KeyNames:
 
 
 def audit_owners(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[Finding]:
-    """Keys of chunks, of batches and of nobody that stay for ever without what they belong to."""
+    """Finds keys that would stay forever, although what they belonged to is gone."""
     prefix = keys.message("")[: -len("message:")]
     for some in pages(sorted(names.others), AT_ONCE):
         for key, ttl in zip(some, _ttls(redis, some), strict=True):
@@ -102,7 +102,7 @@ def _check_owner(key: str, kind: str, owner: str, names: KeyNames) -> Iterator[F
 
 
 def lost_jobs(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[str]:
-    """The ids of RQ jobs of sesq's for this account that stay for ever without a message or a chunk."""
+    """Finds the ids of sesq's RQ jobs in this account that would stay forever, without a message or a chunk."""
     queues = {keys.queue(lane) for lane in Lane}
     prefix = rq_key("job", "")
     ids = (key[len(prefix) :] for key in keys_like(redis, f"{prefix}*"))

@@ -23,7 +23,7 @@
 --   gathers_again   s: until then tokens gather for none
 
 local SLOW_HALF_LIFE = 60 -- s
--- s: within these a mail has reached SES, answered or not; where SES's burst is below two, within its lease
+-- in s: within these a mail has reached SES, answered or not. If SES's burst is below two: within its lease
 local JITTER = 0.5
 
 -- Names the books of the account. Whoever reads it twice knows whether they were lost in between.
@@ -230,7 +230,7 @@ end
 
 -- messages that would block their lane -----------------------------------------------------------
 
--- Holds a message for more recipients than a whole day has room for: it would wait for ever. Each account
+-- Holds a message for more recipients than a whole day has room for: it would wait forever. Each account
 -- sync frees it if it fits by then.
 function Gate.hold_as_too_large(message, room)
   local why = string.format('it is for %d recipients, and a whole day has room for %d', message.day, room)

@@ -81,7 +81,7 @@ function Job.leave_registries(id, lane, status, from)
   for _, name in ipairs(REGISTRIES) do Write.take_out(R .. name .. ':' .. lane, id) end
 end
 
--- Sets how long a key of a message stays: for ever until the message has ended, then as long as the record.
+-- Sets how long a key of a message stays: until the message has ended, and then as long as the record.
 function Job.set_expiry(key, state, keep, from)
   if Job.has_ended(state) then call('EXPIRE', key, Job.seconds_kept(keep))
   elseif not from or Job.has_ended(from) then call('PERSIST', key) end

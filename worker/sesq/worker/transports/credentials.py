@@ -1,6 +1,6 @@
 """The credentials of an AWS client: read when first needed, and read anew when AWS no longer takes them.
 
-botocore reads a key from a file or from the environment once, and a client keeps it for ever. Here every client of a
+botocore reads a key from a file or from the environment once, and a client keeps it forever. Here every client of a
 session shares one object, and the session looks at every answer: so all of them, whatever service they are for, go on
 with a new key as soon as one of them meets it.
 """

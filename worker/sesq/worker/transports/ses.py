@@ -17,7 +17,7 @@ SOON_SECONDS = 15.0
 """What must leave so soon gets an open connection first; botocore would open one after the last look."""
 
 NO_MESSAGE_ID = Answer(Channel.LOST, ("NoMessageId",))
-"""SES said yes, and no more: it may have taken the message, and nobody can say under which id."""
+"""SES said yes, and no more: it may have taken the message, but its id is not known."""
 
 
 class SesTransport:

@@ -19,7 +19,7 @@ class NotLetIn(Exception):
 
 
 class NoReply(OSError):
-    """What came is no reply of a mail server that takes mail: a greeting that is none, or something that is no SMTP."""
+    """What came is not a reply of a mail server that takes mail: a wrong greeting, or something that is not SMTP."""
 
 
 class ReplyLost(Exception):

@@ -268,7 +268,7 @@ class Endpoint:
     # one attempt
 
     def _is_interrupted(self) -> bool:
-        """Whether the next attempt has to wait: for the end of a rest, or for ever."""
+        """Whether the next attempt has to wait: for the end of a rest, or until the process ends."""
         return self._stop.is_set() or not self._holds() or self._was_disabled or self._rests()
 
     def _deliver(self, event: MessageEvent) -> Outcome:
