@@ -11,7 +11,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from sesq.config.connection import mapped
-from sesq.config.errors import InputError, SesqError
+from sesq.config.errors import InputError, SesqError, WrongState
 from sesq.console.audit import Audit, change_in
 from sesq.console.web.search import Query, parameters
 from sesq.queue.ids import new_id
@@ -46,7 +46,8 @@ class Act:
     """`number`: the most messages that it changes. `at`: it changes only messages in their state since before then (s).
 
     `cursor`: where the search continues. `moved`: when the last step ended (s). `stopped`: somebody has asked to
-    end it. `page`: the page of messages from which it was started.
+    end it. `page`: the page of messages from which it was started. `by`: who began it. `continued_by`: who continued
+    it after an interruption, the last one last. `run`: a new id each time; only the run that has it may go on.
     """
 
     verb: str
@@ -63,6 +64,18 @@ class Act:
     moved: float = 0.0
     stopped: bool = False
     page: str = "messages"
+    continued_by: tuple[str, ...] = ()
+    run: str = ""
+
+    @property
+    def actor(self) -> str:
+        """Who does it now."""
+        return self.continued_by[-1] if self.continued_by else self.by
+
+    @property
+    def people(self) -> str:
+        """Who began it, and who continued it."""
+        return ", continued by ".join((self.by, *self.continued_by))
 
     @property
     def left(self) -> int:
@@ -95,7 +108,8 @@ class Act:
 def unpacked(packed: str) -> Act:
     """Reads what `Act.packed` has written."""
     told = json.loads(packed)
-    return Act(**{**told, "query": read_filter(json.dumps(told["query"])), "reasons": tuple(told["reasons"])})
+    lists = {name: tuple(told.get(name, ())) for name in ("reasons", "continued_by")}
+    return Act(**{**told, **lists, "query": read_filter(json.dumps(told["query"]))})
 
 
 def write_filter(query: Query) -> str:
@@ -153,7 +167,7 @@ class Acts:
 
     def open(self, act: Act) -> Act:
         """Writes down that an act begins. Raises InputError if too many acts have begun and not ended."""
-        made = replace(act, id=new_id(), moved=act.moved)
+        made = replace(act, id=new_id(), run=new_id())
         with mapped():
             if self.redis.hlen(self.key) >= MOST_UNFINISHED:
                 raise InputError(
@@ -163,39 +177,59 @@ class Acts:
         return made
 
     def save(self, act: Act) -> bool:
-        """Writes the progress down. Returns False if the act has to stop, or has ended."""
-        return self._while_open(
-            act.id,
-            lambda stored, pipeline: (
-                None if stored.stopped else pipeline.hset(self.key, act.id, act.packed())
-            ),
-        )
+        """Writes the progress down. Returns False if the act has to stop, has ended, or was taken over."""
+
+        def write(stored: Act, pipeline: Pipeline) -> Any:
+            if stored.stopped or stored.run != act.run:
+                return None
+            return pipeline.hset(self.key, act.id, act.packed())
+
+        return self._while_open(act.id, write)
+
+    def take_over(self, id: str, by: str, now: float) -> Act:
+        """Gives an act that was interrupted to one person, in one step. Raises WrongState if somebody works on it."""
+        taken: list[Act] = []
+
+        def take(stored: Act, pipeline: Pipeline) -> Any:
+            if stored.moved > now - SILENT_SECONDS:
+                raise WrongState(f"{stored.actor} works on it")
+            people = tuple(name for name in stored.continued_by if name != by)
+            taken[:] = [replace(stored, moved=now, continued_by=(*people, by), run=new_id())]
+            return pipeline.hset(self.key, id, taken[0].packed())
+
+        if not self._while_open(id, take):
+            raise WrongState("it has ended")
+        return taken[0]
 
     def stop(self, id: str, now: float) -> None:
         """Ends an act: after the current step if a process works on it, otherwise now."""
-        act = self.get(id)
-        if act and act.moved > now - SILENT_SECONDS:
-            self.save(replace(act, stopped=True))
-        elif act:
-            self.close(act, now)
+
+        def end(stored: Act, pipeline: Pipeline) -> Any:
+            if stored.moved > now - SILENT_SECONDS:
+                return pipeline.hset(self.key, id, replace(stored, stopped=True).packed())
+            return self._end(stored, now, pipeline)
+
+        self._while_open(id, end)
 
     def close(self, act: Act, now: float) -> bool:
-        """Ends an act, with one entry in the audit trail. Returns False if it has ended already."""
+        """Ends an act, with one entry in the audit trail. Returns False if it has ended, or was taken over."""
+        return self._while_open(
+            act.id,
+            lambda stored, pipeline: self._end(act, now, pipeline) if stored.run == act.run else None,
+        )
 
-        def end(_stored: Act, pipeline: Pipeline) -> bool:
-            pipeline.hdel(self.key, act.id)
-            facts: dict[str, Any] = {
-                "act": act.id,
-                "done": act.done,
-                "number": act.number,
-                "page": act.page,
-                "reasons": list(act.reasons),
-                **change_in("state", " or ".join(act.query.states), BECOMES[act.verb]),
-            }
-            self.audit.add_to(pipeline, now, act.by, act.told, **facts)
-            return True
-
-        return self._while_open(act.id, end)
+    def _end(self, act: Act, now: float, pipeline: Pipeline) -> bool:
+        pipeline.hdel(self.key, act.id)
+        facts: dict[str, Any] = {
+            "act": act.id,
+            "done": act.done,
+            "number": act.number,
+            "page": act.page,
+            "reasons": list(act.reasons),
+            **change_in("state", " or ".join(act.query.states), BECOMES[act.verb]),
+        }
+        self.audit.add_to(pipeline, now, act.people, act.told, **facts)
+        return True
 
     def ended(self, id: str) -> dict[str, Any]:
         """Returns the entry of an act that has ended. Raises UnknownAct."""

@@ -130,7 +130,8 @@ def run(
 ) -> Act:
     """Does an act that has begun, to its end or until somebody stops it; with `most`, for about so many messages.
 
-    After an interruption, finished steps stay finished: `run` continues with the act that `Acts.get` returns.
+    After an interruption, finished steps stay finished: `run` continues with the act that
+    `Acts.take_over` returns. It ends when another run has taken the act over.
     """
     acts, start = Acts(redis, account), act.done + act.refused
     while True:
@@ -146,10 +147,10 @@ def run(
 def _step(redis: Redis, account: str, act: Act) -> tuple[Act, bool]:
     messages, most = Messages(redis, account), min(STEP, act.left)
     if act.verb == "release" and act.query.waiting and not act.query.looks_inside:
-        freed = messages.free_some(act.query.waiting, f"released by {act.by}", most)
+        freed = messages.free_some(act.query.waiting, f"released by {act.actor}", most)
         act = act.and_then([""] * freed, act.cursor, redis_now(redis))
         return act, not freed or not act.left
     page = search(redis, account, replace(act.query, after=act.cursor), most)
-    answers = [do_to_one(messages, act.verb, record.id, act.by) for record in page.records]
+    answers = [do_to_one(messages, act.verb, record.id, act.actor) for record in page.records]
     act = act.and_then(answers, page.next or act.cursor, redis_now(redis))
     return act, page.next is None or not act.left

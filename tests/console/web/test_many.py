@@ -13,7 +13,7 @@ from redis import Redis
 
 from clicks import Clicker
 from piles import Work, pile_up
-from sesq.config.errors import InputError, QueueUnavailable
+from sesq.config.errors import InputError, QueueUnavailable, WrongState
 from sesq.console import many
 from sesq.console.act import Acts, read_filter, write_filter
 from sesq.console.audit import Audit
@@ -180,6 +180,68 @@ def test_what_was_interrupted_is_shown_and_continued(stage: Stage, clicker: Clic
     eventually(lambda: "Ended" in clicker.open(f"acts/{act.id}").text, "it has ended")
     assert counts(stage) == {State.QUEUED: 120}
     assert len(trail(stage)) == 1
+
+
+def test_of_two_people_who_continue_an_act_one_does_and_the_other_is_told_who(
+    stage: Stage, clicker: Clicker, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an act of Ada's that was interrupted after 50, and two people who look at its page
+    ids = settle(stage, 120, State.HELD, **HELD)
+    act = interrupt(stage, Query(states=(State.HELD,)), 50)
+    other = Clicker(console())
+    for each in (clicker, other):
+        each.open(f"acts/{act.id}")
+    # When both continue it, and the first one's run has not finished a step yet
+    real, go = Messages.release, threading.Event()
+
+    def release(messages: Messages, id: str, by: str) -> State:
+        assert go.wait(20)
+        return real(messages, id, by)
+
+    monkeypatch.setattr(Messages, "release", release)
+    clicker.press("Continue")
+    other.press("Continue")
+    # Then one run goes on, the second person is told whose it is, and each mail is released once
+    runs = [each for each in threading.enumerate() if each.name == f"act-{act.id}"]
+    go.set()
+    assert len(runs) == 1
+    assert "ops@here (console) works on it" in other.text
+    eventually(lambda: "Ended" in clicker.open(f"acts/{act.id}").text, "it has ended")
+    # And the trail and the messages name who did what
+    (entry,) = Audit(stage.redis, "default").entries()
+    assert entry["by"] == "ada, continued by ops@here (console)"
+    reasons = [stage.status(id).reason for id in ids]
+    assert {each: reasons.count(each) for each in reasons} == {
+        "released by ada": 50,
+        "released by ops@here (console)": 70,
+    }
+
+
+def test_an_act_is_taken_over_once_however_many_try_at_once(stage: Stage) -> None:
+    settle(stage, 120, State.HELD, **HELD)
+    act = interrupt(stage, Query(states=(State.HELD,)), 50)
+    acts, ready, answers = Acts(stage.redis, "default"), threading.Barrier(8), []
+
+    def try_to(by: str) -> None:
+        ready.wait(20)
+        try:
+            answers.append(acts.take_over(act.id, by, stage.now).actor)
+        except WrongState as error:
+            answers.append(str(error))
+
+    people = [threading.Thread(target=try_to, args=(f"p{number}",)) for number in range(8)]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join()
+    (one,) = [each for each in answers if "works" not in each]
+    assert sorted(answers) == sorted([one, *[f"{one} works on it"] * 7])
+    # And the run from before, if its process was only slow, neither goes on nor writes into the audit trail
+    released = counts(stage)[State.QUEUED]
+    many.run(stage.redis, "default", act)
+    assert counts(stage)[State.QUEUED] - released == many.STEP
+    assert trail(stage) == []
+    assert acts.all()[0].actor == one
 
 
 def test_an_act_that_moves_is_stopped_after_its_step(stage: Stage, clicker: Clicker) -> None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Form
 from redis import Redis
 from starlette.responses import Response
 
-from sesq.config.errors import SesqError
+from sesq.config.errors import SesqError, WrongState
 from sesq.console import many
 from sesq.console.act import SILENT_SECONDS, Act, Acts, in_words, read_filter, write_filter
 from sesq.console.overview import Waiting, read_waiting
@@ -94,9 +94,11 @@ def begin(
     act = many.begin(room.redis, room.account, asked, room.by)
     act = many.run(room.redis, room.account, act, most=DONE_AT_ONCE)
     room.log(f"{verb}: {act.number} that match")
-    if Acts(room.redis, room.account).get(act.id) is None:
+    stored = Acts(room.redis, room.account).get(act.id)
+    if stored is None:
         return _tell(room, act)
-    _go_on(room.redis, room.account, act)
+    if stored.run == act.run:
+        _go_on(room.redis, room.account, act)
     return room.go(f"acts/{act.id}")
 
 
@@ -118,10 +120,12 @@ def show(room: Viewing, id: str) -> Response:
 
 @router.post("/accounts/{account}/acts/{id}/continue")
 def go_on(room: Operating, id: str) -> Response:
-    """Continues an act that was interrupted: no process works on it any more."""
-    act = Acts(room.redis, room.account).get(id)
-    if act and act.moved <= redis_now(room.redis) - SILENT_SECONDS:
-        _go_on(room.redis, room.account, act)
+    """Continues an act that was interrupted. If somebody else has just done that, it says who."""
+    try:
+        act = Acts(room.redis, room.account).take_over(id, room.by, redis_now(room.redis))
+    except WrongState as error:
+        return room.go(f"acts/{id}", f"You do not need to continue it: {error}.")
+    _go_on(room.redis, room.account, act)
     return room.go(f"acts/{id}")
 
 
