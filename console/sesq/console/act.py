@@ -45,7 +45,8 @@ class UnknownAct(SesqError):
 class Act:
     """`number`: the most messages that it changes. `at`: it changes only messages in their state since before then (s).
 
-    `cursor`: where the search continues. `moved`: when the last step ended (s). `stopped`: somebody has asked to
+    `cursor`: where the search continues. `passed`: how many that wait for one thing are passed over, since they have
+    been released and wait again. `moved`: when the last step ended (s). `stopped`: somebody has asked to
     end it. `page`: the page of messages from which it was started. `by`: who began it. `continued_by`: who continued
     it after an interruption, the last one last. `run`: a new id each time; only the run that has it may go on.
     """
@@ -61,6 +62,7 @@ class Act:
     refused: int = 0
     reasons: tuple[str, ...] = ()
     cursor: str = ""
+    passed: int = 0
     moved: float = 0.0
     stopped: bool = False
     page: str = "messages"

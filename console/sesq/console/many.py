@@ -147,9 +147,10 @@ def run(
 def _step(redis: Redis, account: str, act: Act) -> tuple[Act, bool]:
     messages, most = Messages(redis, account), min(STEP, act.left)
     if act.verb == "release" and act.query.waiting and not act.query.looks_inside:
-        freed = messages.free_some(act.query.waiting, f"released by {act.actor}", most)
-        act = act.and_then([""] * freed, act.cursor, redis_now(redis))
-        return act, not freed or not act.left
+        reason = f"released by {act.actor}"
+        freed, passed, is_over = messages.free_some(act.query.waiting, reason, most, act.at, act.passed)
+        act = replace(act, passed=passed).and_then([""] * freed, act.cursor, redis_now(redis))
+        return act, is_over or not act.left
     page = search(redis, account, replace(act.query, after=act.cursor), most)
     answers = [do_to_one(messages, act.verb, record.id, act.actor) for record in page.records]
     act = act.and_then(answers, page.next or act.cursor, redis_now(redis))

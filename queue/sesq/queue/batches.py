@@ -88,7 +88,7 @@ class Batches:
         freed = 0
         with mapped():
             while self.redis.hget(self.keys.batch(id), "state") in (b"running", b"done"):
-                count = FREE.run(
+                count, *_ = FREE.run(
                     self.redis, self.keys.account, f"batch:{id}", FREE_AT_ONCE, "its batch goes on"
                 )
                 freed += int(count)

@@ -174,19 +174,38 @@ class Messages:
         """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
         freed, count = 0, FREE_AT_ONCE
         while count == FREE_AT_ONCE:
-            count = self.free_some(what, reason, FREE_AT_ONCE)
+            count, _, _ = self._free(what, reason, FREE_AT_ONCE)
             freed += count
         return freed
 
-    def free_some(self, what: str, reason: str, most: int) -> int:
-        """Frees the oldest of them, FREE_AT_ONCE at most. Returns how many it freed."""
+    def free_once(self, what: str, reason: str) -> int:
+        """Frees each message that waits now, once: not again one that has to wait again meanwhile. How many it did."""
+        before, freed, passed, is_over = redis_now(self.redis), 0, 0, False
+        while not is_over:
+            count, passed, is_over = self.free_some(what, reason, FREE_AT_ONCE, before, passed)
+            freed += count
+        return freed
+
+    def free_some(
+        self, what: str, reason: str, most: int, before: float, passed: int = 0
+    ) -> tuple[int, int, bool]:
+        """Frees the oldest of those that wait since before a time (s), FREE_AT_ONCE at most.
+
+        Returns how many it freed, `passed` for the next step, and whether this was the last step. `passed`: how many
+        of the oldest wait since a later time, such as a message that was freed and has to wait again.
+        """
+        most = min(most, FREE_AT_ONCE)
+        freed, later, looked = self._free(what, reason, most, 0, repr(before), passed)
+        return freed, passed + later, looked < most
+
+    def _free(self, what: str, reason: str, most: int, *options: float | str) -> tuple[int, int, int]:
         with mapped():
-            return int(FREE.run(self.redis, self.keys.account, what, min(most, FREE_AT_ONCE), reason))
+            freed, later, looked = FREE.run(self.redis, self.keys.account, what, most, reason, *options)
+        return int(freed), int(later), int(looked)
 
     def try_one(self, what: str, reason: str) -> None:
         """One message that waits goes back into its lane, to see whether it still has to: another one each time."""
-        with mapped():
-            FREE.run(self.redis, self.keys.account, what, 1, reason, 1)
+        self._free(what, reason, 1, 1)
 
     def prune(self) -> int:
         """Takes those out of the lists, and out of RQ's registries, whose record has expired: at most some thousands.

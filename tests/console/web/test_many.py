@@ -259,6 +259,53 @@ def test_an_act_that_moves_is_stopped_after_its_step(stage: Stage, clicker: Clic
     assert "Ended" in clicker.open(f"acts/{act.id}").text
 
 
+def hold_again(stage: Stage, most: int = 10) -> None:
+    """Workers look at what was released last, and it has to wait for the same thing again."""
+    stage.pass_time(1)
+    _, started = stage.claim(most)
+    stage.gate.settle([SendResult(each.grant, State.HELD, **HELD) for each in started])
+
+
+def times_released(stage: Stage, id: str) -> int:
+    return sum(event.reason.startswith("released by") for event in stage.status(id).history)
+
+
+def test_each_mail_of_one_reason_is_released_once_though_it_is_held_again(stage: Stage) -> None:
+    # Given 120 that wait for Bob, and workers that hold those again that are released
+    ids = settle(stage, 120, State.HELD, **HELD)
+    act = many.ask(stage.redis, "default", "release", Query(waiting=BOB))
+    act = many.begin(stage.redis, "default", act, "ada")
+    # When all of them are released, with one that came later
+    later = settle(stage, 1, State.HELD, **HELD)
+    done = many.run(stage.redis, "default", act, lambda _: hold_again(stage))
+    # Then each is released once, the one that came later is not, and the act has ended
+    assert [times_released(stage, id) for id in [*ids, *later]] == [1] * 120 + [0]
+    assert done.done == 120
+    assert trail(stage) == [f"release: 120 of 120 that are held, waiting for {BOB}"]
+    assert Acts(stage.redis, "default").all() == []
+
+
+def test_a_program_that_releases_all_of_one_reason_is_told_of_each_once(
+    stage: Stage, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = settle(stage, 250, State.HELD, **HELD)
+    real, times = Messages.free_some, iter(range(20))
+
+    def free_some(messages: Messages, *given: Any) -> Any:
+        answer = real(messages, *given)
+        if next(times, None) is not None:
+            hold_again(stage)
+        return answer
+
+    monkeypatch.setattr(Messages, "free_some", free_some)
+    visit = console()
+    path = "/api/v1/accounts/default/waiting/release"
+    answer = visit.session.post(visit.site + path, json={"waiting": BOB}, timeout=20)
+    assert answer.json() == {"released": 250}
+    assert [times_released(stage, id) for id in ids] == [1] * 250
+    assert trail(stage) == [f"release 250 that wait for {BOB}"]
+
+
 def test_an_act_that_was_interrupted_is_given_up(stage: Stage, clicker: Clicker) -> None:
     settle(stage, 120, State.HELD, **HELD)
     act = interrupt(stage, Query(states=(State.HELD,)), 50)

@@ -248,7 +248,7 @@ def release(
         raise WaitsForNothing(
             f"nothing waits for {waiting_for!r}; waited for: {', '.join(sorted(known)) or 'nothing'}"
         )
-    freed = messages.free(waiting_for, f"released by {asker()}")
+    freed = messages.free_once(waiting_for, f"released by {asker()}")
     note(
         messages.redis,
         account,

@@ -47,7 +47,7 @@ def release_all(room: Room, waiting: str) -> int:
     """Lets everything go that waits for it: how many. Raises InputError where nothing does."""
     if waiting not in room.messages.holds():
         raise InputError(f"nothing waits for {waiting!r}")
-    freed = room.messages.free(waiting, f"released by {room.by}")
+    freed = room.messages.free_once(waiting, f"released by {room.by}")
     room.note(f"release {freed} that wait for", waiting)
     return freed
 

@@ -3,10 +3,16 @@
 --
 -- ARGV[3] what   [4] most to free   [5] reason   [6] 1: one alone, to try whether it is still in the way: the
 --     next one after the one that tried last, so that none tries twice while others wait
--- Returns the number freed.
+--     [7] only those that are held since before then (s); '' for all   [8] how many at the beginning to pass over
+-- Returns {the number freed, the number that are held, but not since before then, the number looked at}.
 
 local what, most, reason, one = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
-local hold, freed = A .. 'hold:' .. what, 0
+local before, pass = tonumber(ARGV[7]) or math.huge, tonumber(ARGV[8]) or 0
+local hold, freed, later = A .. 'hold:' .. what, 0, 0
+
+local function is_held_before(id)
+  return before == math.huge or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) < before
+end
 
 local function main()
   if what == 'restore' then call('DEL', A .. 'restored') end -- a person has looked
@@ -18,9 +24,12 @@ local function main()
     return #found > 0 and found or call('ZRANGE', hold, 0, 0)
   end
 
-  for _, id in ipairs(one and next_to_try() or call('ZRANGE', hold, 0, most - 1)) do
+  local found = one and next_to_try() or call('ZRANGE', hold, pass, pass + most - 1)
+  for _, id in ipairs(found) do
     local message = Message.read(id)
-    if message.state == 'held' then
+    if message.state == 'held' and not is_held_before(id) then
+      later = later + 1
+    elseif message.state == 'held' then
       Message.transition(message, 'queued', reason, {}, {})
       freed = freed + 1
     else
@@ -32,5 +41,5 @@ local function main()
   local tenant = string.match(what, '^tenant:([^/]+)$')
   if tenant then Share.end_rests(tenant) end -- rows of its batches wait in their chunks
   if tenant then Job.publish('policy') elseif freed > 0 then Job.wake() end
-  return freed
+  return {freed, later, #found}
 end
