@@ -9,12 +9,14 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
+from sesq.console.checkup import movement
 from sesq.console.checkup.movement import stuck
 from sesq.console.checkup.queue import judge_workers
 from sesq.console.overview import read_overview
 from sesq.console.workers import WorkerView
 from sesq.queue.results import SendResult
 from sesq.queue.states import Lane, State
+from stage import sent
 
 Condition = Callable[[BatchStage], None]
 OX = WorkerView("ox", "host", 1, "idle", 0.0, 0)
@@ -47,6 +49,63 @@ def test_a_batch_of_which_nothing_leaves_is_an_alarm(stage: BatchStage) -> None:
     assert still(stage) == {Lane.BULK: LONG}
 
 
+def bulk_mail_goes(stage: BatchStage) -> None:
+    """For some minutes, by a worker that serves bulk mail alone; the last of it just now."""
+    for _ in range(10):
+        stage.pass_time(LONG / 10)
+        claim = stage.ask(1, "bulk-worker", [Lane.BULK])
+        stage.gate.settle([sent(each.grant) for each in stage.gate.start(claim.grants)])
+
+
+def _messages(stage: BatchStage) -> None:
+    for _ in range(12):
+        stage.queue(lane="bulk")
+
+
+def _a_batch(stage: BatchStage) -> None:
+    stage.take(12)
+
+
+@pytest.mark.parametrize("bulk", [_messages, _a_batch])
+def test_transactional_mail_that_hangs_beside_bulk_mail_is_an_alarm(
+    stage: BatchStage, bulk: Condition
+) -> None:
+    # Given transactional mail that its worker does not take, and bulk mail that leaves
+    bulk(stage)
+    stage.queue()
+    bulk_mail_goes(stage)
+    # Then that is an alarm, also when bulk mail has just taken tokens
+    assert still(stage) == {Lane.TRANSACTIONAL: LONG}
+    stage.ask(1, "bulk-worker", [Lane.BULK])
+    assert still(stage) == {Lane.TRANSACTIONAL: LONG}
+
+
+def test_bulk_mail_that_hangs_beside_transactional_mail_is_an_alarm(stage: BatchStage) -> None:
+    stage.take(5)
+    for _ in range(10):
+        stage.pass_time(LONG / 10)
+        stage.queue()
+        stage.work(1)
+    stage.pass_time(1)
+    assert still(stage) == {Lane.BULK: LONG + 1}
+
+
+def test_what_leaves_is_looked_at_in_bounded_steps(
+    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given bulk mail that hangs for longer than the messages that are looked at tell
+    monkeypatch.setattr(movement, "AT_ONCE", 2)
+    monkeypatch.setattr(movement, "MOST_LOOKED_AT", 4)
+    stage.take(5)
+    for _ in range(10):
+        stage.pass_time(LONG / 10)
+        stage.queue()
+        stage.work(1)
+    stage.pass_time(1)
+    # Then it is an alarm, for the time that they tell of
+    assert still(stage) == {Lane.BULK: 3 * LONG / 10 + 1}
+
+
 def _a_batch_goes(stage: BatchStage) -> None:
     stage.take(5)
     stage.pass_time(LONG)
@@ -58,7 +117,8 @@ def _what_is_sent_is_delivered_at_once(stage: BatchStage) -> None:
     ids = [stage.queue(), stage.queue()]
     stage.pass_time(LONG)
     stage.work(1)
-    stage.redis.zrem(stage.keys.state(State.SENT), *ids)
+    stage.redis.zrem(stage.keys.state(State.SENT), ids[0])
+    stage.redis.zadd(stage.keys.state(State.DELIVERED), {ids[0]: stage.now})
     stage.pass_time(5)
 
 
