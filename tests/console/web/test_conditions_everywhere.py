@@ -262,6 +262,29 @@ def test_all_mail_bulk_mail_and_that_of_a_tenant_pause_and_go_on(
     assert [entry["by"] for entry in Policy(redis).history()] == ["ops@here (console)"] * 2
 
 
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({}, "All mail is paused until somebody resumes it. Nothing goes."),
+        ({"mail": "bulk"}, "Bulk mail is paused until somebody resumes it. Transactional mail goes on."),
+        (
+            {"tenant": " Acme ", "mail": "bulk"},
+            "Bulk mail of tenant Acme is paused until somebody resumes it. All other mail goes on.",
+        ),
+    ],
+)
+def test_the_page_names_the_mail_that_was_paused_and_that_goes_again(
+    redis: Redis, surfaces: Surfaces, form: Any, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Stage(redis)
+    caplog.set_level("INFO", "sesq.console")
+    mail, _, _ = words.partition(" is paused")
+    assert words in surfaces.visit.post("quota/pause", form).text
+    assert f"{mail} goes again." in surfaces.visit.post("quota/resume", form).text
+    of = f"{mail[0].lower()}{mail[1:]}"
+    assert [line.rpartition(": ")[2] for line in caplog.messages] == [f"pause {of}", f"resume {of}"]
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_an_empty_tenant_does_not_mean_all_mail(redis: Redis, surfaces: Surfaces, verb: str) -> None:
     url = f"{surfaces.visit.site}/api/v1/accounts/default/{verb}"

@@ -127,10 +127,10 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "quota/pause",
         {"reason": " a look "},
         "quota",
-        "Paused: nothing goes until somebody resumes.",
+        "All mail is paused until somebody resumes it. Nothing goes.",
         "pause all mail",
     ),
-    ("quota/resume", {}, "quota", "Mail goes again.", "resume all mail"),
+    ("quota/resume", {}, "quota", "All mail goes again.", "resume all mail"),
     (
         "suppression/add",
         {"address": "bob@example.org", "reason": "complaint"},

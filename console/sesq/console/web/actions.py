@@ -77,6 +77,11 @@ def reset_limits(room: Room, names: list[str] | None = None) -> None:
     room.log(f"limits: reset {', '.join(names or ['all'])}")
 
 
+def mail_named(*, bulk_only: bool, tenant: str) -> str:
+    """Says which mail a pause is about."""
+    return f"bulk mail of tenant {tenant}" if tenant else "bulk mail" if bulk_only else "all mail"
+
+
 def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "") -> None:
     """Pauses all mail, or bulk mail, or a tenant's bulk mail, from the next claim on. Raises InvalidMessage."""
     if tenant:
@@ -84,7 +89,7 @@ def pause(room: Room, reason: str, *, bulk_only: bool = False, tenant: str = "")
         TenantLimits(room.redis, room.account).pause(tenant, reason.strip(), by=room.by)
     else:
         room.policy.pause(reason.strip(), by=room.by, bulk_only=bulk_only)
-    room.log("pause")
+    room.log(f"pause {mail_named(bulk_only=bulk_only, tenant=tenant)}")
 
 
 def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
@@ -94,7 +99,7 @@ def resume(room: Room, *, bulk_only: bool = False, tenant: str = "") -> None:
         TenantLimits(room.redis, room.account).resume(tenant, by=room.by)
     else:
         room.policy.resume(by=room.by, bulk_only=bulk_only)
-    room.log("resume")
+    room.log(f"resume {mail_named(bulk_only=bulk_only, tenant=tenant)}")
 
 
 def start_ramp(room: Room, first: str, last: str, over: str) -> None:

@@ -29,16 +29,25 @@ def ask(room: Viewing, mail: Mail = "all", reason: str = "") -> Response:
 def pause(
     room: Operating, reason: Text = "", mail: Annotated[Mail, Form()] = "all", tenant: Text = ""
 ) -> Response:
-    actions.pause(room, reason, bulk_only=mail == "bulk", tenant=tenant.strip())
-    if tenant.strip() or mail == "bulk":
-        return room.go("quota", "Bulk mail is paused until somebody resumes it. Transactional mail goes on.")
-    return room.go("quota", "Paused: nothing goes until somebody resumes.")
+    bulk_only, tenant = mail == "bulk", tenant.strip()
+    actions.pause(room, reason, bulk_only=bulk_only, tenant=tenant)
+    paused = _at_the_beginning(actions.mail_named(bulk_only=bulk_only, tenant=tenant))
+    goes_on = "All other mail" if tenant else "Transactional mail" if bulk_only else ""
+    rest = f"{goes_on} goes on." if goes_on else "Nothing goes."
+    return room.go("quota", f"{paused} is paused until somebody resumes it. {rest}")
 
 
 @router.post("/accounts/{account}/quota/resume")
 def resume(
     room: Operating, mail: Annotated[Mail, Form()] = "all", tenant: Text = "", back: Text = "quota"
 ) -> Response:
-    actions.resume(room, bulk_only=mail == "bulk", tenant=tenant.strip())
+    bulk_only, tenant = mail == "bulk", tenant.strip()
+    actions.resume(room, bulk_only=bulk_only, tenant=tenant)
     where = back if back in ("quota", "overview") else "quota"
-    return room.go(where, "Mail goes again." if not tenant and mail == "all" else "Bulk mail goes again.")
+    goes = _at_the_beginning(actions.mail_named(bulk_only=bulk_only, tenant=tenant))
+    return room.go(where, f"{goes} goes again.")
+
+
+def _at_the_beginning(words: str) -> str:
+    """Returns the words for the beginning of a sentence; a name in them stays as it is."""
+    return words[:1].upper() + words[1:]
