@@ -225,6 +225,7 @@ class Acts:
         facts: dict[str, Any] = {
             "act": act.id,
             "done": act.done,
+            "refused": act.refused,
             "number": act.number,
             "page": act.page,
             "reasons": list(act.reasons),

@@ -69,13 +69,21 @@ def change_of(verb: str, states: Iterable[str]) -> Change:
 
 
 def ask(
-    redis: Redis, account: str, verb: str, query: Query, *, older: float = 0.0, most: float = MOST_COUNTED
+    redis: Redis,
+    account: str,
+    verb: str,
+    query: Query,
+    *,
+    at: float | None = None,
+    most: float = MOST_COUNTED,
 ) -> Act:
-    """Returns the act with the number of messages; nothing is changed yet. `older`: least seconds in their state.
+    """Returns the act with the number of messages; nothing is changed yet.
 
-    If the filter needs the messages' records, it counts among the newest `most`. Raises InputError.
+    `at`: only messages in their state since before then (s); without it, since before now. If the filter needs the
+    messages' records, it counts among the newest `most`. Raises InputError.
     """
-    wanted, at = narrowed(verb, query), redis_now(redis) - older
+    wanted = narrowed(verb, query)
+    at = redis_now(redis) if at is None else at
     return Act(verb, wanted, _count(redis, account, wanted, at, most), at, words=in_words(wanted))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,16 @@ import pytest
 from redis import Redis
 
 from busy_account import BusyAccount
+from sesq.console import many
+from sesq.console.act import Act
+from sesq.console.audit import Audit
 from sesq.console.web.api.description import operations
+from sesq.console.web.search import Query
 from sesq.queue.events import MessageEvent
+from sesq.queue.states import State
 from sesq.queue.webhook_records import DeadLetter, Waiting
 from sesq.queue.webhooks import WebhookStore
+from system import eventually
 
 ACCOUNT = "/accounts/default"
 LINES = "application/jsonl"
@@ -66,6 +73,20 @@ CALLS: dict[str, tuple[str, Any]] = {
     "retry_messages": (f"{ACCOUNT}/messages/retry", {"ids": ["<failed>"]}),
     "release_messages": (f"{ACCOUNT}/messages/release", {"ids": ["<held>"]}),
     "resolve_messages": (f"{ACCOUNT}/messages/resolve/sent", {"ids": ["<unknown>"]}),
+    "count_act": (f"{ACCOUNT}/acts/count", {"act": "retry", "filter": {"state": ["refused"]}}),
+    "begin_act": (
+        f"{ACCOUNT}/acts",
+        {
+            "act": "retry",
+            "filter": {"state": ["refused"]},
+            "number": 1,
+            "at": "2023-11-14T23:00:00.000Z",
+        },
+    ),
+    "list_acts": (f"{ACCOUNT}/acts", None),
+    "show_act": (f"{ACCOUNT}/acts/<act>", None),
+    "continue_act": (f"{ACCOUNT}/acts/<interrupted>/continue", None),
+    "stop_act": (f"{ACCOUNT}/acts/<interrupted>/stop", None),
     "list_waiting": (f"{ACCOUNT}/waiting", None),
     "release_waiting": (f"{ACCOUNT}/waiting/release", {"waiting": "recipient:bob@example.org"}),
     "show_quota": (f"{ACCOUNT}/quota", None),
@@ -110,7 +131,7 @@ class Ses:
 
 @pytest.fixture
 def account(redis: Redis) -> BusyAccount:
-    """One with a webhook that has given an event up."""
+    """One with a webhook that has given an event up, and an act that was interrupted."""
     store = WebhookStore(redis, "default", "app")
     store.hold("runner", 60)
     event = MessageEvent(
@@ -119,7 +140,11 @@ def account(redis: Redis) -> BusyAccount:
     store.put("runner", event, Waiting(event=event, attempts=9, since=event.at), event.at)
     letter = DeadLetter(event=event, at=event.at, attempts=10, why="it answered 500")
     store.done("runner", event, event.at, letter)
-    return BusyAccount(redis)
+    account = BusyAccount(redis)
+    act = Act("retry", Query(states=(State.REFUSED,)), 1, account.now, words="that are refused")
+    account.ids["interrupted"] = many.begin(redis, "default", act, "ada").id
+    account.pass_time(60)
+    return account
 
 
 @pytest.fixture
@@ -162,6 +187,9 @@ def test_what_each_operation_answers_is_what_its_schema_says(visit: Any, account
         if "<change>" in str(body):
             newest = visit.get("/api/v1/accounts/default/quota/history?limit=1").json()
             account.ids["change"] = newest[0]["id"]
+        if "<act>" in path:
+            entries = Audit(account.redis, "default").entries()
+            account.ids["act"] = next(entry["act"] for entry in entries if "act" in entry)
         given = json.loads(account.unnamed(json.dumps(body)))
         url = f"{visit.site}/api/v1{account.unnamed(path)}"
         if body is NEWS:
@@ -175,6 +203,7 @@ def test_what_each_operation_answers_is_what_its_schema_says(visit: Any, account
         content = told["responses"][str(answer.status_code)]["content"][kind]
         for line in answer.text.splitlines() if kind == LINES else [answer.text]:
             checker(openapi, content).validate(json.loads(line))
+    eventually(lambda: not any(each.name.startswith("act-") for each in threading.enumerate()), "acts end")
 
 
 def test_an_error_is_what_its_schema_says(visit: Any) -> None:

@@ -60,7 +60,7 @@ def do_to_all(redis: Redis, account: str, verb: str, chosen: Filter, *, yes: boo
     """Asks with the number, acts with a progress bar, and prints how many were changed; exit 1 if some were not."""
     older = parse_duration(chosen.older, "--older") if chosen.older else 0.0
     query = Query(tuple(chosen.state or ()), chosen.to or "", chosen.tag or "")
-    act = many.ask(redis, account, verb, query, older=older, most=math.inf)
+    act = many.ask(redis, account, verb, query, at=redis_now(redis) - older, most=math.inf)
     act = replace(act, words=f"{act.words}, for {chosen.older} or longer") if older else act
     if act.number and not yes and not is_agreed(f"{verb.capitalize()}: {act.number:,} messages {act.words}?"):
         complain("nothing was done")

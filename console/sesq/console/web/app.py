@@ -23,6 +23,7 @@ from sesq.config.errors import (
     UnknownWebhook,
     WrongState,
 )
+from sesq.console.act import UnknownAct
 from sesq.console.web.api import FAULT, NOTHING_HERE, make_api
 from sesq.console.web.emails import email_routes
 from sesq.console.web.guard import Guard
@@ -44,6 +45,7 @@ from sesq.queue.keys import CONSOLE_SECRET
 from sesq.queue.replies import text
 
 STATUS: dict[type[SesqError], int] = {
+    UnknownAct: 404,
     UnknownWebhook: 404,
     InputError: 422,
     NotAllowed: 403,

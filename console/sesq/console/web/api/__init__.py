@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sesq.config.errors import SesqError
-from sesq.console.web.api import account, accounts, batches, messages, pauses, quota, uploads, webhooks
+from sesq.console.web.api import account, accounts, acts, batches, messages, pauses, quota, uploads, webhooks
 from sesq.console.web.api.description import describe
 from sesq.console.web.problem import problem
 from sesq.console.web.site import NotLoggedIn, Site
@@ -38,7 +38,7 @@ def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
     api = FastAPI(title="sesq", version="1", docs_url=None, redoc_url=None)
     api.state.site = site
     api.include_router(accounts.router)
-    for part in (account, messages, quota, pauses, uploads, batches, webhooks):
+    for part in (account, messages, acts, quota, pauses, uploads, batches, webhooks):
         api.include_router(part.router, prefix="/accounts/{account}")
     for kind in (SesqError, HTTPException, RequestValidationError):
         api.add_exception_handler(kind, tell)

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from sesq.console.times import FIRST_MOMENT, LAST_MOMENT
 from sesq.console.web import actions
-from sesq.queue.states import Lane
+from sesq.console.web.search import Query, bare_message_id
+from sesq.queue.states import Lane, State
 from sesq.worker.control import Application
 
 Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]
@@ -59,6 +60,72 @@ class Ids(Given):
     """The messages that something is to be done to."""
 
     ids: list[str] = Field(min_length=1, max_length=actions.MOST_AT_ONCE)
+
+
+class Filter(Given):
+    """A filter for messages. Empty, it matches all."""
+
+    state: list[State] | None = None
+    to: str = ""
+    tag: str = ""
+    waiting: str = ""
+    subject: str = ""
+    message_id: str = ""
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    def query(self, after: str = "") -> Query:
+        """Returns the search for it."""
+        return Query(
+            states=tuple(self.state or ()),
+            to=self.to,
+            tag=self.tag,
+            waiting=self.waiting,
+            after=after,
+            subject=self.subject,
+            message_id=bare_message_id(self.message_id),
+            since=None if self.since is None else self.since.timestamp(),
+            until=None if self.until is None else self.until.timestamp(),
+        )
+
+
+class PageOfMessages(Filter):
+    """A page of the messages that match."""
+
+    after: str = ""
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class ActOnAll(Given):
+    """What is to be done to all messages that match."""
+
+    act: Literal["cancel", "retry", "release", "resolve"]
+    outcome: Literal["sent", "queued", "failed"] | None = Field(
+        default=None, description="For resolve alone: the state that the messages get."
+    )
+    filter: Filter
+
+    @model_validator(mode="after")
+    def _outcome_of_resolve(self) -> ActOnAll:
+        if (self.act == "resolve") != (self.outcome is not None):
+            raise ValueError("outcome: resolve needs it, and no other act takes it")
+        if not self.filter.query().is_filtered:
+            raise ValueError("filter: give at least one condition")
+        return self
+
+    @property
+    def verb(self) -> str:
+        """The act in one word, or three."""
+        return f"{self.act} as {self.outcome}" if self.outcome else self.act
+
+
+class AgreedAct(ActOnAll):
+    """The same, with the number and the time of the answer that `count_act` gave."""
+
+    number: int = Field(
+        ge=1, description="It changes no more messages. With another number, nothing is done."
+    )
+    at: Moment = Field(description="Messages that came into their state later are left alone.")
 
 
 class Limits(Given):

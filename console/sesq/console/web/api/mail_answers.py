@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from sesq.console.web.api.answers import Answer, Time
@@ -86,6 +88,30 @@ class Released(Answer):
     """How many messages were queued again."""
 
     released: int
+
+
+class Counted(Answer):
+    """How many messages an act would change now, and what is said of them."""
+
+    act: str
+    words: str
+    number: int
+    at: Time
+    counted_among: int | None
+
+
+class ActNow(Answer):
+    """An act on all messages that match, and its progress; `at`: when its last step ended."""
+
+    id: str
+    state: Literal["running", "interrupted", "stopping", "ended"]
+    what: str
+    by: str
+    at: Time
+    number: int
+    done: int
+    refused: int
+    reasons: list[str]
 
 
 class BatchNow(Answer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from sesq.config.errors import WrongState
 from sesq.console.find import Finder
@@ -15,16 +14,13 @@ from sesq.console.overview import read_waiting
 from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Sending, Viewing, api_router, operation
-from sesq.console.web.api.given import Ids, Mail, Waiting
+from sesq.console.web.api.given import Ids, Mail, PageOfMessages, Waiting
 from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, Released, WaitedFor
-from sesq.console.web.search import Query as Wanted
-from sesq.console.web.search import bare_message_id
 from sesq.console.web.site import Room
 from sesq.producer import Message
 from sesq.producer.submission.fields import message_of
 from sesq.queue.explain import explain
 from sesq.queue.short_ids import find_message
-from sesq.queue.states import State
 
 router = api_router("messages")
 SECONDS = 0.1
@@ -32,35 +28,12 @@ SECONDS = 0.1
 
 
 @router.get("/messages", **operation("list_messages", MessagePage))
-def messages(
-    room: Viewing,
-    state: Annotated[list[State] | None, Query()] = None,
-    to: str = "",
-    tag: str = "",
-    waiting: str = "",
-    subject: str = "",
-    message_id: str = "",
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> Json:
+def messages(room: Viewing, given: Annotated[PageOfMessages, Query()]) -> Json:
     """Lists the newest messages that match. If `next` is not null, give it as `after` for the following page.
 
     With a filter, recipients of batches that have no record follow the messages with a record.
     """
-    query = Wanted(
-        states=tuple(state or ()),
-        to=to,
-        tag=tag,
-        waiting=waiting,
-        after=after,
-        subject=subject,
-        message_id=bare_message_id(message_id),
-        since=None if since is None else since.timestamp(),
-        until=None if until is None else until.timestamp(),
-    )
-    found = Finder(room.redis, room.account, query).page(limit, seconds=SECONDS)
+    found = Finder(room.redis, room.account, given.query(given.after)).page(given.limit, seconds=SECONDS)
     return {
         "messages": [listed_as_json(each) for each in found.records],
         "next": found.next,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from sesq.console.find import NEAR, Finder
@@ -51,28 +52,42 @@ class Progress:
         return cls(looked, max(looked, finder.to_look_at()), f"messages?{rest}", none, missed)
 
 
-def wanted(
-    state: Iterable[str] | None,
-    q: str,
-    tag: str,
-    waiting: str,
-    subject: str,
-    message_id: str,
-    since: str,
-    until: str,
-    now: float,
-) -> Wanted:
-    """Makes the query. Raises InputError, which names the wrong parameter."""
-    return Wanted(
-        states=as_states(state or ()),
-        to=q.strip(),
-        tag=tag.strip(),
-        waiting=waiting.strip(),
-        subject=subject.strip(),
-        message_id=bare_message_id(message_id),
-        since=parse_past(since.strip(), "since", now) if since.strip() else None,
-        until=parse_past(until.strip(), "until", now) if until.strip() else None,
-    )
+class Search(BaseModel):
+    """The filter in the address of a page."""
+
+    state: list[str] | None = None
+    q: str = ""
+    tag: str = ""
+    waiting: str = ""
+    subject: str = ""
+    message_id: str = ""
+    since: str = ""
+    until: str = ""
+
+    def query(self, now: float) -> Wanted:
+        """Makes the query. Raises InputError, which names the wrong parameter."""
+        return Wanted(
+            states=as_states(self.state or ()),
+            to=self.q.strip(),
+            tag=self.tag.strip(),
+            waiting=self.waiting.strip(),
+            subject=self.subject.strip(),
+            message_id=bare_message_id(self.message_id),
+            since=parse_past(self.since.strip(), "since", now) if self.since.strip() else None,
+            until=parse_past(self.until.strip(), "until", now) if self.until.strip() else None,
+        )
+
+
+class PageOfSearch(Search):
+    """The address of a page of a search. `newer`: where newer pages begin. `looked`: at how many messages before.
+
+    `none`: the pages before have found nothing.
+    """
+
+    after: str = ""
+    looked: int = Field(default=0, ge=0)
+    none: bool = False
+    newer: list[str] | None = None
 
 
 def as_given(query: Wanted) -> dict[str, Any]:
@@ -81,20 +96,8 @@ def as_given(query: Wanted) -> dict[str, Any]:
 
 
 @router.get("/accounts/{account}/messages.{form}")
-def export(
-    room: Viewing,
-    form: Literal["csv", "jsonl"],
-    state: Annotated[list[str] | None, Query()] = None,
-    q: str = "",
-    tag: str = "",
-    waiting: str = "",
-    subject: str = "",
-    message_id: str = "",
-    since: str = "",
-    until: str = "",
-) -> Response:
+def export(room: Viewing, form: Literal["csv", "jsonl"], given: Annotated[Search, Query()]) -> Response:
     """Sends all messages that match, as they are found."""
-    query = wanted(state, q, tag, waiting, subject, message_id, since, until, redis_now(room.redis))
-    found = Finder(room.redis, room.account, query).all(MOST_EXPORTED)
+    found = Finder(room.redis, room.account, given.query(redis_now(room.redis))).all(MOST_EXPORTED)
     kind = f"{MEDIA_TYPES[form]}; charset=utf-8"
     return file_of_lines(lines(found, jsonl=form == "jsonl"), kind, f"messages.{form}")

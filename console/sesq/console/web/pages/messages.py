@@ -14,7 +14,7 @@ from sesq.console.find import Finder
 from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
-from sesq.console.web.pages.finding import Progress, as_given, wanted
+from sesq.console.web.pages.finding import PageOfSearch, Progress, as_given
 from sesq.console.web.pages.on_all import choices, messages_path
 from sesq.console.web.paging import Paging
 from sesq.console.web.preview import preview
@@ -35,24 +35,10 @@ SECONDS = 0.1
 
 
 @router.get("/accounts/{account}/messages")
-def messages(
-    room: Viewing,
-    state: Annotated[list[str] | None, Query()] = None,
-    q: str = "",
-    tag: str = "",
-    waiting: str = "",
-    subject: str = "",
-    message_id: str = "",
-    since: str = "",
-    until: str = "",
-    after: str = "",
-    looked: Annotated[int, Query(ge=0)] = 0,
-    none: bool = False,
-    newer: Annotated[list[str] | None, Query()] = None,
-) -> Response:
-    now = redis_now(room.redis)
-    query = wanted(state, q, tag, waiting, subject, message_id, since, until, now)
-    exact = by_id(room.messages, q) if q.strip() and not after else None
+def messages(room: Viewing, asked: Annotated[PageOfSearch, Query()]) -> Response:
+    now, after = redis_now(room.redis), asked.after
+    query = asked.query(now)
+    exact = by_id(room.messages, asked.q) if asked.q.strip() and not after else None
     if exact is not None:
         return room.go(f"messages/{exact.id}")
     finder = Finder(room.redis, room.account, replace(query, after=after))
@@ -64,9 +50,9 @@ def messages(
         query=replace(query, after=after),
         found=found,
         now=now,
-        search=Progress.of(finder, found, given, looked, none=none or not after),
+        search=Progress.of(finder, found, given, asked.looked, none=asked.none or not after),
         export=urlencode(given, doseq=True),
-        paging=Paging("messages", given, after, newer or (), found.next),
+        paging=Paging("messages", given, after, asked.newer or (), found.next),
         choices=choices(room, query),
     )
 

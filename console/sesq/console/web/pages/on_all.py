@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form
-from redis import Redis
 from starlette.responses import Response
 
-from sesq.config.errors import SesqError, WrongState
+from sesq.config.errors import WrongState
 from sesq.console import many
 from sesq.console.act import SILENT_SECONDS, Act, Acts, in_words, read_filter, write_filter
 from sesq.console.overview import Waiting, read_waiting
+from sesq.console.web import acting
 from sesq.console.web.render import page
 from sesq.console.web.search import Query
 from sesq.console.web.site import Operating, Room, Viewing
@@ -22,9 +20,6 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 router = APIRouter()
-log = logging.getLogger("sesq.console")
-DONE_AT_ONCE = 500
-"""Messages that are changed before the answer. A thread changes the others while the page of the act shows progress."""
 MOST_REASONS = 20
 
 CONSEQUENCES = {
@@ -91,15 +86,8 @@ def begin(
     """Does the act, to no more messages than the question named, and to none that came after the question."""
     query = many.narrowed(verb, read_filter(which))
     asked = Act(verb, query, number, at, words=in_words(query), page=messages_path(back))
-    act = many.begin(room.redis, room.account, asked, room.by)
-    act = many.run(room.redis, room.account, act, most=DONE_AT_ONCE)
-    room.log(f"{verb}: {act.number} that match")
-    stored = Acts(room.redis, room.account).get(act.id)
-    if stored is None:
-        return _tell(room, act)
-    if stored.run == act.run:
-        _go_on(room.redis, room.account, act)
-    return room.go(f"acts/{act.id}")
+    act, has_ended = acting.begin(room, asked)
+    return _tell(room, act) if has_ended else room.go(f"acts/{act.id}")
 
 
 def _tell(room: Room, act: Act) -> Response:
@@ -122,30 +110,18 @@ def show(room: Viewing, id: str) -> Response:
 def go_on(room: Operating, id: str) -> Response:
     """Continues an act that was interrupted. If somebody else has just done that, it says who."""
     try:
-        act = Acts(room.redis, room.account).take_over(id, room.by, redis_now(room.redis))
+        acting.go_on(room, id)
     except WrongState as error:
         return room.go(f"acts/{id}", f"You do not need to continue it: {error}.")
-    _go_on(room.redis, room.account, act)
     return room.go(f"acts/{id}")
 
 
 @router.post("/accounts/{account}/acts/{id}/stop")
 def stop(room: Operating, id: str) -> Response:
-    Acts(room.redis, room.account).stop(id, redis_now(room.redis))
+    acting.stop(room, id)
     return room.go(f"acts/{id}", "Stopped. Finished steps stay finished.")
 
 
 def messages_path(path: str) -> str:
     """Returns the path of a page of messages or of one message; for any other path, the first page of messages."""
     return path if path.startswith("messages") else "messages"
-
-
-def _go_on(redis: Redis, account: str, act: Act) -> None:
-    threading.Thread(target=_finish, args=(redis, account, act), daemon=True, name=f"act-{act.id}").start()
-
-
-def _finish(redis: Redis, account: str, act: Act) -> None:
-    try:
-        many.run(redis, account, act)
-    except SesqError as error:
-        log.warning("account %s: act %s is interrupted and can be continued: %s", account, act.id, error)
