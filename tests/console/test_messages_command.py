@@ -144,6 +144,27 @@ def test_one_that_is_not_there(run: Run) -> None:
     assert "no message nope in account default" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["show", "cancel"])
+def test_a_whole_id_that_is_gone_is_not_looked_for_among_all_messages(
+    run: Run, redis: Redis, queue: Queued, command: str
+) -> None:
+    # Given a message that is there, and the id of one that is gone
+    id = queue()
+    gone = queue()
+    redis.delete(Keys("default").message(gone))
+
+    def looks_through() -> int:
+        return int(redis.info("commandstats").get("cmdstat_zscan", {"calls": 0})["calls"])
+
+    # When somebody gives its whole id, then no list of messages is looked through
+    before = looks_through()
+    assert run("messages", command, gone).exit_code == 1
+    assert looks_through() == before
+    # And with a beginning of an id they are, so the count can tell
+    assert run("messages", command, id[:20]).exit_code == 0
+    assert looks_through() > before
+
+
 def test_what_waits_can_be_cancelled_and_what_is_sent_cannot(
     run: Run, redis: Redis, queue: Queued, becomes: Becomes
 ) -> None:

@@ -122,6 +122,21 @@ def test_what_cannot_be_done_to_some_is_told(stage: Stage, clicker: Clicker) -> 
     assert trail(stage) == ["retry: 1 of 2 that are failed, 1 not"]
 
 
+def test_mail_that_becomes_unknown_is_not_counted_as_cancelled(stage: Stage, clicker: Clicker) -> None:
+    # Given two mails that wait for their next try. SES may have taken the first try of one of them
+    ids = [stage.queue(), stage.queue()]
+    for id, unsure in zip(ids, (False, True), strict=True):
+        _, (started,) = stage.claim(1)
+        assert started.grant.id == id
+        stage.gate.settle([SendResult(started.grant, State.RETRYING, attempts=1, delay=600.0, unsure=unsure)])
+        stage.pass_time(1)
+    # When all are cancelled, then one is cancelled, the other becomes unknown, and the page says so
+    clicker.open("messages?state=retrying").press("Cancel all …").press("Cancel: 2")
+    assert [stage.state(id) for id in ids] == [State.CANCELLED, State.UNKNOWN]
+    assert "cancel: 1 done, 1 not; it became unknown: SES may have taken an earlier try" in clicker.text
+    assert trail(stage) == ["cancel: 1 of 2 that are retrying, 1 not"]
+
+
 def test_nothing_is_offered_that_cannot_be_done_or_that_nobody_filtered(
     stage: Stage, clicker: Clicker
 ) -> None:

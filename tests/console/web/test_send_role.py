@@ -142,6 +142,29 @@ def test_nothing_else_of_the_api_answers_it(visit: Any) -> None:
         assert answer.status_code == 403, (where, answer.text)
 
 
+UPLOADS = [
+    ("shop's", "/api/v1/accounts/default/batches", 413),
+    ("shop's", "/api/v1/accounts/default/batches/check", 413),
+    ("shop's", "/api/v1/accounts/default/messages", 422),
+    ("looker's", "/api/v1/accounts/default/messages", 413),
+    ("looker's", "/api/v1/accounts/default/batches", 413),
+    ("nobody's", "/api/v1/accounts/default/batches", 401),
+    ("ops's", "/api/v1/accounts/default/batches", 422),
+]
+"""422: the whole body was read."""
+
+
+@pytest.mark.parametrize(("token", "path", "status"), UPLOADS)
+def test_a_large_body_is_read_from_those_alone_who_may_send_it(
+    visit: Any, token: str, path: str, status: int
+) -> None:
+    is_mail = path.endswith("messages")
+    body = {"json": {"x": "x" * 20_000}} if is_mail else {"files": {"rows": b"x" * 20_000}}
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = visit.session.post(visit.site + path, headers=headers, timeout=20, **body)
+    assert answer.status_code == status, answer.text
+
+
 def test_no_page_and_no_metrics_answer_it(visit: Any) -> None:
     paths = {
         route.path for router in ROUTERS for route in router.routes if "GET" in route.methods and route.path
