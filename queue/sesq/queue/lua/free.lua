@@ -3,7 +3,8 @@
 --
 -- ARGV[3] what   [4] most to free   [5] reason   [6] 1: one alone, to try whether it is still in the way: the
 --     next one after the one that tried last, so that none tries twice while others wait
---     [7] only those that are held since before then (s); '' for all   [8] how many at the beginning to pass over
+--     [7] only those that are held since before then (s); '' for all
+--     [8] how many of the oldest to pass over
 -- Returns {the number freed, the number that are held, but not since before then, the number looked at}.
 
 local what, most, reason, one = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
