@@ -260,6 +260,10 @@ def test_too_many_bounce(scene: Scene) -> None:
         + message:<b>-0-0 rank = 4
         ~ message:<b>-0-0 reason = Because. -> Permanent bounce (General) of p0@example.org
         ~ message:<b>-0-0 state = retrying -> bounced
+        + origins:domain:bounced:19675 TTL = 8d
+        + origins:domain:bounced:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 1.0
         + reputation 472222:bounced = 1
         + reputation 472222:sent = 1
         + reputation level = fine

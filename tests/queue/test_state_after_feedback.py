@@ -81,6 +81,8 @@ def test_it_bounced_for_good(scene: Scene, sent: str) -> None:
         ~ message:<1> reason = m-1 -> Permanent bounce (General) of ada@example.org
         ~ message:<1> since = now-3 -> now
         ~ message:<1> state = sent -> bounced
+        + origins:domain:bounced:19675 TTL = 8d
+        + origins:domain:bounced:19675 example.org = 1.0
         + reputation 472222:bounced = 1
         + reputation level = fine
         + state:bounced <1> = now
@@ -101,6 +103,8 @@ def test_somebody_complains_of_it_after_it_was_delivered(scene: Scene, sent: str
         ~ message:<1> rank = 3 -> 5
         ~ message:<1> reason = 250 ok -> complaint by ada@example.org
         ~ message:<1> state = delivered -> complained
+        + origins:domain:complained:19675 TTL = 8d
+        + origins:domain:complained:19675 example.org = 1.0
         + reputation 472222:complained = 1
         + reputation level = fine
         + state:complained <1> = now
@@ -112,6 +116,8 @@ def test_somebody_complains_of_it_after_it_was_delivered(scene: Scene, sent: str
     scene.expect("""
         + event:d13d625a95d3389b77677fe444791bf9 = 1
         + event:d13d625a95d3389b77677fe444791bf9 TTL = 14d
+        + origins:domain:bounced:19675 TTL = 8d
+        + origins:domain:bounced:19675 example.org = 1.0
         + reputation 472222:bounced = 1
     """)
 
@@ -134,6 +140,8 @@ def test_ses_had_taken_what_is_unknown(scene: Scene) -> None:
         + message:<1> rank = 1
         ~ message:<1> reason = Because. -> m-1
         ~ message:<1> state = unknown -> sent
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 1.0
         + reputation 472222:sent = 1
         - rq:deferred:transactional <1> = now
         + rq:finished:transactional <1> = real+14d
@@ -193,6 +201,8 @@ def test_it_comes_before_the_answer_of_ses(scene: Scene) -> None:
         + message:<1> rank = 1
         ~ message:<1> reason = w -> m-9
         ~ message:<1> state = sending -> sent
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 1.0
         + reputation 472222:sent = 1
         + rq:finished:transactional <1> = real+14d
         + rq:job:<1> TTL = 14d
@@ -209,6 +219,8 @@ def test_nobody_knows_the_mail(scene: Scene) -> None:
     scene.expect("""
         + event:d13d625a95d3389b77677fe444791bf9 = 1
         + event:d13d625a95d3389b77677fe444791bf9 TTL = 14d
+        + origins:domain:bounced:19675 TTL = 8d
+        + origins:domain:bounced:19675 example.org = 1.0
         + reputation 472222:bounced = 1
         + reputation level = fine
         + suppression ada@example.org = {"reason": "bounce", "at": now, "source": "event of m-1"}

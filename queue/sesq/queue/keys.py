@@ -281,6 +281,11 @@ class Keys:
         """Sorted set: the tenants that have such counts, by the time of the last event that was counted (s)."""
         return self._key("counted_tenants")
 
+    def origins(self, what: str, counted: str, day: int) -> str:
+        """Sorted set with expiry: the recipients of a day since the epoch by their domain or by a tag of their mail.
+        `what`: domain or tag; `counted`: sent, bounced or complained; see `lua/origins.lua`."""
+        return self._key("origins", what, counted, str(day))
+
     @property
     def poison(self) -> str:
         """List: what came as an event and is none, newest first."""

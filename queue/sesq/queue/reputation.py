@@ -33,6 +33,9 @@ A_STEP = {"bounced": 0.01, "complained": 0.0005}
 """What a person has let pass, by letting bulk mail go on, must get worse by so much before it is paused again."""
 LEAST_SENT = 500
 """Below so many recipients a rate says little."""
+LEAST_OF_A_PART = {"bounced": 50, "complained": 1000}
+"""The same of a part of the mail, such as a domain's: from there on, more than two bounces or one complaint make the
+rate at which Amazon reviews."""
 ROUNDING = 1e-9
 WINDOW_HOURS = 7 * 24
 BRAKE = "sesq events"
@@ -45,6 +48,18 @@ class Level(str, Enum):
 
     FINE = "fine"
     WARN = "warn"
+    PAUSE = "pause"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Passed(str, Enum):
+    """Which of Amazon's thresholds the rate of a part of the mail has reached. The value is what JSON shows."""
+
+    TOO_FEW = "too_few"  # to judge by
+    NONE = "none"
+    REVIEW = "review"
     PAUSE = "pause"
 
     def __str__(self) -> str:
@@ -73,6 +88,24 @@ class Standing:
     def is_reviewed(self, kind: str) -> bool:
         """Whether Amazon reviews an account for as much of `bounced` or `complained`."""
         return self.sent >= LEAST_SENT and self.rate(kind) >= REVIEW[kind]
+
+    def passed(self, kind: str) -> Passed:
+        """Tells which threshold a part of the mail would have reached for `bounced` or `complained`, if it were all
+        mail of an account.
+        """
+        if self.sent < LEAST_OF_A_PART[kind]:
+            return Passed.TOO_FEW
+        reached = [(PAUSE[kind], Passed.PAUSE), (REVIEW[kind], Passed.REVIEW), (0.0, Passed.NONE)]
+        return next(passed for threshold, passed in reached if self.rate(kind) >= threshold)
+
+    @property
+    def badness(self) -> tuple[float, int]:
+        """Sorts parts of the mail: the worse of both rates beside the threshold of a review, where it can be judged;
+        then the number of bounces and complaints.
+        """
+        judged = (kind for kind in REVIEW if self.passed(kind) is not Passed.TOO_FEW)
+        worse = max((self.rate(kind) / REVIEW[kind] for kind in judged), default=0.0)
+        return worse, self.bounced + self.complained
 
     @property
     def alarming(self) -> dict[str, float]:

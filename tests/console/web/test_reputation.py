@@ -12,9 +12,11 @@ from redis import Redis
 from batch import template
 from clicks import Clicker
 from sesq.console.checkup import Check, check_queue
-from sesq.console.reputation_view import Origin, read_reputation
+from sesq.console.reputation_view import read_reputation
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
+from sesq.queue.origins import Origin
+from sesq.queue.reputation import Standing
 from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from sesq.worker.events import Feedback
@@ -39,7 +41,8 @@ def bounces(stage: Stage, to: str, **options: Any) -> str:
     stage.pass_time(1)
     _, (started,) = stage.claim(1)
     stage.gate.settle([SendResult(started.grant, State.SENT, "ses-1", message_id=f"ses-{id}")])
-    mail = {"messageId": f"ses-{id}", "destination": [to], "tags": {"sesq-id": [id]}}
+    tags = {name: [value] for name, value in {"sesq-id": id, **options.get("tags", {})}.items()}
+    mail = {"messageId": f"ses-{id}", "destination": [to], "tags": tags}
     bounce = {
         "bounceType": "Permanent",
         "bounceSubType": "General",
@@ -64,15 +67,67 @@ def test_which_domain_and_which_tag_bounce_is_one_click_away(stage: Stage, click
         bounces(stage, f"p{number}@bad.example", tags={"kind": "news"})
     bounces(stage, "ada@Good.example", tags={"kind": "receipt"})
     view = read_reputation(stage.redis, "default")
-    assert view.domains == (Origin("bad.example", 3, 0), Origin("good.example", 1, 0))
-    assert view.tags == (Origin("kind=news", 3, 0), Origin("kind=receipt", 1, 0))
+    assert view.domains == (
+        Origin("bad.example", Standing(0, 3, 0)),
+        Origin("good.example", Standing(0, 1, 0)),
+    )
+    assert view.tags == (
+        Origin("kind=news", Standing(0, 3, 0)),
+        Origin("kind=receipt", Standing(0, 1, 0)),
+    )
     clicker.open("overview").follow("Reputation")
     assert clicker.clicks == 1
-    assert "bad.example 3 0" in clicker.text
+    assert "bad.example 0 3 \N{EN DASH} too few" in clicker.text
     # and a click on the number shows these messages
     clicker.open("messages?state=bounced&q=%40bad.example")
     assert all(f"p{number}@bad.example" in clicker.text for number in range(3))
     assert 'messages?state=bounced&amp;q=%40bad.example"' in clicker.open("reputation").page
+
+
+def origin(stage: Stage, what: str, name: str, days_ago: int = 0, **counts: int) -> None:
+    """So much was counted for a domain or a tag on that day."""
+    day = int(stage.now // 86_400) - days_ago
+    for kind, n in counts.items():
+        stage.redis.zincrby(stage.keys.origins(what, kind, day), n, name)
+
+
+def test_domains_and_tags_have_rates_and_the_thresholds_that_these_reach(
+    stage: Stage, clicker: Clicker
+) -> None:
+    # Given domains whose mail bounces, of which one has little mail and one is nearly a week ago
+    origin(stage, "domain", "pause.example", sent=1000, bounced=100, complained=1)
+    origin(stage, "domain", "review.example", days_ago=6, sent=900, bounced=30)
+    origin(stage, "domain", "review.example", sent=100, bounced=20)
+    origin(stage, "domain", "fine.example", sent=10_000, bounced=499, complained=9)
+    origin(stage, "domain", "few.example", sent=49, bounced=40, complained=1)
+    origin(stage, "domain", "old.example", days_ago=7, sent=100, bounced=100)
+    origin(stage, "domain", "without.example", sent=100)
+    origin(stage, "tag", "kind=news", sent=2000, complained=10)
+    # Then the worst stand first, and those with too little mail last
+    text = clicker.open("reputation").text
+    assert (
+        "pause.example 1,000 100 10.00 % ≥ 10.00 % 1 0.10 % ≥ 0.10 % "
+        "review.example 1,000 50 5.00 % ≥ 5.00 % 0 0.00 % "
+        "fine.example 10,000 499 4.99 % 9 0.09 % "
+        "few.example 49 40 81.63 % too few 1 2.04 % too few "
+        "Tags in the last 7 days"
+    ) in text
+    assert "kind=news 2,000 0 0.00 % 10 0.50 % ≥ 0.50 %" in text
+    assert "old.example" not in text
+    assert "without.example" not in text
+
+
+def test_of_many_domains_the_worst_are_shown_and_what_made_room_counts_together(
+    stage: Stage, clicker: Clicker
+) -> None:
+    for number in range(30):
+        origin(stage, "domain", f"d{number}.example", sent=100, bounced=number + 1)
+    origin(stage, "domain", "", sent=7000, bounced=70)
+    text = clicker.open("reputation").text
+    assert "d29.example 100 30" in text
+    assert "d10.example 100 11" in text
+    assert "d9.example" not in text
+    assert "all others 7,000 70 1.00 %" in text
 
 
 def test_the_rates_stand_beside_the_lines(stage: Stage, clicker: Clicker) -> None:

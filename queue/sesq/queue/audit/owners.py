@@ -21,7 +21,7 @@ OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materi
 OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
 EXPIRING = (
     "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day",
-    "tenant_reputation",
+    "tenant_reputation", "origins",
 )  # fmt: skip
 OUR_FUNCTIONS = b"sesq.worker."
 

@@ -1,4 +1,4 @@
--- Feedback: what SES tells of one message is counted once, and moves the message on. After messages.lua; also
+-- Feedback: what SES tells of one message is counted once, and moves the message on. After origins.lua; also
 --   A event:<digest>   string, expires   1: this event has been counted; noted: it is in the history of its
 --                      message too
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
@@ -13,6 +13,7 @@
 -- ARGV[3] JSON {
 --   event        a digest that is the same for the same event     remember  s that it is known
 --   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
+--   origins      {domain: {name: recipients}, tag: {"name=value": recipients}}, of that count
 --   take_off     [address, …]: they leave the list if a complaint put them there
 --   id           the message's, '' where the event names none
 --   tenant       of whose mail it is, '' where the event names none
@@ -60,7 +61,10 @@ end
 local function count()
   if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return false end
   local hour, list = math.floor(now() / 3600), A .. 'suppression'
-  for name, n in pairs(told.count) do call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n) end
+  for name, n in pairs(told.count) do
+    call('HINCRBY', A .. 'reputation', hour .. ':' .. name, n)
+    for what, names in pairs(told.origins) do Origin.count(what, name, names) end
+  end
   count_for_tenant(hour)
   for address, entry in pairs(told.suppress) do call('HSETNX', list, address, entry) end
   for _, address in ipairs(told.take_off) do

@@ -3,7 +3,7 @@
 -- The functions of each file of the library stand in a table of their own: Job.place() is in jobs.lua.
 local Damage, Write, Job, Batch, Chunk, Message, Row = {}, {}, {}, {}, {}, {}, {}
 local Server, Bucket, Ramp, Limits, Ledger, Tenant, Gate = {}, {}, {}, {}, {}, {}, {}
-local Mend, Stream, Share, Window = {}, {}, {}, {}
+local Mend, Stream, Share, Window, Origin = {}, {}, {}, {}, {}
 
 -- nil for what is none, and for what is no amount and no time: nan, inf, 1e300.
 local FARTHEST, read_number = 1e15, tonumber

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from sesq.config.errors import InvalidMessage, SesqError
@@ -42,6 +43,8 @@ RECIPIENTS = {
 
 TENANT_TAG = "ses:tenant-name"
 """SES adds it to bounces and complaints (developer guide, "Using tenant-level suppression lists")."""
+OF_SES = "ses:"
+"""How the names of the tags begin that SES adds."""
 
 
 class NotAnEvent(SesqError):
@@ -54,7 +57,7 @@ class Event:
     the object that the type has.
 
     `recipients` are the bare addresses that the event is about; all of the message's where it names none. Then any of
-    them may be meant, and `may_be_any` is true where there are several.
+    them may be meant, and `may_be_any` is true where there are several. `tags`: those that the sender gave the mail.
     """
 
     type: str
@@ -64,6 +67,7 @@ class Event:
     detail: Mapping[str, Any]
     may_be_any: bool = False
     tenant: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subtype(self) -> str:
@@ -128,6 +132,7 @@ def _event(document: dict[str, Any]) -> Event:
         detail,
         may_be_any=not named and len(set(recipients)) > 1,
         tenant=_tenant(_tag(tags, TENANT_TAG)),
+        tags=dict(_own_tags(tags)),
     )
 
 
@@ -135,6 +140,14 @@ def _tag(tags: object, name: str) -> str:
     if not isinstance(tags, dict):
         raise NotAnEvent("its tags are no object")
     return next(iter(_texts(tags.get(name) or [], name)), "")
+
+
+def _own_tags(tags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is none, since it is no list of texts, is left out: it has no effect on the message."""
+    for name, values in tags.items():
+        if name != ID_TAG and not name.startswith(OF_SES):
+            with suppress(NotAnEvent):
+                yield from ((name, value) for value in _texts(values, name)[:1])
 
 
 def _tenant(name: str) -> str:

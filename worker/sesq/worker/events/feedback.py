@@ -19,7 +19,7 @@ from sesq.queue.policy import Policy
 from sesq.queue.ramp import mind_ramp
 from sesq.queue.replies import read_json, read_json_list, text
 from sesq.queue.reputation import BRAKE, Reputation, Standing
-from sesq.queue.scripts import MESSAGES, compose
+from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 from sesq.queue.suppression import Suppressed, listed_as
@@ -32,7 +32,7 @@ from sesq.worker.events.passed_on import PassedOn
 
 log = logging.getLogger("sesq.events")
 
-FEEDBACK = compose("feedback.lua", MESSAGES)
+FEEDBACK = compose("feedback.lua", library("origins.lua", base=MESSAGES))
 
 REMEMBER_SECONDS = 14 * 86_400
 """As long as SQS can keep a message."""
@@ -162,6 +162,7 @@ class Feedback:
             "event": event.digest,
             "remember": REMEMBER_MANY_SECONDS if event.type in MANY else REMEMBER_SECONDS,
             "count": {name: n for name, n in meaning.count.items() if n},
+            "origins": {"domain": meaning.domains, "tag": meaning.tags},
             "suppress": {
                 listed_as(address): Suppressed(address, reason, now, f"event of {event.message_id}").packed()
                 for address, reason in meaning.suppress.items()

@@ -5,8 +5,10 @@ Which values mean what stands in the table (`table.py`); here the words and the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sesq.queue.addresses import is_mailbox_simulator
 from sesq.queue.states import State
@@ -20,10 +22,16 @@ MAX_DIAGNOSIS = 200
 MAX_REASON = 500
 """Characters. Much of a reason is written by servers of others, as long as they like."""
 
+MOST_NAMES = 50
+"""So many domains and so many tags of one event count: a mail has no more recipients."""
+LONGEST_NAME = 513
+"""Characters: the longest tag, `name=value` of 256 each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`. `suppress`: address -> reason.
+    """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`; `domains` and `tags`: the same
+    recipients by their domain, and by each tag `name=value`. `suppress`: address -> reason.
 
     `take_off`: addresses to take off the list, where a complaint put them there. `note`: for the history of a message
     that stays in its state. `kind`: of a bounce, for consumers of the stream. `delayed`: why it is not delivered yet.
@@ -34,6 +42,8 @@ class Meaning:
     rank: int
     reason: str
     count: Mapping[str, int] = field(default_factory=dict)
+    domains: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, int] = field(default_factory=dict)
     suppress: Mapping[str, str] = field(default_factory=dict)
     take_off: tuple[str, ...] = ()
     note: str = ""
@@ -58,6 +68,8 @@ def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
         rank=row.rank,
         reason=words if moves else event.message_id,
         count={row.counts: _number(event, row)} if row.counts else {},
+        domains=_domains(event, row),
+        tags=_tags(event, row),
         suppress=_suppressed(event, row, suppress_possible),
         take_off=_sure(event) if row.suppresses is Suppresses.TAKES_OFF else (),
         note=words if row.effect in (Effect.NOTED, Effect.DELAYS) else "",
@@ -81,6 +93,23 @@ def _number(event: Event, row: Row) -> int:
     """So many recipients. A complaint is one, of however many who may have made it."""
     real = len(_real(event))
     return min(real, 1) if row.counts == "complained" else real
+
+
+def _domains(event: Event, row: Row) -> dict[str, int]:
+    """If one of several recipients complained, each of their domains counts one complaint."""
+    domains = Counter(address.rpartition("@")[2].lower() for address in _real(event)) if row.counts else {}
+    return _bounded({name: 1 if row.counts == "complained" else n for name, n in domains.items()})
+
+
+def _tags(event: Event, row: Row) -> dict[str, int]:
+    n = _number(event, row) if row.counts else 0
+    return _bounded({f"{name}={value}": n for name, value in event.tags.items()} if n else {})
+
+
+def _bounded(names: Mapping[str, int]) -> dict[str, int]:
+    """Leaves out what no mail of SES has: more names than MOST_NAMES, or longer ones than LONGEST_NAME."""
+    usual = ((name, n) for name, n in names.items() if 0 < len(name) <= LONGEST_NAME)
+    return dict(islice(usual, MOST_NAMES))
 
 
 def _suppressed(event: Event, row: Row, suppress_possible: bool) -> dict[str, str]:
