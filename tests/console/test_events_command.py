@@ -133,6 +133,26 @@ def test_the_standing_is_exit_1_where_it_is_bad(run: Run, run_json: Run, redis: 
     assert "says little" not in run("events", "standing").stdout
 
 
+def test_the_standing_names_the_domains_and_the_tags_of_what_bounces(
+    run: Run, run_json: Run, redis: Redis
+) -> None:
+    keys, day = Keys("default"), int(redis_now(redis) // 86_400)
+    redis.zadd(keys.origins("domain", "sent", day), {"bad.example": 2000, "": 50})
+    redis.zadd(keys.origins("domain", "bounced", day), {"bad.example": 100, "": 1})
+    redis.zadd(keys.origins("domain", "complained", day), {"bad.example": 10})
+    redis.zadd(keys.origins("tag", "bounced", day), {"kind=news": 7})
+    lines = [" ".join(line.split()) for line in run("events", "standing").stdout.splitlines()]
+    assert "domain sent bounces rate complaints rate reached" in lines
+    assert "bad.example 2000 100 5.00% 10 0.50% review (bounces), pause (complaints)" in lines
+    assert "all others 50 1 2.00% 0 0.00%" in lines
+    assert "kind=news 0 7 - 0 0.00% too few to judge" in lines
+    told = run_json("events", "standing")
+    assert [(each["name"], each["bounced_passed"]) for each in told["domains"]] == [
+        ("bad.example", "review"),
+        (None, "none"),
+    ]
+
+
 def test_bulk_mail_is_paused_and_let_go_by_itself(run: Run, run_json: Run, queue: Run) -> None:
     queue(lane="bulk")
     assert run("quota", "pause", "--bulk", "complaints").exit_code == 0

@@ -79,12 +79,18 @@ def test_people(told: Callable[..., Any]) -> None:
 
 def test_events(told: Callable[..., Any]) -> None:
     assert told("events poison --json") == [{"at": at("22:30"), "why": "it is not JSON", "body": "no event"}]
-    none = {"bounced_rate": 0.0, "complained_rate": 0.0}
+    counts = {"sent": 0, "bounced": 1, "complained": 1, "bounced_rate": 0.0, "complained_rate": 0.0}
+    part = counts | {"bounced_passed": "too_few", "complained_passed": "too_few"}
     assert told("events standing --json") == {
         "level": "fine",
-        "sent": 0,
-        "bounced": 1,
-        "complained": 1,
-        **none,
+        **counts,
+        "thresholds": {
+            "bounced": {"review": 0.05, "pause": 0.1},
+            "complained": {"review": 0.001, "pause": 0.005},
+        },
+        "domains": [{"name": "example.org", **part}],
+        "tags": [],
+        "tenants": [],
+        "batches": [],
     }
     assert told("doctor --deep --json") == {"found": [], "mended": []}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from redis import Redis
 
 from sesq.queue.batch import Batch
 from sesq.queue.batches import Batches
 from sesq.queue.origins import Origin, read_origins
-from sesq.queue.reputation import Reputation, Standing, tenant_standings
+from sesq.queue.reputation import PAUSE, REVIEW, Reputation, Standing, tenant_standings
 from sesq.queue.states import State
 
 MOST_SHOWN = 20
@@ -49,3 +50,26 @@ def _worst_batches(redis: Redis, account: str) -> tuple[tuple[Batch, Standing], 
     )
     bad = (each for each in counted if each[1].bounced or each[1].complained)
     return tuple(heapq.nlargest(MOST_SHOWN, bad, key=lambda each: each[1].badness))
+
+
+def reputation_as_json(view: ReputationView) -> dict[str, Any]:
+    """What scripts rely on. Rates are shares from 0 to 1; a name that is null stands for all others."""
+    return {
+        "level": view.week.level.value,
+        **_counts(view.week),
+        "thresholds": {kind: {"review": REVIEW[kind], "pause": PAUSE[kind]} for kind in REVIEW},
+        "domains": [{"name": each.name or None, **_part(each.standing)} for each in view.domains],
+        "tags": [{"name": each.name or None, **_part(each.standing)} for each in view.tags],
+        "tenants": [{"name": name, **_part(standing)} for name, standing in view.tenants.items()],
+        "batches": [
+            {"id": batch.id, "name": batch.name, **_part(standing)} for batch, standing in view.batches
+        ],
+    }
+
+
+def _counts(standing: Standing) -> dict[str, Any]:
+    return asdict(standing) | {f"{kind}_rate": round(standing.rate(kind), 6) for kind in REVIEW}
+
+
+def _part(standing: Standing) -> dict[str, Any]:
+    return _counts(standing) | {f"{kind}_passed": standing.passed(kind).value for kind in REVIEW}

@@ -65,6 +65,11 @@ class Passed(str, Enum):
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def is_bad(self) -> bool:
+        """Tells whether it is a threshold."""
+        return self in (Passed.REVIEW, Passed.PAUSE)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -41,6 +41,7 @@ CALLS: dict[str, tuple[str, Any]] = {
     "list_accounts": ("/accounts", None),
     "show_overview": (f"{ACCOUNT}/overview", None),
     "list_activity": (f"{ACCOUNT}/activity?limit=2", None),
+    "show_reputation": (f"{ACCOUNT}/reputation", None),
     "list_identities": (f"{ACCOUNT}/identities", None),
     "verify_identity": (f"{ACCOUNT}/identities", {"name": "bob@example.org"}),
     "list_suppressed": (f"{ACCOUNT}/suppression", None),

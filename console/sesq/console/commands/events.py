@@ -26,14 +26,18 @@ from sesq.console.context import (
     start_logging,
 )
 from sesq.console.output import print_json, show
-from sesq.console.tables import printable, wrapped
+from sesq.console.reputation_view import read_reputation, reputation_as_json
+from sesq.console.tables import printable, table, wrapped
 from sesq.console.times import local, utc
-from sesq.queue.reputation import Reputation
+from sesq.queue.reputation import REVIEW, WORDS, Level, Passed, Standing
 from sesq.queue.snapshot import redis_now
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redis import Redis
 
+    from sesq.queue.origins import Origin
     from sesq.worker.events import Feedback
     from sesq.worker.events.queue import QueueReader
     from sesq.worker.events.setup import Plumbing
@@ -242,16 +246,36 @@ def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 
 @app.command(epilog=STANDING_EXAMPLES)
 def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Show how much of the last week's mail bounced or was complained of, and how bad that is. Exit 1 where it is."""
-    found = Reputation(open_account(account), account).read()
-    rates = {f"{kind}_rate": round(found.rate(kind), 6) for kind in ("bounced", "complained")}
+    """Show how much of the last week's mail bounced or was complained of, how bad that is, and which domains and tags
+    it comes from. Exit 1 where it is bad.
+    """
+    found = read_reputation(open_account(account), account)
     if json:
-        counts = {"sent": found.sent, "bounced": found.bounced, "complained": found.complained}
-        print_json({"level": found.level.value, **counts, **rates})
+        print_json(reputation_as_json(found))
     else:
-        typer.echo(f"{found.level}: {found.words}")
-    if found.level.value != "fine":
+        typer.echo(f"{found.week.level}: {found.week.words}")
+        for what, origins in (("domain", found.domains), ("tag", found.tags)):
+            if origins:
+                show(_origins(what, origins))
+    if found.week.level is not Level.FINE:
         raise typer.Exit(1)
+
+
+def _origins(what: str, origins: Iterable[Origin]) -> Any:
+    columns = (what, "sent", *(name for kind in REVIEW for name in (WORDS[kind], "rate")), "reached")
+    return table(columns, [_origin(each.name or "all others", each.standing) for each in origins])
+
+
+def _origin(name: str, part: Standing) -> tuple[object, ...]:
+    rates = (each for kind in REVIEW for each in (getattr(part, kind), _rate(part, kind)))
+    reached = [f"{part.passed(kind)} ({WORDS[kind]})" for kind in REVIEW if part.passed(kind).is_bad]
+    few = all(part.passed(kind) is Passed.TOO_FEW for kind in REVIEW)
+    return printable(name), part.sent, *rates, "too few to judge" if few else ", ".join(reached)
+
+
+def _rate(part: Standing, kind: str) -> str:
+    """More bounces than recipients: what was sent is not known."""
+    return f"{part.rate(kind):.2%}" if getattr(part, kind) <= part.sent else "-"
 
 
 app.command(epilog=CONSUMERS_EXAMPLES)(consumers)

@@ -9,6 +9,7 @@ from fastapi import Query
 from sesq.console.audit import MOST_ENTRIES
 from sesq.console.commands.status import as_json as overview_as_json
 from sesq.console.overview import read_overview
+from sesq.console.reputation_view import read_reputation, reputation_as_json
 from sesq.console.times import utc
 from sesq.console.trail import read_trail
 from sesq.console.web import actions
@@ -16,6 +17,7 @@ from sesq.console.web.api.account_answers import (
     FoundSuppressed,
     Listed,
     Removed,
+    Reputation,
     RequestToAws,
     Sandbox,
     SuppressedPage,
@@ -58,6 +60,15 @@ def activity(
     The newest come first. `by`: part of the name. `q`: part of what was done.
     """
     return [deed.as_json() for deed in read_trail(room.redis, room.account, limit, by=by, text=q)]
+
+
+@router.get("/reputation", **operation("show_reputation", Reputation))
+def reputation(room: Viewing) -> Json:
+    """As `sesq events standing --json`: the rates of bounces and complaints, and where they come from.
+
+    Of domains, tags, tenants and batches the 20 worst.
+    """
+    return reputation_as_json(read_reputation(room.redis, room.account))
 
 
 @router.get("/identities", **operation("list_identities", dict[str, bool]))

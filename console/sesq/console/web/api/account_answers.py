@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from sesq.console.web.api.answers import Answer, Time
+from sesq.queue.reputation import Level, Passed
 
 
 class VerificationStarted(Answer):
@@ -77,3 +78,49 @@ class RequestToAws(Answer):
 
     request: dict[str, Any]
     sent: bool
+
+
+class Thresholds(Answer):
+    """The rates at which Amazon reviews an account, and at which it may pause it."""
+
+    review: float
+    pause: float
+
+
+class RatesOf(Answer):
+    """Recipients, and the shares of those that bounced or complained."""
+
+    sent: int
+    bounced: int
+    complained: int
+    bounced_rate: float
+    complained_rate: float
+
+
+class PartRates(RatesOf):
+    """The rates of a part of the mail, and the thresholds that they have reached.
+
+    `name`: a domain, a tag `name=value` or a tenant; null is all other domains or tags.
+    """
+
+    name: str | None
+    bounced_passed: Passed
+    complained_passed: Passed
+
+
+class BatchRates(PartRates):
+    """The rates of a batch."""
+
+    id: str
+    name: str
+
+
+class Reputation(RatesOf):
+    """The rates of the last week, and where they come from, the worst first."""
+
+    level: Level
+    thresholds: dict[str, Thresholds]
+    domains: list[PartRates]
+    tags: list[PartRates]
+    tenants: list[PartRates]
+    batches: list[BatchRates]
