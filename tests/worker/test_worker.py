@@ -482,6 +482,20 @@ def test_an_account_that_ses_does_not_describe_holds_up_no_other(
     answer.set()
 
 
+def test_with_each_reading_of_the_account_it_notes_how_far_the_batches_are(
+    stage: Stage, make_settings: Callable[..., Settings]
+) -> None:
+    class Due:
+        def run_if_due(self) -> bool:
+            return True
+
+    request = batch_request(template(), "shop@example.com", "k")
+    id = take(stage.redis, request, numbered([{"email": "ada@example.org", "name": "Ada"}])).id
+    account = OpenAccount("default", stage.gate, stage.sender, stage.rules, cast("AccountSync", Due()))
+    SesqWorker.for_accounts([account], stage.redis, make_settings())._tick()
+    eventually(lambda: stage.redis.exists(stage.keys.progress(id)), "it is noted")
+
+
 def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "CHECK_SECONDS", 0.2)
     answer, warm = threading.Event(), threading.Event()

@@ -97,6 +97,10 @@ class Keys:
         """List: the chunks of a batch that wait for it to be resumed."""
         return self._key("parked", batch)
 
+    def progress(self, batch: str) -> str:
+        """String: how far a batch was at each time, packed; see `batch_progress.py`."""
+        return self._key("progress", batch)
+
     def batch_windows(self, batch: str) -> str:
         """Set: the send windows of a batch: its own, or one for each zone of its rows."""
         return self._key("windows", batch)

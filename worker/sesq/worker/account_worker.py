@@ -18,6 +18,7 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Any
 
+from sesq.queue.batch_progress import note_progress
 from sesq.queue.batch_upkeep import tend_batches
 from sesq.queue.depth_history import DepthHistory
 from sesq.queue.grants import Claim, Grant
@@ -293,3 +294,4 @@ class AccountWorker:
         """Reads the account from SES, where that is due."""
         if self.account.sync.run_if_due():
             DepthHistory(self.gate.redis, self.name).note()
+            note_progress(self.gate.redis, self.name)

@@ -13,8 +13,8 @@ GAP = 0.18
 
 
 def amount(value: float, noun: str, each: str) -> str:
-    """`1 recipient a minute`, `1,200 recipients a minute`."""
-    return f"{value:,.10g} {noun}{'s' if noun and value != 1 else ''} {each}".replace("  ", " ")
+    """`1 recipient a minute`, `1,200 recipients a minute`, `1,200 recipients`."""
+    return f"{value:,.10g} {noun}{'s' if noun and value != 1 else ''} {each}".replace("  ", " ").strip()
 
 
 def plot(

@@ -24,7 +24,7 @@ AT_ONCE = 500
 OPEN = ("waiting", "leaving", *(state.value for state in State if state not in FINAL_STATES))
 """The counts of rows that are not at their end."""
 BATCH_STATES = ("running", "paused", "done", "cancelled")
-KINDS = ("batch", "template", "materialized", "parked", "windows")
+KINDS = ("batch", "template", "materialized", "parked", "windows", "progress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def read_batch(
     chunks, missing = [each for each in told if each.fields], [each for each in told if not each.fields]
     pipeline = redis.pipeline(transaction=True)
     pipeline.hgetall(keys.batch(id))
-    for key in (keys.batch, keys.template, keys.materialized, keys.parked, keys.batch_windows):
+    of_batch = (keys.batch, keys.template, keys.materialized, keys.parked, keys.batch_windows, keys.progress)
+    for key in of_batch:
         pipeline.ttl(key(id))
     pipeline.zscore(keys.batches, id)
     pipeline.sismember(keys.keeping, id)

@@ -17,7 +17,8 @@ from sesq.queue.shares import lane_queue, tenant_queues
 from sesq.queue.states import Lane, State
 
 AT_ONCE = 500
-OF_CHUNK, OF_BATCH = ("rows", "log", "results", "arrived"), ("template", "materialized", "parked", "windows")
+OF_CHUNK = ("rows", "log", "results", "arrived")
+OF_BATCH = ("template", "materialized", "parked", "windows", "progress")
 OF_WEBHOOK = ("webhook_waiting", "webhook_order", "webhook_due", "webhook_dead")
 EXPIRING = (
     "idempotency", "event", "damaged", "reconciled", "reader", "webhook_runner", "tenant", "tenant_day",

@@ -21,8 +21,9 @@
 --   A keeping             set     batches that have ended, or were reopened, and of which not all keys have
 --                                 the right expiry yet
 --   A template:<bid>      string  the template, packed
+--   A progress:<bid>      string  how far it was at each time; see note_progress.lua
 
-local OF_BATCH = {'batch', 'template', 'parked', 'materialized', 'windows'}
+local OF_BATCH = {'batch', 'template', 'parked', 'materialized', 'windows', 'progress'}
 local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'} -- kinds of keys; see chunks.lua
 local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}

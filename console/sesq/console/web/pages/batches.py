@@ -11,10 +11,12 @@ from sesq.config.errors import InputError
 from sesq.console.audit import change_in
 from sesq.console.batch_files import report_lines
 from sesq.console.batch_plan import plan
+from sesq.console.web.batch_chart import chart_of
 from sesq.console.web.pieces import file_of_lines
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
 from sesq.queue.batch import Batch
+from sesq.queue.batch_progress import read_progress
 from sesq.queue.batches import Batches
 from sesq.queue.short_ids import find_batch_id
 from sesq.queue.snapshot import redis_now
@@ -47,7 +49,9 @@ def batch(room: Viewing, id: str) -> Response:
         return room.go(f"batches/{whole}")
     found = Batches(room.redis, room.account).get(id)
     planned = plan(room.redis, room.account, found.left, of=found) if _goes_on(found) else None
-    return page(room, "batch", batch=found, plan=planned, now=redis_now(room.redis))
+    now = redis_now(room.redis)
+    chart = chart_of(read_progress(room.redis, found, now))
+    return page(room, "batch", batch=found, plan=planned, chart=chart, now=now)
 
 
 @router.get("/accounts/{account}/batches/{id}/report.csv")
