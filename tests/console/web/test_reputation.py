@@ -106,13 +106,13 @@ def test_domains_and_tags_have_rates_and_the_thresholds_that_these_reach(
     # Then the worst stand first, and those with too little mail last
     text = clicker.open("reputation").text
     assert (
-        "pause.example 1,000 100 10.00 % ≥ 10.00 % 1 0.10 % ≥ 0.10 % "
-        "review.example 1,000 50 5.00 % ≥ 5.00 % 0 0.00 % "
+        "pause.example 1,000 100 10.00 % ≥ 10 % 1 0.10 % ≥ 0.1 % "
+        "review.example 1,000 50 5.00 % ≥ 5 % 0 0.00 % "
         "fine.example 10,000 499 4.99 % 9 0.09 % "
         "few.example 49 40 81.63 % too few 1 2.04 % too few "
         "Tags in the last 7 days"
     ) in text
-    assert "kind=news 2,000 0 0.00 % 10 0.50 % ≥ 0.50 %" in text
+    assert "kind=news 2,000 0 0.00 % 10 0.50 % ≥ 0.5 %" in text
     assert "old.example" not in text
     assert "without.example" not in text
 
