@@ -1,12 +1,12 @@
 -- Progress: notes how far a batch is, for a chart. After jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A progress:<bid>  string, expires with its batch  cells of six whole numbers: time (s), then recipients that
---                     SES has taken, and those that are delivered, bounced, complained, failed
+--   A progress:<bid>  string, expires with its batch  cells of six whole numbers: time (s), then recipients
+--                     that SES has taken, and those that are delivered, bounced, complained, failed
 --
 -- ARGV[3] the batch's id   [4…8] the five counts
--- At most MOST cells stay, however long the batch lasts: every second one goes when there are more, and between
--- two cells is a PARTS-th of the time that they span. Returns 1 where a cell was added.
+-- At most MOST cells stay, however long the batch lasts: if there are more, every second one goes. Between
+-- the newest two is at least 1/PARTS of the time that all of them span. Returns 1 where a cell was added.
 
 local id = ARGV[3]
 local CELL, SIZE, MOST, PARTS = '<I4I4I4I4I4I4', 24, 240, 120

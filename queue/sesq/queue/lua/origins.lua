@@ -1,5 +1,5 @@
--- Origins: recipients by their domain and by the tags of their mail, counted from SES's events, so that each domain
--- and each tag has a rate of its own. After messages.lua.
+-- Origins: recipients by their domain and by the tags of their mail, counted from SES's events, so that each
+-- domain and each tag has a rate of its own. After messages.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A origins:<domain|tag>:<sent|bounced|complained>:<day since the epoch>  zset, expires
@@ -9,8 +9,8 @@ local MOST_NAMES = 1000
 local OTHERS = ''
 local KEPT_SECONDS = 8 * 86400 -- a week counts
 
--- Makes room for one more name: the name with the fewest recipients goes, and its recipients count as the others'.
--- A name with more than a thousandth of a day's mail so keeps its place, in whatever order the names come.
+-- Makes room for one more name: the name with the fewest recipients goes, and its recipients count as the
+-- others'. So a name with more than a thousandth of a day's mail keeps its place, in any order of names.
 local function make_room(key)
   local least = call('ZRANGE', key, 0, 1, 'WITHSCORES')
   local name, n = unpack(least)
