@@ -236,6 +236,31 @@ def test_all_that_are_held_for_one_reason_are_released_in_three_clicks(live: Liv
     Policy(s.redis).resume(by="test")
 
 
+def test_the_unknown_are_resolved_in_three_clicks(live: Live) -> None:
+    s, browser = live.system, live.browser
+    # Given 339 of which nobody knows: SES may have taken their first try, and they were cancelled before the next
+    Policy(s.redis).pause("a look", by="test")
+    ids = s.outbox.send_many(s.mail("ada@example.org", subject=f"Number {i}") for i in range(339))
+    for id in ids:
+        s.redis.hset(s.keys.message(id), "unsure", "1")
+        assert s.messages.cancel(id, "test") is State.UNKNOWN
+    # When somebody looks at the overview, then three clicks resolve them; the question names the number
+    browser.open("overview")
+    browser.until_says("339 unknown")
+    browser.find("#states a[href$='state=unknown']").click()
+    browser.press("Resolve as sent …")
+    assert "Resolve as sent: 339 messages?" in browser.text
+    browser.look("act-question-resolve")
+    browser.press("Resolve as sent: 339")
+    assert "resolve as sent: 339 done" in browser.text
+    assert browser.driver.current_url.endswith("messages?state=unknown")
+    # Then none is unknown, and it is one entry of the audit trail
+    assert (s.count(State.UNKNOWN), {s.outbox.status(id).state for id in ids}) == (0, {State.SENT})
+    browser.open("activity")
+    assert "resolve as sent: 339 of 339 that are unknown" in browser.text
+    Policy(s.redis).resume(by="test")
+
+
 def test_a_search_goes_on_by_itself_also_while_somebody_types(live: Live, tmp_path: Path) -> None:
     s, browser = live.system, live.browser
     # Given more recipients than a page has time for

@@ -99,26 +99,27 @@ class Browser:
         """
         for size, width in WIDTHS.items():
             for theme in ("light", "dark") if PICTURES else ("light",):
-                self._show_as(width, HEIGHT, theme)
+                self.show_as(width, HEIGHT, theme)
                 fits = "return document.documentElement.scrollWidth <= window.innerWidth"
                 assert self.driver.execute_script(fits), f"{name} is wider than {width} pixels"
                 if PICTURES:
                     self._take(f"{name}-{size}-{theme}.png", width, theme)
-        self._show_as(WIDTHS["wide"], HEIGHT, "light")
+        self.show_as(WIDTHS["wide"], HEIGHT, "light")
 
     def lines(self, selector: str) -> int:
         """On how many lines the first such element stands on a narrow screen."""
-        self._show_as(WIDTHS["narrow"], HEIGHT, "light")
+        self.show_as(WIDTHS["narrow"], HEIGHT, "light")
         found = self.driver.execute_script("return arguments[0].getClientRects().length", self.find(selector))
-        self._show_as(WIDTHS["wide"], HEIGHT, "light")
+        self.show_as(WIDTHS["wide"], HEIGHT, "light")
         return int(found)
 
     def _take(self, file: str, width: int, theme: str) -> None:
         tall = self.driver.execute_script("return document.documentElement.scrollHeight")
-        self._show_as(width, min(max(HEIGHT, tall), 4000), theme)
+        self.show_as(width, min(max(HEIGHT, tall), 4000), theme)
         assert self.driver.save_screenshot(str(Path(str(PICTURES), file)))
 
-    def _show_as(self, width: int, height: int, theme: str) -> None:
+    def show_as(self, width: int, height: int, theme: str) -> None:
+        """Changes the size of the window and the theme, without loading the page again."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
