@@ -30,9 +30,9 @@ function Job.seconds_kept(keep)
   return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
 end
 -- Returns the queue if it is one of this account. A damaged record may name another: then the bulk lane.
+local OURS = 'sesq.' .. ARGV[1] .. '.'
 function Job.own_queue(queue)
-  local ours = 'sesq.' .. ARGV[1] .. '.'
-  return string.sub(queue or '', 1, #ours) == ours and queue or ours .. 'bulk'
+  return string.sub(queue or '', 1, #OURS) == OURS and queue or OURS .. 'bulk'
 end
 
 -- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked

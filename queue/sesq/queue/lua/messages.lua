@@ -99,7 +99,7 @@ end
 local LONGEST_HISTORY = 8000 -- bytes; then the older half goes
 -- Returns a history with one more event, JSON of [now (s), state, reason].
 function Message.lengthen(history, state, reason)
-  local event = string.format('[%s,"%s",%s]', now_as_text(), state, cjson.encode(reason))
+  local event = '[' .. now_as_text() .. ',"' .. state .. '",' .. cjson.encode(reason) .. ']'
   if #history > LONGEST_HISTORY then
     local cut = string.find(history, '\n', LONGEST_HISTORY / 2, true)
     history = cut and string.sub(history, cut + 1) or ''

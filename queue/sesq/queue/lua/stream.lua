@@ -4,8 +4,9 @@
 --   A listening   hash     cap (events that stay), lost (id of the newest event that was dropped),
 --                          consumer:<name> (s: since when it listens), gap:<name> ("<id> <id>": events
 --                          that it lost). While there is no such key, nothing is told.
---   A events      stream   e -> JSON {v, id, was, state, reason, at (s), lane, batch, message_id;
---                          type, detail (of what changes no state)}; a consumer group for each consumer
+--   A events      stream   e -> JSON {v, id, was, state, at (s), lane, reason; batch and message_id, where it
+--                          has one; type, detail (of what changes no state)}; a consumer group for each
+--                          consumer
 
 local LISTENING, EVENTS = A .. 'listening', A .. 'events'
 local SLACK, MOST_DROPPED = 100, 1000 -- events beyond the cap until some are dropped; so many at once
@@ -21,18 +22,18 @@ end
 -- As JSON: what the events of one script share is encoded once.
 local encoded = {}
 local function json_of(value)
-  if not value then return 'null' end
   encoded[value] = encoded[value] or cjson.encode(value)
   return encoded[value]
 end
 
+-- A part of an event, which need not be there. (`..` is four times as fast as string.format here.)
+local function part(name, value) return value and ',"' .. name .. '":' .. json_of(value) or '' end
+
 local function add(message, was, state, reason, message_id, more)
-  local id = string.find(message.id, '[^%w-]') and cjson.encode(message.id) or '"' .. message.id .. '"'
-  told[#told + 1] = string.format(
-    '{"v":1,"id":%s,"was":"%s","state":"%s","reason":%s,"at":%s,"lane":"%s","batch":%s,"message_id":%s%s}',
-    id, was, state, json_of(reason), now_as_text(),
-    Job.is_bulk(message.queue) and 'bulk' or 'transactional', json_of(message.batch),
-    message_id and cjson.encode(message_id) or 'null', more)
+  local lane = Job.is_bulk(message.queue) and 'bulk' or 'transactional'
+  told[#told + 1] = '{"v":1,"id":' .. cjson.encode(message.id) .. ',"was":"' .. was .. '","state":"' .. state
+    .. '","at":' .. now_as_text() .. ',"lane":"' .. lane .. '"' .. part('reason', reason)
+    .. part('batch', message.batch) .. part('message_id', message_id) .. more .. '}'
 end
 
 local function value_of(name, fields)

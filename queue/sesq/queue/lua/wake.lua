@@ -9,7 +9,11 @@
 local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
 
 -- The lane that an RQ queue is of, as the name of a queue: a tenant's is "<lane>.<tenant>".
-function Job.lane_of(queue) return string.match(queue, '^[^.]+%.[^.]+%.[^.]+') or queue end
+local lanes = {} -- queue -> its lane, of those that this script has met
+function Job.lane_of(queue)
+  lanes[queue] = lanes[queue] or string.match(queue, '^[^.]+%.[^.]+%.[^.]+') or queue
+  return lanes[queue]
+end
 function Job.is_bulk(queue) return string.sub(Job.lane_of(queue), -5) == '.bulk' end
 
 -- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
