@@ -121,7 +121,7 @@ def test_a_row_is_told_of_from_when_it_is_on_its_way(stage: BatchStage) -> None:
 
 
 def test_the_name_of_a_webhooks_consumer_is_not_an_applications(stage: BatchStage) -> None:
-    with pytest.raises(InputError, match="of webhooks"):
+    with pytest.raises(InputError, match="of a webhook"):
         stage.outbox.events(consumer="webhook:crm", idle=0)
     assert not stage.redis.exists(*KEYS)
 
