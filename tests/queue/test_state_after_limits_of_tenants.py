@@ -6,6 +6,7 @@ import pytest
 
 from scene import Scene
 from sesq.queue.results import put_back
+from sesq.queue.states import Lane
 from sesq.queue.tenant_limits import TenantLimits
 
 
@@ -72,3 +73,21 @@ def test_what_a_tenant_gives_back_is_taken_off_its_own_day_alone(
     scene.gate.settle([put_back(grants[0], "not in turn")])
     assert sorted(limits.sent("acme").values()) == after
     assert limits.of("acme").used == sum(after)
+
+
+def test_bulk_mail_waits_for_no_urgent_mail_of_before_the_clock_was_set_back(
+    scene: Scene, limits: TenantLimits
+) -> None:
+    # Given a tenant whose urgent mail waits for a token, and a clock that is set back after that
+    limits.set("acme", {"rate": "1 per 10 seconds"}, by="ada")
+    scene.queue(tenant="acme")
+    scene.queue(tenant="acme")
+    assert scene.ask().reason == "tenant"
+    scene.pass_time(-3600)
+    scene.sync(rate=1000.0)
+    # When a worker for bulk mail alone asks, Then the tenant's bulk mail waits for a token, and goes
+    id = scene.queue(tenant="acme", lane="bulk")
+    claim = scene.ask(lanes=[Lane.BULK])
+    assert (claim.reason, round(claim.wait, 3)) == ("tenant", 10.0)
+    scene.pass_time(10)
+    assert scene.ask(lanes=[Lane.BULK]).ids == (id,)
