@@ -100,8 +100,15 @@ HARD = {
 }
 """A phrase that is hard to read, and a plain one."""
 
-OFF = ("misc.phrasal_adjectives", "restricted", "typography", "uncomparables", "weasel_words")
-"""Checks of proselint that we leave out. They take `Reply-To` for an adverb, are for printed matter (curly quotes), or
+OFF = (
+    "lexical_illusions",
+    "misc.phrasal_adjectives",
+    "restricted",
+    "typography",
+    "uncomparables",
+    "weasel_words",
+)
+"""Checks of proselint that we leave out. They take `most MOST_SHOWN` for a repetition and `Reply-To` for an adverb, are for printed matter (curly quotes), or
 refuse words that are exact here."""
 
 
@@ -115,7 +122,14 @@ def too_long(text: str, check: Check) -> Iterator[CheckResult]:
             yield CheckResult(check.path, message, (start, match.end()), None)
 
 
+def repeated(text: str, check: Check) -> Iterator[CheckResult]:
+    """Finds a word that stands there twice."""
+    for match in re.finditer(r"\b([a-z]+)\s+\1\b(?!-)", text):
+        yield CheckResult(check.path, f"'{match.group(1)}' is there twice.", match.span(), None)
+
+
 OURS = (
+    Check(repeated, path="sesq.repeated"),
     Check(PreferredFormsSimple(WORDS), path="sesq.words", message="Say '{}' instead of '{}'."),
     Check(PreferredFormsSimple(HARD), path="sesq.hard", message="Say '{}' instead of '{}'."),
     Check(too_long, path="sesq.length", flags=CheckFlags(allow_quotes=True)),

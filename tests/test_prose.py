@@ -19,7 +19,7 @@ PLANTED = {
     "script.lua": "-- Takes what is left, lest it stays.\nlocal whence = 'whence'\n",
 }
 FOUND = {
-    "page.md": ["3 hard", "4 words", "6 length", "14 lexical_illusions"],
+    "page.md": ["3 hard", "4 words", "6 length", "14 repeated"],
     "code.py": ["3 hard", "5 words"],
     "script.lua": ["1 hard"],
 }

@@ -23,26 +23,34 @@ from sesq.producer.batch.rows import read_rows
 Form = Enum("Form", {"csv": "csv", "jsonl": "jsonl"}, type=str)
 Template = Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The template's folder.")]
 Recipients = Annotated[str, typer.Argument(metavar="RECIPIENTS", help="CSV or JSON lines; - for stdin.")]
-Sender = Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")]
-FormOfRows = Annotated[Form | None, typer.Option("--format", help="Of the rows; else by the file's name.")]
+Sender = Annotated[
+    str, typer.Option("--from", metavar="ADDRESS", help="The sender: an address that is verified at SES.")
+]
+FormOfRows = Annotated[
+    Form | None, typer.Option("--format", help="The format of the rows; if not given, from the file's name.")
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A message tag of SES.")]
 ConfigurationSet = Annotated[str | None, typer.Option(metavar="NAME", help="SES's configuration set.")]
 Share = Annotated[
-    float | None, typer.Option(metavar="PERCENT", min=0, max=100, help="Pause it above this share.")
+    float | None, typer.Option(metavar="PERCENT", min=0, max=100, help="Pause the batch above this share.")
 ]
 At = Annotated[
     str | None,
-    typer.Option("--at", metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Do not send before: ISO 8601 (local time if without a zone), or +10m, +2h.",
+    ),
 ]
 Window = Annotated[
     str | None,
     typer.Option(metavar="WINDOW", help='Send only in these hours: "Mon-Fri 09:00-17:00 Europe/Berlin".'),
 ]
 ZoneColumn = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The column with a row's own time zone, for --window.")
+    str | None, typer.Option(metavar="NAME", help="The column with the time zone of each row, for --window.")
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show it anew every second; q or Ctrl-C ends it.")]
 
 
 def starts_at(at: str | None) -> datetime | None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Wait = Annotated[
-    str | None, typer.Option("--wait", metavar="TIME", help="Follow it for so long: 90s, 10m, 2h, 1d.")
+    str | None, typer.Option("--wait", metavar="TIME", help="Follow it for this time: 90s, 10m, 2h, 1d.")
 ]
 
 

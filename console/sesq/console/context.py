@@ -40,10 +40,13 @@ Wide = Annotated[
 ]
 EmailColumn = Annotated[
     str | None,
-    typer.Option(metavar="HEADING", help="The addresses' column; else `email` or `Email Address`."),
+    typer.Option(
+        metavar="HEADING", help="The column with the addresses; `email` or `Email Address` if not given."
+    ),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Encoding of the file, such as cp1252; else UTF-8.")
+    str | None,
+    typer.Option(metavar="NAME", help="The encoding of the file, such as cp1252; UTF-8 if not given."),
 ]
 
 

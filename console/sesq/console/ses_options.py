@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="The SES tenant for whom it is sent.")]
+Tenant = Annotated[str | None, typer.Option(metavar="NAME", help="The SES tenant that it is sent for.")]
 FeedbackTo = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Where SES sends bounces and complaints; a verified address."),
@@ -18,7 +18,8 @@ Topic = Annotated[str | None, typer.Option(metavar="NAME", help="A topic of the 
 Track = Annotated[
     bool | None,
     typer.Option(
-        "--track/--no-track", help="Whether SES tracks opens and clicks; else the configuration set decides."
+        "--track/--no-track",
+        help="Whether SES tracks opens and clicks; if not given, the configuration set decides.",
     ),
 ]
 

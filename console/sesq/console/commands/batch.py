@@ -103,7 +103,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Send one template to many recipients.\n\n"
     "TEMPLATE is a folder with subject.txt, and body.txt or body.html or both; RECIPIENTS is a CSV file with a "
-    "heading, or JSON lines: `email` is who gets it, the rest are variables.",
+    "heading, or JSON lines: the column `email` is the recipient, the other columns are variables.",
 )
 
 
@@ -134,7 +134,7 @@ def check_(
 ) -> None:
     """Say what would happen, and send nothing.
 
-    Who would be left out and why, how the first mails look, and when the last one goes by the limits in force.
+    Shows which rows would be left out and why, the first mails, and when the last one goes by the limits in force.
     """
     outbox = open_outbox(account)
     with rows_file(recipients) as file, progress_of("checking", rows_expected(file)) as progress:
@@ -167,16 +167,18 @@ def send(
     zone_column: ZoneColumn = None,
     stop_bounces: Share = None,
     stop_complaints: Share = None,
-    again: Annotated[bool, typer.Option("--again", help="Even if the same batch was sent before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it even if the same batch was sent before.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
     """Queue one mail for each row, in the bulk lane.
 
-    Rows that cannot be sent are left out and told; nothing is queued where the template or the file is wrong. A command
-    that died goes on when it is given again; nobody gets two mails. With --stop-bounces or --stop-complaints the batch
-    pauses itself when more than that share of it bounces, or is complained about. With --window it goes only in
+    Rows that cannot be sent are left out and reported; if the template or the file is wrong, nothing is queued. If the
+    command dies, run it again: it goes on, and nobody gets two mails. With --stop-bounces or --stop-complaints the
+    batch pauses itself when more than that share of it bounces, or is complained about. With --window it goes only in
     those hours; with --zone-column they are hours in each row's own time zone.
     """
     outbox = open_outbox(account)

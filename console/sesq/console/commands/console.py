@@ -41,11 +41,11 @@ def console(
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     users: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Who may come in: names, hashed passwords, tokens, roles."),
+        typer.Option(metavar="FILE", help="The users file: names, hashed passwords, tokens, roles."),
     ] = None,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name under which browsers reach it; several times."),
+        typer.Option(metavar="NAME", help="A name that browsers use for it; may be given several times."),
     ] = None,
     tls_cert: Annotated[
         Path | None,
@@ -56,10 +56,12 @@ def console(
     ] = None,
     behind: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="A reverse proxy that brings HTTPS to it; several times."),
+        typer.Option(
+            metavar="ADDRESS", help="The address of a reverse proxy with HTTPS; may be given several times."
+        ),
     ] = None,
     proxy_header: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The header in which that proxy says who is asking.")
+        str | None, typer.Option(metavar="NAME", help="The header in which that proxy names the user.")
     ] = None,
     intake: Annotated[
         bool,
@@ -73,10 +75,10 @@ def console(
         bool, typer.Option("--new-token", help="Print a new token and its hash for the users file, and end.")
     ] = False,
 ) -> None:
-    """See the queue and tune it in a browser; an API and metrics for programs.
+    """Show the queue in a browser, and change its limits; with an API and metrics for programs.
 
-    On loopback, without --users, whoever uses this machine may operate. Anywhere else, and behind a reverse proxy, a
-    users file is needed, and a certificate or a proxy that has one.
+    On loopback, without --users, everybody who uses this machine may operate. On all other addresses, and behind a
+    reverse proxy, it needs a users file, and a certificate or a proxy that has one.
     """
     with part("console,worker"):
         from sesq.console.web.server import ServerAddress, serve

@@ -52,7 +52,7 @@ def forget(
     consumer: Annotated[str, typer.Argument(help="Its name: see `sesq events consumers`.")],
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """End the telling of events to a consumer that nobody needs any more. What it has not read is lost."""
+    """Stop to keep events for a consumer that nobody needs any more. The events that it has not read are lost."""
     redis = open_account(account)
     if not end_listening(redis, account, consumer):
         raise InputError(f"nobody listens as {consumer}: `sesq events consumers` lists those who do")

@@ -25,8 +25,8 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=EXAMPLES)
 def demo(
-    workers: Annotated[int, typer.Option(min=1, max=16, help="So many worker processes.")] = 2,
-    seconds: Annotated[float, typer.Option(min=10, help="Give up after so long.")] = 60.0,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="How many worker processes.")] = 2,
+    seconds: Annotated[float, typer.Option(min=10, help="Give up after this time.")] = 60.0,
     json: Json = False,
 ) -> None:
     """Watch the queue do its job against a simulated SES, in under a minute.

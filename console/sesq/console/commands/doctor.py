@@ -43,7 +43,7 @@ app = typer.Typer(add_completion=False)
 @app.command(epilog=EXAMPLES)
 def doctor(
     sender: Annotated[
-        str | None, typer.Option("--from", metavar="ADDRESS", help="Whether this one may send.")
+        str | None, typer.Option("--from", metavar="ADDRESS", help="Check whether this address may send.")
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every key of the account, and check that they agree.")

@@ -79,10 +79,11 @@ def events(
     burst: Annotated[bool, typer.Option("--burst", help="End when the queue is empty.")] = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Listen to what SES tells of sent mail.
+    """Read what SES reports of sent mail.
 
-    Reads the account's SQS queue until Ctrl-C or SIGTERM; several readers may share it. What is unknown is settled,
-    what was sent is delivered, bounced or complained of, and who bounced for good or complained gets no more mail.
+    Reads the account's SQS queue until Ctrl-C or SIGTERM; several readers may share it. It settles unknown messages,
+    and marks sent ones as delivered, bounced or complained of. Addresses that bounced for good, or complained, get no
+    more mail.
     """
     if ctx.invoked_subcommand is None:
         _listen(account, burst)
@@ -148,16 +149,16 @@ def endpoint(
 @app.command(epilog=SETUP_EXAMPLES)
 def setup(
     name: Annotated[
-        str, typer.Option(help="Of the configuration set, the topic and the queue.")
+        str, typer.Option(help="The name of the configuration set, the topic and the queue.")
     ] = "sesq-events",
     yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Print what has to exist at AWS for events to come, and after a yes create it.
+    """Print what must exist at AWS so that events come, and create it if you say yes.
 
-    A configuration set that tells an SNS topic, an SQS queue that the topic writes to, and the policies for both. May
-    be run again: what exists stays, or is brought up to date.
+    It creates a configuration set that reports to an SNS topic, an SQS queue that the topic writes to, and the policies
+    for both. You can run it again: what exists stays, or is brought up to date.
     """
     settings = load_settings()
     with part("worker"):
@@ -212,7 +213,7 @@ def _show_plan(planned: Plumbing) -> None:
 
 @app.command(epilog=POISON_EXAMPLES)
 def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Show what came as an event and could not be read; it is kept apart, and does not come again."""
+    """Show messages that came as events and could not be read; they are set apart, and do not come again."""
     settings = load_settings()
     with part("worker"):
         from sesq.worker.events import Feedback
@@ -228,8 +229,8 @@ def poison(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 
 @app.command(epilog=NOTICES_EXAMPLES)
 def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Show what came beside events and is known: greetings, confirmations, notices of SES about the account, such as a
-    pause, and values of events that this version does not know.
+    """Show messages that are not events: greetings, confirmations, notices of SES about the account, such as a pause,
+    and values of events that this version does not know.
     """
     settings = load_settings()
     with part("worker"):

@@ -129,9 +129,9 @@ def check(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Say which recipients the sandbox would refuse. Exit 1 where there are any.
+    """Say which recipients the sandbox would refuse. Exit 1 if there are any.
 
-    Sends nothing. What SES listed last is looked at, or asked for where no worker has run yet.
+    Sends nothing. It uses the list that workers read last from SES; if no worker has run yet, it asks SES.
     """
     lines = read_address_file(file, email_column, encoding)
     identities, production = _known(account)

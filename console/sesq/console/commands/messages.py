@@ -101,12 +101,14 @@ def list_(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="In its state since this time or later: 2h (ago), or ISO 8601."),
+        typer.Option(
+            metavar="TIME", help="In its state since this time, or since later: 2h (ago), or ISO 8601."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In its state since this time or earlier.")
+        str | None, typer.Option(metavar="TIME", help="In its state since this time, or since earlier.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most this number of messages.")] = 50,
     form: Annotated[Form | None, typer.Option("--format", help="csv or jsonl, instead of a table.")] = None,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,

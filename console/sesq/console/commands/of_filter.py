@@ -33,7 +33,8 @@ To = Annotated[
 ]
 Tag = Annotated[str | None, typer.Option(metavar="NAME[=VALUE]", help="Instead of ids: all with this tag.")]
 Older = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Only those in their state at least so long: 90s, 2h, 1d.")
+    str | None,
+    typer.Option(metavar="TIME", help="Only those that have been in their state for at least: 90s, 2h, 1d."),
 ]
 INTERRUPTED = 130
 

@@ -21,7 +21,7 @@ from sesq.queue.tenant_limits import TenantLimit, TenantLimits
 from sesq.queue.tenant_states import TenantState, TenantStates
 
 OfTenant = Annotated[
-    str | None, typer.Option("--tenant", metavar="NAME", help="The SES tenant whose limits are meant.")
+    str | None, typer.Option("--tenant", metavar="NAME", help="The SES tenant whose limits it concerns.")
 ]
 
 

@@ -108,17 +108,18 @@ def set_(
         str | None, typer.Option(metavar="SHARE", help="Share of the rate left unused, 0 to 0.5.")
     ] = None,
     reserve: Annotated[
-        str | None, typer.Option(metavar="N|N%", help="What of the day is kept for transactional mail.")
+        str | None,
+        typer.Option(metavar="N|N%", help="The part of the day that is kept for transactional mail."),
     ] = None,
     for_: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="Only for so long: 90s, 10m, 2h, 1d12h.")
+        str | None, typer.Option("--for", metavar="TIME", help="Only for this time: 90s, 10m, 2h, 1d12h.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also above what SES allows.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Allow more than SES allows.")] = False,
     tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Change limits; they outlive restarts until `sesq quota reset`. Where SES allows less, that counts."""
+    """Change limits; they hold until `sesq quota reset`. The smaller of SES's limit and yours counts."""
     given = {"rate": rate, "daily": daily, "burst": burst, "margin": margin, "reserve": reserve}
     changes = {name: value for name, value in given.items() if value is not None}
     seconds = parse_duration(for_, "--for") if for_ else None
@@ -173,7 +174,7 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 
 @app.command(epilog=HISTORY_EXAMPLES)
 def history(
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most this number of messages.")] = 50,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:

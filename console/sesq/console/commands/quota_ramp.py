@@ -43,7 +43,7 @@ def ramp(
         str | None,
         typer.Option("--over", metavar="TIME", help="Whole days, such as 14d: it grows once a day."),
     ] = None,
-    stop: Annotated[bool, typer.Option("--stop", help="Take the ramp away.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Remove the ramp.")] = False,
     tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,

@@ -86,10 +86,10 @@ def leave(
     use_case: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT|@FILE", help="Whom you write, why, and how you treat bounces and complaints."
+            metavar="TEXT|@FILE", help="To whom you write, why, and what you do with bounces and complaints."
         ),
     ] = None,
-    language: Annotated[str, typer.Option(metavar="EN|JA", help="In which AWS answers.")] = "EN",
+    language: Annotated[str, typer.Option(metavar="EN|JA", help="The language in which AWS answers.")] = "EN",
     contact: Annotated[
         list[str] | None, typer.Option(metavar="ADDRESS", help="Also gets AWS's answers; up to four.")
     ] = None,
@@ -98,9 +98,9 @@ def leave(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Ask AWS for production access: the request is shown, and sent after a yes.
+    """Ask AWS for production access. The command shows the request, and sends it if you say yes.
 
-    A person at AWS reads it. With --wait the review is followed; exit 1 where it is denied, or not granted in time.
+    A person at AWS reads it. With --wait the command follows the review; exit 1 if denied, or not granted in time.
     """
     seconds, control = seconds_of(wait), _open(account)
     from sesq.worker.control import Access, Application

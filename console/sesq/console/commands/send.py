@@ -65,7 +65,10 @@ def send(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="With --raw: the mail; stdin if not given, or -.")
     ] = None,
-    sender: Annotated[str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help="The sender: an address that is verified at SES."),
+    ] = None,
     to: Addresses = None,
     cc: Addresses = None,
     bcc: Addresses = None,
@@ -92,9 +95,13 @@ def send(
     ] = Lane.TRANSACTIONAL,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Not before: ISO 8601, local without a zone; or +10m, +2h."),
+        typer.Option(
+            metavar="TIME", help="Do not send before: ISO 8601 (local time if without a zone), or +10m, +2h."
+        ),
     ] = None,
-    expires: Annotated[str | None, typer.Option(metavar="TIME", help="Not after: as --at.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Do not send after: written as for --at.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A message tag of SES.")] = None,
     configuration_set: Annotated[
         str | None, typer.Option(metavar="NAME", help="SES's configuration set.")
@@ -109,14 +116,14 @@ def send(
     ] = None,
     account: Account = DEFAULT_ACCOUNT,
     wait: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="Wait that long for it to be sent.")
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Wait this long until it is sent.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Put one message into the queue.
 
-    Prints the message's id. A worker sends it when SES's limits let it go. With --wait: exit 0 once it is sent, 1
-    where it is refused or failed, or waits still.
+    Prints the message's id. A worker sends it when SES's limits let it go. With --wait: exit 0 if it is sent, 1 if
+    it is refused or failed, or still waits.
     """
     options: Given = {"lane": lane, "account": account, "idempotency_key": key}
     options |= {"send_at": _moment(at, "--at"), "expires_at": _moment(expires, "--expires")}

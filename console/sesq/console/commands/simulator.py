@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=EXAMPLES)
 def simulator(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 9797,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 9797,
     smtp_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help=f"SMTP with STARTTLS; {SMTP_PORT} if not given.")
     ] = None,
@@ -51,7 +51,7 @@ def simulator(
         float | None, typer.Option(help="Recipients in 24 hours; 200 if not given, -1: unlimited.")
     ] = None,
     burst: Annotated[
-        float | None, typer.Option(help="Recipients at once; a second's worth if not given.")
+        float | None, typer.Option(help="Recipients at once; those of one second if not given.")
     ] = None,
 ) -> None:
     """Run SES on localhost, with its rules and its limits.

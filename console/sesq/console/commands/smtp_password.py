@@ -37,15 +37,15 @@ def smtp_password(
         str | None, typer.Option(metavar="REGION", help="The account's own if not given.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it there, readable by you alone.")
+        Path | None, typer.Option(metavar="FILE", help="Write it to this file, which only you can read.")
     ] = None,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
     """Derive the password for SES's SMTP interface from this account's AWS secret access key.
 
-    Nothing is asked of AWS. The key is found where AWS's tools find it: the environment, the profile. Keys of a role
-    end after hours and do not work for SMTP.
+    It makes no call to AWS. It finds the key where AWS's tools find it: in the environment, or in the profile. Keys of
+    a role end after hours, and do not work for SMTP.
     """
     key, where = _lasting_key(account, region)
     from sesq.worker.smtp_password import smtp_password as derive

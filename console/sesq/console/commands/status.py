@@ -35,7 +35,7 @@ def status(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Draw it again every second; q or Ctrl-C ends it.")
+        bool, typer.Option("--watch", help="Show it anew every second; q or Ctrl-C ends it.")
     ] = False,
 ) -> None:
     """Show the limits, the queue, and why mail waits."""

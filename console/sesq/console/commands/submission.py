@@ -29,10 +29,13 @@ app = typer.Typer(add_completion=False)
 def submission(
     port: Annotated[
         int,
-        typer.Option(min=0, max=65_535, help="With STARTTLS where there is a certificate; 0: a free one."),
+        typer.Option(
+            min=0, max=65_535, help="The port, with STARTTLS if there is a certificate; 0: a free one."
+        ),
     ] = 2525,
     tls_port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="TLS from the first byte; none if not given.")
+        int | None,
+        typer.Option(min=0, max=65_535, help="The port with TLS from the first byte; none if not given."),
     ] = None,
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     tls_cert: Annotated[
@@ -44,21 +47,27 @@ def submission(
     ] = None,
     users: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Who may send: names, hashed passwords, senders, lanes."),
+        typer.Option(metavar="FILE", help="The users file: names, hashed passwords, senders, lanes."),
     ] = None,
-    hostname: Annotated[str, typer.Option(help="The name it greets with.")] = "localhost",
+    hostname: Annotated[str, typer.Option(help="The name of this server in its greeting.")] = "localhost",
     max_connections: Annotated[
-        int, typer.Option(min=1, help="At the same time; more are told to come back.")
+        int, typer.Option(min=1, help="Connections at the same time; others are asked to try again later.")
     ] = 100,
     max_per_host: Annotated[
         int | None,
-        typer.Option(min=1, help="Most from one host; if not given a quarter, on loopback all."),
+        typer.Option(
+            min=1, help="Connections from one host; if not given, a quarter of all, on loopback all."
+        ),
     ] = None,
     max_bytes: Annotated[
         int | None,
-        typer.Option(min=1000, help="Of one mail; what SES takes if not given, which is the most."),
+        typer.Option(
+            min=1000, help="The largest size of a mail; if not given, what SES takes, which is also the most."
+        ),
     ] = None,
-    idle: Annotated[float, typer.Option(min=1, help="Seconds of silence before it hangs up.")] = 60.0,
+    idle: Annotated[
+        float, typer.Option(min=1, help="Seconds of silence after which it ends a connection.")
+    ] = 60.0,
     hash_password: Annotated[
         bool,
         typer.Option("--hash-password", help="Print the hash of a password for the users file, and end."),
@@ -66,9 +75,9 @@ def submission(
 ) -> None:
     """Take mail by SMTP and put it into the queue.
 
-    A 250 means that the mail is safely in Redis; where Redis is away, the answer is 451, and the sender tries again.
-    On loopback, without --users, every program of this machine may send. Anywhere else a users file and a certificate
-    are needed.
+    A 250 means that the mail is safely in Redis. If Redis is away, the answer is 451, and the sender tries again.
+    On loopback, without --users, every program of this machine may send. On all other addresses it needs a users file
+    and a certificate.
     """
     with part("submission"):
         from sesq.producer.submission.server import Options, SubmissionServer, serve

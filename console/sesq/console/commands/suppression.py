@@ -82,7 +82,7 @@ def list_(
     address: Annotated[
         list[str] | None, typer.Argument(metavar="[ADDRESS...]", help="Only these; all if none is given.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most this number of messages.")] = 1000,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -107,7 +107,7 @@ def add(
     local_only: Local = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Let addresses get no mail any more, here and on SES's own list, where the account may change that."""
+    """Let addresses get no mail any more, here and on SES's own list, if the account may change that."""
     if reason not in REASONS:
         raise InputError(f"--reason: {reason!r}; allowed: {', '.join(REASONS)}")
     specs, redis = _specs(addresses), open_account(account)
@@ -125,7 +125,7 @@ def add(
 
 @app.command(epilog=REMOVE_EXAMPLES)
 def remove(addresses: Addresses, local_only: Local = False, account: Account = DEFAULT_ACCOUNT) -> None:
-    """Let addresses get mail again. Exit 1 where none was on the list."""
+    """Let addresses get mail again. Exit 1 if none was on the list."""
     specs, redis = _specs(addresses), open_account(account)
     ours = SuppressionList(redis, account)
     before = ours.among(specs)
@@ -149,7 +149,7 @@ def import_(
     ] = None,
     email_column: EmailColumn = None,
     encoding: Encoding = None,
-    from_ses: Annotated[bool, typer.Option("--from-ses", help="SES's own list instead.")] = False,
+    from_ses: Annotated[bool, typer.Option("--from-ses", help="Import SES's own list, and no file.")] = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Add the addresses of a file, or of SES's own list, to this one."""

@@ -80,7 +80,7 @@ FORGET_EXAMPLES = """Examples
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Tell endpoints of yours what becomes of messages.\n\nThey stand in sesq.toml, as accounts.NAME.webhooks.X; "
+    help="Report to your endpoints what becomes of messages.\n\nThey stand in sesq.toml, as accounts.NAME.webhooks.X; "
     "`sesq webhooks run` delivers.",
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the webhook in sesq.toml.")]
@@ -117,7 +117,7 @@ def run(
 
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """List the webhooks, and how they do: what was delivered, what waits, what was given up."""
+    """List the webhooks, with what was delivered, what waits, and what was given up."""
     redis, configured = _opened(account)
     views = read_webhooks(redis, account, configured)
     if json:
@@ -154,7 +154,7 @@ def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = F
 
 @app.command("test", epilog=TEST_EXAMPLES)
 def send_test(name: Name, account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Send an event of the type "test" now, signed as all are. Exit 1 where it is not taken."""
+    """Send an event of the type "test" now, signed like all events. Exit 1 if the endpoint does not take it."""
     settings = load_settings()
     webhook = settings.account(account).webhooks.get(name)
     if webhook is None:
@@ -188,7 +188,7 @@ def send_test(name: Name, account: Account = DEFAULT_ACCOUNT, json: Json = False
 @app.command(epilog=DEAD_EXAMPLES)
 def dead(
     name: Name,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_DEAD, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_DEAD, help="At most this number of messages.")] = 100,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -233,7 +233,7 @@ def retry(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:
-    """Deliver again what was given up. Exit 1 where there is nothing."""
+    """Deliver again the events that were given up. Exit 1 if there are none."""
     redis, configured = _opened(account)
     revived = require_webhook(redis, account, configured, name).revive(redis_now(redis), events or ())
     if revived:
@@ -251,7 +251,7 @@ def retry(
 
 @app.command(epilog=ENABLE_EXAMPLES)
 def enable(name: Name, account: Account = DEFAULT_ACCOUNT) -> None:
-    """Deliver to a disabled webhook again: first what waits, then what happened meanwhile."""
+    """Deliver to a disabled webhook again: first the events that wait, then those that came meanwhile."""
     redis, configured = _opened(account)
     was_disabled = require_webhook(redis, account, configured, name).enable(redis_now(redis))
     was = "disabled" if was_disabled else "enabled"

@@ -36,11 +36,11 @@ def worker(
     concurrency: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Messages of an account on their way at once, in each process. Not the rate."
+            min=1, help="How many messages of an account each process sends at once. This is not the rate."
         ),
     ] = None,
     lanes: Annotated[
-        str, typer.Option(metavar="LANES", help="Which lanes, the first before the second.")
+        str, typer.Option(metavar="LANES", help="Which lanes; mail of the first goes first.")
     ] = ",".join(lane.value for lane in Lane),
     account: Annotated[
         list[str] | None,
@@ -50,7 +50,7 @@ def worker(
         bool, typer.Option("--burst", help="End when nothing is left that could go now.")
     ] = False,
     processes: Annotated[
-        int, typer.Option(min=1, help="So many processes, started again when they die.")
+        int, typer.Option(min=1, help="How many processes; one that dies is started again.")
     ] = 1,
     name: Annotated[str | None, typer.Option(help="The worker's name; a random one if not given.")] = None,
     stop_with_stdin: Annotated[
@@ -59,8 +59,8 @@ def worker(
 ) -> None:
     """Send what is queued, within the limits of SES.
 
-    Any number of workers on any number of hosts share the limits of an account. SIGTERM or Ctrl-C: what is on its way
-    ends, the rest stays in its place; a second one stops at once.
+    Any number of workers on any number of hosts share the limits of an account. After SIGTERM or Ctrl-C it finishes
+    the mail that it is sending, and all other mail stays in its place; a second signal stops it at once.
     """
     settings = load_settings()
     if concurrency is not None:

@@ -136,8 +136,10 @@ class Limits(Given):
     burst: str | None = None
     margin: str | None = None
     reserve: str | None = None
-    for_: str | None = Field(default=None, alias="for", description="Only for so long: 90s, 10m, 2h, 1d12h.")
-    force: bool = Field(default=False, description="Also above what SES allows.")
+    for_: str | None = Field(
+        default=None, alias="for", description="Only for this time: 90s, 10m, 2h, 1d12h."
+    )
+    force: bool = Field(default=False, description="Allow more than SES allows.")
 
     @property
     def changes(self) -> dict[str, str]:
