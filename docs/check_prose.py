@@ -108,8 +108,8 @@ OFF = (
     "uncomparables",
     "weasel_words",
 )
-"""Checks of proselint that we leave out. They take `most MOST_SHOWN` for a repetition and `Reply-To` for an adverb, are for printed matter (curly quotes), or
-refuse words that are exact here."""
+"""Checks of proselint that we leave out. They take `most MOST_SHOWN` for a repetition and `Reply-To` for an adverb, are
+for printed matter (curly quotes), or refuse words that are exact here."""
 
 
 def too_long(text: str, check: Check) -> Iterator[CheckResult]:
@@ -124,7 +124,7 @@ def too_long(text: str, check: Check) -> Iterator[CheckResult]:
 
 def repeated(text: str, check: Check) -> Iterator[CheckResult]:
     """Finds a word that stands there twice."""
-    for match in re.finditer(r"\b([a-z]+)\s+\1\b(?!-)", text):
+    for match in re.finditer(r"\b([a-z]+)(?:[ \t]+|[ \t]*\n[ \t]*)\1\b(?!-)", text):
         yield CheckResult(check.path, f"'{match.group(1)}' is there twice.", match.span(), None)
 
 
