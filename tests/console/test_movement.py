@@ -49,10 +49,10 @@ def test_a_batch_of_which_nothing_leaves_is_an_alarm(stage: BatchStage) -> None:
     assert still(stage) == {Lane.BULK: LONG}
 
 
-def bulk_mail_goes(stage: BatchStage) -> None:
+def bulk_mail_goes(stage: BatchStage, every: float = LONG / 10) -> None:
     """For some minutes, by a worker that serves bulk mail alone; the last of it just now."""
     for _ in range(10):
-        stage.pass_time(LONG / 10)
+        stage.pass_time(every)
         claim = stage.ask(1, "bulk-worker", [Lane.BULK])
         stage.gate.settle([sent(each.grant) for each in stage.gate.start(claim.grants)])
 
@@ -88,6 +88,16 @@ def test_bulk_mail_that_hangs_beside_transactional_mail_is_an_alarm(stage: Batch
         stage.work(1)
     stage.pass_time(1)
     assert still(stage) == {Lane.BULK: LONG + 1}
+
+
+def test_it_looks_back_far_enough_when_much_bulk_mail_has_just_left(
+    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(movement, "AT_ONCE", 2)
+    _messages(stage)
+    stage.queue()
+    bulk_mail_goes(stage, every=10.0)
+    assert still(stage) == {Lane.TRANSACTIONAL: 100.0}
 
 
 def test_what_leaves_is_looked_at_in_bounded_steps(

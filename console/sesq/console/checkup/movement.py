@@ -124,7 +124,7 @@ def _last_left(redis: Redis, view: Overview, lanes: Iterable[Lane]) -> Mapping[L
         if rest:
             left.add(Lane.BULK, float((rest[-1] + 1) * MINUTE), 0)
         left.since = since
-        if all(left.at(lane) > view.usage.now - STUCK_SECONDS for lane in lanes):
+        if all(left.newest.get(lane, 0.0) > view.usage.now - STUCK_SECONDS for lane in lanes):
             break
     return {lane: left.at(lane) for lane in Lane}
 
