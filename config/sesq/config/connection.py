@@ -68,7 +68,8 @@ CODES = {
     "Unknown Redis command": (RENAMED, False),
 }
 """The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
-its own way. What is in neither table is damaged data or a fault of sesq's: it is told in Redis's own words."""
+its own way. Errors that are in neither table come from damaged
+data, or from a fault in sesq: they keep Redis's own words."""
 
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (redis_errors.ResponseError, *(kind for kind, _, _ in MEANINGS))
 REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
@@ -111,7 +112,7 @@ def connect(
 ) -> Redis:
     """A client for `url`, or for the settings' redis_url; without either for the embedded Redis, started if need be.
 
-    Nothing is asked of a Redis server yet, except of the embedded one. Raises `SettingsError`, `MissingPart` and
+    This makes no call to a Redis server yet, except to the embedded one. Raises `SettingsError`, `MissingPart` and
     `QueueUnavailable` (the latter two for the embedded Redis alone).
     """
     if url is None:

@@ -61,7 +61,7 @@ class Essentials:
 
 
 def _value(name: str, env: Mapping[str, str]) -> Any:
-    """The value of one key, None where it is not given; ValueError and others for what is not plainly right."""
+    """The value of one key, None if it is not given; ValueError and others for what is not plainly right."""
     names = [each for each in env if each.upper() == f"SESQ_{name.upper()}"]
     value = env[names[0]] if names else _of_file(env).get(name)
     if value is None:

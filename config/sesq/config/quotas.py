@@ -16,7 +16,7 @@ DAY_SECONDS = 86_400
 UNLIMITED = "unlimited"
 PRECISION = 10_000
 MEASURABLE = 1e-12
-"""A rate below this is as good as none, and one above its inverse has too many digits to read."""
+"""A rate below this is useless, and one above its inverse has too many digits to read."""
 
 RATES_ALLOWED = '"14/second", "1 per 2 seconds", or a number of recipients a second above 0'
 DAILIES_ALLOWED = '"50000/day", a number of recipients above 0, or "unlimited"'

@@ -95,7 +95,7 @@ class SendWindow:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of its first part, in which people are told its times."""
+        """The zone of its first part; people see its times in this zone."""
         return zone_of(self.parts[0].zone)
 
     def in_zone(self, zone: str) -> SendWindow:
@@ -204,7 +204,7 @@ def _clock(minutes: int) -> str:
 
 
 def _change_of_clocks(at: float, after: int, zone: ZoneInfo) -> int | None:
-    """The first second in (at, after) at which the clocks of the zone are not those of `at`; None where none is."""
+    """The first second in (at, after) at which the clocks of the zone are not those of `at`; None if none is."""
 
     def offset(moment: float) -> object:
         return datetime.fromtimestamp(moment, zone).utcoffset()

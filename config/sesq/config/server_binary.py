@@ -61,7 +61,7 @@ def find_server(writer: Server | None = None) -> Server:
 
 
 def ask(path: Path) -> Server | None:
-    """What the executable at `path` is. None where it does not run here: another architecture, or too old a libc."""
+    """What the executable at `path` is. None if it does not run here: another architecture, or too old a libc."""
     try:
         said = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=10, check=True

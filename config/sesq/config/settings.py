@@ -144,7 +144,7 @@ class EventSettings(BaseModel):
     """The SNS topic whose notifications the HTTPS endpoint takes."""
     on_reputation: Literal["warn", "pause_bulk"] = "pause_bulk"
     suppress_possible_complainers: bool = False
-    """Whether all get no more mail who may have complained, where SES names several and cannot tell which."""
+    """Whether all who may have complained get no more mail, if SES names several and cannot tell which one did."""
 
 
 class AccountSettings(BaseModel):
@@ -168,7 +168,7 @@ class AccountSettings(BaseModel):
     identity_arns: tuple[IdentityArn, ...] = ()
     """Identities that other accounts let this one use, each for all mail from its addresses."""
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
-    """Endpoints that are told what becomes of the account's messages."""
+    """Endpoints that get events about the account's messages."""
     rate: Rate | None = None
     """Recipients a second; None: SES's rate."""
     daily: Daily = None
@@ -270,7 +270,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is passed in, and no more: `load` reads file and environment, and knows which of them is wrong."""
+        """Only what is passed in: `load` reads file and environment, and knows which of them is wrong."""
         return (init_settings,)
 
     @classmethod

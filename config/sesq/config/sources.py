@@ -124,7 +124,7 @@ def _table(model: type[BaseModel], key: str) -> type[BaseModel] | None:
 
 
 def _place_of(key: str, model: type[BaseModel]) -> list[str]:
-    """Where a key stands that is missing its table: `rate` is `accounts.default.rate`. Empty where it is nowhere."""
+    """Where a key stands that is missing its table: `rate` is `accounts.default.rate`. Empty if it is nowhere."""
     tables = {name: table for name in model.model_fields if (table := _table(model, name))}
     for name, table in tables.items():
         above = [name, *EXAMPLE_NAMES.get(name, ())]

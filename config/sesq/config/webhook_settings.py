@@ -1,4 +1,4 @@
-"""The settings of one webhook: where it is, what it is told, and how its requests are signed."""
+"""The settings of one webhook: where it is, which events it gets, and how its requests are signed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ WebhookUrl = Annotated[str, AfterValidator(_url)]
 
 
 class WebhookSettings(BaseModel):
-    """One endpoint that is told what becomes of an account's messages."""
+    """One endpoint that gets events about an account's messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -64,9 +64,9 @@ class WebhookSettings(BaseModel):
     """One secret, or several with spaces between: each of them signs, while receivers change over."""
     secret_file: Path | None = None
     events: tuple[EventName, ...] | None = Field(default=None, min_length=1)
-    """The states, and what else it is told; None: all. A gap is always told."""
+    """The states, and other events, that it gets; None: all. It always gets a gap."""
     recipients: bool = False
-    """Whether it is told the addresses of the recipients."""
+    """Whether it gets the addresses of the recipients."""
     allow_private: bool = False
     """Whether it may be at a private or link-local address."""
     ca_file: Path | None = None
@@ -88,7 +88,7 @@ class WebhookSettings(BaseModel):
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """Its secrets, from the file where they lie in one. Raises SettingsError where there is none."""
+        """Its secrets; from a file, if one is set. Raises SettingsError if there is none."""
         try:
             if self.secret_file is not None:
                 text = expand(self.secret_file).read_text("utf-8")

@@ -117,7 +117,7 @@ def _guess(name: str) -> str:
 
 
 def attachments_of(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:
-    """Makes a tuple of what was given. Raises InvalidMessage for what is no attachment."""
+    """Makes a tuple of what was given. Raises InvalidMessage if it is not an attachment."""
     if not attachments:
         return ()
     given = tuple(attachments) if isinstance(attachments, Iterable) else (attachments,)

@@ -16,7 +16,7 @@ def consume(
 ) -> Iterator[MessageEvent]:
     """Yields events; acknowledges each when the next one is asked for. Ends `idle` seconds after the last one.
 
-    Where the handling of an event took so long that another process is the consumer by now, the rest is that one's.
+    If the handling of an event took so long that another process is the consumer now, that process gets the rest.
     """
     last = clock()
     try:

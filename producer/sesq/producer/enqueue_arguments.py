@@ -1,4 +1,4 @@
-"""What `enqueue.lua` is told of messages, and what it answers. Pure."""
+"""The arguments of `enqueue.lua` for messages, and its answers. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def enqueue_arguments(message: Message, id: str, queue: str, keep_seconds: int) 
 
 
 def _options(message: Message) -> str:
-    """What few messages have, as JSON; empty where it has none of that."""
+    """What few messages have, as JSON; empty if it has none of that."""
     options: dict[str, Any] = {}
     if message.send_at:
         options["due"] = round(message.send_at.timestamp(), 3)

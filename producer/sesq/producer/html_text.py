@@ -21,7 +21,7 @@ _is_many_empty_lines = re.compile(r"\n{3,}")
 def html_to_text(html: str) -> str:
     """The words as a browser shows them, in lines; links as `[words](target)`, images by their alternative text.
 
-    What CSS hides in place (`style="display:none"`) is left out. Raises InvalidMessage("html") for what is no text, and
+    What CSS hides in place (`style="display:none"`) is left out. Raises InvalidMessage("html") if it is not a text, and
     MissingPart without the library.
     """
     rules.text_size(html, "html")

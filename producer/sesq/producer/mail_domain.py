@@ -32,7 +32,7 @@ def mail_domain(configured: str | None) -> str:
 
 @lru_cache(maxsize=1)
 def known_domain() -> str:
-    """The same by the settings, "" where there is none. Looked up once a process: a name server may be slow."""
+    """The same by the settings, "" if there is none. Looked up once a process: a name server may be slow."""
     with suppress(NoDomain):
         return mail_domain(Essentials.load().mail_domain)
     return ""

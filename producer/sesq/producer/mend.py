@@ -87,7 +87,7 @@ def full_address(name: str, spec: str, domain: Domain) -> str:
 
 
 def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
-    """The field; empty where it is to be removed."""
+    """The field; empty if it is to be removed."""
     if name in ADDRESS_FIELDS or (not field.isascii() and OTHER_ADDRESS_FIELDS.fullmatch(name)):
         field = _mended_addresses(name, field, domain)
     elif not field.isascii():

@@ -1,4 +1,4 @@
-"""The times of a message: when it may go, and when it may go no more."""
+"""The times of a message: from when until when it may go."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def now() -> datetime:
 
 
 def read_moment(text: object, field: str) -> datetime:
-    """A time in ISO 8601; InvalidMessage(field) for what is none."""
+    """A time in ISO 8601. Raises InvalidMessage(field) if it is not one."""
     try:
         # Python 3.10 does not read the Z of other languages' times.
         return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
@@ -41,7 +41,7 @@ def check_ahead(expires_at: datetime | None) -> None:
 
 
 def instant(moment: object, field: str) -> datetime | None:
-    """The moment in UTC; InvalidMessage(field) for what is no aware datetime from 1970 to 9000.
+    """The moment in UTC. Raises InvalidMessage(field) if it is not an aware datetime from 1970 to 9000.
 
     Python compares and subtracts two datetimes of one zone by what its clocks show, which is wrong by an hour where
     daylight saving begins or ends.

@@ -325,7 +325,7 @@ def _queue_of(message: Message) -> _Queue:
 
 
 def refuse(found: list[str]) -> None:
-    """Raises WouldBeRefused where there are any problems."""
+    """Raises WouldBeRefused if there are any problems."""
     if found:
         raise WouldBeRefused("; ".join(found))
 

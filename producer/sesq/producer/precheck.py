@@ -14,7 +14,7 @@ Account = tuple[Snapshot, Identities]
 
 
 def problems(redis: Redis, messages: Iterable[Message]) -> list[str]:
-    """Finds what SES would refuse, in words; empty where nothing is known. Each account is read once."""
+    """Finds what SES would refuse, in words; empty if nothing is known. Each account is read once."""
     known: dict[str, Account | None] = {}
     found: list[str] = []
     for message in messages:
@@ -25,7 +25,7 @@ def problems(redis: Redis, messages: Iterable[Message]) -> list[str]:
 
 
 def _account(redis: Redis, name: str) -> Account | None:
-    """None where its identities are not known."""
+    """None if its identities are not known."""
     snapshot = read_snapshot(redis, name)
     return (snapshot, read_identities(redis, name)) if snapshot.listed else None
 

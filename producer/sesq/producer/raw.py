@@ -64,7 +64,7 @@ class RawMail:
     def read(cls, raw: bytes, domain: Domain = known_domain) -> RawMail:
         """The mail, mended where SES would not take it as it is; `domain` is that of names without one.
 
-        Raises InvalidMessage for what is no mail, and for what two readers could read in two ways.
+        Raises InvalidMessage if it is not a mail, or if two readers could read it in two ways.
         """
         if not isinstance(raw, bytes):
             raise InvalidMessage("raw", f"is bytes, not {type(raw).__name__}")

@@ -156,7 +156,7 @@ def once(*lists: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def check_id(id: object) -> None:
-    """Raises InvalidMessage for what is no id of a message."""
+    """Raises InvalidMessage if it is not an id of a message."""
     if not (isinstance(id, str) and is_id(id)):
         raise InvalidMessage("id", f"{shown(id)} is no id: `sesq.queue.ids.new_id` makes one")
 
@@ -272,7 +272,7 @@ def check_configuration_set(name: object) -> None:
 
 
 def check_tenant(name: object) -> None:
-    """Raises InvalidMessage for what is no name of a tenant (API reference, CreateTenant)."""
+    """Raises InvalidMessage if it is not a name of a tenant (API reference, CreateTenant)."""
     _check_ses_name("tenant", name)
 
 
@@ -298,7 +298,7 @@ def feedback_address(address: str) -> str:
 
 
 def track_word(track: object) -> Literal["on", "off"]:
-    """How an envelope says whether opens and clicks are tracked. Raises InvalidMessage for what is no bool."""
+    """How an envelope says whether opens and clicks are tracked. Raises InvalidMessage if it is not a bool."""
     if not isinstance(track, bool):
         raise InvalidMessage("track", f"{shown(track)}: allowed are True and False")
     return "on" if track else "off"

@@ -16,14 +16,14 @@ from sesq.queue.addresses import shown
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
 OF_OTHER_ACCOUNTS = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
-"""SES's sending authorization. Whoever may write these may send as every identity that other accounts lend to this one,
+"""SES's sending authorization. With these headers, one may send as every identity that other accounts lend to this one,
 whatever senders they are allowed; and sesq knows of no identities but the account's own.
 """
 
 TENANT = "x-ses-tenant"
-"""Whoever may write this header sends on the reputation of that tenant. So a mail may have it only by a HeaderRule."""
+"""With this header, mail is sent on the reputation of that tenant. So a mail may have it only by a HeaderRule."""
 CONTACT_LIST = "x-ses-list-management-options"
-"""Whoever may write this header can make people leave a list by an unrelated mail. So this too needs a HeaderRule."""
+"""With this header, an unrelated mail can make people leave a list. So this too needs a HeaderRule."""
 BY_RULE = {TENANT: "tenant=", CONTACT_LIST: "contact_list="}
 
 ANY = "*"

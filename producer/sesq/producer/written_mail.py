@@ -49,7 +49,7 @@ def messages_of(
 
     Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
     mail's X-Sesq headers (tags are added). `rule`: what the mail's headers may choose, if somebody other than the
-    application wrote them. The idempotency keys of a `key_owner` are told apart from those of all others.
+    application wrote them. The idempotency keys of a `key_owner` differ from those of all others.
     `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
     """
     mail, own = take_options(mail, names_id=names_id)

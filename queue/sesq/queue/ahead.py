@@ -78,7 +78,7 @@ class _Place:
 
 def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
     """Counts what goes before a message: all transactional mail if it is bulk, what is before it in its queue, and what
-    of other queues has its turn first. None where the message is in no queue.
+    of other queues has its turn first. None if the message is in no queue.
     """
     keys = Keys(record.account)
     with mapped():

@@ -89,5 +89,5 @@ def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
 
 
 def whole(reply: object) -> int:
-    """0 where it is no number."""
+    """0 if it is no number."""
     return Fields({"": text(reply)}).whole("")

@@ -16,7 +16,7 @@ from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 
 CHUNK_ROWS = 500
-"""So many rows of the source make a chunk, whoever of them is left out."""
+"""So many rows of the source make a chunk, even if some of them are left out."""
 MOST_CHUNKS = 1_000_000
 """Of one batch, which would be 500 million recipients: a hash that says more is damaged."""
 RESULT_LEVEL = 9

@@ -18,7 +18,7 @@ PREFIX = "consumer:"
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """A consumer. `since`: when it began to listen (s). `waiting_since`: when the first event was told that it has not
-    read, or not acknowledged (s); None where there is none. `has_reader`: a process reads for it now.
+    read, or not acknowledged (s); None if there is none. `has_reader`: a process reads for it now.
     """
 
     name: str

@@ -87,7 +87,7 @@ class Envelope:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Envelope:
-        """Back from `to_json`; InvalidMessage for an unknown version or what is no envelope."""
+        """Back from `to_json`; InvalidMessage for an unknown version, or for a text that is not an envelope."""
         return cls._from_parts(read_versioned(text, "envelope"))
 
     def to_fields(self) -> list[str]:
@@ -181,7 +181,7 @@ class SimpleContent:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SimpleContent:
-        """Back from `to_bytes`; InvalidMessage for an unknown version or what is no content."""
+        """Back from `to_bytes`; InvalidMessage for an unknown version, or for a text that is not a content."""
         content = read_versioned(data, "content")
         try:
             headers = tuple((name, value) for name, value in content.pop("headers", ()))
@@ -191,7 +191,7 @@ class SimpleContent:
 
 
 def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
-    """The JSON object without its "v"; InvalidMessage when it is none, or of a version unknown here."""
+    """The JSON object without its "v". Raises InvalidMessage if it is not one, or if its version is not known here."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

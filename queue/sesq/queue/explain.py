@@ -33,7 +33,7 @@ NO_JOB = (
 def explain(redis: Redis, record: Record) -> Record:
     """Adds `waits_because` and `goes_at` to the record, where it waits. Raises QueueUnavailable.
 
-    `goes_at` counts each message before it as one recipient, and is None where nobody can tell.
+    `goes_at` counts each message before it as one recipient, and is None if nobody can tell.
     """
     if record.state is State.SCHEDULED:
         return replace(record, waits_because=_scheduled(record), goes_at=record.send_at)
@@ -78,7 +78,7 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
 
 
 def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[str, float | None] | None:
-    """Says why a message waits by the limits of its tenant, and until when; None where there are no such limits."""
+    """Says why a message waits by the limits of its tenant, and until when; None if there are no such limits."""
     tenant, limits = record.envelope.tenant, TenantLimits(redis, record.account)
     own = limits.of(tenant) if tenant else TenantLimit()
     if tenant is None or own == TenantLimit():
@@ -159,7 +159,7 @@ def _by_windows(
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
-    """Why nothing of its lane may go, whatever the limits; empty where something may."""
+    """Why nothing of its lane may go, whatever the limits; empty if something may."""
     tenant = record.envelope.tenant or ""
     account = record.account
     found = [
@@ -180,7 +180,7 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
 
 
 def _paused_batch(redis: Redis, record: Record) -> str:
-    """Why the batch is paused that it belongs to; empty where there is no such."""
+    """Why the batch is paused that it belongs to; empty if there is no such."""
     place = place_of(record.id)
     if place is None:
         return ""

@@ -21,19 +21,19 @@ class Fields:
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        """Empty where there is none."""
+        """Empty if there is none."""
         return self._fields.get(name, "")
 
     def number(self, name: str) -> float:
-        """0 where there is none."""
+        """0 if there is none."""
         return self.optional(name) or 0.0
 
     def whole(self, name: str) -> int:
-        """0 where there is none."""
+        """0 if there is none."""
         return int(self.number(name))
 
     def count(self, name: str, most: int) -> int | None:
-        """A whole number from 0 to `most`; None, and a problem, where there is none."""
+        """A whole number from 0 to `most`; None, and a problem, if there is none."""
         given = self.text(name)
         if given.isdecimal() and given.isascii() and int(given) <= most:
             return int(given)
@@ -41,7 +41,7 @@ class Fields:
         return None
 
     def optional(self, name: str) -> float | None:
-        """A number, or None where there is none."""
+        """A number, or None if there is none."""
         given = self.text(name)
         if not given:
             return None

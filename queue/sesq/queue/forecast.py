@@ -14,7 +14,7 @@ MINUTE = 60
 SLOTS = 1442
 """Minutes until what went in a minute no longer counts: all of it is a day old then, and a minute more."""
 LONGEST_MINUTES = 10 * 366 * 1440
-"""What would take longer is as good as never."""
+"""A longer time counts as never."""
 DAY_MINUTES = 1440
 QUARTER = 15
 """Minutes. No zone's day begins within one, so it is fine enough to tell what goes on which day."""

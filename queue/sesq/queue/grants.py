@@ -48,7 +48,7 @@ class Claim:
 class Started:
     """A message that may leave now, and until `leave_by` (monotonic).
 
-    `size`: of its content, in bytes. `content`: None where it is too large to come along, and is to be fetched.
+    `size`: of its content, in bytes. `content`: None if it is too large to come along, and is to be fetched.
     """
 
     grant: Grant

@@ -88,7 +88,7 @@ class BorrowedIdentities:
         return cls({_identity_of(arn): arn for arn in arns})
 
     def arn_of(self, spec: str) -> str | None:
-        """The ARN of the most exact identity that covers a bare address; None where none does."""
+        """The ARN of the most exact identity that covers a bare address; None if none does."""
         return next((self.arns[name] for name in candidates(spec) if name in self.arns), None)
 
 

@@ -86,7 +86,7 @@ class Keys:
         return self._key("results", chunk)
 
     def arrived(self, chunk: str) -> str:
-        """String: a bit for each recipient of a chunk, 1 where the mail was delivered."""
+        """String: a bit for each recipient of a chunk, 1 if the mail was delivered."""
         return self._key("arrived", chunk)
 
     def materialized(self, batch: str) -> str:
@@ -292,7 +292,7 @@ class Keys:
 
     @property
     def poison(self) -> str:
-        """List: what came as an event and is none, newest first."""
+        """List: messages that came as events and are not events, newest first."""
         return self._key("poison")
 
     @property
@@ -307,7 +307,7 @@ class Keys:
     # what others are told
     @property
     def listening(self) -> str:
-        """Hash: who is told what becomes of messages; see `lua/stream.lua`."""
+        """Hash: the consumers of events; see `lua/stream.lua`."""
         return self._key("listening")
 
     @property

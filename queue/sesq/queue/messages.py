@@ -63,7 +63,7 @@ class Messages:
     def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
         """The records of these messages in one round trip; None for one that is gone.
 
-        What of one cannot be read is told in its reason: it does not hide the others.
+        If one cannot be read, its reason says so: it does not hide the others.
         """
         wanted = list(ids)
         with mapped():

@@ -119,12 +119,12 @@ class Policy:
 
     @property
     def paused(self) -> str:
-        """Why a person paused the account; empty where nobody did."""
+        """Why a person paused the account; empty if nobody did."""
         return self._layer(self.keys.policy).get(PAUSE, "")
 
     @property
     def bulk_paused(self) -> str:
-        """Why the bulk lane is paused; empty where it is not."""
+        """Why the bulk lane is paused; empty if it is not."""
         return self._layer(self.keys.policy).get(BULK_PAUSE, "")
 
     def configure(self, limits: Mapping[str, str], window: str = "") -> None:

@@ -25,8 +25,8 @@ class Event:
 class Record:
     """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
 
-    `waits_because` and `goes_at` (when it will go, None where nobody can tell) are there where they were asked for: see
-    `explain`. `delayed_because`: why SES, which has it, has not delivered it yet; empty where it did not say so.
+    `waits_because` and `goes_at` (when it will go, None if nobody can tell) are there where they were asked for: see
+    `explain`. `delayed_because`: why SES, which has it, has not delivered it yet; empty if it did not say so.
     """
 
     id: str
@@ -110,7 +110,7 @@ def record_of_recipient(recipient: Recipient, batch: Batch) -> Record:
 
 
 def read_record(id: str, account: str, given: dict[str, str]) -> Record:
-    """Reads the fields of a record. What of it is damaged, or of another version, is told in its reason."""
+    """Reads the fields of a record. If some are damaged, or of another version, its reason says so."""
     fields = Fields(given)
     read: dict[str, Any] = {
         "state": State(fields.text("state")) if fields.text("state") else DAMAGED,

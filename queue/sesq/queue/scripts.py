@@ -60,7 +60,7 @@ def run_many(
     """Runs script calls in one round trip, each atomic by itself. Raises the first error, after all have run.
 
     A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
-    one of them has it all, where there are any.
+    one of them has it all, if there are any.
     """
     if replicas is not None and not replicas.are_there():
         replicas = None

@@ -17,8 +17,8 @@ from sesq.queue.replies import read_hash, text
 class Snapshot:
     """What SES says of one account. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited).
 
-    `known` is False before the first sync; `readable` is False where IAM does not let the account be read: then
-    the configured limits count, else 1 a second and 200 a day. `listed` is False where the identities may not be
+    `known` is False before the first sync; `readable` is False if IAM does not let the account be read: then
+    the configured limits count, else 1 a second and 200 a day. `listed` is False if the identities may not be
     listed: then SES judges them.
     """
 
@@ -44,7 +44,7 @@ class Snapshot:
 
 
 def read_snapshot(redis: Redis, account: str) -> Snapshot:
-    """The last snapshot of the account; `known` is False where there is none yet."""
+    """The last snapshot of the account; `known` is False if there is none yet."""
     with mapped():
         given = read_hash(redis, Keys(account).snapshot)
     if "readable" not in given:

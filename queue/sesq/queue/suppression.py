@@ -37,7 +37,7 @@ class Suppressed:
 
 
 def mailed_as(text: str) -> str:
-    """The bare address in a text, as a message here has it; empty where none could: nothing is gained by listing it."""
+    """The bare address in a text, as a message here has it; empty if none could: nothing is gained by listing it."""
     try:
         return parse_address(text, "address").spec
     except InvalidMessage:

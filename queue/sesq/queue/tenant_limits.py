@@ -43,7 +43,7 @@ class TenantLimit:
     used: int = 0
     ramp: Ramp | None = None
     paused: str = ""
-    """Why its bulk mail waits; empty where it does not."""
+    """Why its bulk mail waits; empty if it does not."""
 
     @property
     def is_limited(self) -> bool:

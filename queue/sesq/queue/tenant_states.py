@@ -70,7 +70,7 @@ class TenantStates:
         return {name: state for name, state in states.items() if state is not None}
 
     def has_own_list(self, tenant: str) -> bool:
-        """Whether SES keeps the suppression list of that tenant apart; False where that is not known."""
+        """Whether SES keeps the suppression list of that tenant apart; False if that is not known."""
         with mapped():
             packed = self.redis.hget(self.key, tenant)
         state = _unpacked(text(packed))

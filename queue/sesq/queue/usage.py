@@ -120,7 +120,7 @@ class Usage:
 
 
 def cap_of(cap: float, ceiling: float | None) -> float:
-    """The daily limit in force: the smaller of a ramp's cap and of the limit without the ramp, where there is one."""
+    """The daily limit in force: the smaller of a ramp's cap and of the limit without the ramp, if there is one."""
     return cap if ceiling is None else min(cap, ceiling)
 
 

@@ -65,7 +65,7 @@ class WebhookQueue:
         return first[0][1] if first else None
 
     def waiting(self, message: str) -> Waiting | None:
-        """The first event that waits of a message; None where there is none, or where it cannot be read."""
+        """The first event that waits of a message; None if there is none, or where it cannot be read."""
         with mapped():
             first = self._places(self.redis, message, 1)
             packed = self.redis.hget(self._waiting, _id_at(first[0])) if first else None

@@ -50,7 +50,7 @@ class Waiting:
 
     @classmethod
     def unpacked(cls, packed: bytes | None) -> Waiting | None:
-        """Back from `packed`; None where there is none, or where it cannot be read. Unknown fields do not matter."""
+        """Back from `packed`; None if there is none, or where it cannot be read. Unknown fields do not matter."""
         found = _object(packed)
         with suppress(*DAMAGE):
             return cls(

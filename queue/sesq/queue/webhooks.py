@@ -128,7 +128,7 @@ class WebhookStore(WebhookQueue):
 
 
 def _time(value: str | None) -> float | None:
-    """None for what is no time, too: a damaged value stops nothing."""
+    """None also if it is not a time: a damaged value stops nothing."""
     with suppress(ValueError):
         found = float(value or "")
         return found if math.isfinite(found) else None
@@ -136,5 +136,5 @@ def _time(value: str | None) -> float | None:
 
 
 def _count(value: str | None) -> int | None:
-    """None for what is no count."""
+    """None if it is not a count."""
     return int(value) if value and _DIGITS.fullmatch(value) else None

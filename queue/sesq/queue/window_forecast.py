@@ -120,7 +120,7 @@ class _Play:
         return Forecast(None, self.minutes)
 
     def step(self) -> bool:
-        """Goes on to the next change; False where there is none."""
+        """Goes on to the next change; False if there is none."""
         for group in self.groups:
             group.come_to(self.at)
         change = min(group.next_change(self.at) for group in self.groups)

@@ -59,7 +59,7 @@ class WindowView:
 
 
 def opens(window: str, at: float | None) -> str:
-    """`, which opens at 2027-03-29 09:00+02:00`, by the clocks of the window's zone; empty where that is not known."""
+    """`, which opens at 2027-03-29 09:00+02:00`, by the clocks of the window's zone; empty if that is not known."""
     try:
         zone = parse_window(window).zone
     except InvalidPolicy:
@@ -85,7 +85,7 @@ def times_of(window: str, now: float) -> str:
 
 
 def openings_of(windows: Sequence[str]) -> Openings | None:
-    """Tells when all of these windows are open; None where there are no windows. A damaged window is never open."""
+    """Tells when all of these windows are open; None if there are no windows. A damaged window is never open."""
     given = [window for window in windows if window]
     if not given:
         return None
@@ -120,7 +120,7 @@ def last_opening(redis: Redis, account: str, now: float) -> float:
 
 
 def read_window(redis: Redis, account: str) -> str:
-    """The account's send window for bulk mail; empty where it has none."""
+    """The account's send window for bulk mail; empty if it has none."""
     with mapped():
         return text(redis.hget(Keys(account).configured, WINDOW))
 
@@ -153,7 +153,7 @@ def batch_windows(redis: Redis, account: str, batch: str) -> list[str]:
 
 
 def problem_of(windows: Sequence[str], view: WindowView, now: float) -> str:
-    """Says why mail that needs all of these windows never goes; empty where it does go. `view`: of one of them."""
+    """Says why mail that needs all of these windows never goes; empty if it does go. `view`: of one of them."""
     try:
         for window in filter(None, windows):
             parse_window(window)

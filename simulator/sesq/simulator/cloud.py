@@ -113,7 +113,7 @@ class Cloud:
 
 
 def readable_content(entry: Entry) -> dict[str, Any] | None:
-    """The Content of a SendEmail request, a raw message as text; None where it is no longer kept."""
+    """The Content of a SendEmail request, a raw message as text; None if it is no longer kept."""
     if entry.content is None:
         return None
     if entry.mail.raw:

@@ -2,7 +2,7 @@
 
 SesError
     kind      the name used in the record, in faults and in the table below
-    message   the text, in SES's words; None where SES sends none
+    message   the text, in SES's words; None if SES sends none
 """
 
 from __future__ import annotations

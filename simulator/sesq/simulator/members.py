@@ -9,7 +9,7 @@ from sesq.simulator.errors import SesError
 
 
 def text(holder: Any, name: str) -> str:
-    """A string member, or "" where it is missing; SesError(unreadable)."""
+    """A string member, or "" if it is missing; SesError(unreadable)."""
     value = _member(holder, name)
     if value is None:
         return ""
@@ -27,7 +27,7 @@ def needed_text(holder: Any, name: str) -> str:
 
 
 def name_in(holder: Any, name: str) -> str | None:
-    """A string member that names something, or None where it is missing; SesError(not_imitated, unreadable)."""
+    """A string member that names something, or None if it is missing; SesError(not_imitated, unreadable)."""
     value = text(holder, name)
     if not value and holder.get(name) is not None:
         raise SesError("not_imitated", f"{name}: this simulator does not imitate an empty one.")

@@ -60,7 +60,7 @@ def lends(mail: Mail, address: str) -> bool:
 
 
 def identity_of(arn: str) -> str:
-    """SesError(bad_request) for what is no ARN of an identity."""
+    """SesError(bad_request) if it is not an ARN of an identity."""
     found = _identity_arn(arn)
     if not found:
         raise SesError("bad_request", f"Invalid ARN <{arn[:200]}>.")

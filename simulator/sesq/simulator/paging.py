@@ -11,7 +11,7 @@ _START = b"\0"  # by which a token is known as one of ours
 
 
 def page(names: list[str], size: int, token: str) -> tuple[list[str], dict[str, str]]:
-    """The names of a page, and its NextToken where there are more; SesError(next_token)."""
+    """The names of a page, and its NextToken if there are more; SesError(next_token)."""
     after = _name(token) if token else ""
     rest = [name for name in names if name > after]
     return rest[:size], {"NextToken": _token(rest[size - 1])} if len(rest) > size else {}

@@ -25,7 +25,7 @@ Parameter = tuple[str, str]
 
 
 class ContentType(NamedTuple):
-    """`kind` in small letters, "" where there is none; `boundary` of its parts, "" where it has none."""
+    """`kind` in small letters, "" if there is none; `boundary` of its parts, "" if it has none."""
 
     kind: str = ""
     boundary: str = ""

@@ -111,7 +111,7 @@ def _read_raw(mail: Mail, raw: Mapping[str, Any], body: Mapping[str, Any], max_b
 def read_template(
     mail: Mail, part: Mapping[str, Any], templates: Templates, data: Mapping[str, Any]
 ) -> Template | None:
-    """The rendered template of a Template content, or None where the data does not fit: such a mail is accepted."""
+    """The rendered template of a Template content, or None if the data does not fit: such a mail is accepted."""
     mail.templated = True
     name = mail.template = templates.name_in(part)
     template = templates.get(name) if name else inline(mapping(part, "TemplateContent"))

@@ -135,12 +135,12 @@ class Simulator:
 
     @property
     def smtp_port(self) -> int:
-        """The port with STARTTLS; KeyError where there is none."""
+        """The port with STARTTLS; KeyError if there is none."""
         return self._smtp_listeners[False].port
 
     @property
     def smtp_tls_port(self) -> int:
-        """The port with TLS from the first byte; KeyError where there is none."""
+        """The port with TLS from the first byte; KeyError if there is none."""
         return self._smtp_listeners[True].port
 
     @property

@@ -47,12 +47,12 @@ class Description:
     sending: bool
     enforcement: str
     identities: dict[str, bool] | None = field(default=None)
-    """Identity -> verified; None where SES does not list them: it judges identities then."""
+    """Identity -> verified; None if SES does not list them: it judges identities then."""
     unlisted_because: str = ""
 
     @property
     def paused_because(self) -> str:
-        """Why SES sends nothing for this account; empty where it does."""
+        """Why SES sends nothing for this account; empty if it does."""
         if self.enforcement == "SHUTDOWN":
             return "SES has paused sending for this account (SHUTDOWN): see the account dashboard for the open review"
         if self.rate == 0:
@@ -169,7 +169,7 @@ class SesAccount:
 
 
 def _number(quota: dict[str, Any], name: str) -> float:
-    """Raises AccountUnavailable for what is no limit: SES says -1 for "unlimited", and 0 while an account is set up."""
+    """Raises AccountUnavailable if it is not a limit: SES says -1 for "unlimited", and 0 while an account is set up."""
     value = quota.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise AccountUnavailable(f"the answer contains no {name}: check that the endpoint is SES")

@@ -282,7 +282,7 @@ class AccountWorker:
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _measure_bucket(self) -> None:
-        """Asks now and then how long the bucket gathers tokens, to know what is lost when the gate is asked late."""
+        """Asks now and then how long the bucket gathers tokens, to know what a late claim would lose."""
         if time.monotonic() < self._measure_at:
             return
         usage = self.gate.usage()

@@ -45,7 +45,7 @@ class Rules:
     identities: Identities = field(default_factory=Identities)
     blocks: dict[str, str] = field(default_factory=dict)
     suppressed: int = 0
-    """How many addresses are on the suppression list; where there are none, nobody is looked up."""
+    """How many addresses are on the suppression list; without any, no address is looked up."""
     _learnt: dict[str, tuple[float, str]] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -96,7 +96,7 @@ class SendPool:
             self._report(self.send_one(started))
 
     def _next(self) -> Started | None:
-        """Takes the next message; None where the thread is of use to another account now."""
+        """Takes the next message; None if the thread is of use to another account now."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
@@ -104,7 +104,7 @@ class SendPool:
             return None
 
     def send_one(self, started: Started) -> SendResult:
-        """Sends it, unless it comes too late for its turn."""
+        """Sends it, unless it is too late for it."""
         if time.monotonic() > started.grant.use_by:
             return put_back(started.grant, NOT_IN_TURN)
         try:

@@ -56,7 +56,7 @@ class SendingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is to be sent. `spared`: see SendResult. `unwanted`: a sentence about those to whom it is not sent."""
+    """What is to be sent. `spared`: see SendResult. `unwanted`: a sentence that names those who do not get it."""
 
     outgoing: Outgoing
     spared: tuple[int, int] | None
@@ -245,7 +245,7 @@ class Sender:
 
 
 def _spared(claimed: Envelope, sent: Envelope) -> tuple[int, int] | None:
-    """Counts what was claimed for those to whom the mail is not sent: recipients, and those of the day."""
+    """Counts what was claimed for recipients who do not get the mail: recipients, and those of the day."""
     rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
     return (rate, day) if rate else None
 

@@ -57,7 +57,7 @@ def run_worker(
     name: str | None = None,
     parent: ParentPipe | None = None,
 ) -> bool:
-    """Serves the accounts (all that are configured, unless named) until stopped; True where mail was sent.
+    """Serves the accounts (all that are configured, unless named) until stopped; True if mail was sent.
 
     Waits while Redis cannot be used, and stops when its `parent` ends. An account that is set up wrongly is
     named in the log, and is not served. Before anything is claimed, raises CannotStart or SettingsError if no

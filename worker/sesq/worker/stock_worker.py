@@ -1,4 +1,4 @@
-"""What a job of sesq runs in a stock RQ worker: nothing is sent, the job goes back, and that worker is told to stop.
+"""What a stock RQ worker runs for a job of sesq: it sends nothing, gives the job back, and tells that worker to stop.
 
 A stock worker takes a job out of its queue before anything can ask the gate, and could send one mail at a time only. So
 the queues of sesq are served by `sesq worker`, or by the same class under `rq worker -w`.

@@ -27,7 +27,7 @@ from sesq.worker.verdicts.outcomes import NO_TENANT, TENANT_STOPPED
 log = logging.getLogger("sesq.sync")
 
 ASK_SECONDS = 300
-"""SES is asked about a tenant again after this long."""
+"""After this time sesq asks SES about a tenant again."""
 SHARE_OF_SYNC = 3
 """Seconds of a sync's interval for each tenant that is asked about in it."""
 MOST_ASKED = 60

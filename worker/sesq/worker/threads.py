@@ -77,7 +77,7 @@ class Threads:
                 self._alive -= 1
 
     def _next(self) -> Task | None:
-        """Waits for the next task; None where the thread is to end."""
+        """Waits for the next task; None if the thread is to end."""
         mine: queue.SimpleQueue[Task] = queue.SimpleQueue()
         with self._lock:
             if self._left:

@@ -96,7 +96,7 @@ class SesqWorker(RegisteredWorker):
         with_scheduler: bool = False,
         dequeue_strategy: str | None = None,
     ) -> bool:
-        """Works until told to stop; with `burst` until nothing is left that could go now. True where mail was sent.
+        """Works until told to stop; with `burst` until nothing is left that could go now. True if mail was sent.
 
         The arguments are RQ's. Its worker pool asks for a scheduler whatever it is told, and names no strategy.
         """

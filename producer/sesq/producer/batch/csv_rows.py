@@ -26,7 +26,7 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked of the columns.
+    """What the columns must have.
 
     `email_column`: the heading of the recipient's, where it is none of the usual ones. `needed`: columns without which
     the file is of no use; `used`: those that may not be there twice. `bare`: the file may be one address a line.

@@ -44,7 +44,7 @@ class RowValidator:
     """Looks at rows one after the other, as the mails that they become.
 
     It remembers a number for each address: some 70 bytes a recipient. `printed`: all of them were printed just before.
-    `check`: what else is asked of a row; it raises LeftOut.
+    `check`: further checks of a row; it raises LeftOut.
     """
 
     def __init__(

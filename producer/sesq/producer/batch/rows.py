@@ -60,7 +60,7 @@ def read_rows(
 
 
 def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
-    """Lines as text, however the file is encoded: UTF-8 unless it is told, or a byte order mark says otherwise."""
+    """Lines as text, however the file is encoded: UTF-8, unless `encoding` or a byte order mark says otherwise."""
     start = file.read(2)
     file.seek(0)
     encoding = encoding or ("utf-16" if start in UTF16_BOMS else "utf-8")

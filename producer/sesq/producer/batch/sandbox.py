@@ -127,7 +127,7 @@ def _told(error: BaseException) -> str:
 
 
 def _deepest(tree: nodes.Template) -> int:
-    """The line of what stands deepest in a template."""
+    """The line of the deepest part of a template."""
     line: int = 1
     level: list[nodes.Node] = [tree]
     while level:

@@ -51,7 +51,7 @@ class Template:
     reply_to: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     unused: tuple[str, ...] = ()
-    """Files in the folder that are no part of the mail, for whoever checks it."""
+    """Files in the folder that are not a part of the mail, to show at a check."""
 
     def __post_init__(self) -> None:
         rules.check_headers(self.headers)
@@ -178,7 +178,7 @@ class _Folder:
         self._read: set[str] = set()
 
     def text(self, name: str) -> str | None:
-        """A file as text, None where there is none. Raises InvalidTemplate, which names it and the line."""
+        """A file as text, None if there is none. Raises InvalidTemplate, which names it and the line."""
         self._read.add(name)
         path = self.path / name
         if not os.path.lexists(path):

@@ -56,7 +56,7 @@ def begin() -> None:
 
 
 def weighed(value: Any) -> Any:
-    """Takes the value's characters from what is left, and gives it, or a list of what an iterator brings."""
+    """Subtracts the value's characters from what is left. Returns the value, or a list of an iterator's items."""
     left, made = _left.get(), value
     if isinstance(value, Iterator):
         made = [weighed(item) for item in value]

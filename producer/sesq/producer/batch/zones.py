@@ -68,12 +68,12 @@ class RowZones:
             self._unknown[zone] = str(error)
 
     def zone_of(self, values: Mapping[str, Any]) -> str:
-        """The zone that a row names; empty where it names none."""
+        """The zone that a row names; empty if it names none."""
         given = values.get(self._column) if self._column else None
         return given.strip() if isinstance(given, str) else ""
 
     def window_of(self, zone: str) -> str:
-        """The window of rows that name a zone; empty where there is none. Raises InvalidPolicy."""
+        """The window of rows that name a zone; empty if there is none. Raises InvalidPolicy."""
         if self._window is None:
             return ""
         if zone not in self._windows:

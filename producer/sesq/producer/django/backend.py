@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PREFIX = "SESQ_"
 OF_RESULTS = ("SESQ_WEBHOOK_SECRET",)
-"""Settings that are not of the backend, but of what comes back."""
+"""Settings that are not for the backend, but for events and webhooks."""
 OF_QUEUE = ("redis_url", "keep_days", "key_hours")
 OF_MESSAGE = (
     "account", "lane", "tags", "configuration_set", "tenant", "feedback_to", "contact_list", "topic", "track",

@@ -12,7 +12,7 @@ from sesq.queue.addresses import shown
 FLAGS = "cGIimnsTtUvx"
 WITH_A_VALUE = "ABCDFLMNOQRVXbdefhopr"
 ATTACHED = "Eaq"
-"""Options whose value, where there is one, follows without a space: `-q15m`."""
+"""Options whose value, if there is one, follows without a space: `-q15m`."""
 MODES = {
     "m": "takes a mail, which is the default",
     "s": "speaks SMTP on standard input and output",

@@ -135,7 +135,7 @@ def _messages(request: Request, stdin: BinaryIO, domain: Domain) -> list[Message
 
 
 def _named(request: Request, domain: Domain) -> list[str]:
-    """The recipients on the command line. Raises InputError where there is none."""
+    """The recipients on the command line. Raises InputError if there is none."""
     named = [address for argument in request.recipients for address in addresses(argument, domain)]
     if not named:
         raise InputError("there are no recipients: name them, or use -t if the mail names them")
@@ -156,7 +156,7 @@ def _user() -> str:
 
 
 def _told(problems: Sequence[str]) -> int:
-    """What stays in the spool, or is put aside, is told; the call itself has done its work."""
+    """Reports what stays in the spool, or is put aside; the call itself has done its work."""
     for problem in problems:
         _complain(0, problem)
     return 0

@@ -113,7 +113,7 @@ class Conversation:
             return _line("451 4.3.0", error)
 
     def _content(self, end: bytes) -> bytes | None:
-        """A mail without the dots that SMTP adds, kept a little beyond the largest; None where it breaks off."""
+        """A mail without the dots that SMTP adds, kept a little beyond the largest; None if it breaks off."""
         content, last = bytearray(), end
         while line := self._stdin.readline(LINE_BYTES):
             begins = last.endswith(end)

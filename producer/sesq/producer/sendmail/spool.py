@@ -73,7 +73,7 @@ class Spool:
         _sync_folder(whole.parent)
 
     def deliver(self, outbox: Outbox, most: int | None = None) -> list[str]:
-        """Queues what waits, at most so many mails. Of what could not be queued the answer says why, in words.
+        """Queues what waits, at most so many mails. Returns, in words, why some could not be queued.
 
         Raises QueueUnavailable. Does nothing while another process is at it.
         """
@@ -136,7 +136,7 @@ class Spool:
 
 
 def _read(path: Path) -> bytes:
-    """Raises OSError for what is no file: a link is not followed, and nobody waited for who would write into a pipe."""
+    """Raises OSError if it is not a file: it follows no link, and does not wait for a writer of a pipe."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -116,7 +116,7 @@ class Handler:
         return "250 2.0.0 Ok"
 
     async def handle_exception(self, error: Exception) -> str:
-        """A bug of ours: said without its text, which may hold content. A line that is too long is none."""
+        """A bug of ours: reported without its text, which may hold content. A line that is too long is not a bug."""
         if isinstance(error, ValueError) and isinstance(error.__context__, asyncio.LimitOverrunError):
             return "500 5.5.2 the line is too long"
         log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))

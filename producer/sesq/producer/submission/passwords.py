@@ -45,7 +45,7 @@ class Passwords:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _checked(self, name: str, password: str, host: str) -> User | None:
-        """In the thread, so that whoever hangs up before the answer is counted, too."""
+        """In the thread, so that a client that hangs up before the answer is counted, too."""
         if not self._wrong.test(WRONG_FROM_A_HOST, host):
             raise TooManyTries("too many wrong passwords from there")
         user = self._users.find(name, password)

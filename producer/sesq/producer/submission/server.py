@@ -32,7 +32,7 @@ HOSTS = 4
 class Options:
     """Ports: 0 takes a free one; with None there is no such port.
 
-    `port` offers STARTTLS where there is a certificate; `tls_port` is TLS from
+    `port` offers STARTTLS if there is a certificate; `tls_port` is TLS from
     the first byte. A mail may have `max_bytes`; a connection may be silent for `idle_seconds`, take `handshake_seconds`
     for TLS, and `data_seconds` for the content of one mail, its answer included. One host may have `max_per_host` of
     the `max_connections`; where none is given, a quarter, and all of them on loopback. At worst a server holds

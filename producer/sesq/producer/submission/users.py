@@ -36,7 +36,7 @@ COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 1
 MOST_MEMORY = 64 * 1024 * 1024
 SALT_BYTES = HASH_BYTES = 32
 LEAST_PASSWORD = 12
-"""Characters. Whoever steals a users file can guess shorter passwords, even with a slow hash."""
+"""Characters. Somebody who steals a users file can guess shorter passwords, even with a slow hash."""
 
 
 CURE = "remove the header, or allow this to the user, with `tenants` or `contact_lists` in the users file"
@@ -135,7 +135,7 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Whether this password was hashed to that; never for bytes that are not UTF-8. ValueError for what is no hash of
+    """Whether this password was hashed to that; never for bytes that are not UTF-8. ValueError if it is not a hash of
     ours.
     """
     kind, n, r, p, salt, wanted = hashed.split("$")
@@ -178,7 +178,7 @@ def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[st
 
 
 def checked_hash(hashed: Any, where: str, command: str) -> str:
-    """A password's hash. Raises SettingsError for what is none; `command` prints one."""
+    """A password's hash. Raises SettingsError if it is not one; `command` prints one."""
     try:
         is_password("", hashed)
     except (ValueError, AttributeError) as error:

@@ -63,7 +63,7 @@ class BatchFacts:
 
     @property
     def gap(self) -> int:
-        """So many of its recipients are in no chunk that is here; 0 where it does not know itself how many it has."""
+        """So many of its recipients are in no chunk that is here; 0 if it does not know itself how many it has."""
         total = self.read.whole("total")
         known = sum(chunk.number("n") for chunk in self.chunks)
         return max(0, total - known) if self.missing and self.told.total() == total else 0
@@ -89,7 +89,7 @@ class BatchFacts:
 
     @property
     def recounted(self) -> Counter[str] | None:
-        """The counts as they should be; None where nobody can tell. What has no record any more had ended, by its own
+        """The counts as they should be; None if they are not known. What has no record any more had ended, by its own
         count, or has failed.
         """
         if not self.expired:

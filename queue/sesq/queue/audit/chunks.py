@@ -125,7 +125,7 @@ def read_chunks(
     leaving: Mapping[str, set[int]],
     materialized: Mapping[str, set[int]],
 ) -> Iterator[ChunkFacts]:
-    """These chunks, without fields where there is none. `leaving` and `materialized` rows by chunk were read before."""
+    """These chunks, without fields if there is none. `leaving` and `materialized` rows by chunk were read before."""
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
             rows = (frozenset(each.get(id, ())) for each in (leaving, materialized))
@@ -194,7 +194,7 @@ def _logged(log: bytes | None) -> set[int]:
 def check_chunk(
     facts: ChunkFacts, keys: Keys, batch: Mapping[str, str], *, settled: bool
 ) -> Iterator[Finding]:
-    """`batch` is the hash of its batch: empty where that is gone, and then nothing of it is sent any more."""
+    """`batch` is the hash of its batch: empty if that is gone, and then nothing of it is sent any more."""
     key, batch_id = keys.chunk(facts.id), facts.id.rpartition("-")[0]
     if not facts.fields:
         what = "it is lost: nobody can tell which of its rows went, and none of those that wait in it is sent"

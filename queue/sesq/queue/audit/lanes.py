@@ -38,7 +38,7 @@ class LaneFacts:
     """It is a lane's, or takes turns with the others of its lane."""
 
     def standing(self, id: str) -> int:
-        """How often it stands there, apart from a stale entry."""
+        """How often it is there, apart from a stale entry."""
         return self.entries[id] - (id in self.stale)
 
 

@@ -20,13 +20,13 @@ MOST_TOTAL = SLOTS * 2**32
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """The ledger as packed counts, and what the gate's hash says of it: None where it says nothing."""
+    """The ledger as packed counts, and what the gate's hash says of it: None if it says nothing."""
 
     key: str
     packed: bytes
     minute: str | None
     total: int | None
-    """None where it is no number."""
+    """None if it is no number."""
 
     @property
     def counted(self) -> int:

@@ -51,7 +51,7 @@ class MessageFacts:
     job_status: str
     states: Sequence[str]
     places: Sequence[str]
-    """"<registry> <queue>", as often as it stands there."""
+    """"<registry> <queue>", once for each time that it is there."""
     leased: bool
     expiring: bool
     in_hold: bool
@@ -94,7 +94,7 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
 
 
 def check_message(facts: MessageFacts, keys: Keys, now: float, *, settled: bool) -> Iterator[Finding]:
-    """`settled`: nobody uses the account, so what RQ was told to do, and what its workers had, has come to its end."""
+    """`settled`: nobody uses the account, so all that RQ and its workers were doing has ended."""
     key = keys.message(facts.id)
     state = State(facts.state)
     if not state.is_known:

@@ -32,7 +32,7 @@ MEND_ORPHAN = compose("mend_orphan.lua", MESSAGES)
 
 
 def mend(redis: Redis, account: str, finding: Finding) -> str:
-    """What was done, in words; empty where nothing was left to do."""
+    """What was done, in words; empty if nothing was left to do."""
     keys = Keys(account)
     if finding.kind is Kind.LEDGER:
         return mend_ledger(redis, keys)

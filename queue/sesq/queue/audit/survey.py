@@ -144,7 +144,7 @@ class Survey:
                     yield describe_traces(id, found, self.keys), ""
 
     def _places(self) -> Iterator[tuple[str, Iterable[str]]]:
-        """The lists in which only such stand that have a record. Those of what has ended are pruned later."""
+        """The lists whose entries must all have a record. Those of what has ended are pruned later."""
         for state in State:
             if state not in FINAL_STATES:
                 yield self.keys.state(state), zset_entries(self.redis, self.keys.state(state))

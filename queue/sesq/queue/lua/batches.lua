@@ -153,7 +153,7 @@ function Batch.adjust_counts(bid, from, to, n)
   Batch.judge(bid)
 end
 
--- paused or cancelled, where a message's batch is; nil where it goes on, or the message belongs to none.
+-- paused or cancelled, where a message's batch is; nil if it goes on, or the message belongs to none.
 function Batch.stopped(bid)
   local state = bid and Batch.state_of(bid)
   return (state == 'paused' or state == 'cancelled') and state or nil

@@ -64,7 +64,7 @@ end
 
 function Chunk.has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end
 
--- The rows that go next: start, end (exclusive), what remains to be redone (nil where nothing is), and what
+-- The rows that go next: start, end (exclusive), what remains to be redone (nil if nothing is), and what
 -- each counts towards the day.
 function Chunk.next_rows(chunk)
   local from, to, rest = string.match(chunk.redo, '^(%d+)-(%d+) ?(.*)$')

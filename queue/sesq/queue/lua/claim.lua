@@ -6,7 +6,7 @@
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] the claim's id   [7…] RQ queues of the
 --     lanes, first lane first
--- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 where it waits
+-- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 if it waits
 --          for tokens for bulk mail, else 0}
 --   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused (also where the
 --           send window of bulk mail is closed), unsynced, ses_paused; tenant, tenant_day (what waits is of

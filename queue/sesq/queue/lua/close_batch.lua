@@ -1,7 +1,7 @@
 -- Close: all rows of a batch are here. After messages.lua.
 --
 -- ARGV[3] id   [4…] what is known now of the rows that were left out: name, value, …
--- Returns 1, or 0 where the batch is lost.
+-- Returns 1, or 0 if the batch is lost.
 
 local function main()
   if call('EXISTS', Batch.key(ARGV[3])) == 0 then return 0 end

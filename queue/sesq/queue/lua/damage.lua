@@ -72,7 +72,7 @@ local function read_fields(key, names)
   return fields
 end
 
--- A whole hash as a table; an empty one where there is no such key. It costs more than read() of ten fields.
+-- A whole hash as a table; an empty one if there is no such key. It costs more than read() of ten fields.
 local function read_hash(key)
   local flat, record = call('HGETALL', key), {}
   for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end

@@ -9,7 +9,7 @@
 --     job, the name and value of each field of its record, and the same of its RQ job
 -- The options are empty, or JSON {
 --   due           s, where it is not to go before   expires   s, where it is not to go after
---   key, digest   of the idempotency key and of the content, where there is a key
+--   key, digest   of the idempotency key and of the content, if there is a key
 -- }
 -- Returns for each message its id: another's where the key is known; {'conflict', id} where the key stands
 -- for other content. An error means that none of these messages is queued. A caller gives some tens at once.
@@ -63,7 +63,7 @@ end
 
 local function add_all(key, list) if #list > 0 then call('ZADD', key, unpack(list)) end end
 
--- Writes what all messages share; returns the length of the queue, nil where nothing came into it.
+-- Writes what all messages share; returns the length of the queue, nil if nothing came into it.
 local function write_sets()
   for state, list in pairs(entries) do add_all(A .. 'state:' .. state, list) end
   add_all(A .. 'expiring', expiring)

@@ -15,8 +15,8 @@
 --   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
 --   origins      {domain: {name: recipients}, tag: {"name=value": recipients}}, of that count
 --   take_off     [address, …]: they leave the list if a complaint put them there
---   id           the message's, '' where the event names none
---   tenant       of whose mail it is, '' where the event names none
+--   id           the message's, '' if the event names none
+--   tenant       of whose mail it is, '' if the event names none
 --   default_tenant  of mail that was queued for none; '' for none
 --   to, reason   where it goes
 --   rank         a later event moves it only where it is worth more, since events come in any order
@@ -27,7 +27,7 @@
 --   kind         of a bounce, for consumers of the stream: hard, soft, prevented or rejected
 --   passed_on    {type, detail (JSON)}: where it changes nothing here: consumers of the stream are told
 -- }
--- Returns the state the message was in; '' where there is no record of it.
+-- Returns the state the message was in; '' if there is no record of it.
 
 local RANKS = {sent = 1, delivered = 3, bounced = 4, complained = 5}
 local told = cjson.decode(ARGV[3])

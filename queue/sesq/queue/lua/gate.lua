@@ -131,7 +131,7 @@ function Gate.why_closed(gate)
 end
 
 -- Until when bulk mail waits because somebody has paused it (s: the next look), or because its send window
--- is closed (s: that opens); nil where it may go.
+-- is closed (s: that opens); nil if it may go.
 function Gate.paused_until(gate)
   if gate.limits.bulk_paused ~= '' then return now() + 1 end
   return Window.opens_at(gate.limits.bulk_window)
@@ -217,7 +217,7 @@ end
 -- How many more recipients fit into the day for a lane that must leave `spare`.
 function Gate.room_in_day(gate, spare) return gate.limits.daily - gate.ledger.total - gate.others - spare end
 
--- When n more fit (s), or nil where only other senders are in the way.
+-- When n more fit (s), or nil if only other senders are in the way.
 function Gate.room_at(gate, n, spare)
   local limits, short = gate.limits, n - Gate.room_in_day(gate, spare)
   local freed_at = Ledger.freed_at(gate.ledger, short)

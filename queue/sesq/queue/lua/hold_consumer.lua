@@ -2,7 +2,7 @@
 --   A reader:<consumer>   string, expires   the name of the process that reads
 --
 -- ARGV[3] consumer   [4] the process's own name   [5] lease (ms); 0 gives it back
--- Returns {1 where it is this process's, what the consumer lost: "<id> <id>" or ''}; {-1} where nobody
+-- Returns {1 if it is this process's, what the consumer lost: "<id> <id>" or ''}; {-1} where nobody
 -- listens by that name.
 
 local consumer, own, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])

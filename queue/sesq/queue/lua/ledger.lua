@@ -29,7 +29,7 @@ end
 -- Its counts are lost, and were not of days gone by: the account is read anew before anything goes.
 function Ledger.lose(ledger) if ledger.key == A .. 'ledger' then Damage.lose_books() end end
 
--- minute, total: as they were written last; nil where they are lost. key: a tenant's; nil for the account's.
+-- minute, total: as they were written last; nil if they are lost. key: a tenant's; nil for the account's.
 function Ledger.open(minute, total, key)
   local today = math.floor(now() / 60)
   key = key or A .. 'ledger'

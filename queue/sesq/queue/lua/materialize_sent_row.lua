@@ -3,7 +3,7 @@
 --
 -- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] JSON {envelope, job},
 --     both [name, value, …]
--- Returns 1, or 0 where it has one, or its batch is gone.
+-- Returns 1, or 0 if it has one, or its batch is gone.
 
 local id, chunk, row, message_id, taken_at, made = unpack(ARGV, 3, 8)
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')

@@ -4,7 +4,7 @@
 --     [6] JSON [[queue, entry], …]: entries of those that run
 --     [7] JSON [queue, …]: lanes in which it stands and should not
 --     [8] RQ's job as JSON [name, value, …], for one that has none
--- Returns what was done, in words; nothing where there is no such chunk, or all agrees.
+-- Returns what was done, in words; nothing if there is no such chunk, or all agrees.
 
 local id, out, in_lane = ARGV[3], tonumber(ARGV[4]), ARGV[5] ~= '0'
 local runs, lanes, new_job = cjson.decode(ARGV[6]), cjson.decode(ARGV[7]), ARGV[8]

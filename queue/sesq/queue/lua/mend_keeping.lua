@@ -2,7 +2,7 @@
 -- messages.lua.
 --
 -- ARGV[3] batch   [4] 1 to begin
--- Returns 1 where there is more to do.
+-- Returns 1 if there is more to do.
 
 local bid, begins = ARGV[3], ARGV[4] == '1'
 

@@ -2,7 +2,7 @@
 --
 -- ARGV[3] id   [4] JSON [queue, …]: lanes in which it stands   [5] JSON [[queue, entry], …]: its entries
 --     among those that run   [6…] RQ queues
--- Returns how much was deleted; 0 where it has a record.
+-- Returns how much was deleted; 0 if it has a record.
 
 local id, lanes, runs, queues = ARGV[3], cjson.decode(ARGV[4]), cjson.decode(ARGV[5]), {unpack(ARGV, 6)}
 local n = 0

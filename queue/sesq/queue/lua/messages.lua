@@ -21,7 +21,7 @@
 --   A counters        hash    <state> -> how often a message came into it, ever; wait:<s> -> how many were
 --                             sent within so many seconds of when they might go, and not within the next
 --                             smaller number; wait:sum (s)
--- A message is a table of the fields of its record, and `id`; without a state where there is none.
+-- A message is a table of the fields of its record, and `id`; without a state if there is none.
 
 local WAITING = {scheduled = true, queued = true, retrying = true, held = true}
 local NOTHING_WENT = {refused = true, failed = true, suppressed = true, expired = true, cancelled = true}

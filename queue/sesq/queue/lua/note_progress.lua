@@ -6,7 +6,7 @@
 --
 -- ARGV[3] the batch's id   [4…8] the five counts
 -- At most MOST cells stay, however long the batch lasts: if there are more, every second one goes. Between
--- the newest two is at least 1/PARTS of the time that all of them span. Returns 1 where a cell was added.
+-- the newest two is at least 1/PARTS of the time that all of them span. Returns 1 if a cell was added.
 
 local id = ARGV[3]
 local CELL, SIZE, MOST, PARTS = '<I4I4I4I4I4I4', 24, 240, 120

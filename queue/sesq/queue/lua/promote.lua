@@ -4,7 +4,7 @@
 -- ARGV[3] most to move   [4…] RQ queues
 -- What was put off after a try, and what waited for its window, goes to the head of its lane; what comes for
 -- the first time to the end.
--- Returns {number moved, seconds until the next is due or ''; 0 where there is more to move}
+-- Returns {number moved, seconds until the next is due or ''; 0 if there is more to move}
 
 local most, queues = tonumber(ARGV[3]), {unpack(ARGV, 4)}
 local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came

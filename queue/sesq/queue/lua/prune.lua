@@ -4,7 +4,7 @@
 -- ARGV[3] most to look at in each list   [4] 1: searches too   [5…] RQ queues
 -- RQ's registries of what has ended say when each record expires. But RQ's own workers may take an entry out
 -- of them first: a search through our lists, a small piece at a time, finds those.
--- Returns {the number taken out of our own lists, 1 where there may be more}.
+-- Returns {the number taken out of our own lists, 1 if there may be more}.
 
 local most, searches, queues = tonumber(ARGV[3]), ARGV[4] == '1', {unpack(ARGV, 5)}
 local pruned, more = 0, 0

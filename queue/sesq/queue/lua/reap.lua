@@ -2,7 +2,7 @@
 -- (settle.lua). After messages.lua.
 --
 -- ARGV[3] most   [4] lease (s)   [5] claim_id   [6] worker
--- Returns {{id, started_at (s; '' where it has surely not left), attempts, on_unknown}, …} in the order in
+-- Returns {{id, started_at (s; '' if it has surely not left), attempts, on_unknown}, …} in the order in
 -- which they were granted.
 
 local most, lease, claim_id, worker = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]

@@ -16,7 +16,7 @@ function Row.chunk_of(id)
   return touched[name], tonumber(row), sent[name]
 end
 
--- result: see settle.lua. Returns the state that it came to; nil where it needs a record.
+-- result: see settle.lua. Returns the state that it came to; nil if it needs a record.
 function Row.finish(message, to, result)
   if to ~= 'sent' and not (to == 'queued' and result.refund_rate) then return nil end
   local chunk, number, taken = Row.chunk_of(message.id)

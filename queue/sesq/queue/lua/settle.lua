@@ -24,7 +24,7 @@
 --   envelope, job   of a row that is not simply sent or given back: what makes a message of it (see
 --                   make_record)
 -- }, …]
--- Returns for each the state it came to; '' where it was already judged otherwise. A MessageId counts even
+-- Returns for each the state it came to; '' if it was already judged otherwise. A MessageId counts even
 -- then: SES has taken it. So does what a worker that was taken for dead says of a message that became unknown
 -- because of that: it knows.
 

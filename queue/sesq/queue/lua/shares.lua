@@ -78,7 +78,7 @@ function Share.rest(queue, till)
   has_shares[lane] = nil
 end
 
--- Until when a tenant's queue rests (s); nil where it does not.
+-- Until when a tenant's queue rests (s); nil if it does not.
 function Share.is_resting(queue)
   local till = tonumber(call('ZSCORE', A .. 'resting:' .. Job.lane_of(queue), queue))
   return till and till > now() and till <= now() + LONGEST_REST and till or nil
@@ -121,7 +121,7 @@ function Share.is_waiting(lane)
   return Share.take_turns(lane) or Job.length_of(lane) > 0 or Share.rests_until(lane) ~= nil
 end
 
--- When the first rest in a lane ends (s); nil where none rests.
+-- When the first rest in a lane ends (s); nil if none rests.
 function Share.rests_until(lane)
   local _, till = unpack(call('ZRANGE', A .. 'resting:' .. lane, 0, 0, 'WITHSCORES'))
   return tonumber(till)

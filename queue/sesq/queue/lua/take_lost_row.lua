@@ -3,7 +3,7 @@
 -- ARGV[3] chunk   [4] row   [5] MessageId
 -- Keys, A = "sesq:<account>:"
 --   A chunk:<id>   its field `found`: rows of a lost chunk that SES was found to have, " <row> <row> "
--- Returns 1 where it is noted, now or before; 0 where the chunk was not lost, or the row waits in it.
+-- Returns 1 if it is noted, now or before; 0 if the chunk was not lost, or the row waits in it.
 
 local id, row, message_id = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local key, log = A .. 'chunk:' .. id, A .. 'log:' .. id

@@ -1,7 +1,7 @@
 -- Tell ramp: that of a tenant, as it stands now. After ramp.lua; see tenants.lua for A tenant_limits.
 --
 -- ARGV[3] tenant
--- Returns JSON of what Ramp.tell() tells; null where there is none.
+-- Returns JSON of what Ramp.tell() tells; null if there is none.
 
 local function main()
   local ramp = Ramp.read(call('HGET', A .. 'tenant_limits', ARGV[3] .. ':ramp') or '')

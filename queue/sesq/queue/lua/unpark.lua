@@ -2,7 +2,7 @@
 -- messages.lua.
 --
 -- ARGV[3] batch   [4] most
--- Returns how many are still parked; 0 where the batch is paused.
+-- Returns how many are still parked; 0 if the batch is paused.
 
 local bid, most = ARGV[3], tonumber(ARGV[4])
 local parked = A .. 'parked:' .. bid

@@ -5,7 +5,7 @@ local Damage, Write, Job, Batch, Chunk, Message, Row = {}, {}, {}, {}, {}, {}, {
 local Server, Bucket, Ramp, Limits, Ledger, Tenant, Gate = {}, {}, {}, {}, {}, {}, {}
 local Mend, Stream, Share, Window, Origin = {}, {}, {}, {}, {}
 
--- nil for what is none, and for what is no amount and no time: nan, inf, 1e300.
+-- nil for what is none, and if it is not an amount and no time: nan, inf, 1e300.
 local FARTHEST, read_number = 1e15, tonumber
 local function tonumber(given)
   local number = given and read_number(given)

@@ -36,7 +36,7 @@ class View(NamedTuple):
 
 
 def view(entry: Entry, templates: Templates) -> View | None:
-    """None where the content is no longer kept."""
+    """None if the content is no longer kept."""
     if entry.content is None:
         return None
     if not entry.mail.raw:

@@ -20,7 +20,7 @@ Path: TypeAlias = "tuple[Path, str] | None"
 
 
 class Finding(NamedTuple):
-    """`shown`: the value as the text of the refusal quotes it; None where it quotes none."""
+    """`shown`: the value as the text of the refusal quotes it; None if it quotes none."""
 
     path: Path
     constraint: str

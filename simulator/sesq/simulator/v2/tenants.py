@@ -101,7 +101,7 @@ def _asked_arn(request: Request) -> str:
 
 
 def _require(account: Account, kind: str, name: str) -> None:
-    """SesError(configuration_set, not_found, template) where there is no such resource."""
+    """SesError(configuration_set, not_found, template) if there is no such resource."""
     if kind == "configuration-set":
         account.configuration_sets.get(name)
     elif kind == "template":

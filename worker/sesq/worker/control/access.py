@@ -24,7 +24,7 @@ class ReviewConflict(SesqError):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`status`: PENDING, GRANTED, DENIED or FAILED; empty where nobody asked."""
+    """`status`: PENDING, GRANTED, DENIED or FAILED; empty if nobody asked."""
 
     status: str = ""
     case_id: str = ""

@@ -1,5 +1,5 @@
 """What SES tells back: `document` reads an event, `table` has what each value means, `meaning` what one event means,
-`feedback` acts on it, once. `notices` has what is no event and is known.
+`feedback` acts on it, once. `notices` has the known messages that are not events.
 """
 
 from sesq.worker.events.document import Event, NotAnEvent, read_event

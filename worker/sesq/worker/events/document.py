@@ -57,7 +57,7 @@ class Event:
     the object that the type has.
 
     `recipients` are the bare addresses that the event is about; all of the message's where it names none. Then any of
-    them may be meant, and `may_be_any` is true where there are several. `tags`: those that the sender gave the mail.
+    them may be meant, and `may_be_any` is true if there are several. `tags`: those that the sender gave the mail.
     """
 
     type: str
@@ -71,14 +71,14 @@ class Event:
 
     @property
     def subtype(self) -> str:
-        """The subtype as the table of events has it; '' where there is none."""
+        """The subtype as the table of events has it; '' if there is none."""
         if self.type == "Bounce":
             return f"{self._value('bounceType')}/{self._value('bounceSubType')}"
         return self._value({"Complaint": "complaintSubType", "DeliveryDelay": "delayType"}.get(self.type, ""))
 
     @property
     def feedback(self) -> str:
-        """The type of the feedback report of a complaint; '' where there is none."""
+        """The type of the feedback report of a complaint; '' if there is none."""
         return self._value("complaintFeedbackType") if self.type == "Complaint" else ""
 
     def _value(self, name: str) -> str:
@@ -143,7 +143,7 @@ def _tag(tags: object, name: str) -> str:
 
 
 def _own_tags(tags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is none, since it is no list of texts, is left out: it has no effect on the message."""
+    """If it is not a list of texts, it is left out: it has no effect on the message."""
     for name, values in tags.items():
         if name != ID_TAG and not name.startswith(OF_SES):
             with suppress(NotAnEvent):

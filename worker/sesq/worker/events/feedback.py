@@ -141,7 +141,7 @@ class Feedback:
         return Handled.STRANGER
 
     def _apply_to_batch(self, event: Event, meaning: Meaning, told: str) -> Handled:
-        """A recipient of a batch gets a record only where there is more to say than sent or delivered."""
+        """A recipient of a batch gets a record only if there is more to say than sent or delivered."""
         recipient = self.batches.find(event.id)
         if recipient is None:
             return Handled.STRANGER

@@ -1,4 +1,4 @@
-"""What comes with the events and is none, and is known: greetings, confirmations, and notices about the account.
+"""Known messages that come with the events and are not events: greetings, confirmations, notices about the account.
 
 `docs/reference/events.md` shows the same rows.
 """
@@ -52,7 +52,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """`by`: what it is known by, for people. `told`: what is said of it; None where it is another kind."""
+    """`by`: what it is known by, for people. `told`: what is said of it; None if it is another kind."""
 
     kind: Kind
     by: str
@@ -147,7 +147,7 @@ URGENT = frozenset({Kind.SUBSCRIBING, Kind.UNSUBSCRIBED, Kind.PAUSED, Kind.ADVIC
 
 
 def notice_of(document: Document, id: str = "") -> Notice | None:
-    """Says what a document is that is no event; None where that is not known. `id`: of what it came in."""
+    """Says what a document is, if it is not an event; None if that is not known. `id`: of what it came in."""
     for sign in SIGNS:
         told = sign.told(document)
         if told is not None:

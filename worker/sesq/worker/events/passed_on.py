@@ -23,7 +23,7 @@ _YES = ("true", "yes", "1")
 class PassedOn:
     """`type`: Open, Click or Subscription. `digest`: the same for the same event, to drop doubles by.
 
-    `id`: of the message here, or ''. `automated`: whether a program did it, as SES marks it; None where SES says
+    `id`: of the message here, or ''. `automated`: whether a program did it, as SES marks it; None if SES says
     nothing. `detail`: the event's own object as SES wrote it (timestamp, ipAddress, userAgent, link, contactList, …).
     """
 

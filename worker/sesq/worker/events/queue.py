@@ -30,11 +30,11 @@ class QueueReader:
         self._feedback = feedback
         self._stop = threading.Event()
         self.polling = False
-        """Whether it waits for SQS, with no message at hand: then it may be left at any moment."""
+        """Whether it waits for SQS and has no message: then it may be stopped at any moment."""
         self.counts: Counter[Handled] = Counter()
 
     def stop(self) -> None:
-        """Ends `run` after the messages at hand, at the latest when the poll is over."""
+        """Ends `run` after the messages that it has, at the latest when the poll is over."""
         self._stop.set()
 
     def run(self, *, until_empty: bool = False) -> None:

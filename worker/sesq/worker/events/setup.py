@@ -132,7 +132,7 @@ def _make_ses_tell(made: Plumbing, control: SesControl) -> None:
 
 
 def _unless_there(control: SesControl, operation: str, parameters: dict[str, Any]) -> bool:
-    """False where it exists already."""
+    """False if it exists already."""
     try:
         control.call(operation, **parameters)
     except ControlRefused as error:

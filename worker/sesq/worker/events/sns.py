@@ -56,7 +56,7 @@ FETCH_BYTES = 64 * 1024
 FAILURE_SECONDS = 15
 """So long a certificate that could not be had is not asked for again. SNS comes again after 20 s, a few times only."""
 MAX_FAILURES = 20
-"""Within that time: whoever invents certificates' names makes us ask SNS no more often."""
+"""Within that time: somebody who invents names of certificates cannot make us ask SNS more often."""
 
 _topic_arn = re.compile(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w-]{1,256}").fullmatch
 _certificate_path = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
@@ -91,7 +91,7 @@ def fetch(url: str) -> bytes:
 class SnsGuard:
     """Checks the messages of one topic. A certificate is fetched once, and after a failure not again for a while.
 
-    Raises InputError for what is no topic.
+    Raises InputError if it is not a topic.
     """
 
     def __init__(

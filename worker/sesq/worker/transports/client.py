@@ -119,7 +119,7 @@ class AwsClient:
         return self._region
 
     def find_credentials(self) -> None:
-        """Raises NoCredentialsError where there are none. Those of a role are fetched when they are needed."""
+        """Raises NoCredentialsError if there are none. Those of a role are fetched when they are needed."""
         if not self._credentials.found():
             raise NoCredentialsError
 
@@ -131,7 +131,7 @@ class AwsClient:
             return make(name, config=waits)
 
     def credentials(self) -> ReadOnlyCredentials | None:
-        """Who we are there; None where no credentials are found."""
+        """Who we are there; None if no credentials are found."""
         return self._credentials.get_frozen_credentials()
 
     def connect(self) -> None:

@@ -109,7 +109,7 @@ class SmtpPool:
             raise
 
     def _lower(self) -> bool:
-        """One session fewer than there are; False where there is no other to wait for."""
+        """One session fewer than there are; False if there is no other to wait for."""
         with self._changed:
             others = self._busy + len(self._free)
             self._lowered_to, self._lowered_at = max(1, min(self.limit, others)), self._clock()

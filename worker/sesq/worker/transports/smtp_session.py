@@ -69,7 +69,7 @@ class _Timely(smtplib.SMTP):
         super().send(s)
 
     def wait(self) -> None:
-        """Lets the socket wait as long as there is time. Raises TimeoutError where there is none."""
+        """Lets the socket wait as long as there is time. Raises TimeoutError if there is none."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")

@@ -122,7 +122,7 @@ class Endpoint:
             log.info("%s: %s", self.label, error)
 
     def step(self) -> None:
-        """Tries what is due, then what is new; waits a second at most where there is nothing to do."""
+        """Tries what is due, then what is new; waits a second at most if there is nothing to do."""
         try:
             if not self._holds() or self._is_disabled() or self._rests():
                 self._stop.wait(IDLE_SECONDS)

@@ -30,7 +30,7 @@ Socket = socket.socket
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered. `retry_after`: that header as it stands, "" where there is none."""
+    """What an endpoint answered. `retry_after`: the value of that header, "" if there is none."""
 
     status: int
     retry_after: str

@@ -25,7 +25,7 @@ class Verdict(Enum):
     DELIVERED = "delivered"
     FAILED = "failed"
     GONE = "gone"
-    """The endpoint wants no more of them."""
+    """The endpoint wants no more events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def judge(answer: Answer, now: float) -> Outcome:
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    """What a Retry-After asks for, within bounds; 0 where it cannot be read."""
+    """What a Retry-After asks for, within bounds; 0 if it cannot be read."""
     try:
         text = retry_after.strip()
         seconds = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - now
