@@ -46,9 +46,9 @@ class Act:
     """`number`: the most messages that it changes. `at`: it changes only messages in their state since before then (s).
 
     `cursor`: where the search continues. `passed`: how many that wait for one thing are passed over, since they have
-    been released and wait again. `moved`: when the last step ended (s). `stopped`: somebody has asked to
-    end it. `page`: the page of messages from which it was started. `by`: who began it. `continued_by`: who continued
-    it after an interruption, the last one last. `run`: a new id each time; only the run that has it may go on.
+    been released and wait again. `moved`: when the last step ended (s). `page`: the page of messages from which it was
+    started. `by`: who began it. `continued_by`: who continued it after an interruption, the last one last.
+    `stopped_by`: who has asked to end it. `run`: a new id each time; only the run that has it may go on.
     """
 
     verb: str
@@ -64,7 +64,7 @@ class Act:
     cursor: str = ""
     passed: int = 0
     moved: float = 0.0
-    stopped: bool = False
+    stopped_by: str = ""
     page: str = "messages"
     continued_by: tuple[str, ...] = ()
     run: str = ""
@@ -76,8 +76,9 @@ class Act:
 
     @property
     def people(self) -> str:
-        """Who began it, and who continued it."""
-        return ", continued by ".join((self.by, *self.continued_by))
+        """Who began it, who continued it, and who stopped it if that was somebody else."""
+        people = ", continued by ".join((self.by, *self.continued_by))
+        return people if self.stopped_by in ("", self.actor) else f"{people}, stopped by {self.stopped_by}"
 
     @property
     def left(self) -> int:
@@ -182,7 +183,7 @@ class Acts:
         """Writes the progress down. Returns False if the act has to stop, has ended, or was taken over."""
 
         def write(stored: Act, pipeline: Pipeline) -> Any:
-            if stored.stopped or stored.run != act.run:
+            if stored.stopped_by or stored.run != act.run:
                 return None
             return pipeline.hset(self.key, act.id, act.packed())
 
@@ -203,22 +204,26 @@ class Acts:
             raise WrongState("it has ended")
         return taken[0]
 
-    def stop(self, id: str, now: float) -> None:
+    def stop(self, id: str, by: str, now: float) -> None:
         """Ends an act: after the current step if a process works on it, otherwise now."""
 
         def end(stored: Act, pipeline: Pipeline) -> Any:
+            stopped = replace(stored, stopped_by=by)
             if stored.moved > now - SILENT_SECONDS:
-                return pipeline.hset(self.key, id, replace(stored, stopped=True).packed())
-            return self._end(stored, now, pipeline)
+                return pipeline.hset(self.key, id, stopped.packed())
+            return self._end(stopped, now, pipeline)
 
         self._while_open(id, end)
 
     def close(self, act: Act, now: float) -> bool:
         """Ends an act, with one entry in the audit trail. Returns False if it has ended, or was taken over."""
-        return self._while_open(
-            act.id,
-            lambda stored, pipeline: self._end(act, now, pipeline) if stored.run == act.run else None,
-        )
+
+        def end(stored: Act, pipeline: Pipeline) -> Any:
+            if stored.run != act.run:
+                return None
+            return self._end(replace(act, stopped_by=stored.stopped_by), now, pipeline)
+
+        return self._while_open(act.id, end)
 
     def _end(self, act: Act, now: float, pipeline: Pipeline) -> bool:
         pipeline.hdel(self.key, act.id)

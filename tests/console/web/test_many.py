@@ -271,6 +271,8 @@ def test_an_act_that_moves_is_stopped_after_its_step(stage: Stage, clicker: Clic
     many.run(stage.redis, "default", act, stop)
     assert counts(stage) == {State.QUEUED: 50, State.HELD: 70}
     assert trail(stage) == ["release: 50 of 120 that are held"]
+    (entry,) = Audit(stage.redis, "default").entries()
+    assert entry["by"] == "ada, stopped by ops@here (console)"
     assert "Ended" in clicker.open(f"acts/{act.id}").text
 
 
@@ -327,7 +329,8 @@ def test_an_act_that_was_interrupted_is_given_up(stage: Stage, clicker: Clicker)
     clicker.open(f"acts/{act.id}").press("Stop here")
     assert counts(stage)[State.HELD] == 70
     assert Acts(stage.redis, "default").all() == []
-    assert len(trail(stage)) == 1
+    (entry,) = Audit(stage.redis, "default").entries()
+    assert entry["by"] == "ada, stopped by ops@here (console)"
 
 
 def test_on_twenty_thousand_no_script_does_more_than_a_step(stage: Stage) -> None:

@@ -87,7 +87,7 @@ def _done(redis: Redis, account: str, act: Act) -> Act:
         def show(done: int) -> None:
             progress(done)
             if interrupts:
-                acts.stop(act.id, redis_now(redis))
+                acts.stop(act.id, act.by, redis_now(redis))
 
         return many.run(redis, account, act, show)
 

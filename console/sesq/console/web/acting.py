@@ -38,7 +38,7 @@ def go_on(room: Room, id: str) -> None:
 
 def stop(room: Room, id: str) -> None:
     """Ends an act after its step, or now if no process works on it."""
-    Acts(room.redis, room.account).stop(id, redis_now(room.redis))
+    Acts(room.redis, room.account).stop(id, room.by, redis_now(room.redis))
     room.log("stop an act")
 
 

@@ -86,7 +86,7 @@ def _begun(act: Act, now: float) -> Json:
     moves = act.moved > now - SILENT_SECONDS
     return {
         "id": act.id,
-        "state": "stopping" if act.stopped else "running" if moves else "interrupted",
+        "state": "stopping" if act.stopped_by else "running" if moves else "interrupted",
         "what": act.told,
         "by": act.people,
         "at": utc(act.moved),
