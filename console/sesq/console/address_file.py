@@ -21,7 +21,7 @@ class Line:
 
     @property
     def email(self) -> str:
-        """As it stands there: nobody has looked at it yet."""
+        """As it is in the file, before any check."""
         return self.cells[RECIPIENT]
 
 

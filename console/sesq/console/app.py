@@ -1,4 +1,4 @@
-"""The command line: its list of commands, what is asked of all of them, and what an error becomes.
+"""The command line: its list of commands, the options of all of them, and what an error becomes.
 
 A command's module is imported when the command is called, so `sesq --help` and `sesq send` load no AWS library.
 """

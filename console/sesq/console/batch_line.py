@@ -74,12 +74,12 @@ class BatchLine:
         return groups(self._behind, self.window)
 
     def stopped(self) -> str:
-        """Why no bulk mail of its tenant goes; empty where it does."""
+        """Why no bulk mail of its tenant goes; empty if it does."""
         found = tenant_conditions(self._redis, self._account, self._tenant) if self._tenant else []
         return next((condition.why for condition in found), "")
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
-        """When the batch has gone by the limits of its tenant; None where the tenant has no limits."""
+        """When the batch has gone by the limits of its tenant; None if the tenant has no limits."""
         limits = TenantLimits(self._redis, self._account)
         limit = limits.of(self._tenant) if self._tenant else TenantLimit()
         if limit == TenantLimit():

@@ -90,7 +90,7 @@ def rows_of(
 
 
 def is_agreed(question: str) -> bool:
-    """Asks at the terminal, also where the rows come on stdin; nobody says no where there is none."""
+    """Asks at the terminal, also if the rows come on stdin. Without a terminal the answer is yes."""
     if sys.stdin.isatty():
         return typer.confirm(question)
     try:

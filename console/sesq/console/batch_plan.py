@@ -22,7 +22,7 @@ from sesq.queue.windows import never_open
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`known`: whether the account's limits are known. `ends_at`: seconds since the epoch; None where it cannot be
+    """`known`: whether the account's limits are known. `ends_at`: seconds since the epoch; None if it cannot be
     computed, and `endless` says why.
 
     `days`: local date -> recipients of this batch. `ahead`: recipients that wait already and go first. `outside`:
@@ -105,7 +105,7 @@ def _too_long(account_window: str, own: Mapping[str, int], now: float) -> str:
 
 
 def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:
-    """Why nobody can tell when it ends, whatever the limits; empty where the limits tell it."""
+    """Why it is not known when it ends; empty if the limits tell it."""
     if not known:
         return "SES has not described the account yet"
     if usage.closed == "suspended":

@@ -26,7 +26,7 @@ class Declined(SesqError):
 
 
 def agree(question: str, yes: bool) -> None:
-    """Returns where the answer is yes. Raises Declined, and InputError where there is nobody to ask."""
+    """Returns where the answer is yes. Raises Declined, and InputError if there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -45,7 +45,7 @@ def seconds_of(wait: str | None) -> float:
 def follow(look: Callable[[], T], done: Callable[[T], bool], seconds: float, *, every: float) -> T:
     """What `look` shows in the end: when it is done, or when so many seconds are over.
 
-    What goes wrong is told, and raised only by the last look.
+    Problems are reported, and only the last look raises them.
     """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:

@@ -49,7 +49,7 @@ class _Place:
 
     @classmethod
     def read(cls, cursor: str) -> _Place:
-        """Reads a cursor. Raises InputError if it is none."""
+        """Reads a cursor. Raises InputError if it is not one."""
         if cursor == IN_BATCHES:
             return cls()
         created, batch, *numbers = f"{cursor.removeprefix(IN_BATCHES)}:".split(":")
@@ -125,7 +125,7 @@ class Finder:
         return replace(found, next=None, is_the_one=True) if is_the_one else found
 
     def _step_near(self, after: str, at: float) -> Found:
-        """Looks where the time in the MessageId leads. What is looked at in vain is not counted: it comes again."""
+        """Looks where the time in the MessageId leads. Messages that do not match are not counted: they come again."""
         in_batches = after.startswith(NEAR_IN_BATCHES)
         number = _number_of(after, NEAR_IN_BATCHES if in_batches else NEAR)
         found = self._near_in_batches(number, at) if in_batches else self._near_records(number, at)
@@ -242,7 +242,7 @@ def _compact(records: list[Record], following: _Place | None, looked: int) -> Fo
 
 
 def _number_of(cursor: str, prefix: str) -> int:
-    """Reads the number of a step. Raises InputError if it is none."""
+    """Reads the number of a step. Raises InputError if it is not one."""
     number = cursor.removeprefix(prefix)
     if not (number.isascii() and number.isdecimal() and len(number) < MOST_DIGITS):
         raise InputError(f"after: {cursor!r} is not where a page ended")

@@ -25,7 +25,7 @@ from sesq.queue.windows import look_at, read_window
 class Limit:
     """One limit. `value` is in force (None: unlimited), by `origin`: `set`, `sesq.toml`, `ramp`, `SES` or `default`.
 
-    `asked` is what somebody set, as written; `ses` what SES allows (-1: unlimited), None where that is not known.
+    `asked` is what somebody set, as written; `ses` what SES allows (-1: unlimited), None if that is not known.
     """
 
     value: float | None
@@ -48,7 +48,7 @@ class Limit:
 
 
 def written(name: str, value: float | str | None) -> str:
-    """As people write it: `14/second`, `50000/day`, `10%`; what is no number, such as why it is paused, as it is."""
+    """As people write it: `14/second`, `50000/day`, `10%`; other texts, such as why it is paused, stay as they are."""
     try:
         number = None if value is None else float(value)
     except ValueError:

@@ -40,7 +40,7 @@ class LaneView:
     queued: int
     head: Record | None
     room_at: float | None
-    """When the day has room for one recipient more; None where only other senders are in the way."""
+    """When the day has room for one recipient more; None if only other senders are in the way."""
     ready_at: float
     """When the rate lets one recipient more go."""
 
@@ -117,7 +117,7 @@ class Overview:
 
     @property
     def bulk_paused(self) -> str:
-        """Why bulk mail is paused; empty where it is not."""
+        """Why bulk mail is paused; empty if it is not."""
         found = self.condition(Kind.BULK_PAUSED)
         return found.reason if found else ""
 
@@ -145,7 +145,7 @@ class Overview:
 
     @property
     def next_free_at(self) -> float | None:
-        """When the next recipient of the day frees up; None where none is in the way, or only other senders are."""
+        """When the next recipient of the day frees up; None if none is in the way, or only other senders are."""
         room_at = self.lanes[0].room_at
         return room_at if room_at is not None and room_at > self.usage.now else None
 
@@ -241,7 +241,7 @@ def _record(messages: Messages, id: str | None) -> Record | None:
 
 
 def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
-    """What is waited for, what most wait for first; some thousand things where there are more."""
+    """What messages wait for; first what most of them wait for; some thousand things if there are more."""
     with mapped():
         holds: dict[str, str] = {}
         for what, why in redis.hscan_iter(messages.keys.holds, count=SCAN_COUNT):
@@ -259,7 +259,7 @@ def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
 
 
 def _memory(redis: Redis) -> Memory | None:
-    """None where this user may not ask: a managed Redis need not allow INFO."""
+    """None if this user may not ask: a managed Redis need not allow INFO."""
     with mapped():
         try:
             info = redis.info("memory")

@@ -13,7 +13,7 @@ LINES = " and ".join(f"{WORDS[kind]} are below {rate:.1%}" for kind, rate in BEF
 
 
 def ramp_as_json(ramp: Ramp | None) -> dict[str, Any] | None:
-    """For scripts; None where there is no ramp. Amounts are recipients in 24 hours; `day` counts from 1."""
+    """For scripts; None if there is no ramp. Amounts are recipients in 24 hours; `day` counts from 1."""
     if ramp is None:
         return None
     return {
@@ -31,7 +31,7 @@ def ramp_as_json(ramp: Ramp | None) -> dict[str, Any] | None:
 
 
 def ramp_sentences(usage: Usage) -> Iterator[str]:
-    """What there is to say of the account's ramp; nothing where there is none."""
+    """What can be said of the account's ramp; nothing if there is none."""
     return sentences_of(usage.ramp, usage.ceiling, usage.now)
 
 

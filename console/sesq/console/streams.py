@@ -43,6 +43,6 @@ def is_full_disk(error: OSError) -> bool:
 
 
 def give_up_stdout(error: OSError) -> str:
-    """What to tell; what is still to be written goes nowhere, so that Python's end does not try again."""
+    """What to report; the rest of the output is dropped, so that Python does not write it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return f"sesq: standard output cannot be written: {error.strerror}"

@@ -10,7 +10,7 @@ from sesq.config.errors import InputError
 from sesq.console.tables import Cell
 
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
-"""The zone of whoever looks; None: this machine's."""
+"""The zone of the person who looks; None: this machine's."""
 
 LONGEST_DAYS = 3650
 """Days of the longest duration: what ends later than that was mistyped."""
@@ -21,7 +21,7 @@ _EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
 _LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
 """What the calendar has in every zone (s since the epoch)."""
 GRACE_SECONDS = 60
-"""A time so little ago is taken: it took so long to type it, or a clock is late."""
+"""A time that is over by less than this is taken: typing takes time, and clocks differ."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
 _PART = r"(\d+(?:\.\d+)?)([smhd])"

@@ -23,7 +23,7 @@ DISABLED, FAILING, STOPPED, UNKNOWN, DELIVERING = (
 
 @dataclass(frozen=True, slots=True)
 class WebhookView:
-    """`settings`: None where only Redis knows it."""
+    """`settings`: None if only Redis knows it."""
 
     name: str
     settings: WebhookSettings | None
@@ -48,7 +48,7 @@ class WebhookView:
 
     @property
     def why(self) -> str:
-        """Why it is disabled or fails; empty where it does neither."""
+        """Why it is disabled or fails; empty if it does neither."""
         return self.health.disabled_because or self.health.why
 
     def as_json(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sesq.queue.keys import Keys
 from sesq.queue.states import Lane
 
 HEARTBEAT_SECONDS = 90
-"""A worker without a heartbeat for so long is not counted. It sends one a second; RQ forgets it after two minutes."""
+"""A worker without a heartbeat for this long is not counted. It sends one a second; RQ forgets it after two minutes."""
 
 
 @dataclass(frozen=True, slots=True)

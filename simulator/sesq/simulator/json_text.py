@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_json(text: str | bytes) -> Any:
-    """ValueError if it is not a JSON, or gives a name twice; RecursionError for what is too deep."""
+    """ValueError if it is not JSON, or gives a name twice; RecursionError for what is too deep."""
     return _decoder.decode(text.decode() if isinstance(text, bytes) else text)
 
 

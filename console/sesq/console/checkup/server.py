@@ -109,7 +109,7 @@ def _append_only_file(info: Mapping[str, Any]) -> Check:
 
 
 def _snapshots(redis: Redis) -> Check:
-    """Without an append-only file: what a crash loses is told by how often Redis saves, where we may ask."""
+    """Without an append-only file, says what a crash would lose, if we may ask how often Redis saves."""
     cure = "set appendonly yes, so that a crash loses no accepted mail"
     with mapped():
         try:

@@ -1,4 +1,4 @@
-"""Whether the webhooks of an account are told what becomes of its messages."""
+"""Checks whether the webhooks of an account get its events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN = "sesq webhooks run delivers; keep it running"
 
 
 def check_webhooks(redis: Redis, account: str, configured: Mapping[str, WebhookSettings]) -> Iterator[Check]:
-    """Reads Redis alone. Nothing where there is no webhook."""
+    """Reads Redis alone. Nothing if there is no webhook."""
     views = read_webhooks(redis, account, configured)
     option = f" --account {account}" if account != "default" else ""
     for view in views:

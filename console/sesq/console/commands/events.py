@@ -108,7 +108,7 @@ def _listen(account: str, burst: bool) -> None:
 
 
 def _end(reader: QueueReader) -> None:
-    """After the messages at hand; at once where there is none."""
+    """After the messages at hand; at once if there is none."""
     reader.stop()
     if reader.polling:
         raise typer.Exit
@@ -248,7 +248,7 @@ def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 @app.command(epilog=STANDING_EXAMPLES)
 def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
     """Show how much of the last week's mail bounced or was complained of, how bad that is, and which domains and tags
-    it comes from. Exit 1 where it is bad.
+    it comes from. Exit 1 if it is bad.
     """
     found = read_reputation(open_account(account), account)
     if json:

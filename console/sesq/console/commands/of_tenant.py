@@ -26,7 +26,7 @@ OfTenant = Annotated[
 
 
 def checked_tenant(tenant: str | None) -> str:
-    """The name; empty where none is given. Raises InvalidMessage for what is no name of a tenant."""
+    """The name; empty if none is given. Raises InvalidMessage if it is not a name of a tenant."""
     if tenant is not None:
         check_tenant(tenant)
     return tenant or ""
@@ -48,7 +48,7 @@ class TenantView:
     week: Standing
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts; `ses` is null where SES was not asked."""
+        """For scripts; `ses` is null if SES was not asked."""
         told = {
             "ramp": ramp_as_json(self.limit.ramp),
             "ses": self.state and self.state.status.value,

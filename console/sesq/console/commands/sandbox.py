@@ -148,7 +148,7 @@ def _tell(access: Access, json: bool) -> None:
 
 
 def _needed(given: str | None, before: Access, detail: str, option: str) -> str:
-    """What was given, else what the account has told AWS before, else what somebody at the terminal says."""
+    """What was given; else what the account has told AWS before; else what the person at the terminal answers."""
     value = given or before.details.get(detail)
     if not value and sys.stdin.isatty():
         value = typer.prompt(f"{detail} ({option})", err=True)

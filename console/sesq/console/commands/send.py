@@ -214,7 +214,7 @@ def wait_for_end(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Record:
-    """The record once its message has come to an end, or as it stands after so many seconds."""
+    """The record when its message has ended, or as it is after this many seconds."""
     deadline = clock() + seconds
     while (record := look()).state not in FINAL_STATES and (left := deadline - clock()) > 0:
         sleep(min(POLL_SECONDS, left))

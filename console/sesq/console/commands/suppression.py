@@ -189,7 +189,7 @@ def _specs(addresses: Iterable[str]) -> list[str]:
 
 
 def _read(lines: Iterable[Line], file: str, now: float, by: str) -> Iterator[Suppressed]:
-    """What a file does not say is `manual`, now and by whoever imports it. Raises InputError, which names the line."""
+    """What a file does not say is `manual`, now and by the user. Raises InputError, which names the line."""
     for line in lines:
         reason = line.cells.get("reason", "").lower() or "manual"
         if reason not in REASONS:

@@ -73,7 +73,7 @@ class Guard:
             ZONE.reset(before)
 
     def refuse(self, path: str, method: str, headers: Headers) -> Response | None:
-        """Why this request goes no further; None where it may."""
+        """Why this request goes no further; None if it may."""
         found = self._fault(path, method, headers)
         return refusal(path, *found) if found else None
 

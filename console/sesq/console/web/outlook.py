@@ -28,7 +28,7 @@ RANGES = {"hour": (1, 60), "day": (30, 48)}
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One range, the newest column last. `waiting` has None where no worker ran."""
+    """One range, the newest column last. `waiting` has None if no worker ran."""
 
     minutes: int
     sent: list[int]
@@ -40,7 +40,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """`waiting`: recipients and messages in the lanes. `empty_at`: None: not as things stand, or nobody can tell."""
+    """`waiting`: recipients and messages in the lanes. `empty_at`: None: not with the present limits, or not known."""
 
     waiting: int
     empty_at: float | None

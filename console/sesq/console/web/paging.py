@@ -14,7 +14,7 @@ MOST_BACK = 20
 class Paging:
     """One page. `after`: where it begins, empty for the newest. `before`: where the pages before it began.
 
-    `next`: where the following one begins, None where there is none.
+    `next`: where the following one begins, None if there is none.
     """
 
     path: str

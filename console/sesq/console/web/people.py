@@ -103,7 +103,7 @@ class User:
 
 
 class People:
-    """The users by name. Without any, whoever reaches the port may operate: that is for loopback alone."""
+    """The users by name. Without any, everybody who reaches the port may operate: that is for loopback only."""
 
     def __init__(self, users: Reread[dict[str, User]], local: Visitor) -> None:
         self._file = users

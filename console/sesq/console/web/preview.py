@@ -105,7 +105,7 @@ def _leaves(message: Message) -> Iterator[Message]:
 
 
 def _name(part: Message) -> str | None:
-    """An attachment's name, empty for one that nobody can read; None: it is no attachment."""
+    """An attachment's name, empty if it cannot be read; None: it is not an attachment."""
     try:
         name = part.get_filename()
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""What every page and every call has at hand: the queue, the settings, and who is asking."""
+"""What every page and every call can use: the queue, the settings, and the user."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Site:
         return name
 
     def visitor(self, request: Request) -> Visitor | None:
-        """Who is asking, by a token, a reverse proxy's word, or a session; None where nobody knows."""
+        """Who is asking, by a token, a reverse proxy's word, or a session; None if nobody knows."""
         if self.people.local or _token(request) is not None:
             return self.program(request)
         if self.proxy_header and request.client and request.client.host in self.proxies:
@@ -149,7 +149,7 @@ class Room:
 
     @property
     def by(self) -> str:
-        """Whose name stands beside what is done here."""
+        """The name of the user, for the audit trail."""
         return f"{self.visitor.name} (console)"
 
     def note(self, what: str, about: str = "", change: Change = UNKNOWN) -> None:
@@ -207,6 +207,6 @@ def _enter_to_operate(room: Annotated[Room, Depends(_enter)], csrf: Annotated[st
 
 
 Viewing = Annotated[Room, Depends(_enter)]
-"""A page's parameter: whoever may look."""
+"""A page's parameter: a user who may look."""
 Operating = Annotated[Room, Depends(_enter_to_operate)]
-"""A form's parameter: whoever may change things, from a page of this session."""
+"""A form's parameter: a user who may change things, from a page of this session."""

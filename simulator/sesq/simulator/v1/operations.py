@@ -138,7 +138,7 @@ def _ask(account: Account, name: str, address: bool) -> None:
 
 
 def delete_identity(account: Account, form: Form) -> dict[str, Any]:
-    """Deleting what is not there is no error in v1."""
+    """In v1, it is not an error to delete something that does not exist."""
     identity = account.identities.find(form["Identity"])
     if identity is not None:
         account.tenants.keep(f"identity/{identity.name}")

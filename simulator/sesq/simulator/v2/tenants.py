@@ -63,7 +63,7 @@ def associate(request: Request) -> dict[str, Any]:
 
 
 def dissociate(request: Request) -> dict[str, Any]:
-    """What is not associated is no error."""
+    """It is not an error if it is not associated."""
     _tenant(request).resources.pop(_asked_arn(request), None)
     return {}
 
