@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scene import Scene
 from sesq.queue.states import State
+from sesq.worker.events import Feedback, Handled
 
 
 @pytest.fixture
@@ -225,3 +228,38 @@ def test_nobody_knows_the_mail(scene: Scene) -> None:
         + reputation level = fine
         + suppression ada@example.org = {"reason": "bounce", "at": now, "source": "event of m-1"}
     """)
+
+
+def test_a_notice_comes_a_second_time(scene: Scene) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:events"
+    notice = json.dumps({"Type": "UnsubscribeConfirmation", "TopicArn": topic, "MessageId": "n-1"})
+    feedback = Feedback(scene.redis, "default")
+    assert feedback.handle(notice) is Handled.NOTICE
+    first = feedback.notices()
+    assert [told["at"] for told in first] == [scene.now]
+    # When SNS gives it again later, Then it keeps the time when it first came
+    scene.see()
+    scene.pass_time(3600)
+    assert feedback.handle(notice) is Handled.NOTICE
+    scene.expect("")
+    assert feedback.notices() == first
+
+
+@pytest.mark.parametrize(
+    ("named", "listed"),
+    [
+        (["ada@example.org"], True),
+        (["ada@example.org", "ada@example.org"], True),
+        (["ada@example.org", "bob@example.org"], False),
+        (["ada@example.org", "complaint@simulator.amazonses.com"], False),
+    ],
+)
+def test_who_complained_is_listed_where_nobody_else_may_have(
+    scene: Scene, sent: str, named: list[str], listed: bool
+) -> None:
+    complaint = {"feedbackId": "c", "complainedRecipients": [{"emailAddress": each} for each in named]}
+    mail = {"messageId": "m-1", "destination": named, "tags": {"sesq-id": [sent]}}
+    told = json.dumps({"eventType": "Complaint", "mail": mail, "complaint": complaint})
+    assert Feedback(scene.redis, "default").handle(told) is Handled.APPLIED
+    found = {address.decode() for address in scene.redis.hkeys(scene.keys.suppression)}
+    assert found == ({"ada@example.org"} if listed else set())

@@ -68,6 +68,14 @@ def test_identities_are_read_again_only_after_a_sync(stage: Stage) -> None:
     assert not stage.rules.identities.covers_sender(SENDER)
 
 
+def test_identities_are_read_after_a_sync_with_a_clock_that_was_set_back(stage: Stage) -> None:
+    stage.sync(production=1, identities={"other.example": True})
+    assert stage.rules.missing(envelope()) is not None
+    stage.pass_time(-3600)
+    stage.sync(production=1, identities={"example.com": True})
+    assert stage.rules.missing(envelope()) is None
+
+
 def test_nothing_is_read_where_nothing_is_missing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Rules, "refresh", lambda self: pytest.fail("asked Redis for every mail"))
     assert stage.rules.missing_now(envelope()) is None
