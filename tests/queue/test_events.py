@@ -226,9 +226,9 @@ def test_a_consumer_that_fell_behind_is_told_of_the_gap_until_it_acknowledges_th
     # and one who has read everything lacks nothing when what it has read is dropped
     ids = [stage.queue() for _ in range(60)]
     assert [event.message for event in all_of(last)] == ids
-    for _ in range(200):
-        stage.queue()
-        assert {event.type for event in all_of(last)} == {"message"}
+    for _ in range(20):
+        ids = [stage.queue() for _ in range(10)]
+        assert [event.message for event in all_of(last)] == ids
 
 
 def test_events_that_were_dropped_while_they_waited_for_their_acknowledgement_are_a_gap(
