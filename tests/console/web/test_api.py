@@ -21,7 +21,7 @@ from sesq.queue.policy import Policy
 from sesq.queue.states import State
 
 API = "/api/v1/accounts/default"
-EXAMPLES_OF_EACH = 15
+EXAMPLES_OF_EACH = 10
 ACCOUNT = "/accounts/{account}"
 SAYS_502 = {
     ("POST", f"{ACCOUNT}/identities"),

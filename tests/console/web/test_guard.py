@@ -107,7 +107,7 @@ def test_a_form_of_ours_does(console: Console, redis: Redis) -> None:
         "quota/pause", {"reason": "bounces"}, headers={"Origin": visit.site, "Sec-Fetch-Site": "same-origin"}
     )
     assert answer.status_code == 200
-    assert "nothing goes until somebody resumes" in answer.text
+    assert "All mail is paused until somebody resumes it." in answer.text
     assert Policy(redis).paused == "bounces"
     assert Policy(redis).history()[0]["by"] == "ops@here (console)"
 
