@@ -55,11 +55,18 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
     """A client on an empty database. What a test sets of the server's configuration ends with the test."""
     client = connect(redis_server.url)
     client.flushall(asynchronous=True)
-    before = client.config_get("*")
-    yield client
-    for name, value in client.config_get("*").items():
-        if value != before.get(name):
-            client.config_set(name, value=before[name])
+    set_by_test: dict[str, str] = {}
+    change = client.config_set
+
+    def config_set(name: str, value: Any, *others: Any) -> Any:
+        set_by_test.setdefault(name, client.config_get(name)[name])
+        return change(name, value, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "config_set", config_set)
+        yield client
+    for name, before in set_by_test.items():
+        change(name, before)
     client.close()
 
 

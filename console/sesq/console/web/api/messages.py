@@ -23,7 +23,7 @@ from sesq.queue.explain import explain
 from sesq.queue.short_ids import find_message
 
 router = api_router("messages")
-SECONDS = 0.1
+SECONDS = 0.05
 """How long one call looks for messages (s)."""
 
 

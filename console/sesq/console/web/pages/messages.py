@@ -30,7 +30,7 @@ from sesq.queue.suppression import SuppressionList
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
-SECONDS = 0.1
+SECONDS = 0.05
 """How long a page looks for messages (s). After that it shows its progress, and continues by itself."""
 
 
