@@ -119,3 +119,13 @@ def test_the_auditor_finds_one_whose_batch_is_gone(stage: BatchStage) -> None:
     stage.redis.rename(stage.keys.progress(id), stage.keys.progress("gone"))
     (finding,) = audit(stage.redis, "default", sleep=lambda _: None)
     assert (finding.kind, finding.key, finding.repairable) == (Kind.ORPHAN, stage.keys.progress("gone"), True)
+
+
+def test_a_sync_takes_no_longer_with_more_batches(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sesq.queue.batch_progress.MOST_BATCHES", 2)
+    ids = []
+    for _ in range(3):
+        ids.append(stage.take(1, key=f"news {len(ids)}").id)
+        stage.pass_time(1)
+    note_progress(stage.redis, "default")
+    assert [len(cells(stage, id)) for id in ids] == [0, 1, 1]

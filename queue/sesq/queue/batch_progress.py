@@ -22,6 +22,8 @@ from sesq.queue.states import State
 NOTE_PROGRESS = compose("note_progress.lua", JOBS)
 LOOKED_AT_SECONDS = 3 * 86_400
 """So long after its end a batch is still looked at: deliveries, bounces and complaints come later."""
+MOST_BATCHES = 500
+"""So many batches are noted, the newest: a sync takes no longer with more of them."""
 _cell = struct.Struct("<6I")
 
 
@@ -59,11 +61,11 @@ class Progress:
 
 
 def note_progress(redis: Redis, account: str) -> None:
-    """Notes how far each batch is, unless it ended long ago. Raises QueueUnavailable."""
+    """Notes how far each of the newest batches is, unless it ended long ago. Raises QueueUnavailable."""
     now = redis_now(redis)
     batches = (
         each
-        for each in Batches(redis, account).all()
+        for each in Batches(redis, account).all(MOST_BATCHES)
         if each.ended is None or now - each.ended < LOOKED_AT_SECONDS
     )
     calls: list[Call] = [(NOTE_PROGRESS, (each.id, *Progress.of(each, now).counts)) for each in batches]

@@ -55,10 +55,10 @@ class Batches:
             )
         return read_batch(id, self.keys.account, fields)
 
-    def all(self) -> list[Batch]:
-        """All batches, the newest first."""
+    def all(self, most: int = 0) -> list[Batch]:
+        """Lists the batches, the newest first; at most so many of them, or all (0)."""
         with mapped():
-            ids = texts(self.redis.zrevrange(self.keys.batches, 0, -1))
+            ids = texts(self.redis.zrevrange(self.keys.batches, 0, most - 1))
             found = read_hashes(self.redis, (self.keys.batch(id) for id in ids))
             gone = [id for id, fields in zip(ids, found, strict=True) if not fields]
             if gone:
