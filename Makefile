@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST ?= $(BIN)/pytest -n 5 --dist worksteal
+PYTEST ?= $(BIN)/pytest -n 4 --dist worksteal
 
 .PHONY: setup demo test lint pytest chaos pictures bench docs package lint-container constraints clean
 

@@ -391,6 +391,6 @@ def test_script_and_model_grant_the_same_and_ses_never_refuses(machine: type[Gat
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=70, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -16,7 +16,7 @@ from sesq.queue.states import State
 from system import System, eventually
 
 SEED = 7
-RECIPIENTS = 5000 if os.environ.get("SESQ_TEST_CHAOS") == "long" else 2000
+RECIPIENTS = 5000 if os.environ.get("SESQ_TEST_CHAOS") == "long" else 1200
 PEOPLE = [f"person{i}@example.org" for i in range(RECIPIENTS)]
 SHORT = {"SESQ_LEASE_SECONDS": "5", "SESQ_CONCURRENCY": "16"}
 
