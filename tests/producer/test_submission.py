@@ -834,7 +834,10 @@ def test_content_before_the_go_ahead_is_not_taken(server: Any, queued: Any) -> N
             b"X-Sesq-Expires: 2020-01-31T12:00:00Z\r\n" + MAIL,
             "554 5.6.0 expires_at: 2020-01-31 12:00 UTC is over",
         ),
-        (b"X-SES-FROM-ARN: arn:aws:ses:x\r\n" + MAIL, "554 5.6.0 x-ses-from-arn: sends by leave of another"),
+        (
+            b"X-SES-FROM-ARN: arn:aws:ses:x\r\n" + MAIL,
+            "554 5.6.0 x-ses-from-arn: sends as an identity of another",
+        ),
         (
             b"Content-Type: a/b\r\n" + MAIL + b"x" * 1000 + b"\r\n",
             "554 5.6.0 raw: has a line of more than 998",

@@ -1,4 +1,4 @@
-"""The outbox for asyncio: the same calls, in threads, so that the loop goes on meanwhile."""
+"""The outbox for asyncio: the same calls, run in threads, so that they do not block the event loop."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AsyncOutbox:
     async def events(
         self, *, consumer: str, account: str = "default", recipients: bool = False, idle: float | None = None
     ) -> AsyncIterator[MessageEvent]:
-        """As Outbox.events; listens from when the loop begins."""
+        """As Outbox.events, but begins to listen when the loop begins."""
         reader = await asyncio.to_thread(self._outbox.event_reader, consumer, account, recipients=recipients)
         async for event in consume_async(reader, idle):
             yield event
@@ -69,7 +69,7 @@ class AsyncOutbox:
         return await asyncio.to_thread(self._outbox.forget, consumer, account)
 
     async def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
-        """As Outbox.wait, and no thread waits meanwhile."""
+        """As Outbox.wait, but keeps no thread waiting."""
         messages, deadline = Messages(self._outbox.redis, account), time.monotonic() + timeout
         while (await asyncio.to_thread(messages.get, id)).state not in WAITED_FOR:
             if time.monotonic() >= deadline:

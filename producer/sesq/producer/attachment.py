@@ -24,10 +24,10 @@ _is_inline_id = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}").fullmatch
 class Attachment:
     """One file: a name without folders, its bytes, and its MIME type (guessed from the name when not given).
 
-    With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. An `alternative` is no
-    file but the body once more: with the type `text/calendar; method=REQUEST; charset=utf-8` mail programs show it as
-    an invitation (RFC 6047, 2.4); its name is not sent. Mails inside mails (of a type `message/…`) travel as
-    application/octet-stream, since MIME would have their bytes changed.
+    With an `inline_id` it is shown inside the HTML, which points to it as `cid:<inline_id>`. An `alternative` is not a
+    file but another form of the body: with the type `text/calendar; method=REQUEST; charset=utf-8` mail programs show
+    it as an invitation (RFC 6047, 2.4). Its name is not sent. A mail in a file (a type `message/…`) is sent as
+    application/octet-stream, since MIME would change its bytes.
     Raises InvalidMessage("attachments").
     """
 
@@ -41,7 +41,7 @@ class Attachment:
         object.__setattr__(self, "name", _checked_name(self.name))
         if not isinstance(self.content, bytes):
             raise InvalidMessage(
-                "attachments", f"{self.name}: content is bytes, not {type(self.content).__name__}"
+                "attachments", f"{self.name}: content must be bytes, not {type(self.content).__name__}"
             )
         if self.content_type is None:
             object.__setattr__(self, "content_type", _guess(self.name))
@@ -59,13 +59,13 @@ class Attachment:
     def from_path(
         cls, path: str | Path, *, content_type: str | None = None, inline_id: str | None = None
     ) -> Attachment:
-        """The file at `path`, under its own name; OSError when it cannot be read."""
+        """Reads the file at `path`, and takes its name. Raises OSError if it cannot be read."""
         path = Path(path)
         return cls(path.name, path.read_bytes(), content_type, inline_id)
 
 
 def _checked_name(name: object) -> str:
-    """The name without spaces around it, which would not survive the way."""
+    """Checks the name, and removes the spaces around it, which would be lost on the way."""
     if not isinstance(name, str) or name.strip() in ("", ".", ".."):
         raise InvalidMessage("attachments", f"{shown(name)} is no file name: give one like report.pdf")
     if "/" in name or "\\" in name:
@@ -108,7 +108,7 @@ def _check_alternative(attachment: Attachment) -> None:
 
 
 def _guess(name: str) -> str:
-    import mimetypes  # reads the system's tables: only for who attaches something
+    import mimetypes  # here, since it reads the system's tables, which most messages do not need
 
     guessed, encoding = mimetypes.guess_type(name)
     if guessed is None or encoding or guessed.startswith(("multipart/", "message/")):
@@ -130,7 +130,7 @@ def attachments_of(attachments: Iterable[Attachment]) -> tuple[Attachment, ...]:
 
 
 def check_attachments(attachments: tuple[Attachment, ...], html: str | None) -> None:
-    """Raises InvalidMessage for too many, and for inline ids that cannot work."""
+    """Raises InvalidMessage for too many attachments, and for inline ids that cannot work."""
     if len(attachments) > MAX_ATTACHMENTS:
         raise InvalidMessage(
             "attachments", f"{len(attachments)} files, and SES takes {MAX_PARTS} parts a mail"

@@ -1,4 +1,4 @@
-"""What becomes of messages, one event after the other, for `Outbox.events` and its twin for asyncio."""
+"""Yields what becomes of messages, one event after the other, for `Outbox.events` and `AsyncOutbox.events`."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from sesq.queue.job import job_fields
 
 
 def enqueue_arguments(message: Message, id: str, queue: str, keep_seconds: int) -> list[str | bytes]:
-    """Makes the arguments of one message. `keep_seconds`: of the record of a finished message."""
+    """Makes the arguments of one message. `keep_seconds`: how long its record stays when it is finished."""
     record = _record(message, keep_seconds)
     job = job_fields(id, queue, f"sesq message {id}")
     return [id, _options(message), message.content(), str(len(record)), str(len(job)), *record, *job]
 
 
 def _options(message: Message) -> str:
-    """What few messages have, as JSON; empty if it has none of that."""
+    """Writes the options that few messages have as JSON; empty if there are none."""
     options: dict[str, Any] = {}
     if message.send_at:
         options["due"] = round(message.send_at.timestamp(), 3)
@@ -32,7 +32,7 @@ def _options(message: Message) -> str:
 
 
 def _record(message: Message, keep_seconds: int) -> list[str]:
-    """Name, value, name, value, … of the message's own record, all as text; what is not said is left out."""
+    """Lists name, value, name, value, … of the message's record, all as text, without what is not given."""
     envelope = message.envelope()
     record = ["v", str(VERSIONS[-1]), "keep", str(keep_seconds)]
     record += ["rate", str(envelope.rate_cost), "day", str(envelope.day_cost)]
@@ -45,7 +45,7 @@ def _record(message: Message, keep_seconds: int) -> list[str]:
 
 
 def outcome_of(answer: bytes | list[bytes]) -> str | InvalidMessage:
-    """Gives the id, or the error of an idempotency key that stands for another mail."""
+    """Returns the id, or the error of an idempotency key that was used for another mail."""
     if isinstance(answer, list):
         return InvalidMessage(
             "idempotency_key", f"was already used for message {answer[1].decode()}, whose content is another"

@@ -1,4 +1,4 @@
-"""The text of an HTML mail, for readers and filters that want text. Needs the extra `html`."""
+"""Makes the text of an HTML mail, for readers and filters that want text. Needs the extra `html`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _is_many_empty_lines = re.compile(r"\n{3,}")
 
 
 def html_to_text(html: str) -> str:
-    """The words as a browser shows them, in lines; links as `[words](target)`, images by their alternative text.
+    """Returns the words in lines as a browser shows them; links as `[words](target)`, images by their alternative text.
 
-    What CSS hides in place (`style="display:none"`) is left out. Raises InvalidMessage("html") if it is not a text, and
-    MissingPart without the library.
+    What CSS hides in place (`style="display:none"`) is left out. Raises InvalidMessage("html") if `html` is not a text,
+    and MissingPart without the library.
     """
     rules.text_size(html, "html")
     if html is None:
         raise InvalidMessage("html", "there is none to make text from")
     get_text, config = _library()
-    # before 2.7.6, which Python 3.10 does not get, inscriptis indents what is no whole document
+    # inscriptis before 2.7.6, the newest for Python 3.10, indents what is not a whole document
     document = html if _is_a_document.match(html) else f"<html>{html}"
     text = _has_no_name.sub("", _is_named_by_its_target.sub(r"\1", get_text(document, config)))
     lines = "\n".join(line.rstrip() for line in text.splitlines())

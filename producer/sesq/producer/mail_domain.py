@@ -1,4 +1,4 @@
-"""Where names without a domain are, `root`: at SESQ_MAIL_DOMAIN, else at what the host says of itself."""
+"""Finds the domain for names without one, such as `root`: SESQ_MAIL_DOMAIN, else the host's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NoDomain(SesqError):
 
 
 def mail_domain(configured: str | None) -> str:
-    """The domain of bare names on this host. Raises NoDomain."""
+    """Returns the domain for names without one on this host. Raises NoDomain."""
     if configured:
         return configured
     with suppress(OSError, UnicodeError):
@@ -26,13 +26,18 @@ def mail_domain(configured: str | None) -> str:
             return name
     name = socket.getfqdn()
     if "." not in name:
-        raise NoDomain(f"names without a domain: this host ({name}) has none; set SESQ_MAIL_DOMAIN")
+        raise NoDomain(
+            f"a name without a domain gets the host's, and this host ({name}) has none: set SESQ_MAIL_DOMAIN"
+        )
     return name
 
 
 @lru_cache(maxsize=1)
 def known_domain() -> str:
-    """The same by the settings, "" if there is none. Looked up once a process: a name server may be slow."""
+    """Returns the same by the settings; "" if there is none.
+
+    It is looked up once a process, since a name server may be slow.
+    """
     with suppress(NoDomain):
         return mail_domain(Essentials.load().mail_domain)
     return ""

@@ -1,6 +1,6 @@
-"""Puts right what programs write wrongly and mail servers have always put right. Every way in reads mail through here.
+"""Mends what programs often write wrongly, as mail servers do. All ways in read mail through this module.
 
-Nothing changes in a mail that SES takes as it is. Mending a mended mail changes nothing.
+A mail that SES takes as it is does not change. Mending a mended mail changes nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from sesq.queue.addresses import decode_words, encode_words, has_unsafe, shown, 
 
 ADDRESS_FIELDS = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
 SENDERS = frozenset({"from", "sender"})
-"""Fields that say who may send: each of their addresses has to be one."""
+"""Fields that name senders. Each of their addresses must be readable."""
 OTHER_ADDRESS_FIELDS = re.compile(
     "resent-(?:from|sender|to|cc)|disposition-notification-to|return-receipt-to"
 )
-"""Fields of addresses that nobody reads here. Only what is not ASCII in them is mended."""
+"""Fields with addresses that sesq does not read. They are mended only if they are not ASCII."""
 
 WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
 PLAIN_ENCODINGS = frozenset({"", "7bit", "8bit", "binary"})
 MAX_ADDRESSES = 2000
 """Addresses in all fields of one name."""
 DECODED_LENGTH = 2000
-"""Characters of a header in which encoded words are looked for."""
+"""Characters. In a longer header, encoded words are not looked for."""
 FOLD_AT = 78
 """Bytes of a line that is folded (RFC 5322, 2.1.1)."""
 
 Fields = tuple[tuple[str, bytes], ...]
-"""(lower-case name, its bytes with folds and line ends)."""
+"""(name in lower case, bytes of the field with folds and line ends)."""
 
 Domain = Callable[[], str]
-"""The domain of names without one. It is asked only where it is needed; "": there is none."""
+"""Returns the domain for names without one; "" if there is none. It is called only if it is needed."""
 
 _line_end = re.compile(r"\r?\n")
 _quoted = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -49,7 +49,7 @@ _parameter = re.compile(r"""(;\s*[^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"
 
 
 def mended(fields: Fields, rest: bytes, domain: Domain) -> tuple[Fields, bytes]:
-    """Header fields and what follows them, as SES takes them; `rest` begins with the blank line.
+    """Returns header fields and what follows them, as SES takes them; `rest` begins with the blank line.
 
     An empty list of addresses is removed, names get a domain, headers become ASCII, long lines of headers are folded,
     and a text in long lines becomes quoted-printable. Raises InvalidMessage where nothing can be mended.
@@ -59,7 +59,7 @@ def mended(fields: Fields, rest: bytes, domain: Domain) -> tuple[Fields, bytes]:
 
 
 def has_long_line(raw: bytes) -> bool:
-    """Whether a line has more than MAX_LINE_LENGTH bytes, without its end. Makes no object of each line."""
+    """Whether a line has more than MAX_LINE_LENGTH bytes, without its end. It makes no object for each line."""
     start, end = 0, len(raw)
     while end - start > MAX_LINE_LENGTH:
         line_end = raw.rfind(b"\n", start, start + MAX_LINE_LENGTH + 1)
@@ -72,12 +72,12 @@ def has_long_line(raw: bytes) -> bool:
 
 
 def addresses(text: str, domain: Domain) -> list[str]:
-    """Every address of a list as people write it, `root, Ada <ada@example.org>`, each with a domain."""
+    """Reads each address of a list as people write it, `root, Ada <ada@example.org>`, and gives each a domain."""
     return [full_address(name, spec, domain) for name, spec in _pairs(text) if spec]
 
 
 def full_address(name: str, spec: str, domain: Domain) -> str:
-    """`Cron Daemon <root@example.com>`."""
+    """Writes a name and an address in wire form, with a domain: `Cron Daemon <root@example.com>`."""
     if spec.startswith("=?"):
         raise InvalidMessage(
             "address", f"{shown(spec)} is a name without an address: write Name <user@example.com>"
@@ -87,7 +87,7 @@ def full_address(name: str, spec: str, domain: Domain) -> str:
 
 
 def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
-    """The field; empty if it is to be removed."""
+    """Mends one field. Returns it; empty if it is to be removed."""
     if name in ADDRESS_FIELDS or (not field.isascii() and OTHER_ADDRESS_FIELDS.fullmatch(name)):
         field = _mended_addresses(name, field, domain)
     elif not field.isascii():
@@ -107,7 +107,7 @@ def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
 
 
 def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = False) -> bytes:
-    """As it is, where every address in it is whole and in ASCII."""
+    """Mends a list of addresses. It stays as it is if each address is complete and in ASCII, unless `anew`."""
     written_name, _, value = _decoded(field).partition(":")
     value = _line_end.sub("", value).strip()
     if not value:
@@ -128,7 +128,7 @@ def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = F
 
 
 def _whole(value: str) -> bool:
-    """Whether a list can be seen to be in order without reading it: the most frequent case, and the cheapest."""
+    """Whether a list is surely in order, by a cheap look without parsing. It is so in most mails."""
     parts = _quoted.sub("", value).split(",") if '"' in value else value.split(",")
     return all("@" in part and "<>" not in part and part.rstrip("> ")[-1:] != "." for part in parts)
 
@@ -138,7 +138,7 @@ def _is_whole(pair: tuple[str, str]) -> bool:
 
 
 def _readable(name: str, display: str, spec: str, domain: Domain) -> str:
-    """The address in wire form. One that cannot be read is left as it is: whoever needs it will refuse it."""
+    """Writes the address in wire form. One that cannot be read stays as it is: the code that needs it refuses it."""
     try:
         return full_address(display, spec, domain)
     except InvalidMessage:
@@ -167,7 +167,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _decoded(field: bytes) -> str:
-    """UTF-8, else Windows-1252 (Latin-1 with quotes and dashes), else Latin-1."""
+    """Decodes a field as UTF-8, else as Windows-1252 (Latin-1 with quotes and dashes), else as Latin-1."""
     for encoding in ("utf-8", "cp1252"):
         with suppress(UnicodeDecodeError):
             return field.decode(encoding)
@@ -175,7 +175,7 @@ def _decoded(field: bytes) -> str:
 
 
 def _ascii_text(field: bytes) -> bytes:
-    """The field in encoded words (RFC 2047, of parameters RFC 2231), since SES takes no other headers."""
+    """Writes the field in encoded words (RFC 2047; parameters by RFC 2231), since SES takes ASCII headers only."""
     from sesq.producer.mime import folded  # plain mail never loads the email package
 
     name, _, value = _decoded(field).partition(":")
@@ -197,7 +197,7 @@ def _ascii_parameter(found: re.Match[str]) -> str:
 
 
 def _folded(line: bytes) -> bytes:
-    """A line that is too long in several, where it has spaces; read unfolded it is the same."""
+    """Splits a line that is too long at its spaces. Unfolded, it is the same line."""
     text = line.rstrip(b"\r\n")
     if len(text) <= MAX_LINE_LENGTH:
         return line
@@ -209,7 +209,7 @@ def _folded(line: bytes) -> bytes:
         most = MAX_LINE_LENGTH if lines[-1].endswith(b":") and len(lines) == 1 else FOLD_AT
         fits = (
             len(lines[-1]) + len(piece) <= most
-        )  # the first word stays beside the name, as all readers like it
+        )  # the first word stays on the line of the name, which all readers understand
         if fits or not lines[-1] or piece[:1] not in b" \t":
             lines[-1] += piece
         else:
@@ -219,7 +219,7 @@ def _folded(line: bytes) -> bytes:
 
 
 def _described(fields: Fields, rest: bytes) -> tuple[Fields, bytes]:
-    """Says what a body is that does not say so itself, and encodes a text in lines that are too long for mail."""
+    """Adds a Content-Type to a body without one, and encodes a text whose lines are too long for mail."""
     kind, long = _value(fields, "content-type"), has_long_line(rest)
     if not long and (kind or rest.isascii()):
         return fields, rest
@@ -240,7 +240,7 @@ def _described(fields: Fields, rest: bytes) -> tuple[Fields, bytes]:
 
 
 def _with_fields(fields: Fields, described: dict[str, str], end: bytes) -> Fields:
-    """The fields, with these in place of those of the same names."""
+    """Returns the fields, with `described` in place of those of the same names."""
     names = {name.lower() for name in described}
     kept = tuple(pair for pair in fields if pair[0] not in names)
     return kept + tuple(
@@ -249,7 +249,7 @@ def _with_fields(fields: Fields, described: dict[str, str], end: bytes) -> Field
 
 
 def _value(fields: Fields, name: str) -> str:
-    """The value of the first field of a name, in lower case; "" without one."""
+    """Returns the value of the first field of a name, in lower case; "" if there is none."""
     first = next((field for field_name, field in fields if field_name == name), b"")
     return first.partition(b":")[2].decode("ascii", "replace").strip().lower()
 

@@ -1,4 +1,4 @@
-"""One mail to send, checked at the door: a `Message` that exists is one that SES's and mail's own rules let through."""
+"""One mail to send. A `Message` is checked when it is made: it keeps the rules of SES and of mail."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ class Message:
     >>> message.envelope().recipients
     ('ada@example.org',)
 
-    `to`, `cc`, `bcc` and `reply_to` take an address or several, and are kept in wire form (ASCII); who is in several of
-    to, cc and bcc stays in the first. `headers` are the caller's own: see `rules.OWN_HEADERS` for those that are not.
-    `send_at` and `expires_at` are aware datetimes, from 1970 to 9000, kept in UTC; what is to go before now goes at
-    once, and an end that has passed is refused.
-    `on_unknown` says what to do when SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
-    account. `text_from_html` makes the text from the HTML where none is given (MissingPart without the extra `html`).
+    `to`, `cc`, `bcc` and `reply_to` take one address or several, and keep them in wire form (ASCII). An address that is
+    in several of to, cc and bcc stays in the first. `headers` are the caller's own: `rules.OWN_HEADERS` lists those
+    that are not.
+    `send_at` and `expires_at` are aware datetimes, from 1970 to 9000, kept in UTC. A `send_at` that has passed means at
+    once; an `expires_at` that has passed is refused.
+    `on_unknown` says what to do if SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
+    account. `text_from_html` makes the text from the HTML if none is given (MissingPart without the extra `html`).
     `tenant` is the SES tenant for whom it is sent; None: the account's own, if `sesq.toml` names one. `feedback_to` is
-    the address to which SES sends bounces and complaints. `contact_list`, and a `topic` of it, are SES's: the one
-    recipient can leave them. `track` says whether SES tracks opens and clicks; None: as the configuration set says.
-    `id` is the one that the queue gives it; None: a new one. What is queued again with the same id is the same message.
+    the address to which SES sends bounces and complaints. `contact_list` and its `topic` are SES's; the mail has one
+    recipient, who can leave them. `track`: whether SES tracks opens and clicks; None: its configuration set decides.
+    `id` is the message's id in the queue; None: a new one. A message that is queued twice with one id is sent once.
     `raw` is a whole mail instead of subject, text, html, headers, reply_to and attachments: `from_bytes` and
     `from_email` fill in its envelope.
     """
@@ -147,12 +148,12 @@ class Message:
         bcc: Addresses | None = None,
         **options: Any,
     ) -> Message:
-        """A mail that is already written. What is sent is `raw` to the byte, less Bcc and what sesq took over, and
-        mended where SES would not take it (see `mend`).
+        """Makes a message of a mail that is already written.
 
-        The From header gives the sender; To, Cc and Bcc give the recipients; when any of to, cc and bcc is given, the
-        headers address nobody. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options. `options` are those of
-        `Message`.
+        `raw` is sent byte for byte, without Bcc and the headers that become options, and mended where SES would not
+        take it (see `mend`). The From header names the sender; To, Cc and Bcc name the recipients. If any of to, cc and
+        bcc is given, the headers name no recipients. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options.
+        `options` are those of `Message`.
         """
         mail = RawMail.read(raw)
         if to is None and cc is None and bcc is None:
@@ -178,7 +179,7 @@ class Message:
         bcc: Addresses | None = None,
         **options: Any,
     ) -> Message:
-        """A mail of the standard library's `email`, an `EmailMessage` or of the older classes; else as `from_bytes`."""
+        """Makes a message of a mail of Python's `email`, an `EmailMessage` or an older class; else as `from_bytes`."""
         from sesq.producer.mime import written
 
         return cls.from_bytes(written(email), sender=sender, to=to, cc=cc, bcc=bcc, **options)
@@ -192,7 +193,7 @@ class Message:
         idempotency_key: str | None = None,
         id: str | None = None,
     ) -> Message:
-        """The same mail to other people, under a key and an id of its own. Its content is shared, and not read anew."""
+        """Makes a copy for other recipients, with a key and an id of its own. The content is shared, not read again."""
         other = copy(self)
         keep = object.__setattr__
         for name, wires in _each_once(to, cc, bcc):
@@ -208,7 +209,7 @@ class Message:
         return other
 
     def envelope(self) -> Envelope:
-        """All but the content, for the queue."""
+        """Makes the envelope for the queue: all but the content."""
         return Envelope(
             sender=self.sender,
             to=self.to,
@@ -229,7 +230,7 @@ class Message:
         )
 
     def content(self) -> bytes:
-        """`SimpleContent` where SES puts the mail together itself; else the whole mail (see `Envelope.kind`)."""
+        """Makes the content: `SimpleContent` if SES builds the mail; else the whole mail (see `Envelope.kind`)."""
         if self.raw is not None:
             return self.raw
         content = SimpleContent(self.subject, self.text, self.html, rules.encoded_headers(self.headers))
@@ -242,22 +243,23 @@ class Message:
         return rendered
 
     def fingerprint(self) -> str:
-        """The same for the same mail to the same people, in hexadecimal. Of a raw mail Date, Message-ID and boundaries
-        do not count.
+        """Returns a hash in hexadecimal: the same for the same mail to the same recipients.
+
+        In a raw mail, Date, Message-ID and boundaries do not count.
         """
         content = self.content() if self.raw is None else digested(self.raw)
         return sha256(self.envelope().to_json().encode() + b"\n" + content).hexdigest()
 
     def to_json(self) -> str:
-        """The whole message as versioned JSON; bytes in base64, times in ISO 8601."""
+        """Writes the whole message as versioned JSON; bytes in base64, times in ISO 8601."""
         values = {name: getattr(self, name) for name in _DEFAULTS}
         return dump({name: value for name, value in values.items() if value != _DEFAULTS[name]})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Message:
-        """Back from `to_json`, or from JSON written elsewhere: checked in full, unknown names and versions refused.
+        """Reads what `to_json` wrote, or JSON of another program. Raises InvalidMessage, also for unknown names.
 
-        It may have expired since it was written: the queue will say so.
+        The message may have expired since it was written: the queue finds that out.
         """
         values = load(text, _DEFAULTS)
         expires_at = moments.instant(values.pop("expires_at", None), "expires_at")
@@ -320,7 +322,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _each_once(to: Addresses, cc: Addresses, bcc: Addresses) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Field and addresses, nobody twice."""
+    """Yields each field with its addresses in wire form, none twice."""
     given = {"to": to, "cc": cc, "bcc": bcc}
     lists = [rules.address_list(addresses, field) for field, addresses in given.items()]
     if sum(map(len, lists)) > 1:

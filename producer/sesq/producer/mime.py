@@ -1,6 +1,6 @@
-"""A mail in MIME (RFC 5322, 2045 to 2049, 2231), all ASCII: for what SES's Simple content cannot carry, and for SMTP.
+"""Writes a mail in MIME (RFC 5322, 2045 to 2049, 2231), all ASCII, for SMTP and for what Simple content cannot carry.
 
-Bcc has no header here, and Date and Message-ID are SES's: it overwrites them.
+It writes neither Bcc, nor Date and Message-ID, which SES sets itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _opens_line = re.compile(r"[\r\n](?![ \t\n])").search
 
 
 def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Attachment] = ()) -> bytes:
-    """The mail as bytes with CRLF line ends: text, HTML and the like as alternatives, inline files beside the HTML."""
+    """Writes the mail with CRLF line ends: text, HTML and other forms as alternatives, inline files beside the HTML."""
     body = EmailMessage(_POLICY)
     _add_texts(body, content)
     for attachment in attachments:
@@ -47,9 +47,9 @@ def render(envelope: Envelope, content: SimpleContent, attachments: Sequence[Att
 
 
 def set_boundaries(mail: AnyEmail) -> None:
-    """Gives the multiparts of a mail that have no boundary one made from its content: the same mail, the same bytes.
+    """Gives each multipart without a boundary one that is made from the mail's content.
 
-    The library's own boundaries are random, and would make every retry of a mail look like another mail.
+    The library's own boundaries are random: each try of the same mail would look like another mail.
     """
     digest = hashlib.sha256()
     for part in mail.walk():
@@ -61,9 +61,9 @@ def set_boundaries(mail: AnyEmail) -> None:
 
 
 def written(email: AnyEmail) -> bytes:
-    """A mail of the standard library as bytes with CRLF line ends; InvalidMessage("email") when it cannot be one.
+    """Writes a mail of the standard library with CRLF line ends. Raises InvalidMessage("email") if that is impossible.
 
-    Its headers are looked at first: not every Python that runs this refuses line breaks in them.
+    It checks headers for line breaks first, since not every Python that runs this does so.
     """
     policy = email.policy.clone(linesep="\r\n")
     if isinstance(policy, EmailPolicy):
@@ -89,7 +89,7 @@ def _head(envelope: Envelope, content: SimpleContent) -> str:
 
 
 def folded(name: str, value: str, line_end: str = "\r\n") -> str:
-    """One header value in lines. Runs of spaces become one: some readers end the headers at a line of spaces alone."""
+    """Folds one header value into lines. Several spaces become one: some readers end headers at a line of spaces."""
     line = re.sub(" {2,}", " ", (value if value.isascii() else encode_words(value)).strip())
     return Header(line, "us-ascii", maxlinelen=_FOLD_AT, header_name=name).encode(linesep=line_end)
 

@@ -89,11 +89,11 @@ class Outbox:
             raise InputError(f"key_hours: {key_hours} is too short a time to remember a key: give more")
 
     def send(self, message: Message, *, check: bool = False, pipeline: Pipeline | None = None) -> str:
-        """Queues one message and returns its id. With an idempotency key already used for the same content: that id.
+        """Queues one message and returns its id. If its idempotency key was used for the same content: that one's id.
 
-        `check`: raises WouldBeRefused for what SES would refuse by what is known of the account; see `check`.
-        `pipeline`: queues it in a transaction of the caller's, so that it is sent only if that one is executed;
-        an idempotency key is refused there, since a conflict would be known too late.
+        `check`: raises WouldBeRefused for what SES would refuse, as far as the account is known; see `check`.
+        `pipeline`: queues it in the caller's transaction, so that it is sent only if that is executed; an idempotency
+        key is refused there, since a conflict would be known too late.
 
         >>> from sesq.producer import Message, Outbox
         >>> outbox = Outbox(redis)
@@ -108,10 +108,10 @@ class Outbox:
         return self.send_many([message])[0]
 
     def send_many(self, messages: Iterable[Message], *, check: bool = False) -> list[str]:
-        """Queues messages, each atomically, in few round trips; their ids in the same order.
+        """Queues messages, each atomically, in few round trips. Returns their ids in the same order.
 
-        Raises InvalidMessage where an idempotency key was already used for other content, and for `track` where the
-        account sends by SMTP; messages before and after that one are queued. With `check` raises
+        Raises InvalidMessage if an idempotency key was already used for other content, or if a message has `track` and
+        its account sends by SMTP; messages before and after that one are queued. With `check` it raises
         WouldBeRefused, and then none is queued.
         """
         if check:
@@ -124,7 +124,7 @@ class Outbox:
         return [str(answer) for answer in answers]
 
     def try_send_many(self, messages: Iterable[Message]) -> list[str | InvalidMessage]:
-        """As `send_many`; but where a message is refused with InvalidMessage, the answer is that error."""
+        """Queues messages as `send_many` does. For a message that is refused, the answer is the InvalidMessage."""
         answers: list[str | InvalidMessage] = []
         chunk: list[Message] = []
         for message in messages:
@@ -135,8 +135,9 @@ class Outbox:
         return answers + self._enqueue(chunk)
 
     def check(self, message: Message) -> list[str]:
-        """What SES would refuse in this message, in words, by the account as the workers last read it; empty where
-        nothing is known against it. Asks Redis, never SES.
+        """Finds what SES would refuse in this message, in words; empty if nothing is known.
+
+        It judges by the account as the workers last read it: it asks Redis, never SES.
         """
         return self._problems([message])
 
@@ -144,8 +145,9 @@ class Outbox:
         return problems(self._ready(), messages)
 
     def status(self, id: str, account: str = "default") -> Record:
-        """The message as it stands: state, reason, why it waits and when it goes, MessageId, history. Raises
-        UnknownMessage.
+        """Reads the message's record: state, reason, why it waits and when it goes, MessageId, history.
+
+        Raises UnknownMessage.
 
         >>> from sesq.producer import Message, Outbox
         >>> outbox = Outbox(redis)
@@ -156,21 +158,21 @@ class Outbox:
         return explain(self._ready(), Messages(self._ready(), account).get(id))
 
     def cancel(self, id: str, account: str = "default") -> State:
-        """Takes a message back. Raises WrongState for one that is being, or was, sent.
+        """Cancels a message. Raises WrongState if it is being sent or was sent.
 
-        Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
+        Returns its new state. It is `unknown` if it was to be sent again, and SES may have taken an earlier try.
         """
         return Messages(self._ready(), account).cancel(id, "its sender")
 
     def reschedule(self, id: str, send_at: datetime, account: str = "default") -> None:
-        """Puts a message that waits off until then. Raises WrongState for one that is being, or was, sent, and
+        """Sets another `send_at` for a message that waits. Raises WrongState if it is being sent or was sent, and
         InvalidMessage for a time at which it has expired.
         """
         instant(send_at, "send_at")
         Messages(self._ready(), account).reschedule(id, round(send_at.timestamp(), 3), "its sender")
 
     def wait(self, id: str, timeout: float = 30.0, account: str = "default") -> Record:
-        """Waits until the message is at its end, held or unknown; after `timeout` seconds, its record as it is."""
+        """Waits until the message is final, held or unknown, for `timeout` seconds at most. Returns its record."""
         messages, deadline = Messages(self._ready(), account), time.monotonic() + timeout
         while True:
             record = messages.get(id)
@@ -182,11 +184,11 @@ class Outbox:
     def events(
         self, *, consumer: str, account: str = "default", recipients: bool = False, idle: float | None = None
     ) -> Iterator[MessageEvent]:
-        """Tells what becomes of messages, from the first call with that name of a consumer on, in order.
+        """Yields what becomes of messages, in order, from the first call with this consumer's name on.
 
         An event is acknowledged when the loop asks for the next one. So each is told at least once: one whose handling
-        was cut short is told again, with the same `id`. One process at a time is a consumer, and another with its name
-        waits for it. A consumer that fell far behind is given an event of type "gap". `recipients`: the events name
+        was cut short is told again, with the same `id`. Only one process at a time is a consumer; another with the same
+        name waits for it. A consumer that fell far behind gets an event of type "gap". `recipients`: the events name
         them. `idle`: the loop ends so many seconds after the last event; None: never. `forget` ends the listening.
 
         >>> from sesq.producer import Message, Outbox
@@ -201,7 +203,7 @@ class Outbox:
     def event_reader(
         self, consumer: str, account: str = "default", *, recipients: bool = False
     ) -> EventReader:
-        """Begins to listen, and gives what reads and acknowledges events, for loops of your own."""
+        """Begins to listen. Returns what reads and acknowledges events, for a loop of your own."""
         if consumer.startswith(OF_WEBHOOK):
             raise InputError(
                 f"consumer: {consumer!r:.80} is the name of a webhook: give your program another"
@@ -210,9 +212,7 @@ class Outbox:
         return EventReader(self._ready(), account, consumer, recipients=recipients)
 
     def forget(self, consumer: str, account: str = "default") -> bool:
-        """Ends the telling of events to a consumer; without any consumer Redis keeps no events. Returns whether it
-        listened.
-        """
+        """Ends the listening of a consumer. Returns whether it listened. Without consumers, Redis keeps no events."""
         return forget(self._ready(), account, consumer)
 
     def send_batch(
@@ -225,17 +225,17 @@ class Outbox:
         again: bool = False,
         **options: Any,
     ) -> BatchIntake:
-        """Queues one mail for each row, in the bulk lane: `template` is a folder, a row has `email` and the template's
-        variables. `rows` is read once, and never held whole.
+        """Queues one mail for each row, in the bulk lane.
 
-        `key` stands for the rows: the same template, sender and key are the same batch. So a call that died half-way
-        goes on when it is made again, and TakenBefore is raised for one that had ended, unless `again`. `options` are
-        `account`, `tags`, `configuration_set`, `tenant`, `feedback_to`, `contact_list`, `topic` and `track` as of a
-        message; `starts_at` (before that none of it goes); `stop_bounces` and `stop_complaints` (shares in % above
-        which the batch pauses itself); `window` (it goes only in these hours: "Mon-Fri 09:00-17:00 Europe/Berlin");
-        and `zone_column` (the variable that names a row's own time zone, in which the window's hours are then meant).
+        `template` is a folder; a row has `email` and the template's variables. `rows` is read once, and never held
+        whole. `key` identifies the rows: the same template, sender and key are the same batch. So a call that died
+        half-way can be made again, and goes on; a batch that was complete raises TakenBefore, unless `again`. Rows that
+        cannot be sent are left out, and named in what is returned. Raises InvalidTemplate and InvalidMessage.
 
-        Rows that cannot be sent are left out, and named in what is returned. Raises InvalidTemplate, InvalidMessage.
+        `options` are `account`, `tags`, `configuration_set`, `tenant`, `feedback_to`, `contact_list`, `topic` and
+        `track` as of a message; `starts_at` (before that none of it goes); `stop_bounces` and `stop_complaints` (shares
+        in % above which the batch pauses itself); `window` (it goes only in these hours: "Mon-Fri 09:00-17:00
+        Europe/Berlin"); and `zone_column` (the variable with a row's own time zone, which replaces the window's).
         """
         from sesq.producer.batch.batch_intake import numbered, take
         from sesq.producer.batch.request import batch_request
@@ -256,7 +256,7 @@ class Outbox:
         return problem if by_smtp else None
 
     def _ready(self) -> Redis:
-        """Redis; at its first use, whether this version of sesq may use it is looked at."""
+        """Returns Redis. The first call checks that this version of sesq may use it."""
         if not self._may_use:
             require_layout(self.redis)
             self._may_use = True
@@ -295,7 +295,7 @@ class Outbox:
     def _enqueue_in_queues(
         self, account: str, queues: Mapping[_Queue, list[int]], messages: list[Message]
     ) -> list[Any]:
-        """Gives enqueue.lua's answer for each message, queue by queue."""
+        """Returns enqueue.lua's answer for each message, queue by queue."""
         calls = []
         for queue, places in queues.items():
             new = [(messages[place].id or new_id(), messages[place]) for place in places]
@@ -313,7 +313,7 @@ class Outbox:
 
 
 class _Queue(NamedTuple):
-    """The RQ queue in which a message waits: its lane's or its tenant's. `lane`: the lane's, by which RQ knows jobs."""
+    """The RQ queue in which a message waits, its lane's or its tenant's. `lane`: the lane's queue, as in RQ's job."""
 
     name: str
     lane: str

@@ -1,4 +1,4 @@
-"""What SES would refuse in messages, by what is known of their accounts. Asks Redis, never SES."""
+"""Finds what SES would refuse in messages, as far as their accounts are known. Asks Redis, never SES."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def problems(redis: Redis, messages: Iterable[Message]) -> list[str]:
 
 
 def _account(redis: Redis, name: str) -> Account | None:
-    """None if its identities are not known."""
+    """Reads what is known of an account; None if its identities are not known."""
     snapshot = read_snapshot(redis, name)
     return (snapshot, read_identities(redis, name)) if snapshot.listed else None
 

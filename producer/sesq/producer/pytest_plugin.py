@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sesq_outbox() -> Iterator[Recorded]:
-    """What this test's application queues."""
+    """Records what this test's application queues."""
     # pytest loads this file in every run of everybody who installed sesq: the outbox is imported when asked for.
     from sesq.producer.testing import outbox
 

@@ -1,4 +1,4 @@
-"""A mail that is already written: its header fields told apart, and mended where SES would not take it."""
+"""Reads a mail that is already written: splits its header fields, and mends what SES would not take."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
 from sesq.queue.addresses import decode_words, has_unsafe, parse_address, shown, spec_of, wire_form
 
 BLIND = ("bcc", "resent-bcc")
-"""Header fields that never leave."""
+"""Header fields that are never sent."""
 
 MAX_HEAD_BYTES = 256 * 1024
 MAX_FIELDS = 1000
-"""All headers of a mail, and how many they are. Where SES draws the line ("Header section too long.") is not known;
-Exchange draws it at as many bytes. They bound the work that one mail makes.
+"""Size and number of all headers of a mail. They bound the work for one mail. SES's own limit ("Header section too
+long.") is not known; Exchange has the same limit of bytes.
 """
 
 MOST_BOUNDARIES = 10
-"""How many multiparts of a mail are looked at: one in another, seldom more than three."""
+"""So many multiparts of a mail are looked at. Few mails have more than three."""
 
 REMEMBERED_LENGTH = 500
-"""Characters of a header whose addresses are remembered once read."""
+"""Characters. The addresses of a longer header are not remembered."""
 
 MAX_PART_LENGTH = 2000
-"""Characters of one address in a header, with its name and comments. The library's time grows by the square of what it
-is given: 160,000 characters without a comma took it 40 seconds.
+"""Characters of one address in a header, with its name and comments. The library's time grows with the square of the
+length: 160,000 characters without a comma took 40 seconds.
 """
 
 VERIFIED = ("from", "sender", "return-path")
@@ -43,7 +43,7 @@ _encoded_word = re.compile(r"=\?[^?\s]+\?[bq]\?[^?\"<>(),;:\\]*\?=", re.IGNORECA
 _no_address = re.compile(r'"(?:\\.|[^"\\])*"(?!@)|\((?:\\.|[^()\\])*\)')
 _marks = re.compile(r'\\.|["(),:;]', re.DOTALL).finditer
 _usual = re.compile(r"""(?:"[ !#-Z^-~]*"\s?<|[A-Za-z ]*<)?[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+>?""").fullmatch
-"""Most addresses in mail: they mean the same to everybody, and are read in a hundredth of the library's time."""
+"""Matches most addresses in mail. All readers understand them alike, and it takes a hundredth of the library's time."""
 _blank_line = re.compile(rb"(?:^|\r?\n)\r?\n").search
 _bare_cr = re.compile(rb"\r(?!\n)").search
 _bare_lf = re.compile(rb"(?<!\r)\n").search
@@ -62,12 +62,12 @@ class RawMail:
 
     @classmethod
     def read(cls, raw: bytes, domain: Domain = known_domain) -> RawMail:
-        """The mail, mended where SES would not take it as it is; `domain` is that of names without one.
+        """Reads a mail, and mends what SES would not take. `domain` returns the domain for names without one.
 
         Raises InvalidMessage if it is not a mail, or if two readers could read it in two ways.
         """
         if not isinstance(raw, bytes):
-            raise InvalidMessage("raw", f"is bytes, not {type(raw).__name__}")
+            raise InvalidMessage("raw", f"must be bytes, not {type(raw).__name__}")
         check_size(len(raw), "raw")
         blank = _blank_line(raw)
         if blank is None:
@@ -93,11 +93,11 @@ class RawMail:
         return b"".join([field for _, field in self.fields]) + self.rest
 
     def without(self, *names: str) -> RawMail:
-        """The same mail less the fields of these lower-case names."""
+        """Returns the same mail without the fields of these names (in lower case)."""
         return replace(self, fields=tuple(field for field in self.fields if field[0] not in names))
 
     def values(self, name: str) -> list[str]:
-        """The values of the fields of a lower-case name, unfolded, encoded words as they are."""
+        """Returns the values of the fields of a name (in lower case), unfolded; encoded words stay as they are."""
         return [
             re.sub(r"\r?\n", "", field.partition(b":")[2].decode(errors="replace")).strip()
             for field_name, field in self.fields
@@ -105,12 +105,12 @@ class RawMail:
         ]
 
     def text(self, name: str) -> str:
-        """The first value, readable, what cannot be printed left out; "" without one."""
+        """Returns the first value, decoded, without characters that cannot be printed; "" if there is none."""
         text = decode_words(next(iter(self.values(name)), ""))
         return "".join(character for character in text if character.isprintable() or character == " ")
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Wire forms of all addresses in the fields of a name; InvalidMessage(name) when one cannot be read."""
+        """Returns the wire forms of all addresses in the fields of a name. Raises InvalidMessage(name)."""
         wires: list[str] = []
         for value in self.values(name):
             wires += (_remembered if len(value) <= REMEMBERED_LENGTH else addresses_in)(name, value)
@@ -119,7 +119,7 @@ class RawMail:
         return tuple(wires)
 
     def senders(self) -> tuple[str, ...]:
-        """The bare addresses that SES wants verified, each once; SES judges what cannot be read."""
+        """Returns the bare addresses that SES wants verified, each once. One that cannot be read is left to SES."""
         found: list[str] = []
         for name in VERIFIED:
             with suppress(InvalidMessage):
@@ -127,7 +127,7 @@ class RawMail:
         return tuple(dict.fromkeys(found))
 
     def readable(self, *names: str) -> set[str]:
-        """The bare addresses, in lower case, that can be read in the fields of these names; the others are left out."""
+        """Returns the bare addresses, in lower case, that can be read in the fields of these names."""
         return {
             spec_of(wire).lower()
             for name in names
@@ -151,11 +151,12 @@ class RawMail:
 
 
 def digested(raw: bytes) -> bytes:
-    """What tells one mail from another, of bytes that `RawMail.read` took: all but its Date, its Message-ID, which SES
-    sets anew, and its boundaries. Mail libraries invent all three anew each time they write the same mail.
+    """Returns what identifies a mail that `RawMail.read` took: all but its Date, Message-ID and boundaries.
+
+    Mail libraries make these three anew each time they write the same mail.
     """
     blank = _blank_line(raw)
-    assert blank is not None, "RawMail.read has looked"
+    assert blank is not None, "RawMail.read has checked"
     same = _drop_date_and_id(b"", raw[: blank.end()]) + raw[blank.end() :]
     boundaries = dict.fromkeys(found[1] for found in islice(_boundaries(raw), MOST_BOUNDARIES))
     for number, boundary in enumerate(boundaries):
@@ -181,12 +182,12 @@ def _fields(head: bytes) -> tuple[tuple[str, bytes], ...]:
         elif named:
             fields.append((named[1].decode().lower(), line))
         else:
-            raise InvalidMessage("raw", f"{shown(line)} among its headers is none: write Name: value")
+            raise InvalidMessage("raw", f"has {shown(line)} among its headers: write Name: value")
     return tuple(fields)
 
 
 def addresses_in(name: str, value: str) -> tuple[str, ...]:
-    """Wire forms of the addresses in one header's value; InvalidMessage(name) when they cannot be read."""
+    """Returns the wire forms of the addresses in one header's value. Raises InvalidMessage(name)."""
     if len(value) <= REMEMBERED_LENGTH:
         return _read(name, value)
     parts = [value] if name in SENDERS else _parts(value)
@@ -203,7 +204,7 @@ def _too_many_addresses(name: str) -> InvalidMessage:
 
 
 def _readable(name: str, value: str) -> Iterator[str]:
-    """The wire forms of those that can be read."""
+    """Yields the wire forms of the addresses that can be read."""
     for part in _parts(value)[:MAX_ADDRESSES]:
         if len(part) <= MAX_PART_LENGTH:
             with suppress(InvalidMessage):
@@ -211,7 +212,7 @@ def _readable(name: str, value: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> list[str]:
-    """A list of addresses cut at its commas, but for those in quotes, in comments and in groups."""
+    """Splits a list of addresses at its commas, except those in quotes, in comments and in groups."""
     parts: list[str] = []
     start, depth, quoted, grouped = 0, 0, False, False
     for mark in _marks(value):
@@ -247,7 +248,10 @@ def _read(name: str, value: str) -> tuple[str, ...]:
 
 
 def _parsed(name: str, value: str) -> tuple[list[tuple[str, str]], bool]:
-    """Names and addresses, and whether the value breaks more than an old rule that everybody reads alike."""
+    """Parses names and addresses. Also returns whether the value breaks a rule.
+
+    Obsolete forms do not count, since all readers understand them alike.
+    """
     from email.errors import MessageError, ObsoleteHeaderDefect
     from email.policy import default
 
@@ -263,7 +267,7 @@ def _parsed(name: str, value: str) -> tuple[list[tuple[str, str]], bool]:
 
 
 _remembered = lru_cache(maxsize=1024)(addresses_in)
-"""Reading addresses is the dearest part of reading a mail, and the same senders come again and again."""
+"""Parsing addresses is the slowest part of reading a mail, and the same senders come again and again."""
 
 
 def _wire(name: str, display: str, spec: str) -> str:

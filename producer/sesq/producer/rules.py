@@ -1,4 +1,4 @@
-"""What SES and mail itself ask of the parts of a message. Each check raises InvalidMessage with field and cure."""
+"""The rules of SES and of mail for the parts of a message. Each check raises InvalidMessage with field and cure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MAX_RECIPIENTS = 50
 """To, Cc and Bcc of one message together (SES developer guide, "Service quotas")."""
 
 MAX_MESSAGE_BYTES = 40 * 1024 * 1024
-"""A whole mail, its parts in base64, by the v2 API or SMTP (same page; SES's error text counts 1 MB as 1024 * 1024)."""
+"""A whole mail with its parts in base64, by the v2 API or SMTP (same page; SES's error counts 1 MB as 1024 * 1024)."""
 
 MAX_PARTS = 500
 """MIME parts of one mail (same page)."""
 
 MAX_ATTACHMENTS = MAX_PARTS - 5
-"""What is left beside text, HTML and the parts that hold them together."""
+"""What is left beside text, HTML and the parts that contain them."""
 
 MAX_LINE_LENGTH = 998
 """Bytes of a line in a raw mail, without its end (API reference, RawMessage: 1,000 with it)."""
@@ -137,17 +137,19 @@ _is_account = re.compile(ACCOUNT_NAME).fullmatch
 
 
 def address_list(addresses: str | Iterable[str], field: str) -> tuple[str, ...]:
-    """Wire forms of one address or several."""
+    """Returns the wire forms of one address or several."""
     if isinstance(addresses, str):
         return (wire_form(addresses, field),)
     try:
         return tuple([wire_form(address, field) for address in addresses])
     except TypeError as error:
-        raise InvalidMessage(field, f"is an address or a list of them, not {shown(addresses)}") from error
+        raise InvalidMessage(
+            field, f"must be an address or a list of addresses, not {shown(addresses)}"
+        ) from error
 
 
 def once(*lists: Iterable[str]) -> list[tuple[str, ...]]:
-    """The lists without those who stand earlier in one of them: each person gets a mail once, and counts once.
+    """Returns the lists with each address where it stands first only: a recipient gets a mail once, and counts once.
 
     Case counts before the @, as at SES, and not in a domain. The addresses are wire forms.
     """
@@ -188,11 +190,11 @@ def check_recipients(count: int) -> None:
 
 
 def text_size(text: object, field: str) -> int:
-    """The bytes of a body that is given: any Unicode text that can be encoded."""
+    """Counts the bytes of a body in UTF-8; 0 for None. Raises InvalidMessage if it cannot be encoded."""
     if text is None:
         return 0
     if not isinstance(text, str):
-        raise InvalidMessage(field, f"is text, not {type(text).__name__}")
+        raise InvalidMessage(field, f"must be text, not {type(text).__name__}")
     if "\0" in text:
         raise InvalidMessage(field, "contains a NUL character: remove it")
     if text.isascii():
@@ -204,9 +206,9 @@ def text_size(text: object, field: str) -> int:
 
 
 def check_line(text: object, field: str) -> None:
-    """One line of a header: no line breaks or control characters, plain or encoded, and words that can be folded."""
+    """Checks one line of a header: no line breaks or control characters, plain or encoded, and no word too long."""
     if not isinstance(text, str):
-        raise InvalidMessage(field, f"is text, not {shown(text)}")
+        raise InvalidMessage(field, f"must be text, not {shown(text)}")
     if has_unsafe(text):
         raise InvalidMessage(field, "contains a line break or a control character: remove it")
     if len(text) > MAX_WORD_LENGTH and max(map(len, text.split(" "))) > MAX_WORD_LENGTH:
@@ -214,9 +216,9 @@ def check_line(text: object, field: str) -> None:
 
 
 def check_headers(headers: object) -> dict[str, str]:
-    """Own headers, copied: names that are the caller's to set, each once whatever its case, values of one line."""
+    """Checks and copies the caller's own headers: the caller may set each name, once in any case, to one line."""
     if not isinstance(headers, Mapping):
-        raise InvalidMessage("headers", f"is a mapping of names to values, not {shown(headers)}")
+        raise InvalidMessage("headers", f"must be a mapping of names to values, not {shown(headers)}")
     seen: set[str] = set()
     for name, value in headers.items():
         _check_header_name(name)
@@ -240,7 +242,7 @@ def _check_header_name(name: object) -> None:
 
 
 def encoded_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The headers as ASCII: what is not is written in encoded words (RFC 2047)."""
+    """Writes the headers in ASCII: values that are not become encoded words (RFC 2047)."""
     return tuple((name, value if value.isascii() else encode_words(value)) for name, value in headers.items())
 
 
@@ -253,9 +255,9 @@ def fit_simple(headers: tuple[tuple[str, str], ...]) -> bool:
 
 
 def check_tags(tags: object) -> dict[str, str]:
-    """Message tags, copied (API reference, MessageTag)."""
+    """Checks and copies message tags (API reference, MessageTag)."""
     if not isinstance(tags, Mapping):
-        raise InvalidMessage("tags", f"is a mapping of names to values, not {shown(tags)}")
+        raise InvalidMessage("tags", f"must be a mapping of names to values, not {shown(tags)}")
     for name, value in tags.items():
         if name == RESERVED_TAG or (isinstance(name, str) and name.startswith("ses:")):
             raise InvalidMessage("tags", f"{shown(name)} is set by sesq or SES: choose another name")
@@ -293,12 +295,12 @@ def check_list(contact_list: object, topic: object, recipients: int) -> None:
 
 
 def feedback_address(address: str) -> str:
-    """The bare address for bounces and complaints. Raises InvalidMessage."""
+    """Returns the bare address for bounces and complaints. Raises InvalidMessage."""
     return spec_of(wire_form(address, "feedback_to"))
 
 
 def track_word(track: object) -> Literal["on", "off"]:
-    """How an envelope says whether opens and clicks are tracked. Raises InvalidMessage if it is not a bool."""
+    """Returns the word by which an envelope turns tracking on or off. Raises InvalidMessage if it is not a bool."""
     if not isinstance(track, bool):
         raise InvalidMessage("track", f"{shown(track)}: allowed are True and False")
     return "on" if track else "off"
@@ -325,7 +327,7 @@ def check_key(key: object) -> None:
 
 
 def base64_size(byte_count: int) -> int:
-    """What bytes become in base64 with MIME's line ends: each 57 a line of 78."""
+    """Counts what bytes become in base64 with MIME's line ends: each 57 bytes are a line of 78."""
     return -(-byte_count // 57) * 78
 
 

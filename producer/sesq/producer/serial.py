@@ -1,4 +1,4 @@
-"""A message as JSON and back: bytes in base64, times in ISO 8601, only what differs from the defaults."""
+"""Writes a message as JSON, and reads it: bytes in base64, times in ISO 8601, only what differs from the defaults."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _ATTACHMENT = ("name", "content", "content_type", "inline_id", "alternative")
 
 
 def dump(values: Mapping[str, Any]) -> str:
-    """Versioned JSON of a message's arguments."""
+    """Writes a message's arguments as versioned JSON."""
     return encode_json({"v": VERSIONS[-1], **{name: _plain(value) for name, value in values.items()}})
 
 
 def load(text: str | bytes, names: Collection[str]) -> dict[str, Any]:
-    """A message's arguments, to be checked by it; InvalidMessage for another version, or a name not among `names`."""
+    """Reads a message's arguments, which the message itself checks.
+
+    Raises InvalidMessage for another version, or a name not among `names`.
+    """
     data = read_versioned(text, "message")
     _check_names(data, names, "message")
     if "sender" not in data:

@@ -1,5 +1,5 @@
-"""What a finished mail tells SES in headers (X-SES-…): options here become options, and what lends it the name of
-others is refused.
+"""Reads the headers by which a finished mail gives SES options (X-SES-…): some become options of the message, and those
+that use the identities of other accounts are refused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sesq.queue.addresses import shown
 
 SET, TAGS = OPTIONS = ("x-ses-configuration-set", "x-ses-message-tags")
 OF_OTHER_ACCOUNTS = ("x-ses-source-arn", "x-ses-from-arn", "x-ses-return-path-arn")
-"""SES's sending authorization. With these headers, one may send as every identity that other accounts lend to this one,
-whatever senders they are allowed; and sesq knows of no identities but the account's own.
+"""SES's sending authorization. With these headers a mail is sent as an identity that another account lends to this one,
+whatever senders its user may use. And sesq knows only the account's own identities.
 """
 
 TENANT = "x-ses-tenant"
@@ -53,7 +53,7 @@ class HeaderRule:
 
 
 def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
-    """The mail without these headers, and the options of a message that they stand for. Raises InvalidMessage."""
+    """Takes these headers out of the mail, and returns the options that they stand for. Raises InvalidMessage."""
     options: dict[str, Any] = {}
     sets, tags = mail.values(SET), mail.values(TAGS)
     if sets:
@@ -64,7 +64,7 @@ def take_ses_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 
 def take_ruled_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
-    """The same of the headers that a mail may use by a HeaderRule alone."""
+    """Does the same for the headers that a mail may use only by a HeaderRule."""
     options: dict[str, Any] = {}
     tenants, lists = mail.values(TENANT), mail.values(CONTACT_LIST)
     if tenants:
@@ -75,10 +75,12 @@ def take_ruled_options(mail: RawMail) -> tuple[RawMail, dict[str, Any]]:
 
 
 def check_ses_headers(mail: RawMail) -> None:
-    """InvalidMessage for a mail that still has options, or borrows an identity."""
+    """Raises InvalidMessage for a mail that still has such headers, or uses the identity of another account."""
     other = next((name for name in OF_OTHER_ACCOUNTS if mail.values(name)), None)
     if other:
-        raise InvalidMessage(other, "sends by leave of another account, which is not done here: remove it")
+        raise InvalidMessage(
+            other, "sends as an identity of another account, which sesq does not do: remove it"
+        )
     for name, argument in BY_RULE.items():
         if mail.values(name):
             raise InvalidMessage(name, f"{NOT_ITS_OWN}: remove it, and give {argument}")
@@ -87,7 +89,7 @@ def check_ses_headers(mail: RawMail) -> None:
 
 
 def read_tags(value: str, name: str) -> dict[str, str]:
-    """The tags of one header, `name=value, name=value`; InvalidMessage(name)."""
+    """Reads the tags of one header, `name=value, name=value`. Raises InvalidMessage(name)."""
     tags: dict[str, str] = {}
     for pair in filter(str.strip, value.split(",")):
         key, equals, text = map(str.strip, pair.partition("="))
@@ -98,7 +100,10 @@ def read_tags(value: str, name: str) -> dict[str, str]:
 
 
 def _read_list(value: str) -> dict[str, str]:
-    """SES's own form is `news; topic=weekly`; Laravel and Symfony write `contactListName=news;topicName=weekly`."""
+    """Reads SES's own form `news; topic=weekly`, and that of Laravel and Symfony.
+
+    They write `contactListName=news;topicName=weekly`.
+    """
     read = _list_options(value)
     if not read:
         raise InvalidMessage(CONTACT_LIST, f"{shown(value)}: write LIST, or LIST; topic=TOPIC")

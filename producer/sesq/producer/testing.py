@@ -1,4 +1,4 @@
-"""For an application's own tests: what would be queued is recorded, and nothing needs Redis.
+"""For an application's own tests: records what would be queued, and needs no Redis.
 
     from sesq.producer.testing import outbox
 
@@ -7,8 +7,8 @@
             shop.pay(order)
         assert recorded.messages[0].to == ("ada@example.org",)
 
-With pytest the fixture `sesq_outbox` is the same for one test. Every `Outbox` of the process records meanwhile, that of
-Django's backend too, however it was made. Messages are checked as always, and idempotency keys hold within the block.
+With pytest the fixture `sesq_outbox` does the same for one test. Within the block each `Outbox` of the process records,
+however it was made, also that of Django's backend. Messages are checked as always, and idempotency keys hold.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Recorded:
     _keys: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
 
     def add(self, message: Message) -> str | InvalidMessage:
-        """Records a message, and gives its id; of one with a known key, what the queue would answer."""
+        """Records a message. Returns its id, or for a known idempotency key what the queue would answer."""
         from sesq.config.errors import InvalidMessage
         from sesq.queue.ids import new_id
 

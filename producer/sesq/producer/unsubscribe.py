@@ -9,21 +9,21 @@ from sesq.config.errors import InvalidMessage
 from sesq.queue.addresses import shown, wire_form
 
 MAX_URL_LENGTH = 850
-"""Characters of the address of the page: what SES's Simple headers and a line of mail hold, less what stands around."""
+"""Characters of the URL, so that the whole header fits SES's Simple content and a line of mail."""
 
 _is_plain = re.compile(r"[!#-;=?-~]+").fullmatch
 _is_query = re.compile(r"[A-Za-z0-9._~%!$'*+=&?/:@-]*").fullmatch
 
 
 def one_click(url: str, mailto: str | None = None) -> dict[str, str]:
-    """List-Unsubscribe and List-Unsubscribe-Post, to be given as `headers=`.
+    """Makes List-Unsubscribe and List-Unsubscribe-Post, to be given as `headers=`.
 
     >>> one_click("https://shop.example/leave?who=7f3a", mailto="leave@shop.example?subject=7f3a")["List-Unsubscribe"]
     '<https://shop.example/leave?who=7f3a>, <mailto:leave@shop.example?subject=7f3a>'
 
-    `url` is https and says whom it is about: mail programs send it a POST with `List-Unsubscribe=One-Click`, without a
-    cookie (RFC 8058, 3.1 and 3.2). So each recipient needs a mail of their own. `mailto` is an address for programs
-    that do not, with or without `?subject=…`. Raises InvalidMessage.
+    `url` is https and identifies the recipient: mail programs send it a POST with `List-Unsubscribe=One-Click`, without
+    a cookie (RFC 8058, 3.1 and 3.2). So each recipient needs a mail of their own. `mailto` is an address for programs
+    that send no POST, with or without `?subject=…`. Raises InvalidMessage.
     """
     ways = [_checked_url(url)]
     if mailto is not None:

@@ -1,4 +1,4 @@
-"""For applications that get a webhook of sesq's: verifies its signature, and reads the event."""
+"""For applications that get sesq's webhooks: verifies the signature, and reads the event."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def _is_signed(body: bytes, headers: dict[str, str], secret: str) -> bool:
         WebhookVerificationError,
         ValueError,
         IndexError,
-    ):  # the library lets through what broken Base64 raises
+    ):  # the library does not catch what broken Base64 raises
         return False
     return True

@@ -1,6 +1,6 @@
-"""Mail that another program has written, on its way into the queue: what Django, sendmail and SMTP submission share.
+"""Makes messages of mail that another program has written, for Django, sendmail and SMTP submission.
 
-Options that a program cannot give otherwise stand in the mail's own headers, which are taken out of it:
+Options that a program cannot give otherwise stand in headers of the mail, which are taken out of it:
 
     X-Sesq-Lane: bulk
     X-Sesq-Tags: campaign=autumn, list=news
@@ -47,10 +47,10 @@ def messages_of(
 ) -> list[Message]:
     """Makes the messages of one mail: one, or one for each 50 recipients, since SES takes no more at once.
 
-    Without `recipients` the mail's own headers name them. `options` are those of `Message`, and count less than the
-    mail's X-Sesq headers (tags are added). `rule`: what the mail's headers may choose, if somebody other than the
-    application wrote them. The idempotency keys of a `key_owner` differ from those of all others.
-    `names_id`: the mail may say the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
+    Without `recipients` the mail's own headers name them. `options` are those of `Message`; the mail's X-Sesq headers
+    replace them (tags are added). `rule`: what the mail's headers may choose, if somebody other than the application
+    wrote them. `key_owner`: idempotency keys of one owner never equal those of another. `names_id`: the mail may name
+    the id of its message itself, by X-Sesq-Id. Raises InvalidMessage.
     """
     mail, own = take_options(mail, names_id=names_id)
     if rule is not None:
@@ -71,7 +71,7 @@ def messages_of(
 
 
 def take_options(mail: RawMail, *, names_id: bool = False) -> tuple[RawMail, dict[str, Any]]:
-    """Takes the X-Sesq headers out of the mail, and gives the options that they stand for."""
+    """Takes the X-Sesq headers out of the mail, and returns the options that they stand for."""
     named = [(name, mail.values(name)[0]) for name, _ in mail.fields if name.startswith(PREFIX)]
     options = options_of(named, names_id=names_id)
     return (mail.without(*(name for name, _ in named)), options) if named else (mail, options)
@@ -95,7 +95,7 @@ def options_of(named: Iterable[tuple[str, str]], *, names_id: bool = False) -> d
 
 
 def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces options by those that are given closer to the mail. None gives nothing; tags are added."""
+    """Replaces options by those that are given closer to the mail. None replaces nothing; tags are added."""
     both = {**options, **{name: value for name, value in given.items() if value is not None}}
     outer, inner = options.get("tags"), both.get("tags")
     if isinstance(outer, Mapping) and isinstance(inner, Mapping):
@@ -104,7 +104,7 @@ def closer(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def sorted_recipients(mail: RawMail, envelope: Iterable[str]) -> dict[str, list[str]]:
-    """Sorts the envelope's recipients by the header that shows them; who is in none gets a blind copy."""
+    """Sorts the envelope's recipients by the header that shows them. One that is in none gets a blind copy."""
     to, cc = mail.readable("to"), mail.readable("cc")
     fields: dict[str, list[str]] = {"to": [], "cc": [], "bcc": []}
     for address in address_list(envelope, "recipient"):
@@ -134,7 +134,7 @@ def key_of_owner(key: str | None, owner: str) -> str | None:
 
 
 def _key_of_part(key: str | None, number: int, count: int) -> str | None:
-    """Each part of a mail has an idempotency key of its own."""
+    """Makes an idempotency key for each part of a mail."""
     if not key or count == 1:
         return key
     numbered = f"{key} ({number}/{count})"
@@ -175,4 +175,4 @@ _READERS: Readers = {
 }
 """Header -> the option it stands for, and how its value is read."""
 _ID_READER: Readers = {"x-sesq-id": ("id", _id)}
-"""For programs of which sesq is a part. Anybody else could name the message of another."""
+"""For programs that sesq is a part of. Any other program could name a message that is not its own."""

@@ -1,7 +1,7 @@
-"""Takes a batch in: rows become chunks, some hundred recipients each, while they are read.
+"""Queues a batch: rows become chunks of some hundred recipients while they are read.
 
-A chunk is a fixed number of rows of the source, or of its rows of one time zone; rows that are left out count too. So
-the same rows always make the same chunks, and a batch whose producer died goes on with the first missing chunk.
+A chunk is made of a fixed number of the source's rows, or of its rows in one time zone. Rows that are left out count
+too. So the same rows always make the same chunks, and a batch whose producer died goes on with the first missing chunk.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ ADD_CHUNK = compose("add_chunk.lua", MESSAGES)
 CLOSE_BATCH = compose("close_batch.lua", MESSAGES)
 
 MOST_PROBLEMS = 1000
-"""Rows left out that are named one by one; more are counted."""
+"""Of the rows that are left out, so many are named. The others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row that was left out: the line it stands on (its number, where it comes from no file), and why."""
+    """A row that was left out: its line (or its number, if it is not from a file), and why."""
 
     line: int
     why: Why
@@ -51,9 +51,9 @@ class Problem:
 
 @dataclass(slots=True)
 class BatchIntake:
-    """What became of the rows. `queued` recipients, and who was left out: `problems` names the first of them.
+    """What became of the rows: how many were read and queued, and why others were left out.
 
-    `unprintable`: the first row of which the template makes no mail.
+    `problems` names the first of those. `unprintable`: the first row for which the template cannot make a mail.
     """
 
     id: str
@@ -81,12 +81,12 @@ def take(
     printed: bool = False,
     progress: Callable[[int], object] = int,
 ) -> BatchIntake:
-    """Queues the batch, or what is missing of it; reads `rows` once, and keeps no more of them than a chunk, or
-    than some thousand where they have time zones.
+    """Queues the batch, or what is missing of it.
 
-    `printed`: the template was seen to print all of them just before, which takes a while and is not done again.
-    Raises TakenBefore where all of it was queued before, or it was cancelled, unless `again`; WrongState where somebody
-    cancels it meanwhile, it is damaged in Redis, or it was begun with another window or column of zones.
+    Reads `rows` once, and keeps one chunk of them in memory, or some thousand rows if they have time zones. `printed`:
+    the caller has just rendered all rows, which takes a while and is not done again here. Raises TakenBefore if all of
+    it was queued before, or if it was cancelled, unless `again`. Raises WrongState if somebody cancels it meanwhile, if
+    it is damaged in Redis, or if it was begun with another window or zone column.
     """
     id, here = _open(redis, request, again)
     zones = RowZones(request.window, request.zone_column)
@@ -113,7 +113,7 @@ def take(
 
 
 def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
-    """Opens the batch: its id, and how many of its chunks are here already."""
+    """Opens the batch. Returns its id, and how many of its chunks are queued already."""
     generation = 0
     while True:
         id = request.id(generation)
@@ -145,7 +145,7 @@ def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
 
 
 def parts(rows: Iterable[SourceRow]) -> Iterator[list[SourceRow]]:
-    """Reads as many rows at a time as make a chunk."""
+    """Yields the rows in lists of the size of a chunk."""
     source = iter(rows)
     while part := list(islice(source, CHUNK_ROWS)):
         yield part
@@ -184,7 +184,7 @@ def _look(source: SourceRow, validator: RowValidator, intake: BatchIntake) -> Ro
 
 
 class _ChunkQueue:
-    """Queues chunks of one batch, from the first one on that is not there yet."""
+    """Queues those chunks of one batch that are not queued yet."""
 
     def __init__(self, redis: Redis, request: BatchRequest, id: str, names: Sequence[str], here: int) -> None:
         self._redis, self._account, self._id, self._names = redis, request.account, id, names
@@ -193,7 +193,7 @@ class _ChunkQueue:
         self._times: dict[str, str] = {}
 
     def add(self, window: str, recipients: list[Row]) -> None:
-        """Queues the next chunk. Those who cost nothing of the day come last. Raises WrongState."""
+        """Queues the next chunk. Recipients that do not count against the daily quota come last. Raises WrongState."""
         number = self._number
         self._number += 1
         if number < self._here:
@@ -211,7 +211,9 @@ class _ChunkQueue:
         if state == b"damaged":
             raise _damaged(self._id)
         if state not in (b"running", b"paused"):
-            raise WrongState(f"batch {self._id} was cancelled while its rows were queued: the others are not")
+            raise WrongState(
+                f"batch {self._id} was cancelled while its rows were queued: the other rows are not queued"
+            )
 
     def _times_of(self, window: str) -> str:
         if window and window not in self._times:
@@ -239,5 +241,5 @@ def _is_free(row: Row) -> bool:
 
 
 def numbered(rows: Iterable[Mapping[str, Any]]) -> Iterator[SourceRow]:
-    """Rows that come from no file, numbered from 1."""
+    """Numbers rows that are not from a file, from 1."""
     return (SourceRow(number, row) for number, row in enumerate(rows, 1))

@@ -1,7 +1,7 @@
-"""CSV as programs write it: which column is the recipient's, and what each row holds.
+"""Reads CSV as programs write it: finds the recipient's column, and yields each row.
 
-A heading names the columns, after a line `sep=;` or without one. Columns without a name, and of columns with one name
-that nobody uses all but the first, are left out; so are rows in which nothing is written.
+A heading names the columns; a line `sep=;` may stand before it. Empty rows and columns without a name are left out. If
+several columns that nobody uses have the same name, all but the first are left out.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from sesq.queue.addresses import shown
 RECIPIENT = "email"
 """The column, and the variable, of the recipient's address."""
 MAX_CELL = 1024 * 1024
-"""Characters: more is no cell but a broken file."""
+"""Characters. A longer cell means that the file is broken."""
 DELIMITERS = ",;\t"
 MOST_NAMED = 20
-"""Columns that an error names."""
+"""An error names at most so many columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the columns must have.
 
-    `email_column`: the heading of the recipient's, where it is none of the usual ones. `needed`: columns without which
-    the file is of no use; `used`: those that may not be there twice. `bare`: the file may be one address a line.
-    `zone_column`: the heading of the column that names time zones.
+    `email_column`: the heading of the recipient's column, if it is not one of the usual ones. `needed`: columns that
+    must be there. `used`: columns that may not be there twice. `bare`: the file may also have one address on each line,
+    and no heading. `zone_column`: the heading of the column that names time zones.
     """
 
     email_column: str | None = None
@@ -51,7 +51,7 @@ _LETTERS_ALONE = str.maketrans("", "", " -_")
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One row: the line it begins on, its columns, and what is wrong with it ("" for nothing)."""
+    """One row: the line on which it begins, its columns, and what is wrong with it ("" for nothing)."""
 
     line: int
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class SourceRow:
 
 
 def read_csv(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
-    """The rows of a file, given line by line. Raises InvalidRows, which names the line."""
+    """Yields the rows of a file that is given line by line. Raises InvalidRows, which names the line."""
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
     first, heading, delimiters = _first_line(lines)
     names, delimiter = _best_split(heading, delimiters, wanted) if heading else ([], ",")
@@ -78,11 +78,11 @@ def read_csv(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
 
 
 def _first_line(lines: Iterator[str]) -> tuple[int, str, str]:
-    """The number of the heading's line, the line, and what may stand between its columns."""
+    """Finds the heading. Returns the number of its line, the line, and the characters that may separate columns."""
     delimiters = DELIMITERS
     for number, line in enumerate(lines, 1):
         told = line.strip("\r\n ").strip('"')
-        if told.lower().startswith("sep=") and len(told) == 5:  # by which Excel is told
+        if told.lower().startswith("sep=") and len(told) == 5:  # a line for Excel
             delimiters = told[-1]
         elif line.strip():
             return number, line, delimiters
@@ -90,10 +90,13 @@ def _first_line(lines: Iterator[str]) -> tuple[int, str, str]:
 
 
 def _best_split(heading: str, delimiters: str, wanted: Wanted) -> tuple[list[str], str]:
-    """The names on the first line, split so that one is the recipient's; else so that they are most."""
+    """Splits the heading so that one name is the recipient's, or else so that there are most names.
+
+    Returns the names and the delimiter.
+    """
 
     def split(delimiter: str) -> tuple[bool, int, list[str], str]:
-        # of a heading that goes on in the next line, its first line tells enough
+        # if the heading goes on in the next line, its first line is enough here
         names = [name.strip() for name in next(csv.reader([heading], delimiter=delimiter), [])]
         return any(map(wanted.is_recipient, names)), len(names), names, delimiter
 
@@ -105,7 +108,7 @@ def _best_split(heading: str, delimiters: str, wanted: Wanted) -> tuple[list[str
 
 
 class _Reader:
-    """Cells of one row after the other; `line` is where the last one began."""
+    """Reads the cells of one row after the other; `line` is the one on which the last row began."""
 
     def __init__(self, lines: Iterator[str], delimiter: str, first: int) -> None:
         self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -121,7 +124,7 @@ class _Reader:
 
 
 def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
-    """The name of each column; empty for one that is left out. Raises InvalidRows."""
+    """Returns the name of each column; empty for one that is left out. Raises InvalidRows."""
     names = [name.strip() for name in given]
     there = _listed([name for name in names if name])
     recipients = [at for at, name in enumerate(names) if wanted.is_recipient(name)]
@@ -169,7 +172,10 @@ def _listed(names: list[str]) -> str:
 
 
 def _row(line: int, columns: list[str], cells: list[str]) -> SourceRow | None:
-    """None for one in which nothing is written. Empty cells at its end need no column, and a column there no cell."""
+    """Makes a row; None if all its cells are empty.
+
+    At the end, empty cells need no column, and columns without a name need no cell.
+    """
     if not any(cell.strip() for cell in cells):
         return None
     named = len(columns)

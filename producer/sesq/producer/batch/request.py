@@ -23,7 +23,7 @@ ID_LENGTH = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRequest:
-    """A batch to be sent. `key` tells the same rows from others, such as their file's digest."""
+    """A batch to be sent. `key` identifies its rows, as the digest of their file does."""
 
     template: Template
     envelope: Envelope
@@ -40,7 +40,10 @@ class BatchRequest:
     """The column that names a row's own time zone, which replaces the window's zone."""
 
     def id(self, generation: int = 0) -> str:
-        """The same for the same template, sender, options and rows; another one for each time they are sent again."""
+        """Returns the batch's id, the same for the same template, sender, options and rows.
+
+        `generation`: how many times they were sent before.
+        """
         parts = (self.account, self.envelope.to_json(), self.template.digest, self.key, str(generation))
         return sha256("\n".join(parts).encode()).hexdigest()[:ID_LENGTH]
 

@@ -37,14 +37,14 @@ class LeftOut(Exception):
 
 
 class Unprintable(LeftOut):
-    """A row of which the template makes no mail."""
+    """A row for which the template cannot make a mail."""
 
 
 class RowValidator:
-    """Looks at rows one after the other, as the mails that they become.
+    """Checks rows one after the other, and renders the mail of each.
 
-    It remembers a number for each address: some 70 bytes a recipient. `printed`: all of them were printed just before.
-    `check`: further checks of a row; it raises LeftOut.
+    It remembers a number for each address: some 70 bytes a recipient. `printed`: the caller has just rendered all rows,
+    so they are not rendered here. `check`: further checks of a row; it raises LeftOut.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RowValidator:
             if missing:
                 raise LeftOut(Why.INVALID, f"has no {', '.join(missing)}")
         spec = spec_of(wire)
-        # who is written to twice notices, whatever the case of the letters
+        # people notice a second mail, whatever the case of the letters in the address
         number = hash(spec.lower())
         if number in self._seen:
             raise LeftOut(Why.DUPLICATE, f"{spec} was there before")

@@ -1,6 +1,6 @@
-"""Files of recipients: CSV with a heading, or JSON lines. Read as a stream, line by line.
+"""Reads files of recipients line by line: CSV with a heading, or JSON lines.
 
-What concerns the whole file is an InvalidRows with its line; what concerns one row is told by the row itself.
+A problem of the whole file raises InvalidRows, which names the line. A problem of one row stands in its SourceRow.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from sesq.producer.batch.csv_rows import RECIPIENT, SourceRow, Wanted, read_csv
 from sesq.queue.addresses import shown
 
 MAX_LINE = 1024 * 1024
-"""Bytes of a line: more is no recipient but a broken file."""
+"""Bytes. A longer line means that the file is broken."""
 
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 ANY = Wanted()
 MAX_DEPTH = 20
-"""Lists and objects within each other: a worker cannot unpack what is nested without end."""
+"""How deep lists and objects may be nested. A worker cannot unpack nesting without end."""
 
 
 def is_deeper(value: Any, levels: int = MAX_DEPTH) -> bool:
-    """Whether there are more than so many lists and objects within each other."""
+    """Whether lists and objects are nested deeper than `levels`."""
     if not isinstance(value, (dict, list, tuple)):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -44,9 +44,10 @@ def read_rows(
     wanted: Wanted = ANY,
     name: str | None = None,
 ) -> Iterator[SourceRow]:
-    """The rows of a file. `jsonl` None: by its name's ending. `wanted`: what is asked of its columns.
+    """Yields the rows of a file. Raises InvalidRows.
 
-    `name` is what people call the file, where it is not its path. Raises InvalidRows.
+    `jsonl`: if it is None, the ending of the file's name decides. `wanted`: what its columns must have. `name`: what
+    errors call the file; None: its path.
     """
     if jsonl is None:
         jsonl = path.suffix.lower() in JSON_SUFFIXES
@@ -60,7 +61,7 @@ def read_rows(
 
 
 def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
-    """Lines as text, however the file is encoded: UTF-8, unless `encoding` or a byte order mark says otherwise."""
+    """Yields lines as text. The encoding is UTF-8, unless `encoding` or a byte order mark says otherwise."""
     start = file.read(2)
     file.seek(0)
     encoding = encoding or ("utf-16" if start in UTF16_BOMS else "utf-8")
@@ -76,7 +77,7 @@ def _lines(file: BinaryIO, encoding: str | None) -> Generator[str, None, None]:
 
 
 def _ends_lines_as_ascii(encoding: str) -> bool:
-    """Whether lines can be told apart before they are decoded, so that one that cannot be decoded has its number."""
+    """Whether lines can be split before they are decoded. Then an error of decoding can name its line."""
     try:
         return "\r\n".encode(encoding) == b"\r\n"
     except (LookupError, ValueError) as error:
@@ -86,7 +87,7 @@ def _ends_lines_as_ascii(encoding: str) -> bool:
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines that end in LF, CR LF or CR alone."""
+    """Yields lines that end in LF, CR LF or CR alone."""
     rest = b""
     while piece := file.readline(MAX_LINE + 1):
         if not rest and piece.endswith(b"\n") and b"\r" not in piece[:-2]:
@@ -120,8 +121,8 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
 
 
 def _no_json(name: str) -> Any:
-    """Python reads NaN and Infinity, which JSON has not."""
-    raise ValueError(f"{name} is none of its values")
+    """Refuses NaN and Infinity, which Python reads but JSON does not have."""
+    raise ValueError(f"it has no {name}")
 
 
 def _json_rows(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
@@ -148,7 +149,7 @@ def _json_rows(lines: Iterator[str], wanted: Wanted) -> Iterator[SourceRow]:
 
 
 def _with_recipient(values: dict[str, Any], wanted: Wanted) -> dict[str, Any]:
-    """The same with the recipient under `email`, whatever the object calls it."""
+    """Puts the recipient under `email`, whatever name the object has for it."""
     if RECIPIENT in values and wanted.email_column is None:
         return values
     named = next((name for name in values if wanted.is_recipient(name)), None)

@@ -1,7 +1,8 @@
-"""jinja2, with what a mail needs and no more: a template can neither reach this process nor keep it busy forever.
+"""Renders templates with a part of jinja2. A template can neither reach this process nor keep it busy forever.
 
-It calls nothing, so there is no range() and no macro that calls itself; all loops of one text together have a bounded
-number of rounds; and whatever an operator, a filter or a block makes is weighed, so that no value grows without end.
+A template calls no functions, so there is no range() and no macro that calls itself. All loops of one text together
+have a bounded number of rounds. The size of what operators, filters and blocks make is counted, so that no value grows
+without end.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-"""What Python raises where a template asks for what cannot be, or is nested deeper than Python goes."""
+"""What Python raises if a template does something impossible, or is nested too deeply for Python."""
 
 FILTERS = frozenset(
     """abs capitalize d default dictsort e escape first float forceescape groupby int items join last length count list
@@ -53,7 +54,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Text times a number would be text of any length."""
+        """Refuses text times a number, which could be of any length. Counts what the others make."""
         if operator in "*%" and not (isinstance(left, (int, float)) and isinstance(right, (int, float))):
             raise SecurityError(f"{operator} is for numbers")
         return weighed(super().call_binop(context, operator, left, right))
@@ -75,10 +76,10 @@ _ENVIRONMENTS = {html: _environment(html=html) for html in (False, True)}
 
 
 class Text:
-    """One part of a template. `needed`: the variables that every row must have; `used` has the optional ones as well,
-    those that `default` or `is defined` deals with.
+    """One part of a template. `needed`: the variables that every row must have. `used`: these and the optional ones.
 
-    Raises InvalidTemplate, which names `where` (a file) and the line.
+    A variable is optional if `default` or `is defined` handles its absence. Raises InvalidTemplate, which names
+    `where` (a file) and the line.
     """
 
     def __init__(self, source: str, where: str, *, html: bool = False) -> None:
@@ -99,7 +100,7 @@ class Text:
             raise InvalidTemplate(f"{where}, line {_deepest(tree)}: {_told(error)}") from error
 
     def render(self, values: dict[str, Any]) -> str:
-        """The text for one row. Raises InvalidMessage, which names the file."""
+        """Renders the text for one row. Raises InvalidMessage, which names the file."""
         try:
             begin()
             return self._template.render(values)
@@ -110,7 +111,7 @@ class Text:
 
 
 def _parse(environment: _Environment, source: str, where: str) -> nodes.Template:
-    """jinja2's own parser, which knows where it stands when Python gives up."""
+    """Parses with jinja2's own parser, which knows the line at which Python fails."""
     parser = Parser(environment, source)
     try:
         return parser.parse()
@@ -120,14 +121,14 @@ def _parse(environment: _Environment, source: str, where: str) -> nodes.Template
 
 def _told(error: BaseException) -> str:
     if isinstance(error, (RecursionError, IndentationError, MemoryError)) or "nested" in str(error):
-        return "too much stands within each other: write it simpler"
+        return "it is nested too deeply: write it simpler"
     if "integer string conversion" in str(error):
         return "a number has too many digits"
     return error.msg if isinstance(error, SyntaxError) else f"{type(error).__name__}: {error}"
 
 
 def _deepest(tree: nodes.Template) -> int:
-    """The line of the deepest part of a template."""
+    """Finds the line of the deepest part of a template."""
     line: int = 1
     level: list[nodes.Node] = [tree]
     while level:
@@ -149,7 +150,7 @@ def _check(tree: nodes.Template, where: str) -> None:
 
 
 def _optional(tree: nodes.Template) -> set[str]:
-    """Variables whose every use has a default, or stands where somebody asked whether there is one."""
+    """Finds the variables that have a default at every use, or that an `is defined` asks for."""
     filters = [node.node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")]
     defaults = Counter(node.name for node in filters if isinstance(node, nodes.Name))
     uses = Counter(node.name for node in tree.find_all(nodes.Name) if node.ctx == "load")

@@ -5,7 +5,7 @@ newsletter/body.txt          and, or, body.html: jinja2, escaped in HTML
 newsletter/headers.toml      own headers, such as List-Unsubscribe; Reply-To too
 newsletter/attachments/      files that go with every mail
 
-Nothing outside the folder is read: a link that leads elsewhere is refused, since it would mail what it leads to.
+Nothing outside the folder is read: a link out of it is refused, since the file behind it would be mailed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from sesq.producer.batch.sandbox import Text
 
 _toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-"""Python's own from 3.11 on; before that the one by which sesq.toml is read."""
+"""Python's own module from 3.11 on. Before that tomli, which reads sesq.toml too."""
 
 MAX_BYTES = 10 * 1024 * 1024
-"""Of one text of a template: what a mail reader still shows is a hundredth of it."""
+"""Of one text of a template. Mail programs show a hundredth of that."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """Sources as they were written. `name` is the folder's, for people."""
+    """The texts of a template as they were written. `name`: the folder's name, for people."""
 
     name: str
     subject: str
@@ -61,10 +61,12 @@ class Template:
 
     @classmethod
     def read(cls, folder: str | Path) -> Template:
-        """The template in a folder. Raises InvalidTemplate, which names the file."""
+        """Reads the template in a folder. Raises InvalidTemplate, which names the file."""
         folder = Path(folder)
         if not folder.is_dir():
-            raise InvalidTemplate(f"{folder}: is no folder; a template is one, with subject.txt and a body")
+            raise InvalidTemplate(
+                f"{folder}: is no folder; a template is a folder with subject.txt and a body"
+            )
         source = _Folder(folder)
         subject = source.text("subject.txt")
         if subject is None:
@@ -87,12 +89,12 @@ class Template:
 
     @cached_property
     def renderer(self) -> TemplateRenderer:
-        """What makes mails of it; compiled once."""
+        """What makes mails of this template. It is compiled once."""
         return TemplateRenderer(self)
 
     @cached_property
     def digest(self) -> str:
-        """The same for the same content, whatever its folder is called, in hexadecimal."""
+        """A hash of the content, in hexadecimal. The folder's name does not count."""
         return sha256(encode_json(self._content()).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -100,7 +102,7 @@ class Template:
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> Template:
-        """Back from `to_bytes`. Raises InvalidMessage for an unknown version."""
+        """Reads what `to_bytes` made. Raises InvalidMessage for an unknown version."""
         told = read_versioned(zlib.decompress(packed), "template")
         files = tuple(Attachment(name, b64decode(data), kind) for name, kind, data in told.pop("attachments"))
         return cls(**{**told, "reply_to": tuple(told["reply_to"])}, attachments=files)
@@ -154,7 +156,10 @@ class TemplateRenderer:
         return SimpleContent(subject, text, html, rules.encoded_headers(headers))
 
     def mail(self, envelope: Envelope, content: SimpleContent) -> SimpleContent | bytes:
-        """What SES gets of that content: a whole mail where its Simple form cannot carry it. Raises InvalidMessage."""
+        """Makes what SES gets: the content, or a whole mail if SES's Simple content cannot carry it.
+
+        Raises InvalidMessage.
+        """
         if not self.template.attachments and (not content.headers or rules.fit_simple(content.headers)):
             return content
         from sesq.producer.mime import render
@@ -171,14 +176,14 @@ def _text_class() -> type[Text]:
 
 
 class _Folder:
-    """A template's folder: reads what is in it, and nothing that a link in it leads to elsewhere."""
+    """Reads what is in a template's folder. It follows no link out of the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read: set[str] = set()
 
     def text(self, name: str) -> str | None:
-        """A file as text, None if there is none. Raises InvalidTemplate, which names it and the line."""
+        """Reads a file as text; None if there is none. Raises InvalidTemplate, which names the file and the line."""
         self._read.add(name)
         path = self.path / name
         if not os.path.lexists(path):
@@ -198,7 +203,7 @@ class _Folder:
             raise InvalidTemplate(f"{path}, line {line}: is not UTF-8") from error
 
     def attachments(self) -> tuple[Attachment, ...]:
-        """The files that go with every mail."""
+        """Reads the files that go with every mail."""
         folder = self.path / "attachments"
         if not folder.is_dir():
             return ()
@@ -210,20 +215,20 @@ class _Folder:
             raise InvalidTemplate(f"{error.filename}: cannot be read: {error.strerror}") from error
 
     def unused(self) -> tuple[str, ...]:
-        """What else is there: files with other names, and folders within `attachments`."""
+        """Lists what else is there: files with other names, and folders within `attachments`."""
         deeper = [path for path in _visible(self.path / "attachments") if not path.is_file()]
         others = [path for path in _visible(self.path) if path.name not in self._read]
         return tuple(str(path.relative_to(self.path)) for path in (*others, *deeper))
 
     def _inside(self, path: Path) -> Path:
-        """The same path. Raises InvalidTemplate where it leads out of the folder."""
+        """Returns the same path. Raises InvalidTemplate if it leads out of the folder."""
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise InvalidTemplate(f"{path}: is a link out of the template's folder; copy the file into it")
         return path
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What is in a folder, but for hidden files, which editors and systems leave behind."""
+    """Lists what is in a folder, except hidden files, which editors and systems leave behind."""
     return [path for path in sorted(folder.iterdir()) if path.name[0] != "."] if folder.is_dir() else []
 
 

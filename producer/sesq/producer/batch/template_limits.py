@@ -1,6 +1,7 @@
-"""What a template makes is weighed: values, what filters get and make, blocks, and the rounds of its loops.
+"""Limits what a template makes. It counts the size of values, of blocks, of what filters get and make, and the rounds
+of loops.
 
-So no value grows without end, and what a text makes on the way is bounded as a whole.
+So no value grows without end, and all that one text makes together is bounded.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ MAX_ROUNDS = 10_000
 """Rounds of all loops of one text."""
 
 MAX_MADE = 10_000_000
-"""Characters that one text makes of its variables, in the end and on the way."""
+"""Characters that one text makes of its variables, those of intermediate values included."""
 
 MAX_VALUE = 1_000_000
-"""Characters of one value on the way."""
+"""Characters of one intermediate value."""
 
 MAX_BITS = 2048
-"""Of a whole number: more than the largest that a number with a point can hold."""
+"""Of a whole number. The largest float has 1,024."""
 
 MAX_DIGITS = 30
-"""To which a number is rounded."""
+"""To which a number may be rounded."""
 
 
 class TooLong(SecurityError):
-    """A loop does not end, or what is made has no end."""
+    """A loop has too many rounds, or a text makes too much."""
 
 
 class _Left:
-    """What one text may still take."""
+    """What one text may still make."""
 
     def __init__(self) -> None:
         self.rounds, self.made = MAX_ROUNDS, MAX_MADE
@@ -51,7 +52,7 @@ _left: ContextVar[_Left] = ContextVar("left")
 
 
 def begin() -> None:
-    """Begins a text, in this thread."""
+    """Begins to count for a new text, in this thread."""
     _left.set(_Left())
 
 
@@ -65,7 +66,7 @@ def weighed(value: Any) -> Any:
 
 
 def _weight(value: Any) -> int:
-    """Characters, and one for each item. It looks at no more than may be: a list can contain another one many times."""
+    """Counts characters, and one for each item. It stops above MAX_VALUE: a list can contain another one many times."""
     total, open_ = 0, [value]
     while open_ and total <= MAX_VALUE:
         item = open_.pop()
@@ -82,7 +83,7 @@ def _weight(value: Any) -> int:
 
 
 def rounds(items: Iterable[Any], characters: int) -> Iterator[Any]:
-    """Counts the rounds of a loop whose body has so many characters of its own."""
+    """Counts the rounds of a loop. `characters`: those that its body writes each time, apart from variables."""
     left = _left.get()
     for item in items:
         left.rounds -= 1
@@ -118,19 +119,19 @@ def _round(value: Any, precision: int = 0, method: Any = "common") -> float:
 
 @pass_eval_context
 def _sum(context: Any, items: Any, attribute: str | int | None = None) -> Any:
-    """Without `start`, by which lists could be added."""
+    """Sums without the option `start`, which could join lists."""
     return filters.sync_do_sum(context.environment, items, attribute)
 
 
 @pass_eval_context
 def _to_json(context: Any, value: Any) -> str:
-    """Without `indent`, which could be of any width."""
+    """Writes JSON without the option `indent`, which could be of any width."""
     return filters.do_tojson(context, value)
 
 
 @pass_eval_context
 def _urlize(context: Any, text: str) -> str:
-    """Without the options that would be there with each link."""
+    """Makes links without the options, whose text would be repeated in each link."""
     return filters.do_urlize(context, text)
 
 
@@ -147,7 +148,7 @@ OWN: dict[str, Callable[..., Any]] = {
 
 
 def bounded_filter(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Bounds a filter: what it gets and what it makes of that is weighed."""
+    """Bounds a filter: counts what it gets and what it makes of that."""
 
     @wraps(function)
     def bounded(*given: Any, **named: Any) -> Any:
@@ -159,12 +160,12 @@ def bounded_filter(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @pass_context
 def printed(_context: Any, value: Any) -> Any:
-    """With the context, so that jinja2 prints nothing while it compiles."""
+    """Counts what is printed. It takes the context, so that jinja2 does not call it while it compiles."""
     return weighed(value)
 
 
 class Bounds(NodeTransformer):
-    """Has all weighed that filters and operators do not make."""
+    """Has everything counted that is made neither by filters nor by operators."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - jinja2 calls it so
         self.generic_visit(node)

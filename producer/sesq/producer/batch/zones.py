@@ -1,4 +1,4 @@
-"""Rows by their time zone: each chunk of a batch has one send window.
+"""Groups rows by their time zone, since each chunk of a batch has one send window.
 
 Which chunk a row goes to depends only on the rows and their zones, and not on which rows are left out. So the same rows
 always make the same chunks.
@@ -68,12 +68,12 @@ class RowZones:
             self._unknown[zone] = str(error)
 
     def zone_of(self, values: Mapping[str, Any]) -> str:
-        """The zone that a row names; empty if it names none."""
+        """Returns the zone that a row names; empty if it names none."""
         given = values.get(self._column) if self._column else None
         return given.strip() if isinstance(given, str) else ""
 
     def window_of(self, zone: str) -> str:
-        """The window of rows that name a zone; empty if there is none. Raises InvalidPolicy."""
+        """Returns the window of rows that name a zone; empty if there is none. Raises InvalidPolicy."""
         if self._window is None:
             return ""
         if zone not in self._windows:
@@ -89,7 +89,7 @@ class Chunker:
         self._gathering: dict[str, _Gathering] = {}
 
     def add(self, rows: Iterable[tuple[SourceRow, Row | None]]) -> Iterator[tuple[str, list[Row]]]:
-        """Takes as many rows as make a chunk; None stands for one that is left out. Yields window and rows of each
+        """Takes as many rows as make a chunk (None for a row that is left out). Yields the window and the rows of each
         chunk that is full.
         """
         if not self._zones.differ:
@@ -97,7 +97,9 @@ class Chunker:
             return
         for source, row in rows:
             zone = self._zones.zone_of(source.values)
-            zone = zone if is_zone_like(zone) else ""  # of the others nothing is queued, and they may be many
+            zone = (
+                zone if is_zone_like(zone) else ""
+            )  # rows with other names are left out, and there may be many such names
             gathering = self._gathering.setdefault(zone, _Gathering())
             gathering.count += 1
             gathering.characters += sum(len(str(value)) for value in source.values.values())
@@ -109,7 +111,7 @@ class Chunker:
             yield from self._make_room()
 
     def rest(self) -> Iterator[tuple[str, list[Row]]]:
-        """Yields, at the end, what does not fill a chunk."""
+        """Yields what is left at the end: chunks that are not full."""
         for zone in list(self._gathering):
             yield self._chunk(zone)
 

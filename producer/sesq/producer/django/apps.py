@@ -15,5 +15,5 @@ class SesqConfig(AppConfig):
     label = "sesq"
 
     def ready(self) -> None:
-        """Has `manage.py check`, `runserver` and `migrate` look at the settings."""
+        """Registers the check of the settings, which `manage.py check`, `runserver` and `migrate` run."""
         register(check_settings, TAG)

@@ -1,4 +1,4 @@
-"""The backend itself: what the package says of it."""
+"""Django's email backend. The docstring of the package describes it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ log = logging.getLogger("sesq.django")
 
 @dataclass
 class Mail:
-    """One of the application's messages, and what it is in the queue."""
+    """One of the application's messages, and the messages that it becomes in the queue."""
 
     email: EmailMessage
     parts: list[Message]
@@ -55,11 +55,11 @@ class Mail:
 
 
 class EmailBackend(BaseEmailBackend):
-    """Queues mail. `fail_silently` swallows what sesq raises (bad mail, no Redis), and nothing else."""
+    """Queues mail. `fail_silently` ignores the errors of sesq (bad mail, no Redis), and no others."""
 
     def __init__(self, fail_silently: bool = False, **options: Any) -> None:
         own = {name: options.pop(name) for name in (*OF_QUEUE, *OF_MESSAGE) if name in options}
-        # Django's base class knows what to do about the others: `send_mail` hands a user name to every backend
+        # Django's base class handles the other options: `send_mail` gives every backend a user name
         super().__init__(**{name: value for name, value in options.items() if value is not None})
         self.fail_silently = fail_silently
         self.options = closer(of_settings(), own)
@@ -70,10 +70,10 @@ class EmailBackend(BaseEmailBackend):
         )
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Queues the messages in one round trip; how many were, or will be at the commit.
+        """Queues the messages in one round trip. Returns how many are queued, or will be at the commit.
 
-        Nothing is queued when one of them is refused, unless `fail_silently`: then the others are. Raises
-        InvalidMessage and QueueUnavailable, which are smtplib's errors too.
+        If one of them is refused before Redis is asked, none is queued; with `fail_silently`, the others are queued.
+        Raises InvalidMessage and QueueUnavailable, which are smtplib's errors too.
         """
         mails = [mail for email in email_messages or () if (mail := self._read(email)) is not None]
         later = [mail for mail in mails if mail.on_commit]
@@ -82,7 +82,10 @@ class EmailBackend(BaseEmailBackend):
         return self._enqueue([mail for mail in mails if not mail.on_commit]) + len(later)
 
     def _read(self, email: EmailMessage) -> Mail | None:
-        """None for a message to nobody, as with Django's own backends, and for one that is refused in silence."""
+        """Reads one message. Returns None if it has no recipient, as in Django's own backends.
+
+        With `fail_silently`, returns None for a message that is refused too.
+        """
         if not email.recipients():
             return None
         try:
@@ -118,7 +121,7 @@ class EmailBackend(BaseEmailBackend):
 
 
 def backend_outbox() -> tuple[Outbox, str]:
-    """The queue of the project's settings, and the account that they name."""
+    """Returns the outbox that the project's settings describe, and the account that they name."""
     options = of_settings()
     queue = _outbox(
         options.get("redis_url"), options.get("keep_days", KEEP_DAYS), options.get("key_hours", KEY_HOURS)
@@ -128,7 +131,7 @@ def backend_outbox() -> tuple[Outbox, str]:
 
 @lru_cache(maxsize=8)
 def _outbox(redis_url: str | None, keep_days: float, key_hours: float) -> Outbox:
-    """One for the process: its connections are kept, and survive a fork."""
+    """Makes one outbox for the process. Its connections are kept, and it works after a fork."""
     if uses_embedded(redis_url):
         log.warning("%s", EMBEDDED)
     return Outbox(redis_url, keep_days=keep_days, key_hours=key_hours)
@@ -140,7 +143,7 @@ def uses_embedded(redis_url: str | None) -> bool:
 
 
 def of_settings() -> dict[str, Any]:
-    """The options in the project's settings. Raises ImproperlyConfigured for an unknown one."""
+    """Reads the options in the project's settings. Raises ImproperlyConfigured for an unknown one."""
     allowed = (*OF_QUEUE, *OF_MESSAGE)
     names = [name for name in dir(settings) if name.startswith(PREFIX) and name not in OF_RESULTS]
     given = {name.removeprefix(PREFIX).lower(): getattr(settings, name) for name in names}
@@ -152,7 +155,7 @@ def of_settings() -> dict[str, Any]:
 
 
 def _of_message(email: EmailMessage) -> Mapping[str, Any]:
-    """The options of one message. Raises InvalidMessage."""
+    """Reads the options of one message. Raises InvalidMessage."""
     given = getattr(email, "sesq", None) or {}
     allowed = (*OF_MESSAGE, *OF_ONE_MESSAGE)
     if not isinstance(given, Mapping):

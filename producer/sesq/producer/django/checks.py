@@ -1,4 +1,4 @@
-"""What is wrong with the settings, found before the first mail: `manage.py check --tag sesq`."""
+"""Finds what is wrong with the settings before the first mail: `manage.py check --tag sesq`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from sesq.queue.careful_redis import connect
 
 TAG = "sesq"
 BACKEND = "sesq.producer.django.EmailBackend"
-URL_CURE = "Set SESQ_REDIS_URL in the Django settings; or, where this is meant, SILENCED_SYSTEM_CHECKS."
+URL_CURE = (
+    "Set SESQ_REDIS_URL in the Django settings; if you want this, add sesq.W001 to SILENCED_SYSTEM_CHECKS."
+)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Settings that cannot be used; and mail that would wait in an embedded Redis."""
+    """Reports settings that cannot be used, and mail that would wait in an embedded Redis."""
     try:
         embedded = _read_settings()
     except ImproperlyConfigured as error:
@@ -37,14 +39,17 @@ def _read_settings() -> bool:
     options = of_settings()
     url = options.get("redis_url")
     if url is not None:
-        connect(url)  # as far as that goes without asking it anything
+        connect(url)  # checks the URL, and does not ask Redis anything
     of_mail = {name: value for name, value in options.items() if name in OF_MESSAGE and name != "on_commit"}
     Message(sender="a@example.com", to="b@example.com", text="", **of_mail)
     return any(uses_embedded(own or url) for own in _of_mailers())
 
 
 def _of_mailers() -> list[str | None]:
-    """The redis_url of each mailer of ours; of none at all, where another package hands its mail to the backend."""
+    """Lists the redis_url of each mailer with our backend; [None] if there is none.
+
+    Without a mailer, another package may give its mail to the backend.
+    """
     mailers = getattr(settings, "MAILERS", {}).values()
     options = [mailer.get("OPTIONS", {}) for mailer in mailers if mailer.get("BACKEND") == BACKEND]
     return [each.get("redis_url") for each in options] or [None]

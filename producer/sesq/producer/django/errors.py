@@ -1,7 +1,7 @@
 """The backend's errors: those of sesq, and at the same time those that Django's callers know.
 
-Whatever sends mail through a Django backend expects smtplib's errors, or OSError, and goes on after them with its other
-mail; after any other error it may stop. So each of these is both.
+Code that sends mail through a Django backend expects smtplib's errors or OSError, and goes on after them with its other
+mail. After any other error it may stop. So each of these is both.
 
     MailRefused, SenderRefused, RecipientsRefused   InvalidMessage, and SMTPDataError, SMTPSenderRefused,
                                                     SMTPRecipientsRefused
@@ -27,7 +27,7 @@ OF_RECIPIENTS = ("to", "cc", "bcc", "recipient")
 
 
 class _Refused(InvalidMessage):
-    """What smtplib's errors carry, whichever of them it is; its arguments are those with which it can be pickled."""
+    """Has the attributes of all those errors of smtplib. `args` are its own arguments, so that it can be pickled."""
 
     smtp_error: Any  # bytes; smtplib's classes do not agree on its type
 
@@ -46,11 +46,11 @@ class MailRefused(_Refused, smtplib.SMTPDataError):
 
 
 class SenderRefused(_Refused, smtplib.SMTPSenderRefused):
-    """The same, where it is its sender."""
+    """A mail whose sender is at fault."""
 
 
 class RecipientsRefused(_Refused, smtplib.SMTPRecipientsRefused):
-    """The same, where it is a recipient: nobody gets the mail."""
+    """A mail of which a recipient is at fault. No recipient gets it."""
 
 
 class NoQueue(QueueUnavailable, smtplib.SMTPServerDisconnected, ConnectionError):
@@ -62,13 +62,13 @@ class NotConfigured(SettingsError, ImproperlyConfigured):
 
 
 def refused(error: InvalidMessage, sender: str, recipients: Sequence[str]) -> _Refused:
-    """The same error, about a mail from and to these, as Django's callers know it."""
+    """Makes the error that Django's callers know, for a mail from `sender` to `recipients`."""
     kind = next((kind for fields, kind in KINDS if error.field in fields), MailRefused)
     return kind(error.field, error.problem, sender, recipients)
 
 
 def unusable(error: SesqError) -> NoQueue | NotConfigured:
-    """The same error of the queue itself, as Django's callers know it."""
+    """Makes the error that Django's callers know, for an error of the queue itself."""
     return NoQueue(str(error)) if isinstance(error, QueueUnavailable) else NotConfigured(str(error))
 
 

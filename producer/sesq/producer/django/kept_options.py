@@ -1,6 +1,6 @@
-"""Options that a message keeps where a package writes it down and builds it anew before it is sent.
+"""Keeps a message's options in its headers, for packages that store a message and build it again before it is sent.
 
-django-post_office, djmail and others keep a message's headers, but not its attributes.
+django-post_office, djmail and others store a message's headers, but not its attributes.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def keep_options(email: EmailMessage, **options: Any) -> list[str]:
     """Writes options of `message.sesq` into headers, with the ids that the message will have in the queue.
 
     Returns these ids, which are also `email.sesq_ids`: one, or one for each 50 recipients. Raises InvalidMessage for an
-    option that no header stands for.
+    option that has no header.
 
         ids = keep_options(email, lane="bulk", tags={"kind": "news"})
         post_office.mail.send(..., headers=email.extra_headers)
     """
     unknown = next((name for name in options if name not in HEADERS), None)
     if unknown is not None:
-        raise InvalidMessage(unknown, f"has no header of sesq's; {', '.join(HEADERS)} have")
+        raise InvalidMessage(unknown, f"has no header of sesq's; these have one: {', '.join(HEADERS)}")
     first = new_id()
     email.extra_headers["X-Sesq-Id"] = first
     given = {name: value for name, value in options.items() if value is not None}

@@ -8,7 +8,7 @@
         if event.event_type == "bounced" and event.reject_reason == "bounced":    # for good
             Customer.objects.filter(email=event.recipient).update(bounced=True)
 
-`manage.py sesq_events` sends it for what the queue tells, and `webhook` for what comes by HTTP. A receiver may be
+`manage.py sesq_events` sends it for events of the queue, and `webhook` for those that come by HTTP. A receiver may be
 called again for the same event: `event.event_id` is the same then.
 """
 
@@ -35,9 +35,9 @@ EVENT_TYPES: dict[str, str] = {
     State.SUPPRESSED: "rejected",
     State.EXPIRED: "failed",
 }
-"""Of the other states it is the state's own name."""
+"""For other states the type is the state's own name."""
 OTHER_TYPES = {"delayed": "deferred", "noted": "other"}
-"""Of the others it is the name that the queue gives it: opened, clicked, subscription, gap."""
+"""Other types keep the name that the queue gives them: opened, clicked, subscription, gap."""
 REJECT_REASONS: dict[str, str] = {
     State.COMPLAINED: "spam",
     State.SUPPRESSED: "blocked",
@@ -55,7 +55,7 @@ class ChangedMessage:
     """One change of one message. `event_type` "gap": changes from before `timestamp` were lost.
 
     `event_type`, `timestamp`, `message_id` (SES's), `event_id`, `recipient`, `tags`, `reject_reason` and `description`
-    mean what they mean to django-anymail, but that `tags` is a mapping. `sesq_id` is the message's id in the queue.
+    mean what they mean in django-anymail, except that `tags` is a mapping. `sesq_id` is the message's id in the queue.
     """
 
     event_type: str
@@ -75,12 +75,12 @@ class ChangedMessage:
 
     @property
     def recipient(self) -> str | None:
-        """The first recipient, where the message has any."""
+        """The first recipient, if the event names any."""
         return self.recipients[0] if self.recipients else None
 
     @classmethod
     def of(cls, event: MessageEvent) -> ChangedMessage:
-        """The same event, as receivers know it."""
+        """Makes the event that receivers get."""
         return cls(
             event_type=_type_of(event),
             timestamp=datetime.fromtimestamp(event.at, timezone.utc),
@@ -112,6 +112,6 @@ def _reject_reason(event: MessageEvent) -> str | None:
 
 
 def tell(event: MessageEvent) -> list[Exception]:
-    """Calls all receivers; gives the errors that they raised, which Django has logged."""
+    """Calls all receivers. Returns the errors that they raised, which Django has logged."""
     answers = message_changed.send_robust(sender=ChangedMessage, event=ChangedMessage.of(event))
     return [answer for _, answer in answers if isinstance(answer, Exception)]

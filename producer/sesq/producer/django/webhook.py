@@ -1,4 +1,4 @@
-"""A view for webhooks of sesq's: it checks the signature, and sends the signal `message_changed`.
+"""A view for sesq's webhooks: it checks the signature, and sends the signal `message_changed`.
 
 SESQ_WEBHOOK_SECRET = "whsec_…"                                 # settings.py; a list while secrets change
 path("sesq/webhook", sesq.producer.django.webhook.webhook)      # urls.py
@@ -25,7 +25,7 @@ log = logging.getLogger("sesq.django")
 @csrf_exempt  # the signature says who sends it
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Answers 204; 400 for a request that sesq has not signed; 503 where a receiver failed, so that it comes again."""
+    """Answers 204; 400 to a request that sesq has not signed; 503 if a receiver failed, so that it is sent again."""
     secrets = getattr(settings, SETTING, None)
     if not secrets:
         raise ImproperlyConfigured(

@@ -1,1 +1,1 @@
-"""`sesq-sendmail`, for whatever calls sendmail: `arguments` and `letter` read, `spool` keeps, `command` does it."""
+"""`sesq-sendmail`, for programs that call sendmail: `arguments` and `letter` read, `spool` keeps, `command` runs."""

@@ -1,4 +1,4 @@
-"""The options of sendmail that callers use. What only a mail server could do is read, and has no effect."""
+"""Reads the options of sendmail that callers use. Options that only a mail server could obey have no effect."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Request:
 
 
 def parse(arguments: Sequence[str]) -> Request:
-    """The command line without the program's name. Raises InputError for what sendmail does not know either."""
+    """Reads the command line without the program's name. Raises InputError for options that sendmail does not have."""
     pairs, recipients = _split(arguments)
     given = dict(pairs)
     mode = "i" if "I" in given else given.get("b", "m")
@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str]) -> Request:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Options with their values, and recipients. Python's getopt knows no value that may be left out."""
+    """Splits the words into options with their values, and recipients. Python's getopt has no optional values."""
     pairs: list[tuple[str, str]] = []
     recipients: list[str] = []
     words = iter(arguments)
@@ -80,7 +80,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _options(letters: str, words: Iterator[str]) -> Iterator[tuple[str, str]]:
-    """The options of one word, with their values; a value may be the next word."""
+    """Yields the options of one word, with their values; a value may be the next word."""
     while letters:
         letter, letters = letters[0], letters[1:]
         if letter in FLAGS:

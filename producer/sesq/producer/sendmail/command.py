@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from sesq.producer.message import Message
 
 RULE = HeaderRule(cure="remove the header; `sesq send --raw` has options --tenant and --contact-list")
-"""It is not known who calls, so the mail may name no tenant and no list."""
+"""It is not known who calls, so the mail may name neither a tenant nor a contact list."""
 
 EX_USAGE, EX_DATAERR, EX_NOHOST, EX_TEMPFAIL, EX_CONFIG = 64, 65, 68, 75, 78
 HELP = """Usage: sesq-sendmail [OPTION]... [--] [RECIPIENT]... < MAIL
 
 Reads a mail as sendmail does, and puts it into the queue. While Redis is away the mail is kept in a folder of its own;
-each later call takes along what waits there.
+each later call puts some of what waits there into the queue too.
 
   -t          the recipients are those of To, Cc and Bcc
   -i, -oi     a line with a dot alone does not end the mail
-  -f ADDRESS  who it is from, where the mail has no From
-  -F NAME     the sender's name, likewise
+  -f ADDRESS  the sender, if the mail has no From
+  -F NAME     the sender's name, if the mail has no From
   -q          put all that is kept into the queue; -q15m and -qf do the same, once
   -bp         say how many are kept, and where
   -bs         speak SMTP on standard input and output
@@ -51,8 +51,8 @@ Examples
   printf 'To: ada@example.org\\nSubject: Hi\\n\\nHello.\\n' | sesq-sendmail -t -f shop@example.com
   sesq-sendmail ada@example.org < mail.eml
 
-Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. The lane and more are headers: X-Sesq-Lane, -Tags, -Key, -Send-At,
--Expires. The exit status is sendmail's, from sysexits.h: 0 taken, 64 to 78 not."""
+Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. Headers of the mail set the lane and more: X-Sesq-Lane, -Tags,
+-Key, -Send-At, -Expires. The exit status is sendmail's, from sysexits.h: 0 if the mail is taken, 64 to 78 if not."""
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO | None = None) -> int:
-    """One call; its exit status. What is wrong is a line on stderr. `stdout` is where -bs answers."""
+    """Runs one call, and returns its exit status. An error is one line on stderr. `stdout` is where -bs answers."""
     try:
         request = parse(arguments)
         if request.help:
@@ -93,14 +93,14 @@ def _obey(request: Request, settings: Essentials, stdin: BinaryIO, stdout: Binar
         return _verify(_named(request, domain))
     if request.mode == "s":
         whole = Conversation(stdin, stdout, partial(_take, request, outbox, domain), domain).run()
-        return 0 if whole else _complain(EX_TEMPFAIL, "a mail broke off, and is not queued")
+        return 0 if whole else _complain(EX_TEMPFAIL, "the input ended inside a mail, which is not queued")
     if request.deliver_spool:
         return _told(outbox.deliver())
     return _told(outbox.send(_messages(request, stdin, domain)))
 
 
 def _verify(named: Sequence[str]) -> int:
-    """sendmail's -bv: nothing is sent. Whether a mailbox is there, only a mail shows."""
+    """Does sendmail's -bv, and sends nothing. It checks the form of addresses, not whether a mailbox exists."""
     for address in named:
         print(f"{spec_of(address)}... is an address")  # noqa: T201
     return 0
@@ -114,7 +114,7 @@ def _take(
     sender: str,
     recipients: list[str],
 ) -> str:
-    """One mail of a conversation; what is answered."""
+    """Queues one mail of a conversation. Returns the text of the reply."""
     origin = request if not sender else replace(request, sender=sender)
     written = compose(content, sender=partial(_sender, origin, domain), dot_ends=False)
     mail = RawMail.read(written, domain)
@@ -135,7 +135,7 @@ def _messages(request: Request, stdin: BinaryIO, domain: Domain) -> list[Message
 
 
 def _named(request: Request, domain: Domain) -> list[str]:
-    """The recipients on the command line. Raises InputError if there is none."""
+    """Returns the recipients on the command line. Raises InputError if there is none."""
     named = [address for argument in request.recipients for address in addresses(argument, domain)]
     if not named:
         raise InputError("there are no recipients: name them, or use -t if the mail names them")
@@ -143,7 +143,7 @@ def _named(request: Request, domain: Domain) -> list[str]:
 
 
 def _sender(request: Request, domain: Domain) -> str:
-    """Who a mail without a From is from: -f, else the user who calls."""
+    """Returns the sender of a mail without a From: -f, else the user who calls."""
     named = addresses(request.sender or "", domain)
     return full_address(request.name or "", spec_of(named[0]) if named else _user(), domain)
 
@@ -156,7 +156,7 @@ def _user() -> str:
 
 
 def _told(problems: Sequence[str]) -> int:
-    """Reports what stays in the spool, or is put aside; the call itself has done its work."""
+    """Prints problems with the spool. The exit status is 0, since the call itself has done its work."""
     for problem in problems:
         _complain(0, problem)
     return 0

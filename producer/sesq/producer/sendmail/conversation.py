@@ -1,7 +1,7 @@
 """`sesq-sendmail -bs`: SMTP on standard input and output (RFC 5321), for programs that start sendmail to talk to it.
 
-A client that ends its lines with CR LF ends a mail with CR LF . CR LF and with nothing else, so that no text inside a
-mail can end it and begin another one.
+If a client ends its lines with CR LF, only CR LF . CR LF ends a mail. So no text inside a mail can end it and begin
+another one.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Conversation:
         }.get(verb, "500 5.5.2 this command is not known")
 
     def _address(self, verb: str, argument: str) -> str:
-        """Parameters after the address are read, and have no effect: SES makes its own notifications."""
+        """Takes the address of MAIL or RCPT. Parameters after it have no effect: SES makes its own notifications."""
         path = _path(argument)
         if path is None:
             return f"501 5.5.4 write {verb} {'FROM' if verb == 'MAIL' else 'TO'}:<user@example.com>"
@@ -89,7 +89,7 @@ class Conversation:
         return "250 2.1.0 Ok"
 
     def _data(self, end: bytes) -> bool:
-        """Whether the mail came whole; then it is answered."""
+        """Reads and answers one mail. Returns whether the input went on to its end."""
         sender, recipients = self._sender, self._recipients
         if sender is None or not recipients:
             self._say("503 5.5.1 MAIL and RCPT come first")
@@ -113,7 +113,10 @@ class Conversation:
             return _line("451 4.3.0", error)
 
     def _content(self, end: bytes) -> bytes | None:
-        """A mail without the dots that SMTP adds, kept a little beyond the largest; None if it breaks off."""
+        """Reads a mail, without the dots that SMTP adds; None if the input ends before the mail does.
+
+        Of a mail that is too large, only the beginning is kept.
+        """
         content, last = bytearray(), end
         while line := self._stdin.readline(LINE_BYTES):
             begins = last.endswith(end)

@@ -1,4 +1,4 @@
-"""What a program wrote to sendmail, as a mail: every line ended alike, and a From."""
+"""Makes a mail of what a program wrote to sendmail: with equal line ends, and with a From."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Letter:
 
 
 def compose(data: bytes, *, sender: Callable[[], str], dot_ends: bool) -> bytes:
-    """The mail, CRLF. `sender` gives the wire form of who it is from, when it does not say."""
+    """Writes the mail with CRLF line ends. `sender` returns the wire form of its sender, if it has no From."""
     letter = read(data, dot_ends)
     letter.fields = [(name, value) for name, value in letter.fields if name.lower() not in DROPPED]
     if not letter.has(b"from"):
         letter.fields.insert(0, (b"From", b" " + sender().encode()))
     if letter.has(b"content-type") and not letter.has(b"mime-version"):
-        letter.fields.append((b"MIME-Version", b" 1.0"))  # without it a type says nothing (RFC 2045, 4)
+        letter.fields.append((b"MIME-Version", b" 1.0"))  # without it a type does not count (RFC 2045, 4)
     return letter.written()
 
 
 def read(data: bytes, dot_ends: bool) -> Letter:
-    """Headers end at an empty line, or at the first line that is not a header: then the body begins with it."""
+    """Splits a mail. Headers end at an empty line, or at the first line that is not a header and begins the body."""
     data = _line_end.sub(b"\n", data)
     dot = _lone_dot(data) if dot_ends else None
     lines = (data[: dot.start()] if dot else data).split(b"\n")

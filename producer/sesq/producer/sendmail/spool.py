@@ -1,7 +1,7 @@
-"""Mail on disk while Redis is away: a private folder, written as a maildir is, each mail queued once.
+"""Keeps mail on disk while Redis is away, in a private folder that is written like a maildir.
 
-A mail's file is named before Redis is asked for the first time, and its messages have idempotency keys of that name: so
-it does not matter whether Redis took it before its reply was lost, nor how many processes deliver the spool.
+A mail's file gets its name before Redis is asked for the first time, and its messages have idempotency keys made from
+that name. So each mail is queued once, even if Redis took it and its reply was lost, or if several processes deliver.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FOLDERS = ("tmp", "new", "refused")
 
 
 def new_name() -> str:
-    """A name that nobody else has, in the order of time."""
+    """Makes a name that no other mail has. Names sort by time."""
     return f"{time.time_ns()}.{os.getpid()}.{secrets.token_hex(4)}.{socket.gethostname().replace('/', '_')}"
 
 
 def with_keys(messages: list[Message], name: str) -> list[Message]:
-    """The messages with keys made from the name of their file, where they have none."""
+    """Gives messages without an idempotency key one that is made from the name of their file."""
     return [
         message if message.idempotency_key else replace(message, idempotency_key=f"spool {name} {number}")
         for number, message in enumerate(messages)
@@ -42,19 +42,19 @@ def with_keys(messages: list[Message], name: str) -> list[Message]:
 
 
 class Spool:
-    """The spool of one user below `folder`. Raises SettingsError where others could read it, OSError as it comes."""
+    """The spool of one user below `folder`. Raises SettingsError if others could read it, and any OSError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / f"spool-{os.geteuid()}"
 
     def __len__(self) -> int:
-        """How many mails wait."""
+        """Counts the mails that wait."""
         with suppress(FileNotFoundError):
             return sum(entry.is_file(follow_symlinks=False) for entry in os.scandir(self.folder / "new"))
         return 0
 
     def names(self) -> list[str]:
-        """What is there, oldest first."""
+        """Lists the names of the mails that wait, oldest first."""
         try:
             return sorted(path.name for path in (self.folder / "new").iterdir())
         except FileNotFoundError:
@@ -75,7 +75,7 @@ class Spool:
     def deliver(self, outbox: Outbox, most: int | None = None) -> list[str]:
         """Queues what waits, at most so many mails. Returns, in words, why some could not be queued.
 
-        Raises QueueUnavailable. Does nothing while another process is at it.
+        Raises QueueUnavailable. Does nothing while another process delivers the spool.
         """
         names = self.names()
         if not names:
@@ -123,7 +123,7 @@ class Spool:
             os.close(descriptor)
 
     def _prepare(self) -> None:
-        """Whose the folder is comes before what is made in it."""
+        """Makes the folders. It checks whose the spool is before it makes anything in it."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             self.folder.mkdir(mode=0o700)
@@ -136,7 +136,7 @@ class Spool:
 
 
 def _read(path: Path) -> bytes:
-    """Raises OSError if it is not a file: it follows no link, and does not wait for a writer of a pipe."""
+    """Reads a file. Raises OSError for anything else: it follows no link, and does not wait for a pipe."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

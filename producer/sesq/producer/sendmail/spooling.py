@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sesq.producer.outbox import Outbox
 
 AT_ONCE = 50
-"""Mails of the spool that a call takes along; `-q` takes all."""
+"""Mails of the spool that each call queues; `-q` queues all."""
 
 
 class NotKept(SesqError):
@@ -21,7 +21,7 @@ class NotKept(SesqError):
 
 
 class SpoolingOutbox:
-    """An outbox by the settings, with a spool beside it. What its methods return is to be told on stderr."""
+    """An outbox by the settings, with a spool beside it. Its methods return problems, which belong on stderr."""
 
     def __init__(self, settings: Essentials) -> None:
         self._settings = settings
@@ -36,11 +36,11 @@ class SpoolingOutbox:
             outbox.send_many(messages)
         except InputError:
             raise
-        except Exception as error:  # noqa: BLE001  (whatever went wrong, a good mail is not lost by it)
+        except Exception as error:  # noqa: BLE001  (no error may lose a good mail)
             return [self._keep(name, messages, error)]
         try:
             return self.spool.deliver(outbox, AT_ONCE)
-        except Exception as error:  # noqa: BLE001  (who is told of a failure sends again)
+        except Exception as error:  # noqa: BLE001  (after an error the caller would send the mail again)
             return [f"the mail is queued, but not what waits in {self.spool.folder}: {error}"]
 
     def deliver(self) -> list[str]:

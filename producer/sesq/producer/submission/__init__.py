@@ -1,1 +1,1 @@
-"""Mail by SMTP into the queue: `server` listens, `session` speaks, `users` says who may, `bundle` queues it."""
+"""Queues mail that comes by SMTP: `server` listens, `session` talks, `users` says who may send, `bundle` queues."""

@@ -1,4 +1,4 @@
-"""What comes in together is queued together: one thread and one round trip to Redis for many connections."""
+"""Queues together what comes in together: one thread and one round trip to Redis for many connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Waiting:
 
 
 class Bundle:
-    """Queues mail for an event loop, without blocking it. Mail that arrives while Redis is asked goes with the next."""
+    """Queues mail for an event loop, without blocking it. Mail that comes in during a round trip goes with the next."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -36,7 +36,7 @@ class Bundle:
         self._task: asyncio.Task[None] | None = None
 
     async def queue(self, read: Read, size: int) -> list[str]:
-        """The ids of the messages that `read` makes, once they are safely in Redis.
+        """Queues the messages that `read` makes. Returns their ids once they are safely in Redis.
 
         Raises what `read` raises, InvalidMessage for a conflicting idempotency key, and QueueUnavailable.
         """
@@ -71,12 +71,12 @@ class Bundle:
 
 
 def queue_all(outbox: Outbox, reads: list[Read]) -> list[Outcome]:
-    """For each mail the ids of its messages, or why it is not queued. Never raises: everybody gets an answer."""
+    """Queues mails. Returns for each the ids of its messages, or an error. Never raises: each sender is answered."""
     mails = [_attempt(read) for read in reads]
     messages = [message for mail in mails if isinstance(mail, list) for message in mail]
     try:
         answers = iter(outbox.try_send_many(messages))
-    except Exception as error:  # noqa: BLE001  (whoever waits is told, and the session logs what is not ours)
+    except Exception as error:  # noqa: BLE001  (each sender that waits gets it, and the session logs what is not sesq's)
         return [mail if isinstance(mail, Exception) else error for mail in mails]
     return [
         mail if isinstance(mail, Exception) else _of_parts([next(answers) for _ in mail]) for mail in mails

@@ -1,4 +1,4 @@
-"""The content of a mail on its way in: one buffer, however many lines there are, and where it ends."""
+"""Collects the content of a mail that comes in, in one buffer, and finds its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ END = b"\r\n.\r\n"
 
 
 class Content:
-    """What a client sends after DATA (RFC 5321, 4.1.1.4 and 4.5.2). Of more than `max_bytes` nothing is kept."""
+    """What a client sends after DATA (RFC 5321, 4.1.1.4 and 4.5.2). If it has more than `max_bytes`, none is kept."""
 
     def __init__(self, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         self._max_bytes = max_bytes
@@ -34,7 +34,7 @@ class Content:
         return behind
 
     def whole(self) -> bytes:
-        """The mail, without the dots that hid its own."""
+        """Returns the mail, without the dots that SMTP adds."""
         content = self._buffer.replace(LINE_END + b".", LINE_END)
         self._buffer = bytearray()
         return bytes(memoryview(content)[len(LINE_END) :])

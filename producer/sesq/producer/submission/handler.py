@@ -1,4 +1,4 @@
-"""What is answered to a mail that is submitted: who may send it, and that it is in the queue."""
+"""Answers a client that submits mail: checks what it may send, and queues it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ log = logging.getLogger("sesq.submission")
 MOST_RECIPIENTS = 1000
 ACCEPTED = "250 2.0.0 queued as"
 RETURN_PATH = "return-path"
-"""SES would send bounces where it says, and takes it as one more sender; it is a server's to set (RFC 5321, 4.4)."""
+"""SES would send bounces to its address, and count it as one more sender. Only a server sets it (RFC 5321, 4.4)."""
 
 _bare = re.compile(rb"\r(?!\n)|(?<!\r)\n").search
 
 
 class Submission(Session):
-    """What is known of who is connected."""
+    """What is known of a client."""
 
     user: User | None = None
     login_data: Any = None  # a plain attribute here: aiosmtpd warns of it, and sets it
@@ -116,7 +116,7 @@ class Handler:
         return "250 2.0.0 Ok"
 
     async def handle_exception(self, error: Exception) -> str:
-        """A bug of ours: reported without its text, which may hold content. A line that is too long is not a bug."""
+        """Logs a bug of ours without its text, which may hold content. A line that is too long is not a bug."""
         if isinstance(error, ValueError) and isinstance(error.__context__, asyncio.LimitOverrunError):
             return "500 5.5.2 the line is too long"
         log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
@@ -124,7 +124,7 @@ class Handler:
 
 
 def read(content: bytes, recipients: list[str], user: User) -> list[Message]:
-    """The messages of one submitted mail, if its user may send it so. Raises InvalidMessage."""
+    """Makes the messages of one submitted mail, if its user may send it so. Raises InvalidMessage."""
     if _bare(content):
         raise InvalidMessage("mail", "has a bare CR or LF: every line ends with CR LF")
     if b"\r\n\r\n" not in content and not content.startswith(b"\r\n"):
@@ -152,5 +152,5 @@ def _allowed(user: User | None) -> User:
 
 
 def _bad_address(code: str, given: str, error: InvalidMessage) -> str:
-    """RFC 6531 has a code of its own for a local part that is not ASCII, which SES takes nowhere."""
+    """Returns the reply. RFC 6531 has a code of its own for a local part that is not ASCII, which SES never takes."""
     return f"553 {code if given.rpartition('@')[0].isascii() else '5.6.7'} {error}"

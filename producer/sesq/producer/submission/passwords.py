@@ -1,4 +1,4 @@
-"""Whether a password is right, so that guessing is slow and no mail waits for it."""
+"""Checks passwords so that guessing is slow, and no mail waits for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Passwords:
         self._wrong = MovingWindowRateLimiter(MemoryStorage())
 
     async def check(self, name: str, password: str, host: str) -> User | None:
-        """The user whose name and password these are. Raises TooManyTries."""
+        """Returns the user whose name and password these are. Raises TooManyTries."""
         known = self._users.known(name, password)
         if known is not None:
             return known
@@ -45,9 +45,9 @@ class Passwords:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _checked(self, name: str, password: str, host: str) -> User | None:
-        """In the thread, so that a client that hangs up before the answer is counted, too."""
+        """Checks in the thread, so that a client that hangs up before the answer is counted too."""
         if not self._wrong.test(WRONG_FROM_A_HOST, host):
-            raise TooManyTries("too many wrong passwords from there")
+            raise TooManyTries("too many wrong passwords from this host")
         user = self._users.find(name, password)
         if user is None:
             self._wrong.hit(WRONG_FROM_A_HOST, host)
@@ -55,7 +55,7 @@ class Passwords:
 
 
 def host_of(peer: Any) -> str:
-    """Whom to count a connection to: an IPv4 address, or the IPv6 network out of which one host takes any address."""
+    """Returns what counts as one host: an IPv4 address, or an IPv6 network, of which one host can use any address."""
     if not isinstance(peer, tuple):
         return ""
     address = ipaddress.ip_address(str(peer[0]).partition("%")[0])

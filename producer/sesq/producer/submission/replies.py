@@ -1,4 +1,4 @@
-"""Replies as they are written, with enhanced status codes (RFC 2034, 3463)."""
+"""Writes replies, with enhanced status codes (RFC 2034, 3463)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CODES = {
     "554": "5.7.0",
     "555": "5.5.4",
 }
-"""How a reply of aiosmtpd's begins that has none, and the code that says the same."""
+"""The beginning of a reply of aiosmtpd's without such a code, and the code that says the same."""
 
 MOST_BYTES = 500
 """Of a reply: its line holds 512 (RFC 5321, 4.5.3.1.5)."""
@@ -29,13 +29,13 @@ _has_code = re.compile(r"\d{3} \d\.\d{1,3}\.\d{1,3}(?: |$)").match
 
 
 class Plain(str):
-    """A reply that has no such code: to EHLO and HELO."""
+    """A reply without such a code: those to EHLO and HELO."""
 
     __slots__ = ()
 
 
 def written(reply: str) -> bytes:
-    """The reply as one line of ASCII, with its code where one belongs, whatever was given to us."""
+    """Writes any reply as one line of ASCII, with its code if one belongs there."""
     beginning = next((beginning for beginning in CODES if reply.startswith(beginning)), None)
     if beginning and not isinstance(reply, Plain) and not _has_code(reply):
         reply = f"{reply[:3]} {CODES[beginning]} {reply[4:]}"

@@ -1,4 +1,4 @@
-"""The submission server: where it listens, who may come in, and how it ends."""
+"""The submission server: where it listens, which connections it takes, and how it ends."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ HOSTS = 4
 class Options:
     """Ports: 0 takes a free one; with None there is no such port.
 
-    `port` offers STARTTLS if there is a certificate; `tls_port` is TLS from
-    the first byte. A mail may have `max_bytes`; a connection may be silent for `idle_seconds`, take `handshake_seconds`
-    for TLS, and `data_seconds` for the content of one mail, its answer included. One host may have `max_per_host` of
-    the `max_connections`; where none is given, a quarter, and all of them on loopback. At worst a server holds
-    `max_connections` mails in memory.
+    `port` offers STARTTLS if there is a certificate; `tls_port` is TLS from the first byte. A mail may have
+    `max_bytes`. A connection may be silent for `idle_seconds`, take `handshake_seconds` for TLS, and `data_seconds` for
+    the content of one mail, its answer included. One host may have `max_per_host` of the `max_connections`; None: a
+    quarter of them, and all of them on loopback. At worst a server holds `max_connections` mails in memory.
     """
 
     host: str = "127.0.0.1"
@@ -55,7 +54,7 @@ class Options:
 
 
 class Listener:
-    """One listening port and the sessions that came in by it."""
+    """One listening port, and what its sessions need."""
 
     def __init__(self, server: SubmissionServer, listening: socket.socket, wrapped: bool) -> None:
         self.options = server.options
@@ -74,7 +73,7 @@ class Listener:
         (self._accepting or self._socket).close()
 
     def admit(self, session: SubmissionSmtp) -> bool:
-        """Whether there is room for one more connection, over all listeners, and from its host."""
+        """Adds a connection if there is room for it, over all listeners and from its host. Returns whether it did."""
         from_there = sum(other.host == session.host for other in self._sessions)
         if len(self._sessions) >= self.options.max_connections or from_there >= self._max_per_host:
             return False
@@ -121,7 +120,7 @@ class SubmissionServer:
             await listener.open()
 
     async def stop(self) -> None:
-        """No new connection; who waits for an answer gets it; then good-bye."""
+        """Takes no new connections, waits until all answers are sent, and ends the sessions."""
         for listener in self.listeners:
             listener.close()
         await self.bundle.drain()

@@ -1,7 +1,7 @@
-"""One SMTP conversation (RFC 5321, 6409): aiosmtpd's protocol, and what we ask of who submits mail.
+"""One SMTP conversation (RFC 5321, 6409): aiosmtpd's protocol, and what we ask of a client that submits mail.
 
-A mail ends at CR LF . CR LF and at nothing else; a bare CR or LF in it is refused, so that no other server reads two
-mails where we read one. Who speaks before being answered is cut off: PIPELINING is not offered.
+A mail ends at CR LF . CR LF and at nothing else. A bare CR or LF in it is refused, so that no other server reads two
+mails where we read one. A client that sends more before it is answered is cut off: PIPELINING is not offered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("sesq.submission")
 
 COMMAND_BYTES = 2048
-"""With the parameters of every extension: RFC 3461 adds 500 bytes, RFC 4954 another 500, 256 an address in UTF-8."""
+"""Of a command with the parameters of all extensions: RFC 3461 and 4954 add 500 each, an address in UTF-8 adds 256."""
 LINE_BYTES = 16 * 1024
 """Of a line that is no command: a password in base64 has 12,288 bytes at most (RFC 4954, 4)."""
 LIMITS = {"AUTH": 3, "STARTTLS": 2, "VRFY": 20, "HELP": 20, "NOOP": 1000, "*": 10**9}
@@ -86,7 +86,7 @@ class SubmissionSmtp(SMTP):
     # the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TLS comes by here once more; the time to log in runs on."""
+        """Begins the time in which the client must log in. TLS calls this once more, and the time runs on."""
         super().connection_made(transport)
         if self._login_end is None:
             self.host = host_of(transport.get_extra_info("peername"))
@@ -118,12 +118,12 @@ class SubmissionSmtp(SMTP):
             self.end("421 4.7.0 no login came in time: log in sooner")
 
     def end(self, reply: str) -> None:
-        """Says so and hangs up, in the end on who does not listen as well."""
+        """Sends the reply and closes the connection, after a while also if the client does not read."""
         transport: Any = self._original_transport if self._before_tls else self.transport
         if transport is None:
             return
         if self._before_tls or self._handler_coroutine is None or self._handler_coroutine.done():
-            transport.abort()  # nothing can be said, or we have said good-bye and are not heard
+            transport.abort()  # nothing can be sent, or the client has not read the last reply
             return
         self._writer.write(f"{reply}\r\n".encode("ascii"))
         transport.close()
@@ -133,7 +133,7 @@ class SubmissionSmtp(SMTP):
 
     @property
     def _before_tls(self) -> bool:
-        """Whether TLS has to come first, or is on its way: nothing is said in the clear."""
+        """Whether TLS has to come first, or is being set up. Until then nothing is sent unencrypted."""
         awaited = self.listener.wrapped or self._tls_protocol is not None
         return awaited and (self.session is None or self.session.ssl is None)
 
@@ -144,8 +144,9 @@ class SubmissionSmtp(SMTP):
             await self._begin_tls(arg or "")
 
     async def _begin_tls(self, arg: str) -> None:
-        """Returns when TLS is active, or was not asked for as it should be. A handshake that fails ends the connection;
-        of one that breaks off nobody else would tell us.
+        """Starts TLS. Returns when it is active, or if the command was wrong.
+
+        A handshake that fails or breaks off ends the connection here, since nothing else would.
         """
         self._reset_timeout(self.listener.options.handshake_seconds)
         self.loop.call_soon(self._give_to_tls)
@@ -158,12 +159,12 @@ class SubmissionSmtp(SMTP):
             raise asyncio.CancelledError
 
     def _keep_for_tls(self, data: bytes) -> None:
-        """The client's first bytes may come with the connection, before TLS is there to read them."""
+        """Keeps the client's first bytes, which may come with the connection, before TLS is there to read them."""
         self._early += data
         cast("asyncio.Transport", self.transport).pause_reading()
 
     def _give_to_tls(self) -> None:
-        """TLS is there by now: what was kept comes first."""
+        """Gives TLS the bytes that were kept."""
         if not self._early:
             return
         early, self._early = self._early, b""
@@ -178,8 +179,9 @@ class SubmissionSmtp(SMTP):
     # commands
 
     async def push(self, status: AnyStr) -> None:
-        """A reply, with its status code. Commands that came before it are not obeyed: they may be part of a mail, for
-        somebody else.
+        """Sends a reply, with its status code.
+
+        Commands that came before it are not obeyed, and end the connection: they may be part of somebody else's mail.
         """
         if self._before_tls and self.listener.wrapped:
             return
@@ -200,7 +202,7 @@ class SubmissionSmtp(SMTP):
         return True
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        """Mechanisms are named in any case (RFC 4954)."""
+        """Takes the mechanism's name in any case (RFC 4954)."""
         mechanism, space, rest = (arg or "").partition(" ")
         await super().smtp_AUTH(f"{mechanism.upper()}{space}{rest}")
 
@@ -211,7 +213,7 @@ class SubmissionSmtp(SMTP):
         return await self._checked(await super().auth_LOGIN(server, args))
 
     async def _checked(self, given: AuthResult) -> AuthResult:
-        """aiosmtpd has read name and password; whether they are right is for us to say."""
+        """Checks the name and password that aiosmtpd has read."""
         login, passwords = given.auth_data, self.listener.passwords
         if not isinstance(login, LoginPassword) or passwords is None:
             return given
@@ -255,8 +257,9 @@ class SubmissionSmtp(SMTP):
         await self.push(reply)
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """The address between the angles as it stands, and the parameters without those that change nothing here: AUTH,
-        and what asks for notices of delivery (RFC 3461), which the queue does not send.
+        """Returns the address between < and > as it stands, and the parameters that have an effect here.
+
+        AUTH has none, nor have those that ask for notices of delivery (RFC 3461), which the queue does not send.
         """
         path = _path(arg)
         return (path[1] or "<>", _ignored.sub("", path[2])) if path else (None, None)

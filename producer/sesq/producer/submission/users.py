@@ -1,13 +1,13 @@
-"""Who may submit mail, as whom, and into which lanes: the users file, and its passwords.
+"""Reads the users file: who may submit mail, as whom, and into which lanes. Hashes and checks passwords.
 
 [shop]
 password = "scrypt$16384$8$1$…$…"                  # `sesq submission --hash-password` prints one
 senders = ["shop@example.com", "@news.example.com"] # addresses, domains, or "*"
 lanes = ["bulk"]                                    # the first is taken where the mail names none; all if left out
 account = "default"
-tenant = "acme"                                     # of mail that names none: SES's tenant
+tenant = "acme"                                     # SES's tenant, for mail that names none
 tenants = ["acme", "globex"]                        # those that the user's mail may name, or "*"; none if left out
-contact_lists = ["news"]                            # likewise: SES's contact lists
+contact_lists = ["news"]                            # the same for SES's contact lists
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class User:
 RIGHTS = tuple(field.name for field in fields(User) if field.name not in ("name", "password"))
 """The keys of a table that say what its user may send."""
 ANYBODY = User("", "", ("*",))
-"""Who needs no password: a server on loopback without a users file takes mail from every program of the machine."""
+"""The user of a server on loopback without a users file: it takes mail from every program of the machine."""
 
 
 class Users:
@@ -94,12 +94,12 @@ class Users:
 
     @classmethod
     def read(cls, file: Path) -> Users:
-        """The users file. Raises SettingsError, which names the user and the key."""
+        """Reads the users file. Raises SettingsError, which names the user and the key."""
         tables = read_users_file(file, ("password", *RIGHTS), "password = … and senders = […]")
         return cls({name: _user(name, table, f"{file}: [{name}]") for name, table in tables.items()})
 
     def find(self, name: str, password: str) -> User | None:
-        """The user whose name and password these are. Takes as long for a name that nobody has."""
+        """Returns the user whose name and password these are. It takes as long for a name that no user has."""
         known = self.known(name, password)
         if known is not None:
             return known
@@ -110,7 +110,7 @@ class Users:
         return user
 
     def known(self, name: str, password: str) -> User | None:
-        """The same for a password that was right before; takes no time."""
+        """Does the same for a password that was right before, without the cost of its hash."""
         right = hmac.compare_digest(self._known.get(name, b""), self._proof(name, password))
         return self._users[name] if right else None
 
@@ -135,8 +135,9 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Whether this password was hashed to that; never for bytes that are not UTF-8. ValueError if it is not a hash of
-    ours.
+    """Whether `hashed` is the hash of this password; never for bytes that are not UTF-8.
+
+    Raises ValueError if `hashed` is not a hash of ours.
     """
     kind, n, r, p, salt, wanted = hashed.split("$")
     if kind != "scrypt":
@@ -156,9 +157,9 @@ def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 
 
 def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[str, dict[str, Any]]:
-    """A TOML file with a table for each user: name -> what it says. Raises SettingsError for a key not allowed.
+    """Reads a TOML file with a table for each user: name -> table. Raises SettingsError for a key not allowed.
 
-    `example` is what a table says, for a file that has none.
+    `example`: what a table says, for the error about a file without tables.
     """
     try:
         data: dict[str, Any] = _toml.loads(file.read_text(encoding="utf-8"))
@@ -178,7 +179,7 @@ def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[st
 
 
 def checked_hash(hashed: Any, where: str, command: str) -> str:
-    """A password's hash. Raises SettingsError if it is not one; `command` prints one."""
+    """Checks a password's hash. Raises SettingsError, which names the `command` that prints one."""
     try:
         is_password("", hashed)
     except (ValueError, AttributeError) as error:

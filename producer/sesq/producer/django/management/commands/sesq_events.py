@@ -30,9 +30,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--consumer", default="django", help="under which name the queue tells events: django"
-        )
+        parser.add_argument("--consumer", default="django", help="the consumer's name, if not django")
         parser.add_argument("--account", default="", help="the account: SESQ_ACCOUNT, else default")
         parser.add_argument(
             "--idle", type=float, default=None, help="end so many seconds after the last event"
@@ -62,9 +60,9 @@ class Command(BaseCommand):
 
 
 def tell_with_patience(event: MessageEvent, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Calls the receivers, and again while one of them raises: five times in all, or while the database is away.
+    """Calls the receivers, and again if one of them raises: five times in all, and as long as the database is away.
 
-    Returns whether they all took it; if not, the event is passed over.
+    Returns whether none of them raised in the end. If one did, the event is passed over.
     """
     tried = 0
     while errors := _tell(event):
@@ -77,5 +75,5 @@ def tell_with_patience(event: MessageEvent, sleep: Callable[[float], None] = tim
 
 
 def _tell(event: MessageEvent) -> list[Exception]:
-    close_old_connections()  # of the database: one may have been lost while nothing was told
+    close_old_connections()  # a connection to the database may have been lost since the last event
     return tell(event)
