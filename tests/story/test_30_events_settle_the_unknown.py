@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agreement import assert_agreement
+from sesq.queue.policy import Policy
 from sesq.queue.states import State
 from system import System, eventually
 
@@ -65,9 +66,12 @@ def test_where_the_policy_is_to_resend_the_event_comes_first(system: Any) -> Non
         s.send(5)
         s.start_workers(1)
         s.wait_for(State.RETRYING, 5)
-        # When the events are read before that
+        # When the events are read before that (nothing goes while the reader starts)
+        policy = Policy(s.redis)
+        policy.pause("a reader of events starts", by="the test")
         start_listening(s)
         s.wait_for(State.DELIVERED, 5)
+        policy.resume(by="the test")
         s.move_clocks(3600)
         s.send(1)
         s.wait_for(State.DELIVERED, 6)
