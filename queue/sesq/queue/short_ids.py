@@ -64,11 +64,6 @@ def find_message(messages: Messages, given: str) -> Record:
         return messages.get(_only(given, _message_ids(messages.redis, messages.keys, given), unknown))
 
 
-def find_message_id(messages: Messages, given: str) -> str:
-    """Returns the whole id; looks it up if only its beginning is given. Raises as `find_message`."""
-    return given if is_id(given) or place_of(given) else find_message(messages, given).id
-
-
 def find_batch_id(redis: Redis, account: str, given: str) -> str:
     """Finds the batch with this id, or the only one whose id begins with it. Raises UnknownBatch, AmbiguousId."""
     try:
