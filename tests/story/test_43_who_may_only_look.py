@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from browser import chromium
-from sesq.console.web.people import hash_password
+from sesq.producer.submission.users import hash_password
 from sesq.queue.policy import Policy
 from submitting import certificate_files
 from system import System, eventually

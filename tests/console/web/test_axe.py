@@ -15,8 +15,8 @@ from busy_account import BusyAccount
 from sesq.console import many
 from sesq.console.act import write_filter
 from sesq.console.web.pages import ROUTERS
-from sesq.console.web.people import hash_password
 from sesq.console.web.search import Query
+from sesq.producer.submission.users import hash_password
 from sesq.queue.states import State
 
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")

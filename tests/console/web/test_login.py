@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,9 @@ import pytest
 from redis import Redis
 
 from sesq.config.errors import SettingsError
-from sesq.console.web.people import People, TooManyTries, hash_password, hash_token
+from sesq.console.web.people import People, TooManyTries, hash_token
 from sesq.console.web.site import SESSION_SECONDS
+from sesq.producer.submission.users import User, Users, hash_password
 from sesq.queue.messages import Messages
 from sesq.queue.policy import Policy
 from sesq.queue.states import State
@@ -332,3 +334,29 @@ def test_a_wrong_users_file_names_what_is_wrong(tmp_path: Path, text: str, probl
     file.write_text(text)
     with pytest.raises(SettingsError, match=problem):
         People.read(file, "")
+
+
+def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(
+    users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a count of what scrypt is asked to do
+    asked: list[tuple[int, int, int]] = []
+    scrypt = hashlib.scrypt
+
+    def counting(*words: Any, n: int, r: int, p: int, **options: Any) -> bytes:
+        asked.append((n, r, p))
+        return scrypt(*words, n=n, r=r, p=p, **options)
+
+    monkeypatch.setattr(hashlib, "scrypt", counting)
+    # When somebody tries a wrong password for a user, and for nobody
+    web, submission = (
+        People.read(users, "ops"),
+        Users({"ada": User("ada", hash_password("secret of ada"), ())}),
+    )
+    asked.clear()
+    for name in ("ada", "nobody"):
+        assert web.log_in(name, "wrong", "127.0.0.1") is None
+        assert submission.find(name, "wrong") is None
+    # Then each try costs the same
+    assert len(asked) == 4
+    assert len(set(asked)) == 1

@@ -13,7 +13,8 @@ from redis import Redis
 from sesq.config.errors import SettingsError
 from sesq.console.web.api.description import operations
 from sesq.console.web.pages import ROUTERS
-from sesq.console.web.people import People, hash_password, hash_token
+from sesq.console.web.people import People, hash_token
+from sesq.producer.submission.users import hash_password
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 

@@ -11,8 +11,9 @@ import pytest
 from redis import Redis
 
 from sesq.config.settings import Settings
-from sesq.console.web.people import hash_password, hash_token
+from sesq.console.web.people import hash_token
 from sesq.console.web.reread import Reread
+from sesq.producer.submission.users import hash_password
 
 Console = Callable[..., Any]
 SECRET = "a secret of ada"

@@ -33,7 +33,7 @@ from sesq.console.web.reread import Reread
 from sesq.producer.submission.users import (
     RIGHTS,
     checked_hash,
-    hash_password,
+    hash_of_nobody,
     is_password,
     read_user,
     read_users_file,
@@ -108,7 +108,7 @@ class People:
     def __init__(self, users: Reread[dict[str, User]], local: Visitor) -> None:
         self._file = users
         self._local = local
-        self._nobody = User("", Role.VIEW, hash_password(secrets.token_urlsafe()))
+        self._nobody = User("", Role.VIEW, hash_of_nobody())
         self._tries = MovingWindowRateLimiter(MemoryStorage())
         self._one_try = Lock()
 

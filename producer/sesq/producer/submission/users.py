@@ -88,7 +88,7 @@ class Users:
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = dict(users)
-        self._nobody = User("", hash_password(secrets.token_urlsafe()), ())
+        self._nobody = User("", hash_of_nobody(), ())
         self._secret = secrets.token_bytes(32)
         self._known: dict[str, bytes] = {}
 
@@ -127,10 +127,16 @@ def hash_password(password: str) -> str:
     if len(password) < LEAST_PASSWORD:
         raise InputError(f"the password is too short: give at least {LEAST_PASSWORD} characters")
     salt = secrets.token_bytes(SALT_BYTES)
-    parts = (
-        base64.b64encode(part).decode()
-        for part in (salt, _scrypt(password, salt, COST, BLOCK_SIZE, PARALLELISM))
-    )
+    return _written(salt, _scrypt(password, salt, COST, BLOCK_SIZE, PARALLELISM))
+
+
+def hash_of_nobody() -> str:
+    """Returns a hash that no password leads to. To try a password on it takes as long as on another hash."""
+    return _written(secrets.token_bytes(SALT_BYTES), secrets.token_bytes(HASH_BYTES))
+
+
+def _written(salt: bytes, hashed: bytes) -> str:
+    parts = (base64.b64encode(part).decode() for part in (salt, hashed))
     return "$".join(("scrypt", str(COST), str(BLOCK_SIZE), str(PARALLELISM), *parts))
 
 
