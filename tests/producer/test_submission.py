@@ -35,7 +35,7 @@ from sesq.producer.submission.content import Content
 from sesq.producer.submission.handler import read
 from sesq.producer.submission.passwords import host_of
 from sesq.producer.submission.server import Options, SubmissionServer, serve
-from sesq.producer.submission.users import ANYBODY, User, hash_password, is_password
+from sesq.producer.submission.users import ANYBODY, User, Users, hash_password, is_password
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.record import Record
@@ -750,6 +750,10 @@ def test_what_would_not_be_safe_does_not_start(
         ("shop = 1", "outside"),
         ('[shop]\npassword = "secret"\nsenders = ["*"]', "no hash"),
         ('[shop]\nsenders = ["*"]', "no hash"),
+        (f'[shop]\npassword = "{HASH.replace("$16384$", "$3$")}"\nsenders = ["*"]', "no hash"),
+        (f'[shop]\npassword = "{HASH.replace("$16384$", "$-2$")}"\nsenders = ["*"]', "no hash"),
+        (f'[shop]\npassword = "{HASH.replace("$16384$", "$1099511627776$")}"\nsenders = ["*"]', "no hash"),
+        (f'[shop]\npassword = "{HASH[:-4]}?"\nsenders = ["*"]', "no hash"),
         (f'[shop]\npassword = "{HASH}"', "senders"),
         (f'[shop]\npassword = "{HASH}"\nsenders = "*"', "senders"),
         (f'[shop]\npassword = "{HASH}"\nsenders = ["*"]\nlanes = ["fast"]', "lanes"),
@@ -770,6 +774,19 @@ def test_a_users_file_says_where_it_is_wrong(text: str, says: str, tmp_path: Pat
     with pytest.raises(SettingsError, match=says) as caught:
         SubmissionServer(Outbox("redis://127.0.0.1:1"), Options(port=0, users=file))
     assert str(file) in str(caught.value)
+
+
+def test_to_read_many_users_takes_one_hash_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given 200 users, all with hashes of one cost
+    file = tmp_path / "users.toml"
+    file.write_text("".join(f'[u{i}]\npassword = "{HASH}"\nsenders = ["*"]\n' for i in range(200)))
+    hashed: list[bytes] = []
+    monkeypatch.setattr(hashlib, "scrypt", lambda secret, **_options: hashed.append(secret) or bytes(32))
+    # When they are read, at a start or because the file has changed
+    users = Users.read(file)
+    # Then the time of that does not grow with their number
+    assert len(hashed) <= 1
+    assert users.find("u199", "wrong") is None
 
 
 # what is not a mail, or may be two

@@ -19,6 +19,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,26 @@ def is_password(password: str, hashed: str) -> bool:
 
     Raises ValueError if `hashed` is not a hash of ours.
     """
+    cost, salt, wanted = _read(hashed)
+    return _is_text(password) and hmac.compare_digest(_scrypt(password, salt, *cost), wanted)
+
+
+def _read(hashed: str) -> tuple[tuple[int, int, int], bytes, bytes]:
+    """Returns the cost (n, r, p), the salt and the hash itself. Raises ValueError."""
     kind, n, r, p, salt, wanted = hashed.split("$")
     if kind != "scrypt":
         raise ValueError(f"{kind} is no kind of hash that is known")
-    if not _is_text(password):
-        return False
-    found = _scrypt(password, base64.b64decode(salt, validate=True), int(n), int(r), int(p))
-    return hmac.compare_digest(found, base64.b64decode(wanted, validate=True))
+    return (int(n), int(r), int(p)), _bytes(salt), _bytes(wanted)
+
+
+def _bytes(encoded: str) -> bytes:
+    return base64.b64decode(encoded, validate=True)
+
+
+@cache
+def _try_cost(cost: tuple[int, int, int]) -> None:
+    """Hashes once at this cost: it takes a while. Raises ValueError or TypeError if scrypt does not take the cost."""
+    _scrypt("", b"", *cost)
 
 
 def _is_text(password: str) -> bool:
@@ -187,8 +201,8 @@ def read_users_file(file: Path, allowed: Sequence[str], example: str) -> dict[st
 def checked_hash(hashed: Any, where: str, command: str) -> str:
     """Checks a password's hash. Raises SettingsError, which names the `command` that prints one."""
     try:
-        is_password("", hashed)
-    except (ValueError, AttributeError) as error:
+        _try_cost(_read(hashed)[0])
+    except (ValueError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"{where} password: is no hash; `sesq {command} --hash-password` prints one"
         ) from error
