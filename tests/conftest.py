@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,37 @@ hypothesis_settings.register_profile("sesq", deadline=None, suppress_health_chec
 hypothesis_settings.load_profile("sesq")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`-m redis` selects whatever touches a server."""
     for item in items:
         if "redis_server" in getattr(item, "fixturenames", ()):
             item.add_marker("redis")
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        items[:] = mixed(items, workers)
+
+
+def mixed(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Orders the tests so that every second worker of xdist begins with stories, which mostly wait.
+
+    By `--dist worksteal` each worker begins with one stretch of the list, and later takes from the end of others'
+    stretches. So few stories run at once, and the last tests of a run are short ones.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    stories = [tests for path, tests in files.items() if path.parent.name == "story"]
+    others = [item for item in items if item.path.parent.name != "story"]
+    beginners = (workers + 1) // 2
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        end = len(items) * (worker + 1) // workers
+        if worker % 2 == 0:
+            ordered += chain.from_iterable(stories[worker // 2 :: beginners])
+        number = end - len(ordered)
+        ordered += others[:number]
+        del others[:number]
+    return ordered
 
 
 @pytest.fixture
