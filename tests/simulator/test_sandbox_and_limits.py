@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from sesq.simulator import Simulator
+
 
 def test_rate_is_one_recipient_a_second(ses, sesv2, mail):
     # Given a message that took the only token
@@ -242,3 +244,34 @@ def test_a_throttled_call_uses_no_rate_even_where_failed_calls_do(ses, sesv2, ma
     # When a second has passed, Then the next one goes
     ses.advance(1)
     sesv2.send_email(**mail())
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "daily"),
+    [
+        ({}, 1.0, 200.0),
+        ({"production": True}, 14.0, 50_000.0),
+        ({"production": True, "max_send_rate": 2}, 2.0, 50_000.0),
+        ({"production": True, "max_24_hour_send": -1}, 14.0, -1.0),
+    ],
+)
+def test_a_quota_that_is_not_set_is_the_usual_one(options, rate, daily):
+    # Given an account in the sandbox or out of it, with a quota that is set, or not
+    with Simulator(**options) as ses:
+        # Then what is not set is what SES usually allows there
+        account = ses.account()
+        assert (account["max_send_rate"], account["max_24_hour_send"]) == (rate, daily)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "daily"), [({}, 14.0, 50_000.0), ({"max_send_rate": 2}, 2.0, 50_000.0)]
+)
+def test_an_account_that_leaves_the_sandbox_gets_the_usual_quota_of_production(options, rate, daily):
+    with Simulator(**options) as ses:
+        # Given an account in the sandbox, of which another setting was changed
+        ses.set_account(sent_lag=1)
+        # When AWS grants it production access
+        ses.set_account(review="GRANTED")
+        account = ses.account()
+        # Then it has the quota of production, except for what was set
+        assert (account["max_send_rate"], account["max_24_hour_send"]) == (rate, daily)

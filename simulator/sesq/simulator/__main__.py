@@ -22,8 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--smtp-tls-port", type=int, help="SMTP over TLS (none)")
     parser.add_argument("--account", type=Path, metavar="FILE", help="options as a JSON object")
     parser.add_argument("--production", action="store_true", default=None, help="out of the sandbox")
-    parser.add_argument("--rate", type=float, help="recipients a second (1)")
-    parser.add_argument("--daily", type=float, help="recipients in 24 hours (200; -1 is unlimited)")
+    parser.add_argument("--rate", type=float, help="recipients a second (1; in production 14)")
+    parser.add_argument(
+        "--daily", type=float, help="recipients in 24 hours (200; in production 50000; -1 is unlimited)"
+    )
     parser.add_argument("--burst", type=float, help="recipients at once (one second's worth)")
     given = parser.parse_args(arguments)
     try:

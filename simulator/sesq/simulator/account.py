@@ -60,10 +60,15 @@ class Account:
         self._control: dict[str, TokenBucket] = {}
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Some settings from now on; the tokens there are stay. ValueError names what cannot be."""
+        """Some settings from now on; the tokens there are stay. ValueError names what cannot be.
+
+        A quota that was never set becomes the usual one of production when the account leaves the sandbox.
+        """
         if changes.get("review") == "GRANTED":
             changes = {"production_access": True, **changes}
-        self.settings = AccountSettings.model_validate({**self.settings.model_dump(), **changes})
+        self.settings = AccountSettings.model_validate(
+            {**self.settings.model_dump(exclude_unset=True), **changes}
+        )
         self._bucket.resize(self.settings.max_send_rate, self.settings.effective_burst, self.clock.now())
         if "control_rate" in changes:
             self._control.clear()

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What SES lets an account send: recipients a second, and recipients in any 24 hours."""
+
+    rate: float
+    daily: float
+
+
+SANDBOX = Quota(1.0, 200.0)
+PRODUCTION = Quota(14.0, 50_000.0)
+"""A usual first quota outside the sandbox."""
+
+
+def _usual(quota_part: Callable[[Quota], float]) -> Callable[[dict[str, Any]], float]:
+    return lambda told: quota_part(PRODUCTION if told.get("production_access") else SANDBOX)
+
+
 class AccountSettings(BaseModel):
-    """One account in one region. Rates are recipients a second, the day is recipients in 24 hours."""
+    """One account in one region. Rates are recipients a second, the day is recipients in 24 hours.
+
+    A quota that is not set is the usual one of the sandbox, or of production.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     production_access: bool = False
-    max_send_rate: float = Field(1.0, gt=0)
-    max_24_hour_send: float = Field(200.0, ge=-1, description="-1 is unlimited")
+    max_send_rate: float = Field(gt=0, default_factory=_usual(lambda quota: quota.rate))
+    max_24_hour_send: float = Field(
+        ge=-1, default_factory=_usual(lambda quota: quota.daily), description="-1 is unlimited"
+    )
     burst: float | None = Field(None, ge=1, description="none: one second's worth, at least 1")
     sending_enabled: bool = True
     enforcement_status: Literal["HEALTHY", "PROBATION", "SHUTDOWN"] = "HEALTHY"

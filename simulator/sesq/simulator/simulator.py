@@ -38,8 +38,8 @@ class Simulator:
         port: int = 0,
         *,
         production: bool = False,
-        max_send_rate: float = 1.0,
-        max_24_hour_send: float = 200.0,
+        max_send_rate: float | None = None,
+        max_24_hour_send: float | None = None,
         burst: float | None = None,
         control_rate: float | None = 1.0,
         verified: tuple[str, ...] | list[str] = (),
@@ -53,13 +53,10 @@ class Simulator:
         smtp_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
+        quota = {"max_send_rate": max_send_rate, "max_24_hour_send": max_24_hour_send}
+        settings |= {name: value for name, value in quota.items() if value is not None}
         account = AccountSettings(
-            production_access=production,
-            max_send_rate=max_send_rate,
-            max_24_hour_send=max_24_hour_send,
-            burst=burst,
-            control_rate=control_rate,
-            **settings,
+            production_access=production, burst=burst, control_rate=control_rate, **settings
         )
         self.cloud = Cloud(account, tuple(verified), clock, keep_content, keep_entries, keys)
         self._where = host, port

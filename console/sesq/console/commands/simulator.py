@@ -17,7 +17,8 @@ PORTS_CURE = ". Another simulator may be running: --port 0 --smtp-port 0 take fr
 EXAMPLES = """Examples
 
   sesq simulator
-  sesq simulator --production --rate 14 --daily 50000
+  sesq simulator --production
+  sesq simulator --production --rate 100 --daily 1000000
   export AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:9797 AWS_DEFAULT_REGION=us-east-1
   AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated sesq worker
   curl -X POST http://127.0.0.1:9797/_sim/identities/ada@example.org/verify
@@ -46,9 +47,12 @@ def simulator(
     production: Annotated[
         bool | None, typer.Option("--production/--sandbox", help="Whether the account is out of the sandbox.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Recipients a second; 1 if not given.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Recipients a second; if not given 1, in production 14.")
+    ] = None,
     daily: Annotated[
-        float | None, typer.Option(help="Recipients in 24 hours; 200 if not given, -1: unlimited.")
+        float | None,
+        typer.Option(help="Recipients in 24 hours; -1: unlimited; if not given 200, in production 50000."),
     ] = None,
     burst: Annotated[
         float | None, typer.Option(help="Recipients at once; those of one second if not given.")
