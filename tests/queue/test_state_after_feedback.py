@@ -86,6 +86,8 @@ def test_it_bounced_for_good(scene: Scene, sent: str) -> None:
         ~ message:<1> state = sent -> bounced
         + origins:domain:bounced:19675 TTL = 8d
         + origins:domain:bounced:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 0.0
         + reputation 472222:bounced = 1
         + reputation level = fine
         + state:bounced <1> = now
@@ -108,6 +110,8 @@ def test_somebody_complains_of_it_after_it_was_delivered(scene: Scene, sent: str
         ~ message:<1> state = delivered -> complained
         + origins:domain:complained:19675 TTL = 8d
         + origins:domain:complained:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 0.0
         + reputation 472222:complained = 1
         + reputation level = fine
         + state:complained <1> = now
@@ -224,6 +228,8 @@ def test_nobody_knows_the_mail(scene: Scene) -> None:
         + event:d13d625a95d3389b77677fe444791bf9 TTL = 14d
         + origins:domain:bounced:19675 TTL = 8d
         + origins:domain:bounced:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 0.0
         + reputation 472222:bounced = 1
         + reputation level = fine
         + suppression ada@example.org = {"reason": "bounce", "at": now, "source": "event of m-1"}

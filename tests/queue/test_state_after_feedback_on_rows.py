@@ -61,6 +61,8 @@ def test_a_row_was_delivered(scene: Scene, row: str) -> None:
         + message:<b>-0-0 v = 1
         + origins:domain:complained:19675 TTL = 8d
         + origins:domain:complained:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 0.0
         + reputation 472222:complained = 1
         + reputation level = fine
         + rq:finished:bulk <b>-0-0 = real+14d
@@ -110,6 +112,8 @@ def test_a_row_bounced(scene: Scene, row: str) -> None:
         + message:<b>-0-0 v = 1
         + origins:domain:bounced:19675 TTL = 8d
         + origins:domain:bounced:19675 example.org = 1.0
+        + origins:domain:sent:19675 TTL = 8d
+        + origins:domain:sent:19675 example.org = 0.0
         + reputation 472222:bounced = 1
         + reputation level = fine
         + rq:finished:bulk <b>-0-0 = real+14d

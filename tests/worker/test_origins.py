@@ -125,6 +125,63 @@ def test_of_too_many_domains_those_with_the_most_mail_stay(stage: BatchStage, fe
     assert len(counts(stage, "domain", "sent")) == 1001
 
 
+def small(stage: BatchStage, kind: str, **names: int) -> None:
+    """As many domains as are counted, a recipient each, and those `names` besides."""
+    key = stage.keys.origins("domain", kind, int(stage.now // DAY))
+    stage.redis.zadd(key, {f"m{number:03}.example": 2 for number in range(1000 - len(names))} | names)
+
+
+def test_a_domain_that_makes_room_takes_its_bounces_along(stage: BatchStage, feedback: Feedback) -> None:
+    # Given as many domains as are counted, of which one has the fewest recipients, and a bounce and a complaint
+    small(stage, "sent", **{"back.example": 1})
+    feedback.handle(told("Bounce", 1, "ada@back.example", **HARD))
+    feedback.handle(told("Complaint", 1, "ada@back.example", **ABUSE))
+    assert counts(stage, "domain", "bounced") == {"back.example": 1}
+    # When another domain comes
+    feedback.handle(told("Send", 2, "ada@new.example"))
+    # Then all counts of the first one count as the others'
+    assert counts(stage, "domain", "sent")[OTHERS] == 1
+    assert (counts(stage, "domain", "bounced"), counts(stage, "domain", "complained")) == (
+        {OTHERS: 1},
+        {OTHERS: 1},
+    )
+    # and its next bounce too, since its mail is among theirs
+    feedback.handle(told("Bounce", 3, "bob@back.example", **HARD))
+    assert counts(stage, "domain", "bounced") == {OTHERS: 2}
+    # When it comes back
+    feedback.handle(told("Send", 4, *(f"p{number}@back.example" for number in range(4))))
+    feedback.handle(told("Bounce", 4, "p0@back.example", **HARD))
+    # Then its rate is of what was sent and bounced since
+    (found, others) = read_origins(stage.redis, "default", "domain", 1)
+    assert found == Origin("back.example", Standing(4, 1, 0))
+    assert (others.name, others.standing.bounced, others.standing.complained) == (OTHERS, 2, 1)
+
+
+def test_domains_that_only_bounce_are_no_more_than_are_counted(stage: BatchStage, feedback: Feedback) -> None:
+    small(stage, "sent")
+    small(stage, "bounced")
+    for number in range(3):
+        feedback.handle(told("Bounce", number, f"ada@new{number}.example", **HARD))
+    assert len(counts(stage, "domain", "sent")) == len(counts(stage, "domain", "bounced")) == 1001
+    assert sum(counts(stage, "domain", "bounced").values()) == 2003
+
+
+def test_a_bounce_of_earlier_mail_counts_on_the_day_of_that(stage: BatchStage, feedback: Feedback) -> None:
+    # Given mail of yesterday, and today as many domains as are counted
+    feedback.handle(told("Send", 1, "ada@example.org"))
+    stage.pass_time(DAY)
+    small(stage, "sent")
+    feedback.handle(told("Send", 2, "ada@new.example"))
+    # When the mail bounces
+    feedback.handle(told("Bounce", 1, "ada@example.org", **HARD))
+    # Then that counts with it, and is forgotten with it
+    assert counts(stage, "domain", "bounced", days_ago=1) == {"example.org": 1}
+    assert counts(stage, "domain", "bounced") == {}
+    day = int(stage.now // DAY) - 1
+    assert 0 < stage.redis.ttl(stage.keys.origins("domain", "bounced", day)) <= 7 * DAY
+    assert read_origins(stage.redis, "default", "domain", 1)[0] == Origin("example.org", Standing(1, 1, 0))
+
+
 def test_today_and_the_six_days_before_count(stage: BatchStage, feedback: Feedback) -> None:
     feedback.handle(told("Send", 1, "ada@example.org"))
     feedback.handle(told("Bounce", 1, "ada@example.org", **HARD))

@@ -3,31 +3,67 @@
 --
 -- Keys, A = "sesq:<account>:"
 --   A origins:<domain|tag>:<sent|bounced|complained>:<day since the epoch>  zset, expires
---                  name (of a tag "name=value") -> recipients; '' -> recipients of the names that made room
+--                  name (of a tag "name=value") -> recipients; '' -> recipients of the names that made room.
+--                  `sent` has each name of the other two: with 0, if no mail to it was counted as sent
 
 local MOST_NAMES = 1000
 local OTHERS = ''
-local KEPT_SECONDS = 8 * 86400 -- a week counts
+local KINDS = {'sent', 'bounced', 'complained'}
+local DAY = 86400
+local DAYS = 7 -- as in origins.py: today and the six days before
+local KEPT_SECONDS = (DAYS + 1) * DAY
 
--- Makes room for one more name: the name with the fewest recipients goes, and its recipients count as the
--- others'. So a name with more than a thousandth of a day's mail keeps its place, in any order of names.
-local function make_room(key)
-  local least = call('ZRANGE', key, 0, 1, 'WITHSCORES')
-  local name, n = unpack(least)
-  if name == OTHERS then name, n = unpack(least, 3) end
-  call('ZREM', key, name)
-  call('ZINCRBY', key, n, OTHERS)
+local function key_of(what, counted, day)
+  return string.format('%sorigins:%s:%s:%d', A, what, counted, day)
+end
+
+local function has(what, day, name)
+  return call('ZSCORE', key_of(what, 'sent', day), name)
+end
+
+-- Makes room for one more name: the name with the fewest recipients goes, with all its counts, which count as
+-- the others'. So the rate of each name, and that of the others, is of counts that belong together.
+local function make_room(what, day)
+  local name, second = unpack(call('ZRANGE', key_of(what, 'sent', day), 0, 1))
+  if name == OTHERS then name = second end
+  for _, counted in ipairs(KINDS) do
+    local key = key_of(what, counted, day)
+    local n = call('ZSCORE', key, name)
+    if n then
+      call('ZREM', key, name)
+      call('ZINCRBY', key, n, OTHERS)
+    end
+  end
+end
+
+local function add(what, counted, day, name, n, days_ago)
+  local key = key_of(what, counted, day)
+  call('ZINCRBY', key, n, name)
+  call('EXPIRE', key, KEPT_SECONDS - days_ago * DAY)
+end
+
+-- Returns how many days ago the name's mail was counted, so that its bounce or complaint counts on that day,
+-- and the name; OTHERS if the name may be one that made room.
+local function place_of(what, today, name)
+  local made_room = false
+  for days_ago = 0, DAYS - 1 do
+    if has(what, today - days_ago, name) then return days_ago, name end
+    made_room = made_room or has(what, today - days_ago, OTHERS)
+  end
+  return 0, made_room and OTHERS or name
 end
 
 -- what: domain or tag. counted: sent, bounced or complained. names: name -> recipients.
 function Origin.count(what, counted, names)
-  if not next(names) then return end
-  local day = math.floor(now() / 86400)
-  local key = string.format('%sorigins:%s:%s:%d', A, what, counted, day)
+  local today = math.floor(now() / DAY)
   for name, n in pairs(names) do
-    local is_new = not call('ZSCORE', key, name)
-    if is_new and call('ZCARD', key) >= MOST_NAMES then make_room(key) end
-    call('ZINCRBY', key, n, name)
+    local days_ago = 0
+    if counted ~= 'sent' then days_ago, name = place_of(what, today, name) end
+    local day = today - days_ago
+    if not has(what, day, name) then
+      if call('ZCARD', key_of(what, 'sent', day)) >= MOST_NAMES then make_room(what, day) end
+      add(what, 'sent', day, name, 0, days_ago)
+    end
+    add(what, counted, day, name, n, days_ago)
   end
-  call('EXPIRE', key, KEPT_SECONDS)
 end
