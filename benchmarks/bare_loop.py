@@ -14,7 +14,7 @@ from botocore.config import Config
 
 @lru_cache
 def client_for(threads: int) -> Any:
-    """A client of SES that so many threads share."""
+    """Returns a client of SES that so many threads share."""
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=threads)
     return boto3.client("sesv2", config=config)
 

@@ -21,7 +21,7 @@ ROUNDS = 7
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """All tables."""
+    """Returns all tables."""
     with bench() as b, tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder:
         return [take_in(b, Path(folder), round(ROWS * scale)), sending(b, Path(folder), round(SENT * scale))]
 
@@ -72,7 +72,7 @@ def sending(b: Bench, folder: Path, count: int) -> dict[str, Any]:
 
 
 def _sesq(b: Bench, folder: Path, count: int) -> tuple[Cost, float]:
-    """What a batch costs one worker, and how many bytes of Redis a recipient that is done."""
+    """Returns what a batch costs one worker, and how many bytes of Redis a recipient that is done."""
     worker = ("-m", "sesq.console", "worker", "--burst", "--concurrency", str(THREADS))
     b.set_up()
     b.run(*worker)  # the account is known from here on

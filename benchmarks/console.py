@@ -29,7 +29,7 @@ PAUSES = {"sandbox": 1.1}
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """All tables."""
+    """Returns all tables."""
     with bench() as b, tempfile.TemporaryDirectory(prefix="sesq-bench-") as folder:
         b.set_up(rate=14, daily=50_000)
         pile = fill(b, round(MESSAGES * scale), round(ROWS * scale))
@@ -43,7 +43,7 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
 
 
 def pages(b: Bench, pile: Pile, pid: int, scale: float) -> dict[str, Any]:
-    """Each page many times, by HTTP, from one process."""
+    """Returns each page many times, by HTTP, from one process."""
     rows = [(name, *_measure(b, url, pid, PAUSES.get(name, 0))) for name, url in _pages(pile).items()]
     note = (
         f"{(MESSAGES + ROWS) * scale:,.0f} messages; an answer is to take at most {LIMIT_MS} ms; on a machine that is "
@@ -75,7 +75,7 @@ def _pages(pile: Pile) -> dict[str, str]:
 
 
 def searches(b: Bench, pile: Pile, pid: int, scale: float) -> dict[str, Any]:
-    """Each search as a browser continues it, to its end."""
+    """Returns each search as a browser continues it, to its end."""
     rows = [(name, *_search(b, given, pid)) for name, given in _searches(pile).items()]
     columns = (
         "search",
@@ -127,7 +127,7 @@ def _search(b: Bench, given: Mapping[str, str], pid: int) -> tuple[Any, ...]:
 
 
 def reports(b: Bench, pile: Pile, pid: int, folder: Path) -> dict[str, Any]:
-    """A batch's report over the web and at the command line, by turns; medians."""
+    """Returns a batch's report over the web and at the command line, by turns; medians."""
     web, line = [], []
     file = folder / "report.csv"
     for _ in range(REPORTS):

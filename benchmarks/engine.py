@@ -24,7 +24,7 @@ PLAIN_QUEUE = "plain"
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """All tables."""
+    """Returns all tables."""
     with bench() as b:
         return [pace_at_50_ms(b, scale), cost_at_once(b, scale), memory(b, scale), at_rest(b, scale)]
 
@@ -76,7 +76,7 @@ def memory(b: Bench, scale: float) -> dict[str, Any]:
 
 
 def at_rest(b: Bench, scale: float) -> dict[str, Any]:
-    """What a worker costs that has nothing to do, and how soon it takes the first mail then."""
+    """Returns what a worker costs that has nothing to do, and how soon it takes the first mail then."""
     seconds, mails = max(5.0, 60 * scale), 20
     b.set_up()
     rest = (_resting(b, 2 + seconds) - _resting(b, 2)) / seconds

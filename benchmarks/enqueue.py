@@ -39,7 +39,7 @@ def main(scale: float = 1.0) -> list[dict[str, Any]]:
 
 
 def _beside(b: Bench, title: str, count: int, ways: dict[str, Way]) -> dict[str, Any]:
-    """A table of these ways, beside the first."""
+    """Returns a table of these ways, beside the first."""
     paces: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():

@@ -57,7 +57,7 @@ class Bench:
         }
 
     def ses(self, method: str, path: str, body: Any = None) -> Any:
-        """A call of the simulator's control."""
+        """Returns a call of the simulator's control."""
         data = json.dumps(body).encode() if body is not None else b""
         request = urllib.request.Request(
             self.ses_url + path, data, {"content-type": "application/json"}, method=method
@@ -89,11 +89,11 @@ class Bench:
         self.outbox.send_many(mail(i, lane, i % tenants if tenants else None) for i in range(count))
 
     def run(self, *command: str, timeout: float = 900) -> Cost:
-        """A process from its start to its end. RuntimeError where it fails."""
+        """Returns a process from its start to its end. RuntimeError where it fails."""
         return finish(self.start(*command), timeout)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """A Python process with this bench's settings."""
+        """Returns a Python process with this bench's settings."""
         return subprocess.Popen([sys.executable, *command], env=self.environment, stdout=subprocess.DEVNULL)
 
     def now(self) -> float:
@@ -107,7 +107,7 @@ class Bench:
 
 
 def mail(number: int, lane: str = "transactional", tenant: int | None = None) -> Message:
-    """A small mail to somebody, of one of the tenants or of none."""
+    """Returns a small mail to somebody, of one of the tenants or of none."""
     to, named = f"person{number}@example.org", None if tenant is None else tenant_name(tenant)
     return Message(
         sender="Shop <shop@example.com>", to=to, subject="Hello", text="x" * 1000, lane=lane, tenant=named
@@ -134,14 +134,15 @@ def finish(process: subprocess.Popen[bytes], timeout: float = 900) -> Cost:
 
 
 def less(cost: Cost, start: Cost) -> Cost:
-    """What a process has cost beyond its start."""
+    """Returns what a process has cost beyond its start."""
     return Cost(max(1e-9, cost.wall - start.wall), cost.cpu - start.cpu, cost.peak_mb)
 
 
 def beside_the_first(
     names: Sequence[str], rounds: Sequence[Sequence[Cost]], count: int
 ) -> list[tuple[Any, ...]]:
-    """A row for each sender of `count` mails: name, CPU (ms) a mail, that above the first one's, mails a second, MB.
+    """Returns a row for each sender of `count` mails: name, CPU (ms) a mail, that above the first one's, mails a
+    second, MB.
 
     Each figure is the median of all rounds. Differences are taken within a round, so that a machine whose speed drifts
     does not make them.
@@ -209,7 +210,7 @@ def cpu_of(pids: Sequence[int]) -> float:
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
-    """What `look` sees, once that is something. RuntimeError after five minutes."""
+    """Returns what `look` sees, once that is something. RuntimeError after five minutes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (seen := look()):
         if time.monotonic() > deadline:

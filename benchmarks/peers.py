@@ -133,7 +133,7 @@ def _redis_cpu(b: Bench) -> float:
 
 
 def _memory(b: Bench, senders: Sequence[Sender], count: int) -> dict[str, Any]:
-    """What one waiting mail takes in Redis, with a body of some 500 bytes."""
+    """Returns what one waiting mail takes in Redis, with a body of some 500 bytes."""
     rows = []
     for sender in senders:
         b.redis.flushall()
@@ -145,7 +145,7 @@ def _memory(b: Bench, senders: Sequence[Sender], count: int) -> dict[str, Any]:
 
 
 def _installed() -> list[Sender]:
-    """The peers that the extra `bench` brings."""
+    """Returns the peers that the extra `bench` brings."""
     apps = importlib.import_module("benchmarks.peer_apps")
     many = ("--processes", str(PROCESSES), "--threads", str(THREADS))
     return [
@@ -177,7 +177,7 @@ def _each(put: Callable[..., object]) -> Put:
 
 
 def _told(number: int) -> tuple[str, ...]:
-    """What a queue has to keep of a mail: sender, recipient, subject, body."""
+    """Returns what a queue has to keep of a mail: sender, recipient, subject, body."""
     return ("Shop <shop@example.com>", f"person{number}@example.org", "Hello", BODY[:500])
 
 

@@ -26,7 +26,7 @@ SESQ = ("-m", "sesq.console", "worker")
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table."""
+    """Returns one table."""
     bulk = round(BULK * scale)
     with bench() as b:
         rows = [

@@ -51,7 +51,7 @@ class Seen:
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table; below full scale fewer rates and processes, for a shorter time."""
+    """Returns one table; below full scale fewer rates and processes, for a shorter time."""
     quick = scale < 1
     rates, counts = (QUICK_RATES, QUICK_PROCESSES) if quick else (RATES, PROCESSES)
     seconds = QUICK_SECONDS if quick else SECONDS
@@ -96,7 +96,7 @@ def _measure(b: Bench, rate: float, count: int, seconds: float, tenants: int) ->
 
 
 def _next_arrival(b: Bench, since: float) -> float:
-    """The time of SES's first accepted call at or after `since`."""
+    """Returns the time of SES's first accepted call at or after `since`."""
 
     def look() -> list[float]:
         calls = b.ses("GET", f"/_sim/messages?since={max(since, b.now() - 1.0):.6f}")

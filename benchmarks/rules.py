@@ -82,7 +82,7 @@ class Run:
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table."""
+    """Returns one table."""
     bulk = max(2 * BULK_FIRST, round(BULK * scale))
     with bench() as b:
         os.environ.update(b.environment)  # Celery's module reads it

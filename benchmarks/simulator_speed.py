@@ -125,7 +125,7 @@ def post(url: str, body: bytes, **headers: str) -> None:
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table."""
+    """Returns one table."""
     rows = run("sesq simulator", simulator, round(SENDS * scale))
     rows += run("moto_server", moto, round(MOTO_SENDS * scale))
     columns = ("server", "connections", "sends", "sends a second", "p50 ms", "p99 ms")

@@ -17,7 +17,7 @@ COLUMNS = ("stream", "mails a second", "of off", "CPU ms a mail", "Redis ms a ma
 
 
 def main(scale: float = 1.0) -> list[dict[str, Any]]:
-    """One table; medians of rounds, off and on by turns."""
+    """Returns one table; medians of rounds, off and on by turns."""
     count = round(4000 * scale)
     off = next(sender for sender in SENDERS if sender.name == "sesq")
     senders: dict[str, Sender] = {"off": off, "on": replace(off, put=_queue_told_of)}

@@ -80,7 +80,7 @@ def wire_form(text: str, field: str) -> str:
 
 
 def spec_of(wire: str) -> str:
-    """The bare address of a wire form: no address here has an angle bracket inside."""
+    """Returns the bare address of a wire form: no address here has an angle bracket inside."""
     return wire[wire.rfind("<") + 1 : -1] if wire.endswith(">") else wire
 
 
@@ -119,7 +119,7 @@ def encode_words(text: str) -> str:
 
 
 def shown(text: object) -> str:
-    """What was given, safe and short enough for an error text."""
+    """Returns what was given, safe and short enough for an error text."""
     return repr(text) if len(repr(text)) <= 80 else f"{repr(text)[:77]}..."
 
 

@@ -113,7 +113,7 @@ def _find_place(redis: Redis, keys: Keys, record: Record, queue: str) -> _Place:
 
 
 def _windowed(redis: Redis, keys: Keys) -> dict[str, str]:
-    """The chunks that wait until their window opens, in their order, each with its queue."""
+    """Returns the chunks that wait until their window opens, in their order, each with its queue."""
     waiting = texts(redis.zrange(keys.windowed, 0, MOST_READ - 1))
     pipeline = redis.pipeline(transaction=False)
     for chunk in waiting:

@@ -44,7 +44,7 @@ class Progress:
 
     @classmethod
     def of(cls, batch: Batch, at: float) -> Progress:
-        """A batch as it stands."""
+        """Returns a batch as it stands."""
         return cls(
             at,
             batch.sent,

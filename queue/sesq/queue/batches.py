@@ -46,7 +46,7 @@ class Batches:
         self.keys = Keys(account)
 
     def get(self, id: str) -> Batch:
-        """One batch. Raises UnknownBatch."""
+        """Returns one batch. Raises UnknownBatch."""
         with mapped():
             fields = read_hash(self.redis, self.keys.batch(id))
         if not fields:
@@ -256,7 +256,7 @@ class Batches:
 
 
 def _rows(chunk: str, packed: bytes | None, fields: Mapping[str, str]) -> Sequence[Row]:
-    """The rows of a chunk; without their addresses where Redis has lost those."""
+    """Returns the rows of a chunk; without their addresses where Redis has lost those."""
     try:
         return unpack_rows(packed) if packed is not None else _nameless(fields)
     except InvalidMessage as error:

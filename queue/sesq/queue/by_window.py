@@ -29,7 +29,7 @@ def groups(counts: Mapping[str, int], account_window: str) -> list[Waiting]:
 
 
 def cut(counts: ByWindow, most: int) -> ByWindow:
-    """The first `most` recipients."""
+    """Returns the first `most` recipients."""
     found: ByWindow = Counter()
     for window, count in counts.items():
         found[window] = max(0, min(count, most - found.total()))

@@ -40,12 +40,12 @@ _ours = re.compile(r"sesq:accounts$|sesq:(?P<account>[^:]+):.|rq:(?:.*\bsesq\.(?
 
 
 def connect(url: str | None = None, *, settings: Settings | Essentials | None = None) -> Redis:
-    """A careful client for `url`, or for the settings; see `sesq.config.connection.connect`."""
+    """Returns a careful client for `url`, or for the settings; see `sesq.config.connection.connect`."""
     return connection.connect(url, settings=settings, client=CarefulRedis)
 
 
 def careful(redis: Redis) -> Redis:
-    """A careful client of the server of another client's, whatever that one would do with a lost reply."""
+    """Returns a careful client of the server of another client's, whatever that one would do with a lost reply."""
     return redis if isinstance(redis, CarefulRedis) else connection.connect_as(redis, CarefulRedis)
 
 
@@ -98,5 +98,5 @@ def set_aside(redis: Redis, error: ResponseError, command: tuple[Any, ...]) -> b
 
 
 def type_expected(command: str) -> str:
-    """The type of key that a command of Redis needs; empty for one that takes any, or none."""
+    """Returns the type of key that a command of Redis needs; empty for one that takes any, or none."""
     return next((kind for pattern, kind in TYPES if re.fullmatch(pattern, command.upper())), "")

@@ -87,7 +87,7 @@ def unpack_rows(packed: bytes) -> list[Row]:
 
 
 def given_back(redo: str) -> set[int]:
-    """The rows of a chunk that are to be sent again: "<start>-<end> …"."""
+    """Returns the rows of a chunk that are to be sent again: "<start>-<end> …"."""
     runs = re.findall(r"(\d{1,9})-(\d{1,9})", redo)
     return {row for start, end in runs for row in range(int(start), min(int(end), CHUNK_ROWS))}
 

@@ -24,7 +24,7 @@ class Damage:
 
 
 def read_damage(redis: Redis, account: str) -> list[Damage]:
-    """What has been set aside, or left where it is because it cannot be understood; the latest first."""
+    """Returns what has been set aside, or left where it is because it cannot be understood; the latest first."""
     found = [_damage(*entry) for entry in read_hash(redis, Keys(account).damaged).items()]
     return sorted(found, key=lambda damage: (-damage.at, damage.what))
 

@@ -191,7 +191,10 @@ class SimpleContent:
 
 
 def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
-    """The JSON object without its "v". Raises InvalidMessage if it is not one, or if its version is not known here."""
+    """Returns the JSON object without its "v".
+
+    Raises InvalidMessage if it is not one, or if its version is not known here.
+    """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

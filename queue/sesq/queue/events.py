@@ -219,7 +219,7 @@ class EventReader:
         return [self._event(id, told) for id, told in self._entries(">", count, block)]
 
     def _told_again(self, entries: Sequence[tuple[str, Mapping[bytes, bytes]]]) -> list[MessageEvent]:
-        """Those that were dropped meanwhile are a gap."""
+        """Returns events that were read before; notes those that were dropped meanwhile as a gap."""
         self._again = entries[-1][0]
         gone = [id for id, told in entries if not told]
         if gone:
@@ -282,17 +282,17 @@ class EventReader:
 
 
 def _tags(packed: bytes | None) -> dict[str, str]:
-    """The tags in JSON; none where it is damaged."""
+    """Returns the tags in JSON; none where it is damaged."""
     found = read_json(packed or b"{}")
     return found if isinstance(found, dict) else {}
 
 
 def _texts(packed: bytes | None) -> list[str]:
-    """The texts in JSON; none where it is damaged."""
+    """Returns the texts in JSON; none where it is damaged."""
     found = read_json(packed or b"[]")
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def seconds_of(id: str) -> float:
-    """The time at which an event with that id was written (s)."""
+    """Returns the time at which an event with that id was written (s)."""
     return int(id.partition("-")[0]) / 1000

@@ -135,7 +135,7 @@ def _by_ramp(usage: Usage) -> str:
 def _by_windows(
     redis: Redis, record: Record, usage: Usage, _lane: Lane, found: Ahead
 ) -> tuple[str, float | None]:
-    """The same for bulk mail that goes only in a send window, or that goes behind such mail."""
+    """Returns the same for bulk mail that goes only in a send window, or that goes behind such mail."""
     views = look_at(redis, record.account, found.windows)
     cost = record.envelope.rate_cost
     told = forecast_windows(
@@ -159,7 +159,7 @@ def _by_windows(
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
-    """Why nothing of its lane may go, whatever the limits; empty if something may."""
+    """Returns why nothing of its lane may go, whatever the limits; empty if something may."""
     tenant = record.envelope.tenant or ""
     account = record.account
     found = [
@@ -180,7 +180,7 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
 
 
 def _paused_batch(redis: Redis, record: Record) -> str:
-    """Why the batch is paused that it belongs to; empty if there is no such."""
+    """Returns why the batch is paused that it belongs to; empty if there is no such."""
     place = place_of(record.id)
     if place is None:
         return ""

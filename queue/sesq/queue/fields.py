@@ -33,7 +33,7 @@ class Fields:
         return int(self.number(name))
 
     def count(self, name: str, most: int) -> int | None:
-        """A whole number from 0 to `most`; None, and a problem, if there is none."""
+        """Returns a whole number from 0 to `most`; None, and a problem, if there is none."""
         given = self.text(name)
         if given.isdecimal() and given.isascii() and int(given) <= most:
             return int(given)
@@ -41,7 +41,7 @@ class Fields:
         return None
 
     def optional(self, name: str) -> float | None:
-        """A number, or None if there is none."""
+        """Returns a number, or None if there is none."""
         given = self.text(name)
         if not given:
             return None
@@ -55,11 +55,13 @@ class Fields:
         return None
 
     def envelope(self) -> Envelope:
-        """The envelope in the fields of a message's record; an empty one, which says so, where they are damaged."""
+        """Returns the envelope in the fields of a message's record; an empty one, which says so, where they are
+        damaged.
+        """
         return self._envelope(lambda: Envelope.from_fields(self._fields))
 
     def envelope_of_batch(self) -> Envelope:
-        """The same of a batch, which has it in one field."""
+        """Returns the same of a batch, which has it in one field."""
         return self._envelope(lambda: Envelope.from_json(self.text("envelope")))
 
     def _envelope(self, read: Callable[[], Envelope]) -> Envelope:
@@ -70,6 +72,6 @@ class Fields:
             return UNREADABLE
 
     def reason(self) -> str:
-        """The field `reason`, and before it what is damaged."""
+        """Returns the field `reason`, and before it what is damaged."""
         damaged = f"damaged in Redis: {', '.join(self.problems)}" if self.problems else ""
         return "; ".join(part for part in (damaged, self.text("reason")) if part)

@@ -58,7 +58,7 @@ def forecast(
     sent: Mapping[int, int],
     others: float = 0.0,
 ) -> Forecast:
-    """When `count` recipients will have gone after `ahead` others.
+    """Returns when `count` recipients will have gone after `ahead` others.
 
     `sent`: the ledger, minute -> recipients. `others` were sent by other programs, nobody knows when in the last day:
     they count for one day more.
@@ -80,7 +80,7 @@ def forecast(
 
 
 def rooms_of(limits: Limits) -> Rooms:
-    """How many recipients a whole day has room for, now and later; for limits with a `daily`."""
+    """Returns how many recipients a whole day has room for, now and later; for limits with a `daily`."""
     return Rooms((limits.daily or 0.0) - limits.reserve, limits.growth)
 
 
@@ -106,7 +106,7 @@ class Rooms:
         return self.rooms[bisect_right(self.times, time) - 1]
 
     def next_minute(self, minute: int) -> float:
-        """The first whole minute after this one in which the day has another room."""
+        """Returns the first whole minute after this one in which the day has another room."""
         later = self.times[bisect_right(self.times, minute * MINUTE) :]
         return ceil(later[0] / MINUTE) if later else inf
 
@@ -139,7 +139,7 @@ class RollingDay:
             self.begin(heappop(self.soonest))
 
     def next_after(self, minute: int) -> int:
-        """The next minute in which room is freed."""
+        """Returns the next minute in which room is freed."""
         while self.soonest and (self.soonest[0] <= minute or not self.frees.get(self.soonest[0])):
             heappop(self.soonest)
         return self.soonest[0] if self.soonest else minute + 1

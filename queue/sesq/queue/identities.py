@@ -65,7 +65,7 @@ class Unverified:
 
 
 def candidates(spec: str) -> tuple[str, ...]:
-    """The identities that could cover a bare address, most exact first: itself, itself without its +label, its
+    """Returns the identities that could cover a bare address, most exact first: itself, itself without its +label, its
     domain, each parent domain. To look one up at SES, ask for each of these: an address that only its domain
     covers is itself reported as not verified.
     """
@@ -88,7 +88,7 @@ class BorrowedIdentities:
         return cls({_identity_of(arn): arn for arn in arns})
 
     def arn_of(self, spec: str) -> str | None:
-        """The ARN of the most exact identity that covers a bare address; None if none does."""
+        """Returns the ARN of the most exact identity that covers a bare address; None if none does."""
         return next((self.arns[name] for name in candidates(spec) if name in self.arns), None)
 
 

@@ -30,7 +30,7 @@ def is_id(text: str) -> bool:
 
 
 def following(id: str, count: int) -> str:
-    """The id that comes so many after another."""
+    """Returns the id that comes so many after another."""
     return _written(int(id.translate(FROM_CROCKFORD), 32) + count)
 
 

@@ -26,12 +26,12 @@ ID = "%id%"
 
 
 def rq_key(kind: str, name: str) -> str:
-    """A key of RQ's own: a `queue`, its registries (`wip`, `deferred`, …) and its `workers`; or a `job`."""
+    """Returns a key of RQ's own: a `queue`, its registries (`wip`, `deferred`, …) and its `workers`; or a `job`."""
     return f"{RQ_KEY_PREFIX}:{kind}:{name}"
 
 
 def rq_now() -> str:
-    """The time of this host, as RQ writes it. For RQ's tools only: what is due is judged by Redis's clock."""
+    """Returns the time of this host, as RQ writes it. For RQ's tools only: what is due is judged by Redis's clock."""
     return utcformat(datetime.now(timezone.utc))
 
 

@@ -386,7 +386,7 @@ class Keys:
         return self._key("wake")
 
     def queue(self, lane: Lane, tenant: str = "") -> str:
-        """The name of the lane's RQ queue (not its Redis key), or of a tenant's in it."""
+        """Returns the name of the lane's RQ queue (not its Redis key), or of a tenant's in it."""
         return queue_name(self.account, lane, tenant)
 
 

@@ -27,7 +27,7 @@ def require_layout(redis: Redis, *, writes: bool = True) -> None:
 
 
 def fault_of_layout(redis: Redis) -> str:
-    """What is wrong with it, for the auditor; empty if nothing is."""
+    """Returns what is wrong with it, for the auditor; empty if nothing is."""
     try:
         require_layout(redis, writes=False)
     except QueueUnavailable as error:

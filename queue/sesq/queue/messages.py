@@ -32,7 +32,7 @@ RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILE
 
 
 def accounts(redis: Redis) -> list[str]:
-    """The names of all accounts that this Redis knows."""
+    """Returns the names of all accounts that this Redis knows."""
     with mapped():
         return sorted(texts(redis.smembers(ACCOUNTS)))
 
@@ -46,7 +46,7 @@ class Messages:
         self._batches = Batches(redis, account)
 
     def get(self, id: str) -> Record:
-        """The record of one message. Raises UnknownMessage."""
+        """Returns the record of one message. Raises UnknownMessage."""
         with mapped():
             fields = read_hash(self.redis, self.keys.message(id))
         if "packed" in fields:  # a row on its way: its batch knows it
@@ -61,7 +61,7 @@ class Messages:
         return read_record(id, self.keys.account, fields)
 
     def get_many(self, ids: Iterable[str]) -> Sequence[Record | None]:
-        """The records of these messages in one round trip; None for one that is gone.
+        """Returns the records of these messages in one round trip; None for one that is gone.
 
         If one cannot be read, its reason says so: it does not hide the others.
         """
@@ -74,7 +74,7 @@ class Messages:
         ]
 
     def counts(self) -> dict[State, int]:
-        """How many messages are in each state; every state is there."""
+        """Returns how many messages are in each state; every state is there."""
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
             for state in State:
@@ -82,14 +82,14 @@ class Messages:
             return dict(zip(State, pipeline.execute(), strict=True))
 
     def list(self, states: Iterable[State] = tuple(State), *, limit: int = 50) -> list[Record]:
-        """The newest messages in any of the states, newest first; at most `limit`."""
+        """Returns the newest messages in any of the states, newest first; at most `limit`."""
         with mapped():
             found = [place for state in states for place in self._newest(state, limit)]
         records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
         return [record for record in records if record is not None]
 
     def _newest(self, state: State, limit: int) -> Sequence[tuple[float, str]]:
-        """The newest whose record is there, with their times; those that have expired are passed over."""
+        """Returns the newest whose record is there, with their times; those that have expired are passed over."""
         found: list[tuple[float, str]] = []
         size = max(limit, LISTED_AT_ONCE)
         for start in range(0, size + MOST_PASSED_OVER, size):
@@ -161,17 +161,17 @@ class Messages:
         self._change(id, WAITING_STATES, State.SCHEDULED, f"rescheduled by {by}", due=due, fields=fields)
 
     def holds(self) -> dict[str, str]:
-        """What is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
+        """Returns what is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
         with mapped():
             return read_hash(self.redis, self.keys.holds)
 
     def waiting_for(self, what: str) -> int:
-        """How many messages wait for it."""
+        """Returns how many messages wait for it."""
         with mapped():
             return int(self.redis.zcard(self.keys.hold(what)))
 
     def free(self, what: str, reason: str) -> int:
-        """What was waited for has come true: what waited goes back into its lane, oldest first. How many did."""
+        """Puts the messages that waited for `what` back into their lanes, oldest first. Returns how many."""
         freed, count = 0, FREE_AT_ONCE
         while count == FREE_AT_ONCE:
             count, _, _ = self._free(what, reason, FREE_AT_ONCE)
@@ -243,7 +243,7 @@ class Messages:
         drop_content: bool = False,
         unblock: bool = False,
     ) -> State:
-        """The state that it came to."""
+        """Returns the state that it came to."""
         states = sorted(state.value for state in allowed)
         options = {
             "due": due,

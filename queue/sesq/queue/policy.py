@@ -110,7 +110,7 @@ class Policy:
         self.keys = Keys(account)
 
     def show(self) -> dict[str, Setting]:
-        """Every limit with its value and where that comes from."""
+        """Returns every limit with its value and where that comes from."""
         own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
         snapshot = read_snapshot(self.redis, self.keys.account)
         theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
@@ -213,7 +213,10 @@ class Policy:
         self._write({field: reason}, [], event)
 
     def history(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Who changed what, when, from which value to which; newest first. Times are seconds since the epoch."""
+        """Returns who changed what, when, from which value to which; newest first.
+
+        Times are seconds since the epoch.
+        """
         with mapped():
             return read_json_list(self.redis, self.keys.policy_history, limit)
 
@@ -227,7 +230,7 @@ class Policy:
             return read_hash(self.redis, key)
 
     def _above_ses(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Which of the values are above SES's, in words. Without a known account nothing is."""
+        """Returns which of the values are above SES's, in words. Without a known account nothing is."""
         snapshot = read_snapshot(self.redis, self.keys.account)
         above = {}
         for name, unit in LIMITED_BY_SES.items():
@@ -268,7 +271,7 @@ def _known(name: str) -> Callable[[str], str]:
 
 
 def _replaced(own: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
-    """What a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
+    """Returns what a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
     old = {name: own.get(name) for name in names}
     return {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
 

@@ -31,9 +31,10 @@ class Reaped:
 
 
 def judged(reaped: Reaped, claim_id: str, on_unknown: str, max_attempts: int) -> SendResult:
-    """What had not been started goes back. What had is unknown, or goes again where that is the policy.
+    """Judges a message that a dead worker left behind.
 
-    Out of attempts it is still unknown: `failed` would say that nobody got it.
+    If it had not been started, it goes back into its queue. If it had, it is unknown, or it is sent again if the policy
+    says so. With no attempt left it stays unknown: `failed` would say that nobody got it.
     """
     grant = Grant(reaped.id, claim_id)
     if not reaped.started:

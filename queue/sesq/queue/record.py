@@ -139,5 +139,5 @@ def _event(line: str) -> Event:
 
 
 def _lane(queue: str) -> str:
-    """The third part of the queue's name: a fourth one is a tenant."""
+    """Returns the third part of the queue's name: a fourth one is a tenant."""
     return ".".join(queue.split(".")[2:3])

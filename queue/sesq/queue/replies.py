@@ -10,30 +10,30 @@ from redis import Redis
 
 
 def text(reply: object) -> str:
-    """One reply; empty if there is none. Bytes that are not UTF-8 are shown as `\\xff`."""
+    """Returns one reply; empty if there is none. Bytes that are not UTF-8 are shown as `\xff`."""
     if isinstance(reply, str):
         return reply
     return cast("bytes", reply).decode(errors="backslashreplace") if reply is not None else ""
 
 
 def texts(replies: Iterable[object]) -> list[str]:
-    """A list or set of replies."""
+    """Returns a list or set of replies."""
     return [text(reply) for reply in replies]
 
 
 def text_hash(fields: object) -> dict[str, str]:
-    """The reply of HGETALL."""
+    """Returns the reply of HGETALL."""
     return {text(name): text(value) for name, value in cast("dict[bytes, bytes]", fields).items()}
 
 
 def read_json_list(redis: Redis, key: str, limit: int) -> list[dict[str, Any]]:
-    """The first entries of a list of JSON objects; other entries are left out."""
+    """Returns the first entries of a list of JSON objects; other entries are left out."""
     found = [read_json(entry) for entry in redis.lrange(key, 0, limit - 1)]
     return [entry for entry in found if isinstance(entry, dict)]
 
 
 def read_json(reply: object) -> Any:
-    """What a reply of JSON says; None if it is none. Bytes that are not UTF-8 are replaced."""
+    """Returns what a reply of JSON says; None if it is none. Bytes that are not UTF-8 are replaced."""
     try:
         return json.loads(cast("bytes", reply).decode(errors="replace"))
     except ValueError:
@@ -41,7 +41,7 @@ def read_json(reply: object) -> Any:
 
 
 def read_hash(redis: Redis, key: str) -> dict[str, str]:
-    """A whole hash; empty if there is none."""
+    """Returns a whole hash; empty if there is none."""
     return text_hash(redis.hgetall(key))
 
 

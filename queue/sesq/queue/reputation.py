@@ -80,7 +80,7 @@ class Standing:
     complained: int
 
     def rate(self, kind: str) -> float:
-        """The share of `bounced` or `complained`, 0 to 1."""
+        """Returns the share of `bounced` or `complained`, 0 to 1."""
         return float(getattr(self, kind)) / self.sent if self.sent else 0.0
 
     @property
@@ -140,7 +140,7 @@ class Reputation:
         self.key = Keys(account).tenant_reputation(tenant) if tenant else Keys(account).reputation
 
     def read(self) -> Standing:
-        """The last week, to the hour. Hours before it are forgotten."""
+        """Returns the last week, to the hour. Hours before it are forgotten."""
         first = int(redis_now(self.redis) // 3600) - WINDOW_HOURS
         with mapped():
             fields = read_hash(self.redis, self.key)
@@ -183,7 +183,10 @@ class Reputation:
 
 
 def tenant_standings(redis: Redis, account: str) -> dict[str, Standing]:
-    """The last week of each tenant's mail, by the tenant's name. It pauses nothing: SES itself stops a tenant."""
+    """Returns the last week of each tenant's mail, by the tenant's name.
+
+    It pauses nothing: SES itself stops a tenant.
+    """
     keys, now = Keys(account), redis_now(redis)
     first = int(now // 3600) - WINDOW_HOURS
     with mapped():

@@ -22,25 +22,25 @@ _QUEUE = re.compile(
 
 
 def tenant_of(queue: str) -> str:
-    """The tenant whose queue it is; empty for a lane's own."""
+    """Returns the tenant whose queue it is; empty for a lane's own."""
     found = _QUEUE.fullmatch(queue)
     return found["tenant"] or "" if found else ""
 
 
 def lane_of(queue: str) -> tuple[str, Lane] | None:
-    """The account and the lane of a lane's RQ queue; None for one that is a tenant's, or not sesq's."""
+    """Returns the account and the lane of a lane's RQ queue; None for one that is a tenant's, or not sesq's."""
     found = _QUEUE.fullmatch(queue)
     return (found["account"], Lane(found["lane"])) if found and not found["tenant"] else None
 
 
 def lane_queue(queue: str) -> str:
-    """The queue of the lane in which a queue takes its turn; the same where it is no tenant's."""
+    """Returns the queue of the lane in which a queue takes its turn; the same where it is no tenant's."""
     found = _QUEUE.fullmatch(queue)
     return found["whole"] if found else queue
 
 
 def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
-    """The queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest.
+    """Returns the queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest.
 
     A queue with a damaged, infinite share counts too: its turn would come always, or never.
     """
@@ -67,13 +67,13 @@ def give_turns(redis: Redis, keys: Keys) -> list[str]:
 
 
 def queues_of(redis: Redis, keys: Keys) -> list[str]:
-    """All queues of an account: those of the lanes, and those of tenants in which mail may wait."""
+    """Returns all queues of an account: those of the lanes, and those of tenants in which mail may wait."""
     tenants = [queue for lane in Lane for queue in tenant_queues(redis, keys, lane)]
     return [*map(keys.queue, Lane), *tenants]
 
 
 def tenant_queues(redis: Redis, keys: Keys, lane: Lane) -> list[str]:
-    """The queues of tenants in a lane in which mail may wait, also those that only RQ lists."""
+    """Returns the queues of tenants in a lane in which mail may wait, also those that only RQ lists."""
     own = keys.queue(lane)
     listed = redis.sscan_iter(Queue.redis_queues_keys, rq_key("queue", f"{own}.*"), AT_ONCE)
     by_rq = {text(key).removeprefix(rq_key("queue", "")) for key in listed}

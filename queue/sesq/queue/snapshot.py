@@ -44,7 +44,7 @@ class Snapshot:
 
 
 def read_snapshot(redis: Redis, account: str) -> Snapshot:
-    """The last snapshot of the account; `known` is False if there is none yet."""
+    """Returns the last snapshot of the account; `known` is False if there is none yet."""
     with mapped():
         given = read_hash(redis, Keys(account).snapshot)
     if "readable" not in given:
@@ -71,7 +71,9 @@ BORROWED = "2"
 
 
 def read_identities(redis: Redis, account: str) -> Identities:
-    """The account's identities as SES last listed them, and those of other accounts; empty before the first sync."""
+    """Returns the account's identities as SES last listed them, and those of other accounts; empty before the first
+    sync.
+    """
     with mapped():
         listed = read_hash(redis, Keys(account).identities)
     borrowed = [name for name, verified in listed.items() if verified == BORROWED]
@@ -86,7 +88,7 @@ def read_own_identities(redis: Redis, account: str) -> dict[str, bool]:
 
 
 def redis_now(redis: Redis) -> float:
-    """The time by which everything is scheduled: Redis's clock, in seconds since the epoch."""
+    """Returns the time by which everything is scheduled: Redis's clock, in seconds since the epoch."""
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         pipeline.time()

@@ -38,7 +38,7 @@ class State(str, Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> State | None:
-        """A state that another version of sesq has written: it is shown as it is, and is in no set of states here."""
+        """Returns a member for a state of another version of sesq. It is shown as it is, and is in no set of states."""
         if not isinstance(value, str):
             return None
         unknown = str.__new__(cls, value)

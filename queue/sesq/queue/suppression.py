@@ -37,7 +37,9 @@ class Suppressed:
 
 
 def mailed_as(text: str) -> str:
-    """The bare address in a text, as a message here has it; empty if none could: nothing is gained by listing it."""
+    """Returns the bare address in a text, as a message here has it; empty if none could: nothing is gained by listing
+    it.
+    """
     try:
         return parse_address(text, "address").spec
     except InvalidMessage:
@@ -45,7 +47,7 @@ def mailed_as(text: str) -> str:
 
 
 def listed_as(spec: str) -> str:
-    """How a bare address stands on the list: its domain in lower case."""
+    """Returns how a bare address stands on the list: its domain in lower case."""
     local, _, domain = spec.rpartition("@")
     return f"{local}@{domain.lower()}"
 
@@ -93,7 +95,7 @@ class SuppressionList:
             return int(self.redis.hdel(self.key, *names)) if names else 0
 
     def among(self, specs: Iterable[str]) -> dict[str, Suppressed]:
-        """Those of some bare addresses that are listed, as they were given."""
+        """Returns those of some bare addresses that are listed, as they were given."""
         given = list(specs)
         if not given:
             return {}
@@ -103,7 +105,7 @@ class SuppressionList:
 
 
 def _unpacked(address: str, packed: Any) -> Suppressed:
-    """One whose entry is damaged gets no mail either."""
+    """Reads an entry of the list. An address whose entry is damaged is still suppressed."""
     try:
         entry = json.loads(packed)
         return Suppressed(address, str(entry["reason"]), float(entry["at"]), str(entry["source"]))

@@ -73,7 +73,7 @@ class TenantLimits:
         self.keys = Keys(account)
 
     def show(self) -> dict[str, TenantLimit]:
-        """Each tenant that is limited, by name."""
+        """Returns each tenant that is limited, by name."""
         with mapped():
             found = read_hash(self.redis, self.keys.tenant_limits)
             names = sorted({field.partition(":")[0] for field in found})
@@ -81,7 +81,7 @@ class TenantLimits:
         return {name: limit for name, limit in limits.items() if limit.is_limited}
 
     def of(self, tenant: str) -> TenantLimit:
-        """Those of one tenant; no limits where nobody has set any."""
+        """Returns those of one tenant; no limits where nobody has set any."""
         fields = [f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP, PAUSED)]
         with mapped():
             found = texts(self.redis.hmget(self.keys.tenant_limits, fields))
@@ -199,7 +199,7 @@ def _event(
 
 
 def ramped_tenants(redis: Redis, account: str) -> list[str]:
-    """The tenants whose day has a ramp. Raises QueueUnavailable."""
+    """Returns the tenants whose day has a ramp. Raises QueueUnavailable."""
     with mapped():
         fields = texts(redis.hkeys(Keys(account).tenant_limits))
     parts = (each.partition(":") for each in fields)
@@ -230,7 +230,7 @@ def _told(value: float | None) -> str | None:
 
 
 def _read(tenant: str, found: Mapping[str, str]) -> dict[str, float]:
-    """A damaged value counts as no limit, as in the gate."""
+    """Reads a tenant's limits. A damaged value counts as no limit, as in the gate."""
     fields = Fields({name: found.get(f"{tenant}:{name}", "") for name in OF_TENANTS})
     read = {name: fields.optional(name) for name in OF_TENANTS}
     return {name: value for name, value in read.items() if value is not None}

@@ -63,7 +63,7 @@ class TenantStates:
         self.key = Keys(account).tenant_states
 
     def read(self) -> dict[str, TenantState]:
-        """All tenants of which SES was asked, by name."""
+        """Returns all tenants of which SES was asked, by name."""
         with mapped():
             found = read_hash(self.redis, self.key)
         states = {name: _unpacked(packed) for name, packed in sorted(found.items())}
@@ -95,7 +95,7 @@ class TenantStates:
 
 
 def _unpacked(packed: str) -> TenantState | None:
-    """A damaged value counts as if SES had not been asked."""
+    """Reads a tenant's state. None if it is damaged: SES is then asked again."""
     found = read_json(packed.encode())
     if not isinstance(found, dict) or found.get("status") not in list(SendingStatus):
         return None

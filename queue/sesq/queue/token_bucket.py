@@ -65,7 +65,9 @@ class TokenBucketRateLimiter(RateLimiter):
         return self._ask(item, identifiers, cost, take=False).granted
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """When the bucket is full again (seconds since the epoch, by Redis's clock), and how many tokens are there."""
+        """Returns when the bucket is full again (seconds since the epoch, by Redis's clock), and how many tokens are
+        there.
+        """
         answer = self._ask(item, identifiers, 0, take=False)
         return WindowStats(answer.full_at, max(0, int(answer.tokens + 1e-6)))
 

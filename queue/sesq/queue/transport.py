@@ -24,7 +24,7 @@ def sends_by_smtp(redis: Redis, account: str) -> bool:
 
 
 def smtp_problem(track: object) -> InvalidMessage | None:
-    """What SMTP cannot carry of a message with this option, and the cure."""
+    """Returns what SMTP cannot carry of a message with this option, and the cure."""
     if track is None:
         return None
     return InvalidMessage(

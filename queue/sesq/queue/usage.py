@@ -103,7 +103,9 @@ class Usage:
         return self.ramp is not None and (self.ceiling is None or self.ramp.cap < self.ceiling)
 
     def limits(self, *, reserve: bool) -> Limits:
-        """The limits for a forecast; with `reserve` for mail that may not use what is kept for transactional mail."""
+        """Returns the limits for a forecast; with `reserve` for mail that may not use what is kept for transactional
+        mail.
+        """
         if reserve:
             return Limits(self.pace, self.daily, self.reserve, self.growth)
         return Limits(self.pace, self.daily, 0.0, tuple(step._replace(reserve=0.0) for step in self.growth))
@@ -120,18 +122,18 @@ class Usage:
 
 
 def cap_of(cap: float, ceiling: float | None) -> float:
-    """The daily limit in force: the smaller of a ramp's cap and of the limit without the ramp, if there is one."""
+    """Returns the daily limit in force: the smaller of a ramp's cap and the limit without the ramp (None: no limit)."""
     return cap if ceiling is None else min(cap, ceiling)
 
 
 def reserve_of(text: str, daily: float | None) -> float:
-    """How many recipients of a day a reserve keeps: the number that it names, or its share of `daily`."""
+    """Returns how many recipients of a day a reserve keeps: the number that it names, or its share of `daily`."""
     number = Fields({"": text.removesuffix("%")}).number("")
     return float(math.floor((daily or 0.0) * number / 100)) if text.endswith("%") else number
 
 
 def read_usage(redis: Redis, account: str, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
-    """The limits in force and what is used of them. Raises QueueUnavailable."""
+    """Returns the limits in force and what is used of them. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         answer = read_json(USAGE.run(redis, account, *(keys.queue(lane) for lane in lanes)))
@@ -141,14 +143,14 @@ def read_usage(redis: Redis, account: str, lanes: Sequence[Lane] = tuple(Lane)) 
 
 
 def read_ledger(redis: Redis, account: str) -> dict[int, int]:
-    """What went in the last day: minute of the epoch -> recipients that count. Raises QueueUnavailable."""
+    """Returns what went in the last day: minute of the epoch -> recipients that count. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         return read_cells(redis, keys.ledger, keys.gate)
 
 
 def read_cells(redis: Redis, ledger: str, books: str) -> dict[int, int]:
-    """The same of any ledger, the newest minute of which stands in `books`. Both are keys."""
+    """Returns the same of any ledger, the newest minute of which stands in `books`. Both are keys."""
     pipeline = redis.pipeline(transaction=False)
     pipeline.get(ledger)
     pipeline.hget(books, "minute")

@@ -15,7 +15,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def webhook_id(event: MessageEvent) -> str:
-    """The header `webhook-id`: no other event has it, in any account. Letters, digits, `_`, `-` and `.` alone."""
+    """Returns the header `webhook-id`: no other event has it, in any account.
+
+    Letters, digits, `_`, `-` and `.` alone.
+    """
     return _UNSAFE.sub("_", f"{event.account}.{event.id}")
 
 
@@ -32,7 +35,7 @@ def body_of(event: MessageEvent) -> str:
 
 
 def event_of(body: str | bytes) -> MessageEvent:
-    """The event in a body whose signature was verified. Raises InvalidMessage."""
+    """Returns the event in a body whose signature was verified. Raises InvalidMessage."""
     try:
         data = json.dumps(json.loads(body)["data"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:

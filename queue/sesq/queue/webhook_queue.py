@@ -59,13 +59,13 @@ class WebhookQueue:
             return texts(self.redis.zrangebyscore(self._due, "-inf", now, start=0, num=count))
 
     def next_due(self) -> float | None:
-        """When the next one is to be tried (s)."""
+        """Returns when the next one is to be tried (s)."""
         with mapped():
             first = cast("list[tuple[bytes, float]]", self.redis.zrange(self._due, 0, 0, withscores=True))
         return first[0][1] if first else None
 
     def waiting(self, message: str) -> Waiting | None:
-        """The first event that waits of a message; None if there is none, or where it cannot be read."""
+        """Returns the first event that waits of a message; None if there is none, or where it cannot be read."""
         with mapped():
             first = self._places(self.redis, message, 1)
             packed = self.redis.hget(self._waiting, _id_at(first[0])) if first else None
@@ -73,7 +73,7 @@ class WebhookQueue:
         return found if found and first == [_place(found.event)] else None
 
     def which_wait(self, messages: Iterable[str]) -> set[str]:
-        """Those of some messages of which something waits."""
+        """Returns those of some messages of which something waits."""
         given = list(dict.fromkeys(messages))
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
@@ -129,7 +129,7 @@ class WebhookQueue:
             self._drop_oldest()
 
     def bury(self, token: str, message: str, now: float) -> bool:
-        """The first event of a message cannot be read: it is given up as it stands, and the next one is due.
+        """Gives up the first event of a message, which cannot be read, as it stands. The next one becomes due.
 
         Returns whether there was one.
         """
@@ -150,7 +150,7 @@ class WebhookQueue:
         return buried
 
     def _places(self, redis: Redis, message: str, count: int) -> list[str]:
-        """The first members of `_order` of a message."""
+        """Returns the first members of `_order` of a message."""
         return texts(redis.zrangebylex(self._order, *_range(message), start=0, num=count))
 
     def _add(self, pipeline: Pipeline, waiting: Waiting) -> None:
@@ -171,7 +171,7 @@ class WebhookQueue:
     # what was given up
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """The newest of those that were given up, newest first."""
+        """Returns the newest of those that were given up, newest first."""
         with mapped():
             found = cast("list[bytes]", self.redis.lrange(self._dead, -limit, -1))
         return [DeadLetter.unpacked(each) for each in reversed(found)]
@@ -250,7 +250,7 @@ class WebhookQueue:
 
 
 def _place(event: MessageEvent) -> str:
-    """The member of `_order` that stands for an event: by message, then in the order in which they were told."""
+    """Returns the member of `_order` for an event. Members sort by message, then in the order of the events."""
     numbers = "-".join(number.zfill(20) for number in _NUMBER.findall(event.id)[-2:])
     return f"{event.message} {numbers} {event.id}"
 
@@ -260,5 +260,5 @@ def _id_at(place: str) -> str:
 
 
 def _range(message: str) -> tuple[str, str]:
-    """All places of a message."""
+    """Returns all places of a message."""
     return f"[{message} ", f"({message}!"

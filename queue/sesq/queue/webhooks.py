@@ -25,7 +25,7 @@ _DIGITS = re.compile("[0-9]{1,15}")
 
 
 def known_webhooks(redis: Redis, account: str) -> list[str]:
-    """The names of the webhooks that events are kept for."""
+    """Returns the names of the webhooks that events are kept for."""
     names = [each.name for each in consumers(redis, account)]
     return [name.removeprefix(OF_WEBHOOK) for name in names if name.startswith(OF_WEBHOOK)]
 
@@ -67,7 +67,7 @@ class WebhookStore(WebhookQueue):
     # how it does
 
     def health(self) -> Health:
-        """What is known of it."""
+        """Returns what is known of it."""
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
             pipeline.hgetall(self._health)
@@ -92,7 +92,7 @@ class WebhookStore(WebhookQueue):
             pipeline.execute()
 
     def note_failure(self, why: str, now: float) -> float:
-        """A delivery failed. Returns since when all of them do, without a hole between two of them."""
+        """Notes that a delivery failed. Returns since when all deliveries fail without a gap (s)."""
         with mapped():
             since, last = map(_time, texts(self.redis.hmget(self._health, "failing_since", "failed_at")))
             since = failing_from(since, last, now)

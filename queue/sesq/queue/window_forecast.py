@@ -72,7 +72,7 @@ class _Group:
             self.start, self.end = next(self._openings, (math.inf, math.inf))
 
     def next_change(self, at: float) -> float:
-        """When it opens, or closes."""
+        """Returns when it opens, or closes."""
         return self.start if self.start > at else self.end
 
 

@@ -77,7 +77,7 @@ def outside_several(views: Iterable[WindowView]) -> str:
 
 
 def times_of(window: str, now: float) -> str:
-    """When a window is open, as the scripts read it. Raises InvalidPolicy."""
+    """Returns when a window is open, as the scripts read it. Raises InvalidPolicy."""
     since, until = now - DAYS_BEFORE * DAY_SECONDS, now + DAYS_AHEAD * DAY_SECONDS
     # whole seconds: it opens no sooner, and closes no later
     found = parse_window(window).openings(math.floor(since), math.ceil(until))
@@ -103,7 +103,7 @@ def _all_open(windows: Sequence[str], since: float, until: float) -> Iterator[Op
 
 
 def opens_at(times: str, now: float) -> float | None:
-    """What windows.lua tells: when a window opens (s), None while it is open."""
+    """Returns what windows.lua tells: when a window opens (s), None while it is open."""
     numbers = [int(number) for number in times.split() if number.isdecimal()]
     for start, end in zip(numbers[::2], numbers[1::2], strict=False):
         if now < end:
@@ -120,13 +120,13 @@ def last_opening(redis: Redis, account: str, now: float) -> float:
 
 
 def read_window(redis: Redis, account: str) -> str:
-    """The account's send window for bulk mail; empty if it has none."""
+    """Returns the account's send window for bulk mail; empty if it has none."""
     with mapped():
         return text(redis.hget(Keys(account).configured, WINDOW))
 
 
 def look_at(redis: Redis, account: str, windows: Sequence[str]) -> dict[str, WindowView]:
-    """How these windows stand, as the scripts see them."""
+    """Returns how these windows stand, as the scripts see them."""
     asked = sorted({window for window in windows if window})
     if not asked:
         return {}
@@ -141,13 +141,13 @@ def look_at(redis: Redis, account: str, windows: Sequence[str]) -> dict[str, Win
 
 
 def reckon(windows: Iterable[str], now: float) -> dict[str, WindowView]:
-    """How these windows will stand for the scripts once mail that has them is queued. Raises InvalidPolicy."""
+    """Returns how these windows will stand for the scripts once mail that has them is queued. Raises InvalidPolicy."""
     asked = {window for window in windows if window}
     return {window: WindowView(window, opens_at(times_of(window, now), now)) for window in asked}
 
 
 def batch_windows(redis: Redis, account: str, batch: str) -> list[str]:
-    """The windows of a batch's chunks, each once."""
+    """Returns the windows of a batch's chunks, each once."""
     with mapped():
         return sorted(texts(cast("set[bytes]", redis.smembers(Keys(account).batch_windows(batch)))))
 
@@ -216,7 +216,7 @@ def refresh_windows(redis: Redis, account: str) -> None:
 
 
 def _of_batches(redis: Redis, keys: Keys) -> set[str]:
-    """The windows of all batches that are not forgotten."""
+    """Returns the windows of all batches that are not forgotten."""
     batches = texts(cast("set[bytes]", redis.smembers(keys.with_windows)))
     pipeline = redis.pipeline(transaction=False)
     for batch in batches:

@@ -124,7 +124,9 @@ class SesAccount:
         )
 
     def _identities(self) -> tuple[dict[str, bool] | None, str]:
-        """Those that SES lists, or None and why it lists none: mail goes without, since SES judges each by itself."""
+        """Returns those that SES lists, or None and why it lists none: mail goes without, since SES judges each by
+        itself.
+        """
         found: dict[str, bool] = {}
         try:
             for page in self._pages():

@@ -84,7 +84,7 @@ def open_clients(
 
 
 def of_account(account: AccountSettings) -> OfAccount:
-    """What the account's settings add to each message."""
+    """Returns what the account's settings add to each message."""
     if not account.identity_arns and not account.endpoint_id:
         return NOTHING_MORE
     return OfAccount(BorrowedIdentities.of(account.identity_arns), account.endpoint_id)

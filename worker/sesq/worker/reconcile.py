@@ -90,7 +90,7 @@ def reconcile(redis: Redis, account: str) -> int:
 
 
 def _lost_messages(redis: Redis, keys: Keys, settled: float, queued: Ids) -> list[str]:
-    """What has long been waiting and is not where RQ keeps such: the first to wait of each kind.
+    """Returns what has long been waiting and is not where RQ keeps such: the first to wait of each kind.
 
     By RQ's tools it may also have come into its queue, which our record learns when it goes.
     """
@@ -109,7 +109,7 @@ def _lost_messages(redis: Redis, keys: Keys, settled: float, queued: Ids) -> lis
 
 
 def _ended_elsewhere(redis: Redis, keys: Keys) -> list[str]:
-    """What RQ calls failed or cancelled, and is something else."""
+    """Returns what RQ calls failed or cancelled, and is something else."""
     found: list[str] = []
     for registry, states in ENDS.items():
         ended = Ids(id for state in states for id, _ in redis.zscan_iter(keys.state(state), count=PAGE))
@@ -119,7 +119,7 @@ def _ended_elsewhere(redis: Redis, keys: Keys) -> list[str]:
 
 
 def _lost_chunks(redis: Redis, account: str, queued: Ids) -> list[str]:
-    """The chunks in which recipients wait, and whose jobs no queue of RQ's holds."""
+    """Returns the chunks in which recipients wait, and whose jobs no queue of RQ's holds."""
     going = [batch for batch in Batches(redis, account).all() if batch.ended is None or batch.jobs]
     return [id for batch in going for id in _lost_chunks_of(redis, account, batch, queued)]
 
@@ -148,7 +148,7 @@ def _lost_chunks_of(redis: Redis, account: str, batch: Batch, queued: Ids) -> li
 
 
 def _waiting_chunks(redis: Redis, keys: Keys, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """The chunks in which recipients wait: where RQ should have their jobs, and the status that it gives them."""
+    """Returns the chunks in which recipients wait: the place of each, and the status that RQ has for its job."""
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         for id in ids:
@@ -186,7 +186,7 @@ def _run(redis: Redis, account: str, ids: Sequence[str], settled: float, *, fron
 
 
 def _restoring(account: str, id: str, settled: float, *, front: bool) -> Call:
-    """The script finds out by itself of which lane it is."""
+    """Returns the call that restores a message. The script itself finds out which lane it is in."""
     fields = job_fields(id, Keys(account).queue(Lane.BULK), f"sesq message {id}")
     return RESTORE, (id, settled, int(front), *fields)
 

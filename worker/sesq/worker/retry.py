@@ -31,7 +31,7 @@ class RetryPolicy:
     throttled_delay: float = 600
 
     def delay(self, attempts: int, jitter: float) -> float:
-        """The wait after `attempts` failed ones (1 or more)."""
+        """Returns the wait after `attempts` failed ones (1 or more)."""
         return self.delays[min(attempts, len(self.delays)) - 1] * (1 + self.spread * jitter)
 
 

@@ -51,7 +51,7 @@ class RowRenderer:
         self._rendered: OrderedDict[str, tuple[float, SimpleContent]] = OrderedDict()
 
     def mail(self, id: str, envelope: Envelope) -> SimpleContent | bytes:
-        """The content for one recipient.
+        """Returns the content for one recipient.
 
         Raises InvalidMessage for a row that is gone, or that its template cannot render, and TemplateUnusable where
         that is so of all rows of its batch.
@@ -65,7 +65,7 @@ class RowRenderer:
         return template.mail(envelope, content)
 
     def subject(self, id: str) -> str:
-        """The subject for one recipient. Raises as `mail`."""
+        """Returns the subject for one recipient. Raises as `mail`."""
         place = row_place(id)
         return self.template(place.batch).subject(values_of(self.rows.row(place)))
 

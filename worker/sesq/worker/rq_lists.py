@@ -34,7 +34,7 @@ class Ids:
 
 
 def standing(redis: Redis, keys: Keys) -> Iterator[bytes]:
-    """What is in the lanes, or in the hands of RQ's own workers."""
+    """Yields what is in the lanes, or in the hands of RQ's own workers."""
     for queue in queues_of(redis, keys):
         yield from _standing_in(redis, keys, queue)
     for entry in registered(redis, keys, "wip"):
@@ -65,7 +65,7 @@ def take_from_the_dead(redis: Redis, keys: Keys, now: float) -> set[str]:
 
 
 def _clear_intermediate(redis: Redis, queue: str) -> set[str]:
-    """What a worker was taking out, as RQ's own maintenance does after a minute."""
+    """Returns what a worker was taking out, as RQ's own maintenance does after a minute."""
     taken, ids = IntermediateQueue(rq_key("queue", queue), redis), set()
     for id in taken.get_job_ids():
         if not taken.set_first_seen(id) and taken.should_be_cleaned_up(id):
@@ -76,7 +76,10 @@ def _clear_intermediate(redis: Redis, queue: str) -> set[str]:
 
 
 def _clear_runs(redis: Redis, keys: Keys, queue: str, now: float) -> set[str]:
-    """What a worker ran that has missed its heartbeat. The runs of sesq's own workers have no end in RQ's books."""
+    """Returns what a worker ran that has missed its heartbeat.
+
+    The runs of sesq's own workers have no end in RQ's books.
+    """
     wip = rq_key("wip", queue)
     late = cast("list[bytes]", redis.zrangebyscore(wip, -math.inf, now + HEARTBEAT_SECONDS, 0, PAGE))
     runs = {text(run): text(run).rpartition(":")[0] for run in late}
@@ -87,7 +90,7 @@ def _clear_runs(redis: Redis, keys: Keys, queue: str, now: float) -> set[str]:
 
 
 def _entries(redis: Redis, key: str) -> Iterator[bytes]:
-    """A whole list. From its end: what is taken from its head, or added to its end meanwhile, makes no gap."""
+    """Yields a whole list. From its end: what is taken from its head, or added to its end meanwhile, makes no gap."""
     last = -1
     while page := cast("list[bytes]", redis.lrange(key, last - PAGE + 1, last)):
         yield from page

@@ -65,7 +65,7 @@ class Rules:
         self._read_at = began
 
     def unwanted(self, envelope: Envelope) -> dict[str, Suppressed]:
-        """Those of a message's recipients that are on the suppression list. Raises QueueUnavailable."""
+        """Returns those of a message's recipients that are on the suppression list. Raises QueueUnavailable."""
         if not self.suppressed:
             return {}
         return SuppressionList(self.redis, self.account).among(envelope.recipients)
@@ -86,7 +86,7 @@ class Rules:
         return self.missing(envelope)
 
     def missing(self, envelope: Envelope) -> Missing | None:
-        """What SES would refuse in this message, as far as it is known; the first of it."""
+        """Returns what SES would refuse in this message, as far as it is known; the first of it."""
         for hold in _streams(envelope) if self.blocks else ():
             if hold in self.blocks:
                 return Missing(hold, self.blocks[hold], False)
@@ -153,6 +153,6 @@ def read_block(packed: str) -> Block:
 
 
 def read_blocks(redis: Redis, account: str) -> dict[str, str]:
-    """What SES refuses as a whole -> why: senders, configuration sets, the account, the credentials."""
+    """Returns what SES refuses as a whole -> why: senders, configuration sets, the account, the credentials."""
     with mapped():
         return {what: read_block(told).why for what, told in read_hash(redis, Keys(account).blocks).items()}

@@ -15,7 +15,7 @@ STEPS = ("11111111", "{region}", "ses", "aws4_request", "SendRawEmail")
 
 
 def smtp_password(secret_key: str, region: str) -> str:
-    """The password for one region; the user name is the access key's id."""
+    """Returns the password for one region; the user name is the access key's id."""
     key = f"AWS4{secret_key}".encode()
     for step in STEPS:
         key = hmac.new(key, step.format(region=region).encode(), hashlib.sha256).digest()

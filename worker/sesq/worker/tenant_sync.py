@@ -108,7 +108,7 @@ class TenantSync:
             return bool(self.redis.hexists(self.keys.blocks, hold))
 
     def _queued(self) -> set[str]:
-        """Those with mail in a lane, and the tenant of all mail that names none."""
+        """Returns the tenants with mail in a lane, and the tenant of all mail that names none."""
         with mapped():
             found = {
                 tenant_of(queue) for lane in Lane for queue in tenant_queues(self.redis, self.keys, lane)
@@ -133,7 +133,10 @@ class TenantSync:
 def in_turn(
     states: Mapping[str, TenantState], held: set[str], queued: set[str], now: float, most: int
 ) -> list[str]:
-    """The tenants to ask about now: those asked about longest ago. Half of the places are for those with held mail."""
+    """Returns the tenants to ask about now: those asked about longest ago.
+
+    Half of the places are for those with held mail.
+    """
 
     def due(names: set[str]) -> list[str]:
         asked = {name: states[name].asked if name in states else -1.0 for name in names}
@@ -146,10 +149,10 @@ def in_turn(
 
 
 def hold_of(tenant: str) -> str:
-    """What all mail of a tenant waits for."""
+    """Returns what all mail of a tenant waits for."""
     return f"tenant:{tenant}"
 
 
 def stopped_holds(states: Mapping[str, TenantState]) -> set[str]:
-    """The holds of tenants that SES has stopped. No message needs to try these."""
+    """Returns the holds of tenants that SES has stopped. No message needs to try these."""
     return {hold_of(name) for name, state in states.items() if state.is_stopped}

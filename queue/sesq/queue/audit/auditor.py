@@ -66,8 +66,9 @@ def audit(
 
 
 def _look(redis: Redis, account: str, *, settled: bool, progress: Progress) -> dict[Finding, str]:
-    """A look that meets a key of another type sets it aside. So it is made again: what had been read before, had been
-    read as if that key were there.
+    """Reads everything once.
+
+    If it has to set aside a key of another type, it reads everything again: what it had read before counted that key.
     """
     found: dict[Finding, str] = {}
     for _ in range(ROUNDS):

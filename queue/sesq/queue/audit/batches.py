@@ -109,7 +109,7 @@ def read_batch(
     leaving: Mapping[str, set[int]],
     own: Collection[str],
 ) -> tuple[BatchFacts, bool]:
-    """The batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
+    """Returns the batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
     before = read_hash(redis, keys.batch(id))
     numbers = chunk_numbers(redis, keys, id, before)
     materialized: dict[str, set[int]] = {}
@@ -247,7 +247,7 @@ def audit_batch(
     *,
     settled: bool,
 ) -> Iterator[Seen]:
-    """One batch and its chunks, in steps of some chunks."""
+    """Returns one batch and its chunks, in steps of some chunks."""
     facts, still = read_batch(redis, keys, lanes, id, leaving, own)
     if not facts.fields:
         return iter(())

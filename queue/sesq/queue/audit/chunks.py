@@ -110,7 +110,7 @@ class ChunkFacts:
 
 
 def rows_by_chunk(ids: Iterable[str]) -> dict[str, set[int]]:
-    """The numbers of these rows."""
+    """Returns the numbers of these rows."""
     rows: dict[str, set[int]] = {}
     for place in filter(None, map(place_of, ids)):
         rows.setdefault(place.chunk_id, set()).add(place.row)
@@ -239,7 +239,7 @@ def check_chunk(
 
 
 def _places(facts: ChunkFacts, *, cancelled: bool) -> set[State]:
-    """The places that it may have: a claim that meets it moves it on."""
+    """Returns the places that it may have: a claim that meets it moves it on."""
     waits = {State.QUEUED, State.HELD, State.SCHEDULED} if facts.waiting else set()
     if facts.waiting and not cancelled:
         return waits

@@ -43,15 +43,15 @@ has not moved between them."""
 
 
 def mendable(kind: Kind, key: str, what: str) -> Finding:
-    """A finding that follows from other keys, so that it can be mended without a guess."""
+    """Returns a finding that follows from other keys, so that it can be mended without a guess."""
     return Finding(kind, key, what, REPAIR, repairable=True)
 
 
 def for_a_person(kind: Kind, key: str, what: str, cure: str) -> Finding:
-    """A finding that nobody can mend without a guess."""
+    """Returns a finding that nobody can mend without a guess."""
     return Finding(kind, key, what, cure, repairable=False)
 
 
 def marked(findings: Iterable[Finding], mark: str) -> Iterator[Seen]:
-    """The findings about one thing, with its mark."""
+    """Returns the findings about one thing, with its mark."""
     return ((finding, mark) for finding in findings)

@@ -38,7 +38,7 @@ class LaneFacts:
     """It is a lane's, or takes turns with the others of its lane."""
 
     def standing(self, id: str) -> int:
-        """How often it is there, apart from a stale entry."""
+        """Returns how often it is there, apart from a stale entry."""
         return self.entries[id] - (id in self.stale)
 
 
@@ -47,7 +47,7 @@ Lanes = dict[str, LaneFacts]
 
 
 def own_queue(lanes: Lanes, queue: str) -> str:
-    """The queue that a record names; if that is no queue of the account, the bulk lane's, as in the scripts."""
+    """Returns the queue that a record names; if that is no queue of the account, the bulk lane's, as in the scripts."""
     return (
         queue
         if lane_queue(queue) in lanes
@@ -56,17 +56,17 @@ def own_queue(lanes: Lanes, queue: str) -> str:
 
 
 def rq_place(registry: str, queue: str) -> str:
-    """Where RQ keeps what is in that registry and of that queue: a tenant has a list alone."""
+    """Returns where RQ keeps what is in that registry and of that queue: a tenant has a list alone."""
     return f"{registry} {queue if registry == 'queue' else lane_queue(queue)}"
 
 
 def registries_of(lanes: Lanes) -> list[str]:
-    """The queues that have registries: those of lanes."""
+    """Returns the queues that have registries: those of lanes."""
     return [queue for queue in lanes if lane_queue(queue) == queue]
 
 
 def read_lanes(redis: Redis, keys: Keys) -> Lanes:
-    """The lists of all lanes, in bounded steps: the lanes' own first."""
+    """Returns the lists of all lanes, in bounded steps: the lanes' own first."""
     idle = queues_without_turns(redis, keys)
     return {queue: _read_lane(redis, keys, queue, idle) for queue in queues_of(redis, keys)}
 
@@ -86,7 +86,7 @@ def _read_lane(redis: Redis, keys: Keys, queue: str, idle: set[str]) -> LaneFact
 
 
 def check_lane(facts: LaneFacts) -> Iterator[Finding]:
-    """A stale entry is allowed exactly where the set names it; the set names nothing else."""
+    """Checks that the set of stale entries names exactly the stale entries of the lane."""
     for id in sorted(facts.stale):
         if not facts.entries[id]:
             what = f"{id} is called stale in queue {facts.queue}, where it does not stand"
@@ -97,7 +97,7 @@ def check_lane(facts: LaneFacts) -> Iterator[Finding]:
 
 
 def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
-    """The findings of what was read before."""
+    """Returns the findings of what was read before."""
     return ((finding, "") for facts in lanes.values() for finding in check_lane(facts))
 
 

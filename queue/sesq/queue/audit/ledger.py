@@ -61,7 +61,7 @@ def read_ledger(redis: Redis, keys: Keys) -> LedgerFacts:
 
 
 def audit_ledger(redis: Redis, keys: Keys) -> Iterator[Seen]:
-    """One small read."""
+    """Checks the ledger against its total, in one read."""
     return marked(check_ledger(read_ledger(redis, keys)), "")
 
 

@@ -24,7 +24,7 @@ REASON = "its state in Redis was lost; see that nobody had stopped it, then resu
 
 
 def lost_fields(fields: Mapping[str, str]) -> list[str]:
-    """Those without which a batch cannot be judged, and that are not there, or cannot be read."""
+    """Returns those without which a batch cannot be judged, and that are not there, or cannot be read."""
     read = Fields(fields)
     there = {
         "state": bool(fields.get("state")),
@@ -38,7 +38,7 @@ def lost_fields(fields: Mapping[str, str]) -> list[str]:
 
 
 def chunk_numbers(redis: Redis, keys: Keys, id: str, fields: Mapping[str, str]) -> Collection[int]:
-    """The numbers of its chunks: as its hash has them, or else as their keys are named."""
+    """Returns the numbers of its chunks: as its hash has them, or else as their keys are named."""
     told = Fields(fields).count("chunks", MOST_CHUNKS)
     if told is not None:
         return range(told)
@@ -47,7 +47,7 @@ def chunk_numbers(redis: Redis, keys: Keys, id: str, fields: Mapping[str, str]) 
 
 
 def rebuild(redis: Redis, keys: Keys, id: str) -> list[str]:
-    """What was done, in words. Its counts and its lists are for `mend_batch.lua`, once it is there."""
+    """Returns what was done, in words. Its counts and its lists are for `mend_batch.lua`, once it is there."""
     key = keys.batch(id)
     with redis.pipeline() as pipeline:
         pipeline.watch(key)  # type: ignore[no-untyped-call]
@@ -71,7 +71,7 @@ def rebuild(redis: Redis, keys: Keys, id: str) -> list[str]:
 def _plain(
     redis: Redis, keys: Keys, id: str, fields: Mapping[str, str], numbers: Collection[int]
 ) -> dict[str, str | float]:
-    """What each lost field becomes."""
+    """Returns what each lost field becomes."""
     begun = redis.zscore(keys.batches, id)
     ended = "cancelled" if Fields(fields).whole("n:cancelled") else "done"
     return {

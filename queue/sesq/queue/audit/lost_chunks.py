@@ -25,7 +25,7 @@ from sesq.queue.states import Lane, State
 
 
 def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[str]:
-    """What was done, in words. Its RQ job is for `mend_chunk.lua`, once it is there."""
+    """Returns what was done, in words. Its RQ job is for `mend_chunk.lua`, once it is there."""
     lost = next((chunk for chunk in batch.lost if chunk.id == id), None)
     if lost is None or lost_fields(batch.fields):
         return []
@@ -50,7 +50,7 @@ def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[
 
 
 def give_up_rows(redis: Redis, keys: Keys, chunk: ChunkFacts) -> list[str]:
-    """What was done, in words."""
+    """Returns what was done, in words."""
     batch = keys.batch(chunk.id.rpartition("-")[0])
     state, zoned = redis.hget(batch, "state"), bool(redis.hget(batch, "zone_column"))
     if not chunk.rows_lost or state in (None, State.CANCELLED.value.encode()):
@@ -109,8 +109,9 @@ def _rows_of(id: str, zoned: bool) -> str:
 
 
 def _size(redis: Redis, keys: Keys, batch: BatchFacts, lost: ChunkFacts) -> tuple[int, int]:
-    """How many rows it has, and how many of them count towards the day. Where its rows are lost as well, it has what
-    the other chunks lack of the batch's recipients.
+    """Returns how many rows it has, and how many of them count towards the day.
+
+    Where its rows are lost as well, it has what the other chunks lack of the batch's recipients.
     """
     try:
         rows = unpack_rows(cast("bytes", redis.get(keys.rows(lost.id)) or b""))

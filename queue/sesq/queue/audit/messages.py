@@ -154,7 +154,7 @@ def _check_rq(facts: MessageFacts, state: State, key: str, *, settled: bool) -> 
 
 
 def _is_in_rqs_hands(facts: MessageFacts, state: State) -> bool:
-    """What somebody did with RQ's tools: a worker sees to it at its next claim or sync."""
+    """Tells whether somebody moved it with RQ's tools: a worker mends that at its next claim or sync."""
     if facts.job_status == "canceled" and state in WAITING_STATES:
         return True
     if facts.job_status == "queued" and state is not State.QUEUED:
@@ -187,7 +187,7 @@ def _check_expiry(facts: MessageFacts, state: State, keys: Keys, now: float) -> 
 
 
 def describe_traces(id: str, traces: Iterable[str], keys: Keys) -> Finding:
-    """What is left of something whose record is gone."""
+    """Returns what is left of something whose record is gone."""
     where = sorted(set(traces))
     if NOT_UTF8 in id:
         cure = "find out who wrote it: sesq does not. Then take it out with redis-cli"

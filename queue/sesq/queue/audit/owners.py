@@ -42,7 +42,7 @@ class KeyNames:
 
 
 def single_keys(keys: Keys) -> set[str]:
-    """The keys that an account has once."""
+    """Returns the keys that an account has once."""
     names = (
         "batches unpacked counters depth_history audit acts holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "

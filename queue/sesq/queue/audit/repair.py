@@ -32,7 +32,7 @@ MEND_ORPHAN = compose("mend_orphan.lua", MESSAGES)
 
 
 def mend(redis: Redis, account: str, finding: Finding) -> str:
-    """What was done, in words; empty if nothing was left to do."""
+    """Returns what was done, in words; empty if nothing was left to do."""
     keys = Keys(account)
     if finding.kind is Kind.LEDGER:
         return mend_ledger(redis, keys)
@@ -70,7 +70,7 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
 
 
 def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int, str]:
-    """How often it stands in its own lane; and as JSON in which lanes it stands and should not."""
+    """Returns how often it stands in its own lane; and as JSON in which lanes it stands and should not."""
     own = lanes[queue].standing(id) if queue in lanes else 0
     wrong = [name for name, lane in lanes.items() if lane.standing(id) and not (belongs and name == queue)]
     return own, json.dumps(wrong)
@@ -97,7 +97,7 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
 
 
 def _packed(redis: Redis, keys: Keys, beginning: str) -> set[str]:
-    """The rows on their way whose ids begin so."""
+    """Returns the rows on their way whose ids begin so."""
     ids = [key[len(keys.message("")) :] for key in keys_like(redis, f"{keys.message(beginning)}*")]
     pipeline = redis.pipeline(transaction=False)
     for id in ids:
@@ -146,7 +146,7 @@ def _mend_keeping(redis: Redis, keys: Keys, id: str, facts: BatchFacts) -> list[
 
 
 def _mend_hold(redis: Redis, keys: Keys, what: str) -> str:
-    """Those leave the list whose record says something else."""
+    """Removes from the list the messages whose record says something else."""
     gone = 0
     for entry, _ in redis.zscan_iter(keys.hold(what), count=1000):
         if text(redis.hget(keys.message(text(entry)), "hold")) != what:

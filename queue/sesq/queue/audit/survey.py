@@ -41,7 +41,7 @@ class Survey:
         self.packed: set[str] = set()
 
     def look(self) -> dict[Finding, str]:
-        """What was found, each with its mark."""
+        """Returns what was found, each with its mark."""
         return dict(self._all())
 
     def _all(self) -> Iterator[Seen]:
@@ -80,7 +80,7 @@ class Survey:
             self.progress("messages", done, len(self.names.messages))
 
     def _holds(self) -> Iterator[Seen]:
-        """Those that wait for something, by its own list: whether their record says the same."""
+        """Yields those that wait for something, by its own list: whether their record says the same."""
         for what in sorted(self.names.holds):
             key = self.keys.hold(what)
             for some in pages(zset_entries(self.redis, key), AT_ONCE):
@@ -125,7 +125,7 @@ class Survey:
                 yield from marked(check_chunk(chunk, self.keys, {}, settled=self.settled), "")
 
     def _traces(self) -> Iterator[Seen]:
-        """What stands somewhere, or has a key that stays, without a record."""
+        """Yields what stands somewhere, or has a key that stays, without a record."""
         traces: dict[str, set[str]] = {}
         for key, ids in self._places():
             for id in ids:
@@ -144,7 +144,7 @@ class Survey:
                     yield describe_traces(id, found, self.keys), ""
 
     def _places(self) -> Iterator[tuple[str, Iterable[str]]]:
-        """The lists whose entries must all have a record. Those of what has ended are pruned later."""
+        """Yields the lists whose entries must all have a record. Those of what has ended are pruned later."""
         for state in State:
             if state not in FINAL_STATES:
                 yield self.keys.state(state), zset_entries(self.redis, self.keys.state(state))

@@ -17,32 +17,35 @@ STEP = 1000
 
 
 def keys_like(redis: Redis, pattern: str) -> Iterator[str]:
-    """The names of all keys that match; one may come twice."""
+    """Returns the names of all keys that match; one may come twice."""
     return (text(each) for each in redis.scan_iter(pattern, count=STEP))
 
 
 def zset_entries(redis: Redis, key: str) -> Iterator[str]:
-    """The entries of a sorted set; one may come twice."""
+    """Returns the entries of a sorted set; one may come twice."""
     return (entry for entry, _ in zset_scores(redis, key))
 
 
 def zset_scores(redis: Redis, key: str) -> Iterator[tuple[str, float]]:
-    """The entries of a sorted set with their scores; one may come twice."""
+    """Returns the entries of a sorted set with their scores; one may come twice."""
     return ((text(entry), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
 
 
 def set_entries(redis: Redis, key: str) -> Iterator[str]:
-    """The entries of a set; one may come twice."""
+    """Returns the entries of a set; one may come twice."""
     return (text(entry) for entry in redis.sscan_iter(key, count=STEP))
 
 
 def hash_fields(redis: Redis, key: str) -> Iterator[str]:
-    """The names of the fields of a hash; one may come twice."""
+    """Returns the names of the fields of a hash; one may come twice."""
     return (text(field) for field, _ in redis.hscan_iter(key, count=STEP))
 
 
 def list_entries(redis: Redis, key: str) -> Iterator[str]:
-    """The entries of a list, the last first: so none that stays in it is missed while others leave at the head."""
+    """Yields the entries of a list, the last first.
+
+    So it misses none that stays in the list while others leave at the head.
+    """
     last = -1
     while window := texts(cast("list[bytes]", redis.lrange(key, last - STEP + 1, last))):
         yield from reversed(window)
@@ -50,7 +53,7 @@ def list_entries(redis: Redis, key: str) -> Iterator[str]:
 
 
 def pages(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items, so many at a time."""
+    """Yields the items, so many at a time."""
     rest = iter(items)
     while page := list(islice(rest, size)):
         yield page

@@ -60,7 +60,7 @@ class Application:
             raise InputError(f"contacts: at most {MAX_CONTACTS} addresses")
 
     def request(self) -> dict[str, Any]:
-        """The parameters of PutAccountDetails."""
+        """Returns the parameters of PutAccountDetails."""
         request: dict[str, Any] = {
             "MailType": self.mail_type,
             "WebsiteURL": self.website,

@@ -30,7 +30,7 @@ class ControlUnavailable(SesqError):
 
 
 def asked(operation: str, call: Callable[[], Any]) -> Any:
-    """The answer to a call of an AWS client. Raises ControlRefused or ControlUnavailable."""
+    """Returns the answer to a call of an AWS client. Raises ControlRefused or ControlUnavailable."""
     try:
         return call()
     except ClientError as error:
@@ -50,13 +50,13 @@ class SesControl:
         self._calls = calls
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """One call by its name in boto3, `get_account`. Raises ControlRefused or ControlUnavailable."""
+        """Makes one call by its name in boto3, such as `get_account`. Raises ControlRefused or ControlUnavailable."""
         self._calls.wait()
         answer: dict[str, Any] = asked(operation, lambda: getattr(self._client.api, operation)(**parameters))
         return answer
 
     def pages(self, operation: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """The items of all pages of a list, each page in a call of its own."""
+        """Yields the items of all pages of a list, each page in a call of its own."""
         token: dict[str, str] = {}
         while True:
             page = self.call(operation, PageSize=PAGE_SIZE, **parameters, **token)

@@ -38,7 +38,7 @@ class IdentityBook:
         self._control = control
 
     def list(self) -> list[Identity]:
-        """All of them, without their DNS records."""
+        """Returns all of them, without their DNS records."""
         items = self._control.pages("list_email_identities", "EmailIdentities")
         return [_identity(item["IdentityName"], item) for item in items]
 

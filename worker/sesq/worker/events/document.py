@@ -95,7 +95,7 @@ class Event:
 
 
 def read_event(body: str) -> Event | Notice:
-    """The event in a message of SQS or SNS, or the notice. Raises NotAnEvent for anything else."""
+    """Returns the event in a message of SQS or SNS, or the notice. Raises NotAnEvent for anything else."""
     document, id = _object(body), ""
     if isinstance(document.get("Message"), str) and "eventType" not in document:
         id = str(document.get("MessageId") or "")

@@ -141,7 +141,7 @@ class Feedback:
         return Handled.STRANGER
 
     def _apply_to_batch(self, event: Event, meaning: Meaning, told: str) -> Handled:
-        """A recipient of a batch gets a record only if there is more to say than sent or delivered."""
+        """Applies an event to a row of a batch. The row becomes a message if the event says more than delivered."""
         recipient = self.batches.find(event.id)
         if recipient is None:
             return Handled.STRANGER
@@ -215,9 +215,9 @@ class Feedback:
         reputation.forget_good(standing)
 
     def _pause_bulk(self, standing: Standing, fresh: Collection[str]) -> bool:
-        """Where it is worse than what a person has let pass: to resume is to let pass what has come by then.
+        """Pauses bulk mail if the reputation is worse than when a person last resumed it.
 
-        It is remembered last: what fails in between is done again when the event comes again, and not left out.
+        This is noted last. If something fails before, all of it is done again when the event comes again.
         """
         policy = Policy(self.redis, self.account)
         worse = self.reputation.is_worse(standing, fresh)
@@ -242,7 +242,7 @@ class Feedback:
         return Handled.NOTICE
 
     def notices(self) -> list[dict[str, object]]:
-        """What was told beside events, newest first: when it first came (s), its kind, and what it says."""
+        """Returns what was told beside events, newest first: when it first came (s), its kind, and what it says."""
         with mapped():
             found = self.redis.zrevrange(self.keys.notices, 0, -1, withscores=True)
         told = [(read_json(entry), at) for entry, at in cast("list[tuple[bytes, float]]", found)]
@@ -261,6 +261,6 @@ class Feedback:
             pipeline.execute()
 
     def poison(self) -> list[dict[str, object]]:
-        """What was set apart, newest first: when (s), why, and the text as it came."""
+        """Returns what was set apart, newest first: when (s), why, and the text as it came."""
         with mapped():
             return list(read_json_list(self.redis, self.keys.poison, 0))

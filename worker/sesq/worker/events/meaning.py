@@ -55,7 +55,7 @@ class Meaning:
 
 
 def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
-    """What it means. Reasons are one line of at most MAX_REASON characters.
+    """Returns what it means. Reasons are one line of at most MAX_REASON characters.
 
     The message's addresses stand in a reason only where the event is about them. `suppress_possible`: everybody who may
     have complained is suppressed, where SES names several.
@@ -121,7 +121,7 @@ def _suppressed(event: Event, row: Row, suppress_possible: bool) -> dict[str, st
 
 
 def _sure(event: Event) -> tuple[str, ...]:
-    """The one who complained or reported; nobody where it may have been one of several."""
+    """Returns the one who complained or reported; nobody where it may have been one of several."""
     return _listable(event) if len(set(event.recipients)) == 1 else ()
 
 

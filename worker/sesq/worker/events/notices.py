@@ -156,7 +156,7 @@ def notice_of(document: Document, id: str = "") -> Notice | None:
 
 
 def one_line(text: str) -> str:
-    """The text in one line, cut to MOST_SHOWN characters."""
+    """Returns the text in one line, cut to MOST_SHOWN characters."""
     return " ".join(text.split())[:MOST_SHOWN]
 
 

@@ -49,7 +49,9 @@ class PassedOn:
         )
 
     def for_consumers(self) -> dict[str, str]:
-        """What the stream tells: its type there, and as JSON what SES says; too long a text of that is left out."""
+        """Returns what the stream tells: its type there, and as JSON what SES says; too long a text of that is left
+        out.
+        """
         told = {**self.detail, AUTOMATED: self.automated, "recipients": self.recipients}
         detail = encode_json(told)
         return {"type": TYPES[self.type], "detail": detail if len(detail) <= LONGEST_DETAIL else "{}"}

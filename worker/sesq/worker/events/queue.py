@@ -58,7 +58,7 @@ class QueueReader:
                 return
 
     def read(self, seconds: int) -> int:
-        """One poll of so many seconds: how many messages it brought. Raises what AWS or Redis says."""
+        """Polls the queue for so many seconds. Returns how many messages it brought. Raises what AWS or Redis says."""
         asked_for = {
             "MaxNumberOfMessages": MOST,
             "WaitTimeSeconds": seconds,

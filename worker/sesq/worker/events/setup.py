@@ -48,7 +48,7 @@ class Plumbing:
 
 
 def planned(name: str, region: str, account_id: str = "<account>") -> Plumbing:
-    """How it will be called."""
+    """Returns the names that everything will have."""
     return Plumbing(
         name,
         f"arn:aws:sns:{region}:{account_id}:{name}",

@@ -74,7 +74,7 @@ class SnsAway(SesqError):
 
 
 def fetch(url: str) -> bytes:
-    """What an address of SNS's answers, of sensible size; follows no redirection. Raises Forged or SnsAway."""
+    """Returns what an address of SNS's answers, of sensible size; follows no redirection. Raises Forged or SnsAway."""
     with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:  # and no redirection
         try:
             answer = pool.request("GET", url, preload_content=False)

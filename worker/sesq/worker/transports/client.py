@@ -70,7 +70,7 @@ class AwsClients:
         self._lock = threading.Lock()
 
     def get(self, settings: ClientSettings) -> AwsClient:
-        """The one client with these settings."""
+        """Returns the one client with these settings."""
         with self._lock:
             return self._clients.setdefault(settings, AwsClient(settings))
 
@@ -124,14 +124,16 @@ class AwsClient:
             raise NoCredentialsError
 
     def service(self, name: str, read_seconds: float = READ_SECONDS) -> Any:
-        """A client of another AWS service in the same region, as the same somebody: `sqs`, `sns`, `service-quotas`."""
+        """Returns a client of another AWS service in the same region, as the same somebody: `sqs`, `sns`, `service-
+        quotas`.
+        """
         waits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, user_agent=USER_AGENT)
         with self._lock:
             make: Any = self._open_session().client  # its types know the clients whose stubs are installed
             return make(name, config=waits)
 
     def credentials(self) -> ReadOnlyCredentials | None:
-        """Who we are there; None if no credentials are found."""
+        """Returns who we are there; None if no credentials are found."""
         return self._credentials.get_frozen_credentials()
 
     def connect(self) -> None:
@@ -179,13 +181,13 @@ def _config(settings: ClientSettings) -> Config:
 
 @cache
 def _descriptions() -> Loader:
-    """What botocore's files say of AWS's services: 10 MB, and most of the time that a client takes to make."""
+    """Returns what botocore's files say of AWS's services: 10 MB, and most of the time that a client takes to make."""
     return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 @cache
 def _hooks() -> HierarchicalEmitter:
-    """What botocore does before and after each call: most of the time that a session takes to make."""
+    """Returns what botocore does before and after each call: most of the time that a session takes to make."""
     hooks = HierarchicalEmitter()
     botocore.session.Session(event_hooks=hooks)
     return hooks

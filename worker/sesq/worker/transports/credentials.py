@@ -41,7 +41,7 @@ class RenewableCredentials(Credentials):
         self._this_thread = _OfThisThread()
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials | None:  # type: ignore[override]  # botocore takes None too
-        """What to sign with now. Raises botocore's errors where a source of temporary ones refuses."""
+        """Returns what to sign with now. Raises botocore's errors where a source of temporary ones refuses."""
         self._this_thread.used = frozen = self._freeze(self._find())
         return frozen
 

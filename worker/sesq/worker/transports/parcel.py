@@ -42,7 +42,10 @@ class Parcel:
 
 
 def parcel_for(outgoing: Outgoing, borrowed: BorrowedIdentities = NOBODY) -> Parcel:
-    """The message with its id and its options in SES's headers. Raises InvalidMessage where it cannot be written."""
+    """Returns the message with its id and its options in SES's headers.
+
+    Raises InvalidMessage where it cannot be written.
+    """
     envelope, content = outgoing.envelope, outgoing.content
     mail = render(envelope, content) if isinstance(content, SimpleContent) else content
     lines = _any_line_end.sub(

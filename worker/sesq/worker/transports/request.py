@@ -32,7 +32,7 @@ NOTHING_MORE = OfAccount()
 
 
 def request_for(outgoing: Outgoing, of_account: OfAccount = NOTHING_MORE) -> SendEmailRequestTypeDef:
-    """What SendEmail is called with."""
+    """Returns what SendEmail is called with."""
     envelope, content = outgoing.envelope, outgoing.content
     request: SendEmailRequestTypeDef = {
         "Destination": _destination(envelope),

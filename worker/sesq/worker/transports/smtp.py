@@ -96,6 +96,8 @@ class SmtpTransport:
 
 
 def named_id(reply: str) -> str:
-    """The id in the reply to a mail: `Ok 0102…-000000`, `2.0.0 Ok: queued as 4F1C…`; else the reply, without spaces."""
+    """Returns the id in the reply to a mail: `Ok 0102…-000000`, `2.0.0 Ok: queued as 4F1C…`; else the reply, without
+    spaces.
+    """
     found = next((match for pattern in NAMED if (match := pattern.match(reply))), None)
     return found[1] if found else "_".join(reply.split()) or "accepted"

@@ -87,7 +87,10 @@ class SmtpPool:
         return reused if reused is not None else self._open()
 
     def _choose(self, fresh: bool) -> tuple[Session | None, list[Session]]:
-        """The session used last, so that those not needed become idle; and those that stand in the way of a new one."""
+        """Returns the session to use again, and the sessions to close before a new one is opened.
+
+        The session that was used last comes first, so that sessions that are not needed become idle.
+        """
         now = self._clock()
         if not fresh and self._free and now - self._free[-1][0] < IDLE_SECONDS:
             return self._free.pop()[1], []
@@ -109,7 +112,7 @@ class SmtpPool:
             raise
 
     def _lower(self) -> bool:
-        """One session fewer than there are; False if there is no other to wait for."""
+        """Lowers the limit to the sessions that there are. Returns whether another one is there to wait for."""
         with self._changed:
             others = self._busy + len(self._free)
             self._lowered_to, self._lowered_at = max(1, min(self.limit, others)), self._clock()

@@ -190,7 +190,7 @@ def _has_ended(code: int, reply: bytes) -> bool:
 
 
 def _open(server: SmtpServer) -> _Timely:
-    """A greeting that refuses says that the server is not ready; only what it says to the sign-in is about us."""
+    """Opens a session. A refusal in the greeting means that the server is not ready, not that it refuses us."""
     try:
         smtp = _connect(server)
         try:

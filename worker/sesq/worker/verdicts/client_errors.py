@@ -19,7 +19,10 @@ WIRE_ERRORS = (HTTPClientError, SSLError, IncompleteReadError)
 
 
 def read(error: Exception) -> Answer:
-    """The answer in an exception. What is neither a reply of AWS nor known to come before the message left is LOST."""
+    """Returns the answer in an exception.
+
+    What is neither a reply of AWS nor known to come before the message left is LOST.
+    """
     if isinstance(error, ClientError):
         return _read_reply(error)
     names = tuple(kind.__name__ for kind in type(error).__mro__)
@@ -32,7 +35,7 @@ def _read_reply(error: ClientError) -> Answer:
 
 
 def read_parsed(parsed: Mapping[str, Any], channel: Channel) -> Answer:
-    """The code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
+    """Returns the code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
     details = parsed.get("Error", {})
     status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode")
     codes = tuple(str(code) for code in (details.get("Code"), status) if code)
@@ -65,7 +68,7 @@ def _while_connecting(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what was raised below it in the same call.
+    """Yields the error, and what was raised below it in the same call.
 
     Python also chains what a *caller* was handling at that time, such as the try before this one: that was caught in
     a frame through which this error has not come.
@@ -84,7 +87,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[FrameType]:
 
 
 def _system_words(error: Exception) -> str:
-    """What the system said at the bottom of it ("Connection refused"); other exceptions may quote the message."""
+    """Returns the system's own words ("Connection refused"), and no other: those may quote the message."""
     *_, root = _causes(error)
     if not isinstance(root, OSError):
         return ""

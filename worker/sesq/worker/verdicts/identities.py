@@ -13,7 +13,7 @@ BRACKETED = re.compile(r"<([^<>]+)>")
 
 
 def named_identities(text: str) -> tuple[str, ...]:
-    """The bare identities in SES's text, in its order, each once.
+    """Returns the bare identities in SES's text, in its order, each once.
 
     SES prints those that failed its check as they were given, with their display names, and ends a list it cuts short
     with "..."; IAM names the ARN of one identity.

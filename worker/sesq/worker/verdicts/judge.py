@@ -18,12 +18,12 @@ SET_IN_TEXT = re.compile(r"configuration set <([\w-]+)>|:configuration-set/([\w-
 
 
 def judge(error: Exception, *, envelope: Envelope, region: str) -> Verdict:
-    """What an exception of the AWS client means for this message. Never raises."""
+    """Returns what an exception of the AWS client means for this message. Never raises."""
     return weigh(read(error), envelope=envelope, region=region)
 
 
 def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
-    """What an answer means for this message: for transports that read their own (SMTP)."""
+    """Returns what an answer means for this message: for transports that read their own (SMTP)."""
     identities = named_identities(answer.text)
     configuration_set = _set_in(answer.text) or envelope.configuration_set
     concern = _concern(identities, configuration_set, envelope)
@@ -73,7 +73,7 @@ def _concern(identities: tuple[str, ...], configuration_set: str | None, envelop
 
 
 def _meant(identities: Iterable[str], addresses: Iterable[str]) -> tuple[str, ...]:
-    """Those of the addresses that SES has named."""
+    """Returns those of the addresses that SES has named."""
     return tuple(address for address in addresses if any(means(name, address) for name in identities))
 
 
@@ -88,7 +88,7 @@ def _set_in(text: str) -> str | None:
 
 
 def _few(addresses: Sequence[str]) -> str:
-    """The first three: a reason is read by people, and logged."""
+    """Returns the first three: a reason is read by people, and logged."""
     rest = len(addresses) - 3
     return ", ".join(addresses[:3]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -27,7 +27,10 @@ class ReplyLost(Exception):
 
 
 def read_smtp(error: Exception) -> Answer:
-    """The answer in an exception of an SMTP conversation. All but ReplyLost come before the mail's final dot."""
+    """Returns the answer in an exception of an SMTP conversation.
+
+    All but ReplyLost come before the mail's final dot.
+    """
     if isinstance(error, ReplyLost):
         cause = error.__cause__ or error
         return Answer(Channel.LOST, _names(cause), _words(cause))
@@ -46,12 +49,12 @@ def is_refusal(error: smtplib.SMTPResponseException) -> bool:
 
 
 def no_reply(error: smtplib.SMTPResponseException) -> NoReply:
-    """The same as one that answers nothing."""
+    """Returns the same as one that answers nothing."""
     return NoReply(_words(error))
 
 
 def reply_text(reply: bytes | str) -> str:
-    """A reply's text; several lines stay several."""
+    """Returns a reply's text; several lines stay several."""
     return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
 
 
@@ -60,7 +63,7 @@ def _names(error: BaseException) -> tuple[str, ...]:
 
 
 def _words(error: BaseException) -> str:
-    """What the system, smtplib or the server said; other exceptions may quote the message."""
+    """Returns what the system, smtplib or the server said; other exceptions may quote the message."""
     if isinstance(error, smtplib.SMTPResponseException):
         code = str(error.smtp_code) if error.smtp_code >= 0 else ""
         return f"{code} {reply_text(error.smtp_error)}".strip() or "no reply"

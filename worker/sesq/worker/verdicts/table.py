@@ -91,7 +91,7 @@ NO_KEYS = (
 
 
 def _of_tenants(channel: Channel, denied: str, unknown: str, stopped: str) -> tuple[Row, ...]:
-    """The answers about a tenant through one channel, by the codes that each has there."""
+    """Returns the answers about a tenant through one channel, by the codes that each has there."""
     return (
         Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS_SENDER, Concern.SENDER, True),
         Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS, None, True),

@@ -69,7 +69,7 @@ class Place:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a name, by the system's resolver. Raises OSError."""
+    """Returns the addresses of a name, by the system's resolver. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
 
@@ -77,7 +77,7 @@ def resolve(host: str, port: int) -> list[str]:
 def checked_addresses(
     place: Place, *, allow_private: bool, resolve: Resolve = resolve, seconds: float | None = None
 ) -> list[str]:
-    """The addresses to connect to, found within so many seconds.
+    """Returns the addresses to connect to, found within so many seconds.
 
     Raises RefusedAddress where one of them is private, NotReached where none is.
     """
@@ -96,7 +96,7 @@ def checked_addresses(
 
 
 def _in_time(resolve: Resolve, place: Place, seconds: float | None) -> Sequence[str]:
-    """What `resolve` finds. The system's resolver takes no time limit, so a thread of its own waits for it."""
+    """Returns what `resolve` finds. The system's resolver takes no time limit, so a thread of its own waits for it."""
     answer: Future[Sequence[str]] = Future()
 
     def look_up() -> None:
@@ -132,7 +132,7 @@ def is_public(address: Address) -> bool:
 
 
 def _inner(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to."""
+    """Returns the IPv4 address that an IPv6 address leads to."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in NAT64:

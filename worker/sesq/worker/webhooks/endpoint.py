@@ -93,7 +93,7 @@ class Endpoint:
         self.close()
 
     def _step_or_wait(self, troubles: int) -> int:
-        """One step; how many in a row have failed."""
+        """Makes one step. Returns how many in a row have failed."""
         wait = AWAY_SECONDS[min(troubles, len(AWAY_SECONDS) - 1)]
         try:
             self.step()
@@ -272,7 +272,7 @@ class Endpoint:
         return self._stop.is_set() or not self._holds() or self._was_disabled or self._rests()
 
     def _deliver(self, event: MessageEvent) -> Outcome:
-        """One attempt, and what it means for the endpoint as a whole."""
+        """Makes one attempt, and notes what its outcome means for the endpoint as a whole."""
         if event.id == self._delivered_id:
             return Outcome(Verdict.DELIVERED)
         try:

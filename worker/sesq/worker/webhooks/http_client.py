@@ -75,7 +75,7 @@ class HttpClient:
             self._kept = None
 
     def _connect(self, deadline: float) -> Socket:
-        """A connection to the first address that takes one. Raises NotReached."""
+        """Connects to the first address that takes a connection. Raises NotReached."""
         problem = NotReached("no time was left to connect")
         seconds = max(0.0, deadline - time.monotonic())
         for address in checked_addresses(
@@ -102,7 +102,7 @@ class HttpClient:
             raise
 
     def _ask(self, sock: Socket, body: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
-        """One request and its answer. Raises NotReached, and _Closed where the connection had ended before."""
+        """Sends one request and reads its answer. Raises NotReached, and _Closed if the connection had ended before."""
         connection = HTTPConnection(self._place.host)
         connection.auto_open = 0  # to this socket, and to no other
         connection.sock = sock
@@ -135,7 +135,7 @@ class _Closed(NotReached):
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """The system's certificates, or those of a file. Raises SettingsError."""
+    """Makes a context that trusts the system's certificates, or those of a file. Raises SettingsError."""
     try:
         return ssl.create_default_context(cafile=str(expand(ca_file)) if ca_file else None)
     except (OSError, ValueError) as error:

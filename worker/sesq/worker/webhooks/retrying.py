@@ -38,7 +38,7 @@ class Outcome:
 
 
 def judge(answer: Answer, now: float) -> Outcome:
-    """What an answer means. `now`: seconds since the epoch, for a Retry-After that is a date."""
+    """Returns what an answer means. `now`: seconds since the epoch, for a Retry-After that is a date."""
     if 200 <= answer.status < 300:
         return Outcome(Verdict.DELIVERED)
     if answer.status == GONE:
@@ -48,7 +48,7 @@ def judge(answer: Answer, now: float) -> Outcome:
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    """What a Retry-After asks for, within bounds; 0 if it cannot be read."""
+    """Returns what a Retry-After asks for, within bounds; 0 if it cannot be read."""
     try:
         text = retry_after.strip()
         seconds = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - now

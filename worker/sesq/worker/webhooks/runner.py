@@ -22,7 +22,7 @@ END_SECONDS = 45.0
 def open_endpoints(
     redis: Redis, settings: Settings, accounts: Sequence[str], stop: threading.Event
 ) -> list[Endpoint]:
-    """The webhooks of the accounts (all that are configured, unless named).
+    """Returns the webhooks of the accounts (all that are configured, unless named).
 
     One that is set up wrongly is named in the log. Raises SettingsError if some are configured and none is right.
     """

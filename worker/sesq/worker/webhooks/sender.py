@@ -26,7 +26,7 @@ class Sender:
         )
 
     def post(self, event: MessageEvent) -> Answer:
-        """One attempt. Raises NotReached."""
+        """Makes one attempt. Raises NotReached."""
         body = body_of(event)
         headers = self._signer.headers(webhook_id(event), self._clock(), body)
         content = {"Content-Type": "application/json", "User-Agent": "sesq-webhooks"}

@@ -15,7 +15,7 @@ class Signer:
         self._keys = [Webhook(secret) for secret in secrets]
 
     def headers(self, id: str, at: float, body: str) -> dict[str, str]:
-        """The three headers of a request: `id` is the same at each attempt, `at` (s) is the attempt's time."""
+        """Returns the three headers of a request: `id` is the same at each attempt, `at` (s) is the attempt's time."""
         moment = datetime.fromtimestamp(int(at), timezone.utc)
         return {
             "webhook-id": id,
