@@ -28,6 +28,9 @@ PATIENCE_SECONDS = 60.0
 AUDIT_SECONDS = 120.0
 """Only an auditor that walks without bounds needs that long for a story's mail, however busy the machine is."""
 
+MOST_SHOWN = 2_000
+"""How many characters of each process are shown when a story fails."""
+
 
 def eventually(holds: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
     """Looks until it holds; fails after `patience` seconds, which only a broken system needs."""
@@ -121,9 +124,9 @@ class System:
         assert not check or ran.returncode == 0, (command, ran.returncode, ran.stdout, ran.stderr)
         return ran.stdout
 
-    def log(self) -> str:
-        """What all processes said."""
-        return "\n".join(path.read_text() for path in sorted(self.folder.glob("process-*.log")))
+    def log(self, most: int = 0) -> str:
+        """What all processes said; with `most`, the last so many characters of each."""
+        return "\n".join(path.read_text()[-most:] for path in sorted(self.folder.glob("process-*.log")))
 
     def stop(self) -> None:
         """Ends what is still running."""
@@ -193,6 +196,9 @@ def running_system(
             system.stop()
             if system.redis_is_there:
                 system.audit()
+        except BaseException:
+            sys.stdout.write(system.log(MOST_SHOWN))  # pytest shows it beside the failure
+            raise
         finally:
             system.stop()
             system.redis.close()
