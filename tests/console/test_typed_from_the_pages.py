@@ -70,7 +70,8 @@ def test_its_words_are_known(typed: Typed) -> None:
 
 GOES_ON = re.compile(
     r"worker|demo|simulator|console( (--users|--intake).*)?$|submission( --host.*)?$|events( endpoint .*)?$"
-    r"|webhooks (run|test|retry|forget)|events (setup --yes|forget)|smtp-password|quota request|doctor|.*--(watch|wait|version)"
+    r"|webhooks (run|test|retry|forget)|events (setup --yes|forget)|smtp-password|quota request|doctor"
+    r"|.*--(watch|wait|version)"
 )
 """What serves, waits, looks at this machine, or needs more than this account has: tests of their own run these."""
 FILES = {
