@@ -67,7 +67,7 @@ def test_an_address_means_what_it_says(url: str, wanted: dict[str, Any]) -> None
         ("redis://h?socket_timeout=never", "socket_timeout: cannot be used; allowed: a number of seconds"),
         ("redis://h?socket_timeout=inf", "socket_timeout: cannot be used"),
         ("redis://h?socket_timeout=-1", "socket_timeout: cannot be used"),
-        ("redis://h?socket_timeout=1&socket_timeout=2", "stands there twice"),
+        ("redis://h?socket_timeout=1&socket_timeout=2", "is given twice"),
         ("redis://h?socket_keepalive=perhaps", "allowed: true or false"),
         ("redis://h?sockettimeout=1", "unknown option 'sockettimeout'; did you mean socket_timeout?"),
         ("redis://h?decode_responses=true", "unknown option 'decode_responses'"),

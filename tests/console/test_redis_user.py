@@ -51,7 +51,7 @@ def rights_check(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, ur
         (("-hincrby",), "fail", "HINCRBY on sesq:*, HINCRBY on rq:*"),
         (("resetkeys", "~sesq:*"), "fail", "APPEND on rq:*"),
         (("-evalsha",), "fail", "EVALSHA"),
-        (("-eval",), "fail", "has not the rights that sesq needs"),
+        (("-eval",), "fail", "lacks rights that sesq needs"),
     ],
 )
 def test_doctor_names_what_is_missing(

@@ -1,4 +1,4 @@
-"""sesq.config: settings, errors, connecting to Redis; and the version, since the namespace `sesq` has no code."""
+"""Settings, errors and connections to Redis; also the version, since the namespace package `sesq` has no code."""
 
 from __future__ import annotations
 

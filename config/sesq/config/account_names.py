@@ -1,6 +1,6 @@
-"""What an account may be called."""
+"""Defines which names an account may have."""
 
 from __future__ import annotations
 
 ACCOUNT_NAME, LONGEST_ACCOUNT_NAME = r"[a-z0-9]+([-_][a-z0-9]+)*", 32
-"""What an account may be called: its name is part of keys, of queues and of variables of the environment."""
+"""The pattern and the length of an account's name: it is a part of Redis keys, queues and environment variables."""

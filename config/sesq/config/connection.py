@@ -1,7 +1,7 @@
-"""Connections to Redis, and what its errors mean.
+"""Connects to Redis, and explains its errors.
 
-A command is sent once: a lost reply to a claim or to an enqueue, asked for again, would count or queue it twice. A
-connection that the server has closed meanwhile is replaced before it is used, by redis-py's pool.
+Each command is sent once. If the reply to a claim or an enqueue is lost, a second try could count or queue it twice.
+redis-py's pool replaces a connection that the server has closed before it uses it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 5.0
 OF_THE_POOL = re.compile(r"maint|orig_|oss_cluster_|event_dispatcher$|himport_registry$")
-"""Options that a pool of redis-py adds: they are its own, and some ask for another protocol than sesq speaks."""
+"""Options that a pool of redis-py adds for itself. Some ask for another protocol than sesq uses."""
 HEALTH_CHECK_SECONDS = 30
 
 REPLICA = "this Redis is a replica: a fail-over is under way, or the address is wrong"
 FULL = "Redis is full: raise its maxmemory"
-RIGHTS = "Redis's user has not the rights that sesq needs: `sesq doctor` names them"
+RIGHTS = "Redis's user lacks rights that sesq needs: `sesq doctor` names them"
 CLUSTER = "this is a Redis Cluster, which sesq cannot use: name one server, or Sentinels"
 RENAMED = "this server lacks a command: it is older than Redis 6.2, or rename-command took it away"
 MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
@@ -51,10 +51,10 @@ MEANINGS: tuple[tuple[type[Exception], str, bool], ...] = (
     (redis_errors.ClusterCrossSlotError, CLUSTER, False),
     (redis_errors.AskError, CLUSTER, False),
 )
-"""What a redis-py error means, the first that fits, and whether it may pass. Each is a `QueueUnavailable`."""
+"""The class of a redis-py error, what it means, and whether it may pass by itself. The first class that fits counts."""
 
 CODES = {
-    "NOREPLICAS": ("Redis takes no writes, since too few of its replicas are there", True),
+    "NOREPLICAS": ("Redis takes no writes, since too few of its replicas are connected", True),
     "MISCONF": ("Redis takes no writes, since it cannot save its data to the disk", True),
     "BUSY Redis": ("Redis runs somebody's script, and does nothing else", True),
     "READONLY": (REPLICA, True),
@@ -67,14 +67,15 @@ CODES = {
     "unknown command": (RENAMED, False),
     "Unknown Redis command": (RENAMED, False),
 }
-"""The same, for what redis-py has no class for, and for errors inside a script, which each version of Redis words in
-its own way. Errors that are in neither table come from damaged
-data, or from a fault in sesq: they keep Redis's own words."""
+"""The same for errors without a class in redis-py, and for errors inside a script, by words of their text.
+
+An error that is in neither table comes from damaged data or from a fault in sesq, and keeps Redis's own words.
+"""
 
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (redis_errors.ResponseError, *(kind for kind, _, _ in MEANINGS))
 REFUSED = "Redis could not do what sesq asked (damaged data, or a fault in sesq)"
 LONGEST_TEXT = 300
-"""Of what Redis says: some of its errors quote what they were given."""
+"""Characters of Redis's own words that are shown: some of its errors quote whole commands."""
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def mapped() -> Iterator[None]:
 
 
 def _meaning(error: Exception) -> str:
-    # After " : " an error of Sentinel's goes on with the whole client and its options.
+    # In an error of Sentinel, the whole client and its options follow " : ".
     said = str(error).partition(" : ")[0][:LONGEST_TEXT]
     meanings = [*_by_class(error), *(meaning for words, meaning in CODES.items() if words in said)]
     return f"{meanings[0][0] if meanings else REFUSED}: {said}"
@@ -98,7 +99,7 @@ def _by_class(error: object) -> list[tuple[str, bool]]:
 
 
 def may_pass(error: QueueUnavailable) -> bool:
-    """Whether Redis may be of use again with the same settings: it is away, full, or a replica for a while."""
+    """Whether Redis may work again later with the same settings: it is away, full, or a replica for a while."""
     cause = error.__cause__
     meanings = [*_by_class(cause), *(meaning for words, meaning in CODES.items() if words in str(cause))]
     return any(passes for _, passes in meanings)
@@ -110,10 +111,10 @@ def connect(
     settings: Settings | Essentials | None = None,
     client: type[Redis] = Redis,
 ) -> Redis:
-    """A client for `url`, or for the settings' redis_url; without either for the embedded Redis, started if need be.
+    """Makes a client for `url`, else for redis_url of the settings, else for the embedded Redis, which it may start.
 
-    This makes no call to a Redis server yet, except to the embedded one. Raises `SettingsError`, `MissingPart` and
-    `QueueUnavailable` (the latter two for the embedded Redis alone).
+    It makes no call to a Redis server yet, except to the embedded one. Raises `SettingsError`; for the embedded Redis
+    also `MissingPart` and `QueueUnavailable`.
     """
     if url is None:
         settings = settings or _load_settings()
@@ -130,7 +131,7 @@ def connect(
 
 
 def reading_bytes(redis: Redis) -> Redis:
-    """The same server for a client that decodes what it reads; any other as it is. sesq's clients read bytes."""
+    """Returns a client that reads bytes, as sesq needs it: `redis` itself, or a second client of the same server."""
     pool = redis.connection_pool
     if not pool.connection_kwargs.get("decode_responses"):
         return redis
@@ -139,7 +140,7 @@ def reading_bytes(redis: Redis) -> Redis:
 
 
 def _given_options(redis: Redis) -> dict[str, Any]:
-    """The options of a client's connections, without those that its pool has made for itself."""
+    """Returns the options of a client's connections, without those that its pool has added."""
     options = redis.connection_pool.connection_kwargs
     return {
         name: value for name, value in options.items() if value is not None and not OF_THE_POOL.match(name)
@@ -147,20 +148,20 @@ def _given_options(redis: Redis) -> dict[str, Any]:
 
 
 def connect_as(redis: Redis, client: type[Redis]) -> Redis:
-    """Another client of the same server, as the same user: with time limits, and one that sends a command once."""
+    """Makes another client of the same server, as the same user. It has time limits, and sends each command once."""
     pool = redis.connection_pool
     unix = issubclass(pool.connection_class, UnixDomainSocketConnection)
     options = _defaults("unix" if unix else "redis", TIMEOUT_SECONDS) | _given_options(redis)
     options |= {"retry": Retry(NoBackoff(), 0), "protocol": 2, "decode_responses": False}
     if isinstance(pool, SentinelConnectionPool):
-        options.pop("connection_pool", None)  # each pool is one of its own options
+        options.pop("connection_pool", None)  # a Sentinel pool adds itself to its options
         own = SentinelConnectionPool(pool.service_name, pool.sentinel_manager, **options)  # type: ignore[no-untyped-call]
         return client(connection_pool=own)
     return client(connection_pool=ConnectionPool(pool.connection_class, pool.max_connections, **options))
 
 
 def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
-    """What the query string of the URL does not say otherwise."""
+    """Returns the options of a connection, which the URL's query string may replace."""
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
         "health_check_interval": HEALTH_CHECK_SECONDS,
@@ -173,7 +174,10 @@ def _defaults(scheme: str, timeout_seconds: float) -> dict[str, Any]:
 
 
 def _of_sentinels(address: RedisUrl, options: dict[str, Any], client: type[Redis]) -> Redis:
-    """The master of now, at each new connection. User, password and database are the master's, not the Sentinels'."""
+    """Makes a client that asks the Sentinels for the current master at each new connection.
+
+    User, password and database are those of the master, not of the Sentinels.
+    """
     of_master = {name: options.pop(name) for name in ("username", "password", "db") if name in options}
     sentinels = [(host, port or SENTINEL_PORT) for host, port in address.hosts]
     sentinel = Sentinel(sentinels, sentinel_kwargs=options, **options)  # type: ignore[no-untyped-call]
@@ -182,7 +186,7 @@ def _of_sentinels(address: RedisUrl, options: dict[str, Any], client: type[Redis
 
 
 def _load_settings() -> Settings:
-    # Here, so that a producer with a URL of its own does not load pydantic.
+    # Imported here, so that a producer with a URL of its own does not load pydantic.
     from sesq.config.settings import Settings
 
     return Settings.load()
@@ -192,7 +196,7 @@ _shares: dict[Path, EmbeddedRedis] = {}
 
 
 def _embedded(directory: Path) -> EmbeddedRedis:
-    """This process's share in the embedded Redis of `directory`, held until the process ends."""
+    """Joins the embedded Redis of `directory` until this process ends."""
     try:
         from sesq.config.embedded import EmbeddedRedis  # here, since Windows has no fcntl
     except ImportError as error:

@@ -1,13 +1,13 @@
 """The embedded Redis: a private server for the processes of one user, with its data under one directory.
 
-The first process starts it, others join, and it stops when the last of them is gone, even if that one was killed
+The first process starts it, and others join. It stops when the last of them is gone, even if that one was killed
 (see `redis_supervisor`); what is queued stays on disk. It listens on a unix socket in a directory that only its user
-may enter, and on no TCP port. What a client was told is on the disk: the server answers once it is there, and ends
-where the disk takes no more, so that nothing is accepted then.
+may enter, and on no TCP port. It answers a write only when the data is on the disk. If the disk is full, it ends, so
+that it accepts nothing then.
 
     DIRECTORY/redis.sock    the socket
     DIRECTORY/users.lock    every user of the server holds a shared lock on it
-    DIRECTORY/start.lock    held while one process looks whether the server runs, and starts it
+    DIRECTORY/start.lock    held while one process checks whether the server runs, and starts it
     DIRECTORY/server.log    the server's own log
     DIRECTORY/written-by    the name and version of the server that wrote the files last
 """
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sesq.redis")
 
-SOCKET_PATH_BYTES = 103  # what the smallest sockaddr_un (macOS) holds, less the closing zero
+SOCKET_PATH_BYTES = 103  # what the smallest sockaddr_un (of macOS) holds, without the closing zero
 START_SECONDS = 60  # reading a large append-only file takes a while
 STOP_SECONDS = 10
 POLL_SECONDS = 0.01
@@ -48,10 +48,10 @@ WRITTEN_BY = "written-by"
 
 
 class EmbeddedRedis:
-    """A share in the server of `directory`, as a context manager. `server` names an executable, else one is found.
+    """Keeps the server of `directory` running, as a context manager. `server` is an executable; None: one is found.
 
-    Raises `MissingPart` where no server can run here, `SettingsError` for a directory that cannot serve, and
-    `QueueUnavailable` when the server does not come up.
+    Raises `MissingPart` if no server can run here, `SettingsError` if the directory cannot be used, and
+    `QueueUnavailable` if the server does not start.
     """
 
     def __init__(self, directory: Path | str, server: Path | str | None = None) -> None:
@@ -66,7 +66,7 @@ class EmbeddedRedis:
         return f"unix://{quote(str(self.socket))}"
 
     def start(self) -> Self:
-        """Join the server, or start it. Starting twice is one share."""
+        """Joins the server, or starts it. A second call does nothing."""
         if self._share is None:
             _make_private(self.directory, self.socket)
             self._share = _shared_lock(self.directory / "users.lock")
@@ -78,7 +78,7 @@ class EmbeddedRedis:
         return self
 
     def stop(self) -> None:
-        """Give the share back. Where it was the last, the server is gone when this returns."""
+        """Leaves the server. If nobody else uses it, it has ended when this returns."""
         if self._share is None:
             return
         os.close(self._share)
@@ -110,14 +110,14 @@ class EmbeddedRedis:
                 log.debug("joined the embedded Redis at %s", self.socket)
 
     def _find(self) -> Server:
-        """A server that reads what is here: another would not start, or start empty and say nothing."""
+        """Finds a server that can read the files here. Another one would not start, or would start empty."""
         writer = self._writer()
         if self._executable is None:
             return find_server(writer)
         server = ask(Path(self._executable))
         if server is None:
             raise MissingPart(
-                f"{self._executable}: not a Redis or Valkey server that runs here; name another"
+                f"{self._executable} is no Redis or Valkey server that runs here; name another executable"
             )
         if writer and not server.can_read(writer):
             raise MissingPart(
@@ -133,7 +133,7 @@ class EmbeddedRedis:
             return None
 
     def _launch(self, server: Server) -> None:
-        """Starts the supervisor, which starts the server, in a session that a Ctrl-C here does not reach."""
+        """Starts the supervisor, which starts the server, in a session of its own: Ctrl-C here does not stop it."""
         command = [sys.executable, "-I", "-S", redis_supervisor.__file__, str(self.directory / "users.lock")]
         command += [str(server.path), *self._options()]
         log.info(
@@ -166,7 +166,7 @@ class EmbeddedRedis:
             "unixsocketperm": "700",
             "dir": str(self.directory),
             "appendonly": "yes",
-            "appendfsync": "always",  # what is answered is on the disk
+            "appendfsync": "always",  # a write is on the disk before its answer
             "save": "",
             "maxmemory-policy": "noeviction",
         }
@@ -180,7 +180,7 @@ class EmbeddedRedis:
             time.sleep(POLL_SECONDS)
 
     def _ping(self) -> bool | None:
-        """True: the server serves. False: it is there, and still reads its data. None: nobody listens."""
+        """Asks the server. True: it serves. False: it is there, but still reads its data. None: nobody listens."""
         client = Redis(
             unix_socket_path=str(self.socket),
             socket_timeout=STOP_SECONDS,
@@ -195,13 +195,13 @@ class EmbeddedRedis:
             return None
         except (
             exceptions.ResponseError
-        ):  # it is there, and refuses commands: it cannot write, or has no memory left
+        ):  # it is there, but refuses commands: it cannot write, or has no memory left
             return True
         finally:
             client.close()
 
     def _has_users(self) -> bool:
-        """Whether somebody else uses the server. False while the supervisor stops it."""
+        """Whether another process uses the server. False while the supervisor stops it."""
         with (self.directory / "users.lock").open("rb") as users:
             return not _try_lock(users.fileno(), fcntl.LOCK_EX) and _try_lock(users.fileno(), fcntl.LOCK_SH)
 
@@ -227,7 +227,7 @@ def _make_private(directory: Path, socket: Path) -> None:
 
 
 def _shared_lock(file: Path) -> int:
-    """Waits while a server that nobody used any more is being stopped."""
+    """Takes a shared lock. Waits while a server that nobody uses any more is being stopped."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor

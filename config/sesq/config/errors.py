@@ -1,9 +1,9 @@
-"""The errors of sesq: one tree, so that `except SesqError` catches whatever the project raises on purpose.
+"""The errors of sesq, in one tree: `except SesqError` catches all that sesq raises on purpose.
 
 SesqError
-├── InputError               what the caller handed in cannot be right
-│   ├── InvalidMessage       a message that SES or a mail rule would refuse, told at the door
-│   │   └── UnknownVersion   what another version of sesq has written
+├── InputError               the caller gave something that cannot be right
+│   ├── InvalidMessage       a message that SES or a mail rule would refuse
+│   │   └── UnknownVersion   something that another version of sesq has written
 │   ├── WouldBeRefused       SES would refuse this message, by what is known of the account
 │   ├── InvalidPolicy        a limit that makes no sense, or lies above SES's
 │   ├── InvalidTemplate      names the file and the line
@@ -21,11 +21,11 @@ from __future__ import annotations
 
 
 class SesqError(Exception):
-    """Whatever sesq raises on purpose. `str(error)` is a sentence for people, and names the cure where one is known."""
+    """Anything that sesq raises on purpose. `str(error)` is a sentence for people, with a cure if one is known."""
 
 
 class InputError(SesqError):
-    """What the caller handed in cannot be right."""
+    """The caller gave something that cannot be right."""
 
 
 class InvalidMessage(InputError):
@@ -38,7 +38,7 @@ class InvalidMessage(InputError):
 
 
 class UnknownVersion(InvalidMessage):
-    """What another version of sesq has written, and this one cannot read. `version` is its number."""
+    """Another version of sesq has written something that this one cannot read. `version` is its number."""
 
     def __init__(self, version: str, problem: str) -> None:
         super().__init__("v", problem)
@@ -46,7 +46,7 @@ class UnknownVersion(InvalidMessage):
 
 
 class WouldBeRefused(InputError):
-    """SES would refuse this message, by what is known of the account: who is not verified. Nothing was queued."""
+    """SES would refuse this message: the text names who is not verified. Nothing was queued."""
 
 
 class InvalidPolicy(InputError):
@@ -58,13 +58,15 @@ class SettingsError(InputError):
 
 
 class QueueUnavailable(SesqError):
-    """Redis cannot be reached: nothing was queued. Or it did not answer in time: the command may still have been
-    carried out, and only an idempotency key makes it safe to send again.
+    """Redis cannot be reached, or did not answer in time.
+
+    If it cannot be reached, nothing was queued. If it did not answer in time, it may have queued the message: only with
+    an idempotency key is it safe to send it again.
     """
 
 
 class WrongLayout(QueueUnavailable):
-    """Redis holds data of a version of sesq that lays it out in another way: nothing was queued, and nothing read."""
+    """Redis holds data in the layout of another version of sesq. Nothing was queued, and nothing was read."""
 
 
 class UnknownMessage(SesqError):
@@ -72,7 +74,7 @@ class UnknownMessage(SesqError):
 
 
 class WrongState(SesqError):
-    """The message is in a state in which that cannot be done: a sent mail cannot be cancelled."""
+    """The message's state does not allow this: a sent message cannot be cancelled, for example."""
 
 
 class MissingPart(SesqError):
@@ -92,7 +94,7 @@ class UnknownBatch(SesqError):
 
 
 class UnknownWebhook(InputError):
-    """No webhook of that name is configured, and Redis knows none; the text names those that there are."""
+    """No webhook of that name is configured or known to Redis; the text names those that are."""
 
 
 class TakenBefore(SesqError):

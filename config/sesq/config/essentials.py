@@ -1,7 +1,7 @@
-"""The few settings that a short-lived program needs, without the time it takes to load the others.
+"""Loads the few settings that a short-lived program needs, without the time that the others take.
 
-The same names in the same places as `Settings`, which has the last word: whatever is not plainly right here is left to
-it, and so are the errors. A test compares the two.
+They have the same names in the same places as in `Settings`. A value that is not plainly right here is left to
+`Settings`, which also raises the errors. A test compares the two.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _plain: dict[str, Callable[[Any], Any]] = {
     "keep_days": lambda value: isinstance(value, float) and 0 < value <= LONGEST_KEEP_DAYS,
     "mail_domain": re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII).fullmatch,
 }
-"""Key -> whether a value is plainly right: true of none that `Settings` refuses."""
+"""Key -> whether a value is plainly right. It is true of no value that `Settings` refuses."""
 
 _NUMBERS = frozenset({"redis_timeout_seconds", "keep_days"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Essentials:
-    """Named and meant as in `Settings`."""
+    """Holds these settings, with the names and meanings of `Settings`."""
 
     redis_url: str | None = None
     redis_timeout_seconds: float = 5.0
@@ -43,7 +43,7 @@ class Essentials:
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Essentials:
-        """The file and environment `Settings.load` reads. Raises `SettingsError`, as it does."""
+        """Reads the file and the environment that `Settings.load` reads. Raises `SettingsError`."""
         env = os.environ if env is None else env
         try:
             given = {name: value for name in _plain if (value := _value(name, env)) is not None}
@@ -54,14 +54,14 @@ class Essentials:
 
     @classmethod
     def _of_settings(cls, env: Mapping[str, str]) -> Essentials:
-        from sesq.config.settings import Settings  # dear: it is what this module avoids
+        from sesq.config.settings import Settings  # slow: this module exists to avoid it
 
         settings = Settings.load(env=env)
         return cls(**{name: getattr(settings, name) for name in _plain})
 
 
 def _value(name: str, env: Mapping[str, str]) -> Any:
-    """The value of one key, None if it is not given; ValueError and others for what is not plainly right."""
+    """Reads the value of one key; None if it is not given. Raises ValueError and others if it is not plainly right."""
     names = [each for each in env if each.upper() == f"SESQ_{name.upper()}"]
     value = env[names[0]] if names else _of_file(env).get(name)
     if value is None:

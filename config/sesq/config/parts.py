@@ -1,4 +1,4 @@
-"""Parts of sesq that an extra brings: the one place that names the extra where its libraries are not installed."""
+"""Names the extra to install when one of its libraries is missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sesq.config.errors import MissingPart
 
 @contextmanager
 def part(extra: str, what: str = "this") -> Iterator[None]:
-    """`with part("worker"):` around the imports that an extra brings. Raises MissingPart."""
+    """Turns an import that fails into MissingPart: `with part("worker"):` stands around the imports from an extra."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Where sesq looks for its settings file, and where it keeps its own files."""
+"""Finds the settings file, and the folder for sesq's own files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from sesq.config.errors import SettingsError
 
 NO_HOME = Path("/nonexistent")
-"""As the home directory of a user that has none, by Debian's custom: nothing can be kept there."""
+"""The home directory of a user that has none, as in Debian. Nothing can be kept there."""
 
 
 def find_file(env: Mapping[str, str]) -> Path | None:
-    """The settings file that counts under `env`, if there is one. $SESQ_CONFIG is taken at its word.
+    """Finds the settings file; None if there is none. If $SESQ_CONFIG is set, it is that one, whether it exists or not.
 
-    Raises SettingsError where that cannot be a path.
+    Raises SettingsError if that cannot be a path.
     """
     if env.get("SESQ_CONFIG"):
         return _named(env["SESQ_CONFIG"])
@@ -26,19 +26,19 @@ def find_file(env: Mapping[str, str]) -> Path | None:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    """The values of a file, which may begin with a byte order mark. Raises OSError and ValueError."""
+    """Reads the values of a file, which may begin with a byte order mark. Raises OSError and ValueError."""
     toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     values: dict[str, Any] = toml.loads(file.read_text("utf-8-sig"))
     return values
 
 
 def default_data_dir(env: Mapping[str, str]) -> Path:
-    """The user's own folder for data of programs."""
+    """Returns the folder for sesq's data in the user's own folder for data of programs."""
     return _home("XDG_DATA_HOME", ".local/share", env) / "sesq"
 
 
 def expand(path: Path) -> Path:
-    """The path with the home directory in place of `~`. Raises ValueError where nobody knows that directory."""
+    """Replaces `~` in a path by the home directory. Raises ValueError if that is not known."""
     try:
         return path.expanduser()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Quotas as people write them, in the notation of the `limits` library: `14/second`, `1 per 2 seconds`, `50000/day`.
+"""Reads and writes quotas in the notation of the `limits` library: `14/second`, `1 per 2 seconds`, `50000/day`.
 
 A rate is in recipients a second, a daily quota in recipients in any 24 hours. SES writes -1 for "unlimited".
 """
@@ -16,14 +16,14 @@ DAY_SECONDS = 86_400
 UNLIMITED = "unlimited"
 PRECISION = 10_000
 MEASURABLE = 1e-12
-"""A rate below this is useless, and one above its inverse has too many digits to read."""
+"""A rate below this, or above its inverse, is written as a decimal number."""
 
 RATES_ALLOWED = '"14/second", "1 per 2 seconds", or a number of recipients a second above 0'
 DAILIES_ALLOWED = '"50000/day", a number of recipients above 0, or "unlimited"'
 
 
 def parse_rate(text: str | float) -> float:
-    """Recipients a second. Raises `InvalidPolicy` for whatever is not one positive, finite rate."""
+    """Reads a rate in recipients a second. Raises `InvalidPolicy` if it is not one positive, finite rate."""
     number = _number(text)
     if number is None:
         item = _single_quota(text)
@@ -34,7 +34,7 @@ def parse_rate(text: str | float) -> float:
 
 
 def parse_daily(text: str | float) -> float | None:
-    """Recipients in 24 hours, None for unlimited. Raises `InvalidPolicy`, also for an hour's quota."""
+    """Reads recipients in 24 hours; None for unlimited. Raises `InvalidPolicy`, also for a quota of another time."""
     number = _number(text)
     if number == -1 or (isinstance(text, str) and text.strip().lower() == UNLIMITED):
         return None
@@ -47,14 +47,15 @@ def parse_daily(text: str | float) -> float | None:
 
 
 def format_rate(rate: float) -> str:
-    """`14/second`, and `1 per 2 seconds` for a fraction; what `parse_rate` reads. `unlimited` for SES's -1, `0/second`
-    for none at all.
+    """Writes a rate as `parse_rate` reads it: `14/second`, or `1 per 2 seconds` for a fraction.
+
+    SES's -1 is `unlimited`, and 0 is `0/second`.
     """
     if rate == -1 or math.isinf(rate):
         return UNLIMITED
     if not MEASURABLE <= rate < 1 / MEASURABLE:
         return f"{rate:g}/second"
-    # The notation has no decimals: a whole number of recipients in a whole number of seconds comes nearest.
+    # The notation has no decimals: take the nearest whole number of recipients in a whole number of seconds.
     nearest = (
         Fraction(rate).limit_denominator(PRECISION)
         if rate >= 1
@@ -66,7 +67,7 @@ def format_rate(rate: float) -> str:
 
 
 def format_daily(daily: float | None) -> str:
-    """`50000/day`, or `unlimited` for None and SES's -1."""
+    """Writes `50000/day`, or `unlimited` for None and SES's -1."""
     return UNLIMITED if daily is None or daily == -1 else f"{daily:.15g}/day"
 
 
@@ -80,7 +81,7 @@ def _number(text: str | float) -> float | None:
 
 
 def _single_quota(text: str | float) -> RateLimitItem | None:
-    """What `limits` reads. None for no quota, and for several of them."""
+    """Reads one quota with `limits`; None if there is no quota, or more than one."""
     try:
         items = parse_many(str(text))
     except ValueError:

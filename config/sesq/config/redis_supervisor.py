@@ -1,11 +1,11 @@
 """Keeps one embedded server for as long as somebody uses it.
 
-Run as a script: redis_supervisor.py USERS_LOCK SERVER ARGUMENT… Whoever uses the server holds a shared lock on the file
-USERS_LOCK. The kernel gives the supervisor its exclusive lock when the last of them is gone, however that ended: then
-the server is stopped, and its data stays on disk. While it stops, the lock is held, so that a newcomer waits and then
-starts a server of its own. Standard library alone: it starts fast.
+Run as a script: redis_supervisor.py USERS_LOCK SERVER ARGUMENT… Each user of the server holds a shared lock on the file
+USERS_LOCK. When the last user is gone, however it ended, the kernel gives the supervisor its exclusive lock. It then
+stops the server, whose data stays on disk. It holds the lock meanwhile, so that a new user waits, and then starts a new
+server. It imports the standard library only, to start fast.
 
-It goes to the background at once, nobody's child. Its standard output stays open as long as it lives, and is empty.
+It goes to the background at once. It writes nothing to its standard output, which stays open until it ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STOP_SECONDS = 30
 
 
 def keep(users_lock: Path, command: list[str]) -> None:
-    """Runs `command` until nobody holds `users_lock` any more, until it ends, or until this process is told to end."""
+    """Runs `command` until nobody holds `users_lock`, until it ends by itself, or until this process gets SIGTERM."""
     with users_lock.open("rb") as users:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         signal.signal(signal.SIGCHLD, _leave)

@@ -1,6 +1,6 @@
-"""The address of the queue's Redis, checked in one place: what passes here means what it says.
+"""Reads and checks the address of the queue's Redis.
 
-No error shows the address, since what is written wrongly in it may be a part of its password.
+No error shows the address: a wrong part of it may be a part of its password.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ESCAPES = (
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """What an address says. `options` are those of its query string, as redis-py takes them."""
+    """Holds the parts of an address. `options` are those of its query string, as redis-py takes them."""
 
     scheme: str
     hosts: tuple[tuple[str, int | None], ...]
@@ -39,7 +39,7 @@ class RedisUrl:
 
 
 def parse_redis_url(url: str) -> RedisUrl:
-    """Raises ValueError, which names the part at fault and what is allowed there, and shows nothing of a password."""
+    """Reads an address. Raises ValueError, which names the wrong part and what is allowed, and shows no password."""
     parts = _split(url)
     options = _options(parts)
     path, service, database = parts.path, "", parts.path.strip("/")
@@ -78,7 +78,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _hosts(parts: SplitResult) -> tuple[tuple[str, int | None], ...]:
-    """(host, port) of each; redis-py's defaults stand for what is left out."""
+    """Returns each (host, port): "" and None where they are left out, for redis-py's defaults."""
     named = parts.netloc.rpartition("@")[2]
     several = named.split(",") if parts.scheme == "redis+sentinel" else [named]
     return tuple(_host(each) for each in several)
@@ -108,7 +108,7 @@ def _check_database(scheme: str, database: str, options: Mapping[str, Any]) -> N
 
 
 def _with_credentials(parts: SplitResult, options: Mapping[str, Any]) -> dict[str, Any]:
-    """User and password, which may stand before the host or among the options."""
+    """Adds user and password to the options, if they stand before the host."""
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     given = {"username": unquote(user), "password": unquote(password)}
     return {**{name: value for name, value in given.items() if value}, **options}
@@ -146,7 +146,7 @@ def _one_of(**values: Any) -> Callable[[str], Any]:
 
 
 Option = tuple[Callable[[str], Any], str]
-"""What reads the text of an option, and what is allowed."""
+"""The function that reads an option's text, and a text that says what is allowed."""
 _YES_OR_NO: Option = (_one_of(true=True, yes=True, false=False, no=False), "true or false")
 _SECONDS: Option = (_number(0.001, float), "a number of seconds above 0")
 _TEXT: Option = (_text, "some text")
@@ -178,8 +178,8 @@ OPTIONS: dict[str, dict[str, Option]] = {
     "unix": _EVERYWHERE,
     "redis+sentinel": _EVERYWHERE | _BY_TCP,
 }
-"""Scheme -> the options that its query string may have. `decode_responses`, `protocol` and `retry_…` are none of them:
-sesq reads bytes, in one protocol, and sends a command once."""
+"""Scheme -> the options that its query string may have. `decode_responses`, `protocol` and `retry_…` are not allowed:
+sesq reads bytes, in one protocol, and sends each command once."""
 
 
 def _options(parts: SplitResult) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _options(parts: SplitResult) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"{_unknown(name, list(known))}")
         if name in options:
-            raise ValueError(f"{name}: stands there twice; keep one")
+            raise ValueError(f"{name} is given twice; keep one of them")
         read, allowed = known[name]
         try:
             options[name] = read(text)

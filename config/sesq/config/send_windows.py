@@ -1,7 +1,7 @@
-"""Send windows as people write them: `Mon-Fri 09:00-17:00 Europe/Berlin`, several with `;` between them. Pure.
+"""Reads and writes send windows: `Mon-Fri 09:00-17:00 Europe/Berlin`, several with `;` between them. Pure.
 
-A window is open while the local time of its zone is within its hours. So an hour that is skipped when the clocks change
-is no part of it, and an hour that comes twice is part of it twice.
+A window is open while the local time of its zone is within its hours. When the clocks change, an hour that is skipped
+is not a part of it, and an hour that comes twice is a part of it both times.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_PARTS, LONGEST_ZONE = 20, 64
 HOP_SECONDS = 6 * 3600
 """No zone changes its clocks twice within this time."""
 PIECE_SECONDS = 7 * 86_400
-"""A longer opening is given in pieces."""
+"""The length at which an opening is split into pieces."""
 ALLOWED = '"Mon-Fri 09:00-17:00 Europe/Berlin", or several such with ; between them'
 
 Opening = tuple[float, float]
@@ -34,7 +34,7 @@ _zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*").fullmat
 
 @dataclass(frozen=True, slots=True)
 class WindowPart:
-    """Some hours of some weekdays (0: Monday) in one zone. `start` and `end`: minutes of the day.
+    """Is some hours of some weekdays (0: Monday) in one zone. `start` and `end`: minutes of the day.
 
     If `end` is not after `start`, it is a time of the next day.
     """
@@ -57,7 +57,7 @@ class WindowPart:
         return began_before or (minute >= self.start and day in self.days)
 
     def openings(self, since: float, until: float) -> Iterator[Opening]:
-        """Yields when it is open between two times, in order. An opening that never ends is given in pieces."""
+        """Yields when it is open between two times, in order. A long opening is split into pieces."""
         zone, at = zone_of(self.zone), since
         began: float | None = None
         while at < until:
@@ -74,7 +74,7 @@ class WindowPart:
             yield began, at
 
     def _next_change(self, at: float, zone: ZoneInfo) -> float:
-        """The next time at which it may open or close, or at which the zone changes its clocks."""
+        """Returns the next time at which it may open or close, or at which the zone changes its clocks."""
         local = datetime.fromtimestamp(at, zone)
         minutes = local.hour * 60 + local.minute + (local.second + local.microsecond / 1e6) / MINUTE
         edges = (edge for edge in (self.start, self.end, DAY_MINUTES) if edge > minutes)
@@ -86,7 +86,7 @@ class WindowPart:
 
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """When mail may go: while one of its parts is open. `str` of it is what `parse_window` reads."""
+    """Says when mail may go: while one of its parts is open. `parse_window` reads what `str` writes."""
 
     parts: tuple[WindowPart, ...]
 
@@ -99,7 +99,7 @@ class SendWindow:
         return zone_of(self.parts[0].zone)
 
     def in_zone(self, zone: str) -> SendWindow:
-        """The same hours by the clocks of another zone. Raises InvalidPolicy for one that is not known."""
+        """Returns the same hours in another zone. Raises InvalidPolicy for a zone that is not known."""
         zone_of(zone)
         return SendWindow(tuple(replace(part, zone=zone) for part in self.parts))
 
@@ -118,7 +118,7 @@ def parse_window(text: str) -> SendWindow:
 
 
 def is_zone_like(name: str) -> bool:
-    """Whether a text has the form of a zone's name, whether there is such a zone or not."""
+    """Whether a text has the form of a zone's name. Such a zone need not exist."""
     return len(name) <= LONGEST_ZONE and _zone_name(name) is not None
 
 
@@ -140,7 +140,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _knows_zones() -> bool:
-    """Whether this system knows any time zone: it reads them all to tell."""
+    """Whether this system knows any time zone. This reads all of them, which takes long."""
     return bool(available_timezones())
 
 
@@ -177,7 +177,7 @@ def _read_part(text: str) -> WindowPart:
 
 
 def _read_days(text: str) -> frozenset[int]:
-    """`Mon-Fri`, `Mon,Wed`, `Fri-Mon`."""
+    """Reads weekdays: `Mon-Fri`, `Mon,Wed`, `Fri-Mon`."""
     days: set[int] = set()
     for some in text.split(","):
         first, dash, last = some.partition("-")
@@ -204,7 +204,7 @@ def _clock(minutes: int) -> str:
 
 
 def _change_of_clocks(at: float, after: int, zone: ZoneInfo) -> int | None:
-    """The first second in (at, after) at which the clocks of the zone are not those of `at`; None if none is."""
+    """Finds the second in (at, after] from which the zone has another UTC offset; None if there is none."""
 
     def offset(moment: float) -> object:
         return datetime.fromtimestamp(moment, zone).utcoffset()

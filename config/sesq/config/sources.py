@@ -1,4 +1,4 @@
-"""Where settings come from, and errors that name the place: the file or the variable, the key, what is allowed."""
+"""Reads settings from file and environment. Errors name the file or the variable, the key, and what is allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Model = TypeVar("Model", bound=BaseSettings)
 Values = dict[str, Any]
 
 PREFIX = "SESQ_"
-# $SESQ_CONFIG names the file, SESQ_TEST_* are the test suite's, and Kubernetes adds SESQ_PORT… and SESQ_SERVICE_…
+# $SESQ_CONFIG names the file, SESQ_TEST_* belong to the tests, and Kubernetes adds SESQ_PORT… and SESQ_SERVICE_…
 # to every container beside a service called "sesq".
 NOT_SETTINGS = re.compile(r"SESQ_(CONFIG$|TEST_|PORT(_|$)|SERVICE_)")
 
@@ -31,12 +31,12 @@ EXAMPLE_NAMES = {"accounts": ("default",), "webhooks": ("NAME",)}
 def read_settings(
     model: type[BaseSettings], file: Path | None, env: Mapping[str, str]
 ) -> tuple[Values, Values]:
-    """(values of the file, values of the environment), each nested as `model` is."""
+    """Reads (values of the file, values of the environment), each nested as `model` is."""
     return _read_file(file) if file else {}, _read_environment(model, env)
 
 
 def checked(model: type[Model], of_file: Values, of_env: Values, file: Path | None) -> Model:
-    """The model over both, the environment on top. Raises `SettingsError`, a line for each thing that is wrong."""
+    """Makes the model; the environment comes before the file. Raises `SettingsError`, with a line for each fault."""
     try:
         return model(**_merged(of_file, of_env))
     except ValidationError as error:
@@ -89,7 +89,7 @@ def _tables(*values: object) -> bool:
 
 
 def _explain(problem: Any, model: type[BaseModel], of_env: Values, file: Path | None) -> str:
-    """`/etc/sesq.toml: accounts.default.rate = 'fast': …` for one error of pydantic."""
+    """Explains one error of pydantic: `/etc/sesq.toml: accounts.default.rate = 'fast': …`."""
     path = [str(step) for step in problem["loc"] if step != "[key]"]
     if problem["type"] == "extra_forbidden":
         near = ".".join(_place_of(path[-1], model)) if len(path) == 1 else ""
@@ -109,7 +109,7 @@ def _place(path: Sequence[str], of_env: Values, file: Path | None) -> str:
 
 
 def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """The keys allowed in the table at `path`: the settings, one account, or another group of them."""
+    """Returns the keys that are allowed in the table at `path`."""
     for step in path:
         if step in model.model_fields:  # else it is the name of an account or of a webhook
             model = _table(model, step) or model
@@ -117,14 +117,14 @@ def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
 
 
 def _table(model: type[BaseModel], key: str) -> type[BaseModel] | None:
-    """What the table `key` holds, or each of its accounts; None for a single value."""
+    """Returns the model of a table, or of each entry of a table of names; None for a single value."""
     annotation = model.model_fields[key].annotation
     nested = [annotation, *getattr(annotation, "__args__", ())]
     return next((kind for kind in nested if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _place_of(key: str, model: type[BaseModel]) -> list[str]:
-    """Where a key stands that is missing its table: `rate` is `accounts.default.rate`. Empty if it is nowhere."""
+    """Finds a key that was written without its table: `accounts.default.rate` for `rate`. Empty if there is none."""
     tables = {name: table for name in model.model_fields if (table := _table(model, name))}
     for name, table in tables.items():
         above = [name, *EXAMPLE_NAMES.get(name, ())]
@@ -136,14 +136,14 @@ def _place_of(key: str, model: type[BaseModel]) -> list[str]:
 
 
 def _unknown(key: str, allowed: list[str], near: str = "") -> str:
-    """`near`: the whole name of the key that was meant, where that is known."""
+    """Writes the error for an unknown key. `near`: the whole name of the key that was meant, if it is known."""
     near = near or next(iter(difflib.get_close_matches(key, allowed, n=1)), "")
     hint = f"did you mean {near}? " if near else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"
 
 
 def _given(path: Sequence[str], value: object) -> str:
-    """` = 'fast'`; nothing for what is secret or may hold something secret: a password, a URL, a whole table."""
+    """Writes ` = 'fast'`; nothing if the value may hold a secret: a password, a URL, a whole table."""
     secret = any(word in path[-1] for word in ("password", "secret"))
     hidden = isinstance(value, dict) or secret or path[-1].endswith("url")
     return "" if hidden else f" = {repr(value)[:200]}"

@@ -1,4 +1,4 @@
-"""The settings of one webhook: where it is, which events it gets, and how its requests are signed."""
+"""The settings of one webhook: its address, which events it gets, and how its requests are signed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EventName = Literal[
     "complained", "refused", "suppressed", "failed", "expired", "cancelled",
     "delayed", "noted", "opened", "clicked", "subscription",
 ]  # fmt: skip
-"""The states of a message, as `sesq.queue.states` has them; and what changes none, as `sesq.queue.events` calls it."""
+"""The states in `sesq.queue.states`, and the events in `sesq.queue.events` that change no state."""
 
 
 def is_loopback(host: str) -> bool:
@@ -54,17 +54,17 @@ WebhookUrl = Annotated[str, AfterValidator(_url)]
 
 
 class WebhookSettings(BaseModel):
-    """One endpoint that gets events about an account's messages."""
+    """Describes one endpoint that gets events about an account's messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: WebhookUrl = Field(repr=False)
     """Not in the repr: it may hold a token."""
     secret: SecretStr | None = None
-    """One secret, or several with spaces between: each of them signs, while receivers change over."""
+    """One secret, or several with spaces between them. Each signs every request, while receivers change the secret."""
     secret_file: Path | None = None
     events: tuple[EventName, ...] | None = Field(default=None, min_length=1)
-    """The states, and other events, that it gets; None: all. It always gets a gap."""
+    """The states and other events that it gets; None: all. It always gets events of type `gap`."""
     recipients: bool = False
     """Whether it gets the addresses of the recipients."""
     allow_private: bool = False
@@ -88,7 +88,7 @@ class WebhookSettings(BaseModel):
         return self
 
     def secrets(self) -> tuple[str, ...]:
-        """Its secrets; from a file, if one is set. Raises SettingsError if there is none."""
+        """Returns its secrets, from its file if one is set. Raises SettingsError if there is none."""
         try:
             if self.secret_file is not None:
                 text = expand(self.secret_file).read_text("utf-8")
@@ -103,7 +103,7 @@ class WebhookSettings(BaseModel):
 
 
 def _split(text: str) -> tuple[str, ...]:
-    """The secrets in a text. Raises ValueError, which quotes nothing of it."""
+    """Splits a text into secrets. Raises ValueError, which quotes nothing of it."""
     secrets = tuple(text.split())
     for each in secrets:
         try:
