@@ -18,7 +18,7 @@ _HOMES = {"Clock": "clock", "SesError": "errors"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import at first use: pytest loads the plugin beside us in every run, also where nobody wants a server."""
+    """Imports a name at its first use: pytest loads the plugin in every run, also if no test wants a server."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with part():

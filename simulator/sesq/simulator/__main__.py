@@ -17,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sesq.simulator", description="SES on localhost")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9797, help="0 takes a free one")
-    parser.add_argument("--allowed-host", action="append", help="a name by which the page may be asked for")
+    parser.add_argument(
+        "--allowed-host", action="append", help="a host name for which the page is served too"
+    )
     parser.add_argument("--smtp-port", type=int, help="SMTP with STARTTLS (none)")
     parser.add_argument("--smtp-tls-port", type=int, help="SMTP over TLS (none)")
     parser.add_argument("--account", type=Path, metavar="FILE", help="options as a JSON object")

@@ -1,8 +1,8 @@
 """One account in one region: SES's rules, in the order in which this simulator checks them.
 
-Which check SES does first is not known. Here: the request can be read, the account and the configuration
-set may send, the sender (and in the sandbox each recipient) is verified, the rate, the day. A refused
-message uses up nothing.
+Which check SES does first is not known. Here the order is: the request can be read, the account, the configuration set
+and the tenant may send, the sender (and in the sandbox each recipient) is verified, the rate, the day. A refused
+message uses up nothing, unless `failed_calls_use_rate` is set.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Account:
         self._control: dict[str, TokenBucket] = {}
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Some settings from now on; the tokens there are stay. ValueError names what cannot be.
+        """Changes some settings, from now on. The bucket keeps its tokens. Raises ValueError, which names the fault.
 
         A quota that was never set becomes the usual one of production when the account leaves the sandbox.
         """
@@ -85,13 +85,13 @@ class Account:
         }
 
     def sent_last_24_hours(self) -> int:
-        """As GetAccount tells it, which may lag."""
+        """Counts recipients as GetAccount tells them, which may be late."""
         return self._ledger.last_24_hours(self.clock.now() - self.settings.sent_lag)
 
     def ask_for_review(self, details: Mapping[str, Any], production_access: bool) -> None:
-        """Take the account's details, and open a review where production access is asked for.
+        """Takes the account's details, and opens a review if production access is asked for.
 
-        SesError(conflict) while one is open, and after a denial: then only a person at AWS can help.
+        Raises SesError(conflict) while a review is open, and after a denial: then only a person at AWS can help.
         """
         if self.settings.review in ("PENDING", "DENIED"):
             raise SesError("conflict")
@@ -101,7 +101,7 @@ class Account:
             self.change({"review": "PENDING"})
 
     def control_call(self, operation: str) -> None:
-        """Count a call of an operation that SES throttles at one a second; SesError(control_throttle)."""
+        """Counts a call of an operation that SES throttles at one a second. Raises SesError(control_throttle)."""
         rate = self.settings.control_rate
         if rate is None:
             return
@@ -114,9 +114,9 @@ class Account:
         bucket.take(1, now)
 
     def send(self, read: Callable[[], Mail], api: str = "v2") -> str:
-        """Judge one sending call of one message and record it: its MessageId, SesError, or ReplyLost.
+        """Judges one sending call of one message, and records it. Returns its MessageId.
 
-        `read` parses the request and raises SesError where it cannot.
+        Raises SesError and ReplyLost. `read` parses the request, and raises SesError if it cannot.
         """
         entry = self.judge(read, STOPS_THE_CALL + STOPS_THE_MESSAGE, api)
         self.lose_reply(entry)
@@ -126,7 +126,7 @@ class Account:
     def judge(
         self, read: Callable[[], Mail], faults: tuple[str, ...] = STOPS_THE_MESSAGE, api: str = "v2"
     ) -> Entry:
-        """The same without the reply's fate: one entry of a bulk call."""
+        """Does the same for one entry of a bulk call, and loses no reply. Raises SesError."""
         now = self.clock.now()
         mail = Mail("", api=api)
         try:
@@ -139,7 +139,7 @@ class Account:
         return self._accept(mail, now)
 
     def check_call(self, mail: Mail) -> None:
-        """What stops a bulk call as a whole. `mail` has what its entries share; SesError."""
+        """Checks what stops a bulk call as a whole. `mail` has what its entries share. Raises SesError."""
         try:
             self._check_tenant(mail)
             self.faults.stop(STOPS_THE_CALL)
@@ -148,7 +148,7 @@ class Account:
             raise
 
     def refuse(self, refusal: SesError, mail: Mail) -> None:
-        """Put a refused send into the record: once, however many hear of the refusal on its way out."""
+        """Records a refused send: once, even if several functions pass the refusal on."""
         if refusal.recorded:
             return
         refusal.recorded = True
@@ -158,7 +158,7 @@ class Account:
             self._bucket.take(max(1, len(mail.recipients)), now)
 
     def lose_reply(self, *entries: Entry) -> None:
-        """Raise ReplyLost where that fault strikes an accepted call."""
+        """Raises ReplyLost if that fault happens to an accepted call."""
         if self.faults.loses_reply():
             for entry in entries:
                 entry.reply_lost = True
@@ -194,7 +194,7 @@ class Account:
             raise SesError("configuration_set_paused")
 
     def _check_tenant(self, mail: Mail) -> None:
-        """SesError(tenant, tenant_disabled, tenant_resources) where a mail names a tenant that may not send it."""
+        """Raises SesError(tenant, tenant_disabled, tenant_resources) if a mail names a tenant that may not send it."""
         if mail.tenant is None:
             return
         tenant = self.tenants.sending(mail.tenant)
@@ -231,7 +231,7 @@ class Account:
         return entry
 
     def tell(self, entry: Entry, fate: str) -> dict[str, Any]:
-        """One more event of an accepted message, and its document; ValueError."""
+        """Publishes one more event of an accepted message. Returns its document. Raises ValueError."""
         return self.events.tell(entry, fate, self._behind(entry.mail))
 
     def _behind(self, mail: Mail) -> Behind:
@@ -248,5 +248,5 @@ class Account:
 
 
 def _day_recipients(mail: Mail) -> int:
-    """Mail to the mailbox simulator uses rate, but no daily quota."""
+    """Counts the recipients for the daily quota: mail to the mailbox simulator uses only rate."""
     return sum(1 for address in mail.recipients if not simulated(address))

@@ -1,4 +1,4 @@
-"""Mail addresses as SES reads them, with its words for what is wrong with one."""
+"""Reads mail addresses as SES does, with SES's texts for what is wrong with one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIMULATED = frozenset({"success", "bounce", "ooto", "complaint", "suppressionlis
 
 
 def bare_address(text: str) -> str:
-    """The address in `Name <local@domain>` or `local@domain`; SesError(bad_request) in SES's words."""
+    """Returns the address in `Name <local@domain>` or `local@domain`. Raises SesError(bad_request)."""
     if _PLAIN.fullmatch(text):
         return text
     if not text.strip():
@@ -66,13 +66,13 @@ def _check_domain(domain: str) -> None:
 
 
 _LOOSELY: dict[str, Any] = {"strict": False} if hasattr(utils, "supports_strict_parsing") else {}
-"""Newer Pythons find nobody in a field of which they cannot read all."""
+"""Without it, newer Pythons find no address in a field if they cannot read all of it."""
 
 
 def header_addresses(values: list[str]) -> list[str]:
-    """Every address of some To, Cc or From headers, as given: with its display name where it has one.
+    """Lists every address of some To, Cc or From headers as given, with its display name if it has one.
 
-    SesError(bad_request).
+    Raises SesError(bad_request).
     """
     try:
         pairs = utils.getaddresses(values, **_LOOSELY)
@@ -82,13 +82,13 @@ def header_addresses(values: list[str]) -> list[str]:
 
 
 def without_label(address: str) -> str:
-    """`sender+label@example.com` -> `sender@example.com`."""
+    """Removes the label: `sender+label@example.com` -> `sender@example.com`."""
     local, _, domain = address.rpartition("@")
     return f"{local.partition('+')[0]}@{domain}"
 
 
 def simulated(address: str) -> str | None:
-    """Which of the mailbox simulator's addresses this is (labels allowed), or None."""
+    """Says which of the mailbox simulator's addresses this is (a label is allowed), or None."""
     local, _, domain = address.rpartition("@")
     if domain.lower() != MAILBOX_SIMULATOR:
         return None

@@ -23,12 +23,12 @@ def partition(region: str) -> str:
 
 
 def write_arn(region: str, resource: str, service: str = "ses") -> str:
-    """Of `identity/…`, `template/…` and so on in a region of this account; or of another service's."""
+    """Writes the ARN of `identity/…`, `template/…` and so on in a region of this account, or of another service."""
     return f"arn:{partition(region)}:{service}:{region}:{ACCOUNT_ID}:{resource}"
 
 
 def read_arn(arn: str, region: str, kinds: tuple[str, ...] = KINDS) -> Resource:
-    """What an ARN names in a region of this account; SesError(bad_request)."""
+    """Reads what an ARN names in a region of this account. Raises SesError(bad_request)."""
     found = _ARN.fullmatch(arn)
     if found is None:
         raise _refused("Provided resource identifier is not an SES resource")

@@ -25,7 +25,7 @@ _IN_HEADERS = ("ContentId", "ContentDescription")
 
 
 def check_attachments(attachments: Iterable[Mapping[str, Any]]) -> None:
-    """Attachments of a request, which the table has checked before; SesError(bad_request, not_imitated, unreadable)."""
+    """Checks attachments of a request, after the table. Raises SesError(bad_request, not_imitated, unreadable)."""
     for attachment in attachments:
         _check_file_name(text(attachment, "FileName"))
         _check_headers(attachment)
@@ -41,7 +41,7 @@ def _check_file_name(name: str) -> None:
 
 
 def _check_headers(attachment: Mapping[str, Any]) -> None:
-    """What SES writes into the part's headers."""
+    """Checks what SES writes into the part's headers."""
     content_type = text(attachment, "ContentType")
     if content_type and not _CONTENT_TYPE.fullmatch(content_type):
         raise SesError("bad_request", f"Illegal content type '{content_type}'.")

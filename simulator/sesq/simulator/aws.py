@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # A 40 MB message in base64, in JSON.
 MAX_BODY = 60 * 1024 * 1024
-# Sent with what was not read: the connection is of no further use.
+# Sent if the request was not read to its end: the connection cannot be used again.
 _CLOSE = (b"connection", b"close")
 
 
@@ -40,7 +40,7 @@ class AwsApi:
         try:
             body = await _read(receive, scope["headers"])
         except ClientDisconnect:
-            return  # a torn request asks for nothing, so it is not in the record either
+            return  # a request that breaks off asks for nothing, so it is not in the record either
         if body is None:
             too_large = SesError("body_too_large", "The request is too large.")
             await _write(send, _refusal(scope["path"], too_large), _CLOSE)
@@ -60,7 +60,7 @@ class AwsApi:
             await _write(send, reply)
 
     async def _answer(self, call: Call) -> Reply:
-        """The reply, in its time. ReplyLost, or a `reset` SesError, where a fault leaves none."""
+        """Returns the reply, after the latency that is set. Raises ReplyLost or SesError(reset) if a fault says so."""
         try:
             account = self._account(call)
         except SesError as error:
@@ -91,7 +91,7 @@ def _refusal(path: str, error: SesError) -> Reply:
 
 
 async def _read(receive: Receive, headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """The request's body, or None as soon as it is seen to be too large. ClientDisconnect where it has no end."""
+    """Reads the request's body; None as soon as it is too large. Raises ClientDisconnect if it breaks off."""
     announced = next((value for name, value in headers if name == b"content-length"), b"0")
     if int(announced) > MAX_BODY:
         return None

@@ -1,4 +1,4 @@
-"""Header blocks of raw mail: its own, its parts', and those of messages within it. All are read and checked alike."""
+"""Reads and checks header blocks of raw mail: its own, those of its parts, and those of messages within it."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ ONCE = frozenset(
         "vbr-info",
     ]
 )
-# A mail that is passed on within another may well bear two signatures.
+# A mail that is forwarded within another one may have two signatures.
 ONCE_WITHIN = frozenset(name for name in ONCE if name.startswith("content-"))
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _NAME = re.compile(rb"[!-9;-~]+[ \t]*")
 
 
 class Block(NamedTuple):
-    """`body`: where what comes after it begins. `ended`: by an empty line."""
+    """`body`: where the body begins. `ended`: whether an empty line ends the headers."""
 
     headers: Message
     content_type: ContentType
@@ -93,7 +93,7 @@ class Block(NamedTuple):
 
 
 def read_block(raw: bytes, start: int = 0, end: int | None = None, once: frozenset[str] = ONCE) -> Block:
-    """The block that begins at `start`, a line's beginning; SesError(bad_request, not_imitated)."""
+    """Reads the block that begins at `start`, the beginning of a line. Raises SesError(bad_request, not_imitated)."""
     limit = len(raw) if end is None else end
     first_line_end = raw.find(b"\n", start, start + 2)
     if raw[start : first_line_end + 1] in (b"\n", b"\r\n"):
@@ -110,7 +110,7 @@ def read_block(raw: bytes, start: int = 0, end: int | None = None, once: frozens
 
 
 def check_once(names: Iterable[str], once: frozenset[str] = ONCE) -> None:
-    """SesError(bad_request) for a header that may not repeat, and does."""
+    """Raises SesError(bad_request) for a header that is there twice and may not be."""
     seen: set[str] = set()
     for name in names:
         lower = name.lower()
@@ -125,8 +125,10 @@ def illegal_header(line: bytes) -> SesError:
 
 
 def _fields(section: bytes) -> Iterator[tuple[str, str]]:
-    """Names, and values with their lines joined. Python's own parser ends at the first line that is not well formed,
-    and would hide all that comes after it."""
+    """Yields names, and values with their lines joined.
+
+    Python's own parser ends at the first line that is not well formed, and would hide all that comes after it.
+    """
     if b"\r" in section.replace(b"\r\n", b"\n"):
         raise SesError("not_imitated", "CR alone in headers: this simulator does not imitate what it does.")
     lines: list[bytes] = []

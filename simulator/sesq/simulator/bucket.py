@@ -6,11 +6,11 @@ from sesq.simulator.clock import GRACE
 
 
 class TokenBucket:
-    """Tokens are recipients, `rate` of them a second, at most `burst` kept.
+    """Tokens are recipients: `rate` of them are added each second, and at most `burst` are kept.
 
-    n recipients go when min(n, burst) tokens are there, and take n: "if your sending rate limit is one
-    email per second, then you can send an email with 10 recipients once every 10 seconds" (AWS's guide of
-    2018). A new bucket is full.
+    n recipients may go when min(n, burst) tokens are there, and take n: "if your sending rate limit is one email per
+    second, then you can send an email with 10 recipients once every 10 seconds" (AWS's guide of 2018). A new bucket is
+    full.
     """
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
@@ -20,7 +20,7 @@ class TokenBucket:
         self._at = now
 
     def level(self, now: float) -> float:
-        """Tokens at `now`; below zero is debt."""
+        """Returns the tokens at `now`. A number below zero is debt."""
         return min(self.burst, self._level + (now - self._at) * self.rate)
 
     def allows(self, recipients: int, now: float) -> bool:
@@ -31,7 +31,7 @@ class TokenBucket:
         self._at = now
 
     def resize(self, rate: float, burst: float, now: float) -> None:
-        """A new rate from now on: the level stays, capped to the new burst."""
+        """Sets a new rate from now on. The tokens stay, up to the new burst."""
         self._level = self.level(now)
         self._at = now
         self.rate = rate

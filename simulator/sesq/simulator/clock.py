@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-LATEST = 32_503_680_000.0  # the year 3000: beyond are times that cannot be written down
-# A double holds today's epoch to a quarter of a microsecond: times closer than this are the same time.
+LATEST = 32_503_680_000.0  # the year 3000: much later times cannot be written as dates
+# A double holds today's epoch seconds to a quarter of a microsecond. Times that are closer than this are equal.
 GRACE = 1e-6
 
 
 def steady_epoch() -> Callable[[], float]:
-    """A source of epoch seconds that starts at the host's time and, unlike it, never steps back."""
+    """Returns a source of epoch seconds that begins at the host's time and, unlike that, never goes back."""
     start = time.time() - time.monotonic()
     return lambda: start + time.monotonic()
 
@@ -19,7 +19,7 @@ def steady_epoch() -> Callable[[], float]:
 class Clock:
     """Epoch seconds that never go back.
 
-    `source` is where running time comes from; a test passes its own.
+    `source` gives the running time; a test passes its own.
     """
 
     def __init__(self, source: Callable[[], float] | None = None) -> None:
@@ -37,7 +37,7 @@ class Clock:
         return self._source() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move forward by `seconds`, 0 or more: the limits look back, time does not go back. ValueError."""
+        """Moves forward by `seconds`, 0 or more: the limits need a time that never goes back. Raises ValueError."""
         if not 0 <= seconds <= LATEST - self.now():
             raise ValueError("a clock is advanced by 0 or more seconds, and not beyond the year 3000")
         if self._frozen_at is not None:
@@ -46,11 +46,11 @@ class Clock:
             self._offset += seconds
 
     def freeze(self) -> None:
-        """Stop until `run`; `advance` still moves it."""
+        """Stops the clock until `run`. `advance` still moves it."""
         self._frozen_at = self.now()
 
     def run(self) -> None:
-        """Run on from where it stands."""
+        """Lets the clock run on from where it stands."""
         if self._frozen_at is not None:
             self._offset = self._frozen_at - self._source()
             self._frozen_at = None

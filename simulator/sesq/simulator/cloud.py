@@ -1,4 +1,4 @@
-"""All regions of one simulated AWS account, and the verbs by which a test or a person steers them."""
+"""All regions of one simulated AWS account, and what a test or a person can do with them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ MAX_REGIONS = 200
 
 
 class Cloud:
-    """Regions come to be when first named. What is set up (`settings`, `verified`) holds for each, also
-    after a reset."""
+    """Makes a region when it is first named. `settings` and `verified` hold for each one, also after a reset."""
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class Cloud:
         self._accounts: dict[str, Account] = {}
 
     def account(self, region: str = DEFAULT_REGION) -> Account:
-        """ValueError for what cannot be a region's name."""
+        """Returns the account in a region. Raises ValueError for what cannot be a region's name."""
         known = self._accounts.get(region)
         if known is not None:
             return known
@@ -47,11 +46,11 @@ class Cloud:
         return self._fresh(region)
 
     def regions(self) -> list[str]:
-        """Those that were named so far."""
+        """Lists the regions that were named so far."""
         return sorted(self._accounts)
 
     def reset(self, region: str = DEFAULT_REGION) -> Account:
-        """A region as it was at the start. The clock runs on from where it stands, also when it was frozen."""
+        """Sets a region back to its start. The clock runs on from where it stands, also if it was frozen."""
         self.account(region)  # so that only a region can be reset
         self.clock.run()
         return self._fresh(region)
@@ -64,7 +63,7 @@ class Cloud:
         return account
 
     def move_clock(self, advance: float = 0.0, freeze: bool | None = None) -> dict[str, Any]:
-        """One clock for all regions: it goes forward only."""
+        """Moves the one clock of all regions, forward only. Raises ValueError."""
         if freeze is not None:
             (self.clock.freeze if freeze else self.clock.run)()
         self.clock.advance(advance)
@@ -76,19 +75,19 @@ class Cloud:
         return account.faults.model_dump(exclude_none=True)
 
     def add_tenant(self, name: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """A tenant that may use every identity, configuration set and template; SesError."""
+        """Adds a tenant that may use every identity, configuration set and template. Raises SesError."""
         tenant = self.account(region).tenants.create(name, self.clock.now())
         tenant.owns_all = True
         return tenant.state()
 
     def set_tenant(self, name: str, sending_status: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """SesError, ValueError."""
+        """Sets a tenant's sending status. Raises SesError and ValueError."""
         tenant = self.account(region).tenants.get(name)
         tenant.change(sending_status)
         return tenant.state()
 
     def tell(self, message: str, fate: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """One more event of an accepted message, by its MessageId or number; ValueError."""
+        """Publishes one more event of an accepted message, named by MessageId or number. Raises ValueError."""
         account = self.account(region)
         entry = account.record.named(message)
         if not entry.accepted:
@@ -102,7 +101,7 @@ class Cloud:
         limit: int | None = None,
         content: bool = False,
     ) -> list[dict[str, Any]]:
-        """Sending calls, oldest first; with a `limit`, the newest so many of them."""
+        """Lists sending calls, oldest first; with a `limit`, only so many of the newest."""
         entries = list(self.account(region).record.entries(since))
         if limit is not None:
             entries = entries[max(0, len(entries) - limit) :]
@@ -113,7 +112,7 @@ class Cloud:
 
 
 def readable_content(entry: Entry) -> dict[str, Any] | None:
-    """The Content of a SendEmail request, a raw message as text; None if it is no longer kept."""
+    """Returns the Content of a SendEmail request, or a raw message as text; None if it is no longer kept."""
     if entry.content is None:
         return None
     if entry.mail.raw:

@@ -1,4 +1,4 @@
-"""Configuration sets: a pause of their own, and where events of their messages go."""
+"""Configuration sets: whether they may send, and where events of their messages go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass
 class EventDestination:
-    """`event_types` in the API's spelling (SEND, DELIVERY, …); `definition` as it was given."""
+    """`event_types` are spelled as in the API (SEND, DELIVERY, …). `definition` is kept as it was given."""
 
     name: str
     event_types: frozenset[str]
@@ -29,7 +29,7 @@ class EventDestination:
 
 @dataclass
 class ConfigurationSet:
-    """`options` are those that have no effect here: they come back as they were given."""
+    """`options` have no effect here: they come back as they were given."""
 
     name: str
     sending_enabled: bool = True
@@ -38,7 +38,7 @@ class ConfigurationSet:
     destinations: dict[str, EventDestination] = field(default_factory=dict)
 
     def add(self, destination: EventDestination) -> None:
-        """SesError(already_exists, limit)."""
+        """Raises SesError(already_exists, limit)."""
         if destination.name in self.destinations:
             raise SesError("already_exists", f"Event destination {destination.name} already exists.")
         if len(self.destinations) >= MAX_DESTINATIONS:
@@ -50,13 +50,13 @@ class ConfigurationSet:
         self.destinations[destination.name] = destination
 
     def remove(self, name: str) -> None:
-        """SesError(not_found)."""
+        """Raises SesError(not_found)."""
         if self.destinations.pop(name, None) is None:
             raise SesError("not_found", f"Event destination {name} does not exist.")
 
 
 class ConfigurationSets:
-    """Those of one account in one region, by name."""
+    """The configuration sets of one account in one region, by name."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, ConfigurationSet] = {}
@@ -68,14 +68,14 @@ class ConfigurationSets:
         return self._by_name.get(name)
 
     def get(self, name: str) -> ConfigurationSet:
-        """SesError(configuration_set)."""
+        """Raises SesError(configuration_set) if there is none."""
         found = self._by_name.get(name)
         if found is None:
             raise SesError("configuration_set", f"Configuration set <{name}> does not exist.")
         return found
 
     def create(self, name: str) -> ConfigurationSet:
-        """SesError(already_exists, bad_request)."""
+        """Raises SesError(already_exists, bad_request)."""
         if not _NAME.fullmatch(name):
             raise SesError("bad_request", f"Invalid configuration set name {name!r}.")
         if name in self._by_name:

@@ -1,4 +1,4 @@
-"""`/_sim/`: the simulator's own API, for tests and people. `?region=` everywhere, us-east-1 when missing."""
+"""`/_sim/`: the simulator's own API, for tests and people. Each path takes `?region=`, by default us-east-1."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ask(NamedTuple):
 
 
 class Control:
-    """A ValueError of whatever is asked becomes a 400 that names what is wrong."""
+    """Answers requests. A ValueError or a SesError becomes a 400 that names what is wrong."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -1,4 +1,4 @@
-"""Connections that end without a reply."""
+"""Ends connections without a reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Close with a TCP reset instead of a goodbye."""
+    """Closes a connection with a TCP reset."""
     raw = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

@@ -1,4 +1,4 @@
-"""Signing keys that CreateEmailIdentity is given. Nothing is signed here: they come back, or are refused."""
+"""Checks the signing keys given to CreateEmailIdentity. Nothing is signed here: they come back, or are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OWN = ("DomainSigningSelector", "DomainSigningPrivateKey")
 
 
 def check_signing(given: Mapping[str, Any], identity: str) -> None:
-    """DkimSigningAttributes of an identity to be; SesError(bad_request, not_imitated)."""
+    """Checks the DkimSigningAttributes of a new identity. Raises SesError(bad_request, not_imitated)."""
     named = {name for name, value in given.items() if value is not None}
     if not named:
         return
@@ -36,7 +36,7 @@ def check_signing(given: Mapping[str, Any], identity: str) -> None:
 
 
 def _check_key(encoded: str) -> None:
-    """DER in base64: a PEM file without its first and last line."""
+    """Checks a key: DER in base64, which is a PEM file without its first and last line."""
     try:
         key = load_der_private_key(base64.b64decode(encoded, validate=True), None)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:

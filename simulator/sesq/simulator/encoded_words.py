@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047), `=?utf-8?q?Gr=C3=BC=C3=9Fe?=`: in Subject, and also in file names."""
+"""Decodes encoded words (RFC 2047), `=?utf-8?q?Gr=C3=BC=C3=9Fe?=`, in Subject and in file names."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from email.errors import MessageError
 from email.header import decode_header
 
-# Words alone are handed to Python's decoder: it takes hours over a long header of words that do not end.
+# Python's decoder gets single words only: a long header of words that do not end takes it hours.
 _WORD = re.compile(r"=\?[^?\s]{1,80}\?[bq]\?[^?]*\?=", re.IGNORECASE)
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 
 
 def readable(value: str) -> str:
-    """With its encoded words decoded; a word that is broken stays as it is."""
+    """Decodes the encoded words of a value. A word that is broken stays as it is."""
     return _WORD.sub(_decoded, _BETWEEN_WORDS.sub("", value)) if "=?" in value else value
 
 

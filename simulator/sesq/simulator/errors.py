@@ -1,4 +1,4 @@
-"""What SES says when it says no: every kind of refusal, once, with its form in each of SES's three languages.
+"""All refusals of SES: each kind once, with its form in each of SES's three interfaces.
 
 SesError
     kind      the name used in the record, in faults and in the table below
@@ -25,7 +25,7 @@ _REJECTED = "554 Message rejected: {}"
 _DENIED = "554 Access denied: {}"
 
 WIRE: dict[str, Wire] = {
-    # The rate and the day share a code in each language; only the text tells them apart.
+    # The rate and the day have the same code in each interface; only the text differs.
     "throttle": Wire("TooManyRequestsException", 429, "Throttling", 400, "454 Throttling failure: {}"),
     "daily": Wire("TooManyRequestsException", 429, "Throttling", 400, "454 Throttling failure: {}"),
     "control_throttle": Wire(
@@ -48,7 +48,7 @@ WIRE: dict[str, Wire] = {
     "tenant_disabled": Wire("SendingPausedException", 400, "MessageRejected", 400, _REJECTED),
     "bad_request": Wire("BadRequestException", 400, "InvalidParameterValue", 400, _BAD),
     "validation": Wire("BadRequestException", 400, "ValidationError", 400, _BAD),
-    # Ours: SES does what we do not imitate, and a judge may not say yes to it.
+    # Ours: SES may do what we do not imitate, so we must not accept it.
     "not_imitated": Wire("BadRequestException", 400, "InvalidParameterValue", 400, _BAD),
     "too_long": Wire("BadRequestException", 400, "InvalidParameterValue", 400, "552 Message is too long."),
     "body_too_large": Wire(
@@ -73,7 +73,7 @@ WIRE: dict[str, Wire] = {
     "unavailable": Wire(
         "ServiceUnavailable", 503, "ServiceUnavailable", 503, "451 Temporary service failure"
     ),
-    # Not an answer of SES: the connection is reset before the message is looked at.
+    # Not an answer of SES: the connection is reset before the message is judged.
     "reset": Wire("", 0, "", 0, ""),
 }
 
@@ -86,7 +86,7 @@ PAUSED = (
 )
 SUSPENDED = PAUSED.replace("paused", "suspended")
 
-# The text of a kind where it is always the same.
+# The texts of the kinds that always have the same.
 TEXT: dict[str, str] = {
     "throttle": RATE_EXCEEDED,
     "daily": DAY_EXCEEDED,
@@ -106,9 +106,9 @@ TEXT: dict[str, str] = {
 
 
 class SesError(Exception):
-    """A refusal by SES. `kind` is a key of WIRE; without a message the kind's usual text is taken.
+    """A refusal by SES. `kind` is a key of WIRE. Without a message it has the kind's usual text.
 
-    `recorded`: the account has it in its record.
+    `recorded`: whether it is in the account's record.
     """
 
     recorded = False

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: set at run time, by probability or by count, from a seed."""
+"""Faults on purpose. They are set at run time by probability or by count, and repeatable by a seed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sesq.simulator.errors import SesError
 
 
 class ReplyLost(Exception):
-    """The message was accepted, and the caller will never hear of it."""
+    """The message was accepted, but the caller gets no reply."""
 
 
 class Chance(BaseModel):
-    """`probability` from 0 to 1, and at most `count` times (no bound when missing)."""
+    """A fault that happens with `probability` (0 to 1), at most `count` times (None: no bound)."""
 
     model_config = ConfigDict(extra="forbid")
     probability: float = Field(1.0, ge=0, le=1)
@@ -30,7 +30,7 @@ class Chance(BaseModel):
 
 
 class Slow(Chance):
-    """Latency of `seconds` on the host's clock. The message is judged at arrival, or `before`: after the wait."""
+    """Latency of `seconds` on the host's clock, `before` or `after` the message is judged."""
 
     seconds: float = Field(ge=0, le=3600)
     when: Literal["before", "after"] = "after"
@@ -43,13 +43,13 @@ def _number_is_probability(value: Any) -> Any:
 
 _Chance = Annotated[Chance | None, BeforeValidator(_number_is_probability)]
 
-# In this order a send meets the faults that stop it; each is also the kind of its refusal in the record.
+# The faults that stop a send, in order. Each is also the kind of the refusal in the record.
 STOPS_THE_CALL = ("reset", "unavailable", "internal_error")
 STOPS_THE_MESSAGE = ("paused", "throttle", "daily")
 
 
 class Faults(BaseModel):
-    """The whole plan of one account: a new one replaces the old one, an empty one ends all faults."""
+    """All faults of one account. A new plan replaces the old one; an empty plan ends all faults."""
 
     model_config = ConfigDict(extra="forbid")
     reset: _Chance = None
@@ -67,7 +67,7 @@ class Faults(BaseModel):
         self._dice.seed(self.seed)
 
     def stop(self, kinds: tuple[str, ...]) -> None:
-        """Raise SesError for the first of `kinds` that strikes."""
+        """Raises SesError for the first of `kinds` that happens."""
         for kind in kinds:
             if self._strikes(getattr(self, kind)):
                 raise SesError(kind)
@@ -76,7 +76,7 @@ class Faults(BaseModel):
         return self._strikes(self.lose_reply)
 
     def latency(self, when: str) -> float:
-        """Seconds to wait `before` or `after` the next send is judged."""
+        """Returns the seconds to wait `before` or `after` the next send is judged."""
         slow = self.slow
         if slow is None or slow.when != when or not slow.strikes(self._dice):
             return 0.0

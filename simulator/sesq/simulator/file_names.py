@@ -1,4 +1,4 @@
-"""Names of files that SES refuses, in raw mail and as attachments of a request."""
+"""Refuses the names of files that SES refuses, in raw mail and as attachments of a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REFUSED_EXTENSION = re.compile(
 
 
 def check_extension(name: str) -> None:
-    """SesError(bad_request) for the name of a file of a kind that SES takes nowhere."""
+    """Raises SesError(bad_request) for the name of a file of a kind that SES never takes."""
     dot = name.rfind(".")
     if dot >= 0 and _REFUSED_EXTENSION.fullmatch(name, dot):
         raise illegal_name(name)

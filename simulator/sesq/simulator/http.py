@@ -12,7 +12,7 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 
 class Where:
-    """At which address the simulator is reached; known once it listens."""
+    """The address of the simulator, which is known when it listens."""
 
     url = "http://localhost"
 
@@ -26,7 +26,7 @@ class Call(NamedTuple):
     body: bytes
 
     def header(self, name: bytes) -> str:
-        """The first header of that (lower-case) name, or nothing."""
+        """Returns the first header of that name (in lower case), or ""."""
         return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
 
     @property

@@ -19,7 +19,7 @@ MAX_IDENTITIES = 10_000
 class Identity:
     """`name` is an address (its case counts, also in the domain) or a domain (lower case).
 
-    `tags` and `dkim` (what CreateEmailIdentity was given of signing keys) come back, and have no effect.
+    `tags` and `dkim` (the signing keys given to CreateEmailIdentity) come back, and have no effect.
     """
 
     name: str
@@ -53,14 +53,14 @@ class Identities:
         return self._by_name.get(identity_key(name))
 
     def get(self, name: str) -> Identity:
-        """The identity; SesError(not_found)."""
+        """Returns an identity. Raises SesError(not_found)."""
         identity = self.find(name)
         if identity is None:
             raise SesError("not_found", f"Email identity {name} does not exist.")
         return identity
 
     def create(self, name: str, now: float) -> Identity:
-        """A pending identity; SesError(already_exists, bad_request, limit). A failed one may be asked for again."""
+        """Makes a pending identity, or replaces a failed one. Raises SesError(already_exists, bad_request, limit)."""
         key = _checked(name)
         known = self._by_name.get(key)
         if known is not None and known.status(now) != FAILED:
@@ -71,7 +71,7 @@ class Identities:
         return identity
 
     def verify(self, name: str, now: float) -> Identity:
-        """What a click on the link, or a DNS record, does; creates the identity if need be."""
+        """Does what a click on the link or a DNS record does. Makes the identity if there is none."""
         identity = self.find(name) or self.create(name, now)
         identity.verified = True
         return identity
@@ -89,13 +89,13 @@ class Identities:
         return False
 
     def nearest(self, address: str) -> Identity | None:
-        """The identity that speaks for an address: the most exact one there is."""
+        """Returns the identity that counts for an address: the most exact one; None if there is none."""
         known = (self._by_name.get(candidate) for candidate in covering(address))
         return next((identity for identity in known if identity is not None), None)
 
 
 def covering(address: str) -> Iterator[str]:
-    """The names of the identities that could speak for an address."""
+    """Yields the names of identities that could count for an address, the most exact one first."""
     yield address
     if "+" in address:
         yield without_label(address)
@@ -106,7 +106,7 @@ def covering(address: str) -> Iterator[str]:
 
 
 def identity_key(name: str) -> str:
-    """As an identity is called: the domain's case counts in an address, and not in a domain."""
+    """Returns the key of an identity's name: case counts in an address (also in its domain), not in a domain."""
     return name if "@" in name else name.lower()
 
 

@@ -1,4 +1,4 @@
-"""JSON as SES's own readers would take it: UTF-8, each name of an object once, no NaN."""
+"""Reads JSON as SES does: UTF-8, each name of an object once, no NaN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_json(text: str | bytes) -> Any:
-    """ValueError if it is not JSON, or gives a name twice; RecursionError for what is too deep."""
+    """Raises ValueError if it is not JSON or gives a name twice, RecursionError if it is nested too deeply."""
     return _decoder.decode(text.decode() if isinstance(text, bytes) else text)
 
 
@@ -19,7 +19,7 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_json(word: str) -> None:
-    """Python reads NaN and Infinity."""
+    """Refuses NaN and Infinity, which Python reads."""
     raise ValueError(word)
 
 

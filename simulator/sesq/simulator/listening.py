@@ -1,4 +1,4 @@
-"""Listening sockets, and which one cannot be had."""
+"""Opens listening sockets. Its error names the one that cannot be opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 class CannotListen(OSError):
-    """Names what wanted to listen, and where."""
+    """A socket cannot be opened. It names what wanted to listen, and where."""
 
     def __init__(self, what: str, host: str, port: int, cause: OSError) -> None:
         super().__init__(cause.errno, f"{what}: cannot listen on {host}:{port}: {cause.strerror or cause}")
@@ -16,7 +16,7 @@ class CannotListen(OSError):
 
 
 def listen(what: str, host: str, port: int, backlog: int = 128) -> socket.socket:
-    """A socket of `what` that listens; port 0 takes a free one. Raises CannotListen."""
+    """Opens a listening socket for `what`. Port 0 takes a free one. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=backlog)

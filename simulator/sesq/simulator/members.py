@@ -1,4 +1,4 @@
-"""Members of a request, by type: what botocore has checked before it sends, other clients may not have."""
+"""Reads members of a request by type. botocore checks types before it sends; other clients may not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sesq.simulator.errors import SesError
 
 
 def text(holder: Any, name: str) -> str:
-    """A string member, or "" if it is missing; SesError(unreadable)."""
+    """Returns a string member; "" if it is missing. Raises SesError(unreadable)."""
     value = _member(holder, name)
     if value is None:
         return ""
@@ -19,7 +19,7 @@ def text(holder: Any, name: str) -> str:
 
 
 def needed_text(holder: Any, name: str) -> str:
-    """A string member that must be there; SesError(bad_request, unreadable)."""
+    """Returns a string member that must be there. Raises SesError(bad_request, unreadable)."""
     value = text(holder, name)
     if not value:
         raise SesError("bad_request", f"{name} is missing.")
@@ -27,7 +27,7 @@ def needed_text(holder: Any, name: str) -> str:
 
 
 def name_in(holder: Any, name: str) -> str | None:
-    """A string member that names something, or None if it is missing; SesError(not_imitated, unreadable)."""
+    """Returns a string member that is a name; None if it is missing. Raises SesError(not_imitated, unreadable)."""
     value = text(holder, name)
     if not value and holder.get(name) is not None:
         raise SesError("not_imitated", f"{name}: this simulator does not imitate an empty one.")
@@ -42,7 +42,7 @@ def texts(holder: Any, name: str) -> list[str]:
 
 
 def items(holder: Any, name: str) -> list[Any]:
-    """A list member, or [] where it is missing; SesError(unreadable)."""
+    """Returns a list member; [] if it is missing. Raises SesError(unreadable)."""
     value = _member(holder, name)
     if value is None:
         return []
@@ -52,7 +52,7 @@ def items(holder: Any, name: str) -> list[Any]:
 
 
 def mapping(holder: Any, name: str) -> Mapping[str, Any]:
-    """An object member, or an empty one where it is missing; SesError(unreadable)."""
+    """Returns an object member; an empty one if it is missing. Raises SesError(unreadable)."""
     value = _member(holder, name)
     if value is None:
         return {}

@@ -1,6 +1,6 @@
-"""MessageIds in SES's form: region code, milliseconds of acceptance, a random part.
+"""Makes MessageIds in SES's form: region code, time of acceptance in milliseconds, a random part.
 
-The form is undocumented; it was read off real ones (0101 is us-west-2, 0107 eu-central-1).
+AWS does not document the form. It is taken from real ones (0101 is us-west-2, 0107 eu-central-1).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from random import Random
 
 _REGION_CODES = {"us-east-1": "0100", "us-west-2": "0101", "eu-west-1": "0102", "eu-central-1": "0107"}
 
-# Our own, so that a test that seeds Python's still has new ids.
+# Our own, so that ids are new even if a test seeds Python's.
 _random = Random()  # noqa: S311  (unique, not secret)
 
 
 def region_code(region: str) -> str:
-    """Four hex digits; a region whose code we do not know gets a stable one above 0200."""
+    """Returns four hex digits. A region whose code is not known always gets the same one, above 0200."""
     return _REGION_CODES.get(region) or f"{0x0200 + zlib.crc32(region.encode()) % 0xFD00:04x}"
 
 

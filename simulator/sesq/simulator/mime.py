@@ -1,4 +1,4 @@
-"""Raw messages: what SES reads in their headers, and what it refuses in them. Parsing never raises but SesError."""
+"""Reads raw messages: what SES takes from their headers, and what it refuses. Parsing raises SesError only."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _TOO_LONG_LINE = re.compile(rb"(?:\A|[\r\n])[^\r\n]{%d}" % (MAX_LINE + 1))
 
 
 def check_form(raw: bytes) -> Message:
-    """The headers of a message of which lines, headers and parts are as SES takes them;
-    SesError(bad_request, not_imitated)."""
+    """Checks the lines, headers and parts of a message. Returns its headers.
+
+    Raises SesError(bad_request, not_imitated).
+    """
     if _TOO_LONG_LINE.search(raw):
         raise SesError("bad_request", f"Line length exceeds {MAX_LINE}.")
     top = read_block(raw)
@@ -34,7 +36,7 @@ def values(message: Message, name: str) -> list[str]:
 
 
 def addresses(message: Message, name: str) -> list[str]:
-    """SesError(bad_request)."""
+    """Raises SesError(bad_request)."""
     found = values(message, name)
     if any(_open_quote(value) for value in found):
         raise SesError("bad_request", "Missing '\"'")
@@ -46,8 +48,10 @@ def _open_quote(value: str) -> bool:
 
 
 def fill_from_headers(mail: Mail, raw: bytes) -> Message:
-    """Return the headers of a raw message, and take sender, subject, tags and configuration set from them
-    where the call has not given them."""
+    """Takes from the headers of a raw message what the call has not given: sender, tags, configuration set and so on.
+
+    Returns the headers. Raises SesError(bad_request, not_imitated).
+    """
     message = check_form(raw)
     asked = asked_for(message)
     senders = addresses(message, "From")
@@ -66,12 +70,12 @@ def fill_from_headers(mail: Mail, raw: bytes) -> Message:
     mail.configuration_set = mail.configuration_set or asked.get(CONFIGURATION_SET)
     mail.tenant = mail.tenant or asked.get(TENANT)
     mail.options = {**options_of_headers(asked), **mail.options}
-    # The call's tags win over the header's, which still have to be right; SES does not merge them.
+    # The call's tags replace the header's, which must be valid too. SES does not merge them.
     of_header = header_tags(asked.get(MESSAGE_TAGS, ""))
     mail.tags = mail.tags or of_header
     return message
 
 
 def header_recipients(mail: Mail, message: Message) -> None:
-    """Address a raw message by its own headers, as SES does without a Destination."""
+    """Addresses a raw message by its own headers, as SES does without a Destination."""
     mail.to, mail.cc, mail.bcc = (addresses(message, name) for name in ("To", "Cc", "Bcc"))

@@ -1,4 +1,4 @@
-"""What a send asks for besides its content, for the record: identities of other accounts, contact lists, overrides."""
+"""Reads what a send asks for besides its content: identities of other accounts, contact lists, overrides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def options_of_call(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options_of_headers(asked: Mapping[str, str]) -> dict[str, Any]:
-    """SesError(bad_request)."""
+    """Raises SesError(bad_request)."""
     found: dict[str, Any] = {member: asked[name] for name, member in OF_HEADERS.items() if name in asked}
     if LIST in asked:
         read = _list(asked[LIST])
@@ -42,7 +42,7 @@ def options_of_headers(asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def check_options(mail: Mail) -> None:
-    """SesError(bad_request)."""
+    """Raises SesError(bad_request)."""
     for name, value in mail.options.items():
         if name.endswith("Arn"):
             identity_of(value)
@@ -54,13 +54,13 @@ def check_options(mail: Mail) -> None:
 
 
 def lends(mail: Mail, address: str) -> bool:
-    """Whether an identity of another account, which the send names, covers an address. The other account allows all."""
+    """Whether the send names another account's identity that covers an address. Here every account allows that."""
     names = {identity_of(arn) for name, arn in mail.options.items() if name.endswith("Arn")}
     return any(name in names for name in covering(address))
 
 
 def identity_of(arn: str) -> str:
-    """SesError(bad_request) if it is not an ARN of an identity."""
+    """Raises SesError(bad_request) if it is not an ARN of an identity."""
     found = _identity_arn(arn)
     if not found:
         raise SesError("bad_request", f"Invalid ARN <{arn[:200]}>.")

@@ -1,4 +1,4 @@
-"""Pages of sorted names. The token of the next page tells the last name of this one."""
+"""Splits sorted names into pages. The token of the next page contains the last name of this one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import binascii
 
 from sesq.simulator.errors import SesError
 
-_START = b"\0"  # by which a token is known as one of ours
+_START = b"\0"  # the first byte of each of our tokens
 
 
 def page(names: list[str], size: int, token: str) -> tuple[list[str], dict[str, str]]:
-    """The names of a page, and its NextToken if there are more; SesError(next_token)."""
+    """Returns the names of a page, and its NextToken if there are more. Raises SesError(next_token)."""
     after = _name(token) if token else ""
     rest = [name for name in names if name > after]
     return rest[:size], {"NextToken": _token(rest[size - 1])} if len(rest) > size else {}

@@ -1,4 +1,4 @@
-"""Content-Type and Content-Disposition of a header block: the syntax of their parameters, and what these say."""
+"""Reads Content-Type and Content-Disposition of a header block, and checks the syntax of their parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sesq.simulator.encoded_words import readable
 from sesq.simulator.errors import SesError
 from sesq.simulator.file_names import check_extension
 
-# A quoted value, or one without quotes: then nothing but a comment may stand between it and the next `;`.
+# A value in quotes, or without. Only a comment may stand between a value without quotes and the next `;`.
 _PARAMETER = re.compile(
     r'\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*(?:\([^()]*\)\s*)?', re.DOTALL
 )
@@ -25,14 +25,14 @@ Parameter = tuple[str, str]
 
 
 class ContentType(NamedTuple):
-    """`kind` in small letters, "" if there is none; `boundary` of its parts, "" if it has none."""
+    """`kind`: in lower case; "" if there is none. `boundary`: of its parts; "" if it has none."""
 
     kind: str = ""
     boundary: str = ""
 
 
 def read_content_type(headers: Message) -> ContentType:
-    """What a header block says of its body, when nothing in it is wrong; SesError(bad_request, not_imitated)."""
+    """Returns what a header block says of its body. Raises SesError(bad_request, not_imitated)."""
     found = ContentType()
     for header, name_of_file in _FILE_NAMES.items():
         if header not in headers:
@@ -48,7 +48,7 @@ def read_content_type(headers: Message) -> ContentType:
 
 
 def _parameters(value: str) -> Iterator[Parameter]:
-    """Names in small letters and values, in order; SesError(bad_request)."""
+    """Yields names in lower case with their values, in order. Raises SesError(bad_request)."""
     position = value.find(";")
     while position >= 0:
         parameter = _PARAMETER.match(value, position + 1)
@@ -70,7 +70,7 @@ def _checked_value(parameter: re.Match[str], value: str) -> str:
 
 
 def _values(parameters: list[Parameter], wanted: str) -> Iterator[str]:
-    """Every value of a parameter: as it stands, and in the forms of RFC 2231 (`name*=`, `name*0=`, `name*1*=`)."""
+    """Yields each value of a parameter: as it stands, and in RFC 2231's forms (`name*=`, `name*0=`, `name*1*=`)."""
     pieces: dict[int, str] = {}
     encoded = False
     for name, value in parameters:
@@ -99,7 +99,7 @@ def _number(form: str) -> int:
 
 
 def _in_its_charset(value: str) -> str:
-    """`charset'language'text`."""
+    """Decodes `charset'language'text`."""
     if value.count("'") < 2:
         return value
     charset, _, text = value.split("'", 2)

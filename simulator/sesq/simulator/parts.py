@@ -1,4 +1,4 @@
-"""What the simulator needs beside Python, and how it is installed."""
+"""Says how to install what the simulator needs besides Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def part() -> Iterator[None]:
-    """Around the imports that the extra brings. Its ModuleNotFoundError names the extra."""
+    """Wraps imports that need the extra. Its ModuleNotFoundError names the extra."""
     try:
         yield
     except ModuleNotFoundError as error:

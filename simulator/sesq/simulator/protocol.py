@@ -1,4 +1,4 @@
-"""HTTP on one connection: uvicorn's fast protocol, which alone would wait forever and keep a head of any length."""
+"""HTTP on one connection: uvicorn's fast protocol, with limits that it lacks for time and for the length of heads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _turns = itertools.count()  # in which connections began to keep the server wait
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Limits of the port. `head_bytes` are also those of trailers, and of a chunk's header.
+    """Limits of the port. `head_bytes`: of a request's head, of trailers, and of a chunk's header.
 
-    `head_seconds`: until a request's head is complete, with the pause before it; `body_seconds`: until its body is;
-    `answer_seconds`: how long a client may take nothing of an answer. `connections`: at one time; beyond it, the one
-    that has kept the server waiting for longest is closed.
+    `head_seconds`: until a request's head is complete, with the pause before it. `body_seconds`: until its body is
+    complete. `answer_seconds`: how long a client may read nothing of an answer. `connections`: at one time. If there
+    are more, the one that has kept the server waiting for longest is closed.
     """
 
     head_bytes: int = 64 * 1024
@@ -31,8 +31,9 @@ class HttpLimits:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes the connection where a limit is exceeded; and tells the application its transport, so that a fault can
-    cut it. `awaited`: "head" or "body" of a request, or nothing.
+    """Closes the connection if a limit is exceeded. `awaited`: "head" or "body" of a request, or "".
+
+    It gives the application its transport, so that a fault can cut the connection.
     """
 
     limits = HttpLimits()
@@ -42,7 +43,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.awaited = ""
         self.turn = 0
         self._reading = ""
-        self._bytes = 0  # without an end of the head, of a trailer or of a chunk's header
+        self._bytes = 0  # since the last end of a head, of a trailer or of a chunk's header
         self._request: asyncio.TimerHandle | None = None
         self._answer: asyncio.TimerHandle | None = None
 
@@ -84,7 +85,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def abort(self) -> None:
-        """Ends the connection, whatever was still to be read or written."""
+        """Ends the connection at once, whatever is still to be read or written."""
         self.awaited = ""
         self.transport.abort()
 
@@ -112,7 +113,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._watch()
 
     def _watch(self) -> None:
-        """Starts the time limit of what is awaited now, where something else was awaited before."""
+        """Starts the time limit of what is awaited now, if something else was awaited before."""
         awaited = self._reading or ("" if self.answering else "head")
         if awaited == self.awaited:
             return

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ses_simulator() -> Iterator[Simulator]:
-    """A sandbox account in every region, control calls unthrottled; see `Simulator` for what can be asked of it."""
-    # pytest loads this file in every run of everybody who installed sesq: the server is imported when
-    # asked for.
+    """Starts SES with a sandbox account in every region, and no limit for control calls; see `Simulator`."""
+    # pytest loads this file in every run if sesq is installed, so the server is imported only here
     try:
         from sesq.simulator import Simulator
     except ModuleNotFoundError as error:

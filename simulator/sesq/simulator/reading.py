@@ -1,4 +1,4 @@
-"""A SendEmail request of SESv2 as a message. v1's SendEmail and SendRawEmail are put into the same shape first."""
+"""Reads a SendEmail request of SESv2. v1's SendEmail and SendRawEmail are first put into the same shape."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
 def read_send_email(
     body: Mapping[str, Any], source: bytes, templates: Templates, max_bytes: int = V2_MAX_BYTES
 ) -> Mail:
-    """SesError(bad_request, too_long, unreadable, template). `source` is what is kept as the content."""
+    """Reads a request. `source`: what is kept as the content.
+
+    Raises SesError(bad_request, not_imitated, too_long, unreadable, template).
+    """
     content = mapping(body, "Content")
     kinds = [kind for kind in ("Simple", "Raw", "Template") if content.get(kind) is not None]
     if len(kinds) != 1:
@@ -111,7 +114,7 @@ def _read_raw(mail: Mail, raw: Mapping[str, Any], body: Mapping[str, Any], max_b
 def read_template(
     mail: Mail, part: Mapping[str, Any], templates: Templates, data: Mapping[str, Any]
 ) -> Template | None:
-    """The rendered template of a Template content, or None if the data does not fit: such a mail is accepted."""
+    """Renders Template content; None if the data does not fit. Such a mail is accepted, and fails later."""
     mail.templated = True
     name = mail.template = templates.name_in(part)
     template = templates.get(name) if name else inline(mapping(part, "TemplateContent"))
@@ -133,7 +136,7 @@ def read_destination(mail: Mail, destination: Mapping[str, Any]) -> None:
 
 
 def address(mail: Mail) -> None:
-    """Check every address of a message and fill in its recipients; SesError(bad_request)."""
+    """Checks every address of a message, and fills in its recipients. Raises SesError(bad_request)."""
     given = mail.given_recipients()
     if not given:
         raise SesError("bad_request", "Missing required header 'To'.")

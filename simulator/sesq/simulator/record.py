@@ -1,7 +1,6 @@
-"""The judge's own record of one account: every sending call, what became of it, and both limits as they
-were kept.
+"""The record of one account: every sending call, what became of it, and the most recipients in any second and day.
 
-Nothing here reads the limiter: the peaks are taken from what was accepted, so that a limiter in error shows.
+It does not use the limiter's numbers. It counts what was accepted, so that an error of the limiter is seen.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _COLUMNS = ("DeliveryAttempts", "Bounces", "Complaints", "Rejects")
 
 @dataclass(slots=True)
 class Entry:
-    """One sending call. `id` is the MessageId of an accepted one; `content` goes when the cap is reached."""
+    """One sending call. `id`: the MessageId, if it was accepted. `content` is dropped if too much is kept."""
 
     number: int
     at: float
@@ -66,7 +65,7 @@ class Entry:
 
 
 class Record:
-    """`keep_content` bounds the bytes of content kept, `keep_entries` the calls listed; the counts know no bound."""
+    """Keeps `keep_content` bytes of content and the last `keep_entries` calls. It counts all calls."""
 
     def __init__(self, keep_content: int, keep_entries: int) -> None:
         self._keep_content = keep_content
@@ -82,7 +81,7 @@ class Record:
         self._day = Peak(DAY)
 
     def accept(self, message_id: str, mail: Mail, day_recipients: int, at: float) -> Entry:
-        """`day_recipients` leaves out the mailbox simulator's."""
+        """Records an accepted call. `day_recipients`: without those of the mailbox simulator."""
         entry = self._add(mail, at, id=message_id)
         self._accepted += 1
         self._recipients += len(mail.recipients)
@@ -113,21 +112,21 @@ class Record:
         return entry
 
     def entries(self, since: float = 0.0) -> Iterator[Entry]:
-        """Calls at or after `since` (epoch seconds), oldest first."""
+        """Yields the calls at or after `since` (epoch seconds), oldest first."""
         return (entry for entry in self._entries if entry.at >= since)
 
     def find(self, number: int) -> Entry | None:
         return next((entry for entry in self._entries if entry.number == number), None)
 
     def named(self, name: str) -> Entry:
-        """The call of a number or a MessageId; ValueError."""
+        """Returns the call with a number or a MessageId. Raises ValueError."""
         for entry in self._entries:
             if name in (entry.id, str(entry.number)):
                 return entry
         raise ValueError(f"no message is {name[:100]!r}")
 
     def quarters(self, now: float) -> list[tuple[float, dict[str, int]]]:
-        """v1's statistics: recipients by 15 minutes of the last two weeks, oldest first."""
+        """Returns v1's statistics: recipients in each 15 minutes of the last two weeks, oldest first."""
         points: dict[float, dict[str, int]] = {}
         for entry in self.entries(now - STATISTICS_SPAN):
             if entry.accepted:

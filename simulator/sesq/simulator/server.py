@@ -1,4 +1,4 @@
-"""The network side: uvicorn in a thread of its own (tests) or in the foreground (the command)."""
+"""Listens: uvicorn in a thread of its own (for tests) or in the foreground (for the command)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sesq.simulator.protocol import LimitedProtocol
 
 
 class WebApp:
-    """`/` in a browser and `/_sim/` are the simulator's own; all else is AWS's."""
+    """Answers all requests. `/` in a browser and `/_sim/` are the simulator's own; all others are AWS's."""
 
     def __init__(self, cloud: Cloud, hosts: frozenset[str] = frozenset()) -> None:
         self._aws = AwsApi(cloud)
@@ -52,7 +52,10 @@ def _is_own(scope: Scope) -> bool:
 
 
 def _may_be_of_a_browser(scope: Scope, headers: Headers) -> bool:
-    """An SDK sends neither header, and calls the v1 API by POST. A browser sends one of them with all but some GETs."""
+    """Whether a browser may have sent a request.
+
+    An SDK sends neither header, and calls the v1 API by POST. A browser sends one of them, except with some GETs.
+    """
     return (
         "origin" in headers
         or "sec-fetch-site" in headers
@@ -69,7 +72,7 @@ class Listener(Protocol):
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it is up, stops at once when told, and leaves signals to us (uvicorn would raise them again)."""
+    """Calls `on_up` when it listens, stops at once when told, and leaves signals to us (uvicorn raises them again)."""
 
     def __init__(
         self,
@@ -100,19 +103,21 @@ class _Uvicorn(uvicorn.Server):
             listener.close()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends what is still being answered, such as a reader of a queue: uvicorn would wait, and print a trace."""
+        """Ends requests that are being answered, such as a waiting reader of a queue. uvicorn would wait for them, and
+        print a traceback.
+        """
         for server in self.servers:
             server.close()
         for connection in tuple(self.server_state.connections):
             if isinstance(connection, LimitedProtocol) and connection.answering:
                 connection.abort()
-        await asyncio.sleep(0)  # until those connections know
+        await asyncio.sleep(0)  # the ends of those connections are handled here
         for task in tuple(self.server_state.tasks):
             task.cancel()
         await super().shutdown(sockets)
 
     def stop(self) -> None:
-        """Safe from any thread, and when it is down already."""
+        """Stops the server. It is safe from any thread, and if the server is down already."""
         if self.loop is not None and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._stopped.set)
 
@@ -127,7 +132,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """One listening socket and the loop behind it. Port 0 takes a free one; `port` is known once made."""
+    """One listening socket and its loop. Port 0 takes a free one, which `port` then names."""
 
     def __init__(
         self,
@@ -159,24 +164,24 @@ class Server:
         return f"http://{host}:{self.port}"
 
     def start(self) -> None:
-        """Serve in a background thread; returns when requests are answered."""
+        """Serves in a background thread. Returns when it answers requests."""
         self._thread = threading.Thread(target=self.run, name="sesq-simulator", daemon=True)
         self._thread.start()
         if not self._up.wait(timeout=30):
             raise RuntimeError("the simulator did not come up within 30 seconds")
 
     def stop(self) -> None:
-        """Close the socket and the connections, and wait for the thread."""
+        """Closes the socket and the connections, and waits for the thread."""
         self._uvicorn.stop()
         if self._thread is not None:
             self._thread.join(timeout=30)
 
     def run(self) -> None:
-        """Serve until stopped, in the foreground also until SIGINT or SIGTERM."""
+        """Serves until it is stopped, in the foreground also until SIGINT or SIGTERM."""
         self._uvicorn.run(sockets=[self._socket])
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Run `function` on the loop, where all state lives, and return what it returns."""
+        """Runs `function` on the loop, which owns all state, and returns its result."""
 
         async def on_loop() -> Any:
             return function()

@@ -1,4 +1,4 @@
-"""X-SES- headers of raw mail: what each asks of SES. SES takes them out of the mail."""
+"""Reads the X-SES- headers of raw mail, by which it asks SES for options. SES takes them out of the mail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_RECEIVED_MAIL = (
 
 
 def asked_for(headers: Message) -> dict[str, str]:
-    """Their values, by names in small letters; SesError(not_imitated) for what is not known or not imitated."""
+    """Returns their values by names in lower case. Raises SesError(not_imitated), also for unknown ones."""
     asked: dict[str, str] = {}
     for name, value in headers.items():
         lower = name.lower()

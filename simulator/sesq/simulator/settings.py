@@ -1,4 +1,4 @@
-"""What an account is set to, and how the simulator is set up. Checked at the door: unknown names are errors."""
+"""The settings of an account. They are checked when they are given: unknown names are errors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def _usual(quota_part: Callable[[Quota], float]) -> Callable[[dict[str, Any]], f
 
 
 class AccountSettings(BaseModel):
-    """One account in one region. Rates are recipients a second, the day is recipients in 24 hours.
+    """The settings of one account in one region.
 
+    `max_send_rate`: recipients a second. `max_24_hour_send`: recipients in 24 hours.
     A quota that is not set is the usual one of the sandbox, or of production.
     """
 
@@ -65,12 +66,12 @@ class AccountSettings(BaseModel):
 
     @property
     def may_send(self) -> bool:
-        """GetAccount's SendingEnabled: a pause by AWS shows there too."""
+        """GetAccount's SendingEnabled. It is false also if AWS has paused the account."""
         return self.sending_enabled and self.enforcement_status != "SHUTDOWN" and not self.suspended
 
 
 def explain(error: ValueError) -> str:
-    """What is wrong, in one line; pydantic's own text is for programmers."""
+    """Says what is wrong in one line. pydantic's own text is for programmers."""
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

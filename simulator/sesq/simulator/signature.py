@@ -1,4 +1,4 @@
-"""Who signed a call: the region it is for, and, where keys are configured, whether it was signed with one of them."""
+"""Reads the signature of a call: its region, and, if keys are configured, whether one of them signed it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Signature(NamedTuple):
 
 
 def signed_region(authorization: str) -> str:
-    """The region in a credential scope; us-east-1 without one."""
+    """Returns the region in a credential scope; us-east-1 if there is none."""
     _, found, credential = authorization.partition("Credential=")
     scope = credential.partition(",")[0].split("/")
     if found and len(scope) >= 5 and valid_region(scope[-3]):
@@ -34,8 +34,10 @@ def signed_region(authorization: str) -> str:
 
 
 def check_signature(call: Call, keys: Mapping[str, str]) -> None:
-    """SesError(no_signature, unknown_key, bad_signature). The age is not checked: the simulator's clock
-    may be moved."""
+    """Raises SesError(no_signature, unknown_key, bad_signature).
+
+    The age is not checked, since the simulator's clock may be moved.
+    """
     signed = _parse(call.header(b"authorization"))
     secret = keys.get(signed.key)
     if secret is None:
@@ -57,7 +59,7 @@ def signing_key(secret: str, scope: tuple[str, ...]) -> bytes:
 
 
 def smtp_password(secret: str, region: str) -> str:
-    """The password for SMTP that AWS derives from a secret key (its documented algorithm, version 4)."""
+    """Derives the password for SMTP from a secret key (AWS's documented algorithm, version 4)."""
     key = signing_key(secret, ("11111111", region, "ses", "aws4_request", "SendRawEmail"))
     return base64.b64encode(b"\x04" + key).decode()
 

@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 class Simulator:
     """`with Simulator() as ses: boto3.client("sesv2", endpoint_url=ses.endpoint_url, …)`
 
-    Every region starts with these settings: rates in recipients a second, the day in recipients of 24
-    hours (-1 is unlimited), `burst` in recipients (none: one second's worth, at least 1), `control_rate`
-    in calls a second (none: no limit). `verified` names identities that every region has from the start;
-    `keys` (access key to secret) makes signatures checked; `allowed_hosts` are names by which the page may be
-    asked for. `smtp_port` is for STARTTLS, `smtp_tls_port`
-    for TLS from the first byte (0 takes a free one, none is no SMTP); `smtp_options` are those of
-    SmtpOptions: region, idle, connections. Further settings: see AccountSettings. The methods do what
-    `/_sim/` does; they are safe from any thread. ValueError or SesError
-    says what cannot be.
+    Every region starts with these settings: `max_send_rate` in recipients a second, `max_24_hour_send` in recipients
+    (-1 is unlimited), `burst` in recipients (None: one second's worth, at least 1), `control_rate` in calls a second of
+    each operation (None: no limit). `verified`: identities that every region has from the start. `keys` (access key ->
+    secret): if given, signatures are checked. `allowed_hosts`: host names for which the page is served too.
+    `smtp_port` is for STARTTLS, `smtp_tls_port` for TLS from the first byte (0 takes a free one; None: no SMTP).
+    `smtp_options`: see SmtpOptions. `settings`: see AccountSettings.
+
+    The methods do what `/_sim/` does. They are safe from any thread. Raises ValueError and SesError.
     """
 
     def __init__(
@@ -75,17 +74,17 @@ class Simulator:
         self.stop()
 
     def start(self) -> None:
-        """Listen, and answer when this returns. OSError where a port is taken."""
+        """Listens. When this returns, requests are answered. Raises OSError if a port is taken."""
         self._server = self._listen()
         self._server.start()
 
     def stop(self) -> None:
-        """End all connections. The record stays readable."""
+        """Ends all connections. The record stays readable."""
         if self._server is not None:
             self._server.stop()
 
     def run(self, on_ready: Callable[[Simulator], None] | None = None) -> None:
-        """Serve in the foreground until SIGINT or SIGTERM; only from the main thread."""
+        """Serves in the foreground until SIGINT or SIGTERM; only from the main thread."""
         self._server = self._listen((lambda: on_ready(self)) if on_ready else None, foreground=True)
         self._server.run()
 
@@ -109,7 +108,7 @@ class Simulator:
         ports = {wrapped: port for wrapped, port in self._smtp_ports.items() if port is not None}
         if not ports:
             return []
-        # Whoever asks for no SMTP waits for neither these imports nor a key pair.
+        # here, so that a simulator without SMTP does not wait for these imports and a key pair
         with part():
             from sesq.simulator.smtp.certificate import Certificate
             from sesq.simulator.smtp.listener import SmtpListener, SmtpOptions
@@ -132,17 +131,17 @@ class Simulator:
 
     @property
     def smtp_port(self) -> int:
-        """The port with STARTTLS; KeyError if there is none."""
+        """The port with STARTTLS. Raises KeyError if there is none."""
         return self._smtp_listeners[False].port
 
     @property
     def smtp_tls_port(self) -> int:
-        """The port with TLS from the first byte; KeyError if there is none."""
+        """The port with TLS from the first byte. Raises KeyError if there is none."""
         return self._smtp_listeners[True].port
 
     @property
     def listening(self) -> list[str]:
-        """What to tell people: a line for each port."""
+        """What to print: a line for each port."""
         kinds = {False: "SMTP with STARTTLS", True: "SMTP over TLS"}
         listeners = [
             f"{kinds[wrapped]} on {self._where[0]}:{listener.port}"
@@ -152,11 +151,11 @@ class Simulator:
 
     @property
     def certificate(self) -> str:
-        """What a client has to trust for SMTP, as PEM: `ssl.create_default_context(cadata=…)`."""
+        """The certificate that an SMTP client has to trust, as PEM: `ssl.create_default_context(cadata=…)`."""
         return self._certificate
 
     def verify(self, *identities: str, region: str = DEFAULT_REGION) -> None:
-        """Make addresses or domains verified, as a click on the link does."""
+        """Makes addresses or domains verified, as a click on the link does."""
 
         def verify() -> None:
             account = self.cloud.account(region)
@@ -166,7 +165,7 @@ class Simulator:
         self._do(verify)
 
     def set_account(self, *, region: str = DEFAULT_REGION, **changes: Any) -> dict[str, Any]:
-        """Change some AccountSettings from now on; returns the account's settings and state."""
+        """Changes some AccountSettings from now on. Returns the account's settings and state."""
 
         def change() -> dict[str, Any]:
             account = self.cloud.account(region)
@@ -181,11 +180,11 @@ class Simulator:
     def set_faults(
         self, plan: Mapping[str, Any] | None = None, *, region: str = DEFAULT_REGION, **faults: Any
     ) -> None:
-        """Replace all faults: `set_faults(lose_reply=0.03, throttle={"count": 3})`; `set_faults()` ends them."""
+        """Replaces all faults: `set_faults(lose_reply=0.03, throttle={"count": 3})`; `set_faults()` ends them."""
         self._do(lambda: self.cloud.set_faults({**(plan or {}), **faults}, region))
 
     def set_events(self, *, region: str = DEFAULT_REGION, **settings: Any) -> dict[str, Any]:
-        """Replace the EventSettings: `set_events(queue="ses-events", wrapped=False, fates={"a@b.org": "bounce"})`."""
+        """Replaces the EventSettings: `set_events(queue="ses-events", wrapped=False, fates={"a@b.org": "bounce"})`."""
 
         def change() -> dict[str, Any]:
             events = self.cloud.account(region).events
@@ -195,23 +194,23 @@ class Simulator:
         return self._do(change)  # type: ignore[no-any-return]
 
     def add_tenant(self, name: str, *, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """A tenant that may use every identity, configuration set and template."""
+        """Adds a tenant that may use every identity, configuration set and template."""
         return self._do(lambda: self.cloud.add_tenant(name, region))  # type: ignore[no-any-return]
 
     def set_tenant(self, name: str, *, sending_status: str, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """ENABLED, REINSTATED or DISABLED from now on."""
+        """Sets a tenant to ENABLED, REINSTATED or DISABLED from now on."""
         return self._do(lambda: self.cloud.set_tenant(name, sending_status, region))  # type: ignore[no-any-return]
 
     def tell(self, message: str, fate: str, *, region: str = DEFAULT_REGION) -> dict[str, Any]:
-        """One more event of an accepted message, such as `tell(message_id, "open")`; returns it as it is published."""
+        """Publishes one more event of an accepted message: `tell(message_id, "open")`. Returns the event's document."""
         return self._do(lambda: self.cloud.tell(message, fate, region))  # type: ignore[no-any-return]
 
     def advance(self, seconds: float) -> float:
-        """Move the clock of all regions forward; returns its time (epoch seconds)."""
+        """Moves the clock of all regions forward. Returns its time (epoch seconds)."""
         return self._do(lambda: self.cloud.move_clock(seconds))["now"]  # type: ignore[no-any-return]
 
     def freeze(self, frozen: bool = True) -> float:
-        """Stop the clock of all regions, or let it run again; returns its time (epoch seconds)."""
+        """Stops the clock of all regions, or lets it run again. Returns its time (epoch seconds)."""
         return self._do(lambda: self.cloud.move_clock(freeze=frozen))["now"]  # type: ignore[no-any-return]
 
     def reset(self, region: str = DEFAULT_REGION) -> None:
@@ -246,15 +245,14 @@ def serve(
     on_ready: Callable[[Simulator], None] | None = None,
     **options: Any,
 ) -> None:
-    """Simulator(host, port, **options) in the foreground until SIGINT or SIGTERM; then it returns."""
+    """Runs Simulator(host, port, **options) in the foreground until SIGINT or SIGTERM."""
     Simulator(host, port, **options).run(on_ready)
 
 
 def read_account_file(path: Path) -> dict[str, Any]:
-    """Options of Simulator from a JSON file, e.g. {"production": true, "max_send_rate": 14, "verified":
-    ["x.org"]}.
+    """Reads options of Simulator from a JSON file: {"production": true, "max_send_rate": 14, "verified": ["x.org"]}.
 
-    ValueError where it is not a JSON object.
+    Raises ValueError if it is not a JSON object.
     """
     options = json.loads(path.read_text("utf-8"))
     if not isinstance(options, dict):

@@ -18,7 +18,7 @@ class Suppressed(NamedTuple):
 
 
 class SuppressionList:
-    """`reasons` are those for which SES adds an address, and looks at the list, by itself."""
+    """`reasons`: those for which SES adds an address by itself, and does not deliver mail."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = list(REASONS)
@@ -28,7 +28,7 @@ class SuppressionList:
         return iter(sorted(self._by_address.values()))
 
     def put(self, address: str, reason: str, at: float) -> None:
-        """Add or replace; SesError(bad_request)."""
+        """Adds or replaces an address. Raises SesError(bad_request)."""
         if reason not in REASONS:
             raise SesError("bad_request", f"Reason is not one of {', '.join(REASONS)}.")
         if bare_address(address) != address:
@@ -37,7 +37,7 @@ class SuppressionList:
         self._by_address[key] = Suppressed(key, reason, at)
 
     def get(self, address: str) -> Suppressed:
-        """SesError(not_found)."""
+        """Raises SesError(not_found)."""
         found = self._by_address.get(_key(address))
         if found is None:
             raise SesError("not_found", f"Email address {address} does not exist on your suppression list.")
@@ -47,19 +47,19 @@ class SuppressionList:
         del self._by_address[self.get(address).address]
 
     def stops(self, address: str, reasons: list[str] | None = None) -> bool:
-        """Whether mail to a bare address is not delivered; `reasons` are a configuration set's own, if it has some."""
+        """Whether mail to a bare address is not delivered. `reasons`: a configuration set's own, if it has any."""
         found = self._by_address.get(_key(address)) if self._by_address else None
         return found is not None and found.reason in (self.reasons if reasons is None else reasons)
 
 
 def check_reasons(reasons: list[str]) -> list[str]:
-    """SesError(bad_request) where one is given twice."""
+    """Raises SesError(bad_request) if one is given twice. Returns the reasons."""
     if len(set(reasons)) < len(reasons):
         raise SesError("bad_request", "Each suppressed reason can only be specified at most once")
     return reasons
 
 
 def _key(address: str) -> str:
-    """SES lower-cases the domain and keeps the local part."""
+    """Writes the domain in lower case, and keeps the local part, as SES does."""
     local, _, domain = address.rpartition("@")
     return f"{local}@{domain.lower()}"

@@ -1,4 +1,4 @@
-"""Message tags: what SES allows in them, and its words for what it does not."""
+"""Reads message tags: what SES allows in them, and its texts for what it does not allow."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _VALUE = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
 def given_tags(members: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The tags of EmailTags and the like; SesError(bad_request, not_imitated)."""
+    """Reads the tags of EmailTags and similar members. Raises SesError(bad_request, not_imitated)."""
     return _checked((text(tag, "Name"), text(tag, "Value")) for tag in members)
 
 
 def header_tags(header: str) -> dict[str, str]:
-    """The tags of X-SES-MESSAGE-TAGS: `name=value, name=value`; SesError(bad_request, not_imitated)."""
+    """Reads X-SES-MESSAGE-TAGS, `name=value, name=value`. Raises SesError(bad_request, not_imitated)."""
     pairs = (pair.partition("=") for pair in header.split(",") if pair.strip())
     return _checked((name.strip(), value.strip()) for name, _, value in pairs)
 

@@ -1,4 +1,4 @@
-"""Stored templates, and the filling in of `{{variables}}`."""
+"""Stores templates, and fills in their `{{variables}}`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DATA = 262_144
 _STEP = r"[^\W\d][\w-]*"
 _PATH = rf"\s*({_STEP}(?:\.{_STEP})*)\s*"
 _VARIABLE = re.compile(rf"(?<![\\{{])(?:\{{\{{\{{{_PATH}\}}\}}\}}|\{{\{{{_PATH}\}}\}})")
-# Its helpers and literals, and what SES fills in for contact lists.
+# Handlebars' helpers and literals, and the variable that SES fills in for contact lists.
 _OF_HANDLEBARS = frozenset(
     {
         "amazonSESUnsubscribeUrl",
@@ -48,13 +48,13 @@ class Template(NamedTuple):
 
 
 class RenderingError(Exception):
-    """The data does not fit the template: the message is accepted, and fails later."""
+    """The data does not fit the template. The message is accepted, and fails later."""
 
 
 def render(template: Template, data: Mapping[str, Any]) -> Template:
-    """Fill in each `{{a}}` and `{{a.b}}`; RenderingError names what is missing, SesError(not_imitated) what no text is.
+    """Fills in each `{{a}}` and `{{a.b}}`. SES escapes nothing, so `{{{a}}}` is the same as `{{a}}`.
 
-    SES escapes nothing, so that `{{{a}}}` is the same as `{{a}}`.
+    Raises RenderingError for a missing value, SesError(not_imitated) for one that is neither text nor a plain number.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -76,7 +76,9 @@ def _found(name: str, data: Any) -> Any:
 
 
 def _written(name: str, value: Any) -> str:
-    """Handlebars in Java and in JavaScript differ in how they write what is neither text nor a plain number."""
+    """Writes a value. Handlebars for Java and for JavaScript write values that are neither text nor plain numbers in
+    different ways, so these are refused.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, int)):
@@ -87,7 +89,7 @@ def _written(name: str, value: Any) -> str:
 
 
 def inline(content: Mapping[str, Any]) -> Template:
-    """TemplateContent of a send; SesError(bad_request, not_imitated)."""
+    """Reads the TemplateContent of a send. Raises SesError(bad_request, not_imitated)."""
     template = Template(text(content, "Subject"), text(content, "Text"), text(content, "Html"))
     if not any(template[:3]):
         raise SesError("bad_request", "Template name, ARN or content is missing.")
@@ -98,7 +100,7 @@ def inline(content: Mapping[str, Any]) -> Template:
 
 
 def check_imitated(template: Template) -> None:
-    """SesError(not_imitated) for a template of which more than plain variables would have to be rendered."""
+    """Raises SesError(not_imitated) for a template that has more than plain variables."""
     for part in template[:3]:
         own = next((each[0] for each in _VARIABLE.finditer(part) if _is_own(each[1] or each[2])), None)
         rest = _VARIABLE.sub(" ", part)
@@ -120,7 +122,7 @@ def _not_imitated(shown: str, what: str) -> SesError:
 
 
 def read_data(given: str) -> dict[str, Any]:
-    """TemplateData, a JSON object as a string; SesError(bad_request)."""
+    """Reads TemplateData, a JSON object as a string. Raises SesError(bad_request)."""
     if len(given) > MAX_DATA:
         raise SesError("bad_request", f"TemplateData is longer than {MAX_DATA} characters.")
     try:
@@ -133,16 +135,16 @@ def read_data(given: str) -> dict[str, Any]:
 
 
 class Templates:
-    """Those of one account in one region, by name."""
+    """The templates of one account in one region, by name."""
 
     def __init__(self, region: str) -> None:
         self._region = region
         self._by_name: dict[str, Template] = {}
 
     def name_in(self, content: Mapping[str, Any]) -> str | None:
-        """The name of the stored template that Template content names, by its name, its ARN or both.
+        """Returns the name of the stored template that Template content names, by name, by ARN or by both.
 
-        SesError(bad_request, not_imitated).
+        Raises SesError(bad_request, not_imitated).
         """
         name, arn = text(content, "TemplateName"), text(content, "TemplateArn")
         named = read_arn(arn, self._region, ("template",)).name if arn else name
@@ -156,14 +158,14 @@ class Templates:
         return sorted(self._by_name)
 
     def get(self, name: str) -> Template:
-        """SesError(template)."""
+        """Raises SesError(template) if there is none."""
         template = self._by_name.get(name)
         if template is None:
             raise SesError("template", f"Template {name} does not exist.")
         return template
 
     def create(self, name: str, template: Template) -> None:
-        """SesError(already_exists, limit, bad_request)."""
+        """Raises SesError(already_exists, limit, bad_request, not_imitated)."""
         if not _NAME.fullmatch(name):
             raise SesError("bad_request", f"Invalid template name {name!r}.")
         if name in self._by_name:

@@ -1,4 +1,4 @@
-"""Tenants of one account in one region: who may send with which identity, configuration set and template."""
+"""Tenants of one account in one region: which identities, configuration sets and templates each may use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_NAME = 64
 
 @dataclass(eq=False)
 class Tenant:
-    """`resources`: the ARNs of its own, and since when. `owns_all`: made by the control, it may use everything."""
+    """`resources`: the ARNs of its own -> since when. `owns_all`: it was made by `/_sim/`, and may use everything."""
 
     name: str
     arn: str
@@ -36,14 +36,14 @@ class Tenant:
 
     @property
     def own_list(self) -> bool:
-        """Whether its mail is held against its own suppression list, and not the account's."""
+        """Whether its own suppression list counts for its mail, and not the account's."""
         return (self.suppression_attributes or {}).get("SuppressionScope") == "TENANT"
 
     def owns(self, arn: str) -> bool:
         return self.owns_all or arn in self.resources
 
     def set_suppression(self, reasons: list[str] | None, scope: str | None) -> None:
-        """Both or neither; SesError(bad_request)."""
+        """Sets both or neither. Raises SesError(bad_request)."""
         check_reasons(reasons or [])
         if reasons is not None and scope is None:
             raise SesError("bad_request", "SuppressedReasons cannot be specified without SuppressionScope.")
@@ -56,7 +56,7 @@ class Tenant:
         self.suppression.reasons = reasons or []
 
     def change(self, sending_status: str) -> None:
-        """ValueError."""
+        """Sets the sending status. Raises ValueError."""
         if sending_status not in STATUSES:
             raise ValueError(f"sending_status is none of {', '.join(STATUSES)}")
         self.sending_status = sending_status
@@ -79,7 +79,7 @@ class Tenants:
         return iter(sorted(self._by_name.values(), key=lambda tenant: tenant.name))
 
     def create(self, name: str, now: float) -> Tenant:
-        """SesError(already_exists, bad_request, limit)."""
+        """Raises SesError(already_exists, bad_request, limit)."""
         _check_name(name)
         if name in self._by_name:
             raise SesError(
@@ -93,7 +93,7 @@ class Tenants:
         return tenant
 
     def get(self, name: str) -> Tenant:
-        """SesError(bad_request, not_found)."""
+        """Raises SesError(bad_request, not_found)."""
         _check_name(name)
         tenant = self._by_name.get(name)
         if tenant is None:
@@ -104,11 +104,11 @@ class Tenants:
         return self._by_name.get(name) if name else None
 
     def delete(self, name: str) -> None:
-        """With its associations and its suppression list."""
+        """Deletes a tenant with its associations and its suppression list. Raises SesError(bad_request, not_found)."""
         del self._by_name[self.get(name).name]
 
     def sending(self, name: str) -> Tenant:
-        """The tenant that a send names, if it may send; SesError(tenant, tenant_disabled)."""
+        """Returns the tenant that a send names. Raises SesError(tenant, tenant_disabled) if it may not send."""
         tenant = self._by_name.get(name)
         if tenant is None:
             raise SesError("tenant", f"Tenant {name[:100]} for AwsAccountId {ACCOUNT_ID} not found.")
@@ -117,7 +117,7 @@ class Tenants:
         return tenant
 
     def require(self, tenant: Tenant, resources: Iterable[str]) -> None:
-        """What a send uses has to be the tenant's; SesError(tenant_resources) names all that is not."""
+        """Raises SesError(tenant_resources), which names the resources of a send that are not the tenant's."""
         missing = [arn for arn in map(self.arn, resources) if not tenant.owns(arn)]
         if missing:
             raise SesError(
@@ -125,7 +125,7 @@ class Tenants:
             )
 
     def keep(self, resource: str) -> None:
-        """SesError(bad_request) where a resource that is to be deleted belongs to a tenant."""
+        """Raises SesError(bad_request) if a resource that is to be deleted belongs to a tenant."""
         arn = self.arn(resource)
         if any(arn in tenant.resources for tenant in self._by_name.values()):
             raise SesError(

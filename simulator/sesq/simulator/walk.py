@@ -1,6 +1,6 @@
-"""The parts of raw mail, at any depth: the header block of each is checked as the mail's own is.
+"""Checks the header blocks of all parts of raw mail, at any depth, as it checks the mail's own.
 
-The parts are found by their boundaries, in one pass. They are not parsed: for a hostile message, a parser would build
+It finds the parts by their boundaries, in one pass. It does not parse them: for a hostile message, a parser would build
 all of them first.
 """
 
@@ -19,7 +19,10 @@ _ENCODED = ("base64", "quoted-printable")
 
 
 def check_parts(raw: bytes, top: Block) -> None:
-    """Number and headers of all parts; SesError(bad_request, not_imitated). A mail without parts costs nothing."""
+    """Checks number and headers of all parts. Raises SesError(bad_request, not_imitated).
+
+    A mail without parts costs no time.
+    """
     walk = _Walk(raw)
     walk.enter(top)
     if not walk.goes_on:
@@ -31,8 +34,11 @@ def check_parts(raw: bytes, top: Block) -> None:
 
 
 class _Walk:
-    """`_open`: the boundaries of the multiparts around the present place, from the outside in, and the type that parts
-    of each have when they name none."""
+    """Walks through a mail.
+
+    `_open`: the boundaries of the multiparts around the current place, from the outside to the inside, and the type
+    that their parts have if they name none.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -47,7 +53,7 @@ class _Walk:
         return bool(self._open) or self._headers_at is not None
 
     def enter(self, block: Block) -> None:
-        """What a block says of its body: parts, or a message with headers of its own."""
+        """Notes what a block says of its body: parts, or a message with headers of its own."""
         kind = block.content_type.kind or self._default_kind
         if kind.startswith("multipart/"):
             part_kind = "message/rfc822" if kind == "multipart/digest" else "text/plain"
@@ -56,7 +62,7 @@ class _Walk:
             self._headers_at, self._default_kind = block.body, "text/plain"
 
     def read_headers(self, end: int) -> None:
-        """The blocks that begin before `end`, where a line with dashes begins."""
+        """Reads the blocks that begin before `end`, where a line with dashes begins."""
         while self._headers_at is not None:
             self._blocks += 1
             if self._blocks > MAX_PARTS:
@@ -82,7 +88,7 @@ class _Walk:
         self._headers_at = next_line + 1 if next_line >= 0 else len(self._raw)
 
     def _close(self, boundary: bytes) -> None:
-        """End the multiparts within that of a boundary."""
+        """Ends the multiparts within that of a boundary."""
         while next(reversed(self._open)) != boundary:
             self._open.popitem()
         self._headers_go_on = False

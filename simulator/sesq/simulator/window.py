@@ -1,4 +1,4 @@
-"""Rolling sums of recipients over time, exact, and the largest one there ever was."""
+"""Counts recipients in rolling windows, exactly, and keeps the largest count."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DAY = 86_400.0
 
 
 class Ledger:
-    """How many recipients were accepted when: what the daily quota is judged by.
+    """How many recipients were accepted at which time. The daily quota is judged by it.
 
-    One time and one running total a message (16 bytes), never dropped, so that any moment can be asked about.
+    It keeps a time and a running total for each message (16 bytes), and drops none, so that it can answer for any time.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Ledger:
         self._totals.append(so_far + recipients)
 
     def last_24_hours(self, now: float) -> int:
-        """Recipients in the 24 hours that end at `now`; what is exactly 24 hours old no longer counts."""
+        """Counts recipients in the 24 hours that end at `now`. Exactly 24 hours old no longer counts."""
         return self._total_until(now) - self._total_until(now - DAY)
 
     def _total_until(self, moment: float) -> int:
@@ -36,8 +36,7 @@ class Ledger:
 
 
 class Peak:
-    """The most recipients in any window of `span` seconds, kept from the record alone and not from the
-    limiter.
+    """The most recipients in any window of `span` seconds, counted apart from the limiter.
 
     The window is half open: two messages exactly one second apart are not in the same second.
     """

@@ -1,4 +1,4 @@
-"""What SES writes into the headers of Simple and Template content for its body."""
+"""Writes the headers that SES writes for the body of Simple and Template content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BOUNDARY = 'boundary="----=_Part_1"'
 
 
 def of_simple(simple: Mapping[str, Any]) -> Sequence[Header]:
-    """The headers of Simple content. A text or HTML body counts if its member is given, even an empty one."""
+    """Writes the headers of Simple content. A text or HTML body counts if its member is given, even an empty one."""
     body = mapping(simple, "Body")
     plain, html = mapping(body, "Text"), mapping(body, "Html")
     only = html or plain
@@ -26,7 +26,7 @@ def of_simple(simple: Mapping[str, Any]) -> Sequence[Header]:
 
 
 def of_template(plain: str, html: str, attachments: bool) -> Sequence[Header]:
-    """The headers of a template's rendered texts."""
+    """Writes the headers of a template's rendered texts."""
     return _headers(bool(plain and html), attachments, "html" if html else "plain", html or plain, "UTF-8")
 
 

@@ -1,1 +1,1 @@
-"""Events of accepted mail: `fate` decides, `document` writes SES's JSON, `publisher` hands it on, `sqs` is read."""
+"""Events of accepted mail: `fate` decides, `document` writes SES's JSON, `publisher` sends it, `sqs` offers it."""

@@ -1,4 +1,4 @@
-"""The object of an event that bears the event's own name."""
+"""Writes the object in an event's document that has the name of the event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MTA = "dns; sesq-simulator.invalid"
 _HARD_BOUNCE = "smtp; 550 5.1.1 user unknown"
 _SOFT_BOUNCE = "smtp; 452 4.2.2 try again later"
 _READER = {"userAgent": "sesq simulator", "ipAddress": "192.0.2.2"}
-# Bounces of mail that SES has not sent: the diagnosis is its own.
+# Bounces of mail that SES has not sent: SES itself writes the diagnosis.
 _PREVENTED = (
     "Suppressed",
     "OnAccountSuppressionList",
@@ -117,7 +117,7 @@ def _failure(entry: Entry, _happening: Happening, _now: float) -> dict[str, Any]
     return {"templateName": entry.mail.template, "errorMessage": entry.mail.rendering_error}
 
 
-# Of each type in the API's spelling: `eventType`, the name of its object, and what stands in it.
+# For each type as the API spells it: `eventType`, the name of its object, and what writes that.
 DETAILS: dict[str, tuple[str, str, Callable[[Entry, Happening, float], dict[str, Any]]]] = {
     "SEND": ("Send", "send", _nothing),
     "REJECT": ("Reject", "reject", _reject),

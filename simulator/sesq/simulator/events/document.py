@@ -1,4 +1,4 @@
-"""One event as SES writes it."""
+"""Writes one event as SES does."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sesq.simulator.written import Header
 
 CALLER = "sesq-simulator"
 _OUTGOING_IP = "192.0.2.1"
-# In the Send event of a templated mail these are not there yet: it is rendered later.
+# The Send event of a mail with a template lacks these, since SES renders it later.
 _RENDERED = ("Date", "Subject", "Content-Type", "Content-Transfer-Encoding")
 _TELL_TENANT = ("BOUNCE", "COMPLAINT")
 
 
 class Documents:
-    """The events of one message. `identity` is the name of the sender's."""
+    """Writes the events of one message. `identity`: the name of its sender's identity."""
 
     def __init__(self, entry: Entry, region: str, identity: str | None) -> None:
         self._entry = entry
@@ -32,7 +32,7 @@ class Documents:
         self._tags = _tags(entry.mail, self._headers)
 
     def of(self, happening: Happening, now: float) -> dict[str, Any]:
-        """`eventType`, `mail`, and the event's own object under its name."""
+        """Writes one event: `eventType`, `mail`, and the event's own object under its name."""
         event_type, name, details = DETAILS[happening.type]
         headers, tags = self._headers, self._tags
         if happening.type == "SEND" and self._entry.mail.templated:

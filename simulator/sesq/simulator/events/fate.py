@@ -1,6 +1,6 @@
-"""What becomes of accepted mail, recipient by recipient.
+"""Decides what becomes of accepted mail, for each recipient.
 
-A fate is a word, or one of those with a reason after a colon: `bounce:MailboxFull`, `complaint:not-spam`.
+A fate is a word, and for some a reason after a colon: `bounce:MailboxFull`, `complaint:not-spam`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _PLAIN = (
 )
 FATES = (*_PLAIN, *(f"{fate}:{reason}" for fate, reasons in REASONS.items() for reason in reasons))
 
-# The events of each fate, in the API's spelling, in order.
+# The events of each fate in order, as the API spells them.
 _EVENTS: dict[str, tuple[str, ...]] = {
     "delivery": ("DELIVERY",),
     "ooto": ("DELIVERY",),
@@ -80,7 +80,7 @@ _EICAR_BASE64 = (
 
 
 class Happening(NamedTuple):
-    """One event to be: its type in the API's spelling, whom it is about, and the reason after the fate's colon."""
+    """One event to publish: its type as the API spells it, its recipients, and the reason after the fate's colon."""
 
     type: str
     recipients: tuple[str, ...]
@@ -88,30 +88,30 @@ class Happening(NamedTuple):
 
     @property
     def lists_the_address(self) -> bool:
-        """Whether SES would put the recipients on the suppression list: hard bounces, and complaints that are some."""
+        """Whether SES would put the recipients on the suppression list: hard bounces and real complaints."""
         if self.type == "BOUNCE":
             return self.reason in ("", "General", "NoEmail")
         return self.type == "COMPLAINT" and self.reason in ("", "abuse", "fraud", "virus", "other")
 
 
 def bounce_type(sub_type: str) -> str:
-    """Permanent, Transient or Undetermined."""
+    """Returns Permanent, Transient or Undetermined."""
     if sub_type == "Undetermined":
         return sub_type
     return "Transient" if sub_type in ("Transient", *_TRANSIENT) else "Permanent"
 
 
 def is_virus(content: bytes) -> bool:
-    """Whether the EICAR test file is in it, plain or in base64: AWS's documented way to a Reject."""
+    """Whether it contains the EICAR test file, plain or in base64, by which a Reject can be tested (AWS's guide)."""
     return _EICAR in content or any(form in content.replace(b"\r\n", b"") for form in _EICAR_BASE64)
 
 
 def happenings(
     recipients: Sequence[str], fates: Mapping[str, str], suppressed: Callable[[str], str]
 ) -> list[Happening]:
-    """What follows the Send event, in order; those of one message that share type and reason come in one event.
+    """Lists what follows the Send event, in order. Recipients with the same type and reason share one event.
 
-    `suppressed` tells for which reason mail to an address is not sent, or "".
+    `suppressed` returns the reason for which mail to an address is not sent, or "".
     """
     found: dict[tuple[str, str], list[str]] = {}
     for address in dict.fromkeys(recipients):
@@ -122,19 +122,19 @@ def happenings(
 
 
 def told_on_demand(fate: str, recipients: Sequence[str]) -> Happening:
-    """The one event that gave the fate its name."""
+    """Makes the one event that the fate is named after."""
     named, reason = _named(fate)
     return Happening(named, tuple(recipients), reason)
 
 
 def _named(fate: str) -> tuple[str, str]:
-    """Type and reason of the event that a fate is named after."""
+    """Returns type and reason of the event that a fate is named after."""
     word, _, reason = _ALIASES.get(fate, fate).partition(":")
     return _NAMED.get(word, word.upper()), reason
 
 
 def _events(fate: str) -> list[tuple[str, str]]:
-    """Type and reason of each event of a fate; the reason belongs to the one that it is named after."""
+    """Lists type and reason of each event of a fate. Only the event that the fate is named after has the reason."""
     named, reason = _named(fate)
     word = _ALIASES.get(fate, fate).partition(":")[0]
     return [(each, reason if each == named else "") for each in _EVENTS[word]]

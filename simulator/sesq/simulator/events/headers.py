@@ -1,4 +1,4 @@
-"""The headers of a mail as its events tell them: its own, never the envelope's, so that no Bcc shows."""
+"""Writes the headers of a mail for its events: its own, never the envelope's, so that no Bcc is shown."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _TEXTS = {"date": "date", "sender": "sender", "return-path": "returnPath"}
 
 
 def own_headers(entry: Entry) -> list[Header]:
-    """Name and value, in order."""
+    """Lists names and values, in order."""
     if entry.mail.raw:
         return [header for header in _raw_headers(entry) if not _is_taken_out(header[0].lower())]
     return [header for header in _written_headers(entry) if header[1]]
 
 
 def _is_taken_out(name: str) -> bool:
-    """By SES, of raw mail."""
+    """Whether SES takes a header out of raw mail."""
     return name == "bcc" or name.startswith("x-ses-")
 
 
 def told(headers: list[Header]) -> dict[str, Any]:
-    """`headers`, and whether there are more of them than SES tells."""
+    """Returns `headers`, and whether there are more of them than SES tells."""
     left = MAX_TOLD
     found: list[dict[str, str]] = []
     for name, value in headers:
@@ -45,7 +45,7 @@ def told(headers: list[Header]) -> dict[str, Any]:
 
 
 def common_headers(headers: list[Header], message_id: str | None) -> dict[str, Any]:
-    """The addresses of all lines of a header, and of other headers the first."""
+    """Returns the addresses of all headers of a name, and the first value of other headers."""
     lines: dict[str, list[str]] = {}
     for name, value in headers:
         lines.setdefault(name.lower(), []).append(value)
@@ -75,7 +75,7 @@ def _raw_headers(entry: Entry) -> list[Header]:
 
 
 def _written_headers(entry: Entry) -> Iterator[Header]:
-    """Those that SES writes for Simple and Template content."""
+    """Yields the headers that SES writes for Simple and Template content."""
     mail = entry.mail
     request = json.loads(entry.content or b"{}")
     content = request.get("Content") or {}

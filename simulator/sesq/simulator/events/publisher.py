@@ -1,4 +1,4 @@
-"""Where the events of one region go: to queues named after SNS topics, and to an HTTP address."""
+"""Sends the events of one region to queues named after SNS topics, and to an HTTP address."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ Fate = Annotated[str, AfterValidator(_known)]
 
 
 class EventSettings(BaseModel):
-    """Beside what configuration sets ask for: every event of the region to one `queue`, to one `webhook`, or both.
+    """Where every event of the region goes, besides what configuration sets ask for: a `queue`, a `webhook`, or both.
 
-    `wrapped`: as SNS wraps it, or raw. `signature_version`: of SNS's signature. `sns_url`: the address in
+    `wrapped`: in SNS's envelope, or raw. `signature_version`: of SNS's signature. `sns_url`: the address in
     SigningCertURL and UnsubscribeURL (none: the simulator's own). `fates`: what becomes of mail to given addresses.
     """
 
@@ -53,7 +53,7 @@ class EventSettings(BaseModel):
 
 
 class Suppression(NamedTuple):
-    """The list that a mail is held against, for which reasons (none: the list's own), and its bounces' subtype."""
+    """The list that counts for a mail, with which reasons (none: the list's own), and the subtype of its bounces."""
 
     addresses: SuppressionList
     reasons: list[str] | None
@@ -64,7 +64,7 @@ class Suppression(NamedTuple):
 
 
 class Behind(NamedTuple):
-    """What stands behind a mail: its configuration set, the name of its sender's identity, its suppression list."""
+    """What counts for a mail: its configuration set, the name of its sender's identity, its suppression list."""
 
     configuration_set: ConfigurationSet | None
     identity: str | None
@@ -72,7 +72,7 @@ class Behind(NamedTuple):
 
 
 class Publisher:
-    """Nothing is made of what nobody reads."""
+    """Publishes events. If nobody listens to an event, it is not even written."""
 
     def __init__(self, region: str, clock: Clock, where: Where) -> None:
         self.settings = EventSettings()
@@ -81,11 +81,11 @@ class Publisher:
         self.region = region
         self._clock = clock
         self._where = where
-        # One thread: what is posted arrives in order, and the loop never waits for somebody's server.
+        # One thread: events arrive in order, and the loop never waits for the receiver.
         self._poster = ThreadPoolExecutor(1, thread_name_prefix="sesq-simulator-webhook")
 
     def change(self, settings: Mapping[str, Any]) -> None:
-        """Replace all settings; ValueError names what cannot be."""
+        """Replaces all settings. Raises ValueError, which names the fault."""
         self.settings = EventSettings.model_validate(settings)
         if self.settings.queue:
             self.queue(self.settings.queue)
@@ -103,11 +103,11 @@ class Publisher:
         }
 
     def greet(self, topic_arn: str) -> None:
-        """What SES says to a topic first, when an event destination names it: text, and no JSON."""
+        """Sends what SES sends first to a topic of a new event destination: a text that is not JSON."""
         self._put(notification(topic_arn, GREETING, self._clock.now(), subject=None))
 
     def accepted(self, entry: Entry, behind_of: Callable[[Mail], Behind]) -> None:
-        """Publish what follows an acceptance. `behind_of` is asked where somebody may listen."""
+        """Publishes the events of accepted mail. It calls `behind_of` only if somebody may listen."""
         settings, mail = self.settings, entry.mail
         of_region = bool(settings.queue or settings.webhook or settings.fates)
         if not (of_region or mail.configuration_set):
@@ -120,7 +120,7 @@ class Publisher:
             self._publish(documents, happening, behind)
 
     def tell(self, entry: Entry, fate: str, behind: Behind) -> dict[str, Any]:
-        """Publish one more event of an accepted message, to all its recipients; ValueError."""
+        """Publishes one more event of an accepted message, for all its recipients. Raises ValueError."""
         happening = told_on_demand(_known(fate), entry.mail.recipients)
         return self._publish(Documents(entry, self.region, behind.identity), happening, behind)
 
@@ -156,13 +156,13 @@ class Publisher:
         return [Happening("SEND", recipients), *follow]
 
     def _suppress(self, happening: Happening, listed: SuppressionList, now: float) -> None:
-        """SES lists an address after a hard bounce or a complaint; the mailbox simulator's are never listed."""
+        """Lists an address after a hard bounce or a complaint, as SES does; but never one of the mailbox simulator."""
         if happening.lists_the_address and happening.type in listed.reasons:
             for address in set(happening.recipients) & self.settings.fates.keys():
                 listed.put(address, happening.type, now)
 
     def _put(self, told: Notification) -> None:
-        """Signed when it is read: nobody waits for the signatures of what nobody reads."""
+        """Puts a notification into its queue. It is signed only when it is read, which saves time."""
         make = functools.partial(self._body, told, self.settings)
         self.queue(told.topic_arn.rpartition(":")[2]).put(make, told.at)
 
@@ -186,6 +186,6 @@ class Publisher:
 
 
 def _topics(behind: Behind) -> list[tuple[str, frozenset[str]]]:
-    """The topics of a set's enabled destinations, and the events that each wants."""
+    """Lists the topics of a set's enabled destinations, and the types of events that each gets."""
     destinations = behind.configuration_set.destinations.values() if behind.configuration_set else ()
     return [(each.topic_arn, each.event_types) for each in destinations if each.enabled]

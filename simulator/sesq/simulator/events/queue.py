@@ -1,4 +1,4 @@
-"""A queue with SQS's promise: at least once, invisible for a while after each reading."""
+"""A queue that does what SQS promises: each message is read at least once, and is invisible for a while after that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class QueuedMessage:
-    """`make` writes its body when it is read first."""
+    """`make` writes its body when it is first read."""
 
     make: Callable[[], str]
     sent_at: float
@@ -27,7 +27,7 @@ class QueuedMessage:
 
 
 class EventQueue:
-    """Times are epoch seconds of the simulator's clock."""
+    """The messages of one queue. Times are epoch seconds of the simulator's clock."""
 
     def __init__(self) -> None:
         self._ready: deque[QueuedMessage] = deque()
@@ -38,7 +38,7 @@ class EventQueue:
         self._ready.append(QueuedMessage(make, now))
 
     def receive(self, most: int, visibility: float, now: float) -> list[QueuedMessage]:
-        """Up to `most` messages, each with a new receipt; they come back after `visibility` seconds."""
+        """Reads up to `most` messages, each with a new receipt. They come back after `visibility` seconds."""
         self._take_back(now)
         found: list[QueuedMessage] = []
         while self._ready and len(found) < most:
@@ -49,7 +49,7 @@ class EventQueue:
         return found
 
     def delete(self, receipt: str) -> bool:
-        """By the last receipt, also when the message is visible again."""
+        """Deletes a message by its last receipt, also if it is visible again. Returns whether there was one."""
         message = self._in_flight.pop(receipt, None)
         if message is not None:
             message.deleted = True
@@ -71,7 +71,7 @@ class EventQueue:
         self._returns.clear()
 
     def counts(self, now: float) -> tuple[int, int]:
-        """How many can be read, and how many are in flight."""
+        """Counts messages that can be read, and messages in flight."""
         self._take_back(now)
         return sum(1 for message in self._ready if not message.deleted), len(self._returns)
 

@@ -1,4 +1,4 @@
-"""The certificate with which a receiver checks what SNS signed, at the path that SNS has it at."""
+"""Serves the certificate by which a receiver checks SNS's signatures, at the same path as SNS."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How SNS hands on a message: its envelope, its signature, and the certificate that a receiver checks it with.
+"""Writes messages as SNS sends them: the envelope, the signature, and the certificate by which a receiver checks it.
 
-The convention is SNS's: `Verifying the signatures of Amazon SNS messages`. Version 1 signs with SHA1, version 2 with
-SHA256. One key pair serves a whole process, made when the first message is signed.
+The source is SNS's guide: `Verifying the signatures of Amazon SNS messages`. Version 1 signs with SHA1, version 2 with
+SHA256. A process has one key pair, which is made when the first message is signed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 
 
 class Identity(NamedTuple):
-    """Who signs: the key, and its certificate as PEM."""
+    """The key that signs, and its certificate as PEM."""
 
     key: RSAPrivateKey
     pem: bytes
@@ -40,7 +40,7 @@ class Identity(NamedTuple):
 
 
 class Notification(NamedTuple):
-    """One message of a topic; `at` in epoch seconds. `subscription`: whose copy it is."""
+    """One message of a topic, for one `subscription`. `at`: epoch seconds."""
 
     topic_arn: str
     message: str
@@ -54,7 +54,7 @@ class Notification(NamedTuple):
         return f"{self.topic_arn}:{self.subscription}"
 
     def body(self, sns_url: str, version: str) -> str:
-        """The envelope, signed. `sns_url`: where the certificate and the way out of the subscription are."""
+        """Writes the signed envelope. `sns_url`: where the certificate and the link to unsubscribe are."""
         subject = {"Subject": self.subject} if self.subject else {}
         envelope = {
             "Type": "Notification",
@@ -71,7 +71,7 @@ class Notification(NamedTuple):
         return json.dumps(envelope)
 
     def http_headers(self, raw: bool) -> dict[str, str]:
-        """Those of a delivery over HTTP; of a raw one they alone tell what the envelope would."""
+        """Returns the headers of a delivery by HTTP. A raw delivery has no envelope, only these."""
         headers = {
             "content-type": "text/plain; charset=UTF-8",
             "user-agent": AGENT,
@@ -98,14 +98,14 @@ def _signature(envelope: dict[str, str], version: str) -> str:
 
 
 def signer() -> Identity:
-    """The one of this process, from whichever thread it is asked for."""
+    """Returns the signer of this process. It is safe in any thread."""
     with _making:
         return _make_signer()
 
 
 @functools.cache
 def _make_signer() -> Identity:
-    # Whoever publishes nothing waits for neither these imports nor a key pair.
+    # here, so that a process that publishes nothing does not wait for these imports and a key pair
     with part():
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization

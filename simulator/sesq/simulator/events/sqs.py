@@ -1,4 +1,4 @@
-"""So much of Amazon SQS (JSON protocol) as it takes to read events through a real client."""
+"""The part of Amazon SQS (JSON protocol) that a real client needs to read events."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sesq.simulator.members import items, text
 
 TARGET = "AmazonSQS."
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_POLL = 0.1  # seconds: what the moved clock makes visible is seen by a waiting reader within this time
+_POLL = 0.1  # seconds after which a waiting reader sees what a moved clock has made visible
 _MAX_BATCH = 10
 _MAX_WAIT = 20
 _VISIBILITY = 30
 
 
 class SqsError(Exception):
-    """`code` of the JSON protocol, and the older one that clients may still look for."""
+    """`code` is that of the JSON protocol, `query_code` the older one that some clients look for."""
 
     def __init__(self, code: str, query_code: str, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
     body: dict[str, Any]
 
     def queue(self) -> EventQueue:
-        """The queue of `QueueUrl`; SqsError."""
+        """Returns the queue of `QueueUrl`. Raises SqsError."""
         return self.named(text(self.body, "QueueUrl").rpartition("/")[2])
 
     def named(self, name: str) -> EventQueue:

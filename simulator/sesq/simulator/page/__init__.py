@@ -1,1 +1,1 @@
-"""The page for people: `view` reads a message for it, `routes` serves it, `guard` keeps other web pages out."""
+"""The page for people: `view` reads a message, `routes` serves the page, `guard` refuses other web pages."""

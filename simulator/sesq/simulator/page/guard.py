@@ -1,4 +1,4 @@
-"""Keeps other web pages away from the page and the control: by DNS rebinding, or by a form on somebody's site."""
+"""Refuses requests that other web pages make, by DNS rebinding or by a form on another site."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 
 def allowed(headers: Mapping[str, str], hosts: frozenset[str]) -> bool:
-    """Whether a request comes from us, or from no web page at all.
+    """Whether a request comes from our own page, or from no web page at all.
 
-    Its Host must be an IP address, localhost, a name without a dot (of a container, say), or one of `hosts`: a rebound
-    name is none of these. Where a browser says on whose behalf it asks, that must be ourselves.
+    Its Host must be an IP address, localhost, a name without a dot (of a container, say), or one of `hosts`. A name for
+    DNS rebinding is none of these. If a browser names the page that asks, it must be our own.
     """
     host = headers.get("host", "")
     if not _known(_name(f"//{host}"), hosts):

@@ -1,4 +1,4 @@
-// Everything shown comes from mail or from whoever calls the API: it goes in as text, never as markup.
+// Everything that is shown comes from mail or from API calls: it is inserted as text, never as markup.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
@@ -71,7 +71,7 @@ function showIdentities(identities) {
   }));
 }
 
-// A table that is built anew loses focus and selection: only when there is something new.
+// A table that is built again loses focus and selection: it is built only if there is something new.
 function showMessages(messages) {
   const state = `${region()} ${messages.map((each) => each.number)}`;
   if (state === shownMessages) return;

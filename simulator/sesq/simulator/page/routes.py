@@ -1,4 +1,4 @@
-"""What the page is made of: three files, and the parts of a message."""
+"""Serves the page: its three files, and the parts of a message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Mail: no script, no form, no link to follow, no picture from outside; and never our origin.
+# Mail gets no script, no form, no link to follow, no picture from outside, and never our origin.
 _MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 
 
@@ -48,7 +48,7 @@ class Page:
         ]
 
     async def message(self, request: Request) -> Response:
-        """Its summary, headers, text, and what else there is."""
+        """Returns a message's summary, headers, text, and what else there is."""
         shown = self._view(request)
         entry, region = self._entry(request), self._region(request)
         parts = {
@@ -72,7 +72,7 @@ class Page:
         return Response(self._view(request).raw, media_type="text/plain; charset=utf-8", headers=headers)
 
     async def attachment(self, request: Request) -> Response:
-        """As a download of no type: it shall not be opened here."""
+        """Returns an attachment as a download without a type, so that the browser does not open it here."""
         index, attachments = request.path_params["index"], self._view(request).attachments
         if index >= len(attachments):
             raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""A recorded message for reading: text, HTML, attachments. Mail is hostile input: nothing here trusts or raises."""
+"""Takes a recorded message apart for people: text, HTML, attachments. Mail may be hostile: nothing here raises."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Attachment(NamedTuple):
 
 
 class View(NamedTuple):
-    """`html` is as it came: show it in a sandbox only."""
+    """`html` is as it came: show it in the sandbox of a browser only."""
 
     headers: list[tuple[str, str]]
     text: str
@@ -36,7 +36,7 @@ class View(NamedTuple):
 
 
 def view(entry: Entry, templates: Templates) -> View | None:
-    """None if the content is no longer kept."""
+    """Takes a message apart; None if its content is no longer kept."""
     if entry.content is None:
         return None
     if not entry.mail.raw:
@@ -66,7 +66,7 @@ def _raw_view(raw: bytes) -> View:
 
 
 def _leaves(message: Message) -> Iterator[Message]:
-    """Not `walk`: that recurses as deep as somebody nested."""
+    """Yields the parts that have no parts. Python's `walk` recurses, however deep a mail is nested."""
     waiting, seen = [message], 0
     while waiting and seen < MAX_PARTS:
         part = waiting.pop()
@@ -119,7 +119,7 @@ def _simple_body(simple: dict[str, Any]) -> Template:
 
 
 def _template_body(part: dict[str, Any], templates: Templates) -> Template:
-    """With today's template of that name: only the data was recorded."""
+    """Renders the template as it is stored now: only the data was recorded."""
     try:
         name = templates.name_in(part)
         template = templates.get(name) if name else inline(mapping(part, "TemplateContent"))

@@ -1,1 +1,1 @@
-"""SES's SMTP endpoint: `listener` listens, `session` speaks, `certificate` makes TLS possible."""
+"""SES's SMTP endpoint: `listener` listens, `session` talks to one client, `certificate` makes TLS possible."""

@@ -1,4 +1,4 @@
-"""A certificate of our own for SMTP over TLS: made at start, kept in memory, good for localhost."""
+"""Makes a certificate for SMTP over TLS: at the start, in memory, valid for localhost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Certificate:
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # OpenSSL reads keys from files alone: this one is readable by us only, and gone at once.
+        # OpenSSL reads keys only from files. Only we can read this one, and it is deleted at once.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "certificate.pem")
             path.write_bytes(self._key + self.pem.encode())

@@ -1,4 +1,4 @@
-"""One listening SMTP port, and who may come in."""
+"""One listening SMTP port: which connections it takes, and whose credentials are right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sesq.simulator.smtp.session import SesSmtp
 
 @dataclass(frozen=True)
 class SmtpOptions:
-    """`idle` in seconds: about what was seen at SES, which publishes no number; nor does it for `connections`."""
+    """`idle`: seconds, about as seen at SES. SES publishes a number neither for that nor for `connections`."""
 
     region: str = DEFAULT_REGION
     idle: float = 10.0
@@ -25,7 +25,7 @@ class SmtpOptions:
 
 
 class SmtpListener:
-    """STARTTLS, or with `wrapped` TLS from the first byte. Port 0 takes a free one."""
+    """A port with STARTTLS, or if `wrapped` with TLS from the first byte. Port 0 takes a free one."""
 
     def __init__(
         self, cloud: Cloud, host: str, port: int, tls: ssl.SSLContext, wrapped: bool, options: SmtpOptions
@@ -45,13 +45,13 @@ class SmtpListener:
         self._server = await loop.create_server(lambda: SesSmtp(self, loop), sock=self._socket, ssl=tls)
 
     def close(self) -> None:
-        """Stop listening, and end the sessions there are."""
+        """Stops listening, and ends all sessions."""
         (self._server or self._socket).close()
         for session in tuple(self._sessions):
             session.abort()
 
     def admit(self, session: SesSmtp) -> bool:
-        """Whether there is room for one more connection."""
+        """Adds a connection. Returns whether there was room for it."""
         self._sessions.add(session)
         return len(self._sessions) <= self.options.connections
 
@@ -59,9 +59,9 @@ class SmtpListener:
         self._sessions.discard(session)
 
     def account_for(self, user: str, password: str) -> Account | None:
-        """The account whose credentials these are; any are good unless keys are configured.
+        """Returns the account whose credentials these are. If no keys are configured, all credentials are right.
 
-        Credentials belong to one region, so the region is the one whose password fits.
+        Credentials belong to one region: the one whose password this is.
         """
         if not self._cloud.keys:
             return self._cloud.account(self.options.region)

@@ -1,6 +1,6 @@
-"""One SMTP conversation: aiosmtpd's protocol, in SES's words.
+"""One SMTP conversation: aiosmtpd's protocol, with SES's texts.
 
-A message ends at CR LF . CR LF and at nothing else, so that bare line ends smuggle nothing past the limits.
+A message ends at CR LF . CR LF and at nothing else. So bare line ends cannot hide a second message from the limits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from sesq.simulator.reading import V2_MAX_BYTES, address, check_size
 if TYPE_CHECKING:
     from sesq.simulator.smtp.listener import SmtpListener
 
-HELD_BYTES = V2_MAX_BYTES + 1024 * 1024  # what is a little too long is refused by the account, and recorded
+HELD_BYTES = (
+    V2_MAX_BYTES + 1024 * 1024
+)  # a message that is a little too long is refused by the account, and recorded
 HELD_RECIPIENTS = 1000  # more than 50 are refused with the message; this bounds memory
 MAX_REPLY = 500  # a reply's line holds 512 characters
 _PATH = re.compile(r"\s*<([^<>]*)>\s*(.*)")
@@ -34,7 +36,7 @@ _NOT_AUTHENTICATED = "535 Authentication Credentials Invalid"
 
 
 class SesSession(Session):
-    """`account` is whose credentials were given; none before AUTH."""
+    """`account`: the one whose credentials were given; None before AUTH."""
 
     account: Account | None = None
     login_data: Any = None  # a plain attribute here: aiosmtpd warns of it, and sets it
@@ -59,7 +61,7 @@ class SesSmtp(SMTP):
         )
 
     def abort(self, reset: bool = False) -> None:
-        """End the connection at once, without a reply."""
+        """Ends the connection at once, without a reply."""
         transport: Any = self.transport
         if transport is not None and reset:
             reset_connection(transport)
@@ -78,7 +80,7 @@ class SesSmtp(SMTP):
         super().connection_lost(error)
 
     async def push(self, status: AnyStr) -> None:
-        """aiosmtpd has words of its own where SES has others."""
+        """Sends a reply, with SES's text instead of aiosmtpd's."""
         if isinstance(status, str) and status.startswith("552 "):
             await super().push(WIRE["too_long"].smtp)
         else:
@@ -103,7 +105,7 @@ class SesSmtp(SMTP):
         self._writer.close()
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """The address between the angles as it stands, and the parameters; SES says later what is wrong with it."""
+        """Returns the address between < and > as it stands, and the parameters. The address is checked later."""
         path = _PATH.fullmatch(arg)
         return (path[1] or "<>", path[2]) if path else (None, None)
 
@@ -193,7 +195,7 @@ def _read(envelope: Envelope, content: bytes) -> Mail:
 
 
 def smtp_reply(error: SesError) -> str:
-    """One line; a list of identities that does not fit ends in "..."."""
+    """Writes the reply as one line. A list of identities that is too long ends in "..."."""
     text = (error.message or "").replace("\r", " ").replace("\n", " ").encode("ascii", "replace").decode()
     reply = WIRE[error.kind].smtp.format(text)
     if len(reply) > MAX_REPLY:
@@ -209,6 +211,6 @@ def _is_address(given: str) -> bool:
 
 
 async def _never() -> str:
-    """Wait until the connection's end cancels its conversation."""
+    """Waits until the end of the connection cancels its conversation."""
     await asyncio.Event().wait()
     return _TEMPORARY

@@ -1,4 +1,4 @@
-"""A request against the table: its refusal, in SES's words where SES has some."""
+"""Checks a request by the table. It refuses with SES's own texts if they are known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sesq.simulator.table.shapes import Finding, told_path
 
 
 def check(members: Object, given: Mapping[str, Any], null: str = "Value") -> None:
-    """SesError(unreadable, not_imitated, validation). `null`: how a missing value is called; v1 says `Value null`."""
+    """Raises SesError(unreadable, not_imitated, validation). `null`: the word for a missing value; v1: `Value null`."""
     found: list[Finding] = []
     members.check(given, None, found)
     if found:

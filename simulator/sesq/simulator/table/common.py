@@ -12,7 +12,7 @@ TEXTS = Many(TEXT)
 REASONS = Many(Text(choices=("BOUNCE", "COMPLAINT")))
 PAGE = {"NextToken": honoured(TEXT), "PageSize": honoured(Number())}
 
-# They come back, and that is all there is to them.
+# They come back, and have no other effect.
 RESOURCE_TAGS = Many(
     Object({"Key": checked(TEXT, required=True), "Value": checked(TEXT, required=True)}),
     rule=check_resource_tags,
@@ -24,5 +24,5 @@ TENANT = honoured(SOME_TEXT)
 
 
 def named(member: str, shape: Text = TEXT) -> Object:
-    """An operation that is given one name, and nothing else."""
+    """Makes the row of an operation that takes one name, and nothing else."""
     return Object({member: needed(shape)})

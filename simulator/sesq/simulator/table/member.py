@@ -15,13 +15,13 @@ class Use(Enum):
     """What becomes of a member that is given."""
 
     HONOURED = "honoured"
-    CHECKED = "checked; comes back where SES tells it, and has no other effect"
+    CHECKED = "checked; comes back if SES tells it, and has no other effect"
     REFUSED = "refused: not imitated"
 
 
 @dataclass(frozen=True)
 class Member:
-    """`shape` is missing where the member is refused; then `reason` names what is not imitated."""
+    """If the member is refused, it has no `shape`, and `reason` names what is not imitated."""
 
     use: Use
     shape: Shape | None = None
@@ -46,7 +46,7 @@ def refused(reason: str) -> Member:
 
 
 class Object:
-    """The members of an object, by name. What is not among them is refused: nothing passes unseen."""
+    """The members of an object, by name. Members that are not in it are refused, never ignored."""
 
     def __init__(self, members: Mapping[str, Member]) -> None:
         self.members = members
@@ -75,7 +75,7 @@ class Object:
         return {name: self._member_from_text(name, text) for name, text in value.items()}
 
     def from_query(self, query: Mapping[str, list[str]]) -> dict[str, Any]:
-        """The members in a query, where only the name of a list may be repeated; SesError(not_imitated)."""
+        """Reads the members in a query. Only the name of a list may be repeated. Raises SesError(not_imitated)."""
         return {
             name: self._member_from_text(name, values if self._is_list(name) else _only(name, values))
             for name, values in query.items()
@@ -97,7 +97,7 @@ def _only(name: str, values: list[str]) -> str:
 
 
 def rows(shape: Shape | None, path: str = "") -> Iterator[tuple[str, Member]]:
-    """Every row below a shape, as `EmailTags[].Name`."""
+    """Yields every row below a shape, with its path, such as `EmailTags[].Name`."""
     if isinstance(shape, Object):
         for name, member in shape.members.items():
             below = f"{path}.{name}" if path else name

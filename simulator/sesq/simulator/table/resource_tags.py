@@ -1,4 +1,4 @@
-"""Tags of resources (identities, configuration sets, templates, tenants): SES's rules for them, in its words."""
+"""SES's rules for tags of resources (identities, configuration sets, templates, tenants), with SES's texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNS = frozenset("_.:/=+-@")
 
 
 def check_resource_tags(tags: list[Any], path: Path, found: list[Finding]) -> None:
-    """SesError(bad_request) for what is wrong with the list; what is too long is a finding as others are."""
+    """Raises SesError(bad_request) if the list is wrong. A key or a value that is too long becomes a finding."""
     if len(tags) > MAX_TAGS:
         raise _bad(
             f"Maximum of {MAX_TAGS} user tags are allowed per resource, "

@@ -9,7 +9,7 @@ from sesq.simulator.table.shapes import Many, Text
 DESTINATION = Object(
     {"ToAddresses": honoured(TEXTS), "CcAddresses": honoured(TEXTS), "BccAddresses": honoured(TEXTS)}
 )
-# SES says how a text is encoded on its way; the texts here are Unicode all the way.
+# `Charset` says how SES encodes a text in the mail. Here texts are always Unicode.
 CONTENT = Object({"Data": needed(TEXT), "Charset": checked(TEXT)})
 BODY = Object({"Text": honoured(CONTENT), "Html": honoured(CONTENT)})
 TAGS = Many(Object({"Name": needed(TEXT), "Value": needed(TEXT)}))

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sesq.simulator.errors import SesError
 
-# Where a value stands, from the inside out: put together only where something is wrong with it.
+# The place of a value, from the inside to the outside. It is made a text only if something is wrong there.
 Path: TypeAlias = "tuple[Path, str] | None"
 
 
 class Finding(NamedTuple):
-    """`shown`: the value as the text of the refusal quotes it; None if it quotes none."""
+    """`shown`: the value as the refusal quotes it; None if it quotes none."""
 
     path: Path
     constraint: str
@@ -34,7 +34,7 @@ class Shape(Protocol):
 
 
 def told_path(path: Path) -> str:
-    """As SES writes it: `content.simple.headers.1.member.name`."""
+    """Writes a path as SES does: `content.simple.headers.1.member.name`."""
     steps: list[str] = []
     while path is not None:
         path, step = path
@@ -105,7 +105,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Time:
-    """Epoch seconds in a body, a date in a query: `2026-11-30T12:00:00Z`."""
+    """A time: epoch seconds in a body, a date in a query (`2026-11-30T12:00:00Z`)."""
 
     def check(self, value: Any, path: Path, _found: list[Finding]) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -122,7 +122,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Many:
-    """`rule`: what there is to check in the list as a whole, when its items have the right types."""
+    """A list. `rule` checks it as a whole, when its items have the right types."""
 
     each: Shape
     shortest: int = 0
@@ -139,14 +139,14 @@ class Many:
             self.rule(value, path, found)
 
     def from_text(self, value: Any) -> Any:
-        """`X.member.1`, `X.member.2` … of a form, or `X=` where it is empty; the repeated name of a query."""
+        """Reads `X.member.1`, `X.member.2` … of a form (`X=` is empty), or the repeated name of a query."""
         if not isinstance(value, list):
             value = _in_order(value) if value else []
         return [self.each.from_text(item) for item in value]
 
 
 def _in_order(given: Any) -> list[Any]:
-    """The items of a list in a form; SesError(not_imitated) where it is written as no SDK writes it."""
+    """Returns the items of a list in a form. Raises SesError(not_imitated) if no SDK would write it like that."""
     numbered = given.get("member") if isinstance(given, dict) and len(given) == 1 else None
     names = [str(number) for number in range(1, len(numbered) + 1)] if isinstance(numbered, dict) else []
     if not isinstance(numbered, dict) or numbered.keys() != set(names):
@@ -159,7 +159,7 @@ def _in_order(given: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class Words:
-    """A map of strings to strings. `keys`: the only ones that there are, each with its values (none: any text)."""
+    """A map of strings to strings. `keys`: those that are allowed, each with its values (none: any text)."""
 
     keys: Mapping[str, tuple[str, ...]]
 

@@ -7,13 +7,13 @@ from sesq.simulator.table.member import Object, checked, honoured, needed
 from sesq.simulator.table.shapes import Text, Words
 
 FILTERS = {"TENANT_NAME_CONTAINS": (), "SENDING_STATUS": ("ENABLED", "REINSTATED", "DISABLED")}
-# SES is on record to use these words, and not the model's EMAIL_IDENTITY.
+# SES was seen to use these words, and not the model's EMAIL_IDENTITY.
 RESOURCES = {"RESOURCE_TYPE": ("identity", "configuration-set", "template")}
 _SUPPRESSION = {
     "SuppressedReasons": honoured(REASONS),
     "SuppressionScope": honoured(Text(choices=("ACCOUNT", "TENANT"))),
 }
-# The model asks for a name of one character or more. SES is on record to say `TenantName cannot be empty` instead.
+# The model asks for a name of one character or more. SES was seen to say `TenantName cannot be empty` instead.
 _NAME = {"TenantName": honoured(Text())}
 _ASSOCIATION = Object({**_NAME, "ResourceArn": needed(SOME_TEXT)})
 

@@ -1,4 +1,4 @@
-"""The query protocol's way of writing structures and lists as form fields."""
+"""Reads structures and lists from form fields, as the query protocol writes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PROTOCOL = frozenset(
 
 
 def parse_form(text: bytes) -> dict[str, str]:
-    """SesError(unreadable, not_imitated)."""
+    """Reads the fields of a form. Raises SesError(unreadable, not_imitated)."""
     try:
         pairs = parse_qsl(text.decode("ascii"), True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
@@ -47,7 +47,7 @@ def parse_form(text: bytes) -> dict[str, str]:
 
 
 def nested(form: dict[str, str]) -> dict[str, Any]:
-    """`Message.Subject.Data=Hi` as `{"Message": {"Subject": {"Data": "Hi"}}}`; SesError(unreadable)."""
+    """Makes `{"Message": {"Subject": {"Data": "Hi"}}}` of `Message.Subject.Data=Hi`. Raises SesError(unreadable)."""
     found: dict[str, Any] = {}
     for field, value in form.items():
         if field not in _PROTOCOL:

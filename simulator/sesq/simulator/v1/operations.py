@@ -1,4 +1,4 @@
-"""The actions of SES v1. Sending is put into SESv2's shape and read by the same reader, with v1's size limit."""
+"""The actions of SES v1. A send is put into SESv2's shape, and read by the same code with v1's size limit."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def verify_domain(account: Account, form: Form) -> dict[str, Any]:
 
 
 def _ask(account: Account, name: str, address: bool) -> None:
-    """Unlike SESv2, v1 may be asked again: a pending identity's time starts anew."""
+    """Asks for a verification. In v1, unlike SESv2, the time of a pending identity then begins again."""
     if ("@" in name) != address:
         raise SesError("bad_request", f"Invalid {'email address' if address else 'domain name'} {name}.")
     now = account.clock.now()
@@ -138,7 +138,7 @@ def _ask(account: Account, name: str, address: bool) -> None:
 
 
 def delete_identity(account: Account, form: Form) -> dict[str, Any]:
-    """In v1, it is not an error to delete something that does not exist."""
+    """Deletes an identity. In v1, it is not an error if it does not exist."""
     identity = account.identities.find(form["Identity"])
     if identity is not None:
         account.tenants.keep(f"identity/{identity.name}")

@@ -1,4 +1,4 @@
-"""From a form to an action of SES v1, and from its outcome to an XML reply."""
+"""Finds the action of SES v1 that a form names, runs it, and answers in XML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = "2010-12-01"
 
 
 def answer(account: Account, call: Call) -> Reply:
-    """Run the action that a call names. ReplyLost and a `reset` SesError are the transport's to act on."""
+    """Runs the action that a call names. Raises ReplyLost and SesError(reset), for which the transport acts."""
     request_id = str(uuid.uuid4())
     try:
         return _run(account, call, request_id)
@@ -46,7 +46,7 @@ def _run(account: Account, call: Call, request_id: str) -> Reply:
 
 
 def _fields(call: Call) -> dict[str, str]:
-    """Of the body, or of the query; SesError(unreadable, not_imitated)."""
+    """Reads the fields of the body, or of the query. Raises SesError(unreadable, not_imitated)."""
     if call.method not in ("GET", "POST"):
         raise SesError("not_imitated", f"{call.method}: this simulator does not imitate it in v1.")
     if call.body and call.query:
@@ -55,5 +55,5 @@ def _fields(call: Call) -> dict[str, str]:
 
 
 def refuse(error: SesError) -> Reply:
-    """A refusal from before any action: of the signature, of the size."""
+    """Answers with a refusal that comes before any action: of the signature, or of the size."""
     return error_reply(error, str(uuid.uuid4()))

@@ -1,4 +1,4 @@
-"""Answers of the query protocol."""
+"""Writes answers of the query protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def result_reply(action: str, result: Mapping[str, Any], request_id: str) -> Reply:
-    """Lists become `member` elements, mappings elements by name."""
+    """Writes a result: lists become `member` elements, mappings become elements with their names."""
     content = f"<{action}Result>{_element(result)}</{action}Result>"
     metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
     xml = f'<{action}Response xmlns="{_NAMESPACE}">{content}{metadata}</{action}Response>'
@@ -34,12 +34,12 @@ def error_reply(error: SesError, request_id: str) -> Reply:
 
 
 def entries(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A map as the query protocol writes it: entry, key, value."""
+    """Makes a map as the query protocol writes it: entry, key, value."""
     return {"entry": _Repeated({"key": key, "value": value} for key, value in values.items())}
 
 
 class _Repeated(list[Any]):
-    """A list whose elements repeat the name instead of being called `member`."""
+    """A list whose elements have its own name instead of `member`."""
 
 
 def _element(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""The SESv2 API (rest-json): one module a family of operations, `router` in front."""
+"""The SESv2 API (rest-json): a module for each family of operations, and `router`, which finds them."""

@@ -1,4 +1,4 @@
-"""The account in SESv2: its state, its own pause, and the way out of the sandbox."""
+"""The account in SESv2: its state, its pause, and the request for production access."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def get_account(request: Request) -> dict[str, Any]:
 
 
 def put_sending(request: Request) -> dict[str, Any]:
-    """The account's own pause. It cannot lift one set by AWS (SHUTDOWN)."""
+    """Sets or ends the account's own pause. It cannot end a pause by AWS (SHUTDOWN)."""
     request.account.change({"sending_enabled": flag(request.body, "SendingEnabled", missing=False)})
     return {}
 
 
 def put_details(request: Request) -> dict[str, Any]:
-    """Ask for production access: PENDING until somebody decides (`PUT /_sim/account {"review": "GRANTED"}`)."""
+    """Asks for production access: PENDING until somebody decides (`PUT /_sim/account {"review": "GRANTED"}`)."""
     account, body = request.account, request.body
     if len(texts(body, "AdditionalContactEmailAddresses")) > MAX_CONTACTS:
         raise SesError("bad_request", f"There are at most {MAX_CONTACTS} additional contacts.")

@@ -1,4 +1,4 @@
-"""Identities in SESv2. Verifying one is not in the API: a link or a DNS record does it, here the control does."""
+"""Identities in SESv2. The API cannot verify one: at SES a link or a DNS record does, here `/_sim/` does."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _type(identity: Identity) -> str:
 
 
 def _dkim(identity: Identity, status: str) -> dict[str, Any]:
-    """An identity signed with a key of its owner's has the owner's selector as its one token."""
+    """Writes DkimAttributes. With a key of the owner's, the owner's selector is the only token."""
     selector = identity.dkim.get("DomainSigningSelector")
     tokens = [selector] if selector else [f"{identity.name.replace('.', '-')}-{n}" for n in (1, 2, 3)]
     length = identity.dkim.get("NextSigningKeyLength")

@@ -1,4 +1,4 @@
-"""From a path to an operation of SESv2, and from its outcome to an HTTP reply."""
+"""Finds the operation of SESv2 at a path, runs it, and answers by HTTP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sesq.simulator.paging import page
 from sesq.simulator.table.check import check
 from sesq.simulator.table.v2 import V2
 
-# What a member is called in a query, where the model's name is another one.
+# The names that differ between the model and a query: the model's -> the query's.
 _IN_QUERY = {"Reasons": "Reason"}
 _MEMBER = {wire: member for member, wire in _IN_QUERY.items()}
 
 
 class Request(NamedTuple):
-    """What an operation is given: the account, its members (of path, query and body), and the body as it came."""
+    """What an operation gets: the account, `body` (all members of path, query and body), and the body as it came."""
 
     account: Account
     body: dict[str, Any]
@@ -32,7 +32,7 @@ class Request(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """`throttled`: one call a second, as all but SendEmail are."""
+    """`throttled`: SES allows one call a second, as of all operations but SendEmail."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Router:
         self._patterns = [(_pattern(each.path), each) for each in operations if "{" in each.path]
 
     def answer(self, account: Account, call: Call) -> Reply:
-        """Run the operation that a call names. ReplyLost and a `reset` SesError are the transport's to act on."""
+        """Runs the operation that a call names. Raises ReplyLost and SesError(reset), for which the transport acts."""
         try:
             operation, names = self._find(call.method, call.raw_path.decode("latin-1"))
             if operation.throttled:
@@ -64,7 +64,7 @@ class Router:
         return Reply(200, json.dumps(result).encode(), "application/json")
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """By the path as it came: a name in it may hold an encoded slash."""
+        """Finds an operation by the path as it came, since a name in it may have an encoded slash."""
         exact = self._exact.get((method, path))
         if exact is not None:
             return exact, {}
@@ -80,7 +80,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _given(operation: Operation, names: dict[str, str], call: Call) -> dict[str, Any]:
-    """The members of a request, each from where it belongs: path, query or body; SesError."""
+    """Collects the members of a request from path, query and body. Raises SesError for one in the wrong place."""
     given = _json_object(call.body)
     if operation.method in ("GET", "DELETE"):
         if given:
@@ -128,9 +128,9 @@ def error_reply(error: SesError) -> Reply:
 
 
 def asked_page(request: Request, names: list[str], largest: int = 1000) -> tuple[list[str], dict[str, str]]:
-    """The page of some sorted names that a request asks for, and its NextToken if there is more.
+    """Returns the page of some sorted names that a request asks for, and its NextToken if there are more.
 
-    SesError(bad_request, next_token).
+    Raises SesError(bad_request, next_token).
     """
     size = _page_size(request.body.get("PageSize", largest), largest)
     return page(names, size, text(request.body, "NextToken"))

@@ -43,7 +43,7 @@ def send_email(request: Request) -> dict[str, Any]:
 
 
 def send_bulk_email(request: Request) -> dict[str, Any]:
-    """One status an entry, in order: each entry is judged as a message of its own."""
+    """Judges each entry as a message of its own. Returns a status for each, in order."""
     account, body = request.account, request.body
     if not text(body, "FromEmailAddress"):
         raise SesError("bad_request", "Missing required header 'From'.")
@@ -59,7 +59,7 @@ def send_bulk_email(request: Request) -> dict[str, Any]:
 
 
 def _of_call(request: Request) -> Mail:
-    """What all entries of a bulk call share; SesError where its template cannot be."""
+    """Reads what all entries of a bulk call share. Raises SesError for a wrong template."""
     body = request.body
     template = mapping(mapping(body, "DefaultContent"), "Template")
     name = request.account.templates.name_in(template)
@@ -88,7 +88,7 @@ def _send_entry(account: Account, body: Mapping[str, Any], entry: Any) -> Entry 
 
 
 def _as_single(body: Mapping[str, Any], entry: Any) -> dict[str, Any]:
-    """The SendEmail request that an entry of a bulk call amounts to."""
+    """Makes the SendEmail request that an entry of a bulk call stands for."""
     template = mapping(mapping(body, "DefaultContent"), "Template")
     replacement = mapping(mapping(entry, "ReplacementEmailContent"), "ReplacementTemplate")
     data = read_data(text(template, "TemplateData")) | read_data(text(replacement, "ReplacementTemplateData"))
@@ -103,7 +103,7 @@ def _as_single(body: Mapping[str, Any], entry: Any) -> dict[str, Any]:
 
 
 def _replaced(headers: list[Any], replacements: list[Any]) -> list[Any]:
-    """A header of an entry takes the place of those of its name."""
+    """Replaces headers of the call by headers of the entry with the same name."""
     names = {text(header, "Name").lower() for header in replacements}
     return [header for header in headers if text(header, "Name").lower() not in names] + replacements
 
@@ -116,6 +116,6 @@ def _outcome(result: Entry | SesError) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation("POST", "/v2/email/outbound-emails", "SendEmail", send_email, throttled=False),
-    # By AWS's sentence ("all actions except SendEmail, SendRawEmail, SendTemplatedEmail") this one is throttled.
+    # AWS's guide says "all actions except SendEmail, SendRawEmail, SendTemplatedEmail", so this one is throttled.
     Operation("POST", "/v2/email/outbound-bulk-emails", "SendBulkEmail", send_bulk_email),
 )

@@ -14,7 +14,7 @@ from sesq.simulator.v2.router import Operation, Request, asked_page
 def put(request: Request) -> dict[str, Any]:
     account = request.account
     if not account.settings.production_access:
-        # That it is disabled in the sandbox is documented; with what error is not known.
+        # AWS documents that it is disabled in the sandbox. The error is not known.
         raise SesError(
             "bad_request", "The suppression list cannot be changed while the account is in the sandbox."
         )
@@ -46,7 +46,7 @@ def list_all(request: Request) -> dict[str, Any]:
 
 
 def _asked(request: Request) -> SuppressionList:
-    """The tenant's list, or the account's where the request names no tenant."""
+    """Returns the tenant's list, or the account's if the request names no tenant."""
     tenant = text(request.body, "TenantName")
     account = request.account
     return account.tenants.get(tenant).suppression if tenant else account.suppression

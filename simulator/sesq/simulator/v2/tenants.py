@@ -63,7 +63,7 @@ def associate(request: Request) -> dict[str, Any]:
 
 
 def dissociate(request: Request) -> dict[str, Any]:
-    """It is not an error if it is not associated."""
+    """Removes an association. It is not an error if there is none."""
     _tenant(request).resources.pop(_asked_arn(request), None)
     return {}
 
@@ -91,7 +91,7 @@ def _set_suppression(tenant: Tenant, given: Any) -> None:
 
 
 def _asked(request: Request) -> Resource:
-    """The resource that a request names, as this account calls it; SesError(bad_request)."""
+    """Returns the resource that a request names, as this account calls it. Raises SesError(bad_request)."""
     kind, name = read_arn(text(request.body, "ResourceArn"), request.account.region)
     return Resource(kind, identity_key(name) if kind == "identity" else name)
 
@@ -101,7 +101,7 @@ def _asked_arn(request: Request) -> str:
 
 
 def _require(account: Account, kind: str, name: str) -> None:
-    """SesError(configuration_set, not_found, template) if there is no such resource."""
+    """Raises SesError(configuration_set, not_found, template) if there is no such resource."""
     if kind == "configuration-set":
         account.configuration_sets.get(name)
     elif kind == "template":
@@ -111,7 +111,7 @@ def _require(account: Account, kind: str, name: str) -> None:
 
 
 def _type(arn: str) -> str:
-    """As SES answers: the word of the ARN, and not the model's EMAIL_IDENTITY."""
+    """Returns the type as SES answers it: the word of the ARN, and not the model's EMAIL_IDENTITY."""
     return arn.split(":", 5)[5].partition("/")[0]
 
 
