@@ -1,4 +1,4 @@
-"""Files of addresses: CSV with a column for them, or one address a line; an error names its line."""
+"""Reads files of addresses: CSV with a column for them, or one address on each line."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Line:
 
     @property
     def email(self) -> str:
-        """As it is in the file, before any check."""
+        """The address as it is in the file, before any check."""
         return self.cells[RECIPIENT]
 
 
 def file_name(file: str) -> str:
-    """What people call it."""
+    """Returns the name of a file for people."""
     return "stdin" if file == "-" else file
 
 
 def read_address_file(file: str, email_column: str | None = None, encoding: str | None = None) -> list[Line]:
-    """All its lines but the blank ones; `-` is stdin. Raises InputError, which names the line."""
+    """Reads all lines except blank ones; `-` is stdin. Raises InputError, which names the line."""
     with rows_file(file) as rows:
         return list(_lines(file_name(file), rows.path, Wanted(email_column, bare=True), encoding))
 

@@ -1,4 +1,4 @@
-"""The command line: its list of commands, the options of all of them, and what an error becomes.
+"""The command line: the list of commands, the options that all have, and how errors are shown.
 
 A command's module is imported when the command is called, so `sesq --help` and `sesq send` load no AWS library.
 """
@@ -65,14 +65,14 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """What sesq raises on purpose is for people: a line on stderr instead of a traceback."""
+        """Runs the command. Errors of sesq become a line on stderr instead of a traceback."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
             give_up_stdout(error)
             raise typer.Exit(ENDED_BY_PIPE) from error
         except SesqError as error:
-            where = "; redis_url (SESQ_REDIS_URL) names it, sesq doctor looks at it"
+            where = "; redis_url (SESQ_REDIS_URL) names it, sesq doctor checks it"
             complain(f"{error}{where if isinstance(error, QueueUnavailable) else ''}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
 
@@ -82,7 +82,7 @@ def _module_of(command: str) -> str:
 
 
 def _unwrap(command: Any) -> None:
-    """Paragraphs of a help text as one line each: the terminal's width breaks them, not the source's."""
+    """Joins each paragraph of a help text into one line, so that the terminal breaks it, and not the source."""
     paragraphs = (command.help or "").split("\n\n")
     command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     for inner in getattr(command, "commands", {}).values():

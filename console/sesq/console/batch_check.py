@@ -1,4 +1,4 @@
-"""A dry run of a batch: every row is looked at as it will be when it is queued, and nothing is queued."""
+"""Checks every row of a batch as it will be when it is queued, and queues nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Preview:
 
 @dataclass(slots=True)
 class Check:
-    """`held`: recipients whom SES would refuse as things stand, so that they wait. `sender_problem`: why all do.
+    """`held`: recipients that would wait, since SES would refuse them now. `sender_problem`: why all would wait.
 
     `attachments`: what goes with every mail; `unused`: files of the template's folder that do not.
     """
@@ -96,9 +96,9 @@ class Check:
 def check(
     redis: Redis, request: BatchRequest, rows: Iterable[SourceRow], progress: Callable[[int], object] = int
 ) -> Check:
-    """Looks at all rows, each as the mail that it becomes.
+    """Checks all rows, and renders the mail of each.
 
-    Raises InvalidRows for the file, InvalidTemplate where it can print none of the first rows.
+    Raises InvalidRows for the file, and InvalidTemplate if it can render none of the first rows.
     """
     zones = RowZones(request.window, request.zone_column)
     validator = RowValidator(request.template.renderer, check=zones.check)

@@ -1,4 +1,4 @@
-"""Files of `sesq batch`: the rows that come in, and the report that goes out."""
+"""Reads the files of rows for `sesq batch`, and writes its report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READ_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RowsFile:
-    """Where rows can be read more than once, and what people call it. `jsonl` None: by its name's ending."""
+    """A file that can be read more than once, and its name for people. `jsonl`: None if its name's ending decides."""
 
     path: Path
     name: str
@@ -36,9 +36,9 @@ class RowsFile:
 
 @contextmanager
 def rows_file(recipients: str) -> Iterator[RowsFile]:
-    """The file of rows. They are read twice, so what comes through a pipe is kept in one for the time being.
+    """Opens the file of rows. They are read twice, so rows from a pipe are copied into a temporary file.
 
-    Raises InputError where that cannot be read.
+    Raises InputError if a pipe cannot be read.
     """
     given = Path(recipients)
     if recipients != STDIN and not given.is_fifo():
@@ -65,12 +65,12 @@ def rows_expected(file: RowsFile) -> int:
         with file.path.open("rb") as opened:
             lines = sum(part.count(b"\n") for part in iter(lambda: opened.read(READ_AT_ONCE), b""))
         return max(1, lines - heading)
-    except OSError:  # whoever reads the rows says so
+    except OSError:  # the code that reads the rows reports it
         return 1
 
 
 def is_jsonl(path: Path) -> bool:
-    """Whether it begins as an object does, in any encoding that has a byte order mark or is much like ASCII."""
+    """Whether a file begins with an object, in any encoding that has a byte order mark or is much like ASCII."""
     with path.open("rb") as file:
         start = file.read(1024)
     for mark in (codecs.BOM_UTF8, *UTF16_BOMS):
@@ -79,13 +79,13 @@ def is_jsonl(path: Path) -> bool:
 
 
 class Digest:
-    """The same for the same rows, whatever file they come from: it sees them as they are read."""
+    """A hash of rows, made while they are read. It is the same for the same rows, whatever file they come from."""
 
     def __init__(self) -> None:
         self._made = hashlib.sha256()
 
     def of(self, rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
-        """The rows themselves."""
+        """Yields the rows, and adds them to the hash."""
         for row in rows:
             self._made.update(f"{row.values or row.problem!r}\n".encode("utf-8", "surrogatepass"))
             yield row
@@ -98,7 +98,7 @@ COLUMNS = ("id", "email", "state", "message_id", "at", "reason")
 
 
 def report_lines(batches: Batches, id: str, *, jsonl: bool = False) -> Iterator[str]:
-    """Each recipient's fate, a line each: JSON, or CSV that does nothing in a spreadsheet. Raises UnknownBatch."""
+    """Yields a line for each recipient: JSON, or CSV with formulas made harmless. Raises UnknownBatch."""
     if not jsonl:
         yield csv_line(COLUMNS)
     for each in batches.recipients(id):

@@ -94,13 +94,13 @@ class BatchLine:
         if of is None or not of.zone_column:
             return {of.window if of else "": count}
         found = waiting_by_window(self._redis, self._account, of.id, of.chunks)
-        found[""] += max(0, count - found.total())  # those on their way
+        found[""] += max(0, count - found.total())  # those that are being sent
         return dict(+found)
 
     def outside(self, own: Mapping[str, int] | None = None) -> str:
         """Says why the batch, or a part of it, does not go now: a send window is closed. Empty: it may go."""
         windows = own if own is not None else self.own(1)
-        reckoned = {} if self._of else reckon(windows, self._now)  # Redis need not know them yet
+        reckoned = {} if self._of else reckon(windows, self._now)  # Redis may not have them yet
         views = look_at(self._redis, self._account, [self.window, *windows]) | reckoned
         if self.window and views[self.window].opens_at is not None:
             return views[self.window].why

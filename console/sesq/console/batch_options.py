@@ -1,4 +1,4 @@
-"""What the commands of `sesq batch` are given: their options, and the request and the rows that these stand for."""
+"""The options of the commands of `sesq batch`, and the request and the rows that are made from them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ZoneColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="The column with the time zone of each row, for --window.")
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The beginning of the id is enough.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Show it anew every second; q or Ctrl-C ends it.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show it again every second; q or Ctrl-C ends it.")]
 
 
 def starts_at(at: str | None) -> datetime | None:

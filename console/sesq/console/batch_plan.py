@@ -1,4 +1,4 @@
-"""When the recipients of a batch will have gone, by the account's limits, its ledger and what waits already."""
+"""Plans when the recipients of a batch go, by the account's limits, its ledger and what waits already."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _too_long(account_window: str, own: Mapping[str, int], now: float) -> str:
 
 
 def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str:
-    """Why it is not known when it ends; empty if the limits tell it."""
+    """Says why it is not known when it ends; empty if the limits tell it."""
     if not known:
         return "SES has not described the account yet"
     if usage.closed == "suspended":
@@ -120,14 +120,14 @@ def _endless(known: bool, usage: Usage, of: Batch | None, *, stuck: bool) -> str
 
 
 def later_of(one: Forecast, other: Forecast | None) -> Forecast:
-    """The plan that ends later; one that never ends counts as the latest."""
+    """Returns the forecast that ends later; one that never ends counts as the latest."""
     if other is None or one.ends_at is None or (other.ends_at is not None and other.ends_at <= one.ends_at):
         return one
     return other
 
 
 def _days(minutes: Mapping[int, float], count: int) -> dict[str, int]:
-    """Whole recipients by local date; what rounding loses is in the last day."""
+    """Counts whole recipients by local date. The last day gets what rounding loses."""
     exact: Counter[str] = Counter()
     for minute, recipients in minutes.items():
         exact[datetime.fromtimestamp(minute * MINUTE).astimezone().date().isoformat()] += recipients  # type: ignore[assignment]

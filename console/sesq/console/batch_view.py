@@ -1,4 +1,4 @@
-"""Batches as people and scripts see them: tables, JSON, and the days of a plan as bars."""
+"""Shows batches to people and scripts: as tables, as JSON, and the days of a plan as bars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBLEMS_SHOWN = 20
 
 
 def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
-    """What scripts rely on. `rate`: recipients a second on average since it began."""
+    """Returns a batch for scripts. `rate`: recipients a second on average since it began."""
     return {
         "id": batch.id,
         "name": batch.name,
@@ -55,7 +55,7 @@ def as_json(batch: Batch, when: Plan) -> dict[str, Any]:
 
 
 def as_text(batch: Batch, when: Plan) -> Any:
-    """The same for people, as something that rich draws."""
+    """Returns the same for people, as something that rich draws."""
     from rich.console import Group
 
     counted = [(state.value, count) for state, count in batch.counts.items() if count]
@@ -99,7 +99,7 @@ def _facts(batch: Batch, when: Plan) -> Iterator[tuple[str, object]]:
 
 
 def _left_out(batch: Batch) -> str:
-    """Rows that were in the file, and got no place in the batch."""
+    """Says how many rows of the file are not in the batch."""
     named = {"invalid": batch.invalid, "duplicates": batch.duplicates, "suppressed": batch.suppressed}
     return ", ".join(f"{count:,} {name}" for name, count in named.items() if count)
 
@@ -133,7 +133,7 @@ COLUMNS = (
 
 
 def rows_of(redis: Redis, batches: list[Batch], *, wide: bool) -> Any:
-    """All batches in one table."""
+    """Returns all batches in one table."""
     short = shortened_batches([batch.id for batch in batches])
     return table(COLUMNS, [_row(redis, batch, short[batch.id]) for batch in batches], wide=wide)
 
@@ -148,7 +148,7 @@ def _row(redis: Redis, batch: Batch, short_id: str) -> tuple[object, ...]:
 
 
 def check_as_text(check: Check) -> Any:
-    """A dry run for people."""
+    """Returns a check for people, as something that rich draws."""
     from rich.console import Group
     from rich.text import Text
 
@@ -181,7 +181,7 @@ def check_as_text(check: Check) -> Any:
 
 
 def unused(check: Check) -> Iterator[str]:
-    """A line for each file of the template's folder that is no part of the mail."""
+    """Yields a line for each file of the template's folder that is not a part of the mail."""
     for name in check.unused:
         yield printable(
             f"{name} in the template's folder is not used; files that go with the mail are in attachments/"
@@ -224,7 +224,7 @@ def _day(day: str, when: Plan) -> str:
 
 
 def days_chart(days: Mapping[str, int]) -> Any:
-    """A bar for each day, at most a month of them."""
+    """Draws a bar for each day, at most a month of them."""
     from rich.bar import Bar
     from rich.table import Table
 

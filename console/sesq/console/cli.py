@@ -1,11 +1,11 @@
-"""The entry point `sesq`. It imports nothing at first, so that an install without the command line can say so."""
+"""The entry point `sesq`. It imports nothing at first, so that it can say if the command line is not installed."""
 
 from __future__ import annotations
 
 import sys
 
 INTERRUPTED = 130
-"""As a shell says it: ended by SIGINT."""
+"""The exit status that a shell gives for SIGINT."""
 
 
 def main() -> None:
@@ -36,5 +36,5 @@ def _run() -> None:
         if error.name not in ("typer", "rich"):
             raise
         sys.exit("sesq: the command line needs typer and rich: pip install 'sesq[console]'")
-    except KeyboardInterrupt:  # while a command's libraries are loaded: nothing has begun
+    except KeyboardInterrupt:  # while a command's libraries are loaded, before anything has begun
         sys.exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""Before anything is asked of AWS in somebody's name: a clear yes. And waiting for what takes its time."""
+"""Asks for a yes before anything is asked of AWS in somebody's name, and follows what takes long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Declined(SesqError):
 
 
 def agree(question: str, yes: bool) -> None:
-    """Returns where the answer is yes. Raises Declined, and InputError if there is nobody to ask."""
+    """Asks, and returns if the answer is yes. Raises Declined, and InputError if there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -38,14 +38,14 @@ def agree(question: str, yes: bool) -> None:
 
 
 def seconds_of(wait: str | None) -> float:
-    """How long `--wait` is; 0 without one. Raises InputError, so it is asked before anything else is done."""
+    """Returns how long `--wait` is; 0 without one. It raises InputError, so call it before anything else is done."""
     return parse_duration(wait, "--wait") if wait else 0.0
 
 
 def follow(look: Callable[[], T], done: Callable[[T], bool], seconds: float, *, every: float) -> T:
-    """What `look` shows in the end: when it is done, or when so many seconds are over.
+    """Calls `look` until it is done, or until so many seconds are over. Returns what the last call has returned.
 
-    Problems are reported, and only the last look raises them.
+    Problems are printed; only the last call raises them.
     """
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:

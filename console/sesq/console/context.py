@@ -1,4 +1,4 @@
-"""What commands share: the settings, the connection to Redis, and who is asking."""
+"""What commands share: the settings, the connection to Redis, and the name of the user."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ Encoding = Annotated[
 
 
 def load_settings() -> Settings:
-    """The settings of this process. Raises SettingsError."""
+    """Loads the settings of this process. Raises SettingsError."""
     from sesq.config.settings import Settings
 
     return Settings.load()
 
 
 def open_redis(settings: Settings) -> Redis:
-    """The queue's Redis; where the embedded one is started for it, a line on stderr says so."""
+    """Opens the queue's Redis. If it starts the embedded one, a line on stderr says so."""
     from sesq.queue.careful_redis import connect
     from sesq.queue.layout import require_layout
 
@@ -70,15 +70,15 @@ def open_redis(settings: Settings) -> Redis:
         require_layout(redis, writes=False)
     except WrongLayout:
         raise
-    except QueueUnavailable as error:  # whoever uses it says so, or waits
+    except QueueUnavailable as error:  # the first command to Redis reports it, or waits
         logging.getLogger("sesq.redis").debug("the layout is not known: %s", error)
     return redis
 
 
 def open_account(account: str, settings: Settings | None = None) -> Redis:
-    """The queue's Redis, for an account that is configured here or known there.
+    """Opens the queue's Redis, for an account that is configured here or known there.
 
-    Raises SettingsError for another: its mail would never go, and what is done to it would have no effect.
+    Raises SettingsError for any other account: its mail would never go, and changes would have no effect.
     """
     from sesq.queue.messages import accounts
 
@@ -90,7 +90,7 @@ def open_account(account: str, settings: Settings | None = None) -> Redis:
 
 
 def start_logging(settings: Settings) -> None:
-    """Shows on stderr what sesq says from `log_level` on; of others, whose lines may hold content, only warnings."""
+    """Shows logs on stderr: sesq's from `log_level` on; of others, which may have content of mail, only warnings."""
     handler = logging.StreamHandler()
     handler.setFormatter(_json_lines() if settings.log_format == "json" else logging.Formatter(LINE))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -107,7 +107,7 @@ def _json_lines() -> logging.Formatter:
 
 
 def asker() -> str:
-    """`user@host`, for the audit trail."""
+    """Returns `user@host`, for the audit trail."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -123,7 +123,7 @@ def note(redis: Redis, account: str, what: str, change: Change | None = None) ->
 
 
 def pairs(values: list[str], separator: str, option: str) -> dict[str, str]:
-    """`["a=b"]` as a mapping. Raises InputError for one without the separator, and for a name given twice."""
+    """Reads `["a=b"]` as a mapping. Raises InputError for one without the separator, and for a name given twice."""
     found: dict[str, str] = {}
     for value in map(typed, values):
         name, middle, rest = value.partition(separator)

@@ -36,7 +36,7 @@ class Limit:
     forced: bool
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts; None is unlimited, or not known."""
+        """Returns it for scripts; None is unlimited, or not known."""
         return {
             "value": self.value,
             "origin": self.origin,
@@ -48,7 +48,7 @@ class Limit:
 
 
 def written(name: str, value: float | str | None) -> str:
-    """As people write it: `14/second`, `50000/day`, `10%`; other texts, such as why it is paused, stay as they are."""
+    """Writes a limit for people: `14/second`, `50000/day`, `10%`. Other texts, such as why it is paused, stay."""
     try:
         number = None if value is None else float(value)
     except ValueError:
@@ -61,14 +61,14 @@ def written(name: str, value: float | str | None) -> str:
 
 
 def changed(name: str, value: str | Mapping[str, Any] | None) -> str:
-    """One side of a change in the history."""
+    """Writes one side of a change in the history, for people."""
     if isinstance(value, Mapping):
         return changed_ramp(value)
     return written(name, value) if value else "not set"
 
 
 def change_as_json(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of the history, for scripts."""
+    """Returns an entry of the history for scripts."""
     times = {"at": utc(entry["at"]), "until": utc(entry.get("until"))}
     return {**entry, **times, **{side: _sides_as_json(entry.get(side)) for side in ("old", "new")}}
 
@@ -83,7 +83,7 @@ def _sides_as_json(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:
-    """Name -> limit. Works for an account that nobody has used yet. Raises QueueUnavailable."""
+    """Reads the limits by name. It works for an account that nobody has used yet. Raises QueueUnavailable."""
     return _limits(redis, account)[0]
 
 
@@ -113,7 +113,7 @@ def _limits(redis: Redis, account: str) -> tuple[dict[str, Limit], Usage]:
         "reserve": usage.reserve,
     }
     ses = {"rate": snapshot.rate, "daily": snapshot.daily}
-    # whose limit counts where what was set does not: it is above SES's, or SES has not been asked yet
+    # the origin of the limit in force if it is not the one that was set: SES's is lower, or SES is not known yet
     elsewhere = "SES" if snapshot.readable else "default"
     limits = {
         name: _limit(setting, in_force[name], ses.get(name), elsewhere) for name, setting in settings.items()
@@ -130,7 +130,7 @@ def _limit(setting: Setting, value: float | None, ses: float | None, elsewhere: 
 
 
 def _is_in_force(asked: str, value: float | None) -> bool:
-    """A share ("10%") is never a limit of SES's, so what was asked counts."""
+    """Whether what was set is in force. A share ("10%") always is, since SES has no such limit."""
     if asked.endswith("%"):
         return True
     return Fields({"": asked}).optional("") == (-1 if value is None else value)

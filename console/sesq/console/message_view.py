@@ -32,7 +32,7 @@ CSV_COLUMNS = (
 
 
 def as_table(records: Sequence[Record], now: float, *, wide: bool) -> Any:
-    """A line each message."""
+    """Returns a table with a line for each message."""
     short = shortened([record.id for record in records])
     return table(COLUMNS, [_row(record, short[record.id], now) for record in records], wide=wide)
 

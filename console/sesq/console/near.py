@@ -1,7 +1,7 @@
-"""Knows where the mail with a MessageId is likely to be: the MessageId has the time at which SES took the mail.
+"""Finds where the mail with a MessageId is likely to be: the MessageId has the time at which SES took the mail.
 
 It begins with 4 hexadecimal digits for the region and 12 for the milliseconds since the epoch. SES does not
-document that. So this is only where a search looks first: what it does not find there, it looks for everywhere.
+document that. So a search looks only first where this leads, and then everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EARLIER_SECONDS = 1.0
 CHUNKS_ASKED = 500
 """Chunks of batches that one step asks when SES took their first mail."""
 CHUNKS_READ = 8
-"""Of these, the step reads those that began nearest to the time."""
+"""Of these, the step reads so many that began nearest to the time."""
 HEAD_BYTES = 192
 """So much of a packed log is enough to read its first time."""
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts, complaints on stderr."""
+"""Prints for commands: tables for people, JSON for scripts, problems on stderr."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ WIDTH_OF_A_PIPE = 200
 
 
 def complain(text: str) -> None:
-    """One line for each line of `text`, on stderr."""
+    """Prints each line of `text` on stderr."""
     for line in text.splitlines():
         typer.echo(f"sesq: {printable(line)}", err=True)
 
 
 def print_json(data: Any) -> None:
-    """JSON on stdout, indented; in ASCII alone where the locale is not UTF-8."""
+    """Prints JSON on stdout, indented; only in ASCII if the locale is not UTF-8."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=not writes_utf8()))
 
 
 def console() -> Console:
-    """Where tables go: stdout."""
+    """Returns what prints tables on stdout."""
     from rich.console import Console
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # the command ends as it does where rich does not write
+            raise BrokenPipeError  # the command ends as it does if it prints without rich
 
     width = None if sys.stdout.isatty() else WIDTH_OF_A_PIPE
     return Output(width=width, highlight=False, emoji=False)

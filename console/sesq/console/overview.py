@@ -1,4 +1,4 @@
-"""One account at a glance: its limits, its lanes, what waits and for what, who works. Read from Redis alone."""
+"""Reads one account at a glance, from Redis alone: its limits, its lanes, what waits for what, its workers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LaneView:
     queued: int
     head: Record | None
     room_at: float | None
-    """When the day has room for one recipient more; None if only other senders are in the way."""
+    """When the day has room for one recipient more; None if only other senders use it up."""
     ready_at: float
     """When the rate lets one recipient more go."""
 
@@ -97,7 +97,7 @@ class Overview:
     memory: Memory | None
     paused_batches: tuple[Batch, ...] = ()
     bulk_window: WindowView | None = None
-    """The account's send window for bulk mail, where it has one."""
+    """The account's send window for bulk mail, if it has one."""
     outside: tuple[Outside, ...] = ()
     """The batches, or parts of them, that wait for their own send windows."""
     bulk: Mapping[str, int] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Overview:
     """How much in Redis is damaged, or not understood, and set aside."""
 
     def condition(self, *kinds: Kind) -> Condition | None:
-        """The first condition of these kinds; None if there is none."""
+        """Returns the first condition of these kinds; None if there is none."""
         return next((each for each in self.conditions if each.kind in kinds), None)
 
     @property
@@ -122,15 +122,15 @@ class Overview:
         return found.reason if found else ""
 
     def serving(self, lane: Lane) -> tuple[WorkerView, ...]:
-        """The workers that serve a lane."""
+        """Returns the workers that serve a lane."""
         return tuple(worker for worker in self.workers if lane in worker.lanes)
 
     def is_stopped(self, lane: Lane) -> bool:
-        """Whether nothing of the lane goes, whatever the limits."""
+        """Whether no mail of the lane goes, whatever the limits are."""
         return any(each.stops(lane) for each in self.conditions)
 
     def goes_at(self, lane: LaneView) -> float | None:
-        """When the first message of the lane may go; None if that is not known, or if the lane is stopped."""
+        """Returns when the first message of the lane may go; None if that is not known, or if the lane is stopped."""
         stops = {each.kind for each in self.conditions if each.stops(lane.lane)}
         if lane.next_at is None or stops - {Kind.BULK_WINDOW}:
             return None
@@ -145,13 +145,13 @@ class Overview:
 
     @property
     def next_free_at(self) -> float | None:
-        """When the next recipient of the day frees up; None if none is in the way, or only other senders are."""
+        """When the full day has room again; None if it has room now, or if only other senders use it up."""
         room_at = self.lanes[0].room_at
         return room_at if room_at is not None and room_at > self.usage.now else None
 
 
 def read_overview(redis: Redis, account: str) -> Overview:
-    """The account as it stands. Works for one that nobody has queued for yet. Raises QueueUnavailable."""
+    """Reads the account as it is now. It works for an account without any mail. Raises QueueUnavailable."""
     usage = Gate(redis, account).usage()
     batches = Batches(redis, account).all()
     messages, snapshot = Messages(redis, account), read_snapshot(redis, account)
@@ -190,7 +190,7 @@ def _outside(batch: str, counts: ByWindow, views: Mapping[str, WindowView]) -> O
 
 
 def _bulk(queued: int, batches: Iterable[Batch], outside: Mapping[str, ByWindow]) -> dict[str, int]:
-    """`queued`: in the lane, of batches and others."""
+    """Counts queued bulk mail by send window. `queued`: all of the lane, of batches and others."""
     counts: ByWindow = sum(outside.values(), Counter())
     for batch in batches:
         if batch.jobs and batch.state == "running":
@@ -202,7 +202,7 @@ def _bulk(queued: int, batches: Iterable[Batch], outside: Mapping[str, ByWindow]
 
 
 def _counts(messages: Messages, batches: Iterable[Batch]) -> dict[State, int]:
-    """Messages, and those recipients of batches that have no record of their own."""
+    """Counts messages by state, with those recipients of batches that have no record of their own."""
     counts = Counter(messages.counts())
     for batch in batches:
         counts.update(batch.compact)
@@ -226,14 +226,14 @@ def _lane(
 
 
 def _of_chunk(messages: Messages, id: str | None) -> Record | None:
-    """The recipient of a batch who goes next, where it is the turn of one of its chunks."""
+    """Reads the recipient of a batch that goes next, if a chunk is at the head of the lane."""
     with mapped():
         cursor = messages.redis.hget(messages.keys.chunk(id or ""), "cursor")
     return _record(messages, f"{id}-{text(cursor)}") if cursor is not None else None
 
 
 def _record(messages: Messages, id: str | None) -> Record | None:
-    """None also for a job that is no message of ours, and for one that has gone meanwhile."""
+    """Reads a message; None also for a job that is no message of ours, and for one that has gone meanwhile."""
     try:
         return messages.get(id) if id else None
     except UnknownMessage:
@@ -241,7 +241,7 @@ def _record(messages: Messages, id: str | None) -> Record | None:
 
 
 def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
-    """What messages wait for; first what most of them wait for; some thousand things if there are more."""
+    """Lists what messages wait for, first what most of them wait for; at most MOST_WAITED_FOR things."""
     with mapped():
         holds: dict[str, str] = {}
         for what, why in redis.hscan_iter(messages.keys.holds, count=SCAN_COUNT):
@@ -259,7 +259,7 @@ def read_waiting(redis: Redis, messages: Messages) -> tuple[Waiting, ...]:
 
 
 def _memory(redis: Redis) -> Memory | None:
-    """None if this user may not ask: a managed Redis need not allow INFO."""
+    """Reads Redis's memory; None if this user may not ask: a managed Redis may not allow INFO."""
     with mapped():
         try:
             info = redis.info("memory")

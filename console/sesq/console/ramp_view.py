@@ -1,4 +1,4 @@
-"""A ramp for people and for scripts: what it allows today, when it grows, why it stands still. Pure."""
+"""Shows a ramp to people and scripts: what it allows today, when it grows, why it stands still. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINES = " and ".join(f"{WORDS[kind]} are below {rate:.1%}" for kind, rate in BEF
 
 
 def ramp_as_json(ramp: Ramp | None) -> dict[str, Any] | None:
-    """For scripts; None if there is no ramp. Amounts are recipients in 24 hours; `day` counts from 1."""
+    """Returns a ramp for scripts; None if there is none. Amounts are recipients in 24 hours; `day` counts from 1."""
     if ramp is None:
         return None
     return {
@@ -31,12 +31,12 @@ def ramp_as_json(ramp: Ramp | None) -> dict[str, Any] | None:
 
 
 def ramp_sentences(usage: Usage) -> Iterator[str]:
-    """What can be said of the account's ramp; nothing if there is none."""
+    """Yields sentences about the account's ramp; none if there is no ramp."""
     return sentences_of(usage.ramp, usage.ceiling, usage.now)
 
 
 def sentences_of(ramp: Ramp | None, ceiling: float | None, now: float) -> Iterator[str]:
-    """The same of any ramp. `ceiling`: the daily limit without the ramp (recipients in 24 hours; None: unlimited)."""
+    """Does the same for any ramp. `ceiling`: the daily limit without it (recipients in 24 hours; None: unlimited)."""
     if ramp is None:
         return
     yield _stands(ramp, now)
@@ -57,7 +57,7 @@ def _stands(ramp: Ramp, now: float) -> str:
 
 
 def ramp_of_history_as_json(ramp: Mapping[str, Any]) -> dict[str, Any]:
-    """A ramp as an entry of the history has it, for scripts."""
+    """Returns a ramp of the history for scripts."""
     return {
         "from": ramp.get("from"),
         "to": ramp.get("to"),
@@ -69,6 +69,6 @@ def ramp_of_history_as_json(ramp: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_ramp(ramp: Mapping[str, Any]) -> str:
-    """A ramp as an entry of the history has it."""
+    """Writes a ramp of the history for people."""
     told = f"{ramp.get('from')}/day to {ramp.get('to')}/day in {ramp.get('days')} days"
     return f"{told}, standing still: {ramp.get('why')}" if ramp.get("since") else told

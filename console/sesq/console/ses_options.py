@@ -31,7 +31,7 @@ def of_ses(
     topic: str | None,
     track: bool | None,
 ) -> dict[str, Any]:
-    """Those that were given, as a message and a batch take them."""
+    """Returns the options that were given, as a message and a batch take them."""
     given = {"tenant": tenant, "feedback_to": feedback_to, "contact_list": contact_list, "topic": topic}
     return {name: value for name, value in given.items() if value} | (
         {} if track is None else {"track": track}

@@ -1,4 +1,4 @@
-"""Standard output and arguments, whatever the locale and however full the disk is."""
+"""Handles standard output and arguments in any locale, and on a full disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def write_every_character() -> None:
-    """Writes what the locale's encoding does not have as `\\xe4`, so that one character ends no list."""
+    """Lets characters that the locale's encoding does not have be written as `\\xe4`, instead of an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -25,7 +25,7 @@ def writes_utf8() -> bool:
 
 
 def typed(text: str) -> str:
-    """An argument as text: bytes that the locale does not read as characters are UTF-8, or else Latin-1."""
+    """Returns an argument as text. Bytes that the locale does not read as characters are UTF-8, or else Latin-1."""
     try:
         text.encode()
         return text
@@ -38,11 +38,11 @@ def typed(text: str) -> str:
 
 
 def is_full_disk(error: OSError) -> bool:
-    """Whether it is standard output that could not be written. Errors of files name the file."""
+    """Whether the disk of standard output is full. An error of another file names the file."""
     return error.errno in DISK_TROUBLE and error.filename is None
 
 
 def give_up_stdout(error: OSError) -> str:
-    """What to report; the rest of the output is dropped, so that Python does not write it at its end."""
+    """Drops the rest of the output, so that Python does not write it at its end. Returns what to report."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return f"sesq: standard output cannot be written: {error.strerror}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sesq.producer.batch.template import TemplateRenderer
 
 MOST_CHARACTERS = 10_000
-"""A longer subject is left to the template."""
+"""Longer subjects are rendered by the template."""
 
 _variable = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 
@@ -33,11 +33,11 @@ class Subjects:
         self._renderer = RowRenderer(redis, account, Rows(redis, account))
 
     def rendered(self, records: Iterable[Record]) -> list[Record]:
-        """Returns the records. It renders the subject of a recipient of a batch, if its row and template are there."""
+        """Returns the records, with rendered subjects of recipients of batches if rows and template are there."""
         return [self.of(record) for record in records]
 
     def of(self, record: Record) -> Record:
-        """One of them."""
+        """Does the same for one record."""
         if record.envelope.kind != "row" or "{" not in record.envelope.subject:
             return record
         try:

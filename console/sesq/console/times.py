@@ -1,4 +1,4 @@
-"""Moments and durations as people write and read them."""
+"""Reads and writes times and durations for people."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 """The zone of the person who looks; None: this machine's."""
 
 LONGEST_DAYS = 3650
-"""Days of the longest duration: what ends later than that was mistyped."""
+"""Days of the longest duration. A longer one is probably a typing error."""
 FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=timezone.utc)
 LAST_MOMENT = datetime(9000, 1, 1, tzinfo=timezone.utc)
-"""Times that people and programs may give lie between these: far from where the calendar ends in some zone."""
+"""Times that people and programs may give, far from the ends of Python's calendar in every time zone."""
 _EARLIEST = datetime(1, 1, 3, tzinfo=timezone.utc).timestamp()
 _LATEST = datetime(9999, 12, 29, tzinfo=timezone.utc).timestamp()
-"""What the calendar has in every zone (s since the epoch)."""
+"""The first and the last time that Python's calendar has in every zone (s since the epoch)."""
 GRACE_SECONDS = 60
-"""A time that is over by less than this is taken: typing takes time, and clocks differ."""
+"""A time that has passed by less than this is accepted: typing takes time, and clocks differ."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATIONS_ALLOWED = "a number with s, m, h or d, such as 90s, 10m, 2h or 1d12h"
 _PART = r"(\d+(?:\.\d+)?)([smhd])"
@@ -29,7 +29,7 @@ _is_duration = re.compile(rf"(?:{_PART})+").fullmatch
 
 
 def parse_duration(text: str, option: str) -> float:
-    """Seconds of `10m`, `1d12h`, ten years at most. Raises InputError, which names the option."""
+    """Reads `10m` or `1d12h`, ten years at most. Returns seconds. Raises InputError, which names the option."""
     if not _is_duration(text):
         raise InputError(f"{option}: {text!r} is no duration; allowed: {DURATIONS_ALLOWED}")
     seconds = sum(float(number) * UNITS[unit] for number, unit in re.findall(_PART, text))
@@ -66,14 +66,14 @@ def parse_moment(text: str, option: str, now: datetime | None = None) -> datetim
 
 
 def parse_past(text: str, option: str, now: float) -> float:
-    """Reads `2h` or `1d12h` before now, or ISO 8601 as `parse_moment`; seconds since the epoch. Raises InputError."""
+    """Reads `2h` or `1d12h` ago, or ISO 8601 as `parse_moment`. Returns seconds since the epoch. Raises InputError."""
     if _is_duration(text):
         return now - parse_duration(text, option)
     return parse_moment(text, option, datetime.fromtimestamp(now, timezone.utc)).timestamp()
 
 
 def ahead(moment: datetime, option: str) -> datetime:
-    """The moment, at most a minute ago: what is older was mistyped. Raises InputError."""
+    """Returns the moment. Raises InputError if it is more than a minute ago, which is probably a typing error."""
     if moment < datetime.now(timezone.utc) - timedelta(seconds=GRACE_SECONDS):
         raise InputError(
             f"{option}: {moment:%Y-%m-%d %H:%M %Z} is over already; leave {option} out to send now"
@@ -82,15 +82,15 @@ def ahead(moment: datetime, option: str) -> datetime:
 
 
 def utc(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC, for JSON; None stays None. What the calendar has not becomes its first or last days."""
+    """Writes ISO 8601 in UTC, for JSON; None stays None. A time outside the calendar becomes its first or last days."""
     if seconds is None:
         return None
     return _moment(round(_bounded(seconds), 3)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local(seconds: float | None, now: float | None = None) -> str:
-    """`14:03:05`, with its day where that is another; with `now` also how far away it is. What the calendar has not
-    becomes its first or last days.
+    """Writes `14:03:05`, with its day if that is not today; with `now` also how far away it is. A time outside the
+    calendar becomes its first or last days.
     """
     if seconds is None:
         return ""
@@ -117,14 +117,14 @@ def _moment(seconds: float) -> datetime:
 
 
 def relative(seconds: float) -> str:
-    """`in 2 h`, `5 min ago`, `now`."""
+    """Writes `in 2 h`, `5 min ago` or `now`."""
     if abs(seconds) < 1:
         return "now"
     return f"in {span(seconds)}" if seconds > 0 else f"{span(-seconds)} ago"
 
 
 def span(seconds: float) -> str:
-    """A length of time in the largest unit that leaves a whole number of them: `90 s`, `3 h`, `2 d`."""
+    """Writes a length of time in the largest unit of which there are at least two: `90 s`, `3 h`, `2 d`."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if round(seconds) >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""The whole audit trail of an account: who did what and when, with the history of limits and pauses."""
+"""Reads the whole audit trail of an account: who did what and when, with the history of limits and pauses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Deed:
         return by.lower() in self.by.lower() and text.lower() in told
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """Returns it for scripts."""
         return {
             "at": utc(self.at),
             "by": self.by,

@@ -1,4 +1,4 @@
-"""`--watch`: something drawn again and again on the whole terminal."""
+"""`--watch`: draws something again and again on the whole terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def watch(draw: Callable[[], Any]) -> None:
 
 @contextmanager
 def _key_pressed() -> Iterator[Callable[[str, float], bool]]:
-    """`pressed("q", 1.0)`: whether that key comes within so many seconds. Keys are not shown meanwhile."""
+    """Yields a function: `pressed("q", 1.0)` says whether that key comes within a second. Keys are not shown."""
     import select
     import sys
     import termios

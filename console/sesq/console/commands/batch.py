@@ -1,4 +1,4 @@
-"""`sesq batch`: one template to many recipients; what will happen, what happens, and what happened."""
+"""`sesq batch`: checks and queues a batch, shows how it goes, and reports what became of each recipient."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _show_check(found: Check, json: bool) -> None:
 
 
 def _tell_left_out(found: Check) -> None:
-    """On stderr, so that a script's stdout is the id alone."""
+    """Prints what is left out on stderr, so that stdout has only the id."""
     problems, left_out = found.intake.problems, found.intake.left_out.total()
     for line in batch_view.unused(found):
         typer.echo(line, err=True)
@@ -229,7 +229,7 @@ def _tell_left_out(found: Check) -> None:
 
 
 def _ask(found: Check, sure: bool) -> None:
-    """At a terminal the check is shown, and a person decides."""
+    """Shows the check at a terminal, and asks whether to go on."""
     if sure or not sys.stdout.isatty():
         return
     show(batch_view.check_as_text(found))
@@ -252,7 +252,7 @@ def list_(wide: Wide = False, account: Account = DEFAULT_ACCOUNT, json: Json = F
 def show_(id: Id, account: Account = DEFAULT_ACCOUNT, json: Json = False, live: Watch = False) -> None:
     """Show how far a batch is, and when it ends."""
     if live and (json or not console().is_terminal):
-        raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
+        raise InputError("--watch: needs a terminal, and no --json; repeat the command with --json instead")
     redis = open_outbox(account).redis
     batches, id = Batches(redis, account), find_batch_id(redis, account, id)
 
@@ -294,7 +294,7 @@ def cancel(
     reason: Annotated[str, typer.Argument(help="Why, for those who look.")] = "",
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """End a batch: who has not got it will not; `sesq batch report` tells who has."""
+    """End a batch: nobody else gets it; `sesq batch report` tells who has got it."""
     _act(
         "cancel", account, id, lambda batches, id: batches.cancel(id, _why("cancelled", reason)), "cancelled"
     )
@@ -318,7 +318,7 @@ def _act(verb: str, account: str, given: str, act: Callable[[Batches, str], None
 def report(
     id: Id,
     form: Annotated[Form, typer.Option("--format", help="csv or jsonl.")] = Form.csv,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of stdout.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to this file.")] = None,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
     """Tell each recipient's state, MessageId, time and reason, as CSV or JSON lines."""

@@ -1,4 +1,4 @@
-"""`sesq console`: see the queue and tune it, in a browser; an API and metrics for programs."""
+"""`sesq console`: shows the queue and changes its limits in a browser; with an API and metrics for programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog=EXAMPLES)
 def console(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 9796,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 9796,
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     users: Annotated[
         Path | None,
@@ -116,7 +116,7 @@ def _control(redis: Any, settings: Reread[Settings], account: str) -> Any:
 
 
 def _check(secure: bool, host: str, users: Path | None, header: str | None, behind: list[str] | None) -> None:
-    """Nobody gets in from elsewhere without a name, and no password crosses the network in the clear."""
+    """Raises InputError if others could get in without a name, or if passwords would be sent unencrypted."""
     if header and not (users and behind):
         raise InputError(
             "--proxy-header: needs --behind ADDRESS and --users FILE, which gives each name its role"

@@ -1,4 +1,4 @@
-"""`sesq events consumers` and `forget`: who is told what becomes of messages."""
+"""`sesq events consumers` and `forget`: the programs that are told what becomes of messages."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def consumers(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
         for each in found
     ]
     columns = ("consumer", "listens since", "waits since", "is read")
-    show(table(columns, rows) if rows else "nobody listens: `Outbox.events` begins it")
+    show(table(columns, rows) if rows else "nobody listens: `Outbox.events` begins to")
 
 
 def forget(
     consumer: Annotated[str, typer.Argument(help="Its name: see `sesq events consumers`.")],
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Stop to keep events for a consumer that nobody needs any more. The events that it has not read are lost."""
+    """Stop keeping events for a consumer that nobody needs any more. The events that it has not read are lost."""
     redis = open_account(account)
     if not end_listening(redis, account, consumer):
         raise InputError(f"nobody listens as {consumer}: `sesq events consumers` lists those who do")
     note(redis, account, f"forget consumer {consumer}")
-    typer.echo(f"{consumer} is told nothing any more")
+    typer.echo(f"{consumer} gets no more events")

@@ -1,4 +1,4 @@
-"""`sesq demo`: the main job on real parts."""
+"""`sesq demo`: shows the queue's main job on real parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = """Examples
 """
 
 NEEDED = ("sesq.worker.start", "sesq.simulator.simulator")
-"""What runs in processes of its own: a library that is missing there is named here, before anything starts."""
+"""Modules that run in other processes. They are imported first, so that a missing library is named at the start."""
 
 app = typer.Typer(add_completion=False)
 

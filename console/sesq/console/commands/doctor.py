@@ -1,4 +1,4 @@
-"""`sesq doctor`: is everything there that sending needs; and `--deep`: does all that is in Redis agree."""
+"""`sesq doctor`: checks all that sending needs; with `--deep`, whether all keys in Redis agree."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _print(told: Repaired) -> None:
 
 
 def _grouped(findings: list[Finding]) -> list[tuple[object, ...]]:
-    """A row a kind and cure, with the first of them as the example: a damage seldom comes alone."""
+    """Makes a row for each kind and cure, with the first finding as the example."""
     groups: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind.value, finding.repairable), []).append(finding)
@@ -128,7 +128,7 @@ def _grouped(findings: list[Finding]) -> list[tuple[object, ...]]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar on a terminal, and nothing elsewhere."""
+    """Shows a bar on a terminal, and nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -142,7 +142,7 @@ def _progress() -> Iterator[Progress]:
 
 
 def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Check]:
-    """Redis first: without it there is nothing else to look at."""
+    """Checks Redis first. If it does not answer, nothing else can be checked."""
     try:
         redis = open_redis(settings)
     except (MissingPart, QueueUnavailable) as error:

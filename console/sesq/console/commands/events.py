@@ -108,7 +108,7 @@ def _listen(account: str, burst: bool) -> None:
 
 
 def _end(reader: QueueReader) -> None:
-    """After the messages at hand; at once if there is none."""
+    """Ends the reader after the messages that it has, or at once if it has none."""
     reader.stop()
     if reader.polling:
         raise typer.Exit
@@ -116,7 +116,7 @@ def _end(reader: QueueReader) -> None:
 
 @app.command(epilog=ENDPOINT_EXAMPLES)
 def endpoint(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 8443,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8443,
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, as PEM.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, as PEM.")] = None,
@@ -172,7 +172,7 @@ def setup(
         if json:
             print_json({"created": False, **planned.settings})
         else:
-            typer.echo("Nothing was created: --yes does.")
+            typer.echo("Nothing was created: --yes creates it.")
         return
     _refuse_half_a_simulator(account, settings)
     agree("Create this at AWS?", yes)
@@ -187,7 +187,7 @@ def setup(
 
 
 def _refuse_half_a_simulator(account: str, settings: Settings) -> None:
-    """Where SES is simulated, SNS and SQS would be Amazon's own."""
+    """Raises InputError if SES is simulated, and SNS and SQS would be Amazon's own."""
     elsewhere = settings.account(account).endpoint_url
     named = [os.environ.get(f"AWS_ENDPOINT_URL_{service}") for service in ("SNS", "SQS")]
     if elsewhere and not os.environ.get("AWS_ENDPOINT_URL") and not all(named):
@@ -275,7 +275,7 @@ def _origin(name: str, part: Standing) -> tuple[object, ...]:
 
 
 def _rate(part: Standing, kind: str) -> str:
-    """More bounces than recipients: what was sent is not known."""
+    """Returns a rate; `-` if there are more bounces than recipients, since it is not known what was sent."""
     return f"{part.rate(kind):.2%}" if getattr(part, kind) <= part.sent else "-"
 
 

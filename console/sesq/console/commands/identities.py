@@ -1,4 +1,4 @@
-"""`sesq identities`: who may send, and in the sandbox receive."""
+"""`sesq identities`: shows and verifies who may send, and in the sandbox receive."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def verify(
     """Start the verification of an address or a domain, or show how far it is.
 
     SES sends a mail with a link to an address; a domain needs three DNS records, which are shown. With --wait, exit 1
-    where it is not verified within that time.
+    if it is not verified within that time.
     """
     identity_name, seconds = _identity_name(name), seconds_of(wait)
     book = _open(account)
@@ -99,7 +99,7 @@ def verify(
 
 
 def _identity_name(name: str) -> str:
-    """An address as it is, since SES tells identities apart by case; a domain in lower case."""
+    """Returns an address as it is, since case counts at SES; a domain in lower case."""
     if "@" in name:
         return parse_address(name, "ADDRESS").spec
     return parse_address(f"postmaster@{name}", "DOMAIN").domain.lower()
@@ -116,7 +116,7 @@ def _show(identity: Identity) -> None:
         rows = [(record.name, record.type, record.value) for record in identity.records]
         show("Add these records to the domain's DNS:", wrapped(("name", "type", "value"), rows))
     elif not identity.verified:
-        typer.echo("The mail's link is good for 24 hours.")
+        typer.echo("The link in the mail works for 24 hours.")
 
 
 @app.command(epilog=CHECK_EXAMPLES)

@@ -1,4 +1,4 @@
-"""What the commands of `sesq quota` share that concern one tenant."""
+"""What the commands of `sesq quota` share for tenants."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OfTenant = Annotated[
 
 
 def checked_tenant(tenant: str | None) -> str:
-    """The name; empty if none is given. Raises InvalidMessage if it is not a name of a tenant."""
+    """Returns the name; empty if none is given. Raises InvalidMessage if it is not a name of a tenant."""
     if tenant is not None:
         check_tenant(tenant)
     return tenant or ""
 
 
 def refuse_with_tenant(options: Mapping[str, object]) -> None:
-    """Raises InputError where one of these options is given."""
+    """Raises InputError if one of these options is given."""
     for name, given in options.items():
         if given:
             raise InputError(f"{name} is only for the limits of an account: leave it out with --tenant")
@@ -48,7 +48,7 @@ class TenantView:
     week: Standing
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts; `ses` is null if SES was not asked."""
+        """Returns it for scripts; `ses` is null if SES was not asked."""
         told = {
             "ramp": ramp_as_json(self.limit.ramp),
             "ses": self.state and self.state.status.value,
@@ -57,7 +57,7 @@ class TenantView:
         return self.limit.as_json() | told | asdict(self.week)
 
     def row(self) -> tuple[str, ...]:
-        """For people."""
+        """Returns a row of the table for people."""
         limit, ramp, week = self.limit, self.limit.ramp, self.week
         grows = f"{ramp.cap:,} on day {min(ramp.day + 1, ramp.days)} of {ramp.days}" if ramp else ""
         used = f"{limit.used:,}" if limit.daily_now is not None else ""
@@ -85,7 +85,7 @@ COLUMNS = (
 
 
 def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
-    """The tenants that are limited, about which SES was asked, or whose mail has had events within a week; by name."""
+    """Reads the tenants that have limits, that SES was asked about, or whose mail had events in a week; by name."""
     limits = TenantLimits(redis, account).show()
     states, weeks = TenantStates(redis, account).read(), tenant_standings(redis, account)
     return {
@@ -97,7 +97,7 @@ def read_tenants(redis: Redis, account: str) -> dict[str, TenantView]:
 
 
 def print_tenants(redis: Redis, account: str, *, json: bool, wide: bool = False) -> None:
-    """All that are known."""
+    """Prints all tenants that are known."""
     views = read_tenants(redis, account)
     if json:
         print_json({name: view.as_json() for name, view in views.items()})

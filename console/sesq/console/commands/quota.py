@@ -1,4 +1,4 @@
-"""`sesq quota`: the limits in force, and changing them while the queue runs."""
+"""`sesq quota`: shows the limits in force, and changes them while the queue runs."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def reset(
 
 @app.command(epilog=SYNC_EXAMPLES)
 def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Read the account at SES now, as workers do every `sync_seconds`, and free what waited for what has come true."""
+    """Read the account at SES now, as workers do every `sync_seconds`, and free the held messages that may go now."""
     settings = load_settings()
     with part("worker"):
         from sesq.worker import opening
@@ -174,7 +174,7 @@ def sync(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 
 @app.command(epilog=HISTORY_EXAMPLES)
 def history(
-    limit: Annotated[int, typer.Option(min=1, help="At most this number of messages.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most this number of changes.")] = 50,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
 ) -> None:

@@ -58,7 +58,7 @@ def request(
         for quota in asked:
             sides = (_shown(quota.name, value) for value in (have[quota.name], quota.wanted))
             note(redis, account, "ask AWS for a larger quota", change_in(quota.name, *sides))
-        _tell(asked, json)  # what AWS has is told, also where it refuses the next
+        _tell(asked, json)  # prints what AWS has taken, also if it refuses the next one
 
 
 def _tell(asked: list[Quota], json: bool) -> None:

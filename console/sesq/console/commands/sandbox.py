@@ -1,4 +1,4 @@
-"""`sesq sandbox`: what the account may do, and the way out of the sandbox."""
+"""`sesq sandbox`: shows what the account may do, and asks for production access."""
 
 from __future__ import annotations
 
@@ -148,7 +148,10 @@ def _tell(access: Access, json: bool) -> None:
 
 
 def _needed(given: str | None, before: Access, detail: str, option: str) -> str:
-    """What was given; else what the account has told AWS before; else what the person at the terminal answers."""
+    """Returns what was given; else what the account has told AWS before; else what the person at the terminal types.
+
+    Raises InputError if there is none.
+    """
     value = given or before.details.get(detail)
     if not value and sys.stdin.isatty():
         value = typer.prompt(f"{detail} ({option})", err=True)
@@ -158,7 +161,7 @@ def _needed(given: str | None, before: Access, detail: str, option: str) -> str:
 
 
 def _text(value: str | None) -> str | None:
-    """The text itself, or that of @FILE. Raises InputError."""
+    """Returns the text itself, or that of @FILE. Raises InputError."""
     if value is None or not value.startswith("@"):
         return value
     try:

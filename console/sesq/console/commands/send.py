@@ -1,4 +1,4 @@
-"""`sesq send`: one message into the queue, from options or from a mail that is already written."""
+"""`sesq send`: queues one message, from options or from a mail that is already written."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ OPTIONS = {
     "expires_at": "--expires",
     "idempotency_key": "--key",
 }
-"""Field of a message -> the option that fills it, where that is not just the field's name."""
+"""Field of a message -> the option that fills it, if that has another name."""
 ARGUMENT = re.compile(
     r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|contact_list|topic|lane)=(?![^\s,;])"
 )
-"""How an error of `sesq.producer` names an argument, where the command line has an option."""
+"""How an error of `sesq.producer` names an argument that is an option at the command line."""
 EXAMPLES = """Examples
 
   sesq send --from shop@example.com --to ada@example.org --subject Hi --text "It is here."
@@ -139,9 +139,7 @@ def send(
     content: Given = {"--reply-to": reply_to, "--subject": subject, "--text": text, "--html": html}
     content |= {"--attach": attach, "--header": header}
     if text == html == "-":
-        raise InputError(
-            "--text and --html: both are to come from stdin, which is there once; give one as @FILE"
-        )
+        raise InputError("--text and --html: only one of them can come from stdin; give the other as @FILE")
     with _named_by_option():
         message = (
             _finished(file, envelope, content, options)
@@ -178,7 +176,7 @@ def _composed(file: Path | None, envelope: Given, content: Given, options: Given
 
 
 def _finished(file: Path | None, envelope: Given, content: Given, options: Given) -> Message:
-    """The mail as it is written. Its own addresses count where none are given."""
+    """Makes a message of a mail that is already written. Its own addresses count if none are given."""
     _refuse(content, "is part of the raw mail already")
     mail = sys.stdin.buffer.read() if file is None or str(file) == "-" else _read(file, "--raw")
     if not any(envelope[name] for name in ("to", "cc", "bcc")):
@@ -195,7 +193,7 @@ def _moment(text: str | None, option: str) -> datetime | None:
 
 @contextmanager
 def _named_by_option() -> Iterator[None]:
-    """What is wrong with a message, by the option that says it."""
+    """Turns errors of a message into InputError, which names the option."""
     try:
         yield
     except InvalidMessage as error:
@@ -214,7 +212,7 @@ def wait_for_end(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Record:
-    """The record when its message has ended, or as it is after this many seconds."""
+    """Waits until the message has ended, at most this many seconds. Returns its record."""
     deadline = clock() + seconds
     while (record := look()).state not in FINAL_STATES and (left := deadline - clock()) > 0:
         sleep(min(POLL_SECONDS, left))
@@ -241,7 +239,7 @@ def _refuse(given: Given, why: str) -> None:
 
 
 def _body(text: str | None, option: str) -> str | None:
-    """The text itself, what stands in `@FILE`, or stdin for `-`."""
+    """Returns the text itself, the text of `@FILE`, or stdin for `-`."""
     if text == "-":
         return _decoded(sys.stdin.buffer.read(), option)
     if text is not None and text.startswith("@"):

@@ -25,14 +25,14 @@ EXAMPLES = """Examples
 """
 
 OPTIONS = {"max_send_rate": "--rate", "max_24_hour_send": "--daily", "burst": "--burst"}
-"""What the simulator's settings are called here; those of a file have its names."""
+"""The simulator's names of settings -> the options here. A file uses the simulator's names."""
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog=EXAMPLES)
 def simulator(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one.")] = 9797,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 9797,
     smtp_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help=f"SMTP with STARTTLS; {SMTP_PORT} if not given.")
     ] = None,
@@ -42,7 +42,7 @@ def simulator(
     host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
     account: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A JSON object of settings; the options here count more."),
+        typer.Option(metavar="FILE", help="A JSON object of settings; options given here replace them."),
     ] = None,
     production: Annotated[
         bool | None, typer.Option("--production/--sandbox", help="Whether the account is out of the sandbox.")

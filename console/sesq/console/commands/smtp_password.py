@@ -84,7 +84,7 @@ def _lasting_key(account: str, region: str | None) -> tuple[ReadOnlyCredentials,
 
 
 def _write(file: Path, password: str) -> None:
-    """Never over a file that is there: its mode could be another."""
+    """Writes a new file. It never replaces one that is there, whose mode could let others read it."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(f"{password}\n")

@@ -1,4 +1,4 @@
-"""`sesq status`: one account at a glance."""
+"""`sesq status`: shows one account at a glance."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def status(
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew every second; q or Ctrl-C ends it.")
+        bool, typer.Option("--watch", help="Show it again every second; q or Ctrl-C ends it.")
     ] = False,
 ) -> None:
     """Show the limits, the queue, and why mail waits."""
     if watch and (json or not console().is_terminal):
-        raise InputError("--watch: needs a terminal, and no --json; ask for --json every so often instead")
+        raise InputError("--watch: needs a terminal, and no --json; repeat the command with --json instead")
     redis = open_account(account)
     if watch:
         keep_watching(lambda: as_text(read_overview(redis, account)))
@@ -51,7 +51,7 @@ def status(
 
 
 def as_json(view: Overview) -> dict[str, Any]:
-    """What scripts rely on. Rates in recipients a second, days in recipients; None is unlimited, or not so (yet)."""
+    """Returns it for scripts. Rates in recipients a second, days in recipients. None: unlimited, or not known (yet)."""
     usage = view.usage
     return {
         "account": view.account,
@@ -117,13 +117,13 @@ def as_json(view: Overview) -> dict[str, Any]:
 
 
 def totals(view: Overview) -> dict[str, int]:
-    """How many messages are in each state; `sent` counts those as well of which SES has told more since."""
+    """Counts the messages in each state. `sent` includes those that were delivered, bounced or complained of since."""
     states = {state.value: view.counts[state] for state in State if state not in FEEDBACK_STATES}
     return states | {"sent": sum(view.counts[state] for state in SENT_STATES)}
 
 
 def as_text(view: Overview) -> Any:
-    """The same for people, as something that rich draws."""
+    """Returns the same for people, as something that rich draws."""
     from rich.console import Group
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""`sesq submission`: takes mail by SMTP, from whatever can send mail but knows no queue."""
+"""`sesq submission`: takes mail by SMTP, for programs that can send mail but do not know the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def submission(
     port: Annotated[
         int,
         typer.Option(
-            min=0, max=65_535, help="The port, with STARTTLS if there is a certificate; 0: a free one."
+            min=0, max=65_535, help="The port, with STARTTLS if there is a certificate; 0 takes a free one."
         ),
     ] = 2525,
     tls_port: Annotated[

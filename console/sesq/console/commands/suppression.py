@@ -1,4 +1,4 @@
-"""`sesq suppression`: who gets no mail any more."""
+"""`sesq suppression`: shows and changes who gets no mail any more."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def list_(
     address: Annotated[
         list[str] | None, typer.Argument(metavar="[ADDRESS...]", help="Only these; all if none is given.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this number of messages.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="At most this number of addresses.")] = 1000,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -189,7 +189,10 @@ def _specs(addresses: Iterable[str]) -> list[str]:
 
 
 def _read(lines: Iterable[Line], file: str, now: float, by: str) -> Iterator[Suppressed]:
-    """What a file does not say is `manual`, now and by the user. Raises InputError, which names the line."""
+    """Reads entries from lines. If a line does not say it, the reason is `manual`, the time is now, the source a user.
+
+    Raises InputError, which names the line.
+    """
     for line in lines:
         reason = line.cells.get("reason", "").lower() or "manual"
         if reason not in REASONS:
@@ -206,7 +209,7 @@ def _at(text: str, place: str) -> float | None:
 
 
 def _ses(redis: Redis, account: str, *, needed: bool = False) -> SesSuppression | None:
-    """SES's list, where the account may change it: not in the sandbox, and not from a host without boto3."""
+    """Opens SES's list, if the account may change it: not in the sandbox. Raises MissingPart without boto3."""
     settings = load_settings()
     if not needed and not (account in settings.accounts and read_snapshot(redis, account).production):
         return None

@@ -1,4 +1,4 @@
-"""`sesq webhooks`: tells endpoints of yours, by signed HTTP requests, what becomes of messages."""
+"""`sesq webhooks`: tells your endpoints what becomes of messages, by signed HTTP requests."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ app = typer.Typer(
     help="Report to your endpoints what becomes of messages.\n\nThey stand in sesq.toml, as accounts.NAME.webhooks.X; "
     "`sesq webhooks run` delivers.",
 )
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the webhook in sesq.toml.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the webhook in sesq.toml.")]
 
 
 @app.command(epilog=RUN_EXAMPLES)
@@ -108,7 +108,7 @@ def run(
     with part("webhooks"):
         from sesq.worker.webhooks.runner import open_endpoints, run_endpoints
     endpoints = open_endpoints(open_redis(settings), settings, accounts, stop)
-    if not endpoints:  # it goes on: where a Procfile starts it, its end would end the other processes
+    if not endpoints:  # it goes on: if a Procfile starts it, its end would end the other processes
         logging.getLogger("sesq.webhooks").warning(
             "no webhook is configured, and there is nothing to do: see webhooks in sesq.example.toml"
         )
@@ -188,7 +188,7 @@ def send_test(name: Name, account: Account = DEFAULT_ACCOUNT, json: Json = False
 @app.command(epilog=DEAD_EXAMPLES)
 def dead(
     name: Name,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_DEAD, help="At most this number of messages.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_DEAD, help="At most this number of events.")] = 100,
     wide: Wide = False,
     account: Account = DEFAULT_ACCOUNT,
     json: Json = False,
@@ -276,7 +276,7 @@ def disable(
 
 @app.command(epilog=FORGET_EXAMPLES)
 def forget(name: Name, account: Account = DEFAULT_ACCOUNT) -> None:
-    """Delete what Redis keeps for a webhook that is no longer in sesq.toml, and stop to keep events for it."""
+    """Delete what Redis keeps for a webhook that is no longer in sesq.toml, and stop keeping events for it."""
     redis, configured = _opened(account)
     if name in configured:
         raise InputError(
@@ -293,7 +293,7 @@ def forget(name: Name, account: Account = DEFAULT_ACCOUNT) -> None:
 
 
 def _opened(account: str) -> tuple[Redis, Mapping[str, WebhookSettings]]:
-    """The queue's Redis, and the webhooks that are configured for the account here."""
+    """Opens the queue's Redis. Returns it, and the webhooks that are configured for the account here."""
     settings = load_settings()
     redis = open_account(account, settings)
     return redis, settings.accounts[account].webhooks if account in settings.accounts else {}

@@ -74,7 +74,7 @@ def worker(
         from sesq.worker.start import ParentPipe, Processes, run_worker
     parent = ParentPipe(sys.stdin.fileno()) if stop_with_stdin else None
     redis = open_redis(settings)
-    if parent is None:  # whose own parent has waited
+    if parent is None:  # otherwise the parent has waited
         wait_for_redis(redis)
     if processes > 1:
         if name:
@@ -95,7 +95,7 @@ def worker(
 
 
 def parse_lanes(text: str) -> tuple[Lane, ...]:
-    """`transactional,bulk` in the order given. Raises InputError."""
+    """Reads `transactional,bulk`, in the order given. Raises InputError."""
     names = [name.strip() for name in text.split(",")]
     known = [lane.value for lane in Lane]
     if len(set(names)) < len(names) or not set(names) <= set(known):
@@ -106,7 +106,7 @@ def parse_lanes(text: str) -> tuple[Lane, ...]:
 
 
 def wait_for_redis(redis: Redis, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Returns when Redis answers. Raises QueueUnavailable after a few tries."""
+    """Waits until Redis answers. Raises QueueUnavailable after a few tries."""
     for pause in START_PAUSES_SECONDS:
         if _answers(redis, pause):
             return

@@ -1,4 +1,4 @@
-"""`sesq demo`: the queue does its job on real parts, in front of your eyes, and its own record is checked by SES's."""
+"""`sesq demo`: shows the queue's job on real parts, and compares the queue's record with SES's."""
 
 from sesq.console.demo.demo import run
 

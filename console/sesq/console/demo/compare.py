@@ -1,4 +1,4 @@
-"""Two columns that must agree: what the queue believes, and what SES's own record says."""
+"""Compares what the queue knows with SES's own record. Both must agree."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SESQ_ID = "sesq-id"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact from both sides. `queue` is a range (least, most) where the queue cannot know it to the millisecond."""
+    """One fact from both sides. `queue` is a range (least, most) if the queue cannot know it to the millisecond."""
 
     fact: str
     queue: int | tuple[int, int]
     ses: int
     allowed: int | None = None
-    """What both must be at the most; None: whatever."""
+    """The most that both may be; None: any number."""
 
     @property
     def agrees(self) -> bool:
@@ -39,11 +39,11 @@ class SesRecord:
     raised_at: float
 
     def accepted(self) -> dict[str, str]:
-        """MessageId -> the queue's id of each mail that SES took."""
+        """Returns MessageId -> the queue's id, for each mail that SES took."""
         return {call["id"]: call["tags"].get(SESQ_ID, "") for call in self.calls if call["accepted"]}
 
     def fastest_second(self, until: float) -> int:
-        """The most recipients in any second, of those accepted before a time."""
+        """Counts the most recipients in any second, of those accepted before a time."""
         taken = [
             (call["at"], call["recipients"]) for call in self.calls if call["accepted"] and call["at"] < until
         ]
@@ -51,7 +51,7 @@ class SesRecord:
 
 
 def compare(view: View, ses: SesRecord) -> list[Row]:
-    """Every row's left side is made from the queue's records and its gate alone, the right side from SES's."""
+    """Makes the rows. One side has only numbers of the queue's records and its gate, the other only SES's."""
     sent, records, report = view.sent(), view.records.values(), ses.report
     taken = ses.accepted()
     offered = {call["tags"].get(SESQ_ID) for call in ses.calls}
@@ -80,7 +80,7 @@ def compare(view: View, ses: SesRecord) -> list[Row]:
 
 
 def _refused(record: Record) -> int:
-    """Calls that did not end with a MessageId. What SES throttled spends no attempt, and has a row of its own."""
+    """Counts calls that ended without a MessageId. A throttled call costs no attempt, and has a row of its own."""
     return record.attempts - (record.message_id is not None)
 
 
@@ -89,9 +89,9 @@ def _repeats(record: Record) -> int:
 
 
 def _range(sent: Iterable[Record], until: float = float("inf")) -> tuple[int, int]:
-    """The fastest second as the queue can know it: SES took each mail between its claim and its answer.
+    """Counts the fastest second as the queue can know it: SES took each mail between its claim and its answer.
 
-    At least what surely fell into one second; at most what may have.
+    Returns how many surely were in one second, and how many may have been.
     """
     spans = [(claimed_at(record), sent_at(record), record.envelope.rate_cost) for record in sent]
     surely = [span for span in spans if span[1] < until]

@@ -1,4 +1,4 @@
-"""The demo from start to end: the parts, the story, the comparison; then everything is gone again."""
+"""Runs the demo from start to end: the parts, the story, the comparison. It leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Result:
         return all(row.agrees for row in self.rows)
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts. Paces in recipients a second, times in seconds."""
+        """Returns it for scripts. Paces in recipients a second, times in seconds."""
         return {
             "agrees": self.agrees,
             "rows": [
@@ -58,7 +58,7 @@ class Result:
         }
 
     def in_words(self) -> str:
-        """For people."""
+        """Returns it for people."""
         paces = ", ".join(f"{p.measured:.1f}/s at a limit of {p.limit:g}/s ({p.whose})" for p in self.paces)
         held = "\n".join(f"  {record.envelope.recipients[0]}: {record.reason}" for record in self.view.held())
         verdict = (
@@ -73,9 +73,9 @@ class Result:
 
 
 def run(*, seconds: float = SECONDS, worker_count: int = WORKERS, as_json: bool = False) -> int:
-    """Plays the demo on this machine alone, in at most `seconds`, and leaves nothing running.
+    """Runs the demo on this machine alone, in at most `seconds`, and leaves nothing running. Returns the exit status.
 
-    0: both records agree. 1: they differ, or the demo could not be played to its end. 130: interrupted.
+    0: both records agree. 1: they differ, or the demo did not come to its end. 130: interrupted.
     """
     patience = Patience(seconds)
     screen = Screen(as_json, lambda: patience.elapsed)
@@ -93,7 +93,7 @@ def run(*, seconds: float = SECONDS, worker_count: int = WORKERS, as_json: bool 
 
 
 def play(worker_count: int, screen: Screen, patience: Patience) -> Result:
-    """Has the parts up only while the story lasts: a private Redis, SES on localhost, the Procfile's workers."""
+    """Runs the story. Its parts run only for that time: a private Redis, SES on localhost, the Procfile's workers."""
     with ExitStack() as stack:
         folder = TemporaryDirectory(prefix="sesq-demo-", ignore_cleanup_errors=True)
         directory = Path(stack.enter_context(folder))

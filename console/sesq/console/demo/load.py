@@ -1,4 +1,4 @@
-"""The mail of a small shop: who it writes to, and whom of them the simulated account may write to."""
+"""Makes the mail of a small shop. The simulated account may write to some of its recipients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEVER_VERIFIED = "stranger@example.net"
 
 
 def newsletters() -> list[Message]:
-    """Renders a hundred: most go to a verified domain, two to nobody SES knows, one to the mailbox simulator."""
+    """Renders a hundred: most to a verified domain, two to unverified addresses, one to the mailbox simulator."""
     renderer = Template.read(shipped("docs/examples/newsletter")).renderer
     with shipped("docs/examples/recipients.csv").open(encoding="utf-8", newline="") as file:
         mails = [(row["email"], renderer.content(row)) for row in csv.DictReader(file)]

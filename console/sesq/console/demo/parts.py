@@ -1,4 +1,4 @@
-"""The workers of the demo: real processes, as the Procfile starts them, in an environment that leads to no real AWS."""
+"""Starts the workers of the demo: real processes, as the Procfile starts them, that cannot reach the real AWS."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Part:
             )  # fmt: skip
 
     def check(self) -> None:
-        """Raises PartFailed where it has ended."""
+        """Raises PartFailed if it has ended."""
         if self.process.poll() is not None:
             last = (self.log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
             raise PartFailed(f"{self.name} ended with status {self.process.returncode}: {last}")
 
     def wait(self) -> None:
-        """Waits for its end, and kills what is then left of its session."""
+        """Waits for its end, and kills its session after STOP_SECONDS."""
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -77,7 +77,7 @@ def _worker_command(path: str) -> list[str]:
 
 
 def _environment(redis_url: str, endpoint_url: str, directory: Path) -> dict[str, str]:
-    """This environment, less what would lead to another queue or to the real AWS."""
+    """Returns this environment, without what would lead to another queue or to the real AWS."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SESQ_"))}
     no_settings = directory / "sesq.toml"
     no_settings.touch()

@@ -1,4 +1,4 @@
-"""All the waiting of the demo: a Ctrl-C ends it at once, and the deadline ends it in any case."""
+"""Waits for the demo. Ctrl-C ends a wait at once, and so does the deadline of the demo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TooLate(SesqError):
 
 
 class Patience:
-    """Waits, for `seconds` in all."""
+    """Waits, for `seconds` in total."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Patience:
         return self._clock() - self._start
 
     def wait(self, seconds: float) -> None:
-        """Raises Interrupted or TooLate instead of waiting on."""
+        """Waits. Raises Interrupted, and TooLate after the deadline."""
         until = self.elapsed + seconds
         while not self.is_over and (left := until - self.elapsed) > 0 and self.elapsed <= self.seconds:
             self._sleep(min(left, SLICE_SECONDS))
@@ -52,7 +52,7 @@ class Patience:
 
     @contextmanager
     def ended_by_signals(self) -> Iterator[None]:
-        """Has SIGINT, SIGTERM and SIGHUP end a wait, but no start and no clean-up."""
+        """Lets SIGINT, SIGTERM and SIGHUP end a wait, but neither the start nor the clean-up."""
 
         def end(*_: object) -> None:
             self.is_over = True

@@ -1,4 +1,4 @@
-"""Where the demo speaks: what `sesq status` shows on a terminal, plain lines elsewhere, one JSON object for scripts."""
+"""Prints the demo: the table of `sesq status` on a terminal, plain lines elsewhere, one JSON object for scripts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Screen:
 
     @contextmanager
     def painting(self) -> Iterator[None]:
-        """Keeps a table on a terminal up to date, and takes it away at the end."""
+        """Keeps a table on a terminal up to date, and removes it at the end."""
         if self._json or not self._console.is_terminal:
             yield
         else:
@@ -51,7 +51,7 @@ class Screen:
         self._console.print(told, soft_wrap=not self._console.is_terminal, highlight=False)
 
     def show(self, table: Callable[[], Any], line: str) -> None:
-        """Shows the queue as it is now: the table, or a line now and then where nothing can be painted."""
+        """Shows the queue as it is now: the table on a terminal, or a line every few seconds elsewhere."""
         if self._live.is_started:
             self._live.update(table(), refresh=True)
         elif self._elapsed() >= self._next_line:
@@ -73,7 +73,7 @@ class Screen:
 
 
 def _two_columns(rows: Sequence[Row]) -> Table:
-    """What must agree, row by row."""
+    """Makes the table of what must agree, row by row."""
     table = Table("", title="Two records that must agree", title_justify="left", expand=True)
     for heading in ("the queue", "SES"):
         table.add_column(heading, justify="right")

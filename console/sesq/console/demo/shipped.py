@@ -1,4 +1,4 @@
-"""Files that come with sesq: in a checkout where they stand, in an installed package beside this module."""
+"""Finds files that come with sesq: at their places in a checkout, or beside this module in an installed package."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _CHECKOUT = Path(__file__).parents[4]
 
 
 def shipped(name: str) -> Path:
-    """`shipped("docs/examples/invoice.eml")`. What is shipped is listed in pyproject.toml, under force-include."""
+    """Returns a file's path: `shipped("docs/examples/invoice.eml")`. pyproject.toml lists them in force-include."""
     return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT) / name

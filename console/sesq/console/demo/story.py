@@ -1,4 +1,4 @@
-"""What happens in the demo, in order. Each step waits for what it has caused, and says what that shows."""
+"""The steps of the demo, in order. Each step waits for what it has caused, and says what that shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pace:
 
 
 class Story:
-    """`play` goes through all of it and gives the last view; what was measured on the way stays here."""
+    """`play` does all steps and returns the last view. What was measured stays in the attributes."""
 
     def __init__(
         self, outbox: Outbox, ses: Simulator, workers: list[Part], screen: Screen, patience: Patience
@@ -46,7 +46,7 @@ class Story:
         self.freed_after = 0.0
 
     def play(self) -> View:
-        """Raises Interrupted, TooLate, PartFailed."""
+        """Does all steps. Raises Interrupted, TooLate and PartFailed."""
         self._wait_for_the_account()
         start = self._fill_the_lanes()
         self._overtake()
@@ -115,7 +115,7 @@ class Story:
         self._say("[b]sesq quota reset[/]: back to what SES allows.")
 
     def _keep_pace(self, limit: float, whose: str, between: tuple[int, int]) -> None:
-        """Measures while the queue shrinks from one length to another."""
+        """Measures the pace while the queue shrinks from one length to another."""
         start, end = map(self._until_only, between)
         self.paces.append(Pace(limit, whose, end.pace(start.now, end.now)))
 

@@ -1,4 +1,4 @@
-"""What the queue itself knows at one moment: its messages with their histories, and what its gate says."""
+"""Reads what the queue itself knows at one moment: its messages with their histories, and its gate."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class View:
         return [record for record in self.records.values() if record.state is State.HELD]
 
     def to(self, recipient: str) -> Record:
-        """The message to somebody."""
+        """Returns the message to a recipient."""
         return next(each for each in self.records.values() if recipient in each.envelope.recipients)
 
     def pace(self, since: float, until: float) -> float:
-        """Recipients a second that went out between two times."""
+        """Returns the recipients a second that went out between two times."""
         went = (record for record in self.sent() if since <= sent_at(record) < until)
         return sum(record.envelope.rate_cost for record in went) / (until - since)
 
@@ -65,20 +65,20 @@ class View:
 
 
 def look(redis: Redis, ids: Iterable[str]) -> View:
-    """Reads the queue as it is now: these messages, of which there are at most a thousand."""
+    """Reads the queue as it is now: these messages, at most a thousand, and the gate."""
     messages = Messages(redis)
     listed = {record.id: record for record in messages.list(limit=MOST)}
-    # a list, read state by state, misses what changes its state meanwhile
+    # a list is read state by state, and misses messages that change their state meanwhile
     records = {id: listed.get(id) or messages.get(id) for id in ids}
-    # the gate's books last: what the records say was sent is in them by then
+    # the gate is read last: by then it has counted all that the records say was sent
     return View(records, Gate(redis).usage())
 
 
 def sent_at(record: Record) -> float:
-    """When the queue wrote down that SES has it."""
+    """Returns when the queue wrote down that SES has it."""
     return next(event.at for event in record.history if event.state is State.SENT)
 
 
 def claimed_at(record: Record) -> float:
-    """When the gate let it go, the last time."""
+    """Returns when the gate let it go, the last time."""
     return max(event.at for event in record.history if event.state is State.SENDING)
