@@ -31,7 +31,7 @@ class WebhookView:
 
     @property
     def url(self) -> str:
-        """Where it is, without its query, which may be a secret."""
+        """Its URL without the query, which may be a secret."""
         if self.settings is None:
             return ""
         parts = urlsplit(self.settings.url)
@@ -52,7 +52,7 @@ class WebhookView:
         return self.health.disabled_because or self.health.why
 
     def as_json(self) -> dict[str, Any]:
-        """What scripts and the API rely on."""
+        """Returns the JSON that scripts and the API rely on."""
         settings, health = self.settings, self.health
         return {
             "name": self.name,
@@ -74,7 +74,7 @@ class WebhookView:
 
 
 def read_webhooks(redis: Redis, account: str, configured: Mapping[str, WebhookSettings]) -> list[WebhookView]:
-    """Those that are configured here, and those that Redis knows of. Raises QueueUnavailable."""
+    """Returns the webhooks that are configured here, and those that Redis knows. Raises QueueUnavailable."""
     names = sorted({*configured, *known_webhooks(redis, account)})
     return [
         WebhookView(name, configured.get(name), WebhookStore(redis, account, name).health()) for name in names
@@ -94,7 +94,7 @@ def require_webhook(
 
 
 def letter_as_json(letter: DeadLetter) -> dict[str, Any]:
-    """An event that was given up, as scripts and the API rely on."""
+    """Returns an event that was given up, as the JSON that scripts and the API rely on."""
     event = letter.event
     return {
         "event": event.id,

@@ -1,4 +1,4 @@
-"""Says why mail waits, in sentences for people, and when it goes. Pure: says what an `Overview` holds."""
+"""Says in sentences for people why mail waits and when it goes. It reads nothing but an `Overview`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Told:
 
 
 def sentences(view: Overview) -> list[str]:
-    """The account first, then each lane, then what waits for something other than time."""
+    """Returns sentences about the account, then about each lane, then about what messages wait for other than time."""
     return [told.text for told in tell(view)]
 
 
@@ -58,7 +58,7 @@ def _account(view: Overview) -> Iterator[Told]:
 
 
 def _sentence(reason: str | None) -> str:
-    """With one full stop, whether its writer gave it one or not."""
+    """Returns the reason with one full stop at its end."""
     return (reason or "").rstrip(".") + "."
 
 

@@ -1,1 +1,1 @@
-"""The console in a browser. `app` puts it together; `guard` and `people` say who comes in; `api` is for programs."""
+"""The console in a browser. `app` puts it together; `guard` and `people` decide who enters; `api` is for programs."""

@@ -61,7 +61,7 @@ def _page(label: str, path: str) -> Callable[[str, str], tuple[Way, ...]]:
 
 
 def _waiting(kind: str = "") -> Callable[[str, str], tuple[Way, ...]]:
-    """The messages that wait for it."""
+    """Leads to the messages that wait for the check's subject."""
     return lambda _account, rest: (
         Way(
             "The messages that wait",
@@ -75,7 +75,7 @@ def _batch(_account: str, batch: str) -> tuple[Way, ...]:
 
 
 def _damaged(account: str, key: str) -> tuple[Way, ...]:
-    """A damaged key: of a batch, of a message, or of the account."""
+    """Leads to the batch, the message or the account to which a damaged key belongs."""
     for kind, label, page in (
         (Keys(account).batch(""), "The batch", "batches/"),
         (Keys(account).message(""), "The message", "messages/"),

@@ -1,4 +1,4 @@
-"""The web application: guard, sessions, pages, the API and the metrics, put together. And what an error becomes."""
+"""Puts the web application together: guard, sessions, pages, the API and the metrics. Turns errors into answers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def metrics(request: Request) -> Response:
 
 
 def create_app(site: Site, *, intake: bool = False) -> Guard:
-    """The whole console as an ASGI application. `intake`: with mail over HTTP, as Resend's API takes it."""
+    """Makes the console as an ASGI application. `intake`: it also takes mail over HTTP, in the form of Resend's API."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.site = site
     app.mount("/api/v1", make_api(site, status_of))
@@ -104,14 +104,17 @@ def create_app(site: Site, *, intake: bool = False) -> Guard:
 
 
 def session_secret(redis: Redis) -> str:
-    """What signs the cookies: the same for all consoles of this Redis, so that a restart logs nobody out."""
+    """Returns the secret that signs the cookies.
+
+    All consoles of this Redis have the same, so that a restart logs nobody out.
+    """
     with mapped():
         redis.set(CONSOLE_SECRET, secrets.token_urlsafe(32), nx=True)
         return text(redis.get(CONSOLE_SECRET))
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status of an error."""
+    """Returns the HTTP status of an error."""
     if isinstance(error, HTTPException):
         return error.status_code
     if isinstance(error, RequestValidationError):
@@ -139,5 +142,5 @@ def _no_endpoint(status: int) -> str:
 
 
 def _fault(request: Request, _error: Exception) -> Response:
-    """A fault of sesq's own: the log has it, and its text may have content in it."""
+    """Answers a fault in sesq itself without its text, which may have content in it. The log has the text."""
     return refusal(request.url.path, 500, FAULT)

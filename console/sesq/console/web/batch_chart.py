@@ -1,4 +1,4 @@
-"""How far a batch was at each time, as numbers for plots."""
+"""The progress of a batch over time, as numbers for plots."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BatchChart:
 
 
 def chart_of(seen: Sequence[Progress]) -> BatchChart:
-    """Draws from the first time to the last; a count holds until the next one."""
+    """Returns columns from the first time to the last. A count holds until the next one."""
     begin = seen[0].at
     width = max(seen[-1].at - begin, SHORTEST_SECONDS) / COLUMNS
     times = [begin + width * (column + 1) for column in range(COLUMNS)]

@@ -1,4 +1,4 @@
-"""Before anything else looks at a request: is it for us, from a page of ours, of a sensible size."""
+"""Checks each request first: its host, the site it comes from, and its size."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sesq.producer.rules import MAX_MESSAGE_BYTES
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_MAIL_BYTES = MAX_MESSAGE_BYTES + MAX_BODY_BYTES
-"""For mail with its attachments in base64, as SES counts them, and the other fields of the request."""
+"""The size of a mail with its attachments in base64, as SES counts them, and of the other fields of the request."""
 MAX_UPLOAD_BYTES = 64 * 1024 * 1024
-"""For a batch with its rows, which are written to a file while they are read."""
+"""The size of a batch with its rows, which are written to a file while they are read."""
 takes_batches = re.compile(r"/api/v1/accounts/[^/]+/batches(/check)?").fullmatch
 ZONE_COOKIE = "sesq_zone"
 _charset = re.compile(r"""charset[*\d\s]*=\s*"?([^\s;"]*)""", re.IGNORECASE).findall
@@ -32,7 +32,7 @@ PAGE_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-"""Mail: no script, no form, no picture and no style from outside; and never our origin."""
+"""For the HTML of mail: no script, no form, no picture or style from outside, and another origin than ours."""
 ALWAYS = {
     "content-security-policy": PAGE_POLICY,
     "x-content-type-options": "nosniff",
@@ -73,7 +73,7 @@ class Guard:
             ZONE.reset(before)
 
     def refuse(self, path: str, method: str, headers: Headers) -> Response | None:
-        """Why this request goes no further; None if it may."""
+        """Returns the answer that refuses the request; None if it may go on."""
         found = self._fault(path, method, headers)
         return refusal(path, *found) if found else None
 
@@ -109,7 +109,7 @@ def most_bytes(path: str) -> int:
 
 
 def is_known_host(host: str, hosts: frozenset[str]) -> bool:
-    """Whether a Host header is ours. A name that was rebound to our address (DNS rebinding) is none of these."""
+    """Whether a Host header names this console. A name that DNS rebinding sends here does not."""
     try:
         name = (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
@@ -132,7 +132,7 @@ def is_json(headers: Headers) -> bool:
 
 
 def _is_from_us(host: str, headers: Headers) -> bool:
-    """Programs send neither of these; where a browser says on whose behalf it asks, that must be ourselves."""
+    """Whether a request is from our own pages or from a program: a browser says which site it asks for."""
     try:
         origin = urlsplit(headers.get("origin", f"//{host}")).netloc
     except ValueError:
@@ -143,7 +143,7 @@ def _is_from_us(host: str, headers: Headers) -> bool:
 
 
 def _zone(cookies: str) -> ZoneInfo | None:
-    """The viewer's time zone, which the page's script has noted; None: the server's."""
+    """Returns the viewer's time zone, which the page's script has noted; None for the server's."""
     try:
         noted = SimpleCookie(cookies).get(ZONE_COOKIE)
         return ZoneInfo(unquote(noted.value)) if noted else None

@@ -1,4 +1,4 @@
-"""What Prometheus reads: every number is in Redis already, so nothing is counted in this process."""
+"""The page that Prometheus reads. Every number is in Redis already, so this process counts nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("rate_limit_recipients_per_second", "Rate in force.", lambda view: view.usage.rate),
     ("pace_recipients_per_second", "Rate less margin and throttle.", lambda view: view.usage.pace),
     ("daily_limit_recipients", "In 24 hours; +Inf: unlimited.", lambda view: _or_inf(view.usage.daily)),
-    ("daily_remaining_recipients", "What may still go now.", lambda view: _or_inf(view.usage.remaining)),
+    (
+        "daily_remaining_recipients",
+        "Recipients that may still go now.",
+        lambda view: _or_inf(view.usage.remaining),
+    ),
     ("daily_reserve_recipients", "Kept for transactional mail.", lambda view: view.usage.reserve),
     ("ramp_limit_recipients", "What a ramp allows; +Inf: there is no ramp.", lambda view: _ramp_cap(view)),
     (
@@ -40,21 +44,21 @@ LIMITS: tuple[tuple[str, str, Callable[[Overview], float]], ...] = (
     ("ledger_recipients", "In the last 24 hours, by sesq's ledger.", lambda view: view.usage.last_24h),
     ("ledger_other_recipients", "In the last 24 hours, by others.", lambda view: view.usage.others),
     ("tokens", "Recipients that may go at once; negative: debt.", lambda view: view.usage.tokens),
-    ("paused", "1 where a person or SES has paused it.", lambda view: float(view.paused is not None)),
+    ("paused", "1 if a person or SES has paused it.", lambda view: float(view.paused is not None)),
     (
         "bulk_paused",
-        "1 where a person or the brake has paused bulk mail.",
+        "1 if a person or the brake has paused bulk mail.",
         lambda view: float(bool(view.bulk_paused)),
     ),
     ("bulk_window_open", "0 outside the send window of bulk mail.", lambda view: float(_is_open(view))),
     (
         "outside_window_recipients",
-        "Of batches outside their send windows.",
+        "Recipients of batches outside their send windows.",
         lambda view: view.outside_windows,
     ),
-    ("production", "1 out of the sandbox.", lambda view: float(view.snapshot.production)),
+    ("production", "1 in production, 0 in the sandbox.", lambda view: float(view.snapshot.production)),
 )
-"""Name without sesq_, what it is, and where it stands."""
+"""Name without `sesq_`, help text, and the function that reads the value."""
 
 
 def _ramp_cap(view: Overview) -> float:
@@ -70,7 +74,7 @@ def _is_open(view: Overview) -> bool:
 
 
 def exposition(redis: Redis, accounts: Sequence[str]) -> bytes:
-    """The page for Prometheus. Raises QueueUnavailable."""
+    """Returns the page for Prometheus. Raises QueueUnavailable."""
     registry = CollectorRegistry()
     registry.register(_Queue(redis, accounts))
     return generate_latest(registry)
@@ -90,7 +94,7 @@ class _Queue(Collector):
         yield from self._workers()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is looked at when it is registered."""
+        """Returns nothing, so that registering the collector reads nothing from Redis."""
         return ()
 
     def _limits(self) -> Iterator[Metric]:
@@ -160,12 +164,10 @@ class _Queue(Collector):
     def _flow(self) -> Iterator[Metric]:
         claims = CounterMetricFamily(
             "sesq_claims",
-            "Questions to the open gate, whether something might go or not.",
+            "Claims from the open gate, with or without a message.",
             labels=["account"],
         )
-        throttles = CounterMetricFamily(
-            "sesq_throttles", "Times that SES said: too fast.", labels=["account"]
-        )
+        throttles = CounterMetricFamily("sesq_throttles", "Throttles by SES.", labels=["account"])
         changes = CounterMetricFamily(
             "sesq_outcomes",
             "Messages that came into a state: sent, held, retrying, refused …",
@@ -184,10 +186,10 @@ class _Queue(Collector):
         yield from (claims, throttles, changes, waits)
 
     def _workers(self) -> Iterator[Metric]:
-        workers = GaugeMetricFamily("sesq_workers", "Workers that live.", labels=["account"])
+        workers = GaugeMetricFamily("sesq_workers", "Workers that are running.", labels=["account"])
         beats = GaugeMetricFamily(
             "sesq_worker_heartbeat_timestamp_seconds",
-            "When each worker was last heard of.",
+            "When each worker sent its last heartbeat.",
             labels=["account", "worker"],
         )
         for view in self.views:
@@ -202,7 +204,7 @@ BOUNDS = ("0.1", "0.5", "1", "5", "15", "60", "300", "1800", "7200", "28800", "8
 
 
 def _buckets(counters: dict[str, str]) -> list[tuple[str, float]]:
-    """Each with all that are below it."""
+    """Returns each bound with the number of values up to it, as Prometheus wants."""
     total, found = 0.0, []
     for bound in (*BOUNDS, "inf"):
         total += Fields(counters).number(f"wait:{bound}")

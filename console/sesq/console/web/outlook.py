@@ -1,4 +1,4 @@
-"""What was and what will be: the last hour and day as numbers for plots, and when the queue will be empty."""
+"""The last hour and day as numbers for plots, and the forecast when the queue will be empty."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """`waiting`: recipients and messages in the lanes. `empty_at`: None: not with the present limits, or not known."""
+    """`waiting`: recipients and messages in the lanes. `empty_at` (s): None if it is not known, or never."""
 
     waiting: int
     empty_at: float | None
 
 
 def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dict[str, Series]:
-    """The last hour and day. `sent`: recipients that count towards the day, by the gate's ledger."""
+    """Reads the last hour and day. `sent`: recipients that count towards the day, by the gate's ledger."""
     ledger = Gate(redis, account).ledger()
     noted = DepthHistory(redis, account).waiting(int(now // MINUTE) - 1440)
     depth_history = {**noted, int(now // MINUTE): waiting_now}
@@ -70,7 +70,7 @@ def read_series(redis: Redis, account: str, now: float, waiting_now: int) -> dic
 
 
 def _first(now: float, size: int, columns: int) -> int:
-    """The first minute of the first column; the last column ends with this minute."""
+    """Returns the first minute of the first column; the last column ends with this minute."""
     return int(now // MINUTE) + 1 - size * columns
 
 
@@ -90,8 +90,9 @@ def _refused(redis: Redis, keys: Keys, now: float) -> dict[str, list[int]]:
 
 
 def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outlook:
-    """When both lanes will be empty, by these limits (those in force where none are given). A message of several
-    recipients counts as one.
+    """Forecasts when both lanes will be empty, with these limits, or with those in force if none are given.
+
+    A message of several recipients counts as one.
     """
     usage = usage or view.usage
     waiting = sum(lane.queued for lane in view.lanes) + view.outside_windows
@@ -107,7 +108,7 @@ def look_ahead(redis: Redis, view: Overview, usage: Usage | None = None) -> Outl
 
 
 def changed(view: Overview, changes: Mapping[str, str], *, force: bool) -> Usage:
-    """The limits as they would be after these changes. Raises InvalidPolicy."""
+    """Returns the limits as they would be after these changes. Raises InvalidPolicy."""
     usage, ses = view.usage, view.snapshot
     values = {name: LIMITS[name](text) for name, text in changes.items()}
     if "rate" in values:

@@ -12,9 +12,9 @@ MOST_BACK = 20
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """One page. `after`: where it begins, empty for the newest. `before`: where the pages before it began.
+    """One page. `after`: the cursor where it begins, empty for the newest page. `before`: those of the pages before.
 
-    `next`: where the following one begins, None if there is none.
+    `next`: the cursor where the following page begins, None if there is none.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Paging:
 
     @property
     def newer(self) -> str | None:
-        """The page before it; the newest page if the address does not hold that."""
+        """The page before it; the newest page if the address does not say which that is."""
         if not self.after:
             return None
         return self._to(self.before[-1] if self.before else "", self.before[:-1])

@@ -47,7 +47,7 @@ OF_A_NAME, OF_AN_ADDRESS = parse("5/minute"), parse("20/5minute")
 
 
 class TooManyTries(SesqError):
-    """Too many wrong passwords from there."""
+    """Too many wrong passwords from one address."""
 
 
 class Role(str, Enum):
@@ -68,23 +68,23 @@ class Visitor:
 
     @property
     def may_look(self) -> bool:
-        """Whether this one may see anything."""
+        """Whether this visitor may see anything."""
         return self.role is not Role.SEND
 
     @property
     def may_send(self) -> bool:
-        """Whether this one may queue mail."""
+        """Whether this visitor may queue mail."""
         return self.role is not Role.VIEW
 
     @property
     def may_operate(self) -> bool:
-        """Whether this one may change anything."""
+        """Whether this visitor may change anything."""
         return self.role is Role.OPERATE
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A line of the users file. `password` and `token` are hashes; empty: cannot come in that way."""
+    """A line of the users file. `password` and `token` are hashes; if one is empty, it lets nobody in."""
 
     name: str
     role: Role
@@ -98,12 +98,12 @@ class User:
 
     @property
     def proof(self) -> str:
-        """What a session remembers, so that a new password ends it."""
+        """A text that a session keeps. It changes with the password, so that a new password ends the session."""
         return hashlib.sha256(self.password.encode()).hexdigest()[:16]
 
 
 class People:
-    """The users by name. Without any, everybody who reaches the port may operate: that is for loopback only."""
+    """The users by name. Without a users file everybody who reaches the port may operate: that is for loopback only."""
 
     def __init__(self, users: Reread[dict[str, User]], local: Visitor) -> None:
         self._file = users
@@ -127,13 +127,14 @@ class People:
 
     @property
     def local(self) -> Visitor | None:
-        """Who everybody is, where nobody has to say who they are."""
+        """The visitor that everybody is if there is no users file; otherwise None."""
         return None if self._users else self._local
 
     def log_in(self, name: str, password: str, address: str) -> User | None:
-        """The user whose name and password these are; as slow for a name that nobody has. Raises TooManyTries.
+        """Returns the user with this name and password, or None. Raises TooManyTries.
 
-        One try at a time: many at once neither pass the limit together nor take all processors.
+        It takes as long for an unknown name. It checks one try after the other, so that many at once
+        neither pass the limit together nor take all processors.
         """
         place, hashed = _place(address), hashlib.sha256(name.encode(errors="replace")).hexdigest()
         counted = ((OF_AN_ADDRESS, place), (OF_A_NAME, place, hashed))
@@ -152,24 +153,24 @@ class People:
         return user if right and user.password and user is not self._nobody else None
 
     def by_session(self, name: str, proof: str) -> Visitor | None:
-        """Who logged in before, as long as the password is the same."""
+        """Returns the visitor of a session, if the password is still the same."""
         user = self._users.get(name)
         return user.visitor if user and hmac.compare_digest(user.proof, proof) else None
 
     def by_token(self, token: str) -> Visitor | None:
-        """Whose token this is."""
+        """Returns the visitor who has this token."""
         hashed = hash_token(token)
         found = [user for user in self._users.values() if hmac.compare_digest(user.token, hashed)]
         return found[0].visitor if found else None
 
     def by_name(self, name: str) -> Visitor | None:
-        """Whom a reverse proxy names."""
+        """Returns the visitor that a reverse proxy names."""
         user = self._users.get(name)
         return user.visitor if user else None
 
 
 def _place(address: str) -> str:
-    """Where tries are counted: an address, or of IPv6 the /64, all of which one machine may have."""
+    """Returns what tries are counted for: an IPv4 address, or an IPv6 /64, which one machine may have whole."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -178,12 +179,12 @@ def _place(address: str) -> str:
 
 
 def new_token() -> str:
-    """256 random bits: no slow hash is needed for these."""
+    """Returns a token of 256 random bits, which need no slow hash."""
     return secrets.token_urlsafe(32)
 
 
 def hash_token(token: str) -> str:
-    """What stands in the users file."""
+    """Returns the hash of a token, for the users file."""
     return TOKEN_KIND + hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 

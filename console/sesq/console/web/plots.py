@@ -1,4 +1,4 @@
-"""Plots and gauges as SVG, drawn here: no script and no style in them, so that the strictest policy holds."""
+"""Draws plots and gauges as SVG without script and style, as the strict content policy of the pages needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GAP = 0.18
 
 
 def amount(value: float, noun: str, each: str) -> str:
-    """`1 recipient a minute`, `1,200 recipients a minute`, `1,200 recipients`."""
+    """Returns words such as `1 recipient a minute`, `1,200 recipients a minute`, `1,200 recipients`."""
     return f"{value:,.10g} {noun}{'s' if noun and value != 1 else ''} {each}".replace("  ", " ").strip()
 
 
@@ -41,7 +41,7 @@ def plot(
 
 
 def _columns(values: Sequence[float | None], times: Sequence[str], unit: tuple[str, str]) -> str:
-    """An invisible column for the pointer, as high as the plot."""
+    """Draws invisible columns as high as the plot, which show their value under the pointer."""
     place = WIDTH / len(values)
     return "".join(
         f'<rect class="column" x="{number * place:.2f}" y="0" width="{place:.2f}" height="{HEIGHT}">'
@@ -61,7 +61,7 @@ def _bars(values: Sequence[float | None], highest: float) -> str:
 
 
 def _line(values: Sequence[float | None], highest: float) -> str:
-    """Steps, since a count holds until the next one; filled below."""
+    """Draws steps, since a count holds until the next one, and fills the area below."""
     place = WIDTH / len(values)
     return "".join(
         f'<rect x="{number * place:.2f}" y="{HEIGHT - value / highest * HEIGHT:.2f}" width="{place + 0.3:.2f}" '
@@ -72,7 +72,7 @@ def _line(values: Sequence[float | None], highest: float) -> str:
 
 
 def gauge(name: str, parts: Sequence[tuple[str, float]], whole: float | None) -> Markup:
-    """A bar of coloured parts (style, amount) of a whole; without a whole it stays empty."""
+    """Draws a bar of coloured parts (style, amount) of a whole; it stays empty without a whole."""
     shapes, at = "", 0.0
     for style, amount in parts:
         wide = max(0.0, min(amount / whole * 100, 100 - at)) if whole else 0.0

@@ -1,4 +1,4 @@
-"""A message's content for reading. Mail is hostile input: nothing here trusts it, or raises for its sake."""
+"""Shows a message's content to people. Mail is hostile input: this module does not trust it, and never fails at it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`html` is as it came: to be shown in a sandbox only. `problem`: why there is nothing to show."""
+    """The content. `html` is unchanged: show it in a sandbox only. `problem`: why there is nothing to show."""
 
     headers: list[tuple[str, str]] = field(default_factory=list)
     text: str = ""
@@ -47,7 +47,7 @@ class Preview:
 
 
 def preview(room: Room, record: Record) -> Preview:
-    """What the message says, as far as its content is still here."""
+    """Reads the message's content, if it is still in Redis."""
     try:
         content = _content(room, record)
     except SesqError as error:
@@ -66,7 +66,7 @@ def preview(room: Room, record: Record) -> Preview:
 
 
 def _content(room: Room, record: Record) -> SimpleContent | bytes:
-    """Raises SesqError for what cannot be read."""
+    """Reads the content from Redis. Raises SesqError if that cannot be done."""
     if record.envelope.kind == "row":
         from sesq.worker.row_renderer import RowRenderer
 
@@ -93,7 +93,7 @@ def _of_mail(raw: bytes) -> Preview:
 
 
 def _leaves(message: Message) -> Iterator[Message]:
-    """Not `walk`: that recurses as deep as somebody nested."""
+    """Yields the parts that have no parts themselves. `Message.walk` recurses, and mail may be nested too deeply."""
     waiting, seen = [message], 0
     while waiting and seen < MAX_PARTS:
         part, seen = waiting.pop(), seen + 1
@@ -105,7 +105,7 @@ def _leaves(message: Message) -> Iterator[Message]:
 
 
 def _name(part: Message) -> str | None:
-    """An attachment's name, empty if it cannot be read; None: it is not an attachment."""
+    """Returns an attachment's name, empty if it cannot be read; None if the part is no attachment."""
     try:
         name = part.get_filename()
     except UNREADABLE:

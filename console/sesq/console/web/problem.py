@@ -39,7 +39,7 @@ def code_of(status: int, error: Exception | None) -> str:
 
 
 def refusal(path: str, status: int, detail: str) -> Response:
-    """Refuses a request before it reaches an endpoint, in the form of the interface that was asked."""
+    """Returns an answer for a request that reaches no endpoint, in the form of the interface that was asked."""
     if path.startswith(API):
         return problem(status, detail)
     if is_of_emails(path):

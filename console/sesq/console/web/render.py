@@ -1,4 +1,4 @@
-"""Templates to pages. Everything in them is text unless a template says otherwise, and none does for mail."""
+"""Makes pages from templates. Values are escaped unless a template says otherwise, and no template does for mail."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ PAGES = (
     ("sandbox", "Sandbox"),
     ("activity", "Activity"),
 )
-"""Path -> what the navigation calls it, in its order."""
+"""Path -> its name in the navigation, in the order of the navigation."""
 _override = re.compile("[\u202d\u202e]")
-"""Makes what follows read backwards: "exe.png" that ends in "exe". Proper right-to-left text does without."""
+"""A character that shows the following text backwards, so that "gnp.exe" looks like "exe.png".
+
+Real right-to-left text does not need it.
+"""
 _command = re.compile(r"`([^`]*)`")
 
 environment = Environment(
@@ -74,7 +77,7 @@ environment.filters["sentence"] = _sentence
 
 
 def page(room: Room, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page of an account."""
+    """Makes a page of an account."""
     common = {
         "room": room,
         "at": room.path(),
@@ -87,7 +90,7 @@ def page(room: Room, template: str, status: int = 200, **values: Any) -> HTMLRes
 
 
 def bare_page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page for somebody who is not let in yet, or where something is wrong."""
+    """Makes a page without navigation: the login, or an error."""
     said = request.session.pop("said", None)
     common = {
         "token": lambda: hidden_token(token_of(request)),
@@ -101,12 +104,12 @@ def bare_page(request: Request, template: str, status: int = 200, **values: Any)
 
 
 def hidden_token(token: str) -> Markup:
-    """The session's token, in a form."""
+    """Makes the field of a form that has the session's token."""
     return Markup('<input type="hidden" name="csrf" value="{}">').format(token)
 
 
 def asset(name: str) -> bytes:
-    """A file of ours."""
+    """Reads one of the console's own files, such as its style sheet."""
     return (resources.files("sesq.console.web") / "assets" / name).read_bytes()
 
 

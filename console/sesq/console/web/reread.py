@@ -1,4 +1,4 @@
-"""A file that people change while the console runs: it is read again when it has changed."""
+"""Reads a file again when people have changed it while the console runs."""
 
 from __future__ import annotations
 

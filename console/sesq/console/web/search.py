@@ -166,7 +166,7 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
 
 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
-    """The records; None for one that is gone, or whose envelope shows at a glance that it does not match."""
+    """Reads the records; None for one that is gone, or whose fields `looked_at` show that it does not match."""
     ids = [id for _, id in places]
     if query.looked_at:
         with mapped():
@@ -181,7 +181,7 @@ def _records(messages: Messages, places: list[Place], query: Query) -> list[Reco
 
 
 def by_id(messages: Messages, id: str) -> Record | None:
-    """The message, where the text is the id of one."""
+    """Returns the message with this id; None if there is none."""
     try:
         return messages.get(id.strip())
     except UnknownMessage:
@@ -189,9 +189,9 @@ def by_id(messages: Messages, id: str) -> Record | None:
 
 
 def _places(redis: Redis, keys: Keys, query: Query) -> Iterator[Place]:
-    """Newest first, over all lists that are asked for."""
+    """Yields the places of all wanted lists, the newest first."""
     lists, (first, last) = lists_of(keys, query), span_of(query)
-    if query.waiting:  # that list has the times at which they were queued
+    if query.waiting:  # the times in that list are those at which they were queued
         first, last = -math.inf, math.inf
     with mapped():
         pipeline = redis.pipeline(transaction=False)
@@ -233,7 +233,7 @@ def _walk(redis: Redis, key: str, newest: float, oldest: float, after: Place | N
         yield from (place for place in part if after is None or place < after)
         if len(part) < CHUNK:
             return
-        # go on from the last score, and past what was seen of it
+        # continue at the last score, after the messages of it that were seen
         same = sum(score == part[-1][0] for score, _ in part)
         skip = skip + CHUNK if repr(part[-1][0]) == highest else same
         highest = repr(part[-1][0])
@@ -273,7 +273,7 @@ def bare_message_id(text: str) -> str:
 
 
 def as_states(names: Iterable[str]) -> tuple[State, ...]:
-    """Raises InputError for a name that is no state."""
+    """Returns the states with these names. Raises InputError for a name that is no state."""
     states = tuple(State(name) for name in names if name)
     for state in states:
         if not state.is_known:

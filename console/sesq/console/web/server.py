@@ -15,7 +15,7 @@ from sesq.worker.http_server import HttpServer
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where it listens, and how HTTPS comes to it: by a certificate of its own, or through one of the `proxies`."""
+    """Where the server listens, and whether it has HTTPS: by its own certificate, or through one of the `proxies`."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -25,14 +25,14 @@ class ServerAddress:
 
     @property
     def secure(self) -> bool:
-        """Whether browsers come by HTTPS."""
+        """Whether browsers use HTTPS."""
         return self.certificate is not None or bool(self.proxies)
 
 
 def serve(
     site: Site, address: ServerAddress, announce: Callable[[str], None], *, intake: bool = False
 ) -> None:
-    """Until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
+    """Serves until SIGTERM or Ctrl-C. Raises InputError for a port or a certificate that cannot be used."""
     for option, file in (("--tls-cert", address.certificate), ("--tls-key", address.key)):
         if file and not os.access(file, os.R_OK):
             raise InputError(

@@ -1,4 +1,4 @@
-"""What every page and every call can use: the queue, the settings, and the user."""
+"""What every page and every call uses: the queue, the settings, and the user."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ SESSION_SECONDS = 12 * 3600
 
 
 class NotLoggedIn(SesqError):
-    """Nobody knows who is asking."""
+    """The request is not from a user who is known."""
 
 
 class NotAllowed(SesqError):
-    """This visitor may look, or this request did not come from a page of ours."""
+    """This visitor may not do it, or the request did not come from one of our pages."""
 
 
 class UnknownAccount(SesqError):
@@ -44,7 +44,7 @@ class UnknownAccount(SesqError):
 
 @dataclass(frozen=True)
 class Site:
-    """One running console. `proxy_header`: where a reverse proxy, at one of `proxies`, says who is asking."""
+    """One running console. `proxy_header`: the header in which a reverse proxy, one of `proxies`, names the user."""
 
     redis: Redis
     read_settings: Reread[Settings]
@@ -62,17 +62,17 @@ class Site:
         return self.read_settings.now
 
     def accounts(self) -> list[str]:
-        """Those of sesq.toml, and those that have been used."""
+        """Returns the accounts of sesq.toml, and those that have been used."""
         return sorted({*self.settings.accounts, *accounts(self.redis)})
 
     def check_account(self, name: str) -> str:
-        """Raises UnknownAccount."""
+        """Returns the name. Raises UnknownAccount if there is no such account."""
         if name not in self.accounts():
             raise UnknownAccount(f"no account is called {name}; there are {', '.join(self.accounts())}")
         return name
 
     def visitor(self, request: Request) -> Visitor | None:
-        """Who is asking, by a token, a reverse proxy's word, or a session; None if nobody knows."""
+        """Returns the visitor, by a token, a reverse proxy's header, or a session; None if none of them names one."""
         if self.people.local or _token(request) is not None:
             return self.program(request)
         if self.proxy_header and request.client and request.client.host in self.proxies:
@@ -82,7 +82,7 @@ class Site:
         return visitor if visitor and self._is_open(str(session.get("id", ""))) else None
 
     def open_session(self, request: Request, user: User) -> None:
-        """Begins a new session, which ends after SESSION_SECONDS, or where it is closed."""
+        """Begins a new session. It ends after SESSION_SECONDS, or when it is closed."""
         id = secrets.token_urlsafe(24)
         with mapped():
             self.redis.set(console_session(id), user.name, ex=SESSION_SECONDS)
@@ -90,7 +90,7 @@ class Site:
         request.session.update(name=user.name, proof=user.proof, id=id)
 
     def close_session(self, request: Request) -> None:
-        """Ends it here: its cookie is good for nothing more."""
+        """Ends the session: its cookie is not valid any more."""
         with mapped():
             self.redis.delete(console_session(str(request.session.get("id", ""))))
         request.session.clear()
@@ -100,12 +100,12 @@ class Site:
             return bool(self.redis.exists(console_session(id)))
 
     def program(self, request: Request) -> Visitor | None:
-        """Who is asking, by a token alone: what a browser sends by itself, such as its session, counts for nothing."""
+        """Returns the visitor by a token only. A session does not count: a browser sends it without being asked."""
         token = _token(request)
         return self.people.local or (None if token is None else self.people.by_token(token))
 
     def address(self, request: Request) -> str:
-        """Where a request comes from; of one through a proxy of ours, what that says: the last address it names."""
+        """Returns the address that a request comes from; behind one of our proxies, the last that the proxy names."""
         peer = request.client.host if request.client else ""
         said = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return said if said and peer in self.proxies else peer
@@ -143,7 +143,7 @@ class Room:
 
     @property
     def configured_webhooks(self) -> Mapping[str, WebhookSettings]:
-        """Those that stand in sesq.toml for the account."""
+        """The account's webhooks in sesq.toml."""
         account = self.site.settings.accounts.get(self.account)
         return account.webhooks if account else {}
 
@@ -153,7 +153,7 @@ class Room:
         return f"{self.visitor.name} (console)"
 
     def note(self, what: str, about: str = "", change: Change = UNKNOWN) -> None:
-        """Writes an act into the audit trail, with its change; and into the log, without `about` (maybe an address)."""
+        """Writes an act into the audit trail, and into the log without `about`, which may be an address."""
         Audit(self.redis, self.account).note(self.by, f"{what} {about}".strip(), **change)
         self.log(what)
 
@@ -162,18 +162,18 @@ class Room:
         log.info("account %s: %s: %s", self.account, self.visitor.name, what)
 
     def path(self, page: str = "") -> str:
-        """The path of a page of this account."""
+        """Returns the path of a page of this account."""
         return f"/accounts/{self.account}/{page}"
 
     def go(self, page: str, said: str = "", *, bad: bool = False) -> Response:
-        """To another page, which says so."""
+        """Sends the browser to another page, which shows what is `said`."""
         if said:
             self.request.session["said"] = [said[:1000], bad]
         return RedirectResponse(self.path(page), 303)
 
 
 def token_of(request: Request) -> str:
-    """The session's token against forged requests, made when first asked for."""
+    """Returns the session's token against forged requests; makes one the first time."""
     return str(request.session.setdefault("csrf", secrets.token_urlsafe(24)))
 
 
@@ -207,6 +207,6 @@ def _enter_to_operate(room: Annotated[Room, Depends(_enter)], csrf: Annotated[st
 
 
 Viewing = Annotated[Room, Depends(_enter)]
-"""A page's parameter: a user who may look."""
+"""The parameter of a page that only shows something."""
 Operating = Annotated[Room, Depends(_enter_to_operate)]
-"""A form's parameter: a user who may change things, from a page of this session."""
+"""The parameter of a form that changes something. It must come from a page of this session."""

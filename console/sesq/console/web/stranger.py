@@ -33,7 +33,7 @@ class StrangerLimit:
         path = request.url.path
         try:
             visitor = await run_in_threadpool(self.site.visitor, request)
-        except QueueUnavailable:  # the page says so
+        except QueueUnavailable:  # the endpoint answers that
             return None
         if visitor is None and is_for_programs(path):
             return refusal(path, 401, "a token is needed: Authorization: Bearer …")

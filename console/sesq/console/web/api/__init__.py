@@ -20,11 +20,11 @@ NOTHING_HERE = "there is nothing at this address: see /api/v1/openapi.json"
 
 
 def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
-    """The API as an application of its own, to be mounted."""
+    """Makes the API, as an application that `app` mounts."""
 
     def tell(_request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):
-            # without what was sent: that may be what JSON cannot carry back
+            # without the values that were sent: JSON may not be able to write them
             problems = [
                 {"where": [*map(str, each["loc"])], "problem": each["msg"]} for each in error.errors()
             ]
@@ -52,5 +52,5 @@ def _detail(error: HTTPException) -> str:
 
 
 def _fault(_request: Request, _error: Exception) -> Response:
-    """A fault of sesq's own: the log has it, and its text may have content in it."""
+    """Answers a fault in sesq itself without its text, which may have content in it. The log has the text."""
     return problem(500, FAULT)

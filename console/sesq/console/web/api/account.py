@@ -1,4 +1,4 @@
-"""The account: how it stands, its identities, who gets no mail any more, and the way out of the sandbox."""
+"""The account: its state, its identities, the addresses that get no mail, and the request for production access."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ router = api_router("account")
 
 @router.get("/overview", **operation("show_overview", Overview))
 def overview(room: Viewing) -> Json:
-    """As `sesq status --json`, and when the lanes will be empty."""
+    """Shows the account, as `sesq status --json`, and when the lanes will be empty."""
     view = read_overview(room.redis, room.account)
     return overview_as_json(view) | {"empty_at": utc(look_ahead(room.redis, view).empty_at)}
 
@@ -64,9 +64,9 @@ def activity(
 
 @router.get("/reputation", **operation("show_reputation", Reputation))
 def reputation(room: Viewing) -> Json:
-    """As `sesq events standing --json`: the rates of bounces and complaints, and where they come from.
+    """Shows the rates of bounces and complaints, and where they come from, as `sesq events standing --json`.
 
-    Of domains, tags, tenants and batches the 20 worst.
+    It lists the 20 worst domains, tags, tenants and batches.
     """
     return reputation_as_json(read_reputation(room.redis, room.account))
 
@@ -78,7 +78,7 @@ def identities(
     skip: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, bool]:
-    """Identity -> verified, as account sync last read them, in the order of their names."""
+    """Lists identities by name, and whether each is verified, as the last account sync read them."""
     listed = read_own_identities(room.redis, room.account)
     named = sorted(name for name in listed if q.strip().lower() in name.lower())
     return {name: listed[name] for name in named[skip : skip + limit]}
@@ -104,7 +104,7 @@ def suppression(
 
 @router.post("/suppression", **operation("suppress_address", Listed, 201))
 def suppress(room: Operating, given: Suppression) -> Json:
-    """Lists an address; in production at SES too, or `problem` says why not."""
+    """Adds an address to the list. In production it is added to SES's list too, or `problem` says why not."""
     added, problem = actions.suppress(room, given.address, given.reason)
     return {"added": added, "problem": problem or None}
 
@@ -118,20 +118,20 @@ def is_suppressed(room: Viewing, address: str) -> Json:
 
 @router.delete("/suppression/{address}", **operation("unsuppress_address", Removed))
 def unsuppress(room: Operating, address: str) -> Json:
-    """Takes an address off the list; in production off SES's too, or `problem` says why not."""
+    """Removes an address from the list. In production it is removed from SES's list too, or `problem` says why not."""
     removed, problem = actions.unsuppress(room, address)
     return {"removed": removed, "problem": problem or None}
 
 
 @router.get("/sandbox", **operation("show_sandbox", Sandbox))
 def sandbox(room: Viewing) -> Json:
-    """What the account may do, as SES says now, and how a review stands."""
+    """Asks SES what the account may do now, and shows the state of a review."""
     return Access.read(room.control).as_json()
 
 
 @router.post("/sandbox/leave", **operation("leave_sandbox", RequestToAws, 202))
 def leave(room: Operating, given: ProductionRequest) -> Json:
-    """Asks AWS for production access, or shows what would be asked."""
+    """Asks AWS for production access if `sure` is true; otherwise shows the request and sends nothing."""
     application = given.application()
     if given.sure:
         actions.apply_for_production(room, application)

@@ -53,7 +53,7 @@ class Removed(Answer):
 
 
 class ReviewNow(Answer):
-    """How a review of the account at AWS stands."""
+    """The state of a review of the account at AWS."""
 
     status: str
     case_id: str

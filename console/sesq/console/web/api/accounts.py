@@ -1,4 +1,4 @@
-"""Endpoints for no single account: whether the console works, and which accounts there are."""
+"""Endpoints that are not about one account: whether the console works, and which accounts there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = api_router("accounts")
 
 @router.get("/health", **operation("show_health", Health, errors=(503,)))
 def health(request: Request) -> Json:
-    """Says whether the console and Redis answer; 503 if Redis does not. For load balancers: it needs no token."""
+    """Says whether the console and Redis answer; 503 if Redis does not. It needs no token: load balancers use it."""
     site: Site = request.app.state.site
     with mapped():
         site.redis.ping()

@@ -14,7 +14,7 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Answer(BaseModel):
-    """The base of all answers: they have no other fields."""
+    """The base of all answers. An answer has only the fields that its model names."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 

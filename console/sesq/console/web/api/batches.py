@@ -1,4 +1,4 @@
-"""Batches: how far each is, each of its recipients; pause, resume, cancel."""
+"""Batches: the progress of each, its recipients; pause, resume, cancel."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BATCH_FIELDS = ("id", "name", "state", "reason", "window", "zone_column", "total
 def batches(
     room: Viewing, skip: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> list[Json]:
-    """The newest first."""
+    """Lists batches and their progress, the newest first."""
     return [_batch(each) for each in Batches(room.redis, room.account).all()[skip : skip + limit]]
 
 
 @router.get("/{id}", **operation("show_batch", BatchNow))
 def batch(room: Viewing, id: str) -> Json:
-    """How far it is."""
+    """Shows one batch and its progress."""
     return _batch(Batches(room.redis, room.account).get(id))
 
 
@@ -43,7 +43,7 @@ def batch(room: Viewing, id: str) -> Json:
     **operation("list_batch_recipients", RecipientNow, media_type=LINES),
 )
 def recipients(room: Viewing, id: str) -> StreamingResponse:
-    """Each of its recipients with state, MessageId, time and reason: a line of JSON each."""
+    """Lists each recipient with state, MessageId, time and reason, as one line of JSON."""
     found = Batches(room.redis, room.account)
     found.get(id)
     return file_of_lines(_lines(found.recipients(id)), LINES)
@@ -53,7 +53,7 @@ def recipients(room: Viewing, id: str) -> StreamingResponse:
 def change_batch(
     room: Operating, id: str, action: Literal["pause", "resume", "cancel"], given: Reason
 ) -> Json:
-    """Pauses, resumes or cancels it."""
+    """Pauses, resumes or cancels the batch."""
     act(room, id, action, given.reason)
     return batch(room, id)
 

@@ -40,7 +40,7 @@ def describe(api: FastAPI) -> Callable[[], Json]:
 
 
 def operations(told: Json) -> Iterator[tuple[str, Json]]:
-    """Each operation by its name, such as `GET /accounts`, with its description."""
+    """Yields each operation's name, such as `GET /accounts`, and its description."""
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", operation

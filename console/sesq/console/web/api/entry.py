@@ -52,7 +52,7 @@ class CheckedRoute(APIRoute):
 
 
 def api_router(tag: str, prefix: str = "") -> APIRouter:
-    """A part of the API."""
+    """Makes the router of one part of the API."""
     return APIRouter(prefix=prefix, tags=[tag], route_class=CheckedRoute)
 
 
@@ -88,7 +88,7 @@ def _require_form(request: Request, body: Any) -> None:
 def _visit(
     request: Request, _token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 ) -> Visitor:
-    """Sessions do not count here: what a browser sends by itself shall change nothing."""
+    """Returns the visitor whose token it is. A session does not count: a browser sends it without being asked."""
     site: Site = request.app.state.site
     visitor = site.program(request)
     if visitor is None:
@@ -122,10 +122,10 @@ def _send(request: Request, account: str, visitor: Annotated[Visitor, Depends(_v
 
 
 Looking = Annotated[Visitor, Depends(_look)]
-"""An endpoint's parameter: whoever may look, for an endpoint without an account."""
+"""The parameter of an endpoint that any visitor with the right to look may use, if it is not about one account."""
 Viewing = Annotated[Room, Depends(_enter)]
-"""An endpoint's parameter: whoever may look."""
+"""The parameter of an endpoint that only shows something."""
 Operating = Annotated[Room, Depends(_operate)]
-"""An endpoint's parameter: whoever may change things."""
+"""The parameter of an endpoint that changes something."""
 Sending = Annotated[Room, Depends(_send)]
-"""An endpoint's parameter: whoever may queue mail."""
+"""The parameter of an endpoint that queues mail."""

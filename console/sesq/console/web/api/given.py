@@ -1,4 +1,4 @@
-"""What programs send: no names that are not known, and text that can be written down."""
+"""Models of what programs send. They refuse unknown names, and text that UTF-8 cannot encode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]
 
 
 class Given(BaseModel):
-    """Common to all."""
+    """The base of all requests."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -57,7 +57,7 @@ class Mail(Given):
 
 
 class Ids(Given):
-    """The messages that something is to be done to."""
+    """The ids of messages to change."""
 
     ids: list[str] = Field(min_length=1, max_length=actions.MOST_AT_ONCE)
 
@@ -97,7 +97,7 @@ class PageOfMessages(Filter):
 
 
 class ActOnAll(Given):
-    """What is to be done to all messages that match."""
+    """An act, and the filter for its messages."""
 
     act: Literal["cancel", "retry", "release", "resolve"]
     outcome: Literal["sent", "queued", "failed"] | None = Field(
@@ -115,17 +115,18 @@ class ActOnAll(Given):
 
     @property
     def verb(self) -> str:
-        """The act in one word, or three."""
+        """The act's name, such as `cancel` or `resolve as sent`."""
         return f"{self.act} as {self.outcome}" if self.outcome else self.act
 
 
 class AgreedAct(ActOnAll):
-    """The same, with the number and the time of the answer that `count_act` gave."""
+    """An act with the number and the time that `count_act` answered."""
 
     number: int = Field(
-        ge=1, description="It changes no more messages. With another number, nothing is done."
+        ge=1,
+        description="The number of messages that it changes. If their number is another one now, it changes none.",
     )
-    at: Moment = Field(description="Messages that came into their state later are left alone.")
+    at: Moment = Field(description="It does not change messages that came into their state later.")
 
 
 class Limits(Given):
@@ -143,13 +144,13 @@ class Limits(Given):
 
     @property
     def changes(self) -> dict[str, str]:
-        """Those that are given."""
+        """Returns the limits that are given."""
         given = self.model_dump(exclude={"for_", "force"}, exclude_none=True)
         return {name: str(value) for name, value in given.items()}
 
 
 class LimitNames(Given):
-    """Limits to forget; all where none is named."""
+    """Changed limits to remove; all if none is named."""
 
     knobs: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []
 
@@ -163,24 +164,24 @@ class NewRamp(Given):
 
 
 class Reason(Given):
-    """Why, for those who ask later."""
+    """The reason, for people who read it later."""
 
     reason: str = Field(default="", max_length=500)
 
 
 class WhichMail(Given):
-    """Which mail: all, or bulk mail, or the bulk mail of one tenant."""
+    """All mail, or bulk mail, or the bulk mail of one tenant."""
 
-    bulk: bool = Field(default=False, description="Bulk mail alone.")
-    tenant: str | None = Field(default=None, min_length=1, description="The bulk mail of this tenant alone.")
+    bulk: bool = Field(default=False, description="Only bulk mail.")
+    tenant: str | None = Field(default=None, min_length=1, description="Only the bulk mail of this tenant.")
 
 
 class Pause(Reason, WhichMail):
-    """What is to be paused, and why."""
+    """The mail to pause, and the reason."""
 
 
 class Events(Given):
-    """Events that were given up, by their ids; all where there is no list."""
+    """The ids of events that were given up; all if there is no list."""
 
     events: list[str] | None = Field(default=None, min_length=1, max_length=actions.MOST_AT_ONCE)
 
@@ -205,20 +206,20 @@ class Change(Given):
 
 
 class Waiting(Given):
-    """What messages wait for, as `waiting` in their list: recipient:bob@example.org."""
+    """What messages wait for, as in the list of messages, such as `recipient:bob@example.org`."""
 
     waiting: str = Field(max_length=400)
 
 
 class ProductionRequest(Given):
-    """For production access. A person at AWS reads it, so it is sent only where `sure` says so."""
+    """A request for production access. A person at AWS reads it, so it is sent only if `sure` is true."""
 
     mail_type: Literal["MARKETING", "TRANSACTIONAL"]
     website: str
     use_case: str
     language: Literal["EN", "JA"] = "EN"
     contacts: list[str] = []
-    sure: bool = Field(default=False, description="false: it is only shown.")
+    sure: bool = Field(default=False, description="If it is false, the request is only shown.")
 
     def application(self) -> Application:
         """Raises InputError."""

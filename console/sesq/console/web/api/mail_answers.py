@@ -140,7 +140,7 @@ class LeftOutRow(Answer):
 
 
 class FileNow(Answer):
-    """A file that goes with every mail, and its bytes."""
+    """A file that is attached to every mail, and its size in bytes."""
 
     name: str
     size: int
@@ -185,7 +185,7 @@ class BatchCheck(Answer):
 
 
 class NewBatchAnswer(BatchCheck):
-    """The batch that was begun, and what its check found."""
+    """The new batch, and what its check found."""
 
     id: str
     queued: int
@@ -243,7 +243,7 @@ class DeadEvent(Answer):
 
 
 class DeadEvents(Answer):
-    """What was given up."""
+    """The events that were given up."""
 
     events: list[DeadEvent]
 
@@ -261,6 +261,6 @@ class Enabled(Answer):
 
 
 class Disabled(Answer):
-    """Nothing is delivered to it."""
+    """That the webhook is disabled."""
 
     disabled: bool

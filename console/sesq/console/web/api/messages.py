@@ -1,4 +1,4 @@
-"""Messages: search, send, and what can be done to one or many."""
+"""Messages: search, send, and the acts on one or many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits: what is in force, a change and what it would do, its history."""
+"""Limits: those in force, a change, its forecast, and the history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = api_router("quota")
 
 @router.get("/quota", **operation("show_quota", Quota))
 def quota(room: Viewing) -> Json:
-    """Each limit: in force, where it comes from, what SES allows; and the ramp."""
+    """Shows each limit in force, where it comes from and what SES allows, and the ramp."""
     return quota_as_json(room.redis, room.account)
 
 
@@ -33,7 +33,7 @@ def set_quota(room: Operating, limits: Limits) -> Json:
 
 @router.post("/quota/preview", **operation("preview_quota", Outlook))
 def preview_quota(room: Viewing, limits: Limits) -> Json:
-    """What a change would do to when the lanes are empty. Changes nothing."""
+    """Says when the lanes would be empty with other limits. Changes nothing."""
     view = read_overview(room.redis, room.account)
     seconds = parse_duration(limits.for_, "for") if limits.for_ else None
     room.policy.check(limits.changes, for_seconds=seconds, force=limits.force)
@@ -48,33 +48,33 @@ def preview_quota(room: Viewing, limits: Limits) -> Json:
 
 @router.post("/quota/reset", **operation("reset_quota", Quota))
 def reset_quota(room: Operating, given: LimitNames) -> Json:
-    """Back to sesq.toml, or to what SES allows."""
+    """Removes changed limits: sesq.toml or SES gives them again."""
     actions.reset_limits(room, [*given.knobs])
     return quota(room)
 
 
 @router.put("/quota/ramp", **operation("start_ramp", Quota))
 def start_ramp(room: Operating, given: NewRamp) -> Json:
-    """Lets the day grow by itself, from the next claim on. It takes the place of a ramp that is there."""
+    """Starts a ramp: the day grows by itself, from the next claim on. It replaces a ramp that is running."""
     actions.start_ramp(room, given.from_, given.to, given.over)
     return quota(room)
 
 
 @router.delete("/quota/ramp", **operation("stop_ramp", Quota))
 def stop_ramp(room: Operating) -> Json:
-    """Takes the ramp away."""
+    """Ends the ramp."""
     actions.stop_ramp(room)
     return quota(room)
 
 
 @router.get("/quota/history", **operation("list_quota_changes", list[QuotaChange]))
 def history(room: Viewing, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Json]:
-    """Who changed what, the newest first."""
+    """Lists changes of limits and who made them, the newest first."""
     return [change_as_json(each) | {"id": str(each["at"])} for each in room.policy.history(limit)]
 
 
 @router.post("/quota/undo", **operation("undo_quota_change", Quota))
 def undo(room: Operating, given: Change) -> Json:
-    """Puts back what a change replaced."""
+    """Sets the limits back to their values before a change."""
     actions.undo(room, given.id)
     return quota(room)

@@ -63,7 +63,7 @@ class NewBatch(BaseModel):
         default=None, description="The column of the recipient, if it is not `email`."
     )
     encoding: str | None = Field(default=None, description="The encoding of the rows, if not UTF-8.")
-    again: bool = Field(default=False, description="Send it even if the same batch was sent before.")
+    again: bool = Field(default=False, description="Send it although the same batch was sent before.")
 
     def template(self) -> Template:
         """Raises InputError."""
@@ -78,7 +78,7 @@ class NewBatch(BaseModel):
         )
 
     def options(self) -> Json:
-        """The options for `batch_request`."""
+        """Returns the options for `batch_request`."""
         return {name: getattr(self, name) for name in OPTIONS} | {"tags": pairs(self.tag, "=", "tag")}
 
 
@@ -87,14 +87,14 @@ Uploaded = Annotated[NewBatch, Form(media_type="multipart/form-data")]
 
 @router.post("/check", **operation("check_batch", BatchCheck))
 def check_batch(room: Operating, new: Uploaded) -> Json:
-    """Says what would happen, and queues nothing: rows left out and why, the first mails, when the last mail goes."""
+    """Says which rows are left out and why, how the first mails look, and when the last mail goes. Queues nothing."""
     with _rows(new) as file:
         return _checked(room, new, file)[1].as_json()
 
 
 @router.post("", **operation("create_batch", NewBatchAnswer, 201))
 def create_batch(room: Operating, new: Uploaded) -> Json:
-    """Queues one mail for each row that can be sent. The same rows again are refused, unless `again` is true."""
+    """Queues one mail for each row that can be sent. Refuses the same rows a second time, unless `again` is true."""
     with _rows(new) as file:
         request, found = _checked(room, new, file)
         if not found.intake.queued:

@@ -1,4 +1,4 @@
-// Keeps what is marked data-live as fresh as the server has it. All pages work without this.
+// Keeps the parts with data-live up to date. All pages work without this script.
 "use strict";
 
 const EVERY_MS = 2000;
@@ -14,7 +14,7 @@ function tellZone() {
   return document.cookie.split("; ").includes(cookie);
 }
 
-// Somebody is at work in there: it is left alone.
+// Somebody uses this part now, so it is not replaced.
 function isBusy(part) {
   if (part.querySelector("input[type=checkbox]:checked")) return true;
   if (part.contains(document.activeElement) && document.activeElement !== document.body) return true;
@@ -61,18 +61,18 @@ async function page(address) {
   return new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("found");
 }
 
-// What was found before stays above what comes.
+// Adds newly found messages below those that were found before.
 function addTo(found, fresh) {
   const [rows, back, newer] = [[...found.querySelectorAll("tbody tr")], "[name=back]", "a[rel=prev]"];
   if (fresh.querySelector(back)) fresh.querySelector(back).value = found.querySelector(back).value;
-  if (!found.querySelector(newer)) fresh.querySelector(newer)?.remove(); // it is still the same page
+  if (!found.querySelector(newer)) fresh.querySelector(newer)?.remove(); // the page has not changed
   const body = fresh.querySelector("tbody");
   if (body) body.prepend(...rows);
   else if (rows.length) fresh.querySelector(".empty").replaceWith(found.querySelector(".scroll"));
   found.replaceChildren(...document.adoptNode(fresh).childNodes);
 }
 
-// A search that has not looked everywhere goes on until it has, or until the page is full.
+// Continues a search until it has looked at all messages, or until the page is full.
 async function lookFurther() {
   const own = ++searches;
   const found = document.getElementById("found");
@@ -85,15 +85,15 @@ async function lookFurther() {
   }
 }
 
-// Looks while somebody types: the address says what for.
+// Searches while somebody types, and puts the filter into the address.
 async function lookAsTyped(form) {
   const own = ++searches;
   const address = `${location.pathname}?${new URLSearchParams([...new FormData(form)].filter(([, value]) => value))}`;
-  const fresh = await page(address).catch(() => null); // such as half a time, or the whole id of a message
+  const fresh = await page(address).catch(() => null); // an error, such as for half a time, or the redirect for the whole id of a message
   if (own !== searches || !fresh) return;
   history.replaceState(null, "", address);
   document.getElementById("found").replaceWith(document.adoptNode(fresh));
-  document.getElementById("all")?.remove(); // it means what was looked for before
+  document.getElementById("all")?.remove(); // its buttons are for the filter before
   await lookFurther();
 }
 

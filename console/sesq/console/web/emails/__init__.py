@@ -38,7 +38,7 @@ class Space:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Raises TooBusy."""
+        """Counts the bytes as in use until the block ends. Raises TooBusy if there is no room for them."""
         if size > self.left:
             raise TooBusy("the console is busy with other mail: send this again in a moment")
         self.left -= size

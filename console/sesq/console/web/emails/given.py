@@ -34,7 +34,7 @@ Addresses = Annotated[
 
 
 class Given(BaseModel):
-    """The base of all forms. It refuses unknown fields, which would otherwise be missing in the mail without a word."""
+    """The base of all forms. It refuses unknown fields: the mail would lack them, and nobody would notice."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -58,7 +58,7 @@ class File(Given):
     )
 
     def attachment(self) -> Attachment:
-        """Raises InvalidMessage."""
+        """Returns the attachment. Raises InvalidMessage if it has no name or no content."""
         if self.path is not None:
             raise InvalidMessage(
                 "attachments", "path: files are not fetched here; give their content in base64"

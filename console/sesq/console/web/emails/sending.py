@@ -1,4 +1,4 @@
-"""What programs do with mail over HTTP, within the visitor's rights: queue it, look at their own, cancel it."""
+"""What programs do with mail over HTTP, within the visitor's rights: queue it, look at their own mail, cancel it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from sesq.queue.snapshot import redis_now
 Json = dict[str, Any]
 STRICT, PERMISSIVE = "strict", "permissive"
 ANYTHING = User("", "", ("*",), tenants=("*",), contact_lists=("*",))
-"""The rights of those who may do anything."""
+"""The rights of a visitor who may send everything."""
 
 
 class Mailer:
-    """One visitor's way to the queue. `key` is the request's idempotency key, if it has one."""
+    """Queues, shows and changes the mail of one visitor. `key` is the request's idempotency key, if it has one."""
 
     def __init__(self, site: Site, visitor: Visitor, headers: Mapping[str, str]) -> None:
         settings = site.settings

@@ -1,4 +1,4 @@
-"""One module a page: what it shows, and what its forms do."""
+"""One module for each page: what it shows, and what its forms do."""
 
 from sesq.console.web.pages import (
     activity,

@@ -1,4 +1,4 @@
-"""Activity: who did what and when, with the values before and after; in the console, the API and the command line."""
+"""Activity: who did what and when, in the console, over the API and at the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: how far each is and when it ends; pause, resume, cancel; and a report of every recipient."""
+"""Batches: progress and forecast of each; pause, resume, cancel; a report of every recipient."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def change(room: Operating, id: str, action: str, reason: Annotated[str, Form()]
 
 
 def act(room: Room, id: str, action: str, reason: str = "") -> None:
-    """Pause, resume or cancel. Raises UnknownBatch, WrongState, InputError."""
+    """Pauses, resumes or cancels the batch. Raises UnknownBatch, WrongState, InputError."""
     if action not in BECOMES:
         raise InputError(f"a batch can be paused, resumed or cancelled, not {action}")
     why = reason.strip() or f"by {room.by}"

@@ -27,9 +27,9 @@ MEDIA_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a search is. `goes_on`: the address that continues it; None if it has ended or the page is full.
+    """The progress of a search. `goes_on`: the address that continues it; None if it has ended or the page is full.
 
-    `none`: the search has found nothing yet, on the pages before this one neither.
+    `none`: the search has found nothing yet, neither on this page nor on those before.
     `missed`: the time in the wanted MessageId (s), if the search looks everywhere since it was not found there.
     """
 
@@ -43,7 +43,7 @@ class Progress:
     def of(
         cls, finder: Finder, found: Found, given: Mapping[str, Any], before: int, *, none: bool
     ) -> Progress:
-        """`before`: how many messages were looked at on the pages before. `none`: these have found nothing."""
+        """Returns the progress. `before`: how many messages the pages before looked at. `none`: they found nothing."""
         looked, none = before + found.looked, none and not found.records
         if found.next is None or len(found.records) >= PAGE_SIZE:
             return cls(looked, looked, None, none)
@@ -79,9 +79,9 @@ class Search(BaseModel):
 
 
 class PageOfSearch(Search):
-    """The address of a page of a search. `newer`: where newer pages begin. `looked`: at how many messages before.
+    """The address of a page of a search. `newer`: where newer pages begin.
 
-    `none`: the pages before have found nothing.
+    `looked`: how many messages the pages before looked at. `none`: they found nothing.
     """
 
     after: str = ""

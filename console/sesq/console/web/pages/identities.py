@@ -1,4 +1,4 @@
-"""Identities: who may send, and in the sandbox receive; what waits for one that is missing; a new one."""
+"""Identities: those that may send, and in the sandbox receive; what waits for one; the verification of a new one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_SIZE = 100
 
 @router.get("/accounts/{account}/identities")
 def identities(room: Viewing, q: str = "", skip: int = 0) -> Response:
-    """As account sync last read them: SES allows one control call a second, and pages are many."""
+    """Shows identities as the last account sync read them, since SES allows only one control call a second."""
     snapshot = read_snapshot(room.redis, room.account)
     listed = read_own_identities(room.redis, room.account)
     named = sorted((name, listed[name]) for name in listed if q.strip().lower() in name.lower())
@@ -46,7 +46,7 @@ def ask(room: Viewing, name: str) -> Response:
 
 @router.get("/accounts/{account}/identities/{name}")
 def identity(room: Viewing, name: str) -> Response:
-    """One, as SES says now, with the DNS records of a domain."""
+    """Shows one identity, as SES says now, with the DNS records of a domain."""
     from sesq.worker.control import IdentityBook
 
     found = IdentityBook(room.control).get(actions.identity_name(name))

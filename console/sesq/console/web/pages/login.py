@@ -78,5 +78,5 @@ def _check(request: Request, csrf: str) -> None:
 
 
 def _ours(path: str) -> str:
-    """A path of this site: nobody is sent elsewhere after a login."""
+    """Returns the path, or `/` if it leads to another site."""
     return path if path.startswith("/accounts/") and "\\" not in path else "/"

@@ -1,4 +1,4 @@
-"""Messages: find them, look at one, and do to one or to many what a person may do."""
+"""Messages: the search, one message, and the acts on one or many."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def message(room: Viewing, id: str) -> Response:
 
 @router.get("/accounts/{account}/messages/{id}/html")
 def html(room: Viewing, id: str) -> Response:
-    """For the sandboxed frame alone: its policy lets nothing run and nothing load."""
+    """Answers with the mail's HTML, for the sandboxed frame: its policy lets nothing run or load."""
     shown = preview(room, room.messages.get(id))
     headers = {"content-security-policy": MAIL_POLICY}
     return Response(shown.html.encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")
@@ -85,7 +85,7 @@ def html(room: Viewing, id: str) -> Response:
 
 @router.get("/accounts/{account}/messages/{id}/raw")
 def raw(room: Viewing, id: str) -> Response:
-    """As a download: it shall not be opened here."""
+    """Answers with the mail as a download, since a browser must not open it here."""
     shown = preview(room, room.messages.get(id))
     headers = {
         "content-security-policy": MAIL_POLICY,
@@ -113,14 +113,14 @@ def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
 
 
 def _suppressed(room: Room, record: Record) -> list[str]:
-    """Lists its recipients that are on the suppression list, if that may be a reason for its state."""
+    """Returns its recipients on the suppression list, if that may be a reason for its state."""
     if record.state not in (State.BOUNCED, State.COMPLAINED, State.SUPPRESSED):
         return []
     return list(SuppressionList(room.redis, room.account).among(record.envelope.recipients))
 
 
 def verbs_for(record: Record, *, has_content: bool) -> list[str]:
-    """What may be done to it in the state it is in. Without its content it cannot be sent again."""
+    """Returns the acts that its state allows. Without its content it cannot be sent again."""
     return [
         verb for verb, states in VERBS.items() if record.state in states and (has_content or verb != "retry")
     ]

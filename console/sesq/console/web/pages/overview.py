@@ -1,4 +1,4 @@
-"""Overview: sandbox or production, how near the limits are, what went and what waits, and what is wrong."""
+"""Overview: sandbox or production, the use of the limits, what was sent and what waits, and what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quota: SES's limits, ours, and what is in force; a change shows what it would do before it is made."""
+"""Quota: SES's limits, ours, and those in force. A change is shown with its forecast before it is made."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def quota(room: Viewing) -> Response:
 
 
 def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str] | None = None) -> Response:
-    """The page; with what was typed into its form where that cannot be done."""
+    """Shows the page. `problem`: why a change cannot be made; `given`: the values that were typed."""
     view = read_overview(room.redis, room.account)
     return page(
         room,
@@ -112,7 +112,7 @@ def set_(
 @router.post("/accounts/{account}/quota/reset")
 def reset(room: Operating, limit: Text) -> Response:
     actions.reset_limits(room, [limit] if limit in LIMITS else None)
-    return room.go("quota", "Back to sesq.toml, or to what SES allows.")
+    return room.go("quota", "Reset. sesq.toml or SES gives the limit again.")
 
 
 @router.post("/accounts/{account}/quota/ramp")
@@ -129,7 +129,7 @@ def ramp(
 @router.post("/accounts/{account}/quota/ramp/stop")
 def stop_ramp(room: Operating) -> Response:
     actions.stop_ramp(room)
-    return room.go("quota", "The ramp is taken away.")
+    return room.go("quota", "The ramp has ended.")
 
 
 @router.post("/accounts/{account}/quota/undo")

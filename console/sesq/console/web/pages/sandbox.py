@@ -24,7 +24,7 @@ def sandbox(room: Viewing) -> Response:
 
 
 def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str] | None = None) -> Response:
-    """As SES says now; where it cannot be asked, why."""
+    """Shows the state of the account as SES says now, or why SES cannot be asked."""
     access, unavailable = None, ""
     try:
         access = Access.read(room.control)
@@ -61,7 +61,7 @@ def apply(
     contacts: Text = "",
     sure: Text = "",
 ) -> Response:
-    """Without `sure` the request is only shown: a person at AWS reads it."""
+    """Sends the request to AWS if `sure` is set; otherwise only shows it, since a person at AWS reads it."""
     given = {"mail_type": mail_type, "website": website, "use_case": use_case}
     given |= {"language": language, "contacts": contacts}
     try:

@@ -24,7 +24,7 @@ MAILBOX_SIMULATOR = {
     "ooto@simulator.amazonses.com": "gets an automatic reply",
     "suppressionlist@simulator.amazonses.com": "is on SES's global suppression list",
 }
-"""Address -> what becomes of mail to it (SES developer guide, "Using the mailbox simulator manually")."""
+"""Address -> what happens to mail to it (SES developer guide, "Using the mailbox simulator manually")."""
 MOST_OFFERED = 200
 
 
@@ -43,7 +43,7 @@ def form(room: Viewing, to: str = "success@simulator.amazonses.com") -> Response
 
 
 def show(room: Room, given: dict[str, str], status: int = 200, problem: str = "") -> Response:
-    """The form, filled in."""
+    """Shows the form with these values."""
     identities = read_hash(room.redis, room.messages.keys.identities)
     verified = sorted(name for name, is_verified in identities.items() if is_verified == "1")[:MOST_OFFERED]
     return page(

@@ -1,4 +1,4 @@
-"""Suppression: who gets no mail any more, and why; add and remove, here and at SES where the account may."""
+"""Suppression: the addresses that get no mail, and why; add and remove, also at SES if the account may do that."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def suppression(room: Viewing, q: str = "", cursor: Annotated[int, Query(ge=0, l
 
 
 def show(room: Room, q: str, cursor: int, status: int = 200, problem: str = "") -> Response:
-    """A page of the list as Redis has it, in no order; or the one address that is looked for."""
+    """Shows a page of the list, in no order; or the one address that is searched."""
     ours = SuppressionList(room.redis, room.account)
     if q:
         found = actions.find_suppressed(room, q)

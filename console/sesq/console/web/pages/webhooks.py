@@ -1,4 +1,4 @@
-"""Webhooks: how each does; enable and disable; what was given up, and send it again."""
+"""Webhooks: the state of each, the events that were given up; enable, disable, retry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sesq.queue.snapshot import redis_now
 
 router = APIRouter()
 SHOWN = 50
-"""So many of the events that were given up are shown of each."""
+"""How many events that were given up are shown for each webhook."""
 
 
 @router.get("/accounts/{account}/webhooks")
