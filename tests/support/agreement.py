@@ -1,4 +1,4 @@
-"""One question about the whole of Redis: does all that an account keeps there agree, by the auditor?"""
+"""Checks with the auditor that all that is in Redis agrees."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sesq.queue.states import State
 
 
 def assert_agreement(redis: Redis, *, settled: bool = True) -> dict[State, int]:
-    """Nothing is wrong, of no account; returns how many messages are in each state. For systems at rest.
+    """Asserts that the auditor finds nothing in any account. Returns how many messages are in each state.
 
-    `settled`: what RQ was told, and what its workers had, has been seen to as well.
+    Nothing may run meanwhile. `settled`: RQ's lists and jobs must be tidy too, as `audit` expects of a settled account.
     """
     total: Counter[State] = Counter()
     for account in accounts(redis):

@@ -30,7 +30,7 @@ class Api(NamedTuple):
 
 
 API_CASES = [
-    # v2: one exception for the rate and the day, told apart by the text alone
+    # v2 has one exception for the rate and the day; only the text says which
     Api(429, "TooManyRequestsException", "Maximum sending rate exceeded.", Kind.RATE),
     Api(429, "TooManyRequestsException", "Daily message quota exceeded.", Kind.DAY_SPENT),
     Api(429, "TooManyRequestsException", "Rate exceeded", Kind.THROTTLED),
@@ -38,7 +38,7 @@ API_CASES = [
     Api(429, "SomethingNew", "slow down", Kind.THROTTLED),
     Api(400, "LimitExceededException", "Maximum sending rate exceeded.", Kind.RATE),
     Api(400, "LimitExceededException", "too many instances of the resource", Kind.DAY_SPENT),
-    # v1's code for the same
+    # v1's code for the same answer
     Api(400, "Throttling", "Maximum sending rate exceeded.", Kind.RATE),
     Api(400, "Throttling", "Daily message quota exceeded.", Kind.DAY_SPENT),
     Api(400, "ThrottlingException", "Rate exceeded", Kind.THROTTLED),

@@ -1,4 +1,4 @@
-"""The mail that has arrived at the simulated SES, as its recipients' mail programs would read it."""
+"""Reads the mail that has arrived at the simulated SES, as its recipients' mail programs would."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sesq.simulator import Simulator
 
 @dataclass(frozen=True)
 class Arrived:
-    """`call` is SES's record of the call, `raw` the mail itself; or, of Simple content, what the call said."""
+    """A mail. `call` is SES's record of the call; `raw` is the mail, or the call's JSON if it has Simple content."""
 
     call: dict[str, Any]
     raw: bytes
@@ -25,7 +25,7 @@ class Arrived:
 
     @property
     def simple(self) -> dict[str, Any]:
-        """Simple content: what SES was to put the mail together from."""
+        """The Simple content, from which SES makes the mail."""
         return cast("dict[str, Any]", json.loads(self.raw)["Content"]["Simple"])
 
     @property
@@ -33,16 +33,16 @@ class Arrived:
         return [*self.call["to"], *self.call["cc"], *self.call["bcc"]]
 
     def part(self, name: str) -> EmailMessage:
-        """The part with this file name, Content-ID, or else this type."""
+        """Returns the part with this file name, this Content-ID, or else this type."""
         parts = cast("list[EmailMessage]", list(self.mail.walk()))
         return next(p for p in parts if name in (p.get_filename(), p["Content-ID"], p.get_content_type()))
 
     def bytes_of(self, name: str) -> bytes:
-        """What that part holds, decoded."""
+        """Returns the decoded content of that part."""
         return cast("bytes", self.part(name).get_payload(decode=True))
 
 
 def arrived(ses: Simulator, region: str = "us-east-1") -> list[Arrived]:
-    """Every mail that SES accepted, oldest first."""
+    """Returns every mail that SES accepted, the oldest first."""
     entries = ses._do(lambda: list(ses.cloud.account(region).record.entries()))
     return [Arrived(entry.summary(region), entry.content) for entry in entries if entry.accepted]

@@ -10,14 +10,14 @@ from sesq.producer.batch import Template
 
 
 def template(**parts: str) -> Template:
-    """`{{ name }}` in the subject and the text."""
+    """Makes a template with `{{ name }}` in the subject and the text."""
     return Template(
         **{"name": "news", "subject": "News for {{ name }}", "text": "Hello {{ name }}.", **parts}
     )
 
 
 def write_template(folder: Path, **files: str) -> Path:
-    """As a folder; `body__html="…"` is body.html."""
+    """Writes the template as a folder. `body__html="…"` is the file body.html."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in {
         "subject__txt": "News for {{ name }}",
@@ -29,7 +29,7 @@ def write_template(folder: Path, **files: str) -> Path:
 
 
 def write_rows(path: Path, addresses: Iterable[str], note_length: int = 0) -> Path:
-    """A CSV of addresses with names, and with notes of so many random characters."""
+    """Writes a CSV of addresses with names, and with notes of `note_length` random characters."""
     dice = random.Random(1)
     notes = (f"{dice.getrandbits(4 * note_length + 1):x}"[:note_length] for _ in iter(int, 1))
     lines = [f"{to},Person {number},{next(notes)}" for number, to in enumerate(addresses)]

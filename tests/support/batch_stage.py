@@ -1,4 +1,4 @@
-"""A stage on which a batch is sent."""
+"""A stage for tests that send batches."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ QUEUE = "rq:queue:sesq.default.bulk"
 
 
 class BatchStage(Stage):
-    """A stage on which a batch is sent."""
+    """A stage that takes batches and sends their mail."""
 
     def __init__(self, redis: Redis, **orders: Any) -> None:
         super().__init__(redis, **orders)
         self.batches = Batches(redis)
         self.ticks = 0.0
-        """Seconds on the clock of what is remembered of batches."""
+        """The time (s) for the caches of rows and templates."""
         self.gate.rows.clock = self.sender.renderer.clock = lambda: self.ticks
 
     def take(

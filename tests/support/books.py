@@ -1,4 +1,4 @@
-"""What the gate keeps of an account, read from its raw keys: `gate` and `ledger`."""
+"""Reads an account's raw keys `gate` and `ledger`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SLOTS = 1442
 
 
 def total(redis: Redis, account: str = "default") -> int:
-    """Recipients of the last day, as the hash `gate` has them."""
+    """Returns the recipients of the last day, as the hash `gate` has them."""
     return int(redis.hget(Keys(account).gate, "total") or 0)
 
 
 def minutes(redis: Redis, account: str = "default") -> dict[int, int]:
-    """Minute of the epoch -> recipients, of the whole ledger."""
+    """Returns the whole ledger: minute of the epoch -> recipients."""
     newest = int(redis.hget(Keys(account).gate, "minute") or 0)
     cells = redis.get(Keys(account).ledger) or b""
     counts = dict(enumerate(count for (count,) in struct.iter_unpack("<I", cells)))
@@ -26,5 +26,5 @@ def minutes(redis: Redis, account: str = "default") -> dict[int, int]:
 
 
 def assert_sum(redis: Redis, account: str = "default") -> None:
-    """The ledger's total is the sum of its minutes."""
+    """Asserts that the ledger's total is the sum of its minutes."""
     assert total(redis, account) == sum(minutes(redis, account).values()), minutes(redis, account)

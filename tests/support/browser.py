@@ -1,4 +1,4 @@
-"""A headless Chromium, and what tests of the web console do with it."""
+"""A headless Chromium for tests of the web console."""
 
 from __future__ import annotations
 
@@ -37,65 +37,63 @@ HEIGHT = 900
 
 
 class Browser:
-    """One window. `site`: where the console is."""
+    """One window. `site`: the console's URL."""
 
     def __init__(self, driver: webdriver.Chrome, site: str) -> None:
         self.driver = driver
         self.site = site
 
     def open(self, path: str) -> None:
-        """A page of the default account, or a whole path."""
+        """Opens a page of the default account, or a whole path."""
         self.driver.get(self.site + (path if path.startswith("/") else f"/accounts/default/{path}"))
 
     @property
     def text(self) -> str:
-        """What is to be read on the page."""
+        """The text on the page."""
         return str(self.driver.find_element(By.TAG_NAME, "body").text)
 
     def find(self, selector: str) -> Any:
-        """The first element for a CSS selector."""
+        """Returns the first element for a CSS selector."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def fill(self, **fields: str) -> None:
-        """Types into the fields of these names."""
+        """Types values into the fields with these names."""
         for name, value in fields.items():
             field = self.find(f"main [name='{name}']")
             field.clear()
             field.send_keys(value)
 
     def press(self, label: str) -> None:
-        """The button that says so; returns when its page is there."""
+        """Presses the button with this label; returns when the next page is loaded."""
         before = self.driver.find_element(By.TAG_NAME, "html")
         self.driver.find_element(By.XPATH, f"//main//button[normalize-space()='{label}']").click()
         self.until(lambda: _is_gone(before), f"the page after {label}")
 
     def until(self, holds: Callable[[], Any], what: str) -> Any:
-        """Looks until it holds; what it then is."""
+        """Waits until `holds` returns something true, and returns that."""
         wait = WebDriverWait(
             self.driver, PATIENCE_SECONDS, 0.05, ignored_exceptions=[StaleElementReferenceException]
         )
         return wait.until(lambda _: holds(), f"not within {PATIENCE_SECONDS} s: {what}")
 
     def until_says(self, words: str) -> None:
-        """Until these words are on the page, without it being loaded again."""
+        """Waits until these words are on the page, without loading it again."""
         self.until(lambda: words in self.text, f"{words!r} in {self.text[:2000]!r}")
 
     def fetched(self) -> set[str]:
-        """The addresses of what has been loaded since this was last asked.
-
-        Not what the browser brings for its own first page, nor what stands in a page itself.
-        """
+        """Returns the URLs that were loaded since the last call, without the browser's own pages and `data:` URLs."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         loaded = {e["params"]["response"]["url"] for e in events if e["method"] == "Network.responseReceived"}
         return {url for url in loaded if not url.startswith(("chrome://", "data:"))}
 
     def problems(self) -> list[str]:
-        """What it has complained of since this was last asked: an error in a script, what the policy forbids."""
+        """Returns the browser's errors since the last call: errors in scripts, and what the content policy forbids."""
         return [each["message"] for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
 
     def look(self, name: str) -> None:
-        """The page must fit its width, wide and narrow. Where SESQ_TEST_SCREENSHOTS names a folder, pictures of it go
-        there, light and dark.
+        """Asserts that the page fits its width, wide and narrow.
+
+        If SESQ_TEST_SCREENSHOTS names a folder, it saves pictures of the page there, light and dark.
         """
         for size, width in WIDTHS.items():
             for theme in ("light", "dark") if PICTURES else ("light",):
@@ -107,7 +105,7 @@ class Browser:
         self.show_as(WIDTHS["wide"], HEIGHT, "light")
 
     def lines(self, selector: str) -> int:
-        """On how many lines the first such element stands on a narrow screen."""
+        """Returns how many lines the first such element takes on a narrow screen."""
         self.show_as(WIDTHS["narrow"], HEIGHT, "light")
         found = self.driver.execute_script("return arguments[0].getClientRects().length", self.find(selector))
         self.show_as(WIDTHS["wide"], HEIGHT, "light")
@@ -132,7 +130,7 @@ def _is_gone(element: Any) -> bool:
     except StaleElementReferenceException:
         return True
     except WebDriverException as error:
-        # asked in the very moment of the change, Chromium has no better word for the same
+        # what Chromium says if it is asked just while the page changes
         if "does not belong to the document" not in str(error):
             raise
         return True
@@ -141,7 +139,7 @@ def _is_gone(element: Any) -> bool:
 
 @contextmanager
 def chromium(site: str, *flags: str) -> Iterator[Browser]:
-    """A fresh one, with these flags too. Where it is not installed the test is left out, but in CI it fails."""
+    """Starts a new Chromium with these flags. If it is not installed, skips the test; in CI, fails it."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if None in programs:
         reason = "chromium and chromedriver (Debian: chromium, chromium-driver) are needed"

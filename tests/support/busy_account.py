@@ -1,4 +1,4 @@
-"""An account in which everything has happened: mail in each state, batches, limits, holds, events. Its clock stands."""
+"""An account with mail in each state, batches, limits, holds and events. Its clock stands still."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ENDS: dict[State, dict[str, Any]] = {
         "refund_day": True,
     },
 }
-"""What a worker tells of a mail of which it does not tell that it was sent."""
+"""State -> what a worker reports of a mail that it did not send."""
 
 
 ROW_ENDS: list[tuple[State, dict[str, Any]]] = [
@@ -52,11 +52,11 @@ ROWS = [
     {"email": "nobody", "name": "No address"},
     {"email": "bounced@example.org", "name": "Suppressed"},
 ]
-"""Of the batch that runs: the first five end as ROW_ENDS says, two wait, three are left out."""
+"""The rows of the running batch: the first five end as in ROW_ENDS, two wait, three are left out."""
 
 
 class BusyAccount(BatchStage):
-    """`ids` names each message and batch. Each step has a minute of its own, and `now` is 23:00:00 in the end."""
+    """The account. `ids`: name -> id of each message and batch. Each step takes a minute; `now` ends at 23:00:00."""
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
@@ -91,7 +91,7 @@ class BusyAccount(BatchStage):
         return self.ids[name]
 
     def _ends(self, state: State, **result: Any) -> None:
-        """The mail at the head is claimed, started and settled so."""
+        """Claims, starts and settles the mail at the head of the lanes."""
         _, (started,) = self.claim(1)
         self.gate.settle([SendResult(started.grant, state, **result)])
 
@@ -169,26 +169,26 @@ class BusyAccount(BatchStage):
     # what is compared
 
     def named(self, text: str) -> str:
-        """The text with `<held>` for the id of the held message, and so on."""
+        """Returns the text with names instead of ids, such as `<held>` for the id of the held message."""
         for name, id in self.ids.items():
             text = text.replace(id, f"<{name}>")
         return text
 
     def asked(self, run: Callable[..., Any], words: str) -> Any:
-        """What a command answers as JSON, or as lines of JSON. `<held>` in it is the id of the held message."""
+        """Runs a command and returns its JSON, or its lines of JSON. `<held>` stands for the id of the held message."""
         ran = run(*(self.unnamed(word) for word in words.split()))
         assert ran.exit_code == 0, ran.output
         text = self.named(ran.stdout)
         return json.loads(text) if "--json" in words else [json.loads(line) for line in text.splitlines()]
 
     def unnamed(self, text: str) -> str:
-        """The text with the id for its name."""
+        """Returns the text with ids instead of names."""
         for name, id in self.ids.items():
             text = text.replace(f"<{name}>", id)
         return text
 
     def lines(self, text: str) -> list[str]:
-        """The lines of a text for people, with two spaces between columns and no rules."""
+        """Returns the lines of a text for people, with two spaces between columns and without rules."""
         return list(_lines(self.named(text)))
 
 
@@ -217,6 +217,6 @@ def _event(state: State, id: str) -> dict[str, Any]:
 
 
 def read_transcript(file: Path) -> dict[str, list[str]]:
-    """What was asked, and the lines that it answers: they stand under it, up to an empty line."""
+    """Reads questions and their answers: below each question are the lines of its answer, up to an empty line."""
     parts = (part.splitlines() for part in file.read_text("utf-8").strip().split("\n\n"))
     return {asked: answer for asked, *answer in parts}

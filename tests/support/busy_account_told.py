@@ -1,4 +1,4 @@
-"""What programs are told of the busy account, whole: the same facts by the command line and by the API."""
+"""All that the command line and the API tell programs of the busy account; both tell the same facts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BOB = "recipient bob@example.org is not verified"
 
 
 def at(time: str) -> str:
-    """`22:15` of the day on which all of it happens."""
+    """Returns the time, such as `22:15`, on the day of the busy account."""
     return f"2023-11-14T{time}:00.000Z"
 
 
 def message(name: str, time: str, *steps: tuple[str, str], **facts: Any) -> Json:
-    """A message that was queued at that time, and went through these states in the same minute."""
+    """Makes a message that was queued at that time, and came into these states in the same minute."""
     history = [
         {"at": at(time), "state": state, "reason": reason} for state, reason in (("queued", ""), *steps)
     ]
@@ -61,7 +61,7 @@ SENDING = ("sending", "w")
 OUT_OF_TIME = "its time ran out before it could go"
 MESSAGES = [
     message("bulk", "22:33", lane="bulk"),
-    # of the rows of the batch, those with which more happened than that they were sent
+    # rows of the batch to which more happened than that they were sent
     *(
         message(
             "",
@@ -130,7 +130,7 @@ MESSAGES = [
     message("unknown", "22:16", SENDING, ("unknown", "no answer came"), attempts=1),
     message("held", "22:15", SENDING, ("held", BOB), hold="recipient:bob@example.org"),
 ]
-"""Newest first, as they are listed."""
+"""The messages, the newest first, as lists have them."""
 
 
 WAITS = {
@@ -143,11 +143,11 @@ WAITS = {
     "<unknown>": ("no answer came", None),
     "<batch-running>-0-3": ("no answer came", None),
 }
-"""Why each waits, and when it goes."""
+"""Why each message waits, and when it goes."""
 
 
 def shown(listed: Json) -> Json:
-    """The same message where somebody looks at it alone."""
+    """Returns the same message as the page of one message has it."""
     because, goes_at = WAITS.get(listed["id"], ("", None))
     return listed | {"waits_because": because, "goes_at": goes_at}
 
@@ -245,11 +245,11 @@ OVERVIEW: Json = {
     "synced_at": "2023-11-14T22:40:01.000Z",
     "why": WHY,
 }
-"""Without what no test can know: the bytes in use, and when the host's clock last heard of the worker."""
+"""The state, without what no test can know: the bytes in use, and the time of the worker's last heartbeat."""
 
 
 def batch(name: str, time: str, counts: dict[str, int], **facts: Any) -> Json:
-    """A batch of three of which nothing is sent, unless told otherwise."""
+    """Makes a batch of three recipients, none of them sent, unless `facts` say otherwise."""
     told = {
         "id": f"<batch-{name}>",
         "name": "news",
@@ -290,7 +290,7 @@ BATCHES = [
         state="paused",
         reason="its time has not come",
         starts_at=IN_2030,
-        ends_at="2030-01-01T09:00:01.403Z",  # 4 before it and 3 of its own at 4.99 a second
+        ends_at="2030-01-01T09:00:01.403Z",  # 4 recipients before it and 3 of its own at 4.99 a second
     ),
     batch("cancelled", "22:34", {"cancelled": 3}, reason="a wrong link", left=0, ended=at("22:36")),
     batch(
@@ -304,8 +304,8 @@ BATCHES = [
         invalid=1,
         duplicates=1,
         suppressed=1,
-        rate=0.0011,  # two in 29 minutes
-        ends_at="2023-11-14T23:00:00.802Z",  # 2 before it and 2 of its own
+        rate=0.0011,  # two recipients in 29 minutes
+        ends_at="2023-11-14T23:00:00.802Z",  # 2 recipients before it and 2 of its own
     ),
 ]
 RECIPIENTS = [
@@ -315,4 +315,4 @@ RECIPIENTS = [
     ("failed", None, at("22:32"), "all tries failed"),
     *(("queued", None, None, "") for _ in range(2)),
 ]
-"""State, MessageId, time and reason of each row of the batch that runs."""
+"""State, MessageId, time and reason of each row of the running batch."""

@@ -1,4 +1,4 @@
-"""Everything at once: processes killed one after the other, and Redis restarted on its append-only file."""
+"""Kills processes one after the other, and restarts Redis on its append-only file meanwhile."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def rage(
     seconds: float,
     first: Callable[[], object] = lambda: None,
 ) -> None:
-    """One process of each `starts` runs all the time, but for being killed in an order that the seed gives.
+    """Runs one process of each of `starts`, kills one every two seconds and starts it again. The seed gives the order.
 
-    `first` is done when they have started.
+    Calls `first` when all have started.
     """
     dice = random.Random(seed)
     workers = [start() for start in starts]
@@ -40,4 +40,4 @@ def rage(
             restarts.pop(0)
             server.stop(signal.SIGKILL)
             server.start()
-        time.sleep(KILL_EVERY_SECONDS)  # the pace of the chaos, not a wait for anything
+        time.sleep(KILL_EVERY_SECONDS)  # the time between two kills, not a wait for anything

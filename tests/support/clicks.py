@@ -1,4 +1,4 @@
-"""Somebody who clicks through the console's pages, with a browser without scripts: counts the clicks."""
+"""Clicks through the console's pages, as a browser without scripts would, and counts the clicks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAG = re.compile(r"<[^>]+>")
 
 
 class Clicker:
-    """`visit`: a browser on a running console. `text`: what stands on the page it is on."""
+    """A visitor. `visit`: a browser on a running console. `text`: the text of the current page."""
 
     def __init__(self, visit: Any) -> None:
         self.visit = visit
@@ -24,11 +24,11 @@ class Clicker:
         self.answer: Any = None
 
     def open(self, path: str) -> Clicker:
-        """A page by its address: no click."""
+        """Opens a page by its address, which is no click."""
         return self._at(self.visit.get(path))
 
     def follow(self, label: str) -> Clicker:
-        """The link that says so."""
+        """Follows the link with this label."""
         (target,) = {
             _attributes(head)["href"] for head, inside in LINK.findall(self.page) if _said(inside) == label
         }
@@ -36,7 +36,7 @@ class Clicker:
         return self._at(self.visit.session.get(self._path(target), timeout=20))
 
     def press(self, label: str, **chosen: Any) -> Clicker:
-        """The button that says so, in a form with these values too."""
+        """Presses the button with this label, in a form with these values too."""
         found = [
             (_attributes(head), inside, _attributes(button))
             for head, inside in FORM.findall(self.page)
@@ -68,7 +68,7 @@ class Clicker:
 
     @property
     def where(self) -> str:
-        """The path and query of the page."""
+        """The path and query of the current page."""
         parts = urlsplit(self.answer.url)
         return parts.path.removeprefix("/accounts/default/") + (f"?{parts.query}" if parts.query else "")
 

@@ -1,4 +1,4 @@
-"""A Django project whose mail goes through the queue: configured once for the process, when it is imported."""
+"""A Django project that sends its mail through the queue. Importing it configures the process, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.conf import settings
 
 BACKEND = "sesq.producer.django.EmailBackend"
 MODERN = django.VERSION >= (6, 1)
-"""MAILERS take the place of EMAIL_BACKEND, and other things are said otherwise."""
+"""Whether Django has MAILERS in place of EMAIL_BACKEND; other settings differ then too."""
 MAIL_SETTINGS: dict[str, Any] = (
     {"MAILERS": {"default": {"BACKEND": BACKEND}}} if MODERN else {"EMAIL_BACKEND": BACKEND}
 )

@@ -1,4 +1,4 @@
-"""The paths of that project: those of the page."""
+"""The paths of `django_project`: those on the documentation's page."""
 
 from __future__ import annotations
 

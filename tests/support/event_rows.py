@@ -1,4 +1,4 @@
-"""Events of SES for each row of the table, and what each leaves of a message that was sent."""
+"""Events of SES for each row of the table, and what each does to a message that was sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SENT, DELIVERED, BOUNCED, COMPLAINED = State.SENT, State.DELIVERED, State.BOUNCE
 
 
 class Told(NamedTuple):
-    """What an event leaves of a message that was sent: its state, what was counted, and who was suppressed for what."""
+    """What an event does to a message that was sent: its state, what is counted, and who is suppressed and why."""
 
     state: State
     counted: str = ""

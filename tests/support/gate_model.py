@@ -1,6 +1,7 @@
-"""The gate's rules once more, as plainly as Python can say them, to check `lua/gate.lua` and `lua/claim.lua` by.
+"""The gate's rules in plain Python, with which tests compare `lua/gate.lua` and `lua/claim.lua`.
 
-And SES as strict as it could be: a judge that knows nothing of the gate. Times are seconds; a token is a recipient.
+Also a model of SES that is as strict as SES can be, and shares no code with the gate.
+Times are seconds; a token is a recipient.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 DAY = 86_400
 SLOTS = 1442
-FARTHEST_GATHERING = 240  # s: nothing gathers for longer
+FARTHEST_GATHERING = 240  # s: the longest time for which a mail gathers tokens
 
 
 @dataclass
@@ -22,12 +23,12 @@ class Mail:
     n: int
     day: int
     tokens_at: float | None = None
-    """When its tokens were taken; None where none are out."""
+    """When it took its tokens; None if it has none."""
 
 
 @dataclass
 class Gathering:
-    """Who waits for tokens: once our bucket is full nobody else takes any, until it goes or time is up."""
+    """The mail that gathers tokens. When our bucket is full, no other mail takes any until it goes, or until `till`."""
 
     id: str
     n: int
@@ -37,7 +38,7 @@ class Gathering:
 
 @dataclass
 class Chunk:
-    """Recipients of a batch, each a mail of its own to the gate, all in one place of the lane."""
+    """Recipients of a batch in one place of the lane. Each is one mail for the gate."""
 
     batch: str
     rows: deque[Mail]
@@ -45,13 +46,13 @@ class Chunk:
 
 @dataclass
 class RampModel:
-    """A cap on the day that grows by the same factor each day, while it does not stand still."""
+    """A cap on the day. It grows by the same factor each day, unless it stands still."""
 
     first: int
     last: int
     days: int
     at: float | None
-    """Since when it grows; None: it stands still."""
+    """The time since which it grows; None if it stands still."""
     grown: float = 0.0
 
     def seconds(self, now: float) -> float:
@@ -71,7 +72,7 @@ class RampModel:
 
 @dataclass
 class GateModel:
-    """What the script keeps, in Python's own types."""
+    """The state that the script keeps in Redis, in Python's types."""
 
     now: float
     ses_rate: float = 1.0
@@ -96,7 +97,7 @@ class GateModel:
     paused_batches: set[str] = field(default_factory=set)
     parked: list[Chunk] = field(default_factory=list)
     too_large: list[tuple[float, Mail, deque[Mail | Chunk]]] = field(default_factory=list)
-    """Held since when, and of which lane: a whole day has no room for them."""
+    """Mail for which a whole day has no room: since when it is held, the mail, and its lane."""
 
     @property
     def rate(self) -> float:
@@ -109,7 +110,7 @@ class GateModel:
 
     @property
     def reserve(self) -> float:
-        """Recipients of the day that bulk mail leaves; below one: that share of the day."""
+        """The recipients of the day that bulk mail leaves free; a policy below one is a share of the day."""
         reserve = self.policy.get("reserve", 0.0)
         if reserve >= 1:
             return reserve
@@ -145,19 +146,19 @@ class GateModel:
         return lease if self.ses_burst < 2 else 0.5
 
     def ses_tokens(self, at: float) -> float:
-        """What SES's bucket holds at the least, if nothing were on its way."""
+        """Returns the fewest tokens that SES's bucket has at that time, without the mail on its way."""
         return min(self.ses_burst, self.ses_level + max(0.0, at - self.ses_at) * self.ses_pace)
 
     def charge(self, n: float, at: float) -> None:
         self.ses_level, self.ses_at = self.ses_tokens(at) - n, at
 
     def look(self) -> None:
-        """What each question to the gate begins with."""
+        """Brings the state up to date, as each call of the gate does first."""
         self.flows, self.ses_at = min(self.flows, self.now), min(self.ses_at, self.now)
         self.folds_at = min(self.folds_at, self.now + 120)
         self.folded = self.folded if self.folded <= self.now else self.now - 1
         if self.waiting and not self.now - 1.5 < self.waiting.till < self.now + FARTHEST_GATHERING:
-            self.waiting = None  # it has ended, or is of before a clock that was set back
+            self.waiting = None  # it has ended, or the clock was set back since
         if self.on_way and self.folds_at <= self.now:
             self.charge(self.on_way, self.folds_at)
             self.on_way, self.folded, self.folded_before = 0, self.folds_at, self.folded
@@ -182,13 +183,13 @@ class GateModel:
         return self.tokens >= min(n, self.burst) - 1e-6
 
     def may_go(self, n: int, id: str, *, has_some: bool = False) -> bool:
-        """Ours as far as our bucket goes, and SES's less what is on its way."""
+        """Whether our bucket has enough tokens, and SES's bucket too, less those of mail on its way."""
         if self.gathers and self.gathers.id != id and not has_some:
             return False
         return self.enough(n) and self.ses_tokens(self.now) - self.on_way >= min(n, self.ses_burst) - 1e-6
 
     newest: int = 0
-    """The ledger's newest minute, which a clock that is set back leaves where it was."""
+    """The ledger's newest minute. It stays if the clock is set back."""
 
     @property
     def total(self) -> int:
@@ -197,7 +198,7 @@ class GateModel:
         return sum(count for minute, count in self.minutes.items() if minute >= oldest)
 
     def claim(self, want: int, lease: float) -> list[Mail]:
-        """The messages that may go now, taken from their lanes."""
+        """Takes the messages from their lanes that may go now, and returns them."""
         self.look()
         granted: list[Mail] = []
         if self.paused:
@@ -222,7 +223,7 @@ class GateModel:
     def serve(
         self, number: int, want: int, lease: float, granted: list[Mail], only: str | None = None
     ) -> tuple[bool, str]:
-        """Works through one lane: whether the next one may be looked at, or why not."""
+        """Works through one lane. Returns whether the next lane may be served, and if not, why."""
         lane, spare = self.lanes[number], self.reserve if number else 0.0
         while len(granted) < want:
             if not lane or (only and self.head(number) != only):
@@ -252,7 +253,7 @@ class GateModel:
         return False, "full"
 
     def give_back(self, chunk: Chunk, mail: Mail) -> None:
-        """A recipient of a chunk that was granted and not used: it goes first."""
+        """Puts a recipient back to the front of its chunk, if its grant was not used."""
         chunk.rows.appendleft(mail)
         if len(chunk.rows) > 1:
             return
@@ -268,7 +269,7 @@ class GateModel:
         self.lanes[1].extendleft(reversed(back))
 
     def try_the_large_again(self) -> None:
-        """Those wait in their lane again for which a day has room by the limits in force now."""
+        """Puts held mail back into its lane if a day has room for it with the limits in force now."""
         held, self.too_large = self.too_large, []
         for since, mail, lane in sorted(held, key=lambda one: (one[0], one[1].id)):
             spare = self.reserve if lane is self.lanes[1] else 0
@@ -291,7 +292,7 @@ class GateModel:
             self.minutes[minute] = self.minutes.get(minute, 0) + mail.day
 
     def account(self, mail: Mail, *, went: bool) -> None:
-        """The tokens of a mail: used, as SES's answer says, or not."""
+        """Counts the tokens of a mail as used, or gives them back if it did not go."""
         self.look()
         at, mail.tokens_at = mail.tokens_at, None
         if at is None:
@@ -310,7 +311,7 @@ class GateModel:
             self.ses_level += n
 
     def again(self, mail: Mail, lease: float, *, unused: bool) -> bool:
-        """Other tokens for what has some: whether there were any."""
+        """Exchanges the tokens of a mail for new ones. Returns whether there were any."""
         self.look()
         if not unused:
             self.account(mail, went=True)
@@ -328,7 +329,7 @@ class GateModel:
         return False
 
     def unbook(self, mail: Mail, claimed: float) -> None:
-        """SES took nothing."""
+        """Takes the mail's recipients out of the ledger, since SES did not take it."""
         minute = int(claimed // 60)
         if mail.day and minute > self.newest - SLOTS:
             self.minutes[minute] = max(0, self.minutes.get(minute, 0) - mail.day)
@@ -347,7 +348,7 @@ class GateModel:
 
 @dataclass
 class StrictSes:
-    """SES with no mercy: one second's worth of burst, 24 hours to the second."""
+    """The strictest SES: a burst of one second, and a day of exactly 24 hours."""
 
     rate: float
     daily: float
@@ -363,7 +364,7 @@ class StrictSes:
         return max(1.0, self.rate)
 
     def offer(self, n: int, day: int, now: float) -> str:
-        """What it answers to a message of n recipients: `ok`, `rate` or `day`."""
+        """Returns SES's answer to a message of n recipients: `ok`, `rate` or `day`."""
         self.level = min(self.burst, self.level + (now - self.at) * self.rate)
         self.at = now
         if self.level < min(n, self.burst) - 1e-6:
@@ -375,5 +376,5 @@ class StrictSes:
         return "ok"
 
     def sent(self, now: float) -> int:
-        """Recipients of the last 24 hours, as GetAccount would tell them."""
+        """Returns the recipients of the last 24 hours, as GetAccount would."""
         return sum(day for at, day in self.taken if at > now - DAY)

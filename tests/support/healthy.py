@@ -1,4 +1,4 @@
-"""A healthy queue that has everything in it: messages in all states, batches in all stages, and a second account."""
+"""A queue without any fault: messages in all states, batches in all stages, and a second account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATER = timedelta(hours=1)
 
 
 class Healthy:
-    """`ids`: one message in each state. `batches`: one in each stage."""
+    """The queue. `ids`: one message in each state. `batches`: one in each stage."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -34,12 +34,12 @@ class Healthy:
         Outbox(redis).send(other)
 
     def saved(self) -> list[tuple[bytes, int, bytes]]:
-        """All of Redis: key, ms to its expiry, value."""
+        """Returns all of Redis: key, time to its expiry (ms), value."""
         keys = list(self.redis.scan_iter(count=1000))
         return [(key, max(0, self.redis.pttl(key)), self.redis.dump(key)) for key in keys]
 
     def restore(self, saved: list[tuple[bytes, int, bytes]]) -> None:
-        """Puts back what was saved, into an empty Redis."""
+        """Puts back what was saved. Redis must be empty."""
         pipeline = self.redis.pipeline(transaction=False)
         for key, expiry, value in saved:
             pipeline.restore(key, expiry, value)

@@ -1,4 +1,4 @@
-"""An HTTP server of ours in a thread, and clients that talk to a port byte by byte."""
+"""Runs one of our HTTP servers in a thread, and gives clients that send and read bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 120
 
 @contextmanager
 def serving(server: HttpServer) -> Iterator[str]:
-    """The server's URL, while it runs."""
+    """Runs the server until the block ends; gives its URL."""
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -26,12 +26,12 @@ def serving(server: HttpServer) -> Iterator[str]:
 
 
 def connect(port: int) -> socket.socket:
-    """A connection to a port of this machine; close it."""
+    """Opens a connection to a port of this machine. The caller closes it."""
     return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
 
 
 def read_to_the_end(client: socket.socket) -> bytes:
-    """What comes until the server closes the connection; TimeoutError where it does not."""
+    """Returns all bytes until the server closes the connection. Raises TimeoutError if it does not."""
     read = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while piece := client.recv(65_536):
@@ -40,7 +40,7 @@ def read_to_the_end(client: socket.socket) -> bytes:
 
 
 def taken(client: socket.socket, pieces: Iterable[bytes]) -> int:
-    """How many bytes could be sent until the server closed the connection."""
+    """Returns how many bytes could be sent until the server closed the connection."""
     count = 0
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         for piece in pieces:

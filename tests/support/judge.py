@@ -1,4 +1,4 @@
-"""Judges SES's record by itself: what a token bucket of a rate and a burst would have let through."""
+"""Judges the calls that SES recorded: would a token bucket of this rate and burst have let them through?"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ Call = Mapping[str, Any]
 
 
 def accepted(calls: Iterable[Call]) -> list[Call]:
-    """What SES took, in order."""
+    """Returns the calls that SES accepted, in order."""
     return sorted((call for call in calls if call["accepted"]), key=lambda call: call["at"])
 
 
 def overdrawn(calls: Iterable[Call], rate: float, burst: float) -> list[Call]:
-    """The accepted calls that a full bucket (tokens are recipients, at most `burst`) would not have let through.
+    """Returns the accepted calls that the bucket would not have let through. It begins full; tokens are recipients.
 
-    n recipients go when min(n, burst) tokens are there, and the bucket then falls by n, below zero if need be.
+    A call for n recipients needs min(n, burst) tokens and takes n, so that the bucket can fall below zero.
     """
     taken = accepted(calls)
     level, at = burst, taken[0]["at"] if taken else 0.0

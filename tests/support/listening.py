@@ -1,4 +1,4 @@
-"""`sesq submission` as a process of a story."""
+"""Starts `sesq submission` for stories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from system import System, eventually
 
 
 def listening(s: System, *options: str) -> int:
-    """Starts it on a free port, which is returned."""
+    """Starts the server on a free port, and returns the port."""
     return _ports(s, *options)[0]
 
 
@@ -30,7 +30,7 @@ def _ports(s: System, *options: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Servers:
-    """Those that the how-tos speak of: one on loopback for everybody, and one that wants a password and TLS."""
+    """The servers of the how-tos: one on loopback for everybody, and one that wants a password and TLS."""
 
     port: int
     starttls_port: int
@@ -38,7 +38,7 @@ class Servers:
     certificate: Path
 
     def fill_in(self, how_to: str) -> str:
-        """The text of a how-to, with these servers and what they need in place of those that it names."""
+        """Returns a how-to's text with the addresses, password and files of these servers in place of its own."""
         ours: dict[str, object] = {
             "2525": self.port,
             "587": self.starttls_port,
@@ -50,7 +50,7 @@ class Servers:
 
 
 def servers_of_the_how_tos(s: System, folder: Path) -> Servers:
-    """Starts both. The second knows the user `shop` and `the-password`; its files are in that folder."""
+    """Starts both. The second has the user `shop` with `the-password`; its files are in `folder`."""
     certificate, key = certificate_files(folder)
     users = folder / "users.toml"
     users.write_text(

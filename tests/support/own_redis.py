@@ -19,7 +19,7 @@ from system import eventually
 
 
 class OwnRedis:
-    """On a unix socket in `folder`, whose path must be short."""
+    """The server. It listens on a unix socket in `folder`, whose path must be short."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class OwnRedis:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns when it answers with the data of its file."""
+        """Starts the server, and returns when it answers with the data of its file."""
         server = os.environ.get("SESQ_TEST_REDIS_SERVER") or next(in_wheels())
         options = {"port": "0", "unixsocket": f"{self.folder}/redis.sock", "dir": str(self.folder)}
         options |= {"appendonly": "yes", "appendfsync": "always", "save": ""}
@@ -36,18 +36,18 @@ class OwnRedis:
         eventually(self._answers, "Redis answers")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """SIGKILL is a crash. Returns when it is gone."""
+        """Stops the server, and returns when it has ended. SIGKILL is a crash."""
         assert self.process is not None
         self.process.send_signal(number)
         self.process.wait()
 
     def freeze(self) -> None:
-        """It keeps its connections and does not answer."""
+        """Stops it from answering. Its connections stay."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It answers again, also to what was asked meanwhile."""
+        """Lets it answer again, also what it was asked meanwhile."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 

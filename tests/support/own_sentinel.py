@@ -24,7 +24,7 @@ sentinel failover-timeout {service} 5000
 
 
 class OwnSentinel:
-    """Started when `with own_sentinel(folder)` hands it out: then the replica is in step with its master."""
+    """The three servers. `with own_sentinel(folder)` starts them, and waits until the replica follows its master."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class OwnSentinel:
         eventually(self._sentinel_knows_both, "the Sentinel knows both")
 
     def kill_master(self) -> None:
-        """As a host that loses its power."""
+        """Kills the master, as when its host loses power."""
         self.processes["master"].kill()
         self.processes["master"].wait()
 

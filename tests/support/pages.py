@@ -1,4 +1,4 @@
-"""The code on a page of the documentation, for tests that run it as a reader would."""
+"""Reads the code on a page of the documentation, for tests that run it as a reader would."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def code_on(page: str, language: str = "python") -> list[str]:
-    """The blocks of that language, in their order. `page` is a path below docs."""
+    """Returns the blocks of that language, in their order. `page` is a path below docs."""
     text = (DOCS / page).read_text("utf-8")
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert blocks, f"{page} has no {language}"
@@ -17,7 +17,7 @@ def code_on(page: str, language: str = "python") -> list[str]:
 
 
 def write_files(page: str, folder: Path) -> list[str]:
-    """Writes each block that opens with `# name.py` to that file, blocks of one name after another; the names."""
+    """Writes each block that begins with `# name.py` to that file; joins blocks of one name. Returns the names."""
     files: dict[str, str] = {}
     for block in code_on(page):
         named = re.match(r"# (\S+\.py)\n", block)

@@ -1,4 +1,4 @@
-"""Hostile piles: a hundred thousand of the same, made in Redis itself from one that was queued as usual."""
+"""Fills Redis with very many copies of one message, fast: a script in Redis copies it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ end
 """
 AT_ONCE = 1_000
 SEARCHES = ("lrem", "lpos", "linsert", "lrange", "smembers", "keys")
-"""Commands whose work grows with the length of a list or set."""
+"""Commands that take longer on a longer list or set."""
 
 
 def pile_up(redis: Redis, id: str, count: int, *, prefix: str) -> None:
@@ -35,7 +35,7 @@ def pile_up(redis: Redis, id: str, count: int, *, prefix: str) -> None:
 
 @dataclass
 class Work:
-    """What Redis has done for scripts since this was made."""
+    """The work of Redis for scripts since this object was made."""
 
     redis: Redis
 
@@ -46,17 +46,17 @@ class Work:
         self.redis.config_resetstat()
 
     def commands_a_script(self) -> float:
-        """Commands that one script ran, on average."""
+        """Returns how many commands one script ran, on average."""
         stats = self.redis.info("commandstats")
         scripts = sum(each["calls"] for name, each in stats.items() if name.startswith("cmdstat_eval"))
         return sum(each["calls"] for each in stats.values()) / scripts
 
     def searches(self) -> dict[str, int]:
-        """How often a command ran that searches a whole list or set."""
+        """Returns how often each command ran that searches a whole list or set."""
         stats = self.redis.info("commandstats")
         return {name: stats[f"cmdstat_{name}"]["calls"] for name in SEARCHES if f"cmdstat_{name}" in stats}
 
     def longest_script_ms(self) -> float:
-        """By Redis's slow log."""
+        """Returns the longest time of a script (ms), by Redis's slow log."""
         entries = self.redis.slowlog_get(1000)
         return max((each["duration"] / 1000 for each in entries if b"EVAL" in each["command"]), default=0.0)

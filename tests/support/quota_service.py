@@ -1,4 +1,4 @@
-"""AWS Service Quotas as far as it takes requests, over HTTP: moto knows its quotas, and no request for more of them."""
+"""A server that takes requests for larger quotas, as AWS Service Quotas does. moto has the quotas but no requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 TARGET = "ServiceQuotasV20190624.RequestServiceQuotaIncrease"
 TAKEN = (200, "", "")
 HANG_UP = (0, "", "")
-"""In place of an answer: the connection ends."""
+"""In place of an answer: the server closes the connection."""
 
 
 @dataclass
 class QuotaService:
-    """`asked` is what came over the wire. `answers`: (status, code, message) of the next ones; else it is taken."""
+    """The service. `asked`: the requests. `answers`: (status, code, message) of the next; without one it accepts."""
 
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)

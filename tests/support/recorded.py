@@ -1,4 +1,4 @@
-"""What public recordings show of real SES's answers: facts, each with where it was recorded.
+"""Answers of the real SES from public recordings, each with its source.
 
 `LocalStack` are the recorded runs in its public test-suite (snapshots of 2023 to 2025, v1 API), `floci` what its
 developers say that they tried on SES (2026, v2 API); the rest are public threads that quote an answer.
@@ -30,7 +30,7 @@ IN_BLOCKS = {"Subject": "Hello world!", "Text": "{{#if var}}{{var}}{{/if}}"}
 
 @dataclass(frozen=True)
 class Refusal:
-    """`operation` as boto3 spells it: `ses.send_email` is v1's, `sesv2.send_email` v2's."""
+    """An error. `operation` as boto3 spells it: `ses.send_email` is v1's, `sesv2.send_email` v2's."""
 
     where: str
     operation: str
@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class EventFact:
-    """A field of an event, as a path, of a mail that was sent by `operation`; `value` None: it is not there."""
+    """A field of the event of a mail that `operation` sent: its path, and its value; None if it is not there."""
 
     where: str
     operation: str
@@ -119,7 +119,7 @@ _TAG_SIGNS = (
     "Tags can only contain letters, numbers, spaces, and the following special characters: _ . : / = + - @"
 )
 _TOO_LONG = "Value at 'tags.1.member.{}' failed to satisfy constraint: Member must have length less than or equal to {}"
-# In the order of SES: what stands first wins over what stands below it.
+# In the order in which SES checks: it reports the first fault.
 RESOURCE_TAGS: list[tuple[list[tuple[str, str | None]], str | None]] = [
     (
         [("a", "1"), ("a", "2"), *((f"k{number}", "v") for number in range(49))],

@@ -1,4 +1,4 @@
-"""A transport that sends nothing and remembers everything."""
+"""A transport that sends nothing, and records every message."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Outcome = str | Verdict | Exception | Callable[[Outgoing], str]
 
 
 class RecordingTransport:
-    """Accepts every message, unless told what to answer next.
+    """Accepts every message, unless a test has given the next answers.
 
         transport = RecordingTransport()
         transport.answer(verdict)            # the next send raises SendFailed(verdict)
         transport.answer("id-1")             # the one after that gets this MessageId
         transport.sent                       # the accepted ones, in order
 
-    An exception is judged as one of the AWS client; a function is called with the message in place of SES.
+    An exception is handled like one of the AWS client. A function is called with the message, in place of SES.
     """
 
     def __init__(self, *, region: str = "eu-west-1") -> None:
@@ -31,12 +31,12 @@ class RecordingTransport:
         self._lock = threading.Lock()
 
     def answer(self, *outcomes: Outcome) -> None:
-        """What the next sends get, in this order."""
+        """Gives the answers to the next sends, in this order."""
         with self._lock:
             self._answers.extend(outcomes)
 
     def send(self, outgoing: Outgoing) -> str:
-        """Record it; the MessageId is `recorded-1`, `recorded-2`, … Raises NotCleared, and SendFailed when told to."""
+        """Records the message. Returns a MessageId: `recorded-1`, `recorded-2`, … Raises NotCleared, SendFailed."""
         outgoing.clear()
         with self._lock:
             self.tried.append(outgoing)
@@ -55,10 +55,10 @@ class RecordingTransport:
         return outcome(outgoing) if callable(outcome) else outcome
 
     def check(self) -> None:
-        """It needs nothing."""
+        """Does nothing: it needs nothing."""
 
     def warm_up(self) -> None:
-        """Nothing to connect to."""
+        """Does nothing: it has no connections."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: it has nothing to close."""

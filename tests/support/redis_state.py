@@ -1,9 +1,9 @@
-"""All that Redis keeps, as lines that a person can read, and what a step has changed of it.
+"""Shows all that is in Redis, and what a step has changed there, as lines that a person can read.
 
 One line is one value: a key that is a string or a list, a field of a hash, a member of a set. Keys lose their prefix
-`sesq:default:`, and lanes the prefix `sesq.default.`. What differs from run to run is written in one way:
+`sesq:default:`, and lanes the prefix `sesq.default.`. Values that differ in each run are shown so:
 
-    now, now+30      an instant, by the clock of the scripts (s)      real+14d       an instant, by Redis's own clock
+    now, now+30      a time, by the clock of the scripts (s)          real+14d       a time, by Redis's own clock
     TTL = 14d        the time that a key stays, rounded               <host time>    a time that RQ wrote
     <1>, <b>         the id of a message, of a batch                  <run>          the run of the Redis server
 """
@@ -26,15 +26,15 @@ PREFIX = "sesq:default:"
 NOT_SHOWN = ("sesq:clock:offset", "sesq:layout")
 EMPTY, HASH = "''", "all of it"
 LONGEST = 66
-"""Characters that are shown of a value; then its length is told."""
+"""The most characters that are shown of a value; of a longer one its length is shown too."""
 NEAR = 30 * 86400
-"""An instant so near to the scripts' clock (s) is by that."""
+"""A time that is less than this (s) from the scripts' clock is a time by that clock."""
 SLOTS = 1442
 NUMBER = re.compile(r"(?<![\w.])-?\d+(\.\d+)?(e-\d+)?(?![\w.])")
 
 
 class RedisState:
-    """`names`: what is written for an id. `now`: the time by the clock of the scripts."""
+    """The state. `names`: id -> the name that is shown for it. `now`: returns the time by the clock of the scripts."""
 
     def __init__(self, redis: Redis, now: Callable[[], float]) -> None:
         self.redis = redis
@@ -48,8 +48,9 @@ class RedisState:
         self._channels.close()
 
     def expect(self, expected: str, words: Iterable[bytes] = ()) -> None:
-        """Asserts that these are the changes since the last look, and no others. `words`, which a script gave as its
-        answer, come before them, each with a `>`.
+        """Asserts that these are the changes since the last call, and no others.
+
+        `words`: the answer of a script. They come before the changes, each with a `>`.
         """
         wanted, found = [line.strip() for line in expected.strip().splitlines()], self.changes(words)
         if wanted != found:
@@ -57,8 +58,9 @@ class RedisState:
             raise AssertionError(f"the state in Redis is another (- expected, + found):\n{difference}")
 
     def changes(self, words: Iterable[bytes] = ()) -> list[str]:
-        """What has changed since the last look: `+ new = value`, `- gone = value`, `~ changed = before -> after`,
-        and `! channel = word` that was said; in the order of their places.
+        """Returns the changes since the last call, in the order of their places.
+
+        `+ new = value`, `- gone = value`, `~ changed = before -> after`, `! channel = published message`.
         """
         before, after = self._seen, self.read()
         self._seen = after
@@ -68,7 +70,7 @@ class RedisState:
         return [*sorted(f"> {self.told(_text(each))}" for each in words), *told]
 
     def read(self) -> dict[str, str]:
-        """Every value of every key: place -> value. Of a hash the whole, too: one that is gone is told in one line."""
+        """Returns place -> value of every key. A hash has a place for itself too, so that its end is one line."""
         found: dict[str, str] = {}
         for key in sorted(self.redis.scan_iter(count=1000)):
             place = key.decode().removeprefix(PREFIX)
@@ -85,7 +87,7 @@ class RedisState:
         return found
 
     def _said(self) -> list[tuple[str, str]]:
-        """What was said on channels: the answer to a PING comes after all of it."""
+        """Returns what was published on channels. The answer to a PING comes after all of that."""
         said = []
         self._channels.ping()
         while (message := self._channels.get_message(timeout=60)) and message["type"] != "pong":
@@ -104,7 +106,7 @@ class RedisState:
         return {"": _text(value)}
 
     def _minutes(self, cells: bytes) -> dict[str, str]:
-        """The ledger: when a minute began -> recipients; or the slot, if nobody knows the newest minute."""
+        """Returns the ledger: the begin of a minute -> recipients. Without a newest minute: slot -> recipients."""
         newest = _text(self.redis.hget(f"{PREFIX}gate", "minute") or b"")
         counts = [count for (count,) in struct.iter_unpack("<I", cells)]
         used = {slot: str(count) for slot, count in enumerate(counts) if count}
@@ -125,7 +127,7 @@ class RedisState:
         return {_text(id): self._score(score) for id, score in self.redis.zrange(key, 0, -1, withscores=True)}
 
     def _score(self, score: float) -> str:
-        """An instant by Redis's own clock is rounded, since that goes on between two steps."""
+        """Shows a score. A time by Redis's own clock is rounded, since that clock moves between two steps."""
         if 1e9 < score < 2e9 and abs(score - self.now()) > NEAR:
             return f"real+{rounded(score - self.redis.time()[0])}"
         return repr(score)
@@ -143,13 +145,13 @@ class RedisState:
         }
 
     def _stream(self, key: bytes, place: str) -> dict[str, str]:
-        """RQ's results."""
+        """Reads RQ's results."""
         return {
             f"{number}": ", ".join(f"{_text(name)} {_result(value)}" for name, value in fields.items())
             for number, (_, fields) in enumerate(self.redis.xrange(key))
         }
 
-    # how it is told
+    # how values are shown
 
     def told(self, text: str) -> str:
         for id, name in self.names.items():
@@ -161,7 +163,7 @@ class RedisState:
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)})"
 
     def _number(self, found: re.Match[str]) -> str:
-        """An instant, or a number that was reckoned: it has many digits."""
+        """Shows a time by the scripts' clock, and rounds a number with many digits."""
         number = float(found[0])
         if not 1e9 < number < 2e9:
             return _short(number, 3) if re.search(r"\.\d{3}", found[0]) else found[0]
@@ -170,7 +172,7 @@ class RedisState:
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> list[tuple[str, str, str]]:
-    """Mark, place, value. A hash that is gone is told in one line, one that is new by its fields."""
+    """Returns (mark, place, value) of each change. A deleted hash is one line; a new one has a line for each field."""
     gone = tuple(f"{place} " for place in before if before[place] == HASH and place not in after)
     lines = [("-", place, before[place]) for place in before.keys() - after if not place.startswith(gone)]
     lines += [("+", place, after[place]) for place in after.keys() - before if after[place] != HASH]
@@ -179,7 +181,7 @@ def _differences(before: dict[str, str], after: dict[str, str]) -> list[tuple[st
 
 
 def rounded(seconds: float) -> str:
-    """So coarse that a slow machine makes no difference."""
+    """Rounds a duration so much that a slow machine makes no difference."""
     for unit, letter in ((86400, "d"), (3600, "h")):
         if seconds > 2 * unit:
             return f"{round(seconds / unit)}{letter}"
@@ -191,7 +193,7 @@ def _short(number: float, digits: int) -> str:
 
 
 def _text(value: bytes) -> str:
-    """What a value says, unpacked if it is packed, an instant written in one way."""
+    """Returns the text of a value, unpacked if it is packed, with times in one format."""
     if value[:1] == b"x":
         with suppress(zlib.error):
             value = zlib.decompress(value)
@@ -200,7 +202,7 @@ def _text(value: bytes) -> str:
 
 
 def _result(value: bytes) -> str:
-    """A value of a result of RQ's, which packs them."""
+    """Unpacks a value of one of RQ's results."""
     try:
         unpacked: Any = base64.b64decode(value, validate=True)
         return zlib.decompress(unpacked).decode() if unpacked[:1] == b"x" else str(json.loads(unpacked))

@@ -1,4 +1,4 @@
-"""Redis users with few rights, on the test's own server."""
+"""Makes Redis users with few rights, on the test's own server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERYTHING = ("~*", "allchannels", "+@all")
 
 @contextmanager
 def redis_user(redis: Redis, url: str, rights: Sequence[str]) -> Iterator[str]:
-    """The URL for a user that has these rights alone, as `ACL SETUSER` takes them."""
+    """Makes a user with only these rights, written as for `ACL SETUSER`, and gives its URL."""
     words = ("reset", "on", f">{PASSWORD}", "resetchannels", *rights)
     redis.execute_command("ACL", "SETUSER", NAME, *words)  # type: ignore[no-untyped-call]
     try:
@@ -26,6 +26,6 @@ def redis_user(redis: Redis, url: str, rights: Sequence[str]) -> Iterator[str]:
 
 @contextmanager
 def limited_client(redis: Redis, url: str, rights: Sequence[str]) -> Iterator[Redis]:
-    """A client as such a user."""
+    """Makes such a user, and gives a client that is logged in as it."""
     with redis_user(redis, url, rights) as address, connect(address) as client:
         yield client

@@ -1,4 +1,4 @@
-"""What a refused call of boto3 says."""
+"""Reads the error of a refused call of boto3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[str, str]:
-    """Code and text."""
+    """Makes a call that must fail. Returns the code and the text of its error."""
     with pytest.raises(ClientError) as refused:
         call(**arguments)
     error = refused.value.response["Error"]

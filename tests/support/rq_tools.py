@@ -1,4 +1,4 @@
-"""What RQ's own workers and tools leave behind."""
+"""Makes the states that RQ's own workers and tools leave in Redis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stage import Stage
 
 
 def kill_with_job_in_hand(stage: Stage, id: str) -> None:
-    """A stock worker of RQ's took the job out of its queue, and was killed before it gave it back."""
+    """Leaves Redis as if one of RQ's own workers had taken the job, and was killed before it gave the job back."""
     job = Job.fetch(id, stage.redis, JSONSerializer)
     stage.redis.lrem(f"rq:queue:{job.origin}", 1, id)
     stage.redis.hset(job.key, "status", "started")

@@ -1,4 +1,4 @@
-"""A stage that tells what each step leaves in Redis."""
+"""A stage that shows what each step changes in Redis."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sesq.worker.events import Feedback
 
 
 def at(seconds: float) -> datetime:
-    """A time by the stage's clock, as a message takes it."""
+    """Returns a time by the stage's clock, as `Message` takes it."""
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 class Scene(BatchStage):
-    """`scene.expect(…)`: what has changed in Redis since the last look."""
+    """The stage. `scene.expect(…)` asserts what has changed in Redis since the last look."""
 
     def __init__(self, redis: Redis, **policy: Any) -> None:
         self.state_of_redis = RedisState(redis, lambda: self.now)
@@ -32,44 +32,44 @@ class Scene(BatchStage):
         self.see()
 
     def see(self) -> None:
-        """What Redis has now is known."""
+        """Begins anew: what Redis has now is no change."""
         self.state_of_redis.changes()
 
     def queue(self, *args: Any, **options: Any) -> str:
-        """Messages are <1>, <2>, … in the order in which they were queued."""
+        """Queues a message. Messages are named <1>, <2>, … in their order."""
         id = super().queue(*args, **options)
         self.name(id)
         return id
 
     def name(self, *ids: object) -> None:
-        """The next numbers are those of these messages."""
+        """Gives these messages the next numbers as names."""
         names = self.state_of_redis.names
         for id in ids:
             names.setdefault(str(id), f"<{len(names) + 1}>")
 
     def take(self, *args: Any, **options: Any) -> BatchIntake:
-        """The batch is <b>."""
+        """Takes a batch, and names it <b>."""
         intake = super().take(*args, **options)
         self.state_of_redis.names.setdefault(intake.id, "<b>")
         return intake
 
     def granted(self, *args: Any, **options: Any) -> Grant:
-        """A message that was queued, granted and started; what it left is seen."""
+        """Queues, claims and starts a message. Its changes in Redis are not shown."""
         self.queue(*args, **options)
         return self.started()
 
     def started(self, want: int = 1) -> Grant:
-        """The first of what is granted and started now; what that left is seen."""
+        """Claims and starts messages, and returns the first grant. Their changes in Redis are not shown."""
         _, started = self.claim(want)
         self.see()
         return started[0].grant
 
     def settle(self, grant: Grant, state: State, reason: str = "Because.", **told: Any) -> State | None:
-        """The state that it came to."""
+        """Settles a grant, and returns the state that its message came into."""
         return self.gate.settle([SendResult(grant, state, reason, **told)])[0]
 
     def event(self, id: str, kind: str, message_id: str = "m-1", to: str = "ada@example.org") -> None:
-        """SES tells something of a mail to that address."""
+        """Gives the queue an event of SES about a mail to that address."""
         mail = {"messageId": message_id, "destination": [to], "tags": {"sesq-id": [id]}}
         details: dict[str, dict[str, Any]] = {
             "Delivery": {"timestamp": "t", "smtpResponse": "250 ok", "recipients": [to]},

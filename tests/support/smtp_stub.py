@@ -1,4 +1,4 @@
-"""An SMTP server that answers as it is told, for what the simulator of SES never says."""
+"""An SMTP server that gives the replies a test chooses, also those that the simulator of SES never gives."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 HANG_UP = "hang up"
-"""In place of a reply: the connection ends."""
+"""In place of a reply: the server closes the connection."""
 
 
 @dataclass
 class SmtpStub:
-    """`stub.says(DATA="454 …")`: the next reply at that step. Steps are commands, `GREETING`, and `.` for the mail."""
+    """The server. `stub.says(DATA="454 …")` sets the next reply to a command, to the mail (`.`), or the `GREETING`."""
 
     port: int = 0
     scripted: dict[str, deque[str]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class _Handler(socketserver.StreamRequestHandler):
         for line in reply.split("\r\n"):
             self.server.stub.before_a_line()
             self.wfile.write(line.encode() + b"\r\n")
-        # a greeting or a reply of 421 ends the session, as RFC 5321 (3.8) has it
+        # a greeting or a reply of 421 ends the session (RFC 5321, 3.8)
         return not reply.startswith("421")
 
 

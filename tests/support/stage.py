@@ -1,4 +1,4 @@
-"""A worker's side without its process: the real gate on a real Redis, a clock that the test moves, and no SES."""
+"""A worker without a process: the real gate on a real Redis, a clock that the test moves, and no SES."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEASE = 30.0
 
 
 class Stage:
-    """Time stands still until `pass_time`; whatever sleeps lets it pass."""
+    """The worker. Its clock stands still until the test moves it, or something sleeps or syncs."""
 
     def __init__(self, redis: Redis, **policy: Any) -> None:
         self.redis = redis
@@ -48,7 +48,7 @@ class Stage:
         self.pass_time(1)
 
     def new_sender(self, **policy: Any) -> Sender:
-        """A sender under this policy."""
+        """Makes a sender with this policy."""
         return Sender(
             self.gate,
             self.transport,
@@ -72,10 +72,13 @@ class Stage:
         self.slept.append(seconds)
         self.pass_time(seconds)
 
-    # what SES says
+    # SES
 
     def sync(self, *, identities: dict[str, bool] | None = None, **told: Any) -> None:
-        """An account in production at 100 a second, unless told otherwise; without identities SES judges them."""
+        """Syncs an account: in production at 100 a second, unless `told` says otherwise.
+
+        `identities`: name -> verified; None: SES judges each mail.
+        """
         account = {
             "rate": 100.0,
             "daily": 50_000.0,
@@ -98,14 +101,14 @@ class Stage:
     def queue(
         self, to: str | Sequence[str] = "ada@example.org", expires_at: datetime | None = None, **options: Any
     ) -> str:
-        """`expires_at` is by the stage's clock, not by the host's, by which a Message would refuse it."""
+        """Queues a message. `expires_at` is by the stage's clock: `Message` would compare it with the host's."""
         mail = {"sender": "Shop <shop@example.com>", "to": to, "subject": "Hi", "text": "Hello.", **options}
         message = Message(**mail)
         object.__setattr__(message, "expires_at", expires_at)
         return self.outbox.send(message)
 
     def ask(self, want: int = 10, worker: str = "w", lanes: Sequence[Lane] = tuple(Lane)) -> Claim:
-        """A claim of which nothing is started."""
+        """Claims messages, and starts none of them."""
         self.claims += 1
         return self.gate.claim(worker, f"x-{self.claims}", want=want, lease=LEASE, lanes=lanes)
 
@@ -114,7 +117,7 @@ class Stage:
         return claim, self.gate.start(claim.grants)
 
     def work(self, want: int = 10) -> list[SendResult]:
-        """One round: claim, send one after the other, settle each."""
+        """Claims messages, sends one after the other, and settles each."""
         _, started = self.claim(want)
         results = []
         for message in started:
@@ -125,7 +128,7 @@ class Stage:
     def reap(
         self, on_unknown: str = "hold", max_attempts: int = 8, worker: str = "judge"
     ) -> dict[str, State]:
-        """What became of what dead workers left behind."""
+        """Reaps the messages of dead workers, and returns what became of them."""
         self.claims += 1
         claim_id = f"x-{self.claims}"
         return dict(
@@ -140,15 +143,15 @@ class Stage:
 
 
 def used_by(started: Started, use_by: float) -> Started:
-    """The same, whose tokens are too old after that (monotonic)."""
+    """Returns the same message with tokens that are valid until `use_by` (monotonic, s)."""
     return replace(started, grant=replace(started.grant, use_by=use_by))
 
 
 def sent(grant: Grant, message_id: str = "m") -> SendResult:
-    """SES has taken it."""
+    """Returns the result of a message that SES has taken."""
     return SendResult(grant, State.SENT, message_id, message_id=message_id)
 
 
 def says(kind: Kind, hold: str | None = None, reason: str = "Because.") -> Verdict:
-    """An answer of SES."""
+    """Makes the verdict on an answer of SES."""
     return Verdict(kind, "Code", "text", reason, hold)

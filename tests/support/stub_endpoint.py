@@ -1,4 +1,4 @@
-"""Fixtures for conftests: an HTTP endpoint that answers as it is told, down to the last byte; an AWS client of it."""
+"""Fixtures: an HTTP endpoint whose answers a test chooses to the byte, and an AWS client for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StubRequest:
     headers: dict[str, str]
     body: bytes
     head: bytes
-    """As it came, to the empty line."""
+    """The bytes of the head, to the empty line."""
 
     @property
     def json(self) -> dict:
@@ -37,7 +37,7 @@ Play = Callable[["StubHandler"], None]
 
 @dataclass
 class StubEndpoint:
-    """`stub.plays.append(stub.reply(400, …))`: one play a request, or a connection; without one it accepts."""
+    """The endpoint. `stub.plays.append(stub.reply(400, …))`: each request takes one play; without one it accepts."""
 
     port: int
     plays: deque[Play] = field(default_factory=deque)
@@ -45,7 +45,7 @@ class StubEndpoint:
     connections: int = 0
     released: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
-    """A connection has been ended."""
+    """It is set when a connection has ended."""
     tls: ssl.SSLContext | None = None
 
     @property
@@ -65,23 +65,23 @@ class StubEndpoint:
 
     @classmethod
     def error(cls, status: int, code: str, message: str | None) -> Play:
-        """An error as SESv2 sends it: the code in a header, the text in the body."""
+        """Makes an error as SESv2 sends it: the code in a header, the text in the body."""
         return cls.reply(status, {"message": message}, x_amzn_ErrorType=code)
 
     @staticmethod
     def raw(data: bytes) -> Play:
-        """These bytes, then the end of the connection."""
+        """Sends these bytes, then closes the connection."""
         return lambda handler: handler.answer(data, close=True)
 
     @staticmethod
     def reset(handler: StubHandler) -> None:
-        """The request was read; the connection ends with RST in place of a reply."""
+        """Reads the request, then ends the connection with RST in place of a reply."""
         handler.read()
         handler.abort()
 
     @staticmethod
     def hang(handler: StubHandler) -> None:
-        """The request was read, and then there is silence until the test is over."""
+        """Reads the request, and sends nothing until the test is over."""
         handler.read()
         handler.server.stub.released.wait(30)
         handler.going = False
@@ -134,10 +134,10 @@ class StubServer(socketserver.ThreadingTCPServer):
     stub: StubEndpoint
 
     def shutdown_request(self, request: socket.socket) -> None:
-        self.close_request(request)  # no shutdown first: it would send FIN where a reset is wanted
+        self.close_request(request)  # without a shutdown before, which would send FIN in place of a reset
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Broken connections are what these tests are about."""
+        """Says nothing: these tests break connections on purpose."""
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +153,14 @@ def stub_server() -> Iterator[StubServer]:
 
 @pytest.fixture
 def stub(stub_server: StubServer) -> Iterator[StubEndpoint]:
-    """An endpoint that accepts every message unless told otherwise."""
+    """Gives an endpoint that accepts every message, unless a test gives it a play."""
     stub_server.stub = StubEndpoint(stub_server.stub.port)
     yield stub_server.stub
     stub_server.stub.released.set()
 
 
 def nobodys_aws(patch: pytest.MonkeyPatch, directory: Path) -> None:
-    """Credentials that are nobody's, and none of this machine's AWS settings."""
+    """Sets credentials that nobody has, and hides this machine's AWS settings."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ROLE_ARN"):
         patch.delenv(name, raising=False)
     patch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
@@ -178,7 +178,7 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def aws_client(stub_server: StubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsClient]:
-    """A client of the stub's, made once for many tests: that takes longer than they do."""
+    """Makes a client of the stub, once for many tests: making it takes longer than a test."""
     with pytest.MonkeyPatch.context() as patch:
         nobodys_aws(patch, tmp_path_factory.mktemp("aws"))
         client = AwsClient(ClientSettings(region="eu-west-1", endpoint_url=stub_server.stub.url))

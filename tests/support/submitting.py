@@ -1,4 +1,4 @@
-"""A submission server inside the test process, and a client that says exactly the bytes it is told."""
+"""A submission server inside the test process, and a client that sends exactly the bytes it is given."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 20.0
 
 
 class MovableLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock a test moves on."""
+    """An event loop with a clock that a test moves."""
 
     ahead_seconds = 0.0
 
@@ -27,7 +27,7 @@ class MovableLoop(asyncio.SelectorEventLoop):
 
 
 def pass_seconds(server: SubmissionServer, seconds: float) -> None:
-    """Lets time pass for the server: what was to happen meanwhile happens now."""
+    """Moves the server's clock: all that is due until then happens now."""
     listener = server.listeners[0]._accepting
     assert listener is not None
     loop = listener.get_loop()
@@ -42,7 +42,7 @@ def pass_seconds(server: SubmissionServer, seconds: float) -> None:
 def submission_server(
     outbox: Any, *, open_to_the_world: bool = False, **options: Any
 ) -> Iterator[SubmissionServer]:
-    """A running server on free ports. `open_to_the_world`: it asks of loopback what it asks of any other address."""
+    """Runs a server on free ports. `open_to_the_world`: it treats loopback like any other address."""
     server = SubmissionServer(outbox, Options(**{"port": 0, **options}))
     if open_to_the_world:
         for listener in server.listeners:
@@ -63,7 +63,7 @@ def submission_server(
 
 
 async def _quiet() -> None:
-    """Until every conversation has ended."""
+    """Cancels all other tasks, and waits until they have ended."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -71,7 +71,7 @@ async def _quiet() -> None:
 
 
 def certificate_files(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost, and its key."""
+    """Makes the files of a certificate for localhost, and of its key."""
     made = Certificate("localhost")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     certificate.write_text(made.pem)
@@ -80,7 +80,7 @@ def certificate_files(folder: Path) -> tuple[Path, Path]:
 
 
 class Line:
-    """A connection. `say` sends bytes as they are and returns the server's reply, "" when it has hung up."""
+    """A connection. `say` sends bytes as they are and returns the server's reply, "" if it has hung up."""
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
         self._socket = socket.create_connection(
@@ -103,7 +103,7 @@ class Line:
         return self.reply()
 
     def reply(self) -> str:
-        """One reply, all its lines."""
+        """Reads all lines of one reply."""
         lines: list[str] = []
         while not lines or lines[-1][3:4] == "-":
             try:
@@ -116,11 +116,11 @@ class Line:
         return "\n".join(lines)
 
     def await_reply(self) -> None:
-        """Waits for a moment, and does without a reply where none is due."""
+        """Waits a moment for a reply, and goes on if none comes."""
         select.select([self._socket], [], [], 0.02)
 
     def rest(self) -> str:
-        """What still comes once we say no more."""
+        """Sends no more, and returns what still comes."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
             return self._file.read().decode("ascii")
@@ -132,7 +132,7 @@ class Line:
         self._socket.close()
 
     def begin(self, sender: str = "shop@example.com", *recipients: str) -> str:
-        """Up to DATA; its reply."""
+        """Begins a mail up to DATA, and returns the reply to that."""
         self.say(b"EHLO test\r\n")
         self.say(f"MAIL FROM:<{sender}>\r\n".encode())
         for recipient in recipients or ("ada@example.org",):

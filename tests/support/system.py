@@ -26,14 +26,14 @@ from sesq.simulator import Simulator
 SENDER = "Shop <shop@example.com>"
 PATIENCE_SECONDS = 60.0
 AUDIT_SECONDS = 120.0
-"""Only an auditor that walks without bounds needs that long for a story's mail, however busy the machine is."""
+"""The longest time for an audit of a story's mail: only an auditor without bounds needs longer."""
 
 MOST_SHOWN = 2_000
-"""How many characters of each process are shown when a story fails."""
+"""How many characters of each process's output are shown if a story fails."""
 
 
 def eventually(holds: Callable[[], Any], what: str, patience: float = PATIENCE_SECONDS) -> Any:
-    """Looks until it holds; fails after `patience` seconds, which only a broken system needs."""
+    """Waits until `holds` returns something true, and returns it. Fails after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (seen := holds()):
         if time.monotonic() > deadline:
@@ -43,7 +43,7 @@ def eventually(holds: Callable[[], Any], what: str, patience: float = PATIENCE_S
 
 
 class System:
-    """What a story needs at hand. Workers are processes of their own, as in production."""
+    """All that a story needs. Each worker is a process, as in production."""
 
     def __init__(self, redis_url: str, ses: Simulator, folder: Path, settings: dict[str, str]) -> None:
         self.ses = ses
@@ -55,7 +55,7 @@ class System:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
         self.redis_is_there = True
-        """Whether there is one to look into when the story ends: by then a story may have taken it away."""
+        """Whether there is a Redis to audit when the story ends: a story may have stopped it."""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SESQ_", "AWS_"))},
             "SESQ_REDIS_URL": redis_url,
@@ -72,17 +72,17 @@ class System:
     # producing
 
     def mail(self, to: str | Sequence[str] = "ada@example.org", **options: Any) -> Message:
-        """A small message."""
+        """Makes a small message."""
         return Message(**{"sender": SENDER, "to": to, "subject": "Hello", "text": "Hello.", **options})
 
     def send(self, count: int, **options: Any) -> list[str]:
-        """Queues `count` small messages, each to somebody else."""
+        """Queues `count` small messages, each to another recipient. Returns their ids."""
         return self.outbox.send_many(self.mail(f"person{i}@example.org", **options) for i in range(count))
 
     # processes
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
-        """A process of sesq (`worker`, …) or of another program, with this system's settings; ended with the story."""
+        """Starts sesq (`worker`, …) or another program, with this system's settings, until the story ends."""
         log = (self.folder / f"process-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -98,11 +98,11 @@ class System:
     def start_workers(
         self, count: int = 1, *options: str, **environment: str
     ) -> list[subprocess.Popen[bytes]]:
-        """sesq's own workers."""
+        """Starts sesq's own workers."""
         return [self.start("sesq.console", "worker", *options, **environment) for _ in range(count)]
 
     def start_smtp_worker(self) -> None:
-        """One that sends by SES's SMTP interface."""
+        """Starts a worker that sends by SES's SMTP interface."""
         authority = self.folder / "ca.pem"
         authority.write_text(self.ses.certificate)
         settings = {"HOST": "localhost", "PORT": str(self.ses.smtp_port), "CA_FILE": str(authority)}
@@ -111,7 +111,7 @@ class System:
         self.start_workers(1, SESQ_ACCOUNTS__DEFAULT__TRANSPORT="smtp", **environment)
 
     def run(self, *command: str, check: bool = True) -> str:
-        """A command that ends by itself; what it printed."""
+        """Runs a command until it ends, and returns what it printed."""
         ran = subprocess.run(
             [sys.executable, "-m", *command],
             env=self.environment,
@@ -125,32 +125,32 @@ class System:
         return ran.stdout
 
     def log(self, most: int = 0) -> str:
-        """What all processes said; with `most`, the last so many characters of each."""
+        """Returns the output of all processes; with `most`, the last `most` characters of each."""
         return "\n".join(path.read_text()[-most:] for path in sorted(self.folder.glob("process-*.log")))
 
     def stop(self) -> None:
-        """Ends what is still running."""
+        """Ends the processes that still run."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self.processes:
             _wait_or_kill(process)
 
-    # looking
+    # checking
 
     def audit(self) -> None:
-        """Nothing that any account has in Redis is wrong, now that no process runs. Within its time."""
+        """Asserts that the auditor finds nothing in any account, and is fast enough. No process may run."""
         started = time.monotonic()
         assert_agreement(self.redis, settled=False)
         took = time.monotonic() - started
         assert took < AUDIT_SECONDS, f"the auditor took {took:.0f} s"
 
     def count(self, state: State) -> int:
-        """Messages in that state."""
+        """Returns the number of messages in that state."""
         return self.messages.counts()[state]
 
     def wait_for(self, state: State, count: int, patience: float = PATIENCE_SECONDS) -> None:
-        """Until so many messages are in the state."""
+        """Waits until `count` messages are in the state."""
         eventually(
             lambda: self.count(state) >= count,
             f"{count} {state}; {self.messages.counts()}\n{self.log()[-3000:]}",
@@ -158,8 +158,8 @@ class System:
         )
 
     def wait_for_sync(self) -> None:
-        """Until SES was read anew. A sync while mail is on its way takes that mail for another program's."""
-        for _ in range(2):  # the first may have asked SES before
+        """Waits until a new sync has read SES. A sync counts mail that is on its way as another program's."""
+        for _ in range(2):  # the first of them may have begun before this call
             last = self.redis.hget(self.keys.snapshot, "synced_at")
             eventually(
                 lambda last=last: self.redis.hget(self.keys.snapshot, "synced_at") != last,  # type: ignore[misc]
@@ -167,7 +167,7 @@ class System:
             )
 
     def move_clocks(self, seconds: float) -> None:
-        """Lets time pass at SES and for the gate."""
+        """Moves the clocks of SES and of the gate."""
         self.ses.advance(seconds)
         self.redis.incrbyfloat(CLOCK_OFFSET, seconds)
         self.redis.delete(self.keys.sync)
@@ -186,7 +186,7 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
 def running_system(
     redis: Redis, redis_url: str, folder: Path, *, settings: dict[str, str] | None = None, **account: Any
 ) -> Iterator[System]:
-    """`account` as the Simulator takes it; `settings` as SESQ_ variables."""
+    """Runs a system. `account`: as the Simulator takes it. `settings`: the SESQ_ variables."""
     redis.flushall()
     with Simulator(**{"production": True, "control_rate": None, **account}) as ses:
         ses.verify("example.com")

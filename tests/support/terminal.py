@@ -1,4 +1,4 @@
-"""The command line at a terminal of a given width, in this process."""
+"""Runs the command line in this process, at a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Screen(io.StringIO):
 
 
 def at_terminal(width: int, *words: str) -> list[str]:
-    """The lines that a command shows there, without styles and empty ones."""
+    """Returns the lines that a command shows, without styles and empty lines."""
     screen = _Screen()
     with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(screen):
         patched.setenv("COLUMNS", str(width))

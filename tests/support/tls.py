@@ -1,4 +1,4 @@
-"""A certificate for servers on 127.0.0.1."""
+"""Makes a certificate for servers on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path, *names: str) -> tuple[Path, Path]:
-    """The files of a certificate that trusts itself, and of its key: for 127.0.0.1, or for names in its place."""
+    """Writes a self-signed certificate for 127.0.0.1, or for these names, and its key. Returns both files."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
     places = [x509.DNSName(each) for each in names] or [x509.IPAddress(ip_address("127.0.0.1"))]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])

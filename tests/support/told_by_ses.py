@@ -1,4 +1,4 @@
-"""What the script of feedback is told, without an event of SES around it."""
+"""Calls the script of feedback directly, without an event of SES."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ RANKS = {"sent": 1, "delivered": 3, "bounced": 4, "complained": 5}
 
 
 def tell(redis: Redis, id: str, to: str, **told: Any) -> None:
-    """SES tells of a message that it came to the state `to`."""
+    """Reports that a message came into the state `to`, as an event of SES does."""
     given = {**NOTHING, "id": id, "to": to, "rank": RANKS[to], **told}
     FEEDBACK.run(redis, "default", json.dumps(given))

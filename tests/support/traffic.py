@@ -1,4 +1,4 @@
-"""Workers, a network and the strictest SES by a clock that jumps from event to event; the gate is the real one."""
+"""A simulation of workers, a network and the strictest SES, with the real gate. Its clock jumps from event to event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOTH = tuple(Lane)
 
 @dataclass
 class Worker:
-    """One that asks when it was told to, or when urgent mail comes that need not wait for bulk mail's tokens."""
+    """A worker. It asks the gate at `next_at`, and if `wakes`, whenever mail is queued in one of its lanes."""
 
     name: str
     lanes: tuple[Lane, ...] = BOTH
@@ -45,7 +45,7 @@ class Gone:
     queued: float
     at: float
     trip: float
-    """s from the grant to its answer."""
+    """The time from the grant to SES's answer (s)."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Traffic:
     redis: Redis
     rate: float
     round_trip: tuple[float, float] = (0.04, 0.04)
-    """s from the grant to its answer: shortest and longest."""
+    """The shortest and the longest time from a grant to SES's answer (s)."""
     workers: list[Worker] = field(default_factory=lambda: [Worker("a"), Worker("b")])
     seed: int = 0
     policy: dict[str, str] = field(default_factory=dict)
@@ -89,11 +89,11 @@ class Traffic:
         return id
 
     def queue_at(self, seconds: float, n: int, lane: Lane, tenant: str | None = None) -> None:
-        """So many seconds after the start."""
+        """Queues a mail that many seconds after the start."""
         self._at(START + seconds, lambda: self.queue(n, lane, tenant) and None)
 
     def run(self, seconds: float) -> None:
-        """Until so many seconds after the start."""
+        """Runs until that many seconds after the start."""
         while self._events and self._events[0][0] <= START + seconds:
             at, _, event = heapq.heappop(self._events)
             if at > self.now:
@@ -104,12 +104,12 @@ class Traffic:
         self._set_clock()
 
     def share_used(self, since: float = 0.0) -> float:
-        """Of the rate, from the first to the last of the largest mails that arrive later than `since` (s)."""
+        """Returns the used share of the rate, from the first to the last of the largest mails after `since` (s)."""
         some = self._between_two_of_the_largest(since)
         return sum(gone.n for gone in some[:-1]) / (some[-1].at - some[0].at) / self.rate
 
     def share_usable(self, since: float = 0.0) -> float:
-        """The same of a gate that loses no more than it has to: while a mail is on its way and SES's bucket full."""
+        """Returns that share of the best gate: it loses only time while mail is on its way and SES's bucket is full."""
         burst = self.ses.burst
         some = self._between_two_of_the_largest(since)[:-1]
         lost = sum(max(0.0, gone.trip - (burst - min(gone.n, burst)) / self.rate) for gone in some)

@@ -1,4 +1,4 @@
-"""An HTTP proxy that makes tunnels (CONNECT), and notes where to."""
+"""An HTTP proxy that makes tunnels (CONNECT), and records their hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tunnels:
-    """Whoever asks for a host gets to `target` in its place."""
+    """The proxy. Every tunnel leads to `target`, for whatever host it was asked."""
 
     port: int
     target: tuple[str, int]
@@ -38,7 +38,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 def _copy(source: socket.socket, to: socket.socket) -> None:
-    with suppress(OSError):  # either side may end it at any time
+    with suppress(OSError):  # either side may end the tunnel at any time
         while data := source.recv(65536):
             to.sendall(data)
         to.shutdown(socket.SHUT_WR)
@@ -50,7 +50,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def tunnels_to(target: tuple[str, int]) -> Iterator[Tunnels]:
-    """A proxy for as long as the context lasts; its tunnels end with their clients."""
+    """Runs a proxy until the block ends. A tunnel ends with its client."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.tunnels = tunnels = Tunnels(server.server_address[1], target)  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,4 +1,4 @@
-"""A page as somebody sees it: a line each block, a row each line, links and forms with where they lead."""
+"""Turns a page into text as a person sees it: one line for each block and each row, with targets of links and forms."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class _Reader(HTMLParser):
 
 
 def visible(page: str) -> list[str]:
-    """The lines of what stands in the page's header, navigation and main part."""
+    """Returns the lines of the page's header, navigation and main part."""
     reader = _Reader()
     reader.feed(page)
     return reader.lines

@@ -1,4 +1,4 @@
-"""What waits in an account's lanes, as a test of a producer reads it."""
+"""Reads what waits in an account's lanes, for tests of producers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sesq.queue.states import Lane
 
 
 def in_order(redis: Redis, account: str = "default") -> list[Record]:
-    """Every record, oldest first; of those of one moment by Redis's clock, the next to go first."""
+    """Returns every record, the oldest first; of those with the same time by Redis's clock, the next to go first."""
     keys = Keys(account)
     waiting = [id for lane in Lane for id in redis.lrange(f"rq:queue:{keys.queue(lane)}", 0, -1)]
     place = {id.decode(): number for number, id in enumerate(waiting)}

@@ -1,4 +1,4 @@
-"""What a clock on a wall shows: whether a send window is open, apart from how sesq reckons it."""
+"""Says whether a send window is open, as a person with a wall clock would. It shares no code with sesq."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Django process with the webhook views of django-anymail and django-ses, which tells what each made of a post.
+"""A Django process with the webhook views of django-anymail and django-ses. It prints the event that each view reads.
 
 `python webhook_receivers.py PEM_FILE`: the first line on stdout is the port; each further line is [view, event type].
 PEM_FILE holds the certificate that AWS's address would have.

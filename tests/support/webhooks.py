@@ -1,4 +1,4 @@
-"""Webhooks under test: a clock that is moved by hand, and what an endpoint was told, with verified signatures."""
+"""A webhook for tests, with a clock that the test moves. It verifies the signatures of requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = 86_400.0
 
 
 class Clock:
-    """Seconds since the epoch, as far as it was moved."""
+    """A clock (seconds since the epoch) that moves only if a test moves it."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Impatient(threading.Event):
-    """Its `wait` returns at once: a test moves the clock in place of waiting."""
+    """An event whose `wait` returns at once: a test moves the clock instead."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.is_set()
@@ -49,13 +49,13 @@ class Hook:
         self.store = self.endpoint.store
 
     def step(self, count: int = 1, *, after: float = 0.0) -> None:
-        """So many rounds, when so many seconds have passed."""
+        """Moves the clock by `after` seconds, then makes `count` steps."""
         self.clock.now += after
         for _ in range(count):
             self.endpoint.step()
 
     def fail_for(self, seconds: float) -> None:
-        """The endpoint takes nothing for so long, although it is asked within each hour and a half."""
+        """Lets the endpoint refuse everything for that time, with a round at least every 2,500 seconds."""
         until = self.clock.now + seconds
         self.stub.plays.extend([self.stub.reply(502)] * 1000)
         while self.clock.now < until:
@@ -64,12 +64,12 @@ class Hook:
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        """(message, state) of each request, in order, once its signature is verified."""
+        """(message, state) of each request, in order. It verifies the signatures."""
         return [told_by(request) for request in self.stub.requests]
 
 
 def told_by(request: StubRequest, secret: str = SECRET) -> tuple[str, str]:
-    """(message, state) of a request. Raises where the signature is wrong."""
+    """Returns (message, state) of a request. Raises an error if the signature is wrong."""
     Webhook(secret).verify(request.body, request.headers)
     event = event_of(request.body)
     assert request.headers["webhook-id"] == f"{event.account}.{event.id}"

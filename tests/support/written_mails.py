@@ -1,4 +1,4 @@
-"""Mails as other programs write them, and what every way in makes of each: it is mended in one way, or refused."""
+"""Mails as other programs write them, and what every intake does with each: it mends or refuses it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Check = Callable[[EmailMessage], bool]
 
 @dataclass(frozen=True)
 class Mended:
-    """A mail that is queued: to whom, and what its next reader finds."""
+    """A mail that is queued: its recipients, and a check of its content in the queue."""
 
     name: str
     raw: bytes
@@ -36,7 +36,7 @@ class Mended:
 
 @dataclass(frozen=True)
 class Refused:
-    """A mail that is not queued: what the answer says."""
+    """A mail that is refused, and the text of the answer."""
 
     name: str
     raw: bytes
@@ -44,7 +44,7 @@ class Refused:
 
 
 def parsed(content: bytes) -> EmailMessage:
-    """What is in the queue, for its next reader. Every line fits into a mail, and every header is ASCII."""
+    """Parses a mail from the queue. Asserts that every line fits into a mail, and that every header is ASCII."""
     head = content.partition(b"\r\n\r\n")[0]
     assert max(map(len, content.split(b"\r\n"))) <= 998
     assert head.isascii()

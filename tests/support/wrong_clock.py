@@ -9,7 +9,7 @@ import time
 
 
 def shift_clock(seconds: float) -> None:
-    """From now on, whoever asks this process for the time of day is told a wrong one. Durations stay right."""
+    """Makes the time of day wrong in this process, from now on. Durations stay right."""
     of_day, of_day_ns, step = time.time, time.time_ns, datetime.timedelta(seconds=seconds)
 
     class WrongDatetime(datetime.datetime):
