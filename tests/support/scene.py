@@ -32,7 +32,7 @@ class Scene(BatchStage):
         self.see()
 
     def see(self) -> None:
-        """Begins anew: what Redis has now is no change."""
+        """Forgets all changes until now: the next look compares with this state."""
         self.state_of_redis.changes()
 
     def queue(self, *args: Any, **options: Any) -> str:

@@ -66,20 +66,20 @@ class BatchLine:
         return self._urgent + self._before.total()
 
     def groups_before(self) -> list[Waiting]:
-        """The recipients that go before, grouped by when they may go."""
+        """Returns the recipients that go before, grouped by when they may go."""
         return [Waiting(self._urgent), *groups(self._before, self.window)]
 
     def groups_behind(self) -> list[Waiting]:
-        """The recipients that go while the batch waits for its window, grouped by when they may go."""
+        """Returns the recipients that go while the batch waits for its window, grouped by when they may go."""
         return groups(self._behind, self.window)
 
     def stopped(self) -> str:
-        """Why no bulk mail of its tenant goes; empty if it does."""
+        """Says why no bulk mail of its tenant goes; empty if it does."""
         found = tenant_conditions(self._redis, self._account, self._tenant) if self._tenant else []
         return next((condition.why for condition in found), "")
 
     def by_tenant(self, own: Sequence[Waiting], begins: float, pace: float) -> Forecast | None:
-        """When the batch has gone by the limits of its tenant; None if the tenant has no limits."""
+        """Forecasts the batch's end by the limits of its tenant; None if the tenant has no limits."""
         limits = TenantLimits(self._redis, self._account)
         limit = limits.of(self._tenant) if self._tenant else TenantLimit()
         if limit == TenantLimit():
@@ -89,7 +89,7 @@ class BatchLine:
         return forecast_windows(own, before, begins, by, limits.sent(self._tenant))
 
     def own(self, count: int) -> dict[str, int]:
-        """Recipients of the batch, by their send window."""
+        """Counts the recipients of the batch by their send window."""
         of = self._of
         if of is None or not of.zone_column:
             return {of.window if of else "": count}
@@ -114,7 +114,7 @@ class BatchLine:
 
 
 def _messages(jobs: Mapping[str, int], batches: Iterable[Batch]) -> Counter[str]:
-    """Tenant -> its messages in the bulk lane: the jobs that are no chunks of batches."""
+    """Returns each tenant's messages in the bulk lane: the jobs that are not chunks of batches."""
     chunks: Counter[str] = Counter()
     for batch in batches:
         chunks[batch.envelope.tenant or ""] += batch.jobs

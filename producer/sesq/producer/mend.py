@@ -52,7 +52,7 @@ def mended(fields: Fields, rest: bytes, domain: Domain) -> tuple[Fields, bytes]:
     """Returns header fields and what follows them, as SES takes them; `rest` begins with the blank line.
 
     An empty list of addresses is removed, names get a domain, headers become ASCII, long lines of headers are folded,
-    and a text in long lines becomes quoted-printable. Raises InvalidMessage where nothing can be mended.
+    and a text in long lines becomes quoted-printable. Raises InvalidMessage if it cannot mend the mail.
     """
     heads = ((name, _mended_field(name, field, domain)) for name, field in fields)
     return _described(tuple(pair for pair in heads if pair[1]), rest)
@@ -107,7 +107,7 @@ def _mended_field(name: str, field: bytes, domain: Domain) -> bytes:
 
 
 def _mended_addresses(name: str, field: bytes, domain: Domain, *, anew: bool = False) -> bytes:
-    """Mends a list of addresses. It stays as it is if each address is complete and in ASCII, unless `anew`."""
+    """Mends a list of addresses. If each is complete and in ASCII, it returns the field unchanged, unless `anew`."""
     written_name, _, value = _decoded(field).partition(":")
     value = _line_end.sub("", value).strip()
     if not value:

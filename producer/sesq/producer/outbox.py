@@ -186,8 +186,8 @@ class Outbox:
     ) -> Iterator[MessageEvent]:
         """Yields what becomes of messages, in order, from the first call with this consumer's name on.
 
-        An event is acknowledged when the loop asks for the next one. So each is told at least once: one whose handling
-        was cut short is told again, with the same `id`. Only one process at a time is a consumer; another with the same
+        An event is acknowledged when the loop asks for the next one. So each comes at least once: one whose handling
+        was interrupted comes again, with the same `id`. Only one process at a time is a consumer; another with the same
         name waits for it. A consumer that fell far behind gets an event of type "gap". `recipients`: the events name
         them. `idle`: the loop ends so many seconds after the last event; None: never. `forget` ends the listening.
 

@@ -41,7 +41,7 @@ class Identity:
 
 
 class Identities:
-    """An address is covered by itself, by itself without its +label, by its domain, or by a parent domain."""
+    """One covers an address if it is the address, with or without +label, its domain or a parent domain."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Identity] = {}

@@ -68,7 +68,7 @@ def render(template: Template, data: Mapping[str, Any]) -> Template:
 def _found(name: str, data: Any) -> Any:
     for step in name.split("."):
         if data is not None and not isinstance(data, dict):
-            raise _not_imitated(f"{{{{{name}}}}}", "members of what is no object in TemplateData")
+            raise _not_imitated(f"{{{{{name}}}}}", "members of a value that is not an object in TemplateData")
         data = data.get(step) if data else None
     if data is None:
         raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")

@@ -203,7 +203,9 @@ def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
 
 @app.command(epilog=PAUSE_EXAMPLES)
 def pause(
-    reason: Annotated[str, typer.Argument(metavar="[REASON]", help="Shown wherever somebody asks why.")] = "",
+    reason: Annotated[
+        str, typer.Argument(metavar="[REASON]", help="The reason, which is shown with the pause.")
+    ] = "",
     bulk: Bulk = False,
     tenant: OfTenant = None,
     account: Account = DEFAULT_ACCOUNT,

@@ -82,7 +82,7 @@ class RowZones:
 
 
 class Chunker:
-    """Makes chunks of rows, each of one zone. Holds no more than some thousand rows."""
+    """Makes chunks of rows, each of one zone. It keeps at most some thousand rows in memory."""
 
     def __init__(self, zones: RowZones) -> None:
         self._zones = zones

@@ -19,7 +19,7 @@ MOST_REPLY = 400  # characters; a reply's line holds 512
 LINE_BYTES = 64 * 1024
 
 Take = Callable[[bytes, str, list[str]], str]
-"""Queues a mail from somebody ("" for nobody) to some people, or spools it; says where it is."""
+"""Queues or spools a mail, and says which: (mail, sender or "", recipients) -> text of the reply."""
 
 _path = re.compile(r"(?:FROM|TO):\s*<([^<>]*)>.*", re.IGNORECASE).fullmatch
 
@@ -136,5 +136,5 @@ class Conversation:
 
 
 def _line(code: str, text: object) -> str:
-    """One line of a reply, whatever was given."""
+    """Returns one line of a reply, also if the text has several lines or is too long."""
     return f"{code} " + "".join(c if c.isprintable() else " " for c in str(text))[:MOST_REPLY]

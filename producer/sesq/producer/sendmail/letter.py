@@ -24,7 +24,7 @@ class Letter:
         return any(field.lower() == name for field, _ in self.fields)
 
     def written(self) -> bytes:
-        """The mail with CRLF line ends."""
+        """Returns the mail with CRLF line ends."""
         head = b"".join(name + b":" + value + b"\n" for name, value in self.fields)
         return (head + b"\n" + self.body).replace(b"\n", b"\r\n")
 

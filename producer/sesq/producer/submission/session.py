@@ -99,7 +99,7 @@ class SubmissionSmtp(SMTP):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        """Content goes into its own buffer. Everything else is read in lines."""
+        """Puts content into its own buffer. Everything else is read in lines."""
         if self._before_tls:
             self._keep_for_tls(data)
             return
