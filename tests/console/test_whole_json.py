@@ -79,10 +79,12 @@ def test_people(told: Callable[..., Any]) -> None:
 
 def test_events(told: Callable[..., Any]) -> None:
     assert told("events poison --json") == [{"at": at("22:30"), "why": "it is not JSON", "body": "no event"}]
-    counts = {"sent": 0, "bounced": 1, "complained": 1, "bounced_rate": 0.0, "complained_rate": 0.0}
+    counts = {"sent": 0, "bounced": 1, "complained": 1, "bounced_rate": None, "complained_rate": None}
     part = counts | {"bounced_passed": "too_few", "complained_passed": "too_few"}
     assert told("events standing --json") == {
         "level": "fine",
+        "problem": None,
+        "events_read_at": None,
         **counts,
         "thresholds": {
             "bounced": {"review": 0.05, "pause": 0.1},

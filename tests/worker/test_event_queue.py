@@ -56,6 +56,11 @@ def waiting(ses: Simulator) -> int:
     return int(ses.set_events(queue="events")["waiting"]["events"])
 
 
+def test_a_reader_notes_when_it_asked_although_nothing_came(stage: Stage, reader: QueueReader) -> None:
+    assert reader.read(0) == 0
+    assert stage.redis.hgetall(stage.keys.reputation) == {b"read_at": str(stage.now).encode()}
+
+
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_message_is_sent_delivered_or_bounced(
     wrapped: bool, stage: Stage, ses: Simulator, reader: QueueReader

@@ -17,6 +17,7 @@ from typing import Any, cast
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.numbers import number_of
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.replies import read_hash, read_hashes, text, texts
@@ -37,10 +38,13 @@ LEAST_OF_A_PART = {"bounced": 50, "complained": 1000}
 """The same of a part of the mail, such as a domain's: from there on, more than two bounces or one complaint make the
 rate at which Amazon reviews."""
 ROUNDING = 1e-9
+READ_AT = "read_at"
+"""Its field in the key of the account's counts."""
 WINDOW_HOURS = 7 * 24
 BRAKE = "sesq events"
 """The name in the history of the limits when the brake has paused bulk mail."""
-WORDS = {"bounced": "bounces", "complained": "complaints"}
+ONE = {"bounced": "bounce", "complained": "complaint"}
+WORDS = {kind: f"{one}s" for kind, one in ONE.items()}
 
 
 class Level(str, Enum):
@@ -79,9 +83,16 @@ class Standing:
     bounced: int
     complained: int
 
-    def rate(self, kind: str) -> float:
-        """Returns the share of `bounced` or `complained`, 0 to 1."""
-        return float(getattr(self, kind)) / self.sent if self.sent else 0.0
+    def rate(self, kind: str) -> float | None:
+        """Returns the share of `bounced` or `complained`, 0 to 1. None: there is no rate, since none was counted as
+        sent, or fewer than bounced: the mail was sent before its counts began.
+        """
+        part = int(getattr(self, kind))
+        return part / self.sent if 0 < self.sent >= part else None
+
+    def _reaches(self, kind: str, threshold: float) -> bool:
+        rate = self.rate(kind)
+        return rate is not None and rate >= threshold
 
     @property
     def level(self) -> Level:
@@ -92,16 +103,16 @@ class Standing:
 
     def is_reviewed(self, kind: str) -> bool:
         """Whether Amazon reviews an account for as much of `bounced` or `complained`."""
-        return self.sent >= LEAST_SENT and self.rate(kind) >= REVIEW[kind]
+        return self.sent >= LEAST_SENT and self._reaches(kind, REVIEW[kind])
 
     def passed(self, kind: str) -> Passed:
         """Tells which threshold a part of the mail would have reached for `bounced` or `complained`, if it were all
         mail of an account.
         """
-        if self.sent < LEAST_OF_A_PART[kind]:
+        if self.sent < LEAST_OF_A_PART[kind] or self.rate(kind) is None:
             return Passed.TOO_FEW
         reached = [(PAUSE[kind], Passed.PAUSE), (REVIEW[kind], Passed.REVIEW), (0.0, Passed.NONE)]
-        return next(passed for threshold, passed in reached if self.rate(kind) >= threshold)
+        return next(passed for threshold, passed in reached if self._reaches(kind, threshold))
 
     @property
     def badness(self) -> tuple[float, int]:
@@ -109,7 +120,7 @@ class Standing:
         then the number of bounces and complaints.
         """
         judged = (kind for kind in REVIEW if self.passed(kind) is not Passed.TOO_FEW)
-        worse = max((self.rate(kind) / REVIEW[kind] for kind in judged), default=0.0)
+        worse = max(((self.rate(kind) or 0.0) / REVIEW[kind] for kind in judged), default=0.0)
         return worse, self.bounced + self.complained
 
     @property
@@ -117,18 +128,25 @@ class Standing:
         """The rates at which bulk mail is paused here, by kind."""
         if self.sent < LEAST_SENT:
             return {}
-        rates = {kind: self.rate(kind) for kind in BEFORE_AMAZON}
-        return {kind: rate for kind, rate in rates.items() if rate >= BEFORE_AMAZON[kind]}
+        return {
+            kind: self.rate(kind) or 0.0
+            for kind, threshold in BEFORE_AMAZON.items()
+            if self._reaches(kind, threshold)
+        }
 
     @property
     def words(self) -> str:
         """For people: what was counted, and where Amazon acts."""
-        told = [
-            f"{self.rate(kind):.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
-            for kind in REVIEW
-        ]
+        told = [self._told(kind) for kind in REVIEW]
         few = f"; below {LEAST_SENT} that says little" if self.sent < LEAST_SENT else "; Amazon acts on that"
-        return f"{' and '.join(told)} of {self.sent} recipients in a week" + few
+        return f"{' and '.join(told)} of {number_of(self.sent, 'recipient')} in a week" + few
+
+    def _told(self, kind: str) -> str:
+        rate = self.rate(kind)
+        if rate is None:
+            few = "fewer were" if self.sent else "none was"
+            return f"{number_of(getattr(self, kind), ONE[kind])} (no rate: {few} counted as sent)"
+        return f"{rate:.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
 
 
 class Reputation:
@@ -148,6 +166,18 @@ class Reputation:
             if stale:
                 self.redis.hdel(self.key, *stale)
         return _summed({name: n for name, n in fields.items() if name not in stale})
+
+    def note_reading(self) -> None:
+        """Writes down that events are being read now."""
+        now = redis_now(self.redis)
+        with mapped():
+            self.redis.hset(self.key, READ_AT, now)
+
+    def events_read_at(self) -> float | None:
+        """Returns when a reader last asked for events, or got one (s); None if none ever did."""
+        with mapped():
+            found = self.redis.hget(self.key, READ_AT)
+        return Fields({READ_AT: text(found)}).number(READ_AT) if found else None
 
     def risen_to(self, level: Level) -> bool:
         """Writes the level down; True for the first who finds it worse than it was."""
@@ -180,6 +210,11 @@ class Reputation:
         if good:
             with mapped():
                 self.redis.hdel(self.key, *good)
+
+
+def share(rate: float | None) -> str:
+    """Writes a rate as every screen does: `5.00%`, or `-` if there is none."""
+    return "-" if rate is None else f"{rate:.2%}"
 
 
 def tenant_standings(redis: Redis, account: str) -> dict[str, Standing]:

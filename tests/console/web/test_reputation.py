@@ -13,6 +13,7 @@ from batch import template
 from clicks import Clicker
 from sesq.console.checkup import Check, check_queue
 from sesq.console.reputation_view import read_reputation
+from sesq.console.times import utc
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
 from sesq.queue.origins import Origin
@@ -185,3 +186,71 @@ def test_tenants_and_batches_have_their_rates_the_worst_first(stage: Stage, clic
     text = clicker.open("reputation").text
     assert "acme 1,000 2 0.20 % 0 0.00 %" in text
     assert "1,000 0 0.00 % 4 0.40 %" in text
+
+
+@pytest.mark.parametrize("sent", [0, 1000])
+def test_where_more_bounced_than_was_sent_no_surface_shows_a_rate(
+    stage: Stage, clicker: Clicker, run: Console, sent: int
+) -> None:
+    # Given bounces and complaints of mail that was sent before its counts began
+    counted(stage, sent, 1200, 1)
+    origin(stage, "domain", "early.example", sent=sent, bounced=1200, complained=1)
+    complaints = 0.001 if sent else None
+    percent = "0.10 %" if sent else "\N{EN DASH}"
+    # Then there is no rate of bounces, and none of complaints where nothing was sent
+    told = json.loads(run("events", "standing", "--json").stdout)
+    assert clicker.visit.get("/api/v1/accounts/default/reputation").json() == told
+    (domain,) = told["domains"]
+    for part in (told, domain):
+        assert (part["bounced_rate"], part["complained_rate"]) == (None, complaints)
+    assert (domain["bounced_passed"], told["problem"]) == ("too_few", None)
+    shown = " ".join(run("events", "standing").stdout.split())
+    assert f"1,200 bounces (no rate: {'fewer were' if sent else 'none was'} counted as sent)" in shown
+    assert f"early.example {sent} 1200 - 1 {'0.10%' if sent else '-'}" in shown
+    text = clicker.open("reputation").text
+    assert "Bounces \N{EN DASH} 1,200 of" in text
+    assert f"Complaints {percent} 1 of" in text
+    assert f"early.example {sent:,} 1,200 \N{EN DASH} too few 1 {percent}" in text
+    # and nothing is judged by it
+    assert "bounces" not in " ".join(each.detail for each in check_queue(stage.redis, "default"))
+
+
+def test_where_no_events_were_read_every_surface_says_so_and_how_to_read_them(
+    stage: Stage, clicker: Clicker, run: Console
+) -> None:
+    def said() -> list[str]:
+        standing = json.loads(run("events", "standing", "--json").stdout)
+        assert clicker.visit.get("/api/v1/accounts/default/reputation").json() == standing
+        page = clicker.open("reputation").text
+        return [str(standing["problem"]), run("events", "standing").stdout.strip(), page]
+
+    # Given an account whose events nobody reads
+    words = "No events have been read, so nothing is known of bounces and complaints."
+    for text in said():
+        assert words in text
+        assert all(name in text for name in ("accounts.default.events.queue_url", "sesq events setup"))
+        assert "fine" not in text
+    # When somebody reads them
+    Feedback(stage.redis, "default").note_reading()
+    # Then nobody says so any more
+    assert all(words not in text for text in said())
+    standing = json.loads(run("events", "standing", "--json").stdout)
+    assert (standing["problem"], standing["events_read_at"]) == (None, utc(stage.now))
+
+
+def test_the_text_of_the_standing_has_all_that_the_page_has(stage: Stage, run: Console) -> None:
+    # Given a tenant and a batch of whose mail some came back
+    bounces(stage, "p@bad.example", tenant="acme", tags={"kind": "news"})
+    rows = numbered([{"email": "p@example.org", "name": "P"}])
+    batch = take(stage.redis, batch_request(template(), "shop@example.com", "a"), rows).id
+    stage.redis.hset(stage.keys.batch(batch), mapping={"n:sent": 90, "n:bounced": 10})
+    # Then the text names both beside the domain and the tag
+    lines = [" ".join(line.split()) for line in run("events", "standing").stdout.splitlines()]
+    for what, row in (
+        ("domain", "bad.example 0 1 - 0 - too few to judge"),
+        ("tag", "kind=news 0 1 - 0 - too few to judge"),
+        ("tenant", "acme 0 1 - 0 - too few to judge"),
+        ("batch", f"{read_reputation(stage.redis, 'default').batches[0][0].name or batch} 100 10 10.00%"),
+    ):
+        at = lines.index(f"{what} sent bounces rate complaints rate reached")
+        assert lines[at + 2].startswith(row)

@@ -29,15 +29,15 @@ from sesq.console.output import print_json, show
 from sesq.console.reputation_view import read_reputation, reputation_as_json
 from sesq.console.tables import printable, table, wrapped
 from sesq.console.times import local, utc
-from sesq.queue.reputation import REVIEW, WORDS, Level, Passed, Standing
+from sesq.queue.reputation import REVIEW, WORDS, Level, Passed, Standing, share
 from sesq.queue.snapshot import redis_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from redis import Redis
 
-    from sesq.queue.origins import Origin
+    from sesq.console.reputation_view import ReputationView
     from sesq.worker.events import Feedback
     from sesq.worker.events.queue import QueueReader
     from sesq.worker.events.setup import Plumbing
@@ -247,36 +247,38 @@ def notices(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
 
 @app.command(epilog=STANDING_EXAMPLES)
 def standing(account: Account = DEFAULT_ACCOUNT, json: Json = False) -> None:
-    """Show how much of the last week's mail bounced or was complained of, how bad that is, and which domains and tags
-    it comes from. Exit 1 if it is bad.
+    """Show how much of the last week's mail bounced or was complained of, how bad that is, and which domains, tags,
+    tenants and batches it comes from. Exit 1 if it is bad.
     """
     found = read_reputation(open_account(account), account)
     if json:
         print_json(reputation_as_json(found))
     else:
-        typer.echo(f"{found.week.level}: {found.week.words}")
-        for what, origins in (("domain", found.domains), ("tag", found.tags)):
-            if origins:
-                show(_origins(what, origins))
+        typer.echo(found.problem or f"{found.week.level}: {found.week.words}")
+        for what, parts in _parts(found):
+            if parts:
+                show(table(_heads(what), [_part(name, standing) for name, standing in parts]))
     if found.week.level is not Level.FINE:
         raise typer.Exit(1)
 
 
-def _origins(what: str, origins: Iterable[Origin]) -> Any:
-    columns = (what, "sent", *(name for kind in REVIEW for name in (WORDS[kind], "rate")), "reached")
-    return table(columns, [_origin(each.name or "all others", each.standing) for each in origins])
+def _parts(found: ReputationView) -> Iterator[tuple[str, list[tuple[str, Standing]]]]:
+    """What the rates are of -> the name and the counts of each."""
+    for what, origins in (("domain", found.domains), ("tag", found.tags)):
+        yield what, [(each.name or "all others", each.standing) for each in origins]
+    yield "tenant", [*found.tenants.items()]
+    yield "batch", [(batch.name or batch.id, standing) for batch, standing in found.batches]
 
 
-def _origin(name: str, part: Standing) -> tuple[object, ...]:
-    rates = (each for kind in REVIEW for each in (getattr(part, kind), _rate(part, kind)))
+def _heads(what: str) -> tuple[str, ...]:
+    return (what, "sent", *(name for kind in REVIEW for name in (WORDS[kind], "rate")), "reached")
+
+
+def _part(name: str, part: Standing) -> tuple[object, ...]:
+    rates = (each for kind in REVIEW for each in (getattr(part, kind), share(part.rate(kind))))
     reached = [f"{part.passed(kind)} ({WORDS[kind]})" for kind in REVIEW if part.passed(kind).is_bad]
     few = all(part.passed(kind) is Passed.TOO_FEW for kind in REVIEW)
     return printable(name), part.sent, *rates, "too few to judge" if few else ", ".join(reached)
-
-
-def _rate(part: Standing, kind: str) -> str:
-    """Returns a rate; `-` if there are more bounces than recipients, since it is not known what was sent."""
-    return f"{part.rate(kind):.2%}" if getattr(part, kind) <= part.sent else "-"
 
 
 app.command(epilog=CONSUMERS_EXAMPLES)(consumers)

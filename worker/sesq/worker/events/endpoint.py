@@ -47,6 +47,7 @@ class Endpoint:
         try:
             message = _message(body)
             self._guard.check(message)
+            self._feedback.note_reading()
             return self._act(message)
         except Forged as error:
             log.warning("events: a message was refused: %s", error)

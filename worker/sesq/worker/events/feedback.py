@@ -98,6 +98,10 @@ class Feedback:
             self._set_apart(body, f"it cannot be acted on: {type(error).__name__}")
         return Handled.POISON
 
+    def note_reading(self) -> None:
+        """Writes down that events are being read now, whether or not one came."""
+        self.reputation.note_reading()
+
     def apply(self, event: Event) -> Handled:
         """Acts on one event."""
         meaning = meaning_of(event, suppress_possible=self.suppress_possible)

@@ -71,6 +71,7 @@ class QueueReader:
             )
         finally:
             self.polling = False
+        self._feedback.note_reading()
         messages = answer.get("Messages", ())
         done = []
         try:

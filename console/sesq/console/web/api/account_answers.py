@@ -88,13 +88,16 @@ class Thresholds(Answer):
 
 
 class RatesOf(Answer):
-    """Recipients, and the shares of those that bounced or complained."""
+    """Recipients, and the shares of those that bounced or complained.
+
+    A rate is null if none was counted as sent, or fewer than bounced: the mail was sent before its counts began.
+    """
 
     sent: int
     bounced: int
     complained: int
-    bounced_rate: float
-    complained_rate: float
+    bounced_rate: float | None
+    complained_rate: float | None
 
 
 class PartRates(RatesOf):
@@ -116,9 +119,14 @@ class BatchRates(PartRates):
 
 
 class Reputation(RatesOf):
-    """The rates of the last week, and where they come from, the worst first."""
+    """The rates of the last week, and where they come from, the worst first.
+
+    `problem`: no events were ever read, and how to read them. `events_read_at`: when a reader last asked for events.
+    """
 
     level: Level
+    problem: str | None
+    events_read_at: Time | None
     thresholds: dict[str, Thresholds]
     domains: list[PartRates]
     tags: list[PartRates]
