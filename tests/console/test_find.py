@@ -50,6 +50,14 @@ def test_all_mail_to_one_person_in_batches_too(found: Find) -> None:
     assert found("--to", "nobody@example.org") == []
 
 
+def test_all_mail_to_exactly_one_domain_in_batches_too(found: Find) -> None:
+    everybody = found("--to", "@example.org")
+    assert {"batch-running-0-1", "batch-running-0-3"} <= set(everybody)
+    assert found("--to", "*@Example.org") == everybody
+    for part in ("*@example.or", "*@xample.org", "*@org"):
+        assert found("--to", part) == []
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_by_message_id(run: Run, redis: Redis, account: BusyAccount, found: Find, *, packed: bool) -> None:
     assert found("--message-id", "ses-bounced") == ["bounced"]

@@ -273,8 +273,8 @@ class Keys:
 
     @property
     def reputation(self) -> str:
-        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; `level`, which is acted on once; `read_at`:
-        when a reader last asked for events, or got one (s)."""
+        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; `level`, which is acted on once;
+        `read_at`: when a reader last asked for events, or got one (s)."""
         return self._key("reputation")
 
     def tenant_reputation(self, tenant: str) -> str:

@@ -80,9 +80,24 @@ def test_which_domain_and_which_tag_bounce_is_one_click_away(stage: Stage, click
     assert clicker.clicks == 1
     assert "bad.example 0 3 \N{EN DASH} too few" in clicker.text
     # and a click on the number shows these messages
-    clicker.open("messages?state=bounced&q=%40bad.example")
+    assert 'messages?state=bounced&amp;q=%2A%40bad.example"' in clicker.open("reputation").page
+    clicker.open("messages?state=bounced&q=%2A%40bad.example")
     assert all(f"p{number}@bad.example" in clicker.text for number in range(3))
-    assert 'messages?state=bounced&amp;q=%40bad.example"' in clicker.open("reputation").page
+
+
+def test_the_number_of_a_domain_leads_to_the_mail_of_exactly_that_domain(
+    stage: Stage, clicker: Clicker
+) -> None:
+    # Given bounces of two domains, of which one is the beginning of the other, and of a domain below it
+    for number in range(2):
+        bounces(stage, f"p{number}@Gmail.co")
+    for to in ("ada@gmail.com", "bob@mx.gmail.co", "cleo@notgmail.co"):
+        bounces(stage, to)
+    # When somebody clicks on the number of its bounces
+    clicker.open("reputation").follow("2")
+    # Then these messages are shown, and no others
+    assert all(f"p{number}@Gmail.co" in clicker.text for number in range(2))
+    assert not any(name in clicker.text for name in ("ada@", "bob@", "cleo@"))
 
 
 def origin(stage: Stage, what: str, name: str, days_ago: int = 0, **counts: int) -> None:

@@ -36,14 +36,18 @@ LOOKED_AT = {"to": ("to", "cc", "bcc"), "tag": ("tags",), "message_id": ("messag
 SUBJECT = ("subject", "kind")
 """The same for the subject: that of a recipient of a batch is rendered."""
 
+AT_DOMAIN = "*@"
+"""How a filter by recipient begins that means everybody at exactly one domain."""
+
 Place = tuple[float, str]
 """Where a message stands in a list: its time there (s), and its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A filter. `to`: part of a recipient's address. `tag`: name, or name=value. `waiting`: a hold.
+    """A filter. `to`: part of a recipient's address, or `*@` and a whole domain. `waiting`: a hold.
 
+    `tag`: name, or name=value.
     `subject`: words of it, in any order. `message_id`: SES's, or its beginning. `since`, `until`: when it came into its
     state (s)."""
 
@@ -72,7 +76,12 @@ class Query:
     @property
     def hint_of_to(self) -> str:
         """Text in the recipients of every record that matches, in lower case."""
-        return encode_json(self.to)[1:-1].lower()
+        return encode_json(self.to[1:] if self.is_for_domain else self.to)[1:-1].lower()
+
+    @property
+    def is_for_domain(self) -> bool:
+        """Whether `to` means everybody at exactly one domain."""
+        return self.to.startswith(AT_DOMAIN)
 
     def hints(self) -> tuple[str, ...]:
         """Returns texts in the fields `looked_at` of every record that matches, in lower case."""
@@ -98,6 +107,11 @@ class Query:
         name, equals, value = self.tag.partition("=")
         return not self.tag or (name in envelope.tags and (not equals or envelope.tags[name] == value))
 
+    def is_to(self, spec: str) -> bool:
+        """Whether this address, in lower case, is wanted."""
+        wanted = self.to.lower()
+        return spec.endswith(wanted[1:]) if self.is_for_domain else wanted in spec
+
     def has_words(self, subject: str) -> bool:
         return all(word in subject.lower() for word in self.subject.lower().split())
 
@@ -105,7 +119,7 @@ class Query:
         """Whether the record matches in everything but its subject. Case counts only in tags."""
         if self.waiting and self.states and record.state not in self.states:
             return False
-        if self.to and not any(self.to.lower() in spec.lower() for spec in record.envelope.recipients):
+        if self.to and not any(self.is_to(spec.lower()) for spec in record.envelope.recipients):
             return False
         if self.message_id and not (record.message_id or "").lower().startswith(self.message_id.lower()):
             return False
