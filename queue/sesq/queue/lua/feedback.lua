@@ -2,7 +2,8 @@
 --   A event:<digest>   string, expires   1: this event has been counted; noted: it is in the history of its
 --                      message too
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
---                              warn or pause); read_at, when events were last read (s); bounced, complained -> the rate that was let pass, see
+--                              warn or pause); read_at, when events were last
+--                              read (s); bounced, complained -> the rate that was let pass, see
 --                              reputation.py
 --   A tenant_reputation:<tenant>  hash, expires   the same counts of a tenant's mail
 --   A counted_tenants  zset    tenant -> when an event of its mail was counted last (s)
