@@ -94,7 +94,7 @@ def is_agreed(question: str) -> bool:
     if sys.stdin.isatty():
         return typer.confirm(question)
     try:
-        terminal = Path("/dev/tty").open()  # noqa: SIM115 - only where it can be opened
+        terminal = Path("/dev/tty").open()  # noqa: SIM115 - closed only if it could be opened
     except OSError:
         return True
     with terminal:

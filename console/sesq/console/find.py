@@ -1,7 +1,7 @@
 """Finds messages: first those with a record, then the recipients of batches that have none.
 
 A search works in steps, and a step looks at some thousand messages at most. When no step is left, the search has
-looked at all messages. A search for a MessageId looks first where the time in the MessageId leads: see `near.py`.
+looked at all messages. A search for a MessageId looks first near the time that the MessageId has: see `near.py`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Finder:
         return replace(found, next=None, is_the_one=True) if is_the_one else found
 
     def _step_near(self, after: str, at: float) -> Found:
-        """Looks where the time in the MessageId leads. Messages that do not match are not counted: they come again."""
+        """Looks near the time that the MessageId has. Messages that do not match are not counted: they come again."""
         in_batches = after.startswith(NEAR_IN_BATCHES)
         number = _number_of(after, NEAR_IN_BATCHES if in_batches else NEAR)
         found = self._near_in_batches(number, at) if in_batches else self._near_records(number, at)

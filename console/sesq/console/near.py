@@ -1,7 +1,7 @@
 """Finds where the mail with a MessageId is likely to be: the MessageId has the time at which SES took the mail.
 
 It begins with 4 hexadecimal digits for the region and 12 for the milliseconds since the epoch. SES does not
-document that. So a search looks only first where this leads, and then everywhere.
+document that. So a search looks near that time first, and then everywhere.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class Message:
     ) -> Message:
         """Makes a message of a mail that is already written.
 
-        `raw` is sent byte for byte, without Bcc and the headers that become options, and mended where SES would not
+        `raw` is sent byte for byte, without Bcc and the headers that become options, and mended if SES would not
         take it (see `mend`). The From header names the sender; To, Cc and Bcc name the recipients. If any of to, cc and
         bcc is given, the headers name no recipients. X-SES-CONFIGURATION-SET and X-SES-MESSAGE-TAGS become options.
         `options` are those of `Message`.

@@ -157,5 +157,5 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
             yield from check_queue(redis, account)
             yield from check_webhooks(redis, account, settings.account(account).webhooks)
             yield from check_unknown_accounts(redis, settings.accounts)
-    except QueueUnavailable as error:  # it answers, and does not do what is asked
+    except QueueUnavailable as error:  # it answered the first check, but refuses or fails later
         yield Check("redis", Status.FAIL, str(error), CURE)

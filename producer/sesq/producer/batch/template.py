@@ -57,7 +57,7 @@ class Template:
         rules.check_headers(self.headers)
         if self.text is None and self.html is None:
             raise InvalidTemplate(f"{self.name}: there is no body: write body.txt, body.html or both")
-        self.renderer  # noqa: B018 - an error in it is told here
+        self.renderer  # noqa: B018 - it raises the errors of the text
 
     @classmethod
     def read(cls, folder: str | Path) -> Template:

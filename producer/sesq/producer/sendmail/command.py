@@ -57,7 +57,7 @@ Settings: SESQ_REDIS_URL, or redis_url in sesq.toml. Headers of the mail set the
 
 def main() -> None:
     """Runs `sys.argv`, and ends the process."""
-    stdin: BinaryIO = sys.stdin.buffer if sys.stdin else BytesIO()  # None where the caller has closed it
+    stdin: BinaryIO = sys.stdin.buffer if sys.stdin else BytesIO()  # None if the caller has closed it
     stdout: BinaryIO = sys.stdout.buffer if sys.stdout else BytesIO()
     sys.exit(run(sys.argv[1:], stdin, stdout))
 

@@ -3,7 +3,7 @@
 [shop]
 password = "scrypt$16384$8$1$…$…"                  # `sesq submission --hash-password` prints one
 senders = ["shop@example.com", "@news.example.com"] # addresses, domains, or "*"
-lanes = ["bulk"]                                    # the first is taken where the mail names none; all if left out
+lanes = ["bulk"]                                    # the first counts if the mail names none; all if left out
 account = "default"
 tenant = "acme"                                     # SES's tenant, for mail that names none
 tenants = ["acme", "globex"]                        # those that the user's mail may name, or "*"; none if left out
