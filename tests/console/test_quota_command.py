@@ -144,6 +144,21 @@ def test_the_history_says_who_did_what(run: Run, run_json: RunJson) -> None:
     assert len(run_json("quota", "history", "--limit", "2")) == 2
 
 
+def test_the_history_names_the_limit_that_held_for_a_time(run: Run, run_json: RunJson) -> None:
+    # Given a limit for a time, over no limit that stays
+    assert run("quota", "set", "--rate", "3/second", "--for", "2h").exit_code == 0
+    # When it is changed for a time, then to stay, and both are told
+    assert run("quota", "set", "--rate", "4/second", "--for", "2h").exit_code == 0
+    assert run("quota", "set", "--rate", "5/second").exit_code == 0
+    # Then each change tells the limit that it replaced
+    shown = run("quota", "history").stdout
+    for change in ("4/second -> 5/second", "3/second -> 4/second", "not set -> 3/second"):
+        assert shown.count(f"rate: {change}") == 1
+    told = run_json("quota", "history")
+    assert [each["old"] for each in told] == [{"rate": "4.0"}, {"rate": "3.0"}, {"rate": None}]
+    assert not any("old_for" in each for each in told)
+
+
 def test_no_history_says_so(run: Run) -> None:
     assert run("quota", "history").stdout == "no changes\n"
 

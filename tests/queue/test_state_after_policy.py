@@ -78,6 +78,7 @@ def test_a_limit_is_set_for_a_time_and_then_to_stay(scene: Scene) -> None:
         + policy:history 1 force = false
         + policy:history 1 new = {"burst": "4.0"}
         + policy:history 1 old = {"burst": null}
+        + policy:history 1 old_for = {"burst": {"value": "3.0", "until": now+60, "forced": false}}
         + policy:history 1 old_forced = []
         + policy:history 1 until = null
         ! wake = policy
@@ -153,6 +154,7 @@ def test_limits_are_reset(scene: Scene) -> None:
         + policy:history 2 by = "bob"
         + policy:history 2 new = null
         + policy:history 2 old = {"rate": "200.0"}
+        + policy:history 2 old_for = {"rate": {"value": "300.0", "until": now+10, "forced": true}}
         + policy:history 2 old_forced = ["rate"]
         ! wake = policy
     """)

@@ -67,10 +67,22 @@ def changed(name: str, value: str | Mapping[str, Any] | None) -> str:
     return written(name, value) if value else "not set"
 
 
+def before_change(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a change of the history replaced: of each limit the value that somebody had set, and that held."""
+    for_a_time = entry.get("old_for") or {}
+    return {**(entry.get("old") or {}), **{name: each.get("value") for name, each in for_a_time.items()}}
+
+
 def change_as_json(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Returns an entry of the history for scripts."""
+    told = {name: value for name, value in entry.items() if name != "old_for"}
     times = {"at": utc(entry["at"]), "until": utc(entry.get("until"))}
-    return {**entry, **times, **{side: _sides_as_json(entry.get(side)) for side in ("old", "new")}}
+    return {
+        **told,
+        **times,
+        "old": _sides_as_json(before_change(entry)),
+        "new": _sides_as_json(entry.get("new")),
+    }
 
 
 def _sides_as_json(side: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.console.audit import MOST_ENTRIES, Audit
-from sesq.console.limits import changed
+from sesq.console.limits import before_change, changed
 from sesq.console.times import span, utc
 from sesq.queue.policy import BULK_PAUSE, HISTORY_LENGTH, PAUSE, Policy
 from sesq.queue.ramp import RAMP
@@ -85,7 +85,7 @@ def _noted(entry: Mapping[str, Any]) -> Deed:
 
 
 def _limit(event: Mapping[str, Any]) -> Deed:
-    old, tenant = event.get("old") or {}, str(event.get("tenant") or "")
+    old, tenant = before_change(event), str(event.get("tenant") or "")
     new = event.get("new")
     what = f"reset {', '.join(old)}" if new is None else _verb(new)
     new = dict.fromkeys(old) if new is None else new

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -183,7 +183,14 @@ class Policy:
             [f"{name}:{part}" for name in values for part in ("for", "until")] if for_seconds is None else []
         )
         until = None if for_seconds is None else now + for_seconds
-        event = {"by": by, "at": now, **_replaced(own, values), "new": values, "until": until, "force": force}
+        event = {
+            "by": by,
+            "at": now,
+            **_replaced(own, values, now),
+            "new": values,
+            "until": until,
+            "force": force,
+        }
         self._write(fields, stale, event)
         self._try_the_large_again(values)
 
@@ -192,10 +199,10 @@ class Policy:
         names = names or list(LIMITS)
         for name in names:
             _known(name)
-        own = self._layer(self.keys.policy)
+        own, now = self._layer(self.keys.policy), redis_now(self.redis)
         stale = [field for name in names for field in (name, f"{name}:for", f"{name}:until")]
         fields = {FORCE: ",".join(sorted(_forced(own, FORCE) - set(names)))}
-        event = {"by": by, "at": redis_now(self.redis), **_replaced(own, names), "new": None}
+        event = {"by": by, "at": now, **_replaced(own, names, now), "new": None}
         self._write(fields, stale, event)
         self._try_the_large_again(names)
 
@@ -270,10 +277,20 @@ def _known(name: str) -> Callable[[str], str]:
     return LIMITS[name]
 
 
-def _replaced(own: Mapping[str, str], names: Iterable[str]) -> dict[str, Any]:
-    """Returns what a change replaces, and which of that lay above SES's limits by force: for whoever undoes it."""
+def _replaced(own: Mapping[str, str], names: Collection[str], now: float) -> dict[str, Any]:
+    """Returns what a change replaces, and which of that lay above SES's limits by force: for whoever undoes it.
+
+    `old` has the limits that were set to stay. `old_for` has those set for a time, if that is not over.
+    """
     old = {name: own.get(name) for name in names}
-    return {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
+    until = {name: Fields(own).number(f"{name}:until") for name in names}
+    old_for = {
+        name: {"value": own.get(f"{name}:for"), "until": at, "forced": name in _forced(own, FORCE_FOR)}
+        for name, at in until.items()
+        if at > now
+    }
+    told = {"old": old, "old_forced": sorted(_forced(own, FORCE) & old.keys())}
+    return {**told, "old_for": old_for} if old_for else told
 
 
 def _forced(own: Mapping[str, str], field: str) -> set[str]:

@@ -26,7 +26,7 @@ from sesq.producer import Message, Outbox
 from sesq.producer.batch.batch_intake import numbered, take
 from sesq.producer.batch.request import batch_request
 from sesq.queue.batches import Batches
-from sesq.queue.policy import Policy
+from sesq.queue.policy import Policy, Setting
 from sesq.queue.ramp import start_ramp
 from sesq.queue.results import SendResult
 from sesq.queue.states import State
@@ -331,6 +331,24 @@ def test_undo_of_a_tenants_limits_changes_that_tenant_alone(console: Console, re
     undo(0)
     assert (limits.of("acme").paused, stage.policy.bulk_paused) == ("a look", "")
     assert stage.policy.show()["rate"].origin == "SES"
+
+
+def test_undo_puts_back_a_limit_for_the_rest_of_its_time(console: Console, redis: Redis) -> None:
+    # Given a limit that stays, and another one over it for ten minutes
+    visit, stage = console(), Stage(redis)
+    stage.policy.set({"rate": "5"}, by="ada")
+    stage.policy.set({"rate": "3"}, by="ada", for_seconds=600)
+    ends = stage.policy.show()["rate"].until
+    # When both are replaced, and that is undone a minute later
+    stage.policy.set({"rate": "4"}, by="ada")
+    assert "rate: 3/second → 4/second" in visit.get("quota").text
+    stage.pass_time(60)
+    at = json.dumps(next(each["at"] for each in stage.policy.history() if each["new"] == {"rate": "4.0"}))
+    visit.post("quota/undo", {"at": at})
+    # Then both hold again, the second one until its time
+    assert stage.policy.show()["rate"] == Setting("3.0", "set", ends)
+    stage.pass_time(600)
+    assert stage.policy.show()["rate"] == Setting("5.0", "set")
 
 
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:

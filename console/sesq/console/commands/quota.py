@@ -21,7 +21,15 @@ from sesq.console.context import (
     note,
     open_account,
 )
-from sesq.console.limits import change_as_json, changed, conditions_of, quota_as_json, read_limits, written
+from sesq.console.limits import (
+    before_change,
+    change_as_json,
+    changed,
+    conditions_of,
+    quota_as_json,
+    read_limits,
+    written,
+)
 from sesq.console.output import print_json, show
 from sesq.console.tables import printable, table, wrapped
 from sesq.console.times import local, local_cell, parse_duration
@@ -190,7 +198,7 @@ def history(
 
 
 def _change(entry: dict[str, Any], now: float) -> tuple[str, str]:
-    old, new = entry.get("old") or {}, entry.get("new")
+    old, new = before_change(entry), entry.get("new")
     if new is None:
         return f"reset {', '.join(old)}", ""
     words = [

@@ -145,7 +145,16 @@ def undo(room: Room, at: str) -> None:
         }
         if part:
             set_limits(room, part, force=forced)
-    return None
+    return _put_back_for_a_time(room, entry.get("old_for") or {})
+
+
+def _put_back_for_a_time(room: Room, limits: Mapping[str, Mapping[str, Any]]) -> None:
+    """Sets the limits that held for a time again, for the rest of that time."""
+    for name, each in limits.items():
+        left = float(each["until"]) - redis_now(room.redis)
+        if left > 0:
+            change = {name: str(each["value"])}
+            room.policy.set(change, by=room.by, for_seconds=left, force=bool(each["forced"]))
 
 
 def _undo_ramp(room: Room, old: Mapping[str, Any] | None, tenant: str) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from sesq.config.quotas import format_daily, format_rate
-from sesq.console.limits import changed
+from sesq.console.limits import before_change, changed
 from sesq.console.times import local, span, utc
 from sesq.console.web.plots import amount, gauge, plot
 from sesq.console.web.site import Room, token_of
@@ -55,6 +55,7 @@ environment.globals.update(
         "rate": format_rate,
         "daily": format_daily,
         "changed": changed,
+        "before_change": before_change,
         "gauge": gauge,
         "plot": plot,
         "amount": amount,
