@@ -435,6 +435,8 @@ def test_a_week_later_it_is_forgotten(stage: Stage, feedback: Feedback) -> None:
         (1000, 49, 0, Level.FINE),
         (1000, 50, 0, Level.WARN),
         (1000, 80, 0, Level.PAUSE),
+        (1000, 1200, 0, Level.PAUSE),
+        (1000, 0, 1200, Level.PAUSE),
         (10_000, 0, 9, Level.FINE),
         (10_000, 0, 10, Level.WARN),
         (10_000, 0, 40, Level.PAUSE),

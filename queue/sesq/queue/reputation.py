@@ -87,12 +87,14 @@ class Standing:
         """Returns the share of `bounced` or `complained`, 0 to 1. None: there is no rate, since none was counted as
         sent, or fewer than bounced: the mail was sent before its counts began.
         """
-        part = int(getattr(self, kind))
-        return part / self.sent if 0 < self.sent >= part else None
+        return self._beside_sent(kind) if 0 < self.sent >= getattr(self, kind) else None
+
+    def _beside_sent(self, kind: str) -> float:
+        return float(getattr(self, kind)) / self.sent if self.sent else 0.0
 
     def _reaches(self, kind: str, threshold: float) -> bool:
-        rate = self.rate(kind)
-        return rate is not None and rate >= threshold
+        # more bounced than was sent: there is no rate, and yet it is no time to go on
+        return self._beside_sent(kind) >= threshold
 
     @property
     def level(self) -> Level:
@@ -129,7 +131,7 @@ class Standing:
         if self.sent < LEAST_SENT:
             return {}
         return {
-            kind: self.rate(kind) or 0.0
+            kind: self._beside_sent(kind)
             for kind, threshold in BEFORE_AMAZON.items()
             if self._reaches(kind, threshold)
         }
@@ -137,16 +139,22 @@ class Standing:
     @property
     def words(self) -> str:
         """For people: what was counted, and where Amazon acts."""
-        told = [self._told(kind) for kind in REVIEW]
+        lines = {
+            kind: f" (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
+            for kind in REVIEW
+            if self.rate(kind) is not None
+        }
+        told = [self.told(kind) + lines.get(kind, "") for kind in REVIEW]
         few = f"; below {LEAST_SENT} that says little" if self.sent < LEAST_SENT else "; Amazon acts on that"
         return f"{' and '.join(told)} of {number_of(self.sent, 'recipient')} in a week" + few
 
-    def _told(self, kind: str) -> str:
+    def told(self, kind: str) -> str:
+        """Tells the rate of `bounced` or `complained`, or their number and why there is no rate."""
         rate = self.rate(kind)
         if rate is None:
             few = "fewer were" if self.sent else "none was"
             return f"{number_of(getattr(self, kind), ONE[kind])} (no rate: {few} counted as sent)"
-        return f"{rate:.2%} {WORDS[kind]} (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
+        return f"{rate:.2%} {WORDS[kind]}"
 
 
 class Reputation:

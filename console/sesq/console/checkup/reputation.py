@@ -8,7 +8,7 @@ from redis import Redis
 
 from sesq.config.numbers import number_of
 from sesq.console.checkup.check import Check, fail, warn
-from sesq.queue.reputation import PAUSE, REVIEW, WORDS, Reputation, Standing, share
+from sesq.queue.reputation import PAUSE, REVIEW, Reputation, Standing
 
 CURE = "the console's page Reputation shows where they come from; send no more to people who do not want it"
 
@@ -24,4 +24,4 @@ def check_reputation(redis: Redis, account: str) -> Iterator[Check]:
 
 def _told(week: Standing, kind: str) -> str:
     lines = f"Amazon reviews an account at {REVIEW[kind]:.1%}, and may pause it at {PAUSE[kind]:.1%}"
-    return f"{share(week.rate(kind))} {WORDS[kind]} of {number_of(week.sent, 'recipient')} in a week; {lines}"
+    return f"{week.told(kind)} of {number_of(week.sent, 'recipient')} in a week; {lines}"
