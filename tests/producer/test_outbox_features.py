@@ -19,6 +19,7 @@ from sesq.producer import AsyncOutbox, Message, Outbox
 from sesq.queue.gate import SYNC
 from sesq.queue.messages import Messages
 from sesq.queue.states import State
+from sesq.queue.transport import note_transport
 
 RAW = b"From: shop@example.com\r\nTo: ada@example.org\r\nSender: shop@example.com\r\n\r\nHello.\r\n"
 
@@ -124,6 +125,15 @@ class TestTransaction:
     def test_an_idempotency_key_is_refused_there(self, redis: Redis) -> None:
         with redis.pipeline() as pipeline, pytest.raises(InvalidMessage, match="idempotency_key"):
             Outbox(redis).send(mail(idempotency_key="order-1"), pipeline=pipeline)
+
+    def test_what_the_account_cannot_send_is_refused_there_too(self, redis: Redis) -> None:
+        # Given an account whose worker sends by SMTP
+        note_transport(redis, "default", "smtp")
+        # When a mail asks in a transaction for what SMTP cannot carry, Then it is refused and queued nowhere
+        with redis.pipeline() as pipeline:
+            with pytest.raises(InvalidMessage, match="SMTP"):
+                Outbox(redis).send(mail(track=False), pipeline=pipeline)
+            assert not pipeline.command_stack
 
 
 class TestReschedule:
@@ -235,8 +245,25 @@ def test_a_client_that_decodes_serves_as_well(redis: Redis, redis_server: object
 def test_the_settings_say_how_long_records_stay(
     redis: Redis, redis_server: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Given settings
     monkeypatch.setenv("SESQ_REDIS_URL", redis_server.url)  # type: ignore[attr-defined]
     monkeypatch.setenv("SESQ_KEEP_DAYS", "2")
+    # When an outbox is made of the settings, Then they count, except where the caller names another time
+    for given, kept in ((None, 2), (3, 3)):
+        outbox = Outbox(keep_days=given)
+        assert outbox.keep_seconds == kept * 86_400
+        outbox.redis.close()
+
+
+def test_the_settings_say_what_an_account_cannot_send(
+    redis: Redis, redis_server: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given settings by which the account sends by SMTP, and no worker that was started yet
+    monkeypatch.setenv("SESQ_REDIS_URL", redis_server.url)  # type: ignore[attr-defined]
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__TRANSPORT", "smtp")
     outbox = Outbox()
-    assert outbox.keep_seconds == 2 * 86_400
+    # When a mail asks for what SMTP cannot carry, Then it is refused and not queued
+    with pytest.raises(InvalidMessage, match="SMTP"):
+        outbox.send(mail(track=False))
+    assert sum(Messages(redis).counts().values()) == 0
     outbox.redis.close()

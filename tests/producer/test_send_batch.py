@@ -73,8 +73,19 @@ def test_a_row_that_the_template_cannot_print_is_left_out(redis: Redis) -> None:
     assert [(each.line, each.why) for each in taken.problems] == [(2, Why.INVALID), (3, Why.INVALID)]
     assert "news/body.txt" in taken.problems[0].reason
     assert "line break" in taken.problems[1].reason
+    assert taken.unprintable == taken.problems[0]
     # and a right row of the same recipient is none too many
     assert (taken.queued, Batches(redis).get(taken.id).invalid) == (2, 2)
+
+
+def test_of_very_many_rows_that_are_left_out_a_thousand_are_named(redis: Redis) -> None:
+    # Given 1,001 rows without an address, and one with an address
+    rows = [*[{"name": "A"}] * 1001, {"email": "a@example.org", "name": "A"}]
+    # When they are queued
+    taken = Outbox(redis).send_batch(template(), rows, sender="shop@example.com")
+    # Then the first thousand are named, and all are counted
+    assert [each.line for each in taken.problems] == [*range(1, 1001)]
+    assert (taken.left_out[Why.INVALID], taken.queued) == (1001, 1)
 
 
 def test_a_null_is_no_value(redis: Redis) -> None:

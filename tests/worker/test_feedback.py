@@ -128,6 +128,14 @@ def test_poison_is_set_apart_and_not_logged(told: str, feedback: Feedback, caplo
     assert "not json" not in caplog.text
 
 
+def test_of_very_much_poison_the_newest_is_kept(redis: Redis, feedback: Feedback) -> None:
+    # Given as much poison as is kept
+    redis.lpush(feedback.keys.poison, *['{"body": "old"}'] * 1000)
+    # When one more comes, Then it takes the place of the oldest
+    feedback.handle("no event")
+    assert [entry["body"] for entry in feedback.poison()] == ["no event", *["old"] * 999]
+
+
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [

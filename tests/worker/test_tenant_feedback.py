@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -81,6 +82,27 @@ def test_too_many_bounces_of_a_tenant_pause_its_bulk_mail_alone(stage: BatchStag
     for number in range(50, 60):
         feedback.handle(told("Bounce", number, tenant="acme", **HARD))
     assert "bounces" in limits.of("acme").paused
+
+
+def test_what_a_person_lets_pass_of_a_tenant_counts_until_its_rate_was_good(stage: BatchStage) -> None:
+    feedback, limits = Feedback(stage.redis, "default"), TenantLimits(stage.redis)
+    numbers = itertools.count()
+
+    def pauses_at(sent: int, bounced: int) -> bool:
+        counts = {f"{int(stage.now // 3600)}:sent": sent, f"{int(stage.now // 3600)}:bounced": bounced - 1}
+        stage.redis.hset(stage.keys.tenant_reputation("acme"), mapping=counts)
+        feedback.handle(told("Bounce", next(numbers), tenant="acme", **HARD))
+        return bool(limits.of("acme").paused)
+
+    # Given a tenant that is paused at 8 %, and of whose mail 10 % has bounced by the time a person lets it go on
+    assert pauses_at(500, 40)
+    assert pauses_at(500, 50)
+    limits.resume("acme", by="ada")
+    # When hardly more bounces, Then it goes on
+    assert not pauses_at(500, 51)
+    # When its rate was good for a while, and is as bad as before, Then it is paused anew
+    assert not pauses_at(5000, 51)
+    assert pauses_at(500, 40)
 
 
 def test_where_bulk_mail_is_not_to_be_paused_a_tenants_is_not_either(stage: BatchStage) -> None:

@@ -195,6 +195,57 @@ def test_the_time_that_an_endpoint_asks_for_is_kept_within_bounds(
     assert ((other, "queued") in h.told) == (pause == 2)
 
 
+def test_a_later_attempt_keeps_the_time_that_an_endpoint_asks_for_too(
+    hook: MakeHook, send: Any, stub: StubEndpoint, clock: Clock
+) -> None:
+    # Given an event whose first attempt failed
+    h = hook()
+    send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    # When the second one is told to come back in ten minutes
+    stub.plays.append(stub.reply(503, Retry_After="600"))
+    h.step(after=3)
+    # Then the third one waits for so long
+    assert len(h.told) == 2
+    assert round((h.store.next_due() or 0) - clock.now) == 600
+
+
+def test_an_endpoint_that_fails_as_a_whole_is_left_alone_as_long_as_it_asks_for(
+    hook: MakeHook, send: Any, stub: StubEndpoint
+) -> None:
+    # Given events of three messages that fail, the last one with a request to come back in ten minutes
+    h = hook()
+    for _ in range(4):
+        send()
+    stub.plays.extend([stub.reply(500), stub.reply(500), stub.reply(503, Retry_After="600")])
+    h.step()
+    # When a minute has passed, Then nothing is tried; and all of it after ten minutes
+    h.step(2, after=61)
+    assert len(h.told) == 3
+    h.step(3, after=540)
+    assert len(h.told) == 7
+
+
+def test_once_an_endpoint_takes_events_again_one_that_fails_delays_no_other(
+    hook: MakeHook, send: Any, stub: StubEndpoint
+) -> None:
+    # Given an endpoint that was left alone since events of three messages failed, and that takes events again
+    h = hook()
+    for _ in range(3):
+        send()
+    stub.plays.extend([stub.reply(500)] * 3)
+    h.step()
+    h.step(3, after=10)
+    assert len(h.told) == 6
+    # When one event fails, Then the next one of another message goes at once
+    send()
+    other = send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    assert h.told[-1] == (other, "queued")
+
+
 def test_an_event_that_nobody_takes_for_a_day_is_given_up_and_can_be_sent_again(
     hook: MakeHook, redis: Redis, send: Any, cancel: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -336,6 +336,38 @@ def test_after_redis_was_away_nobody_is_judged_who_had_no_chance_to_renew_a_leas
     assert stage.state(theirs) is State.SENDING
 
 
+def test_tokens_that_it_gives_back_it_asks_for_at_once(stage: Stage, hire: Hire) -> None:
+    # Given a worker that took the only token, and waits for one of a far day
+    stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
+    for _ in range(2):
+        stage.queue()
+    worker = hire()
+    (account,) = worker.accounts
+    account.claim(60.0)
+    assert account.ask_at > time.monotonic()
+    # When it gives back what was not sent, Then it asks at once, and need not wait for a signal
+    account.put_back("was not sent")
+    worker._exchange()
+    assert account.ask_at == 0.0
+
+
+def test_after_redis_was_away_it_asks_for_mail_at_once(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a worker that waits for a token of a far day
+    monkeypatch.setattr("sesq.worker.worker.BACKOFF_SECONDS", (0.0,))
+    stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
+    for _ in range(2):
+        stage.queue()
+    worker = hire()
+    (account,) = worker.accounts
+    worker._claim()
+    assert account.ask_at > time.monotonic()
+    # When Redis was away, and with it the signal that would have woken the worker, Then it asks at once
+    worker._wait_for_redis(QueueUnavailable("Redis cannot be reached"))
+    assert account.ask_at == 0.0
+
+
 def test_a_burst_ends_while_all_workers_are_suspended_and_says_so(
     stage: Stage, hire: Hire, caplog: pytest.LogCaptureFixture
 ) -> None:
