@@ -1076,6 +1076,26 @@ def test_silence_is_not_waited_out(redis: Redis) -> None:
             assert line.reply().startswith("421 4.4.2")
 
 
+def test_after_a_mail_silence_is_waited_for_as_before_it(redis: Redis) -> None:
+    # Given a client whose mail was taken
+    with submission_server(Outbox(redis)) as server, Line(port(server)) as line:
+        line.begin()
+        line._socket.sendall(MAIL)
+        assert line.say(b".\r\n").startswith("250")
+        # When it says nothing for a minute, Then it is hung up on: it has no longer the time that a mail has
+        pass_seconds(server, 61)
+        assert line.reply().startswith("421 4.4.2")
+
+
+def test_addresses_are_tried_twenty_times_a_connection(server: Any) -> None:
+    # Given a client that asks whether an address is known, again and again
+    with Line(port(server)) as line:
+        line.say(b"EHLO test\r\n")
+        answers = [line.say(b"VRFY <ada@example.org>\r\n")[:3] for _ in range(21)]
+    # Then it is answered twenty times, and hung up on
+    assert answers == ["252"] * 20 + ["421"]
+
+
 def test_who_does_not_log_in_is_not_kept_by_talking(redis: Redis, users_file: Path) -> None:
     with (
         submission_server(Outbox(redis), users=users_file) as server,
