@@ -108,6 +108,40 @@ def test_what_was_not_sent_is_given_back_to_its_tenant(
     assert len(stage.claim(50)[0].grants) == 20
 
 
+def test_what_went_before_its_day_was_limited_is_not_given_back_to_its_tenant(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    # Given mail that left while the rate alone limited its tenant
+    limits.set("acme", {"rate": "50"}, by="ada")
+    stage.pass_time(1)
+    queue(stage, "acme", 100)
+    before, _ = stage.claim(10)
+    # When its day is limited, more leaves, and the mail from before comes back
+    stage.pass_time(1)
+    limits.set("acme", {"daily": "50"}, by="ada")
+    stage.pass_time(1)
+    stage.claim(30)
+    stage.gate.settle([put_back(grant, "not in turn") for grant in before.grants])
+    # Then its day has what left since
+    assert (len(before.grants), limits.of("acme").used) == (10, 30)
+
+
+def test_since_when_a_tenant_is_limited_is_kept_until_its_last_limit_ends(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    # Given a tenant that is limited since a while
+    limits.set("acme", {"rate": "50", "daily": "50"}, by="ada")
+    since = stage.redis.hget(KEYS.tenant_limits, "acme:since")
+    stage.pass_time(60)
+    # When a limit changes, or one of two ends, Then it is limited since then
+    limits.set("acme", {"daily": "60"}, by="ada")
+    limits.reset("acme", ["rate"], by="ada")
+    assert (since is None, stage.redis.hget(KEYS.tenant_limits, "acme:since")) == (False, since)
+    # When the last one ends, Then nothing is left of them
+    limits.reset("acme", ["daily"], by="ada")
+    assert not stage.redis.exists(KEYS.tenant_limits)
+
+
 def test_a_change_holds_from_the_next_claim_on(stage: BatchStage, limits: TenantLimits) -> None:
     limits.set("acme", {"daily": "50"}, by="ada")
     queue(stage, "acme", 200)
