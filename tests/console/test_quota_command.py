@@ -55,7 +55,7 @@ def test_what_is_set_holds_and_names_its_origin(run: Run, run_json: RunJson, ses
     assert (
         run("quota", "set", "--rate", "1 per 2 seconds", "--margin", "0.1", "--reserve", "10%").exit_code == 0
     )
-    assert limit(run_json, "rate") == (0.5, "set", "0.5", 14, False)
+    assert limit(run_json, "rate") == (0.5, "set", 0.5, 14, False)
     assert limit(run_json, "margin")[:2] == (0.1, "set")
     assert limit(run_json, "reserve")[:3] == (5000, "set", "10%")
     assert run("quota", "reset", "rate").exit_code == 0
@@ -79,16 +79,16 @@ def test_above_ses_needs_force(run: Run, run_json: RunJson, ses_says: SesSays) -
     assert "20 is above the 14 a second that SES allows" in refused.stderr
     assert limit(run_json, "rate")[:2] == (14, "SES")
     assert run("quota", "set", "--rate", "20", "--force").exit_code == 0
-    assert limit(run_json, "rate") == (20, "set", "20.0", 14, True)
+    assert limit(run_json, "rate") == (20, "set", 20, 14, True)
 
 
 def test_what_was_set_before_ses_allowed_less_is_shown_beside_it(
     run: Run, run_json: RunJson, ses_says: SesSays
 ) -> None:
     run("quota", "set", "--rate", "10")
-    assert limit(run_json, "rate") == (1, "default", "10.0", None, False)
+    assert limit(run_json, "rate") == (1, "default", 10, None, False)
     ses_says(rate=2)
-    assert limit(run_json, "rate") == (2, "SES", "10.0", 2, False)
+    assert limit(run_json, "rate") == (2, "SES", 10, 2, False)
     assert "10/second" in run("quota", "show").stdout
 
 
@@ -122,6 +122,22 @@ def test_the_end_of_one_pause_says_that_there_is_another(run: Run) -> None:
     assert "still" not in run("quota", "resume").stdout
 
 
+def test_what_was_set_is_written_as_what_is_in_force(run: Run, run_json: RunJson, ses_says: SesSays) -> None:
+    # Given limits that somebody set as a number, as a share and without a limit, and one that nobody set
+    ses_says(rate=14, daily=-1)
+    run("quota", "set", "--rate", "2/second", "--daily", "unlimited", "--reserve", "5")
+    # Then each number is a number, and what is none is a word
+    told = run_json("quota", "show")
+    assert {name: told[name]["set_to"] for name in ("rate", "daily", "burst", "reserve")} == {
+        "rate": 2,
+        "daily": "unlimited",
+        "burst": None,
+        "reserve": 5,
+    }
+    # And the history writes them in the same way
+    assert run_json("quota", "history")[0]["new"] == {"rate": 2, "daily": "unlimited", "reserve": 5}
+
+
 def test_the_history_says_who_did_what(run: Run, run_json: RunJson) -> None:
     run("quota", "set", "--rate", "10")
     run("quota", "set", "--rate", "2", "--for", "10m")
@@ -133,8 +149,8 @@ def test_the_history_says_who_did_what(run: Run, run_json: RunJson) -> None:
         None,
         {"paused": ""},
         {"paused": "bounces"},
-        {"rate": "2.0"},
-        {"rate": "10.0"},
+        {"rate": 2},
+        {"rate": 10},
     ]
     assert all("@" in entry["by"] and entry["at"].endswith("Z") for entry in entries)
     assert entries[3]["until"].endswith("Z")

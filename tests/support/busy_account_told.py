@@ -153,17 +153,17 @@ def shown(listed: Json) -> Json:
 
 
 def limit(
-    value: float, origin: str, set_to: str | None = None, ses: float | None = None, **facts: Any
+    value: float, origin: str, set_to: float | str | None = None, ses: float | None = None, **facts: Any
 ) -> Json:
     told = {"value": value, "origin": origin, "set_to": set_to, "ses": ses, "until": None, "forced": False}
     return told | facts
 
 
 LIMITS = {
-    "rate": limit(5, "set", "5.0", ses=10),
+    "rate": limit(5, "set", 5.0, ses=10),
     "daily": limit(1000, "SES", ses=1000),
     # half of what SES takes at once, at the rate in force
-    "burst": limit(2.5, "SES", "3.0", until="2023-11-15T00:39:00.000Z"),
+    "burst": limit(2.5, "SES", 3.0, until="2023-11-15T00:39:00.000Z"),
     "margin": limit(0.002, "default"),
     "reserve": limit(100, "set", "10%"),
     "ramp": None,
@@ -177,10 +177,10 @@ def change(time: str, by: str, old: Json, new: Json | None, until: str | None = 
 
 
 HISTORY = [
-    change("22:40", "ada@ox", {"margin": "0.1"}, None),
-    change("22:40", "bob@ox", {"margin": None}, {"margin": "0.1"}),
-    change("22:39", "bob@ox", {"burst": None}, {"burst": "3.0"}, "2023-11-15T00:39:00.000Z"),
-    change("22:38", "ada@ox", {"rate": None, "reserve": None}, {"rate": "5.0", "reserve": "10%"}),
+    change("22:40", "ada@ox", {"margin": 0.1}, None),
+    change("22:40", "bob@ox", {"margin": None}, {"margin": 0.1}),
+    change("22:39", "bob@ox", {"burst": None}, {"burst": 3.0}, "2023-11-15T00:39:00.000Z"),
+    change("22:38", "ada@ox", {"rate": None, "reserve": None}, {"rate": 5.0, "reserve": "10%"}),
 ]
 SUPPRESSED = [
     {"email": "eve@example.org", "reason": "manual", "at": at("22:37"), "source": "ada@ox"},

@@ -15,7 +15,7 @@ from sesq.console.times import utc
 from sesq.queue.conditions import Condition
 from sesq.queue.fields import Fields
 from sesq.queue.gate import Gate
-from sesq.queue.policy import Policy, Setting
+from sesq.queue.policy import LIMITS, Policy, Setting
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.usage import Usage
 from sesq.queue.windows import look_at, read_window
@@ -40,11 +40,19 @@ class Limit:
         return {
             "value": self.value,
             "origin": self.origin,
-            "set_to": self.asked,
+            "set_to": limit_as_json(self.asked),
             "ses": None if self.ses == -1 else self.ses,
             "until": utc(self.until),
             "forced": self.forced,
         }
+
+
+def limit_as_json(text: str | None) -> float | str | None:
+    """What somebody set, for scripts: a number, a share ("10%"), or "unlimited"; None: it is not set."""
+    if text is None or text.endswith("%"):
+        return text
+    number = Fields({"": text}).number("")
+    return "unlimited" if number == -1 else number
 
 
 def written(name: str, value: float | str | None) -> str:
@@ -88,10 +96,13 @@ def change_as_json(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _sides_as_json(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if side is None:
         return None
-    return {
-        name: ramp_of_history_as_json(value) if isinstance(value, Mapping) else value
-        for name, value in side.items()
-    }
+    return {name: _value_as_json(name, value) for name, value in side.items()}
+
+
+def _value_as_json(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return ramp_of_history_as_json(value)
+    return limit_as_json(value) if name in LIMITS else value
 
 
 def read_limits(redis: Redis, account: str) -> dict[str, Limit]:

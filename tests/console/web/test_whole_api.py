@@ -118,8 +118,8 @@ def test_limits_and_their_history(call: Call) -> None:
     assert call("GET /quota/history") == (200, history)
     assert call("GET /quota/history?limit=1") == (200, history[:1])
     # a change tells all limits, and stands in the history
-    forced = limit(20, "set", "20.0", ses=10, until="2023-11-15T00:00:00.000Z", forced=True)
-    after = LIMITS | {"rate": forced, "burst": limit(3, "set", "3.0", until="2023-11-15T00:39:00.000Z")}
+    forced = limit(20, "set", 20, ses=10, until="2023-11-15T00:00:00.000Z", forced=True)
+    after = LIMITS | {"rate": forced, "burst": limit(3, "set", 3, until="2023-11-15T00:39:00.000Z")}
     given = {"rate": "20", "for": "1h", "force": True}
     assert call("PATCH /quota", given) == (200, after)
     newest = change("23:00", BY, {"rate": "5.0"}, {"rate": "20.0"}, "2023-11-15T00:00:00.000Z")
@@ -128,7 +128,7 @@ def test_limits_and_their_history(call: Call) -> None:
     assert call("POST /quota/undo", {"id": newest["id"]}) == (200, LIMITS)
     reset = LIMITS | {
         "rate": limit(10, "SES", ses=10),
-        "burst": limit(3, "set", "3.0", until="2023-11-15T00:39:00.000Z"),
+        "burst": limit(3, "set", 3, until="2023-11-15T00:39:00.000Z"),
     }
     assert call("POST /quota/reset", {"knobs": ["rate"]}) == (200, reset)
 

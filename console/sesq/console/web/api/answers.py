@@ -196,11 +196,14 @@ class Overview(Answer):
 
 
 class LimitNow(Answer):
-    """A limit in force, where it comes from, and what SES allows; null is unlimited, or not known."""
+    """A limit in force, where it comes from, and what SES allows; null is unlimited, or not known.
+
+    `set_to` is what somebody set: a number, a share such as "10%", or "unlimited"; null if nobody did.
+    """
 
     value: float | None
     origin: Literal["set", "sesq.toml", "ramp", "SES", "default"]
-    set_to: str | None
+    set_to: float | str | None
     ses: float | None
     until: Time | None
     forced: bool
@@ -219,7 +222,7 @@ class Quota(Answer):
 
 
 class QuotaChange(Answer):
-    """A change of limits. `old` and `new` have a value for each limit that it changed."""
+    """A change of limits. `old` and `new` have a value for each limit that it changed, written as `set_to`."""
 
     id: str
     at: Time
