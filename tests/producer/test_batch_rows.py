@@ -102,11 +102,11 @@ def test_another_column_is_named(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_named_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    said = "line 1: there is no column 'Mail', which --email-column names; there are: 'email', 'name'"
+    said = "line 1: there is no column 'Mail', which email_column= names; there are: 'email', 'name'"
     with pytest.raises(InvalidRows, match=said):
         rows_of(tmp_path / "rows.csv", b"email,name\n", wanted=Wanted("Mail"))
     with pytest.raises(
-        InvalidRows, match="there twice, as 'e-mail' too; name the right one with --email-column"
+        InvalidRows, match="there twice, as 'e-mail' too; name the right one with email_column="
     ):
         rows_of(tmp_path / "rows.csv", b"Email Address,e-mail\n")
 
@@ -125,7 +125,7 @@ def test_of_many_columns_an_error_names_some_and_counts_the_rest(
 def test_another_encoding_is_named(tmp_path: Path) -> None:
     content = "email,name\nada@example.org,Adá\n".encode("cp1252")
     assert rows_of(tmp_path / "rows.csv", content, encoding="cp1252")[0][1] == ADA
-    with pytest.raises(InvalidRows, match="line 2: is not utf-8; say which it is with --encoding"):
+    with pytest.raises(InvalidRows, match="line 2: is not utf-8; say which it is with encoding="):
         rows_of(tmp_path / "rows.csv", content)
 
 

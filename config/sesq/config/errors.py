@@ -19,6 +19,23 @@ SesqError
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+ARGUMENT = re.compile(
+    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|contact_list|topic|lane"
+    r"|force|again|email_column|zone_column|encoding)=(?![^\s,;)])"
+)
+"""How the text of an error names an argument: as Python does, with =."""
+
+
+def in_words(text: str, name: Callable[[str], str]) -> str:
+    """Replaces the arguments in an error's text by what they are called where the error is shown.
+
+    `name` says it for one of them: `--force`, or `"force": true`.
+    """
+    return ARGUMENT.sub(lambda found: name(found[1]), text)
+
 
 class SesqError(Exception):
     """Anything that sesq raises on purpose. `str(error)` is a sentence for people, with a cure if one is known."""

@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sesq.config import __version__
-from sesq.config.errors import InputError, QueueUnavailable, SesqError
-from sesq.console.output import complain
+from sesq.config.errors import InputError, QueueUnavailable, SesqError, in_words
+from sesq.console.output import complain, option_of
 from sesq.console.streams import ENDED_BY_PIPE, give_up_stdout
 
 SUMMARIES = {
@@ -73,7 +73,8 @@ class LazyGroup(TyperGroup):
             raise typer.Exit(ENDED_BY_PIPE) from error
         except SesqError as error:
             where = "; redis_url (SESQ_REDIS_URL) names it, sesq doctor checks it"
-            complain(f"{error}{where if isinstance(error, QueueUnavailable) else ''}")
+            said = in_words(str(error), option_of)
+            complain(f"{said}{where if isinstance(error, QueueUnavailable) else ''}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
 
 

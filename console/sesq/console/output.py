@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 WIDTH_OF_A_PIPE = 200
 
 
+def option_of(argument: str) -> str:
+    """Returns the option for an argument of Python: `--email-column`."""
+    return f"--{argument.replace('_', '-')}"
+
+
 def complain(text: str) -> None:
     """Prints each line of `text` on stderr."""
     for line in text.splitlines():

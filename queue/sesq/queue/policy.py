@@ -153,7 +153,7 @@ class Policy:
         above = self._above_ses(values)
         if above and not force:
             raise InvalidPolicy(
-                f"{'; '.join(above.values())}; SES would refuse the rest. --force sets it all the same"
+                f"{'; '.join(above.values())}; SES would refuse the rest; to set it all the same, give force="
             )
         self._check_reserve(values)
         return values

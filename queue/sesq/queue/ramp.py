@@ -63,7 +63,7 @@ def start_ramp(
     if not tenant and reserve_of(reserve, asked["from"]) > asked["from"]:
         raise InvalidPolicy(
             f"from: the reserve keeps {reserve} recipients for transactional mail, more than the {asked['from']} of "
-            "the first day; keep a share of each day instead: sesq quota set --reserve 10%"
+            "the first day; set the limit `reserve` to a share of each day instead, such as 10%"
         )
     _put(redis, account, asked | {"grown": 0}, by, tenant)
 

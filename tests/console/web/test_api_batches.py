@@ -89,7 +89,7 @@ def test_rows_are_json_lines_where_they_look_so(post: Post, redis: Redis) -> Non
         (ROWS, {"html": None}, "there is no body"),
         (ROWS, {"subject": "{{ nam"}, "subject"),
         (ROWS, {"html": "{{ surname }}"}, "surname"),
-        (ROWS, {"from": "nobody"}, "sender: "),
+        (ROWS, {"from": "nobody"}, "from: "),
         (ROWS, {"tag": ["campaign"]}, "tag: "),
         (ROWS, {"header": ["Sender: x@example.org"]}, "not set by hand"),
         (ROWS, {"reply_to": ["nobody"]}, "reply_to: "),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from sesq.config.errors import QueueUnavailable
 from sesq.console.web.api import account
 from sesq.console.web.people import hash_token
 
+ROOT = Path(__file__).parents[3]
 API = "/api/v1/accounts/default"
 Console = Callable[..., Any]
 JSON = {"content-type": "application/json"}
@@ -120,3 +124,51 @@ def test_health_says_whether_redis_answers_and_needs_no_token(
     visit = console(file)
     answer = visit.session.get(f"{visit.site}/api/v1/health", timeout=20)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+OF_COMMANDS = re.compile(r"(?<![-\w])--[a-z]")
+"""An option of a command. In `sesq doctor --deep` it belongs to the command that is named, and is right anywhere."""
+A_COMMAND = re.compile(r"\bsesq |manage\.py ")
+OTHER_DOORS = ("sendmail", "submission", "django/management")
+"""Command lines of their own below the console."""
+
+
+def test_an_error_names_the_field_of_the_door_at_which_it_is_told(console: Console, ses_says: Any) -> None:
+    visit = console()
+    # Given an account to which SES allows 1 a second
+    ses_says(rate=1)
+    for method, path, body, said in [
+        # When a program asks for more, or leaves out what is needed
+        ("PATCH", "quota", {"rate": "5/second"}, 'give "force": true'),
+        ("POST", "messages", {"from": "nobody", "to": ["ada@example.org"], "text": "x"}, "from: "),
+        ("POST", "messages", {"from": "a@example.com", "text": "x"}, 'give "to", "cc" or "bcc"'),
+        ("POST", "messages", {"from": "a@example.com", "to": ["a@example.org"]}, 'give "text", "html" or'),
+    ]:
+        # Then the error names fields of the request
+        status, detail = ask(visit, method, f"{API}/{path}", json=body)
+        assert (status, said in detail, "sender" in detail, "--" in detail) == (422, True, False, False), (
+            detail
+        )
+    # And the page names the box of its form
+    refused = visit.post("quota/preview", {"rate": "5/second"})
+    assert "give the box “also above what SES allows”" in html.unescape(refused.text)
+
+
+def test_no_error_below_the_console_names_an_option_of_a_command() -> None:
+    # Given the texts in the code that all doors share
+    folders = (ROOT / "queue/sesq", ROOT / "producer/sesq")
+    files = [
+        file
+        for folder in folders
+        for file in folder.rglob("*.py")
+        if not any(part in file.as_posix() for part in OTHER_DOORS)
+    ]
+    texts = [
+        (file.name, node.lineno, node.value)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    # Then none names an option, except in a whole command
+    wrong = [text for text in texts if OF_COMMANDS.search(text[2]) and not A_COMMAND.search(text[2])]
+    assert (len(files) > 50, wrong) == (True, [])

@@ -122,7 +122,7 @@ def test_limits_and_their_history(call: Call) -> None:
     after = LIMITS | {"rate": forced, "burst": limit(3, "set", 3, until="2023-11-15T00:39:00.000Z")}
     given = {"rate": "20", "for": "1h", "force": True}
     assert call("PATCH /quota", given) == (200, after)
-    newest = change("23:00", BY, {"rate": "5.0"}, {"rate": "20.0"}, "2023-11-15T00:00:00.000Z")
+    newest = change("23:00", BY, {"rate": 5}, {"rate": 20}, "2023-11-15T00:00:00.000Z")
     newest |= {"id": "1700002800.0", "force": True}
     assert call("GET /quota/history?limit=1") == (200, [newest])
     assert call("POST /quota/undo", {"id": newest["id"]}) == (200, LIMITS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sesq.config.errors import InputError, InvalidMessage
+from sesq.config.errors import InputError, InvalidMessage, in_words
 from sesq.console.context import (
     DEFAULT_ACCOUNT,
     Account,
@@ -22,7 +21,7 @@ from sesq.console.context import (
     open_account,
     pairs,
 )
-from sesq.console.output import complain, print_json
+from sesq.console.output import complain, option_of, print_json
 from sesq.console.ses_options import ContactList, FeedbackTo, Tenant, Topic, Track, of_ses
 from sesq.console.streams import typed
 from sesq.console.times import ahead, parse_moment
@@ -41,10 +40,6 @@ OPTIONS = {
     "idempotency_key": "--key",
 }
 """Field of a message -> the option that fills it, if that has another name."""
-ARGUMENT = re.compile(
-    r"\b(sender|to|cc|bcc|reply_to|subject|text|html|attachments|tags|configuration_set|tenant|contact_list|topic|lane)=(?![^\s,;])"
-)
-"""How an error of `sesq.producer` names an argument that is an option at the command line."""
 EXAMPLES = """Examples
 
   sesq send --from shop@example.com --to ada@example.org --subject Hi --text "It is here."
@@ -197,12 +192,11 @@ def _named_by_option() -> Iterator[None]:
     try:
         yield
     except InvalidMessage as error:
-        problem = ARGUMENT.sub(lambda named: _option(named[1]), error.problem)
-        raise InputError(f"{_option(error.field)}: {problem}") from error
+        raise InputError(f"{_option(error.field)}: {in_words(error.problem, _option)}") from error
 
 
 def _option(field: str) -> str:
-    return OPTIONS.get(field, f"--{field.replace('_', '-')}")
+    return OPTIONS.get(field) or option_of(field)
 
 
 def wait_for_end(

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from sesq.config.errors import SesqError
+from sesq.config.errors import InvalidMessage, SesqError, in_words
 
 MEDIA_TYPE = "application/problem+json"
 API, EMAILS = "/api/", "/emails"
 OF_STATUS = {401: "missing_api_key", 404: "not_found", 405: "method_not_allowed", 429: "rate_limit_exceeded"}
 RETRY_SECONDS = "1"
+NAMES = {"sender": "from"}
+"""Field of a message -> its name in JSON, where that is another."""
+FLAGS = ("force", "again")
+"""Fields that are true or false."""
 _words = re.compile(r"(?<=[a-z0-9])(?=[A-Z])").sub
+
+
+def said(error: Exception, names: Mapping[str, str] = NAMES) -> str:
+    """Says what is wrong with the names that the fields have in the body of a request."""
+
+    def field(name: str) -> str:
+        return f'"{name}": true' if name in FLAGS else f'"{names.get(name, name)}"'
+
+    if isinstance(error, InvalidMessage):
+        return f"{names.get(error.field, error.field)}: {in_words(error.problem, field)}"
+    return in_words(str(error), field)
 
 
 def problem(status: int, detail: str, error: Exception | None = None, **more: Any) -> Response:

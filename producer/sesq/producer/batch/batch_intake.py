@@ -139,7 +139,7 @@ def _open(redis: Redis, request: BatchRequest, again: bool) -> tuple[str, int]:
         if not again:
             raise TakenBefore(
                 f"the same rows, template and sender are batch {id}, which is {state.decode()}: "
-                "it is not sent twice; give --again (again=True) to do so"
+                "it is not sent twice; to do so all the same, give again="
             )
         generation += 1
 

@@ -135,7 +135,7 @@ def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
         raise InvalidRows(f"line {line}: {_no_recipient(wanted)}; there are: {there}")
     if len(exact or recipients) > 1:
         twice = names[(exact or recipients)[1]]
-        cure = "" if wanted.email_column else "; name the right one with --email-column"
+        cure = "" if wanted.email_column else "; name the right one with email_column="
         raise InvalidRows(
             f"line {line}: the column of the recipient is there twice, as {shown(twice)} too{cure}"
         )
@@ -144,7 +144,7 @@ def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
     if wanted.zone_column and wanted.zone_column not in names:
         zone = shown(wanted.zone_column)
         raise InvalidRows(
-            f"line {line}: there is no column {zone}, which --zone-column names; there are: {there}"
+            f"line {line}: there is no column {zone}, which zone_column= names; there are: {there}"
         )
     missing = sorted(wanted.needed - set(names))
     if missing:
@@ -161,9 +161,9 @@ def _columns(given: list[str], line: int, wanted: Wanted) -> list[str]:
 
 def _no_recipient(wanted: Wanted) -> str:
     if wanted.email_column is not None:
-        return f"there is no column {shown(wanted.email_column)}, which --email-column names"
+        return f"there is no column {shown(wanted.email_column)}, which email_column= names"
     address = "no address, and " if wanted.bare else ""
-    return f"there is {address}no column `{RECIPIENT}`; --email-column says which one it is"
+    return f"there is {address}no column `{RECIPIENT}`; say which one it is with email_column="
 
 
 def _listed(names: list[str]) -> str:

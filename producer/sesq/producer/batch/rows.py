@@ -108,7 +108,7 @@ def _numbered(read: Callable[[], str | bytes], encoding: str) -> Iterator[str]:
             text = line if isinstance(line, str) else line.decode(encoding)
         except ValueError as error:
             raise InvalidRows(
-                f"line {number}: is not {encoding}; say which it is with --encoding, such as cp1252"
+                f"line {number}: is not {encoding}; say which it is with encoding=, such as cp1252"
             ) from error
         if not line:
             return

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from sesq.config.errors import SesqError
 from sesq.console.web.api import account, accounts, acts, batches, messages, pauses, quota, uploads, webhooks
 from sesq.console.web.api.description import describe
-from sesq.console.web.problem import problem
+from sesq.console.web.problem import problem, said
 from sesq.console.web.site import NotLoggedIn, Site
 
 FAULT = "an error inside sesq: its log says where"
@@ -33,7 +33,7 @@ def make_api(site: Site, status_of: Callable[[Exception], int]) -> FastAPI:
             answer = problem(error.status_code, _detail(error))
             answer.headers.update(error.headers or {})
             return answer
-        return problem(401 if isinstance(error, NotLoggedIn) else status_of(error), str(error), error)
+        return problem(401 if isinstance(error, NotLoggedIn) else status_of(error), said(error), error)
 
     api = FastAPI(title="sesq", version="1", docs_url=None, redoc_url=None)
     api.state.site = site

@@ -12,6 +12,7 @@ from sesq.config.errors import (
     SesqError,
     UnknownMessage,
 )
+from sesq.console.web import problem
 from sesq.console.web.problem import failure
 from sesq.console.web.site import NotAllowed, NotLoggedIn
 
@@ -64,9 +65,7 @@ def said(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
-    if isinstance(error, InvalidMessage):
-        return f"{NAMES.get(error.field, error.field)}: {error.problem}"
-    return str(error)
+    return problem.said(error, NAMES)
 
 
 def _of_fields(error: ValidationError) -> Response:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from sesq.config.errors import InputError
+from sesq.config.errors import InputError, in_words
 from sesq.console.limits import read_limits
 from sesq.console.overview import read_overview
 from sesq.console.times import parse_duration
@@ -27,7 +27,14 @@ HINTS = {
     "reserve": ("of the day, kept for transactional mail", "a number, or a share such as 10%"),
 }
 """Limit -> what it is, and how it is written."""
+ABOVE = "also above what SES allows"
+"""The label of the box for `force`."""
 Text = Annotated[str, Form()]
+
+
+def _said(error: InputError) -> str:
+    """Says what is wrong with the words of the form."""
+    return in_words(str(error), lambda name: f"the box “{ABOVE}”" if name == "force" else name)
 
 
 @router.get("/accounts/{account}/quota")
@@ -46,6 +53,7 @@ def show(room: Room, status: int = 200, problem: str = "", given: dict[str, str]
         now=view.usage.now,
         limits=read_limits(room.redis, room.account),
         hints=HINTS,
+        above=ABOVE,
         outlook=look_ahead(room.redis, view),
         history=room.policy.history(30),
         problem=problem,
@@ -74,7 +82,7 @@ def preview(
         room.policy.check(changes, for_seconds=seconds, force=force)
         after = changed(view, changes, force=force)
     except InputError as error:
-        return show(room, 422, str(error), {**given, "for": for_})
+        return show(room, 422, _said(error), {**given, "for": for_})
     return page(
         room,
         "quota_preview",
@@ -105,7 +113,7 @@ def set_(
     try:
         actions.set_limits(room, changes, for_, force=force)
     except InputError as error:
-        return show(room, 422, str(error), {**given, "for": for_})
+        return show(room, 422, _said(error), {**given, "for": for_})
     return room.go("quota", f"Changed: {', '.join(changes)}. In force now, in every worker.")
 
 
