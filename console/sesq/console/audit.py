@@ -6,7 +6,7 @@ Changes of limits and pauses are not here: the policy's own history has them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -14,7 +14,7 @@ from redis.client import Pipeline
 
 from sesq.config.connection import mapped
 from sesq.queue.keys import Keys
-from sesq.queue.replies import read_json_list
+from sesq.queue.replies import read_entries
 from sesq.queue.snapshot import redis_now
 from sesq.queue.suppression import Suppressed
 
@@ -42,13 +42,32 @@ class Audit:
     def add_to(self, pipeline: Pipeline, at: float, by: str, what: str, **facts: Any) -> None:
         """Does the same as a part of a pipeline."""
         told = {name: value for name, value in facts.items() if value is not None}
-        pipeline.lpush(self.key, json.dumps({"at": at, "by": by, "what": what[:LONGEST], **told}))
+        pipeline.lpush(self.key, json.dumps({"at": at, "by": by, "what": shortened(what), **told}))
         pipeline.ltrim(self.key, 0, MOST_ENTRIES - 1)
 
     def entries(self, limit: int = 100) -> list[dict[str, Any]]:
-        """Lists the entries, the newest first: at (seconds since the epoch), by, what, and facts."""
+        """Lists the entries, the newest first: at (seconds since the epoch), by, what, and facts. Leaves out those that
+        are damaged.
+        """
         with mapped():
-            return read_json_list(self.redis, self.key, limit)
+            return read_entries(self.redis, self.key, limit, "by", "what")
+
+
+def shortened(what: str) -> str:
+    """Returns the text, or so much of it as an entry may have."""
+    return what if len(what) <= LONGEST else f"{what[: LONGEST - 1]}…"
+
+
+def listed(what: str, names: Sequence[str]) -> str:
+    """Returns the text with the names that are whole in an entry, and how many more there are."""
+    shown, room = 0, LONGEST - len(what) - len(f" and {len(names)} more")
+    for name in names:
+        room -= len(name) + len(", ")
+        if room < 0:
+            break
+        shown += 1
+    more = f" and {len(names) - shown} more" if shown < len(names) else ""
+    return f"{what}{', '.join(names[:shown])}{more}"
 
 
 def change_in(name: str, before: str, after: str) -> Change:

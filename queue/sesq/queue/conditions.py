@@ -16,7 +16,7 @@ from redis import Redis
 from sesq.config.connection import mapped
 from sesq.queue.keys import Keys
 from sesq.queue.policy import BULK_PAUSE, HISTORY_LENGTH, PAUSE, Policy
-from sesq.queue.replies import read_json, read_json_list, text
+from sesq.queue.replies import read_entries, read_json, text
 from sesq.queue.reputation import BRAKE
 from sesq.queue.snapshot import Snapshot
 from sesq.queue.states import Lane
@@ -167,7 +167,7 @@ def _paused(what: str, reason: str, by: str) -> str:
 def _who(policy: Policy, field: str, tenant: str = "") -> tuple[str, float | None]:
     """Finds who has paused it, and when, in the history of the limits."""
     with mapped():
-        history = read_json_list(policy.redis, policy.keys.policy_history, HISTORY_LENGTH)
+        history = read_entries(policy.redis, policy.keys.policy_history, HISTORY_LENGTH, "by")
     for entry in history:
         if field in (entry.get("new") or {}) and (entry.get("tenant") or "") == tenant:
             return str(entry.get("by") or ""), entry.get("at")

@@ -20,7 +20,7 @@ from sesq.config.quotas import parse_daily, parse_rate
 from sesq.queue.fields import Fields
 from sesq.queue.fitting import free_fitting
 from sesq.queue.keys import Keys
-from sesq.queue.replies import read_hash, read_json_list
+from sesq.queue.replies import read_entries, read_hash
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.usage import read_usage
 from sesq.queue.windows import WINDOW, times_of
@@ -225,7 +225,7 @@ class Policy:
         Times are seconds since the epoch.
         """
         with mapped():
-            return read_json_list(self.redis, self.keys.policy_history, limit)
+            return read_entries(self.redis, self.keys.policy_history, limit, "by")
 
     def _try_the_large_again(self, names: Iterable[str]) -> None:
         """What a whole day had no room for may fit now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -26,10 +27,26 @@ def text_hash(fields: object) -> dict[str, str]:
     return {text(name): text(value) for name, value in cast("dict[bytes, bytes]", fields).items()}
 
 
-def read_json_list(redis: Redis, key: str, limit: int) -> list[dict[str, Any]]:
-    """Returns the first entries of a list of JSON objects; other entries are left out."""
+def read_entries(redis: Redis, key: str, limit: int, *texts: str) -> list[dict[str, Any]]:
+    """Returns the first entries of a list of JSON objects, each with its time `at` (s) and with these texts. Damaged
+    entries are left out.
+    """
     found = [read_json(entry) for entry in redis.lrange(key, 0, limit - 1)]
-    return [entry for entry in found if isinstance(entry, dict)]
+    return [entry for entry in found if isinstance(entry, dict) and _is_entry(entry, texts)]
+
+
+def _is_entry(entry: dict[str, Any], texts: Iterable[str]) -> bool:
+    until = entry.get("until")
+    return (
+        _is_time(entry.get("at"))
+        and (until is None or _is_time(until))
+        and all(isinstance(entry.get(name), str) for name in texts)
+        and all(isinstance(entry.get(name) or {}, dict) for name in ("before", "after", "old", "new"))
+    )
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def read_json(reply: object) -> Any:

@@ -17,7 +17,7 @@ from sesq.queue.batches import Batches
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
 from sesq.queue.ramp import mind_ramp
-from sesq.queue.replies import read_json, read_json_list, text
+from sesq.queue.replies import read_entries, read_json, text
 from sesq.queue.reputation import BRAKE, Reputation, Standing
 from sesq.queue.scripts import MESSAGES, compose, library
 from sesq.queue.snapshot import redis_now
@@ -267,4 +267,4 @@ class Feedback:
     def poison(self) -> list[dict[str, object]]:
         """Returns what was set apart, newest first: when (s), why, and the text as it came."""
         with mapped():
-            return list(read_json_list(self.redis, self.keys.poison, 0))
+            return read_entries(self.redis, self.keys.poison, 0, "why")
