@@ -63,7 +63,9 @@ def test_all_that_wait_for_one_thing(
 ) -> None:
     becomes(queue(), State.HELD, **HOLD)
     run("messages", "release", "--waiting-for", HOLD["hold"])
-    assert trail() == [("release 1 that wait for recipient:bob@x.org", "state held → queued")]
+    assert trail() == [
+        ("release: 1 of 1 that are held, waiting for recipient:bob@x.org", "state held → queued")
+    ]
 
 
 def test_what_is_done_to_a_batch(run: Run, trail: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +13,12 @@ import pytest
 from redis import Redis
 from typer.testing import Result
 
-from sesq.console.act import Acts
+from sesq.console.acts import Acts
 from sesq.console.audit import Audit
 from sesq.console.commands import of_filter
 from sesq.queue.keys import CLOCK_OFFSET, Keys
 from sesq.queue.messages import Messages
+from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 Run = Callable[..., Result]
@@ -56,10 +59,11 @@ def test_the_unknown_of_a_day_are_settled(run: Run, redis: Redis, unknown: list[
     told = run("messages", "resolve", "--state", "unknown", "--to", "sent", "--older", "1d")
     assert (told.exit_code, told.stdout) == (0, "2 sent\n")
     assert states(redis, unknown) == ["sent", "sent", "unknown"]
-    assert trail(redis) == ["resolve as sent: 2 of 2 that are unknown, for 1d or longer"]
+    (what,) = trail(redis)
+    assert re.fullmatch(r"resolve as sent: 2 of 2 that are unknown, in that state not after [\dT:.-]+Z", what)
     (entry,) = Audit(redis, "default").entries()
     assert "@" in entry["by"]
-    assert Acts(redis, "default").all() == []
+    assert Acts(redis, "default").all(redis_now(redis)).acts == []
 
 
 def test_by_tag_and_in_other_words(run: Run, redis: Redis, unknown: list[str]) -> None:
@@ -124,16 +128,6 @@ def test_ctrl_c_ends_it_after_a_step_with_the_right_number(run: Run, redis: Redi
     assert run("messages", "cancel", "--state", "queued").stdout == "70 cancelled\n"
 
 
-def test_it_counts_all_that_match_and_not_the_newest_alone(
-    run: Run, redis: Redis, queue: Queued, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = [queue() for _ in range(30)]
-    redis.incrbyfloat(CLOCK_OFFSET, 1)
-    monkeypatch.setattr("sesq.console.many.MOST_COUNTED", 0)
-    assert run("messages", "cancel", "--state", "queued", "--to", "example").stdout == "30 cancelled\n"
-    assert states(redis, ids).count("cancelled") == 30
-
-
 def test_what_was_done_before_an_error_is_in_the_trail(run: Run, redis: Redis, queue: Queued) -> None:
     first, second = queue(), queue()
     real = Messages.cancel
@@ -149,13 +143,82 @@ def test_what_was_done_before_an_error_is_in_the_trail(run: Run, redis: Redis, q
     assert trail(redis) == [f"cancel: {first}"]
 
 
+FILTERS: list[tuple[str, ...]] = [
+    ("--subject", "Your CODE"),
+    ("--since", "90m"),
+    ("--until", "45m", "--subject", "code"),
+    ("--message-id", "0107018c51b3"),
+    ("--tag", "kind=news", "--older", "30m"),
+]
+
+
+@pytest.mark.parametrize("options", FILTERS, ids=[" ".join(options[::2]) for options in FILTERS])
+def test_an_act_takes_each_option_of_the_list(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes, options: tuple[str, ...]
+) -> None:
+    # Given three unknown messages, of which one matches
+    early = queue(subject="An invoice")
+    becomes(early, State.UNKNOWN)
+    redis.incrbyfloat(CLOCK_OFFSET, 3600)
+    wanted = queue(subject="Your code", tags={"kind": "news"})
+    becomes(wanted, State.UNKNOWN)
+    redis.hset(Keys("default").message(wanted), "message_id", "0107018c51b3f6a2-1")
+    redis.incrbyfloat(CLOCK_OFFSET, 3600)
+    # When all that match are resolved, then it is this one, as `list` says
+    same = [option for option in options if option not in ("--older", "30m")]
+    (listed,) = json.loads(run("messages", "list", "--state", "unknown", *same, "--json").stdout)
+    assert listed["id"] == wanted
+    assert run("messages", "resolve", "--as", "sent", *options).stdout == "1 sent\n"
+    assert states(redis, [early, wanted]) == ["unknown", "sent"]
+
+
+def test_all_of_one_reason_are_released_after_a_question(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two that wait for Bob
+    ids = [queue(), queue()]
+    for id in ids:
+        becomes(id, State.HELD, **HOLD)
+    redis.incrbyfloat(CLOCK_OFFSET, 1)
+    asked: list[str] = []
+    monkeypatch.setattr(of_filter, "is_agreed", asked.append)
+    # When somebody wants to release them, then the question names their number; without a yes, they wait
+    told = run("messages", "release", "--waiting-for", HOLD["hold"])
+    assert (told.exit_code, asked) == (1, [f"Release: 2 messages that are held, waiting for {HOLD['hold']}?"])
+    assert states(redis, ids) == ["held", "held"]
+    # And with --yes, nobody is asked
+    assert run("messages", "release", "--waiting-for", HOLD["hold"], "--yes").stdout == "2 queued\n"
+    assert len(asked) == 1
+    assert states(redis, ids) == ["queued", "queued"]
+    (entry,) = Audit(redis, "default").entries()
+    assert entry["what"] == f"release: 2 of 2 that are held, waiting for {HOLD['hold']}"
+    assert (entry["before"], entry["after"]) == ({"state": "held"}, {"state": "queued"})
+
+
+def test_the_reason_restore_ends_though_nothing_is_held_yet(run: Run, redis: Redis) -> None:
+    # Given a restored backup, of which no message has been held yet
+    redis.hset(Keys("default").restored, mapping={"before": 1, "server": "x"})
+    assert run("messages", "release", "--waiting-for", "restore").stdout == "0 queued\n"
+    assert not redis.exists(Keys("default").restored)
+
+
+def test_of_several_ids_the_oldest_goes_first(
+    run: Run, redis: Redis, queue: Queued, becomes: Becomes
+) -> None:
+    ids = [queue() for _ in range(3)]
+    for id in ids:
+        becomes(id, State.HELD, **HOLD)
+    assert run("messages", "release", *ids[::-1]).stdout.split()[::2] == ids
+
+
 WRONG: list[tuple[tuple[Any, ...], str]] = [
     (("cancel",), "give ids"),
     (("cancel", "x", "--state", "held"), "give ids, or"),
     (("release", "x", "--waiting-for", "y"), "give ids, or"),
-    (("release", "--state", "held", "--waiting-for", "y"), "give ids, or"),
     (("release", "--state", "sent"), "is for messages that are held, not sent"),
     (("cancel", "--older", "soon"), "--older"),
+    (("cancel", "--since", "soon"), "--since"),
+    (("retry", "x", "--message-id", "y"), "give ids, or"),
     (("resolve", "--state", "held", "--to", "sent"), "messages that are unknown"),
 ]
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from redis import Redis
 
-from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage, WrongState
-from sesq.console.act import BECOMES, VERBS, Act, Acts, in_words
-from sesq.console.audit import Change, change_in
-from sesq.console.web.search import Query, search
-from sesq.queue.keys import Keys
+from sesq.console.act import BECOMES, SILENT_SECONDS, VERBS, Act, Step
+from sesq.console.acts import Acts
+from sesq.console.audit import Change, change_in, listed
+from sesq.console.web.filters import in_words
+from sesq.console.web.search import Found, Query, count, search
 from sesq.queue.messages import Messages
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
 
 STEP = 50
-MOST_COUNTED = 30_000
-"""The most messages that are looked at for one question, if the filter needs the messages' records."""
+COUNTED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many messages were counted so far. `after`: where the count continues; empty if it is complete."""
+
+    number: int = 0
+    after: str = ""
+
+
+NOTHING = Counted()
 
 
 def require_verb(verb: str) -> frozenset[State]:
@@ -50,17 +62,15 @@ def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
 
 
 def states_of(messages: Messages, ids: Sequence[str]) -> dict[str, str]:
-    """Returns the state of each message, before it is changed; `sent` for a row without a record."""
-    records = messages.get_many(ids)
-    return {
-        id: record.state.value if record else State.SENT.value
-        for id, record in zip(ids, records, strict=True)
-    }
+    """Returns the state of each message, before it is changed, the oldest first; `sent` for a row without a record."""
+    records = dict(zip(ids, messages.get_many(ids), strict=True))
+    oldest = sorted(records.items(), key=lambda item: item[1].created if item[1] else 0.0)
+    return {id: record.state.value if record else State.SENT.value for id, record in oldest}
 
 
 def told(verb: str, ids: Sequence[str]) -> str:
     """Says what was done to these messages, for the audit trail."""
-    return f"{verb}{f' {len(ids)}' if ids[1:] else ''}: {', '.join(ids)}"
+    return listed(f"{verb}{f' {len(ids)}' if ids[1:] else ''}: ", ids)
 
 
 def change_of(verb: str, states: Iterable[str]) -> Change:
@@ -75,16 +85,27 @@ def ask(
     query: Query,
     *,
     at: float | None = None,
-    most: float = MOST_COUNTED,
+    seconds: float = math.inf,
+    so_far: Counted = NOTHING,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Act:
     """Returns the act with the number of messages; nothing is changed yet.
 
     `at`: only messages in their state since before then (s); without it, since before now. If the filter needs the
-    messages' records, it counts among the newest `most`. Raises InputError.
+    messages' records, it counts for about so many seconds, from where an earlier count ended. If it has not counted
+    all then, the act is not `complete`, and its cursor is where the count continues. Raises InputError.
     """
+    act = asked(verb, query, redis_now(redis) if at is None else at, so_far.number)
+    if not act.query.looks_inside:
+        return replace(act, number=count(redis, account, act.query, act.at))
+    counted = _count(redis, account, act, so_far, clock() + seconds, clock)
+    return replace(act, number=counted.number, complete=not counted.after, cursor=counted.after)
+
+
+def asked(verb: str, query: Query, at: float, number: int, *, complete: bool = True) -> Act:
+    """Returns the act that somebody was asked about. Raises InputError."""
     wanted = narrowed(verb, query)
-    at = redis_now(redis) if at is None else at
-    return Act(verb, wanted, _count(redis, account, wanted, at, most), at, words=in_words(wanted))
+    return Act(verb, wanted, number, at, complete, words=in_words(wanted))
 
 
 def narrowed(verb: str, query: Query) -> Query:
@@ -98,34 +119,37 @@ def narrowed(verb: str, query: Query) -> Query:
     return replace(query, states=states)
 
 
-def _count(redis: Redis, account: str, query: Query, at: float, most: float) -> int:
-    if query.looks_inside:
-        return _count_inside(redis, account, query, at, most)
-    keys = Keys(account)
-    lists = [keys.hold(query.waiting)] if query.waiting else [keys.state(state) for state in query.states]
-    with mapped():
-        pipeline = redis.pipeline(transaction=False)
-        for key in lists:
-            pipeline.zcount(key, "-inf", f"({at!r}")
-        return sum(pipeline.execute())
+def _count(
+    redis: Redis, account: str, act: Act, so_far: Counted, until: float, clock: Callable[[], float]
+) -> Counted:
+    while True:
+        query = replace(act.query, after=so_far.after)
+        page = search(redis, account, query, COUNTED_AT_ONCE, before=act.at)
+        so_far = Counted(so_far.number + len(_of_before(page, act.at)), page.next or "")
+        if page.next is None or clock() >= until:
+            return so_far
 
 
-def _count_inside(redis: Redis, account: str, query: Query, at: float, most: float) -> int:
-    number, looked, cursor = 0, 0, f"{at!r}:"
-    while looked < most:
-        page = search(redis, account, replace(query, after=cursor), 500)
-        number, looked = number + len(page.records), looked + page.looked
-        if page.next is None:
-            break
-        cursor = page.next
-    return number
+def _of_before(page: Found, at: float) -> list[str]:
+    """Returns the ids of those that came into their state before then. A hold has only the time of their queueing."""
+    return [record.id for record in page.records if record.since < at]
+
+
+def require_waited_for(messages: Messages, what: str) -> None:
+    """Raises WrongState if nothing waits for it."""
+    known = messages.holds()
+    if what not in known and what != "restore":  # of that some may still stand in their lanes
+        raise WrongState(f"nothing waits for {what!r}; waited for: {', '.join(sorted(known)) or 'nothing'}")
 
 
 def begin(redis: Redis, account: str, act: Act, by: str) -> Act:
     """Writes down that an act begins, before `run` does it. Raises InputError."""
-    if act.number < 1:
+    if act.complete and act.number < 1 and not act.frees:
         raise InputError(f"{act.verb}: no message matches")
-    return Acts(redis, account).open(replace(act, by=by, cursor=f"{act.at!r}:", moved=redis_now(redis)))
+    complete = act.complete and act.number > 0  # the last word about a reason to wait needs no messages
+    return Acts(redis, account).open(
+        replace(act, complete=complete, by=by, cursor="", moved=redis_now(redis))
+    )
 
 
 def run(
@@ -134,32 +158,67 @@ def run(
     act: Act,
     progress: Callable[[int], object] = int,
     *,
-    most: int | None = None,
+    steps: float = math.inf,
 ) -> Act:
-    """Does an act that has begun, to its end or until somebody stops it; with `most`, for about so many messages.
+    """Does an act that has begun, to its end or until somebody stops it; with `steps`, at most so many of them.
 
     After an interruption, finished steps stay finished: `run` continues with the act that
     `Acts.take_over` returns. It ends when another run has taken the act over.
     """
-    acts, start = Acts(redis, account), act.done + act.refused
-    while True:
-        act, is_over = _step(redis, account, act)
-        progress(act.done + act.refused)
-        if is_over or not acts.save(act):
-            acts.close(act, act.moved)
-            return act
-        if most is not None and act.done + act.refused - start >= most:
-            return act
+    own = Run(redis, account, act)
+    while own.goes_on and steps > 0:
+        own.step(progress)
+        steps -= 1
+    return own.act
 
 
-def _step(redis: Redis, account: str, act: Act) -> tuple[Act, bool]:
-    messages, most = Messages(redis, account), min(STEP, act.left)
-    if act.verb == "release" and act.query.waiting and not act.query.looks_inside:
+class Run:
+    """One run of an act. Before it changes a message, it is sure that the act is still its own: an answer of Redis
+    counts for half of the time after which another run may take the act over.
+    """
+
+    def __init__(
+        self, redis: Redis, account: str, act: Act, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.act, self.goes_on = act, True
+        self._redis, self._account, self._clock = redis, account, clock
+        self._messages = Messages(redis, account)
+        self._book(Step())
+
+    def step(self, progress: Callable[[int], object]) -> None:
+        """Changes some messages, and counts them."""
+        most = int(min(STEP, self.act.left))
+        step, is_last = self._free(most) if self.act.frees else self._change(most)
+        progress(self.act.tried + len(step.answers))
+        self._book(step, is_last=is_last)
+
+    def _change(self, most: int) -> tuple[Step, bool]:
+        act = self.act
+        page = search(self._redis, self._account, replace(act.query, after=act.cursor), most, before=act.at)
+        answers: list[str] = []
+        for id in _of_before(page, act.at):
+            if not self._is_sure():
+                if not self._book(Step(answers)):
+                    return Step(), False
+                answers = []
+            answers.append(do_to_one(self._messages, act.verb, id, act.actor))
+        return Step(answers, page.next or ""), page.next is None
+
+    def _free(self, most: int) -> tuple[Step, bool]:
+        act = self.act
+        if not self._is_sure() and not self._book(Step()):
+            return Step(), False
         reason = f"released by {act.actor}"
-        freed, passed, is_over = messages.free_some(act.query.waiting, reason, most, act.at, act.passed)
-        act = replace(act, passed=passed).and_then([""] * freed, act.cursor, redis_now(redis))
-        return act, is_over or not act.left
-    page = search(redis, account, replace(act.query, after=act.cursor), most)
-    answers = [do_to_one(messages, act.verb, record.id, act.actor) for record in page.records]
-    act = act.and_then(answers, page.next or act.cursor, redis_now(redis))
-    return act, page.next is None or not act.left
+        freed, passed, is_last = self._messages.free_some(act.query.waiting, reason, most, act.at, act.passed)
+        return Step([""] * freed, passed=passed), is_last
+
+    def _is_sure(self) -> bool:
+        return self._clock() < self._sure_until
+
+    def _book(self, step: Step, *, is_last: bool = False) -> bool:
+        if not self.goes_on:
+            return False
+        self._sure_until = self._clock() + SILENT_SECONDS / 2
+        acts, now = Acts(self._redis, self._account), redis_now(self._redis)
+        self.act, self.goes_on = acts.book(self.act, step, now, is_last=is_last)
+        return self.goes_on

@@ -178,14 +178,6 @@ class Messages:
             freed += count
         return freed
 
-    def free_once(self, what: str, reason: str) -> int:
-        """Frees each message that waits now, once: not again one that has to wait again meanwhile. How many it did."""
-        before, freed, passed, is_over = redis_now(self.redis), 0, 0, False
-        while not is_over:
-            count, passed, is_over = self.free_some(what, reason, FREE_AT_ONCE, before, passed)
-            freed += count
-        return freed
-
     def free_some(
         self, what: str, reason: str, most: int, before: float, passed: int = 0
     ) -> tuple[int, int, bool]:

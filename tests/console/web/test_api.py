@@ -96,7 +96,12 @@ def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
     deeds: list[tuple[str, str, Any, str]] = [
         ("POST", "/messages", mail, "send: "),
         ("POST", "/messages/cancel", {"ids": [id]}, f"cancel: {id}"),
-        ("POST", "/waiting/release", {"waiting": "restore"}, "release 0 that wait for restore"),
+        (
+            "POST",
+            "/waiting/release",
+            {"waiting": "restore", "number": 0},
+            "release: 0 of 0 that are held, waiting for restore",
+        ),
         ("PATCH", "/quota", {"rate": "1/second"}, "set rate"),
         ("POST", "/quota/reset", {"knobs": ["rate"]}, "reset rate"),
         ("PUT", "/quota/ramp", {"from": "5", "to": "9", "over": "2d"}, "ramp"),

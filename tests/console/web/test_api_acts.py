@@ -9,20 +9,18 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from crowd import BOB, HELD, settle, trail, unfinished
 from piles import pile_up
 from sesq.console import many
-from sesq.console.act import Acts
-from sesq.console.audit import Audit
 from sesq.console.web import acting
 from sesq.console.web.search import Query
 from sesq.queue.messages import Messages
-from sesq.queue.results import SendResult
 from sesq.queue.states import State
 from stage import Stage
 from system import eventually
 
 Call = Callable[..., tuple[int, Any]]
-HELD = {"act": "release", "filter": {"waiting": "recipient:bob@example.org"}}
+RELEASE = {"act": "release", "filter": {"waiting": BOB}}
 CANCEL = {"act": "cancel", "filter": {"state": ["queued"], "tag": "kind=news"}}
 
 
@@ -51,10 +49,6 @@ def agree(call: Call, wanted: dict[str, Any]) -> dict[str, Any]:
     return {**wanted, "number": told["number"], "at": told["at"]}
 
 
-def trail(stage: Stage) -> list[str]:
-    return [entry["what"] for entry in Audit(stage.redis, "default").entries()]
-
-
 def test_what_was_counted_and_agreed_to_is_done(stage: Stage, call: Call) -> None:
     # Given 60 that match, and two that do not
     wanted = [stage.queue(tags={"kind": "news"}) for _ in range(60)]
@@ -67,7 +61,7 @@ def test_what_was_counted_and_agreed_to_is_done(stage: Stage, call: Call) -> Non
         "act": "cancel",
         "words": "that are queued, tag kind=news",
         "number": 60,
-        "counted_among": many.MOST_COUNTED,
+        "complete": True,
     }
     assert trail(stage) == []
     # When it agrees, then these are cancelled, and no other
@@ -105,18 +99,8 @@ def test_messages_that_came_later_are_left_alone(stage: Stage, call: Call) -> No
     assert (stage.state(early), stage.state(late)) == (State.CANCELLED, State.QUEUED)
 
 
-def settle(stage: Stage, count: int, state: State, **result: Any) -> list[str]:
-    ids = [stage.queue("bob@example.org") for _ in range(count)]
-    for _ in ids[::10]:
-        stage.pass_time(1)
-        _, started = stage.claim(10)
-        stage.gate.settle([SendResult(each.grant, state, **result) for each in started])
-    stage.pass_time(1)
-    return ids
-
-
 OTHERS: list[tuple[State, dict[str, Any], State]] = [
-    (State.HELD, HELD, State.QUEUED),
+    (State.HELD, RELEASE, State.QUEUED),
     (State.FAILED, {"act": "retry", "filter": {"state": ["failed"]}}, State.QUEUED),
     (State.UNKNOWN, {"act": "resolve", "outcome": "sent", "filter": {"to": "BOB@"}}, State.SENT),
 ]
@@ -124,8 +108,7 @@ OTHERS: list[tuple[State, dict[str, Any], State]] = [
 
 @pytest.mark.parametrize(("state", "wanted", "then"), OTHERS, ids=[row[1]["act"] for row in OTHERS])
 def test_each_act_is_done_to_all(stage: Stage, call: Call, state: State, wanted: Any, then: State) -> None:
-    hold = {"hold": "recipient:bob@example.org", "held_because": "Bob is not verified"}
-    ids = settle(stage, 20, state, **(hold if state is State.HELD else {}))
+    ids = settle(stage, 20, state, **(HELD if state is State.HELD else {}))
     assert call("POST", "", agree(call, wanted))[1]["done"] == 20
     assert {stage.state(id) for id in ids} == {then}
 
@@ -134,7 +117,7 @@ def test_many_are_changed_after_the_answer_and_the_progress_is_told(
     stage: Stage, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given 120 that match, of which 50 are changed before the answer; and then the act waits
-    monkeypatch.setattr(acting, "DONE_AT_ONCE", 50)
+    monkeypatch.setattr(acting, "STEPS_AT_ONCE", 1)
     pile_up(stage.redis, stage.queue(lane="bulk", tags={"kind": "news"}), 119, prefix="more")
     stage.pass_time(1)
     real, go = Messages.cancel, threading.Event()
@@ -165,8 +148,8 @@ def test_an_act_that_was_interrupted_is_continued_by_a_program(stage: Stage, cal
         stage.queue()
     stage.pass_time(1)
     act = many.ask(stage.redis, "default", "cancel", Query(states=(State.QUEUED,)))
-    act = many.run(stage.redis, "default", many.begin(stage.redis, "default", act, "ada"), most=50)
-    assert Acts(stage.redis, "default").all() == [act]
+    act = many.run(stage.redis, "default", many.begin(stage.redis, "default", act, "ada"), steps=1)
+    assert unfinished(stage) == [act]
     stage.pass_time(60)
     assert call("GET", f"/{act.id}")[1]["state"] == "interrupted"
     assert call("POST", f"/{act.id}/continue")[0] == 202

@@ -89,7 +89,7 @@ CALLS: dict[str, tuple[str, Any]] = {
     "continue_act": (f"{ACCOUNT}/acts/<interrupted>/continue", None),
     "stop_act": (f"{ACCOUNT}/acts/<interrupted>/stop", None),
     "list_waiting": (f"{ACCOUNT}/waiting", None),
-    "release_waiting": (f"{ACCOUNT}/waiting/release", {"waiting": "recipient:bob@example.org"}),
+    "release_waiting": (f"{ACCOUNT}/waiting/release", {"waiting": "recipient:bob@example.org", "number": 1}),
     "show_quota": (f"{ACCOUNT}/quota", None),
     "set_quota": (f"{ACCOUNT}/quota", {"rate": "4/second", "for": "2h"}),
     "preview_quota": (f"{ACCOUNT}/quota/preview", {"rate": "1/second"}),

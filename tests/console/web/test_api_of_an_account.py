@@ -134,7 +134,7 @@ DONE: list[tuple[str, str, Any, str]] = [
     ("POST", "/messages/retry", {"ids": ["failed"]}, '{"done":["FAILED"],"problems":{}}'),
     ("POST", "/messages/release", {"ids": ["held"]}, '{"done":["HELD"],"problems":{}}'),
     ("POST", "/messages/resolve/failed", {"ids": ["unknown"]}, '{"done":["UNKNOWN"],"problems":{}}'),
-    ("POST", "/waiting/release", {"waiting": HOLD}, '{"released":1}'),
+    ("POST", "/waiting/release", {"waiting": HOLD, "number": 1}, '"number":1,"complete":true,"done":1'),
     ("PATCH", "/quota", {"burst": "9"}, '"value":9,'),
     ("POST", "/quota/reset", {"knobs": ["burst"]}, '"burst":{"value":500,"origin":"default"'),
     ("POST", "/pause", {"reason": "a look"}, '{"paused":true,"bulk_paused":false}'),

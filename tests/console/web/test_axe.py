@@ -13,7 +13,7 @@ from redis import Redis
 from browser import HEIGHT, WIDTHS, Browser, chromium
 from busy_account import BusyAccount
 from sesq.console import many
-from sesq.console.act import write_filter
+from sesq.console.web.filters import write_filter
 from sesq.console.web.pages import ROUTERS
 from sesq.console.web.search import Query
 from sesq.producer.submission.users import hash_password

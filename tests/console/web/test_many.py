@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from clicks import Clicker
+from crowd import BOB, HELD, counts, settle, trail, unfinished
 from piles import Work, pile_up
-from sesq.config.errors import InputError, QueueUnavailable, WrongState
 from sesq.console import many
-from sesq.console.act import Acts, read_filter, write_filter
-from sesq.console.audit import Audit
 from sesq.console.web.search import Query
 from sesq.queue.messages import Messages
 from sesq.queue.results import SendResult
@@ -25,8 +21,6 @@ from stage import Stage
 from system import eventually
 
 Console = Callable[..., Any]
-BOB = "recipient:bob@example.org"
-HELD: dict[str, Any] = {"hold": BOB, "held_because": "recipient bob@example.org is not verified"}
 
 
 @pytest.fixture
@@ -37,25 +31,6 @@ def stage(redis: Redis) -> Stage:
 @pytest.fixture
 def clicker(console: Console) -> Clicker:
     return Clicker(console())
-
-
-def settle(stage: Stage, count: int, state: State, **result: Any) -> list[str]:
-    """So many more messages that ended so; a second later."""
-    ids = [stage.queue("bob@example.org") for _ in range(count)]
-    for _ in ids[::10]:
-        stage.pass_time(1)
-        _, started = stage.claim(10)
-        stage.gate.settle([SendResult(each.grant, state, **result) for each in started])
-    stage.pass_time(1)
-    return ids
-
-
-def counts(stage: Stage) -> dict[State, int]:
-    return {state: n for state, n in stage.messages.counts().items() if n}
-
-
-def trail(stage: Stage) -> list[str]:
-    return [entry["what"] for entry in Audit(stage.redis, "default").entries()]
 
 
 def test_three_hundred_held_for_one_reason_are_released_in_three_clicks(
@@ -163,119 +138,6 @@ def test_a_large_act_goes_on_by_itself_and_shows_how_far_it_is(stage: Stage, cli
     assert len(trail(stage)) == 1
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def interrupt(stage: Stage, query: Query, after: int) -> Any:
-    """An act on all that match, whose process was killed after so many; a minute later."""
-
-    def watch(done: int) -> None:
-        if done >= after:
-            raise Killed
-
-    act = many.begin(stage.redis, "default", many.ask(stage.redis, "default", "release", query), "ada")
-    with pytest.raises(Killed):
-        many.run(stage.redis, "default", act, watch)
-    stage.pass_time(60)
-    return act
-
-
-@pytest.mark.parametrize("query", [Query(states=(State.HELD,)), Query(waiting=BOB)], ids=["state", "reason"])
-def test_what_was_interrupted_is_shown_and_continued(stage: Stage, clicker: Clicker, query: Query) -> None:
-    # Given an act on 120 that was killed after some
-    settle(stage, 120, State.HELD, **HELD)
-    act = interrupt(stage, query, 100)
-    assert counts(stage) == {State.QUEUED: 100, State.HELD: 20}
-    # Then it stands on the page of activities, and says that it does not move
-    clicker.open("activity").follow("release: 50 of 120 so far")
-    assert "It was interrupted" in clicker.text
-    # When it is continued, then the others follow, and it is one entry in the trail
-    clicker.press("Continue")
-    eventually(lambda: "Ended" in clicker.open(f"acts/{act.id}").text, "it has ended")
-    assert counts(stage) == {State.QUEUED: 120}
-    assert len(trail(stage)) == 1
-
-
-def test_of_two_people_who_continue_an_act_one_does_and_the_other_is_told_who(
-    stage: Stage, clicker: Clicker, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given an act of Ada's that was interrupted after 50, and two people who look at its page
-    ids = settle(stage, 120, State.HELD, **HELD)
-    act = interrupt(stage, Query(states=(State.HELD,)), 50)
-    other = Clicker(console())
-    for each in (clicker, other):
-        each.open(f"acts/{act.id}")
-    # When both continue it, and the first one's run has not finished a step yet
-    real, go = Messages.release, threading.Event()
-
-    def release(messages: Messages, id: str, by: str) -> State:
-        assert go.wait(20)
-        return real(messages, id, by)
-
-    monkeypatch.setattr(Messages, "release", release)
-    clicker.press("Continue")
-    other.press("Continue")
-    # Then one run goes on, the second person is told whose it is, and each mail is released once
-    runs = [each for each in threading.enumerate() if each.name == f"act-{act.id}"]
-    go.set()
-    assert len(runs) == 1
-    assert "ops@here (console) works on it" in other.text
-    eventually(lambda: "Ended" in clicker.open(f"acts/{act.id}").text, "it has ended")
-    # And the trail and the messages name who did what
-    (entry,) = Audit(stage.redis, "default").entries()
-    assert entry["by"] == "ada, continued by ops@here (console)"
-    reasons = [stage.status(id).reason for id in ids]
-    assert {each: reasons.count(each) for each in reasons} == {
-        "released by ada": 50,
-        "released by ops@here (console)": 70,
-    }
-
-
-def test_an_act_is_taken_over_once_however_many_try_at_once(stage: Stage) -> None:
-    settle(stage, 120, State.HELD, **HELD)
-    act = interrupt(stage, Query(states=(State.HELD,)), 50)
-    acts, ready, answers = Acts(stage.redis, "default"), threading.Barrier(8), []
-
-    def try_to(by: str) -> None:
-        ready.wait(20)
-        try:
-            answers.append(acts.take_over(act.id, by, stage.now).actor)
-        except WrongState as error:
-            answers.append(str(error))
-
-    people = [threading.Thread(target=try_to, args=(f"p{number}",)) for number in range(8)]
-    for each in people:
-        each.start()
-    for each in people:
-        each.join()
-    (one,) = [each for each in answers if "works" not in each]
-    assert sorted(answers) == sorted([one, *[f"{one} works on it"] * 7])
-    # And the run from before, if its process was only slow, neither goes on nor writes into the audit trail
-    released = counts(stage)[State.QUEUED]
-    many.run(stage.redis, "default", act)
-    assert counts(stage)[State.QUEUED] - released == many.STEP
-    assert trail(stage) == []
-    assert acts.all()[0].actor == one
-
-
-def test_an_act_that_moves_is_stopped_after_its_step(stage: Stage, clicker: Clicker) -> None:
-    settle(stage, 120, State.HELD, **HELD)
-    query = Query(states=(State.HELD,))
-    act = many.begin(stage.redis, "default", many.ask(stage.redis, "default", "release", query), "ada")
-
-    def stop(done: int) -> None:
-        if done == 50:
-            clicker.open(f"acts/{act.id}").press("Stop here")
-
-    many.run(stage.redis, "default", act, stop)
-    assert counts(stage) == {State.QUEUED: 50, State.HELD: 70}
-    assert trail(stage) == ["release: 50 of 120 that are held"]
-    (entry,) = Audit(stage.redis, "default").entries()
-    assert entry["by"] == "ada, stopped by ops@here (console)"
-    assert "Ended" in clicker.open(f"acts/{act.id}").text
-
-
 def hold_again(stage: Stage, most: int = 10) -> None:
     """Workers look at what was released last, and it has to wait for the same thing again."""
     stage.pass_time(1)
@@ -299,7 +161,7 @@ def test_each_mail_of_one_reason_is_released_once_though_it_is_held_again(stage:
     assert [times_released(stage, id) for id in [*ids, *later]] == [1] * 120 + [0]
     assert done.done == 120
     assert trail(stage) == [f"release: 120 of 120 that are held, waiting for {BOB}"]
-    assert Acts(stage.redis, "default").all() == []
+    assert unfinished(stage) == []
 
 
 def test_a_program_that_releases_all_of_one_reason_is_told_of_each_once(
@@ -317,20 +179,11 @@ def test_a_program_that_releases_all_of_one_reason_is_told_of_each_once(
     monkeypatch.setattr(Messages, "free_some", free_some)
     visit = console()
     path = "/api/v1/accounts/default/waiting/release"
-    answer = visit.session.post(visit.site + path, json={"waiting": BOB}, timeout=20)
-    assert answer.json() == {"released": 250}
+    answer = visit.session.post(visit.site + path, json={"waiting": BOB, "number": 250}, timeout=20)
+    assert answer.status_code == 202
+    eventually(lambda: unfinished(stage) == [], "it has ended")
     assert [times_released(stage, id) for id in ids] == [1] * 250
-    assert trail(stage) == [f"release 250 that wait for {BOB}"]
-
-
-def test_an_act_that_was_interrupted_is_given_up(stage: Stage, clicker: Clicker) -> None:
-    settle(stage, 120, State.HELD, **HELD)
-    act = interrupt(stage, Query(states=(State.HELD,)), 50)
-    clicker.open(f"acts/{act.id}").press("Stop here")
-    assert counts(stage)[State.HELD] == 70
-    assert Acts(stage.redis, "default").all() == []
-    (entry,) = Audit(stage.redis, "default").entries()
-    assert entry["by"] == "ada, stopped by ops@here (console)"
+    assert trail(stage) == [f"release: 250 of 250 that are held, waiting for {BOB}"]
 
 
 def test_on_twenty_thousand_no_script_does_more_than_a_step(stage: Stage) -> None:
@@ -341,7 +194,7 @@ def test_on_twenty_thousand_no_script_does_more_than_a_step(stage: Stage) -> Non
     assert act.number == counts(stage)[State.QUEUED]
     act = many.begin(stage.redis, "default", act, "ada")
     work = Work(stage.redis)
-    act = many.run(stage.redis, "default", act, most=500)
+    act = many.run(stage.redis, "default", act, steps=10)
     assert (act.done, work.searches()) == (500, {})
     assert work.commands_a_script() < 100
     stage.redis.flushall(asynchronous=True)
@@ -371,39 +224,3 @@ def test_the_page_stays_after_an_act_on_what_is_chosen(stage: Stage, clicker: Cl
     assert clicker.where == here
     assert chosen in ids
     assert stage.state(chosen) is State.CANCELLED
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"states": 3}', '{"states": ["x"]}', '{"to": 3}', '{"x": ""}', '{"since": "x"}']
-)
-def test_a_filter_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="no filter"):
-        read_filter(text)
-
-
-def test_a_filter_is_carried_whole() -> None:
-    query = Query((State.HELD, State.UNKNOWN), "ada", "k=v", BOB)
-    assert read_filter(write_filter(query)) == query
-    assert read_filter(write_filter(replace(query, after="1.0:x"))) == query
-
-
-def test_without_redis_an_act_is_interrupted_and_not_lost(
-    stage: Stage, clicker: Clicker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    id = stage.queue(lane="bulk")
-    pile_up(stage.redis, id, 800, prefix="more")
-    stage.pass_time(1)
-    real, calls = Messages.cancel, iter(range(10_000))
-
-    def cancel(messages: Messages, id: str, by: str) -> State:
-        if next(calls) == 600:
-            raise QueueUnavailable("Redis is gone")
-        return real(messages, id, by)
-
-    monkeypatch.setattr(Messages, "cancel", cancel)
-    clicker.open("messages?state=queued").press("Cancel all …")
-    clicker.press(next(each for each in clicker.buttons if each.startswith("Cancel: ")))
-    eventually(lambda: not any(each.name.startswith("act-") for each in threading.enumerate()), "it gave up")
-    stage.pass_time(60)
-    clicker.open("activity")
-    assert "so far" in clicker.text

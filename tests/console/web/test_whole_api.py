@@ -103,12 +103,16 @@ def test_messages_are_listed_found_and_shown(call: Call) -> None:
 def test_what_is_waited_for(call: Call) -> None:
     waiting = {"waiting": "recipient:bob@example.org", "reason": BOB, "messages": 2}
     assert call("GET /waiting") == (200, [waiting])
-    assert call("POST /waiting/release", {"waiting": waiting["waiting"]}) == (200, {"released": 2})
+    # another number than what waits is refused, and nothing is done
+    agreed = {"waiting": waiting["waiting"], "number": 3}
+    detail = "number: 2 messages match, not 3; count them again"
+    assert call("POST /waiting/release", agreed) == problem(409, "wrong-state", detail)
+    assert call("GET /waiting") == (200, [waiting])
+    status, told = call("POST /waiting/release", {**agreed, "number": 2})
+    assert (status, told["state"], told["done"]) == (202, "ended", 2)
     assert call("GET /waiting") == (200, [])
-    detail = "nothing waits for 'recipient:bob@example.org'"
-    assert call("POST /waiting/release", {"waiting": waiting["waiting"]}) == problem(
-        422, "input-error", detail
-    )
+    detail = "nothing waits for 'recipient:bob@example.org'; waited for: nothing"
+    assert call("POST /waiting/release", {**agreed, "number": 2}) == problem(409, "wrong-state", detail)
 
 
 def test_limits_and_their_history(call: Call) -> None:

@@ -60,11 +60,17 @@ FORMS: list[tuple[str, dict[str, Any], str, str, str]] = [
         "resolve as sent: <unknown>",
     ),
     (
-        "messages/release-all",
-        {"waiting": "recipient:bob@example.org"},
+        "acts",
+        {
+            "verb": "release",
+            "which": '{"waiting": "recipient:bob@example.org"}',
+            "number": 2,
+            "at": 1_700_002_800,
+            "back": "identities",
+        },
         "identities",
-        "2 queued",
-        "release 2 that wait for recipient:bob@example.org",
+        "release: 2 done",
+        "release: 2 of 2 that are held, waiting for recipient:bob@example.org",
     ),
     (
         "batches/<batch-running>/pause",

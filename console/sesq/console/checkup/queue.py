@@ -8,6 +8,7 @@ from itertools import islice
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.console.acts import Acts
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.checkup.conditions import check_conditions
 from sesq.console.checkup.movement import Still, stuck
@@ -29,6 +30,7 @@ LANE_CURE = "start one that serves it: sesq worker, without --lanes"
 RESTORED = "a backup of Redis was restored: what was queued before may have been sent since that was made, and is held"
 RESTORED_CURE = "see what was sent, cancel that, then sesq messages release --waiting-for restore"
 DAMAGE_CURE = "look at it with redis-cli, then forget it: redis-cli HDEL sesq:{account}:damaged KEY"
+ACT_CURE = "remove it on the page Activity of the console"
 BATCH_CURE = (
     "sesq doctor --deep --repair builds it anew from its chunks, paused; give the same sesq batch send again, which "
     "queues nobody twice; then sesq batch resume ID"
@@ -59,6 +61,13 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
         cure = BATCH_CURE if damage.what.startswith(Keys(account).batch("")) else DAMAGE_CURE
         found = f"{damage.what}: {damage.why}"
         yield warn("damaged", found, cure.format(account=account), f"damaged:{damage.what}")
+    for id in Acts(redis, account).all(redis_now(redis)).damaged[:MOST_DAMAGE]:
+        yield warn(
+            "damaged",
+            f"act {id}: its record is damaged, or of another version",
+            ACT_CURE,
+            f"damaged:act:{id}",
+        )
     yield from check_windows(redis, account)
     yield from check_reputation(redis, account)
     if view.counts[State.UNKNOWN]:

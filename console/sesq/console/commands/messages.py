@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from sesq.config.errors import InputError, SesqError, UnknownMessage, WrongState
+from sesq.config.errors import InputError, UnknownMessage, WrongState
 from sesq.console import message_view
 from sesq.console.batch_options import Form
-from sesq.console.commands.of_filter import Filter, Older, States, Tag, To, do_to_all
+from sesq.console.commands.of_filter import Filter, FilterOfAct, FilterOfRelease, do_to_all, takes
 from sesq.console.consent import Yes
 from sesq.console.context import DEFAULT_ACCOUNT, Account, Json, Wide, asker, note, open_account
 from sesq.console.find import Finder
@@ -21,11 +21,10 @@ from sesq.console.many import change_of, told
 from sesq.console.message_view import as_json, listed_as_json, reason_of
 from sesq.console.output import complain, print_json, show
 from sesq.console.progress import progress_of
-from sesq.console.streams import typed
 from sesq.console.subjects import Subjects
 from sesq.console.tables import wrapped
-from sesq.console.times import local, parse_past
-from sesq.console.web.search import Query, bare_message_id
+from sesq.console.times import local
+from sesq.console.web.search import Query
 from sesq.queue.batches import Batches
 from sesq.queue.explain import explain
 from sesq.queue.messages import RESOLUTIONS, Messages
@@ -63,7 +62,7 @@ RETRY_EXAMPLES = """Examples
 RELEASE_EXAMPLES = """Examples
 
   sesq messages release 01M8Q5VJZMEKD
-  sesq messages release --waiting-for sender:shop@example.com
+  sesq messages release --waiting-for sender:shop@example.com --since 2h
 """
 RESOLVE_EXAMPLES = """Examples
 
@@ -85,29 +84,9 @@ Resolution = Enum("Resolution", {name: name for name in RESOLUTIONS}, type=str) 
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
+@takes(Filter)
 def list_(
-    state: Annotated[
-        list[State] | None, typer.Option(help="Only in this state; may be given several times.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="To this recipient; a part is enough.")
-    ] = None,
-    tag: Annotated[str | None, typer.Option(metavar="NAME[=VALUE]", help="With this tag.")] = None,
-    subject: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="With all these words in the subject.")
-    ] = None,
-    message_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="With this MessageId of SES; its beginning is enough.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="In its state since this time, or since later: 2h (ago), or ISO 8601."
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="In its state since this time, or since earlier.")
-    ] = None,
+    chosen: Filter,
     limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="At most this number of messages.")] = 50,
     form: Annotated[Form | None, typer.Option("--format", help="csv or jsonl, instead of a table.")] = None,
     wide: Wide = False,
@@ -123,15 +102,7 @@ def list_(
         raise InputError("--format: replaces --json; give one of them")
     messages = _open(account)
     now = redis_now(messages.redis)
-    query = Query(
-        states=tuple(state or ()),
-        to=typed(to or ""),
-        tag=typed(tag or ""),
-        subject=typed(subject or ""),
-        message_id=bare_message_id(message_id or ""),
-        since=None if since is None else parse_past(since, "--since", now),
-        until=None if until is None else parse_past(until, "--until", now),
-    )
+    query = chosen.query(now)
     finder = Finder(messages.redis, account, query)
     with progress_of("looking", finder.to_look_at() if query.is_filtered else 1) as progress:
         matching = finder.all(limit, progress)
@@ -196,108 +167,66 @@ def _facts(record: Record, now: float) -> Iterable[tuple[str, object]]:
 
 
 @app.command(epilog=CANCEL_EXAMPLES)
+@takes(FilterOfAct)
 def cancel(
-    ids: Ids = None,
-    state: States = None,
-    to: To = None,
-    tag: Tag = None,
-    older: Older = None,
-    yes: Yes = False,
-    account: Account = DEFAULT_ACCOUNT,
+    chosen: FilterOfAct, ids: Ids = None, yes: Yes = False, account: Account = DEFAULT_ACCOUNT
 ) -> None:
     """Cancel messages that are not sent yet: those with these ids, or all that match a filter."""
-    _do("cancel", account, ids, Filter(state, to, tag, older), yes=yes)
+    _do("cancel", account, ids, chosen, yes=yes)
 
 
 @app.command(epilog=RETRY_EXAMPLES)
-def retry(
-    ids: Ids = None,
-    state: States = None,
-    to: To = None,
-    tag: Tag = None,
-    older: Older = None,
-    yes: Yes = False,
-    account: Account = DEFAULT_ACCOUNT,
-) -> None:
-    """Queue failed, refused, suppressed, expired or retrying messages again, and forget their attempts."""
-    _do("retry", account, ids, Filter(state, to, tag, older), yes=yes)
+@takes(FilterOfAct)
+def retry(chosen: FilterOfAct, ids: Ids = None, yes: Yes = False, account: Account = DEFAULT_ACCOUNT) -> None:
+    """Queue failed, refused, suppressed, expired or retrying messages again, and forget their attempts.
+
+    Those with these ids, or all that match a filter.
+    """
+    _do("retry", account, ids, chosen, yes=yes)
 
 
 @app.command(epilog=RELEASE_EXAMPLES)
+@takes(FilterOfRelease)
 def release(
-    ids: Ids = None,
-    waiting_for: Annotated[
-        str | None,
-        typer.Option(metavar="WHAT", help="All that wait for this, as `sesq status --json` names it."),
-    ] = None,
-    state: States = None,
-    to: To = None,
-    tag: Tag = None,
-    older: Older = None,
-    yes: Yes = False,
-    account: Account = DEFAULT_ACCOUNT,
+    chosen: FilterOfRelease, ids: Ids = None, yes: Yes = False, account: Account = DEFAULT_ACCOUNT
 ) -> None:
-    """Let held messages try again now, whatever they wait for."""
-    chosen = Filter(state, to, tag, older)
-    if not waiting_for:
-        _do("release", account, ids, chosen, yes=yes)
-        return
-    if ids or chosen != Filter():
-        raise InputError("release: give ids, or --waiting-for, or another filter")
-    messages = _open(account)
-    known = messages.holds()
-    if waiting_for not in known and waiting_for != "restore":  # of that some may still stand in their lanes
-        raise WaitsForNothing(
-            f"nothing waits for {waiting_for!r}; waited for: {', '.join(sorted(known)) or 'nothing'}"
-        )
-    freed = messages.free_once(waiting_for, f"released by {asker()}")
-    note(
-        messages.redis,
-        account,
-        f"release {freed} that wait for {waiting_for}",
-        change_of("release", ["held"]),
-    )
-    typer.echo(f"{freed} queued")
-
-
-class WaitsForNothing(SesqError):
-    """No message waits for that."""
+    """Let held messages try again now, whatever they wait for: those with these ids, or all that match a filter."""
+    _do("release", account, ids, chosen, yes=yes)
 
 
 @app.command(epilog=RESOLVE_EXAMPLES)
+@takes(FilterOfAct, without=["to"])
 def resolve(
     outcome: Annotated[
         Resolution, typer.Option("--as", "--to", help="The state that it gets; queued sends it again.")
     ],
+    chosen: FilterOfAct,
     ids: Ids = None,
-    state: States = None,
-    tag: Tag = None,
-    older: Older = None,
     yes: Yes = False,
     account: Account = DEFAULT_ACCOUNT,
 ) -> None:
-    """Settle unknown messages: SES may have taken them, or not."""
-    _do(f"resolve as {outcome.value}", account, ids, Filter(state, None, tag, older), yes=yes)
+    """Settle unknown messages, which SES may have taken, or not: those with these ids, or all that match a filter."""
+    _do(f"resolve as {outcome.value}", account, ids, chosen, yes=yes)
 
 
 def _open(account: str) -> Messages:
     return Messages(open_account(account), account)
 
 
-def _do(verb: str, account: str, ids: list[str] | None, chosen: Filter, *, yes: bool) -> None:
-    """Acts on all messages that match the filter, or on each of the ids."""
+def _do(verb: str, account: str, ids: list[str] | None, chosen: FilterOfAct, *, yes: bool) -> None:
+    """Acts on all messages that match the filter, or on each of the ids, the oldest first."""
     if chosen.is_chosen(ids, verb.partition(" ")[0]):
         do_to_all(open_account(account), account, verb, chosen, yes=yes)
         return
     messages, outcome = _open(account), verb.partition(" as ")[2]
     known = {"cancel": messages.cancel, "retry": messages.retry, "release": messages.release}
     act = known.get(verb) or partial(_resolve, messages, outcome)
+    found = [record for given in ids or () if (record := _find(messages, given))]
     done: dict[str, str] = {}
     try:
-        for given in ids or ():
-            id, was = _try(messages, act, given)
-            if was:
-                done[id] = was
+        for record in sorted(found, key=lambda record: record.created):
+            if _try(act, record.id):
+                done[record.id] = record.state.value
     finally:  # what was done before an error, or Ctrl-C, is noted too
         if done:
             note(messages.redis, account, told(verb, list(done)), change_of(verb, done.values()))
@@ -310,12 +239,19 @@ def _resolve(messages: Messages, outcome: str, id: str, by: str) -> State:
     return State(outcome)
 
 
-def _try(messages: Messages, act: Callable[[str, str], State], given: str) -> tuple[str, str]:
-    """Acts on one message and prints its new state. Returns its id, and the state before; that is empty on failure."""
+def _find(messages: Messages, given: str) -> Record | None:
     try:
-        record = find_message(messages, given)
-        typer.echo(f"{record.id} {act(record.id, asker())}")
-    except (UnknownMessage, WrongState, AmbiguousId) as error:
+        return find_message(messages, given)
+    except (UnknownMessage, AmbiguousId) as error:
         complain(str(error))
-        return given, ""
-    return record.id, record.state.value
+        return None
+
+
+def _try(act: Callable[[str, str], State], id: str) -> bool:
+    """Acts on one message and prints its new state. Returns whether it was changed."""
+    try:
+        typer.echo(f"{id} {act(id, asker())}")
+    except (UnknownMessage, WrongState) as error:
+        complain(str(error))
+        return False
+    return True

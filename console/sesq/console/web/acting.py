@@ -9,22 +9,25 @@ from redis import Redis
 
 from sesq.config.errors import SesqError
 from sesq.console import many
-from sesq.console.act import Act, Acts
+from sesq.console.act import Act
+from sesq.console.acts import Acts
 from sesq.console.web.site import Room
 from sesq.queue.snapshot import redis_now
 
 log = logging.getLogger("sesq.console")
-DONE_AT_ONCE = 500
-"""Messages that are changed before the answer. A thread changes the others."""
+COUNT_SECONDS = 0.15
+"""After this time (s) one request begins no other step of its count, if the filter needs the messages' records."""
+STEPS_AT_ONCE = 10
+"""Steps that are done before the answer. A thread does the others."""
 
 
 def begin(room: Room, asked: Act) -> tuple[Act, bool]:
     """Begins an act that somebody has agreed to. Returns it, and whether it has ended. Raises InputError."""
-    act = many.begin(room.redis, room.account, asked, room.by)
-    act = many.run(room.redis, room.account, act, most=DONE_AT_ONCE)
+    begun = many.begin(room.redis, room.account, asked, room.by)
+    act = many.run(room.redis, room.account, begun, steps=STEPS_AT_ONCE)
     room.log(f"{act.verb}: {act.number} that match")
-    stored = Acts(room.redis, room.account).get(act.id)
-    if stored is not None and stored.run == act.run:
+    stored = Acts(room.redis, room.account).get(act.id, redis_now(room.redis))
+    if stored is not None and stored.run == begun.run:
         _go_on(room, act)
     return act, stored is None
 
@@ -36,10 +39,12 @@ def go_on(room: Room, id: str) -> None:
     _go_on(room, act)
 
 
-def stop(room: Room, id: str) -> None:
-    """Ends an act after its step, or now if no process works on it."""
-    Acts(room.redis, room.account).stop(id, room.by, redis_now(room.redis))
-    room.log("stop an act")
+def stop(room: Room, id: str) -> bool:
+    """Ends an act after its step, or now if no process works on it. Returns False if its record was damaged: then
+    it is removed."""
+    was_good = Acts(room.redis, room.account).stop(id, room.by, redis_now(room.redis))
+    room.log("stop an act" if was_good else "remove a damaged act")
+    return was_good
 
 
 def _go_on(room: Room, act: Act) -> None:

@@ -28,7 +28,7 @@ MOST_AT_ONCE, HISTORY = 500, 1000
 
 
 def act(room: Room, verb: str, ids: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Does it to each message: those it was done to, and of the others why not. Raises InputError."""
+    """Does it to each message, the oldest first: those it was done to, and of the others why not. Raises InputError."""
     chosen = list(dict.fromkeys(ids))
     many.require_verb(verb)
     if not chosen:
@@ -36,20 +36,11 @@ def act(room: Room, verb: str, ids: Iterable[str]) -> tuple[list[str], dict[str,
     if len(chosen) > MOST_AT_ONCE:
         raise InputError(f"at most {MOST_AT_ONCE} messages at once")
     states = many.states_of(room.messages, chosen)
-    answers = {id: many.do_to_one(room.messages, verb, id, room.by) for id in chosen}
+    answers = {id: many.do_to_one(room.messages, verb, id, room.by) for id in states}
     done = [id for id, problem in answers.items() if not problem]
     if done:
         room.note(many.told(verb, done), change=many.change_of(verb, (states[id] for id in done)))
     return done, {id: problem for id, problem in answers.items() if problem}
-
-
-def release_all(room: Room, waiting: str) -> int:
-    """Lets everything go that waits for it: how many. Raises InputError where nothing does."""
-    if waiting not in room.messages.holds():
-        raise InputError(f"nothing waits for {waiting!r}")
-    freed = room.messages.free_once(waiting, f"released by {room.by}")
-    room.note(f"release {freed} that wait for", waiting)
-    return freed
 
 
 def send(room: Room, message: Message) -> str:

@@ -23,7 +23,7 @@ from sesq.config.errors import (
     UnknownWebhook,
     WrongState,
 )
-from sesq.console.act import UnknownAct
+from sesq.console.acts import UnknownAct
 from sesq.console.web.api import FAULT, NOTHING_HERE, make_api
 from sesq.console.web.emails import email_routes
 from sesq.console.web.guard import Guard

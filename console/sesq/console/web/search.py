@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from redis import Redis
 
@@ -20,6 +20,7 @@ from sesq.config.connection import mapped
 from sesq.config.errors import InputError, UnknownMessage
 from sesq.console.subjects import Subjects
 from sesq.console.times import utc
+from sesq.console.web.places import CHUNK, Place, Span, cursor_of, read_cursor
 from sesq.queue.envelope import Envelope, encode_json
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
@@ -30,7 +31,6 @@ from sesq.queue.states import State
 PAGE_SIZE = 50
 LOOK_THROUGH = 1000
 """Messages that one step looks at, if the filter needs their records."""
-CHUNK = 250
 LOOKED_AT = {"to": ("to", "cc", "bcc"), "tag": ("tags",), "message_id": ("message_id",)}
 """Parts of a filter -> the fields of a record that show quickly whether it may match."""
 SUBJECT = ("subject", "kind")
@@ -38,9 +38,6 @@ SUBJECT = ("subject", "kind")
 
 AT_DOMAIN = "*@"
 """How a filter by recipient begins that means everybody at exactly one domain."""
-
-Place = tuple[float, str]
-"""Where a message stands in a list: its time there (s), and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +61,19 @@ class Query:
 
     @property
     def looks_inside(self) -> bool:
-        """Whether the filter needs the messages' records."""
-        is_timed = self.since is not None or self.until is not None
-        return bool(self.to or self.tag or self.subject or self.message_id or is_timed)
+        """Whether the filter needs the messages' records. The lists by state have the times, that of a hold has not."""
+        return bool(
+            self.to or self.tag or self.subject or self.message_id or (self.waiting and self.is_timed)
+        )
+
+    @property
+    def is_timed(self) -> bool:
+        return self.since is not None or self.until is not None
 
     @property
     def is_filtered(self) -> bool:
         """Whether there is a filter at all."""
-        return bool(self.looks_inside or self.states or self.waiting)
+        return bool(self.looks_inside or self.is_timed or self.states or self.waiting)
 
     @property
     def hint_of_to(self) -> str:
@@ -158,9 +160,14 @@ class Found:
         )
 
 
-def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> Found:
-    """Finds the newest messages that match, the newest first. Raises InputError for a wrong cursor."""
-    places, messages = _places(redis, Keys(account), query), Messages(redis, account)
+def search(
+    redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE, *, before: float | None = None
+) -> Found:
+    """Finds the newest messages that match, the newest first. Raises InputError for a wrong cursor.
+
+    With `before`, it finds the oldest first, and none that came into its list since then (s).
+    """
+    places, messages = _places(redis, Keys(account), query, before), Messages(redis, account)
     found: list[Record] = []
     subjects = Subjects(redis, account)
     looked, last = 0, None
@@ -175,8 +182,8 @@ def search(redis: Redis, account: str, query: Query, limit: int = PAGE_SIZE) -> 
             if matching:
                 found.append(matching)
             if len(found) == limit:
-                return Found(found, _cursor(last), looked)
-    return Found(found, _cursor(last) if last and looked >= LOOK_THROUGH else None, looked)
+                return Found(found, cursor_of(last), looked)
+    return Found(found, cursor_of(last) if looked >= LOOK_THROUGH else None, looked)
 
 
 def _records(messages: Messages, places: list[Place], query: Query) -> list[Record | None]:
@@ -202,20 +209,27 @@ def by_id(messages: Messages, id: str) -> Record | None:
         return None
 
 
-def _places(redis: Redis, keys: Keys, query: Query) -> Iterator[Place]:
-    """Yields the places of all wanted lists, the newest first."""
-    lists, (first, last) = lists_of(keys, query), span_of(query)
-    if query.waiting:  # the times in that list are those at which they were queued
-        first, last = -math.inf, math.inf
+def _places(redis: Redis, keys: Keys, query: Query, before: float | None) -> Iterator[Place]:
+    """Yields the places of all wanted lists, in the order of the walk."""
+    lists, span = lists_of(keys, query), _span_of_lists(query, before)
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         for key in lists:
             pipeline.zcard(key)
         sizes = pipeline.execute()
-    after = _read_cursor(query.after) if query.after else None
-    highest = min(last, after[0]) if after else last
-    walks = [_walk(redis, key, highest, first, after) for key, size in zip(lists, sizes, strict=True) if size]
-    return heapq.merge(*walks, reverse=True)
+    after = read_cursor(query.after) if query.after else None
+    walks = [span.walk(redis, key, after) for key, size in zip(lists, sizes, strict=True) if size]
+    return heapq.merge(*walks, reverse=span.newest_first)
+
+
+def count(redis: Redis, account: str, query: Query, before: float) -> int:
+    """Counts what a search with `before` finds, if the filter needs no records."""
+    bounds = _span_of_lists(query, before).bounds
+    with mapped():
+        pipeline = redis.pipeline(transaction=False)
+        for key in lists_of(Keys(account), query):
+            pipeline.zcount(key, *bounds)
+        return sum(pipeline.execute())
 
 
 def lists_of(keys: Keys, query: Query) -> list[str]:
@@ -235,50 +249,9 @@ def span_of(query: Query) -> tuple[float, float]:
     )
 
 
-def _walk(redis: Redis, key: str, newest: float, oldest: float, after: Place | None) -> Iterator[Place]:
-    """Walks a list from its newest message on, or from after a place. Many messages may have the same time."""
-    highest, skip = repr(newest), _passed(redis, key, newest, after)
-    while True:
-        with mapped():
-            answer = redis.zrevrangebyscore(
-                key, highest, repr(oldest), start=skip, num=CHUNK, withscores=True
-            )
-        part = [(float(score), text(id)) for id, score in cast("list[tuple[bytes, float]]", answer)]
-        yield from (place for place in part if after is None or place < after)
-        if len(part) < CHUNK:
-            return
-        # continue at the last score, after the messages of it that were seen
-        same = sum(score == part[-1][0] for score, _ in part)
-        skip = skip + CHUNK if repr(part[-1][0]) == highest else same
-        highest = repr(part[-1][0])
-
-
-def _passed(redis: Redis, key: str, score: float, after: Place | None) -> int:
-    """Returns how many messages of the list have the place's time and come before it, if it is in this list."""
-    if after is None or score != after[0]:
-        return 0
-    with mapped():
-        pipeline = redis.pipeline(transaction=False)
-        pipeline.zscore(key, after[1])
-        pipeline.zrevrank(key, after[1])
-        pipeline.zcount(key, f"({score!r}", "+inf")
-        found, rank, newer = pipeline.execute()
-    return rank + 1 - newer if found == score and rank is not None else 0
-
-
-def _cursor(place: Place | None) -> str | None:
-    return None if place is None else f"{place[0]!r}:{place[1]}"
-
-
-def _read_cursor(cursor: str) -> Place:
-    score, _, id = cursor.partition(":")
-    try:
-        place = float(score), id
-    except ValueError:
-        place = math.nan, id
-    if not math.isfinite(place[0]):
-        raise InputError(f"after: {cursor!r} is not where a page ended")
-    return place
+def _span_of_lists(query: Query, before: float | None) -> Span:
+    """Returns the times to walk. The list of a hold has the times at which its messages were queued."""
+    return Span(before=before) if query.waiting else Span(*span_of(query), before)
 
 
 def bare_message_id(text: str) -> str:

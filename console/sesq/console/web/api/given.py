@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sesq.console.times import FIRST_MOMENT, LAST_MOMENT
 from sesq.console.web import actions
-from sesq.console.web.search import Query, bare_message_id
-from sesq.queue.states import Lane, State
+from sesq.console.web.filters import Filter, Moment, whole_characters
+from sesq.queue.states import Lane
 from sesq.worker.control import Application
-
-Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, lt=LAST_MOMENT)]
 
 
 class Given(BaseModel):
     """The base of all requests."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _whole_characters(cls, data: Any) -> Any:
-        try:
-            json.dumps(data, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("has half a character in it (a lone surrogate)") from error
-        return data
+    _whole = model_validator(mode="before")(whole_characters)
 
 
 class Mail(Given):
@@ -60,33 +48,6 @@ class Ids(Given):
     """The ids of messages to change."""
 
     ids: list[str] = Field(min_length=1, max_length=actions.MOST_AT_ONCE)
-
-
-class Filter(Given):
-    """A filter for messages. Empty, it matches all."""
-
-    state: list[State] | None = None
-    to: str = ""
-    tag: str = ""
-    waiting: str = ""
-    subject: str = ""
-    message_id: str = ""
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-
-    def query(self, after: str = "") -> Query:
-        """Returns the search for it."""
-        return Query(
-            states=tuple(self.state or ()),
-            to=self.to,
-            tag=self.tag,
-            waiting=self.waiting,
-            after=after,
-            subject=self.subject,
-            message_id=bare_message_id(self.message_id),
-            since=None if self.since is None else self.since.timestamp(),
-            until=None if self.until is None else self.until.timestamp(),
-        )
 
 
 class PageOfMessages(Filter):
@@ -123,8 +84,11 @@ class AgreedAct(ActOnAll):
     """An act with the number and the time that `count_act` answered."""
 
     number: int = Field(
-        ge=1,
+        ge=0,
         description="The number of messages that it changes. If their number is another one now, it changes none.",
+    )
+    complete: bool = Field(
+        default=True, description="false if the count was not complete: it changes all that match."
     )
     at: Moment = Field(description="It does not change messages that came into their state later.")
 
@@ -206,9 +170,10 @@ class Change(Given):
 
 
 class Waiting(Given):
-    """What messages wait for, as in the list of messages, such as `recipient:bob@example.org`."""
+    """What messages wait for, as in the list of messages, such as `recipient:bob@example.org`; and their number."""
 
-    waiting: str = Field(max_length=400)
+    waiting: str = Field(min_length=1, max_length=400)
+    number: int = Field(ge=0, description="With another number, nothing is done.")
 
 
 class ProductionRequest(Given):

@@ -84,20 +84,15 @@ class WaitedFor(Answer):
     messages: int
 
 
-class Released(Answer):
-    """How many messages were queued again."""
-
-    released: int
-
-
 class Counted(Answer):
-    """How many messages an act would change now, and what is said of them."""
+    """How many messages an act would change now, and what is said of them. If the count is not `complete`, at least so
+    many match."""
 
     act: str
     words: str
     number: int
     at: Time
-    counted_among: int | None
+    complete: bool
 
 
 class ActNow(Answer):
@@ -109,6 +104,7 @@ class ActNow(Answer):
     by: str
     at: Time
     number: int
+    complete: bool
     done: int
     refused: int
     reasons: list[str]

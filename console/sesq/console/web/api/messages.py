@@ -14,8 +14,8 @@ from sesq.console.overview import read_waiting
 from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.api.entry import Json, Operating, Sending, Viewing, api_router, operation
-from sesq.console.web.api.given import Ids, Mail, PageOfMessages, Waiting
-from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, Released, WaitedFor
+from sesq.console.web.api.given import Ids, Mail, PageOfMessages
+from sesq.console.web.api.mail_answers import Done, MessagePage, NewMessage, OneMessage, WaitedFor
 from sesq.console.web.site import Room
 from sesq.producer import Message
 from sesq.producer.submission.fields import message_of
@@ -95,9 +95,3 @@ def waiting(room: Viewing) -> list[Json]:
         {"waiting": each.what, "reason": each.reason, "messages": each.count}
         for each in read_waiting(room.redis, room.messages)
     ]
-
-
-@router.post("/waiting/release", **operation("release_waiting", Released))
-def release_all(room: Operating, given: Waiting) -> Json:
-    """Lets all messages try again that wait for the same thing."""
-    return {"released": actions.release_all(room, given.waiting)}

@@ -19,8 +19,8 @@ from sesq.console.batch_files import Digest, RowsFile, is_jsonl
 from sesq.console.batch_options import rows_of
 from sesq.console.context import pairs
 from sesq.console.web.api.entry import Json, Operating, api_router, operation
-from sesq.console.web.api.given import Moment
 from sesq.console.web.api.mail_answers import BatchCheck, NewBatchAnswer
+from sesq.console.web.filters import Moment
 from sesq.console.web.site import Room
 from sesq.producer import Attachment, Outbox
 from sesq.producer.batch.batch_intake import take

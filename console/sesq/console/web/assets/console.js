@@ -55,10 +55,14 @@ async function keepFresh() {
 const PAGE_SIZE = 50;
 let searches = 0;
 
-async function page(address) {
+async function load(address) {
   const reply = await fetch(address, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (!reply.ok) throw new Error(String(reply.status));
-  return new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("found");
+  return new DOMParser().parseFromString(await reply.text(), "text/html");
+}
+
+async function page(address) {
+  return (await load(address)).getElementById("found");
 }
 
 // Adds newly found messages below those that were found before.
@@ -105,6 +109,26 @@ document.addEventListener("input", (event) => {
   typing = setTimeout(() => lookAsTyped(form).catch(() => {}), TYPED_MS);
 });
 lookFurther().catch(() => {});
+
+// A question counts until all are counted. Its button stays the same one, so that a click is never lost.
+async function countFurther() {
+  for (;;) {
+    const link = document.querySelector("#question [data-goes-on]");
+    if (!link) return;
+    const fresh = await load(link.href);
+    if (!fresh.getElementById("how-many")) { // in the end, no message matches
+      document.getElementById("question").replaceWith(document.adoptNode(fresh.getElementById("question")));
+      return;
+    }
+    for (const part of document.querySelectorAll("#question [data-counted]")) {
+      const other = fresh.getElementById(part.id);
+      if (!other) { part.remove(); continue; }
+      part.value = other.value;
+      part.replaceChildren(...document.adoptNode(other).childNodes);
+    }
+  }
+}
+countFurther().catch(() => {});
 
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-all]")) return;

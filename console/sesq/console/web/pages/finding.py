@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from sesq.console.find import NEAR, Finder
 from sesq.console.message_view import lines
 from sesq.console.times import parse_past
+from sesq.console.web.filters import Parts
 from sesq.console.web.pieces import file_of_lines
-from sesq.console.web.search import PAGE_SIZE, Found, as_states, bare_message_id, parameters
+from sesq.console.web.search import PAGE_SIZE, Found, as_states, parameters
 from sesq.console.web.search import Query as Wanted
 from sesq.console.web.site import Viewing
 from sesq.queue.snapshot import redis_now
@@ -52,30 +53,19 @@ class Progress:
         return cls(looked, max(looked, finder.to_look_at()), f"messages?{rest}", none, missed)
 
 
-class Search(BaseModel):
+class Search(Parts):
     """The filter in the address of a page."""
 
     state: list[str] | None = None
     q: str = ""
-    tag: str = ""
-    waiting: str = ""
-    subject: str = ""
-    message_id: str = ""
     since: str = ""
     until: str = ""
 
     def query(self, now: float) -> Wanted:
         """Makes the query. Raises InputError, which names the wrong parameter."""
-        return Wanted(
-            states=as_states(self.state or ()),
-            to=self.q.strip(),
-            tag=self.tag.strip(),
-            waiting=self.waiting.strip(),
-            subject=self.subject.strip(),
-            message_id=bare_message_id(self.message_id),
-            since=parse_past(self.since.strip(), "since", now) if self.since.strip() else None,
-            until=parse_past(self.until.strip(), "until", now) if self.until.strip() else None,
-        )
+        since = parse_past(self.since.strip(), "since", now) if self.since.strip() else None
+        until = parse_past(self.until.strip(), "until", now) if self.until.strip() else None
+        return self.query_for(as_states(self.state or ()), self.q, since, until)
 
 
 class PageOfSearch(Search):

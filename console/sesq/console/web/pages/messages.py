@@ -15,7 +15,7 @@ from sesq.console.subjects import Subjects
 from sesq.console.web import actions
 from sesq.console.web.guard import MAIL_POLICY
 from sesq.console.web.pages.finding import PageOfSearch, Progress, as_given
-from sesq.console.web.pages.on_all import choices, messages_path
+from sesq.console.web.pages.on_all import choices, path_back
 from sesq.console.web.paging import Paging
 from sesq.console.web.preview import preview
 from sesq.console.web.render import page
@@ -104,12 +104,7 @@ def act(
     done, problems = actions.act(room, verb, ids or ())
     said = f"{verb}: {len(done)} done" + (f", {len(problems)} not" if problems else "")
     reasons = list(dict.fromkeys(problems.values()))[:PROBLEMS_SHOWN]
-    return room.go(messages_path(back), "; ".join([said, *reasons]), bad=bool(problems))
-
-
-@router.post("/accounts/{account}/messages/release-all")
-def release_all(room: Operating, waiting: Annotated[str, Form()]) -> Response:
-    return room.go("identities", f"{actions.release_all(room, waiting)} queued")
+    return room.go(path_back(back), "; ".join([said, *reasons]), bad=bool(problems))
 
 
 def _suppressed(room: Room, record: Record) -> list[str]:

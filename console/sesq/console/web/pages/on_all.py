@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from sesq.config.errors import WrongState
 from sesq.console import many
-from sesq.console.act import SILENT_SECONDS, Act, Acts, in_words, read_filter, write_filter
+from sesq.console.act import Act
+from sesq.console.acts import Acts
 from sesq.console.overview import Waiting, read_waiting
 from sesq.console.web import acting
+from sesq.console.web.filters import read_filter, write_filter
 from sesq.console.web.render import page
-from sesq.console.web.search import Query
+from sesq.console.web.search import Query as Wanted
 from sesq.console.web.site import Operating, Room, Viewing
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
@@ -46,31 +49,49 @@ class Choices:
     """What held messages wait for, each with the filter for those."""
 
 
-def choices(room: Room, query: Query) -> Choices:
+def choices(room: Room, query: Wanted) -> Choices:
     """Returns what can be done; to all messages only with a filter, so that one button cannot cancel everything."""
     states = query.states or ((State.HELD,) if query.waiting else ())
     verbs = many.verbs_for(states)
-    all_held = query.states == (State.HELD,) and not query.waiting and not query.looks_inside
+    all_held = query == Wanted(states=(State.HELD,))
     reasons = read_waiting(room.redis, room.messages) if all_held else ()
     return Choices(
         verbs,
         verbs if query.is_filtered else [],
         write_filter(query),
-        [(each, write_filter(Query(waiting=each.what))) for each in reasons[:MOST_REASONS]],
+        [(each, write_filter(Wanted(waiting=each.what))) for each in reasons[:MOST_REASONS]],
     )
 
 
 @router.get("/accounts/{account}/acts/ask")
-def ask(room: Viewing, verb: str, which: str, back: str = "messages") -> Response:
-    act = many.ask(room.redis, room.account, verb, read_filter(which))
+def ask(
+    room: Viewing,
+    verb: str,
+    which: str,
+    back: str = "messages",
+    at: Annotated[float | None, Query(gt=0, allow_inf_nan=False)] = None,
+    number: Annotated[int, Query(ge=0)] = 0,
+    after: str = "",
+) -> Response:
+    """Asks with the number. `at`, `number`, `after`: the time, the result and the end of a count that continues."""
+    so_far, seconds = many.Counted(number, after), acting.COUNT_SECONDS
+    act = many.ask(room.redis, room.account, verb, read_filter(which), at=at, seconds=seconds, so_far=so_far)
+    rest = {
+        "verb": verb,
+        "which": which,
+        "back": back,
+        "at": act.at,
+        "number": act.number,
+        "after": act.cursor,
+    }
     return page(
         room,
         "act_question",
         act=act,
         which=which,
-        back=messages_path(back),
+        back=path_back(back),
         consequence=CONSEQUENCES[verb],
-        counted=many.MOST_COUNTED if act.query.looks_inside else None,
+        goes_on=f"acts/ask?{urlencode(rest)}",
     )
 
 
@@ -79,14 +100,14 @@ def begin(
     room: Operating,
     verb: Annotated[str, Form()],
     which: Annotated[str, Form()],
-    number: Annotated[int, Form(ge=1)],
+    number: Annotated[int, Form(ge=0)],
     at: Annotated[float, Form(gt=0, allow_inf_nan=False)],
+    complete: Annotated[bool, Form()] = True,
     back: Annotated[str, Form()] = "messages",
 ) -> Response:
-    """Does the act, to no more messages than the question named, and to none that came after the question."""
-    query = many.narrowed(verb, read_filter(which))
-    asked = Act(verb, query, number, at, words=in_words(query), page=messages_path(back))
-    act, has_ended = acting.begin(room, asked)
+    """Does the act, to no message that came after the question; and to no more than it named, if it named all."""
+    asked = many.asked(verb, read_filter(which), at, number, complete=complete)
+    act, has_ended = acting.begin(room, replace(asked, page=path_back(back)))
     return _tell(room, act) if has_ended else room.go(f"acts/{act.id}")
 
 
@@ -100,10 +121,9 @@ def _tell(room: Room, act: Act) -> Response:
 @router.get("/accounts/{account}/acts/{id}")
 def show(room: Viewing, id: str) -> Response:
     acts, now = Acts(room.redis, room.account), redis_now(room.redis)
-    act = acts.get(id)
+    act = acts.get(id, now)
     ended = acts.ended(id) if act is None else None
-    moves = act is not None and act.moved > now - SILENT_SECONDS
-    return page(room, "act", act=act, ended=ended, moves=moves, now=now, id=id)
+    return page(room, "act", act=act, ended=ended, now=now, id=id)
 
 
 @router.post("/accounts/{account}/acts/{id}/continue")
@@ -118,10 +138,11 @@ def go_on(room: Operating, id: str) -> Response:
 
 @router.post("/accounts/{account}/acts/{id}/stop")
 def stop(room: Operating, id: str) -> Response:
-    acting.stop(room, id)
-    return room.go(f"acts/{id}", "Stopped. Finished steps stay finished.")
+    if acting.stop(room, id):
+        return room.go(f"acts/{id}", "Stopped. Finished steps stay finished.")
+    return room.go("activity", f"Removed: the damaged record of act {id}.")
 
 
-def messages_path(path: str) -> str:
-    """Returns the path of a page of messages or of one message; for any other path, the first page of messages."""
-    return path if path.startswith("messages") else "messages"
+def path_back(path: str) -> str:
+    """Returns the path of a page of messages, of one message or of identities; otherwise, the page of messages."""
+    return path if path.startswith(("messages", "identities")) else "messages"
