@@ -9,6 +9,9 @@ from typing import Any, cast
 
 from redis import Redis
 
+CHANGES = ("before", "after", "old", "old_for", "new")
+"""Fields of an entry that are objects, if they are there."""
+
 
 def text(reply: object) -> str:
     """Returns one reply; empty if there is none. Bytes that are not UTF-8 are shown as `\xff`."""
@@ -41,7 +44,7 @@ def _is_entry(entry: dict[str, Any], texts: Iterable[str]) -> bool:
         _is_time(entry.get("at"))
         and (until is None or _is_time(until))
         and all(isinstance(entry.get(name), str) for name in texts)
-        and all(isinstance(entry.get(name) or {}, dict) for name in ("before", "after", "old", "new"))
+        and all(isinstance(entry.get(name) or {}, dict) for name in CHANGES)
     )
 
 
