@@ -10,7 +10,7 @@ from sesq.config.errors import InvalidPolicy
 from sesq.queue.audit import audit
 from sesq.queue.explain import explain
 from sesq.queue.keys import Keys
-from sesq.queue.policy import Policy
+from sesq.queue.policy import HISTORY_LENGTH, Policy
 from sesq.queue.ramp import mind_ramp, start_ramp, stop_ramp
 from sesq.queue.reputation import Standing
 from sesq.queue.results import put_back
@@ -215,6 +215,35 @@ def test_a_ramp_tells_when_what_waits_goes(stage: BatchStage) -> None:
     assert told.goes_at == pytest.approx(stage.now + 86_400, abs=120)
 
 
+def test_a_change_wakes_those_who_wait_and_the_history_of_changes_is_bounded(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    # Given a worker that waits, and as many changes as are kept
+    stage.redis.lpush(KEYS.policy_history, *["{}"] * HISTORY_LENGTH)
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as waiting:
+        waiting.subscribe(KEYS.wake)
+        waiting.get_message(timeout=5)
+        # When one more comes
+        limits.set("acme", {"daily": "50"}, by="ada")
+        # Then the worker hears of it, and the oldest one is forgotten
+        signal = waiting.get_message(timeout=5)
+    assert signal is not None
+    assert signal["data"] == b"policy"
+    assert stage.redis.llen(KEYS.policy_history) == HISTORY_LENGTH
+
+
+def test_what_left_more_than_a_day_ago_is_no_longer_told_as_used(
+    stage: BatchStage, limits: TenantLimits
+) -> None:
+    limits.set("acme", {"daily": "50"}, by="ada")
+    queue(stage, "acme", 50)
+    stage.claim(50)
+    stage.pass_time(86_400 - 60)
+    assert limits.of("acme").used == 50
+    stage.pass_time(3 * 60)
+    assert (limits.of("acme").used, limits.sent("acme")) == (0, {})
+
+
 def test_a_ramp_ends_with_what_it_limited(stage: BatchStage, limits: TenantLimits) -> None:
     start_ramp(stage.redis, "default", 50, 400, 86_400, by="ada", tenant="acme")
     queue(stage, "acme", 80)
@@ -240,6 +269,7 @@ def test_books_and_queues_leave_nothing_that_stays_for_ever(stage: BatchStage, l
     ("name", "value", "words"),
     [
         ("daily", "49", "at least 50"),
+        ("daily", "60.5", "whole number"),
         ("rate", "0", "a second above 0"),
         ("burst", "9", "a limit of the account alone"),
     ],
