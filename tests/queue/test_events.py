@@ -201,6 +201,21 @@ def test_one_process_at_a_time_is_a_consumer(stage: BatchStage) -> None:
     assert first.read(block=0.001) == []
 
 
+def test_who_goes_on_as_the_consumer_is_told_what_another_had_read_meanwhile(stage: BatchStage) -> None:
+    listen(stage.redis, "default", "crm")
+    first, second = reader(stage), reader(stage)
+    # Given a reader that has told all there was, and another one that took over and reads the next event
+    before = stage.queue()
+    assert [event.message for event in all_of(first)] == [before]
+    stage.redis.delete("sesq:default:reader:crm")
+    id = stage.queue()
+    assert [event.message for event in second.read(block=0.001)] == [id]
+    assert first.read(block=0.001) == []
+    # When that one dies before it has acknowledged the event, Then the first one is told it
+    stage.redis.delete("sesq:default:reader:crm")
+    assert [event.message for event in first.read(block=0.001)] == [id]
+
+
 def test_a_consumer_that_fell_behind_is_told_of_the_gap_until_it_acknowledges_that(stage: BatchStage) -> None:
     listen(stage.redis, "default", "crm", cap=50)
     first = stage.queue()
