@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 
 from batch_stage import BatchStage
-from sesq.console.checkup import movement
 from sesq.console.checkup.movement import stuck
 from sesq.console.checkup.queue import judge_workers
 from sesq.console.overview import read_overview
@@ -90,30 +89,30 @@ def test_bulk_mail_that_hangs_beside_transactional_mail_is_an_alarm(stage: Batch
     assert still(stage) == {Lane.BULK: LONG + 1}
 
 
-def test_it_looks_back_far_enough_when_much_bulk_mail_has_just_left(
-    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(movement, "AT_ONCE", 2)
+def test_transactional_mail_that_hangs_beside_very_much_bulk_mail_is_an_alarm(stage: BatchStage) -> None:
+    # Given transactional mail that its worker does not take, and in the last minute more single bulk mails than
+    # anybody could look at
     _messages(stage)
     stage.queue()
-    bulk_mail_goes(stage, every=10.0)
-    assert still(stage) == {Lane.TRANSACTIONAL: 100.0}
+    bulk_mail_goes(stage)
+    pipeline = stage.redis.pipeline()
+    for number in range(6000):
+        fields = {"queue": stage.keys.queue(Lane.BULK), "claimed": str(stage.now - 1), "day": "1"}
+        pipeline.hset(stage.keys.message(f"b{number}"), mapping=fields)
+        pipeline.zadd(stage.keys.state(State.SENT), {f"b{number}": stage.now - 1})
+    pipeline.execute()
+    # Then that is an alarm
+    assert still(stage) == {Lane.TRANSACTIONAL: LONG}
 
 
-def test_what_leaves_is_looked_at_in_bounded_steps(
-    stage: BatchStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given bulk mail that hangs for longer than the messages that are looked at tell
-    monkeypatch.setattr(movement, "AT_ONCE", 2)
-    monkeypatch.setattr(movement, "MOST_LOOKED_AT", 4)
-    stage.take(5)
-    for _ in range(10):
-        stage.pass_time(LONG / 10)
+def test_transactional_mail_that_goes_and_very_much_bulk_mail_is_no_alarm(stage: BatchStage) -> None:
+    _messages(stage)
+    for _ in range(2):
         stage.queue()
-        stage.work(1)
-    stage.pass_time(1)
-    # Then it is an alarm, for the time that they tell of
-    assert still(stage) == {Lane.BULK: 3 * LONG / 10 + 1}
+    bulk_mail_goes(stage)
+    stage.work(1)
+    bulk_mail_goes(stage, every=5.0)
+    assert still(stage) == {}
 
 
 def _a_batch_goes(stage: BatchStage) -> None:

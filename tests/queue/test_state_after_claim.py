@@ -16,6 +16,7 @@ def test_a_grant_of_one_message(scene: Scene) -> None:
         ~ gate at = now-1 -> now
         + gate claims = 1
         ~ gate folds_at = now-1 -> now+0.5
+        + gate left:transactional = now
         ~ gate level = 0 -> 49
         ~ gate on_way = 0 -> 1
         ~ gate total = 0 -> 1
@@ -50,6 +51,7 @@ def test_urgent_mail_goes_before_bulk_mail_and_all_is_counted(scene: Scene) -> N
         ~ gate at = now-1 -> now
         + gate claims = 1
         ~ gate folds_at = now-1 -> now+0.5
+        + gate left:transactional = now
         ~ gate level = 0 -> 47
         ~ gate on_way = 0 -> 3
         ~ gate total = 0 -> 2
@@ -107,6 +109,7 @@ def test_mail_to_many_leaves_a_debt_and_the_next_waits_for_it(scene: Scene) -> N
         ~ gate at = now-10 -> now
         + gate claims = 1
         ~ gate folds_at = now-12 -> now+30
+        + gate left:transactional = now
         ~ gate level = 50 -> -4
         ~ gate on_way = 0 -> 5
         ~ gate total = 0 -> 5
@@ -143,6 +146,7 @@ def test_a_worker_for_bulk_mail_waits_among_its_own(scene: Scene) -> None:
         ~ gate at = now-2 -> now
         + gate claims = 1
         ~ gate folds_at = now-4 -> now+30
+        + gate left:bulk = now
         ~ gate level = 50 -> 0
         ~ gate on_way = 0 -> 1
         ~ gate total = 0 -> 1
@@ -230,6 +234,7 @@ def test_tokens_gather_for_mail_to_many_until_all_that_is_on_its_way_has_come(sc
         ~ gate folded = 0 -> now-0.2
         ~ gate folds_at = now-0.2 -> now+0.5
         ~ gate gathers = now+1.071572 20 bulk <2> -> ''
+        + gate left:bulk = now
         ~ gate level = 6 -> -13
         ~ gate on_way = 1 -> 20
         ~ gate ses_at = now-10.7 -> now-0.2

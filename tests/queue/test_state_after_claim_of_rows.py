@@ -19,6 +19,7 @@ def test_rows_of_a_batch(scene: Scene) -> None:
         ~ gate at = now-1 -> now
         + gate claims = 1
         ~ gate folds_at = now-1 -> now+0.5
+        + gate left:bulk = now
         ~ gate level = 0 -> 48
         ~ gate on_way = 0 -> 2
         ~ gate total = 0 -> 2
@@ -80,6 +81,7 @@ def test_rows_of_a_batch_as_far_as_the_day_has_room(scene: Scene) -> None:
         ~ gate at = now-1 -> now
         + gate claims = 1
         ~ gate folds_at = now-1 -> now+0.5
+        + gate left:bulk = now
         ~ gate level = 0 -> 48
         ~ gate on_way = 0 -> 2
         ~ gate total = 0 -> 2

@@ -109,6 +109,7 @@ def test_tokens_gather_for_what_was_cancelled(scene: Scene) -> None:
         ~ gate claims = 2 -> 3
         ~ gate folds_at = now+0.3 -> now+0.5
         ~ gate gathers = now+1.571572 20 transactional <2> -> ''
+        ~ gate left:transactional = now-0.2 -> now
         ~ gate on_way = 1 -> 2
         ~ gate total = 1 -> 2
         + leases <3> = now+30

@@ -100,6 +100,7 @@ def test_it_was_queued_before_a_backup_was_restored(scene: Scene) -> None:
         ~ gate at = now-3 -> now
         + gate claims = 1
         ~ gate folds_at = now-3 -> now+0.5
+        + gate left:bulk = now
         ~ gate level = 0 -> 49
         ~ gate on_way = 0 -> 1
         ~ gate total = 0 -> 1

@@ -4,9 +4,8 @@ count, and neither does what leaves the other lane.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from redis import Redis
 
@@ -15,31 +14,12 @@ from sesq.console.overview import LaneView, Overview
 from sesq.queue.fields import Fields
 from sesq.queue.keys import Keys
 from sesq.queue.policy import Policy
-from sesq.queue.replies import text
-from sesq.queue.states import Lane, State
-from sesq.queue.usage import read_ledger
+from sesq.queue.replies import read_hash
+from sesq.queue.states import Lane
 from sesq.queue.windows import last_opening
 
 STUCK_SECONDS = 60
-MINUTE = 60
 ROUNDING = 1e-6
-AT_ONCE = 250
-MOST_LOOKED_AT = 5000
-"""Messages of each state that are looked at, the newest first."""
-LEFT = (
-    State.SENDING,
-    State.SENT,
-    State.DELIVERED,
-    State.BOUNCED,
-    State.COMPLAINED,
-    State.RETRYING,
-    State.HELD,
-    State.UNKNOWN,
-    State.REFUSED,
-    State.FAILED,
-    State.SUPPRESSED,
-)
-"""States that mail reaches only after it has left a lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +30,12 @@ class Still:
     seconds: float
 
 
-@dataclass(slots=True)
-class Left:
-    """What left the lanes. `urgent`: minute of the epoch -> recipients of transactional messages that left in it.
-
-    `since`: from this time on, all messages have been looked at (s).
-    """
-
-    newest: dict[Lane, float] = field(default_factory=dict)
-    urgent: Counter[int] = field(default_factory=Counter)
-    since: float = 0.0
-
-    def at(self, lane: Lane) -> float:
-        """Returns when mail last left a lane (s); the earliest possible time, if it has not looked so far back."""
-        return max(self.newest.get(lane, 0.0), self.since)
-
-    def add(self, lane: Lane, at: float, day: int) -> None:
-        """Adds a message that left a lane at a time (s), and that counts so many recipients of the day."""
-        self.newest[lane] = max(at, self.newest.get(lane, 0.0))
-        if lane is Lane.TRANSACTIONAL:
-            self.urgent[int(at // MINUTE)] += day
-
-
 def stuck(redis: Redis, view: Overview) -> list[Still]:
     """Lists the lanes that a worker serves, whose mail may go, and that no mail has left for STUCK_SECONDS."""
     lanes = [lane for lane in view.lanes if _could_go(view, lane, bulk_leaves=True)]
     if not lanes:
         return []
-    now, left = view.usage.now, _last_left(redis, view, [lane.lane for lane in lanes])
+    now, left = view.usage.now, _last_left(redis, view.account)
     bulk_leaves = left[Lane.BULK] > now - STUCK_SECONDS
     lanes = [lane for lane in lanes if _could_go(view, lane, bulk_leaves=bulk_leaves)]
     allowed = _last_allowed(redis, view)
@@ -111,49 +69,11 @@ def _there_since(view: Overview, lane: LaneView) -> float:
     return max(born, lane.head.since if lane.head else 0.0)
 
 
-def _last_left(redis: Redis, view: Overview, lanes: Iterable[Lane]) -> Mapping[Lane, float]:
-    """Returns when mail last left each lane. It looks no further once mail has left all of `lanes` lately.
-
-    The records of messages say it; of recipients of batches, the ledger does: what it counts beyond transactional
-    messages is bulk mail.
-    """
-    left, ledger = Left(), read_ledger(redis, view.account)
-    for since in _look_back(redis, Keys(view.account), left):
-        whole = {minute: n for minute, n in ledger.items() if minute > since // MINUTE}
-        rest = [minute for minute, n in whole.items() if n > left.urgent[minute]]
-        if rest:
-            left.add(Lane.BULK, float((rest[-1] + 1) * MINUTE), 0)
-        left.since = since
-        if all(left.newest.get(lane, 0.0) > view.usage.now - STUCK_SECONDS for lane in lanes):
-            break
-    return {lane: left.at(lane) for lane in Lane}
-
-
-def _look_back(redis: Redis, keys: Keys, left: Left) -> Iterator[float]:
-    """Adds what left the lanes, the newest first. Yields after each step the time from which on it has seen all (s)."""
-    states = list(LEFT)
-    for start in range(0, MOST_LOOKED_AT, AT_ONCE):
-        with mapped():
-            pipeline = redis.pipeline(transaction=False)
-            for state in states:
-                pipeline.zrevrange(keys.state(state), start, start + AT_ONCE - 1, withscores=True)
-            pages = pipeline.execute()
-            _add_all(redis, keys, left, [text(id) for page in pages for id, _ in page])
-        states = [state for state, page in zip(states, pages, strict=True) if len(page) == AT_ONCE]
-        yield max((float(page[-1][1]) for page in pages if len(page) == AT_ONCE), default=0.0)
-        if not states:
-            return
-
-
-def _add_all(redis: Redis, keys: Keys, left: Left, ids: list[str]) -> None:
-    pipeline = redis.pipeline(transaction=False)
-    for id in ids:
-        pipeline.hmget(keys.message(id), "queue", "claimed", "day")
-    for queue, claimed, day in pipeline.execute():
-        told = Fields({"claimed": text(claimed or ""), "day": text(day or "")})
-        lane = Lane.BULK if text(queue or "").startswith(keys.queue(Lane.BULK)) else Lane.TRANSACTIONAL
-        if told.number("claimed"):
-            left.add(lane, told.number("claimed"), told.whole("day"))
+def _last_left(redis: Redis, account: str) -> Mapping[Lane, float]:
+    """Returns when mail was last granted of each lane (s); 0 if none ever was."""
+    with mapped():
+        found = read_hash(redis, Keys(account).gate)
+    return {lane: Fields(found).number(f"left:{lane.value}") for lane in Lane}
 
 
 def _last_allowed(redis: Redis, view: Overview) -> float:

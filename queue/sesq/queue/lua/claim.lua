@@ -54,6 +54,7 @@ local function grant(gate, message, queue)
   local n, day = tonumber(message.rate), tonumber(message.day)
   Job.drop_head(queue)
   Gate.take(gate, n, lease, message.id)
+  Gate.note_leaving(gate, queue)
   Share.charge(queue, n)
   if day > 0 then Ledger.count(gate.ledger, day) end
   local taken = {'claim_id', claim_id, 'worker', worker, 'claimed', now_as_text(), 'tokens_at', now_as_text(),
@@ -76,6 +77,7 @@ local function grant_rows(gate, chunk, m)
     record[#record + 1] = chunk.queue
   end
   Gate.take(gate, m, lease)
+  Gate.note_leaving(gate, chunk.queue)
   Share.charge(chunk.queue, m)
   if day > 0 then Ledger.count(gate.ledger, m) end
   for i = 1, m do

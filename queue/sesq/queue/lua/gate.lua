@@ -11,7 +11,8 @@
 --                      gather once our bucket is full);
 --                      minute (the ledger's newest), total (recipients in the ledger),
 --                      slow (share of the rate withheld after a throttle), slow_at (s), claims, throttles
---                      (how often), born (s: when these books were opened)
+--                      (how often), born (s: when these books were opened), left:transactional and
+--                      left:bulk (s: when mail was last granted of that lane)
 --   A restored  hash   after a backup was restored: before (s: what was queued earlier may have been sent),
 --                      at (s: when that was found), unexplained (recipients that SES counts and nobody here
 --                      knows of; -1: the backup is too old to tell)
@@ -91,7 +92,8 @@ function Gate.open()
     folds_at = math.min(tonumber(fields.folds_at) or now(), now() + LONGEST_LEASE),
     folded = tonumber(fields.folded) or 0, folded_before = tonumber(fields.folded_before) or 0,
     ledger = Ledger.open(tonumber(fields.minute), tonumber(fields.total)),
-    gathers = fields.gathers or '', gathers_again = 0, born = fields.born or string.format('%.6f', now()),
+    gathers = fields.gathers or '', gathers_again = 0, left = {},
+    born = fields.born or string.format('%.6f', now()),
   }
   Gate.fold(gate)
   Gate.read_gathering(gate)
@@ -105,7 +107,7 @@ function Gate.close(gate)
   call('HSET', A .. 'gate', 'level', own.level, 'at', string.format('%.6f', own.at), 'gathers', gate.gathers,
        'ses_level', ses.level, 'ses_at', ses.at, 'on_way', gate.on_way, 'folds_at', gate.folds_at,
        'folded', gate.folded, 'folded_before', gate.folded_before, 'minute', ledger.minute,
-       'total', ledger.total, 'born', gate.born)
+       'total', ledger.total, 'born', gate.born, unpack(gate.left))
 end
 
 -- Calls a function with the gate, and writes back what it changed, however it ends. Returns its answer.
@@ -118,6 +120,16 @@ local function with_gate(use)
   if not done then error(answer, 0) end
   if not written then error(fault, 0) end
   return answer
+end
+
+-- Notes that mail of a queue is granted now. It is written with the books, by the same command.
+function Gate.note_leaving(gate, queue)
+  local field = Job.is_bulk(queue) and 'left:bulk' or 'left:transactional'
+  for _, each in ipairs(gate.left) do
+    if each == field then return end
+  end
+  gate.left[#gate.left + 1] = field
+  gate.left[#gate.left + 1] = now_as_text()
 end
 
 -- Why nothing may go at all, or nil.
