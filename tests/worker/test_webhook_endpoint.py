@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -437,6 +439,21 @@ def test_only_one_process_delivers_and_the_one_that_lost_the_lease_changes_nothi
     second.step()
     assert second.store.health().waiting == 0
     assert {message for message, _ in second.told} == {one}
+
+
+def test_the_one_that_delivers_keeps_its_lease(
+    hook: MakeHook, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a process that delivers, and whose lease soon runs out
+    h = hook()
+    whole = redis.pttl(KEYS.webhook_runner(NAME))
+    redis.pexpire(KEYS.webhook_runner(NAME), 5000)
+    # When a quarter of the lease has passed by its own clock
+    passed = time.monotonic() + whole / 4000
+    monkeypatch.setattr(endpoint_module, "time", SimpleNamespace(time=time.time, monotonic=lambda: passed))
+    h.step()
+    # Then the lease is as long as in the beginning
+    assert 5000 < whole - 5000 < redis.pttl(KEYS.webhook_runner(NAME)) <= whole
 
 
 def test_what_the_one_that_lost_the_lease_had_read_is_told_once(
