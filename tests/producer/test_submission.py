@@ -753,6 +753,7 @@ def test_what_would_not_be_safe_does_not_start(
         (f'[shop]\npassword = "{HASH.replace("$16384$", "$3$")}"\nsenders = ["*"]', "no hash"),
         (f'[shop]\npassword = "{HASH.replace("$16384$", "$-2$")}"\nsenders = ["*"]', "no hash"),
         (f'[shop]\npassword = "{HASH.replace("$16384$", "$1099511627776$")}"\nsenders = ["*"]', "no hash"),
+        (f'[shop]\npassword = "{HASH.replace("$16384$", "$131072$")}"\nsenders = ["*"]', "no hash"),
         (f'[shop]\npassword = "{HASH[:-4]}?"\nsenders = ["*"]', "no hash"),
         (f'[shop]\npassword = "{HASH}"', "senders"),
         (f'[shop]\npassword = "{HASH}"\nsenders = "*"', "senders"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import signal
 import threading
 import time
 import traceback
@@ -545,6 +546,18 @@ def test_a_start_waits_for_no_account_longer_than_some_seconds(monkeypatch: pyte
         ("wrong", "account wrong: Because.")
     ]
     answer.set()
+
+
+def test_a_second_signal_ends_it_at_once(hire: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a worker that is told to stop
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr("sesq.worker.worker.signal.signal", handlers.__setitem__)
+    hire().request_stop(signal.SIGTERM, None)
+    # When one more signal of either kind comes, Then it ends
+    assert handlers.keys() == {signal.SIGINT, signal.SIGTERM}
+    for number, handler in handlers.items():
+        with pytest.raises(SystemExit):
+            handler(number, None)
 
 
 def test_stopped_what_is_on_its_way_ends_and_the_rest_stays_in_its_place(stage: Stage, hire: Hire) -> None:
