@@ -105,7 +105,7 @@ def test_limits_and_pauses_with_how_long_they_hold(run: Run, trail: Callable[...
     run("quota", "ramp", "--from", "20", "--to", "100", "--over", "3d")
     run("quota", "reset", "rate")
     told = trail()
-    assert told[0] == ("reset rate", "rate 10/second → not set")
+    assert told[0] == ("reset rate", "rate 5/second → not set")
     assert told[1][0] == "ramp"
     assert "20/day to 100/day" in told[1][1]
     assert told[2:] == [

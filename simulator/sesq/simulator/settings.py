@@ -74,4 +74,7 @@ def explain(error: ValueError) -> str:
     """Says what is wrong in one line. pydantic's own text is for programmers."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    own = [
+        each for each in error.errors() if each["type"] != "default_factory_not_called"
+    ]  # others' consequences
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in own)

@@ -93,7 +93,7 @@ def test_each_question_to_the_open_gate_is_a_claim(console: Console, stage: Stag
     stage.claim()
     found = scrape(visit)
     assert value(found, "sesq_claims_total") == 1
-    assert "whether something might go or not" in found["sesq_claims"].documentation
+    assert "with or without a message" in found["sesq_claims"].documentation
     # When the gate is closed, questions count no more
     Policy(stage.redis).pause("a review", by="ada")
     stage.claim()
