@@ -281,3 +281,14 @@ def test_whoever_joins_waits_until_the_server_has_read_its_data(
     (short_path / "server.log").touch()
     with pytest.raises(QueueUnavailable, match="did not start: it said nothing"):
         EmbeddedRedis(short_path).start()
+
+
+def test_a_start_is_told_once_for_a_folder(short_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a folder without data, and commands that come one after the other
+    caplog.set_level("INFO", "sesq.redis")
+    for _ in range(3):
+        with EmbeddedRedis(short_path):
+            pass
+    # Then the first one says that a Redis was started, and where its data is
+    (told,) = [record.message for record in caplog.records if "embedded Redis" in record.message]
+    assert str(short_path) in told

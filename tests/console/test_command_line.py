@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import typer
 from typer.testing import Result
 
 from sesq.console.app import SUMMARIES
+from sesq.console.progress import progress_of
 
 Run = Callable[..., Result]
 GROUPS = {
@@ -170,3 +172,34 @@ def test_without_typer_the_command_says_what_to_install() -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert said.stderr == "sesq: the command line needs typer and rich: pip install 'sesq[console]'\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["pause"], "write `sesq batch pause` or `sesq quota pause`"),
+        (["ramp", "--from", "200"], "write `sesq quota ramp`"),
+        (["cancel", "01M8Q5VJZMEKD"], "write `sesq messages cancel` or `sesq batch cancel`"),
+    ],
+)
+def test_a_command_without_its_group_is_told_with_it(run: Run, words: list[str], meant: str) -> None:
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert meant in " ".join(result.stderr.split())
+
+
+def test_the_total_of_a_bar_is_never_less_than_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a terminal, and work that was counted too low, since more has come
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_of("looking", 1) as progress:
+        # When more is done than was counted
+        progress(3)
+    # Then the total has grown
+    assert "3/3" in terminal.getvalue()
+    assert "3/1" not in terminal.getvalue()

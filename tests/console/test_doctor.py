@@ -18,7 +18,8 @@ from rq.worker import Worker
 from typer.testing import Result
 
 from batch_stage import BatchStage
-from sesq.console.checkup.aws import judge_account
+from sesq.config.settings import AccountSettings
+from sesq.console.checkup.aws import capped, judge_account
 from sesq.console.checkup.movement import stuck
 from sesq.console.checkup.queue import judge_movement, judge_workers
 from sesq.console.checkup.server import check_info
@@ -306,6 +307,27 @@ def test_what_ses_says(facts: dict[str, Any], sender: str | None, name: str, sta
     checks = {check.name: check for check in judge_account(replace(SANDBOX, **facts), sender)}
     assert checks[name].status.value == status
     assert part in checks[name].detail
+
+
+@pytest.mark.parametrize(
+    ("rate", "daily", "told"),
+    [
+        ("1 per 2 seconds", 200, {}),
+        ("10/second", "unlimited", {"rate": "10/second", "daily": "unlimited"}),
+    ],
+)
+def test_a_limit_of_the_file_above_that_of_ses_is_told(
+    rate: str, daily: int | str, told: dict[str, str]
+) -> None:
+    # Given sesq.toml with limits, for an account in the sandbox
+    account = AccountSettings(rate=rate, daily=daily)
+    # Then those above SES's are told, with SES's, which are in force; nothing is wrong
+    checks = {check.name: check for check in capped(account, SANDBOX)}
+    assert checks.keys() == told.keys()
+    for name, asked in told.items():
+        assert checks[name].status.value == "ok"
+        assert f"{asked} in sesq.toml is above the" in checks[name].detail
+        assert checks[name].detail.endswith("so SES's limit is in force")
 
 
 def test_queued_mail_needs_a_worker(redis: Redis, queue: Callable[..., str]) -> None:

@@ -138,6 +138,7 @@ def test_waiting_ends_with_1_where_it_is_refused(
     assert (result.exit_code, "Message rejected" in result.output) == (1, True)
     if json_too:
         told = {"id": id, "state": "refused", "reason": "Message rejected", "message_id": None}
+        told["waits_because"] = ""
         assert json.loads(result.stdout) == told
 
 
@@ -156,7 +157,7 @@ def test_waiting_tells_the_message_id(
     result = run(*MINIMUM, "--key", "order-17", "--wait", "5")
     assert (result.exit_code, result.stdout) == (0, f"{id}\nsent ses-1\n")
     told = json.loads(run(*MINIMUM, "--key", "order-17", "--wait", "5", "--json").stdout)
-    assert told == {"id": id, "state": "sent", "reason": "", "message_id": "ses-1"}
+    assert told == {"id": id, "state": "sent", "reason": "", "waits_because": "", "message_id": "ses-1"}
 
 
 def test_waiting_looks_until_the_end_or_the_deadline(redis: Redis, queue: Callable[..., str]) -> None:
@@ -187,3 +188,16 @@ def test_what_would_be_over_before_it_goes_is_refused(run: Callable[..., Result]
     result = run(*words, "--expires", "2020-01-01T00:00")
     assert (result.exit_code, "is over already" in result.stderr) == (2, True)
     assert redis.keys("sesq:default:message:*") == []
+
+
+def test_waiting_says_what_stops_the_mail(run: Run) -> None:
+    # Given an account that somebody has paused
+    run("quota", "pause", "a look at the list")
+    # When somebody waits for a mail
+    result = run(*MINIMUM, "--wait", "0")
+    told = json.loads(run(*MINIMUM, "--wait", "0", "--json").stdout)
+    # Then the command says that the account is paused, and why
+    assert result.exit_code == 1
+    assert "paused" in result.stderr
+    assert "a look at the list" in result.stderr
+    assert "a look at the list" in told["waits_because"]

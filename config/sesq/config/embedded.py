@@ -136,7 +136,8 @@ class EmbeddedRedis:
         """Starts the supervisor, which starts the server, in a session of its own: Ctrl-C here does not stop it."""
         command = [sys.executable, "-I", "-S", redis_supervisor.__file__, str(self.directory / "users.lock")]
         command += [str(server.path), *self._options()]
-        log.info(
+        log.log(
+            logging.DEBUG if self._writer() else logging.INFO,  # it is told once for each folder
             "no redis_url is set: starting the embedded Redis (%s) with its data in %s",
             server,
             self.directory,

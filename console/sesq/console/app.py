@@ -56,6 +56,9 @@ class LazyGroup(TyperGroup):
         self.commands = {name: TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        meant = _meant(args[0]) if args and args[0] not in SUMMARIES else ""
+        if meant:
+            raise InputError(f"there is no command sesq {args[0]}; write {meant}")
         name, summary, rest = super().resolve_command(ctx, args)
         if name not in SUMMARIES:
             return name, summary, rest
@@ -76,6 +79,13 @@ class LazyGroup(TyperGroup):
             said = in_words(str(error), option_of)
             complain(f"{said}{where if isinstance(error, QueueUnavailable) else ''}")
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+
+def _meant(word: str) -> str:
+    """Names the commands that end with `word`: `sesq batch pause` and `sesq quota pause`. Empty: there is none."""
+    groups = ((name, typer.main.get_command(import_module(_module_of(name)).app)) for name in SUMMARIES)
+    found = [f"`sesq {name} {word}`" for name, group in groups if word in getattr(group, "commands", {})]
+    return " or ".join(found)
 
 
 def _module_of(command: str) -> str:

@@ -70,6 +70,7 @@ def check_account(redis: Redis, account: str, settings: Settings, sender: str | 
         yield fail("settings", str(error), SETTINGS_CURE)
     else:
         yield from judge_account(described, sender, opened.sync.borrowed)
+        yield from capped(settings.account(account), described)
 
 
 def _connection(account: AccountSettings, region: str) -> Check:
@@ -120,6 +121,17 @@ def _quota(described: Description) -> Check:
             "quota", f"{used}: the day is spent", "mail waits until recipients free up; or ask SES for more"
         )
     return ok("quota", used)
+
+
+def capped(account: AccountSettings, described: Description) -> Iterator[Check]:
+    """Tells the limits of sesq.toml that do not count, since SES allows less."""
+    for name, asked, allowed, written in (
+        ("rate", account.rate, described.rate, format_rate),
+        ("daily", account.daily, described.daily, format_daily),
+    ):
+        if asked is not None and allowed >= 0 and not 0 <= asked <= allowed:
+            told = f"{written(asked)} in sesq.toml is above the {written(allowed)} that SES allows"
+            yield ok(name, f"{told}, so SES's limit is in force")
 
 
 def _sender(identities: Identities, sender: str | None, named: dict[str, bool]) -> Check:

@@ -104,7 +104,7 @@ def list_(
     now = redis_now(messages.redis)
     query = chosen.query(now)
     finder = Finder(messages.redis, account, query)
-    with progress_of("looking", finder.to_look_at() if query.is_filtered else 1) as progress:
+    with progress_of("looking", finder.to_look_at() if query.is_filtered else limit) as progress:
         matching = finder.all(limit, progress)
         if form:
             sys.stdout.writelines(message_view.lines(matching, jsonl=form is Form.jsonl))

@@ -217,11 +217,12 @@ def _report(record: Record, json: bool) -> None:
     sent = record.state in SENT_STATES
     if json:
         told = {"id": record.id, "state": record.state.value, "reason": record.reason}
-        print_json(told | {"message_id": record.message_id})
+        print_json(told | {"waits_because": record.waits_because, "message_id": record.message_id})
     elif sent:
         typer.echo(f"{record.state} {record.message_id}")
     else:
-        complain(f"message {record.id} is {record.state}{': ' if record.reason else ''}{record.reason}")
+        why = record.waits_because or record.reason
+        complain(f"message {record.id} is {record.state}{': ' if why else ''}{why}")
     if not sent:
         raise typer.Exit(1)
 
