@@ -97,6 +97,7 @@ def test_a_host_in_good_health(run: Run, aws: Simulator) -> None:
         "sender": "ok",
         "workers": "warn",
         "queues": "ok",
+        "events": "ok",
     }
     assert result.exit_code == 0
     assert aws.messages() == []
@@ -137,8 +138,12 @@ HEALTHY = {
     "sender": "shop@example.com may send",
     "workers": "none",
     "queues": "nothing waits to be sent",
+    "events": "not set up: what became of mail, bounces and complaints are not known",
 }
-CURES = {"workers": "start one before mail is queued: sesq worker"}
+CURES = {
+    "events": "sesq events setup makes what is needed, and prints the settings",
+    "workers": "start one before mail is queued: sesq worker",
+}
 
 
 def test_all_that_it_says_of_a_host_in_good_health(run: Run, aws: Simulator) -> None:
@@ -155,6 +160,42 @@ def test_all_that_it_says_of_a_host_in_good_health(run: Run, aws: Simulator) -> 
     assert list(rows) == ["check", *HEALTHY]
     assert all(detail in rows[name] for name, detail in HEALTHY.items() if name != "version")
     assert CURES["workers"] in rows["workers"]
+
+
+def test_whether_events_are_read(
+    run: Run, aws: Simulator, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> list[tuple[str, str, str]]:
+        checks = json.loads(run("doctor", "--json").stdout)
+        told = [each for each in checks if each["name"].startswith("events")]
+        return [(each["status"], each["detail"], each["cure"]) for each in told]
+
+    # Given no settings of events: that is no failure, and the cure is named
+    ((status, detail, cure),) = said()
+    assert (status, "not set up" in detail, "sesq events setup" in cure) == ("ok", True, True)
+    # Given a queue that nobody reads
+    aws.set_events(queue="events")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", aws.endpoint_url)
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__EVENTS__QUEUE_URL", f"{aws.endpoint_url}/000000000000/events")
+    (status, detail, cure), queue = said()
+    assert (status, detail, "sesq events running" in cure) == ("warn", "nobody has read any yet", True)
+    assert queue == ("ok", "0 messages to read", "")
+    # When somebody reads it
+    assert run("events", "--burst").exit_code == 0
+    (status, detail, _), _ = said()
+    assert (status, detail.startswith("read ")) == ("ok", True)
+    # and when that was long ago
+    redis.hset(Keys("default").reputation, "read_at", 1)
+    (status, detail, _), _ = said()
+    assert (status, detail.startswith("nobody has read them for ")) == ("warn", True)
+    # Given a queue that does not exist
+    monkeypatch.setenv("SESQ_ACCOUNTS__DEFAULT__EVENTS__QUEUE_URL", f"{aws.endpoint_url}/000000000000/gone")
+    _, (status, detail, cure) = said()
+    assert (status, detail.endswith("/gone does not exist"), "events.queue_url" in cure) == (
+        "fail",
+        True,
+        True,
+    )
 
 
 def test_what_is_wrong_has_a_cure_and_ends_with_1(run: Run, aws: Simulator, redis: Redis) -> None:

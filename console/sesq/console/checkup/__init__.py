@@ -2,6 +2,7 @@
 
 from sesq.console.checkup.aws import check_account
 from sesq.console.checkup.check import Check, Status
+from sesq.console.checkup.events import check_events
 from sesq.console.checkup.queue import check_queue, check_unknown_accounts
 from sesq.console.checkup.server import CURE, check_redis
 from sesq.console.checkup.webhooks import check_webhooks
@@ -11,6 +12,7 @@ __all__ = [
     "Check",
     "Status",
     "check_account",
+    "check_events",
     "check_queue",
     "check_redis",
     "check_unknown_accounts",

@@ -16,6 +16,7 @@ from sesq.console.checkup import (
     Check,
     Status,
     check_account,
+    check_events,
     check_queue,
     check_redis,
     check_unknown_accounts,
@@ -155,6 +156,7 @@ def examine(settings: Settings, account: str, sender: str | None) -> Iterator[Ch
         if of_redis[0].status is Status.OK:
             yield from check_account(redis, account, settings, sender)
             yield from check_queue(redis, account)
+            yield from check_events(redis, account, settings)
             yield from check_webhooks(redis, account, settings.account(account).webhooks)
             yield from check_unknown_accounts(redis, settings.accounts)
     except QueueUnavailable as error:  # it answered the first check, but refuses or fails later

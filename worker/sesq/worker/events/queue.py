@@ -21,6 +21,16 @@ AGAIN_SECONDS = 30
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 
+def count_waiting(sqs: Any, queue_url: str) -> int:
+    """Returns about how many messages wait in a queue. Raises ControlRefused, ControlUnavailable."""
+    name = "ApproximateNumberOfMessages"
+    answer = asked(
+        "get_queue_attributes",
+        lambda: sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name]),
+    )
+    return int(answer["Attributes"][name])
+
+
 class QueueReader:
     """`run()` until `stop()`, or with `until_empty` until nothing is left. `counts`: what became of the messages."""
 
