@@ -74,7 +74,13 @@ def explain(error: ValueError) -> str:
     """Says what is wrong in one line. pydantic's own text is for programmers."""
     if not isinstance(error, ValidationError):
         return str(error)
-    own = [
-        each for each in error.errors() if each["type"] != "default_factory_not_called"
-    ]  # others' consequences
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in own)
+    return "; ".join(f"{name}: {problem}" for name, problem in problems_of(error))
+
+
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
+    """Lists each wrong setting and what is wrong. Leaves out what only follows from another wrong setting."""
+    return [
+        (".".join(map(str, each["loc"])), each["msg"])
+        for each in error.errors()
+        if each["type"] != "default_factory_not_called"
+    ]

@@ -64,6 +64,7 @@ def simulator(
     """
     with part("simulator"):
         from sesq.simulator import Simulator, read_account_file, serve
+        from sesq.simulator.settings import problems_of
 
     def announce(running: Simulator) -> None:
         typer.echo("\n".join(running.listening))
@@ -83,7 +84,7 @@ def simulator(
         with part("simulator"):
             serve(host, port, on_ready=announce, **options)
     except ValidationError as error:
-        wrong = [(str(each["loc"][0]), each["msg"]) for each in error.errors()]
+        wrong = problems_of(error)
         told = "; ".join(f"{OPTIONS.get(name, name)}: {problem}" for name, problem in wrong)
         raise InputError(f"the simulator cannot be set up so: {told}") from error
     except (TypeError, ValueError) as error:
