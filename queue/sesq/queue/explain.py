@@ -7,6 +7,7 @@ from dataclasses import replace
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.numbers import number_of
 from sesq.config.quotas import format_rate
 from sesq.queue.ahead import Ahead, count_ahead
 from sesq.queue.chunks import place_of
@@ -86,7 +87,7 @@ def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[
     words = [format_rate(own.rate)] if own.rate else []
     words += [f"{own.daily_now:,.10g} in 24 hours, of which {own.used:,} are used"] if own.daily_now else []
     words += ["more each day by its ramp"] if own.growth else []
-    told = f"tenant {tenant} may send {' and '.join(words)}; {ahead:,} recipients of the tenant go before it"
+    told = f"tenant {tenant} may send {' and '.join(words)}; {_go(ahead, of=' of the tenant')} before it"
     by = Limits(own.rate or usage.pace, own.daily_now, growth=own.growth)
     return told, forecast(record.envelope.rate_cost, ahead, usage.now, by, limits.sent(tenant)).ends_at
 
@@ -100,7 +101,7 @@ def _by_account(
     cost = record.envelope.rate_cost
     if _fits(usage, ahead + cost + reserve):
         wait = (ahead + min(cost, usage.burst) - usage.tokens) / usage.pace
-        told = f"{ahead:,} recipients go before it, at {format_rate(usage.shown_rate)}"
+        told = f"{_go(ahead)} before it, at {format_rate(usage.shown_rate)}"
         if wait > LONGEST_MINUTES * MINUTE:
             return told, None
         return told if wait > SOON_SECONDS else "it may go now", usage.now + max(0.0, wait)
@@ -155,7 +156,7 @@ def _by_windows(
         return _no_room(usage, found.all, usage.reserve), at
     if at is not None and at - usage.now <= SOON_SECONDS:
         return "it may go now", at
-    return f"{found.all:,} recipients go before it, at {format_rate(usage.shown_rate)}", at
+    return f"{_go(found.all)} before it, at {format_rate(usage.shown_rate)}", at
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
@@ -186,3 +187,8 @@ def _paused_batch(redis: Redis, record: Record) -> str:
         return ""
     state, reason = redis.hmget(Keys(record.account).batch(place.batch), "state", "reason")
     return text(reason) if state == b"paused" else ""
+
+
+def _go(ahead: float, of: str = "") -> str:
+    verb = "goes" if ahead == 1 else "go"
+    return f"{number_of(ahead, 'recipient')}{of} {verb}"

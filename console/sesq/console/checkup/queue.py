@@ -8,6 +8,7 @@ from itertools import islice
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.numbers import number_of
 from sesq.console.acts import Acts
 from sesq.console.checkup.check import Check, fail, ok, warn
 from sesq.console.checkup.conditions import check_conditions
@@ -72,7 +73,9 @@ def check_queue(redis: Redis, account: str) -> Iterator[Check]:
     yield from check_reputation(redis, account)
     if view.counts[State.UNKNOWN]:
         yield warn(
-            "unknown", f"{view.counts[State.UNKNOWN]:,} messages may have been sent, or not", SETTLE_CURE
+            "unknown",
+            f"{number_of(view.counts[State.UNKNOWN], 'message')} may have been sent, or not",
+            SETTLE_CURE,
         )
 
 

@@ -12,6 +12,7 @@ import typer
 from redis import Redis
 
 from sesq.config.errors import InputError, SesqError
+from sesq.config.numbers import number_of
 from sesq.console import batch_view
 from sesq.console.audit import change_in
 from sesq.console.batch_check import Check, check
@@ -204,7 +205,7 @@ def send(
             rows = rows_of(request, file, encoding, form, email_column)
             printed = found.intake.unprintable is None
             intake = take(outbox.redis, request, rows, again=again, printed=printed, progress=progress)
-    note(outbox.redis, account, f"send batch {intake.id}: {intake.queued} recipients")
+    note(outbox.redis, account, f"send batch {intake.id}: {number_of(intake.queued, 'recipient')}")
     told = found.as_json() | {"id": intake.id, "queued": intake.queued}
     _tell_left_out(found)
     if json:
@@ -233,7 +234,7 @@ def _ask(found: Check, sure: bool) -> None:
     if sure or not sys.stdout.isatty():
         return
     show(batch_view.check_as_text(found))
-    if not is_agreed(f"Queue {found.intake.queued:,} mails?"):
+    if not is_agreed(f"Queue {number_of(found.intake.queued, 'mail')}?"):
         raise typer.Exit(1)
 
 

@@ -13,6 +13,7 @@ import typer
 from redis import Redis
 
 from sesq.config.errors import InputError
+from sesq.config.numbers import number_of
 from sesq.console import many
 from sesq.console.act import BECOMES, Act
 from sesq.console.acts import Acts
@@ -146,7 +147,11 @@ def do_to_all(redis: Redis, account: str, verb: str, chosen: FilterOfAct, *, yes
     if query.waiting:
         many.require_waited_for(Messages(redis, account), query.waiting)
     act = many.ask(redis, account, verb, query)
-    if act.number and not yes and not is_agreed(f"{verb.capitalize()}: {act.number:,} messages {act.words}?"):
+    if (
+        act.number
+        and not yes
+        and not is_agreed(f"{verb.capitalize()}: {number_of(act.number, 'message')} {act.words}?")
+    ):
         complain("nothing was done")
         raise typer.Exit(1)
     begun = act

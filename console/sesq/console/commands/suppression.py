@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sesq.config.errors import InputError
+from sesq.config.numbers import number_of
 from sesq.config.parts import part
 from sesq.console.address_file import Line, file_name, read_address_file
 from sesq.console.audit import suppression_change
@@ -159,13 +160,15 @@ def import_(
     if file is None:
         ses = _ses(redis, account, needed=True)
         added = ses.pull() if ses else 0
-        note(redis, account, f"suppress {added} addresses of SES's own list")
+        note(redis, account, f"suppress {number_of(added, 'address', 'addresses')} of SES's own list")
         typer.echo(f"{added} added")
         return
     lines = read_address_file(file, email_column, encoding)
     entries = list(_read(lines, file, redis_now(redis), asker()))
     added = SuppressionList(redis, account).add(entries)
-    note(redis, account, f"suppress {added} addresses of {Path(file_name(file)).name}")
+    note(
+        redis, account, f"suppress {number_of(added, 'address', 'addresses')} of {Path(file_name(file)).name}"
+    )
     typer.echo(f"{added} added, {len(entries)} read")
 
 

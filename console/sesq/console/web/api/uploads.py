@@ -14,6 +14,7 @@ from fastapi import Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from sesq.config.errors import InputError
+from sesq.config.numbers import number_of
 from sesq.console.batch_check import Check, check
 from sesq.console.batch_files import Digest, RowsFile, is_jsonl
 from sesq.console.batch_options import rows_of
@@ -102,7 +103,7 @@ def create_batch(room: Operating, new: Uploaded) -> Json:
         rows = rows_of(request, file, new.encoding, None, new.email_column)
         printed = found.intake.unprintable is None
         intake = take(room.redis, request, rows, again=new.again, printed=printed)
-    room.note(f"batch: send {intake.id} to {intake.queued} recipients")
+    room.note(f"batch: send {intake.id} to {number_of(intake.queued, 'recipient')}")
     return {"id": intake.id, "queued": intake.queued, **found.as_json()}
 
 
