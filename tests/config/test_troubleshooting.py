@@ -27,8 +27,8 @@ ANYTHING = "…"
 
 WITHIN = {
     "Forged": "events: a message was refused",
-    "SnsAway": "SNS will come again",
-    "NotAnEvent": "a message among the events is none and is set apart",
+    "SnsAway": "SNS will try again",
+    "NotAnEvent": "a message among the events is no event, and is set apart",
     "NotReached": "webhook … fails",
 }
 """Errors that people only see behind these words, which the page has."""

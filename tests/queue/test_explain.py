@@ -153,7 +153,7 @@ def test_what_would_go_after_its_time_goes_never(stage: Stage) -> None:
         stage.queue()
     id = stage.queue(expires_at=datetime.fromtimestamp(stage.now + 2, timezone.utc))
     because, wait = told(stage, id)
-    assert (because.endswith("its time runs out before"), wait) == (True, None)
+    assert (because.endswith("it expires before it can go"), wait) == (True, None)
 
 
 def test_what_goes_just_before_its_time_runs_out_is_told_when(stage: Stage) -> None:

@@ -167,7 +167,7 @@ def test_its_version_is_unknown(scene: Scene) -> None:
         + counters held = 1
         + gate claims = 1
         + hold:version:9 <1> = now
-        + holds version:9 = it is of version 9, which this sesq cannot read; a worker that can… (75)
+        + holds version:9 = it is of version 9, which this sesq cannot read; it goes when a ne… (81)
         + message:<1> history 1 = [now,"held","it is of version 9, which this sesq cannot read"]
         + message:<1> hold = version:9
         + message:<1> reason = it is of version 9, which this sesq cannot read

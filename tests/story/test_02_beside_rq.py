@@ -148,7 +148,7 @@ def test_rq_is_told_why_sesqs_worker_does_not_start(system: Any) -> None:
     with system() as s:
         url = s.environment["SESQ_REDIS_URL"]
         for words, why in (
-            (("default",), "queue default: sesq's worker serves queues such as sesq.default.bulk alone"),
+            (("default",), "queue default: sesq's worker serves only queues such as sesq.default.bulk"),
             (("--with-scheduler", "sesq.default.bulk"), "--with-scheduler is not for sesq's worker"),
             (("--max-jobs", "3", "sesq.default.bulk"), "--max-jobs is not for sesq's worker"),
             (("sesq.shop.bulk",), "account 'shop' is not configured"),

@@ -148,7 +148,7 @@ def test_a_queue_may_be_named_alone_and_bring_its_connection(redis: Redis) -> No
 )
 def test_another_queue_is_refused_by_its_name(redis: Redis, queue: str) -> None:
     with pytest.raises(
-        NotServed, match=f"queue {queue}: sesq's worker serves queues such as sesq.default.bulk"
+        NotServed, match=f"queue {queue}: sesq's worker serves only queues such as sesq.default.bulk"
     ):
         made_by_rq(redis, "sesq.default.bulk", queue)
 

@@ -119,7 +119,7 @@ def test_what_smtp_cannot_carry_is_refused_and_costs_nothing(redis: Redis) -> No
     stage.work()
     record = stage.status(id)
     assert record.state is State.REFUSED
-    assert record.reason.startswith("track: SES takes it only through its API")
+    assert record.reason.startswith("track: only SES's API takes it")
     assert stage.state(other) is State.SENT
     assert books(stage) == (before[0] - 1, before[1] + 1)
 

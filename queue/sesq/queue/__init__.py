@@ -1,1 +1,1 @@
-"""What all floors above share in Redis: messages, batches, limits, the gate; and all Lua."""
+"""Holds what the floors above share in Redis: messages, batches, limits, the gate; and all Lua."""

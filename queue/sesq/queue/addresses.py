@@ -1,4 +1,4 @@
-"""Mail addresses: read at the door, kept in a form that any wire can carry.
+"""Reads mail addresses, and writes them in a form that headers and API fields can carry.
 
 A *spec* is the bare address, `ada@example.org`. A *wire form* is what goes into a header or an API field:
 the spec, with its display name where it has one, and nothing but printable ASCII.
@@ -21,7 +21,7 @@ MAX_WIRE_LENGTH = 900
 """Characters of an address with its display name: it fits on one line of a mail (998, RFC 5322, 2.1.1)."""
 
 MAX_TEXT_LENGTH = 4 * MAX_WIRE_LENGTH
-"""Characters of an address as somebody wrote it, with folds and encoded words: more would take long to read."""
+"""Characters of an address as it was given, with folds and encoded words. A longer one would take long to read."""
 
 SIMULATOR_DOMAIN = "simulator.amazonses.com"
 SIMULATOR_NAMES = frozenset({"success", "bounce", "ooto", "complaint", "suppressionlist"})
@@ -43,7 +43,7 @@ _unsafe = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]").search
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address. `display` is readable text ("" for none), `domain` is ASCII (IDNA where it was not)."""
+    """Holds one address. `display` is readable text ("" for none), `domain` is ASCII (IDNA if it was not)."""
 
     display: str
     local: str
@@ -51,7 +51,7 @@ class Address:
 
     @property
     def spec(self) -> str:
-        """`local@domain`, in the case it was given: SES tells address identities apart by case."""
+        """`local@domain`, in the case as given: for SES, addresses in different case are different identities."""
         return f"{self.local}@{self.domain}"
 
     @property
@@ -63,7 +63,7 @@ class Address:
 
 
 def parse_address(text: str, field: str) -> Address:
-    """`local@domain`, `Name <local@domain>` or `"Name" <local@domain>`; else InvalidMessage(field).
+    """Reads `local@domain`, `Name <local@domain>` or `"Name" <local@domain>`. Raises InvalidMessage(field).
 
     SES takes no SMTPUTF8 address (its API reference, Destination): a local part must be ASCII, a domain is
     IDNA-encoded. RFC 5322's comments, groups and routes are not read.
@@ -73,7 +73,7 @@ def parse_address(text: str, field: str) -> Address:
 
 
 def wire_form(text: str, field: str) -> str:
-    """`parse_address(text, field).wire`; a plain address comes back as it is, in about a microsecond."""
+    """Returns `parse_address(text, field).wire`, and does so in about a microsecond for a plain address."""
     if isinstance(text, str) and len(text) <= MAX_LOCAL_LENGTH and _plain(text):
         return text
     return _parse(text, field).wire
@@ -85,7 +85,7 @@ def spec_of(wire: str) -> str:
 
 
 def is_mailbox_simulator(spec: str) -> bool:
-    """Whether SES's mailbox simulator answers, +labels included (developer guide, "mailbox simulator").
+    """Whether SES's mailbox simulator has this address, perhaps with a +label (developer guide, "mailbox simulator").
 
     Whether SES ignores the case of the local part is not known: only the documented spelling counts.
     """
@@ -94,14 +94,14 @@ def is_mailbox_simulator(spec: str) -> bool:
 
 
 def has_unsafe(text: str) -> bool:
-    """Control characters, line separators or lone surrogates, plain or inside an RFC 2047 encoded word."""
+    """Whether a text has control characters, line separators or lone surrogates, also inside RFC 2047 encoded words."""
     if text.isprintable() and "=?" not in text:
         return False
     return _unsafe(text) is not None or ("=?" in text and _unsafe(decode_words(text)) is not None)
 
 
 def decode_words(text: str) -> str:
-    """Header text with its encoded words (RFC 2047) made readable; as it is when they cannot be decoded."""
+    """Makes the encoded words (RFC 2047) of a header readable. Returns the text as it is if they cannot be decoded."""
     from email.errors import MessageError
     from email.header import decode_header, make_header
 
@@ -112,19 +112,19 @@ def decode_words(text: str) -> str:
 
 
 def encode_words(text: str) -> str:
-    """Header text as one line of RFC 2047 encoded words, each of 75 characters at most."""
+    """Writes a header text as one line of RFC 2047 encoded words, each of at most 75 characters."""
     from email.header import Header
 
     return Header(text, "utf-8", maxlinelen=75).encode(linesep="")
 
 
 def shown(text: object) -> str:
-    """Returns what was given, safe and short enough for an error text."""
+    """Returns a value as text that is safe and short enough for an error."""
     return repr(text) if len(repr(text)) <= 80 else f"{repr(text)[:77]}..."
 
 
 def masked(text: str) -> str:
-    """For logs: of each address in it the domain alone."""
+    """Hides the local part of each address in a text, for logs."""
     return _LOCAL_PART.sub("…@", text)
 
 
@@ -148,7 +148,7 @@ def _display(named: re.Match[str], field: str) -> str:
     if quoted is None and ("," in phrase or ";" in phrase):
         raise InvalidMessage(
             field,
-            f"{shown(named[0])} reads as several addresses: give a list, or put the name in double quotes",
+            f"{shown(named[0])} looks like several addresses: give a list, or put the name in double quotes",
         )
     display = phrase if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
     return " ".join((decode_words(display) if "=?" in display else display).split())
@@ -201,7 +201,7 @@ def _ascii_domain(domain: str, spec: str, field: str) -> str:
             field, f"the domain of {shown(spec)} has no dot: SES cannot deliver to or from it"
         )
     if not _is_domain(domain):
-        raise InvalidMessage(field, f"{shown(spec)} has a domain that is none: write name@domain")
+        raise InvalidMessage(field, f"{shown(spec)} has an invalid domain: write name@domain")
     return domain
 
 

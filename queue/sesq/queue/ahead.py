@@ -1,4 +1,4 @@
-"""How many recipients go before a message: by its place in its queue, and by the turns of the queues beside it."""
+"""Counts the recipients that go before a message: in its own queue, and in the other queues that have a turn first."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from sesq.queue.windows import read_window
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Recipients that go before a message, by their send windows: those of its own queue, those of other queues of its
-    lane, and transactional mail (`urgent`). A message counts as one recipient.
+    """Counts the recipients that go before a message. A message counts as one recipient.
 
-    `urgent_of_tenant`: transactional mail of its tenant, before which its bulk mail does not go.
-
+    `own_queue`, `other_queues`: recipients in its own queue and in the other queues of its lane, by send window.
+    `urgent`: transactional mail. `urgent_of_tenant`: transactional mail of its tenant, which goes before its bulk mail.
     `behind`: recipients that go while the message waits for a window. `windows`: the windows of the message itself.
     """
 
@@ -68,7 +67,7 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a message waits: its queue, its own entry there or its chunk's, the rows of that before it, its window."""
+    """Tells where a message waits: its queue, its entry there or that of its chunk, the rows before it, its window."""
 
     queue: str
     entry: str
@@ -77,8 +76,10 @@ class _Place:
 
 
 def count_ahead(redis: Redis, record: Record, lane: Lane) -> Ahead | None:
-    """Counts what goes before a message: all transactional mail if it is bulk, what is before it in its queue, and what
-    of other queues has its turn first. None if the message is in no queue.
+    """Counts the recipients that go before a message; None if the message is in no queue.
+
+    These are the mail before it in its queue, the mail of other queues with an earlier turn, and for bulk mail, all
+    transactional mail.
     """
     keys = Keys(record.account)
     with mapped():
@@ -124,7 +125,7 @@ def _windowed(redis: Redis, keys: Keys) -> dict[str, str]:
 def _before_outside(
     redis: Redis, keys: Keys, place: _Place, windowed: dict[str, str]
 ) -> tuple[ByWindow, ByWindow]:
-    """Finds what goes before a chunk that waits for its window, and what of its queue goes while the chunk waits."""
+    """Counts what goes before a chunk that waits for its window, and what its queue sends while the chunk waits."""
     own = [chunk for chunk, queue in windowed.items() if queue == place.queue]
     at = own.index(place.entry)
     length = int(redis.llen(rq_key("queue", place.queue)))
@@ -135,9 +136,9 @@ def _before_outside(
 def _beside(
     redis: Redis, keys: Keys, lane: Lane, own: str, before: int, windowed: dict[str, str]
 ) -> ByWindow:
-    """Counts recipients of the lane's other queues that have their turn before the message.
+    """Counts recipients in the lane's other queues that have their turn before the message.
 
-    The queue of which the fewest recipients have gone has the next turn (`lua/shares.lua`).
+    The queue from which the fewest recipients have gone has the next turn (`lua/shares.lua`).
     """
     scores = redis.zrange(keys.shares(keys.queue(lane)), 0, -1, withscores=True)
     gone = {text(queue): count for queue, count in cast("list[tuple[bytes, float]]", scores)}
@@ -170,7 +171,7 @@ def jobs_of_tenants(redis: Redis, account: str, lane: Lane) -> dict[str, int]:
 
 
 def _first(redis: Redis, keys: Keys, queue: str, jobs: int) -> ByWindow:
-    """Recipients of the first `jobs` jobs of a queue."""
+    """Counts the recipients of the first `jobs` jobs of a queue."""
     if jobs <= 0:
         return Counter()
     found = texts(redis.lrange(rq_key("queue", queue), 0, min(jobs, MOST_READ) - 1))

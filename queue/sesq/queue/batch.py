@@ -1,4 +1,4 @@
-"""A batch, and one of its recipients, as typed values."""
+"""Reads a batch, and one of its recipients, as typed values."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ WITHOUT_RECORD = {
     "taken": State.SENT,
     "arrived": State.DELIVERED,
 }
-"""How recipients that have no record of their own are counted, and the state that this is for people."""
+"""The name of a batch's count of recipients without a record -> the state that people see."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+    """Describes one batch. Times are seconds since the epoch by Redis's clock; None: not set.
 
     `state`: running, paused, done or cancelled. `filled`: all its rows are here. `total`: recipients queued so far.
-    `compact`: those of the counts that have no record of their own. `invalid`, `duplicates` and `suppressed` rows were
-    left out, which is known once it is filled. `window`: outside it none of it goes (empty: it has none), by the
-    clocks of the zone that the column `zone_column` of a row names.
+    `counts`: recipients by state; `compact`: those without a record. `invalid`, `duplicates`, `suppressed`: rows
+    that were left out, known once it is filled. `window`: its send window (empty: none). `zone_column`: the column that
+    names each row's time zone for the window.
     """
 
     id: str
@@ -56,17 +56,17 @@ class Batch:
 
     @property
     def sent(self) -> int:
-        """Counts the recipients that SES has taken."""
+        """Counts the recipients whose mail SES has taken."""
         return sum(self.counts[state] for state in SENT_STATES)
 
     @property
     def compact_waiting(self) -> int:
-        """Counts the waiting recipients that stand in no lane themselves; their chunks do."""
+        """Counts the waiting recipients without a record: their chunks are in a lane, not they."""
         return self.compact[State.QUEUED]
 
     @property
     def left(self) -> int:
-        """Counts the recipients that still go by themselves: queued, scheduled, in sending or retrying."""
+        """Counts the recipients that still go by themselves: queued, scheduled, sending or retrying."""
         states = (State.QUEUED, State.SCHEDULED, State.SENDING, State.RETRYING)
         return sum(self.counts[state] for state in states)
 
@@ -83,7 +83,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient of a batch. `at` is when it came into its state, None if it is still to be sent. `has_record`: it
+    """Describes one recipient of a batch.
+
+    `at`: when it came into its state (seconds since the epoch); None if its mail is still to be sent. `has_record`: it
     has a message's record, besides its row in the chunk.
     """
 
@@ -131,7 +133,7 @@ def read_batch(id: str, account: str, given: dict[str, str]) -> Batch:
 
 
 def recipient_of_record(id: str, to: str, record: dict[str, str], taken: Taken | None) -> Recipient:
-    if not record:  # it has expired; what SES said is still here
+    if not record:  # it has expired; SES's answer is still here
         state = State.SENT if taken else State.FAILED
         return Recipient(id, to, state, taken.message_id if taken else None, None, "its record has expired")
     message_id = record.get("message_id") or None

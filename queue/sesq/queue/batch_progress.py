@@ -1,6 +1,6 @@
-"""How far a batch was at each time: at most 240 cells of 24 bytes a batch, however long it lasts.
+"""Keeps the progress of each batch over time: at most 240 cells of 24 bytes a batch, however long it lasts.
 
-Workers note it with each sync of the account, where it has changed: the way of a mail has no part in it.
+Workers note it at each sync of the account, if it has changed. Sending a mail does not touch it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sesq.queue.states import State
 
 NOTE_PROGRESS = compose("note_progress.lua", JOBS)
 LOOKED_AT_SECONDS = 3 * 86_400
-"""So long after its end a batch is still looked at: deliveries, bounces and complaints come later."""
+"""How long after its end a batch is still noted: deliveries, bounces and complaints come later."""
 MOST_BATCHES = 500
-"""So many batches are noted, the newest: a sync takes no longer with more of them."""
+"""How many batches are noted, the newest first, so that a sync stays short with any number of batches."""
 _cell = struct.Struct("<6I")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Recipients of a batch, as they stood at a time (seconds since the epoch).
+    """Counts the recipients of a batch at one time (seconds since the epoch).
 
-    `sent`: those that SES has taken, whatever became of them then. `failed`: those who get no mail: it failed, or was
+    `sent`: SES took their mail, whatever happened to it later. `failed`: they get no mail, because it failed, or was
     refused, suppressed, cancelled or too late.
     """
 
@@ -44,7 +44,7 @@ class Progress:
 
     @classmethod
     def of(cls, batch: Batch, at: float) -> Progress:
-        """Returns a batch as it stands."""
+        """Returns the progress of a batch now."""
         return cls(
             at,
             batch.sent,
@@ -56,12 +56,12 @@ class Progress:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """All but the time, as they are kept."""
+        """All counts, in the order in which they are kept."""
         return self.sent, self.delivered, self.bounced, self.complained, self.failed
 
 
 def note_progress(redis: Redis, account: str) -> None:
-    """Notes how far each of the newest batches is, unless it ended long ago. Raises QueueUnavailable."""
+    """Notes the progress of the newest batches, except those that ended long ago. Raises QueueUnavailable."""
     now = redis_now(redis)
     batches = (
         each
@@ -74,7 +74,7 @@ def note_progress(redis: Redis, account: str) -> None:
 
 
 def read_progress(redis: Redis, batch: Batch, now: float) -> list[Progress]:
-    """Tells how far it was, from its beginning until now; of one that has ended, until its last change.
+    """Reads the progress of a batch from its beginning until now, or until its last change if it has ended.
 
     Raises QueueUnavailable.
     """

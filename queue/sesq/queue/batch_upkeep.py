@@ -1,6 +1,4 @@
-"""What a worker does for batches once a second: starts those whose time has come, packs what is done, lets ended ones
-expire.
-"""
+"""Does the upkeep of batches, once a second: starts batches that are due, packs results, lets ended ones expire."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ START_AT_ONCE, PACK_AT_ONCE = 10, 50
 
 
 def tend_batches(redis: Redis, account: str) -> None:
-    """A little of all that is to be done. Raises QueueUnavailable."""
+    """Does a small part of all upkeep. Raises QueueUnavailable."""
     with mapped():
         _start_due(redis, account)
         KEEP.run(redis, account)
@@ -32,7 +30,7 @@ def tend_batches(redis: Redis, account: str) -> None:
 
 
 def _start_due(redis: Redis, account: str) -> None:
-    """Lets those go on that were paused until their time."""
+    """Starts the batches that were paused until a time which has come."""
     keys, batches = Keys(account), Batches(redis, account)
     due = redis.zrangebyscore(keys.starting, "-inf", redis_now(redis), 0, START_AT_ONCE)
     for id in texts(cast("list[bytes]", due)):
@@ -47,7 +45,7 @@ def _start(batches: Batches, id: str) -> None:
 
 
 def _pack(redis: Redis, account: str) -> None:
-    """The results of chunks that are done become one small string each."""
+    """Packs the results of each finished chunk into one small string."""
     keys = Keys(account)
     for chunk in texts(cast("list[bytes]", redis.srandmember(keys.unpacked, PACK_AT_ONCE))):
         taken = cast("bytes", redis.get(keys.log(chunk)) or b"")

@@ -35,11 +35,11 @@ MARK_DELIVERED = compose("mark_delivered.lua", MESSAGES)
 TAKE_LOST_ROW = compose("take_lost_row.lua", MESSAGES)
 
 CANCEL_AT_ONCE = FREE_AT_ONCE = UNPARK_AT_ONCE = 100
-"""So many take some milliseconds, for which Redis answers nobody else."""
+"""So many take some milliseconds, during which Redis answers nobody else."""
 
 
 class Batches:
-    """The batches of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and changes the batches of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
@@ -56,7 +56,7 @@ class Batches:
         return read_batch(id, self.keys.account, fields)
 
     def all(self, most: int = 0) -> list[Batch]:
-        """Lists the batches, the newest first; at most so many of them, or all (0)."""
+        """Lists the batches, the newest first; at most `most` of them, or all (0)."""
         with mapped():
             ids = texts(self.redis.zrevrange(self.keys.batches, 0, most - 1))
             found = read_hashes(self.redis, (self.keys.batch(id) for id in ids))
@@ -78,7 +78,7 @@ class Batches:
         self.free_resumed(id)
 
     def unpark(self, id: str) -> None:
-        """Puts the chunks of a batch that is paused no longer back to where their rows belong."""
+        """Puts parked chunks back into their queue, if the batch is not paused any more."""
         with mapped():
             while UNPARK.run(self.redis, self.keys.account, id, UNPARK_AT_ONCE):
                 pass
@@ -97,7 +97,7 @@ class Batches:
         return freed
 
     def cancel(self, id: str, reason: str) -> None:
-        """Cancels what is not being sent yet; may be repeated if it was cut short. Raises as `pause`."""
+        """Cancels the rows that are not being sent yet. It may be repeated. Raises UnknownBatch, WrongState."""
         self._change(id, "cancel", reason, ["running", "paused", "starting", "cancelled"])
         self.unpark(id)
         self._cancel_windowed(id)
@@ -106,14 +106,14 @@ class Batches:
         self._cancel_all(materialized, reason)
 
     def _cancel_windowed(self, id: str) -> None:
-        """Ends the chunks of a cancelled batch that wait for their window: no claim will meet them before that."""
+        """Cancels the chunks of a cancelled batch that wait for their window: no claim reads them before that."""
         with mapped():
             waiting = texts(self.redis.zrange(self.keys.windowed, 0, -1))
             own = [chunk for chunk in waiting if chunk.rpartition("-")[0] == id]
             run_many(self.redis, self.keys.account, [(CANCEL_CHUNK, (chunk,)) for chunk in own])
 
     def cancel_chunk(self, chunk: str) -> int:
-        """Cancels what waits in a chunk whose RQ job was cancelled. Returns how many had no record."""
+        """Cancels the rows that wait in a chunk whose RQ job was cancelled. Returns how many of them had no record."""
         with mapped():
             count, why = CANCEL_CHUNK.run(self.redis, self.keys.account, chunk)
             materialized = texts(
@@ -134,14 +134,12 @@ class Batches:
         if not was:
             self.get(id)
         if was not in allowed:
-            raise WrongState(
-                f"batch {id} is {was}; only one that is {' or '.join(allowed)} can be asked to {action}"
-            )
+            raise WrongState(f"batch {id} is {was}; {action} needs one that is {' or '.join(allowed)}")
 
     # recipients -------------------------------------------------------------------------------------------------
 
     def recipients(self, id: str) -> Iterator[Recipient]:
-        """Yields all recipients of a batch; reads each chunk when its turn comes. Raises UnknownBatch."""
+        """Yields all recipients of a batch, and reads each chunk only when it needs it. Raises UnknownBatch."""
         batch = self.get(id)
         with mapped():
             for number in range(batch.chunks):
@@ -165,7 +163,7 @@ class Batches:
             return next((recipient for recipient in found if recipient.id == id), None)
 
     def materialize_sent_row(self, id: str) -> bool:
-        """Makes a record for a recipient whose mail SES took and who has none, to note more about it."""
+        """Makes a record for a recipient without one whose mail SES took, so that more can be noted about it."""
         place, found = place_of(id), self.find(id)
         if place is None or found is None or found.message_id is None or found.at is None:
             return False
@@ -185,7 +183,7 @@ class Batches:
         return bool(done)
 
     def mark_delivered(self, id: str, message_id: str) -> bool:
-        """Notes a delivery to a recipient without a record. False if it has one, or if it is no news."""
+        """Notes a delivery to a recipient without a record. False if it has a record, or if this is known already."""
         place = place_of(id)
         if place is None:
             return False
@@ -197,7 +195,7 @@ class Batches:
             )
 
     def take_lost_row(self, id: str, message_id: str) -> bool:
-        """Notes that SES has the mail of a recipient whose chunk was lost. False for any other recipient."""
+        """Notes that SES took the mail of a recipient whose chunk was lost. False for any other recipient."""
         place = place_of(id)
         if place is None:
             return False
@@ -256,7 +254,7 @@ class Batches:
 
 
 def _rows(chunk: str, packed: bytes | None, fields: Mapping[str, str]) -> Sequence[Row]:
-    """Returns the rows of a chunk; without their addresses where Redis has lost those."""
+    """Returns the rows of a chunk; without their addresses if Redis has lost those."""
     try:
         return unpack_rows(packed) if packed is not None else _nameless(fields)
     except InvalidMessage as error:

@@ -1,4 +1,4 @@
-"""Recipients that wait, counted by their send windows."""
+"""Counts recipients that wait, by their send windows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MOST_READ = 10_000
 WINDOW_OF_CHUNK = "window"
 
 ByWindow = Counter[str]
-"""Send window -> recipients of chunks that have it; empty: no window of their own."""
+"""Send window -> recipients of chunks with it; "": of chunks without a window of their own."""
 
 
 def groups(counts: Mapping[str, int], account_window: str) -> list[Waiting]:
-    """Recipients of bulk mail, each group with the times at which it may go."""
+    """Returns groups of recipients of bulk mail, each with the times at which it may go."""
     return [Waiting(count, openings_of([account_window, window])) for window, count in counts.items()]
 
 
@@ -37,7 +37,7 @@ def cut(counts: ByWindow, most: int) -> ByWindow:
 
 
 def of_jobs(redis: Redis, keys: Keys, ids: Sequence[str]) -> ByWindow:
-    """Counts recipients of running batches' chunks that have not gone yet; a message counts as one recipient."""
+    """Counts the recipients that wait in jobs: in chunks of running batches, and one for each message."""
     chunks = [id for id in ids if id.count("-") == 1]
     batches = {id.partition("-")[0] for id in chunks}
     pipeline = redis.pipeline(transaction=False)
@@ -52,7 +52,7 @@ def of_jobs(redis: Redis, keys: Keys, ids: Sequence[str]) -> ByWindow:
 
 
 def waiting_by_window(redis: Redis, account: str, batch: str, chunks: int) -> ByWindow:
-    """Recipients of a batch that wait in its chunks, by their windows; of a huge batch, those of the first chunks."""
+    """Counts the recipients that wait in a batch's chunks, by window; of a huge batch, in its first chunks only."""
     ids = [f"{batch}-{k}" for k in range(min(chunks, MOST_READ))]
     counts: ByWindow = Counter()
     with mapped():
@@ -62,7 +62,7 @@ def waiting_by_window(redis: Redis, account: str, batch: str, chunks: int) -> By
 
 
 def outside_by_batch(redis: Redis, account: str) -> dict[str, ByWindow]:
-    """Recipients that wait until a send window opens, by batch and by window."""
+    """Counts the recipients that wait until a send window opens, by batch and by window."""
     keys = Keys(account)
     found: dict[str, ByWindow] = {}
     with mapped():
@@ -83,11 +83,11 @@ def _read_chunks(redis: Redis, keys: Keys, ids: Iterable[str]) -> Iterator[tuple
 
 
 def _left(n: bytes | None, cursor: bytes | None, redo: bytes | None) -> int:
-    """Rows of a chunk that have not been granted, or came back."""
+    """Counts the rows of a chunk that were not granted yet, or were put back."""
     runs = re.findall(r"(\d+)-(\d+)", text(redo))
     return whole(n) - whole(cursor) + sum(int(end) - int(start) for start, end in runs)
 
 
 def whole(reply: object) -> int:
-    """0 if it is no number."""
+    """Reads a whole number; 0 if it is none."""
     return Fields({"": text(reply)}).whole("")

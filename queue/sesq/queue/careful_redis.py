@@ -1,7 +1,6 @@
-"""A Redis client that lets one damaged key stop nothing else.
+"""Makes Redis clients that go on when one key is damaged.
 
-A key of another type than sesq keeps there is set aside, and listed for `sesq doctor`. The scripts do the same for
-themselves (`lua/damage.lua`).
+A key of a wrong type is renamed (set aside), and `sesq doctor` lists it. The scripts do the same (`lua/damage.lua`).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ TYPES = (
     (r"GET|GETBIT|GETRANGE|SET|SETBIT|SETRANGE|APPEND|STRLEN|INCR[A-Z]*", "string"),
     (r"X[A-Z]+", "stream"),
 )
-"""Commands, and the type that they expect of their key."""
+"""Patterns of commands, and the type that these need their key to have."""
 _ours = re.compile(r"sesq:accounts$|sesq:(?P<account>[^:]+):.|rq:(?:.*\bsesq\.(?P<queue>[^.:]+)\.)?").match
 
 
@@ -45,12 +44,12 @@ def connect(url: str | None = None, *, settings: Settings | Essentials | None = 
 
 
 def careful(redis: Redis) -> Redis:
-    """Returns a careful client of the server of another client's, whatever that one would do with a lost reply."""
+    """Returns a careful client of the same server, which sends each command once."""
     return redis if isinstance(redis, CarefulRedis) else connection.connect_as(redis, CarefulRedis)
 
 
 class CarefulRedis(Redis):
-    """A client that sets a key of another type aside, and asks once more."""
+    """Is a client that sets a key of a wrong type aside, and then repeats the command."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
@@ -65,7 +64,7 @@ class CarefulRedis(Redis):
 
 
 class CarefulPipeline(Pipeline):
-    """The same for many commands at once."""
+    """Does the same for many commands at once."""
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         stack = list(self.command_stack)
@@ -78,13 +77,13 @@ class CarefulPipeline(Pipeline):
         return answers
 
     def _once_more(self, error: ResponseError, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Sets the damaged key aside and gives the answer of a second call; the error, where it is another one."""
+        """Sets the damaged key aside and repeats the command. Returns its answer, or the error if it is another one."""
         client = CarefulRedis(connection_pool=self.connection_pool)
         return client.execute_command(*args, **options) if set_aside(client, error, args) else error
 
 
 def set_aside(redis: Redis, error: ResponseError, command: tuple[Any, ...]) -> bool:
-    """Whether the error is about a key of sesq's, or of its queues, of another type; then its place is empty now."""
+    """Sets a key aside if the error is about a wrong type, and the key is sesq's. Returns whether it did."""
     if "WRONGTYPE" not in str(error):
         return False
     expected, key = type_expected(str(command[0])), text(command[1])
@@ -98,5 +97,5 @@ def set_aside(redis: Redis, error: ResponseError, command: tuple[Any, ...]) -> b
 
 
 def type_expected(command: str) -> str:
-    """Returns the type of key that a command of Redis needs; empty for one that takes any, or none."""
+    """Returns the type that a Redis command needs its key to have; empty if it takes any key, or none."""
     return next((kind for pattern, kind in TYPES if re.fullmatch(pattern, command.upper())), "")

@@ -1,6 +1,6 @@
-"""A chunk of a batch, packed: some hundred recipients in one string, and what SES answered to them in another.
+"""Packs a chunk of a batch: up to 500 rows in one string, and SES's answers for them in another.
 
-A recipient is known by its number in its chunk, from 0; `<batch>-<chunk>-<number>` is its id, and its SES tag.
+A row is known by its number in its chunk, from 0. Its id, and its SES tag, is `<batch>-<chunk>-<number>`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import VERSIONS, encode_json, read_versioned
 
 CHUNK_ROWS = 500
-"""So many rows of the source make a chunk, even if some of them are left out."""
+"""Rows of the source in one chunk, also if some of them are left out."""
 MOST_CHUNKS = 1_000_000
-"""Of one batch, which would be 500 million recipients: a hash that says more is damaged."""
+"""Chunks of one batch, for 500 million recipients. A hash with a higher number is damaged."""
 RESULT_LEVEL = 9
-"""MessageIds are mostly random, so packing saves only what their hexadecimal digits waste."""
+"""The level of compression. MessageIds are mostly random, so only the hexadecimal notation can be packed."""
 
 _recipient_id = re.compile(r"([0-9a-f]{20})-(\d{1,9})-(\d{1,9})").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recipient: the address in wire form, and the variables of the template."""
+    """Holds one row: the recipient's address in wire form, and the values of the template's variables."""
 
     to: str
     values: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What SES answered to one recipient: its MessageId, and when (seconds since the epoch by Redis's clock)."""
+    """Holds SES's answer for one row: the MessageId, and when it came (seconds since the epoch by Redis's clock)."""
 
     at: float
     message_id: str
@@ -43,7 +43,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a recipient stands: its batch, the number of its chunk, and its number in there."""
+    """Holds the place of a row: its batch, the number of its chunk, and its number in the chunk."""
 
     batch: str
     chunk: int
@@ -55,13 +55,13 @@ class Place:
 
 
 def place_of(id: str) -> Place | None:
-    """Finds the place of a recipient from its id; None for the id of any other message."""
+    """Reads the place of a row from its id; None for the id of any other message."""
     found = _recipient_id(id)
     return Place(found[1], int(found[2]), int(found[3])) if found else None
 
 
 def pack_rows(rows: Sequence[Row], names: Sequence[str]) -> bytes:
-    """Packs rows; `names` are the variables. A row with all of them becomes a list, any other an object."""
+    """Packs rows. `names`: the template's variables. A row with all of them becomes a list, any other an object."""
     packed = [[row.to, _values(row.values, names)] for row in rows]
     return zlib.compress(encode_json({"v": VERSIONS[-1], "names": list(names), "rows": packed}).encode())
 
@@ -74,7 +74,7 @@ def _values(values: Mapping[str, Any], names: Sequence[str]) -> list[Any] | dict
 
 
 def unpack_rows(packed: bytes) -> list[Row]:
-    """Unpacks what `pack_rows` made. Raises InvalidMessage if its version is unknown, or if it is damaged."""
+    """Unpacks the rows that `pack_rows` packed. Raises UnknownVersion, and InvalidMessage if they are damaged."""
     try:
         chunk = read_versioned(zlib.decompress(packed), "rows")
         names = chunk["names"]
@@ -87,13 +87,13 @@ def unpack_rows(packed: bytes) -> list[Row]:
 
 
 def given_back(redo: str) -> set[int]:
-    """Returns the rows of a chunk that are to be sent again: "<start>-<end> …"."""
+    """Reads the numbers of a chunk's rows that go back to wait: "<start>-<end> …"."""
     runs = re.findall(r"(\d{1,9})-(\d{1,9})", redo)
     return {row for start, end in runs for row in range(int(start), min(int(end), CHUNK_ROWS))}
 
 
 def pack_results(log: bytes, before: bytes = b"") -> bytes:
-    """Compresses the log of a finished chunk, as small as possible, after what was packed of it before."""
+    """Compresses the log of a finished chunk, and adds it to the part that was packed before."""
     return zlib.compress(_plain(before) + log, RESULT_LEVEL)
 
 

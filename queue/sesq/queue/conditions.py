@@ -1,4 +1,4 @@
-"""Conditions: what stops or limits mail of an account besides its limits, such as a pause, SES, or a send window.
+"""Lists conditions: what stops mail of an account besides its limits, such as a pause, SES, or a send window.
 
 Every screen, command, metric, alert and explanation uses the words of a `Condition`.
 """
@@ -27,7 +27,7 @@ from sesq.queue.windows import WindowView
 MOST_TENANTS = 20
 SCAN_COUNT = 1000
 OF_TENANT = "tenant:"
-"""Begins the name of a tenant's hold: what its mail waits for if SES takes none of it."""
+"""The beginning of the name of a tenant's hold, for which its mail waits while SES takes none of it."""
 
 
 class Kind(str, Enum):
@@ -58,7 +58,7 @@ OF_TENANTS = {Kind.TENANT_PAUSED: (Lane.BULK,), Kind.TENANT_STOPPED: tuple(Lane)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition. `why` says it without a full stop; `until` says in sentences what ends it.
+    """Describes one condition. `why` says it without a full stop; `until` says in sentences what ends it.
 
     `reason` is what somebody gave, `by` who did it, and `since` when (seconds since the epoch), as far as known.
     `count`: the number of tenants, if one condition is about several.
@@ -96,7 +96,7 @@ def read_conditions(
 
 
 def read_account_conditions(redis: Redis, account: str, usage: Usage, snapshot: Snapshot) -> list[Condition]:
-    """Lists the same without send windows and tenants."""
+    """Lists what stops mail of the account or of its bulk lane, without send windows. Raises QueueUnavailable."""
     policy = Policy(redis, account)
     found = [*_by_people(policy, usage), *_by_ses(usage, snapshot)]
     return [*found, _bulk_paused(policy)] if policy.bulk_paused else found
@@ -207,6 +207,6 @@ def _fields(redis: Redis, key: str, pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def _block(told: Any) -> str:
-    """Reads why SES takes none of its mail, as a worker wrote it down; empty if none did."""
+    """Reads why SES takes none of a tenant's mail, as a worker noted it; empty if none did."""
     found = read_json(told or b"null")
     return str(found[1]) if isinstance(found, list) and len(found) > 1 else ""

@@ -1,4 +1,4 @@
-"""Who listens to the stream of an account, and how far each has read."""
+"""Lists the consumers of an account's stream, and how far each has read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ PREFIX = "consumer:"
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer. `since`: when it began to listen (s). `waiting_since`: when the first event was told that it has not
-    read, or not acknowledged (s); None if there is none. `has_reader`: a process reads for it now.
+    """Describes a consumer. Times are seconds since the epoch.
+
+    `since`: when it began to listen. `waiting_since`: the time of the first event that it has not read, or not
+    acknowledged; None if there is none. `has_reader`: a process reads for it now.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What of an account is damaged in Redis, and was set aside."""
+"""Lists what of an account is damaged in Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("sesq.redis")
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something in Redis that is not as sesq keeps it. `at`: when it was found (seconds since the epoch)."""
+    """Describes something damaged in Redis. `at`: when it was found (seconds since the epoch)."""
 
     what: str
     why: str
@@ -24,7 +24,7 @@ class Damage:
 
 
 def read_damage(redis: Redis, account: str) -> list[Damage]:
-    """Returns what has been set aside, or left where it is because it cannot be understood; the latest first."""
+    """Lists the damaged keys, which were set aside or cannot be read; the latest first."""
     found = [_damage(*entry) for entry in read_hash(redis, Keys(account).damaged).items()]
     return sorted(found, key=lambda damage: (-damage.at, damage.what))
 

@@ -1,6 +1,6 @@
-"""How many waited in each minute of the last day: 11 kB an account, however much mail there is.
+"""Keeps how many recipients waited in each minute of the last day: 11 kB an account, however much mail there is.
 
-Workers note it with each sync of the account. What was sent in which minute stands in the gate's ledger.
+Workers note it at each sync of the account. The gate's ledger has how many were sent in each minute.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sesq.queue.states import WAITING_STATES, State
 from sesq.queue.usage import LEDGER_SLOTS
 
 _cell = struct.Struct("<II")
-"""The minute (since the epoch) and how many waited; minute m stands in slot m mod 1,442."""
+"""The minute (since the epoch) and how many waited. Minute m is in slot m mod 1,442."""
 MOST = 2**32 - 1
 
 
@@ -32,7 +32,7 @@ class DepthHistory:
         self.keys = Keys(account)
 
     def note(self) -> None:
-        """Writes down how many wait in this minute; the last to do so counts."""
+        """Notes how many wait in this minute. The last note of a minute counts."""
         minute, waiting = int(redis_now(self.redis) // 60), min(count_waiting(self.redis, self.account), MOST)
         with mapped():
             self.redis.setrange(
@@ -42,7 +42,7 @@ class DepthHistory:
             )
 
     def waiting(self, since: int) -> dict[int, int]:
-        """Minute -> how many waited, from the minute `since` on; minutes in which no worker ran are missing."""
+        """Returns minute -> how many waited, from the minute `since` on. Minutes in which no worker ran are missing."""
         with mapped():
             packed = cast("bytes", self.redis.get(self.keys.depth_history) or b"")
         whole = packed[: len(packed) // _cell.size * _cell.size]
@@ -50,7 +50,7 @@ class DepthHistory:
 
 
 def count_waiting(redis: Redis, account: str) -> int:
-    """Counts the messages, and recipients of batches, that are not sent yet and may still be."""
+    """Counts the messages, and recipients of batches, that wait to be sent."""
     counts = Messages(redis, account).counts()
     batches = Batches(redis, account).all()
     return sum(counts[state] for state in WAITING_STATES) + sum(

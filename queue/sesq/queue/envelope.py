@@ -1,6 +1,6 @@
-"""What travels through Redis: the envelope (who, to whom, how) and, apart from it, the content.
+"""Reads and writes the two parts of a message in Redis: the envelope (who, to whom, how) and the content.
 
-Both are versioned JSON. An envelope is small and read often; content is large, and read by the worker that sends.
+Both have a version. An envelope is small and read often. Content is large, and only the worker that sends it reads it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """All a worker needs to send a message, except its content. Addresses are wire forms.
+    """Holds all that a worker needs to send a message, except its content. Addresses are wire forms.
 
-    `kind` says what the content is: "simple" is `SimpleContent`, "raw" a whole mail in MIME with its own Reply-To,
-    "row" the id of a recipient of a batch, whose content is made when it is sent.
-    `other_senders` are the bare addresses in From, Sender and Return-Path of a raw mail that are not its sender's: SES
-    wants them verified too. `feedback_to` is the bare address to which SES sends bounces and complaints; `contact_list`
-    and `topic` are SES's, which the one recipient can leave; `track` says whether opens and clicks are tracked.
-    `on_unknown` is the message's own answer to a lost reply, None for the account's.
-    `subject` is for lists, and for logs at DEBUG.
+    `kind`: what the content is. "simple": `SimpleContent`; "raw": a whole mail in MIME with its own Reply-To; "row":
+    the id of a row of a batch, whose content is made when it is sent.
+    `other_senders`: other bare addresses in From, Sender and Return-Path of a raw mail, which SES wants verified too.
+    `feedback_to`: the bare address to which SES sends bounces and complaints. `contact_list`, `topic`: SES's list and
+    topic, which the recipient can leave. `track`: whether opens and clicks are tracked.
+    `on_unknown`: what to do if it becomes unknown; None: as the account says.
+    `subject`: for lists, and for logs at DEBUG.
     """
 
     sender: str
@@ -56,9 +56,7 @@ class Envelope:
 
     @property
     def senders(self) -> tuple[str, ...]:
-        """The bare addresses that SES wants verified: who sends, whoever else the mail says it is from, and who is told
-        of bounces.
-        """
+        """The bare addresses that SES wants verified: the sender, `other_senders`, and `feedback_to`."""
         told = (self.feedback_to,) if self.feedback_to else ()
         return (self.sender_spec, *self.other_senders, *told)
 
@@ -68,7 +66,7 @@ class Envelope:
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Bare addresses of to, cc and bcc, in order. Nobody is left out: SES counts an address each time."""
+        """Bare addresses of to, cc and bcc, in order. Duplicates stay: SES counts an address each time."""
         return tuple(spec_of(wire) for wires in (self.to, self.cc, self.bcc) for wire in wires)
 
     @property
@@ -87,13 +85,13 @@ class Envelope:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Envelope:
-        """Back from `to_json`; InvalidMessage for an unknown version, or for a text that is not an envelope."""
+        """Reads what `to_json` wrote. Raises UnknownVersion, and InvalidMessage for a text that is no envelope."""
         return cls._from_parts(read_versioned(text, "envelope"))
 
     def to_fields(self) -> list[str]:
-        """Name, value, name, value, … of a message's record. They are short, so that Redis packs the record.
+        """Returns the fields of a message's record: name, value, name, value, …
 
-        What is empty is left out, and the kind where it is "simple".
+        They are short, so that Redis packs the record. Empty values are left out, and so is the kind "simple".
         """
         fields = ["sender", self.sender]
         for name in _MORE_FIELDS:
@@ -106,9 +104,9 @@ class Envelope:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Envelope:
-        """Back from `to_fields`, out of all fields of a record.
+        """Reads what `to_fields` wrote, from all fields of a record.
 
-        Raises InvalidMessage for an unknown version (its field v) or what is no envelope.
+        Raises UnknownVersion (by the field v), and InvalidMessage for what is no envelope.
         """
         if fields.get("v") not in (None, *map(str, VERSIONS)):
             require_version(fields["v"])
@@ -157,7 +155,7 @@ _MORE_FIELDS = tuple(name for name in _ENVELOPE_FIELDS if name not in ("sender",
 
 @dataclass(frozen=True, slots=True)
 class SimpleContent:
-    """Content that SES puts together itself (its Simple form). Header names and values are ASCII."""
+    """Holds content that SES puts together itself (its Simple form). Header names and values are ASCII."""
 
     subject: str
     text: str | None = None
@@ -166,7 +164,7 @@ class SimpleContent:
 
     @property
     def size(self) -> int:
-        """Of its texts, in characters."""
+        """Characters of text and HTML together."""
         return len(self.text or "") + len(self.html or "")
 
     def to_bytes(self) -> bytes:
@@ -181,7 +179,7 @@ class SimpleContent:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SimpleContent:
-        """Back from `to_bytes`; InvalidMessage for an unknown version, or for a text that is not a content."""
+        """Reads what `to_bytes` wrote. Raises UnknownVersion, and InvalidMessage for what is no content."""
         content = read_versioned(data, "content")
         try:
             headers = tuple((name, value) for name, value in content.pop("headers", ()))
@@ -191,10 +189,7 @@ class SimpleContent:
 
 
 def read_versioned(text: str | bytes, what: str) -> dict[str, Any]:
-    """Returns the JSON object without its "v".
-
-    Raises InvalidMessage if it is not one, or if its version is not known here.
-    """
+    """Reads a JSON object, and returns it without its "v". Raises InvalidMessage, and UnknownVersion."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""The stream of an account: each change of a message's state, for the consumers that listen.
+"""Reads the stream of an account: each change of a message's state, for the consumers that listen.
 
-Nothing is told while nobody listens. A consumer gets each event at least once and in order; one process at a time is
-that consumer. `lua/stream.lua` says what lies in Redis.
+Nothing is written to it while nobody listens. A consumer gets each event at least once and in order. One process at a
+time is that consumer. `lua/stream.lua` describes the keys in Redis.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LISTEN = compose("listen.lua", JOBS)
 HOLD_CONSUMER = compose("hold_consumer.lua", JOBS)
 
 CAP = 100_000
-"""Events that stay in the stream; a consumer that is further behind is given a gap."""
+"""Events that stay in the stream. A consumer that is further behind gets a gap."""
 LEASE_SECONDS = 30.0
 OF_WEBHOOK = "webhook:"
-"""Names of the consumers of webhooks begin with this; names of an application's consumers may not."""
+"""The beginning of the names of webhooks' consumers. Consumers of an application may not have such a name."""
 MESSAGE, GAP = "message", "gap"
 STATELESS = ("delayed", "noted", "opened", "clicked", "subscription")
 """Types of events that change no state."""
@@ -50,17 +50,17 @@ _TOLD = ("at", "type", "state", "was", "reason", "message_id", "batch", "lane", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEvent:
-    """One change of one message, or a gap: events of the time from `since` to `until` are lost to this consumer.
+    """Describes one change of one message; or a gap: this consumer lost the events from `since` to `until`.
 
-    `id` names the event: it grows, and is the same when the event is told again. `at`, `since` and `until` are seconds
-    since the epoch by Redis's clock. `message` is sesq's id, `message_id` SES's. `recipients` are bare addresses,
-    where the consumer asked for them. A row of a batch is told from when it is on its way.
+    `id` names the event. Ids grow, and an event keeps its id when it is delivered again. `at`, `since` and `until` are
+    seconds since the epoch by Redis's clock. `message` is sesq's id, `message_id` SES's. `recipients`: bare addresses,
+    if the consumer asked for them. The first event of a row of a batch is that it is sending.
 
-    `kind` says of a message that has bounced why: "hard" (the address is bad), "soft", "prevented" (SES did not try) or
-    "rejected" (SES took it and did not send it on).
+    `kind` says why a message bounced: "hard" (the address is bad), "soft", "prevented" (SES did not try) or "rejected"
+    (SES took it and did not send it).
 
-    Of other types is what changes no state: "delayed" and "noted" (in `reason`), "opened", "clicked" and
-    "subscription", with SES's own object as `detail`, where `automated` says whether a program did it.
+    Events that change no state have another `type`: "delayed" and "noted" (explained in `reason`), "opened", "clicked"
+    and "subscription". The last three have SES's own object as `detail`; its `automated` says whether a program did it.
     """
 
     id: str
@@ -82,15 +82,15 @@ class MessageEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Gives the event as versioned JSON; what it has not is left out."""
+        """Writes the event as JSON with a version. Empty fields are left out."""
         filled = {name: value for name, value in asdict(self).items() if value not in (None, "", (), {})}
         return encode_json({"v": VERSION, **filled})
 
     @classmethod
     def from_json(cls, given: str | bytes) -> MessageEvent:
-        """Back from `to_json`; a field that a newer sesq has added does not matter.
+        """Reads what `to_json` wrote. Ignores fields that a newer sesq has added.
 
-        Raises InvalidMessage for an unknown version or what is no event.
+        Raises UnknownVersion, and InvalidMessage for what is no event.
         """
         told = read_versioned(given, "event")
         try:
@@ -101,7 +101,7 @@ class MessageEvent:
 
 
 def listen(redis: Redis, account: str, consumer: str, *, cap: int = CAP) -> bool:
-    """Begins to tell that consumer what becomes of messages from now on. Returns whether that is news."""
+    """Adds a consumer, which gets the events from now on. Returns whether it is new. Raises InputError."""
     if not _NAME.fullmatch(consumer):
         raise InputError(f"consumer: {consumer!r:.80} is no name: up to 64 of A-Z, a-z, 0-9, _ . : and -")
     with mapped():
@@ -109,13 +109,13 @@ def listen(redis: Redis, account: str, consumer: str, *, cap: int = CAP) -> bool
 
 
 def forget(redis: Redis, account: str, consumer: str) -> bool:
-    """Ends that; the last consumer turns the stream off. Returns whether it had listened."""
+    """Removes a consumer. Without any consumer, no events are written. Returns whether it had listened."""
     with mapped():
         return bool(LISTEN.run(redis, account, "forget", consumer))
 
 
 class EventReader:
-    """Reads the stream of an account as one consumer. Raises WrongState where that does not listen (any more)."""
+    """Reads the stream of an account as one consumer. Raises WrongState if that consumer does not listen (any more)."""
 
     def __init__(
         self,
@@ -138,21 +138,22 @@ class EventReader:
         self._rows = Rows(redis, account)
         self._own = secrets.token_hex(8)
         self._again: str | None = "0"
-        """The id after which events are read that were given before and not acknowledged; None once there are none."""
+        """Unacknowledged events are read again after this id; None once there are no more of them."""
 
     def read(self, count: int = 100, block: float = 1.0) -> list[MessageEvent]:
-        """Gives the next events, those first that were not acknowledged before; none after `block` seconds, or while
-        another process is this consumer.
+        """Returns the next events, at most `count`. Events that were not acknowledged before come first.
+
+        Returns none after `block` seconds, or while another process is this consumer. Raises QueueUnavailable.
         """
         try:
             with mapped():
                 return self._read(count, block)
         except BaseException:
-            self._again = "0"  # Redis may have given events that did not come here
+            self._again = "0"  # Redis may have sent events that did not arrive
             raise
 
     def is_reader(self) -> bool:
-        """Whether this process still is the consumer; asks Redis, and renews that, every few seconds."""
+        """Whether this process still is the consumer. Every few seconds it asks Redis, and renews its lease."""
         if self._clock() - self._held_at < LEASE_SECONDS / 3:
             return True
         with mapped():
@@ -172,7 +173,7 @@ class EventReader:
         return self._addressed(self._next(count, block))
 
     def acknowledge(self, *ids: str) -> None:
-        """Says that these events need not be told again."""
+        """Acknowledges these events: they are not delivered again."""
         gaps = [id for id in ids if id.startswith(GAP)]
         with mapped():
             for gap in gaps:
@@ -181,7 +182,7 @@ class EventReader:
                 self.redis.xack(self.keys.events, self.consumer, *(id for id in ids if id not in gaps))
 
     def _end_gap(self, last: str) -> None:
-        """Unless it has grown meanwhile."""
+        """Forgets a gap, unless it has grown meanwhile."""
         name = f"gap:{self.consumer}"
         if text(self.redis.hget(self.keys.listening, name)).endswith(f" {last}"):
             self.redis.hdel(self.keys.listening, name)
@@ -192,7 +193,7 @@ class EventReader:
             HOLD_CONSUMER.run(self.redis, self.keys.account, self.consumer, self._own, 0)
 
     def _hold(self) -> tuple[bool, MessageEvent | None]:
-        """Whether this process is the consumer, for a while; and the gap that it was not told of yet."""
+        """Takes or renews the lease. Returns whether this process is the consumer, and a gap not acknowledged yet."""
         lease, asked_at = round(LEASE_SECONDS * 1000), self._clock()
         held, *lost = HOLD_CONSUMER.run(self.redis, self.keys.account, self.consumer, self._own, lease)
         if held < 0:
@@ -241,13 +242,13 @@ class EventReader:
             if "NOGROUP" not in str(error):
                 raise
             raise WrongState(
-                f"{self.consumer} has stopped to listen in account {self.keys.account}"
+                f"{self.consumer} does not listen any more in account {self.keys.account}"
             ) from error
         found = answer[0][1] if answer else []
         return [(text(id), told or {}) for id, told in found]
 
     def _event(self, id: str, told: Mapping[bytes, bytes]) -> MessageEvent:
-        """Gives a gap for one that cannot be read: it stops no other."""
+        """Reads an event. One that cannot be read becomes a gap, so that it does not stop the others."""
         own: dict[str, Any] = {"id": id, "account": self.keys.account}
         try:
             given = json.loads(told[b"e"])
@@ -258,7 +259,7 @@ class EventReader:
             return MessageEvent(**own, at=at, type=GAP, since=at, until=at)
 
     def _addressed(self, events: list[MessageEvent]) -> list[MessageEvent]:
-        """Adds the tags, and the recipients where they are asked for. A record that is gone has none."""
+        """Adds tags, and recipients if the consumer asked for them. A message whose record is gone has none."""
         pipeline = self.redis.pipeline(transaction=False)
         for event in events:
             pipeline.hmget(self.keys.message(event.message), _ADDRESSED)
@@ -282,17 +283,17 @@ class EventReader:
 
 
 def _tags(packed: bytes | None) -> dict[str, str]:
-    """Returns the tags in JSON; none where it is damaged."""
+    """Reads tags from JSON; none if it is damaged."""
     found = read_json(packed or b"{}")
     return found if isinstance(found, dict) else {}
 
 
 def _texts(packed: bytes | None) -> list[str]:
-    """Returns the texts in JSON; none where it is damaged."""
+    """Reads texts from JSON; none if it is damaged."""
     found = read_json(packed or b"[]")
     return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def seconds_of(id: str) -> float:
-    """Returns the time at which an event with that id was written (s)."""
+    """Returns the time at which the event with that id was written (seconds since the epoch)."""
     return int(id.partition("-")[0]) / 1000

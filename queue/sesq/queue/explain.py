@@ -1,4 +1,4 @@
-"""Why a message waits, and when it will go, by the limits in force and what is before it."""
+"""Explains why a message waits, and when it will go, by the limits in force and the mail before it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from sesq.queue.windows import OUTSIDE, look_at, openings_of, opens
 SOON_SECONDS = 1.0
 NO_WORKER = "no worker is running: `sesq worker` starts one"
 NO_JOB = (
-    "its RQ job is in no queue: a worker of RQ's has it, or somebody took it away, and sesq puts it back soon"
+    "its RQ job is in no queue: a stock RQ worker has it, or somebody removed it, and sesq puts it back soon"
 )
 
 
 def explain(redis: Redis, record: Record) -> Record:
-    """Adds `waits_because` and `goes_at` to the record, where it waits. Raises QueueUnavailable.
+    """Adds `waits_because` and `goes_at` to the record of a message that waits. Raises QueueUnavailable.
 
-    `goes_at` counts each message before it as one recipient, and is None if nobody can tell.
+    `goes_at` (seconds since the epoch) counts each message before it as one recipient. None: it cannot be known.
     """
     if record.state is State.SCHEDULED:
         return replace(record, waits_because=_scheduled(record), goes_at=record.send_at)
@@ -46,7 +46,7 @@ def explain(redis: Redis, record: Record) -> Record:
         return record
     because, at = _in_its_lane(redis, record)
     if at is not None and record.expires_at is not None and at > record.expires_at:
-        because, at = f"{because}; its time runs out before", None
+        because, at = f"{because}; it expires before it can go", None
     return replace(record, waits_because=because, goes_at=at)
 
 
@@ -79,7 +79,7 @@ def _in_its_lane(redis: Redis, record: Record) -> tuple[str, float | None]:
 
 
 def _by_tenant(redis: Redis, record: Record, usage: Usage, ahead: int) -> tuple[str, float | None] | None:
-    """Says why a message waits by the limits of its tenant, and until when; None if there are no such limits."""
+    """Says why a message waits by the limits of its tenant, and until when; None if the tenant has no limits."""
     tenant, limits = record.envelope.tenant, TenantLimits(redis, record.account)
     own = limits.of(tenant) if tenant else TenantLimit()
     if tenant is None or own == TenantLimit():
@@ -136,7 +136,7 @@ def _by_ramp(usage: Usage) -> str:
 def _by_windows(
     redis: Redis, record: Record, usage: Usage, _lane: Lane, found: Ahead
 ) -> tuple[str, float | None]:
-    """Returns the same for bulk mail that goes only in a send window, or that goes behind such mail."""
+    """Says the same as `_by_account`, for bulk mail with a send window or behind mail with one."""
     views = look_at(redis, record.account, found.windows)
     cost = record.envelope.rate_cost
     told = forecast_windows(
@@ -160,7 +160,7 @@ def _by_windows(
 
 
 def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
-    """Returns why nothing of its lane may go, whatever the limits; empty if something may."""
+    """Says why nothing of its lane may go, whatever the limits are; empty if mail may go."""
     tenant = record.envelope.tenant or ""
     account = record.account
     found = [
@@ -181,7 +181,7 @@ def _closed(redis: Redis, record: Record, usage: Usage, lane: Lane) -> str:
 
 
 def _paused_batch(redis: Redis, record: Record) -> str:
-    """Returns why the batch is paused that it belongs to; empty if there is no such."""
+    """Says why its batch is paused; empty if it has no batch, or that is not paused."""
     place = place_of(record.id)
     if place is None:
         return ""

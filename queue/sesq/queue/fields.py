@@ -1,4 +1,4 @@
-"""The fields of a hash in Redis, read one by one: what is damaged takes a plain value, and is named."""
+"""Reads the fields of a hash in Redis one by one. A damaged field gets a default value, and is named."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from sesq.config.errors import InvalidMessage
 from sesq.queue.envelope import Envelope
 
 FARTHEST = 1e15
-"""What is further from 0 is no amount and no time; the scripts take it for none as well."""
+"""A number that is farther from 0 is damaged, here and in the scripts."""
 UNREADABLE = Envelope(sender="", subject="(its envelope cannot be read)")
 
 
 class Fields:
-    """`problems` names what could not be read so far, in words."""
+    """Reads fields. `problems` names those that could not be read so far, in words."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = fields
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        """Empty if there is none."""
+        """Returns a text; empty if there is none."""
         return self._fields.get(name, "")
 
     def number(self, name: str) -> float:
-        """0 if there is none."""
+        """Returns a number; 0 if there is none."""
         return self.optional(name) or 0.0
 
     def whole(self, name: str) -> int:
-        """0 if there is none."""
+        """Returns a whole number; 0 if there is none."""
         return int(self.number(name))
 
     def count(self, name: str, most: int) -> int | None:
-        """Returns a whole number from 0 to `most`; None, and a problem, if there is none."""
+        """Returns a whole number from 0 to `most`; None if it is none, which is also a problem."""
         given = self.text(name)
         if given.isdecimal() and given.isascii() and int(given) <= most:
             return int(given)
@@ -55,13 +55,11 @@ class Fields:
         return None
 
     def envelope(self) -> Envelope:
-        """Returns the envelope in the fields of a message's record; an empty one, which says so, where they are
-        damaged.
-        """
+        """Reads the envelope from the fields of a message's record. If they are damaged, it is UNREADABLE."""
         return self._envelope(lambda: Envelope.from_fields(self._fields))
 
     def envelope_of_batch(self) -> Envelope:
-        """Returns the same of a batch, which has it in one field."""
+        """Reads the envelope of a batch, which is in one field."""
         return self._envelope(lambda: Envelope.from_json(self.text("envelope")))
 
     def _envelope(self, read: Callable[[], Envelope]) -> Envelope:
@@ -72,6 +70,6 @@ class Fields:
             return UNREADABLE
 
     def reason(self) -> str:
-        """Returns the field `reason`, and before it what is damaged."""
+        """Returns the field `reason`, after a list of what is damaged."""
         damaged = f"damaged in Redis: {', '.join(self.problems)}" if self.problems else ""
         return "; ".join(part for part in (damaged, self.text("reason")) if part)

@@ -1,4 +1,4 @@
-"""Mail for more recipients than a whole day has room for: it is held until a day has."""
+"""Frees messages that are held because they have more recipients than the daily quota."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ AT_ONCE = 200
 
 
 def free_fitting(redis: Redis, account: str) -> int:
-    """Puts those back into their lanes that fit into a day by the limits in force. How many.
-
-    Raises QueueUnavailable.
-    """
+    """Queues the messages again that fit the daily quota now. Returns how many. Raises QueueUnavailable."""
     place, total = 0, 0
     with mapped():
         while True:

@@ -1,4 +1,4 @@
-"""When what is queued will have gone: both limits played forward, as the gate keeps them. Pure."""
+"""Forecasts when queued mail will have gone: applies rate and daily quota to the future, as the gate does. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 MINUTE = 60
 SLOTS = 1442
-"""Minutes until what went in a minute no longer counts: all of it is a day old then, and a minute more."""
+"""Minutes until the recipients of a minute no longer count: all of them are then a day old, and a minute more."""
 LONGEST_MINUTES = 10 * 366 * 1440
 """A longer time counts as never."""
 DAY_MINUTES = 1440
 QUARTER = 15
-"""Minutes. No zone's day begins within one, so it is fine enough to tell what goes on which day."""
+"""Minutes. In every time zone a day begins with a quarter, so that each quarter belongs to one day."""
 
 
 class Step(NamedTuple):
-    """The daily limit from a time on (s): recipients in 24 hours, and how many of them are kept for other mail."""
+    """Gives the daily limit from a time on (s): recipients in 24 hours, and how many are kept for other mail."""
 
     at: float
     daily: float
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Recipients a second, recipients in 24 hours (None: unlimited), how many of them are kept for other mail.
+    """Gives recipients a second, recipients in 24 hours (None: unlimited), and how many are kept for other mail.
 
     `growth`: later daily limits, in order of time; they never shrink.
     """
@@ -43,11 +43,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`ends_at`: seconds since the epoch; None: never, as things stand, or not within ten years."""
+    """Says when mail goes. `ends_at`: seconds since the epoch; None: never by these limits, or not within ten years."""
 
     ends_at: float | None
     minutes: Mapping[int, float]
-    """Minute since the epoch -> recipients that go then, or in the quarter of an hour that it begins."""
+    """Minute since the epoch -> recipients that go in it, or in the quarter of an hour that begins with it."""
 
 
 def forecast(
@@ -58,10 +58,10 @@ def forecast(
     sent: Mapping[int, int],
     others: float = 0.0,
 ) -> Forecast:
-    """Returns when `count` recipients will have gone after `ahead` others.
+    """Forecasts when `count` recipients will have gone after `ahead` others.
 
-    `sent`: the ledger, minute -> recipients. `others` were sent by other programs, nobody knows when in the last day:
-    they count for one day more.
+    `sent`: the ledger, minute -> recipients. `others`: recipients of other programs. As their time in the last day is
+    not known, they count for one day more.
     """
     if not count:
         return Forecast(now, {})
@@ -80,7 +80,7 @@ def forecast(
 
 
 def rooms_of(limits: Limits) -> Rooms:
-    """Returns how many recipients a whole day has room for, now and later; for limits with a `daily`."""
+    """Returns how many recipients a whole day has room for, now and later. `limits.daily` must not be None."""
     return Rooms((limits.daily or 0.0) - limits.reserve, limits.growth)
 
 
@@ -95,7 +95,7 @@ def by_rate(count: int, ahead: int, now: float, pace: float) -> Forecast:
 
 
 class Rooms:
-    """How many recipients a whole day has room for, now and later."""
+    """Tells how many recipients a whole day has room for, now and later."""
 
     def __init__(self, now: float, growth: Sequence[Step]) -> None:
         self.times = [-inf, *(step.at for step in growth)]
@@ -106,13 +106,13 @@ class Rooms:
         return self.rooms[bisect_right(self.times, time) - 1]
 
     def next_minute(self, minute: int) -> float:
-        """Returns the first whole minute after this one in which the day has another room."""
+        """Returns the first minute after this one in which that number changes."""
         later = self.times[bisect_right(self.times, minute * MINUTE) :]
         return ceil(later[0] / MINUTE) if later else inf
 
 
 class RollingDay:
-    """The rolling day: what counts now, and what ceases to count in which minute."""
+    """Keeps the rolling day: how many recipients count now, and in which minute they no longer count."""
 
     def __init__(self, sent: Mapping[int, int], others: float, minute: int) -> None:
         self.frees: Counter[int] = Counter()
@@ -134,7 +134,7 @@ class RollingDay:
         self.total += recipients
 
     def pass_to(self, minute: int) -> None:
-        """Frees all that ceases to count up to a minute."""
+        """Frees the recipients that no longer count at a minute."""
         while self.soonest and self.soonest[0] <= minute:
             self.begin(heappop(self.soonest))
 

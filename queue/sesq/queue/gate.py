@@ -1,7 +1,7 @@
 """The gate: decides, in one Lua script on Redis's clock, whether and how many recipients may go now.
 
-`Gate.claim` asks and takes: what it grants is already out of its lane and under this worker's lease. `start` is the
-last look before it leaves, `settle` writes down what became of it. A message and a row of a batch go the same way.
+`Gate.claim` asks and takes: a granted message is already out of its lane and under this worker's lease. `start` is the
+last check before it leaves, `settle` writes down its result. Messages and rows of batches go the same way.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ SYNC = compose("sync.lua", GATE)
 log = logging.getLogger("sesq.worker")
 
 INLINE_CONTENT_BYTES = 64 * 1024
-"""Content up to this size comes with `start`; a larger one is fetched by the thread that sends it."""
+"""Content up to this size comes with `start`. The thread that sends a message fetches a larger one."""
 AT_ONCE = 32
-"""So many are started, or settled, by one call of a script."""
+"""How many one call of a script starts or settles."""
 REAPED_AT_ONCE = 100
 
 Thing = TypeVar("Thing")
 
 
 class Gate:
-    """The gate of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Asks the gate of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
@@ -79,7 +79,7 @@ class Gate:
         lease: float,
         lanes: Sequence[Lane] = tuple(Lane),
     ) -> Claim:
-        """Asks for up to `want` messages, and rows of batches, of the lanes in their order, for `lease` seconds."""
+        """Claims up to `want` messages and rows of batches from the lanes in this order, for `lease` seconds."""
         queues = [self.keys.queue(lane) for lane in lanes]
         with mapped():
             answer = CLAIM.run(self.redis, self.account, worker, want, lease, claim_id, *queues)
@@ -94,8 +94,8 @@ class Gate:
     ) -> tuple[list[SendResult], list[Started]]:
         """Settles results and starts granted messages, in one round trip. Returns both, settled and started.
 
-        The settled results have the states that the messages really came to. A message that cannot be sent
-        (its time has run out, or its envelope cannot be read) ends here, and is not among the started ones.
+        The settled results have the states that the messages really got. A message that cannot be sent (it has
+        expired, or its envelope cannot be read) ends here, and is not among the started ones.
         """
         asked_at = time.monotonic()
         settling = [self._settling(some) for some in _in_parts(results)]
@@ -116,7 +116,7 @@ class Gate:
         return self.exchange((), grants)[1]
 
     def settle(self, results: Sequence[SendResult]) -> list[State | None]:
-        """Writes down what became of messages: the state that each really came to. None: it was judged before."""
+        """Settles results. Returns the state that each message really got; None if it was settled before."""
         settling = [self._settling(some) for some in _in_parts(results)]
         with mapped():
             answers = run_many(self.redis, self.account, settling, self.replicas)
@@ -126,18 +126,18 @@ class Gate:
         return SETTLE, (json.dumps([{**result.told(), **self._row(result)} for result in results]),)
 
     def _row(self, result: SendResult) -> dict[str, Any]:
-        """Gives the fields that make a message of a row to which more happens than being sent; else none."""
+        """Returns the fields that make a row a message, if its result needs a record; else none."""
         if not result.needs_record or place_of(result.grant.id) is None:
             return {}
         id = result.grant.id
         return made_of_row(id, self.keys.queue(Lane.BULK), self._envelope_of_row(id))
 
     def _started(self, grant: Grant, look: list[bytes], asked_at: float) -> Started | SendResult:
-        """Makes a started message of the script's answer, or a result if it cannot be sent.
+        """Reads a started message from the script's answer, or a result if it cannot be sent.
 
-        The seconds that the message has left count from `asked_at`, before the answer was on its way.
+        The seconds that are left to the message count from `asked_at`, the time before the call.
         """
-        if not look:  # somebody has moved it on since it was granted: what it took goes back
+        if not look:  # somebody has changed it since it was granted: its tokens go back
             return put_back(grant, "it is not this claim's to send any more")
         if look[0] == b"expired":
             return unsendable(grant, State.EXPIRED, "its time ran out before it could go")
@@ -158,7 +158,7 @@ class Gate:
         )
 
     def _envelope_of_row(self, id: str) -> Envelope:
-        """Reads a row's envelope; an empty one if it is gone from Redis, so that the message has a record."""
+        """Reads a row's envelope; an empty one if Redis has lost it, so that a record can still be made."""
         try:
             return self.rows.envelope(id)
         except (InputError, MissingPart) as error:
@@ -166,10 +166,10 @@ class Gate:
             return Envelope(sender="")
 
     def give_up_batch(self, row: Grant, error: SesqError) -> SendResult:
-        """Pauses a batch whose rows all have a fault, until a person resumes it. Returns the row unused."""
+        """Pauses a batch whose rows are all faulty, until a person resumes it. Returns a result that puts it back."""
         batch = row_place(row.id).batch
         log.error("batch %s: paused: %s", batch, error)
-        with suppress(WrongState, UnknownBatch, QueueUnavailable):  # stopped, lost, or paused by the next row
+        with suppress(WrongState, UnknownBatch, QueueUnavailable):  # stopped, lost, or the next row pauses it
             Batches(self.redis, self.account).pause(batch, str(error))
         return put_back(row, str(error))
 
@@ -191,7 +191,7 @@ class Gate:
         return text(answer), float(wait or 0)
 
     def renew(self, grants: Iterable[Grant], until: float) -> None:
-        """Keeps the leases of what is still being sent, until a time by Redis's clock."""
+        """Renews the leases of messages that are still being sent, until a time by Redis's clock (s)."""
         leases = {grant.id: until for grant in grants}
         if leases:
             with mapped():
@@ -212,7 +212,7 @@ class Gate:
         return [(result.grant.id, state) for result, state in zip(results, states, strict=True) if state]
 
     def promote(self, lanes: Sequence[Lane] = tuple(Lane), most: int = 100) -> tuple[int, float | None]:
-        """Moves what is due from the schedule into its lane: how many, and in how many seconds the next one is."""
+        """Queues scheduled messages that are due. Returns how many, and the seconds until the next one is due."""
         with mapped():
             moved, wait = PROMOTE.run(
                 self.redis, self.account, most, *(self.keys.queue(lane) for lane in lanes)
@@ -238,10 +238,10 @@ def _fields(record: bytes) -> dict[str, str]:
 
 
 def _envelope(fields: Mapping[str, str]) -> Envelope:
-    """Reads the envelope. Raises InvalidMessage, also if it is for others than were counted."""
+    """Reads the envelope. Raises InvalidMessage, also if its number of recipients is not the one that was counted."""
     envelope = Envelope.from_fields(fields)
     if str(envelope.rate_cost) != fields.get("rate"):
-        raise InvalidMessage("envelope", "has other recipients than those that were counted: it is damaged")
+        raise InvalidMessage("envelope", "has another number of recipients than was counted: it is damaged")
     return envelope
 
 

@@ -1,4 +1,4 @@
-"""What a claim brings: messages, and rows of batches, that this worker may send now."""
+"""Defines the result of a claim: messages and rows of batches that this worker may send now."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sesq.queue.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One message, or one row of a batch, that a claim took out of its lane.
+    """Names one message, or one row of a batch, that a claim took out of its lane.
 
-    `use_by`: when its tokens are too old for it (monotonic).
+    `use_by`: the time from which its tokens are too old (monotonic, s).
     """
 
     id: str
@@ -22,13 +22,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one question to the gate brought.
+    """Holds the answer to one claim.
 
-    `reason` says why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`,
-    `ses_paused`, `unsynced` or `more` (there is more to move out of the way than one claim may); `wait` is after how
-    many seconds to ask again. `unknown_jobs` are jobs in our queues that are not ours; `suppressed` is how many
-    addresses are on the suppression list by then. `for_bulk`: what waits for tokens is bulk mail, so that urgent mail
-    that comes meanwhile may go before the wait is over.
+    `reason`: why no more were granted: `full` (all that was wanted), `empty`, `rate`, `day`, `paused`, `ses_paused`,
+    `unsynced` or `more` (one claim may not remove more stale entries). `wait`: seconds until the next claim.
+    `unknown_jobs`: jobs in sesq's queues that are not sesq's. `suppressed`: how many addresses are on the suppression
+    list. `for_bulk`: only bulk mail waits for tokens, so that transactional mail may go before the wait is over.
     """
 
     reason: str
@@ -40,15 +39,15 @@ class Claim:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Gives the ids of what was granted, in order."""
+        """The ids of the grants, in order."""
         return tuple(grant.id for grant in self.grants)
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A message that may leave now, and until `leave_by` (monotonic).
+    """Describes a message that may leave now, and until `leave_by` (monotonic, s).
 
-    `size`: of its content, in bytes. `content`: None if it is too large to come along, and is to be fetched.
+    `size`: bytes of its content. `content`: None if it is large, and has to be fetched.
     """
 
     grant: Grant

@@ -1,8 +1,8 @@
-"""Which identities speak for an address, and whom the sandbox lets receive: SES's rules, pure.
+"""Finds which identities cover an address, and who may receive mail in the sandbox. SES's rules, pure.
 
 Sources, and how sure each rule is:
 
-- A verified domain covers every address at it and at every sub-domain; never the other way round. Domains ignore
+- A verified domain covers every address at it and at every sub-domain, and none at a parent domain. Domains ignore
   case (SES developer guide, "Verified identities"). Documented for senders; for recipients in the sandbox the guide
   only says "verified email addresses and domains", so sub-domains there are inferred.
 - An address identity is compared by case, its domain included: sender@EXAMPLE.com does not cover sender@example.com
@@ -22,16 +22,16 @@ from sesq.queue.addresses import is_mailbox_simulator
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The verified identities of one account in one region; domains in lower case."""
+    """Holds the verified identities of one account in one region; domains in lower case."""
 
     addresses: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
     borrowed: frozenset[str] = frozenset()
-    """Identities of other accounts, by which this one may send."""
+    """Identities of other accounts with which this one may send."""
 
     @classmethod
     def from_names(cls, names: Iterable[tuple[str, bool]], borrowed: Iterable[str] = ()) -> Identities:
-        """From (identity name, verified) as SES lists them; what is not verified covers nothing."""
+        """Reads pairs (identity name, is verified) as SES lists them. Identities that are not verified are left out."""
         verified = [name for name, is_verified in names if is_verified]
         return cls(
             addresses=frozenset(name for name in verified if "@" in name),
@@ -55,7 +55,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """Who stands in a message's way; false when nobody does."""
+    """Names the addresses of a message that are not verified. It is false if there are none."""
 
     senders: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
@@ -65,9 +65,10 @@ class Unverified:
 
 
 def candidates(spec: str) -> tuple[str, ...]:
-    """Returns the identities that could cover a bare address, most exact first: itself, itself without its +label, its
-    domain, each parent domain. To look one up at SES, ask for each of these: an address that only its domain
-    covers is itself reported as not verified.
+    """Returns the identities that could cover a bare address, the most exact first.
+
+    These are the address, the address without its +label, its domain, and each parent domain. To look an address up at
+    SES, ask for each of them: SES reports an address that only its domain covers as not verified.
     """
     local, _, domain = spec.rpartition("@")
     name, label, _ = local.partition("+")
@@ -78,13 +79,13 @@ def candidates(spec: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class BorrowedIdentities:
-    """The identities that other accounts let this one use (SES's sending authorization): name -> ARN."""
+    """Holds the identities that other accounts let this one use (SES's sending authorization): name -> ARN."""
 
     arns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arns: Iterable[str]) -> BorrowedIdentities:
-        """From ARNs as `arn:aws:ses:eu-west-1:123456789012:identity/example.com`."""
+        """Reads ARNs such as `arn:aws:ses:eu-west-1:123456789012:identity/example.com`."""
         return cls({_identity_of(arn): arn for arn in arns})
 
     def arn_of(self, spec: str) -> str | None:
@@ -100,7 +101,7 @@ def _identity_of(arn: str) -> str:
 def unverified(
     identities: Identities, production_access: bool, senders: Iterable[str], recipients: Iterable[str]
 ) -> Unverified:
-    """Whom SES would refuse in this message, by bare address, each once and in order."""
+    """Returns the bare addresses for which SES would refuse this message, in order, each recipient once."""
     refused_senders = tuple(spec for spec in senders if not identities.covers_sender(spec))
     if production_access:
         return Unverified(refused_senders)

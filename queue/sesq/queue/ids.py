@@ -1,4 +1,4 @@
-"""The ids of messages: ULIDs (https://github.com/ulid/spec), which sort by the time at which they were made."""
+"""Makes the ids of messages: ULIDs (https://github.com/ulid/spec), which sort by the time at which they were made."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from base64 import b32encode
 LENGTH = 26
 RANDOM_BITS = 80
 BYTES = 20
-"""As many as Base32 writes without padding; a ULID is the last 26 of their 32 digits."""
+"""Base32 writes these in 32 digits without padding. A ULID is the last 26 of them."""
 TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
 FROM_CROCKFORD = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
-"""To the digits that `int` reads in base 32."""
+"""Translates to the digits that `int` reads in base 32."""
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 def new_id() -> str:
-    """26 characters: 48 bits of this host's time in milliseconds, and 80 random ones."""
+    """Makes an id of 26 characters: 48 bits of this host's time in milliseconds, and 80 random bits."""
     return _written((time.time_ns() // 1_000_000) << RANDOM_BITS | secrets.randbits(RANDOM_BITS))
 
 
 def is_id(text: str) -> bool:
-    """Whether a text is such an id."""
+    """Whether a text is a ULID."""
     return _ID.fullmatch(text) is not None
 
 
 def following(id: str, count: int) -> str:
-    """Returns the id that comes so many after another."""
+    """Returns the id that comes `count` ids after another."""
     return _written(int(id.translate(FROM_CROCKFORD), 32) + count)
 
 

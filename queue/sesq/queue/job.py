@@ -1,4 +1,4 @@
-"""A job of RQ's, as fields of its hash, which the scripts write beside a message or a chunk; and where it stands."""
+"""Makes the fields of an RQ job, which the scripts write beside a message or a chunk, and the names of RQ's keys."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 
 SEND = "sesq.worker.send"
-"""The function that all of sesq's jobs name, with the id alone. The producer never imports it.
+"""The function that all of sesq's jobs name, with an id as its only argument. The producer never imports it.
 
-It is short, so that RQ's `data` of a message stays within the 64 bytes up to which Redis packs a hash.
+The name is short, so that RQ's `data` of a message has at most the 64 bytes up to which Redis packs a hash.
 """
 
 KEEP_DAYS = 14
 KEEP_SECONDS = KEEP_DAYS * 86_400
-"""So long a job, its message's record and its batch stay after their end, where nobody has said otherwise."""
+"""How long a job, its message's record and its batch stay after their end, if no setting says otherwise."""
 ID = "%id%"
 """What stands for the id in the template."""
 
@@ -31,12 +31,12 @@ def rq_key(kind: str, name: str) -> str:
 
 
 def rq_now() -> str:
-    """Returns the time of this host, as RQ writes it. For RQ's tools only: what is due is judged by Redis's clock."""
+    """Returns the time of this host, as RQ writes it. Only RQ's tools use it: sesq goes by Redis's clock."""
     return utcformat(datetime.now(timezone.utc))
 
 
 def job_fields(id: str, queue: str, description: str) -> list[str]:
-    """Name, value, name, value, …; the description holds no content: RQ logs it."""
+    """Returns name, value, name, value, … of a job. The description must hold no content, because RQ logs it."""
     now = rq_now()
     parts = _job_template(queue)
     data = parts[-1].replace(
@@ -47,9 +47,9 @@ def job_fields(id: str, queue: str, description: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _job_template(queue: str) -> tuple[str, ...]:
-    """RQ's own fields of a job, made by RQ once: name, value, …, its data last, with %id% for the id.
+    """Makes the fields of a job with RQ, once for each queue: name, value, …, last its data, with %id% for the id.
 
-    RQ's limits of time are left out: the scripts say how long a job stays, and only RQ's own workers would use them.
+    RQ's time limits are left out: the scripts say how long a job stays, and only stock RQ workers would use them.
     """
     job = Job.create(
         SEND, args=(ID,), id="template", connection=Redis(), origin=queue, serializer=JSONSerializer
@@ -58,5 +58,5 @@ def _job_template(queue: str) -> tuple[str, ...]:
     for name in ("data", "description", "status", "created_at", "enqueued_at"):
         fields.pop(name, None)
     kept = [part for name, value in fields.items() if value not in (None, "") for part in (name, str(value))]
-    # RQ reads its data uncompressed as well, so that the id can be put in
+    # RQ also reads data that is not compressed, so the id can be replaced in it
     return (*kept, "data", job.data.decode())

@@ -1,7 +1,7 @@
-"""Every key that sesq has in Redis, and how RQ names its own: the one place to look, for people and for code.
+"""Names every key that sesq has in Redis, and RQ's queues. Code and people find all names here.
 
-All keys of an account begin with `sesq:<account>:`. The scripts build the same names from the account's name; their
-headers say what lies in each key and in which unit. Times are seconds since the epoch by Redis's own clock.
+All keys of an account begin with `sesq:<account>:`. The scripts build the same names from the account's name. Their
+headers describe each key and its units. Times are seconds since the epoch by Redis's own clock.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from sesq.queue.states import Lane, State
 
 ACCOUNTS = "sesq:accounts"
-"""Set: the names of all accounts that have been queued for or worked on."""
+"""Set: the names of all accounts for which mail was queued or a worker ran."""
 
 CONSOLE_SECRET = "sesq:console:secret"  # noqa: S105  (the name of a key)
-"""String: what the web console signs its cookies with."""
+"""String: the key with which the web console signs its cookies."""
 
 
 def console_session(id: str) -> str:
@@ -25,13 +25,13 @@ def console_session(id: str) -> str:
 LAYOUT = "sesq:layout"
 """String: the number of the layout in which the data of all accounts is kept; see `layout.py`."""
 CLOCK_OFFSET = "sesq:clock:offset"
-"""String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only; `sesq doctor` fails
-where it is set."""
+"""String: seconds that move the scripts' clock, or `=<seconds>` to stop it there. For tests only: `sesq doctor` fails
+if it is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one account."""
+    """Names the keys of one account."""
 
     account: str
 
@@ -62,7 +62,7 @@ class Keys:
         return self._key("batches")
 
     def batch(self, id: str) -> str:
-        """Hash: a batch and its counts; what else belongs to it is told in `lua/batches.lua`."""
+        """Hash: a batch and its counts; `lua/batches.lua` describes its other keys."""
         return self._key("batch", id)
 
     def template(self, batch: str) -> str:
@@ -70,7 +70,7 @@ class Keys:
         return self._key("template", batch)
 
     def chunk(self, id: str) -> str:
-        """Hash: some hundred recipients of a batch, and how far they are."""
+        """Hash: up to 500 rows of a batch, and how many of them have gone."""
         return self._key("chunk", id)
 
     def rows(self, chunk: str) -> str:
@@ -90,7 +90,7 @@ class Keys:
         return self._key("arrived", chunk)
 
     def materialized(self, batch: str) -> str:
-        """Set: the ids of a batch's recipients that have a record of their own."""
+        """Set: the ids of a batch's rows that have a record of their own."""
         return self._key("materialized", batch)
 
     def parked(self, batch: str) -> str:
@@ -98,7 +98,7 @@ class Keys:
         return self._key("parked", batch)
 
     def progress(self, batch: str) -> str:
-        """String: how far a batch was at each time, packed; see `batch_progress.py`."""
+        """String: the progress of a batch over time, packed; see `batch_progress.py`."""
         return self._key("progress", batch)
 
     def batch_windows(self, batch: str) -> str:
@@ -125,16 +125,15 @@ class Keys:
         """Set: the chunks that are done and whose results are not packed yet."""
         return self._key("unpacked")
 
-    # for those who look
+    # for people
     @property
     def damaged(self) -> str:
-        """Hash: what is damaged in Redis, or not understood -> JSON [found (s), what is wrong]; `damaged:<key>` is what
-        was found in a key of another type."""
+        """Hash: a damaged key -> JSON [found (s), what is wrong]. A key of a wrong type becomes `damaged:<key>`."""
         return self._key("damaged")
 
     @property
     def counters(self) -> str:
-        """Hash: how often a message came into each state, and how long those that were sent had waited."""
+        """Hash: how often messages got each state, and how long sent messages had waited."""
         return self._key("counters")
 
     @property
@@ -149,10 +148,10 @@ class Keys:
 
     @property
     def acts(self) -> str:
-        """Hash: id of an act on many messages that has not ended -> JSON, the act with its progress."""
+        """Hash: id of an action on many messages that has not ended -> JSON of the action and its progress."""
         return self._key("acts")
 
-    # waiting for something that is not time
+    # holds
     def hold(self, what: str) -> str:
         """Sorted set: the messages that wait for `what`, by the time they were queued."""
         return self._key("hold", what)
@@ -164,8 +163,10 @@ class Keys:
 
     @property
     def blocks(self) -> str:
-        """Hash: a sender, set or account that SES refuses as a whole -> JSON [since (s), why, doubt]; its messages are
-        not tried one by one. Doubt: only a try can tell when that ends."""
+        """Hash: a sender, configuration set or account that SES refuses as a whole -> JSON [since (s), why, doubt].
+
+        Its messages are not tried one by one. Doubt: only a try can tell when SES takes them again.
+        """
         return self._key("blocks")
 
     # the gate
@@ -181,12 +182,12 @@ class Keys:
 
     @property
     def token_waiters(self) -> str:
-        """Sorted set: the workers that wait for a token, by the time of the token each was told."""
+        """Sorted set: the workers that wait for a token, by the time of the token that each was promised."""
         return self._key("token_waiters")
 
     @property
     def bulk_token_waiters(self) -> str:
-        """Sorted set: the same, of workers that serve bulk mail alone."""
+        """Sorted set: the same, for workers that serve bulk mail only."""
         return self._key("token_waiters", "bulk")
 
     @property
@@ -195,15 +196,15 @@ class Keys:
         return self._key("leases")
 
     def stale(self, queue: str) -> str:
-        """Set: ids that stand in the middle of an RQ queue although what they stand for waits there no longer."""
+        """Set: the stale entries of an RQ queue: ids of messages and chunks that do not wait in it any more."""
         return self._key("stale", queue)
 
     def shares(self, queue: str) -> str:
-        """Sorted set: the RQ queues that take turns in the lane of that queue, by the recipients that went of each."""
+        """Sorted set: the RQ queues that take turns in that lane, by the recipients that went from each."""
         return self._key("shares", queue)
 
     def resting(self, queue: str) -> str:
-        """Sorted set: queues of tenants that have reached their own limits, by the time until which they wait (s)."""
+        """Sorted set: queues of tenants at their own limits, by the time until which they wait (s)."""
         return self._key("resting", queue)
 
     @property
@@ -213,7 +214,7 @@ class Keys:
 
     @property
     def keeping(self) -> str:
-        """Set: ended batches, or such that go on after all, whose keys have not all been told so."""
+        """Set: batches that ended, or go on after their end, whose keys do not all have the right expiry yet."""
         return self._key("keeping")
 
     @property
@@ -223,7 +224,7 @@ class Keys:
 
     @property
     def restored(self) -> str:
-        """Hash: there is one after a backup was restored; what was queued before that may have been sent since."""
+        """Hash: exists after a backup was restored. Messages that were queued before may have been sent since."""
         return self._key("restored")
 
     # limits
@@ -234,7 +235,7 @@ class Keys:
 
     @property
     def configured(self) -> str:
-        """Hash: the starting limits, from sesq.toml as the last worker to start read it."""
+        """Hash: the limits in sesq.toml, as the worker that started last read it."""
         return self._key("configured")
 
     @property
@@ -244,7 +245,7 @@ class Keys:
 
     @property
     def tenant_states(self) -> str:
-        """Hash: a tenant -> JSON {status, asked (s), why, own_list}: what SES said of it last."""
+        """Hash: a tenant -> JSON {status, asked (s), why, own_list}: SES's last answer about it."""
         return self._key("tenant_states")
 
     def tenant(self, name: str) -> str:
@@ -260,7 +261,7 @@ class Keys:
         """List: who changed what and when, newest first."""
         return self._key("policy", "history")
 
-    # what SES tells back
+    # events of SES
     @property
     def suppression(self) -> str:
         """Hash: an address that gets no mail -> JSON {reason, at, source}."""
@@ -268,17 +269,17 @@ class Keys:
 
     @property
     def suppression_read(self) -> str:
-        """Hash: SES's own suppression list is read up to `read`, and not asked for before `until` (s)."""
+        """Hash: `read`: how far SES's own suppression list is read; `until`: when to read it again (s)."""
         return self._key("suppression", "read")
 
     @property
     def reputation(self) -> str:
-        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; `level`, which is acted on once;
+        """Hash: `<hour since the epoch>:sent|bounced|complained` -> recipients; `level`: the level already acted on;
         `read_at`: when a reader last asked for events, or got one (s)."""
         return self._key("reputation")
 
     def tenant_reputation(self, tenant: str) -> str:
-        """Hash with expiry: the same of a tenant's mail, without a level."""
+        """Hash with expiry: the same counts for a tenant's mail, without a level."""
         return self._key("tenant_reputation", tenant)
 
     @property
@@ -287,25 +288,27 @@ class Keys:
         return self._key("counted_tenants")
 
     def origins(self, what: str, counted: str, day: int) -> str:
-        """Sorted set with expiry: the recipients of a day since the epoch by their domain or by a tag of their mail.
-        `what`: domain or tag; `counted`: sent, bounced or complained; see `lua/origins.lua`."""
+        """Sorted set with expiry: the recipients of a day since the epoch, by domain or by tag; see `lua/origins.lua`.
+
+        `what`: domain or tag; `counted`: sent, bounced or complained.
+        """
         return self._key("origins", what, counted, str(day))
 
     @property
     def poison(self) -> str:
-        """List: messages that came as events and are not events, newest first."""
+        """List: texts that came as events and are no events, newest first."""
         return self._key("poison")
 
     @property
     def notices(self) -> str:
-        """Sorted set: what came beside events and is known, JSON {kind, text, id} by the time it first came (s)."""
+        """Sorted set: JSON {kind, text, id} of notices of SES, by the time at which each first came (s)."""
         return self._key("notices")
 
     def event(self, digest: str) -> str:
-        """String with expiry: this event has been counted; `noted` where the history of its message has it too."""
+        """String with expiry: exists once this event is counted; `noted` once it is in its message's history too."""
         return self._key("event", digest)
 
-    # what others are told
+    # events for consumers
     @property
     def listening(self) -> str:
         """Hash: the consumers of events; see `lua/stream.lua`."""
@@ -313,7 +316,7 @@ class Keys:
 
     @property
     def events(self) -> str:
-        """Stream: what became of messages, where somebody listens."""
+        """Stream: the events of messages, if a consumer listens."""
         return self._key("events")
 
     def reader(self, consumer: str) -> str:
@@ -321,15 +324,15 @@ class Keys:
         return self._key("reader", consumer)
 
     def webhook(self, name: str) -> str:
-        """Hash: how a webhook does: delivered, last_ok (s), failing_since (s), failed_at (s), why, disabled_at (s)"""
+        """Hash: health of a webhook: delivered, last_ok (s), failing_since (s), failed_at (s), why, disabled_at (s)."""
         return self._key("webhook", name)
 
     def webhook_waiting(self, name: str) -> str:
-        """Hash: an event's id -> JSON of the event, which the webhook is to be told again, and how often it failed."""
+        """Hash: an event's id -> JSON of an event that is to be delivered again, and how often that failed."""
         return self._key("webhook_waiting", name)
 
     def webhook_order(self, name: str) -> str:
-        """Sorted set, each with score 0: "<message> <number> <id>" of the events of `webhook_waiting`."""
+        """Sorted set: "<message> <number> <id>" of each event in `webhook_waiting`, all with score 0."""
         return self._key("webhook_order", name)
 
     def webhook_due(self, name: str) -> str:
@@ -344,7 +347,7 @@ class Keys:
         """String with expiry: the process that delivers for the webhook."""
         return self._key("webhook_runner", name)
 
-    # what SES says
+    # the account at SES
     @property
     def snapshot(self) -> str:
         """Hash: the account as SES last described it."""
@@ -352,38 +355,37 @@ class Keys:
 
     @property
     def transport(self) -> str:
-        """String: `ses` or `smtp`, by which the workers send."""
+        """String: `ses` or `smtp`: how the workers send."""
         return self._key("transport")
 
     @property
     def identities(self) -> str:
-        """Hash: identity -> 1 (verified) or 0, as SES last listed them; 2: another account lends it."""
+        """Hash: identity -> 1 (verified) or 0, as SES last listed them; 2: it belongs to another account."""
         return self._key("identities")
 
     @property
     def sync(self) -> str:
-        """Hash: the run of the Redis server on which the account has been read, or is being read, and until when nobody
-        else reads it on that."""
+        """Hash: the run id of the Redis server at the last sync, and until when one worker alone syncs."""
         return self._key("sync")
 
     @property
     def pruning(self) -> str:
-        """Hash: state -> where the search for expired records in its list goes on."""
+        """Hash: state -> the place in its list at which the search for expired records goes on."""
         return self._key("pruning")
 
     @property
     def reconciled(self) -> str:
-        """String with expiry: a long comparison of records with RQ's jobs has just ended; the next one waits."""
+        """String with expiry: exists after a comparison of records with RQ's jobs, until the next one may begin."""
         return self._key("reconciled")
 
     @property
     def control(self) -> str:
-        """String: when the last control call was made (ms); SES allows one a second, over all processes."""
+        """String: when the last control call was made (ms). SES allows one a second, from all processes together."""
         return self._key("control")
 
     @property
     def wake(self) -> str:
-        """Channel: something may be able to go now."""
+        """Channel: tells workers that mail may be able to go now."""
         return self._key("wake")
 
     def queue(self, lane: Lane, tenant: str = "") -> str:
@@ -392,5 +394,5 @@ class Keys:
 
 
 def queue_name(account: str, lane: Lane | str, tenant: str = "") -> str:
-    """`sesq.default.bulk`, the RQ queue of an account's lane; or `sesq.default.bulk.acme`, a tenant's."""
+    """Names the RQ queue of an account's lane, `sesq.default.bulk`, or of a tenant in it, `sesq.default.bulk.acme`."""
     return f"sesq.{account}.{lane}.{tenant}" if tenant else f"sesq.{account}.{lane}"

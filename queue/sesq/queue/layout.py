@@ -1,4 +1,4 @@
-"""The layout of the data in Redis, by its number: versions of sesq that differ in it must not share one."""
+"""Checks the number of the data layout in Redis: versions of sesq with different layouts must not share one Redis."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sesq.queue.keys import LAYOUT
 from sesq.queue.replies import text
 
 NUMBER = "2"
-"""It changes with the meaning of a key, a field of a record or an argument of a script, for there is no migration."""
+"""It changes with the meaning of a key, a field of a record or an argument of a script. There is no migration."""
 
 
 def require_layout(redis: Redis, *, writes: bool = True) -> None:
-    """Makes sure that Redis holds data of this layout, or none; then, with `writes`, it is of this one from here on.
+    """Makes sure that the data in Redis has this layout. With `writes`, it notes the layout in an empty Redis.
 
-    Raises WrongLayout, and QueueUnavailable where Redis does not answer.
+    Raises WrongLayout, and QueueUnavailable.
     """
     with mapped():
         found = text(redis.get(LAYOUT))
@@ -27,7 +27,7 @@ def require_layout(redis: Redis, *, writes: bool = True) -> None:
 
 
 def fault_of_layout(redis: Redis) -> str:
-    """Returns what is wrong with it, for the auditor; empty if nothing is."""
+    """Says what is wrong with the layout, for the auditor; empty if nothing is."""
     try:
         require_layout(redis, writes=False)
     except QueueUnavailable as error:

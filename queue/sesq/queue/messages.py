@@ -1,4 +1,4 @@
-"""The messages of one account as Redis has them: to look up, to list, to count, and what a person may do to one."""
+"""Reads, lists and counts the messages of one account, and does what a person asks for with one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RETRYABLE = frozenset(
 PRUNE_AT_ONCE = 100
 PRUNE_ROUNDS = 100
 LISTED_AT_ONCE, MOST_PASSED_OVER = 200, 20_000
-"""Ids of a list that are looked at in one round trip, and how many of expired records a list passes over."""
+"""How many ids of a list are read in one round trip, and how many expired records it skips."""
 RESOLUTIONS = {"sent": State.SENT, "queued": State.QUEUED, "failed": State.FAILED}
 
 
@@ -38,7 +38,7 @@ def accounts(redis: Redis) -> list[str]:
 
 
 class Messages:
-    """The messages of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and changes the messages of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
@@ -74,7 +74,7 @@ class Messages:
         ]
 
     def counts(self) -> dict[State, int]:
-        """Returns how many messages are in each state; every state is there."""
+        """Counts the messages in each state. Every state is a key."""
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
             for state in State:
@@ -82,14 +82,14 @@ class Messages:
             return dict(zip(State, pipeline.execute(), strict=True))
 
     def list(self, states: Iterable[State] = tuple(State), *, limit: int = 50) -> list[Record]:
-        """Returns the newest messages in any of the states, newest first; at most `limit`."""
+        """Lists the newest messages in any of the states, newest first; at most `limit`."""
         with mapped():
             found = [place for state in states for place in self._newest(state, limit)]
         records = self.get_many(id for _, id in sorted(found, reverse=True)[:limit])
         return [record for record in records if record is not None]
 
     def _newest(self, state: State, limit: int) -> Sequence[tuple[float, str]]:
-        """Returns the newest whose record is there, with their times; those that have expired are passed over."""
+        """Returns the newest messages with a record, with the times of their states. Skips expired ones."""
         found: list[tuple[float, str]] = []
         size = max(limit, LISTED_AT_ONCE)
         for start in range(0, size + MOST_PASSED_OVER, size):
@@ -104,23 +104,23 @@ class Messages:
         return found[:limit]
 
     def cancel(self, id: str, by: str) -> State:
-        """Takes back a message that is not being sent yet. Raises WrongState for one that is, or was, sent.
+        """Cancels a message that is not being sent yet. Raises WrongState for one that is being sent, or was sent.
 
-        Returns what became of it: `unknown` where it was to be sent again, though SES may have taken an earlier try.
+        Returns its new state. That is `unknown` if SES may have taken it at an earlier attempt.
         """
         return self._change(
             id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
         )
 
     def release(self, id: str, by: str) -> State:
-        """Lets a held message try again now, whatever it waited for; a block of its sender or set ends with it."""
+        """Queues a held message again, whatever it waited for. Ends a block of its sender or configuration set."""
         checked = {"checked": redis_now(self.redis)}
         return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", fields=checked, unblock=True)
 
     def retry(self, id: str, by: str) -> State:
-        """Queues a failed, refused, suppressed, expired or retrying message again, with its attempts forgotten.
+        """Queues a failed, refused, suppressed, expired, cancelled or retrying message again, with no attempts counted.
 
-        Where it had ended, so is the time after which it was not to go, if that has passed.
+        Unless it is retrying, an `expires_at` that has passed is removed.
         """
         self._needs_content(id)
         was = self.get(id)
@@ -148,9 +148,9 @@ class Messages:
         )
 
     def reschedule(self, id: str, due: float, by: str) -> None:
-        """Puts a waiting message off until `due` (seconds since the epoch).
+        """Moves a waiting message to a later time `due` (seconds since the epoch).
 
-        Raises InvalidMessage where it is not to go so late.
+        Raises InvalidMessage if it would expire first.
         """
         was = self.get(id)
         if was.state in WAITING_STATES and was.expires_at is not None and due >= was.expires_at:
@@ -161,7 +161,7 @@ class Messages:
         self._change(id, WAITING_STATES, State.SCHEDULED, f"rescheduled by {by}", due=due, fields=fields)
 
     def holds(self) -> dict[str, str]:
-        """Returns what is waited for, and why, in words: `{"recipient:bob@x.org": "…"}`."""
+        """Returns the holds, and why messages wait for each, in words: `{"recipient:bob@x.org": "…"}`."""
         with mapped():
             return read_hash(self.redis, self.keys.holds)
 
@@ -181,10 +181,10 @@ class Messages:
     def free_some(
         self, what: str, reason: str, most: int, before: float, passed: int = 0
     ) -> tuple[int, int, bool]:
-        """Frees the oldest of those that wait since before a time (s), FREE_AT_ONCE at most.
+        """Frees the oldest messages that wait since before a time (s), at most FREE_AT_ONCE.
 
-        Returns how many it freed, `passed` for the next step, and whether this was the last step. `passed`: how many
-        of the oldest wait since a later time, such as a message that was freed and has to wait again.
+        Returns how many it freed, `passed` for the next step, and whether this was the last step. `passed`: how many of
+        the oldest messages wait since a later time. Such a message was freed and has to wait again.
         """
         most = min(most, FREE_AT_ONCE)
         freed, later, looked = self._free(what, reason, most, 0, repr(before), passed)
@@ -196,13 +196,13 @@ class Messages:
         return int(freed), int(later), int(looked)
 
     def try_one(self, what: str, reason: str) -> None:
-        """One message that waits goes back into its lane, to see whether it still has to: another one each time."""
+        """Puts one waiting message back into its lane, to see whether it still has to wait: another one each time."""
         self._free(what, reason, 1, 1)
 
     def prune(self) -> int:
-        """Takes those out of the lists, and out of RQ's registries, whose record has expired: at most some thousands.
+        """Removes messages whose record has expired from the lists and from RQ's registries: at most some thousands.
 
-        How many of the lists.
+        Returns how many it removed from the lists.
         """
         queues = [self.keys.queue(lane) for lane in Lane]
         pruned = 0
@@ -235,7 +235,7 @@ class Messages:
         drop_content: bool = False,
         unblock: bool = False,
     ) -> State:
-        """Returns the state that it came to."""
+        """Changes the state of one message. Returns its new state. Raises WrongState, UnknownMessage."""
         states = sorted(state.value for state in allowed)
         options = {
             "due": due,

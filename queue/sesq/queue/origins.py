@@ -1,7 +1,7 @@
-"""Rates of bounces and complaints by the recipients' domain, and by each tag of the mail.
+"""Reads the rates of bounces and complaints by the recipients' domain, and by each tag of the mail.
 
-SES's events are counted for them (`lua/origins.lua`): nothing on the way of a mail counts domains or tags. So the rates
-have the same source as the account's, and mail without events has none.
+They are counted from SES's events (`lua/origins.lua`), as the account's rates are. Sending a mail counts nothing for
+them, so mail without events has no rates.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from sesq.queue.snapshot import redis_now
 DAYS = 7
 """Today and the six days before, by UTC."""
 CANDIDATES = 200
-"""So many names of a day, those with the most bounces or complaints, are compared by their rates."""
+"""How many names of a day are compared by their rates: those with the most bounces or complaints."""
 OTHERS = ""
-"""In place of a name: all names that had to make room, since there are too many."""
+"""Stands for all names that were dropped because there were too many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A domain, or a tag `name=value`, and how much of its mail bounced or was complained of. An empty name: OTHERS."""
+    """Names a domain, or a tag `name=value`, and counts its mail, bounces and complaints. Empty name: OTHERS."""
 
     name: str
     standing: Standing
 
 
 def read_origins(redis: Redis, account: str, what: str, most: int) -> tuple[Origin, ...]:
-    """Lists those with bounces or complaints, at most so many, the worst first; OTHERS come last and count extra.
+    """Lists names with bounces or complaints, the worst first, at most `most`; OTHERS come after these.
 
     `what`: domain or tag. Raises QueueUnavailable.
     """
@@ -59,7 +59,7 @@ def read_origins(redis: Redis, account: str, what: str, most: int) -> tuple[Orig
 
 
 def _worst(redis: Redis, sets: Mapping[str, Iterable[str]]) -> list[str]:
-    """Finds the names with the most bounces and complaints, so that a page takes no longer with more of them."""
+    """Finds the names with the most bounces and complaints. It takes the same time for any number of names."""
     badness: dict[str, float] = {}
     for kind, keys in sets.items():
         pipeline = redis.pipeline(transaction=False)
@@ -73,7 +73,7 @@ def _worst(redis: Redis, sets: Mapping[str, Iterable[str]]) -> list[str]:
 
 
 def _counts(redis: Redis, sets: Iterable[str], names: list[str]) -> Counter[str]:
-    """Adds up these names of all sets."""
+    """Adds up the counts of these names in all sets."""
     pipeline = redis.pipeline(transaction=False)
     for key in sets:
         pipeline.zmscore(key, names)

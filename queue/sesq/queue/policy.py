@@ -1,7 +1,7 @@
-"""The live policy: the limits that people set while the queue runs. The gate reads it itself, at every claim.
+"""Reads and writes the policy: the limits that people set while the queue runs. The gate reads them at every claim.
 
-Three layers, the first that has a value counts: what `sesq quota set` wrote (until `sesq quota reset`), what
-`sesq.toml` said when the last worker started, what SES says. A limit above SES's counts only where it was forced.
+There are three layers: the limits of `sesq quota set` (until `sesq quota reset`), those of `sesq.toml` when the last
+worker started, and those of SES. The first layer with a value counts. A limit above SES's counts only if it was forced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAUSE, BULK_PAUSE = "paused", "paused:bulk"
 FORCE, FORCE_FOR = "force", "force:for"
 """Which limits may lie above SES's limits: those set to stay, and those set for a time."""
 LIMITED_BY_SES = {"rate": "a second", "daily": "in 24 hours"}
-"""The limits of which SES has one of its own, and what it counts in."""
+"""The limits that SES has too, and the unit of each."""
 
 
 def _rate(text: str) -> str:
@@ -60,7 +60,7 @@ def _reserve(text: str) -> str:
     reserve = _finite("reserve", number)
     if reserve < 0 or (share and reserve > 100):
         raise InvalidPolicy(f"reserve: {text} is neither a number of recipients nor a share from 0% to 100%")
-    # written anew: Python reads more as a number (1_000, other digits) than the gate's script does
+    # written in one form: Python reads more texts as numbers (1_000, other digits) than Lua does
     return f"{reserve:g}%" if share else f"{reserve:.15g}"
 
 
@@ -89,12 +89,12 @@ LIMITS: Mapping[str, Callable[[str], str]] = {
     "margin": _margin,
     "reserve": _reserve,
 }
-"""Name -> what turns its text into the form that the gate reads. Each raises InvalidPolicy."""
+"""Name -> the function that turns its text into the form that the gate reads. Each raises InvalidPolicy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One limit as it stands. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
+    """Describes one limit. `origin`: `set`, `sesq.toml`, `SES` or `default`. `until`: seconds since the epoch."""
 
     value: str | None
     origin: str
@@ -103,14 +103,14 @@ class Setting:
 
 
 class Policy:
-    """The live policy of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and writes the policy of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
         self.keys = Keys(account)
 
     def show(self) -> dict[str, Setting]:
-        """Returns every limit with its value and where that comes from."""
+        """Returns every limit with its value and its origin."""
         own, configured = self._layer(self.keys.policy), self._layer(self.keys.configured)
         snapshot = read_snapshot(self.redis, self.keys.account)
         theirs = {"rate": snapshot.rate, "daily": snapshot.daily}
@@ -128,16 +128,14 @@ class Policy:
         return self._layer(self.keys.policy).get(BULK_PAUSE, "")
 
     def configure(self, limits: Mapping[str, str], window: str = "") -> None:
-        """Writes down the starting limits, and the send window of bulk mail, as `sesq.toml` has them. Workers do it
-        when they start. Raises InvalidPolicy.
-        """
+        """Writes the limits and the send window of `sesq.toml`, when a worker starts. Raises InvalidPolicy."""
         fields: dict[Any, Any] = {name: LIMITS[name](text) for name, text in limits.items()}
         times = times_of(window, redis_now(self.redis)) if window else ""
         with mapped(), self.redis.pipeline() as pipeline:
             pipeline.delete(self.keys.configured)
             if window:
                 pipeline.hset(self.keys.windows, window, times)
-            # empty if there is none, so that account sync can tell this from a window that Redis has lost
+            # empty if there is none: a missing field means that Redis has lost it
             pipeline.hset(self.keys.configured, mapping=fields | {WINDOW: window})
             pipeline.execute()
 
@@ -163,13 +161,13 @@ class Policy:
     ) -> None:
         """Changes limits from the next claim on, in every process; with `for_seconds`, only for that long.
 
-        Raises InvalidPolicy, and nothing has changed, for a value that makes no sense or lies above SES's
-        without `force`, and for a time that is over at once.
+        Raises InvalidPolicy for a value that makes no sense, for one above SES's limit without `force`, and for a time
+        that is not above 0. Nothing has changed then.
         """
         values = self.check(changes, for_seconds=for_seconds, force=force)
         own, now = self._layer(self.keys.policy), redis_now(self.redis)
         force_field = FORCE if for_seconds is None else FORCE_FOR
-        # kept as it was said: SES's limits may be known only later, and may change
+        # kept even if no value is above SES's now: SES's limits may be known later, and may change
         forced = (_forced(own, force_field) - set(values)) | (
             {*values} & {*LIMITED_BY_SES} if force else set()
         )
@@ -195,7 +193,7 @@ class Policy:
         self._try_the_large_again(values)
 
     def reset(self, names: list[str] | None = None, *, by: str) -> None:
-        """Back to `sesq.toml`, or to SES's own limits: the named ones, or all of them."""
+        """Removes what `set` wrote, for the named limits or for all: those of `sesq.toml` or SES then count."""
         names = names or list(LIMITS)
         for name in names:
             _known(name)
@@ -207,7 +205,7 @@ class Policy:
         self._try_the_large_again(names)
 
     def pause(self, reason: str, *, by: str, bulk_only: bool = False) -> None:
-        """Nothing goes, or no bulk mail, from the next claim on, in every process, until somebody resumes."""
+        """Stops all mail, or bulk mail, from the next claim on, in every process, until somebody resumes it."""
         self._set_pause(reason or f"paused by {by}", by, bulk_only)
 
     def resume(self, *, by: str, bulk_only: bool = False) -> None:
@@ -228,7 +226,7 @@ class Policy:
             return read_entries(self.redis, self.keys.policy_history, limit, "by")
 
     def _try_the_large_again(self, names: Iterable[str]) -> None:
-        """What a whole day had no room for may fit now."""
+        """Frees messages that had more recipients than the daily quota, if they fit now."""
         if {"daily", "reserve"} & set(names):
             free_fitting(self.redis, self.keys.account)
 
@@ -237,7 +235,7 @@ class Policy:
             return read_hash(self.redis, key)
 
     def _above_ses(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Returns which of the values are above SES's, in words. Without a known account nothing is."""
+        """Says which values are above SES's limits. None is, if SES's limits are not known."""
         snapshot = read_snapshot(self.redis, self.keys.account)
         above = {}
         for name, unit in LIMITED_BY_SES.items():
@@ -265,7 +263,7 @@ class Policy:
             pipeline.hset(self.keys.policy, mapping=cast("dict[Any, Any]", fields))
             pipeline.lpush(self.keys.policy_history, json.dumps(event))
             pipeline.ltrim(self.keys.policy_history, 0, HISTORY_LENGTH - 1)
-            # what waiting workers were told was by the old limits
+            # waiting workers got their times by the old limits
             pipeline.delete(self.keys.token_waiters, self.keys.bulk_token_waiters)
             pipeline.publish(self.keys.wake, "policy")
             pipeline.execute()
@@ -278,9 +276,9 @@ def _known(name: str) -> Callable[[str], str]:
 
 
 def _replaced(own: Mapping[str, str], names: Collection[str], now: float) -> dict[str, Any]:
-    """Returns what a change replaces, and which of that lay above SES's limits by force: for whoever undoes it.
+    """Returns the values that a change replaces, and which of them were forced, so that it can be undone.
 
-    `old` has the limits that were set to stay. `old_for` has those set for a time, if that is not over.
+    `old` has the limits that were set to stay, `old_for` those that are set for a time which is not over.
     """
     old = {name: own.get(name) for name in names}
     until = {name: Fields(own).number(f"{name}:until") for name in names}

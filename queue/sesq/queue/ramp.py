@@ -1,8 +1,8 @@
-"""A ramp: a cap on the recipients of 24 hours that grows by itself, once a day, until it is what was asked for.
+"""Starts, stops and holds ramps. A ramp is a cap on the recipients of 24 hours that grows once a day, up to a goal.
 
-Mailbox providers trust a sender whose mail grows by a factor a day, and distrust one whose mail comes all at once.
-While bounces or complaints are at the rates at which bulk mail is paused, a ramp stands still. `ramp.lua` computes how
-many recipients it allows, for the gate and for all forecasts; this module starts, stops and holds it.
+Mailbox providers trust a sender whose mail grows day by day, and distrust one whose mail comes all at once. A ramp
+stands still while bounces or complaints are at the rates at which bulk mail is paused. `ramp.lua` computes the cap, for
+the gate and for all forecasts.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def start_ramp(
     by: str,
     tenant: str = "",
 ) -> None:
-    """Limits the day to `first` from the next claim on, and lets that grow to `last`. It takes the place of a ramp
-    that is there. With `tenant` it is the day of that tenant.
+    """Limits the day to `first` recipients from the next claim on; the limit grows to `last` in `seconds` (whole days).
 
-    Raises InvalidPolicy, and nothing has changed, for what makes no sense; and QueueUnavailable.
+    It replaces another ramp. With `tenant` it limits that tenant's day. Raises InvalidPolicy for values that make no
+    sense, and then nothing has changed; and QueueUnavailable.
     """
     asked = {"from": _recipients("from", first), "to": _recipients("to", last), "days": _days(seconds)}
     if asked["to"] <= asked["from"]:
@@ -69,20 +69,19 @@ def start_ramp(
 
 
 def put_back_ramp(redis: Redis, account: str, old: Mapping[str, Any], *, by: str, tenant: str = "") -> None:
-    """Puts a ramp of the history in force again. It goes on from where it was when it was taken away."""
+    """Starts a ramp of the history again. It goes on from the day at which it was stopped."""
     _put(redis, account, old, by, tenant)
 
 
 def stop_ramp(redis: Redis, account: str, *, by: str, tenant: str = "") -> bool:
-    """Takes the ramp away: from the next claim on, the other limits alone count. Whether there was one."""
+    """Stops the ramp: from the next claim on, only the other limits count. Returns whether there was one."""
     return _tune(redis, account, "stop", {}, by, tenant=tenant)
 
 
 def mind_ramp(redis: Redis, account: str, standing: Standing | None = None) -> None:
-    """Lets the ramps of the account and of its tenants stand still while bounces or complaints are alarming, and go on
-    when they are not.
+    """Holds the ramps of the account and of its tenants while bounces or complaints are alarming, then lets them go on.
 
-    `standing` is as it was just read; None: it is read here.
+    `standing`: the account's counts, just read; None: they are read here.
     """
     standing = standing or Reputation(redis, account).read()
     verb, why = ("stand", standing.words) if standing.alarming else ("go", "")
@@ -113,12 +112,12 @@ def _tune(
         given = json.dumps(dict(ramp))
         changed = bool(int(TUNE_RAMP.run(redis, account, verb, given, by, why, HISTORY_LENGTH, tenant)))
     if changed and verb in ("put", "stop") and not tenant:
-        free_fitting(redis, account)  # what a whole day had no room for may fit now
+        free_fitting(redis, account)  # messages for more recipients may fit now
     return changed
 
 
 def _recipients(name: str, given: str | float) -> int:
-    """Raises InvalidPolicy, which names what is wrong."""
+    """Reads a number of recipients. Raises InvalidPolicy, which names what is wrong."""
     try:
         daily = parse_daily(given)
     except InvalidPolicy as error:

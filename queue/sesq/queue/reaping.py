@@ -1,4 +1,4 @@
-"""What is to become of a message whose worker died: a pure rule."""
+"""Decides what becomes of a message whose worker died. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAY_HAVE_LEFT = "its worker died while it was on its way: SES may have taken it"
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """A message under a lease that ran out. `started`: it may have left. `on_unknown`: its own policy, or empty."""
+    """Describes a message whose lease ran out. `started`: it may have left. `on_unknown`: its own policy, or empty."""
 
     id: str
     started: bool
@@ -25,7 +25,7 @@ class Reaped:
 
     @classmethod
     def read(cls, answer: Sequence[object]) -> Reaped:
-        """From `reap.lua`."""
+        """Reads an answer of `reap.lua`."""
         id, started_at, attempts, on_unknown = map(text, answer)
         return cls(id, bool(started_at), Fields({"attempts": attempts}).whole("attempts"), on_unknown)
 

@@ -1,4 +1,4 @@
-"""The record of a message as a typed value: what Redis has of it, or what its batch tells of it."""
+"""Reads the record of a message as a typed value, from its keys in Redis or from its batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sesq.queue.states import DAMAGED, Lane, State
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of state: when (seconds since the epoch), to which state, and why."""
+    """Describes one change of state: when (seconds since the epoch), to which state, and why."""
 
     at: float
     state: State
@@ -23,10 +23,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as it stands. Times are seconds since the epoch by Redis's clock; None: not so (yet).
+    """Describes one message. Times are seconds since the epoch by Redis's clock; None: not set.
 
-    `waits_because` and `goes_at` (when it will go, None if nobody can tell) are there where they were asked for: see
-    `explain`. `delayed_because`: why SES, which has it, has not delivered it yet; empty if it did not say so.
+    `explain` adds `waits_because` and `goes_at` (when it will go; None: not known). `delayed_because`: why SES has not
+    delivered it yet; empty if SES did not report a delay.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Record:
     delayed_because: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts: what `sesq messages show --json` prints."""
+        """Returns the object that `sesq messages show --json` prints."""
         envelope = self.envelope
         return {
             "id": self.id,
@@ -83,7 +83,7 @@ class Record:
 
 
 def record_of_recipient(recipient: Recipient, batch: Batch) -> Record:
-    """Tells of a recipient of a batch that has no record of its own as if it had one."""
+    """Makes the record of a batch's recipient that has none."""
     at = recipient.at
     if at is None and recipient.state is State.CANCELLED:
         at = batch.ended
@@ -139,5 +139,5 @@ def _event(line: str) -> Event:
 
 
 def _lane(queue: str) -> str:
-    """Returns the third part of the queue's name: a fourth one is a tenant."""
+    """Returns the lane: the third part of the queue's name. A fourth part is a tenant."""
     return ".".join(queue.split(".")[2:3])

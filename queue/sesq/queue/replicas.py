@@ -1,4 +1,4 @@
-"""Where Redis has replicas, what has to survive a fail-over is waited for until one of them has it."""
+"""Waits until a replica of Redis, if there is one, has data that must survive a fail-over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASK_AGAIN_SECONDS = 5.0
 
 
 class Replicas:
-    """The replicas of one Redis. What is written is on the master in any case: the wait asks for a second copy."""
+    """Waits for the replicas of one Redis. The master has the data in any case: the wait is for a second copy."""
 
     def __init__(self, redis: Redis, clock: Callable[[], float] = time.monotonic) -> None:
         self.redis = redis
@@ -27,7 +27,7 @@ class Replicas:
         self._asked_at = -inf
 
     def are_there(self) -> bool:
-        """Whether this Redis has a replica, as it said some seconds ago at most."""
+        """Whether this Redis has a replica. The answer is at most some seconds old."""
         if self.clock() - self._asked_at > ASK_AGAIN_SECONDS:
             self._there, self._asked_at = self._ask(), self.clock()
         return self._there
@@ -37,7 +37,7 @@ class Replicas:
         pipeline.execute_command("WAIT", 1, WAIT_MS)  # type: ignore[no-untyped-call]
 
     def note(self, copies: object) -> None:
-        """What the wait brought. After one in vain it is some seconds until the next, so that nothing stands still."""
+        """Notes the answer of a wait. If it failed, there is no wait for some seconds, to keep mail moving."""
         if not isinstance(copies, int) or copies < 1:
             log.warning("no replica of Redis has confirmed a write within %d ms", WAIT_MS)
             self._there, self._asked_at = False, self.clock()

@@ -1,4 +1,4 @@
-"""Redis's replies as text. sesq's clients read bytes (`decode_responses` off), whatever redis-py's types allow."""
+"""Turns Redis's replies into text. sesq's clients read bytes (`decode_responses` is off)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ CHANGES = ("before", "after", "old", "old_for", "new")
 
 
 def text(reply: object) -> str:
-    """Returns one reply; empty if there is none. Bytes that are not UTF-8 are shown as `\xff`."""
+    """Returns one reply as text; empty if there is none. Bytes that are not UTF-8 become `\xff`."""
     if isinstance(reply, str):
         return reply
     return cast("bytes", reply).decode(errors="backslashreplace") if reply is not None else ""
 
 
 def texts(replies: Iterable[object]) -> list[str]:
-    """Returns a list or set of replies."""
+    """Returns several replies as texts."""
     return [text(reply) for reply in replies]
 
 
 def text_hash(fields: object) -> dict[str, str]:
-    """Returns the reply of HGETALL."""
+    """Returns the reply of HGETALL as texts."""
     return {text(name): text(value) for name, value in cast("dict[bytes, bytes]", fields).items()}
 
 
@@ -53,7 +53,7 @@ def _is_time(value: object) -> bool:
 
 
 def read_json(reply: object) -> Any:
-    """Returns what a reply of JSON says; None if it is none. Bytes that are not UTF-8 are replaced."""
+    """Reads a reply as JSON; None if it is no JSON. Bytes that are not UTF-8 are replaced."""
     try:
         return json.loads(cast("bytes", reply).decode(errors="replace"))
     except ValueError:
@@ -61,12 +61,12 @@ def read_json(reply: object) -> Any:
 
 
 def read_hash(redis: Redis, key: str) -> dict[str, str]:
-    """Returns a whole hash; empty if there is none."""
+    """Reads a whole hash; empty if there is none."""
     return text_hash(redis.hgetall(key))
 
 
 def read_hashes(redis: Redis, keys: Iterable[str]) -> list[dict[str, str]]:
-    """Whole hashes, in one round trip."""
+    """Reads whole hashes in one round trip."""
     pipeline = redis.pipeline(transaction=False)
     for key in keys:
         pipeline.hgetall(key)

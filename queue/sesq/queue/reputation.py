@@ -1,9 +1,9 @@
-"""How much of the account's mail bounces or is complained of, and how near that is to what Amazon acts on.
+"""Counts bounces and complaints of the account's mail, and compares their rates with those at which Amazon acts.
 
 Source: SES developer guide, "Sending review process FAQs". A bounce rate of 5 % puts the account under review, at 10 %
-its sending may be paused; complaints 0.1 % and 0.5 %. Hard bounces count, mail to the mailbox simulator and to
-addresses on the account's suppression list does not. SES takes "a representative volume" and no fixed time: here it is
-a week.
+its sending may be paused; for complaints, 0.1 % and 0.5 %. Hard bounces count. Mail to the mailbox simulator and to
+addresses on the account's suppression list does not count. SES uses "a representative volume" and no fixed time: here
+it is a week.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ LEVEL = compose("level.lua", JOBS)
 REVIEW = {"bounced": 0.05, "complained": 0.001}
 PAUSE = {"bounced": 0.10, "complained": 0.005}
 BEFORE_AMAZON = {"bounced": 0.08, "complained": 0.004}
-"""Where bulk mail is paused here."""
+"""The rates at which sesq pauses bulk mail."""
 A_STEP = {"bounced": 0.01, "complained": 0.0005}
-"""What a person has let pass, by letting bulk mail go on, must get worse by so much before it is paused again."""
+"""How much a rate must rise, after a person has resumed bulk mail, before sesq pauses it again."""
 LEAST_SENT = 500
-"""Below so many recipients a rate says little."""
+"""With fewer recipients a rate says little."""
 LEAST_OF_A_PART = {"bounced": 50, "complained": 1000}
-"""The same of a part of the mail, such as a domain's: from there on, more than two bounces or one complaint make the
-rate at which Amazon reviews."""
+"""The same for a part of the mail, such as a domain's. With so many recipients, two bounces or one complaint alone do
+not exceed the rate at which Amazon reviews."""
 ROUNDING = 1e-9
 READ_AT = "read_at"
-"""Its field in the key of the account's counts."""
+"""The field, beside the account's counts, for when events were last read."""
 WINDOW_HOURS = 7 * 24
 BRAKE = "sesq events"
-"""The name in the history of the limits when the brake has paused bulk mail."""
+"""The name in the history of the limits when sesq itself has paused bulk mail."""
 ONE = {"bounced": "bounce", "complained": "complaint"}
 WORDS = {kind: f"{one}s" for kind, one in ONE.items()}
 
 
 class Level(str, Enum):
-    """How bad it is. The value is what Redis and JSON show."""
+    """Says how bad the rates are. Redis and JSON have the values."""
 
     FINE = "fine"
     WARN = "warn"
@@ -59,9 +59,9 @@ class Level(str, Enum):
 
 
 class Passed(str, Enum):
-    """Which of Amazon's thresholds the rate of a part of the mail has reached. The value is what JSON shows."""
+    """Says which of Amazon's thresholds the rate of a part of the mail has reached. JSON has the values."""
 
-    TOO_FEW = "too_few"  # to judge by
+    TOO_FEW = "too_few"  # recipients to judge by
     NONE = "none"
     REVIEW = "review"
     PAUSE = "pause"
@@ -77,7 +77,7 @@ class Passed(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Recipients of the last week."""
+    """Counts recipients of the last week."""
 
     sent: int
     bounced: int
@@ -104,13 +104,11 @@ class Standing:
         return Level.WARN if any(self.is_reviewed(kind) for kind in REVIEW) else Level.FINE
 
     def is_reviewed(self, kind: str) -> bool:
-        """Whether Amazon reviews an account for as much of `bounced` or `complained`."""
+        """Whether Amazon reviews an account at this rate of `bounced` or `complained`."""
         return self.sent >= LEAST_SENT and self._reaches(kind, REVIEW[kind])
 
     def passed(self, kind: str) -> Passed:
-        """Tells which threshold a part of the mail would have reached for `bounced` or `complained`, if it were all
-        mail of an account.
-        """
+        """Tells which threshold for `bounced` or `complained` a part of the mail has reached."""
         if self.sent < LEAST_OF_A_PART[kind] or self.rate(kind) is None:
             return Passed.TOO_FEW
         reached = [(PAUSE[kind], Passed.PAUSE), (REVIEW[kind], Passed.REVIEW), (0.0, Passed.NONE)]
@@ -118,8 +116,9 @@ class Standing:
 
     @property
     def badness(self) -> tuple[float, int]:
-        """Sorts parts of the mail: the worse of both rates beside the threshold of a review, where it can be judged;
-        then the number of bounces and complaints.
+        """The key to sort parts of the mail by: first the worse of both rates, as a share of the rate for a review.
+
+        A rate of too few recipients counts as 0. Then the number of bounces and complaints.
         """
         judged = (kind for kind in REVIEW if self.passed(kind) is not Passed.TOO_FEW)
         worse = max(((self.rate(kind) or 0.0) / REVIEW[kind] for kind in judged), default=0.0)
@@ -127,7 +126,7 @@ class Standing:
 
     @property
     def alarming(self) -> dict[str, float]:
-        """The rates at which bulk mail is paused here, by kind."""
+        """The rates that are high enough to pause bulk mail, by kind."""
         if self.sent < LEAST_SENT:
             return {}
         return {
@@ -158,7 +157,7 @@ class Standing:
 
 
 class Reputation:
-    """One account's counts, or those of one tenant. Raises QueueUnavailable when Redis cannot be reached."""
+    """Reads the counts of one account, or of one tenant. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default", tenant: str = "") -> None:
         self.redis = redis
@@ -166,7 +165,7 @@ class Reputation:
         self.key = Keys(account).tenant_reputation(tenant) if tenant else Keys(account).reputation
 
     def read(self) -> Standing:
-        """Returns the last week, to the hour. Hours before it are forgotten."""
+        """Reads the counts of the last week, to the hour. Deletes those of earlier hours."""
         first = int(redis_now(self.redis) // 3600) - WINDOW_HOURS
         with mapped():
             fields = read_hash(self.redis, self.key)
@@ -188,15 +187,17 @@ class Reputation:
         return Fields({READ_AT: text(found)}).number(READ_AT) if found else None
 
     def risen_to(self, level: Level) -> bool:
-        """Writes the level down; True for the first who finds it worse than it was."""
+        """Notes the level. Returns whether it is worse than the level before: True for one caller only."""
         order = list(Level)
         with mapped():
             before = text(LEVEL.run(self.redis, self.account, level.value))
         return before not in order or order.index(level) > order.index(Level(before))
 
     def is_worse(self, standing: Standing, fresh: Collection[str]) -> bool:
-        """Whether a rate is alarming. Where it was let pass it must be a step worse, by events of that kind that have
-        just come: a rate also rises when good mail is a week old.
+        """Whether a rate is alarming, and was not acknowledged before.
+
+        An acknowledged rate must be a step worse, and `fresh` events of its kind must have come: a rate also rises when
+        good mail becomes older than a week.
         """
         with mapped():
             passed = read_hash(self.redis, self.key)
@@ -207,13 +208,13 @@ class Reputation:
         )
 
     def acknowledge(self, standing: Standing) -> None:
-        """Remembers what is alarming: bulk mail is paused for it, and goes on when a person has seen it."""
+        """Notes the alarming rates, for which bulk mail was paused until a person resumes it."""
         if standing.alarming:
             with mapped():
                 self.redis.hset(self.key, mapping=cast("dict[Any, Any]", standing.alarming))
 
     def forget_good(self, standing: Standing) -> None:
-        """Forgets what was let pass of a rate that Amazon would not even review any more."""
+        """Forgets acknowledged rates that Amazon would not review any more."""
         good = [kind for kind in REVIEW if not standing.is_reviewed(kind)]
         if good:
             with mapped():
@@ -226,10 +227,7 @@ def share(rate: float | None) -> str:
 
 
 def tenant_standings(redis: Redis, account: str) -> dict[str, Standing]:
-    """Returns the last week of each tenant's mail, by the tenant's name.
-
-    It pauses nothing: SES itself stops a tenant.
-    """
+    """Reads the counts of the last week of each tenant, by name. They pause nothing: SES itself stops a tenant."""
     keys, now = Keys(account), redis_now(redis)
     first = int(now // 3600) - WINDOW_HOURS
     with mapped():
@@ -250,6 +248,6 @@ def _summed(fields: Mapping[str, str]) -> Standing:
 
 
 def _hour(name: str) -> float:
-    """Of a field; of one that is no hour's it never passes."""
+    """Reads the hour in a field's name; infinity if it has none."""
     hour = name.partition(":")[0]
     return int(hour) if hour.isdecimal() else math.inf

@@ -1,4 +1,4 @@
-"""What became of a message that was granted, as `Gate.settle` writes it down, for sesq and for RQ."""
+"""Defines the result of a grant, as `Gate.settle` writes it down, for sesq and for RQ."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOT_SENT = frozenset({State.REFUSED, State.FAILED, State.SUPPRESSED})
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """The end of one grant; `settle.lua` reads these names.
+    """Describes the result of one grant. `settle.lua` reads these names.
 
-    `state`: where the message goes, because of `reason`. `attempts`: tries spent so far. `delay`: s, for retrying.
-    `front`: back to the head of its lane. `hold`: what it waits for, `held_because` in words; `block`: all mail of
-    that sender, set or account waits with it; `doubt`: only a try can tell when that ends. `unsure`: it is sent again,
-    though SES may have taken it. `refund_rate`: nothing went to SES; `refund_day`: SES took nothing; `spared`:
-    recipients that it was not sent to, and those of them that count towards the day. `throttled`, `day_spent`,
-    `paused` (why): what SES said of everybody's mail. `drop_content`: the body goes.
+    `state`: the new state, because of `reason`. `attempts`: attempts so far. `delay`: seconds, for retrying.
+    `front`: it goes to the head of its lane. `hold`: what it waits for, `held_because` in words. `block`: all mail of
+    that sender, set or account waits too. `doubt`: only a try can tell when that ends. `unsure`: it is sent again,
+    although SES may have taken it. `refund_rate`: nothing went to SES. `refund_day`: SES took nothing. `spared`:
+    recipients that it was not sent to, and how many of them count towards the day. `throttled`, `day_spent`, `paused`
+    (why): SES said this about all mail of the account. `drop_content`: the content is deleted.
     """
 
     grant: Grant
@@ -55,11 +55,11 @@ class SendResult:
         return self.state is not State.SENT and not (self.state is State.QUEUED and self.refund_rate)
 
     def came_to(self, state: State | None) -> SendResult:
-        """Gives the result with the state that `settle` returned; None: it was settled before."""
+        """Returns the result with the state that `settle` returned; unchanged for None."""
         return self if state is None or state is self.state else replace(self, state=state)
 
     def told(self) -> dict[str, Any]:
-        """Gives the fields for `settle.lua`, without those that are false or None."""
+        """Returns the fields for `settle.lua`, without those that are false or None."""
         named = {name: getattr(self, name) for name in NAMES}
         named |= {"id": self.grant.id, "claim_id": self.grant.claim_id}
         return {
@@ -71,12 +71,12 @@ NAMES = tuple(field.name for field in fields(SendResult) if field.name != "grant
 
 
 def put_back(grant: Grant, reason: str) -> SendResult:
-    """Makes the result of an unused grant: back to the head of its lane, all that it took refunded."""
+    """Makes the result of an unused grant: it goes to the head of its lane, and rate and day are refunded."""
     return SendResult(grant, State.QUEUED, reason, front=True, refund_rate=True, refund_day=True)
 
 
 def unsendable(grant: Grant, state: State, reason: str) -> SendResult:
-    """Makes the result of a message that is not sent: all that it took is refunded."""
+    """Makes the result of a message that is not sent: rate and day are refunded."""
     return SendResult(grant, state, reason, refund_rate=True, refund_day=True)
 
 
@@ -85,12 +85,12 @@ def unreadable(grant: Grant, error: InputError | MissingPart) -> SendResult:
     if not isinstance(error, UnknownVersion):
         return unsendable(grant, State.FAILED, str(error))
     held = unsendable(grant, State.HELD, str(error))
-    because = f"{error}; a worker that can sends it"
+    because = f"{error}; it goes when a newer worker runs"
     return replace(held, hold=f"version:{error.version}", held_because=because)
 
 
 def _for_rq(result: SendResult) -> dict[str, Any]:
-    """Gives the result as RQ stores it: `Job.fetch(id).return_value()` is the MessageId."""
+    """Returns the result as RQ stores it: `Job.fetch(id).return_value()` is the MessageId."""
     if result.state is State.SENT:
         value = b64encode(json.dumps(result.message_id).encode()).decode()
         return {"rq": {"type": Result.Type.SUCCESSFUL.value, "name": "return_value", "value": value}}

@@ -20,14 +20,14 @@ from sesq.queue.job import job_fields
 from sesq.queue.keys import Keys
 
 KEPT_SECONDS = 60.0
-"""No longer, because another batch may have the same id: one with the same key, once the first is gone."""
+"""Not longer: once a batch is gone, a new one with the same key may have the same id."""
 MOST_CHUNKS = MOST_BATCHES = 8
 
 Kept = TypeVar("Kept")
 
 
 class Remembered(Generic[Kept]):
-    """Keeps what was read last, by name: at most `most`, for a minute. Safe for several threads."""
+    """Keeps the values that were read last, by name: at most `most`, for a minute. Safe for several threads."""
 
     def __init__(self, read: Callable[[str], Kept], most: int, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Remembered(Generic[Kept]):
 
 
 class Rows:
-    """The rows of one account, for several threads. Raises InvalidMessage for what is gone from Redis or unreadable."""
+    """Reads rows of one account. Safe for several threads. Raises InvalidMessage for lost or unreadable rows."""
 
     def __init__(self, redis: Redis, account: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.redis = redis
@@ -66,7 +66,7 @@ class Rows:
         """Reads one row."""
         rows = self.of_chunk(place.chunk_id)
         if place.row >= len(rows):
-            raise InvalidMessage("rows", f"of chunk {place.chunk_id} do not have one of number {place.row}")
+            raise InvalidMessage("rows", f"of chunk {place.chunk_id}: there is none with number {place.row}")
         return rows[place.row]
 
     def envelope(self, id: str) -> Envelope:
@@ -89,7 +89,7 @@ class Rows:
 
 
 def made_of_row(id: str, queue: str, envelope: Envelope) -> dict[str, list[Any]]:
-    """Gives what the scripts make a message of a row from: its envelope and its RQ job, as [name, value, …]."""
+    """Returns what the scripts need to make a row a message: its envelope and its RQ job, each [name, value, …]."""
     job = job_fields(id, queue, f"sesq message {id}")
     return {"envelope": envelope.to_fields(), "job": job}
 

@@ -1,4 +1,4 @@
-"""Lua scripts: composed from `.lua` files, called by their digest, loaded again where Redis has forgotten them."""
+"""Runs Lua scripts: composes them from `.lua` files, calls them by digest, and loads them again when needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Argument = str | bytes | int | float
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One script: the files it is made of, in order, as one text."""
+    """Holds one script: the text of its files, and its digest."""
 
     text: str
     digest: str
@@ -31,7 +31,7 @@ class Script:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
     def arguments(self, account: str, arguments: Sequence[Argument]) -> list[Argument]:
-        """Gives the script's ARGV, which begins with the account and RQ's key prefix."""
+        """Returns the script's ARGV, which begins with the account and RQ's key prefix."""
         return [account, RQ_KEY_PREFIX, *arguments]
 
     def run(self, redis: Redis, account: str, *arguments: Argument) -> Any:
@@ -59,8 +59,8 @@ def run_many(
 ) -> list[Any]:
     """Runs script calls in one round trip, each atomic by itself. Raises the first error, after all have run.
 
-    A call whose script Redis has forgotten had no effect, so it is simply run again. With `replicas` it returns when
-    one of them has it all, if there are any.
+    A call whose script Redis does not know had no effect, so it is run again. With `replicas`, it also waits until a
+    replica has the data, if there is one.
     """
     if replicas is not None and not replicas.are_there():
         replicas = None
@@ -82,9 +82,9 @@ def run_many(
 def _run_all(
     redis: Redis, account: str, calls: Sequence[Call], replicas: Replicas | None, *, by_text: bool = False
 ) -> list[Any]:
-    """Gives the answers, or errors. Waits for a replica in the same pipeline: it counts by connection.
+    """Returns the answers, or errors. It waits for a replica in the same pipeline, as WAIT counts by connection.
 
-    `by_text`: the first call of each script brings its text, by which Redis knows it from then on.
+    `by_text`: the first call of each script sends its text, so that Redis knows it.
     """
     pipeline = redis.pipeline(transaction=False)
     known: set[str] = set()
@@ -120,11 +120,11 @@ def compose(name: str, base: str) -> Script:
 
 
 STREAM = library("values.lua", "clock.lua", "damage.lua", "wake.lua", "shares.lua", "stream.lua")
-"""What needs no more than the clock, keys that may be damaged, and to tell workers and consumers what is new."""
+"""The library for the clock, for damaged keys, and to wake workers and write events."""
 JOBS = library("writes.lua", "jobs.lua", base=STREAM)
-"""What every script of an account begins with."""
+"""The library of every script of an account."""
 MESSAGES = library("windows.lua", "batches.lua", "chunks.lua", "messages.lua", base=JOBS)
-"""How a message changes its state, and how a batch counts that."""
+"""The library for changes of a message's state, and for the counts of batches."""
 GATE = library(
     "rows.lua",
     "server.lua",
@@ -136,4 +136,4 @@ GATE = library(
     "gate.lua",
     base=MESSAGES,
 )
-"""The rules of the gate, by which scripts grant."""
+"""The library for the rules of the gate."""

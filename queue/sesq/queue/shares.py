@@ -1,4 +1,4 @@
-"""RQ's queues: one for each lane of an account, and in a lane one for each tenant with mail in it, which take turns."""
+"""Finds RQ's queues: one for each lane of an account, and in a lane, one for each tenant with mail. They take turns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUEUE = re.compile(
 
 
 def tenant_of(queue: str) -> str:
-    """Returns the tenant whose queue it is; empty for a lane's own."""
+    """Returns the tenant of a queue; empty for a lane's own queue."""
     found = _QUEUE.fullmatch(queue)
     return found["tenant"] or "" if found else ""
 
@@ -34,15 +34,15 @@ def lane_of(queue: str) -> tuple[str, Lane] | None:
 
 
 def lane_queue(queue: str) -> str:
-    """Returns the queue of the lane in which a queue takes its turn; the same where it is no tenant's."""
+    """Returns the queue of the lane in which a tenant's queue takes its turn; another queue as it is."""
     found = _QUEUE.fullmatch(queue)
     return found["whole"] if found else queue
 
 
 def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
-    """Returns the queues of tenants that RQ knows, and that take no turns in their lane, now or after a rest.
+    """Returns the queues of tenants that RQ knows, but that take no turns in their lane, now or after a rest.
 
-    A queue with a damaged, infinite share counts too: its turn would come always, or never.
+    A queue with an infinite share is damaged, and counts too: its turn would come always, or never.
     """
     found: set[str] = set()
     for lane in Lane:
@@ -56,7 +56,7 @@ def queues_without_turns(redis: Redis, keys: Keys) -> set[str]:
 
 
 def give_turns(redis: Redis, keys: Keys) -> list[str]:
-    """Lets queues take turns that hold mail but have no turns. RQ's tools may have put the mail there. Returns them."""
+    """Gives turns to queues with mail but without turns, which RQ's tools may have made. Returns these queues."""
     idle = [queue for queue in queues_without_turns(redis, keys) if redis.exists(rq_key("queue", queue))]
     for queue in idle:
         shares = keys.shares(lane_queue(queue))
@@ -67,13 +67,13 @@ def give_turns(redis: Redis, keys: Keys) -> list[str]:
 
 
 def queues_of(redis: Redis, keys: Keys) -> list[str]:
-    """Returns all queues of an account: those of the lanes, and those of tenants in which mail may wait."""
+    """Returns all queues of an account: those of the lanes, and those of tenants with mail."""
     tenants = [queue for lane in Lane for queue in tenant_queues(redis, keys, lane)]
     return [*map(keys.queue, Lane), *tenants]
 
 
 def tenant_queues(redis: Redis, keys: Keys, lane: Lane) -> list[str]:
-    """Returns the queues of tenants in a lane in which mail may wait, also those that only RQ lists."""
+    """Returns the queues of tenants in a lane that may have mail, also those that only RQ knows."""
     own = keys.queue(lane)
     listed = redis.sscan_iter(Queue.redis_queues_keys, rq_key("queue", f"{own}.*"), AT_ONCE)
     by_rq = {text(key).removeprefix(rq_key("queue", "")) for key in listed}

@@ -1,4 +1,4 @@
-"""Short ids: the part of an id that a table shows, and the message or batch whose id begins with given characters."""
+"""Shortens ids for tables, and finds the message or batch whose id begins with given characters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sesq.queue.replies import text, texts
 from sesq.queue.states import State
 
 LEAST_OF_MESSAGE, LEAST_OF_BATCH = 13, 8
-"""Characters. The first ten of a message's id are its millisecond; three more tell it from others of that time."""
+"""Characters. The first ten of a message's id are its time in milliseconds; three more make it unique in practice."""
 LEAST_GIVEN = 4
-"""The least characters that a person gives of an id."""
+"""How many characters of an id a person has to give."""
 MOST_NAMED = 5
 AT_ONCE = 2000
-"""Ids that Redis compares in one step, which is about a millisecond."""
+"""Ids that Redis compares in one step, in about a millisecond."""
 
 _special = re.compile(r"([*?\[\]\\^])")
 _row = re.compile(r"([0-9a-f]{4,20})(-\d{1,9}-\d{1,9})").fullmatch
@@ -36,8 +36,9 @@ class AmbiguousId(InputError):
 
 
 def shortened(ids: Sequence[str]) -> dict[str, str]:
-    """Returns each id as a table shows it: a beginning that no other id has. A recipient of a batch has the short id of
-    the batch with its own numbers.
+    """Shortens each id to a beginning that no other of them has.
+
+    A row of a batch gets the short id of the batch with its own numbers.
     """
     batches = {place.batch for id in ids if (place := place_of(id))}
     of_batch = _unique_beginnings(sorted(batches), LEAST_OF_BATCH)

@@ -1,4 +1,4 @@
-"""The account as SES last described it. Written by account sync, read by everybody without a network call to SES."""
+"""Reads the account as SES last described it. Account sync writes it; to read it needs no call to SES."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sesq.queue.replies import read_hash, text
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What SES says of one account. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited).
+    """Holds SES's description of one account. `rate` is recipients a second, `daily` recipients in 24 hours.
 
-    `known` is False before the first sync; `readable` is False if IAM does not let the account be read: then
-    the configured limits count, else 1 a second and 200 a day. `listed` is False if the identities may not be
-    listed: then SES judges them.
+    -1 is unlimited. `known` is False before the first sync. `readable` is False if IAM does not let sesq read the
+    account: the configured limits count then, else 1 a second and 200 a day. `listed` is False if IAM does not let sesq
+    list the identities: SES judges them then.
     """
 
     known: bool = False
@@ -67,13 +67,11 @@ def read_snapshot(redis: Redis, account: str) -> Snapshot:
 
 
 BORROWED = "2"
-"""In place of 1 (verified) and 0: an identity of another account."""
+"""Marks an identity of another account; 1 is verified, 0 is not."""
 
 
 def read_identities(redis: Redis, account: str) -> Identities:
-    """Returns the account's identities as SES last listed them, and those of other accounts; empty before the first
-    sync.
-    """
+    """Reads the identities that the account may use, as SES last listed them; empty before the first sync."""
     with mapped():
         listed = read_hash(redis, Keys(account).identities)
     borrowed = [name for name, verified in listed.items() if verified == BORROWED]
@@ -81,14 +79,14 @@ def read_identities(redis: Redis, account: str) -> Identities:
 
 
 def read_own_identities(redis: Redis, account: str) -> dict[str, bool]:
-    """Identity -> verified, as SES last listed them."""
+    """Reads the account's own identities: name -> is verified, as SES last listed them."""
     with mapped():
         listed = read_hash(redis, Keys(account).identities)
     return {name: verified == "1" for name, verified in listed.items() if verified != BORROWED}
 
 
 def redis_now(redis: Redis) -> float:
-    """Returns the time by which everything is scheduled: Redis's clock, in seconds since the epoch."""
+    """Reads Redis's clock, by which everything is scheduled (seconds since the epoch)."""
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         pipeline.time()

@@ -1,9 +1,9 @@
-"""The states of a message, and where RQ's own tools see each of them.
+"""Defines the states of a message.
 
 scheduled -> queued -> sending -> sent -> delivered | bounced | complained
                ^          |
                |          +-> retrying (waits for a time, then queued again)
-               |          +-> held     (waits for something that is not time)
+               |          +-> held     (waits for an event or a person, not for a time)
                |          +-> unknown  (may have left: sent | queued | failed, by an event or a person)
                +----------+-> refused | failed | suppressed | expired
 anything not sent: cancelled
@@ -15,7 +15,7 @@ from enum import Enum
 
 
 class State(str, Enum):
-    """Where a message is in its life. The value is what Redis, JSON and the command line show."""
+    """Names the states of a message. Redis, JSON and the command line show the values."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -52,20 +52,20 @@ class State(str, Enum):
 
 
 DAMAGED = State("damaged")
-"""What a record is shown in whose own state is lost."""
+"""The state that people see if a record has lost its own."""
 
 SENT_STATES = frozenset({State.SENT, State.DELIVERED, State.BOUNCED, State.COMPLAINED})
 """SES has taken it: it has a MessageId and is never sent again."""
 
 WAITING_STATES = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING, State.HELD})
-"""Not sent yet, and may still be: these can be cancelled."""
+"""It is not sent yet, and may still be. It can be cancelled."""
 
 FINAL_STATES = SENT_STATES | {State.REFUSED, State.SUPPRESSED, State.FAILED, State.EXPIRED, State.CANCELLED}
-"""The end of the road. `unknown` is not among them: an event, a policy or a person settles it."""
+"""Only an event or a person changes it now. `unknown` is not final: an event, a policy or a person settles it."""
 
 
 class Lane(str, Enum):
-    """The two lanes of an account, in the order in which the gate looks at them."""
+    """Names the two lanes of an account, in the order in which the gate reads them."""
 
     TRANSACTIONAL = "transactional"
     BULK = "bulk"

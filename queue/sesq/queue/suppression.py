@@ -1,6 +1,6 @@
-"""Addresses that get no mail: their mail bounced for good, they complained, or a person listed them.
+"""Keeps the suppression list: addresses that get no mail, because it bounced, they complained, or a person listed them.
 
-SES tells addresses on its own list apart by the case of the local part, and by no other case; so do we.
+As on SES's own list, the case of the local part matters, and the case of the domain does not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """`reason`: bounce, complaint or manual. `at`: seconds since the epoch. `source`: an event, SES, or a person."""
+    """Is an entry. `reason`: bounce, complaint or manual. `at`: seconds since the epoch. `source`: who listed it."""
 
     address: str
     reason: str
@@ -32,14 +32,12 @@ class Suppressed:
     source: str
 
     def packed(self) -> str:
-        """As Redis keeps it."""
+        """Writes the entry as Redis keeps it."""
         return json.dumps({"reason": self.reason, "at": self.at, "source": self.source})
 
 
 def mailed_as(text: str) -> str:
-    """Returns the bare address in a text, as a message here has it; empty if none could: nothing is gained by listing
-    it.
-    """
+    """Reads the bare address in a text, as messages have it; empty if no message could have it."""
     try:
         return parse_address(text, "address").spec
     except InvalidMessage:
@@ -47,13 +45,13 @@ def mailed_as(text: str) -> str:
 
 
 def listed_as(spec: str) -> str:
-    """Returns how a bare address stands on the list: its domain in lower case."""
+    """Returns a bare address as it is on the list: with its domain in lower case."""
     local, _, domain = spec.rpartition("@")
     return f"{local}@{domain.lower()}"
 
 
 class SuppressionList:
-    """One account's list. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and changes the suppression list of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
@@ -64,13 +62,13 @@ class SuppressionList:
             return int(self.redis.hlen(self.key))
 
     def __iter__(self) -> Iterator[Suppressed]:
-        """In no order, a page of Redis's at a time."""
+        """Yields the entries in no order. Reads them page by page."""
         with mapped():
             for address, packed in self.redis.hscan_iter(self.key, count=PAGE):
                 yield _unpacked(text(address), packed)
 
     def some(self, cursor: int = 0, count: int = 100) -> tuple[list[Suppressed], int]:
-        """About so many of them from a cursor of Redis's on, in no order; and the next cursor, 0 at the end."""
+        """Returns about `count` entries from a Redis cursor on, in no order; and the next cursor, 0 at the end."""
         with mapped():
             following, found = cast(
                 "tuple[int, dict[Any, Any]]", self.redis.hscan(self.key, cursor, count=count)
@@ -78,7 +76,7 @@ class SuppressionList:
         return [_unpacked(text(address), packed) for address, packed in found.items()], int(following)
 
     def add(self, entries: Iterable[Suppressed]) -> int:
-        """Lists addresses; how many were not listed yet. What is listed keeps its first reason."""
+        """Lists addresses. Returns how many were not listed yet. A listed address keeps its first reason."""
         added = 0
         with mapped():
             for page in _pages(entries):
@@ -89,13 +87,13 @@ class SuppressionList:
         return added
 
     def remove(self, specs: Iterable[str]) -> int:
-        """Takes addresses off the list; how many were on it."""
+        """Removes addresses from the list. Returns how many were on it."""
         names = [listed_as(spec) for spec in specs]
         with mapped():
             return int(self.redis.hdel(self.key, *names)) if names else 0
 
     def among(self, specs: Iterable[str]) -> dict[str, Suppressed]:
-        """Returns those of some bare addresses that are listed, as they were given."""
+        """Finds those of some bare addresses that are listed. The keys are the addresses as given."""
         given = list(specs)
         if not given:
             return {}

@@ -1,7 +1,7 @@
-"""The limits of tenants: how much of its account each may send. People set them while the queue runs.
+"""Reads and writes the limits of tenants, which people set while the queue runs.
 
-The gate reads them at every claim (`lua/tenants.lua`). Mail of a tenant that has reached them waits in its own queue,
-and no other waits for it. They are the account's own rules: SES knows no quota of a tenant.
+The gate reads them at every claim (`lua/tenants.lua`). Mail of a tenant at its limits waits in its own queue, and does
+not delay other mail. SES has no quotas for tenants: these limits are sesq's own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEAST_DAILY = 50
 
 @dataclass(frozen=True, slots=True)
 class TenantLimit:
-    """Recipients a second and in 24 hours; None: no limit of its own. `used`: of those 24 hours, while limited."""
+    """Holds a tenant's recipients a second and in 24 hours (None: no limit). `used`: those of the last 24 hours."""
 
     rate: float | None = None
     daily: float | None = None
@@ -66,14 +66,14 @@ class TenantLimit:
 
 
 class TenantLimits:
-    """The limits of all tenants of an account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and writes the limits of all tenants of an account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
         self.keys = Keys(account)
 
     def show(self) -> dict[str, TenantLimit]:
-        """Returns each tenant that is limited, by name."""
+        """Returns the limits of each limited tenant, by name."""
         with mapped():
             found = read_hash(self.redis, self.keys.tenant_limits)
             names = sorted({field.partition(":")[0] for field in found})
@@ -81,14 +81,14 @@ class TenantLimits:
         return {name: limit for name, limit in limits.items() if limit.is_limited}
 
     def of(self, tenant: str) -> TenantLimit:
-        """Returns those of one tenant; no limits where nobody has set any."""
+        """Returns the limits of one tenant; empty limits if it has none."""
         fields = [f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP, PAUSED)]
         with mapped():
             found = texts(self.redis.hmget(self.keys.tenant_limits, fields))
             return self._limit(tenant, dict(zip(fields, found, strict=True)))
 
     def sent(self, tenant: str) -> dict[int, int]:
-        """Recipients of the last day, while its day was limited: minute of the epoch -> recipients that count."""
+        """Reads the tenant's ledger of the last day: minute of the epoch -> recipients. Unlimited tenants have none."""
         with mapped():
             now = int(redis_now(self.redis) // 60)
             minutes = read_cells(self.redis, self.keys.tenant_day(tenant), self.keys.tenant(tenant))
@@ -108,24 +108,24 @@ class TenantLimits:
     def set(self, tenant: str, changes: Mapping[str, str], *, by: str) -> None:
         """Changes limits of a tenant from the next claim on. "unlimited" for `daily` ends that limit.
 
-        Raises InvalidPolicy, and nothing has changed, for a limit that tenants do not have, or a value without sense.
+        Raises InvalidPolicy for a limit that tenants do not have, or a value that makes no sense: nothing changes then.
         """
         if not changes:
             raise InvalidPolicy(f"nothing to set; a tenant has the limits {' and '.join(OF_TENANTS)}")
         self._write(tenant, {name: _value(name, given) for name, given in changes.items()}, by)
 
     def reset(self, tenant: str, names: list[str] | None = None, *, by: str) -> None:
-        """Ends limits of a tenant: the named ones, or both."""
+        """Removes limits of a tenant: the named ones, or both."""
         for name in names or OF_TENANTS:
             _known(name)
         self._write(tenant, dict.fromkeys(names or OF_TENANTS), by)
 
     def pause(self, tenant: str, reason: str, *, by: str) -> None:
-        """Lets no bulk mail of a tenant go, from the next claim on, until somebody resumes."""
+        """Stops a tenant's bulk mail from the next claim on, until somebody resumes it."""
         self._set_pause(tenant, reason or f"paused by {by}", by)
 
     def resume(self, tenant: str, *, by: str) -> None:
-        """Ends that pause."""
+        """Ends the pause of a tenant."""
         self._set_pause(tenant, "", by)
 
     def _set_pause(self, tenant: str, reason: str, by: str) -> None:
@@ -142,7 +142,7 @@ class TenantLimits:
                 pipeline.execute()
 
     def _tell(self, pipeline: Pipeline, tenant: str, event: Mapping[str, Any]) -> None:
-        """Writes a change into the history, and ends the rest of the tenant's queues, which wait by the old limits."""
+        """Writes a change into the history. Ends the wait of the tenant's queues, which was by the old limits."""
         for lane in Lane:
             pipeline.zadd(
                 self.keys.resting(self.keys.queue(lane)), {self.keys.queue(lane, tenant): 0}, xx=True
@@ -181,7 +181,7 @@ class TenantLimits:
         found: Mapping[str, str],
         now: float,
     ) -> None:
-        """Mail that went before a tenant was limited is not in its books, so nothing of it is given back to them."""
+        """Notes since when a tenant is limited: earlier mail is not in its ledger, so it is not refunded to it."""
         key, field = self.keys.tenant_limits, f"{tenant}:since"
         others = {f"{tenant}:{name}" for name in (*OF_TENANTS, RAMP) if name not in values}
         if "daily" in values and f"{tenant}:daily" not in found:
@@ -220,9 +220,7 @@ def _value(name: str, given: str) -> float | None:
 
 def _known(name: str) -> None:
     if name not in OF_TENANTS:
-        raise InvalidPolicy(
-            f"{shown(name)} is a limit of the account alone; a tenant has {' and '.join(OF_TENANTS)}"
-        )
+        raise InvalidPolicy(f"{shown(name)} is no limit of a tenant; a tenant has {' and '.join(OF_TENANTS)}")
 
 
 def _told(value: float | None) -> str | None:

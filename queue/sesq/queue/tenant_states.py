@@ -1,4 +1,4 @@
-"""What SES said last about each tenant. Account sync writes it down; screens, `doctor` and events of SES read it."""
+"""Keeps SES's last answer about each tenant. Account sync writes it; screens, `doctor` and events of SES read it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sesq.queue.replies import read_hash, read_json, text
 
 
 class SendingStatus(str, Enum):
-    """The first three are SES's words. The value is what Redis and JSON show."""
+    """Names the status of a tenant. The first three are SES's words. Redis and JSON have the values."""
 
     ENABLED = "ENABLED"
     REINSTATED = "REINSTATED"
     DISABLED = "DISABLED"
     UNKNOWN = "UNKNOWN"  # SES has no such tenant
-    UNREADABLE = "UNREADABLE"  # SES does not say: the credentials may not call GetTenant
+    UNREADABLE = "UNREADABLE"  # not known: the credentials may not call GetTenant
 
     def __str__(self) -> str:
         return self.value
@@ -35,8 +35,10 @@ SENDING = frozenset({SendingStatus.ENABLED, SendingStatus.REINSTATED})
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """`asked`: when SES said so (s since the epoch). `why`: its words, where it refused to say. `own_list`: bounces and
-    complaints of its mail go on a suppression list of its own at SES, and not on the account's.
+    """Holds SES's answer about a tenant. `asked`: its time (s since the epoch). `why`: SES's words, if it refused.
+
+    `own_list`: bounces and complaints of the tenant's mail go on the tenant's own suppression list at SES, not on the
+    account's.
     """
 
     status: SendingStatus
@@ -51,33 +53,33 @@ class TenantState:
 
     @property
     def may_send(self) -> bool:
-        """Whether SES says that it takes its mail."""
+        """Whether SES takes mail of the tenant, by its last answer."""
         return self.status in SENDING
 
 
 class TenantStates:
-    """The tenants of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Reads and writes the answers about the tenants of one account. Every method raises QueueUnavailable."""
 
     def __init__(self, redis: Redis, account: str = "default") -> None:
         self.redis = redis
         self.key = Keys(account).tenant_states
 
     def read(self) -> dict[str, TenantState]:
-        """Returns all tenants of which SES was asked, by name."""
+        """Returns the answers about all tenants, by name."""
         with mapped():
             found = read_hash(self.redis, self.key)
         states = {name: _unpacked(packed) for name, packed in sorted(found.items())}
         return {name: state for name, state in states.items() if state is not None}
 
     def has_own_list(self, tenant: str) -> bool:
-        """Whether SES keeps the suppression list of that tenant apart; False if that is not known."""
+        """Whether the tenant has its own suppression list at SES; False if that is not known."""
         with mapped():
             packed = self.redis.hget(self.key, tenant)
         state = _unpacked(text(packed))
         return state is not None and state.own_list
 
     def note(self, tenant: str, state: TenantState) -> None:
-        """Writes down what SES said."""
+        """Writes an answer of SES."""
         told: dict[str, Any] = {"status": state.status.value, "asked": state.asked}
         if state.why:
             told["why"] = state.why
@@ -87,7 +89,7 @@ class TenantStates:
             self.redis.hset(self.key, tenant, json.dumps(told))
 
     def forget(self, tenants: Iterable[str]) -> None:
-        """Forgets what SES said of them."""
+        """Forgets the answers about these tenants."""
         names = list(tenants)
         if names:
             with mapped():

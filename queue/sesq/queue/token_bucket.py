@@ -1,4 +1,4 @@
-"""The gate's token bucket as a strategy of the `limits` library, usable by itself.
+"""Provides the gate's token bucket as a strategy of the `limits` library, usable by itself.
 
     >>> from limits import parse
     >>> from limits.storage import storage_from_string
@@ -10,11 +10,12 @@
     >>> limiter.get_window_stats(calls, "partner-api").remaining
     0
 
-Unlike a window it has no edge at which twice the amount goes: `2/second` is two at once and then one every half second.
-It takes one small key a limit, whatever the amount, and goes by Redis's clock, so hosts need not agree on the time.
+A window lets twice the amount through around its edge; a bucket has no edge: `2/second` is two at once and then one
+every half second. It takes one small key for a limit, whatever the amount. It uses Redis's clock, so hosts need not
+agree on the time.
 
-A cost above the burst is no error: it goes when the bucket is full, and the bucket then falls below zero, until the
-debt is paid. Importing this module makes the strategy known to `limits` as "token-bucket".
+A cost above the burst is no error: it goes when the bucket is full. The bucket then falls below zero, and nothing goes
+until the debt is paid. Importing this module registers the strategy with `limits` as "token-bucket".
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class _Answer(NamedTuple):
 
 
 class TokenBucketRateLimiter(RateLimiter):
-    """`amount` tokens flow in each `expiry` of an item; at most `burst` are kept (none: the item's amount).
+    """Limits by token bucket: `amount` tokens flow in each `expiry` of an item, and at most `burst` are kept.
 
-    Works on Redis alone, with or without Sentinel. Redis's errors come as they are, or as `limits.errors.StorageError`
-    where the storage wraps exceptions.
+    Without `burst` it is the item's amount. It works on one Redis, with or without Sentinel. It raises Redis's errors,
+    or `limits.errors.StorageError` if the storage wraps exceptions.
     """
 
     def __init__(self, storage: StorageTypes, burst: float | None = None) -> None:
@@ -57,7 +58,7 @@ class TokenBucketRateLimiter(RateLimiter):
         self._script = storage.get_connection().register_script(BUCKET.text.encode())
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Takes `cost` tokens; False, and nothing is taken, where min(cost, burst) are not there."""
+        """Takes `cost` tokens. If min(cost, burst) tokens are not there, it takes none and returns False."""
         return self._ask(item, identifiers, cost, take=True).granted
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
@@ -65,9 +66,7 @@ class TokenBucketRateLimiter(RateLimiter):
         return self._ask(item, identifiers, cost, take=False).granted
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """Returns when the bucket is full again (seconds since the epoch, by Redis's clock), and how many tokens are
-        there.
-        """
+        """Returns when the bucket is full again (seconds since the epoch by Redis's clock), and its tokens now."""
         answer = self._ask(item, identifiers, 0, take=False)
         return WindowStats(answer.full_at, max(0, int(answer.tokens + 1e-6)))
 

@@ -1,4 +1,4 @@
-"""The books of an account, to read: which limits are in force, and what is used of them."""
+"""Reads the limits in force for an account, and what is used of them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ USAGE = compose("usage.lua", GATE)
 LEDGER_SLOTS = 1442
 VISIBLE_SLOWNESS = 0.01
 SUSPENDED = "all workers are suspended (`rq suspend`)"
-"""Said wherever mail waits for `rq resume`: RQ keeps it for all workers on a Redis, whatever their accounts."""
+"""The reason while mail waits for `rq resume`. RQ suspends all workers on a Redis, whatever their accounts are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """A ramp as it stands: a daily limit that grows. Amounts are recipients in 24 hours; times are seconds since the
-    epoch.
+    """Describes a ramp, a daily limit that grows. Amounts: recipients in 24 hours. Times: seconds since the epoch.
 
-    `day` counts from 0; on day `days` the cap is `last`. `steps`: the days to come, (when, cap). There are none after
-    the ramp's end, and none while it stands still; `still_since` and `still_because` say since when, and why.
+    `day` counts from 0; on day `days` the cap is `last`. `steps`: (when, cap) of the days to come. There are none after
+    the ramp's end, and none while it stands still: `still_since` and `still_because` say since when, and why.
     """
 
     first: int
@@ -63,10 +62,10 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The limits in force and what is used of them, as the gate sees it. Times are seconds since the epoch."""
+    """Holds the limits in force and what is used of them, as the gate has them. Times are seconds since the epoch."""
 
     now: float
-    books: str  # which these are: others, after Redis has lost what it knew
+    books: str  # the id of the gate's data: another one after Redis has lost it
     closed: str | None
     """Why nothing goes: suspended (all workers, by RQ), paused (by a person), ses_paused or unsynced."""
     rate: float
@@ -85,10 +84,10 @@ class Usage:
     throttles: int
     lanes: tuple[dict[str, Any], ...]
     ceiling: float | None = None
-    """What the day would be limited to without a ramp; None: nothing else limits it."""
+    """The daily limit without the ramp; None: no other limit."""
     ramp: Ramp | None = None
     reserve_as_set: str = "0"
-    """As people write it: recipients, or a share of the day."""
+    """The reserve as people write it: recipients, or a share of the day."""
 
     @property
     def growth(self) -> tuple[Step, ...]:
@@ -99,25 +98,23 @@ class Usage:
 
     @property
     def ramp_counts(self) -> bool:
-        """Whether the ramp is what limits the day."""
+        """Whether the ramp is the limit of the day."""
         return self.ramp is not None and (self.ceiling is None or self.ramp.cap < self.ceiling)
 
     def limits(self, *, reserve: bool) -> Limits:
-        """Returns the limits for a forecast; with `reserve` for mail that may not use what is kept for transactional
-        mail.
-        """
+        """Returns the limits for a forecast. `reserve`: for bulk mail, which may not use the reserve."""
         if reserve:
             return Limits(self.pace, self.daily, self.reserve, self.growth)
         return Limits(self.pace, self.daily, 0.0, tuple(step._replace(reserve=0.0) for step in self.growth))
 
     @property
     def last_24h(self) -> int:
-        """Recipients in any 24 hours by our own ledger, which errs on the safe side by up to two minutes."""
+        """Recipients of the last 24 hours by sesq's ledger, which counts them up to two minutes longer."""
         return self.total
 
     @property
     def shown_rate(self) -> float:
-        """Recipients a second for people: without our margin, and with what is withheld after a throttle."""
+        """Recipients a second for people: without the margin, but lowered after a throttle."""
         return self.rate if self.slow < VISIBLE_SLOWNESS else round(self.rate * (1 - self.slow), 1)
 
 
@@ -127,30 +124,30 @@ def cap_of(cap: float, ceiling: float | None) -> float:
 
 
 def reserve_of(text: str, daily: float | None) -> float:
-    """Returns how many recipients of a day a reserve keeps: the number that it names, or its share of `daily`."""
+    """Returns how many recipients of a day a reserve keeps: its number, or its share of `daily`."""
     number = Fields({"": text.removesuffix("%")}).number("")
     return float(math.floor((daily or 0.0) * number / 100)) if text.endswith("%") else number
 
 
 def read_usage(redis: Redis, account: str, lanes: Sequence[Lane] = tuple(Lane)) -> Usage:
-    """Returns the limits in force and what is used of them. Raises QueueUnavailable."""
+    """Reads the limits in force and what is used of them. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         answer = read_json(USAGE.run(redis, account, *(keys.queue(lane) for lane in lanes)))
-    told = {field.name: answer.get(field.name) for field in fields(Usage)}  # what is unlimited is left out
+    told = {field.name: answer.get(field.name) for field in fields(Usage)}  # unlimited values are left out
     ramp = Ramp.read(answer["ramp"]) if "ramp" in answer else None
     return Usage(**told | {"lanes": tuple(answer["lanes"]), "ramp": ramp})
 
 
 def read_ledger(redis: Redis, account: str) -> dict[int, int]:
-    """Returns what went in the last day: minute of the epoch -> recipients that count. Raises QueueUnavailable."""
+    """Reads the ledger of the last day: minute of the epoch -> recipients. Raises QueueUnavailable."""
     keys = Keys(account)
     with mapped():
         return read_cells(redis, keys.ledger, keys.gate)
 
 
 def read_cells(redis: Redis, ledger: str, books: str) -> dict[int, int]:
-    """Returns the same of any ledger, the newest minute of which stands in `books`. Both are keys."""
+    """Reads any ledger: minute of the epoch -> recipients. `books`: the key of the hash with its newest minute."""
     pipeline = redis.pipeline(transaction=False)
     pipeline.get(ledger)
     pipeline.hget(books, "minute")

@@ -1,4 +1,4 @@
-"""The body of a webhook's request, as the Standard Webhooks convention has it: written here, and read by receivers."""
+"""Writes and reads the body of a webhook's request, by the Standard Webhooks convention."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from sesq.config.errors import InvalidMessage
 from sesq.queue.events import MESSAGE, MessageEvent
 
 TEST = "test"
-"""The type of an event that says nothing: `sesq webhooks test` sends it."""
+"""The type of the event that `sesq webhooks test` sends."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def webhook_id(event: MessageEvent) -> str:
-    """Returns the header `webhook-id`: no other event has it, in any account.
-
-    Letters, digits, `_`, `-` and `.` alone.
-    """
+    """Returns the header `webhook-id`, unique for each event in all accounts: only letters, digits, `_`, `-`, `.`."""
     return _UNSAFE.sub("_", f"{event.account}.{event.id}")
 
 
 def body_of(event: MessageEvent) -> str:
-    """`{"type": "message.bounced", "timestamp": …, "data": {…}}`: the same text at each attempt."""
+    """Writes `{"type": "message.bounced", "timestamp": …, "data": {…}}`, the same text at each attempt."""
     at = datetime.fromtimestamp(event.at, timezone.utc).isoformat(timespec="milliseconds")
     return json.dumps(
         {
@@ -35,7 +32,7 @@ def body_of(event: MessageEvent) -> str:
 
 
 def event_of(body: str | bytes) -> MessageEvent:
-    """Returns the event in a body whose signature was verified. Raises InvalidMessage."""
+    """Reads the event in a body, whose signature must be verified before. Raises InvalidMessage."""
     try:
         data = json.dumps(json.loads(body)["data"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""What a webhook is to be told again, and what was given up.
+"""Keeps the events that a webhook has to get again, and those that were given up.
 
-Of each message the first event is tried again at its time, and the later ones wait behind it. Each change touches one
-event, however many wait.
+The first event of each message is tried again at its time, and the later ones of that message wait behind it. Each
+change touches one event, however many wait.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from sesq.queue.webhook_records import DeadLetter, Waiting
 Result = TypeVar("Result")
 
 MOST_WAITING = 10_000
-"""Events to be delivered again; no new ones are read while there are so many."""
+"""Events to be delivered again. While there are so many, no new ones are read."""
 MOST_DEAD = 10_000
-"""Events that were given up and are kept, the newest; the older ones are dropped and counted."""
+"""Events that were given up and are kept. Older ones are dropped and counted."""
 REVIVED_AT_ONCE = 500
 _NUMBER = re.compile("[0-9]+")
 
@@ -35,9 +35,9 @@ class LostLease(SesqError):
 
 
 class WebhookQueue:
-    """What waits and what was given up, of one webhook of one account.
+    """Keeps the events of one webhook of one account that wait, and those that were given up.
 
-    Every method raises QueueUnavailable when Redis cannot be reached; one with a token raises LostLease.
+    Every method raises QueueUnavailable. A method with a token raises LostLease.
     """
 
     def __init__(self, redis: Redis, account: str, name: str) -> None:
@@ -54,18 +54,18 @@ class WebhookQueue:
     # what is to be delivered again
 
     def due(self, now: float, count: int) -> list[str]:
-        """Messages whose next event is to be tried now, the longest due first."""
+        """Returns the messages whose next event is to be tried now, the longest due first."""
         with mapped():
             return texts(self.redis.zrangebyscore(self._due, "-inf", now, start=0, num=count))
 
     def next_due(self) -> float | None:
-        """Returns when the next one is to be tried (s)."""
+        """Returns when the next event is to be tried (s); None if none waits."""
         with mapped():
             first = cast("list[tuple[bytes, float]]", self.redis.zrange(self._due, 0, 0, withscores=True))
         return first[0][1] if first else None
 
     def waiting(self, message: str) -> Waiting | None:
-        """Returns the first event that waits of a message; None if there is none, or where it cannot be read."""
+        """Returns the first waiting event of a message; None if there is none, or if it cannot be read."""
         with mapped():
             first = self._places(self.redis, message, 1)
             packed = self.redis.hget(self._waiting, _id_at(first[0])) if first else None
@@ -73,7 +73,7 @@ class WebhookQueue:
         return found if found and first == [_place(found.event)] else None
 
     def which_wait(self, messages: Iterable[str]) -> set[str]:
-        """Returns those of some messages of which something waits."""
+        """Returns those of some messages that have waiting events."""
         given = list(dict.fromkeys(messages))
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
@@ -82,12 +82,12 @@ class WebhookQueue:
             return {message for message, count in zip(given, pipeline.execute(), strict=True) if count}
 
     def count_waiting(self) -> int:
-        """Events that wait."""
+        """Counts the events that wait."""
         with mapped():
             return int(self.redis.hlen(self._waiting))
 
     def put(self, token: str, event: MessageEvent, first: Waiting, due: float) -> None:
-        """Lets an event wait: behind those of its message, else until `due`. Another time that was set stays."""
+        """Adds an event, behind those of its message. If it is the first, it is due at `due`."""
 
         def change(pipeline: Pipeline) -> None:
             is_known = pipeline.hexists(self._waiting, event.id)
@@ -99,7 +99,7 @@ class WebhookQueue:
         self._changed(change, token)
 
     def tried(self, token: str, event: MessageEvent, why: str, due: float, now: float) -> None:
-        """The first event of its message was tried again, in vain."""
+        """Notes that the first event of its message was tried again without success."""
 
         def change(pipeline: Pipeline) -> None:
             waiting = Waiting.unpacked(cast("bytes | None", pipeline.hget(self._waiting, event.id)))
@@ -107,13 +107,13 @@ class WebhookQueue:
             pipeline.multi()
             if waiting is not None:
                 pipeline.hset(self._waiting, event.id, waiting.failed(why, now).packed())
-                if first == [_place(event)]:  # else an earlier one came back meanwhile, and is due now
+                if first == [_place(event)]:  # else an earlier event came back meanwhile, and is due now
                     pipeline.zadd(self._due, {event.message: due})
 
         self._changed(change, token)
 
     def done(self, token: str, event: MessageEvent, now: float, dead: DeadLetter | None = None) -> None:
-        """The first event of its message was delivered, or given up; the next one is due."""
+        """Removes the first event of its message, delivered or given up (`dead`). The next one becomes due."""
 
         def change(pipeline: Pipeline) -> None:
             is_known = pipeline.hexists(self._waiting, event.id)
@@ -150,7 +150,7 @@ class WebhookQueue:
         return buried
 
     def _places(self, redis: Redis, message: str, count: int) -> list[str]:
-        """Returns the first members of `_order` of a message."""
+        """Returns the first `count` members of `_order` for a message."""
         return texts(redis.zrangebylex(self._order, *_range(message), start=0, num=count))
 
     def _add(self, pipeline: Pipeline, waiting: Waiting) -> None:
@@ -160,7 +160,7 @@ class WebhookQueue:
     def _remove(
         self, pipeline: Pipeline, message: str, place: str, places: Sequence[str], now: float
     ) -> None:
-        """Takes one event out. `places`: the first two of its message."""
+        """Removes one event. `places`: the first two of its message."""
         pipeline.hdel(self._waiting, _id_at(place))
         pipeline.zrem(self._order, place)
         if any(each != place for each in places):
@@ -171,15 +171,15 @@ class WebhookQueue:
     # what was given up
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """Returns the newest of those that were given up, newest first."""
+        """Returns the events that were given up, newest first, at most `limit`."""
         with mapped():
             found = cast("list[bytes]", self.redis.lrange(self._dead, -limit, -1))
         return [DeadLetter.unpacked(each) for each in reversed(found)]
 
     def revive(self, now: float, ids: Sequence[str] = ()) -> list[str]:
-        """Delivers again what was given up: all of it, or the events with these ids. Returns the ids of the events.
+        """Queues events that were given up again: all, or those with these ids. Returns the ids of the events.
 
-        What cannot be read stays.
+        Events that cannot be read stay.
         """
         if ids:
             return self._revive_page(now, MOST_DEAD, frozenset(ids))
@@ -221,7 +221,7 @@ class WebhookQueue:
                 pipeline.execute()
 
     def mend(self, now: float) -> None:
-        """Gives a place and a time to what waits without: a damaged key leaves nothing that is never tried."""
+        """Restores the places and times of waiting events after damage, so that each event is tried."""
         with mapped():
             cursor = -1
             while cursor:
@@ -236,7 +236,7 @@ class WebhookQueue:
                 self.redis.zadd(self._due, dict.fromkeys(messages, now), nx=True)
 
     def _changed(self, change: Callable[[Pipeline], Result], token: str | None = None) -> Result:
-        """Reads and changes in one step, which is made again where another process came between."""
+        """Reads and changes in one step. Repeats the step if another process has changed the keys meanwhile."""
 
         def attempt(pipeline: Pipeline) -> Result:
             if token is not None and text(pipeline.get(self._runner)) != token:
@@ -260,5 +260,5 @@ def _id_at(place: str) -> str:
 
 
 def _range(message: str) -> tuple[str, str]:
-    """Returns all places of a message."""
+    """Returns the range of all members of `_order` for a message."""
     return f"[{message} ", f"({message}!"

@@ -1,4 +1,4 @@
-"""What is kept of a webhook's deliveries: what waits, what was given up, and how the webhook does."""
+"""Defines the records of a webhook: an event that waits, one that was given up, and the webhook's health."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sesq.queue.events import MessageEvent
 from sesq.queue.replies import read_json
 
 DAMAGE = (InvalidMessage, UnknownVersion, KeyError, TypeError, ValueError, OverflowError)
-"""What reading a damaged entry raises."""
+"""The errors that a damaged entry may raise."""
 UNREADABLE = "unreadable"
 """The type of an event that stands for an entry which cannot be read."""
 HOLE_SECONDS = 7200.0
-"""Longer than any pause between two attempts: where none was made for so long, nobody tried."""
+"""Longer than any pause between two attempts. With a longer pause, no process was trying."""
 
 
 def failing_from(since: float | None, last: float | None, now: float) -> float:
-    """Since when attempts fail, with one that failed now. `last`: when one failed before (s)."""
+    """Returns since when all attempts fail (s), with one that failed now. `last`: the failure before (s)."""
     if not since or last is None or now - last > HOLE_SECONDS:
         return now
     return since
@@ -28,7 +28,7 @@ def failing_from(since: float | None, last: float | None, now: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """An event that is to be delivered again. In seconds: it fails since `since`, and was tried at `tried` last."""
+    """Holds an event that is to be delivered again. `since`: its first failure (s). `tried`: its last attempt (s)."""
 
     event: MessageEvent
     attempts: int = 0
@@ -37,7 +37,7 @@ class Waiting:
     why: str = ""
 
     def failed(self, why: str, now: float) -> Waiting:
-        """It was tried again, in vain."""
+        """Returns the record after one more failed attempt."""
         since = failing_from(self.since, self.tried, now)
         return replace(self, attempts=self.attempts + 1, since=since, tried=now, why=why)
 
@@ -50,7 +50,7 @@ class Waiting:
 
     @classmethod
     def unpacked(cls, packed: bytes | None) -> Waiting | None:
-        """Back from `packed`; None if there is none, or where it cannot be read. Unknown fields do not matter."""
+        """Reads what `packed` wrote; None if there is none, or if it cannot be read. Ignores unknown fields."""
         found = _object(packed)
         with suppress(*DAMAGE):
             return cls(
@@ -65,9 +65,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An event that was tried for a day and never delivered. `at` (s): when it was given up.
+    """Holds an event that was tried for a day and never delivered. `at` (s): when it was given up.
 
-    `raw`: the entry as it stands, where this version of sesq cannot read it; `event` then holds what is known.
+    `raw`: the entry itself, if this version of sesq cannot read it; `event` then holds what is known.
     """
 
     event: MessageEvent
@@ -89,14 +89,14 @@ class DeadLetter:
 
     @classmethod
     def unreadable(cls, raw: bytes, *, id: str, account: str, message: str, at: float) -> DeadLetter:
-        """Holds an entry that cannot be read."""
+        """Makes the record of an entry that cannot be read."""
         event = MessageEvent(id=id, account=account, at=at, type=UNREADABLE, message=message)
         why = "this version of sesq cannot read it"
         return cls(event=event, at=at, attempts=0, why=why, raw=raw.decode(errors="backslashreplace"))
 
     @classmethod
     def unpacked(cls, packed: bytes) -> DeadLetter:
-        """Back from `packed`. A `raw` that this version can read is an event again; unknown fields do not matter."""
+        """Reads what `packed` wrote. Reads a `raw` again, as this version may be newer. Ignores unknown fields."""
         found = _object(packed)
         with suppress(*DAMAGE):
             raw = str(found.get("raw", ""))
@@ -113,7 +113,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How a webhook does. Times are seconds since the epoch by Redis's clock, None for never."""
+    """Describes the health of a webhook. Times are seconds since the epoch by Redis's clock; None: never."""
 
     delivered: int = 0
     dropped: int = 0

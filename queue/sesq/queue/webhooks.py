@@ -1,6 +1,6 @@
-"""One webhook in Redis: who delivers for it, how it does, and what waits.
+"""Keeps one webhook in Redis: who delivers for it, its health, and its events.
 
-One process at a time delivers; it holds a lease, and each of its changes is made only while it does.
+One process at a time delivers. It holds a lease, and may change the webhook only with that lease.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _DIGITS = re.compile("[0-9]{1,15}")
 
 
 def known_webhooks(redis: Redis, account: str) -> list[str]:
-    """Returns the names of the webhooks that events are kept for."""
+    """Returns the names of the webhooks for which events are kept."""
     names = [each.name for each in consumers(redis, account)]
     return [name.removeprefix(OF_WEBHOOK) for name in names if name.startswith(OF_WEBHOOK)]
 
 
 class WebhookStore(WebhookQueue):
-    """Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Keeps one webhook. Every method raises QueueUnavailable."""
 
     # who delivers
 
     def hold(self, token: str, seconds: float) -> bool:
-        """Whether the process of that token delivers, for so many seconds more."""
+        """Takes or renews the lease for so many seconds. Returns whether the process with that token has it."""
         milliseconds = round(seconds * 1000)
         with mapped():
             if self.redis.set(self._runner, token, nx=True, px=milliseconds):
@@ -47,7 +47,7 @@ class WebhookStore(WebhookQueue):
             return bool(self.redis.pexpire(self._runner, milliseconds))
 
     def leave(self, token: str) -> None:
-        """Lets another process deliver at once."""
+        """Gives up the lease, so that another process can deliver at once."""
 
         def change(pipeline: Pipeline) -> None:
             pipeline.multi()
@@ -56,7 +56,7 @@ class WebhookStore(WebhookQueue):
         self._changed(change, token)
 
     def mend(self, now: float) -> None:
-        """Repairs what a damaged key has left: removes bad figures, and gives what waits its time again."""
+        """Repairs a webhook after damage: resets bad counts, and restores the places and times of its events."""
         with mapped():
             found = text_hash(self.redis.hgetall(self._health))
             wrong = [name for name in COUNTS if name in found and _count(found[name]) is None]
@@ -64,10 +64,10 @@ class WebhookStore(WebhookQueue):
                 self.redis.hset(self._health, mapping=dict.fromkeys(wrong, "0"))
         super().mend(now)
 
-    # how it does
+    # its health
 
     def health(self) -> Health:
-        """Returns what is known of it."""
+        """Reads the health of the webhook."""
         with mapped():
             pipeline = self.redis.pipeline(transaction=False)
             pipeline.hgetall(self._health)
@@ -83,7 +83,7 @@ class WebhookStore(WebhookQueue):
         return Health(**times, **words, **counts, **of_lists)  # type: ignore[arg-type]
 
     def note_delivered(self, count: int, now: float) -> None:
-        """So many were delivered: it does not fail."""
+        """Notes that so many events were delivered."""
         with mapped():
             pipeline = self.redis.pipeline()
             pipeline.hincrby(self._health, "delivered", count)
@@ -101,12 +101,12 @@ class WebhookStore(WebhookQueue):
             return since
 
     def disable(self, because: str, now: float) -> None:
-        """Nothing is delivered until `enable`; what waits is kept."""
+        """Stops deliveries until `enable`. Waiting events are kept."""
         with mapped():
             self.redis.hset(self._health, items=["disabled_at", f"{now:.3f}", "disabled_because", because])
 
     def enable(self, now: float) -> bool:
-        """Delivers again, what waits at once. Returns whether it was disabled."""
+        """Lets deliveries go on, with the waiting events at once. Returns whether it was disabled."""
         with mapped():
             ids = texts(self.redis.zrange(self._due, 0, -1))
             pipeline = self.redis.pipeline()
@@ -118,7 +118,7 @@ class WebhookStore(WebhookQueue):
             return bool(pipeline.execute()[0])
 
     def delete(self) -> bool:
-        """Forgets the webhook and all that waits for it. Returns whether there was anything."""
+        """Deletes the webhook's keys with all its events. Returns whether there were any."""
         with mapped():
             return bool(
                 self.redis.delete(
@@ -128,7 +128,7 @@ class WebhookStore(WebhookQueue):
 
 
 def _time(value: str | None) -> float | None:
-    """None also if it is not a time: a damaged value stops nothing."""
+    """Reads a time (s); None if it is missing or damaged."""
     with suppress(ValueError):
         found = float(value or "")
         return found if math.isfinite(found) else None
@@ -136,5 +136,5 @@ def _time(value: str | None) -> float | None:
 
 
 def _count(value: str | None) -> int | None:
-    """None if it is not a count."""
+    """Reads a count; None if it is missing or damaged."""
     return int(value) if value and _DIGITS.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""Forecasts when waiting mail will have gone, where some of it goes only in send windows. Pure."""
+"""Forecasts when waiting mail will have gone if some of it has send windows. Pure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from sesq.queue.windows import Openings
 
 FIRST_DAYS, LATER_DAYS = 9, 366
 MOST_LOOKS, LEAST_STEPS = 400_000, 20_000
-"""The forecast has MOST_LOOKS steps, divided by the number of groups, but not fewer than LEAST_STEPS. What takes more
-steps counts as never."""
+"""The forecast has MOST_LOOKS steps, divided by the number of groups, but not fewer than LEAST_STEPS. If it needs more,
+the mail counts as never gone."""
 ENOUGH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A number of recipients, and when they may go; None: at any time."""
+    """Is a number of recipients, and the times at which they may go (None: any time)."""
 
     count: float
     openings: Openings | None = None
@@ -59,7 +59,7 @@ def forecast_windows(
 
 
 class _Group:
-    """Recipients with the same openings."""
+    """Holds recipients with the same openings."""
 
     def __init__(self, waiting: Waiting, now: float, *, is_own: bool) -> None:
         self.left, self.is_own = float(waiting.count), is_own
@@ -67,12 +67,12 @@ class _Group:
         self.start, self.end = next(self._openings, (math.inf, math.inf))
 
     def come_to(self, at: float) -> None:
-        """Passes over what is closed by then."""
+        """Skips the openings that are over at that time."""
         while self.end <= at:
             self.start, self.end = next(self._openings, (math.inf, math.inf))
 
     def next_change(self, at: float) -> float:
-        """Returns when it opens, or closes."""
+        """Returns when it next opens or closes."""
         return self.start if self.start > at else self.end
 
 
@@ -85,14 +85,14 @@ def _always(now: float) -> Iterator[Opening]:
 
 
 def _from(openings: Openings, now: float) -> Iterator[Opening]:
-    """In two steps, as few look further than some days."""
+    """Yields the openings in two steps, because most forecasts end within some days."""
     first = now + FIRST_DAYS * 86_400
     yield from openings(now, first)
     yield from openings(first, now + LATER_DAYS * 86_400)
 
 
 class _Play:
-    """Plays the limits forward: the first group that is open goes, until one opens or closes."""
+    """Simulates the limits: the first open group sends, until a group opens or closes."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Play:
         self.last = now + LONGEST_MINUTES * MINUTE
 
     def run(self) -> Forecast:
-        """Plays until nothing of its own is left."""
+        """Runs until no own recipients are left."""
         for _ in range(max(LEAST_STEPS, MOST_LOOKS // len(self.groups))):
             self.groups = [group for group in self.groups if group.left > ENOUGH]
             if not any(group.is_own for group in self.groups):
@@ -120,7 +120,7 @@ class _Play:
         return Forecast(None, self.minutes)
 
     def step(self) -> bool:
-        """Goes on to the next change; False if there is none."""
+        """Advances to the next change; False at the end of the forecast."""
         for group in self.groups:
             group.come_to(self.at)
         change = min(group.next_change(self.at) for group in self.groups)
@@ -153,7 +153,7 @@ class _Play:
         self.at = max(stop, math.nextafter(self.at, math.inf))
 
     def _note(self, start: float, stop: float) -> None:
-        """Notes what goes between two times, by quarters of an hour."""
+        """Notes the recipients that go between two times, by quarters of an hour."""
         while start < stop:
             quarter = int(start // MINUTE) // QUARTER * QUARTER
             end = min(stop, (quarter + QUARTER) * MINUTE)

@@ -1,7 +1,6 @@
-"""Send windows: outside them no bulk mail of an account, or nothing of a batch, goes.
+"""Writes and reads when send windows are open. Bulk mail of an account, or of a batch, goes only in its window.
 
-Python computes when a window is open; the scripts read those times (see `lua/windows.lua`). Account sync writes them
-anew.
+Python computes the times, and the scripts read them (see `lua/windows.lua`). Account sync writes them anew.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ log = logging.getLogger("sesq.windows")
 DAY_SECONDS = 86_400
 YEAR_SECONDS = 366 * DAY_SECONDS
 DAYS_BEFORE, DAYS_AHEAD = 1, 8
-"""The days for which times are written: before now, since clocks may be set back, and ahead, since sync may be late."""
+"""The days for which times are written: before now, if a clock is set back, and after now, if a sync is late."""
 MOST_OPENINGS = 150
-"""The most openings of one window; the scripts read no more."""
+"""The most openings of one window. The scripts read no more."""
 LOOK_AGAIN_SECONDS = 60
-"""When scripts look again for a window that is not known."""
+"""How long scripts wait before they look again for a window that is not known."""
 OUTSIDE = "outside the send window "
-"""Begins the reason of what waits until its window opens."""
+"""The beginning of the reason while mail waits for its window."""
 WINDOW = "window"
-"""The account's send window, among its starting limits."""
+"""The field of the account's send window, beside the limits of `sesq.toml`."""
 
 Openings = Callable[[float, float], Iterator[Opening]]
-"""When mail may go between two times: seconds since the epoch."""
+"""Yields when mail may go between two times (seconds since the epoch)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """A send window as it stands. `opens_at`: None while it is open. `known`: the scripts know when it is open."""
+    """Describes a send window now. `opens_at`: None while it is open. `known`: the scripts know when it is open."""
 
     window: str
     opens_at: float | None
@@ -52,14 +51,14 @@ class WindowView:
 
     @property
     def why(self) -> str:
-        """Says that it is closed, and when it opens."""
+        """The reason while it is closed, with the time at which it opens."""
         if not self.known:
             return f"{OUTSIDE}{self.window}; Redis does not know when it opens: `sesq doctor` says why"
         return OUTSIDE + self.window + opens(self.window, self.opens_at)
 
 
 def opens(window: str, at: float | None) -> str:
-    """`, which opens at 2027-03-29 09:00+02:00`, by the clocks of the window's zone; empty if that is not known."""
+    """Writes `, which opens at 2027-03-29 09:00+02:00`, in the window's zone; empty if the time is not known."""
     try:
         zone = parse_window(window).zone
     except InvalidPolicy:
@@ -70,14 +69,14 @@ def opens(window: str, at: float | None) -> str:
 
 
 def outside_several(views: Iterable[WindowView]) -> str:
-    """`outside their send windows, of which the first opens at …`."""
+    """Writes `outside their send windows, of which the first opens at …`."""
     first = min(views, key=lambda view: view.opens_at or 0.0)
     told = opens(first.window, first.opens_at)
     return "outside their send windows" + told.replace("which opens", "of which the first opens")
 
 
 def times_of(window: str, now: float) -> str:
-    """Returns when a window is open, as the scripts read it. Raises InvalidPolicy."""
+    """Writes when a window is open, as the scripts read it. Raises InvalidPolicy."""
     since, until = now - DAYS_BEFORE * DAY_SECONDS, now + DAYS_AHEAD * DAY_SECONDS
     # whole seconds: it opens no sooner, and closes no later
     found = parse_window(window).openings(math.floor(since), math.ceil(until))
@@ -85,7 +84,7 @@ def times_of(window: str, now: float) -> str:
 
 
 def openings_of(windows: Sequence[str]) -> Openings | None:
-    """Tells when all of these windows are open; None if there are no windows. A damaged window is never open."""
+    """Returns when all of these windows are open; None if there are no windows. A damaged window is never open."""
     given = [window for window in windows if window]
     if not given:
         return None
@@ -103,7 +102,7 @@ def _all_open(windows: Sequence[str], since: float, until: float) -> Iterator[Op
 
 
 def opens_at(times: str, now: float) -> float | None:
-    """Returns what windows.lua tells: when a window opens (s), None while it is open."""
+    """Computes as windows.lua does when a window opens (s); None while it is open."""
     numbers = [int(number) for number in times.split() if number.isdecimal()]
     for start, end in zip(numbers[::2], numbers[1::2], strict=False):
         if now < end:
@@ -126,7 +125,7 @@ def read_window(redis: Redis, account: str) -> str:
 
 
 def look_at(redis: Redis, account: str, windows: Sequence[str]) -> dict[str, WindowView]:
-    """Returns how these windows stand, as the scripts see them."""
+    """Reads which of these windows are open, by the times that the scripts use."""
     asked = sorted({window for window in windows if window})
     if not asked:
         return {}
@@ -141,7 +140,7 @@ def look_at(redis: Redis, account: str, windows: Sequence[str]) -> dict[str, Win
 
 
 def reckon(windows: Iterable[str], now: float) -> dict[str, WindowView]:
-    """Returns how these windows will stand for the scripts once mail that has them is queued. Raises InvalidPolicy."""
+    """Computes the same for windows of mail that is not queued yet. Raises InvalidPolicy."""
     asked = {window for window in windows if window}
     return {window: WindowView(window, opens_at(times_of(window, now), now)) for window in asked}
 
@@ -153,7 +152,7 @@ def batch_windows(redis: Redis, account: str, batch: str) -> list[str]:
 
 
 def problem_of(windows: Sequence[str], view: WindowView, now: float) -> str:
-    """Says why mail that needs all of these windows never goes; empty if it does go. `view`: of one of them."""
+    """Says why mail that needs all of these windows never goes; empty if it goes. `view`: one of the windows."""
     try:
         for window in filter(None, windows):
             parse_window(window)
@@ -165,7 +164,7 @@ def problem_of(windows: Sequence[str], view: WindowView, now: float) -> str:
 
 
 def never_open(windows: Sequence[str], now: float) -> str:
-    """Says that these windows are never open at the same time, where they are not within a year."""
+    """Says that these windows are never open at the same time within a year; empty if they are."""
     openings = openings_of(windows)
     if openings is None or next(openings(now, now + YEAR_SECONDS), None) is not None:
         return ""
@@ -173,7 +172,7 @@ def never_open(windows: Sequence[str], now: float) -> str:
 
 
 def write_windows(redis: Redis, account: str, windows: Sequence[str], now: float) -> None:
-    """Writes when these windows are open. What this host cannot read, it leaves as it is."""
+    """Writes when these windows are open. Leaves the times of windows that this host cannot read as they are."""
     fields = {window: _times_or_none(account, window, now) for window in windows}
     known: dict[Any, Any] = {window: times for window, times in fields.items() if times is not None}
     if known:
@@ -190,7 +189,7 @@ def _times_or_none(account: str, window: str, now: float) -> str | None:
 
 
 def keep_window(redis: Redis, account: str, window: str) -> None:
-    """Writes the account's window anew where Redis has lost it, so that bulk mail does not go at any time."""
+    """Writes the account's window again if Redis has lost it, so that bulk mail does not go outside it."""
     keys = Keys(account)
     with mapped():
         if window and redis.hget(keys.configured, WINDOW) is None:
@@ -198,8 +197,9 @@ def keep_window(redis: Redis, account: str, window: str) -> None:
 
 
 def refresh_windows(redis: Redis, account: str) -> None:
-    """Writes anew when the windows of the account, and of its batches, are open; forgets those of batches that are
-    gone, once their times are over. Account sync does it.
+    """Writes anew when the windows of the account and of its batches are open. Account sync calls it.
+
+    Forgets the windows of batches that are gone, once their times are over.
     """
     keys, now = Keys(account), redis_now(redis)
     with mapped():
@@ -216,7 +216,7 @@ def refresh_windows(redis: Redis, account: str) -> None:
 
 
 def _of_batches(redis: Redis, keys: Keys) -> set[str]:
-    """Returns the windows of all batches that are not forgotten."""
+    """Returns the windows of all batches that Redis still has."""
     batches = texts(cast("set[bytes]", redis.smembers(keys.with_windows)))
     pipeline = redis.pipeline(transaction=False)
     for batch in batches:

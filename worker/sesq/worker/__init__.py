@@ -1,4 +1,4 @@
-"""sesq.worker: `SesqWorker` is for `rq worker -w`, and `send` is what RQ's jobs name. Each is loaded when asked for."""
+"""Offers `SesqWorker` for `rq worker -w`, and `send`, the function that RQ's jobs name. Each is loaded when needed."""
 
 from importlib import import_module
 from typing import Any

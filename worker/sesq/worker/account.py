@@ -1,4 +1,4 @@
-"""The account at SES: what GetAccount and the identity list say, one control call a second over all processes."""
+"""Reads the account from SES: GetAccount and the identity list, with one control call a second from all processes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AccountUnreadable(SesqError):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What SES says. Rates are recipients a second, quotas recipients in 24 hours (-1: unlimited)."""
+    """Holds SES's description. `rate`: recipients a second; `daily`, `sent`: recipients in 24 hours (-1: unlimited)."""
 
     rate: float
     daily: float
@@ -47,7 +47,7 @@ class Description:
     sending: bool
     enforcement: str
     identities: dict[str, bool] | None = field(default=None)
-    """Identity -> verified; None if SES does not list them: it judges identities then."""
+    """Identity -> is verified; None if SES does not list them. SES then judges each message."""
     unlisted_because: str = ""
 
     @property
@@ -61,7 +61,7 @@ class Description:
 
 
 class ControlCalls:
-    """Hands out SES's one control call a second, to whoever asks in any process."""
+    """Keeps all processes together at SES's one control call a second."""
 
     def __init__(self, redis: Redis, account: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self.redis = redis
@@ -69,14 +69,14 @@ class ControlCalls:
         self.sleep = sleep
 
     def wait(self) -> None:
-        """Returns when the next control call may be made, and counts it."""
+        """Waits until the next control call may be made, and counts it."""
         with mapped():
             while left := int(CONTROL.run(self.redis, self.account, CONTROL_SPACING_MS)):
                 self.sleep(left / 1000)
 
 
 class UnknownAccount:
-    """In place of an account that nobody here can ask about."""
+    """Stands for an account that SES cannot be asked about."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -87,7 +87,7 @@ class UnknownAccount:
 
 
 class SesAccount:
-    """Reads one account through its client. `may_lack_keys`: its mail goes without AWS credentials."""
+    """Reads one account through its client. `may_lack_keys`: its mail needs no AWS credentials."""
 
     def __init__(self, client: AwsClient, calls: ControlCalls, *, may_lack_keys: bool = False) -> None:
         self.client = client
@@ -95,7 +95,7 @@ class SesAccount:
         self.may_lack_keys = may_lack_keys
 
     def describe(self, asking: Callable[[], None] = lambda: None) -> Description:
-        """Reads the account and its identities; calls `asking` right before SES is asked for its count of the day.
+        """Reads the account and its identities. Calls `asking` right before it asks SES for the count of the day.
 
         Raises AccountUnreadable or AccountUnavailable.
         """
@@ -124,9 +124,7 @@ class SesAccount:
         )
 
     def _identities(self) -> tuple[dict[str, bool] | None, str]:
-        """Returns those that SES lists, or None and why it lists none: mail goes without, since SES judges each by
-        itself.
-        """
+        """Returns the identities that SES lists; or None, and why it lists none. SES then judges each message."""
         found: dict[str, bool] = {}
         try:
             for page in self._pages():
@@ -138,7 +136,7 @@ class SesAccount:
             return None, f"the identities may not be listed ({error})"
         except AccountUnavailable as error:
             return None, f"the identities were not listed ({error})"
-        except (KeyError, TypeError, AttributeError):  # of something that is not quite SES
+        except (KeyError, TypeError, AttributeError):  # the endpoint is not SES
             return None, "the answer lists no identities: check that the endpoint is SES"
         return found, ""
 
@@ -164,14 +162,12 @@ class SesAccount:
         except (NoCredentialsError, CredentialRetrievalError) as error:
             why = f"there are no usable AWS credentials: {error}"
             raise (AccountUnreadable if self.may_lack_keys else AccountUnavailable)(why) from error
-        except (
-            Exception
-        ) as error:  # all that a client raises is foreign; a parser's errors have no class of their own
+        except Exception as error:  # botocore's errors, and a parser's, have no common class
             raise AccountUnavailable(str(error) or type(error).__name__) from error
 
 
 def _number(quota: dict[str, Any], name: str) -> float:
-    """Raises AccountUnavailable if it is not a limit: SES says -1 for "unlimited", and 0 while an account is set up."""
+    """Reads a limit: -1 is unlimited, and 0 means that SES still sets the account up. Raises AccountUnavailable."""
     value = quota.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise AccountUnavailable(f"the answer contains no {name}: check that the endpoint is SES")

@@ -1,8 +1,8 @@
 """Does one account's share of a worker's loop: asks the gate, starts messages, and writes down their results.
 
-A message is granted; it is started when a thread is free for it or will be in a moment; then its result is
-written to Redis. A started message may have left. So if a worker is killed, hardly more messages become
-unknown than those that were on their way to SES.
+A message is granted. It is started when a thread is free for it, or will be in a moment. Then its result is written to
+Redis. A started message may have left. So if a worker is killed, hardly more messages become unknown than those that
+were on their way to SES.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ log = logging.getLogger("sesq.worker")
 
 TICK_SECONDS = 1.0
 POLL_SECONDS = 1.0
-"""An account at rest is woken when mail comes; this is for what comes by other ways, such as `rq requeue`."""
+"""Mail wakes an account at rest. This interval is for mail that comes without a signal, such as by `rq requeue`."""
 LONGEST_SLEEP_SECONDS = 30.0
 PAUSES_SECONDS = {"full": 0.04, "more": 0.0, "unsynced": 0.25}
-"""How long after these answers to ask again; after a full one sooner, when half the places are free."""
+"""How long after these answers to claim again. After `full` it is sooner, as soon as half the places are free."""
 SOONEST_SECONDS = 0.02
 
 NOTHING_NOW = frozenset({"empty", "day", "tenant_day", "paused", "ses_paused"})
-"""Answers after which nothing more could go now: `--burst` ends."""
+"""Answers that mean that no more mail can go now, so that `--burst` ends."""
 
 AHEAD_SECONDS = 0.05
-"""A worker holds so much more than its threads can send at once, so that they need not wait for the next claim."""
+"""A worker holds the mail of so much time beyond its threads, so that these need not wait for the next claim."""
 
 STARTED_AHEAD_SECONDS = 0.008
-"""What leaves within this time is started already: where SES answers at once, a thread would wait for each one."""
+"""Mail that leaves within this time is started already. If SES answers fast, threads would wait for each start."""
 
 
 class AccountWorker:
-    """Claims, starts and settles the mail of one account. What one account waits for, no other does.
+    """Claims, starts and settles the mail of one account. One account's wait does not delay another account.
 
-    For the loop's thread, except `look_after`, `sync` and `on_wake_signal`. What other threads find out is handed in
-    with `in_loop`, as a step that the loop is to take.
+    Only the loop's thread calls it, except for `look_after`, `sync` and `on_wake_signal`. Other threads hand their
+    results in with `in_loop`, as a step for the loop.
     """
 
     def __init__(
@@ -70,58 +70,58 @@ class AccountWorker:
         self.granted: deque[Grant] = deque()
         self.unsettled: list[SendResult] = []
         self.in_flight: set[Grant] = set()
-        """What was granted and is not settled, wherever it is."""
+        """All grants that are not settled."""
         self.answer = ""
-        """What the gate said last."""
+        """The reason in the gate's last answer."""
         self.ask_at = 0.0
-        """When to ask it again (monotonic)."""
+        """When to claim again (monotonic)."""
         self.look_at = 0.0
-        """When to look after the schedule, dead workers and the sync, for which no mail wakes it (monotonic)."""
+        """When to do the upkeep that no signal starts: schedule, dead workers, sync (monotonic)."""
         self.rest_seconds = POLL_SECONDS
-        """How often to do all that, and to ask the gate, while it is at rest."""
+        """How often to do the upkeep, and to claim, while it is at rest."""
         self.pace = Pace()
         self.round_trip = RoundTrip(self.name)
         self._worker = worker
         self._in_loop = in_loop
         self._wakes = 0
-        """How many wake signals have come for it."""
+        """How many wake signals have come."""
         self._waits_for_bulk = False
-        """The tokens that it waits for are for bulk mail."""
+        """Whether it waits for tokens for bulk mail only."""
         self._measure_at = 0.0
         self._claim_ids = map(f"{os.urandom(4).hex()}-{{}}".format, itertools.count())
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing in its hands."""
+        """Whether it holds no grant and no result."""
         return not self.in_flight and not self.unsettled
 
     @property
     def can_send_nothing_now(self) -> bool:
-        """Whether the gate said that nothing more could go now, or SES does not describe the account."""
+        """Whether no more mail can go now by the gate's answer, or SES does not describe the account."""
         return self.answer in NOTHING_NOW or (self.answer == "unsynced" and self.account.sync.failed)
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to exchange with Redis now."""
+        """Whether results are to be settled, or messages to be started now."""
         return bool(self.unsettled or self._due())
 
     @property
     def may_gather(self) -> bool:
-        """Whether results may wait for a moment for others: the threads have mail that was started before them."""
+        """Whether results may wait a moment for more results, because the threads still have started mail."""
         return bool(self.unsettled and self.pool.backlog)
 
     # claiming ---------------------------------------------------------------------------------------------------
 
     @property
     def places(self) -> int:
-        """Counts the messages that it may hold: one a thread, and those that leave before the next claim."""
+        """The number of messages that it may hold: one for each thread, and those that leave before the next claim."""
         return self.pool.size + self.pace.in_seconds(AHEAD_SECONDS)
 
     @property
     def asks_at(self) -> float:
-        """Tells when to ask the gate for more, if nothing happens before (monotonic).
+        """The time of the next claim, if nothing happens before (monotonic).
 
-        After a full answer it is worth asking when half the places are free, or the pause is over.
+        After `full` it claims when half the places are free, or the pause is over.
         """
         wanted = self.places - len(self.in_flight)
         if wanted <= 0:
@@ -129,7 +129,7 @@ class AccountWorker:
         return 0.0 if self.answer == "full" and wanted >= self.places / 2 else self.ask_at
 
     def claim(self, lease: float) -> tuple[str, ...]:
-        """Asks the gate for as much as fits. Returns the jobs in the lanes that are not sesq's."""
+        """Claims as many messages as it may hold more. Returns the jobs in the lanes that are not sesq's."""
         asked_at, want = time.monotonic(), self.places - len(self.in_flight)
         if self.answer == "rate" and self.ask_at:
             self.round_trip.count_late(asked_at - self.ask_at)
@@ -157,7 +157,7 @@ class AccountWorker:
         return PAUSES_SECONDS.get(claim.reason, min(claim.wait, LONGEST_SLEEP_SECONDS))
 
     def on_wake_signal(self, signal: dict[str, Any]) -> None:
-        """Has the loop ask again: something may be able to go. `wake` in jobs.lua has the kinds."""
+        """Makes the loop claim again. `wake.lua` lists the kinds of signals."""
         self._in_loop(partial(self._heed, signal["data"]))
 
     def _heed(self, kind: bytes) -> None:
@@ -167,10 +167,10 @@ class AccountWorker:
         self.wake(urgent=kind == b"urgent", limits_changed=kind == b"policy")
 
     def wake(self, *, urgent: bool = False, limits_changed: bool = False) -> None:
-        """Asks the gate again, since something may be able to go now.
+        """Lets the loop claim again, because mail may be able to go now.
 
-        A worker that waits for a token goes on waiting, because the gate told it the time. But if it waits
-        for tokens for bulk mail and urgent mail has come, it asks again: urgent mail may need fewer tokens.
+        A worker that waits for a token goes on waiting, because the gate told it the time. But if it waits for tokens
+        for bulk mail, and urgent mail has come, it claims again: urgent mail may need fewer tokens.
         """
         if (
             self.answer != "rate"
@@ -182,7 +182,7 @@ class AccountWorker:
     # starting and settling --------------------------------------------------------------------------------------
 
     def take_in(self, result: SendResult) -> None:
-        """Takes what became of a message from the thread that had it."""
+        """Takes the result of a message from the thread that had it."""
         self.pool.heard()
         if result.reason == NOT_IN_TURN:
             self.round_trip.count_unused(1)
@@ -209,7 +209,7 @@ class AccountWorker:
         return self._settled(settled)
 
     def _due(self) -> list[Grant]:
-        """Takes as many as threads are free for, or will be in a moment."""
+        """Returns the grants for which a thread is free, or will be in a moment."""
         room = self.pool.free + self.pace.in_seconds(STARTED_AHEAD_SECONDS)
         return list(islice(self.granted, max(0, room)))
 
@@ -222,7 +222,7 @@ class AccountWorker:
         return sum(result.state is State.SENT for result in results)
 
     def _return_unused(self) -> None:
-        """Gives back grants that waited too long for a thread: other workers may send them meanwhile."""
+        """Puts back grants that waited too long for a thread, so that other workers may send them."""
         now = time.monotonic()
         unused = list(takewhile(lambda grant: now > grant.use_by, self.granted))
         for _ in unused:
@@ -230,25 +230,25 @@ class AccountWorker:
         self._give_back([*(each.grant for each in self.pool.take_back_stale()), *unused], NOT_IN_TURN)
 
     def put_back(self, reason: str) -> None:
-        """Gives back all that no thread has looked at."""
+        """Puts back all messages that no thread has begun with."""
         waiting = [*(each.grant for each in self.pool.take_back()), *self.granted]
         self.granted.clear()
         self._give_back(waiting, reason)
 
     def _give_back(self, grants: Sequence[Grant], reason: str) -> None:
-        """Returns grants unused, each to the head of its lane, so the last one first."""
+        """Puts back unused grants. Each goes to the head of its lane, so the last one goes first."""
         if reason == NOT_IN_TURN:
             self.round_trip.count_unused(len(grants))
         self.unsettled += [put_back(grant, reason) for grant in reversed(grants)]
 
     def renew(self, until: float) -> None:
-        """Keeps the leases of what is in its hands, until a time by Redis's clock."""
+        """Renews the leases of all its grants until a time by Redis's clock (s)."""
         self.gate.renew(self.in_flight, until)
 
     # once a second, or more rarely at rest; in other threads ------------------------------------------------------
 
     def look_after(self, *, reaps: bool) -> None:
-        """Does what no signal asks for: the schedule, batches and, with `reaps`, the mail of dead workers."""
+        """Does the upkeep: the schedule, batches and, with `reaps`, the mail of dead workers."""
         wakes = self._wakes
         self.account.rules.refresh()
         moved, due = self.gate.promote(self.lanes)
@@ -259,7 +259,7 @@ class AccountWorker:
         self._measure_bucket()
 
     def _looked(self, wakes: int, moved: int, due: float | None) -> None:
-        """Decides when to look again; the next of the schedule is `due` in so many seconds."""
+        """Decides when to do the upkeep again. `due`: seconds until the next scheduled message is due."""
         if moved:
             self.wake()
         at_rest = self.is_idle and not moved and self.answer in NOTHING_NOW
@@ -282,7 +282,7 @@ class AccountWorker:
             log.warning("message %s: %s: its worker died", id, state, extra=told)
 
     def _measure_bucket(self) -> None:
-        """Asks now and then how long the bucket gathers tokens, to know what a late claim would lose."""
+        """Reads now and then how long the bucket gathers tokens, to know what a late claim would lose."""
         if time.monotonic() < self._measure_at:
             return
         usage = self.gate.usage()
@@ -291,7 +291,7 @@ class AccountWorker:
             self.round_trip.room_seconds = max(0.0, usage.burst - 1) / usage.pace
 
     def sync(self) -> None:
-        """Reads the account from SES, where that is due."""
+        """Syncs the account if that is due, and then notes how many wait and how far batches are."""
         if self.account.sync.run_if_due():
             DepthHistory(self.gate.redis, self.name).note()
             note_progress(self.gate.redis, self.name)

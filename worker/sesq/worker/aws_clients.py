@@ -1,4 +1,4 @@
-"""The ways from one account to AWS: how its mail leaves, and who may be asked about it."""
+"""Makes the clients of one account: the transport of its mail, and the reader of its description."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from sesq.worker.transports.request import NOTHING_MORE
 from sesq.worker.transports.smtp_session import SmtpServer
 
 UNUSABLE = (BotoCoreError, ValueError)
-"""What botocore raises for a region, a profile or an endpoint that is missing or cannot be one."""
+"""The errors of botocore for a region, a profile or an endpoint that is missing or impossible."""
 
 SES_SMTP = "email-smtp.{region}.amazonaws.com"
 
 
 def client_settings(account: AccountSettings) -> ClientSettings:
-    """Says where AWS is for an account, and as whom we come."""
+    """Returns the settings of an account's AWS client: where AWS is, and with which credentials to sign."""
     return ClientSettings(
         region_of(account), account.profile, account.role_arn, account.endpoint_url, account.dual_stack
     )
 
 
 def region_of(account: AccountSettings) -> str | None:
-    """Finds the region as far as the settings say; containers set AWS_REGION, which boto3 does not read."""
+    """Returns the region from the settings or AWS_REGION, which containers set and boto3 does not read."""
     return account.region or os.environ.get("AWS_REGION")
 
 
 def open_client(name: str, settings: Settings, clients: AwsClients | None = None) -> AwsClient:
-    """Gives the AWS client of a configured account, one of `clients` where a process serves several.
+    """Returns the AWS client of a configured account, from `clients` if a process serves several accounts.
 
-    Makes nothing that costs much: boto3's client is made when it is first needed. Raises SettingsError for a region or
-    a profile that is missing.
+    It is cheap: boto3's own client is made when it is first needed. Raises SettingsError for a missing region or
+    profile.
     """
     client = (clients or AwsClients()).get(client_settings(settings.account(name)))
     try:
-        client.region  # noqa: B018  # looks for it, which tells what is missing
+        client.region  # noqa: B018  # raises if it is missing
     except UNUSABLE as error:
         raise _without_region(name, error) from error
     return client
@@ -58,7 +58,7 @@ def open_client(name: str, settings: Settings, clients: AwsClients | None = None
 def open_control(
     redis: Redis, name: str, settings: Settings, sleep: Callable[[float], None] = time.sleep
 ) -> SesControl:
-    """SES's control calls for an account. Raises SettingsError as `open_client` does."""
+    """Makes the control calls for an account. Raises SettingsError as `open_client` does."""
     return SesControl(open_client(name, settings), ControlCalls(redis, name, sleep))
 
 
@@ -70,15 +70,16 @@ def open_clients(
     sleep: Callable[[float], None],
     clients: AwsClients | None = None,
 ) -> tuple[SesTransport | SmtpTransport, SesAccount | UnknownAccount]:
-    """Makes the transport of the account's mail, and what describes the account. Raises SettingsError, and MissingPart
-    for an endpoint that needs another library.
+    """Makes the transport of the account's mail, and the reader of the account's description.
+
+    Raises SettingsError, and MissingPart for an endpoint that needs another library.
     """
     account, calls = settings.account(name), ControlCalls(redis, name, sleep)
     if account.transport == "smtp":
         return _open_smtp(name, account, concurrency), _account_beside_smtp(name, settings, calls, clients)
     if account.endpoint_id:
         with part("global", f"endpoint_id of account {name}"):
-            import_module("awscrt")  # signs for all regions; botocore would miss it at the first send
+            import_module("awscrt")  # signs for all regions; else botocore would fail at the first send
     client = open_client(name, settings, clients)
     return SesTransport(client, of_account(account)), SesAccount(client, calls)
 
@@ -114,7 +115,7 @@ def _open_smtp(name: str, account: AccountSettings, concurrency: int) -> SmtpTra
 
 
 def _password(smtp: SmtpSettings) -> str:
-    """Reads it as it is now: the file may be new. Where it cannot be read any more, it is empty, and SES refuses it."""
+    """Reads the password again, as its file may be new. It is empty if it cannot be read, and SES then refuses it."""
     try:
         return smtp.secret()
     except SettingsError:
@@ -124,11 +125,11 @@ def _password(smtp: SmtpSettings) -> str:
 def _account_beside_smtp(
     name: str, settings: Settings, calls: ControlCalls, clients: AwsClients | None
 ) -> SesAccount | UnknownAccount:
-    """Makes what describes the account: the API, for those with AWS credentials; SMTP cannot tell the limits."""
+    """Makes the reader of the account's description. SMTP has none, so it uses the API with AWS credentials."""
     account = settings.account(name)
     host = account.smtp.host
     if host is not None and not host.endswith(".amazonaws.com") and account.endpoint_url is None:
-        return UnknownAccount(f"{host} is a relay of its own, about which SES knows nothing")
+        return UnknownAccount(f"{host} is another mail server, about which SES knows nothing")
     try:
         return SesAccount(open_client(name, settings, clients), calls, may_lack_keys=True)
     except SettingsError as error:

@@ -1,7 +1,7 @@
-"""An HTTP server for ports that strangers can reach: a client's memory, time and connections have limits.
+"""Serves HTTP on ports that anybody can reach: limits each client's memory, time and connections.
 
-uvicorn reads with h11, which refuses a head, a chunk's header or trailers that grow beyond MAX_HEAD_BYTES. The time
-limits are added here: of its own, uvicorn limits only the pause between two requests.
+uvicorn reads with h11, which refuses a head, a chunk's header or trailers of more than MAX_HEAD_BYTES. This module adds
+the time limits: uvicorn itself limits only the pause between two requests.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ STOP_SECONDS = 5
 BACKLOG = 128
 
 _turns = itertools.count()
-"""For the order in which connections began to keep the server waiting; a clock may stand still between two."""
+"""Numbers for the order in which connections began to keep the server waiting. Two times of a clock may be equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Limits of one port. A connection that exceeds a time limit is closed.
+    """Holds the limits of one port. A connection that exceeds a time limit is closed.
 
     `head_seconds`: until a TLS handshake is complete, and until each request's head is, with the pause before it.
     `body_seconds`: until a request's body is complete.
-    `answer_seconds`: how long a client may take nothing of an answer that waits for it.
-    `connections`: at one time. Beyond it, the connection that has kept the server waiting for longest is closed.
+    `answer_seconds`: how long a client may read nothing while an answer waits for it.
+    `connections`: how many at one time. If there are more, the one that kept the server waiting longest is closed.
     """
 
     head_seconds: float = 15
@@ -45,7 +45,7 @@ class HttpLimits:
 
 
 class Deadline:
-    """Calls `then` once its seconds are over, unless it is stopped or started again before."""
+    """Calls `then` when its seconds are over, unless it is stopped or started again before."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
         self._loop = loop
@@ -62,7 +62,7 @@ class Deadline:
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. `awaited` is what the client has to send: h11.IDLE (a head), h11.SEND_BODY, or None."""
+    """Handles one connection. `awaited`: what the client has to send: h11.IDLE (a head), h11.SEND_BODY, or None."""
 
     def __init__(self, limits: HttpLimits, **options: Any) -> None:
         super().__init__(**options)
@@ -103,12 +103,12 @@ class LimitedProtocol(H11Protocol):
         self._answer.stop()
 
     def abort(self) -> None:
-        """Ends the connection, whatever was still to be read or written."""
+        """Ends the connection at once."""
         self.awaited = None
         self.transport.abort()
 
     def _watch(self) -> None:
-        """Starts the time limit of what is awaited now, where something else was awaited before."""
+        """Starts the time limit if the client now has to send something else than before."""
         state = self.conn.their_state
         awaited = state if state in (h11.IDLE, h11.SEND_BODY) else None
         if awaited is self.awaited:
@@ -122,7 +122,7 @@ class LimitedProtocol(H11Protocol):
 
 
 class HttpServer(uvicorn.Server):
-    """Serves an ASGI application on one socket. InputError for a port or a certificate that cannot be used."""
+    """Serves an ASGI application on one socket. Raises InputError for a port or a certificate that cannot be used."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class HttpServer(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            # a proxy's word about the client is judged by the application
+            # the application itself judges a proxy's headers about the client
             proxy_headers=False,
             ssl_certfile=str(certificate) if certificate else None,
             ssl_keyfile=str(key) if key else None,
@@ -153,14 +153,14 @@ class HttpServer(uvicorn.Server):
             config.load()
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self.listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        except OSError as error:  # ssl's errors are of this kind as well
+        except OSError as error:  # ssl's errors are of this kind, too
             raise InputError(f"{host}:{port}: cannot listen there: {error}") from error
         super().__init__(config)
         name = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if certificate else 'http'}://{name}:{self.listener.getsockname()[1]}"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens by itself: uvicorn would take neither a protocol's limits nor a time limit for TLS handshakes."""
+        """Opens the socket itself, because uvicorn takes no limits for a protocol or for TLS handshakes."""
         await super().startup(sockets=sockets or [])
         tls: dict[str, Any] = {"ssl": self.config.ssl, "ssl_handshake_timeout": self.limits.head_seconds}
         server = await asyncio.get_running_loop().create_server(

@@ -1,4 +1,4 @@
-"""Opens the accounts that a worker serves, once Redis takes writes, and leaves out those that are set up wrongly."""
+"""Opens the accounts that a worker serves, once Redis takes writes. Leaves out accounts with wrong settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sesq.worker.verdicts import Kind
 log = logging.getLogger("sesq.worker")
 
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
-"""The pauses between two questions to a Redis that cannot be used; the last one for all that follow."""
+"""The pauses between attempts while Redis cannot be used. The last one repeats."""
 CHECK_SECONDS = 5.0
 HOPELESS = frozenset({Kind.CREDENTIALS, Kind.CONFIGURATION})
 
@@ -42,12 +42,12 @@ Result = TypeVar("Result")
 
 
 class CannotStart(SesqError):
-    """The worker cannot send anything as it is set up: no region, no credentials. The text names the cure."""
+    """The worker cannot send with its settings: no region, or no credentials. The text names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """An account that is ready to be served."""
+    """Holds an account that is ready to be served."""
 
     name: str
     gate: Gate
@@ -66,7 +66,7 @@ def open_account(
     sleep: Callable[[float], None] = time.sleep,
     clients: AwsClients | None = None,
 ) -> OpenAccount:
-    """Opens a configured account. Raises SettingsError for one that is not, or that has no region."""
+    """Opens an account. Raises SettingsError if it is not configured, or has no region."""
     transport, ses = open_clients(redis, name, settings, settings.concurrency, sleep, clients)
     gate, region = Gate(redis, name), transport.region
     rules = Rules(redis, name, region)
@@ -102,7 +102,7 @@ def _sending_policy(settings: Settings, name: str) -> SendingPolicy:
 
 
 def starting_limits(account: AccountSettings) -> dict[str, str]:
-    """Names the limits of `sesq.toml` in the words of the live policy."""
+    """Returns the limits of `sesq.toml` as texts for the policy."""
     limits = {name: getattr(account, name) for name in LIMITS}
     return {name: str(value) for name, value in limits.items() if value is not None}
 
@@ -110,11 +110,11 @@ def starting_limits(account: AccountSettings) -> dict[str, str]:
 def open_accounts(
     redis: Redis, settings: Settings, accounts: Mapping[str, Sequence[Lane]]
 ) -> list[OpenAccount]:
-    """Opens the accounts that can send, or may be able to later, each with its lanes.
+    """Opens the accounts that can send, or may be able to send later, each with its lanes.
 
-    Mail of an account without credentials is held until it has some, also when they go away while the worker runs.
-    Raises CannotStart or SettingsError (MissingPart where a library is missing) where no account is left, and
-    SettingsError for an account that is not configured.
+    Mail of an account without credentials is held until it has some, also if they expire while the worker runs. Raises
+    CannotStart, SettingsError or MissingPart if no account can be opened, and SettingsError for an account that is not
+    configured.
     """
     for name in accounts:
         settings.account(name)
@@ -158,7 +158,7 @@ def _opened(
 
 
 def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStart]:
-    """Checks all accounts at the same time, for a few seconds. Returns those that can send nothing, and why.
+    """Checks all accounts at the same time, for a few seconds. Returns the accounts that can send nothing, and why.
 
     An account whose SES does not answer does not delay the others.
     """
@@ -180,7 +180,7 @@ def _check_all(checks: Mapping[str, Callable[[], None]]) -> dict[str, CannotStar
 
 
 def _check(check: Callable[[], None], account: str) -> None:
-    """Raises CannotStart for wrong credentials or settings: AWS clients are made only at the first call."""
+    """Makes the first AWS call of an account. Raises CannotStart for wrong credentials or settings."""
     try:
         check()
     except SendFailed as failure:
@@ -190,9 +190,9 @@ def _check(check: Callable[[], None], account: str) -> None:
 
 
 def when_redis_serves(step: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
-    """Takes a step of the start, again and again while Redis takes no writes: full, a replica, or without replicas.
+    """Calls `step`, again and again while Redis takes no writes: it is full, a replica, or without replicas.
 
-    Raises QueueUnavailable for what the settings say wrongly, such as a user without rights.
+    Raises QueueUnavailable for errors that do not pass, such as a user without rights.
     """
     tries = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, QueueUnavailable) and may_pass(error)),

@@ -1,4 +1,4 @@
-"""How fast an account's mail leaves a worker just now."""
+"""Measures how fast an account's mail leaves a worker now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 class Pace:
-    """Measures how many messages a second are done, over the last quarter of a second or so."""
+    """Measures messages a second, over about the last quarter of a second."""
 
     WINDOW_SECONDS = 0.25
 
@@ -22,5 +22,5 @@ class Pace:
         self._at = now
 
     def in_seconds(self, seconds: float) -> int:
-        """Tells how many will be done in that time at this pace."""
+        """Returns how many will be done in that time at this pace."""
         return int(self._rate * seconds)

@@ -1,8 +1,8 @@
-"""Reconcile: what somebody did to RQ's jobs, beside sesq, has its right effect on the messages.
+"""Reconciles messages with RQ's jobs, which people may change with RQ's tools.
 
-A message whose job was cancelled is cancelled. One whose job was taken away gets its job, and its place, back: RQ's own
-tools can take it away (rq-dashboard empties a queue), and so can a stock worker that is killed with the job in hand.
-The message was accepted, so it must not be lost with its job. What is compared are ids, page by page.
+A message whose job was cancelled is cancelled. A message whose job was removed gets its job, and its place, back: RQ's
+tools may remove it (rq-dashboard empties a queue); so may a stock RQ worker that is killed with the job. The message
+was accepted, so it must not be lost with its job. The ids are compared page by page.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ RESTORE = compose("restore.lua", MESSAGES)
 log = logging.getLogger("sesq.sync")
 
 SETTLED_SECONDS = 60.0
-"""A message that has just been queued, or a job that is just being taken out, may be in no list for a moment."""
+"""A message that is just being queued, or a job that is just being taken out, may be in no list for a moment."""
 PLACES = {
     "queue": (State.QUEUED,),
     "scheduled": (State.SCHEDULED, State.RETRYING),
     "deferred": (State.HELD, State.UNKNOWN),
 }
-"""Where RQ keeps what waits, and for which states."""
+"""RQ's registry of waiting jobs -> the states that belong there."""
 ENDS = {
     "failed": (State.REFUSED, State.FAILED, State.SUPPRESSED, State.EXPIRED),
     "canceled": (State.CANCELLED,),
 }
-"""Where RQ's tools and workers put what they end, and which states belong there."""
+"""RQ's registry of ended jobs -> the states that belong there."""
 MOST_RESTORED = 10_000
-"""In one pass; the next one goes on."""
+"""Jobs restored in one pass. The next pass goes on."""
 RESTORED_AT_ONCE = 100
 SHORT_PASS_SECONDS, SHARE_OF_TIME = 0.5, 0.01
-"""A longer pass than that is followed by a pause, so that all passes take no more than this share of the time."""
+"""After a longer pass there is a pause, so that all passes take at most this share of the time."""
 
 
 def reconcile_in_turn(redis: Redis, account: str) -> None:
-    """Reconciles, unless a long pass has just ended."""
+    """Reconciles, unless a long pass has ended a short time ago."""
     keys, began = Keys(account), time.monotonic()
     with mapped():
         if redis.exists(keys.reconciled):
@@ -69,7 +69,7 @@ def reconcile_in_turn(redis: Redis, account: str) -> None:
 def reconcile(redis: Redis, account: str) -> int:
     """Puts the jobs of an account where its messages and chunks are, and cancels what RQ was told to cancel.
 
-    Returns how many jobs had been lost, or stood elsewhere.
+    Returns how many jobs were lost, or in a wrong place.
     """
     keys = Keys(account)
     settled = redis_now(redis) - SETTLED_SECONDS
@@ -90,9 +90,9 @@ def reconcile(redis: Redis, account: str) -> int:
 
 
 def _lost_messages(redis: Redis, keys: Keys, settled: float, queued: Ids) -> list[str]:
-    """Returns what has long been waiting and is not where RQ keeps such: the first to wait of each kind.
+    """Returns messages that wait for long, but are not in RQ's registry for their state: the oldest of each kind.
 
-    By RQ's tools it may also have come into its queue, which our record learns when it goes.
+    RQ's tools may have put a message into its queue. That is not lost: its record changes when it goes.
     """
     lost: list[str] = []
     for registry, states in PLACES.items():
@@ -109,7 +109,7 @@ def _lost_messages(redis: Redis, keys: Keys, settled: float, queued: Ids) -> lis
 
 
 def _ended_elsewhere(redis: Redis, keys: Keys) -> list[str]:
-    """Returns what RQ calls failed or cancelled, and is something else."""
+    """Returns jobs that RQ lists as failed or cancelled, but whose messages have another state."""
     found: list[str] = []
     for registry, states in ENDS.items():
         ended = Ids(id for state in states for id, _ in redis.zscan_iter(keys.state(state), count=PAGE))
@@ -119,7 +119,7 @@ def _ended_elsewhere(redis: Redis, keys: Keys) -> list[str]:
 
 
 def _lost_chunks(redis: Redis, account: str, queued: Ids) -> list[str]:
-    """Returns the chunks in which recipients wait, and whose jobs no queue of RQ's holds."""
+    """Returns the chunks in which rows wait, but whose jobs are in no RQ queue."""
     going = [batch for batch in Batches(redis, account).all() if batch.ended is None or batch.jobs]
     return [id for batch in going for id in _lost_chunks_of(redis, account, batch, queued)]
 
@@ -131,7 +131,7 @@ def _lost_chunks_of(redis: Redis, account: str, batch: Batch, queued: Ids) -> li
             return []
         Batches(redis, account).unpark(
             batch.id
-        )  # whoever resumed it may have died before its chunks were back
+        )  # the process that resumed it may have died before its chunks were back
     lost: list[str] = []
     for page in _pages([f"{batch.id}-{number}" for number in range(batch.chunks)]):
         waiting = _waiting_chunks(redis, keys, page)
@@ -148,7 +148,7 @@ def _lost_chunks_of(redis: Redis, account: str, batch: Batch, queued: Ids) -> li
 
 
 def _waiting_chunks(redis: Redis, keys: Keys, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Returns the chunks in which recipients wait: the place of each, and the status that RQ has for its job."""
+    """Returns the chunks in which rows wait, with the place of each and RQ's status of its job."""
     with mapped():
         pipeline = redis.pipeline(transaction=False)
         for id in ids:
@@ -160,9 +160,9 @@ def _waiting_chunks(redis: Redis, keys: Keys, ids: Sequence[str]) -> dict[str, t
 
 
 def _restore(redis: Redis, account: str, ids: Sequence[str], taken: set[str], settled: float) -> int:
-    """Puts jobs where they belong; cancels what RQ was told to cancel. How many it has moved.
+    """Puts jobs where they belong, and cancels messages that RQ was told to cancel. Returns how many jobs it moved.
 
-    What a worker of RQ's had taken was at the head of its queue, and goes back there: the last of them first.
+    Jobs that a stock RQ worker had taken go back to the head of their queue, the last of them first.
     """
     front = [id for id in ids if id in taken]
     restored = 0
@@ -192,7 +192,7 @@ def _restoring(account: str, id: str, settled: float, *, front: bool) -> Call:
 
 
 def _cancel(redis: Redis, account: str, id: str) -> None:
-    """What changes meanwhile needs it not."""
+    """Cancels a message, unless it has changed or gone meanwhile."""
     with suppress(WrongState, UnknownMessage):
         Messages(redis, account).cancel(id, "RQ's own cancel")
         log.info("account %s: message %s: cancelled, as its RQ job was", account, id)

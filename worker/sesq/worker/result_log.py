@@ -1,6 +1,6 @@
-"""What became of messages, as lines of the log: for people, and with `log_format = "json"` as fields. No addresses.
+"""Logs the results of messages: as text, or with `log_format = "json"` as fields. It logs no addresses.
 
-A line costs ten times what a message in it does, so those that were sent and settled together share one.
+A line costs ten times as much as a message in it, so messages that were settled together share a line.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sesq.queue.states import State
 log = logging.getLogger("sesq.messages")
 
 MOST_IN_A_LINE = 50
-"""Some 5,000 characters; what collects logs may cut lines of more than 8,000."""
+"""About 5,000 characters. Collectors of logs may cut lines of more than 8,000."""
 
 
 def log_results(account: str, results: Sequence[SendResult]) -> None:
-    """Logs what was sent or has ended at INFO, and what just goes back to its place at DEBUG."""
+    """Logs messages at INFO; those that go back into their queue, at DEBUG."""
     if not log.isEnabledFor(logging.INFO):
         return
     sent = [result for result in results if result.state is State.SENT]

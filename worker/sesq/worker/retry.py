@@ -1,4 +1,4 @@
-"""What happens to a message after SES did not take it: a pure function from a verdict to a result."""
+"""Decides what happens to a message that SES did not take: a pure function from a verdict to a result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OnUnknown = Literal["hold", "resend"]
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how late. All times are seconds.
+    """Says how often and when to try again. All times are seconds.
 
-    `delays` follow AWS's advice for SES (5, 10, 30 s, then 20 minutes, again and again), with steps in
-    between; the last one repeats. A delay is stretched by up to `spread` (0.25: a quarter), so that mails that
-    failed together do not come back together. `rate_delay` is for a rate that SES felt and our gate did not;
-    `throttled_delay` the longest wait when SES slows us down for a reason of its own (AWS: up to ten minutes).
+    `delays` follow AWS's advice for SES (5, 10, 30 s, then always 20 minutes), with steps in between. The last
+    one repeats. A delay becomes longer by up to `spread` (0.25: a quarter), so that mails that failed together do not
+    come back together. `rate_delay` is for a rate that SES enforced, not our gate. `throttled_delay` is the longest
+    wait when SES slows us down for another reason (AWS: up to ten minutes).
     """
 
     max_attempts: int = 10
@@ -31,16 +31,16 @@ class RetryPolicy:
     throttled_delay: float = 600
 
     def delay(self, attempts: int, jitter: float) -> float:
-        """Returns the wait after `attempts` failed ones (1 or more)."""
+        """Returns the wait after `attempts` failed attempts (1 or more). `jitter`: 0 to 1."""
         return self.delays[min(attempts, len(self.delays)) - 1] * (1 + self.spread * jitter)
 
 
 def decide(
     grant: Grant, verdict: Verdict, attempts: int, on_unknown: OnUnknown, policy: RetryPolicy, jitter: float
 ) -> SendResult:
-    """Decides about a message that had `attempts` before this one. `jitter` is drawn by the caller, 0 to 1.
+    """Decides about a message that had `attempts` attempts before this one. `jitter`: a random number from 0 to 1.
 
-    Waiting for SES (rate, day, throttle, pause) and being held spend no attempt: neither is the message's fault.
+    A wait for SES (rate, day, throttle, pause) and a hold cost no attempt, because the message is not at fault.
     """
     kind, reason = verdict.kind, verdict.reason
     becomes = partial(SendResult, grant, reason=reason, attempts=attempts, refund_day=True)
@@ -61,7 +61,7 @@ def decide(
     delay, is_last = policy.delay(attempts + 1, jitter), attempts + 1 >= policy.max_attempts
     again = becomes(state=State.RETRYING, attempts=attempts + 1, delay=delay)
     if kind is Kind.UNKNOWN:
-        # it may have been accepted: its recipients stay counted, and out of attempts it is still unknown, never failed
+        # it may have been accepted: its recipients stay counted, and after the last attempt it is unknown, not failed
         if on_unknown == "hold" or is_last:
             return replace(again, state=State.UNKNOWN, delay=0.0, refund_day=False)
         return replace(again, refund_day=False, unsure=True)

@@ -1,4 +1,4 @@
-"""How far a worker is from its Redis, and what of a grant's time the way there takes."""
+"""Measures how far a worker is from its Redis, and how much of a grant's time the way takes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ log = logging.getLogger("sesq.worker")
 
 RECENT = 8
 UNUSED_SECONDS = 0.25
-"""A grant that no thread has used by then is returned: sent later it might meet SES's limit out of its turn."""
+"""A grant that no thread has used by then is put back: sent later, it could exceed SES's rate."""
 WINDOW_SECONDS = 30.0
 ENOUGH, TOO_MUCH = 20, 0.1
-"""So large a share of what could have left, of so many grants in a window at least, is worth a warning if lost."""
+"""A warning needs at least so many grants in a window, and so large a lost share of the mail that could have left."""
 NOTICEABLE_SECONDS = 0.02
-"""A Redis that is nearer than this is not what is to blame."""
+"""A Redis that answers faster than this is not the cause."""
 
 
 class RoundTrip:
-    """Measures one account's claims: the shortest of the last answers is the way, what is above it a delay.
+    """Measures one account's claims: the shortest of the last answers is the usual way; any more is a delay.
 
-    And what is lost while mail waits: grants that came too late to be used, and tokens that found the bucket full,
-    since the gate was asked too late.
+    It also counts losses: grants that came too late to be used, and tokens that were lost because the bucket was full
+    before the next claim.
     """
 
     def __init__(self, account: str) -> None:
@@ -35,10 +35,10 @@ class RoundTrip:
         """How long the bucket gathers tokens after the first one, before it is full."""
 
     def granted_at(self, asked_at: float, answered_at: float) -> float:
-        """Tells from when a grant's time counts (monotonic), without the usual way, which holds up all mail alike.
+        """Returns from when a grant's time counts (monotonic), without the usual way, which delays all mail equally.
 
-        It is made twice: by the grant, and by the last look before its mail leaves. What an answer took longer than
-        usual is not taken off: mail that it held up would bunch with what is granted after it.
+        The way counts twice: for the claim, and for the start before the mail leaves. A longer delay than usual is not
+        subtracted: the delayed mail would leave together with mail that was granted later.
         """
         usual = self._usual
         self._recent.append(answered_at - asked_at)
@@ -53,13 +53,13 @@ class RoundTrip:
         self._granted += granted
 
     def count_unused(self, unused: int) -> None:
-        """Counts those of them that went back, since they would have left too late."""
+        """Counts grants that were put back because they would have left too late."""
         self._unused += unused
 
     def count_late(self, seconds: float) -> None:
-        """Counts how long, by this host's clock, a token was there before the gate was asked for it.
+        """Counts how long, by this host's clock, a token was there before the claim for it.
 
-        By Redis's it was later by the way there and back: the answer, and then the question, took half of it each.
+        By Redis's clock the claim came later by one round trip: half of it for the answer, half for the next claim.
         """
         self._lost_seconds += max(0.0, seconds + self._usual - self.room_seconds)
 

@@ -1,4 +1,4 @@
-"""Renders the mail of one recipient of a batch, from the template and the row that Redis keeps for it."""
+"""Renders the mail of one row of a batch, from its template and the row in Redis."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sesq.queue.rows import KEPT_SECONDS, Remembered, Rows, row_place, still_the
 MOST_TEMPLATES = 8
 
 AHEAD_ROWS, AHEAD_BYTES, AHEAD_SECONDS = 4, 64 * 1024, 0.002
-"""Small mails are rendered so many at a time, for the threads that send the next ones: each by itself, between two
-calls of SES, costs several times as much.
+"""How many small mails are rendered together, for the threads that send the next ones. To render each by itself,
+between two calls of SES, costs several times as much.
 """
 MOST_RENDERED = 64
 
@@ -51,10 +51,10 @@ class RowRenderer:
         self._rendered: OrderedDict[str, tuple[float, SimpleContent]] = OrderedDict()
 
     def mail(self, id: str, envelope: Envelope) -> SimpleContent | bytes:
-        """Returns the content for one recipient.
+        """Renders the content for one row.
 
-        Raises InvalidMessage for a row that is gone, or that its template cannot render, and TemplateUnusable where
-        that is so of all rows of its batch.
+        Raises InvalidMessage for a row that is gone, or that the template cannot render; TemplateUnusable if that is
+        so for all rows of the batch.
         """
         place = row_place(id)
         template = self.template(place.batch)
@@ -65,7 +65,7 @@ class RowRenderer:
         return template.mail(envelope, content)
 
     def subject(self, id: str) -> str:
-        """Returns the subject for one recipient. Raises as `mail`."""
+        """Renders the subject for one row. Raises as `mail` does."""
         place = row_place(id)
         return self.template(place.batch).subject(values_of(self.rows.row(place)))
 
@@ -80,7 +80,7 @@ class RowRenderer:
         rows = self.rows.of_chunk(place.chunk_id)
         content = _content(template, rows[place.row])
         if content.size * AHEAD_ROWS <= AHEAD_BYTES:
-            with suppress(Exception):  # what is wrong with a row is told in its turn
+            with suppress(Exception):  # a faulty row gets its error when it is sent
                 self._render_ahead(place, template, rows[place.row + 1 : place.row + AHEAD_ROWS])
         return content
 

@@ -1,4 +1,4 @@
-"""What stands in RQ's queues and registries of an account: page by page, however long they are."""
+"""Reads RQ's queues and registries of an account page by page, however long they are."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sesq.queue.shares import queues_of
 
 PAGE = 5000
 HEARTBEAT_SECONDS = 60
-"""RQ keeps the entry of a run this much longer than until the next heartbeat of a living worker is due."""
+"""RQ keeps the entry of a run so much longer than the next heartbeat of its worker is due."""
 
 
 class Ids:
-    """A set of ids, of which there may be millions: 8 bytes each. Two that look alike are one in 10^13 times."""
+    """Holds a set of millions of ids in 8 bytes each. Two ids look equal about once in 10^13 cases."""
 
     def __init__(self, ids: Iterable[bytes]) -> None:
         self._hashes = array("q", sorted(map(hash, ids)))
@@ -34,7 +34,7 @@ class Ids:
 
 
 def standing(redis: Redis, keys: Keys) -> Iterator[bytes]:
-    """Yields what is in the lanes, or in the hands of RQ's own workers."""
+    """Yields the jobs that are in the lanes, or that stock RQ workers have."""
     for queue in queues_of(redis, keys):
         yield from _standing_in(redis, keys, queue)
     for entry in registered(redis, keys, "wip"):
@@ -56,7 +56,7 @@ def registered(redis: Redis, keys: Keys, name: str) -> Iterator[bytes]:
 
 
 def take_from_the_dead(redis: Redis, keys: Keys, now: float) -> set[str]:
-    """Takes out what RQ's own workers had in hand when they were killed. The ids, of sesq's jobs alone."""
+    """Removes the jobs that stock RQ workers had when they were killed. Returns the ids of sesq's jobs."""
     ids: set[str] = set()
     for queue in queues_of(redis, keys):
         ids |= _clear_intermediate(redis, queue)
@@ -65,7 +65,7 @@ def take_from_the_dead(redis: Redis, keys: Keys, now: float) -> set[str]:
 
 
 def _clear_intermediate(redis: Redis, queue: str) -> set[str]:
-    """Returns what a worker was taking out, as RQ's own maintenance does after a minute."""
+    """Removes jobs that a worker has been taking out for a minute, as RQ's maintenance does. Returns their ids."""
     taken, ids = IntermediateQueue(rq_key("queue", queue), redis), set()
     for id in taken.get_job_ids():
         if not taken.set_first_seen(id) and taken.should_be_cleaned_up(id):
@@ -76,9 +76,9 @@ def _clear_intermediate(redis: Redis, queue: str) -> set[str]:
 
 
 def _clear_runs(redis: Redis, keys: Keys, queue: str, now: float) -> set[str]:
-    """Returns what a worker ran that has missed its heartbeat.
+    """Removes the runs of a worker that has missed its heartbeat. Returns the ids of sesq's jobs among them.
 
-    The runs of sesq's own workers have no end in RQ's books.
+    The runs of sesq's own workers have no end in RQ's registry.
     """
     wip = rq_key("wip", queue)
     late = cast("list[bytes]", redis.zrangebyscore(wip, -math.inf, now + HEARTBEAT_SECONDS, 0, PAGE))
@@ -90,7 +90,7 @@ def _clear_runs(redis: Redis, keys: Keys, queue: str, now: float) -> set[str]:
 
 
 def _entries(redis: Redis, key: str) -> Iterator[bytes]:
-    """Yields a whole list. From its end: what is taken from its head, or added to its end meanwhile, makes no gap."""
+    """Yields a whole list from its end, so that entries that others remove or add meanwhile make no gap."""
     last = -1
     while page := cast("list[bytes]", redis.lrange(key, last - PAGE + 1, last)):
         yield from page

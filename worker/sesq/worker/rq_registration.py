@@ -1,4 +1,4 @@
-"""How RQ's own tools see a worker: registered, with a heartbeat, suspended and stopped by their commands."""
+"""Shows a worker to RQ's tools: registers it, sends heartbeats, and obeys their commands to suspend and stop."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ WORKER_TTL_SECONDS = 60
 LISTEN_SECONDS = 60.0
 LISTEN_AGAIN_SECONDS = 2.0
 FAREWELL_SECONDS = 2.0
-"""Who was told twice to stop does not wait for a Redis that hangs."""
+"""How long a worker waits for Redis when it ends."""
 
 
 Queues = str | Queue | Sequence[str | Queue]
-"""As RQ lets its workers be told of them."""
+"""The queues of a worker, as RQ's own workers take them."""
 
 
 class NameTaken(SesqError):
@@ -46,11 +46,11 @@ class NameTaken(SesqError):
 
 
 class NotServed(SesqError):
-    """RQ asks for what sesq's worker does not do. The text says why, and what to do instead."""
+    """RQ asks for something that sesq's worker does not do. The text says why, and what to do instead."""
 
 
 class RegisteredWorker(BaseWorker):
-    """One of RQ's workers, for queues of sesq alone."""
+    """Is an RQ worker for sesq's queues only."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class RegisteredWorker(BaseWorker):
         prepare_for_work: bool = True,
         **_: Any,
     ) -> None:
-        """Takes all options of `rq worker`, as RQ gives them; or no queues, to look at a worker that is listed.
+        """Takes all options of `rq worker`, as RQ gives them; or no queues, to read a listed worker.
 
-        What RQ says there of jobs, of their results and of the worker's heartbeat, sesq decides itself.
+        It ignores RQ's options about jobs, their results and the heartbeat: sesq decides these itself.
         """
         given: list[str | Queue] = ensure_job_list(queues)
         names = [each if isinstance(each, str) else each.name for each in given]
@@ -83,13 +83,13 @@ class RegisteredWorker(BaseWorker):
         self.suspended = False
         """Whether somebody has suspended all workers (`rq suspend`), as `tell_rq` last saw it."""
         self.wake_channels: dict[str, Callable[[dict[str, Any]], None]] = {}
-        """Further channels to hear once it is registered, and what is called with each message."""
+        """Further channels to listen to -> the function that is called with each message."""
         self._has_asked_for_its_name = False
 
     def register(self) -> None:
-        """Enters RQ's list of workers, and hears their commands from then on.
+        """Enters RQ's list of workers, and listens to RQ's commands from then on.
 
-        Where Redis took it by half, as it does when it fails on the way, it may be called again.
+        It may be called again after an error of Redis.
         """
         with mapped():
             self._be_born()
@@ -109,9 +109,7 @@ class RegisteredWorker(BaseWorker):
             ) from error
 
     def _may_have_its_name(self) -> bool:
-        """Whether the one of this name and host that RQ lists is itself, or a process that is gone: killed, it said no
-        farewell.
-        """
+        """Whether the listed worker with this name and host is itself, or a process that was killed."""
         host, pid = texts(self.connection.hmget(self.key, "hostname", "pid"))
         if host != self.hostname or not pid.isdigit():
             return False
@@ -139,7 +137,7 @@ class RegisteredWorker(BaseWorker):
             pipeline.exists(WORKERS_SUSPENDED)
             known, suspended = pipeline.execute()[-2:]
             self._note_suspension(bool(suspended))
-            if not known:  # Redis has lost what it knew
+            if not known:  # Redis has lost the worker's entry
                 self.connection.delete(self.key)
                 self.register_birth()  # type: ignore[no-untyped-call]
 
@@ -151,7 +149,7 @@ class RegisteredWorker(BaseWorker):
         self.suspended = suspended
 
     def subscribe(self) -> None:
-        """Listens to RQ's commands, and to wake signals."""
+        """Listens to RQ's commands and to wake signals."""
         pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
         pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload}, **self.wake_channels)
         self.pubsub = pubsub
@@ -160,7 +158,7 @@ class RegisteredWorker(BaseWorker):
         )
 
     def handle_payload(self, message: dict[str, Any]) -> None:
-        """Obeys a command of RQ's. One that cannot be read, or carried out, is logged and ignored."""
+        """Obeys a command of RQ. Logs and ignores a command that cannot be read or carried out."""
         try:
             super().handle_payload(message)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001  (RQ checks nothing of what it is sent)
@@ -168,18 +166,18 @@ class RegisteredWorker(BaseWorker):
             log.warning("worker %s: a command on RQ's channel cannot be obeyed (%s)", self.name, told)
 
     def _pubsub_exception_handler(self, exc: Exception, *_: Any) -> None:
-        """Keeps the listening thread alive. RQ's own ends it, and then no wake signal and no command would be heard."""
+        """Keeps the listening thread alive. RQ's own handler ends it, and the worker would hear no more signals."""
         if not isinstance(exc, Exception):
             raise exc
         log.debug("worker %s: listening again in %g s: %r", self.name, LISTEN_AGAIN_SECONDS, exc)
         time.sleep(LISTEN_AGAIN_SECONDS)
 
     def _set_connection(self, connection: Redis) -> Redis:
-        """RQ's connection, in sesq's way: each command is sent once, and waited for no longer than some seconds."""
+        """Makes RQ's connection send each command once, with sesq's time limits."""
         return careful(connection) if self._is_to_work else connection
 
     def turn_away(self, id: str) -> None:
-        """Refuses a job in our queues that sesq did not put there, so that RQ's tools show why it is not run."""
+        """Refuses a job that is not sesq's in sesq's queues. RQ's tools then show why it does not run."""
         log.warning("worker %s: job %s is not a sesq message; it is not run", self.name, id)
         with mapped():
             origin = text(self.connection.hget(Job.key_for(id), "origin"))
@@ -190,7 +188,7 @@ class RegisteredWorker(BaseWorker):
                 self.connection.zadd(registry.key, {id: time.time() + DEFAULT_FAILURE_TTL})
 
     def take_leave(self, *, redis_is_away: bool) -> None:
-        """Leaves RQ's list of workers. Where Redis is away the entry runs out by itself, as leases do."""
+        """Leaves RQ's list of workers. If Redis is away, the entry expires by itself, as leases do."""
         if redis_is_away:
             log.warning("worker %s: ended while Redis is away", self.name)
             return
@@ -209,7 +207,7 @@ class RegisteredWorker(BaseWorker):
 
 
 def lanes_by_account(queues: Sequence[str]) -> dict[str, list[Lane]]:
-    """Finds the accounts and lanes that these RQ queues are of. Raises NotServed for any other queue."""
+    """Finds the accounts and lanes of these RQ queues. Raises NotServed for any other queue."""
     found: dict[str, list[Lane]] = {}
     for queue in queues:
         place = lane_of(queue)
@@ -219,7 +217,7 @@ def lanes_by_account(queues: Sequence[str]) -> dict[str, list[Lane]]:
             )
         if place is None:
             raise NotServed(
-                f"queue {queue}: sesq's worker serves queues such as sesq.default.bulk alone; "
+                f"queue {queue}: sesq's worker serves only queues such as sesq.default.bulk; "
                 "start another worker for this one"
             )
         account, lane = place

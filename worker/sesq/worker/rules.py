@@ -1,6 +1,6 @@
-"""What a worker knows of the account without asking: who is verified, and what SES refuses as a whole.
+"""Knows an account's rules without asking SES: who is verified, and which senders or sets SES refuses as a whole.
 
-Read from Redis once a second, never from SES; so a mail that SES would refuse is held without a call.
+It reads them from Redis once a second. So a mail that SES would refuse is held without a call.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sesq.queue.snapshot import Snapshot, read_identities, read_snapshot
 from sesq.queue.suppression import Suppressed, SuppressionList
 
 JUST_LEARNT_SECONDS = 2.0
-"""How long this process trusts its own word about a block over Redis's, where it may not be written down yet."""
+"""How long this process remembers a new block by itself, because Redis may not have it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something a message has to wait for. `block`: from now on all mail of that sender waits with it."""
+    """Names what a message has to wait for. `block`: all mail of that sender waits from now on."""
 
     hold: str
     reason: str
@@ -36,7 +36,7 @@ class Missing:
 
 @dataclass(slots=True)
 class Rules:
-    """The account as it stands, for one worker process."""
+    """Holds the account's rules for one worker process."""
 
     redis: Redis
     account: str
@@ -45,13 +45,13 @@ class Rules:
     identities: Identities = field(default_factory=Identities)
     blocks: dict[str, str] = field(default_factory=dict)
     suppressed: int = 0
-    """How many addresses are on the suppression list; without any, no address is looked up."""
+    """How many addresses are on the suppression list. If there are none, no address is looked up."""
     _learnt: dict[str, tuple[float, str]] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self) -> None:
-        """Reads the account's state again; the identities only where a sync has been since."""
+        """Reads the rules again; the identities only after a new sync."""
         began = time.monotonic()
         snapshot = read_snapshot(self.redis, self.account)
         if snapshot.synced_at != self.snapshot.synced_at:
@@ -65,18 +65,18 @@ class Rules:
         self._read_at = began
 
     def unwanted(self, envelope: Envelope) -> dict[str, Suppressed]:
-        """Returns those of a message's recipients that are on the suppression list. Raises QueueUnavailable."""
+        """Returns a message's recipients that are on the suppression list. Raises QueueUnavailable."""
         if not self.suppressed:
             return {}
         return SuppressionList(self.redis, self.account).among(envelope.recipients)
 
     def block(self, hold: str, why: str) -> None:
-        """SES has just refused everything of that sender, set or account."""
+        """Notes that SES has just refused all mail of that sender, set or account."""
         self._learnt[hold] = (time.monotonic(), why)
         self.blocks[hold] = why
 
     def missing_now(self, envelope: Envelope) -> Missing | None:
-        """As `missing`, but read afresh before anything is held: what was in the way may have gone just now."""
+        """Does the same as `missing`, but reads the rules again before it reports a missing thing: it may be new."""
         asked = time.monotonic()
         if self.missing(envelope) is None:
             return None
@@ -86,7 +86,7 @@ class Rules:
         return self.missing(envelope)
 
     def missing(self, envelope: Envelope) -> Missing | None:
-        """Returns what SES would refuse in this message, as far as it is known; the first of it."""
+        """Returns the first thing for which SES would refuse this message, as far as is known; None: there is none."""
         for hold in _streams(envelope) if self.blocks else ():
             if hold in self.blocks:
                 return Missing(hold, self.blocks[hold], False)
@@ -103,7 +103,7 @@ class Rules:
         return None
 
     def satisfied(self, hold: str) -> bool:
-        """Whether what a hold waits for has come true. False as well where only a person or a try can tell."""
+        """Whether the thing that a hold waits for is there. Also False if only a person or a try can tell."""
         kind, _, name = hold.partition(":")
         if kind == "recipient":
             return self.snapshot.production or (
@@ -121,7 +121,7 @@ def _where(sender: str, envelope: Envelope) -> str:
 
 
 def _streams(envelope: Envelope) -> Iterator[str]:
-    """Everything that a block of this message's mail could be called."""
+    """Yields the names of all blocks that would stop this message."""
     yield from ("account", "credentials", *(f"sender:{address}" for address in envelope.senders))
     if envelope.configuration_set:
         yield f"configuration_set:{envelope.configuration_set}"
@@ -133,8 +133,9 @@ def _streams(envelope: Envelope) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What SES refuses as a whole: since when, why, whether it does so against its own list of identities, and which
-    message it refused last.
+    """Describes what SES refuses as a whole: since when, why, and the last message that it refused.
+
+    `doubt`: SES refuses it although its own list of identities allows it.
     """
 
     since: float
@@ -144,7 +145,7 @@ class Block:
 
 
 def read_block(packed: str) -> Block:
-    """As settle.lua writes it. One that is damaged holds, until a try shows that SES does not refuse any more."""
+    """Reads a block that settle.lua wrote. A damaged one counts until a try shows that SES does not refuse any more."""
     try:
         since, why, doubt, *tried = json.loads(packed)
         return Block(float(since), str(why), bool(doubt), str(tried[0]) if tried else "")
@@ -153,6 +154,6 @@ def read_block(packed: str) -> Block:
 
 
 def read_blocks(redis: Redis, account: str) -> dict[str, str]:
-    """Returns what SES refuses as a whole -> why: senders, configuration sets, the account, the credentials."""
+    """Reads what SES refuses as a whole -> why: senders, configuration sets, tenants, the account, the credentials."""
     with mapped():
         return {what: read_block(told).why for what, told in read_hash(redis, Keys(account).blocks).items()}

@@ -1,4 +1,4 @@
-"""Whether a message may still leave, asked at the last moment: its request is signed, or its SMTP session open."""
+"""Checks at the last moment whether a message may leave, when its request is signed or its SMTP session is open."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sesq.worker.transports import NotCleared
 
 
 class NoTokens(NotCleared):
-    """New tokens within this delivery cannot be had, or would have to be waited for too long."""
+    """There are no new tokens within this delivery, or the wait for them would be too long."""
 
 
 class TooLate(NotCleared):
-    """Its time has run out."""
+    """The message has expired."""
 
 
 @dataclass(slots=True)
 class SendPermit:
-    """Lets one message leave while its tokens are good (`use_by`) and its time runs (`leave_by`; both monotonic)."""
+    """Lets one message leave until its tokens are too old (`use_by`) or it expires (`leave_by`; both monotonic)."""
 
     take_tokens: Callable[[bool], None]
     leave_by: float
     use_by: float
 
     def renew(self, *, unused: bool = False) -> None:
-        """Takes new tokens; `unused`: nothing was sent with those that it has. Raises NoTokens."""
+        """Takes new tokens. `unused`: nothing was sent with the old ones. Raises NoTokens."""
         self.take_tokens(unused)
         self.use_by = time.monotonic() + UNUSED_SECONDS
 
     def check(self) -> None:
-        """Takes new tokens where it has none that are good. Raises NotCleared."""
+        """Takes new tokens if the old ones are too old. Raises NotCleared."""
         if time.monotonic() > self.use_by:
             self.renew(unused=True)
         if time.monotonic() >= self.leave_by:

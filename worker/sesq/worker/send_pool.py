@@ -18,9 +18,9 @@ log = logging.getLogger("sesq.worker")
 
 
 class SendPool:
-    """Sends what one account has started, with up to `size` of the worker's threads.
+    """Sends the started messages of one account, with up to `size` of the worker's threads.
 
-    `report` is called in them with what became of each message. The rest is for one thread.
+    It calls `report` in these threads with the result of each message. One thread calls everything else.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class SendPool:
         self._lock = threading.Lock()
         self._waiting: deque[Started] = deque()
         self._at_work = 0
-        """Threads that look after them."""
+        """Threads that send them."""
         self._busy = 0
         self._stale_from = 0.0
-        """Before it nothing of what waits is stale (monotonic)."""
+        """No waiting message is too late before this time (monotonic)."""
 
     @property
     def free(self) -> int:
@@ -55,7 +55,7 @@ class SendPool:
         return len(self._waiting)
 
     def send(self, started: Started) -> None:
-        """Has it sent as soon as one of its threads is free."""
+        """Lets a message be sent as soon as one of the threads is free."""
         if not self.backlog:
             self._stale_from = started.grant.use_by
         self._busy += 1
@@ -79,7 +79,7 @@ class SendPool:
         return found
 
     def take_back_stale(self) -> list[Started]:
-        """Takes back what is too late to be sent, while all threads wait for SES."""
+        """Returns the messages that are too late to be sent, because all threads wait for SES."""
         now = time.monotonic()
         if now <= self._stale_from:
             return []
@@ -96,7 +96,7 @@ class SendPool:
             self._report(self.send_one(started))
 
     def _next(self) -> Started | None:
-        """Takes the next message; None if the thread is of use to another account now."""
+        """Takes the next message; None if there is none, so that the thread can work for another account."""
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
@@ -104,13 +104,13 @@ class SendPool:
             return None
 
     def send_one(self, started: Started) -> SendResult:
-        """Sends it, unless it is too late for it."""
+        """Sends a message, unless it is too late. Never raises."""
         if time.monotonic() > started.grant.use_by:
             return put_back(started.grant, NOT_IN_TURN)
         try:
             return self._sender.send_message(started)
         except Exception as error:
-            # the text of a foreign error may quote an address, and its trace the content
+            # the text of another library's error may have an address, and its trace the content
             told = {"id": started.id, "account": self._sender.gate.account, "error": type(error).__name__}
             log.error(
                 "worker %s: message %s: unexpected %s", self._worker, started.id, told["error"], extra=told

@@ -31,7 +31,7 @@ from sesq.worker.verdicts import Kind
 
 BLIP_TRIES = 3
 BLIP_LONGEST_SECONDS = 2.0
-"""A wait for new tokens within one delivery, long enough at 1 a second; what takes longer goes back to the queue."""
+"""The longest wait for new tokens within one delivery, enough at 1 a second. If it takes longer, the message waits."""
 
 SHORTEST_WAIT_SECONDS = 0.01
 
@@ -40,23 +40,23 @@ NOT_IN_TURN = "was not sent in its turn"
 
 @dataclass(frozen=True, slots=True)
 class SendingPolicy:
-    """What the settings say about mail that cannot simply go."""
+    """Holds the settings for mail that cannot simply be sent."""
 
     on_unverified: Literal["hold", "refuse", "redirect"] = "hold"
     redirect_to: str | None = None
     on_unknown: OnUnknown = "hold"
     keep_content: bool = False
     configuration_set: str | None = None
-    """For mail that names none."""
+    """The configuration set of mail that names none."""
     tenant: str | None = None
-    """Likewise."""
+    """The tenant of mail that names none."""
     by_smtp: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is to be sent. `spared`: see SendResult. `unwanted`: a sentence that names those who do not get it."""
+    """Holds a message that is ready to be sent. `spared`: see SendResult. `unwanted`: names suppressed recipients."""
 
     outgoing: Outgoing
     spared: tuple[int, int] | None
@@ -87,7 +87,7 @@ class Sender:
         self.jitter = jitter
 
     def send_message(self, started: Started) -> SendResult:
-        """Sends one message, or says why not."""
+        """Sends one message. Returns its result, also if it was not sent."""
         permit = SendPermit(
             lambda unused: self._take_tokens(started, unused), started.leave_by, started.grant.use_by
         )
@@ -113,7 +113,7 @@ class Sender:
         )
 
     def _prepared(self, started: Started, permit: SendPermit) -> Prepared | SendResult:
-        """Prepares what is to be sent; or says why nothing is."""
+        """Prepares a message; or returns its result if it is not sent."""
         try:
             if self.policy.by_smtp and (problem := smtp_problem(started.envelope.track)):
                 return unsendable(started.grant, State.REFUSED, str(problem))
@@ -133,7 +133,7 @@ class Sender:
             return unreadable(started.grant, error)
 
     def _wanted(self, envelope: Envelope) -> tuple[Envelope, str]:
-        """Takes those on the suppression list out of the envelope, and says who they are."""
+        """Removes suppressed recipients from the envelope, and returns a text that names them."""
         unwanted = self.rules.unwanted(envelope)
         if not unwanted:
             return envelope, ""
@@ -155,7 +155,7 @@ class Sender:
         if self.policy.on_unverified != "redirect" or not self.policy.redirect_to:
             return envelope
         if all(is_mailbox_simulator(spec) for spec in envelope.recipients):
-            return envelope  # they are nobody, and cost nothing of the day, of which none was claimed
+            return envelope  # they get no mail, and no day was claimed for them
         return replace(envelope, to=(self.policy.redirect_to,), cc=(), bcc=())
 
     def _not_tried(self, started: Started, missing: Missing) -> SendResult:
@@ -184,7 +184,7 @@ class Sender:
             return self._send_again(outgoing, permit, failure)
 
     def _send_again(self, outgoing: Outgoing, permit: SendPermit, failure: SendFailed) -> str:
-        """Tries a few more times at once after a blip, each time with tokens of its own."""
+        """Tries again a few times after a short failure, each time with new tokens."""
 
         def claim_anew(_: RetryCallState) -> None:
             permit.renew()
@@ -209,7 +209,7 @@ class Sender:
             if reason != "rate" or wait > left:
                 raise NoTokens(f"no tokens: {reason}")
             pause = max(wait, SHORTEST_WAIT_SECONDS)
-            self.sleep(pause)  # others may be quicker then
+            self.sleep(pause)  # another worker may take the tokens meanwhile
             left -= pause
 
     def _ask_for_tokens(self, started: Started, unused: bool) -> tuple[str, float]:
@@ -231,10 +231,10 @@ class Sender:
         return self._held(result, result.hold) if result.hold else result
 
     def _held(self, result: SendResult, hold: str) -> SendResult:
-        """Holds one message, or all mail of its kind where the hold is not of one recipient or one message.
+        """Holds one message, or all mail of its sender, set or account, if the hold is not about one recipient.
 
-        If SES refuses what its own list of identities allows, or lists none, only a try can tell when SES
-        takes it again. Then all mail of that kind waits, and one message tries now and then.
+        If SES refuses mail that its own list of identities allows, or lists no identities, only a try can tell when it
+        takes such mail again. Then all such mail waits, and one message tries now and then.
         """
         unlisted = hold.startswith("recipient:") and not self.rules.snapshot.listed
         doubt = unlisted or self.rules.satisfied(hold)
@@ -245,7 +245,7 @@ class Sender:
 
 
 def _spared(claimed: Envelope, sent: Envelope) -> tuple[int, int] | None:
-    """Counts what was claimed for recipients who do not get the mail: recipients, and those of the day."""
+    """Counts the claimed recipients who do not get the mail, and how many of them count towards the day."""
     rate, day = claimed.rate_cost - sent.rate_cost, claimed.day_cost - sent.day_cost
     return (rate, day) if rate else None
 

@@ -1,4 +1,4 @@
-"""The password for SES's SMTP interface, which AWS derives from a secret access key and a region.
+"""Derives the password for SES's SMTP interface from a secret access key and a region, as AWS does.
 
 Source: SES developer guide, "Obtaining SMTP credentials by converting existing AWS credentials", version 4.
 """

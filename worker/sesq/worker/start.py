@@ -22,9 +22,9 @@ from sesq.worker.worker import SesqWorker
 log = logging.getLogger("sesq.worker")
 
 RESTART_SECONDS = (1.0, 2.0, 5.0, 10.0)
-"""The pauses before another child starts, longer and longer for one whose predecessors ended soon."""
+"""The pauses before a child is started again. They become longer if its predecessors ended soon."""
 HOPELESS_SECONDS = 10.0
-"""If a child fails before any child has lived so long, the set-up is wrong: no other child is started."""
+"""If a child fails before any child has lived so long, the settings are wrong, and no child is started again."""
 WATCH_SECONDS = 0.2
 PROGRAM = (sys.executable, "-m", "sesq.console")
 
@@ -59,9 +59,9 @@ def run_worker(
 ) -> bool:
     """Serves the accounts (all that are configured, unless named) until stopped; True if mail was sent.
 
-    Waits while Redis cannot be used, and stops when its `parent` ends. An account that is set up wrongly is
-    named in the log, and is not served. Before anything is claimed, raises CannotStart or SettingsError if no
-    account is left, and SettingsError for an account that is not configured.
+    Waits while Redis cannot be used, and stops when its `parent` ends. It names an account with wrong settings in the
+    log, and does not serve it. Before it claims anything, it raises CannotStart or SettingsError if it can serve no
+    account, and SettingsError for an account that is not configured.
     """
     wanted = dict.fromkeys(accounts or sorted(settings.accounts), lanes)
     opened = when_redis_serves(lambda: open_accounts(redis, settings, wanted))
@@ -81,14 +81,14 @@ class Processes:
         self.signals = 0
         self.passed_on = 0
         self.proven = False
-        """A child has lived long enough to show that the set-up is right."""
+        """Whether a child has lived long enough to show that the settings are right."""
         self.hopeless = False
         self._started = [0.0] * count
         self._early_ends = [0] * count
         self._next_start: dict[int, float] = {}
         self._told: set[int] = set()
         self._pipe = -1, -1
-        """Whose read end is the standard input of each child: it ends when this process does."""
+        """A pipe. Its read end is the standard input of each child, and ends when this process does."""
 
     def run(self) -> int:
         """Runs until a signal, or (with `--burst` in the command) until all have ended. Returns the exit status."""
@@ -114,18 +114,18 @@ class Processes:
         return not self.signals and not self.hopeless and "--burst" not in self.command
 
     def _status(self) -> int:
-        """Gives the worst status; after a signal only of the children that were told to end."""
+        """Returns the worst status; after a signal, only of the children that were told to end."""
         ended = [child for child in self.children if child.pid in self._told or not self.signals]
         return max(map(self._status_of, ended), default=0)
 
     def _status_of(self, child: subprocess.Popen[bytes]) -> int:
-        """Gives 0 also where the signal that was passed on met a child that had not begun yet."""
+        """Returns 0 also if the signal reached a child that had not begun yet."""
         status = child.wait()
         return 0 if self.signals == 1 and status == -signal.SIGTERM else abs(status)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self._started[place] = time.monotonic()
-        # a session of its own: Ctrl-C at the terminal reaches it once, through the parent
+        # in a session of its own, so that Ctrl-C at the terminal reaches it only once, through the parent
         return subprocess.Popen([*PROGRAM, *self.command], stdin=self._pipe[0], start_new_session=True)
 
     def _age(self, place: int) -> float:
@@ -165,7 +165,7 @@ class Processes:
     def _pass_on(self) -> None:
         """Passes each signal on once, outside its handler, which may run before a new child is known."""
         while self.passed_on < self.signals:
-            # two of a kind that a child has not looked at yet would be one to it
+            # a child that has not handled a signal yet would take a second one of the same kind as one
             self._end_all(signal.SIGINT if self.passed_on % 2 else signal.SIGTERM)
             self.passed_on += 1
 

@@ -1,7 +1,7 @@
-"""What a stock RQ worker runs for a job of sesq: it sends nothing, gives the job back, and tells that worker to stop.
+"""Runs in a stock RQ worker for a job of sesq: sends nothing, puts the job back, and tells that worker to stop.
 
-A stock worker takes a job out of its queue before anything can ask the gate, and could send one mail at a time only. So
-the queues of sesq are served by `sesq worker`, or by the same class under `rq worker -w`.
+A stock worker takes a job out of its queue before the gate is asked, and can send only one mail at a time. So
+`sesq worker` serves sesq's queues, or the same class under `rq worker -w`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sesq.config.errors import SesqError
 log = logging.getLogger("sesq.worker")
 
 TRIES = 1_000_000
-"""RQ wants a limit of retries; sesq counts its own tries, and this is none."""
+"""RQ needs a limit of retries. This one is never reached: sesq counts its own attempts."""
 STOP_SECONDS, LOOK_SECONDS = 2.0, 0.02
 SERVED_BY = "`sesq worker`, or `rq worker -w sesq.worker.SesqWorker -S json`"
 
@@ -29,10 +29,10 @@ class NotAWorker(SesqError):
 
 
 def send(id: str) -> Retry:
-    """Hands a job back to the front of its queue, and stops the stock worker that took it."""
+    """Puts a job back to the head of its queue, and stops the stock worker that took it. Raises NotAWorker."""
     job = get_current_job()
     if job is None or not job.worker_name:
-        raise NotAWorker(f"sesq.worker.send is for RQ's workers alone; message {id} is sent by {SERVED_BY}")
+        raise NotAWorker(f"only RQ's workers may call sesq.worker.send; message {id} is sent by {SERVED_BY}")
     log.warning(
         "queue %s is served by %s: a stock RQ worker sends nothing of it, and worker %s is told to stop",
         job.origin,
@@ -44,7 +44,7 @@ def send(id: str) -> Retry:
 
 
 def _stop(redis: Redis, worker: str) -> None:
-    """Tells a worker to stop, and waits until it has heard: it would take the next job in the meantime."""
+    """Tells a worker to stop, and waits until it knows, because it would take the next job meanwhile."""
     send_shutdown_command(redis, worker)
     deadline = time.monotonic() + STOP_SECONDS
     key = BaseWorker.redis_worker_namespace_prefix + worker

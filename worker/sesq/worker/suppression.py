@@ -1,6 +1,6 @@
-"""SES's own suppression list: read into ours, and told what a person adds or removes, where the account may.
+"""Reads SES's own suppression list into sesq's, and writes to it what a person adds or removes, if SES allows it.
 
-In the sandbox SES lets nobody change its list (developer guide, "account-level suppression list"); our own counts then.
+In the sandbox nobody may change SES's list (developer guide, "account-level suppression list"): only sesq's counts.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ log = logging.getLogger("sesq.sync")
 
 PULL_SECONDS = 3600
 LEASE_SECONDS = 600
-"""How long a process may take to read the list before another one tries: it may have died."""
+"""After this time another process reads the list: the first one may have died."""
 OVERLAP_SECONDS = 300
-"""Entries of SES's may appear a little later than their time says."""
+"""SES's entries may appear a little later than their time says."""
 SOURCE = "SES's list"
 
 
 class SesSuppression:
-    """One account's list at SES. Methods raise ControlRefused or ControlUnavailable unless they say otherwise."""
+    """Reads and changes the list of one account at SES. Methods raise ControlRefused and ControlUnavailable."""
 
     def __init__(self, redis: Redis, account: str, control: SesControl) -> None:
         self.redis = redis
@@ -41,13 +41,13 @@ class SesSuppression:
         self._control = control
 
     def pull_if_due(self) -> int:
-        """Reads what is new on SES's list, once an hour in one process; how many were new. Raises nothing of SES's."""
+        """Reads new entries of SES's list, once an hour in one process. Returns how many. Raises no error of SES."""
         now = redis_now(self.redis)
         with mapped():
             times = read_hash(self.redis, self.keys.suppression_read)
             if (
                 0 < Fields(times).number("until") - now <= PULL_SECONDS
-            ):  # what lies farther off: a clock was set back
+            ):  # a time farther off is from before the clock was set back
                 return 0
             self.redis.hset(self.keys.suppression_read, "until", now + LEASE_SECONDS)
         try:
@@ -64,7 +64,7 @@ class SesSuppression:
             self.redis.hset(self.keys.suppression_read, mapping={"until": until, "read": read})
 
     def pull(self, since: float = 0.0) -> int:
-        """Adds what SES has listed since then (seconds since the epoch; 0: ever) to ours. How many were new."""
+        """Adds what SES has listed since then (s since the epoch; 0: all) to sesq's list. Returns how many were new."""
         return self.ours.add(self._listed(since))
 
     def _listed(self, since: float) -> Iterator[Suppressed]:
@@ -77,7 +77,7 @@ class SesSuppression:
                 yield Suppressed(address, str(item["Reason"]).lower(), at, SOURCE)
 
     def put(self, specs: Iterable[str], reason: str) -> str:
-        """Lists addresses at SES too, one call a second. Why not, where it is refused; raises nothing."""
+        """Lists addresses at SES too, with one call a second. Returns why SES refused, or "". Raises nothing."""
         at_ses = "COMPLAINT" if reason == "complaint" else "BOUNCE"
         return self._each(
             specs,
@@ -85,7 +85,7 @@ class SesSuppression:
         )
 
     def delete(self, specs: Iterable[str]) -> str:
-        """Takes addresses off SES's list. Why not, where it is refused; raises nothing."""
+        """Removes addresses from SES's list. Returns why SES refused, or "". Raises nothing."""
         return self._each(specs, self._delete)
 
     def _delete(self, spec: str) -> None:

@@ -1,6 +1,6 @@
-"""Account sync: what SES says now becomes what the gate uses, and what waited for it goes.
+"""Syncs an account: reads it from SES for the gate, and frees messages whose holds are over.
 
-Any number of processes may try; one of them reads the account every `interval` seconds.
+Any number of processes may try. One of them reads the account every `interval` seconds.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ log = logging.getLogger("sesq.sync")
 DUE = compose("due.lua", library("server.lua", base=JOBS))
 
 LEASE_SECONDS = 20
-"""How long a process may take to read the account before another one tries: it may have died."""
+"""After this time another process reads the account: the first one may have died."""
 RETRY_SECONDS = 5
 REFUSED_AS_A_WHOLE = frozenset({"account", "credentials", "configuration_set", "tenant"})
 READABLE = {"version": frozenset(map(str, VERSIONS))}
 RESTORED = (
-    "a backup of Redis was restored, or a crash lost what was written last: SES has taken mail that is unknown here. "
-    "What was queued before is held, and running batches are paused, until a person lets them go: "
+    "a backup of Redis was restored, or a crash lost the last writes: SES has taken mail that is unknown here. "
+    "Mail that was queued before is held, and running batches are paused, until a person releases them: "
     "sesq messages release --waiting-for restore"
 )
 PROBE_SECONDS = 300
-"""A sender, set or account that SES refuses as a whole is tried again with one message after this long."""
+"""After this time one message tries again whether SES still refuses a sender, set or account."""
 MOST_PROBES = 10
-"""So many of them are tried after one sync."""
+"""How many of them are tried after one sync."""
 
 CHANGES = {
     "rate": "the rate is now {0:g} recipients a second (was {1:g})",
@@ -64,7 +64,7 @@ SWITCHES = {
 
 
 class AccountSync:
-    """Keeps one account's snapshot fresh."""
+    """Syncs one account."""
 
     def __init__(
         self,
@@ -78,8 +78,9 @@ class AccountSync:
         tenant: str | None = None,
         bulk_window: str = "",
     ) -> None:
-        """`borrowed`: the identities that other accounts let this one use. `tenant`: of mail that names none.
-        `bulk_window`: outside it no bulk mail goes.
+        """Takes the account's settings. `borrowed`: identities that other accounts let this one use.
+
+        `tenant`: the tenant of mail that names none. `bulk_window`: the send window of bulk mail.
         """
         self.redis = redis
         self.account = account
@@ -96,7 +97,7 @@ class AccountSync:
         self._unlisted_before = False
 
     def run_if_due(self) -> bool:
-        """Reads the account unless some process did so within the interval. Never raises for SES's sake."""
+        """Syncs the account, unless a process did so within the interval. Returns whether it did so."""
         if not self._lease(min(LEASE_SECONDS, self.interval)):
             return False
         Messages(self.redis, self.account).prune()
@@ -111,12 +112,12 @@ class AccountSync:
         return True
 
     def _lease(self, seconds: float, *, anyway: bool = False) -> bool:
-        """Whether the account is due; then, or `anyway`, nobody else reads it for so long."""
+        """Whether the account is due. If it is, or with `anyway`, no other process reads it for so many seconds."""
         with mapped():
             return bool(DUE.run(self.redis, self.account, seconds, self.interval, int(anyway)))
 
     def run(self) -> None:
-        """Reads the account now. Raises AccountUnavailable, also where Redis loses the books meanwhile."""
+        """Syncs the account now. Raises AccountUnavailable, also if Redis loses the gate's data meanwhile."""
         keep_window(self.redis, self.account, self.bulk_window)
         refresh_windows(self.redis, self.account)
         try:
@@ -128,13 +129,15 @@ class AccountSync:
         with mapped():
             answer = SYNC.run(self.redis, self.account, json.dumps(told))
         if answer is None:
-            raise AccountUnavailable("Redis lost what was sent so far while SES was asked: it is asked again")
+            raise AccountUnavailable(
+                "Redis lost the counts of sent mail while SES was asked: it is asked again"
+            )
         self._lease(self.interval, anyway=True)
         before = read_json(answer) or {}
         self._unlisted_before = before.get("listed") == "0"
         self._report(before, told)
         self.rules.refresh()
-        reconcile_in_turn(self.redis, self.account)  # first: what RQ was told to cancel is not freed
+        reconcile_in_turn(self.redis, self.account)  # first, so that messages cancelled in RQ are not freed
         blocks = self._read_blocks()
         self._free_what_came_true(blocks)
         mind_ramp(self.redis, self.account)
@@ -143,20 +146,20 @@ class AccountSync:
         self._probe(self._read_blocks())
 
     def _read_tenants(self) -> None:
-        """Asks SES about tenants, after all that is freed without a call: it may take a third of the interval."""
+        """Asks SES about tenants. It comes after all that needs no call, since it may take a third of the interval."""
         if isinstance(self.ses, SesAccount) and self.rules.snapshot.readable:
             control = SesControl(self.ses.client, self.ses.calls)
             region = self.rules.region
             TenantSync(self.redis, self.account, control, region, self.tenant).run(self.interval)
 
     def _read_suppression(self) -> None:
-        """What SES suppresses by itself, or for others on the account, is not even tried from here."""
+        """Reads SES's suppression list, so that mail to addresses on it is not even tried."""
         if isinstance(self.ses, SesAccount) and self.rules.snapshot.production:
             control = SesControl(self.ses.client, self.ses.calls)
             SesSuppression(self.redis, self.account, control).pull_if_due()
 
     def _note_what_is_booked(self) -> None:
-        """Before SES is asked: what is on its way, or goes meanwhile, must not pass as counted by SES already."""
+        """Notes the ledger before SES is asked, because SES may not have counted mail that is on its way now."""
         usage = Gate(self.redis, self.account).usage()
         self._noted = {"booked": usage.total - usage.flying, "books": usage.books, "asked": usage.now}
 
@@ -197,18 +200,18 @@ class AccountSync:
                 log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
 
     def _is_open(self, kind: str, unblocked: bool) -> bool:
-        """Whether nothing is known that is in the way.
+        """Whether no known reason holds the messages any more.
 
-        Where SES lists no identities, only a try tells of them; where that fails once, the next list will do.
+        If SES lists no identities, only a try can tell. If the list is missing just once, the next list counts.
         """
         if kind in ("recipient", "sender"):
             return unblocked and self._unlisted_before and not self.rules.snapshot.listed
-        return unblocked and kind in REFUSED_AS_A_WHOLE  # what waits for another version of sesq waits on
+        return unblocked and kind in REFUSED_AS_A_WHOLE  # not messages that wait for another version of sesq
 
     def _probe(self, blocks: dict[str, Block]) -> None:
-        """One message may try whether SES still refuses; if it does not, the next sync frees the rest.
+        """Lets one message of each block try whether SES still refuses it. If not, the next sync frees the others.
 
-        Of many that are refused, those try that have waited longest: a refusal costs rate.
+        Of many blocks, the oldest try: each refusal costs rate.
         """
         if not blocks:
             return
@@ -221,7 +224,7 @@ class AccountSync:
 
     def _may_try(self, hold: str, block: Block, now: float) -> bool:
         if hold.startswith("sender:") and self.rules.snapshot.listed and not block.doubt:
-            return False  # its identity tells
+            return False  # the list of identities tells it
         tried = 0 <= now - block.since <= PROBE_SECONDS  # below 0: the clock was set back since
         return not tried or self._answers_to(hold, block)
 

@@ -1,4 +1,4 @@
-"""The part of account sync that asks SES whether the tenants with mail here may send.
+"""Asks SES whether the tenants with mail here may send. It is a part of account sync.
 
 GetTenant is about one tenant, and SES allows one control call a second. So after each sync workers ask about some of
 the tenants, in turn. If SES refuses mail of a tenant before that, the mail waits because of that answer (see
@@ -37,7 +37,7 @@ REASONS = {SendingStatus.DISABLED: TENANT_STOPPED.reason, SendingStatus.UNKNOWN:
 
 
 class TenantSync:
-    """Asks about the tenants of one account. `default`: the tenant of mail that names none."""
+    """Asks SES about the tenants of one account. `default`: the tenant of mail that names none."""
 
     def __init__(
         self, redis: Redis, account: str, control: SesControl, region: str, default: str | None
@@ -82,10 +82,9 @@ class TenantSync:
         return TenantState(status, now, own_list=scope == "TENANT")
 
     def _act(self, tenant: str, state: TenantState, before: TenantState | None) -> None:
-        """Lets all mail of a tenant wait if SES has stopped the tenant, and go when SES says that the tenant may send.
+        """Holds all mail of a tenant that SES has stopped, and frees it when SES says that the tenant may send.
 
-        If SES refused mail although it says that the tenant may send, one message is tried first: the reason may be
-        another one.
+        If SES refused mail of a tenant that may send, there may be another reason: then one message is tried first.
         """
         hold = hold_of(tenant)
         if state.is_stopped:
@@ -133,9 +132,9 @@ class TenantSync:
 def in_turn(
     states: Mapping[str, TenantState], held: set[str], queued: set[str], now: float, most: int
 ) -> list[str]:
-    """Returns the tenants to ask about now: those asked about longest ago.
+    """Returns the tenants to ask about now, first those with the oldest answers.
 
-    Half of the places are for those with held mail.
+    Half of the places are for tenants with held mail.
     """
 
     def due(names: set[str]) -> list[str]:
@@ -149,7 +148,7 @@ def in_turn(
 
 
 def hold_of(tenant: str) -> str:
-    """Returns what all mail of a tenant waits for."""
+    """Returns the hold of all mail of a tenant."""
     return f"tenant:{tenant}"
 
 

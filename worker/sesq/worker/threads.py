@@ -1,4 +1,4 @@
-"""Threads that all accounts of a worker share, so that an account at rest needs none."""
+"""Provides threads that all accounts of a worker share, so that an account at rest needs none."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Task = Callable[[], None]
 
 
 class Threads:
-    """Runs each task at once, in a thread that is free or a new one. One that is idle for long ends.
+    """Runs each task at once, in a free thread or a new one. A thread that is idle for long ends.
 
-    A task that waits holds up no other one: those who ask bound how many they have, each for itself. The threads are
-    daemons, so a process that is told twice to stop does not wait for them.
+    A waiting task does not delay other tasks: each caller limits the number of its own tasks. The threads are daemons,
+    so a process that is told twice to stop does not wait for them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._alive = 0
         self._idle: list[queue.SimpleQueue[Task]] = []
-        """Where each thread that is free waits for its next task; the last one has it first, so that others may end."""
+        """A queue for each free thread. The last thread gets the next task, so that the others can end."""
         self._left: deque[Task] = deque()
-        """Tasks for which the system had no thread."""
+        """Tasks that wait because the system allows no more threads."""
         self.going_on: set[str] = set()
-        """The tasks of `run_once` that are not done."""
+        """The names of the tasks of `run_once` that are not done."""
 
     def run(self, task: Task) -> None:
-        """Returns before the task is done. Raises RuntimeError where the system lets it have no thread at all."""
+        """Starts a task, and returns at once. Raises RuntimeError if the system allows no thread at all."""
         with self._lock:
             if self._idle:
                 self._idle.pop().put(task)
@@ -45,7 +45,7 @@ class Threads:
                 self._start(task)
 
     def run_once(self, name: str, task: Task) -> None:
-        """Runs a task that waits for Redis many times, or for SES, unless the last one of that name goes on."""
+        """Starts a long task, unless the last one with that name still runs."""
         if name not in self.going_on:
             self.going_on.add(name)
             self.run(partial(self._go_on, name, task))
@@ -62,7 +62,7 @@ class Threads:
         try:
             threading.Thread(target=self._work, args=(task,), name="shared", daemon=True).start()
             self._alive += 1
-        except RuntimeError:  # the system has no more; those that are there will do
+        except RuntimeError:  # the system allows no more threads; the existing ones do the task
             if not self._alive:
                 raise
             self._left.append(task)

@@ -1,4 +1,4 @@
-"""The auditor: walks over every key of an account and says what does not agree."""
+"""Audits an account: reads every key of it, and reports what does not agree."""
 
 from sesq.queue.audit.auditor import Repaired, audit, repair
 from sesq.queue.audit.finding import Finding, Kind

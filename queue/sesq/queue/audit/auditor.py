@@ -1,12 +1,12 @@
-"""The auditor: whether all that an account has in Redis agrees, key by key, and what can be mended of what does not.
+"""Checks that all keys of an account in Redis agree, and mends what can be mended.
 
     from sesq.queue.audit import audit, repair
 
     audit(redis, "default")     # [] where all is well
     repair(redis, "default")    # mends what follows from other keys, and says what it did
 
-An account may be in use meanwhile. So what looks wrong is looked at a second time, some moments later, and counts only
-where what it is about has not moved between the two looks.
+The account may be in use meanwhile. So each fault is looked for a second time, some moments later. It counts only if
+its object has not changed between the two looks.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from sesq.queue.audit.walk import hash_fields
 from sesq.queue.keys import Keys
 
 BETWEEN_SECONDS = 3.0
-"""Longer than a worker takes to see to what is everyday: it does that once a second."""
+"""Longer than a worker needs for its regular upkeep, which it does once a second."""
 ROUNDS = 5
-"""What one repair brings to light, the next one mends; so many follow at the most."""
+"""How many repairs follow each other at most: a repair may reveal a fault that the next one mends."""
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:
@@ -36,7 +36,7 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was mended, and how; and what is still wrong."""
+    """Holds what was mended, and how; and what is still wrong."""
 
     done: list[tuple[Finding, str]]
     left: list[Finding]
@@ -50,9 +50,9 @@ def audit(
     sleep: Callable[[float], object] = time.sleep,
     progress: Progress = _quiet,
 ) -> list[Finding]:
-    """Walks over all keys of the account, changes nothing, and returns what is wrong, sorted.
+    """Reads all keys of the account, changes nothing, and returns what is wrong, sorted.
 
-    `settled`: nobody uses the account and all that RQ was told has been seen to, so that this has to agree as well.
+    `settled`: nobody uses the account, and workers have done all that RQ was told, so that RQ's keys must agree too.
     Raises QueueUnavailable.
     """
     with mapped():
@@ -86,7 +86,7 @@ def repair(
     sleep: Callable[[float], object] = time.sleep,
     progress: Progress = _quiet,
 ) -> Repaired:
-    """Mends what follows from other keys, and says so; it may be called again. Raises QueueUnavailable."""
+    """Mends what follows from other keys, and reports it. It may be called again. Raises QueueUnavailable."""
     done: list[tuple[Finding, str]] = []
     left = audit(redis, account, sleep=sleep, progress=progress)
     for _ in range(ROUNDS):

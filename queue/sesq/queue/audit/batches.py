@@ -1,4 +1,4 @@
-"""One batch: its counts against its rows and their records, its chunks, and how long its keys stay."""
+"""Audits one batch: its counts against its rows and their records, its chunks, and how long its keys stay."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ KINDS = ("batch", "template", "materialized", "parked", "windows", "progress")
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What Redis has of one batch, its chunks included. `records`: the states of those rows that have one; `expired`:
-    how many of them have none any more."""
+    """Holds what Redis has of one batch, with its chunks.
+
+    `records`: the states of the rows with a record, counted; `expired`: how many records have expired.
+    """
 
     id: str
     fields: Mapping[str, str]
@@ -43,7 +45,7 @@ class BatchFacts:
     expired: int
     chunks: Sequence[ChunkFacts]
     missing: Sequence[ChunkFacts]
-    """Its chunks that have no hash: such as never had a recipient, or lost ones."""
+    """Its chunks without a hash: they never had a recipient, or are lost."""
 
     @property
     def read(self) -> Fields:
@@ -52,7 +54,7 @@ class BatchFacts:
 
     @property
     def told(self) -> Counter[str]:
-        """The counts as its hash has them."""
+        """The counts that its hash has."""
         names = (name for name in self.fields if name.startswith("n:") and NOT_UTF8 not in name)
         found = {name[2:]: self.read.whole(name) for name in names}
         return Counter({name: count for name, count in found.items() if count})
@@ -63,25 +65,25 @@ class BatchFacts:
 
     @property
     def gap(self) -> int:
-        """So many of its recipients are in no chunk that is here; 0 if it does not know itself how many it has."""
+        """How many of its recipients are in no chunk that is here; 0 if its counts do not agree with its total."""
         total = self.read.whole("total")
         known = sum(chunk.number("n") for chunk in self.chunks)
         return max(0, total - known) if self.missing and self.told.total() == total else 0
 
     @property
     def lost(self) -> Sequence[ChunkFacts]:
-        """Its chunks that are lost. When a batch has ended, its keys expire one after the other."""
+        """Its chunks that are lost. The keys of an ended batch expire one after the other: those are not lost."""
         traced = [chunk for chunk in self.missing if chunk.has_keys or (not self.ended and chunk.is_traced)]
         return traced or (self.missing if self.gap and not self.ended else [])
 
     @property
     def counts_alone(self) -> bool:
-        """Chunks of it have expired, so that only its hash knows how many recipients it has."""
+        """Whether chunks of it have expired, so that only its hash knows how many recipients it has."""
         return self.ended and self.gap > 0
 
     @property
     def counted(self) -> Counter[str]:
-        """The same, counted anew."""
+        """The counts, made anew from its rows and their records."""
         counts = Counter(self.records)
         for chunk in self.chunks:
             counts.update(chunk.counts(cancelled=self.fields.get("state") == "cancelled"))
@@ -89,8 +91,9 @@ class BatchFacts:
 
     @property
     def recounted(self) -> Counter[str] | None:
-        """The counts as they should be; None if they are not known. What has no record any more had ended, by its own
-        count, or has failed.
+        """The counts as they should be; None if they cannot be known.
+
+        A row whose record has expired had ended. If the counts of ended rows lack it, it counts as failed.
         """
         if not self.expired:
             return self.counted
@@ -109,7 +112,7 @@ def read_batch(
     leaving: Mapping[str, set[int]],
     own: Collection[str],
 ) -> tuple[BatchFacts, bool]:
-    """Returns the batch, and whether it stood still while it was read. `own`: the ids of its rows with a record."""
+    """Reads a batch, and whether it stayed unchanged meanwhile. `own`: the ids of its rows with a record."""
     before = read_hash(redis, keys.batch(id))
     numbers = chunk_numbers(redis, keys, id, before)
     materialized: dict[str, set[int]] = {}
@@ -143,7 +146,7 @@ def read_batch(
 
 
 def check_batch(facts: BatchFacts, keys: Keys, *, still: bool, settled: bool) -> Iterator[Finding]:
-    """`still`: it has not moved while it was read. Where it has, its counts cannot be compared with its rows."""
+    """Checks a batch. `still`: it has not changed while it was read; else its counts and rows cannot be compared."""
     key = keys.batch(facts.id)
     if lost := lost_fields(facts.fields):
         yield mendable(Kind.BATCH, key, f"its fields {', '.join(lost)} are lost")
@@ -209,7 +212,7 @@ def _check_chunks(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
     if jobs != queued:
         yield mendable(Kind.BATCH, keys.batch(facts.id), f"it counts {jobs} queued chunks, and has {queued}")
     held = {chunk.id for chunk in facts.chunks if chunk.place == State.HELD.value}
-    if held - set(facts.parked):  # what else is parked is passed over when the batch is resumed
+    if held - set(facts.parked):  # other parked chunks do no harm: to resume the batch skips them
         what = f"{len(held - set(facts.parked))} chunks wait for it to be resumed, and are not parked"
         yield mendable(Kind.BATCH, keys.parked(facts.id), what)
 
@@ -228,7 +231,7 @@ def _check_end(facts: BatchFacts, keys: Keys) -> Iterator[Finding]:
     if not ended and facts.ttls["template"] == NO_KEY:
         cure = f"sesq batch cancel {facts.id}, and send to those again that were not reached"
         yield for_a_person(Kind.BATCH, key, "its template is gone", cure)
-    if facts.keeping:  # its keys are told some at a time
+    if facts.keeping:  # its keys get their expiry in several steps
         return
     ttls = [*facts.ttls.values(), *(ttl for chunk in facts.chunks for ttl in chunk.ttls.values())]
     if ended and NO_EXPIRY in ttls:
@@ -247,7 +250,7 @@ def audit_batch(
     *,
     settled: bool,
 ) -> Iterator[Seen]:
-    """Returns one batch and its chunks, in steps of some chunks."""
+    """Audits one batch and its chunks, in steps of some chunks."""
     facts, still = read_batch(redis, keys, lanes, id, leaving, own)
     if not facts.fields:
         return iter(())

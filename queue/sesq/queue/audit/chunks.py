@@ -1,4 +1,4 @@
-"""One chunk of a batch: its RQ job, and where each of its rows is."""
+"""Audits one chunk of a batch: its RQ job, and where each of its rows is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KINDS = ("chunk", "rows", "log", "results", "arrived")
 
 @dataclass(frozen=True, slots=True)
 class ChunkFacts:
-    """What Redis has of one chunk. `leaving` are the rows on their way, `materialized` those with an own record."""
+    """Holds what Redis has of one chunk. `leaving`: rows on their way; `materialized`: rows with their own record."""
 
     id: str
     fields: Mapping[str, str]
@@ -43,13 +43,13 @@ class ChunkFacts:
     job_ttl: int
     unpacked: bool
     windowed: bool
-    """It is noted among the chunks that wait for their window."""
+    """Whether it is in the list of chunks that wait for their window."""
     taken: frozenset[int]
     arrived: frozenset[int]
     leaving: frozenset[int]
     materialized: frozenset[int]
     rows_lost: bool = False
-    """Rows wait in it, and they are gone, or damaged."""
+    """Whether rows wait in it that are gone or damaged."""
 
     def number(self, name: str) -> int:
         return Fields(self.fields).count(name, MOST_ROWS) or 0
@@ -60,7 +60,7 @@ class ChunkFacts:
 
     @property
     def damaged(self) -> list[str]:
-        """Its fields that cannot be read: the scripts send nothing of it then."""
+        """Its fields that cannot be read. The scripts then send nothing of it."""
         if not self.fields:
             return []
         read = Fields(self.fields)
@@ -71,7 +71,7 @@ class ChunkFacts:
 
     @property
     def can_wait(self) -> bool:
-        """Whether rows of it are to be granted, so far as that can be read."""
+        """Whether rows of it are to be granted. False if that cannot be read."""
         return bool(self.fields) and not self.damaged and self.waiting > 0
 
     @property
@@ -91,7 +91,7 @@ class ChunkFacts:
         return self.number("n") - self.number("cursor") + sum(int(end) - int(start) for start, end in redo)
 
     def counts(self, *, cancelled: bool) -> Counter[str]:
-        """Rows without a record, as the batch counts them. `lost`: those that are nowhere."""
+        """Counts the rows without a record, under the names that the batch uses. `lost`: rows that are nowhere."""
         own = self.taken - self.materialized
         counts = Counter(
             waiting=self.waiting,
@@ -110,7 +110,7 @@ class ChunkFacts:
 
 
 def rows_by_chunk(ids: Iterable[str]) -> dict[str, set[int]]:
-    """Returns the numbers of these rows."""
+    """Groups ids of rows: chunk -> the numbers of its rows. Skips the ids of other messages."""
     rows: dict[str, set[int]] = {}
     for place in filter(None, map(place_of, ids)):
         rows.setdefault(place.chunk_id, set()).add(place.row)
@@ -125,7 +125,7 @@ def read_chunks(
     leaving: Mapping[str, set[int]],
     materialized: Mapping[str, set[int]],
 ) -> Iterator[ChunkFacts]:
-    """These chunks, without fields if there is none. `leaving` and `materialized` rows by chunk were read before."""
+    """Reads these chunks; one that is missing has no fields. `leaving`, `materialized`: rows by chunk, read before."""
     for some in pages(ids, AT_ONCE):
         for id, told in zip(some, _ask(redis, keys, lanes, some), strict=True):
             rows = (frozenset(each.get(id, ())) for each in (leaving, materialized))
@@ -194,7 +194,7 @@ def _logged(log: bytes | None) -> set[int]:
 def check_chunk(
     facts: ChunkFacts, keys: Keys, batch: Mapping[str, str], *, settled: bool
 ) -> Iterator[Finding]:
-    """`batch` is the hash of its batch: empty if that is gone, and then nothing of it is sent any more."""
+    """Checks a chunk. `batch`: the hash of its batch; empty if that is gone, and then none of its rows is sent."""
     key, batch_id = keys.chunk(facts.id), facts.id.rpartition("-")[0]
     if not facts.fields:
         what = "it is lost: nobody can tell which of its rows went, and none of those that wait in it is sent"
@@ -239,7 +239,7 @@ def check_chunk(
 
 
 def _places(facts: ChunkFacts, *, cancelled: bool) -> set[State]:
-    """Returns the places that it may have: a claim that meets it moves it on."""
+    """Returns the places that it may have. A place may be out of date until the next claim reads the chunk."""
     waits = {State.QUEUED, State.HELD, State.SCHEDULED} if facts.waiting else set()
     if facts.waiting and not cancelled:
         return waits

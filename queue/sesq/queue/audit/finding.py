@@ -1,4 +1,4 @@
-"""What the auditor says: one invariant that does not hold, at one key of Redis."""
+"""Defines a finding of the auditor: one invariant that does not hold, at one key of Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Kind(str, Enum):
-    """The family of invariants that a finding belongs to."""
+    """Names the family of invariants that a finding belongs to."""
 
     LEDGER = "ledger"
     MESSAGE = "message"
@@ -26,7 +26,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`what` is wrong at `key`, and the `cure`; `repairable`: `sesq doctor --deep --repair` mends it."""
+    """Says what is wrong at `key`, and the `cure`; `repairable`: `sesq doctor --deep --repair` mends it."""
 
     kind: Kind
     key: str
@@ -38,12 +38,11 @@ class Finding:
 REPAIR = "sesq doctor --deep --repair"
 
 Seen = tuple[Finding, str]
-"""A finding, and a mark that is another one after each change of what it is about: what has the same mark at two looks
-has not moved between them."""
+"""A finding, and the mark of its object. The mark changes with the object: the same mark twice means no change."""
 
 
 def mendable(kind: Kind, key: str, what: str) -> Finding:
-    """Returns a finding that follows from other keys, so that it can be mended without a guess."""
+    """Returns a finding that can be mended from other keys, without a guess."""
     return Finding(kind, key, what, REPAIR, repairable=True)
 
 
@@ -53,5 +52,5 @@ def for_a_person(kind: Kind, key: str, what: str, cure: str) -> Finding:
 
 
 def marked(findings: Iterable[Finding], mark: str) -> Iterator[Seen]:
-    """Returns the findings about one thing, with its mark."""
+    """Returns findings about one object, each with the object's mark."""
     return ((finding, mark) for finding in findings)

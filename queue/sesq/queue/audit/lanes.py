@@ -1,6 +1,4 @@
-"""What stands in the lanes: RQ's queues of an account and of its tenants, what runs from them, and which entries are
-known to be stale.
-"""
+"""Audits the lanes: RQ's queues of an account and of its tenants, the jobs that run, and the stale entries."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from sesq.queue.states import Lane
 
 @dataclass(slots=True)
 class LaneFacts:
-    """The lists of one RQ queue. `runs` are the entries of those that run: "<id>:<execution>"."""
+    """Holds the lists of one RQ queue. `runs`: id -> the entries of its runs, "<id>:<execution>"."""
 
     queue: str
     stale_key: str
@@ -31,14 +29,14 @@ class LaneFacts:
     stale: set[str] = field(default_factory=set)
     runs: dict[str, list[str]] = field(default_factory=dict)
     timed: set[str] = field(default_factory=set)
-    """Ids of runs that RQ's own maintenance judges after a time, as it may no run of sesq's workers."""
+    """Ids of runs with a time limit. RQ's own maintenance ends those later; runs of sesq's workers have no limit."""
     taken: set[str] = field(default_factory=set)
-    """Ids that a worker of RQ's own is just taking out."""
+    """Ids that a stock RQ worker is taking out of the queue."""
     has_turns: bool = True
-    """It is a lane's, or takes turns with the others of its lane."""
+    """Whether it is a lane's own queue, or takes turns with the other queues of its lane."""
 
     def standing(self, id: str) -> int:
-        """Returns how often it is there, apart from a stale entry."""
+        """Returns how often the id is in the queue, not counting a stale entry."""
         return self.entries[id] - (id in self.stale)
 
 
@@ -47,7 +45,7 @@ Lanes = dict[str, LaneFacts]
 
 
 def own_queue(lanes: Lanes, queue: str) -> str:
-    """Returns the queue that a record names; if that is no queue of the account, the bulk lane's, as in the scripts."""
+    """Returns the queue that a record names, or as the scripts do, the bulk lane's if it is no queue of the account."""
     return (
         queue
         if lane_queue(queue) in lanes
@@ -56,7 +54,7 @@ def own_queue(lanes: Lanes, queue: str) -> str:
 
 
 def rq_place(registry: str, queue: str) -> str:
-    """Returns where RQ keeps what is in that registry and of that queue: a tenant has a list alone."""
+    """Returns where RQ keeps a job of that queue in that registry. A tenant's queue uses the registries of its lane."""
     return f"{registry} {queue if registry == 'queue' else lane_queue(queue)}"
 
 
@@ -66,7 +64,7 @@ def registries_of(lanes: Lanes) -> list[str]:
 
 
 def read_lanes(redis: Redis, keys: Keys) -> Lanes:
-    """Returns the lists of all lanes, in bounded steps: the lanes' own first."""
+    """Reads the lists of all lanes in bounded steps, the lanes' own queues first."""
     idle = queues_without_turns(redis, keys)
     return {queue: _read_lane(redis, keys, queue, idle) for queue in queues_of(redis, keys)}
 
@@ -97,12 +95,12 @@ def check_lane(facts: LaneFacts) -> Iterator[Finding]:
 
 
 def audit_lanes(lanes: Lanes) -> Iterator[Seen]:
-    """Returns the findings of what was read before."""
+    """Checks lanes that were read before."""
     return ((finding, "") for facts in lanes.values() for finding in check_lane(facts))
 
 
 def mend_stale(redis: Redis, keys: Keys, key: str) -> str:
-    """Takes out of the set what stands in its queue no longer."""
+    """Removes from the set of stale entries the ids that are not in the queue any more."""
     lane = next((facts for facts in read_lanes(redis, keys).values() if facts.stale_key == key), None)
     did = [f"{each} takes turns again" for each in give_turns(redis, keys)]
     found = cast("Iterator[bytes]", redis.sscan_iter(key, count=STEP))

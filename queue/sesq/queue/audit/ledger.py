@@ -1,4 +1,4 @@
-"""The ledger of the rolling day: its counts against the total that the gate decides by."""
+"""Audits the ledger: its counts against the total that the gate uses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_TOTAL = SLOTS * 2**32
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """The ledger as packed counts, and what the gate's hash says of it: None if it says nothing."""
+    """Holds the packed counts of the ledger, and the gate's fields about it (None: not set)."""
 
     key: str
     packed: bytes
@@ -36,7 +36,7 @@ class LedgerFacts:
 
 
 def check_ledger(facts: LedgerFacts) -> Iterator[Finding]:
-    """Slots that are over a day old are cleared whenever the gate is written, so the total is the sum of all."""
+    """Checks that the total is the sum of all minutes: the gate clears minutes of more than a day ago at each write."""
     length = len(facts.packed)
     if length > SLOTS * CELL_BYTES or length % CELL_BYTES:
         cure = f"DEL {facts.key}: until the next account sync the day counts as unused, after that SES's count rules"
@@ -51,7 +51,7 @@ def check_ledger(facts: LedgerFacts) -> Iterator[Finding]:
 
 
 def read_ledger(redis: Redis, keys: Keys) -> LedgerFacts:
-    """Both keys as they were at one moment."""
+    """Reads both keys at one moment."""
     pipeline = redis.pipeline(transaction=True)
     pipeline.get(keys.ledger)
     pipeline.hmget(keys.gate, "minute", "total")
@@ -66,7 +66,7 @@ def audit_ledger(redis: Redis, keys: Keys) -> Iterator[Seen]:
 
 
 def mend_ledger(redis: Redis, keys: Keys) -> str:
-    """Makes the total the sum of the minutes; a ledger of which the gate knows nothing goes, as the gate would do."""
+    """Sets the total to the sum of the minutes. Deletes a ledger that the gate does not know, as the gate would."""
     with redis.pipeline() as pipeline:
         while True:
             try:

@@ -1,7 +1,7 @@
-"""A batch whose hash is lost, or fields of it, while its chunks are here: what it has to have is written anew.
+"""Mends a batch that has lost its hash or fields of it, but still has chunks: writes the required fields anew.
 
-It waits for a person then, as nobody knows whether somebody had stopped it. That all its rows are here is not known
-either: whoever queues it again adds what is missing.
+The batch is then paused, because somebody may have stopped it before. Rows of it may be missing, too: to queue the same
+batch again adds those.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REASON = "its state in Redis was lost; see that nobody had stopped it, then resu
 
 
 def lost_fields(fields: Mapping[str, str]) -> list[str]:
-    """Returns those without which a batch cannot be judged, and that are not there, or cannot be read."""
+    """Returns the required fields of a batch that are missing or cannot be read."""
     read = Fields(fields)
     there = {
         "state": bool(fields.get("state")),
@@ -38,7 +38,7 @@ def lost_fields(fields: Mapping[str, str]) -> list[str]:
 
 
 def chunk_numbers(redis: Redis, keys: Keys, id: str, fields: Mapping[str, str]) -> Collection[int]:
-    """Returns the numbers of its chunks: as its hash has them, or else as their keys are named."""
+    """Returns the numbers of its chunks, from its hash, or else from the names of their keys."""
     told = Fields(fields).count("chunks", MOST_CHUNKS)
     if told is not None:
         return range(told)
@@ -47,7 +47,7 @@ def chunk_numbers(redis: Redis, keys: Keys, id: str, fields: Mapping[str, str]) 
 
 
 def rebuild(redis: Redis, keys: Keys, id: str) -> list[str]:
-    """Returns what was done, in words. Its counts and its lists are for `mend_batch.lua`, once it is there."""
+    """Writes the lost fields. Returns what was done, in words. `mend_batch.lua` then mends its counts and lists."""
     key = keys.batch(id)
     with redis.pipeline() as pipeline:
         pipeline.watch(key)  # type: ignore[no-untyped-call]
@@ -71,7 +71,7 @@ def rebuild(redis: Redis, keys: Keys, id: str) -> list[str]:
 def _plain(
     redis: Redis, keys: Keys, id: str, fields: Mapping[str, str], numbers: Collection[int]
 ) -> dict[str, str | float]:
-    """Returns what each lost field becomes."""
+    """Returns a value for each field that may be lost."""
     begun = redis.zscore(keys.batches, id)
     ended = "cancelled" if Fields(fields).whole("n:cancelled") else "done"
     return {

@@ -1,8 +1,8 @@
-"""A chunk that is lost, of a batch that is here: its rows fail, so that the batch can end.
+"""Mends a lost chunk of a batch: its rows fail, so that the batch can end.
 
-Where its hash is lost, it is written anew. Which of its rows had been granted is lost with it, so none of them is sent
-again: those that SES is not known to have taken fail. Where its rows are lost, those that wait in it fail. The reason
-of each says what a person can do.
+If its hash is lost, it is written anew. Nobody knows then which of its rows were sent, so none is sent again: all rows
+fail that SES is not known to have taken. If its rows are lost, those that wait in it fail. The reason of each failure
+says what a person can do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sesq.queue.states import Lane, State
 
 
 def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[str]:
-    """Returns what was done, in words. Its RQ job is for `mend_chunk.lua`, once it is there."""
+    """Writes a lost chunk's hash. Returns what was done, in words. `mend_chunk.lua` then mends its RQ job."""
     lost = next((chunk for chunk in batch.lost if chunk.id == id), None)
     if lost is None or lost_fields(batch.fields):
         return []
@@ -50,7 +50,7 @@ def restore_chunk(redis: Redis, keys: Keys, batch: BatchFacts, id: str) -> list[
 
 
 def give_up_rows(redis: Redis, keys: Keys, chunk: ChunkFacts) -> list[str]:
-    """Returns what was done, in words."""
+    """Lets the rows fail that wait in the chunk and are lost. Returns what was done, in words."""
     batch = keys.batch(chunk.id.rpartition("-")[0])
     state, zoned = redis.hget(batch, "state"), bool(redis.hget(batch, "zone_column"))
     if not chunk.rows_lost or state in (None, State.CANCELLED.value.encode()):
@@ -109,9 +109,9 @@ def _rows_of(id: str, zoned: bool) -> str:
 
 
 def _size(redis: Redis, keys: Keys, batch: BatchFacts, lost: ChunkFacts) -> tuple[int, int]:
-    """Returns how many rows it has, and how many of them count towards the day.
+    """Returns how many rows the chunk has, and how many of them count towards the daily quota.
 
-    Where its rows are lost as well, it has what the other chunks lack of the batch's recipients.
+    If its rows are lost too, it has the recipients of the batch that are in no other chunk.
     """
     try:
         rows = unpack_rows(cast("bytes", redis.get(keys.rows(lost.id)) or b""))

@@ -1,4 +1,4 @@
-"""One message: its record against the set of its state, its lease, its hold, RQ's registries and its expiries."""
+"""Audits one message: its record against the set of its state, its lease, its hold, RQ's registries and its expiry."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ RQ_STATE = {
     **dict.fromkeys(SENT_STATES, ("finished", "finished")),
     **dict.fromkeys((State.REFUSED, State.FAILED, State.SUPPRESSED, State.EXPIRED), ("failed", "failed")),
 }
-"""Where RQ's tools show what is in a state, and with which status: written once more, to check the scripts by."""
+"""State -> RQ's registry, and the status of the RQ job. The scripts have the same table; this one checks them."""
 NO_KEY, NO_EXPIRY = -2, -1
 NOT_UTF8 = "\\"
-"""Is in a name of which not all bytes are text, and in no id."""
+"""Stands in a name with bytes that are not UTF-8, and in no id."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """What Redis has of one message. A TTL is in seconds, or as Redis says it."""
+    """Holds what Redis has of one message. A TTL is in seconds; NO_KEY and NO_EXPIRY as in Redis."""
 
     id: str
     state: str
@@ -58,11 +58,11 @@ class MessageFacts:
     hold_explained: bool
     in_materialized: bool
     timed: bool
-    """RQ's own maintenance would judge its run after a time."""
+    """Whether its run has a time limit, after which RQ's own maintenance would end it."""
     packed: bool
-    """It is a row of a chunk that is being sent, with no more than this and a lease."""
+    """Whether it is a row of a chunk that is being sent, which has only this record and a lease."""
     elsewhere: bool
-    """A worker of RQ's own has it, or had it a moment ago."""
+    """Whether a stock RQ worker has it, or had it a moment ago."""
 
     @property
     def mark(self) -> str:
@@ -70,7 +70,7 @@ class MessageFacts:
 
 
 def look_at(redis: Redis, keys: Keys, lanes: Lanes, ids: Sequence[str]) -> list[MessageFacts]:
-    """These messages, each as it was at one moment; what stands in the lanes was read before."""
+    """Reads these messages, each at one moment. `lanes` were read before."""
     queues = registries_of(lanes)
     answers = LOOK.run(redis, keys.account, len(queues), *queues, *ids)
     return [_facts(id, lanes, answer) for id, answer in zip(ids, answers, strict=True)]
@@ -94,7 +94,7 @@ def _facts(id: str, lanes: Lanes, answer: Any) -> MessageFacts:
 
 
 def check_message(facts: MessageFacts, keys: Keys, now: float, *, settled: bool) -> Iterator[Finding]:
-    """`settled`: nobody uses the account, so all that RQ and its workers were doing has ended."""
+    """Checks a message. `settled`: nobody uses the account, so all that RQ and its workers were doing has ended."""
     key = keys.message(facts.id)
     state = State(facts.state)
     if not state.is_known:
@@ -154,7 +154,7 @@ def _check_rq(facts: MessageFacts, state: State, key: str, *, settled: bool) -> 
 
 
 def _is_in_rqs_hands(facts: MessageFacts, state: State) -> bool:
-    """Tells whether somebody moved it with RQ's tools: a worker mends that at its next claim or sync."""
+    """Whether somebody moved it with RQ's tools. A worker mends that at its next claim or sync."""
     if facts.job_status == "canceled" and state in WAITING_STATES:
         return True
     if facts.job_status == "queued" and state is not State.QUEUED:
@@ -187,7 +187,7 @@ def _check_expiry(facts: MessageFacts, state: State, keys: Keys, now: float) -> 
 
 
 def describe_traces(id: str, traces: Iterable[str], keys: Keys) -> Finding:
-    """Returns what is left of something whose record is gone."""
+    """Reports what is left of something whose record is gone."""
     where = sorted(set(traces))
     if NOT_UTF8 in id:
         cure = "find out who wrote it: sesq does not. Then take it out with redis-cli"

@@ -1,4 +1,4 @@
-"""Every key of an account by its name: whose it is, and which have no owner and no expiry."""
+"""Audits the names of all keys of an account: finds keys without an owner and without an expiry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OUR_FUNCTIONS = b"sesq.worker."
 
 @dataclass(slots=True)
 class KeyNames:
-    """What the names of an account's keys tell: ids by the kind of key."""
+    """Holds the ids in the names of an account's keys, by the kind of key."""
 
     messages: set[str] = field(default_factory=set)
     contents: set[str] = field(default_factory=set)
@@ -38,11 +38,11 @@ class KeyNames:
     holds: set[str] = field(default_factory=set)
     webhooks: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
-    """Keys that belong to a chunk or a batch, or have to expire, or that nobody knows."""
+    """Keys that belong to a chunk, a batch or a webhook, or have to expire, or that sesq does not know."""
 
 
 def single_keys(keys: Keys) -> set[str]:
-    """Returns the keys that an account has once."""
+    """Returns the keys of which an account has one each."""
     names = (
         "batches unpacked counters depth_history audit acts holds blocks gate ledger token_waiters bulk_token_waiters "
         "leases starting keeping expiring policy configured transport policy_history suppression suppression_read "
@@ -56,7 +56,7 @@ def single_keys(keys: Keys) -> set[str]:
 
 
 def read_names(redis: Redis, keys: Keys) -> KeyNames:
-    """Walks over all keys of the account."""
+    """Reads the names of all keys of the account."""
     names, single = KeyNames(), single_keys(keys)
     single |= {keys.stale(queue) for lane in Lane for queue in tenant_queues(redis, keys, lane)}
     prefix = keys.message("")[: -len("message:")]
@@ -72,7 +72,7 @@ def read_names(redis: Redis, keys: Keys) -> KeyNames:
 
 
 def audit_owners(redis: Redis, keys: Keys, names: KeyNames) -> Iterator[Finding]:
-    """Finds keys that would stay forever, although what they belonged to is gone."""
+    """Finds keys that would stay forever, although their owner is gone."""
     prefix = keys.message("")[: -len("message:")]
     for some in pages(sorted(names.others), AT_ONCE):
         for key, ttl in zip(some, _ttls(redis, some), strict=True):

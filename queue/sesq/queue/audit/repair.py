@@ -1,4 +1,4 @@
-"""Mends what a finding names, where it follows from other keys. Each looks anew, so a second time changes nothing."""
+"""Mends findings that follow from other keys. Each repair reads the keys anew: to repeat it changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEND_ORPHAN = compose("mend_orphan.lua", MESSAGES)
 
 
 def mend(redis: Redis, account: str, finding: Finding) -> str:
-    """Returns what was done, in words; empty if nothing was left to do."""
+    """Mends one finding. Returns what was done, in words; empty if there was nothing to do any more."""
     keys = Keys(account)
     if finding.kind is Kind.LEDGER:
         return mend_ledger(redis, keys)
@@ -70,7 +70,7 @@ def _mend_message(redis: Redis, keys: Keys, id: str) -> Sequence[str] | str:
 
 
 def _standing(lanes: Lanes, id: str, queue: str, *, belongs: bool) -> tuple[int, str]:
-    """Returns how often it stands in its own lane; and as JSON in which lanes it stands and should not."""
+    """Returns how often it is in its own lane; and as JSON, the lanes in which it should not be."""
     own = lanes[queue].standing(id) if queue in lanes else 0
     wrong = [name for name, lane in lanes.items() if lane.standing(id) and not (belongs and name == queue)]
     return own, json.dumps(wrong)
@@ -97,7 +97,7 @@ def _mend_chunk(redis: Redis, keys: Keys, id: str) -> Sequence[str]:
 
 
 def _packed(redis: Redis, keys: Keys, beginning: str) -> set[str]:
-    """Returns the rows on their way whose ids begin so."""
+    """Returns the ids of rows on their way that begin with a text."""
     ids = [key[len(keys.message("")) :] for key in keys_like(redis, f"{keys.message(beginning)}*")]
     pipeline = redis.pipeline(transaction=False)
     for id in ids:
@@ -176,4 +176,4 @@ _MENDERS: dict[str, Callable[[Redis, Keys, str], Sequence[str] | str]] = {
     "hold": _mend_hold,
     "stale": _mend_stale,
 }
-"""Who mends what stands at a key of that kind, by the rest of its name."""
+"""Kind of key -> the function that mends it, given the rest of the key's name."""

@@ -1,4 +1,4 @@
-"""One look at an account: every key is walked over, and what does not agree is said, with a mark."""
+"""Reads every key of an account once, and reports what does not agree, with a mark."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from sesq.queue.snapshot import redis_now
 from sesq.queue.states import FINAL_STATES, State
 
 MESSAGES_AT_ONCE = 50
-"""So many are a script of some milliseconds."""
+"""For so many, the script takes some milliseconds."""
 AT_ONCE = 500
 
 Progress = Callable[[str, int, int], object]
-"""Is told what is looked at, how many of it are done, and of how many."""
+"""Is called with what is being read, how many of those are done, and how many there are."""
 
 
 class Survey:
-    """One look at one account. It changes nothing."""
+    """Reads one account once. It changes nothing."""
 
     def __init__(self, redis: Redis, account: str, *, settled: bool, progress: Progress) -> None:
         self.redis, self.keys, self.settled, self.progress = redis, Keys(account), settled, progress
@@ -80,7 +80,7 @@ class Survey:
             self.progress("messages", done, len(self.names.messages))
 
     def _holds(self) -> Iterator[Seen]:
-        """Yields those that wait for something, by its own list: whether their record says the same."""
+        """Checks that the messages in the list of each hold have that hold in their records."""
         for what in sorted(self.names.holds):
             key = self.keys.hold(what)
             for some in pages(zset_entries(self.redis, key), AT_ONCE):
@@ -91,7 +91,7 @@ class Survey:
                     if hold != what and id in self.names.messages:
                         yield mendable(Kind.HOLD, key, f"{id} stands there, and does not wait for it"), hold
         unused = set(hash_fields(self.redis, self.keys.holds)) - self.names.holds - self.waited_for
-        if self.redis.exists(self.keys.restored):  # what was queued before that may still come to wait for it
+        if self.redis.exists(self.keys.restored):  # older messages may still get this hold
             unused.discard("restore")
         for what in unused:
             yield mendable(Kind.HOLD, self.keys.holds, f"it explains {what}, for which nothing waits"), ""
@@ -105,7 +105,7 @@ class Survey:
             rows = own.get(id, [])
             seen = audit_batch(self.redis, self.keys, self.lanes, id, leaving, rows, settled=self.settled)
             for finding, mark in seen:
-                if finding.kind is Kind.CHUNK:  # a lost one's entries are no traces of nobody
+                if finding.kind is Kind.CHUNK:  # else the entries of a lost chunk would count as orphans
                     self.names.chunks.add(finding.key[len(self.keys.chunk("")) :])
                 yield finding, mark
             self.progress("batches", done, len(self.names.batches))
@@ -117,7 +117,7 @@ class Survey:
             told = read_chunks(self.redis, self.keys, self.lanes, list(ids), leaving, {})
             chunks = [chunk for chunk in told if chunk.fields]
             if any(chunk.waiting or chunk.leaving for chunk in chunks):
-                self.names.batches.add(batch)  # its template and its lists are needed
+                self.names.batches.add(batch)  # its template and its lists must stay
                 what = f"its hash is lost, and rows of it wait in {len(chunks)} chunks"
                 yield mendable(Kind.BATCH, self.keys.batch(batch), what), ""
                 continue
@@ -125,7 +125,7 @@ class Survey:
                 yield from marked(check_chunk(chunk, self.keys, {}, settled=self.settled), "")
 
     def _traces(self) -> Iterator[Seen]:
-        """Yields what stands somewhere, or has a key that stays, without a record."""
+        """Finds ids without a record that are in a list, or that have a key which stays."""
         traces: dict[str, set[str]] = {}
         for key, ids in self._places():
             for id in ids:
@@ -144,7 +144,7 @@ class Survey:
                     yield describe_traces(id, found, self.keys), ""
 
     def _places(self) -> Iterator[tuple[str, Iterable[str]]]:
-        """Yields the lists whose entries must all have a record. Those of what has ended are pruned later."""
+        """Yields the lists whose entries must all have a record. Lists of ended messages are pruned later."""
         for state in State:
             if state not in FINAL_STATES:
                 yield self.keys.state(state), zset_entries(self.redis, self.keys.state(state))

@@ -13,31 +13,31 @@ from sesq.queue.replies import text, texts
 Item = TypeVar("Item")
 
 STEP = 1000
-"""So many entries of a key, or of the keyspace, one command walks over."""
+"""How many entries of a key, or of the keyspace, one command reads."""
 
 
 def keys_like(redis: Redis, pattern: str) -> Iterator[str]:
-    """Returns the names of all keys that match; one may come twice."""
+    """Returns the names of all keys that match. A name may come twice."""
     return (text(each) for each in redis.scan_iter(pattern, count=STEP))
 
 
 def zset_entries(redis: Redis, key: str) -> Iterator[str]:
-    """Returns the entries of a sorted set; one may come twice."""
+    """Returns the entries of a sorted set. An entry may come twice."""
     return (entry for entry, _ in zset_scores(redis, key))
 
 
 def zset_scores(redis: Redis, key: str) -> Iterator[tuple[str, float]]:
-    """Returns the entries of a sorted set with their scores; one may come twice."""
+    """Returns the entries of a sorted set with their scores. An entry may come twice."""
     return ((text(entry), float(score)) for entry, score in redis.zscan_iter(key, count=STEP))
 
 
 def set_entries(redis: Redis, key: str) -> Iterator[str]:
-    """Returns the entries of a set; one may come twice."""
+    """Returns the entries of a set. An entry may come twice."""
     return (text(entry) for entry in redis.sscan_iter(key, count=STEP))
 
 
 def hash_fields(redis: Redis, key: str) -> Iterator[str]:
-    """Returns the names of the fields of a hash; one may come twice."""
+    """Returns the names of the fields of a hash. A name may come twice."""
     return (text(field) for field, _ in redis.hscan_iter(key, count=STEP))
 
 
@@ -53,7 +53,7 @@ def list_entries(redis: Redis, key: str) -> Iterator[str]:
 
 
 def pages(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yields the items, so many at a time."""
+    """Yields the items in lists of `size`."""
     rest = iter(items)
     while page := list(islice(rest, size)):
         yield page

@@ -1,10 +1,10 @@
--- Add: one more chunk of a batch, with its RQ job. After messages.lua.
+-- Adds a chunk to a batch, with its RQ job. After messages.lua.
 --
 -- ARGV[3] batch   [4] number of the chunk   [5] rows, packed   [6] n (recipients)   [7] counted: the first so
 --     many count towards the day   [8] its send window, or ''   [9] when that is open, as in A windows
 --     [10…] RQ's job: name, value, …
--- A chunk that is here already stays as it is. Returns the batch's state; 'damaged' where the
--- batch cannot take it.
+-- A chunk that is here already stays as it is. Returns the batch's state; 'damaged' if the
+-- batch cannot take it, because its field chunks is damaged.
 
 local bid, k, rows, n, counted = ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local window, times = ARGV[8], ARGV[9]

@@ -1,8 +1,8 @@
--- Change: a person, or the worker, pauses, resumes or cancels a batch. After messages.lua.
+-- Pauses, resumes or cancels a batch, for a person or the worker. After messages.lua.
 --
 -- ARGV[3] id   [4] pause, resume or cancel   [5] reason
--- unpark.lua puts its parked chunks back afterwards, some at a time. A batch that waits for its time is in
--- the state paused: if a person pauses it too, it stays paused beyond that time.
+-- Afterwards unpark.lua puts its parked chunks back, some at a time. A batch that waits for its time has
+-- the state paused. If a person pauses it too, it stays paused after that time.
 -- Returns the state that it was in ('starting': it waited for its time); '' if there is no such batch.
 -- Nothing has changed if that state does not allow the action. A cancelled batch can be cancelled again,
 -- because the process that cancelled it may have died before it had cancelled its messages.

@@ -1,4 +1,4 @@
--- Batches: how the recipients of a batch are counted, and when it pauses itself or has ended. After jobs.lua.
+-- Batches: counts the recipients of a batch, pauses it, and ends it. After jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A batches             zset    id -> time it was begun (s)
@@ -6,29 +6,29 @@
 --                                 filled (1: all its rows are here), chunks, jobs (chunks in their queue),
 --                                 queue, keep (s), name, envelope, rows (of the file), total (recipients),
 --                                 invalid, duplicates, suppressed (rows left out),
---                                 stop:bounces and stop:complaints (%), passed:<the same> (%: the share with
---                                 which a person let it go on),
---                                 n:<where> (recipients): of those without a record waiting, leaving
---                                 (granted), taken (by SES), arrived (delivered); of the others their state;
---                                 prevented (of those that are bounced: SES did not try to send to them),
+--                                 stop:bounces and stop:complaints (%), passed:<the same> (%: the share at
+--                                 which a person resumed it),
+--                                 n:<where> (recipients): without a record: waiting, leaving
+--                                 (granted), taken (by SES), arrived (delivered); with one: their state;
+--                                 prevented (bounced recipients to whom SES did not try to send),
 --                                 kept (chunks whose keys have the right expiry already),
 --                                 starts_at (s: it is paused until then), window (its send window, or ''),
---                                 zone_column (of its rows: in the zone that it names, in place of the
---                                 window's, a row goes; or '')
+--                                 zone_column (the column of its rows that names the time zone of
+--                                 the window for that row; or '')
 --   A starting            zset    batches that are paused until their time -> that time (s)
 --   A parked:<bid>        list    its chunks that wait for it to be resumed
 --   A materialized:<bid>  set     ids of its recipients that have a record of their own
---   A keeping             set     batches that have ended, or were reopened, and of which not all keys have
+--   A keeping             set     batches that have ended, or were reopened, whose keys do not all have
 --                                 the right expiry yet
 --   A template:<bid>      string  the template, packed
---   A progress:<bid>      string  how far it was at each time; see note_progress.lua
+--   A progress:<bid>      string  its progress over time; see note_progress.lua
 
 local OF_BATCH = {'batch', 'template', 'parked', 'materialized', 'windows', 'progress'}
 local OF_CHUNK = {'chunk', 'rows', 'log', 'results', 'arrived'} -- kinds of keys; see chunks.lua
 local OPEN = {'waiting', 'leaving', 'scheduled', 'queued', 'sending', 'retrying', 'held', 'unknown'}
 local SENT = {'taken', 'arrived', 'sent', 'delivered', 'bounced', 'complained'}
 local ENOUGH = 50 -- recipients that SES must have taken before a share of them means anything
-local STEP = {bounces = 1, complaints = 0.05} -- %: so much worse than what a person let pass
+local STEP = {bounces = 1, complaints = 0.05} -- %: how much the share must rise after a person's resume
 local COUNTED_AS = {bounces = 'bounced', complaints = 'complained'}
 
 function Batch.key(bid) return A .. 'batch:' .. bid end
@@ -65,7 +65,7 @@ function Batch.sum_of(bid, names)
   return sum
 end
 
--- Sets how long the keys of a batch stay: for ever while it goes on, as long as its records after its end.
+-- Sets how long the keys of a batch stay: for ever while it goes on, then as long as its records.
 -- Does it for some chunks at a time; the workers' upkeep does it for the rest.
 local CHUNKS_AT_ONCE = 100
 function Batch.keep_some(bid)
@@ -91,7 +91,7 @@ function Batch.keep(bid)
   Batch.keep_some(bid)
 end
 
--- Ends a batch of which nothing waits or is on its way any more, and reopens it if something is queued again.
+-- Ends a batch if no row of it waits or is on its way, and reopens it if a row is queued again.
 function Batch.judge(bid)
   local state, filled, ended = Batch.read(bid, 'state', 'filled', 'ended')
   if not ended and filled ~= '1' and state ~= 'cancelled' then return end
@@ -107,21 +107,21 @@ function Batch.judge(bid)
   end
 end
 
--- One more recipient is bounced to whom SES did not try to send.
+-- Counts one more bounced recipient to whom SES did not try to send.
 function Batch.count_prevented(bid)
   if call('EXISTS', Batch.key(bid)) == 1 then call('HINCRBY', Batch.key(bid), 'prevented', 1) end
 end
 
 -- Returns the number of bounces or complaints of a batch, the number of recipients that SES has taken, and
--- the share (%; 0 while SES has taken too few). What SES did not try to send is no bounce.
+-- the share (%; 0 while SES has taken too few). A bounce of mail that SES did not try to send does not count.
 function Batch.bad_share(bid, bad)
   local n, sent = Batch.sum_of(bid, {COUNTED_AS[bad]}), Batch.sum_of(bid, SENT)
   if bad == 'bounces' then n = math.max(0, n - (tonumber((Batch.read(bid, 'prevented'))) or 0)) end
   return n, sent, sent >= ENOUGH and n / sent * 100 or 0
 end
 
--- Pauses a batch with too many bounces or complaints. If a person has resumed it in spite of them, it is
--- paused only when the share is a step higher than then.
+-- Pauses a batch with too many bounces or complaints. If a person has resumed it before, it is
+-- paused only if the share is a step higher than at that time.
 function Batch.mind_the_share(bid, bad)
   local state, stop, passed = Batch.read(bid, 'state', 'stop:' .. bad, 'passed:' .. bad)
   local most, least = tonumber(stop), tonumber(passed)
@@ -133,7 +133,7 @@ function Batch.mind_the_share(bid, bad)
   end
 end
 
--- Notes with which shares of bounces and complaints a person has let the batch go on.
+-- Notes the shares of bounces and complaints at which a person resumes the batch.
 function Batch.acknowledge(bid)
   for bad in pairs(STEP) do
     local most = tonumber((Batch.read(bid, 'stop:' .. bad)))
@@ -142,7 +142,7 @@ function Batch.acknowledge(bid)
   end
 end
 
--- So many recipients of a batch go from one count to another.
+-- Moves n recipients of a batch from one count to another.
 function Batch.adjust_counts(bid, from, to, n)
   local key = Batch.key(bid)
   if n == 0 or call('EXISTS', key) == 0 then return end
@@ -153,7 +153,7 @@ function Batch.adjust_counts(bid, from, to, n)
   Batch.judge(bid)
 end
 
--- paused or cancelled, where a message's batch is; nil if it goes on, or the message belongs to none.
+-- Returns paused or cancelled if a batch is in that state; nil if it goes on, or if there is no batch.
 function Batch.stopped(bid)
   local state = bid and Batch.state_of(bid)
   return (state == 'paused' or state == 'cancelled') and state or nil

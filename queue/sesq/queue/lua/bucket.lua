@@ -1,8 +1,8 @@
 -- A token bucket, for the gate and for the strategy of `limits`. After clock.lua. A bucket is a table of
---   level   tokens at `at`; below zero is debt      at      from when tokens flow (s)
---   pace    tokens that flow in a second            burst   most that gather while nobody takes any
--- n go when min(n, burst) tokens are there, and all n are taken, so that what is larger than the bucket goes
--- too, and is paid for afterwards.
+--   level   tokens at `at`; below zero is debt      at      the time from which tokens flow (s)
+--   pace    tokens that flow in a second            burst   most tokens that gather
+-- n go when min(n, burst) tokens are there, and all n are taken. So a message larger than the bucket goes
+-- too, and the debt is paid afterwards.
 
 function Bucket.tokens(bucket, at)
   return math.min(bucket.burst, bucket.level + math.max(0, (at or now()) - bucket.at) * bucket.pace)

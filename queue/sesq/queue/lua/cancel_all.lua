@@ -1,6 +1,6 @@
--- Cancel all: takes back those messages that wait. After messages.lua.
+-- Cancels those of some messages that wait. After messages.lua.
 --
--- ARGV[3] reason   [4] the states in which they may be, "held,queued,…"   [5…] ids
+-- ARGV[3] reason   [4] the states in which they are cancelled, "held,queued,…"   [5…] ids
 
 local reason, allowed = ARGV[3], {}
 

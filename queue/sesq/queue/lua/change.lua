@@ -1,4 +1,4 @@
--- Change: a person, an event or the sync moves a message on. After messages.lua; also uses A blocks (hash:
+-- Changes a message's state, for a person, an event or the sync. After messages.lua; uses A blocks (hash:
 -- see settle.lua).
 --
 -- ARGV[3] id   [4] JSON: the states it may be in   [5] the new state   [6] reason

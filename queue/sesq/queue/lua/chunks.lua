@@ -1,24 +1,24 @@
 -- Chunks: 500 rows of a batch, packed, with one RQ job. After windows.lua and batches.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A chunk:<bid>-<k>    hash    batch, queue, keep, n (recipients), counted (the first so many count towards
+--   A chunk:<bid>-<k>    hash    batch, queue, keep, n (rows), counted (the first so many rows count towards
 --                                the day), cursor (those before it were granted), redo ("start-end …": given
 --                                back, in order), out (rows on their way: A message:<id> of each has packed =
---                                1), place (the state by which RQ shows its job), cancelled (why, where it
---                                was without its batch), lost (why its rows that SES is not known to have
---                                taken have failed: its hash was lost, and is written anew), window (its
---                                send window, where it has one)
+--                                1), place (the state in which RQ shows its job), cancelled (why, if it was
+--                                cancelled without its batch), lost (why rows that SES is not known to have
+--                                taken have failed: its hash was lost, and was written anew), window (its
+--                                send window, if it has one)
 --   A rows:<bid>-<k>     string  the rows, packed
---   A log:<bid>-<k>      string  what SES took: lines of "<time> <row>:<MessageId> …"
+--   A log:<bid>-<k>      string  SES's answers: lines of "<time> <row>:<MessageId> …"
 --   A results:<bid>-<k>  string  the same, packed, once the chunk is done
---   A arrived:<bid>-<k>  string  one bit a row: delivered
+--   A arrived:<bid>-<k>  string  a bit for each row: 1 if it was delivered
 --   A unpacked           set     chunks that are done and whose log is not packed yet
--- A row is given by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it ever needs
+-- A row is known by its number in its chunk, from 0. `<bid>-<k>-<row>` is its message's id, if it needs
 -- a record.
 
 local CANCELLED_IN_RQ = "cancelled by RQ's own cancel"
 
--- Whether a text is a list of rows: "start-end …", none of them empty or beyond the n rows of the chunk.
+-- Whether a text is a list of runs of rows: "start-end …", none empty or beyond the n rows of the chunk.
 function Chunk.are_runs(redo, n)
   for run in string.gmatch(redo, '[^ ]+') do
     local from, to = string.match(run, '^(%d+)-(%d+)$')
@@ -64,8 +64,8 @@ end
 
 function Chunk.has_rows(chunk) return chunk.cursor < chunk.n or chunk.redo ~= '' end
 
--- The rows that go next: start, end (exclusive), what remains to be redone (nil if nothing is), and what
--- each counts towards the day.
+-- Returns the rows that go next: start, end (exclusive), the rest of redo (nil: they are not from redo), and
+-- what each counts towards the day.
 function Chunk.next_rows(chunk)
   local from, to, rest = string.match(chunk.redo, '^(%d+)-(%d+) ?(.*)$')
   local start, stop = tonumber(from) or chunk.cursor, tonumber(to) or chunk.n
@@ -75,7 +75,7 @@ function Chunk.next_rows(chunk)
   return start, stop, rest, counts and 1 or 0
 end
 
--- The first m of those rows are on their way.
+-- Notes that the first m of those rows are on their way.
 function Chunk.pass_rows(chunk, m)
   local start, stop, rest = Chunk.next_rows(chunk)
   if not rest then chunk.cursor = start + m
@@ -84,7 +84,7 @@ function Chunk.pass_rows(chunk, m)
   chunk.out = chunk.out + m
 end
 
--- A row comes back, to its place among those that are to be redone.
+-- Adds a row to redo, at its place in the order.
 function Chunk.redo_row(chunk, row)
   local runs, put = {}, false
   local function add(from, to)
@@ -104,7 +104,7 @@ function Chunk.redo_row(chunk, row)
   chunk.redo = table.concat(runs, ' ')
 end
 
--- Rows that came back do not go after all: consumers of the stream know them as queued. Returns how many.
+-- Cancels the rows in redo, and tells consumers, who know them as queued. Returns how many.
 function Chunk.drop_redo(chunk, why)
   local n = 0
   for from, to in string.gmatch(chunk.redo, '(%d+)-(%d+)') do
@@ -127,7 +127,7 @@ function Chunk.take_back(chunk, why)
   return n
 end
 
--- Where its job belongs: in its queue while rows are to be granted, and their window is open.
+-- Returns where its job belongs: in its queue while rows are to be granted and their window is open.
 function Chunk.place_of(chunk)
   if Chunk.has_rows(chunk) then
     if chunk.state == 'paused' then return 'held' end
@@ -137,7 +137,7 @@ function Chunk.place_of(chunk)
   return chunk.state == 'cancelled' and 'cancelled' or 'sent'
 end
 
--- Clears a chunk that was cancelled, alone or with its batch. Returns how many rows had come back to it.
+-- Clears a chunk that was cancelled, alone or with its batch. Returns how many rows were in redo.
 function Chunk.clear_cancelled(chunk)
   if chunk.state ~= 'cancelled' then return 0 end
   chunk.cursor = chunk.n
@@ -154,7 +154,7 @@ function Chunk.show(chunk, place, opts)
   Job.place(chunk.id, chunk.queue, place, chunk.keep, opts)
 end
 
--- Writes down how far a chunk is, and puts its job where it belongs. Returns how many rows it told of.
+-- Writes the fields of a chunk, and puts its job where it belongs. Returns how many rows of redo it dropped.
 function Chunk.sync_job(chunk, worker)
   local dropped = Chunk.clear_cancelled(chunk)
   local to = Chunk.place_of(chunk)

@@ -1,32 +1,32 @@
--- Claim: up to `want` messages that may go now, already taken from their lanes and under this worker's lease.
--- Of a chunk of a batch, as many recipients as may go: it stays at the head of its queue until all are
+-- Claims up to `want` messages that may go now: takes them from their lanes, under this worker's lease.
+-- Of a chunk it grants as many rows as may go. The chunk stays at the head of its queue until all are
 -- granted. In a lane the queues of tenants take turns (see shares.lua). After token_waiters.lua and
 -- clear_head.lua; also
---   A suppression   hash   who gets no mail
+--   A suppression   hash   addresses that get no mail
 --
 -- ARGV[3] worker   [4] want (messages)   [5] lease (s)   [6] the claim's id   [7…] RQ queues of the
 --     lanes, first lane first
 -- Returns {reason, wait (s), {id, …}, {id not ours, …}, addresses on the suppression list, 1 if it waits
 --          for tokens for bulk mail, else 0}
---   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused (also where the
---           send window of bulk mail is closed), unsynced, ses_paused; tenant, tenant_day (what waits is of
---           tenants that have reached their own rate, or day); more (there is more to move out of the way
---           than one claim may)
---   wait    seconds until this worker should ask again; each waiting worker is told of another token, so that
+--   reason  why no more were granted: full (all that was wanted), empty, rate, day, paused (also if the
+--           send window of bulk mail is closed), unsynced, ses_paused; tenant, tenant_day (waiting mail is of
+--           tenants at their own rate, or day); more (more entries must be moved aside
+--           than one claim may move)
+--   wait    seconds until this worker should ask again. Each waiting worker is told another time, so that
 --           they do not all ask at once
 
 local LOOK_AGAIN = 60    -- s: the wait while only other senders fill the day
-local SOON = 60          -- s: for a tenant's token one waits; what takes longer is for its day
-local ROWS_A_TURN = 10   -- of a batch, where queues of tenants take turns
-local RESTS_ASIDE = 20   -- a look at a tenant that has reached its limits is the work of so many messages
-local AFTER_URGENT = 0.5 -- s: a tenant's bulk mail waits so much longer than urgent mail of it
+local SOON = 60          -- s: a longer wait of a tenant is for its day, not for its rate
+local ROWS_A_TURN = 10   -- rows of a batch in one turn, if queues of tenants take turns
+local RESTS_ASIDE = 20   -- a look at a tenant at its limits is as much work as so many messages
+local AFTER_URGENT = 0.5 -- s: a tenant's bulk mail waits so much longer than its urgent mail
 
 local queues, serves_urgent = {unpack(ARGV, 7)}, false
 for _, queue in ipairs(queues) do serves_urgent = serves_urgent or not Job.is_bulk(queue) end
 local waiters = A .. (serves_urgent and 'token_waiters' or 'token_waiters:bulk')
 local worker, want, lease, claim_id = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local granted = {}
-local reason, at = 'empty', nil -- at: when what is short is there (s)
+local reason, at = 'empty', nil -- at: when the missing tokens or room are there (s)
 local yields, urgent_day = false, 0
 
 local function wait_for(what, when)
@@ -34,7 +34,7 @@ local function wait_for(what, when)
   return false
 end
 
--- For a worker that serves bulk mail alone: notes whether another worker waits for a token for urgent mail,
+-- For a worker that serves only bulk mail: notes whether another worker waits for a token for urgent mail,
 -- and how many recipients of the day the first urgent message will take.
 local function look_at_urgent(gate)
   local first = unpack(queues)
@@ -48,7 +48,7 @@ local function look_at_urgent(gate)
   if day <= gate.limits.daily then urgent_day = day end
 end
 
-local function lease_until(i) return now() + lease + i * 1e-6 end -- in their order
+local function lease_until(i) return now() + lease + i * 1e-6 end -- sorts them in their order
 
 local function grant(gate, message, queue)
   local n, day = tonumber(message.rate), tonumber(message.day)
@@ -64,7 +64,7 @@ local function grant(gate, message, queue)
   granted[#granted + 1] = message.id
 end
 
--- The first m rows of a chunk that go next: each is a message that is being sent, but for its content.
+-- Grants the next m rows of a chunk. Each becomes a message that is being sent, without content.
 local function grant_rows(gate, chunk, m)
   local start, _, _, day = Chunk.next_rows(chunk)
   local leases, ids = {}, {}
@@ -95,14 +95,14 @@ local function grant_rows(gate, chunk, m)
   Chunk.sync_job(chunk, worker)
 end
 
--- Until when bulk mail of a limited tenant waits, because urgent mail of it waits for the same tokens (s).
+-- Returns until when a limited tenant's bulk mail waits for urgent mail that needs the same tokens (s).
 local function after_urgent(queue, tenant)
   local lane = Job.is_bulk(queue) and string.gsub(Job.lane_of(queue), 'bulk$', 'transactional')
   local till = lane and Share.is_resting(lane .. '.' .. tenant.name)
   return till and till + AFTER_URGENT
 end
 
--- Whether mail of a tenant has to wait for its tenant's own limits: then its queue rests.
+-- Whether mail of a tenant has to wait for the tenant's own limits. If so, its queue rests.
 local function rests(gate, queue, n, day)
   local tenant = Tenant.of(queue)
   if not tenant then return false end
@@ -115,7 +115,7 @@ local function rests(gate, queue, n, day)
   return true
 end
 
--- Whether SES has stopped the tenant of a batch: its rows wait in their chunk, or each would become a record.
+-- Whether SES has stopped the tenant of a batch. Its rows then wait in their chunk, without records.
 local function is_stopped(queue)
   local name = string.sub(queue, #Job.lane_of(queue) + 2)
   if name == '' or call('HEXISTS', A .. 'blocks', 'tenant:' .. name) == 0 then return false end
@@ -124,14 +124,14 @@ local function is_stopped(queue)
   return true
 end
 
--- So many rows of a tenant's batch may go in its turn.
+-- Returns how many rows of a batch may go in one turn of its queue.
 local function rows_in_turn(queue, day)
   local tenant = Tenant.of(queue)
   local most = Share.take_turns(Job.lane_of(queue)) and ROWS_A_TURN or math.huge
   return tenant and math.min(most, Tenant.room(tenant, day)) or most
 end
 
--- Grants what may go now of the chunk at the head; true when the lane may be looked at once more.
+-- Grants the rows that may go now from the chunk at the head. Returns true if the lane may be read again.
 local function serve_chunk(gate, chunk, queue, kept)
   if Head.clear_chunk(chunk, queue) then return true end
   local start, stop, _, day = Chunk.next_rows(chunk)
@@ -147,7 +147,7 @@ local function serve_chunk(gate, chunk, queue, kept)
   return true
 end
 
--- Grants the message at the head if it may go now; true when the lane may be looked at once more.
+-- Grants the message at the head if it may go now. Returns true if the lane may be read again.
 local function serve_message(gate, message, queue, spare, kept)
   if Head.clear_message(gate, message, queue, spare) then return true end
   local n, day = tonumber(message.rate), tonumber(message.day)
@@ -164,7 +164,7 @@ local function serve_message(gate, message, queue, spare, kept)
   return true
 end
 
--- Grants what stands at the head of a queue if it may go now; true when the lane may be looked at once more.
+-- Grants the entry at the head of a queue if it may go now. Returns true if the lane may be read again.
 local function serve_head(gate, queue, id)
   local spare = Job.is_bulk(queue) and gate.limits.reserve or 0
   local message = Message.read(id)
@@ -173,7 +173,7 @@ local function serve_head(gate, queue, id)
   return serve_message(gate, message, queue, spare, spare + urgent_day)
 end
 
--- Nothing stands in a queue, whoever has emptied it. Returns whether others of its lane take turns.
+-- Passes over an empty queue. Returns whether queues take turns in its lane.
 local function pass_over(lane, queue)
   call('DEL', A .. 'stale:' .. queue)
   if not Share.take_turns(lane) then return false end
@@ -182,7 +182,7 @@ local function pass_over(lane, queue)
   return true
 end
 
--- Works through one lane; true when the lanes after it may be looked at.
+-- Serves one lane. Returns true if the lanes after it may be served.
 local function serve(gate, lane)
   Share.wake(lane)
   while #granted + #Head.unknown < want and Head.may_clear() do
@@ -197,8 +197,8 @@ local function serve(gate, lane)
   return false
 end
 
--- Serves the mail for which tokens gather before all other mail. Returns its queue while it has to wait: then
--- nothing else is granted.
+-- Serves the mail for which tokens gather, before all other mail. Returns its queue while it has to wait:
+-- then nothing else is granted.
 local function serve_the_gathering(gate)
   local queue, id, mine = gate.waiting.queue, gate.waiting.id, false
   for _, lane in ipairs(queues) do mine = mine or lane == Job.lane_of(queue) end
@@ -214,7 +214,7 @@ local function serve_the_gathering(gate)
   reason = 'empty'
 end
 
--- Mail of tenants that have reached their own limits waits, and may go before all else does.
+-- Mail of tenants at their own limits may be able to go sooner than all other waiting mail: waits for that.
 local function wait_for_tenants()
   local before, soonest = reason ~= 'empty' and at or math.huge, math.huge
   for _, lane in ipairs(queues) do soonest = math.min(soonest, Share.rests_until(lane) or soonest) end
@@ -223,7 +223,7 @@ local function wait_for_tenants()
   end
 end
 
--- Works through the lanes; the queue at which it stopped, or nil.
+-- Serves the lanes. Returns the queue at which it stopped, or nil.
 local function serve_all(gate)
   local stopped_at = Gate.gathering(gate) and serve_the_gathering(gate)
   if stopped_at then return stopped_at end
@@ -238,7 +238,7 @@ local function serve_all(gate)
   wait_for_tenants()
 end
 
--- When this worker should ask for the token that it waits for (s); no other is told of it.
+-- Returns when this worker should ask again for a token (s). No other worker is told this time.
 local function next_token(gate, for_bulk)
   local soonest = now() + ((yields or #granted > 0) and QUANTUM or 0.001)
   local due = Waiters.next_token(gate, math.max(at, soonest), for_bulk)

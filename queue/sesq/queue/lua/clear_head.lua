@@ -1,22 +1,22 @@
--- Clear head: takes what may not go now from the head of a lane, and puts it where its state belongs. After
+-- Takes an entry that may not go now from the head of a lane, and puts its job where its state belongs. After
 -- gate.lua.
 
 local ROWS_ASIDE = 10    -- so many rows of a cancelled chunk are as much work as a message
-local ASIDE_A_TURN = 0.1 -- recipients, as which a message counts in its turn that is moved out of the way
-local MOST_ASIDE = 100   -- messages that one claim moves out of the way: 1 to 5 ms of work
-local Head = {aside = 0, unknown = {}} -- how many it moved; ids of those that are not ours
+local ASIDE_A_TURN = 0.1 -- recipients: what an entry that is moved aside counts in its queue's turn
+local MOST_ASIDE = 100   -- entries that one claim moves aside: 1 to 5 ms of work
+local Head = {aside = 0, unknown = {}} -- how many were moved aside; ids of jobs that are not sesq's
 
 function Head.may_clear() return Head.aside < MOST_ASIDE end
 function Head.count(n) Head.aside = Head.aside + n end
 
--- Beside queues of others it is a part of a turn.
+-- Moves an entry aside. It counts as a part of its queue's turn.
 local function move_aside(queue)
   Job.drop_head(queue)
   Share.charge(queue, ASIDE_A_TURN)
   Head.count(1)
 end
 
--- Takes out what stands in a queue and may not be sent, and puts it where its state belongs.
+-- Removes the head of a queue, which may not be sent, and puts its job where its state belongs.
 local function set_aside(message, queue)
   local stale = call('SISMEMBER', A .. 'stale:' .. queue, message.id) == 1
   move_aside(queue)
@@ -30,7 +30,7 @@ local function set_aside(message, queue)
   end
 end
 
--- A recipient of a batch that has a record of its own stops with its batch.
+-- Cancels or holds a row that has a record, because its batch is cancelled or paused.
 local function stop_with_its_batch(message)
   if Batch.stopped(message.batch) == 'cancelled' then
     Message.transition(message, 'cancelled', Batch.read(message.batch, 'reason') or '', {}, {})
@@ -72,7 +72,7 @@ function Head.clear_message(gate, message, queue, spare)
     move_aside(queue)
     Gate.hold_as_too_large(message, gate.limits.daily - spare)
   elseif message.queue ~= queue and Job.lane_of(message.queue) == queue then
-    move_aside(queue) -- a tenant's, which RQ's tools know as the lane's
+    move_aside(queue) -- RQ's tools put a tenant's job into the lane's queue
     Job.enter_queue(message.queue, message.id, true)
   else return false end
   return true

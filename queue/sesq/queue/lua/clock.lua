@@ -3,7 +3,7 @@
 -- Keys
 --   sesq:clock:offset   string   seconds added to Redis's clock, or =<s> to stop it there; tests only
 
-local call = redis.call -- damage.lua puts its own in its place
+local call = redis.call -- damage.lua replaces it
 
 -- Returns seconds since the epoch: the same moment for all that one script does. It is cut to a tenth of a
 -- millisecond, because cjson writes no more digits: so a moment is the same number wherever it is stored.

@@ -1,6 +1,6 @@
--- Close: all rows of a batch are here. After messages.lua.
+-- Notes that all rows of a batch are here. After messages.lua.
 --
--- ARGV[3] id   [4…] what is known now of the rows that were left out: name, value, …
+-- ARGV[3] id   [4…] the counts of rows that were left out: name, value, …
 -- Returns 1, or 0 if the batch is lost.
 
 local function main()

@@ -1,9 +1,9 @@
--- Control: hands out SES's one control call a second, to whoever asks in any process. After jobs.lua.
+-- Keeps all processes together at one control call a second, as SES allows. After jobs.lua.
 --
 -- ARGV[3] ms between two calls
 --   A control   string   when the last one was made (ms), by Redis's own clock even if a test has moved the
---                        clock of the scripts: SES does not use that one. It expires only so that no key is
---                        left behind. A time in the future is from before the clock was set back
+--                        clock of the scripts: SES does not use that clock. It expires only so that no key is
+--                        left. A time in the future is from before the clock was set back
 -- Returns 0 if a call may be made now, and notes it; else the ms until one may.
 
 local spacing = tonumber(ARGV[3])

@@ -1,15 +1,15 @@
--- Damage: moves a key of a wrong type aside, removes a counter that is no number, and makes the Redis call
+-- Moves a key of a wrong type aside, removes a counter that is no number, and makes the Redis call
 -- again. So one damaged key does not stop other mail. `sesq doctor` shows what was damaged. After clock.lua;
 -- every call of the scripts goes through `call` from here on.
 --
 -- ARGV[1]  account
 -- Keys, D = "sesq:<account>:damaged"
 --   D          hash   what is damaged -> JSON [time it was found (s), what is wrong with it]
---   D:<key>    any    what was found in a key of another type, for two weeks
+--   D:<key>    any    a key of a wrong type, kept for two weeks
 
 local DAMAGED, DAMAGE_KEPT, MOST_DAMAGED = 'sesq:' .. ARGV[1] .. ':damaged', 14 * 86400, 1000
-local BOOKS_LOST = 'lost' -- in the place of the run of the Redis server, until SES has been asked
--- Whether the gate's state or its ledger was damaged: nothing goes before SES has been asked.
+local BOOKS_LOST = 'lost' -- stands for the run id of the Redis server until the next sync
+-- Whether the gate's state or its ledger was damaged: nothing goes before the next sync.
 Damage.books_lost = false
 
 function Damage.note(what, why)
@@ -30,7 +30,7 @@ function Damage.lose_books()
   end
 end
 
--- Empties the place of a key of another type, and says so.
+-- Renames a key of a wrong type, and notes that.
 function Damage.set_key_aside(key)
   local why = 'it is a ' .. redis.call('TYPE', key).ok .. ', which sesq does not keep there'
   redis.call('RENAME', key, DAMAGED .. ':' .. key)
@@ -42,7 +42,7 @@ function Damage.set_key_aside(key)
   if id and Message.bury then Message.bury(id, 'its record in Redis was damaged: ' .. why) end
 end
 
--- Whether an error of Redis means that a counter is no number, or is too large to count on.
+-- Whether an error of Redis means that a counter is no number, or too large to be counted up.
 function Damage.is_uncountable(wrong)
   for _, words in ipairs({'hash value is not', 'would overflow', 'NaN or Infinity'}) do
     if string.find(wrong, words, 1, true) then return true end
@@ -59,20 +59,20 @@ function call(...)
     Damage.note(key, 'its field ' .. field .. ' is no number, or too large a one')
     redis.call('HDEL', key, field)
   end
-  return redis.call(...) -- once more in its empty place; what failed for another reason fails in the same way
+  return redis.call(...) -- again, now without the damaged key; another error comes again
 end
 
--- The values of fields of a hash, in the order of their names; false for one that it has not.
+-- Reads values of fields of a hash, in the order of the given names; false for a field that is missing.
 local function read(key, ...) return unpack(call('HMGET', key, ...)) end
 
--- The same as a table: name -> value.
+-- Reads the same as a table: name -> value.
 local function read_fields(key, names)
   local values, fields = call('HMGET', key, unpack(names)), {}
   for i, name in ipairs(names) do fields[name] = values[i] or nil end
   return fields
 end
 
--- A whole hash as a table; an empty one if there is no such key. It costs more than read() of ten fields.
+-- Reads a whole hash as a table, empty if there is no such key. This costs more than read() of ten fields.
 local function read_hash(key)
   local flat, record = call('HGETALL', key), {}
   for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end

@@ -1,21 +1,21 @@
--- Enqueue: writes messages of one lane, their RQ jobs and their costs in one step. Where a message was queued
--- before with the same idempotency key, it gives that message's id. After stream.lua; also, of
+-- Queues messages of one lane: writes their records, RQ jobs and costs in one step. If a message was queued
+-- before with the same idempotency key, it returns that message's id. After stream.lua; also, of
 -- A = "sesq:<account>:" (see messages.lua for the others),
 --   A idempotency:<digest of the key>   string   "<id> <digest of the content>"
 -- and sesq:accounts (set: the names of all accounts).
 --
 -- ARGV[3] the RQ queue: a lane's, or a tenant's in it   [4] s that an idempotency key is kept
---     from [5] on for each message: its id, its options, its content, the length of its record and of its
+--     from [5] on, for each message: its id, its options, its content, the length of its record and of its
 --     job, the name and value of each field of its record, and the same of its RQ job
 -- The options are empty, or JSON {
---   due           s, where it is not to go before   expires   s, where it is not to go after
---   key, digest   of the idempotency key and of the content, if there is a key
+--   due           s, before which it does not go   expires   s, after which it does not go
+--   key, digest   the digests of the idempotency key and of the content, if there is a key
 -- }
--- Returns for each message its id: another's where the key is known; {'conflict', id} where the key stands
--- for other content. An error means that none of these messages is queued. A caller gives some tens at once.
+-- Returns an id for each message: an earlier one's if the key is known; {'conflict', id} if the key stands
+-- for other content. An error means that none of these messages is queued. Callers give some tens at once.
 
 local queue, key_ttl, lane, list = ARGV[3], ARGV[4], Job.lane_of(ARGV[3]), R .. 'queue:' .. ARGV[3]
-local written = {}                            -- {id, state, key}, also of what was begun
+local written = {}                            -- {id, state, key}, also of a message that is half written
 local entries = {queued = {}, scheduled = {}} -- state -> {since, id, …} of its set
 local ready, due, expiring = {}, {}, {}       -- ids; {s, id, …}; {s, id, …}
 
@@ -24,7 +24,7 @@ local function add(list, score, id)
   list[#list + 1] = id
 end
 
--- Returns the message whose arguments begin at that place of ARGV; `after` is the place of the next one.
+-- Reads the message whose arguments begin at that place of ARGV. `after` is the place of the next one.
 local function read_message(place)
   local id, options, content, of_record, of_job = unpack(ARGV, place, place + 4)
   local new = options == '' and {} or cjson.decode(options)
@@ -50,9 +50,9 @@ local function write(new, key)
   return id
 end
 
--- Writes a message unless it is known; returns what the caller is told of it.
+-- Writes a message unless it is known. Returns the answer for the caller.
 local function take(new)
-  -- A client that got no answer may have asked again: the message is here, and may have gone since.
+  -- A client that got no answer may ask again: the message is then here, and may have gone.
   if call('EXISTS', A .. 'message:' .. new.id) == 1 then return new.id end
   local key = new.key and A .. 'idempotency:' .. new.key
   local known = key and call('GET', key)
@@ -63,7 +63,7 @@ end
 
 local function add_all(key, list) if #list > 0 then call('ZADD', key, unpack(list)) end end
 
--- Writes what all messages share; returns the length of the queue, nil if nothing came into it.
+-- Writes the sets of all messages. Returns the length of the queue, nil if nothing was added to it.
 local function write_sets()
   for state, list in pairs(entries) do add_all(A .. 'state:' .. state, list) end
   add_all(A .. 'expiring', expiring)
@@ -75,7 +75,7 @@ local function write_sets()
   return call('RPUSH', list, unpack(ready))
 end
 
--- Takes back what was written before a write failed, so that an error means that nothing is queued.
+-- Deletes what was written before a write failed, so that an error means that nothing is queued.
 local function undo()
   for _, one in ipairs(written) do
     local keys = {A .. 'message:' .. one.id, A .. 'content:' .. one.id, R .. 'job:' .. one.id, one.key}

@@ -1,32 +1,32 @@
--- Feedback: what SES tells of one message is counted once, and moves the message on. After origins.lua; also
---   A event:<digest>   string, expires   1: this event has been counted; noted: it is in the history of its
---                      message too
+-- Counts an event of SES about one message once, and changes the message's state. After origins.lua; also
+--   A event:<digest>   string, expires   1: this event is counted; noted: it is also in the history of its
+--                      message
 --   A reputation       hash    <hour since the epoch>:<sent|bounced|complained> -> recipients; level (fine,
 --                              warn or pause); read_at, when events were last
---                              read (s); bounced, complained -> the rate that was let pass, see
+--                              read (s); bounced, complained -> the acknowledged rate, see
 --                              reputation.py
 --   A tenant_reputation:<tenant>  hash, expires   the same counts of a tenant's mail
 --   A counted_tenants  zset    tenant -> when an event of its mail was counted last (s)
 --   A suppression      hash    address -> JSON {reason, at (s), source}
---   A message:<id>     its field `rank`: how much the event that moved it last is worth (see below);
---                      `delayed_because`: why SES has not delivered it yet, in words; '' once it has moved on
+--   A message:<id>     its field `rank`: the rank of the event that changed it last (see below);
+--                      `delayed_because`: why SES has not delivered it yet; '' after the next state
 --
 -- ARGV[3] JSON {
 --   event        a digest that is the same for the same event     remember  s that it is known
 --   count        {sent | bounced | complained: recipients}         suppress  {address: JSON}
 --   origins      {domain: {name: recipients}, tag: {"name=value": recipients}}, of that count
---   take_off     [address, …]: they leave the list if a complaint put them there
+--   take_off     [address, …] to remove from the list, if a complaint put them there
 --   id           the message's, '' if the event names none
---   tenant       of whose mail it is, '' if the event names none
---   default_tenant  of mail that was queued for none; '' for none
---   to, reason   where it goes
---   rank         a later event moves it only where it is worth more, since events come in any order
+--   tenant       the tenant of the mail, '' if the event names none
+--   default_tenant  the tenant of mail that was queued without one; '' for none
+--   to, reason   the new state, and why
+--   rank         events come in any order: an event changes the state only if its rank is higher
 --   message_id   SES's                    drop_content
 --   note         a line for the history of a message that stays in its state; '' for none
 --   prevented    whether SES did not try to send it, because of a list or a check of the address
 --   delayed      for `delayed_because`; '' for none
 --   kind         of a bounce, for consumers of the stream: hard, soft, prevented or rejected
---   passed_on    {type, detail (JSON)}: where it changes nothing here: consumers of the stream are told
+--   passed_on    {type, detail (JSON)}: an event that changes no state, for consumers of the stream
 -- }
 -- Returns the state the message was in; '' if there is no record of it.
 
@@ -35,8 +35,8 @@ local told = cjson.decode(ARGV[3])
 
 local EVENT = A .. 'event:' .. told.event
 
--- Returns the tenant of the mail: the event names it, or the queue in which the mail waited; '' for none, and
--- if the mail is not known.
+-- Returns the tenant of the mail, from the event or from the queue in which the mail waited; '' for none, or
+-- if the mail is unknown.
 local function tenant_of()
   if told.tenant ~= '' then return told.tenant end
   local chunk = string.match(told.id, '^(.*-%d+)-%d+$')
@@ -58,7 +58,7 @@ local function count_for_tenant(hour)
   call('ZADD', A .. 'counted_tenants', now(), tenant)
 end
 
--- Counts the event, and lists and takes off addresses, the first time that it comes. Returns whether it is.
+-- Counts an event, and lists and removes addresses, the first time that it comes. Returns whether it did.
 local function count()
   if not call('SET', EVENT, 1, 'NX', 'EX', told.remember) then return false end
   local hour, list = math.floor(now() / 3600), A .. 'suppression'
@@ -75,9 +75,9 @@ local function count()
   return true
 end
 
--- Moves the message on, where the event is worth more than what moved it last.
+-- Changes the message's state if the rank of the event is higher than the rank before.
 local function move(message)
-  local was, left = message.state, RANKS[message.state] -- left is nil: SES took it, whatever we thought
+  local was, left = message.state, RANKS[message.state] -- left is nil: it does not say that SES took it
   local rank_before, message_id, delayed =
     read(A .. 'message:' .. told.id, 'rank', 'message_id', 'delayed_because')
   local rank = left and (tonumber(rank_before) or left) or 0
@@ -91,7 +91,7 @@ local function move(message)
     fields[#fields + 1] = ''
   end
   if told.prevented and message.batch then Batch.count_prevented(message.batch) end
-  -- it has left, before all else
+  -- before it was delivered or bounced, it was sent
   if not left and told.to ~= 'sent' then Message.transition(message, 'sent', own, fields, {}) end
   Message.transition(message, told.to, told.reason, fields, {})
   if told.drop_content then call('DEL', A .. 'content:' .. told.id) end
@@ -119,8 +119,8 @@ local function main()
     Stream.tell_more(message, told.passed_on.type, '', told.message_id, told.passed_on.detail)
   end
   Stream.set_kind(told.kind)
-  if not was or message.packed then return '' end -- packed: what became of the row is not written down yet
-  if not RQ_STATE[was] then return was end -- another version's
+  if not was or message.packed then return '' end -- packed: the result of the row is not settled yet
+  if not RQ_STATE[was] then return was end -- a state of another version of sesq
   move(message)
   note(message)
   return was

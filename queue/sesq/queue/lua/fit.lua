@@ -1,7 +1,7 @@
--- Fit: frees messages that were held because a whole day had no room for all their recipients, if a day has
+-- Frees messages that were held because a whole day had no room for all their recipients, if a day has
 -- room by the limits in force now. After gate.lua.
 --
--- ARGV[3] from which on (place in A hold:day)   [4] most to look at   [5] reason
+-- ARGV[3] the place in A hold:day to begin at   [4] most to look at   [5] reason
 -- Returns {how many it looked at, how many it freed}
 
 local from, most, reason = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]

@@ -1,11 +1,11 @@
--- Free: what was waited for has come true; the messages that waited go back into their lanes, oldest first.
+-- Puts messages that waited for something back into their lanes, oldest first.
 -- After messages.lua; also uses A blocks (hash: see settle.lua) and A restored (hash: see gate.lua).
 --
--- ARGV[3] what   [4] most to free   [5] reason   [6] 1: one alone, to try whether it is still in the way: the
---     next one after the one that tried last, so that none tries twice while others wait
---     [7] only those that are held since before then (s); '' for all
---     [8] how many of the oldest to pass over
--- Returns {the number freed, the number that are held, but not since before then, the number looked at}.
+-- ARGV[3] what   [4] most to free   [5] reason   [6] 1: only one, to try whether it still has to wait: the
+--     next one after the last one that tried, so that none tries twice while others wait
+--     [7] only messages that are held since before this time (s); '' for all
+--     [8] how many of the oldest to skip
+-- Returns {the number freed, the number held since a later time, the number looked at}.
 
 local what, most, reason, one = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
 local before, pass = tonumber(ARGV[7]) or math.huge, tonumber(ARGV[8]) or 0

@@ -2,11 +2,11 @@
 -- limits.lua, ledger.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A gate      hash   our bucket: level (tokens; negative is debt), at (s: from when tokens flow);
---                      SES's, what it holds at the least: ses_level (tokens) at ses_at (s), on_way
---                      (recipients granted and not answered), folds_at (s: by then they have reached SES,
---                      though no answer comes), folded (s: what was granted before this was charged without
---                      an answer), folded_before (the same of the time before that);
+--   A gate      hash   our bucket: level (tokens; negative is debt), at (s: the time from which tokens flow);
+--                      SES's bucket, at its lowest: ses_level (tokens) at ses_at (s), on_way
+--                      (recipients granted and not answered), folds_at (s: they have reached SES by then,
+--                      even without an answer), folded (s: grants before this time were charged without
+--                      an answer), folded_before (s: the value of folded before that);
 --                      gathers ("<until (s)> <recipients> <queue or -> <id>": the mail for which tokens
 --                      gather once our bucket is full);
 --                      minute (the ledger's newest), total (recipients in the ledger),
@@ -18,21 +18,21 @@
 --                      knows of; -1: the backup is too old to tell)
 -- A token is a recipient. In Lua the gate is a table of
 --   own, ses   the two buckets: see bucket.lua       ledger   see ledger.lua       limits   see limits.lua
---   snapshot   as it was read                        others   recipients of other senders in the last 24 h
+--   snapshot   see limits.lua                        others   recipients of other senders in the last 24 h
 --   slow, on_way, folds_at, folded, folded_before, gathers, born   as above
---   waiting    the mail for which tokens gather: id, n, queue ('-': it is in none), till (s)
---   gathers_again   s: until then tokens gather for none
+--   waiting    the mail for which tokens gather: id, n, queue ('-': it is in no queue), till (s)
+--   gathers_again   s: until then tokens gather for no mail
 
 local SLOW_HALF_LIFE = 60 -- s
--- in s: within these a mail has reached SES, answered or not. If SES's burst is below two: within its lease
+-- in s: within this time a mail has reached SES, answered or not. If SES's burst is below 2: within its lease
 local JITTER = 0.5
 
--- Names the books of the account. Whoever reads it twice knows whether they were lost in between.
+-- Returns an id of the gate's data. It is another one after the data was lost.
 function Gate.name_of_books(gate) return Server.run_id() .. '@' .. gate.born end
 
--- A mail to several that was refused is noted. Once our bucket is full, tokens gather for it: nobody else
--- takes any until it has gone, since while something is always on its way, SES's bucket is never surely full
--- enough for it. If it has not gone by `till`, others go for a while.
+-- A mail to several recipients that has to wait is noted. Once our bucket is full, tokens gather for it: no
+-- other mail takes any until it has gone: while other mail is on its way, SES's bucket may not be full
+-- enough for it. If it has not gone by `till`, other mail goes for a while.
 local GATHERED = 1.5 -- s
 function Gate.read_gathering(gate)
   local till, n, queue, id = string.match(gate.gathers, '^([%d.]+) (%d+) (%S+) (.*)$')
@@ -43,14 +43,14 @@ function Gate.read_gathering(gate)
   else gate.gathers = '' end
 end
 
--- What was said before the clock was set back counts as said now.
+-- Makes a bucket. A time in the future is from before the clock was set back, and counts as now.
 function Gate.read_bucket(level, at, pace, burst)
   return {level = tonumber(level) or 0, at = math.min(tonumber(at) or now(), now()), pace = pace,
     burst = burst}
 end
 
 -- Charges all mail on its way to SES's bucket once `folds_at` is past. Before that, a mail is charged when
--- its answer comes, and what is on its way is subtracted from what may go. So the bucket never holds more
+-- its answer comes, and mail on its way is subtracted from the free tokens. So the bucket never holds more
 -- tokens than SES's own, however long a mail is on its way.
 function Gate.fold(gate)
   if gate.folded > now() then gate.folded = now() - 1 end
@@ -65,7 +65,7 @@ local FIELDS_OF_GATE = {
   'total', 'slow', 'slow_at', 'born',
 }
 
--- Notes that what is kept of the day is lost, where it is.
+-- Notes if the data of the day is lost.
 function Gate.check_books(fields, snapshot)
   if is_broken(fields.minute) or is_broken(fields.total) then
     Damage.note(A .. 'gate', 'minute or total is no number')
@@ -73,7 +73,7 @@ function Gate.check_books(fields, snapshot)
   elseif not fields.born and snapshot.server then Damage.lose_books() end -- the key was deleted
 end
 
--- The share of the rate that is withheld by now.
+-- Returns the share of the rate that is withheld now.
 function Gate.slowness(fields)
   local seconds = math.abs(now() - (tonumber(fields.slow_at) or now())) -- abs: clocks are set back
   return (tonumber(fields.slow) or 0) * 0.5 ^ (seconds / SLOW_HALF_LIFE)
@@ -110,7 +110,7 @@ function Gate.close(gate)
        'total', ledger.total, 'born', gate.born, unpack(gate.left))
 end
 
--- Calls a function with the gate, and writes back what it changed, however it ends. Returns its answer.
+-- Calls a function with the gate, and writes the gate back, however the function ends. Returns its answer.
 local function with_gate(use)
   local gate = Gate.open()
   local done, answer = pcall(use, gate)
@@ -142,18 +142,18 @@ function Gate.why_closed(gate)
   if gate.snapshot.sending == '0' then return 'ses_paused' end
 end
 
--- Until when bulk mail waits because somebody has paused it (s: the next look), or because its send window
--- is closed (s: that opens); nil if it may go.
+-- Returns until when bulk mail waits because it is paused (s: the next look), or because its send window
+-- is closed (s: when that opens); nil if it may go.
 function Gate.paused_until(gate)
   if gate.limits.bulk_paused ~= '' then return now() + 1 end
   return Window.opens_at(gate.limits.bulk_window)
 end
 
--- Whether bulk mail waits for that, and this is a lane of it.
+-- Whether this is a bulk queue, and bulk mail waits for that.
 function Gate.is_paused(gate, queue) return Job.is_bulk(queue) and Gate.paused_until(gate) ~= nil end
 
--- Whether the state of a message in a lane lets it be sent. RQ's tools may have queued a message that was
--- sent already, or that is not due yet: it may not.
+-- Whether a message in a lane may be sent, by its state. RQ's tools may have queued a message that was
+-- sent already, or that is not due yet: that one may not.
 local SENDABLE = {queued = true, scheduled = true, retrying = true, held = true, failed = true,
   refused = true}
 function Gate.is_sendable(message)
@@ -169,15 +169,16 @@ end
 function Gate.end_gathering(gate) gate.waiting, gate.gathers = nil, '' end
 function Gate.spare_tokens(gate) return Bucket.tokens(gate.ses) - gate.on_way end
 
--- Whether n recipients may go by the rate. has_some: it has tokens that it did not use, so that it takes
--- nothing of what gathers.
+-- Whether n recipients may go by the rate. has_some: the mail has unused tokens, so that it takes
+-- none of those that gather.
 function Gate.may_go(gate, n, id, has_some)
   local first = Gate.gathering(gate)
   return (not first or first.id == id or has_some) and Bucket.enough(gate.own, n)
          and Gate.spare_tokens(gate) >= math.min(n, gate.ses.burst) - 1e-6
 end
 
--- When n recipients may go if nobody else takes a token, and all that is on its way were answered now (s).
+-- Returns when n recipients may go (s) if no other mail takes a token, and all mail on its way is answered
+-- now.
 function Gate.ready_at(gate, n, id)
   local spare, first = Gate.spare_tokens(gate), Gate.gathering(gate)
   local function both(of)
@@ -210,8 +211,8 @@ function Gate.take_off_way(gate, n, at)
   elseif gate.ses.at == gate.folded and at >= gate.folded_before then gate.ses.level = gate.ses.level + n end
 end
 
--- Accounts for the tokens that were taken at `at` (s; nil: there are none): SES has answered for `went` of
--- them; `unused` of them are refunded.
+-- Accounts for the tokens that were taken at `at` (s; nil: there are none). SES has answered for `went` of
+-- them, and `unused` of them are refunded.
 function Gate.account(gate, at, went, unused)
   if not at then return end
   if unused > 0 then
@@ -226,10 +227,10 @@ end
 
 -- the day -------------------------------------------------------------------------------------
 
--- How many more recipients fit into the day for a lane that must leave `spare`.
+-- Returns how many more recipients fit into the day for a lane that must leave `spare`.
 function Gate.room_in_day(gate, spare) return gate.limits.daily - gate.ledger.total - gate.others - spare end
 
--- When n more fit (s), or nil if only other senders are in the way.
+-- Returns when n more fit (s); nil if that depends on other senders only.
 function Gate.room_at(gate, n, spare)
   local limits, short = gate.limits, n - Gate.room_in_day(gate, spare)
   local freed_at = Ledger.freed_at(gate.ledger, short)
@@ -252,7 +253,7 @@ end
 
 -- Whether a message was queued before a backup of Redis was restored: it may have been sent since the backup
 -- was made. It is held until an event of SES or a person settles it; `checked` is when a person did so (s).
-local restored -- when that was (s); false if none was
+local restored -- when it was made (s); false if none was restored
 function Gate.may_have_gone(message)
   if restored == nil then restored = tonumber(call('HGET', A .. 'restored', 'before')) or false end
   return restored and (tonumber(message.created) or 0) < restored

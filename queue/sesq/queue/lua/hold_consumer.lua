@@ -1,14 +1,14 @@
--- Hold: one process at a time reads as a consumer. After stream.lua; also
+-- Makes this process the only one that reads as a consumer, for a while. After stream.lua; also
 --   A reader:<consumer>   string, expires   the name of the process that reads
 --
 -- ARGV[3] consumer   [4] the process's own name   [5] lease (ms); 0 gives it back
--- Returns {1 if it is this process's, what the consumer lost: "<id> <id>" or ''}; {-1} where nobody
+-- Returns {1 if this process has the lease, the gap of the consumer: "<id> <id>" or ''}; {-1} if nobody
 -- listens by that name.
 
 local consumer, own, lease = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local key, gap_field = A .. 'reader:' .. consumer, 'gap:' .. ARGV[3]
 
--- So this consumer has read nothing: events from when it began to listen.
+-- Returns the id of the time at which the consumer began to listen, for one that has read nothing.
 local function id_of_beginning()
   return string.format('%.0f-0', (tonumber(call('HGET', LISTENING, 'consumer:' .. consumer)) or 0) * 1000)
 end
@@ -18,7 +18,7 @@ local function last_read()
   return read_to == '0-0' and id_of_beginning() or read_to
 end
 
--- The stream was lost: what had been told is a gap.
+-- Makes a lost stream anew, and notes its events as a gap.
 local function mend_stream()
   call('XGROUP', 'CREATE', EVENTS, consumer, '0', 'MKSTREAM')
   call('HSET', LISTENING, gap_field, id_of_beginning() .. string.format(' %.0f-0', now() * 1000))
@@ -33,7 +33,7 @@ local function is_before(one, other)
   return tonumber(n) < tonumber(other_n)
 end
 
--- What was dropped before this consumer had read it, if that was not noted before.
+-- Notes the events that were dropped before this consumer had read them, unless they are noted already.
 local function note_gap()
   local read_to, lost = last_read(), call('HGET', LISTENING, 'lost')
   if not (read_to and lost and is_before(read_to, lost)) then return end

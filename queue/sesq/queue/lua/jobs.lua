@@ -1,8 +1,8 @@
--- Jobs: the RQ job of a message, or of a chunk, stands where RQ's tools expect it. After writes.lua.
+-- Puts the RQ job of a message or a chunk where RQ's tools expect it. After writes.lua.
 --
 -- Keys, A = "sesq:<account>:" (see wake.lua)
---   A stale:<queue>            set     ids that stand in that queue although their message, or chunk, waits
---                              there no longer
+--   A stale:<queue>            set     ids in that queue whose message, or chunk, does not wait
+--                              there any more
 -- RQ's own keys, R = "<prefix>:". A tenant has a queue of its own in each lane (see shares.lua); the
 -- registries are the lane's
 --   R queue:<queue>            list    ids, the next to go first
@@ -10,7 +10,7 @@
 --   R wip|deferred|scheduled|finished|failed|canceled:<lane>   zset
 -- All times are seconds since the epoch by Redis's clock.
 
--- The registry of RQ's in which the job of a message in that state stands.
+-- State of a message -> the RQ registry of its job.
 local RQ_STATE = {
   scheduled = 'scheduled', retrying = 'scheduled', queued = 'queue', sending = 'wip', held = 'deferred',
   unknown = 'deferred',
@@ -20,23 +20,23 @@ local RQ_STATE = {
 }
 local REGISTRIES = {'deferred', 'scheduled', 'finished', 'failed', 'canceled'}
 local ENDED = {finished = true, failed = true, canceled = true}
-local STATUS = {queue = 'queued', wip = 'started'} -- of the others it is the registry's name
+local STATUS = {queue = 'queued', wip = 'started'} -- for the others it is the registry's name
 function Job.status_of(state) return STATUS[RQ_STATE[state]] or RQ_STATE[state] end
 function Job.has_ended(state) return ENDED[RQ_STATE[state]] end
 
--- How long an ended record stays, where its field may be damaged (s); EXPIRE refuses what is far more.
+-- Returns how long an ended record stays (s). Its field may be damaged, and EXPIRE refuses huge numbers.
 local LONGEST_KEPT = 1e9
 function Job.seconds_kept(keep)
   return math.min(LONGEST_KEPT, math.max(1, math.floor(tonumber(keep) or 3600)))
 end
--- Returns the queue if it is one of this account. A damaged record may name another: then the bulk lane.
+-- Returns the queue if it belongs to this account, else the bulk lane's: a damaged record may name any queue.
 local OURS = 'sesq.' .. ARGV[1] .. '.'
 function Job.own_queue(queue)
   return string.sub(queue or '', 1, #OURS) == OURS and queue or OURS .. 'bulk'
 end
 
--- No script searches a queue, because it may be long. An id that is to leave the middle of a queue is marked
--- as stale, and the claim that meets it at the head drops it. If the id comes back before that, it takes its
+-- No script searches a queue, because it may be long. An id that leaves the middle of a queue is marked
+-- as stale, and a claim drops it when it reaches the head. If the id comes back before that, it takes its
 -- old place.
 local may_be_stale = {} -- queue -> whether it has stale entries, once this script has looked
 function Job.mark_stale(queue, id)
@@ -67,12 +67,12 @@ function Job.drop_head(queue)
   local id = call('LPOP', R .. 'queue:' .. queue)
   if id then Job.forget_stale(queue, id) end
 end
--- How many jobs wait in a queue.
+-- Counts the jobs that wait in a queue.
 function Job.length_of(queue)
   return math.max(0, call('LLEN', R .. 'queue:' .. queue) - call('SCARD', A .. 'stale:' .. queue))
 end
 
--- Takes a job out of RQ's registries. If RQ's status is right for the state `from`, it stands in one only.
+-- Removes a job from RQ's registries. If RQ's status is right for the state `from`, it is in only one.
 function Job.leave_registries(id, lane, status, from)
   if from and status == Job.status_of(from) then
     if not STATUS[RQ_STATE[from]] then Write.take_out(R .. status .. ':' .. lane, id) end
@@ -87,10 +87,10 @@ function Job.set_expiry(key, state, keep, from)
   elseif not from or Job.has_ended(from) then call('PERSIST', key) end
 end
 
--- The queue by which RQ knows a job: its tools look for a job in the list, or the registries, of that one.
+-- Returns the origin of a job: RQ's tools look for the job in the list, or the registries, of that queue.
 function Job.origin_of(queue, state) return RQ_STATE[state] == 'queue' and queue or Job.lane_of(queue) end
 
--- Puts a job where RQ's tools expect it for the state its message is in. opts: due (s), front, claim_id,
+-- Puts a job where RQ's tools expect it for the state of its message. opts: due (s), front, claim_id,
 -- worker, from (the state that it was in).
 function Job.place(id, queue, state, keep, opts)
   local registry, job, lane = RQ_STATE[state], R .. 'job:' .. id, Job.lane_of(queue)
@@ -102,7 +102,7 @@ function Job.place(id, queue, state, keep, opts)
   end
   if registry == 'queue' then Job.enter_queue(queue, id, opts.front)
   elseif registry == 'wip' then
-    -- no expiry: RQ's maintenance would fail what it finds expired; only sesq's lease reaper judges these
+    -- no expiry: RQ's maintenance would fail expired jobs; only sesq itself reaps these
     Write.put(R .. 'wip:' .. lane, id .. ':' .. claim_id, '+inf')
   elseif registry == 'scheduled' then Write.put(R .. 'scheduled:' .. lane, id, opts.due)
   else
@@ -116,7 +116,7 @@ function Job.place(id, queue, state, keep, opts)
   end
 end
 
--- Wakes the workers for a message whose schedule this script has written down.
+-- Wakes the workers for a message that this script has scheduled.
 function Job.wake_for_schedule(queue, id)
   Write.sets()
   Job.wake_if_first(queue, id)

@@ -1,4 +1,4 @@
--- Keep: sets the expiry of more chunks of a batch that has ended or was reopened. After messages.lua.
+-- Sets the expiry of more chunks of a batch that has ended or was reopened. After messages.lua.
 --
 -- Returns 1 if there is more to do.
 

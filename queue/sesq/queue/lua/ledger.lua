@@ -1,13 +1,13 @@
--- Ledger: the recipients of the rolling 24 hours, in one-minute counts. After damage.lua and jobs.lua.
+-- The ledger: recipients of the rolling 24 hours, in one-minute counts. After damage.lua and jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A ledger   string   1,442 counts, 4 bytes each, little-endian; minute m stands in slot m mod 1,442
+--   A ledger   string   1,442 counts, 4 bytes each, little-endian; minute m is in slot m mod 1,442
 --   A tenant_day:<name>   string   the same of a tenant: see tenants.lua
--- A slot is used again 1,442 minutes later: by then all of it is over a day old, with a minute for what was
--- on its way. In Lua it is a table of
---   key       where it lies      minute   the newest (minutes since the epoch)      total   recipients in it
+-- A slot is used again 1,442 minutes later. By then it is over a day old, with a minute for mail that was
+-- on its way. In Lua the ledger is a table of
+--   key       its key            minute   the newest (minutes since the epoch)      total   recipients in it
 --   cleared   the slots of the minutes after this one still hold counts of the day before
---   lost      nothing of it is known       cells   the string as it was read
+--   lost      nothing of it is known       cells   the string, once it is read
 --   added     recipients of the newest minute that are not written to it yet
 
 local SLOTS = 1442
@@ -26,10 +26,10 @@ function Ledger.count_anew(ledger)
   end
 end
 
--- Its counts are lost, and were not of days gone by: the account is read anew before anything goes.
+-- Notes that counts of the last day are lost: nothing goes before the next sync.
 function Ledger.lose(ledger) if ledger.key == A .. 'ledger' then Damage.lose_books() end end
 
--- minute, total: as they were written last; nil if they are lost. key: a tenant's; nil for the account's.
+-- Opens the ledger. minute, total: the last values; nil if lost. key: a tenant's; nil for the account's.
 function Ledger.open(minute, total, key)
   local today = math.floor(now() / 60)
   key = key or A .. 'ledger'
@@ -70,7 +70,7 @@ function Ledger.change_count(ledger, m, n)
   return new - old
 end
 
--- Takes n recipients back out of a minute.
+-- Removes n recipients from a minute.
 function Ledger.uncount(ledger, m, n)
   Ledger.clear_old_slots(ledger)
   ledger.total = ledger.total + Ledger.change_count(ledger, m, -n)

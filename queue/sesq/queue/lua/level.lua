@@ -1,4 +1,4 @@
--- Level: writes down how bad the account's reputation is. After jobs.lua.
+-- Writes the level of the account's reputation. After jobs.lua.
 --
 -- ARGV[3] the level: fine, warn or pause
 --   A reputation   hash, its field `level`

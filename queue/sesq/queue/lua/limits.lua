@@ -1,4 +1,4 @@
--- Limits: the smaller of SES's and ours, or ours alone where it was forced or SES may not be asked. After
+-- The limits: the smaller of SES's and ours; ours alone if it was forced, or if SES may not be asked. After
 -- jobs.lua and ramp.lua.
 --
 -- Keys, A = "sesq:<account>:"
@@ -6,13 +6,13 @@
 --                         force (the limits that may lie above SES's); for one with a time limit also
 --                         <limit>:until (s), <limit>:for (the value until then) and force:for (as force, of
 --                         those values); ramp: see ramp.lua
---   A configured  hash    the same limits as sesq.toml starts them; and window, the send window of bulk mail
---   A snapshot    hash    SES's words: rate (recipients/s), daily (recipients/24 h, -1 unlimited), readable
---                         (0/1), sending (0/1), paused_because, others (recipients by other senders in the
---                         last 24 h), paused_at (s: when SES last refused all mail), server (the run of the
---                         Redis server that it was written on), production (0/1), sent (by SES's count),
+--   A configured  hash    the limits of sesq.toml; and window, the send window of bulk mail
+--   A snapshot    hash    the account at SES: rate (recipients/s), daily (recipients/24 h, -1 unlimited)
+--                         readable (0/1), sending (0/1), paused_because, others (of other senders in the
+--                         last 24 h), paused_at (s: when SES last refused all mail), server (run id of the
+--                         Redis server at that sync), production (0/1), sent (by SES's count),
 --                         enforcement, synced_at (s), listed (1: identities may be listed)
--- Amounts of the policy never stand in A gate, so a changed limit changes no balance.
+-- A gate holds no limits, so a changed limit does not change the buckets.
 
 local MARGIN = 0.002 -- more than the clocks of Redis and of SES drift apart
 
@@ -31,7 +31,7 @@ function Limits.of_policy(policy, name)
   return policy[Limits.is_for_a_time(policy, name) and name .. ':for' or name]
 end
 
--- When the next limit that was set for a time runs out (s).
+-- Returns when the next limit that was set for a time ends (s).
 function Limits.next_change(policy)
   local soonest = math.huge
   for name, value in pairs(policy) do
@@ -51,24 +51,24 @@ function Limits.forced_limits(policy)
   return forced
 end
 
--- SES may give any number: a huge one is no damage.
+-- Reads a limit of SES. SES may give any number: a huge one is no damage.
 function Limits.of_ses(field, otherwise)
   local n = read_number(field or nil)
   return n and n == n and math.max(-1, math.min(n, FARTHEST)) or otherwise
 end
 
--- A reserve in recipients, or in percent of the day.
+-- Returns the reserve in recipients. It may be set in recipients, or in percent of the day.
 function Limits.reserve_of(policy, daily)
   local reserve = Limits.of_policy(policy, 'reserve') or '0'
   if string.sub(reserve, -1) ~= '%' then return tonumber(reserve) or 0 end
   return daily < math.huge and math.floor(daily * (tonumber(string.sub(reserve, 1, -2)) or 0) / 100) or 0
 end
 
--- slow: the share of the rate that is withheld after a throttle. Returns a table:
+-- Reads the limits. slow: the share of the rate that is withheld after a throttle. Returns a table:
 --   rate, daily   recipients a second, and in 24 hours (math.huge: unlimited)
---   ramp, ceiling   what may limit the day further (nil: nothing does), and `daily` without it
---   grows_at      s: when the ramp lets `daily` grow next, by `grows_by` (recipients; `bulk_grows_by`: less
---                 what of that is kept for urgent mail)
+--   ramp, ceiling   the ramp (nil: there is none), and `daily` without it
+--   grows_at      s: when the ramp next raises `daily`, by `grows_by` (recipients; `bulk_grows_by`: without
+--                 the part that is kept for urgent mail)
 --   pace, burst   of our bucket          ses_pace, ses_burst   of SES's, which it does not publish: one
 --                 second's worth, at least one. Ours is half of it
 --   reserve       recipients of the day that are kept for urgent mail       margin   share of the rate
@@ -85,7 +85,7 @@ function Limits.read(snapshot, slow)
   end
   local ses_rate, ses_daily = Limits.of_ses(snapshot.rate, 1), Limits.of_ses(snapshot.daily, 200)
   if ses_daily < 0 then ses_daily = math.huge end
-  if ses_rate < 0 then ses_rate = 1e6 end -- unlimited, and still a number to reckon with
+  if ses_rate < 0 then ses_rate = 1e6 end -- unlimited; a finite number keeps the arithmetic simple
   local rate, ceiling = smaller('rate', ses_rate), smaller('daily', ses_daily)
   local ramp = policy.ramp and Ramp.read(policy.ramp)
   local daily, next_daily, grows_at = Ramp.limit(ramp, ceiling)
@@ -101,7 +101,7 @@ function Limits.read(snapshot, slow)
     grows_by = next_daily - daily,
     bulk_grows_by = next_daily - daily + reserve - Limits.reserve_of(policy, next_daily),
     burst = set_burst and math.max(1, math.min(burst, set_burst)) or burst, ses_burst = ses_burst,
-    -- of an account that SES gives no rate, the waits stay numbers
+    -- the least pace keeps the waits finite for an account to which SES gives no rate
     pace = math.max(1e-6, rate * share), ses_pace = math.max(1e-6, judged_by * share),
     changes_at = math.min(grows_at, Limits.next_change(policy)),
     paused = Limits.of_policy(policy, 'paused') or '', bulk_paused = policy['paused:bulk'] or '',

@@ -1,7 +1,7 @@
--- Listen: begins or ends that a consumer is told what becomes of messages. After stream.lua.
+-- Adds or removes a consumer of the stream. After stream.lua.
 --
 -- ARGV[3] listen, or forget   [4] consumer   [5] cap, for listen: events that stay
--- Returns 1 if that is news. The last one who ends it turns the stream off.
+-- Returns 1 if that changed anything. Without consumers, no events are written.
 
 local act, consumer, most = ARGV[3], ARGV[4], ARGV[5]
 local field = 'consumer:' .. consumer

@@ -1,11 +1,11 @@
--- Look: all that Redis keeps of some messages at one moment, for the auditor. Changes nothing; after
+-- Reads all that Redis has of some messages at one moment, for the auditor. Changes nothing; after
 -- messages.lua.
 --
 -- ARGV[3] number of queues   [4…] RQ queues   then ids
 -- Returns for each id {record, ttl of the record, of the content, of RQ's job (s; -1 none, -2 no such key),
---   the job's status, the states in whose set it stands, "<registry> <queue>" of RQ's registries, {in leases,
---   in expiring, in the set of what it waits for, why that is waited for, in its batch's materialized ones
---   (also where the batch is gone), run by a worker of RQ's own}}
+--   the job's status, the states in whose sets it is, "<registry> <queue>" of RQ's registries, {in leases,
+--   in expiring, in the set of its hold, that hold has a reason, in its batch's materialized set
+--   (also if the batch is gone), run by a stock RQ worker}}
 --   record   {state, since, queue, hold, batch, claim_id, expires_at, packed}
 
 local last = 3 + tonumber(ARGV[3])

@@ -1,7 +1,7 @@
--- Mark: notes that a mail was delivered to a recipient of a batch who has no record. After messages.lua.
+-- Notes that the mail of a row without a record was delivered. After messages.lua.
 --
 -- ARGV[3] chunk   [4] row   [5] SES's MessageId, for consumers of the stream
--- Returns 1 if that is news.
+-- Returns 1 if that was not known.
 
 local chunk, row, message_id = ARGV[3], ARGV[4], ARGV[5]
 local bid = call('HGET', A .. 'chunk:' .. chunk, 'batch')

@@ -1,4 +1,4 @@
--- Materialize: makes a record for a recipient of a batch. The mail was sent, and only its MessageId was kept;
+-- Makes a record for a row of a batch. Its mail was sent, and only its MessageId was kept;
 -- now there is more to note about it. After messages.lua and rows.lua.
 --
 -- ARGV[3] id   [4] chunk   [5] row   [6] MessageId   [7] time it was taken (s)   [8] JSON {envelope, job},
@@ -17,7 +17,7 @@ local function main()
     'message_id', message_id, 'attempts', 1, 'day', 1)
   call('EXPIRE', A .. 'message:' .. id, Job.seconds_kept(message.keep))
   local ttl = call('TTL', A .. 'batch:' .. bid)
-  -- it may be new, of a batch that has ended
+  -- the set may be new, although the batch has ended
   if ttl > 0 then call('EXPIRE', A .. 'materialized:' .. bid, ttl) end
   Job.place(id, message.queue, state, message.keep, {})
   Batch.adjust_counts(bid, arrived and 'arrived' or 'taken', state, 1)

@@ -1,11 +1,11 @@
--- Mend: makes all that Redis keeps of a message agree with its record: state set, lease, hold, RQ job,
+-- Makes all keys of a message agree with its record: state set, lease, hold, RQ job,
 -- expiry, batch. For the auditor; after mending.lua.
 --
--- ARGV[3] id   [4] how often it stands in its own lane
+-- ARGV[3] id   [4] how often it is in its own lane
 --     [5] JSON [[queue, entry], …]: its entries in RQ's registries of running jobs
---     [6] JSON [queue, …]: lanes in which it stands and should not
---     [7] RQ's job as JSON [name, value, …], for one that has none
--- Returns what was done, in words; nothing where all agrees.
+--     [6] JSON [queue, …]: lanes in which it should not be
+--     [7] RQ's job as JSON [name, value, …], if it has none
+-- Returns what was done, in words; nothing if all agrees.
 
 local A_MINUTE = 60 -- s
 local id, in_lane, new_job = ARGV[3], ARGV[4] ~= '0', ARGV[7]

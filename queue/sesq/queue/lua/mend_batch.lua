@@ -1,4 +1,4 @@
--- Mend: corrects the counts of a batch, its lists, and whether it has ended. For the auditor; after
+-- Corrects the counts of a batch, its lists, and whether it has ended. For the auditor; after
 -- mending.lua.
 --
 -- ARGV[3] batch

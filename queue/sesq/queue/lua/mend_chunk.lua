@@ -1,9 +1,9 @@
--- Mend: a chunk of a batch goes where its rows belong, with its RQ job. For the auditor; after mending.lua.
+-- Puts a chunk of a batch where its rows belong, with its RQ job. For the auditor; after mending.lua.
 --
--- ARGV[3] chunk   [4] rows that are on their way   [5] how often it stands in its own lane
---     [6] JSON [[queue, entry], …]: entries of those that run
---     [7] JSON [queue, …]: lanes in which it stands and should not
---     [8] RQ's job as JSON [name, value, …], for one that has none
+-- ARGV[3] chunk   [4] rows that are on their way   [5] how often it is in its own lane
+--     [6] JSON [[queue, entry], …]: its entries in RQ's registries of running jobs
+--     [7] JSON [queue, …]: lanes in which it should not be
+--     [8] RQ's job as JSON [name, value, …], if it has none
 -- Returns what was done, in words; nothing if there is no such chunk, or all agrees.
 
 local id, out, in_lane = ARGV[3], tonumber(ARGV[4]), ARGV[5] ~= '0'
@@ -59,7 +59,7 @@ local function mend_results(chunk)
 end
 
 local function main()
-  -- a batch that is gone although its chunk is here: all of it is sent (see the auditor)
+  -- the batch is gone, so none of its rows is sent (see the auditor)
   if batch and call('EXISTS', Batch.key(batch)) == 0 then mend_expiry()
   else
     local chunk = Chunk.read(id)

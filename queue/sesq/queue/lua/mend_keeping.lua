@@ -1,4 +1,4 @@
--- Mend: sets the expiry of the keys of a batch, for some chunks at a time. For the auditor; after
+-- Sets the expiry of the keys of a batch, for some chunks at a time. For the auditor; after
 -- messages.lua.
 --
 -- ARGV[3] batch   [4] 1 to begin

@@ -1,8 +1,8 @@
--- Mend: what is left of a message whose record is gone is deleted. For the auditor; after messages.lua.
+-- Deletes what is left of a message whose record is gone. For the auditor; after messages.lua.
 --
--- ARGV[3] id   [4] JSON [queue, …]: lanes in which it stands   [5] JSON [[queue, entry], …]: its entries
---     among those that run   [6…] RQ queues
--- Returns how much was deleted; 0 if it has a record.
+-- ARGV[3] id   [4] JSON [queue, …]: lanes in which it is   [5] JSON [[queue, entry], …]: its entries
+--     in RQ's registries of running jobs   [6…] RQ queues
+-- Returns how many keys and entries were deleted; 0 if it has a record.
 
 local id, lanes, runs, queues = ARGV[3], cjson.decode(ARGV[4]), cjson.decode(ARGV[5]), {unpack(ARGV, 6)}
 local n = 0

@@ -1,4 +1,4 @@
--- Mending: what the scripts of the auditor share. After messages.lua.
+-- Functions for the scripts of the auditor. After messages.lua.
 
 local did = {} -- what was done, in words
 function Mend.say(...) did[#did + 1] = string.format(...) end
@@ -14,7 +14,7 @@ function Mend.drop_runs(runs, is_right)
   end
 end
 
--- The lanes in which it stands and should not.
+-- Marks an id as stale in lanes in which it should not be.
 function Mend.leave_lanes(id, lanes)
   for _, queue in ipairs(lanes) do
     Job.mark_stale(queue, id)
@@ -32,7 +32,7 @@ function Mend.is_shown_as(id, queue, state, entry)
   return right and (registry ~= 'wip' or call('ZSCORE', R .. 'wip:' .. lane, entry) == 'inf')
 end
 
--- Puts a job where its state belongs; in_lane: it stands in its own lane already.
+-- Puts a job where its state belongs. in_lane: it is in its own lane already.
 function Mend.show_as(id, queue, state, keep, in_lane, opts)
   local registry = RQ_STATE[state]
   if registry == 'queue' and in_lane then

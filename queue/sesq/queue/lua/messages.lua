@@ -1,24 +1,24 @@
--- Messages: how one changes its state; Message.transition() is the only way. After batches.lua and
+-- Reads and changes messages. Only Message.transition() changes a state. After batches.lua and
 -- chunks.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A message:<id>    hash    state, since (s), queue, rate and day (recipients), claim_id, history,
---                             keep (s that the record stays once all is over), hold (what it waits for),
---                             unsure (1: it is sent again, though SES may have taken an earlier try),
+--                             keep (s that the record stays after its end), hold (what it waits for),
+--                             unsure (1: it is sent again, although SES may have taken it before),
 --                             tokens_at (s: when its tokens were taken; '' once they are accounted for),
---                             taken_over (the claim of the worker that judged it, and the claim that it took
---                             it from, whose worker seemed dead),
+--                             taken_over (the claim of the worker that reaped it, and the earlier claim
+--                             whose worker seemed dead),
 --                             sender, to, subject, … (the envelope: see envelope.py),
 --                             packed (1: a row of a chunk that is being sent. It has no content, job or state
---                             set of its own, and of the fields above those alone that its chunk does not
---                             know), …
+--                             set of its own, and only those of the fields above that its chunk does not
+--                             have), …
 --   A content:<id>    string  the body; stays no longer than the record
 --   A state:<state>   zset    id -> time it entered the state (s)
 --   A leases          zset    id -> time its worker's lease runs out (s)
 --   A expiring        zset    id -> time after which it is not to be sent (s)
 --   A hold:<what>     zset    id -> time it was queued (s)
 --   A holds           hash    what -> why, in words
---   A counters        hash    <state> -> how often a message came into it, ever; wait:<s> -> how many were
+--   A counters        hash    <state> -> how often a message got it, ever; wait:<s> -> how many were
 --                             sent within so many seconds of when they might go, and not within the next
 --                             smaller number; wait:sum (s)
 -- A message is a table of the fields of its record, and `id`; without a state if there is none.
@@ -33,14 +33,14 @@ local FIELDS = { -- those that most scripts need; a script reads any others itse
   'claimed', 'tokens_at', 'created', 'send_at', 'expires_at', 'checked', 'attempts',
 }
 
--- Reads a row that is on its way; nil if the record is a message's. The record does not repeat what its chunk
--- knows.
+-- Reads a row that is on its way; nil if the record is a message's. The record does not repeat what the chunk
+-- has.
 function Message.read_row(id)
   local row = read_fields(A .. 'message:' .. id, FIELDS_OF_ROW)
   if not row.packed then return nil end
   row.id, row.rate, row.batch = id, '1', string.match(id, '^(.*)-%d+-%d+$')
-  row.queue = Job.own_queue(row.queue) -- of a tenant, else the lane's
-  row.tokens_at = row.tokens_at or row.claimed -- its own only once they were renewed
+  row.queue = Job.own_queue(row.queue) -- a tenant's queue is in the record, else it is the lane's
+  row.tokens_at = row.tokens_at or row.claimed -- only renewed tokens have a time of their own
   return row
 end
 
@@ -59,7 +59,7 @@ function Message.set(message, ...)
   for i = 1, #fields, 2 do message[fields[i]] = fields[i + 1] end
 end
 
--- Counts n that came into a state, for metrics; of one that was sent, also how long after `since` (s).
+-- Counts n messages that got a state, for metrics. For a sent one, also counts how long after `since` (s).
 local WAITS = {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 28800, 86400} -- s
 function Message.count_states(to, n, since)
   Write.count(to, n)
@@ -70,8 +70,8 @@ function Message.count_states(to, n, since)
   Write.count('wait:sum', waited)
 end
 
--- Returns the state that a message really comes to, and the reason. A message of a cancelled batch or chunk
--- is cancelled instead of waiting. A message that SES may have taken at an earlier try becomes unknown
+-- Returns the state that a message really gets, and the reason. A message of a cancelled batch or chunk
+-- is cancelled instead of waiting. A message that SES may have taken at an earlier attempt becomes unknown
 -- instead of failed, refused, …; but if it is unknown already, the new state counts: somebody has judged it.
 function Message.destined(message, to, reason)
   if message.batch and WAITING[to] then
@@ -87,7 +87,7 @@ function Message.destined(message, to, reason)
   return to, reason
 end
 
--- Takes a message out of those that wait for its hold, and deletes the hold if no other message waits for it.
+-- Removes a message from those that wait for its hold. Deletes the hold if no other message waits for it.
 function Message.leave_hold(message)
   local what = message.hold or ''
   if what == '' then return end
@@ -110,7 +110,7 @@ end
 -- Moves a message to a state. `fields` are further {name, value, …} for its record; `reason` goes into the
 -- history. opts as for Job.place(), and result: of a packed row, see Row.finish();
 -- drop_content: the body is deleted.
--- Returns the state that it came to; and true where no record of it is left: a row that was simply sent, or
+-- Returns the state that it got; and true if no record of it is left: a row that was simply sent, or
 -- given back.
 function Message.transition(message, to, reason, fields, opts)
   local id = message.id
@@ -140,7 +140,7 @@ function Message.transition(message, to, reason, fields, opts)
   return to
 end
 
--- A message whose record is lost cannot be sent any more; people see it among those that failed.
+-- Makes a message failed whose record is lost: it cannot be sent any more, and people see it there.
 function Message.bury(id, why)
   for state in pairs(RQ_STATE) do call('ZREM', A .. 'state:' .. state, id) end
   local message = {id = id}
@@ -161,21 +161,21 @@ function Message.hold_back(message, what, why, since, reason, fields, opts)
   return reached
 end
 
--- Until its batch is resumed.
+-- Holds a message until its batch is resumed.
 function Message.hold_with_its_batch(message, opts)
   local bid = message.batch
   local why = 'its batch is paused: ' .. (Batch.read(bid, 'reason') or 'its state in Redis is lost')
   Message.hold_back(message, 'batch:' .. bid, 'batch ' .. bid .. ' is paused', now(), why, {}, opts)
 end
 
--- The window of a recipient of a batch that has a record of its own, where it is closed; else nil.
+-- Returns the window of a row with a record, if the window is closed; else nil.
 function Message.window_of(message)
   local chunk = message.batch and string.match(message.id, '^(.*)-%d+$')
   local window = chunk and call('HGET', A .. 'chunk:' .. chunk, 'window')
   return window and Window.opens_at(window) and window or nil
 end
 
--- Puts it off until that opens.
+-- Schedules such a row for the time at which its window opens.
 function Message.wait_for_window(message)
   local window = Message.window_of(message)
   local at = Window.opens_at(window)
@@ -183,7 +183,7 @@ function Message.wait_for_window(message)
   Message.transition(message, 'scheduled', OUTSIDE .. window, fields, {due = at})
 end
 
--- In recipients: SES takes no more at once.
+-- The least and the most recipients of one message. SES takes no more.
 local BOUNDS = {rate = {least = 1, most = 50}, day = {least = 0, most = 50}}
 local NUMBERS = {'rate', 'day', 'expires_at', 'send_at'}
 
@@ -196,8 +196,8 @@ function Message.fault_of(name, field)
   end
 end
 
--- Why this version cannot send a message: what it waits for then, in words, and why it does. Nothing where it
--- can.
+-- Returns why this version cannot send a message: its hold, the reason of the hold, and its own reason.
+-- Nothing if it can.
 function Message.unreadable(message)
   for _, name in ipairs(NUMBERS) do
     local fault = Message.fault_of(name, message[name])
@@ -208,12 +208,12 @@ function Message.unreadable(message)
   end
   if message.v and not VERSIONS[message.v] then
     local why = 'it is of version ' .. message.v .. ', which this sesq cannot read'
-    return 'version:' .. message.v, why .. '; a worker that can sends it', why
+    return 'version:' .. message.v, why .. '; it goes when a newer worker runs', why
   end
 end
 
 -- Decides about a message that this version cannot read, so that it does not block its lane. Returns true if
--- it is one: the caller takes it out of the lane. opts as for Job.place().
+-- so: the caller then takes it out of the lane. opts as for Job.place().
 --   its state is unknown here:     it stays as it is; a worker of that version puts it back (reconcile.py)
 --   its version is unknown here:   if it waits, it is held until a worker knows the version
 --   its record is damaged:         if it waits, it is held for a person
@@ -232,8 +232,8 @@ function Message.put_aside(message, opts)
   return true
 end
 
--- No lease is longer: what seems so is of a time from before the clock was set back, and runs out within a
--- minute instead.
+-- Shortens leases that end too late: they are from before the clock was set back, and now end within a
+-- minute.
 local LONGEST_LEASE = 120 -- s
 function Message.shorten_leases(most)
   local longest = now() + LONGEST_LEASE

@@ -1,12 +1,13 @@
--- Progress: notes how far a batch is, for a chart. After jobs.lua.
+-- Notes the progress of a batch, for a chart. After jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A progress:<bid>  string, expires with its batch  cells of six whole numbers: time (s), then recipients
 --                     that SES has taken, and those that are delivered, bounced, complained, failed
 --
 -- ARGV[3] the batch's id   [4…8] the five counts
--- At most MOST cells stay, however long the batch lasts: if there are more, every second one goes. Between
--- the newest two is at least 1/PARTS of the time that all of them span. Returns 1 if a cell was added.
+-- At most MOST cells stay, however long the batch lasts: if there are more, every second one is dropped.
+-- Between the newest two is at least 1/PARTS of the time that all of them span. Returns 1 if a cell was
+-- added.
 
 local id = ARGV[3]
 local CELL, SIZE, MOST, PARTS = '<I4I4I4I4I4I4', 24, 240, 120
@@ -22,7 +23,7 @@ end
 
 local function cell_at(i) return call('GETRANGE', key, i * SIZE, (i + 1) * SIZE - 1) end
 
--- Whether there is more to say than the newest cell says, and it is time to say it.
+-- Whether the counts differ from the newest cell, and it is time for another one.
 local function is_due(cells, counts)
   if cells == 0 then return true end
   local newest = cell_at(cells - 1)

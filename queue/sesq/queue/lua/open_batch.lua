@@ -1,13 +1,14 @@
--- Open: a batch begins, or goes on where its producer died. After messages.lua; also
+-- Begins a batch, or continues it after its producer died. After messages.lua; also
 -- sesq:accounts (set: the names of all accounts).
 --
 -- ARGV[3] id   [4] template, packed
---     [5] stop:bounces   [6] stop:complaints (%, or ''): until the batch is filled, the last ones given apply
---     [7] time before which nothing of it goes (s), or ''   [8] its send window, or ''
+--     [5] stop:bounces   [6] stop:complaints (%, or ''): the last given values count until the batch is
+--     filled
+--     [7] time at which it starts (s), or ''   [8] its send window, or ''
 --     [9] the column of its rows that names a time zone, or ''   [10…] the batch's hash: name, value, …
--- Returns {chunks that are here already, filled (0/1), state, the window with which it was begun, that
--- column}; -1 chunks if that number is damaged. Nothing has changed where it was begun with another window or
--- column: which chunk a row goes to depends on them.
+-- Returns {chunks that are here already, filled (0/1), state, the window with which it was begun, its
+-- zone column}; -1 chunks if that number is damaged. Nothing has changed if it was begun with another window
+-- or column, because the chunk of each row depends on them.
 
 local bid, template, bounces, complaints, starts = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local window, zone_column, described = ARGV[8], ARGV[9], {unpack(ARGV, 10)}
@@ -30,7 +31,7 @@ local function main()
     begin()
   end
   local filled, was, was_column = Batch.read(bid, 'filled', 'window', 'zone_column')
-  was, was_column = was or window, was_column or zone_column -- lost ones are what they are now
+  was, was_column = was or window, was_column or zone_column -- lost fields get the given values
   if was ~= window or was_column ~= zone_column then
     return {0, tonumber(filled) or 0, Batch.state_of(bid), was, was_column}
   end

@@ -1,10 +1,10 @@
--- Origins: recipients by their domain and by the tags of their mail, counted from SES's events, so that each
--- domain and each tag has a rate of its own. After messages.lua.
+-- Counts recipients by their domain and by the tags of their mail, from SES's events, so that each
+-- domain and each tag has its own rates. After messages.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A origins:<domain|tag>:<sent|bounced|complained>:<day since the epoch>  zset, expires
---                  name (of a tag "name=value") -> recipients; '' -> recipients of the names that made room.
---                  `sent` has each name of the other two: with 0, if no mail to it was counted as sent
+--                  name (for a tag "name=value") -> recipients; '' -> recipients of dropped names.
+--                  `sent` has each name of the other two, with 0 if no mail to it was counted as sent
 
 local MOST_NAMES = 1000
 local OTHERS = ''
@@ -21,8 +21,8 @@ local function has(what, day, name)
   return call('ZSCORE', key_of(what, 'sent', day), name)
 end
 
--- Makes room for one more name: the name with the fewest recipients goes, with all its counts, which count as
--- the others'. So the rate of each name, and that of the others, is of counts that belong together.
+-- Makes room for one more name: drops the name with the fewest recipients, and adds all its counts to those
+-- of the others. So the rate of each name, and that of the others, comes from counts that belong together.
 local function make_room(what, day)
   local name, second = unpack(call('ZRANGE', key_of(what, 'sent', day), 0, 1))
   if name == OTHERS then name = second end
@@ -42,8 +42,8 @@ local function add(what, counted, day, name, n, days_ago)
   call('EXPIRE', key, KEPT_SECONDS - days_ago * DAY)
 end
 
--- Returns how many days ago the name's mail was counted, so that its bounce or complaint counts on that day,
--- and the name; OTHERS if the name may be one that made room.
+-- Returns how many days ago the name's mail was counted, because its bounce or complaint counts on that day,
+-- and the name; OTHERS if the name may have been dropped.
 local function place_of(what, today, name)
   local made_room = false
   for days_ago = 0, DAYS - 1 do

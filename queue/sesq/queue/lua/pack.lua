@@ -1,7 +1,7 @@
--- Pack: the log of a chunk that is done becomes one small string. After jobs.lua.
+-- Replaces the log of a finished chunk by one small string. After jobs.lua.
 --
 -- ARGV[3] chunk   [4] length of the log that was packed   [5] the results, packed
--- Nothing changes where the log has grown since. Returns 1 if there is nothing more to pack.
+-- Nothing changes if the log has grown since it was read. Returns 1 if there is nothing more to pack.
 
 local id, packed, results = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local log = A .. 'log:' .. id

@@ -1,15 +1,15 @@
--- Promote: moves what is due from the schedule into its lane, and what has expired to its end. After
+-- Moves due messages and chunks from the schedule into their lanes, and ends expired messages. After
 -- messages.lua.
 --
 -- ARGV[3] most to move   [4…] RQ queues
--- What was put off after a try, and what waited for its window, goes to the head of its lane; what comes for
--- the first time to the end.
+-- Messages that retry, and those that waited for a window, go to the head of their lane; others go to the
+-- end.
 -- Returns {number moved, seconds until the next is due or ''; 0 if there is more to move}
 
 local most, queues = tonumber(ARGV[3]), {unpack(ARGV, 4)}
-local moved, first, soonest = 0, nil, nil -- first: of the lanes into which something came
+local moved, first, soonest = 0, nil, nil -- first: the first of the lanes into which something was moved
 
--- Ends a message whose time has run out, in whatever state it waits. One on its way or unknown stays as it
+-- Ends a message that has expired, in whatever state it waits. One on its way or unknown stays as it
 -- is.
 local function end_if_expired(message)
   local expires = tonumber(message.expires_at)
@@ -21,7 +21,7 @@ local function end_if_expired(message)
   Message.transition(message, 'expired', 'its time ran out before it could go', {}, {})
 end
 
--- Moves on what is due. Returns whether it came into its lane.
+-- Moves a due message or chunk. Returns whether it is in its lane now.
 local function promote_one(id, schedule)
   local message = Message.read(id)
   local state, chunk = message.state, nil

@@ -1,15 +1,15 @@
--- Prune: takes out of the lists what has ended and whose record has expired. After messages.lua.
+-- Removes ended messages whose record has expired from the lists. After messages.lua.
 --
---   A pruning   hash   state -> where the search through its list goes on
+--   A pruning   hash   state -> the place in its list at which the search goes on
 -- ARGV[3] most to look at in each list   [4] 1: searches too   [5…] RQ queues
--- RQ's registries of what has ended say when each record expires. But RQ's own workers may take an entry out
--- of them first: a search through our lists, a small piece at a time, finds those.
--- Returns {the number taken out of our own lists, 1 if there may be more}.
+-- RQ's registries of ended jobs have the time at which each record expires. But stock RQ workers may remove
+-- an entry before that: a search through our lists, a small piece at a time, finds those messages.
+-- Returns {the number removed from our own lists, 1 if there may be more}.
 
 local most, searches, queues = tonumber(ARGV[3]), ARGV[4] == '1', {unpack(ARGV, 5)}
 local pruned, more = 0, 0
 
--- RQ says by its own clock when a record expires.
+-- The times in RQ's registries are by the real clock.
 local function prune_registry(registry, queue)
   local key, seconds = R .. registry .. ':' .. queue, real_seconds()
   local expired = call('ZRANGEBYSCORE', key, '-inf', seconds, 'LIMIT', 0, most)

@@ -1,16 +1,16 @@
--- Ramp: a cap on the recipients of 24 hours that grows by itself, by the same factor each day. After
+-- A ramp: a cap on the recipients of 24 hours that grows by the same factor each day. After
 -- jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A policy   hash, its field `ramp`   JSON: from, to (recipients in 24 h: the first cap and the last), days
---                (in which the one becomes the other), began (s), grown (s of growth by `at`), at (s: since
---                when it grows on; missing while it stands still), since (s: since when it stands still), why
--- In Lua it is the same as a table. Its days are counted from 0: on day `days` the cap is `to`, and stays.
+--                (from the first to the last), began (s), grown (s of growth until `at`), at (s: since
+--                when it grows; missing while it stands still), since (s: since when it stands still), why
+-- In Lua it is the same as a table. Its days are counted from 0: from day `days` on the cap is `to`.
 
 local DAY_SECONDS, MOST_RAMP_DAYS = 86400, 366
-local INSTANT = 1e-3 -- s: a day begins so much early, so that no rounding begins it late
+local INSTANT = 1e-3 -- s: a day begins so much earlier, so that rounding does not make it begin late
 
--- The ramp of that text, or nil: also of what is damaged.
+-- Reads a ramp from a text; nil if there is none, or if it is damaged.
 function Ramp.read(text)
   local ramp = read_table(text)
   for _, name in ipairs({'from', 'to', 'days', 'grown'}) do ramp[name] = tonumber(ramp[name]) or -1 end
@@ -20,24 +20,24 @@ function Ramp.read(text)
   return ramp
 end
 
--- Seconds for which it has grown by now.
+-- Returns the seconds for which it has grown until now.
 function Ramp.grown(ramp) return ramp.grown + (ramp.at and math.max(0, now() - ramp.at) or 0) end
 
 function Ramp.day(ramp)
   return math.min(ramp.days, math.floor((Ramp.grown(ramp) + INSTANT) / DAY_SECONDS))
 end
 
--- When a day begins (s), if it does not stand still before; math.huge while it stands still.
+-- Returns when a day begins (s), if the ramp does not stand still before; math.huge while it stands still.
 function Ramp.begins(ramp, day) return ramp.at and ramp.at + day * DAY_SECONDS - ramp.grown or math.huge end
 
--- What it lets go in 24 hours on a day (recipients).
+-- Returns the cap of a day (recipients in 24 hours).
 function Ramp.cap(ramp, day)
   if day >= ramp.days then return ramp.to end
   return math.min(ramp.to, math.floor(ramp.from * (ramp.to / ramp.from) ^ (day / ramp.days) + 1e-6))
 end
 
--- Limits a day of `ceiling` recipients. Returns what counts now, what counts from the ramp's next day on, and
--- when that begins (s; math.huge: it does not by itself).
+-- Limits a day of `ceiling` recipients. Returns the limit now, the limit from the ramp's next day on, and
+-- when that day begins (s; math.huge: never by itself).
 function Ramp.limit(ramp, ceiling)
   if not ramp then return ceiling, ceiling, math.huge end
   local day = Ramp.day(ramp)
@@ -45,7 +45,7 @@ function Ramp.limit(ramp, ceiling)
   return math.min(ceiling, Ramp.cap(ramp, day)), math.min(ceiling, Ramp.cap(ramp, day + 1)), next_at
 end
 
--- For people, and to forecast by: what it is, and each day that is still to come {s, recipients}.
+-- Describes a ramp for people and forecasts, with each day to come {s, recipients}.
 function Ramp.tell(ramp)
   if not ramp then return nil end
   local day, steps = Ramp.day(ramp), {}

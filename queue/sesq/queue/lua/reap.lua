@@ -1,4 +1,4 @@
--- Reap: gives the messages that dead workers were sending to another worker, which then settles them
+-- Gives the messages that dead workers were sending to another worker, which then settles them
 -- (settle.lua). After messages.lua.
 --
 -- ARGV[3] most   [4] lease (s)   [5] claim_id   [6] worker

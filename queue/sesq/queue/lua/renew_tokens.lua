@@ -1,13 +1,13 @@
--- Renew: new tokens for what was started already: for another try within one delivery, or for one whose
--- tokens are too old by now. After gate.lua.
+-- Takes new tokens for a started message: for another attempt within one delivery, or because its
+-- tokens are too old. After gate.lua.
 --
 -- ARGV[3] id   [4] claim_id   [5] lease (s)
---     [6] 1 if nothing was sent with the tokens that it has. They are refunded first, unless others have
+--     [6] 1 if nothing was sent with the tokens that it has. They are refunded first, unless other mail has
 --     taken tokens since: the bucket may have been full in the meantime, and would then get more than it can
 --     hold
 -- Returns {'granted', '0'}; {'rate' | 'paused' | 'ses_paused' | 'unsynced', seconds to wait}; or {state, ''}
--- if it must not be sent: 'expired', 'cancelled', or the state that another worker has given it, which took
--- this worker for dead.
+-- if it must not be sent: 'expired', 'cancelled', or the state that another worker has given it, because it
+-- took this worker for dead.
 
 local id, claim_id, lease, unused = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 
@@ -22,7 +22,7 @@ local function refusal(gate, message)
   if why then return why, '5' end
 end
 
--- Gives back unused tokens that were taken at `at` (s); returns what undoes that.
+-- Refunds unused tokens that were taken at `at` (s). Returns a function that undoes this.
 local function give_back(gate, n, at)
   local level, on_way, ses_level = gate.own.level, gate.on_way, gate.ses.level
   if at >= gate.own.at then Bucket.refund(gate.own, n) end
@@ -44,7 +44,7 @@ local function renew(gate)
   if not Gate.may_go(gate, n, id, at) then
     Gate.gather_for(gate, id, n, '-')
     local wait = math.max(0.001, Gate.ready_at(gate, n, id) - now())
-    if keep_them then keep_them() end -- it has them still when it asks again
+    if keep_them then keep_them() end -- it still has them when it asks again
     return {'rate', string.format('%.6f', wait)}
   end
   Gate.take(gate, n, lease, id)

@@ -1,14 +1,14 @@
--- Restore: puts the RQ job of a message or a chunk where the record says, and writes the job anew if it is
+-- Puts the RQ job of a message or a chunk where the record says, and writes the job anew if it is
 -- gone. After messages.lua.
 --
--- ARGV[3] id   [4] only what has not changed since (s)
---     [5] 1: to the front of its lane, from where a worker of RQ's had taken it   [6…] RQ's job: name, value,
+-- ARGV[3] id   [4] s: does nothing if the message has changed after this time
+--     [5] 1: to the head of its lane, from where a stock RQ worker had taken it   [6…] RQ's job: name, value,
 --     …
--- Returns 1 if the job was moved; 0 if it stands where it should, or needs nothing; 'canceled' if RQ was told
--- to cancel it; 'front' if a worker of RQ's had taken it, so that the caller has to call again with [5] = 1.
+-- Returns 1 if the job was moved; 0 if it is where it should be, or needs nothing; 'canceled' if RQ was told
+-- to cancel it; 'front' if a stock RQ worker had taken it, so that the caller has to call again with [5] = 1.
 
 local id, unchanged_since, front = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
--- so many entries at each end of a lane are looked at; a scan has missed it elsewhere before
+-- so many entries at each end of a lane are searched; a scan did not find it elsewhere before
 local NEAR = 1000
 local job = R .. 'job:' .. id
 
@@ -18,8 +18,8 @@ local function stands_in(queue)
   return call('LPOS', list, id, 'MAXLEN', NEAR) or call('LPOS', list, id, 'RANK', -1, 'MAXLEN', NEAR)
 end
 
--- Calls a function with the key of each registry of RQ's in which the job may stand: of all lanes, and of its
--- own queue, where it is a tenant's, in which RQ's tools put it while it waits.
+-- Calls a function with the key of each RQ registry in which the job may be: those of all lanes, and of its
+-- own queue, if that is a tenant's: RQ's tools may put it there while it waits.
 local function for_each_registry(own, visit)
   local lanes = 'sesq.' .. ARGV[1] .. '.'
   local queues = {lanes .. 'transactional', lanes .. 'bulk'}
@@ -29,7 +29,7 @@ local function for_each_registry(own, visit)
   end
 end
 
--- Takes the job out of all registries: others may have put it into those of another lane.
+-- Removes the job from all registries: RQ's tools may have put it into those of another lane.
 local function leave_all_registries(queue, state)
   for_each_registry(queue, function (key) call('ZREM', key, id) end)
   if call('EXISTS', job) == 1 then call('HSET', job, 'origin', Job.origin_of(queue, state)) end
@@ -41,7 +41,7 @@ local function renew_job(queue)
   call('SADD', R .. 'queues', R .. 'queue:' .. queue)
 end
 
--- Whether the job has RQ's status and origin for that state, and stands in the one registry where it should.
+-- Whether the job has RQ's status and origin for that state, and is only in the registry where it should be.
 local function is_shown(own, state)
   local status, origin = unpack(call('HMGET', job, 'status', 'origin'))
   local right = status == Job.status_of(state) and origin == Job.origin_of(own, state)
@@ -52,7 +52,7 @@ local function is_shown(own, state)
   return right
 end
 
--- Puts the job of an ended message where it should stand. A job that somebody has deleted stays deleted.
+-- Puts the job of an ended message where it should be. A job that somebody has deleted stays deleted.
 local function restore_ended(state, queue, keep, told)
   if not told or told == 'queued' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue, state)
@@ -60,8 +60,8 @@ local function restore_ended(state, queue, keep, told)
   return 1
 end
 
--- Corrects the job of a queued message that stands in its lane. RQ's tools may have put messages of other
--- states there too: the claim that meets one takes it out.
+-- Corrects the job of a queued message that is in its lane. RQ's tools may have put messages of other
+-- states there too: a claim removes those.
 local function restore_in_lane(state, queue)
   if RQ_STATE[state] ~= 'queue' or is_shown(queue, state) then return 0 end
   leave_all_registries(queue, state)
@@ -79,7 +79,7 @@ local function main()
   if not registry or (tonumber(call('HGET', A .. 'message:' .. id, 'since')) or 0) > unchanged_since then
     return 0
   end
-  if registry == 'wip' then return 0 end -- it is put right when it is settled
+  if registry == 'wip' then return 0 end -- settling it corrects the job
   if ENDED[registry] then return restore_ended(state, queue, shown.keep, told) end
   if chunk and chunk.state ~= 'running' then return 0 end
   if told == 'canceled' and chunk then return 0 end
@@ -91,7 +91,7 @@ local function main()
   if registry ~= 'queue' and is_shown(queue, state) then return 0 end
   if registry == 'queue' and not front and (told == 'started' or told == 'failed') then return 'front' end
 
-  -- RQ alone knows when another try is due
+  -- only RQ's registry has the time of the next attempt
   local due = call('ZSCORE', R .. 'scheduled:' .. Job.lane_of(queue), id) or now()
   if state == 'scheduled' then due = tonumber(message.send_at) or due end
   renew_job(queue)

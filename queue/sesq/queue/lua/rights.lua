@@ -1,8 +1,8 @@
--- Rights: tries the commands that sesq's scripts use, on keys that nothing else uses. Leaves nothing behind.
+-- Tries the commands that sesq's scripts use, on keys that nothing else uses. Leaves no key behind.
 --
 -- ARGV[1…2] prefixes of keys   [3…] commands, some with their subcommand: "XGROUP CREATE"
--- Returns those that were denied: "HSET on sesq:*". Each is tried with one argument more until their number
--- is right, since Redis looks at the rights only then; whether the arguments make sense does not matter.
+-- Returns the commands that were denied: "HSET on sesq:*". Each is tried with one argument more until the
+-- number is right, because Redis checks the rights only then. The arguments need not make sense.
 
 local MOST_ARGUMENTS = 6
 local denied = {}

@@ -1,10 +1,10 @@
--- Rows on their way: each has a small record at `message:<id>`, with what the gate, the lease and the answer
--- need. The record of a row that is simply sent, or given back unused, ends, and its chunk keeps the outcome.
--- In all other cases the row becomes an ordinary message. After messages.lua.
+-- Rows on their way. Each has a small record at `message:<id>` with the fields that the gate, the lease and
+-- the result need. When a row is simply sent, or put back unused, its record is deleted, and its chunk keeps
+-- the result. In all other cases the row becomes an ordinary message. After messages.lua.
 
 local touched = {} -- name -> chunk of such rows, read once; false for a damaged one: see Row.write_chunks()
-local sent = {}    -- name of a chunk -> {"<row>:<MessageId>", …}: what SES took of it
-local ended = {}   -- ids of rows that have gone into their chunk again
+local sent = {}    -- name of a chunk -> {"<row>:<MessageId>", …}: its rows that SES took
+local ended = {}   -- ids of rows whose records are to be deleted
 
 function Row.chunk_of(id)
   local name, row = string.match(id, '^(.*)-(%d+)$')
@@ -16,11 +16,11 @@ function Row.chunk_of(id)
   return touched[name], tonumber(row), sent[name]
 end
 
--- result: see settle.lua. Returns the state that it came to; nil if it needs a record.
+-- Ends a row on its way. result: see settle.lua. Returns the state that it got; nil if it needs a record.
 function Row.finish(message, to, result)
   if to ~= 'sent' and not (to == 'queued' and result.refund_rate) then return nil end
   local chunk, number, taken = Row.chunk_of(message.id)
-  -- it keeps its record until its chunk is mended; all it took has gone back
+  -- it keeps its record until its chunk is mended; its tokens and its day are refunded
   if not chunk and to ~= 'sent' then
     Message.set(message, 'tokens_at', '', 'day', '0')
     return to
@@ -37,7 +37,7 @@ function Row.finish(message, to, result)
   return to
 end
 
--- The record of a row that had none, and its RQ job. made: envelope, job (both {name, value, …}).
+-- Makes the record of a row, and its RQ job. made: envelope, job (both {name, value, …}).
 function Row.make_record(message, state, since, event, made, ...)
   local id, bid = message.id, message.batch
   local created, queue, keep = Batch.read(bid, 'created', 'queue', 'keep')
@@ -52,7 +52,7 @@ function Row.make_record(message, state, since, event, made, ...)
   call('ZADD', A .. 'state:' .. state, since, id)
 end
 
--- Makes an ordinary message of a row on its way, because more happens to it than being sent.
+-- Makes a row on its way an ordinary message, because more happens to it than being sent.
 function Row.materialize(message, result)
   local id, chunk = message.id, Row.chunk_of(message.id)
   Row.make_record(message, 'sending', now(), {tonumber(message.claimed), 'sending', message.worker}, result)
@@ -65,7 +65,7 @@ function Row.materialize(message, result)
   Batch.adjust_counts(message.batch, 'leaving', 'sending', 1)
 end
 
--- What SES took is written to the log of its chunk, whatever is wrong with that, unless it is gone.
+-- Writes rows that SES took to the log of their chunk, even if the chunk is damaged, unless it is gone.
 function Row.write_log(name, rows)
   Message.count_states('sent', #rows)
   if call('EXISTS', A .. 'chunk:' .. name) == 0 then return end
@@ -80,7 +80,7 @@ function Row.write_chunk(chunk, taken)
   if chunk.back > 0 then Job.wake(chunk.queue) end
 end
 
--- Writes down what has become of the rows that were settled, and of their chunks. with_gate() does it at
+-- Writes the results of the rows that were settled, and their chunks. with_gate() calls it at
 -- the end.
 function Row.write_chunks()
   if next(touched) then Write.free_first() end

@@ -1,6 +1,6 @@
--- Server: which run of which Redis server this is. After damage.lua.
+-- Tells which run of which Redis server this is. After damage.lua.
 
--- Another server, or another run of it, may lack what was written last: after a fail-over, or a crash.
+-- After a fail-over or a crash, another server, or another run of it, may lack the last writes.
 local about
 function Server.about(what)
   about = about or redis.pcall('INFO', 'server')

@@ -1,7 +1,7 @@
--- Set aside: a client has met a key of another type than it expected. After messages.lua.
+-- Sets a key aside that a client has found to have a wrong type. After messages.lua.
 --
--- ARGV[3] key   [4] the type that it ought to have
--- Changes nothing where another client was quicker.
+-- ARGV[3] key   [4] the type that it should have
+-- Changes nothing if another client was quicker.
 
 local key, right = ARGV[3], ARGV[4]
 local kind = redis.call('TYPE', key).ok

@@ -1,32 +1,32 @@
--- Settle: what became of messages that were granted. The MessageIds, the new states and the gate's books are
+-- Settles the results of granted messages. The MessageIds, the new states and the gate's data are
 -- written in one step. After gate.lua; also
---   A blocks         hash    what SES refuses as a whole -> JSON [since (s), why, doubt (as below), id of the
---                            message that it refused last]
+--   A blocks         hash    a hold that SES refuses as a whole -> JSON [since (s), why, doubt (as below), id
+--                            of the message that it refused last]
 --   R results:<id>   stream  RQ's: how its runs ended
 --
 -- ARGV[3] JSON [{
 --   id, claim_id     of the grant
---   state        the new one              reason      in words, for the history
---   message_id   SES's, when sent         attempts    tries spent so far
+--   state        the new state            reason      in words, for the history
+--   message_id   SES's, when sent         attempts    how many so far
 --   delay        s, for retrying          front       back to the head of its lane
 --   hold         what it waits for        held_because  in words
---   block        true: everything of that sender, set or account waits with it
---   doubt        true: SES refuses what its own list of identities allows, so that only a try can tell when
+--   block        true: all mail of that sender, set or account waits too
+--   doubt        true: SES refuses what its own list of identities allows, so only a try can tell when
 --                that ends
---   unsure       it is sent again, though SES may have taken it
---   spared       {rate, day}: recipients that it was not sent to, and those of them that count towards the
+--   unsure       it is sent again, although SES may have taken it
+--   spared       {rate, day}: recipients that it was not sent to, and how many of them count towards the
 --                day
 --   refund_rate  nothing went to SES      refund_day  SES took nothing
 --   throttled    SES answered "too fast"  day_spent   SES answered "day spent"
---   paused       why SES sends nothing for us
+--   paused       why SES sends nothing for this account
 --   drop_content the body is deleted
 --   rq           {type, name, value}: the job's result as RQ writes it
---   envelope, job   of a row that is not simply sent or given back: what makes a message of it (see
+--   envelope, job   for a row that is not simply sent or put back: what makes it a message (see
 --                   make_record)
 -- }, …]
--- Returns for each the state it came to; '' if it was already judged otherwise. A MessageId counts even
--- then: SES has taken it. So does what a worker that was taken for dead says of a message that became unknown
--- because of that: it knows.
+-- Returns for each the state that it got; '' if it was already settled otherwise. A MessageId counts even
+-- then: SES has taken it. So does the result of a worker that was taken for dead, for a message that became
+-- unknown because of that.
 
 -- Returns what a granted message took, and how much of it is refunded: it was not sent, or not to all
 -- recipients. If its state was changed meanwhile, only tokens and day of a message that surely was not sent
@@ -75,15 +75,15 @@ local function heed(gate, result)
   end
 end
 
--- Whether the message is under that claim; or was until its worker was taken for dead, and nobody has claimed
--- it since.
+-- Whether the message is under that claim; or was until its worker was taken for dead, and no worker has
+-- claimed it since.
 local function is_under(message, claim_id)
   if message.claim_id == claim_id then return true end
   return read(A .. 'message:' .. message.id, 'taken_over') == (message.claim_id or '') .. ' ' .. claim_id
 end
 
--- What is still to be accounted for when the worker that was taken for dead ends a doubt: not the tokens, but
--- the day, which was kept. A try was counted, which there may not have been.
+-- Returns the costs when a worker that was taken for dead has a result after all: not the tokens, but
+-- the day, which was kept. One attempt was counted that perhaps did not happen.
 local function costs_of_doubt(message, result)
   local costs = costs_of(message, {})
   costs.day_back = result.refund_day and tonumber(message.day) or 0
@@ -116,17 +116,17 @@ local function note_result(message, result)
   call('EXPIRE', key, Job.seconds_kept(message.keep))
 end
 
-local done, returned = {}, {} -- returned: the queues to which something came back
+local done, returned = {}, {} -- returned: the queues into which messages were put back
 local function settle(gate, result)
   local message = done[result.id] and {} or Message.read(result.id)
-  if not RQ_STATE[message.state or ''] then return '' end -- gone, or of another version's
+  if not RQ_STATE[message.state or ''] then return '' end -- gone, or in a state of another version
   local granted = is_under(message, result.claim_id)
   local costs = granted and costs_of(message, result)
   local mine = granted and message.state == 'sending'
-  -- of an earlier try that SES may have taken, it knows nothing
+  -- this worker does not know whether SES took it at an earlier attempt
   local knows = message.state == 'unknown' and message.claim_id ~= result.claim_id and message.unsure ~= '1'
   if granted and knows and result.state ~= 'unknown' then costs = costs_of_doubt(message, result)
-  elseif not mine then -- somebody has judged it meanwhile
+  elseif not mine then -- it was settled meanwhile
     if granted then Message.set(message, 'tokens_at', '') end
     if result.state ~= 'sent' or RQ_STATE[message.state] == 'finished' then
       account_for(gate, costs)
@@ -135,7 +135,7 @@ local function settle(gate, result)
   end
   local reached, packed = move_on(message, result, mine)
   account_for(gate, costs) -- after the state: if that fails, the next try finds the tokens as they were
-  if mine then heed(gate, result) end -- an old answer says nothing of now
+  if mine then heed(gate, result) end -- an old answer says nothing about the account now
   if result.block then
     local why = result.held_because or result.reason
     call('HSET', A .. 'blocks', result.hold, cjson.encode({now(), why, result.doubt or false, result.id}))
@@ -149,7 +149,7 @@ local function settle(gate, result)
   return reached
 end
 
--- Whether an error is one of Lua's, which comes from a damaged record; Redis's own may pass.
+-- Whether an error is Lua's, and so comes from a damaged record. Redis's own errors may pass.
 local function is_fault(wrong)
   local text = type(wrong) == 'table' and wrong.err or tostring(wrong)
   local faults = {'attempt to ', 'bad argument', 'must be strings or integers', 'Cannot serialise'}
@@ -159,7 +159,7 @@ local function is_fault(wrong)
   return false
 end
 
--- One result that cannot be written because of a damaged record stops no other.
+-- Settles one result. If a damaged record makes that impossible, the other results are still settled.
 local function settle_alone(gate, result)
   local written, reached = pcall(settle, gate, result)
   if written then return reached end

@@ -1,18 +1,18 @@
--- Shares: in a lane, mail of each tenant waits in an RQ queue of its own, and the queues take turns. After
--- wake.lua.
+-- Shares a lane between tenants: mail of each tenant waits in its own RQ queue, and the queues take turns.
+-- After wake.lua.
 --
--- Keys, A = "sesq:<account>:"; <lane> is the RQ queue of a lane, in which mail of no tenant waits;
+-- Keys, A = "sesq:<account>:"; <lane> is the RQ queue of a lane, for mail without a tenant;
 -- "<lane>.<tenant>" is a tenant's
---   A shares:<lane>    zset     RQ queue in which mail may wait -> how many recipients of it have gone,
---                               reckoned on from the least of the others when it joined. The least goes next.
---                               Without such a key no mail of a tenant waits in that lane
---   A resting:<lane>   zset     RQ queue of a tenant whose own limits are reached -> until then (s), or until
---                               it is looked at again
+--   A shares:<lane>    zset     RQ queue in which mail may wait -> how many recipients have gone from it,
+--                               counted from the least of the others when it joined. The least goes next.
+--                               Without this key, no mail of a tenant waits in that lane
+--   A resting:<lane>   zset     RQ queue of a tenant at its own limits -> it rests until then (s), or until
+--                               the next look at it
 -- RQ's own, R = "<prefix>:"
 --   R queues           set      keys of the lists; a tenant's stays while mail may wait in it
 
 local MOST_RESTING = 5   -- queues that one claim looks at again: a look at a ledger takes a millisecond
-local LONGEST_REST = 600 -- s; what seems longer is of a time from before the clock was set back
+local LONGEST_REST = 600 -- s; a longer one is from before the clock was set back
 
 local has_shares = {} -- lane -> whether its queues take turns, once this script has looked
 function Share.take_turns(lane)
@@ -20,7 +20,7 @@ function Share.take_turns(lane)
   return has_shares[lane]
 end
 
--- Notes that mail waits in a queue: it has its turn after those that had fewer recipients.
+-- Notes that mail waits in a queue. Its turn is after that of queues with fewer recipients.
 function Share.join(queue)
   local lane = Job.lane_of(queue)
   local shares = A .. 'shares:' .. lane
@@ -32,7 +32,7 @@ function Share.join(queue)
   has_shares[lane] = true
 end
 
--- The queue of the lane whose turn it is.
+-- Returns the queue of the lane whose turn it is.
 function Share.next(lane)
   local shares = A .. 'shares:' .. lane
   local queue, gone = unpack(Share.take_turns(lane) and call('ZRANGE', shares, 0, 0, 'WITHSCORES') or {})
@@ -45,8 +45,8 @@ function Share.next(lane)
   return queue
 end
 
--- The queue of the lane in which mail waits that goes first, and the id at its head; nothing where none of
--- the first few has any.
+-- Returns the first queue of the lane with mail, by turn, and the id at its head; nothing if none of
+-- the first few has mail.
 local FIRST_FEW = 10
 function Share.first(lane)
   local queues = Share.take_turns(lane) and call('ZRANGE', A .. 'shares:' .. lane, 0, FIRST_FEW - 1) or {}
@@ -57,20 +57,21 @@ function Share.first(lane)
   end
 end
 
--- n recipients of a queue go. It has the next turn once the others had as many.
+-- Counts n recipients that go from a queue. Its next turn is when the others had as many.
 function Share.charge(queue, n)
   local lane = Job.lane_of(queue)
   if Share.take_turns(lane) then call('ZADD', A .. 'shares:' .. lane, 'XX', 'INCR', n, queue) end
 end
 
--- An empty queue leaves at its turn, not before: else it would come back as if nothing of it had gone.
+-- Removes an empty queue, at its turn. If that were earlier, it could come back as if nothing had gone from
+-- it.
 function Share.leave(lane, queue)
   call('ZREM', A .. 'shares:' .. lane, queue)
   if queue ~= lane then call('SREM', R .. 'queues', R .. 'queue:' .. queue) end
   has_shares[lane] = nil
 end
 
--- A tenant's queue rests until a time (s): its own limits are reached.
+-- Lets a tenant's queue rest until a time (s), because the tenant is at its limits.
 function Share.rest(queue, till)
   local lane = Job.lane_of(queue)
   call('ZADD', A .. 'resting:' .. lane, math.min(till, now() + LONGEST_REST), queue)
@@ -78,13 +79,13 @@ function Share.rest(queue, till)
   has_shares[lane] = nil
 end
 
--- Until when a tenant's queue rests (s); nil if it does not.
+-- Returns until when a tenant's queue rests (s); nil if it does not rest.
 function Share.is_resting(queue)
   local till = tonumber(call('ZSCORE', A .. 'resting:' .. Job.lane_of(queue), queue))
   return till and till > now() and till <= now() + LONGEST_REST and till or nil
 end
 
--- Ends the rests of a tenant, in both lanes: it may send more than was known.
+-- Ends the rests of a tenant in both lanes, because it may send more now.
 function Share.end_rests(tenant)
   for _, name in ipairs({'transactional', 'bulk'}) do
     local lane = 'sesq.' .. ARGV[1] .. '.' .. name
@@ -92,7 +93,7 @@ function Share.end_rests(tenant)
   end
 end
 
--- Lets those take turns again whose rest is over, and mail of no tenant where it waits beside theirs.
+-- Lets queues take turns again after their rest, and the lane's own queue if mail waits in it beside theirs.
 function Share.wake(lane)
   local resting, few = A .. 'resting:' .. lane, MOST_RESTING
   for _, range in ipairs({{from = '-inf', to = now()}, {from = now() + LONGEST_REST + 1, to = '+inf'}}) do
@@ -104,7 +105,7 @@ function Share.wake(lane)
   if Share.take_turns(lane) and call('EXISTS', R .. 'queue:' .. lane) == 1 then Share.join(lane) end
 end
 
--- The queues of a lane in which mail may wait, the lane's own first; of tenants no more than `most`.
+-- Returns the queues of a lane in which mail may wait: the lane's own, then about `most` of tenants.
 function Share.queues_of(lane, most)
   local queues, known = {lane}, {[lane] = true}
   for _, kind in ipairs({'shares:', 'resting:'}) do
@@ -121,7 +122,7 @@ function Share.is_waiting(lane)
   return Share.take_turns(lane) or Job.length_of(lane) > 0 or Share.rests_until(lane) ~= nil
 end
 
--- When the first rest in a lane ends (s); nil if none rests.
+-- Returns when the first rest in a lane ends (s); nil if no queue rests.
 function Share.rests_until(lane)
   local _, till = unpack(call('ZRANGE', A .. 'resting:' .. lane, 0, 0, 'WITHSCORES'))
   return tonumber(till)

@@ -1,10 +1,10 @@
--- Start: the last look before granted messages go to SES. From here on they may have left. After
+-- Starts granted messages: the last check before they go to SES. From here on they may have left. After
 -- messages.lua.
 --
 -- ARGV[3] largest content to return (bytes)   [4…] id, claim_id, id, claim_id, …
--- Returns for each {JSON of the fields NEEDED of its record, content size (bytes), content or '', time left
--- to it (s) or ''}; {} where it is no longer this claim's to send; {'expired'} where its time has run out
--- since the claim. Of a row that is packed the JSON is empty.
+-- Returns for each {JSON of the NEEDED fields of its record, content size (bytes), content or '', time left
+-- until it expires (s) or ''}; {} if this claim may not send it any more; {'expired'} if it has expired
+-- since the claim. For a packed row the JSON is empty.
 
 local limit = tonumber(ARGV[3])
 
@@ -23,7 +23,7 @@ local NEEDED = {
 
 local NEEDED_OF_ROW = {'packed', 'state', 'claim_id'}
 
--- Reads what is needed of a record; less of a row that is packed.
+-- Reads the needed fields of a record; fewer fields for a packed row.
 local function read_record(id, key)
   local row = string.find(id, '-', 1, true) and read_fields(key, NEEDED_OF_ROW)
   return row and row.packed and row or read_fields(key, NEEDED)

@@ -1,17 +1,17 @@
--- Stream: each change of a message's state is told in a stream, where somebody listens. After wake.lua.
+-- Writes each change of a message's state to a stream, if a consumer listens. After wake.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A listening   hash     cap (events that stay), lost (id of the newest event that was dropped),
 --                          consumer:<name> (s: since when it listens), gap:<name> ("<id> <id>": events
---                          that it lost). While there is no such key, nothing is told.
---   A events      stream   e -> JSON {v, id, was, state, at (s), lane, reason; batch and message_id, where it
---                          has one; type, detail (of what changes no state)}; a consumer group for each
+--                          that it lost). Without this key, no events are written.
+--   A events      stream   e -> JSON {v, id, was, state, at (s), lane, reason; batch and message_id, if it
+--                          has one; type, detail (if it changes no state)}; a consumer group for each
 --                          consumer
 
 local LISTENING, EVENTS = A .. 'listening', A .. 'events'
 local SLACK, MOST_DROPPED = 100, 1000 -- events beyond the cap until some are dropped; so many at once
 local LONGEST_SECONDS = 14 * 86400    -- no event stays longer
-local told, cap = {}, nil             -- told: JSON, not written yet; cap: false where nobody listens
+local told, cap = {}, nil             -- told: JSON, not written yet; cap: false if nobody listens
 local kind_of_bounce
 
 function Stream.is_heard()
@@ -19,14 +19,14 @@ function Stream.is_heard()
   return cap
 end
 
--- As JSON: what the events of one script share is encoded once.
+-- Returns a value as JSON. Values that several events of one script share are encoded once.
 local encoded = {}
 local function json_of(value)
   encoded[value] = encoded[value] or cjson.encode(value)
   return encoded[value]
 end
 
--- A part of an event, which need not be there. (`..` is four times as fast as string.format here.)
+-- Returns an optional part of an event. (`..` is four times as fast as string.format here.)
 local function part(name, value) return value and ',"' .. name .. '":' .. json_of(value) or '' end
 
 local function add(message, was, state, reason, message_id, more)
@@ -40,25 +40,25 @@ local function value_of(name, fields)
   for i = 1, #fields, 2 do if fields[i] == name then return fields[i + 1] end end
 end
 
--- Tells a change of a message: a table with id, queue and batch. fields: {name, value, …} of its record that
--- are written with the change.
+-- Notes an event: a change of a message, a table with id, queue and batch. fields: {name, value, …} that
+-- are written to its record with the change.
 function Stream.tell(message, was, state, reason, fields)
   if not Stream.is_heard() then return end
   local kind = kind_of_bounce and state == 'bounced' and string.format(',"kind":"%s"', kind_of_bounce) or ''
   add(message, was or '', state, reason, value_of('message_id', fields), kind)
 end
 
--- Says of what kind the bounce is that this script may tell.
+-- Sets the kind of the bounces that this script notes.
 function Stream.set_kind(kind) kind_of_bounce = kind end
 
--- Tells what changes no state: kind says what it is, detail (JSON) what SES says of it.
+-- Notes an event that changes no state. kind: its type; detail (JSON): SES's object.
 function Stream.tell_more(message, kind, reason, message_id, detail)
   if not Stream.is_heard() then return end
   local state = message.state or ''
   add(message, state, state, reason, message_id, string.format(',"type":"%s","detail":%s', kind, detail))
 end
 
--- The id up to which a consumer has been given events; nil where the stream does not know it.
+-- Returns the id up to which a consumer got events; nil if the stream does not know the consumer.
 local function last_delivered(consumer)
   if call('EXISTS', EVENTS) == 0 then return nil end
   for _, group in ipairs(call('XINFO', 'GROUPS', EVENTS)) do
@@ -68,7 +68,8 @@ local function last_delivered(consumer)
   end
 end
 
--- Drops events, the oldest first, and notes up to where, so that a consumer who had not read them is told.
+-- Drops the n oldest events, and notes the last of them, so that a consumer that had not read them gets a
+-- gap.
 local function drop(n)
   local oldest = call('XRANGE', EVENTS, '-', '+', 'COUNT', n + 1)
   if not oldest[n + 1] then return end
@@ -76,7 +77,7 @@ local function drop(n)
   call('XTRIM', EVENTS, 'MINID', oldest[n + 1][1])
 end
 
--- Drops what is beyond the cap, or older than any record may be.
+-- Drops events beyond the cap, or older than LONGEST_SECONDS.
 local function drop_oldest()
   local beyond = math.min(MOST_DROPPED, call('XLEN', EVENTS) - cap)
   if beyond >= SLACK then return drop(beyond) end
@@ -90,7 +91,8 @@ local function write_told()
   drop_oldest()
 end
 
--- Writes what was told. The state of mail does not depend on it: a fault is noted, and stops nothing.
+-- Writes the noted events. The state of mail does not depend on them: an error is noted as damage, and stops
+-- nothing.
 function Stream.write()
   if #told == 0 then return end
   local written, wrong = pcall(write_told)

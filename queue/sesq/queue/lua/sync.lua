@@ -1,5 +1,5 @@
--- Sync: writes down what SES says of the account. After gate.lua; also
---   A identities      hash    identity -> 1 verified, 0 not yet, 2 borrowed of another account
+-- Writes SES's description of the account. After gate.lua; also
+--   A identities      hash    identity -> 1 verified, 0 not yet, 2 borrowed from another account
 --   A token_waiters   zset    see claim.lua
 --
 -- ARGV[3] JSON {rate (recipients/s), daily (recipients/24 h; -1 unlimited), sent (recipients in the last 24
@@ -7,15 +7,15 @@
 --               identities {name: 0/1/2}}
 --         readable     0: the account may not be read; nothing else is given, and the configured limits count
 --         asked        when SES was asked (s)
---         booked       recipients of our ledger that SES had surely counted by then; if it is not given, all
---         books        the name of our books at that time; if they were lost since, nothing is written
---         on_restore   "hold" or "send" what was queued before a restored backup
+--         booked       recipients of our ledger that SES had surely counted at that time; not given: all
+--         books        the id of the gate's data at that time; if they were lost since, nothing is written
+--         on_restore   "hold" or "send" mail that was queued before a restored backup
 --         identities   not given: they may not be listed, so SES judges them
--- What SES counts above our ledger was sent by others on the same account. Returns JSON: the snapshot as it
--- was before; nothing if the books were lost while SES was asked.
+-- Recipients that SES counts beyond our ledger are of other senders on the account. Returns JSON: the
+-- snapshot as it was before; nothing if the gate's data was lost while SES was asked.
 
-local DAY, GROWTH = 86400, 0.1 -- s; share by which others may send more than before
-local MOST_BATCHES = 1000      -- the newest so many are paused after a restore
+local DAY, GROWTH = 86400, 0.1 -- s; share by which other senders may send more than before
+local MOST_BATCHES = 1000      -- so many of the newest are paused after a restore
 local SINCE_BACKUP = 'which may have been sent since that was made'
 local told, before, another_server, last = cjson.decode(ARGV[3]), nil, nil, nil
 
@@ -25,7 +25,7 @@ local function read_before()
   last = tonumber(before.synced_at) or now()
 end
 
--- Keeps it noted that SES refuses all mail, if SES was asked about the account before it began to refuse.
+-- Keeps the note that SES refuses all mail, if SES was asked about the account before it began to refuse.
 local function remember_refusal()
   local paused_at = tonumber(before.paused_at) or 0
   -- a paused_at in the future is from before the clock was set back
@@ -54,10 +54,10 @@ end
 
 -- After a backup was restored ---------------------------------------------------------------------
 
--- The next functions return a time (s), or nil: what was queued before it may have been sent since the backup
--- was made.
+-- The next functions return a time (s), or nil: mail that was queued before it may have been sent since the
+-- backup was made.
 
--- When this run of the Redis server began, in whole seconds (s).
+-- Returns when this run of the Redis server began, in whole seconds (s).
 local function server_began() return now() - (tonumber(Server.about('uptime_in_seconds:(%d+)')) or 0) end
 
 -- For an account that was synced before. A backup was restored, or a crash lost the last writes, if this is
@@ -106,7 +106,7 @@ local function hold_what_was_restored(beyond, most)
   return tostring(unexplained)
 end
 
--- What is written down ----------------------------------------------------------------------------
+-- Writing -----------------------------------------------------------------------------------------
 
 local function write_snapshot(others)
   local fields = {'readable', told.readable, 'synced_at', now(), 'listed', told.identities and 1 or 0,
@@ -132,7 +132,7 @@ local function write_identities()
   for name, verified in pairs(told.identities) do call('HSET', A .. 'identities', name, verified) end
 end
 
--- Whether those who wait by the limits of before are to ask again.
+-- Whether workers that wait by the old limits have to ask again.
 local function is_news(others)
   local changed = another_server or others < (tonumber(before.others) or 0)
   for _, name in ipairs({'rate', 'daily', 'sending', 'readable', 'production'}) do

@@ -1,8 +1,8 @@
--- Take: an event says that SES has the mail of a recipient whose chunk was lost. After messages.lua.
+-- Notes that, by an event, SES took the mail of a row whose chunk was lost. After messages.lua.
 --
 -- ARGV[3] chunk   [4] row   [5] MessageId
 -- Keys, A = "sesq:<account>:"
---   A chunk:<id>   its field `found`: rows of a lost chunk that SES was found to have, " <row> <row> "
+--   A chunk:<id>   its field `found`: rows of a lost chunk that SES took, " <row> <row> "
 -- Returns 1 if it is noted, now or before; 0 if the chunk was not lost, or the row waits in it.
 
 local id, row, message_id = ARGV[3], tonumber(ARGV[4]), ARGV[5]

@@ -1,7 +1,7 @@
--- Tell ramp: that of a tenant, as it stands now. After ramp.lua; see tenants.lua for A tenant_limits.
+-- Describes the ramp of a tenant now. After ramp.lua; see tenants.lua for A tenant_limits.
 --
 -- ARGV[3] tenant
--- Returns JSON of what Ramp.tell() tells; null if there is none.
+-- Returns the answer of Ramp.tell() as JSON; null if there is no ramp.
 
 local function main()
   local ramp = Ramp.read(call('HGET', A .. 'tenant_limits', ARGV[3] .. ':ramp') or '')

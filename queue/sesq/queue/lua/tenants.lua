@@ -1,20 +1,20 @@
--- Tenants: what a tenant may send, where people have limited it. After ledger.lua and shares.lua.
+-- Keeps the limits that people set for tenants. After ledger.lua and shares.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A tenant_limits     hash     <tenant>:rate (recipients/s), <tenant>:daily (recipients/24 h),
---                                <tenant>:ramp (of its day: see ramp.lua), <tenant>:since (s: what went
---                                before is not in its books), <tenant>:paused (why its bulk mail waits). What
---                                is not there is not limited
---   A tenant:<name>     hash     its books, while it is limited: level (tokens; negative is debt), at (s:
---                                from when tokens flow), minute (the newest of its ledger), total (its
+--                                <tenant>:ramp (of its day: see ramp.lua), <tenant>:since (s: mail sent
+--                                before is not in its ledger), <tenant>:paused (why its bulk mail waits). A
+--                                missing field is no limit
+--   A tenant:<name>     hash     while it is limited: level (tokens; negative is debt), at (s: the time
+--                                from which tokens flow), minute (the newest of its ledger), total (its
 --                                recipients)
 --   A tenant_day:<name> string   its ledger, as A ledger
--- These limits are ours: where the books of a tenant are lost, they begin anew. In Lua a tenant is a table of
+-- SES has no such limits: if these keys are lost, they begin anew. In Lua a tenant is a table of
 --   name   bucket (see bucket.lua; nil: no limit)   daily (math.huge: no limit)   ledger (nil: no limit)
---   grows_at (s: when its ramp lets `daily` grow next)   is_paused (its bulk mail waits)
+--   grows_at (s: when its ramp next raises `daily`)   is_paused (its bulk mail waits)
 
-local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in them counts
-local opened = {}            -- name -> tenant; false: it is not limited
+local BOOKS_KEPT = 2 * 86400 -- s: longer than anything in these keys counts
+local opened = {}            -- name -> tenant; false: it has no limits
 
 local function read_tenant(name)
   local rate, daily, grows, since, paused = read(A .. 'tenant_limits', name .. ':rate', name .. ':daily',
@@ -46,13 +46,13 @@ function Tenant.of(queue)
   return opened[name]
 end
 
--- How many recipients of a batch may go now.
+-- Returns how many recipients of a batch may go now.
 function Tenant.room(tenant, day)
   local by_rate = tenant.bucket and math.floor(Bucket.tokens(tenant.bucket) + 1e-6) or math.huge
   return math.min(by_rate, day > 0 and tenant.ledger and tenant.daily - tenant.ledger.total or math.huge)
 end
 
--- When n recipients may go, `day` of which count towards the day (s); nil if they may go now.
+-- Returns when n recipients may go, `day` of which count towards the day (s); nil if they may go now.
 function Tenant.ready_at(tenant, n, day)
   local at
   if tenant.bucket and not Bucket.enough(tenant.bucket, n) then at = Bucket.filled_at(tenant.bucket, n) end
@@ -69,7 +69,7 @@ function Tenant.take(tenant, n, day)
   if tenant.ledger and day > 0 then Ledger.count(tenant.ledger, day) end
 end
 
--- Gives back what a message of that queue took at a time (s).
+-- Refunds what a message of that queue took at a time (s).
 function Tenant.refund(queue, rate, day, at)
   local tenant = rate + day > 0 and Tenant.of(queue)
   if not tenant or at <= tenant.since then return end
@@ -90,7 +90,7 @@ local function close(tenant)
   call('EXPIRE', key, BOOKS_KEPT)
 end
 
--- Writes back the books of all tenants that were looked at.
+-- Writes back the keys of all tenants that were read.
 function Tenant.close_all()
   for _, tenant in pairs(opened) do if tenant then close(tenant) end end
 end

@@ -1,6 +1,6 @@
--- Token bucket: the strategy of `limits`. After bucket.lua.
+-- The token bucket as a strategy of `limits`. After bucket.lua.
 --
--- KEYS[1] hash   level (tokens; below zero is debt), at (s: from when they flow)
+-- KEYS[1] hash   level (tokens; below zero is debt), at (s: the time from which they flow)
 -- ARGV[1] pace (tokens/s)   [2] burst (tokens)   [3] cost (tokens)   [4] 1 to take them, 0 to look
 -- Returns {1 if the cost may be taken, tokens that are there, when the bucket is full again (s)}
 -- A bucket without a key is full: the key expires when its bucket is full.

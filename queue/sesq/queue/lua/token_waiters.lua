@@ -1,14 +1,14 @@
--- Token waiters: each worker that waits is told of a token of its own, so that they do not all ask at once.
+-- Tells each waiting worker the time of another token, so that they do not all ask at once.
 -- After gate.lua.
 --
 -- Keys, A = "sesq:<account>:"
---   A token_waiters        zset   worker -> when the token that it was told of is due (s)
---   A token_waiters:bulk   zset   the same, of workers that serve no urgent mail: where others wait for a
+--   A token_waiters        zset   worker -> when the token that it was promised is due (s)
+--   A token_waiters:bulk   zset   the same for workers that serve no urgent mail: if others wait for a
 --                                 token for that, these yield
 
 local QUANTUM = 0.04 -- s: the least time between two claims while tokens are short
-local SAME = 0.01    -- s: times so close are of one token
--- s: a worker that is so late for its token may be dead; a token that is further off than FAR does not count
+local SAME = 0.01    -- s: times so close belong to one token
+-- s: a worker that is so late for its token may be dead; a token that is farther off than FAR does not count
 local OVERDUE, FAR = 1, 60
 local Waiters = {}
 
@@ -16,7 +16,7 @@ function Waiters.any_for_urgent()
   return call('ZCOUNT', A .. 'token_waiters', now() - OVERDUE, now() + FAR) > 0
 end
 
--- When the tokens are due that workers were told of (s), in order.
+-- Returns when the tokens are due that workers were promised (s), in order.
 local function told_times(names)
   local told = {}
   for _, name in ipairs(names) do
@@ -28,8 +28,8 @@ local function told_times(names)
   return told
 end
 
--- When the next token comes that no other worker was told of (s), not before `due`. A worker that waits for a
--- token for urgent mail ignores the tokens that were told to workers that serve bulk mail alone.
+-- Returns when the next token comes that no other worker was promised (s), not before `due`. A worker that
+-- waits for a token for urgent mail ignores tokens that were promised to workers that serve only bulk mail.
 function Waiters.next_token(gate, due, for_bulk)
   local step = math.max(1 / gate.own.pace, QUANTUM)
   local names = for_bulk and {'token_waiters', 'token_waiters:bulk'} or {'token_waiters'}

@@ -1,10 +1,10 @@
--- Tune ramp: puts a ramp in place, or takes it away, for a person; lets it stand still, or go on, for whoever
--- counts bounces. After ramp.lua; also uses A token_waiters (zset: see claim.lua), and
+-- Starts or stops a ramp for a person; lets it stand still or go on for the process that
+-- counts bounces. After ramp.lua; also uses A token_waiters (zset: see token_waiters.lua), and
 --   A policy:history   list   JSON {by, at (s), old {name: value}, new {name: value}}, the newest first
 --
 -- ARGV[3] put, stop, stand or go   [4] JSON of the ramp to put {from, to, days, grown}   [5] by
---     [6] why it stands still   [7] most to keep in the history   [8] the tenant whose ramp it is; '': of the
---     account
+--     [6] why it stands still   [7] most to keep in the history   [8] the tenant of the ramp; '': it is the
+--     account's
 -- Returns 1 if that changed something, else 0.
 
 local verb, given, by, why, most, tenant = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
@@ -14,7 +14,7 @@ local field = is_tenants and tenant .. ':ramp' or 'ramp'
 local stored = call('HGET', place, field)
 local old = Ramp.read(stored or '')
 
--- A copy as it is now: put in place later, it goes on from there.
+-- Returns a copy of a ramp as it is now. If it is started later, it goes on from there.
 local function as_of_now(ramp)
   if not ramp then return nil end
   local copy = {}
@@ -51,7 +51,7 @@ local function write(new)
   entry.tenant = is_tenants and tenant or nil
   call('LPUSH', A .. 'policy:history', cjson.encode(entry))
   call('LTRIM', A .. 'policy:history', 0, most - 1)
-  call('DEL', A .. 'token_waiters', A .. 'token_waiters:bulk') -- what they were told was by the old limits
+  call('DEL', A .. 'token_waiters', A .. 'token_waiters:bulk') -- their times are by the old limits
   if is_tenants then
     Share.end_rests(tenant)
     local rate, daily = read(place, tenant .. ':rate', tenant .. ':daily')

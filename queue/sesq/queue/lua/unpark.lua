@@ -1,4 +1,4 @@
--- Unpark: chunks of a batch that was resumed, or cancelled, go back to where their rows belong. After
+-- Puts parked chunks of a batch that was resumed, or cancelled, back where their rows belong. After
 -- messages.lua.
 --
 -- ARGV[3] batch   [4] most
@@ -9,7 +9,8 @@ local parked = A .. 'parked:' .. bid
 
 local function main()
   if Batch.state_of(bid) == 'paused' then return 0 end
-  -- the last one that was parked goes first to the head of the queue, so that the first one ends there
+  -- the chunk that was parked last goes to the head of the queue first, so that the first one is there in the
+  -- end
   for _ = 1, most do
     local id = call('RPOP', parked)
     if not id then break end

@@ -1,15 +1,15 @@
--- Usage: what the gate would answer, for people. After gate.lua. Writes back only what
--- time has changed in the books, and answers even if that fails, as on a Redis that is full.
+-- Reads the limits and what is used of them, for people. After gate.lua. Writes back only what
+-- time has changed in the gate's data, and answers even if that fails, as on a Redis that is full.
 --
 -- ARGV[3…] RQ queues of the lanes, first lane first
--- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, where the
+-- Returns JSON: limits in force, what is used, when the head of each lane may go (or one recipient, if the
 -- lane is empty).
 
 local MOST_FLYING, MOST_QUEUES = 2000, 2000 -- more are not counted
 
 local function number(n) if n < math.huge then return n end end
 
--- Recipients in the ledger that may not have reached SES yet.
+-- Counts recipients in the ledger that may not have reached SES yet.
 local function recipients_flying()
   local flying = 0
   for _, id in ipairs(call('ZRANGE', A .. 'leases', 0, MOST_FLYING - 1)) do
@@ -18,7 +18,7 @@ local function recipients_flying()
   return flying
 end
 
--- Jobs that wait in a lane, those of tenants too.
+-- Counts the jobs that wait in a lane, with those of tenants.
 local function count_queued(lane)
   local n = 0
   for _, queue in ipairs(Share.queues_of(lane, MOST_QUEUES)) do n = n + Job.length_of(queue) end

@@ -1,4 +1,4 @@
--- Wake: workers that wait are told that there is mail. After damage.lua.
+-- Wakes workers that wait for mail. After damage.lua.
 --
 -- ARGV[1]  account            ARGV[2]  RQ's key prefix ("rq")
 -- Channel, A = "sesq:<account>:"
@@ -8,8 +8,8 @@
 
 local A, R = 'sesq:' .. ARGV[1] .. ':', ARGV[2] .. ':'
 
--- The lane that an RQ queue is of, as the name of a queue: a tenant's is "<lane>.<tenant>".
-local lanes = {} -- queue -> its lane, of those that this script has met
+-- Returns the lane of an RQ queue, as the name of the lane's queue. A tenant's queue is "<lane>.<tenant>".
+local lanes = {} -- queue -> its lane, once this script has asked
 function Job.lane_of(queue)
   lanes[queue] = lanes[queue] or string.match(queue, '^[^.]+%.[^.]+%.[^.]+') or queue
   return lanes[queue]
@@ -17,7 +17,7 @@ end
 function Job.is_bulk(queue) return string.sub(Job.lane_of(queue), -5) == '.bulk' end
 
 -- Publishes one word to the workers of the account. It comes after the writes, so it must not fail the
--- script: without the right to the channel nothing is published, and the workers look once a second.
+-- script: without the right to the channel nothing is published, and the workers claim once a second.
 function Job.publish(word) redis.pcall('PUBLISH', A .. 'wake', word) end
 
 -- Wakes the workers that wait for mail. If the mail may be urgent (a queue of nil may be), it also wakes

@@ -1,4 +1,5 @@
--- Windows: when bulk mail may go. Python reckons the times (windows.py); scripts read them. After jobs.lua.
+-- Tells when send windows are open. Python computes the times (windows.py); scripts read them. After
+-- jobs.lua.
 --
 -- Keys, A = "sesq:<account>:"
 --   A windows        hash   a send window, as people write it -> when it is open, from yesterday on and for a
@@ -8,8 +9,8 @@
 --                           lane
 --   A with_windows   set    the batches that have a window, until they are forgotten
 
-local OUTSIDE = 'outside the send window ' -- why something waits, before the window
-local UNKNOWN = 60         -- s: after so long it is looked again whether a window is known
+local OUTSIDE = 'outside the send window ' -- the reason, before the name of the window
+local UNKNOWN = 60         -- s: until the next look for a window that is not known
 local LONGEST_TIMES = 4000 -- bytes
 local opens = {}           -- window -> when it opens (s), or false: it is open; once this script has looked
 
@@ -22,8 +23,8 @@ function Window.look(window)
   return now() + UNKNOWN
 end
 
--- When a window opens (s); nil while it is open, and for '', which is none. A window that is not known here,
--- or whose times have run out, counts as closed: account sync writes them anew.
+-- Returns when a window opens (s); nil while it is open, and for '' (no window). A window that is not known
+-- here, or whose times are over, counts as closed: account sync writes the times anew.
 function Window.opens_at(window)
   if (window or '') == '' then return nil end
   if opens[window] == nil then opens[window] = Window.look(window) end
@@ -31,7 +32,7 @@ function Window.opens_at(window)
 end
 
 -- Notes that a chunk has left its lane because its window is closed. Returns when its job is due (s): right
--- after the window opens, those first that left last, since each is put to the head of its lane.
+-- after the window opens. The last one that left is due first, since each goes to the head of its lane.
 local MOST_ORDER = 1e6
 function Window.await(id, opens_at)
   local order = tonumber(call('ZSCORE', A .. 'windowed', id))

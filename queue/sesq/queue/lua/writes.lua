@@ -1,11 +1,12 @@
--- Writes: entries of sorted sets and counters are collected while a script runs, and written at its end, with
--- one command a key. What reads such a set in between calls Write.sets() first. After stream.lua.
+-- Collects entries of sorted sets and counters while a script runs, and writes them at its end, with
+-- one command for each key. A function that reads such a set in between calls Write.sets() first. After
+-- stream.lua.
 
-local changed, changed_keys = {}, {} -- key -> {id -> score; false: it is taken out}; the keys, in order
+local changed, changed_keys = {}, {} -- key -> {id -> score; false: it is removed}; the keys, in order
 local counted = {}                   -- name of a counter -> by how much it grows
 
--- A Redis that is full refuses a script whose first write needs memory, and lets all others end. What changes
--- a state begins here: mail that was sent, or is due, must be written down then too.
+-- A full Redis refuses a script whose first write needs memory, and lets all others end. Scripts that change
+-- states begin here, because mail that was sent must be noted even then.
 function Write.free_first() call('ZREM', 'sesq:' .. ARGV[1] .. ':leases', '') end
 
 function Write.changes_of(key)
@@ -23,7 +24,7 @@ end
 function Write.take_out(key, id) Write.changes_of(key)[id] = false end
 function Write.count(name, n) counted[name] = (counted[name] or 0) + n end
 
--- Lua puts no more than some thousand values into one call.
+-- Lua can put only some thousand values into one call.
 local AT_ONCE = 2000
 function Write.all(command, key, values)
   for i = 1, #values, AT_ONCE do
@@ -43,7 +44,7 @@ function Write.one_set(key)
   Write.all('ZADD', key, scores)
 end
 
--- A set that Redis refuses to change keeps no other back.
+-- Writes all sets. If Redis refuses to change one of them, the others are still written.
 function Write.sets()
   local fault
   for _, key in ipairs(changed_keys) do
@@ -62,7 +63,7 @@ function Write.counters()
   end
 end
 
--- Runs the `main` of a script, and writes what was collected, however it ends. Returns its answer.
+-- Runs the `main` of a script, and writes what was collected, however it ends. Returns the script's answer.
 local function run(main)
   local done, answer = pcall(main)
   local written, fault = pcall(Write.sets)

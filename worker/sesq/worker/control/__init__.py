@@ -1,4 +1,4 @@
-"""What a person asks of SES about an account: its identities, its way out of the sandbox, larger quotas."""
+"""Asks SES what a person wants for an account: identities, production access, larger quotas."""
 
 from sesq.worker.control.access import Access, Application, Review
 from sesq.worker.control.calls import ControlRefused, ControlUnavailable, SesControl

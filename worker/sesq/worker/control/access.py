@@ -1,7 +1,7 @@
-"""What an account may do, and the request for production access that a person at AWS reviews.
+"""Reads what an account may do, and requests production access, which a person at AWS reviews.
 
 Sources: SES developer guide, "Request production access", and the API's model (PutAccountDetails). While a review is
-open, and after a denial, the API answers ConflictException: then the support case is the way on.
+open, and after a denial, the API answers ConflictException: a person then has to answer in the support case.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SETTLED = frozenset({"GRANTED", "DENIED", "FAILED"})
 
 
 class ReviewConflict(SesqError):
-    """A review is open, or the last one ended with a no."""
+    """A review is open, or the last one was denied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`status`: PENDING, GRANTED, DENIED or FAILED; empty if nobody asked."""
+    """Describes the review. `status`: PENDING, GRANTED, DENIED or FAILED; empty if there was no request."""
 
     status: str = ""
     case_id: str = ""
@@ -37,7 +37,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The request for production access. Raises InputError for what SES would refuse, or a reviewer could not judge."""
+    """Holds the request for production access. Raises InputError for values that SES or a reviewer would refuse."""
 
     mail_type: str
     website: str
@@ -73,7 +73,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What an account may do now. Rate in recipients a second, daily in recipients of 24 hours (-1: unlimited)."""
+    """Says what an account may do now. `rate`: recipients a second; `daily`: recipients in 24 hours (-1: unlimited)."""
 
     production: bool
     sending: bool
@@ -86,7 +86,7 @@ class Access:
 
     @classmethod
     def read(cls, control: SesControl) -> Access:
-        """As SES says now."""
+        """Asks SES. Raises ControlRefused or ControlUnavailable."""
         told = control.call("get_account")
         quota, details = told.get("SendQuota") or {}, dict(told.get("Details") or {})
         review = details.pop("ReviewDetails", None) or {}
@@ -102,17 +102,17 @@ class Access:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """Returns the object that `sesq sandbox status --json` prints."""
         return {"mode": "production" if self.production else "sandbox", **asdict(self)}
 
 
 def apply(control: SesControl, application: Application) -> None:
-    """Sends the request. Raises ReviewConflict where SES takes none now."""
+    """Sends the request. Raises ReviewConflict if SES takes none now, ControlRefused and ControlUnavailable."""
     try:
         control.call("put_account_details", **application.request())
     except ControlRefused as error:
         if error.code != "ConflictException":
             raise
         raise ReviewConflict(
-            "SES takes no request now: one is under review, or was denied. Go on in the support case of it"
+            "SES takes no request now: one is under review, or was denied. Answer in its support case"
         ) from error

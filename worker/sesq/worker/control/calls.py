@@ -1,4 +1,4 @@
-"""Calls of SES's control plane and of AWS's other services, with their errors in sesq's words."""
+"""Calls SES's control plane and other AWS services, and turns their errors into sesq's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE_SIZE = 1000
 
 
 class ControlRefused(SesqError):
-    """AWS says no; `code` is its word for it, and `text` what it said, which may be nothing."""
+    """AWS refused the call. `code` is AWS's error code, and `text` AWS's message, which may be empty."""
 
     def __init__(self, operation: str, code: str, text: str) -> None:
         super().__init__(f"{operation}: {text or 'refused'} ({code})")
@@ -30,7 +30,7 @@ class ControlUnavailable(SesqError):
 
 
 def asked(operation: str, call: Callable[[], Any]) -> Any:
-    """Returns the answer to a call of an AWS client. Raises ControlRefused or ControlUnavailable."""
+    """Calls an AWS client, and returns the answer. Raises ControlRefused or ControlUnavailable."""
     try:
         return call()
     except ClientError as error:
@@ -43,7 +43,7 @@ def asked(operation: str, call: Callable[[], Any]) -> Any:
 
 
 class SesControl:
-    """SES's control calls for one account: one a second, counted over all processes."""
+    """Makes SES's control calls for one account: one a second, counted over all processes."""
 
     def __init__(self, client: AwsClient, calls: ControlCalls) -> None:
         self._client = client

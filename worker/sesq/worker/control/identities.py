@@ -1,4 +1,4 @@
-"""The identities of an account: addresses and domains that SES lets send, and in the sandbox lets receive."""
+"""Lists and adds an account's identities: addresses and domains that may send, and in the sandbox may receive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DKIM_ZONE = "dkim.amazonses.com"
 
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
-    """One record that a domain has to have. `value` for the zone's file: without a dot at its end."""
+    """Holds a DNS record that a domain needs. `value` has no dot at its end."""
 
     name: str
     type: str
@@ -21,7 +21,7 @@ class DnsRecord:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`status` in SES's words: PENDING, SUCCESS, FAILED, TEMPORARY_FAILURE, NOT_STARTED; `error`: why so."""
+    """Describes an identity. `status`: PENDING, SUCCESS, FAILED, TEMPORARY_FAILURE or NOT_STARTED; `error`: why."""
 
     name: str
     kind: str
@@ -38,16 +38,16 @@ class IdentityBook:
         self._control = control
 
     def list(self) -> list[Identity]:
-        """Returns all of them, without their DNS records."""
+        """Returns all identities, without their DNS records."""
         items = self._control.pages("list_email_identities", "EmailIdentities")
         return [_identity(item["IdentityName"], item) for item in items]
 
     def get(self, name: str) -> Identity:
-        """One, with its DNS records where it is a domain."""
+        """Returns one identity, with the DNS records of a domain."""
         return _identity(name, self._control.call("get_email_identity", EmailIdentity=name))
 
     def verify(self, name: str) -> Identity:
-        """Starts the verification, for an address by a mail with a link; what is known already is only looked up."""
+        """Starts the verification; SES sends a mail with a link to an address. Only reads an identity that exists."""
         try:
             self._control.call("create_email_identity", EmailIdentity=name)
         except ControlRefused as error:
@@ -65,7 +65,7 @@ def _identity(name: str, told: dict[str, Any]) -> Identity:
 
 
 def _records(domain: str, dkim: dict[str, Any]) -> tuple[DnsRecord, ...]:
-    """Easy DKIM's three: they prove the domain and sign its mail. A key of the domain's own needs none of SES's."""
+    """Returns the three records of Easy DKIM, which prove the domain and sign its mail; none if it has its own key."""
     if dkim.get("SigningAttributesOrigin", "AWS_SES") == "EXTERNAL":
         return ()
     zone = dkim.get("SigningHostedZone") or DKIM_ZONE

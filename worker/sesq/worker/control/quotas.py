@@ -1,4 +1,4 @@
-"""Larger sending quotas, asked of AWS Service Quotas. Only an account out of the sandbox may ask.
+"""Requests larger sending quotas from AWS Service Quotas. Only an account outside the sandbox may ask.
 
 The codes are those of the service `ses` in Service Quotas; both quotas count recipients.
 """
@@ -17,7 +17,7 @@ CODES = {"daily": "L-804C8AE8", "rate": "L-CDEF9B6B"}
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A request for one quota. `status` and `case_id` in AWS's words."""
+    """Describes a request for one quota. `status` and `case_id` are AWS's."""
 
     name: str
     wanted: float
@@ -27,13 +27,13 @@ class Quota:
 
 
 class QuotaRequests:
-    """Asks through a `service-quotas` client. Raises ControlRefused or ControlUnavailable."""
+    """Requests quotas through a `service-quotas` client. Raises ControlRefused or ControlUnavailable."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def ask(self, name: str, wanted: float) -> Quota:
-        """Asks for `wanted`. AWS decides, for large steps a person does."""
+        """Requests the value `wanted`. AWS decides; a person does so for large steps."""
         told = asked(
             "request_service_quota_increase",
             lambda: self._client.request_service_quota_increase(**_named(name), DesiredValue=wanted),

@@ -1,5 +1,6 @@
-"""What SES tells back: `document` reads an event, `table` has what each value means, `meaning` what one event means,
-`feedback` acts on it, once. `notices` has the known messages that are not events.
+"""Handles events of SES: `document` reads an event, `table` has the meaning of each value, `meaning` that of one event.
+
+`feedback` acts on the event, once. `notices` has the known messages that are no events.
 """
 
 from sesq.worker.events.document import Event, NotAnEvent, read_event

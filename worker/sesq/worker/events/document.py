@@ -1,4 +1,4 @@
-"""SES's events as they come: bare, wrapped by SNS, or through EventBridge. Unknown fields are let be.
+"""Reads SES's events: bare, wrapped by SNS, or through EventBridge. Unknown fields are ignored.
 
 Source: SES developer guide, "Contents of event data that Amazon SES publishes to Amazon SNS". Events of a configuration
 set have an `eventType` and the message's tags; an identity's own notifications have a `notificationType` and no tags.
@@ -31,7 +31,7 @@ DETAILS = {
     "Click": "click",
     "Subscription": "subscription",
 }
-"""The name of each type's own object."""
+"""Type of event -> the name of its own object."""
 
 RECIPIENTS = {
     "Bounce": "bouncedRecipients",
@@ -39,25 +39,25 @@ RECIPIENTS = {
     "Delivery": "recipients",
     "DeliveryDelay": "delayedRecipients",
 }
-"""Where a type names those it is about."""
+"""Type of event -> the member with the recipients that it is about."""
 
 TENANT_TAG = "ses:tenant-name"
 """SES adds it to bounces and complaints (developer guide, "Using tenant-level suppression lists")."""
 OF_SES = "ses:"
-"""How the names of the tags begin that SES adds."""
+"""The beginning of the names of tags that SES adds."""
 
 
 class NotAnEvent(SesqError):
-    """It cannot be read as an event of SES's. The text says what is wrong, and quotes nothing of it."""
+    """A text cannot be read as an event of SES. The message says what is wrong, and quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is the message's own, and `tenant` the tenant of its mail, from its tags, or empty; `detail` is
-    the object that the type has.
+    """Describes one event.
 
-    `recipients` are the bare addresses that the event is about; all of the message's where it names none. Then any of
-    them may be meant, and `may_be_any` is true if there are several. `tags`: those that the sender gave the mail.
+    `id`: sesq's id of the message; `tenant`: the tenant of the mail; both from the mail's tags, or empty. `detail`: the
+    object of its type. `recipients`: the bare addresses that the event is about; all recipients of the message if it
+    names none. `may_be_any`: it names none, and there are several. `tags`: the tags that the sender gave the mail.
     """
 
     type: str
@@ -71,7 +71,7 @@ class Event:
 
     @property
     def subtype(self) -> str:
-        """The subtype as the table of events has it; '' if there is none."""
+        """The subtype, as in the table of events; '' if there is none."""
         if self.type == "Bounce":
             return f"{self._value('bounceType')}/{self._value('bounceSubType')}"
         return self._value({"Complaint": "complaintSubType", "DeliveryDelay": "delayType"}.get(self.type, ""))
@@ -87,7 +87,7 @@ class Event:
 
     @property
     def digest(self) -> str:
-        """The same for the same event, however often and through whatever it comes."""
+        """An id of the event. It is the same however often, and by whichever way, the event comes."""
         told = self.detail.get("feedbackId") or [self.detail.get("timestamp"), sorted(self.recipients)]
         if "link" in self.detail:
             told = [told, self.detail["link"]]
@@ -95,7 +95,7 @@ class Event:
 
 
 def read_event(body: str) -> Event | Notice:
-    """Returns the event in a message of SQS or SNS, or the notice. Raises NotAnEvent for anything else."""
+    """Reads the event, or the notice, in a message of SQS or SNS. Raises NotAnEvent for anything else."""
     document, id = _object(body), ""
     if isinstance(document.get("Message"), str) and "eventType" not in document:
         id = str(document.get("MessageId") or "")
@@ -143,7 +143,7 @@ def _tag(tags: object, name: str) -> str:
 
 
 def _own_tags(tags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """If it is not a list of texts, it is left out: it has no effect on the message."""
+    """Yields the tags of the sender. Leaves out tags that are no list of texts."""
     for name, values in tags.items():
         if name != ID_TAG and not name.startswith(OF_SES):
             with suppress(NotAnEvent):
@@ -167,7 +167,7 @@ def _recipients(kind: str, detail: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _as_mailed(told: tuple[str, ...], destination: list[str]) -> tuple[str, ...]:
-    """As the mail was addressed: the server that tells of them may have changed the case, and added a name."""
+    """Returns addresses as the mail had them: the reporting server may have changed the case, or added a name."""
     named = {each.casefold(): each for each in destination}
     bare = [mailed_as(each) or each for each in told]
     return tuple(each if each in destination else named.get(each.casefold(), each) for each in bare)
@@ -192,5 +192,5 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _encodable(document: Any) -> Any:
-    """With ? for each half of a surrogate pair: JSON can hold it alone, and neither UTF-8 nor Redis's Lua can."""
+    """Replaces each lone half of a surrogate pair by ?: JSON can hold it, but not UTF-8 and not Redis's Lua."""
     return json.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))

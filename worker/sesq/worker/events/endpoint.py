@@ -1,4 +1,4 @@
-"""An HTTPS endpoint for SNS: it believes nothing that is not signed by SNS for our topic, and nothing twice."""
+"""Takes events from SNS over HTTPS. Refuses messages without SNS's signature for our topic, and repeated ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from sesq.worker.events.sns import MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, Forged, S
 log = logging.getLogger("sesq.events")
 
 MAX_BYTES = 1024 * 1024
-"""SNS carries 256 KiB, which escaping and wrapping make longer."""
+"""SNS carries 256 KiB, which become longer by escaping and wrapping."""
 
 
 class Endpoint:
-    """The application is `app`. It answers 200 where nothing is left to do, 4xx (after which SNS gives up) where it
-    does not believe the message, and 503 where SNS shall come again.
+    """Serves the ASGI application `app`.
+
+    It answers 200 if all is done, 4xx if it refuses the message (SNS then gives up), and 503 if SNS has to try again.
     """
 
     def __init__(self, redis: Redis, guard: SnsGuard, feedback: Feedback) -> None:
@@ -53,7 +54,7 @@ class Endpoint:
             log.warning("events: a message was refused: %s", error)
             return PlainTextResponse("refused", 403)
         except (QueueUnavailable, SnsAway) as error:
-            log.warning("events: %s; SNS will come again", error)
+            log.warning("events: %s; SNS will try again", error)
             return PlainTextResponse("later", 503)
 
     def _act(self, message: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""Acts on events, with the effect of each exactly once however often it comes."""
+"""Acts on events. Each has its effect exactly once, however often it comes."""
 
 from __future__ import annotations
 
@@ -38,21 +38,19 @@ REMEMBER_SECONDS = 14 * 86_400
 """As long as SQS can keep a message."""
 MANY = ("Send", "Open", "Click")
 REMEMBER_MANY_SECONDS = 3600
-"""Sends are many, and one that is counted twice makes the rates look better by nothing. Opens and clicks are not
-counted.
-"""
+"""These events are many. A Send that counts twice hardly changes the rates, and opens and clicks do not count."""
 POISON_KEPT = NOTICES_KEPT = 1000
 POISON_LENGTH = 20_000
 
 
 class Handled(str, Enum):
-    """What became of an event. The value is for logs and counters."""
+    """Says what was done with an event. Logs and counters have the values."""
 
-    APPLIED = "applied"  # or known already: nothing is left to do
+    APPLIED = "applied"  # or it was known already
     STRANGER = "stranger"  # of no message here: sent by another system, or its record has expired
-    EARLY = "early"  # of a message whose worker has not written down yet that it left: to come again
-    PASSED_ON = "passed on"  # an open, a click, a change of a subscription: it changes nothing here
-    NOTICE = "notice"  # a known kind that is no event: kept for people
+    EARLY = "early"  # its worker has not settled the message yet: the event has to come again
+    PASSED_ON = "passed on"  # an open, a click, a change of a subscription: it changes no state
+    NOTICE = "notice"  # a known message that is no event: kept for people
     POISON = "poison"  # no event: set apart
 
     def __str__(self) -> str:
@@ -60,7 +58,7 @@ class Handled(str, Enum):
 
 
 class Feedback:
-    """The events of one account. Every method raises QueueUnavailable when Redis cannot be reached."""
+    """Acts on the events of one account. Every method raises QueueUnavailable."""
 
     def __init__(
         self,
@@ -72,7 +70,7 @@ class Feedback:
         suppress_possible: bool = False,
         tenant: str | None = None,
     ) -> None:
-        """`tenant`: of mail that names none."""
+        """Takes the account's settings. `tenant`: the tenant of mail that names none."""
         self.redis = redis
         self.account = account
         self.keys = Keys(account)
@@ -84,8 +82,9 @@ class Feedback:
         self.reputation = Reputation(redis, account)
 
     def handle(self, body: str) -> Handled:
-        """Acts on one message of a queue or a topic. What fails for another reason than Redis's absence is set apart:
-        it would fail again each time it came, and keep all others waiting.
+        """Acts on one message of a queue or a topic.
+
+        A message that fails, except for an error of Redis, is set apart: it would fail each time, and delay all others.
         """
         try:
             read = read_event(body)
@@ -118,9 +117,7 @@ class Feedback:
         return handled
 
     def pass_on(self, event: PassedOn) -> None:
-        """Notes what changes nothing here: opens, clicks and changes of subscriptions. Consumers of the stream are told
-        of each by the script.
-        """
+        """Logs an open, a click or a change of a subscription. The script tells the consumers of the stream."""
         fields = {"id": event.id, "account": self.account, "event": event.type, "ses_id": event.message_id}
         log.info("message %s: %s", event.id or "of another system", event.type, extra=fields)
 
@@ -188,7 +185,7 @@ class Feedback:
         }
 
     def _of_tenant(self, event: Event, meaning: Meaning) -> Meaning:
-        """Leaves sesq's list as it is if SES keeps a list of the tenant's own: SES puts the address on that one."""
+        """Leaves sesq's list as it is if the tenant has its own list at SES: SES puts the address on that list."""
         if not event.tenant or not (meaning.suppress or meaning.take_off):
             return meaning
         if not TenantStates(self.redis, self.account).has_own_list(event.tenant):
@@ -196,7 +193,7 @@ class Feedback:
         return replace(meaning, suppress={}, take_off=())
 
     def mind_the_reputation(self, fresh: Collection[str] = ()) -> None:
-        """Warns of what is counted by now, and pauses bulk mail. `fresh`: the kinds that have just come."""
+        """Warns of bad rates, and pauses bulk mail. `fresh`: the kinds of events that have just come."""
         standing = self.reputation.read()
         paused = self.pauses_bulk and self._pause_bulk(standing, fresh)
         if self.reputation.risen_to(standing.level) or paused:
@@ -204,7 +201,7 @@ class Feedback:
         mind_ramp(self.redis, self.account, standing)
 
     def _mind_the_tenant(self, tenant: str, fresh: Collection[str]) -> None:
-        """Pauses bulk mail of a tenant at the rates at which all of an account's is: SES judges each by its own."""
+        """Pauses a tenant's bulk mail at the rates that pause an account's: SES judges each tenant by its own rates."""
         if not tenant or not self.pauses_bulk:
             return
         limits = TenantLimits(self.redis, self.account)
@@ -233,7 +230,7 @@ class Feedback:
         return worse
 
     def _keep(self, notice: Notice) -> Handled:
-        """Keeps a notice for people, with the time when it first came; once, however often it comes."""
+        """Keeps a notice for people, with the time at which it first came. It is kept once, however often it comes."""
         entry = json.dumps({"kind": notice.kind.value, "text": notice.text, "id": notice.id})
         now = redis_now(self.redis)
         with mapped(), self.redis.pipeline() as pipeline:
@@ -246,7 +243,7 @@ class Feedback:
         return Handled.NOTICE
 
     def notices(self) -> list[dict[str, object]]:
-        """Returns what was told beside events, newest first: when it first came (s), its kind, and what it says."""
+        """Returns the notices, newest first: when each first came (s), its kind, and its text."""
         with mapped():
             found = self.redis.zrevrange(self.keys.notices, 0, -1, withscores=True)
         told = [(read_json(entry), at) for entry, at in cast("list[tuple[bytes, float]]", found)]
@@ -257,7 +254,9 @@ class Feedback:
         ]
 
     def _set_apart(self, body: str, why: str) -> None:
-        log.warning("account %s: a message among the events is none and is set apart: %s", self.account, why)
+        log.warning(
+            "account %s: a message among the events is no event, and is set apart: %s", self.account, why
+        )
         entry = json.dumps({"at": redis_now(self.redis), "why": why, "body": body[:POISON_LENGTH]})
         with mapped(), self.redis.pipeline() as pipeline:
             pipeline.lpush(self.keys.poison, entry)
@@ -265,6 +264,6 @@ class Feedback:
             pipeline.execute()
 
     def poison(self) -> list[dict[str, object]]:
-        """Returns what was set apart, newest first: when (s), why, and the text as it came."""
+        """Returns the messages that were set apart, newest first: when (s), why, and the text."""
         with mapped():
             return read_entries(self.redis, self.keys.poison, 0, "why")

@@ -1,6 +1,6 @@
-"""What an event means for its message, for the suppression list and for the account's reputation: a pure function.
+"""Finds what an event means for its message, for the suppression list and for the account's reputation. Pure.
 
-Which values mean what stands in the table (`table.py`); here the words and the addresses of one event come to it.
+The table (`table.py`) has the meaning of each value. This module adds the words and the addresses of one event.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from sesq.worker.events.table import Effect, Row, Suppresses, row_of
 
 MAX_DIAGNOSIS = 200
 MAX_REASON = 500
-"""Characters. Much of a reason is written by servers of others, as long as they like."""
+"""Characters. Other servers write a part of the reason, and may write very much."""
 
 MOST_NAMES = 50
-"""So many domains and so many tags of one event count: a mail has no more recipients."""
+"""How many domains, and how many tags, of one event count. A mail has no more recipients."""
 LONGEST_NAME = 513
 """Characters: the longest tag, `name=value` of 256 each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """`count`: recipients for the reputation, by `sent`, `bounced` and `complained`; `domains` and `tags`: the same
-    recipients by their domain, and by each tag `name=value`. `suppress`: address -> reason.
+    """Holds the effects of an event.
 
-    `take_off`: addresses to take off the list, where a complaint put them there. `note`: for the history of a message
-    that stays in its state. `kind`: of a bounce, for consumers of the stream. `delayed`: why it is not delivered yet.
-    `prevented`: SES did not try to send it. `unknown`: a value that the table does not have.
+    `count`: recipients for the reputation, by `sent`, `bounced`, `complained`. `domains`, `tags`: the same recipients
+    by domain, and by tag `name=value`. `suppress`: address -> reason. `take_off`: addresses to remove from it if a
+    complaint put them there. `note`: for the history of a message that keeps its state. `kind`: the kind of a bounce.
+    `delayed`: why it is not delivered yet. `prevented`: SES did not try to send it. `unknown`: a value that the table
+    does not have.
     """
 
     to: State
@@ -55,10 +56,10 @@ class Meaning:
 
 
 def meaning_of(event: Event, *, suppress_possible: bool = False) -> Meaning:
-    """Returns what it means. Reasons are one line of at most MAX_REASON characters.
+    """Returns what an event means. A reason is one line of at most MAX_REASON characters.
 
-    The message's addresses stand in a reason only where the event is about them. `suppress_possible`: everybody who may
-    have complained is suppressed, where SES names several.
+    A reason has only addresses that the event is about. `suppress_possible`: if SES names several who may have
+    complained, all of them are suppressed.
     """
     row = row_of(event.type, event.subtype, event.feedback)
     words = one_line(_words(event, row))[:MAX_REASON]
@@ -90,13 +91,13 @@ def _kind(event: Event, row: Row) -> str:
 
 
 def _number(event: Event, row: Row) -> int:
-    """So many recipients. A complaint is one, of however many who may have made it."""
+    """Returns how many recipients count. A complaint counts once, however many may have made it."""
     real = len(_real(event))
     return min(real, 1) if row.counts == "complained" else real
 
 
 def _domains(event: Event, row: Row) -> dict[str, int]:
-    """If one of several recipients complained, each of their domains counts one complaint."""
+    """Counts recipients by domain. If one of several recipients complained, each of their domains counts once."""
     domains = Counter(address.rpartition("@")[2].lower() for address in _real(event)) if row.counts else {}
     return _bounded({name: 1 if row.counts == "complained" else n for name, n in domains.items()})
 
@@ -107,7 +108,7 @@ def _tags(event: Event, row: Row) -> dict[str, int]:
 
 
 def _bounded(names: Mapping[str, int]) -> dict[str, int]:
-    """Leaves out what no mail of SES has: more names than MOST_NAMES, or longer ones than LONGEST_NAME."""
+    """Keeps at most MOST_NAMES names, none longer than LONGEST_NAME: mail of SES has no others."""
     usual = ((name, n) for name, n in names.items() if 0 < len(name) <= LONGEST_NAME)
     return dict(islice(usual, MOST_NAMES))
 
@@ -121,12 +122,12 @@ def _suppressed(event: Event, row: Row, suppress_possible: bool) -> dict[str, st
 
 
 def _sure(event: Event) -> tuple[str, ...]:
-    """Returns the one who complained or reported; nobody where it may have been one of several."""
+    """Returns the recipient who complained or reported; nobody if it may be one of several."""
     return _listable(event) if len(set(event.recipients)) == 1 else ()
 
 
 def _real(event: Event) -> tuple[str, ...]:
-    """Not the mailbox simulator's: SES lists and counts none of those."""
+    """Returns the recipients without those of the mailbox simulator, which SES neither lists nor counts."""
     return tuple(address for address in event.recipients if not is_mailbox_simulator(address))
 
 

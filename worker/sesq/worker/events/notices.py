@@ -1,4 +1,4 @@
-"""Known messages that come with the events and are not events: greetings, confirmations, notices about the account.
+"""Reads known messages that come with events but are none: greetings, confirmations, notices about the account.
 
 `docs/reference/events.md` shows the same rows.
 """
@@ -19,7 +19,7 @@ Document = Mapping[str, Any]
 
 
 class Kind(str, Enum):
-    """What a notice is. The value is what Redis, JSON and the command line show."""
+    """Names the kinds of notices. Redis, JSON and the command line show the values."""
 
     GREETING = "greeting"
     SUBSCRIBING = "subscription to be confirmed"
@@ -38,7 +38,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`text`: one line for people. `id`: of the message that brought it, '' where each such notice is the same."""
+    """Holds one notice. `text`: one line for people. `id`: that of the message that brought it; '' for a greeting."""
 
     kind: Kind
     text: str
@@ -52,7 +52,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """`by`: what it is known by, for people. `told`: what is said of it; None if it is another kind."""
+    """Describes how to recognise a kind. `by`: its mark, for people. `told`: writes its text; None for another kind."""
 
     kind: Kind
     by: str
@@ -142,12 +142,12 @@ SIGNS = (
     Sign(Kind.ADVICE, "EventBridge, `Advisor Recommendation Status Open`", _BRIDGE, _advice),
     Sign(Kind.ACCOUNT, "EventBridge, of `aws.ses`, any other without a mail", _BRIDGE, _account),
 )
-"""The first that knows a document says what it is."""
+"""The first sign that fits a document decides its kind."""
 URGENT = frozenset({Kind.SUBSCRIBING, Kind.UNSUBSCRIBED, Kind.PAUSED, Kind.ADVICE, Kind.UNKNOWN})
 
 
 def notice_of(document: Document, id: str = "") -> Notice | None:
-    """Says what a document is, if it is not an event; None if that is not known. `id`: of what it came in."""
+    """Returns the notice in a document; None if it is none. `id`: that of the message in which it came."""
     for sign in SIGNS:
         told = sign.told(document)
         if told is not None:

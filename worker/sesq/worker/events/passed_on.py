@@ -1,4 +1,4 @@
-"""Events that change nothing here, and that the application may want: opens, clicks, and changes of subscriptions."""
+"""Reads events that change no state, but that applications may want: opens, clicks, changes of subscriptions."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sesq.queue.envelope import encode_json
 from sesq.worker.events.document import Event
 
 AUTOMATED = "automated"
-"""SES marks opens and clicks of programs since 2026-08. The name of that member is not in what was read of its
-documentation, so each member whose name contains this word is taken."""
+"""SES marks opens and clicks of programs since 2026-08. The documentation that was read does not name the member, so
+each member with this word in its name counts."""
 TYPES = {"Open": "opened", "Click": "clicked", "Subscription": "subscription"}
-"""What SES calls it, and what the stream does."""
+"""SES's type of event -> the type in the stream."""
 LONGEST_DETAIL = 8000
-"""In characters: links may be as long as their writers like."""
+"""Characters. Links may be very long."""
 _YES = ("true", "yes", "1")
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOn:
-    """`type`: Open, Click or Subscription. `digest`: the same for the same event, to drop doubles by.
+    """Describes such an event. `type`: Open, Click or Subscription. `digest`: an id of the event, to find duplicates.
 
-    `id`: of the message here, or ''. `automated`: whether a program did it, as SES marks it; None if SES says
-    nothing. `detail`: the event's own object as SES wrote it (timestamp, ipAddress, userAgent, link, contactList, …).
+    `id`: sesq's id of the message, or ''. `automated`: whether a program did it, by SES's mark; None without a mark.
+    `detail`: the event's own object as SES wrote it (timestamp, ipAddress, userAgent, link, contactList, …).
     """
 
     type: str
@@ -37,7 +37,7 @@ class PassedOn:
 
     @classmethod
     def of(cls, event: Event) -> PassedOn:
-        """Takes it from an event."""
+        """Reads it from an event."""
         return cls(
             event.type,
             event.digest,
@@ -49,9 +49,7 @@ class PassedOn:
         )
 
     def for_consumers(self) -> dict[str, str]:
-        """Returns what the stream tells: its type there, and as JSON what SES says; too long a text of that is left
-        out.
-        """
+        """Returns its type in the stream, and SES's object as JSON; `{}` if that is too long."""
         told = {**self.detail, AUTOMATED: self.automated, "recipients": self.recipients}
         detail = encode_json(told)
         return {"type": TYPES[self.type], "detail": detail if len(detail) <= LONGEST_DETAIL else "{}"}

@@ -1,4 +1,4 @@
-"""Reads events from an SQS queue by long polling. A message is deleted once its event has had its effect."""
+"""Reads events from an SQS queue by long polling. Deletes a message after its event had its effect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 10
 POLL_SECONDS = 20
 """The longest that SQS lets a reader wait."""
 AGAIN_SECONDS = 30
-"""When a message that came too early, or that Redis did not take, is read again."""
+"""After how long a message is read again if it came too early, or if Redis was away."""
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 
@@ -32,7 +32,7 @@ def count_waiting(sqs: Any, queue_url: str) -> int:
 
 
 class QueueReader:
-    """`run()` until `stop()`, or with `until_empty` until nothing is left. `counts`: what became of the messages."""
+    """Reads the queue: `run()` until `stop()`, or with `until_empty` until it is empty. `counts`: results."""
 
     def __init__(self, sqs: Any, queue_url: str, feedback: Feedback) -> None:
         self._sqs = sqs
@@ -40,15 +40,15 @@ class QueueReader:
         self._feedback = feedback
         self._stop = threading.Event()
         self.polling = False
-        """Whether it waits for SQS and has no message: then it may be stopped at any moment."""
+        """Whether it waits for SQS and has no message. It may then be stopped at any moment."""
         self.counts: Counter[Handled] = Counter()
 
     def stop(self) -> None:
-        """Ends `run` after the messages that it has, at the latest when the poll is over."""
+        """Ends `run` after the messages that it has, or when the poll is over."""
         self._stop.set()
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Reads on and on. Where AWS or Redis is away it waits, and goes on by itself."""
+        """Reads until it is stopped. If AWS or Redis is away, it waits, and goes on by itself."""
         troubles = 0
         while not self._stop.is_set():
             try:
@@ -91,7 +91,7 @@ class QueueReader:
                 if handled is not Handled.EARLY:
                     done.append(message["ReceiptHandle"])
             if messages:
-                # the mail whose bounces came before it counts too
+                # a Send may come after its bounce, and changes the rates
                 self._feedback.mind_the_reputation()
         finally:
             self._delete(done)
@@ -106,5 +106,5 @@ class QueueReader:
             lambda: self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries),
         )
         for failed in answer.get("Failed", ()):
-            # it comes again, and has no effect a second time
+            # it comes again, but has no second effect
             log.info("events: a message was not deleted: %s", failed.get("Code", ""))

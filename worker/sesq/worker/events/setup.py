@@ -1,7 +1,7 @@
-"""What has to exist at AWS so that SES's events reach sesq: a configuration set, a topic, a queue, and two policies.
+"""Creates what SES's events need at AWS: a configuration set, a topic, a queue, and two policies.
 
-SES publishes to an SNS topic, the topic hands on to an SQS queue. Everything is made under one name, and what exists is
-left as it is or brought up to date.
+SES publishes to an SNS topic, and the topic delivers to an SQS queue. All of them have one name. Objects that exist are
+left as they are, or brought up to date.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EVENT_TYPES = (
     "RENDERING_FAILURE",
     "SUBSCRIPTION",
 )
-"""Not OPEN and CLICK: with them SES puts a picture into the mail and changes its links."""
+"""Without OPEN and CLICK: with them, SES adds a picture to the mail and changes its links."""
 DESTINATION = "sesq"
 RETENTION_SECONDS = 14 * 86_400
 """As long as SQS keeps anything: a reader may be away for two weeks."""
@@ -30,7 +30,7 @@ RETENTION_SECONDS = 14 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Plumbing:
-    """What was made, or would be."""
+    """Names the objects that were created, or would be."""
 
     configuration_set: str
     topic_arn: str
@@ -39,7 +39,7 @@ class Plumbing:
 
     @property
     def settings(self) -> dict[str, str]:
-        """For `[accounts.….events]` in sesq.toml."""
+        """The keys for `[accounts.….events]` in sesq.toml."""
         return {
             "configuration_set": self.configuration_set,
             "queue_url": self.queue_url,
@@ -58,7 +58,7 @@ def planned(name: str, region: str, account_id: str = "<account>") -> Plumbing:
 
 
 def topic_policy(made: Plumbing) -> dict[str, Any]:
-    """SES may publish, for this account and this configuration set alone."""
+    """Returns the policy that lets SES publish, only for this account and this configuration set."""
     _, _, _, region, account_id, _ = made.topic_arn.split(":")
     source = f"arn:aws:ses:{region}:{account_id}:configuration-set/{made.configuration_set}"
     condition = {"StringEquals": {"AWS:SourceAccount": account_id, "AWS:SourceArn": source}}
@@ -66,7 +66,7 @@ def topic_policy(made: Plumbing) -> dict[str, Any]:
 
 
 def queue_policy(made: Plumbing) -> dict[str, Any]:
-    """SNS may send, from this topic alone."""
+    """Returns the policy that lets SNS send, only from this topic."""
     return _allow(
         "sns.amazonaws.com",
         "sqs:SendMessage",
@@ -76,7 +76,7 @@ def queue_policy(made: Plumbing) -> dict[str, Any]:
 
 
 def event_destination(made: Plumbing) -> dict[str, Any]:
-    """As CreateConfigurationSetEventDestination takes it."""
+    """Returns the parameter EventDestination of CreateConfigurationSetEventDestination."""
     return {
         "Enabled": True,
         "MatchingEventTypes": list(EVENT_TYPES),
@@ -85,7 +85,7 @@ def event_destination(made: Plumbing) -> dict[str, Any]:
 
 
 def create(name: str, control: SesControl, sns: Any, sqs: Any) -> Plumbing:
-    """Makes all of it; may be run again. Raises ControlRefused or ControlUnavailable; what was made by then stays."""
+    """Creates all objects; may be run again. After ControlRefused or ControlUnavailable, the finished objects stay."""
     topic_arn = asked("create_topic", lambda: sns.create_topic(Name=name))["TopicArn"]
     attributes = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
     queue_url = asked("create_queue", lambda: sqs.create_queue(QueueName=name, Attributes=attributes))[
@@ -132,7 +132,7 @@ def _make_ses_tell(made: Plumbing, control: SesControl) -> None:
 
 
 def _unless_there(control: SesControl, operation: str, parameters: dict[str, Any]) -> bool:
-    """False if it exists already."""
+    """Creates an object. Returns False if it exists already."""
     try:
         control.call(operation, **parameters)
     except ControlRefused as error:

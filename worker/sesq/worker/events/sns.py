@@ -1,8 +1,8 @@
-"""Whether a message that came over HTTP is one that SNS has sent, from our topic, lately.
+"""Checks that a message over HTTP is really from SNS, from our topic, and not too old.
 
-Source: SNS developer guide, "Verifying the signatures of Amazon SNS messages". The certificate's address stands in the
-message itself, so it counts only where it is SNS's own in the topic's region; and anybody can have a topic of their
-own, so only the configured one is listened to.
+Source: SNS developer guide, "Verifying the signatures of Amazon SNS messages". The message has the address of its
+certificate, so it must be SNS's own in the topic's region. Anybody can have a topic, so the topic must be the
+configured one.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ SIGNED = {
 }
 HASHES: Mapping[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
 MAX_AGE_SECONDS = 3600
-"""SNS tries for an hour at most to deliver over HTTP (developer guide, "Amazon SNS message delivery retries"), with the
-first time's timestamp.
+"""SNS tries to deliver over HTTP for at most an hour (developer guide, "Amazon SNS message delivery retries"). All
+attempts have the timestamp of the first.
 """
 MAX_AHEAD_SECONDS = 300
 TOO_MANY = 429
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 64 * 1024
 FAILURE_SECONDS = 15
-"""So long a certificate that could not be had is not asked for again. SNS comes again after 20 s, a few times only."""
+"""How long a certificate is not asked for again after a failure. SNS tries again after 20 s, only a few times."""
 MAX_FAILURES = 20
-"""Within that time: somebody who invents names of certificates cannot make us ask SNS more often."""
+"""Failures in that time. So nobody can make us ask SNS more often by inventing names of certificates."""
 
 _topic_arn = re.compile(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w-]{1,256}").fullmatch
 _certificate_path = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem").fullmatch
@@ -66,15 +66,15 @@ Fetch = Callable[[str], bytes]
 
 
 class Forged(SesqError):
-    """The message is not to be believed. The text says why, and quotes nothing of it."""
+    """The message is not really from SNS. The text says why, and quotes nothing of it."""
 
 
 class SnsAway(SesqError):
-    """SNS could not be asked whether to believe it: the message has to come again."""
+    """SNS could not be asked for its certificate: the message has to come again."""
 
 
 def fetch(url: str) -> bytes:
-    """Returns what an address of SNS's answers, of sensible size; follows no redirection. Raises Forged or SnsAway."""
+    """Reads an address of SNS, up to FETCH_BYTES, and follows no redirection. Raises Forged or SnsAway."""
     with urllib3.PoolManager(timeout=FETCH_SECONDS, retries=False) as pool:  # and no redirection
         try:
             answer = pool.request("GET", url, preload_content=False)
@@ -89,9 +89,9 @@ def fetch(url: str) -> bytes:
 
 
 class SnsGuard:
-    """Checks the messages of one topic. A certificate is fetched once, and after a failure not again for a while.
+    """Checks the messages of one topic. It fetches a certificate once, and waits for a while after a failure.
 
-    Raises InputError if it is not a topic.
+    Raises InputError if `topic_arn` is no topic.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class SnsGuard:
         self._failures: dict[str, tuple[float, Forged | SnsAway]] = {}
 
     def check(self, message: Mapping[str, Any]) -> None:
-        """Raises Forged unless SNS has signed it, for our topic, lately; SnsAway where that cannot be found out now."""
+        """Raises Forged unless SNS has signed it for our topic, not too long ago; SnsAway if that is not known now."""
         names = SIGNED.get(str(message.get("Type")))
         if (
             names is None
@@ -126,7 +126,7 @@ class SnsGuard:
         self._check_signature(message, names)
 
     def confirm(self, message: Mapping[str, Any]) -> None:
-        """Confirms a subscription that `check` has let through. Raises Forged or SnsAway."""
+        """Confirms a subscription, after `check`. Raises Forged or SnsAway."""
         url = str(message.get("SubscribeURL", ""))
         if not self._is_of_sns(url, _subscribe_path):
             raise Forged("its SubscribeURL is not SNS's in the topic's region")
@@ -155,7 +155,7 @@ class SnsGuard:
             raise Forged("its signature is wrong") from error
 
     def _is_of_sns(self, url: str, path: Callable[[str], object]) -> bool:
-        """Whether it is at the one host that SNS has in the topic's region."""
+        """Whether an address is at SNS's host in the topic's region."""
         return url.startswith(self._sns) and path(url[len(self._sns) :]) is not None
 
     def _key(self, url: str) -> RSAPublicKey:
@@ -171,7 +171,7 @@ class SnsGuard:
         return self._keys[url]
 
     def _check_failures(self, url: str) -> None:
-        """Raises what came of fetching it a while ago; SnsAway where too much has failed meanwhile."""
+        """Raises the error of a recent failure to fetch it; SnsAway after too many failures."""
         now = self._clock()
         self._failures = {each: failed for each, failed in self._failures.items() if failed[0] > now}
         if url in self._failures:
@@ -194,8 +194,10 @@ class SnsGuard:
 
 
 def _is_text(name: str, value: object) -> bool:
-    """JSON can hold half of a surrogate pair, which is no character, and nothing that can be signed. Lines divide the
-    parts of the signed text, so only the message itself may hold any: else that text could be divided in two ways.
+    """Whether a value can be signed as a text.
+
+    Half of a surrogate pair cannot. Line ends divide the parts of the signed text, so only the message itself may have
+    any: else the text could be divided in two ways.
     """
     if not isinstance(value, str) or ("\n" in value and name != "Message"):
         return False

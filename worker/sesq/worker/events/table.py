@@ -1,7 +1,7 @@
-"""The table of events: what each value that SES documents means, and what sesq does with it.
+"""Has the table of events: what each value that SES documents means, and what sesq does with it.
 
-`docs/reference/events.md` shows the same rows. A value that is in no row falls to the row of `ANY`: it is written down
-and shown, and it neither counts nor suppresses.
+`docs/reference/events.md` shows the same rows. A value without a row has the row of `ANY`: it is noted and shown, but
+neither counts nor suppresses.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import Literal
 from sesq.queue.states import State
 
 ANY = "any other"
-"""In place of a value: every value that no other row has."""
+"""Stands for every value that no other row has."""
 
 
 class Rank(int, Enum):
-    """How much an event is worth: it moves a message only where it is worth more than what moved it last.
+    """Orders events: an event changes a message's state only if its rank is higher than that of the last change.
 
-    Events come in any order. A bounce that is not for good is worth less than a delivery, since automatic replies come
-    as such bounces.
+    Events come in any order. A soft bounce ranks below a delivery, because automatic replies come as soft bounces.
     """
 
     SENT = 1
@@ -31,7 +30,7 @@ class Rank(int, Enum):
 
 
 class Effect(str, Enum):
-    """Where people see the event. The value is for the documentation."""
+    """Says where people see the event. The documentation has the values."""
 
     MOVES = "moves it"
     NOTED = "stays as it is; a line in its history"
@@ -40,7 +39,7 @@ class Effect(str, Enum):
 
 
 class Suppresses(str, Enum):
-    """Who gets no more mail, and in what scope. The value is for the documentation."""
+    """Says who gets no more mail. The documentation has the values."""
 
     NOBODY = "nobody"
     NAMED = "each recipient named, for all mail of the account"
@@ -49,7 +48,7 @@ class Suppresses(str, Enum):
 
 
 class Source(str, Enum):
-    """Where the value is described."""
+    """Names the document that describes a value."""
 
     GUIDE = 'SES developer guide, "Contents of event data that Amazon SES publishes to Amazon SNS"'
     LIST = 'SES developer guide, "Using the Amazon SES account-level suppression list"'
@@ -60,11 +59,11 @@ class Source(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`subtype`: of a bounce `bounceType/bounceSubType`, of a complaint `complaintSubType`, of a delay `delayType`.
+    """Describes one value.
 
-    `feedback`: `complaintFeedbackType`. `says`: in words, what SES says with it. `to`: the state of the message; None:
-    it stays, and is `sent` where nobody knew whether it was. `prevents`: SES did not try to send, because of a list or
-    a check of the address.
+    `subtype`: `bounceType/bounceSubType` of a bounce, `complaintSubType` of a complaint, `delayType` of a delay.
+    `feedback`: `complaintFeedbackType`. `says`: its meaning. `to`: the new state of the message; None: it stays, or
+    becomes `sent` if it was unknown. `prevents`: SES did not try to send, because of a list or a check of the address.
     """
 
     type: str
@@ -81,12 +80,12 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What the row is found by."""
+        """The values by which the row is found."""
         return self.type, self.subtype, self.feedback
 
     @property
     def is_known(self) -> bool:
-        """Whether it is of values that SES documents."""
+        """Whether SES documents its values."""
         return not any(value.endswith(ANY) for value in self.key)
 
 
@@ -278,9 +277,9 @@ _BY_KEY = {row.key: row for row in ROWS}
 
 
 def row_of(kind: str, subtype: str, feedback: str) -> Row:
-    """Finds the row of an event by its type and values; the row of ANY for a value that no row has.
+    """Finds the row of an event by its type and values; the row of ANY for a value without a row.
 
-    A subtype of a complaint says that SES did not send: its feedback type says no more then.
+    A complaint with a subtype means that SES did not send, so its feedback type does not matter.
     """
     tried = (
         (kind, subtype, "" if subtype else feedback),

@@ -1,4 +1,4 @@
-"""Ways to hand a message to SES: one `send`, and one error with a verdict in it."""
+"""Sends messages to SES: each transport has `send`, and raises one error, which has a verdict."""
 
 from sesq.worker.transports.base import NotCleared, Outgoing, SendFailed, Transport
 from sesq.worker.transports.ses import SesTransport

@@ -1,4 +1,4 @@
-"""What a transport is: one verb, which answers with a MessageId or with a verdict."""
+"""Defines a transport: it sends a message, and returns a MessageId or raises a verdict."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sesq.worker.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message on its way out.
+    """Holds one message for a transport.
 
-    `id` is the message's id and leaves with it as the SES tag `sesq-id`, by which feedback finds it.
-    `content` is what SES shall compose, or a finished RFC 5322 message as bytes. `clear` is to be called when all is
-    ready for it to leave: to connect, to sign in and to sign take their time. It raises NotCleared, after `leave_by`
-    (monotonic) at the latest.
+    `id`: the message's id, which the mail carries as the SES tag `sesq-id`, so that events can be matched. `content`:
+    parts for SES to compose, or a finished RFC 5322 message as bytes. `clear`: the transport calls it when all is ready
+    to leave: connecting, signing in and signing take time. It raises NotCleared, at the latest after `leave_by`
+    (monotonic).
     """
 
     id: str
@@ -32,7 +32,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class OfAccount:
-    """What the settings of an account add to each message: the identities that it borrows, and SES's endpoint."""
+    """Holds what an account's settings add to each message: borrowed identities, and a Global endpoint."""
 
     borrowed: BorrowedIdentities = field(default_factory=BorrowedIdentities)
     endpoint_id: str | None = None
@@ -43,7 +43,7 @@ class NotCleared(SesqError):
 
 
 class SendFailed(SesqError):
-    """SES did not take the message, or did not say. `verdict` tells what that means; the cause is the foreign error."""
+    """SES did not take the message, or gave no answer. `verdict`: what that means. The cause is the library's error."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.reason)
@@ -51,26 +51,26 @@ class SendFailed(SesqError):
 
 
 class Transport(Protocol):
-    """A way to hand messages to SES. `send` may be called from several threads at once.
+    """Sends messages to SES. `send` may be called from several threads at once.
 
-    A transport tries once. Whether and when to try again is for the retry policy, which knows the limits.
+    A transport tries once. The retry policy decides whether and when to try again.
     """
 
     def send(self, outgoing: Outgoing) -> str:
-        """Hand over one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
+        """Sends one message, and returns SES's MessageId. Raises SendFailed and NotCleared."""
         ...
 
     def check(self) -> None:
-        """Look whether it has what it needs to send. Raises SendFailed, as `send` would."""
+        """Checks that it has what it needs to send. Raises SendFailed, as `send` would."""
         ...
 
     def warm_up(self) -> None:
-        """Find the credentials and open a connection, without sending, so that a claim is used at once.
+        """Finds the credentials and opens a connection, without sending, so that the next message goes at once.
 
         Raises SendFailed, as `send` would.
         """
         ...
 
     def close(self) -> None:
-        """Close the connections. A `send` after it opens new ones."""
+        """Closes the connections. A later `send` opens new ones."""
         ...

@@ -1,4 +1,4 @@
-"""The AWS clients of a process: where each account is, who we are there, and how long we wait for it."""
+"""Makes the AWS clients of a process, with the region, the credentials and the time limits of each account."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
-"""A call must end well before the ledger's slack of 60 s, even when it tries several addresses to connect to."""
+"""A call must end well before the ledger's spare 60 s, even if it tries to connect to several addresses."""
 
 ONE_TRY: _RetryDict = {"total_max_attempts": 1}
-"""boto3 would send again after a lost reply, and SES has no idempotency token: two mails. It would also spend rate."""
+"""boto3's own retries would send a mail twice after a lost reply, as SES has no idempotency token, and use up rate."""
 
 MOST_CONNECTIONS = 1000
-"""Those that are kept open when they are not in use; so many threads may share a client. It opens one when needed."""
+"""Connections of a client that stay open while unused: so many threads may share it. It opens one when needed."""
 
 USER_AGENT = f"sesq/{__version__} Boto3/{boto3.__version__}"
 
 _making = threading.RLock()
-"""Clients are made one after the other: each needs the same descriptions of AWS, which are read for the first one."""
+"""A lock, so that clients are made one after another: the first one reads AWS's descriptions for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Whatever is None comes from the usual AWS places: environment, ~/.aws/config, the instance's role."""
+    """Holds a client's settings. None: AWS's usual sources (environment, ~/.aws/config, the instance's role)."""
 
     region: str | None = None
     profile: str | None = None
@@ -63,7 +63,7 @@ class ClientSettings:
 
 
 class AwsClients:
-    """The AWS clients of one process. Accounts with the same settings share one; none is made before it is used."""
+    """Keeps the AWS clients of one process. Accounts with the same settings share one."""
 
     def __init__(self) -> None:
         self._clients: dict[ClientSettings, AwsClient] = {}
@@ -76,10 +76,10 @@ class AwsClients:
 
 
 class AwsClient:
-    """A SESv2 client, and clients of other services, as one somebody in one place: made when first used.
+    """Makes a SESv2 client, and clients of other services, for one region and one identity, when they are first used.
 
-    Safe to share between threads, but not over a fork. Its credentials are renewed when AWS refuses them, so whatever
-    is had from it may be kept. `region` and `find_credentials` tell what is missing, and make no client.
+    Threads may share it; processes after a fork may not. It renews credentials that AWS refuses, so its clients
+    may be kept. `region` and `find_credentials` tell what is missing, and make no client.
     """
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -101,7 +101,7 @@ class AwsClient:
 
     @property
     def send_email(self) -> SendEmail:
-        """SES's SendEmail."""
+        """The call SendEmail."""
         if self._send_email is None:
             api = self.api
             with self._lock:
@@ -110,37 +110,35 @@ class AwsClient:
 
     @property
     def region(self) -> str:
-        """The region it turns out to be.
+        """The region, from the settings or from AWS's usual sources.
 
-        Raises botocore's errors for a region, a profile or an endpoint that is missing or cannot be one.
+        Raises botocore's errors for a region, a profile or an endpoint that is missing or impossible.
         """
         if self._region is None:
             self._region = _find_region(self.settings)
         return self._region
 
     def find_credentials(self) -> None:
-        """Raises NoCredentialsError if there are none. Those of a role are fetched when they are needed."""
+        """Raises NoCredentialsError if there are no credentials. It does not fetch those of a role."""
         if not self._credentials.found():
             raise NoCredentialsError
 
     def service(self, name: str, read_seconds: float = READ_SECONDS) -> Any:
-        """Returns a client of another AWS service in the same region, as the same somebody: `sqs`, `sns`, `service-
-        quotas`.
-        """
+        """Makes a client of another service (`sqs`, `sns`, `service-quotas`), with the same region and credentials."""
         waits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, user_agent=USER_AGENT)
         with self._lock:
-            make: Any = self._open_session().client  # its types know the clients whose stubs are installed
+            make: Any = self._open_session().client  # its types have only clients with installed stubs
             return make(name, config=waits)
 
     def credentials(self) -> ReadOnlyCredentials | None:
-        """Returns who we are there; None if no credentials are found."""
+        """Returns the credentials to sign with; None if there are none."""
         return self._credentials.get_frozen_credentials()
 
     def connect(self) -> None:
-        """Fetch the credentials, and leave an open connection in the pool.
+        """Fetches the credentials, and leaves an open connection in the pool. Raises NoCredentialsError.
 
-        It asks for "/" without a signature: that names no action of SES, so it costs neither rate nor quota nor one
-        of the few control calls. boto3 has no public way to only connect.
+        It requests "/" without a signature. That is no action of SES, so it costs no rate, quota or control call.
+        boto3 has no public way to only connect.
         """
         if self.credentials() is None:
             raise NoCredentialsError
@@ -148,7 +146,7 @@ class AwsClient:
         http_session(self.api).send(request)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Closes the connections that are not in use."""
         if self._api is not None:
             self._api.close()
 
@@ -157,7 +155,7 @@ class AwsClient:
         return session.client("sesv2", endpoint_url=settings.endpoint_url, config=_config(settings))
 
     def _open_session(self) -> boto3.Session:
-        """Not for several threads at once."""
+        """Makes the session once. Only one thread may call it at a time."""
         if self._session is None:
             core = _session(self.settings)
             use_renewable(core, self._credentials)
@@ -166,7 +164,7 @@ class AwsClient:
 
 
 def _config(settings: ClientSettings) -> Config:
-    """With no second validation, since messages are checked at the door, and a User-Agent that is ours."""
+    """Returns the client's options: sesq's User-Agent, and no second validation, as messages were checked before."""
     return Config(
         connect_timeout=settings.connect_seconds,
         read_timeout=settings.read_seconds,
@@ -181,13 +179,13 @@ def _config(settings: ClientSettings) -> Config:
 
 @cache
 def _descriptions() -> Loader:
-    """Returns what botocore's files say of AWS's services: 10 MB, and most of the time that a client takes to make."""
+    """Reads botocore's descriptions of AWS's services once: 10 MB, and most of the time that a client needs."""
     return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 @cache
 def _hooks() -> HierarchicalEmitter:
-    """Returns what botocore does before and after each call: most of the time that a session takes to make."""
+    """Makes botocore's hooks before and after calls once: most of the time that a session needs."""
     hooks = HierarchicalEmitter()
     botocore.session.Session(event_hooks=hooks)
     return hooks
@@ -214,7 +212,7 @@ def _session(settings: ClientSettings) -> _Session:
 
 
 def _find_region(settings: ClientSettings) -> str:
-    """With the checks that botocore makes of it, and of the endpoint, as it makes a client."""
+    """Finds the region, and checks it and the endpoint as botocore does when it makes a client."""
     core = _session(settings)
     region: str | None = core.get_config_variable("region")
     if not region:
@@ -227,7 +225,7 @@ def _find_region(settings: ClientSettings) -> str:
 
 
 def _configured_endpoint(core: botocore.session.Session) -> str | None:
-    """As botocore reads it from the environment and ~/.aws/config."""
+    """Reads the endpoint from the environment and ~/.aws/config, as botocore does."""
     if core.get_config_variable("ignore_configured_endpoint_urls"):
         return None
     found: str | None = ConfiguredEndpointProvider(
@@ -237,9 +235,9 @@ def _configured_endpoint(core: botocore.session.Session) -> str | None:
 
 
 def _read_credentials(settings: ClientSettings) -> Credentials | None:
-    """From the usual AWS places as they are now: a session of its own reads its files anew.
+    """Reads the credentials from AWS's usual sources, in a new session, which reads its files anew.
 
-    With a role these speak for who may assume it, and what counts are its temporary ones.
+    With a role, they are used to assume the role, and the role's temporary credentials are returned.
     """
     core = _session(settings)
     source = core.get_credentials()

@@ -1,8 +1,8 @@
-"""The credentials of an AWS client: read when first needed, and read anew when AWS no longer takes them.
+"""Keeps the credentials of AWS clients: reads them when first needed, and again when AWS refuses them.
 
-botocore reads a key from a file or from the environment once, and a client keeps it forever. Here every client of a
-session shares one object, and the session looks at every answer: so all of them, whatever service they are for, go on
-with a new key as soon as one of them meets it.
+botocore reads a key from a file or from the environment once, and a client keeps it forever. Here all clients of a
+session share one object, and the session checks every answer. So all clients, for any service, use a new key as soon as
+one of them has read it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sesq.worker.verdicts import refuses_credentials
 log = logging.getLogger("sesq.aws")
 
 READ_ANEW = "sesq_read_anew"
-"""In the context of a call: its credentials have been read anew once, and are not for a second time."""
+"""In the context of a call: its credentials were read again once, and are not read a second time."""
 
 
 class _OfThisThread(threading.local):
-    """With what this thread signed last."""
+    """Holds the credentials with which this thread signed last."""
 
     used: ReadOnlyCredentials | None = None
 
 
 class RenewableCredentials(Credentials):
-    """Those that `read` finds; None is nobody's, and is looked for again at the next call. For several threads."""
+    """Are the credentials that `read` finds. If it finds none, it is called again next time. Safe for threads."""
 
     def __init__(self, read: Callable[[], Credentials | None]) -> None:
         super().__init__("", "", method="sesq")
@@ -41,12 +41,12 @@ class RenewableCredentials(Credentials):
         self._this_thread = _OfThisThread()
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials | None:  # type: ignore[override]  # botocore takes None too
-        """Returns what to sign with now. Raises botocore's errors where a source of temporary ones refuses."""
+        """Returns the credentials to sign with now. Raises botocore's errors if a source of temporary ones refuses."""
         self._this_thread.used = frozen = self._freeze(self._find())
         return frozen
 
     def found(self) -> bool:
-        """Whether there are any. Temporary ones are not fetched for the answer."""
+        """Whether there are any. It fetches no temporary credentials."""
         return self._find() is not None
 
     def _find(self) -> Credentials | None:
@@ -56,7 +56,7 @@ class RenewableCredentials(Credentials):
         return self._source
 
     def _freeze(self, source: Credentials | None) -> ReadOnlyCredentials | None:
-        """Temporary ones are fetched by way of others, which may have been changed since: they are read anew then."""
+        """Fetches temporary credentials. If that fails, the source is read again next time: it may have changed."""
         try:
             return source.get_frozen_credentials() if source is not None else None
         except Exception:
@@ -64,11 +64,11 @@ class RenewableCredentials(Credentials):
             raise
 
     def renew(self) -> bool:
-        """Whether there are others now than those with which this thread signed last."""
+        """Reads the credentials again. Returns whether they differ from those with which this thread signed last."""
         used = self._this_thread.used
         with self._lock:
             if self._source is not None and self._freeze(self._source) != used:
-                return True  # another thread has read them meanwhile
+                return True  # another thread has read new ones meanwhile
             found = self._read()
             if found is None or self._freeze(found) == used:
                 return False
@@ -77,9 +77,10 @@ class RenewableCredentials(Credentials):
 
 
 def use_renewable(session: botocore.session.Session, credentials: RenewableCredentials) -> None:
-    """All clients that the session makes from now on sign with these, and repeat what AWS refused because of them.
+    """Makes all later clients of a session sign with these, and repeat a call once if AWS refuses the credentials.
 
-    AWS has done nothing then, so that is no second try of the same call. Only other credentials make it one.
+    AWS did nothing for the refused call, so a repeated call has no double effect. It is repeated only with new
+    credentials.
     """
     session.register_component("credential_provider", CredentialResolver([_Only(credentials)]))
 
@@ -100,12 +101,12 @@ def use_renewable(session: botocore.session.Session, credentials: RenewableCrede
         )
         return 0.0
 
-    # botocore's own redirects of S3 work in this way: an answer that is no None is how long to wait for the next call
+    # botocore's own redirects for S3 work this way: any answer but None is how long to wait before the next call
     session.register("needs-retry", call_again)  # type: ignore[arg-type]
 
 
 class _Only(CredentialProvider):
-    """The one source of a session's credentials."""
+    """Is the only source of a session's credentials."""
 
     METHOD = "sesq"
 

@@ -1,4 +1,4 @@
-"""Connections of botocore that write the head and the body of a request in one call.
+"""Makes connections of botocore that write the head and the body of a request in one call.
 
 urllib3 writes the head first and then the body: two system calls, two packets, two TLS records. botocore's connections
 join the two if they get them together, as Python's own `http.client` gives them.
@@ -21,7 +21,7 @@ LARGEST_BYTES = 65_536
 
 
 class _OneWrite:
-    """Changes a connection: the body of a request goes out with its head."""
+    """Changes a connection so that it writes the body of a request with its head."""
 
     _body: bytes | None = None
     """The body of the request whose head is being written."""
@@ -54,4 +54,4 @@ class _TlsPool(AWSHTTPSConnectionPool):
 
 
 POOLS = {"http": _Pool, "https": _TlsPool}
-"""By the scheme of the URL, also behind a proxy."""
+"""Scheme of the URL -> the class of its pool, also behind a proxy."""

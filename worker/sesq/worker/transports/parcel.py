@@ -1,7 +1,7 @@
-"""One message as SMTP carries it: who sends, who gets it, and the mail itself.
+"""Makes a message for SMTP: its sender, its recipients, and the mail itself.
 
-What the API takes beside the mail stands in headers of SES's, which it removes before the mail goes on (developer
-guide, "Amazon SES header fields"). A blind copy is named in the envelope alone.
+The API's parameters become headers, which SES removes before it sends the mail (developer guide, "Amazon SES header
+fields"). Recipients of a blind copy are only in the SMTP envelope.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _leading_dot = re.compile(rb"^\.", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """`sender` is who is told of bounces and complaints. `content` is ready for DATA: CRLF at every line's end and the
-    last one's, leading dots doubled.
+    """Holds a message for SMTP. `sender`: the address that gets bounces and complaints.
+
+    `content` is ready for DATA: CRLF at the end of every line, leading dots doubled.
     """
 
     sender: str
@@ -37,14 +38,14 @@ class Parcel:
 
     @property
     def is_ascii(self) -> bool:
-        """Whether it goes without the 8BITMIME extension."""
+        """Whether it needs no 8BITMIME extension."""
         return self.content.isascii()
 
 
 def parcel_for(outgoing: Outgoing, borrowed: BorrowedIdentities = NOBODY) -> Parcel:
-    """Returns the message with its id and its options in SES's headers.
+    """Makes the mail, with its id and its options in SES's headers.
 
-    Raises InvalidMessage where it cannot be written.
+    Raises InvalidMessage if it cannot be written.
     """
     envelope, content = outgoing.envelope, outgoing.content
     mail = render(envelope, content) if isinstance(content, SimpleContent) else content
@@ -73,7 +74,7 @@ def _ses_headers(id: str, envelope: Envelope, borrowed: BorrowedIdentities) -> b
 
 
 def _by_leave(envelope: Envelope, borrowed: BorrowedIdentities) -> str:
-    """Names the borrowed identities: of the envelope's sender, who is told of bounces, and of the mail's From."""
+    """Writes the headers for borrowed identities: of the envelope's sender, and of the mail's From."""
     source, sender = (
         borrowed.arn_of(envelope.feedback_to or envelope.sender_spec),
         borrowed.arn_of(envelope.sender_spec),
@@ -83,7 +84,7 @@ def _by_leave(envelope: Envelope, borrowed: BorrowedIdentities) -> str:
 
 
 def _missing_headers(outgoing: Outgoing, mail: bytes) -> bytes:
-    """SES sets Date and Message-ID itself, whatever stands there; another server may not, and every mail has a Date."""
+    """Writes Date and Message-ID if the mail lacks them. SES sets its own in any case; other servers may not."""
     head = b"\n" + _blank_line.split(mail, 1)[0].lower()
     domain = outgoing.envelope.sender_spec.rpartition("@")[2]
     headers = {"Date": formatdate(), "Message-ID": f"<{outgoing.id}@{domain}>"}
@@ -94,7 +95,7 @@ def _missing_headers(outgoing: Outgoing, mail: bytes) -> bytes:
 
 
 def _folded(pairs: list[str]) -> str:
-    """In as few lines as they fit in: readers other than SES may take a folded header badly."""
+    """Joins pairs in as few lines as possible, because not every reader handles folded headers well."""
     lines = [pairs[0]]
     for pair in pairs[1:]:
         if len(lines[-1]) + len(pair) < LINE_LENGTH:

@@ -1,8 +1,8 @@
-"""The request for one message: the parameters of SESv2's SendEmail.
+"""Makes the parameters of SESv2's SendEmail for one message.
 
-A raw message is sent with its destinations beside it, which count in place of its To, Cc and Bcc headers: so a blind
-copy needs no header. Its From header is the sender: FromEmailAddress is left out, since SES would put it in that
-header's place, and Reply-To stands in the mail itself.
+For a raw message, Destination counts instead of its To, Cc and Bcc headers, so a blind copy needs no header. Its From
+header is the sender: FromEmailAddress is left out, because SES would replace that header by it. Reply-To is in the mail
+itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     )
 
 ID_TAG = "sesq-id"
-"""The SES message tag that carries the message's id: events bring it back."""
+"""The SES message tag with the message's id. SES's events have it, too."""
 
 
 NOTHING_MORE = OfAccount()
 
 
 def request_for(outgoing: Outgoing, of_account: OfAccount = NOTHING_MORE) -> SendEmailRequestTypeDef:
-    """Returns what SendEmail is called with."""
+    """Returns the parameters of SendEmail."""
     envelope, content = outgoing.envelope, outgoing.content
     request: SendEmailRequestTypeDef = {
         "Destination": _destination(envelope),
