@@ -1,7 +1,7 @@
-"""The worker: claims and sends many messages at once from one process.
+"""Has the worker, which claims and sends many messages at once from one process.
 
-One thread, the loop's, claims, starts, settles and renews leases in Redis. Other threads, which the accounts share,
-talk to SES. What became of the mail, and what wakes the worker, comes to the loop through `_inbox`.
+The thread of the loop claims, starts, settles and renews leases in Redis. Other threads, which the accounts share,
+talk to SES. Results and wake signals come to the loop through `_inbox`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ log = logging.getLogger("sesq.worker")
 
 LOOKS_A_SECOND = 10
 MOST_REST_SECONDS = 10.0
-"""A worker looks after so many accounts at rest in a second, and after each within the longest rest."""
+"""How many accounts at rest get their upkeep in a second, and the longest time between two upkeeps of one."""
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS, SYNC_LOOK_SECONDS = 5.0, 0.01
 
 GATHER_SECONDS = 0.003
-"""While the threads have started mail before them, results are gathered so long: one round trip tells of all."""
+"""How long results are gathered while the threads still have started mail, to settle them in one round trip."""
 
 WAITS_ON = {
     "day": "the day has no room for the next one",
@@ -48,17 +48,17 @@ WAITS_ON = {
     "ses_paused": "SES sends nothing for the account",
     "unsynced": "SES did not describe the account",
 }
-"""Why nothing more of an account can go now, by the gate's answer."""
+"""The gate's answer -> why no more mail of an account can go now."""
 
 
 class SesqWorker(RegisteredWorker):
-    """Sends the mail of one or more accounts. RQ gives it queues, from which it opens their accounts when it works."""
+    """Sends the mail of one or more accounts. If RQ starts it, it opens the accounts of RQ's queues in `work`."""
 
     def __init__(self, queues: Queues, name: str | None = None, **options: Any) -> None:
         super().__init__(queues, name, **options)
         self.accounts: list[AccountWorker] = []
         self._inbox: SimpleQueue[Task] = SimpleQueue()
-        """Steps that other threads want the loop to take."""
+        """Steps for the loop from other threads."""
         self._threads = Threads()
         self._next_tick = self._next_renewal = self._reap_from = 0.0
         self._troubles = 0
@@ -96,9 +96,9 @@ class SesqWorker(RegisteredWorker):
         with_scheduler: bool = False,
         dequeue_strategy: str | None = None,
     ) -> bool:
-        """Works until told to stop; with `burst` until nothing is left that could go now. True if mail was sent.
+        """Works until it is told to stop; with `burst`, until no more mail can go now. Returns whether mail was sent.
 
-        The arguments are RQ's. Its worker pool asks for a scheduler whatever it is told, and names no strategy.
+        The arguments are RQ's. RQ's worker pool always asks for a scheduler, and names no strategy.
         """
         refuse_options(
             max_jobs=max_jobs,
@@ -165,14 +165,14 @@ class SesqWorker(RegisteredWorker):
         )
 
     def _say_what_waits_on(self) -> None:
-        """Says why a burst ends before all is sent, where it does."""
+        """Logs why mail is left at the end of a burst."""
         for account in self.accounts:
             why = SUSPENDED if self.suspended else WAITS_ON.get(account.answer)
             if why:
                 log.warning("worker %s: account %s: what is queued waits: %s", self.name, account.name, why)
 
     def _until_next(self) -> float:
-        """Tells in how many seconds something is to be done, if no signal comes before."""
+        """Returns the seconds until the next thing to do, if no signal comes before."""
         if any(account.has_work for account in self.accounts):
             return 0.0
         times = [self._next_tick, *(account.look_at for account in self.accounts)]
@@ -181,7 +181,7 @@ class SesqWorker(RegisteredWorker):
         return max(0.0, min(times) - time.monotonic())
 
     def _receive(self, timeout: float) -> None:
-        """Waits for a result or a wake signal from another thread, and takes in all that is there."""
+        """Waits for a step from another thread, and takes all steps that are there."""
         try:
             self._inbox.get(block=timeout > 0, timeout=timeout)()
             if any(account.may_gather for account in self.accounts):
@@ -194,7 +194,7 @@ class SesqWorker(RegisteredWorker):
     def _wait_for_redis(self, error: QueueUnavailable) -> None:
         wait = BACKOFF_SECONDS[min(self._troubles, len(BACKOFF_SECONDS) - 1)]
         self._troubles += 1
-        # leases of live workers may have run out meanwhile: nothing is reaped until they could renew them
+        # leases of living workers may end meanwhile: it reaps nothing until they have had time to renew them
         self._reap_from = time.monotonic() + self.settings.lease_seconds
         log.warning("worker %s: %s; trying again in %.1f s", self.name, error, wait)
         deadline, stopping = time.monotonic() + wait, self._stop_requested
@@ -212,7 +212,7 @@ class SesqWorker(RegisteredWorker):
             if time.monotonic() >= account.asks_at:
                 for id in account.claim(self.settings.lease_seconds):
                     self.turn_away(id)
-                # at once: to ask for all accounts first would take longer than a grant is good for
+                # at once: to claim for all accounts first would take longer than a grant is valid
                 self.successful_job_count += account.exchange()
 
     # once a second, or more rarely for accounts at rest ---------------------------------------------------------
@@ -244,22 +244,22 @@ class SesqWorker(RegisteredWorker):
     # what others tell it to do ----------------------------------------------------------------------------------
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        """Stops at the first SIGTERM or SIGINT: what is in flight ends, the rest stays in its place."""
+        """Stops at the first SIGTERM or SIGINT, as `stop` does."""
         signal.signal(signal.SIGINT, self.request_force_stop)
         signal.signal(signal.SIGTERM, self.request_force_stop)
         self.stop()
 
     def stop(self) -> None:
-        """Stops the loop: what is in flight ends, the rest stays in its place. Safe in any thread."""
+        """Stops the loop: messages on their way are finished, the others stay in their queues. Safe in any thread."""
         self._stop_requested = True
         self._inbox.put(lambda: None)
 
     def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
-        """Stops at once at the second one; what was in flight is reaped as after a crash."""
+        """Ends the process at the second signal. Messages on their way are reaped, as after a crash."""
         raise SystemExit(1)
 
     def _wind_up(self) -> None:
-        """Gives back what no thread has begun, waits for what is on its way, and writes both down."""
+        """Puts back messages that no thread has begun, waits for those on their way, and settles both."""
         log.info("worker %s: stopping; %d on their way", self.name, self._in_flight)
         for account in self.accounts:
             account.put_back("its worker stopped")

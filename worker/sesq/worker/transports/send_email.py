@@ -1,9 +1,9 @@
-"""Calls SESv2's SendEmail for about six tenths of the CPU that boto3 takes for it.
+"""Calls SESv2's SendEmail with about 60 % of the CPU time that boto3 needs for it.
 
-boto3 finds out again for each call what is the same for all calls: the endpoint, the headers, the hooks. This module
-asks boto3 for it once. Then it writes the parameters of each mail as JSON, signs them with botocore's signer, and sends
-them over the client's own connections. Any answer but a plain yes is given to boto3 as the answer to a call of its own:
-so boto3 reads all refusals, and calls again where credentials were renewed.
+For each call, boto3 computes again what is the same for all calls: the endpoint, the headers, the hooks. This module
+asks boto3 for these once. Then it writes the parameters of each mail as JSON, signs them with botocore's signer, and
+sends them over the client's own connections. It gives any answer but a success to boto3, as the answer to a call of
+boto3's own. So boto3 reads all refusals, and calls again after credentials were renewed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ANY_MAIL: SendEmailRequestTypeDef = {"Content": {"Raw": {"Data": b""}}}
 
 
 class _Call(threading.local):
-    """What one thread hands to the hooks while it calls boto3."""
+    """Holds what one thread gives to the hooks while it calls boto3."""
 
     answer: AWSResponse | None = None
     """boto3 gets this as the answer to the next request, and does not send that request."""
@@ -41,7 +41,7 @@ class _Call(threading.local):
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What is the same in each request."""
+    """Holds what is the same in each request."""
 
     url: str
     headers: dict[str, str]
@@ -58,7 +58,7 @@ class _Seen(Exception):
 
 
 class SendEmail:
-    """Calls SendEmail for a client, from several threads at once. One try: boto3's retries are to be off."""
+    """Calls SendEmail for a client, from several threads at once. It tries once: boto3's retries must be off."""
 
     def __init__(self, api: SESV2Client, credentials: Credentials) -> None:
         self._api = api
@@ -71,10 +71,10 @@ class SendEmail:
         api.meta.events.register("before-send.sesv2.SendEmail", self._before_send)  # type: ignore[arg-type]
 
     def __call__(self, parameters: SendEmailRequestTypeDef, clear: Callable[[], None]) -> str | None:
-        """Sends one mail; returns its MessageId, or None if SES said yes without one. Raises boto3's errors.
+        """Sends one mail. Returns its MessageId, or None if SES's answer has none. Raises boto3's errors.
 
-        It calls `clear` when the request is signed; `clear` may raise to stop it. Before that it may take long to write
-        a large mail, or to fetch new credentials.
+        It calls `clear` when the request is signed, because it may take long to write a large mail, or to fetch new
+        credentials. `clear` may raise an error to stop it.
         """
         if self._written.signature != "v4" or "EndpointId" in parameters:
             return self._by_boto3(parameters, None, clear)  # SigV4a, and an endpoint of its own
@@ -97,7 +97,7 @@ class SendEmail:
         return self._api.send_email(**parameters).get("MessageId")
 
     def _choose_signer(self, **_: object) -> Any:
-        """Needs no credentials for a request that has its answer: to fetch them could take long."""
+        """Skips the signature of a request that has its answer already, because fetching credentials may take long."""
         return UNSIGNED if self._call.answer is not None else None
 
     def _before_send(self, **_: object) -> AWSResponse | None:
@@ -108,7 +108,7 @@ class SendEmail:
 
 
 def http_session(api: SESV2Client) -> URLLib3Session:
-    """Finds the connections of a client, with its TLS, proxies and timeouts.
+    """Returns the connections of a client, with its TLS, proxies and timeouts.
 
     boto3 has no public name for it, nor for its `_pool_classes_by_scheme`, which `SendEmail` changes.
     """
@@ -116,7 +116,7 @@ def http_session(api: SESV2Client) -> URLLib3Session:
 
 
 def _ask(api: SESV2Client) -> _Written:
-    """Learns what boto3 writes for any mail. The call is stopped before boto3 looks for credentials."""
+    """Reads what boto3 writes for any mail. Stops the call before boto3 looks for credentials."""
 
     def look(
         request: AWSRequest, signing_name: str, region_name: str, signature_version: str, **_: object
@@ -142,12 +142,12 @@ _json = json.JSONEncoder(default=_base64)
 
 
 def _encode(parameters: SendEmailRequestTypeDef) -> bytes:
-    """Writes parameters as boto3 does: the names in JSON are those of the parameters, and bytes become base64."""
+    """Writes parameters as JSON, as boto3 does: with the same names, and bytes as base64."""
     return _json.encode(parameters).encode("utf-8")
 
 
 def _message_id(answer: AWSResponse) -> str | None:
-    """Reads the MessageId of a plain yes; None of any other answer."""
+    """Reads the MessageId of a success; None for any other answer."""
     if answer.status_code != 200:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The SESv2 API: one request for one message, and never a second one behind the limiter's back."""
+"""Sends through the SESv2 API, with exactly one request for one message, so that the gate counts each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sesq.worker.transports.request import NOTHING_MORE, request_for
 from sesq.worker.verdicts import Answer, Channel, judge, weigh
 
 SOON_SECONDS = 15.0
-"""What must leave so soon gets an open connection first; botocore would open one after the last look."""
+"""A message that must leave so soon gets an open connection first; else botocore would open one after `clear`."""
 
 NO_MESSAGE_ID = Answer(Channel.LOST, ("NoMessageId",))
-"""SES said yes, and no more: it may have taken the message, but its id is not known."""
+"""SES's answer is a success without an id: SES may have taken the message."""
 
 
 class SesTransport:
@@ -28,7 +28,7 @@ class SesTransport:
         self.of_account = of_account
 
     def send(self, outgoing: Outgoing) -> str:
-        """Send one message and return SES's MessageId. Raises SendFailed, and NotCleared."""
+        """Sends one message, and returns SES's MessageId. Raises SendFailed and NotCleared."""
         request = request_for(outgoing, self.of_account)
         try:
             if outgoing.leave_by - time.monotonic() < SOON_SECONDS:
@@ -36,24 +36,22 @@ class SesTransport:
             message_id = self.client.send_email(request, outgoing.clear)
         except NotCleared:
             raise
-        except (
-            Exception
-        ) as error:  # all that a client raises is foreign, and the table has a word for the unknown
+        except Exception as error:  # a client may raise anything, and the table has a row for unknown errors
             raise SendFailed(judge(error, envelope=outgoing.envelope, region=self.region)) from error
         if not message_id:
             raise SendFailed(weigh(NO_MESSAGE_ID, envelope=outgoing.envelope, region=self.region))
         return message_id
 
     def check(self) -> None:
-        """Find the credentials; connects to nothing at SES, and makes no client. Raises SendFailed."""
+        """Finds the credentials. Connects to nothing at SES, and makes no client. Raises SendFailed."""
         self._try(self.client.find_credentials)
 
     def warm_up(self) -> None:
-        """Fetch the credentials and open one connection. Raises SendFailed."""
+        """Fetches the credentials, and opens one connection. Raises SendFailed."""
         self._try(self.client.connect)
 
     def close(self) -> None:
-        """Close the connections; the next `send` opens others."""
+        """Closes the connections. The next `send` opens new ones."""
         self.client.close()
 
     def _try(self, step: Callable[[], None]) -> None:
@@ -64,8 +62,8 @@ class SesTransport:
 
     @property
     def region(self) -> str:
-        """The region in use, as far as it is known."""
+        """The region in use, for texts; "the region" if it is not known."""
         try:
             return self.client.region
-        except (BotoCoreError, ValueError):  # what is missing is told by whatever needs it
+        except (BotoCoreError, ValueError):  # the call that needs the region reports the error
             return self.client.settings.region or "the region"

@@ -1,6 +1,6 @@
-"""SES's SMTP interface, or another mail server that speaks SMTP: one transaction for one message.
+"""Sends through SES's SMTP interface, or through another mail server, with one transaction for one message.
 
-SMTP tells less than the API: neither quotas nor the sandbox can be read through it, and errors are a number and a text.
+SMTP gives less information than the API: it has no quotas and no sandbox, and errors are a number and a text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMED = (re.compile(r"ok (\S+)", re.IGNORECASE), re.compile(r".*\bqueued as (\S+
 """SES answers `250 Ok <MessageId>`; other servers write `queued as`."""
 
 UNWRITABLE = Answer(Channel.UNSENT, ("ParamValidationError",))
-"""The content cannot be written as a mail; the API's client has the same word for what fits into no request."""
+"""The content cannot be written as a mail. The API's client has the same code for parameters that are not valid."""
 
 
 class SmtpTransport:
@@ -38,7 +38,7 @@ class SmtpTransport:
         password: Callable[[], str] | None = None,
         borrowed: BorrowedIdentities = NOBODY,
     ) -> None:
-        """`password`: what it is now, for each session that is opened; the server's if not given."""
+        """Takes `password`, which returns the password for each new session; None: the server's password."""
         self.borrowed = borrowed
         self.region = region or server.host
         self.server = server
@@ -46,7 +46,7 @@ class SmtpTransport:
         self._pool = SmtpPool(self._open_session, concurrency)
 
     def send(self, outgoing: Outgoing) -> str:
-        """Sends one message and returns its MessageId, or the reply where that names none.
+        """Sends one message. Returns its MessageId, or the reply if that has none.
 
         Raises SendFailed, and NotCleared.
         """
@@ -58,7 +58,7 @@ class SmtpTransport:
             return named_id(self._pass_on(parcel, outgoing.clear))
         except NotCleared:
             raise
-        except Exception as error:  # whatever smtplib and the system raise is foreign
+        except Exception as error:  # smtplib and the system may raise anything
             raise self._failed(error, outgoing.envelope) from error
 
     def check(self) -> None:
@@ -83,7 +83,7 @@ class SmtpTransport:
         return Session(self.server)
 
     def _pass_on(self, parcel: Parcel, clear: Callable[[], None]) -> str:
-        """Cleared when the session is open, for which it may have waited, and when all have been proposed."""
+        """Delivers a parcel. The session calls `clear` when it is open and the server has accepted all recipients."""
         try:
             with self._pool.lend() as session:
                 return session.deliver(parcel, clear)
@@ -96,8 +96,9 @@ class SmtpTransport:
 
 
 def named_id(reply: str) -> str:
-    """Returns the id in the reply to a mail: `Ok 0102…-000000`, `2.0.0 Ok: queued as 4F1C…`; else the reply, without
-    spaces.
+    """Returns the id in the reply to a mail: `Ok 0102…-000000`, `2.0.0 Ok: queued as 4F1C…`.
+
+    If there is none, returns the reply without spaces.
     """
     found = next((match for pattern in NAMED if (match := pattern.match(reply))), None)
     return found[1] if found else "_".join(reply.split()) or "accepted"

@@ -1,4 +1,4 @@
-"""Open SMTP sessions, lent to one thread each, and closed before SES would close them."""
+"""Keeps open SMTP sessions: lends each to one thread at a time, and closes them before SES would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IDLE_SECONDS = 5.0
 """SES ends a session after about ten idle seconds, and publishes no number."""
 WAIT_SECONDS = 20.0
 REGROW_SECONDS = 60.0
-"""After `421 Too many concurrent SMTP connections` one more is tried again after so long, then another."""
+"""After `421 Too many concurrent SMTP connections`, one more session is tried after this time, then another."""
 
 
 class AllBusy(OSError):
@@ -23,7 +23,7 @@ class AllBusy(OSError):
 
 
 class SmtpPool:
-    """At most `most` sessions at once, fewer after SES said there are too many. Times are seconds."""
+    """Lends at most `most` sessions at once; fewer after SES said that there are too many. Times are seconds."""
 
     def __init__(
         self, connect: Callable[[], Session], most: int, *, clock: Callable[[], float] = time.monotonic
@@ -39,13 +39,13 @@ class SmtpPool:
 
     @property
     def limit(self) -> int:
-        """How many sessions there may be now."""
+        """The number of sessions that are allowed now."""
         regrown = int((self._clock() - self._lowered_at) // REGROW_SECONDS)
         return min(self._most, self._lowered_to + regrown)
 
     @contextmanager
     def lend(self, *, fresh: bool = False) -> Iterator[Session]:
-        """A session for one mail; with `fresh` one that was never used. Raises as Session does, and AllBusy."""
+        """Lends a session for one mail; with `fresh`, a new one. Raises as Session does, and AllBusy."""
         session = self._take(fresh)
         try:
             try:
@@ -58,7 +58,7 @@ class SmtpPool:
             raise
 
     def sweep(self) -> None:
-        """Closes what has been idle for too long, and comes again while anything is left."""
+        """Closes sessions that are idle for too long. Runs again later while free sessions are left."""
         with self._changed:
             now = self._clock()
             stale = [session for since, session in self._free if now - since >= IDLE_SECONDS]
@@ -69,7 +69,7 @@ class SmtpPool:
         _close_all(stale)
 
     def close(self) -> None:
-        """Closes what is not in use."""
+        """Closes the sessions that are not in use."""
         with self._changed:
             sessions, self._free = [session for _, session in self._free], []
             if self._sweeper is not None:

@@ -1,4 +1,4 @@
-"""One SMTP session: opened, secured and signed in, it hands over one mail after another."""
+"""Opens an SMTP session, with TLS and sign-in, and delivers one mail after another."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ CONNECT_SECONDS = 5.0
 OPEN_SECONDS = 20.0
 READ_SECONDS = 20.0
 SEND_SECONDS = 45.0
-"""For one answer to a connection, for a session to be opened, for one answer, and for a mail. It must be settled before
-the ledger's slack of 60 s is over, however slowly each reply comes, and however many lines it has.
+"""The time for the answer to a connection, an open session, one answer, and one mail. A mail must be settled before the
+ledger's spare 60 s are over, however slow each reply is, and however many lines it has.
 """
 
 CLOSING = 421
 IDLE_TOO_LONG = 451
-"""`451 4.4.2 Timeout waiting for data from client.`, after about ten idle seconds at SES; it is no mail's fault."""
+"""`451 4.4.2 Timeout waiting for data from client.`: SES's answer after about ten idle seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Where mail is handed in, and as whom. `password` is never shown."""
+    """Holds the address of a mail server, and the credentials for it. `password` is never shown."""
 
     host: str
     port: int = 587
@@ -41,18 +41,18 @@ class SmtpServer:
 
 
 class Stale(Exception):
-    """The server had ended this session while it lay idle: it took nothing, and another session will do."""
+    """The server has ended this idle session. It took nothing, so another session can be used."""
 
 
 class _Timely(smtplib.SMTP):
-    """smtplib's client with an end to its patience. smtplib waits anew for each part of a reply, however many come."""
+    """Is smtplib's client with a time limit for all. smtplib's own limit begins again with each part of a reply."""
 
     def __init__(self, *address: Any, **options: Any) -> None:
         self.begin(CONNECT_SECONDS, OPEN_SECONDS)
         super().__init__(*address, **options)
 
     def begin(self, step_seconds: float, all_seconds: float) -> None:
-        """What follows may take so long: each time that it waits for bytes, and all of it."""
+        """Sets the limits for what follows: for each wait for bytes, and for all of it."""
         self._step, self._end = step_seconds, time.monotonic() + all_seconds
 
     def getreply(self) -> tuple[int, bytes]:
@@ -78,11 +78,11 @@ class _Timely(smtplib.SMTP):
 
 
 class _TimelyOverTls(_Timely, smtplib.SMTP_SSL):
-    """The same, with TLS from the first byte."""
+    """Is the same with TLS from the first byte."""
 
 
 class _Reader(io.RawIOBase):
-    """What comes to an SMTP client, while there is time."""
+    """Reads what comes to an SMTP client, within its time limits."""
 
     def __init__(self, smtp: _Timely) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class _Reader(io.RawIOBase):
 
 
 class Session:
-    """Not for several threads at once. Raises NotLetIn, or an OSError, where it cannot be opened."""
+    """Is one open session, for one thread at a time. Raises NotLetIn, or an OSError, if it cannot be opened."""
 
     def __init__(self, server: SmtpServer) -> None:
         self._used = False
@@ -105,15 +105,15 @@ class Session:
 
     @property
     def sound(self) -> bool:
-        """Whether another mail may be tried on it."""
+        """Whether the session can be used for another mail."""
         return self._smtp.sock is not None
 
     def deliver(self, parcel: Parcel, clear: Callable[[], None]) -> str:
-        """Hands over one mail to all its recipients, and returns the text of the reply.
+        """Delivers one mail to all its recipients, and returns the text of the reply.
 
-        `clear` is called when the mail itself comes next; what it raises is raised, and nobody gets the mail.
-        Raises SMTPResponseException where a reply refuses it, to one recipient or to all: then nobody gets it. Raises
-        ReplyLost where it may have been taken, and Stale, NoReply or another OSError where it was not.
+        It calls `clear` right before the mail itself. If `clear` raises an error, nobody gets the mail. It raises
+        SMTPResponseException if a reply refuses the mail, or one recipient: then nobody gets it. It raises ReplyLost if
+        the server may have taken the mail, and Stale, NoReply or another OSError if it has not.
         """
         self._smtp.begin(READ_SECONDS, SEND_SECONDS)
         self._propose(parcel, clear)
@@ -127,7 +127,7 @@ class Session:
             raise ReplyLost from error
 
     def close(self) -> None:
-        """Says goodbye, and does not wait for the answer."""
+        """Sends QUIT, does not wait for the answer, and closes the connection."""
         try:
             if self.sound:
                 self._smtp.begin(CONNECT_SECONDS, CONNECT_SECONDS)
@@ -138,7 +138,7 @@ class Session:
             self._smtp.close()
 
     def _propose(self, parcel: Parcel, clear: Callable[[], None]) -> None:
-        """All that comes before the mail itself. One refused recipient takes back the whole of it."""
+        """Sends all commands before the mail itself. If one recipient is refused, it takes back all of them."""
         try:
             self._open_transaction(parcel)
             for recipient in parcel.recipients:
@@ -211,7 +211,7 @@ def _open(server: SmtpServer) -> _Timely:
 
 
 def _connect(server: SmtpServer) -> _Timely:
-    # smtplib would look our own name up, which can take longer than the mail
+    # without a name, smtplib would look up this host's own name, which may take longer than the mail
     name = socket.gethostname() or "localhost"
     if server.tls == "tls":
         context = ssl.create_default_context(cafile=server.ca_file)
@@ -220,7 +220,7 @@ def _connect(server: SmtpServer) -> _Timely:
 
 
 def _sign_in(smtp: smtplib.SMTP, server: SmtpServer) -> None:
-    """TLS before the credentials, or neither: where STARTTLS is not offered, smtplib refuses."""
+    """Starts TLS, then signs in. If the server offers no STARTTLS, smtplib raises an error."""
     smtp.ehlo_or_helo_if_needed()
     if server.tls == "starttls":
         smtp.starttls(context=ssl.create_default_context(cafile=server.ca_file))

@@ -1,4 +1,4 @@
-"""What an answer from SES means: `judge` an error, or `weigh` an answer already read, into a `Verdict`."""
+"""Turns an answer of SES into a `Verdict`: `judge` takes an error, `weigh` an answer that was read before."""
 
 from sesq.worker.verdicts.judge import judge, refuses_credentials, weigh
 from sesq.worker.verdicts.model import Answer, Channel, Kind, Verdict

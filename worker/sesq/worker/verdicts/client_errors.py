@@ -1,4 +1,4 @@
-"""What an exception of the AWS client says: read by its parts, never by `str(error)`, which boto3 adds to."""
+"""Reads exceptions of the AWS client, by their parts: boto3 adds text to `str(error)`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WIRE_ERRORS = (HTTPClientError, SSLError, IncompleteReadError)
 
 
 def read(error: Exception) -> Answer:
-    """Returns the answer in an exception.
+    """Reads the answer in an exception.
 
-    What is neither a reply of AWS nor known to come before the message left is LOST.
+    An error that is no reply of AWS, and may have come after the message left, is LOST.
     """
     if isinstance(error, ClientError):
         return _read_reply(error)
@@ -35,7 +35,7 @@ def _read_reply(error: ClientError) -> Answer:
 
 
 def read_parsed(parsed: Mapping[str, Any], channel: Channel) -> Answer:
-    """Returns the code, the status beside it, and the message, which AWS sometimes leaves out or sends as null."""
+    """Reads the code, the HTTP status and the message, which AWS sometimes leaves out or sends as null."""
     details = parsed.get("Error", {})
     status = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode")
     codes = tuple(str(code) for code in (details.get("Code"), status) if code)
@@ -49,16 +49,16 @@ def _before_it_left(error: Exception) -> bool:
 
 
 def _of_another_request(error: BotoCoreError) -> bool:
-    """Fetching the credentials can fail on the wire too, in the middle of a send, and then no message has left."""
+    """Whether the error is about another request, such as one for credentials: then no message has left."""
     return SENDING_PATH not in error.kwargs.get("endpoint_url", SENDING_PATH)
 
 
 def _while_connecting(error: BaseException) -> bool:
-    """Whether it broke in urllib3's `connect`, TLS handshake included.
+    """Whether the connection broke in urllib3's `connect`, including the TLS handshake.
 
-    The class does not tell: a reset in the handshake is a ConnectionClosedError, a slow handshake a ReadTimeoutError,
-    and an SSLError may also come in place of the reply. The traceback does tell; where it does not, the message counts
-    as sent.
+    The class does not tell this: a reset in the handshake is a ConnectionClosedError, a slow handshake a
+    ReadTimeoutError, and an SSLError may also come instead of the reply. The traceback tells it. If it does not, the
+    message counts as sent.
     """
     return any(
         frame.f_code.co_name == "connect" and frame.f_globals.get("__name__") == "urllib3.connection"
@@ -68,10 +68,10 @@ def _while_connecting(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yields the error, and what was raised below it in the same call.
+    """Yields the error, and the errors below it in the same call.
 
-    Python also chains what a *caller* was handling at that time, such as the try before this one: that was caught in
-    a frame through which this error has not come.
+    Python also chains an error that a *caller* was handling at that time, such as that of the attempt before. That one
+    was caught in a frame which is not in the traceback of this error.
     """
     yield error
     cause = error.__context__

@@ -1,4 +1,4 @@
-"""The identities an answer names, and whom they concern."""
+"""Reads the identities that an answer names, and matches them with addresses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BRACKETED = re.compile(r"<([^<>]+)>")
 def named_identities(text: str) -> tuple[str, ...]:
     """Returns the bare identities in SES's text, in its order, each once.
 
-    SES prints those that failed its check as they were given, with their display names, and ends a list it cuts short
-    with "..."; IAM names the ARN of one identity.
+    SES lists identities that failed its check as they were given, with display names, and ends a list that it cuts
+    with "...". IAM names the ARN of one identity.
     """
     listed = LISTED.search(text)
     found = map(_bare, COMMA_SEPARATED.findall(listed[1])) if listed else RESOURCE.findall(text)
@@ -24,7 +24,7 @@ def named_identities(text: str) -> tuple[str, ...]:
 
 
 def _bare(entry: str) -> str:
-    """`Ada <ada@x.org>` and ` ada@x.org...` are ada@x.org; a cut display name, or "...", is nothing."""
+    """Reads the address in `Ada <ada@x.org>` or ` ada@x.org...`; empty for a cut display name, or for "..."."""
     bracketed = BRACKETED.search(entry)
     address = (bracketed[1] if bracketed else entry).strip().rstrip(".")
     return address if "@" in address else ""
@@ -33,6 +33,6 @@ def _bare(entry: str) -> str:
 def means(identity: str, address: str) -> bool:
     """Whether an identity as SES names it is that address, its address without +label, its domain or a parent of it.
 
-    In any case of letters: this asks whom SES means, not whether SES would accept it.
+    The case of letters does not matter: this asks which address SES means, not whether SES would accept it.
     """
     return identity.casefold() in (name.casefold() for name in candidates(address))

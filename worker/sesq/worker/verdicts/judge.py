@@ -1,4 +1,4 @@
-"""From an error to a verdict: read the answer, see whom it concerns, take the first row that fits."""
+"""Turns an error into a verdict: reads the answer, finds whom it concerns, and takes the first row that fits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def judge(error: Exception, *, envelope: Envelope, region: str) -> Verdict:
 
 
 def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
-    """Returns what an answer means for this message: for transports that read their own (SMTP)."""
+    """Returns what an answer means for this message, for transports that read answers themselves (SMTP)."""
     identities = named_identities(answer.text)
     configuration_set = _set_in(answer.text) or envelope.configuration_set
     concern = _concern(identities, configuration_set, envelope)
@@ -47,7 +47,7 @@ def weigh(answer: Answer, *, envelope: Envelope, region: str) -> Verdict:
 
 
 def refuses_credentials(parsed: Mapping[str, Any]) -> bool:
-    """Whether this reply of AWS, of any of its services, says that it does not take the credentials (any more)."""
+    """Whether a reply of any AWS service says that AWS does not accept the credentials (any more)."""
     if "Error" not in parsed:
         return False
     answer = read_parsed(parsed, Channel.API)
@@ -73,12 +73,12 @@ def _concern(identities: tuple[str, ...], configuration_set: str | None, envelop
 
 
 def _meant(identities: Iterable[str], addresses: Iterable[str]) -> tuple[str, ...]:
-    """Returns those of the addresses that SES has named."""
+    """Returns the addresses that SES has named."""
     return tuple(address for address in addresses if any(means(name, address) for name in identities))
 
 
 def _unknown_identities(identities: Iterable[str], envelope: Envelope) -> tuple[str, ...]:
-    """Identities that SES has named and the envelope does not know."""
+    """Returns the identities that SES has named, without those of recipients."""
     return tuple(name for name in identities if not _meant((name,), envelope.recipients))
 
 
@@ -88,7 +88,7 @@ def _set_in(text: str) -> str | None:
 
 
 def _few(addresses: Sequence[str]) -> str:
-    """Returns the first three: a reason is read by people, and logged."""
+    """Returns the first three addresses and the number of others, because people read the reason, and it is logged."""
     rest = len(addresses) - 3
     return ", ".join(addresses[:3]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -1,4 +1,4 @@
-"""The words of a verdict: through which channel an answer came, and what it means for the message."""
+"""Defines a verdict: through which channel an answer came, and what it means for the message."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from enum import Enum
 
 
 class Kind(str, Enum):
-    """What an answer means. The value is what Redis, JSON and the command line show."""
+    """Says what an answer means. Redis, JSON and the command line show the values."""
 
     RATE = "rate"  # the sending rate, per second
     DAY_SPENT = "day_spent"  # the rolling 24 h quota
-    THROTTLED = "throttled"  # slowed down for another reason than the two quotas
+    THROTTLED = "throttled"  # slowed down, but not by rate or quota
     TRANSIENT = "transient"  # nothing was sent: may be tried again
-    UNKNOWN = "unknown"  # may have been accepted: must not be tried again unasked
-    REFUSED = "refused"  # this message, as it is, never
+    UNKNOWN = "unknown"  # may have been accepted: must not be tried again by itself
+    REFUSED = "refused"  # SES will never take this message
     UNVERIFIED_RECIPIENT = "unverified_recipient"  # the sandbox: waits for a verification, or for production
     UNVERIFIED_SENDER = (
         "unverified_sender"  # waits for a verification of an address that the mail is from, or of its domain
     )
-    CONFIGURATION = "configuration"  # every message of this stream: permission, configuration set, MAIL FROM
-    CREDENTIALS = "credentials"  # no message can go: no, wrong or expired keys
-    PAUSED = "paused"  # sending is off for the account: GetAccount tells when it is on again
+    CONFIGURATION = "configuration"  # no message of this sender or set can go: permission, set, MAIL FROM
+    CREDENTIALS = "credentials"  # no message can go: the keys are missing, wrong or expired
+    PAUSED = "paused"  # sending is off for the account: GetAccount says when it is on again
     SUSPENDED = "suspended"  # as paused, but only AWS can lift it, and a person resumes the queue
-    UNRECOGNIZED = "unrecognized"  # refused in words that no row knows: nothing was sent, a person decides
+    UNRECOGNIZED = "unrecognized"  # refused with a text that no row has: nothing was sent, a person decides
 
     def __str__(self) -> str:
         return self.value
 
 
 class Channel(str, Enum):
-    """Where an answer came from, which decides what its code is."""
+    """Says where an answer came from. Its code depends on that."""
 
     API = "api"  # an HTTP answer of SES, v1 or v2: its error code, or its status where it has none
     SMTP = "smtp"  # a reply: its three digits
@@ -44,9 +44,9 @@ class Channel(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it was read off the wire, before it is weighed.
+    """Holds an answer as it was read, before it is weighed.
 
-    `codes` begins with the one to show; the others mean the same in wider words (the HTTP status, a parent class).
+    `codes` begins with the one to show; the others are more general (the HTTP status, a parent class).
     """
 
     channel: Channel
@@ -61,12 +61,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an answer means for one message.
+    """Says what an answer means for one message.
 
     `code` and `text` are SES's own, or an exception's name and the system's words when SES did not answer. `reason`
-    is for people: what it is, and the cure. `hold` names *whose* mail must wait: `recipient:bob@x.org`,
+    is for people: the cause and the cure. `hold` names *whose* mail must wait: `recipient:bob@x.org`,
     `sender:shop@x.org`, `configuration_set:news`, `tenant:acme`, `tenant:acme/shop@x.org` (the tenant's mail from that
-    sender), `account`, `credentials`, or `person` (this message, until somebody decides); None when nobody's has to.
+    sender), `account`, `credentials`, or `person` (this message, until somebody decides); None: no mail has to wait.
     `kind` says what it waits *for*. `identities` are the addresses or domains that SES named, bare, in its order.
     """
 

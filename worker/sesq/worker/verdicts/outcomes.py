@@ -1,9 +1,8 @@
-"""What an answer can mean, in words for people: each says what it is and what cures it.
+"""Lists what an answer can mean, in words for people, with the cause and the cure.
 
 A reason may use {region}, {tenant}, {sender}, {recipients}, {configuration_set}, {code} and {text}; a hold {tenant},
-{sender}, {recipient} and {configuration_set}. {tenant} is the message's own, {sender} the sender that SES named, which
-need not be the message's own, {configuration_set} the set that it named; {recipients} are those it named, {recipient}
-is the first of them. Where it named none, they are the message's own.
+{sender}, {recipient} and {configuration_set}. {tenant} is the message's own. {sender}, {configuration_set} and
+{recipients} are those that SES named, or the message's own if it named none. {recipient} is the first of {recipients}.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ RECIPIENT = "recipient:{recipient}"
 CONFIGURATION_SET = "configuration_set:{configuration_set}"
 TENANT = "tenant:{tenant}"
 TENANT_SENDER = "tenant:{tenant}/{sender}"
-"""Mail of a tenant from one sender: its other mail may go."""
+"""The hold of a tenant's mail from one sender. Its other mail may go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A meaning, its sentence, and whose mail it holds."""
+    """Holds a meaning, its sentence, and whose mail it holds."""
 
     kind: Kind
     reason: str
@@ -199,4 +198,4 @@ DEFAULT = Outcome(
     Kind.UNKNOWN,
     "It may have been sent: the answer says nothing sesq knows ({code}). Make sure before it is sent again.",
 )
-"""For what no row knows. The message may have been accepted, so it is shown to a person and not sent twice."""
+"""For answers without a row. The message may have been accepted, so a person sees it, and it is not sent twice."""

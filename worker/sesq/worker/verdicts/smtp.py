@@ -1,4 +1,4 @@
-"""What went wrong in an SMTP conversation: a reply, a door that stayed closed, or silence where a reply should be."""
+"""Reads the errors of an SMTP session: a refusing reply, a session that could not be opened, or a lost reply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGN_IN_CODES = frozenset({530, 534, 535, 538})
 
 
 class NotLetIn(Exception):
-    """The server refused before any message was named: its greeting, TLS or the sign-in. `code` 0: not by a reply."""
+    """The server refused before any message, in its greeting, TLS or the sign-in. `code` 0: without a reply."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -19,17 +19,17 @@ class NotLetIn(Exception):
 
 
 class NoReply(OSError):
-    """What came is not a reply of a mail server that takes mail: a wrong greeting, or something that is not SMTP."""
+    """The reply is not one of a mail server that takes mail: a wrong greeting, or no SMTP."""
 
 
 class ReplyLost(Exception):
-    """The whole mail had left, and no reply to it can be read. Its cause says what came instead."""
+    """The whole mail has left, but its reply could not be read. The cause says what came instead."""
 
 
 def read_smtp(error: Exception) -> Answer:
-    """Returns the answer in an exception of an SMTP conversation.
+    """Reads the answer in an exception of an SMTP session.
 
-    All but ReplyLost come before the mail's final dot.
+    All errors but ReplyLost come before the mail's final dot.
     """
     if isinstance(error, ReplyLost):
         cause = error.__cause__ or error
@@ -44,17 +44,17 @@ def read_smtp(error: Exception) -> Answer:
 
 
 def is_refusal(error: smtplib.SMTPResponseException) -> bool:
-    """Whether a server said no: smtplib has numbers and words of its own for what it cannot read."""
+    """Whether a server refused. For replies that it cannot read, smtplib has its own numbers and texts."""
     return 400 <= error.smtp_code < 600 and isinstance(error.smtp_error, bytes)
 
 
 def no_reply(error: smtplib.SMTPResponseException) -> NoReply:
-    """Returns the same as one that answers nothing."""
+    """Makes the error for a reply that no mail server gives."""
     return NoReply(_words(error))
 
 
 def reply_text(reply: bytes | str) -> str:
-    """Returns a reply's text; several lines stay several."""
+    """Returns a reply's text, with its line ends."""
     return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
 
 
@@ -63,7 +63,7 @@ def _names(error: BaseException) -> tuple[str, ...]:
 
 
 def _words(error: BaseException) -> str:
-    """Returns what the system, smtplib or the server said; other exceptions may quote the message."""
+    """Returns the words of the system, smtplib or the server, and no others: those may quote the message."""
     if isinstance(error, smtplib.SMTPResponseException):
         code = str(error.smtp_code) if error.smtp_code >= 0 else ""
         return f"{code} {reply_text(error.smtp_error)}".strip() or "no reply"

@@ -1,21 +1,21 @@
-"""Every answer we know, as data: the first row that fits decides.
+"""Has a row for every known answer of SES. The first row that fits decides.
 
-Codes and texts are regular expressions; one of the answer's codes must match whole, the text anywhere, in any case.
+Codes and texts are regular expressions. One of the answer's codes must match whole; the text anywhere, in any case.
 Text matters as much as code: SES has one code for its rate and its daily quota, and one for a missing verification, a
 bad content and a paused account.
 
-Choices made here in the open:
+These choices were made:
 
-* Tried again unasked is only what was surely not sent: no connection, 408, 503, and throttling. A 500, 502 or 504 comes
-  after the message left: unknown.
-* An error below 500 is an answer, and a refusal: nothing was sent. When its code is new to us it is held for a person,
-  since neither "never" nor "again" is known to be true.
-* SendingPausedException means the account or a configuration set. When its text does not say which and the message
-  names a set, it is taken for the set's: account sync sees a paused account by itself. If the message names a tenant,
-  it is taken for the tenant's: account sync asks SES about the tenant's state.
+* A message is tried again by itself only if it was surely not sent: no connection, 408, 503, and throttling. A 500, 502
+  or 504 comes after the message left, so the message is unknown.
+* An error below 500 is a refusal: nothing was sent. If its code is unknown, the message is held for a person, because
+  it is not known whether SES would take it later.
+* SendingPausedException means the account or a configuration set. If its text does not say which, and the message names
+  a set, the set counts: account sync finds a paused account by itself. If the message names a tenant, the tenant
+  counts: account sync asks SES about it.
 * Rows of tenants fit only mail that names a tenant. The texts for an unknown tenant, and for something that is not
-  associated with a tenant, were seen. How SES refuses mail of a disabled tenant is not known: these words are guessed,
-  and so are all texts of SMTP.
+  associated with a tenant, were seen. How SES refuses mail of a disabled tenant is not known: these texts are guesses,
+  and so are all texts for SMTP.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sesq.worker.verdicts.model import Answer, Channel
 
 
 class Concern(str, Enum):
-    """Whom an answer is about, read from its text and the envelope: decides between rows of the same code and text."""
+    """Says whom an answer is about, by its text and the envelope, to choose between rows with equal code and text."""
 
     SENDER = (
         "sender"  # an address that the mail is from, its domain, or an identity that is no recipient either
@@ -41,7 +41,7 @@ class Concern(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer and its meaning. `concern` None fits all. `of_tenant`: only for mail that names a tenant."""
+    """Holds one answer and its meaning. `concern`: None fits all. `of_tenant`: only for mail that names a tenant."""
 
     channel: Channel
     code: str
@@ -51,7 +51,7 @@ class Row:
     of_tenant: bool = False
 
     def fits(self, answer: Answer, concern: Concern) -> bool:
-        """Whether this row is about that answer."""
+        """Whether this row fits an answer."""
         return (
             self.channel is answer.channel
             and self.concern in (None, concern)
@@ -91,7 +91,7 @@ NO_KEYS = (
 
 
 def _of_tenants(channel: Channel, denied: str, unknown: str, stopped: str) -> tuple[Row, ...]:
-    """Returns the answers about a tenant through one channel, by the codes that each has there."""
+    """Makes the rows about tenants for one channel, with the codes that it has there."""
     return (
         Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS_SENDER, Concern.SENDER, True),
         Row(channel, denied, NOT_TENANTS, o.NOT_TENANTS, None, True),

@@ -1,1 +1,1 @@
-"""Webhooks: tells endpoints of others, by signed HTTP requests, what becomes of messages."""
+"""Delivers events of messages to webhooks, by signed HTTP requests."""

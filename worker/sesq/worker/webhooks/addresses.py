@@ -1,7 +1,7 @@
 """Finds the addresses of an endpoint, and refuses those inside a private network.
 
-A name is resolved once, and the connection goes to an address that was checked: a name that answers differently the
-second time (DNS rebinding) reaches nothing.
+A name is resolved once, and the connection goes to an address that was checked. So another answer the second
+time (DNS rebinding) has no effect.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
 MOST_ADDRESSES = 3
-"""So many of a name's addresses are tried."""
+"""How many of a name's addresses are tried."""
 UNICAST = ipaddress.ip_network("2000::/3")
-"""All IPv6 addresses of the Internet are in here (RFC 4291, IANA's register); the rest is private or for later."""
+"""All public IPv6 addresses (RFC 4291, IANA's register). The others are private or reserved."""
 NOT_PUBLIC = (
     ipaddress.ip_network("168.63.129.16/32"),  # Azure's own services, at an address of the public range
     ipaddress.ip_network("192.0.0.0/24"),  # for protocols (RFC 6890), and the metadata of Oracle's cloud
@@ -31,22 +31,22 @@ NOT_PUBLIC = (
     ipaddress.ip_network("2001:db8::/32"),  # for documentation (RFC 3849)
     ipaddress.ip_network("3fff::/20"),  # for documentation (RFC 9637)
 )
-"""What `is_global` lets through, in some version of Python or in all."""
+"""Networks that are not public, although `is_global` is true for them in some or all versions of Python."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """Its last 32 bits are an IPv4 address (RFC 6052)."""
 
 
 class NotReached(Exception):
-    """The endpoint could not be asked, or its answer was not whole in time. The text says why, without the URL."""
+    """The endpoint could not be reached, or its answer was not complete in time. The text says why, without the URL."""
 
 
 class RefusedAddress(NotReached):
-    """The endpoint is at an address that requests may not go to."""
+    """The endpoint has an address to which requests may not go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where requests of one URL go: `host` is for the certificate and the Host header, `target` the path."""
+    """Holds the parts of a URL: `host` is for the certificate and the Host header, `target` is the path."""
 
     is_tls: bool
     host: str
@@ -63,7 +63,7 @@ class Place:
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
@@ -79,7 +79,7 @@ def checked_addresses(
 ) -> list[str]:
     """Returns the addresses to connect to, found within so many seconds.
 
-    Raises RefusedAddress where one of them is private, NotReached where none is.
+    Raises RefusedAddress if one of them is private, NotReached if there is none.
     """
     try:
         found = list(dict.fromkeys(_in_time(resolve, place, seconds)))
@@ -96,7 +96,7 @@ def checked_addresses(
 
 
 def _in_time(resolve: Resolve, place: Place, seconds: float | None) -> Sequence[str]:
-    """Returns what `resolve` finds. The system's resolver takes no time limit, so a thread of its own waits for it."""
+    """Resolves a name in a thread of its own, because the system's resolver has no time limit."""
     answer: Future[Sequence[str]] = Future()
 
     def look_up() -> None:
@@ -109,19 +109,19 @@ def _in_time(resolve: Resolve, place: Place, seconds: float | None) -> Sequence[
     try:
         return answer.result(seconds)
     except FutureTimeout:
-        if answer.done():  # the resolver's own
+        if answer.done():  # the resolver's own error
             raise
         raise NotReached(f"the name {place.host} was not resolved in time") from None
 
 
 def _is_allowed(address: Address, place: Place, *, allow_private: bool) -> bool:
-    if is_loopback(place.host):  # the settings name this machine, and no other does
+    if is_loopback(place.host):  # only the settings can name this machine
         return address.is_loopback
     return allow_private or is_public(address)
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the Internet's; an IPv6 address that leads to an IPv4 address is judged by that."""
+    """Whether an address is public. For an IPv6 address that leads to an IPv4 address, the IPv4 address counts."""
     inner = _inner(address)
     if inner is not None:
         return is_public(inner)

@@ -1,4 +1,4 @@
-"""Delivers the events of one account to one webhook: in order for each message, again and again for a day."""
+"""Delivers events of one account to one webhook, in order for each message. Tries each event for up to a day."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ log = logging.getLogger("sesq.webhooks")
 
 READ_AT_ONCE, TRIED_AT_ONCE = 100, 20
 MESSAGES_UNTIL_REST = 3
-"""If events of so many messages fail and none is delivered, the endpoint as a whole is left alone for a while."""
+"""If events of so many messages fail, and none is delivered, there are no requests to the endpoint for a while."""
 IDLE_SECONDS = 1.0
-"""How long it waits for the next event, and for a lease, a rest or a person to end."""
+"""How long it waits for the next event, for a lease, or for the end of a rest."""
 AWAY_SECONDS = (1.0, 2.0, 5.0)
-"""The pauses while Redis cannot be used, and after a fault."""
+"""The pauses while Redis cannot be used, and after an error in sesq."""
 
 
 class Reader(Protocol):
-    """The stream, as one consumer reads it."""
+    """Reads the stream as one consumer."""
 
     def read(self, count: int = 100, block: float = 1.0) -> list[MessageEvent]: ...
     def acknowledge(self, *ids: str) -> None: ...
@@ -45,7 +45,7 @@ class Reader(Protocol):
 
 
 class Endpoint:
-    """`run()` until `stop` is set; `step()` is one round of it. `clock`: Redis's, in seconds."""
+    """Delivers to one webhook: `run()` until `stop` is set; `step()` is one round. `clock`: Redis's, in seconds."""
 
     def __init__(
         self,
@@ -72,21 +72,21 @@ class Endpoint:
         self._renewed_at = 0.0
         self._reader: Reader | None = None
         self._batch: deque[MessageEvent] = deque()
-        """Events that were read, in order, and are neither delivered nor waiting."""
+        """Events that were read, in order, and are not handled yet."""
         self._blocked: set[str] | None = None
-        """Messages of the batch of which something waits: their events go behind that. None: not asked for yet."""
+        """Messages in `_batch` with waiting events: their events go behind those. None: not read yet."""
         self._delivered_id = ""
-        """The event that was delivered last: it is not posted again where Redis could not be told so."""
+        """The event that was delivered last. It is not posted again if Redis failed before that was noted."""
         self._delivered = 0
-        """How many were delivered since that was written down."""
+        """Deliveries that are not written to Redis yet."""
         self._failures = 0
         self._failing: set[str] = set()
-        """Some of the messages whose events failed since the last that was delivered."""
+        """Some messages whose events failed since the last delivery."""
         self._rest_until = 0.0
         self._was_disabled = False
 
     def run(self) -> None:
-        """Delivers on and on. Where Redis is away, or after a fault, it waits, and goes on by itself."""
+        """Delivers until it is stopped. If Redis is away, or after an error, it waits, and goes on by itself."""
         troubles = 0
         while not self._stop.is_set():
             troubles = self._step_or_wait(troubles)
@@ -99,7 +99,7 @@ class Endpoint:
             self.step()
         except QueueUnavailable as error:
             log.warning("%s: %s; trying again in %g s", self.label, error, wait)
-        except Exception:  # it touches no other webhook
+        except Exception:  # other webhooks are not affected
             log.exception("%s: a fault in sesq; going on in %g s", self.label, wait)
             self._forget_what_was_read()
         else:
@@ -122,7 +122,7 @@ class Endpoint:
             log.info("%s: %s", self.label, error)
 
     def step(self) -> None:
-        """Tries what is due, then what is new; waits a second at most if there is nothing to do."""
+        """Tries due events, then new ones. Waits a second at most if there are none."""
         try:
             if not self._holds() or self._is_disabled() or self._rests():
                 self._stop.wait(IDLE_SECONDS)
@@ -136,10 +136,10 @@ class Endpoint:
             log.warning("%s: %s; events of the meantime are lost", self.label, error)
             self._start_anew()
 
-    # may it
+    # whether it may deliver
 
     def _holds(self) -> bool:
-        """Whether this process is the one that delivers. The lease outlives one attempt."""
+        """Whether this process has the lease, which is longer than one attempt. Takes or renews it."""
         now = time.monotonic()
         if self._reader is not None and now - self._renewed_at < self._lease_seconds / 6:
             return True
@@ -161,7 +161,7 @@ class Endpoint:
         log.info("%s: this process delivers", self.label)
 
     def _start_anew(self) -> None:
-        """What was read and not acknowledged is read again, here or elsewhere."""
+        """Forgets events that are not acknowledged: this process or another one reads them again."""
         reader, self._reader = self._reader, None
         self._batch.clear()
         if reader is not None:
@@ -182,7 +182,7 @@ class Endpoint:
     def _rests(self) -> bool:
         return self._rest_until > 0 and self._clock() < self._rest_until
 
-    # what waits
+    # waiting events
 
     def _try_again(self) -> None:
         for message in self.store.due(self._clock(), TRIED_AT_ONCE):
@@ -218,7 +218,7 @@ class Endpoint:
         letter = DeadLetter(event=event, at=now, attempts=waiting.attempts + 1, why=why)
         self.store.done(self._token, event, now, letter)
 
-    # what is new
+    # new events
 
     def _deliver_new(self) -> None:
         if not self._batch:
@@ -232,7 +232,7 @@ class Endpoint:
     def _read(self) -> None:
         if self._reader is None:
             return
-        if self.store.count_waiting() >= MOST_WAITING:  # the stream keeps what is new
+        if self.store.count_waiting() >= MOST_WAITING:  # the stream keeps new events
             self._stop.wait(IDLE_SECONDS)
             return
         due = self.store.next_due()
@@ -241,7 +241,7 @@ class Endpoint:
         self._batch.extend(self._reader.read(READ_AT_ONCE, wait))
 
     def _handle(self, event: MessageEvent, blocked: set[str]) -> None:
-        """Delivers an event or lets it wait, and acknowledges it."""
+        """Delivers an event, or lets it wait. Then acknowledges it."""
         if self._is_wanted(event):
             if event.message in blocked:
                 self.store.put(self._token, event, Waiting(event=event), self._clock())
@@ -251,7 +251,7 @@ class Endpoint:
             self._reader.acknowledge(event.id)
 
     def _is_taken_at_once(self, event: MessageEvent) -> bool:
-        """Tries an event for the first time; lets it wait where that fails."""
+        """Tries an event for the first time. If that fails, the event waits. Returns whether it was delivered."""
         outcome = self._deliver(event)
         if outcome.verdict is Verdict.DELIVERED:
             return True
@@ -268,7 +268,7 @@ class Endpoint:
     # one attempt
 
     def _is_interrupted(self) -> bool:
-        """Whether the next attempt has to wait: for the end of a rest, or until the process ends."""
+        """Whether the next attempt may not be made now."""
         return self._stop.is_set() or not self._holds() or self._was_disabled or self._rests()
 
     def _deliver(self, event: MessageEvent) -> Outcome:
@@ -310,7 +310,7 @@ class Endpoint:
         if len(self._failing) < MESSAGES_UNTIL_REST:
             self._failing.add(event.message)
         rest = outcome.rest
-        if len(self._failing) == MESSAGES_UNTIL_REST:  # it is the endpoint, and not one event
+        if len(self._failing) == MESSAGES_UNTIL_REST:  # the fault is the endpoint's, not one event's
             rest = max(rest, rest_after(self._failures, self._chance()))
         self._rest_until = now + rest if rest else 0.0
         self._judge_endpoint(outcome, self.store.note_failure(outcome.why, now), now)
@@ -326,5 +326,5 @@ class Endpoint:
 
 
 def _has_failed_all_day(waiting: Waiting, why: str, now: float) -> bool:
-    """Whether an event that failed once more is given up."""
+    """Whether an event has failed for a day, with one more failure now."""
     return now - waiting.failed(why, now).since >= GIVE_UP_SECONDS

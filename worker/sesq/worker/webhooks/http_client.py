@@ -1,4 +1,4 @@
-"""Posts to one endpoint: to an address that was checked, within a time, whatever the endpoint answers.
+"""Posts to one endpoint: to a checked address, and within a time limit, whatever the endpoint answers.
 
 It uses `http.client` on a socket of its own: so nothing resolves the name a second time, takes a proxy from the
 environment, follows a redirection, or writes a URL into a log.
@@ -23,21 +23,21 @@ from sesq.worker.webhooks.addresses import NotReached, Place, Resolve, checked_a
 
 CONNECT_SECONDS = 5.0
 MOST_BYTES = 64 * 1024
-"""So much of an answer's body is read, so that the connection can be used again. Nothing looks at it."""
+"""How much of an answer's body is read, so that the connection can be used again. The body is not used."""
 
 Socket = socket.socket
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered. `retry_after`: the value of that header, "" if there is none."""
+    """Holds an endpoint's answer. `retry_after`: the value of that header, "" if there is none."""
 
     status: int
     retry_after: str
 
 
 class HttpClient:
-    """One endpoint, and its connection while the endpoint keeps it. For one thread at a time."""
+    """Posts to one endpoint, and keeps the connection while the endpoint does. For one thread at a time."""
 
     def __init__(
         self,
@@ -56,20 +56,20 @@ class HttpClient:
         self._kept: Socket | None = None
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Posts, and returns the answer whatever its status. Raises NotReached."""
+        """Posts a body, and returns the answer with any status. Raises NotReached."""
         deadline = time.monotonic() + self._timeout_seconds
         kept, self._kept = self._kept, None
         if kept is not None and _is_idle(kept):
             try:
                 return self._ask(kept, body, headers, deadline)
-            except _Closed:  # by the endpoint, between two requests
+            except _Closed:  # the endpoint closed it between two requests
                 pass
         elif kept is not None:
             kept.close()
         return self._ask(self._connect(deadline), body, headers, deadline)
 
     def close(self) -> None:
-        """Ends the connection that is kept."""
+        """Closes the kept connection."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
@@ -90,7 +90,7 @@ class HttpClient:
         raise problem
 
     def _connect_to(self, address: str, seconds: float) -> Socket:
-        """With a certificate for the name, although the address is a number. Raises OSError."""
+        """Connects to an address, and checks the certificate for the endpoint's name. Raises OSError."""
         plain = socket.create_connection((address, self._place.port), timeout=seconds)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,13 +143,13 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _is_idle(sock: Socket) -> bool:
-    """Whether a kept connection is as it was left: what can be read from it is its end, or nobody's answer."""
+    """Whether a kept connection can be used: anything to read on it is its end, or an answer to no request."""
     readable, _, _ = select.select([sock], [], [], 0)
     return not readable
 
 
 def _is_read(response: HTTPResponse) -> bool:
-    """Whether the whole body could be read, within its bound."""
+    """Whether the whole body could be read, up to MOST_BYTES."""
     try:
         response.read(MOST_BYTES)
     except (HTTPException, OSError, ValueError):
@@ -159,7 +159,7 @@ def _is_read(response: HTTPResponse) -> bool:
 
 @contextlib.contextmanager
 def _closed_at(sock: Socket, deadline: float) -> Iterator[Callable[[], bool]]:
-    """Ends the connection at the deadline, which no socket's timeout does where bytes come one by one.
+    """Ends the connection at the deadline. A socket's timeout would not, if bytes come one by one.
 
     Yields a function that tells whether it has done so.
     """
@@ -189,11 +189,11 @@ MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLError, "TLS failed"),
     (OSError, "the network cannot be used"),
 )
-"""What an error means, the first that fits; for all others, what came was no HTTP."""
+"""What an error means. The first class that fits counts. Any other error means that the answer was no HTTP."""
 
 
 def _meaning(error: Exception) -> str:
-    """In words of ours: what an endpoint says may hold anything."""
+    """Describes an error in sesq's own words, because an endpoint's text may contain anything."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     return next((text for kind, text in MEANINGS if isinstance(error, kind)), "what answered is not HTTP")

@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when that ends: rules without input or output."""
+"""Decides when a delivery is tried again, and when it is given up. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import Enum
 from sesq.worker.webhooks.http_client import Answer
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 3600.0
-"""The pause after the first failure of an event; each next one is twice as long, up to the longest."""
+"""The pause after the first failure of an event. Each later one is twice as long, up to the longest."""
 GIVE_UP_SECONDS = 86_400.0
-"""So long an event is tried; and so long everything may fail before the webhook is disabled."""
+"""How long an event is tried, and how long all deliveries may fail before the webhook is disabled."""
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
 LONGEST_REST_SECONDS = 60.0
 JITTER = 0.2
@@ -20,7 +20,7 @@ GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 
 
 class Verdict(Enum):
-    """What became of one delivery."""
+    """Says how one delivery ended."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -30,7 +30,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`rest`: seconds for which the endpoint asked to be left alone."""
+    """Holds the outcome of a delivery. `rest`: seconds for which the endpoint wants no requests."""
 
     verdict: Verdict
     why: str = ""
@@ -48,7 +48,7 @@ def judge(answer: Answer, now: float) -> Outcome:
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    """Returns what a Retry-After asks for, within bounds; 0 if it cannot be read."""
+    """Reads the seconds of a Retry-After, within bounds; 0 if it cannot be read."""
     try:
         text = retry_after.strip()
         seconds = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - now
@@ -58,12 +58,12 @@ def _seconds(retry_after: str, now: float) -> float:
 
 
 def pause_after(attempts: int, chance: float) -> float:
-    """Seconds until the next attempt, after so many. `chance`: a random number from 0 to 1."""
+    """Returns the seconds until the next attempt, after so many attempts. `chance`: a random number from 0 to 1."""
     return _doubled(FIRST_PAUSE_SECONDS, attempts, LONGEST_PAUSE_SECONDS, chance)
 
 
 def rest_after(failures: int, chance: float) -> float:
-    """Seconds for which the endpoint is left alone, after so many failures in a row."""
+    """Returns the seconds without requests to the endpoint, after so many failures in a row."""
     return _doubled(1.0, failures - 2, LONGEST_REST_SECONDS, chance)
 
 

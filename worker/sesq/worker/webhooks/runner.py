@@ -1,4 +1,4 @@
-"""Runs the webhooks of some accounts, each in a thread of its own: a slow one delays no other."""
+"""Runs webhooks, each in its own thread, so that a slow one does not delay the others."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ END_SECONDS = 45.0
 def open_endpoints(
     redis: Redis, settings: Settings, accounts: Sequence[str], stop: threading.Event
 ) -> list[Endpoint]:
-    """Returns the webhooks of the accounts (all that are configured, unless named).
+    """Makes the webhooks of the named accounts, or of all that are configured.
 
-    One that is set up wrongly is named in the log. Raises SettingsError if some are configured and none is right.
+    It names a webhook with wrong settings in the log. Raises SettingsError if all configured ones are wrong.
     """
     found: list[Endpoint] = []
     problems: list[str] = []
@@ -32,7 +32,7 @@ def open_endpoints(
         for name, webhook in sorted(settings.account(account).webhooks.items()):
             try:
                 found.append(Endpoint(redis, account, name, webhook, stop))
-            except SettingsError as error:  # noqa: PERF203  (each is told)
+            except SettingsError as error:  # noqa: PERF203  (each is reported)
                 problems.append(f"accounts.{account}.webhooks.{name}.{error}")
     if not found and problems:
         raise SettingsError("\n".join(problems))
@@ -46,7 +46,7 @@ def run_endpoints(endpoints: Sequence[Endpoint], stop: threading.Event) -> None:
     threads = [threading.Thread(target=each.run, name=each.label, daemon=True) for each in endpoints]
     for thread in threads:
         thread.start()
-    while not stop.wait(WATCH_SECONDS):  # a signal is seen between two waits
+    while not stop.wait(WATCH_SECONDS):  # Python handles signals between two waits
         pass
     for thread in threads:
         thread.join(END_SECONDS)

@@ -1,4 +1,4 @@
-"""Posts events to one webhook, signed."""
+"""Signs events, and posts them to one webhook."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class Sender:
         return self._client.post(body.encode(), {**content, **headers})
 
     def close(self) -> None:
-        """Ends its connection."""
+        """Closes its connection."""
         self._client.close()
