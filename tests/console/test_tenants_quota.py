@@ -104,12 +104,12 @@ def bounce(name: str, tenant: str) -> str:
     [
         (["set", "--tenant", "acme", "--rate", "5", "--for", "2h"], 2, "--for"),
         (["set", "--tenant", "acme", "--rate", "5", "--force"], 2, "--force"),
-        (["set", "--tenant", "acme", "--burst", "5"], 2, "account alone"),
+        (["set", "--tenant", "acme", "--burst", "5"], 2, "no limit of a tenant"),
         (["set", "--tenant", "acme", "--daily", "20"], 2, "at least 50"),
         (["set", "--tenant", "acme corp", "--rate", "5"], 2, "tenant"),
         (["set", "--tenant", "acme"], 2, "nothing to set"),
         (["ramp", "--tenant", "acme", "--from", "20", "--to", "90", "--over", "2d"], 2, "at least 50"),
-        (["reset", "--tenant", "acme", "margin"], 2, "account alone"),
+        (["reset", "--tenant", "acme", "margin"], 2, "no limit of a tenant"),
     ],
 )
 def test_what_a_tenant_cannot_have_is_refused(

@@ -271,7 +271,7 @@ def test_books_and_queues_leave_nothing_that_stays_for_ever(stage: BatchStage, l
         ("daily", "49", "at least 50"),
         ("daily", "60.5", "whole number"),
         ("rate", "0", "a second above 0"),
-        ("burst", "9", "a limit of the account alone"),
+        ("burst", "9", "is no limit of a tenant"),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(limits: TenantLimits, name: str, value: str, words: str) -> None:
