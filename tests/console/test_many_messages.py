@@ -114,10 +114,10 @@ def test_ctrl_c_ends_it_after_a_step_with_the_right_number(run: Run, redis: Redi
     redis.incrbyfloat(CLOCK_OFFSET, 1)
     real, calls = Messages.cancel, iter(range(1000))
 
-    def cancel(messages: Messages, id: str, by: str) -> State:
+    def cancel(messages: Messages, id: str, by: str, only: Any = State) -> State:
         if next(calls) == 20:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(messages, id, by)
+        return real(messages, id, by, only)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Messages, "cancel", cancel)
@@ -132,10 +132,10 @@ def test_what_was_done_before_an_error_is_in_the_trail(run: Run, redis: Redis, q
     first, second = queue(), queue()
     real = Messages.cancel
 
-    def cancel(messages: Messages, id: str, by: str) -> State:
+    def cancel(messages: Messages, id: str, by: str, only: Any = State) -> State:
         if id == second:
             raise KeyboardInterrupt
-        return real(messages, id, by)
+        return real(messages, id, by, only)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Messages, "cancel", cancel)

@@ -171,7 +171,7 @@ def test_the_history_names_the_limit_that_held_for_a_time(run: Run, run_json: Ru
     for change in ("4/second -> 5/second", "3/second -> 4/second", "not set -> 3/second"):
         assert shown.count(f"rate: {change}") == 1
     told = run_json("quota", "history")
-    assert [each["old"] for each in told] == [{"rate": "4.0"}, {"rate": "3.0"}, {"rate": None}]
+    assert [each["old"] for each in told] == [{"rate": 4}, {"rate": 3}, {"rate": None}]
     assert not any("old_for" in each for each in told)
 
 

@@ -70,7 +70,9 @@ def moto(moto_url: str) -> Iterator[World]:
 def ours() -> Iterator[World]:
     """Out of the sandbox and without a rate that a test could meet, as moto is always."""
     verified = ["shop@example.com", "example.net"]
-    with Simulator(production=True, max_send_rate=1000, control_rate=None, verified=verified) as simulator:
+    with Simulator(
+        production=True, max_send_rate=1000, max_24_hour_send=200, control_rate=None, verified=verified
+    ) as simulator:
         world = clients(simulator.endpoint_url)
         yield world
         world.v1.close()

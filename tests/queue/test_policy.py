@@ -98,7 +98,7 @@ def test_exactly_the_bound_is_taken_and_what_lies_beyond_is_refused(
 
 
 def test_the_history_keeps_its_bound_and_loses_the_oldest(stage: Stage) -> None:
-    old = [json.dumps({"at": number}) for number in range(HISTORY_LENGTH)]
+    old = [json.dumps({"at": number, "by": "bob"}) for number in range(HISTORY_LENGTH)]
     stage.redis.rpush(stage.keys.policy_history, *old)
     stage.policy.pause("a look", by="ada")
     history = stage.policy.history(2 * HISTORY_LENGTH)

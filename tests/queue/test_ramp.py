@@ -133,7 +133,9 @@ def test_what_makes_no_sense_changes_nothing(
 
 def test_a_reserve_that_leaves_nothing_of_its_first_day_is_refused(stage: Stage) -> None:
     stage.policy.set({"reserve": "201"}, by="ada")
-    with pytest.raises(InvalidPolicy, match=r"from: the reserve keeps 201 .* sesq quota set --reserve 10%"):
+    with pytest.raises(
+        InvalidPolicy, match=r"from: the reserve keeps 201 .* set the limit `reserve` to a share"
+    ):
         start(stage, 200, 400, 2)
     stage.policy.set({"reserve": "200"}, by="ada")
     start(stage, 200, 400, 2)

@@ -130,7 +130,7 @@ def test_poison_is_set_apart_and_not_logged(told: str, feedback: Feedback, caplo
 
 def test_of_very_much_poison_the_newest_is_kept(redis: Redis, feedback: Feedback) -> None:
     # Given as much poison as is kept
-    redis.lpush(feedback.keys.poison, *['{"body": "old"}'] * 1000)
+    redis.lpush(feedback.keys.poison, *['{"at": 1, "why": "x", "body": "old"}'] * 1000)
     # When one more comes, Then it takes the place of the oldest
     feedback.handle("no event")
     assert [entry["body"] for entry in feedback.poison()] == ["no event", *["old"] * 999]

@@ -331,7 +331,7 @@ def test_a_producer_that_died_goes_on_and_a_finished_batch_is_known(stage: Batch
     done = stage.batches.get(begun.id)
     assert (done.state, done.duplicates, done.suppressed) == ("done", 200, 2)
     # When it is sent once more, then only --again does it
-    with pytest.raises(TakenBefore, match="--again"):
+    with pytest.raises(TakenBefore, match="give again="):
         stage.take(0, rows=rows)
     assert stage.take(0, rows=rows, again=True).id != begun.id
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sesq.config.errors import InputError, WrongState
 from sesq.console.web.filters import read_filter, write_filter
@@ -28,6 +28,8 @@ BECOMES = {"cancel": "cancelled", "retry": "queued", "release": "queued"} | {
 }
 """What a person may do -> the new state of the messages."""
 MOST_EXAMPLES = 3
+MOST_NUMBER = 10**9
+"""No Redis holds so many messages."""
 SILENT_SECONDS = 10.0
 """If no step has begun or ended for this time, no process works on the act: it asks more often whether it may go on."""
 
@@ -63,7 +65,7 @@ class Act:
 
     verb: str
     query: Annotated[Query, BeforeValidator(read_filter)]
-    number: int
+    number: Annotated[int, Field(le=MOST_NUMBER)]
     at: float
     complete: bool = True
     by: str = ""
@@ -119,7 +121,7 @@ class Act:
 
     def is_silent(self, now: float) -> bool:
         """Whether no process works on it."""
-        return self.moved <= now - SILENT_SECONDS
+        return not now - SILENT_SECONDS < self.moved < now + SILENT_SECONDS
 
     def and_then(self, step: Step, now: float) -> Act:
         """Returns the act after a step of its own run."""

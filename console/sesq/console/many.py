@@ -48,13 +48,15 @@ def verbs_for(states: Iterable[State]) -> list[str]:
     return [verb for verb in VERBS if (VERBS[verb] & asked if asked else verb not in resolving)]
 
 
-def do_to_one(messages: Messages, verb: str, id: str, by: str) -> str:
-    """Changes one message. Returns why it could not be changed; empty if it was."""
+def do_to_one(messages: Messages, verb: str, id: str, by: str, only: Iterable[State] = State) -> str:
+    """Changes one message if it is in one of these states. Returns why it could not be changed; empty if it was."""
     name, _, outcome = verb.partition(" as ")
     try:
         if name == "resolve":
             messages.resolve(id, outcome, by)
-        elif getattr(messages, name)(id, by) is State.UNKNOWN:
+        elif name == "release":
+            messages.release(id, by)
+        elif getattr(messages, name)(id, by, only) is State.UNKNOWN:
             return "it became unknown: SES may have taken an earlier try"
     except (UnknownMessage, WrongState) as error:
         return str(error)
@@ -111,6 +113,8 @@ def asked(verb: str, query: Query, at: float, number: int, *, complete: bool = T
 def narrowed(verb: str, query: Query) -> Query:
     """Limits a query to the states in which this can be done. Raises InputError if none is left."""
     can = require_verb(verb)
+    if not query.is_filtered:
+        raise InputError("give at least one condition: an act is for messages that match a filter")
     states = tuple(state for state in State if state in can and (not query.states or state in query.states))
     if not states:
         raise InputError(
@@ -146,9 +150,10 @@ def begin(redis: Redis, account: str, act: Act, by: str) -> Act:
     """Writes down that an act begins, before `run` does it. Raises InputError."""
     if act.complete and act.number < 1 and not act.frees:
         raise InputError(f"{act.verb}: no message matches")
+    now = redis_now(redis)
     complete = act.complete and act.number > 0  # the last word about a reason to wait needs no messages
     return Acts(redis, account).open(
-        replace(act, complete=complete, by=by, cursor="", moved=redis_now(redis))
+        replace(act, complete=complete, by=by, cursor="", at=min(act.at, now), moved=now)
     )
 
 
@@ -201,7 +206,7 @@ class Run:
                 if not self._book(Step(answers)):
                     return Step(), False
                 answers = []
-            answers.append(do_to_one(self._messages, act.verb, id, act.actor))
+            answers.append(do_to_one(self._messages, act.verb, id, act.actor, act.query.states))
         return Step(answers, page.next or ""), page.next is None
 
     def _free(self, most: int) -> tuple[Step, bool]:

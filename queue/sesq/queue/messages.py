@@ -103,13 +103,18 @@ class Messages:
                 break
         return found[:limit]
 
-    def cancel(self, id: str, by: str) -> State:
+    def cancel(self, id: str, by: str, only: Iterable[State] = State) -> State:
         """Cancels a message that is not being sent yet. Raises WrongState for one that is being sent, or was sent.
 
-        Returns its new state. That is `unknown` if SES may have taken it at an earlier attempt.
+        `only`: the states of which it must be in one. Returns its new state. That is `unknown` if SES may have taken it
+        at an earlier attempt.
         """
         return self._change(
-            id, WAITING_STATES | {State.UNKNOWN}, State.CANCELLED, f"cancelled by {by}", drop_content=True
+            id,
+            (WAITING_STATES | {State.UNKNOWN}).intersection(only),
+            State.CANCELLED,
+            f"cancelled by {by}",
+            drop_content=True,
         )
 
     def release(self, id: str, by: str) -> State:
@@ -117,10 +122,11 @@ class Messages:
         checked = {"checked": redis_now(self.redis)}
         return self._change(id, {State.HELD}, State.QUEUED, f"released by {by}", fields=checked, unblock=True)
 
-    def retry(self, id: str, by: str) -> State:
+    def retry(self, id: str, by: str, only: Iterable[State] = State) -> State:
         """Queues a failed, refused, suppressed, expired, cancelled or retrying message again, with no attempts counted.
 
-        Unless it is retrying, an `expires_at` that has passed is removed.
+        `only`: the states of which it must be in one. Unless it is retrying, an `expires_at` that has passed is
+        removed.
         """
         self._needs_content(id)
         was = self.get(id)
@@ -129,7 +135,8 @@ class Messages:
         late = was.expires_at is not None and was.expires_at <= now
         if late and was.state is not State.RETRYING:
             fields["expires_at"] = ""
-        state = self._change(id, RETRYABLE, State.QUEUED, f"queued again by {by}", fields=fields)
+        allowed = RETRYABLE.intersection(only)
+        state = self._change(id, allowed, State.QUEUED, f"queued again by {by}", fields=fields)
         if was.expires_at is not None and not late:
             with mapped():
                 self.redis.zadd(self.keys.expiring, {id: was.expires_at})

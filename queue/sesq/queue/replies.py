@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any, cast
 
 from redis import Redis
 
+LEAST_READ = 50
+LATEST = 1e12
+"""A time (s) in some 30,000 years."""
 CHANGES = ("before", "after", "old", "old_for", "new")
 """Fields of an entry that are objects, if they are there."""
 
@@ -31,11 +33,17 @@ def text_hash(fields: object) -> dict[str, str]:
 
 
 def read_entries(redis: Redis, key: str, limit: int, *texts: str) -> list[dict[str, Any]]:
-    """Returns the first entries of a list of JSON objects, each with its time `at` (s) and with these texts. Damaged
-    entries are left out.
+    """Returns the first entries of a list of JSON objects (0: all), each with its time `at` (s) and these texts.
+
+    Leaves damaged entries out.
     """
-    found = [read_json(entry) for entry in redis.lrange(key, 0, limit - 1)]
-    return [entry for entry in found if isinstance(entry, dict) and _is_entry(entry, texts)]
+    good: list[dict[str, Any]] = []
+    start, step = 0, max(limit, LEAST_READ)
+    while (not limit or len(good) < limit) and (page := redis.lrange(key, start, start + step - 1)):
+        found = (read_json(entry) for entry in page)
+        good += [entry for entry in found if isinstance(entry, dict) and _is_entry(entry, texts)]
+        start += step
+    return good[: limit or None]
 
 
 def _is_entry(entry: dict[str, Any], texts: Iterable[str]) -> bool:
@@ -44,19 +52,25 @@ def _is_entry(entry: dict[str, Any], texts: Iterable[str]) -> bool:
         _is_time(entry.get("at"))
         and (until is None or _is_time(until))
         and all(isinstance(entry.get(name), str) for name in texts)
-        and all(isinstance(entry.get(name) or {}, dict) for name in CHANGES)
+        and all(_is_change(entry.get(name) or {}, dict if name == "old_for" else object) for name in CHANGES)
+    )
+
+
+def _is_change(change: object, kind: type) -> bool:
+    return isinstance(change, dict) and all(
+        isinstance(value, kind) and not isinstance(value, list) for value in change.values()
     )
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, (int, float)) and abs(value) < LATEST
 
 
 def read_json(reply: object) -> Any:
     """Reads a reply as JSON; None if it is no JSON. Bytes that are not UTF-8 are replaced."""
     try:
         return json.loads(cast("bytes", reply).decode(errors="replace"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -168,10 +168,10 @@ def test_without_redis_an_act_is_interrupted_and_not_lost(
     stage.pass_time(1)
     real, calls = Messages.cancel, iter(range(10_000))
 
-    def cancel(messages: Messages, id: str, by: str) -> State:
+    def cancel(messages: Messages, id: str, by: str, only: Any = State) -> State:
         if next(calls) == 600:
             raise QueueUnavailable("Redis is gone")
-        return real(messages, id, by)
+        return real(messages, id, by, only)
 
     monkeypatch.setattr(Messages, "cancel", cancel)
     clicker.open("messages?state=queued").press("Cancel all …")
@@ -280,3 +280,38 @@ def test_a_step_of_a_run_that_has_ended_is_not_written(stage: Stage) -> None:
     assert not goes_on
     assert unfinished(stage) == []
     assert trail(stage) == ["release: 20 of 20 that are held"]
+
+
+@pytest.mark.parametrize("which", ["{}", '{"states": []}'])
+def test_no_act_is_for_all_messages_without_a_filter(stage: Stage, clicker: Clicker, which: str) -> None:
+    id = stage.queue()
+    form = {"verb": "cancel", "which": which, "number": 1, "at": stage.now + 1}
+    assert clicker.visit.post("acts", form).status_code == 422
+    assert stage.state(id) is State.QUEUED
+
+
+def test_what_left_its_state_after_the_question_is_not_changed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an act that cancels what is held, and somebody who releases it after the act has read its page
+    ids = settle(stage, 2, State.HELD, **HELD)
+    act = many.begin(stage.redis, "default", many.ask(stage.redis, "default", "cancel", ALL_HELD), "ada")
+    real = many.do_to_one
+
+    def meanwhile(messages: Messages, *others: Any) -> str:
+        monkeypatch.setattr(many, "do_to_one", real)
+        for each in ids:
+            messages.release(each, "bob")
+        return real(messages, *others)
+
+    monkeypatch.setattr(many, "do_to_one", meanwhile)
+    # When it runs, Then both stay queued, and it says that it changed none
+    ended = many.run(stage.redis, "default", act)
+    assert {stage.state(each) for each in ids} == {State.QUEUED}
+    assert (ended.done, ended.refused) == (0, 2)
+
+
+def test_an_act_asked_for_a_time_to_come_is_for_the_mail_of_now(stage: Stage) -> None:
+    settle(stage, 2, State.HELD, **HELD)
+    act = many.asked("release", ALL_HELD, 1e18, 2, complete=False)
+    assert many.begin(stage.redis, "default", act, "ada").at <= stage.now

@@ -32,6 +32,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "an unknown verb": {"verb": "paint"},
     "no filter": {"query": '{"colour": "red"}'},
     "the id of another": {"id": "x"},
+    "more messages than can be": {"number": 10**400},
 }
 
 
@@ -110,3 +111,36 @@ def test_a_damaged_entry_of_the_trail_hides_no_other(stage: Stage, console: Cons
     assert "cancel: early" in visit.get("activity").text
     assert visit.get("acts/gone").status_code == 404
     assert visit.get("quota").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"at": 1' + "0" * 400 + ', "by": "ada", "what": "x"}',
+        '{"at": 1, "by": "ada", "what": "x", "new": {"rate": "4"}, "old": {"rate": [1]}}',
+        '{"at": 1, "by": "ada", "what": "x", "new": {"rate": "4"}, "old": {}, "old_for": {"rate": 5}}',
+        "[" * 100_000,
+    ],
+    ids=["a time without an end", "a list for a limit", "a number for a limit with a time", "very deep"],
+)
+@pytest.mark.parametrize("key", ["audit", "policy_history"])
+def test_a_damaged_newest_entry_hides_no_page_and_no_other_entry(
+    stage: Stage, console: Console, bad: str, key: str
+) -> None:
+    # Given an entry that can be read, and a damaged one that is newer
+    stage.policy.set({"rate": "5"}, by="ada")
+    stage.redis.lpush(getattr(stage.keys, key), bad)
+    # Then each page shows, and the other entry is the newest
+    visit = console()
+    assert {visit.get(path).status_code for path in ("activity", "quota", "overview")} == {200}
+    assert [entry["by"] for entry in stage.policy.history(1)] == ["ada"]
+
+
+def test_an_act_of_a_time_to_come_is_silent_and_ends(stage: Stage, console: Console) -> None:
+    # Given an act whose last step was by a clock that was ahead
+    id = begun(stage)
+    (whole,) = stage.redis.hvals(stage.keys.acts)
+    stage.redis.hset(stage.keys.acts, id, json.dumps({**json.loads(whole), "moved": 1e15}))
+    # When somebody stops it, Then it has ended
+    console().post(f"acts/{id}/stop")
+    assert stage.redis.hlen(stage.keys.acts) == 0

@@ -122,9 +122,9 @@ def test_many_are_changed_after_the_answer_and_the_progress_is_told(
     stage.pass_time(1)
     real, go = Messages.cancel, threading.Event()
 
-    def cancel(messages: Messages, id: str, by: str) -> State:
+    def cancel(messages: Messages, id: str, by: str, only: Any = State) -> State:
         assert threading.current_thread().name[:4] != "act-" or go.wait(20)
-        return real(messages, id, by)
+        return real(messages, id, by, only)
 
     monkeypatch.setattr(Messages, "cancel", cancel)
     agreed = agree(call, CANCEL)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from sesq.config.errors import WrongState
 from sesq.console import many
-from sesq.console.act import Act
+from sesq.console.act import MOST_NUMBER, Act
 from sesq.console.acts import Acts
 from sesq.console.overview import Waiting, read_waiting
 from sesq.console.web import acting
@@ -70,7 +70,7 @@ def ask(
     which: str,
     back: str = "messages",
     at: Annotated[float | None, Query(gt=0, allow_inf_nan=False)] = None,
-    number: Annotated[int, Query(ge=0)] = 0,
+    number: Annotated[int, Query(ge=0, le=MOST_NUMBER)] = 0,
     after: str = "",
 ) -> Response:
     """Asks with the number. `at`, `number`, `after`: the time, the result and the end of a count that continues."""
@@ -100,7 +100,7 @@ def begin(
     room: Operating,
     verb: Annotated[str, Form()],
     which: Annotated[str, Form()],
-    number: Annotated[int, Form(ge=0)],
+    number: Annotated[int, Form(ge=0, le=MOST_NUMBER)],
     at: Annotated[float, Form(gt=0, allow_inf_nan=False)],
     complete: Annotated[bool, Form()] = True,
     back: Annotated[str, Form()] = "messages",
