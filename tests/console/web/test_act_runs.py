@@ -282,7 +282,7 @@ def test_a_step_of_a_run_that_has_ended_is_not_written(stage: Stage) -> None:
     assert trail(stage) == ["release: 20 of 20 that are held"]
 
 
-@pytest.mark.parametrize("which", ["{}", '{"states": []}'])
+@pytest.mark.parametrize("which", ["{}", '{"state": []}'])
 def test_no_act_is_for_all_messages_without_a_filter(stage: Stage, clicker: Clicker, which: str) -> None:
     id = stage.queue()
     form = {"verb": "cancel", "which": which, "number": 1, "at": stage.now + 1}

@@ -351,6 +351,18 @@ def test_undo_puts_back_a_limit_for_the_rest_of_its_time(console: Console, redis
     assert stage.policy.show()["rate"] == Setting("5.0", "set")
 
 
+def test_an_undo_that_is_refused_changes_nothing(console: Console, redis: Redis) -> None:
+    # Given a limit for a time that is replaced by a lower one, and SES, which then allows less than the first
+    visit, stage = console(), Stage(redis)
+    stage.policy.set({"rate": "5"}, by="ada", for_seconds=600)
+    stage.policy.set({"rate": "2"}, by="ada")
+    at = json.dumps(next(each["at"] for each in stage.policy.history() if each["new"] == {"rate": "2.0"}))
+    stage.sync(rate=3.0)
+    # When somebody undoes the lower one, Then that is refused, and it still holds
+    assert visit.post("quota/undo", {"at": at}).status_code == 422
+    assert stage.policy.show()["rate"] == Setting("2.0", "set")
+
+
 def test_undo_puts_back_what_was(console: Console, redis: Redis) -> None:
     visit, policy = console(), Policy(redis)
     policy.set({"rate": "3", "burst": "2"}, by="ada")

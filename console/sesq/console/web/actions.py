@@ -6,7 +6,7 @@ Changes of limits and pauses are in the policy's history instead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sesq.config.errors import InputError
 from sesq.console import many
@@ -126,26 +126,37 @@ def undo(room: Room, at: str) -> None:
                 if old[field]
                 else resume(room, bulk_only=bulk_only)
             )
-    back = {name: str(value) for name, value in old.items() if value is not None}
+    changes = _changes_back(entry, old, redis_now(room.redis))
+    for each in changes:  # all of them before the first is written: an undo that is refused changes nothing
+        room.policy.check(each.limits, for_seconds=each.seconds, force=each.forced)
     gone = [name for name, value in old.items() if value is None]
     if gone:
         reset_limits(room, gone)
-    for forced in (False, True):
-        part = {
-            name: value for name, value in back.items() if (name in entry.get("old_forced", ())) is forced
-        }
-        if part:
-            set_limits(room, part, force=forced)
-    return _put_back_for_a_time(room, entry.get("old_for") or {})
+    for each in changes:
+        room.policy.set(each.limits, by=room.by, for_seconds=each.seconds, force=each.forced)
+    return room.log("limits: put back")
 
 
-def _put_back_for_a_time(room: Room, limits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Sets the limits that held for a time again, for the rest of that time."""
-    for name, each in limits.items():
-        left = float(each["until"]) - redis_now(room.redis)
-        if left > 0:
-            change = {name: str(each["value"])}
-            room.policy.set(change, by=room.by, for_seconds=left, force=bool(each["forced"]))
+class _ChangeBack(NamedTuple):
+    """Limits to set again. `seconds`: for how long; None: until somebody changes them. `forced`: also above SES's."""
+
+    limits: dict[str, str]
+    forced: bool
+    seconds: float | None = None
+
+
+def _changes_back(entry: Mapping[str, Any], old: Mapping[str, Any], now: float) -> list[_ChangeBack]:
+    """Lists what has to be set again. Limits that held for a time hold for the rest of that time."""
+    back = {name: str(value) for name, value in old.items() if value is not None}
+    forced = {name: value for name, value in back.items() if name in entry.get("old_forced", ())}
+    others = {name: value for name, value in back.items() if name not in forced}
+    for_a_time = [
+        _ChangeBack({name: str(each["value"])}, bool(each["forced"]), float(each["until"]) - now)
+        for name, each in (entry.get("old_for") or {}).items()
+        if float(each["until"]) > now
+    ]
+    lasting = [each for each in (_ChangeBack(others, False), _ChangeBack(forced, True)) if each.limits]
+    return [*lasting, *for_a_time]
 
 
 def _undo_ramp(room: Room, old: Mapping[str, Any] | None, tenant: str) -> None:
@@ -165,10 +176,10 @@ def _undo_of_tenant(room: Room, old: dict[str, str | None], tenant: str) -> None
         else:
             limits.resume(tenant, by=room.by)
     back = {name: value for name, value in old.items() if value is not None}
+    if back:  # first, since it may be refused
+        limits.set(tenant, back, by=room.by)
     if len(back) < len(old):
         limits.reset(tenant, [name for name in old if name not in back], by=room.by)
-    if back:
-        limits.set(tenant, back, by=room.by)
     room.log("limits: put back")
 
 
