@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -139,3 +140,14 @@ def test_many_threads_that_need_a_client_at_once_get_the_same_one(made: list[str
 def test_accounts_that_need_their_clients_at_once_read_what_aws_offers_once() -> None:
     done = subprocess.run([sys.executable, "-c", LOAD_AT_ONCE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_worker_has_loaded_is_not_looked_at_by_the_collector_again(
+    redis: Redis, two_known: Settings
+) -> None:
+    # Given a worker's process, When it has begun to work, Then what it had loaded is left out of garbage collection
+    try:
+        run_worker(redis, two_known, burst=True)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -108,11 +108,14 @@ class Envelope:
 
         Raises UnknownVersion (by the field v), and InvalidMessage for what is no envelope.
         """
-        if fields.get("v") not in (None, *map(str, VERSIONS)):
+        if fields.get("v") not in _VERSION_FIELDS:
             require_version(fields["v"])
-        found = {name: value for name in _ENVELOPE_FIELDS if (value := fields.get(name)) is not None}
         try:
-            parts = {name: value if name in _TEXTS else json.loads(value) for name, value in found.items()}
+            parts = {
+                name: value if name in _TEXTS else json.loads(value)
+                for name, value in fields.items()
+                if name in _ALL_FIELDS and value is not None
+            }
         except (ValueError, RecursionError) as error:
             raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
         return cls._from_parts(parts)
@@ -127,9 +130,9 @@ class Envelope:
         except (AttributeError, TypeError) as error:
             raise InvalidMessage("envelope", f"is not one that sesq has written: {error}") from error
         if (
-            envelope.kind not in get_args(Kind)
-            or envelope.on_unknown not in (None, *get_args(OnUnknown))
-            or envelope.track not in (None, *get_args(Track))
+            envelope.kind not in _KINDS
+            or envelope.on_unknown not in _ON_UNKNOWN
+            or envelope.track not in _TRACKS
         ):
             raise InvalidMessage("envelope", "is of a kind that sesq does not write")
         return envelope
@@ -147,8 +150,13 @@ def _texts(given: object) -> tuple[str, ...]:
     return tuple(given)
 
 
+_KINDS = get_args(Kind)
+_ON_UNKNOWN = (None, *get_args(OnUnknown))
+_TRACKS = (None, *get_args(Track))
 _ENVELOPE_FIELDS = tuple(Envelope.__dataclass_fields__)
 _LISTS = ("to", "cc", "bcc", "reply_to", "other_senders")
+_ALL_FIELDS = frozenset(_ENVELOPE_FIELDS)
+_VERSION_FIELDS = frozenset((None, *map(str, VERSIONS)))
 _TEXTS = frozenset(_ENVELOPE_FIELDS) - {*_LISTS, "tags"}
 _MORE_FIELDS = tuple(name for name in _ENVELOPE_FIELDS if name not in ("sender", "kind"))
 

@@ -6,6 +6,7 @@ import json
 import zlib
 from base64 import b64encode
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from rq.results import Result
@@ -60,14 +61,13 @@ class SendResult:
 
     def told(self) -> dict[str, Any]:
         """Returns the fields for `settle.lua`, without those that are false or None."""
-        named = {name: getattr(self, name) for name in NAMES}
-        named |= {"id": self.grant.id, "claim_id": self.grant.claim_id}
-        return {
-            name: value for name, value in named.items() if value is not None and value is not False
-        } | _for_rq(self)
+        given = zip(NAMES, _VALUES(self), strict=True)
+        named = {name: value for name, value in given if value is not None and value is not False}
+        return {"id": self.grant.id, "claim_id": self.grant.claim_id, **named, **_for_rq(self)}
 
 
 NAMES = tuple(field.name for field in fields(SendResult) if field.name != "grant")
+_VALUES = attrgetter(*NAMES)
 
 
 def put_back(grant: Grant, reason: str) -> SendResult:

@@ -45,10 +45,10 @@ SOONEST_SECONDS = 0.02
 NOTHING_NOW = frozenset({"empty", "day", "tenant_day", "paused", "ses_paused"})
 """Answers that mean that no more mail can go now, so that `--burst` ends."""
 
-AHEAD_SECONDS = 0.05
+AHEAD_SECONDS = 0.1
 """A worker holds the mail of so much time beyond its threads, so that these need not wait for the next claim."""
 
-STARTED_AHEAD_SECONDS = 0.008
+STARTED_AHEAD_SECONDS = 0.016
 """Mail that leaves within this time is started already. If SES answers fast, threads would wait for each start."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -15,6 +16,13 @@ from sesq.worker.sending import NOT_IN_TURN, Sender
 from sesq.worker.threads import Threads
 
 log = logging.getLogger("sesq.worker")
+
+NEAR_SECONDS = 0.005
+"""Only a server on this machine or beside it answers so fast: a relay, a simulator. SES itself takes longer."""
+FEW_THREADS = 6
+"""So many threads keep a near server busy. More threads would only wait for each other, because of Python's lock."""
+SLOWER_EACH = 1.05
+"""The fastest answer counts as so much slower after each answer, so that it is one of the last few dozen."""
 
 
 class SendPool:
@@ -41,6 +49,8 @@ class SendPool:
         self._at_work = 0
         """Threads that send them."""
         self._busy = 0
+        self._fastest = math.inf
+        """The time of the fastest of the last answers (s)."""
         self._stale_from = 0.0
         """No waiting message is too late before this time (monotonic)."""
 
@@ -61,7 +71,7 @@ class SendPool:
         self._busy += 1
         with self._lock:
             self._waiting.append(started)
-            needs_thread = self._at_work < self.size
+            needs_thread = self._at_work < self._most_threads
             self._at_work += needs_thread
         if needs_thread:
             self._threads.run(self._work)
@@ -89,16 +99,26 @@ class SendPool:
                 stale.append(started)
             else:
                 self.send(started)
+        if stale:
+            self._fastest = math.inf  # the server may hang, so all threads are needed
         return stale
+
+    @property
+    def _most_threads(self) -> int:
+        return min(self.size, FEW_THREADS) if self._fastest < NEAR_SECONDS else self.size
 
     def _work(self) -> None:
         while (started := self._next()) is not None:
-            self._report(self.send_one(started))
+            began = time.monotonic()
+            result = self.send_one(started)
+            if result.message_id:
+                self._fastest = min(time.monotonic() - began, self._fastest * SLOWER_EACH)
+            self._report(result)
 
     def _next(self) -> Started | None:
-        """Takes the next message; None if there is none, so that the thread can work for another account."""
+        """Takes the next message; None if there is none, or if there are enough threads: then this one is free."""
         with self._lock:
-            if self._waiting:
+            if self._waiting and self._at_work <= self._most_threads:
                 return self._waiting.popleft()
             self._at_work -= 1
             return None

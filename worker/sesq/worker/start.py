@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -68,6 +69,7 @@ def run_worker(
     worker = when_redis_serves(lambda: SesqWorker.for_accounts(opened, redis, settings, name=name))
     if parent is not None:
         parent.on_end = worker.stop
+    gc.freeze()  # what is loaded by now stays, so the collector need not look at it again and again
     return worker.work(burst=burst)
 
 

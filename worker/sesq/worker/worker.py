@@ -38,7 +38,7 @@ MOST_REST_SECONDS = 10.0
 SHUTDOWN_SECONDS = 30.0
 SYNC_END_SECONDS, SYNC_LOOK_SECONDS = 5.0, 0.01
 
-GATHER_SECONDS = 0.003
+GATHER_SECONDS = 0.006
 """How long results are gathered while the threads still have started mail, to settle them in one round trip."""
 
 WAITS_ON = {
