@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,6 +26,9 @@ from sesq.queue.scripts import run_many
 from sesq.queue.states import Lane, State
 
 KEYS = Keys("default")
+
+
+RAW = b"From: shop@example.com\nTo: ada@example.org\nSubject: Hi\n\n"
 
 
 def mail(**options: Any) -> Message:
@@ -244,8 +248,12 @@ def test_a_send_is_one_command_of_redis_once_it_knows_the_script(
     assert commands == ["EVALSHA", "ECHO"]
 
 
-def test_many_in_two_lanes_and_accounts_keep_their_order_and_places(redis: Redis, outbox: Outbox) -> None:
+def test_many_in_two_lanes_and_accounts_keep_their_order_and_places(
+    redis: Redis, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given more messages than one call of the script takes, of two lanes and two accounts by turns
+    monkeypatch.setattr(module, "A_CALL", 10)
+
     def one(i: int) -> Message:
         return mail(
             subject=f"{i}", lane=("bulk", "transactional")[i % 2], account=("default", "eu")[i // 2 % 2]
@@ -262,6 +270,24 @@ def test_many_in_two_lanes_and_accounts_keep_their_order_and_places(redis: Redis
             own = [id for i, id in enumerate(ids) if (one(i).account, one(i).lane) == (account, lane)]
             assert queue.job_ids == own
             assert len(own) == 25
+
+
+@pytest.mark.parametrize("content", [{"text": "x" * 600}, {"html": "x" * 600}, {"raw": RAW + b"x" * 600}])
+def test_many_large_mails_are_not_gathered_before_they_are_queued(
+    redis: Redis, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, content: dict[str, Any]
+) -> None:
+    # Given mails of which two have more content than one round trip holds
+    monkeypatch.setattr(module, "MOST_CONTENT", 1000)
+    waiting = []
+
+    def mails() -> Iterator[Message]:
+        for _ in range(5):
+            waiting.append(redis.llen(f"rq:queue:{KEYS.queue(Lane.TRANSACTIONAL)}"))
+            yield Message(sender="shop@example.com", to="ada@example.org", **content)
+
+    # When five are queued, Then each two are in Redis before the next one is asked for
+    assert len(outbox.send_many(mails())) == 5
+    assert waiting == [0, 0, 2, 2, 4]
 
 
 def test_one_key_twice_in_one_call_is_one_message(redis: Redis, outbox: Outbox) -> None:

@@ -12,7 +12,7 @@
 --   key, digest   the digests of the idempotency key and of the content, if there is a key
 -- }
 -- Returns an id for each message: an earlier one's if the key is known; {'conflict', id} if the key stands
--- for other content. An error means that none of these messages is queued. Callers give some tens at once.
+-- for other content. An error means that none of these messages is queued. Callers give a hundred at most.
 
 local queue, key_ttl, lane, list = ARGV[3], ARGV[4], Job.lane_of(ARGV[3]), R .. 'queue:' .. ARGV[3]
 local written = {}                            -- {id, state, key}, also of a message that is half written
