@@ -152,6 +152,29 @@ def test_a_beginning_that_several_have_is_refused_and_names_them(run: Run, redis
     assert (ran.exit_code, ran.stdout) == (1, f"{one} cancelled\n")
 
 
+@pytest.mark.parametrize(("number", "more"), [(5, ""), (6, ", …"), (7, ", …")])
+def test_five_of_the_ids_with_a_beginning_are_named(run: Run, redis: Redis, number: int, more: str) -> None:
+    # Given so many ids with the same beginning
+    ids = [following("01M8Q5VJZMEKDECGA6FT5GBX10", n) for n in range(number)]
+    Outbox(redis).send_many(_mail(id=id) for id in ids)
+    # When a person gives it, Then five of them are named, and it is said whether there are more
+    said = run("messages", "show", ids[0][:13]).stderr
+    named = [id for id in ids if id in said]
+    assert len(named) == 5
+    assert f"{ids[0][:13]} is the beginning of several ids: {', '.join(named)}{more}; give more of it" in said
+
+
+def test_four_characters_of_an_id_are_enough(run: Run, redis: Redis) -> None:
+    # Given a message, a batch, and nothing else that begins as they do
+    Outbox(redis).send(_mail(id="01M8Q5VJZMEKDECGA6FT5GBX10"))
+    batch = BatchStage(redis).take(2).id
+    # When four characters are given, Then they are found; three are too few
+    assert json.loads(run("messages", "show", "01M8", "--json").stdout)["id"] == "01M8Q5VJZMEKDECGA6FT5GBX10"
+    assert json.loads(run("batch", "show", batch[:4], "--json").stdout)["id"] == batch
+    assert run("messages", "show", "01M").exit_code == 1
+    assert run("batch", "show", batch[:3]).exit_code == 1
+
+
 # output that nobody reads
 
 

@@ -1062,9 +1062,64 @@ def test_content_is_the_same_however_it_comes_in(lines: list[bytes], behind: byt
     assert content.whole() == b"".join(line + b"\r\n" for line in lines)
 
 
+def test_a_handshake_has_ten_seconds(redis: Redis, tmp_path: Path) -> None:
+    certificate, key = certificate_files(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with (
+        submission_server(Outbox(redis), certificate=certificate, key=key) as server,
+        Line(port(server)) as line,
+    ):
+        # Given one who may begin with TLS, and does not for nine seconds
+        line.say(b"EHLO test\r\n")
+        assert line.say(b"STARTTLS\r\n").startswith("220 2.0.0")
+        pass_seconds(server, 9)
+        # When it begins, Then it is answered
+        with trusting.wrap_socket(line._socket, server_hostname="localhost") as secure:
+            secure.sendall(b"NOOP\r\n")
+            assert secure.recv(100).startswith(b"250")
+
+
+def test_after_a_starttls_that_was_wrong_silence_is_waited_for_as_before_it(
+    redis: Redis, tmp_path: Path
+) -> None:
+    certificate, key = certificate_files(tmp_path)
+    with (
+        submission_server(Outbox(redis), certificate=certificate, key=key) as server,
+        Line(port(server)) as line,
+    ):
+        # Given one whose STARTTLS has a word too many
+        line.say(b"EHLO test\r\n")
+        assert line.say(b"STARTTLS now\r\n").startswith("501")
+        # When it is silent for longer than a handshake may take, Then it is still heard
+        pass_seconds(server, 59)
+        assert line.say(b"NOOP\r\n").startswith("250")
+
+
+def test_who_does_not_answer_the_end_of_tls_is_cut_off_after_five_seconds(
+    redis: Redis, tmp_path: Path
+) -> None:
+    certificate, key = certificate_files(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    options = {"port": None, "tls_port": 0, "certificate": certificate, "key": key}
+    with submission_server(Outbox(redis), **options) as server:
+        # Given one who is hung up on, and does not end TLS
+        silent = socket.create_connection(("127.0.0.1", port(server)), timeout=20)
+        secure = trusting.wrap_socket(silent, server_hostname="localhost")
+        assert secure.recv(100).startswith(b"220")
+        pass_seconds(server, 61)
+        assert socket.socket.recv(secure, 1, socket.MSG_PEEK)  # type: ignore[arg-type]
+        # When five seconds pass, Then it is cut off
+        pass_seconds(server, 5)
+        while socket.socket.recv(secure, 1000):  # type: ignore[arg-type]
+            pass
+        secure.close()
+
+
 def test_silence_is_not_waited_out(redis: Redis) -> None:
     with submission_server(Outbox(redis)) as server:
         with Line(port(server)) as line:
+            pass_seconds(server, 59)
+            assert line.say(b"NOOP\r\n").startswith("250")
             pass_seconds(server, 61)
             assert line.reply().startswith("421 4.4.2")
         with Line(port(server)) as line:

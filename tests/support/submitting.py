@@ -27,15 +27,17 @@ class MovableLoop(asyncio.SelectorEventLoop):
 
 
 def pass_seconds(server: SubmissionServer, seconds: float) -> None:
-    """Moves the server's clock: all that is due until then happens now."""
+    """Moves the server's clock. All that is due until then has happened when this returns."""
     listener = server.listeners[0]._accepting
     assert listener is not None
     loop = listener.get_loop()
 
-    def move() -> None:
+    async def move() -> None:
         loop.ahead_seconds += seconds  # type: ignore[attr-defined]
+        for _ in range(2):  # what is due runs in the loop's next step, after what is ready
+            await asyncio.sleep(0)
 
-    loop.call_soon_threadsafe(move)
+    asyncio.run_coroutine_threadsafe(move(), loop).result(PATIENCE_SECONDS)
 
 
 @contextmanager
