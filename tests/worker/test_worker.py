@@ -489,6 +489,77 @@ def test_the_more_accounts_are_at_rest_the_more_rarely_each_is_looked_after(
     assert len(claimed) / accounts == pytest.approx(looks, abs=1)
 
 
+def test_what_the_upkeep_moves_is_claimed_at_once_though_no_signal_is_heard(stage: Stage, hire: Hire) -> None:
+    # Given a worker that has nothing to send, and hears no signals
+    stage.set_clock()
+    worker = hire()
+    worker._claim()
+    assert worker.accounts[0].asks_at > time.monotonic()
+    # When the upkeep finds nothing, Then it does not claim earlier
+    worker.accounts[0].look_after(reaps=False)
+    worker._receive(0)
+    assert worker.accounts[0].asks_at > time.monotonic()
+    # When the upkeep moves a message whose time has come, Then it claims
+    stage.queue(send_at=datetime.fromtimestamp(stage.now + 1, timezone.utc))
+    stage.pass_time(2)
+    worker.accounts[0].look_after(reaps=False)
+    worker._receive(0)
+    assert worker.accounts[0].asks_at == 0.0
+
+
+@pytest.mark.parametrize(
+    ("what", "next_look"),
+    [
+        ("nothing", 10.0),
+        ("a signal before", 10.0),
+        ("a signal meanwhile", 1.0),
+        ("mail on its way", 1.0),
+        ("mail that waits for tokens", 1.0),
+        ("mail of today", 3.0),
+        ("mail of this moment", 0.02),
+    ],
+)
+def test_the_upkeep_is_rare_only_where_nothing_happens(
+    stage: Stage, hire: Hire, monkeypatch: pytest.MonkeyPatch, what: str, next_look: float
+) -> None:
+    # Given a worker at rest, whose upkeep is due every ten seconds, and something else
+    stage.set_clock()
+    now, worker, promote = time.monotonic(), hire(), Gate.promote
+    account = worker.accounts[0]
+    account.rest_seconds = 10.0
+    if what == "mail that waits for tokens":
+        stage.policy.set({"rate": "0.001", "burst": "1"}, by="ada")
+        stage.queue()
+        stage.queue()
+        worker._claim()
+        account.in_flight.clear()
+    elif what == "mail on its way":
+        stage.queue()
+        worker._claim()
+        account.answer = "empty"
+    else:
+        worker._claim()
+    if what == "mail of today":
+        stage.queue(send_at=datetime.fromtimestamp(stage.now + 3, timezone.utc))
+    elif what == "mail of this moment":
+        stage.queue(send_at=datetime.fromtimestamp(stage.now + 0.01, timezone.utc))
+    elif what == "a signal before":
+        account._heed(b"")
+
+    def promoted(*given: Any) -> Any:
+        if what == "a signal meanwhile":
+            account._heed(b"")
+        return promote(*given)
+
+    monkeypatch.setattr(Gate, "promote", promoted)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    # When it does the upkeep, Then the next one is later only if nothing happens until then
+    account.look_at = now + 1
+    account.look_after(reaps=False)
+    worker._receive(0)
+    assert account.look_at - now == pytest.approx(next_look, abs=0.001)
+
+
 def test_an_account_that_ses_does_not_describe_holds_up_no_other(
     stage: Stage, make_settings: Callable[..., Settings]
 ) -> None:

@@ -262,7 +262,7 @@ class AccountWorker:
         """Decides when to do the upkeep again. `due`: seconds until the next scheduled message is due."""
         if moved:
             self.wake()
-        at_rest = self.is_idle and not moved and self.answer in NOTHING_NOW
+        at_rest = self.is_idle and self.answer in NOTHING_NOW
         if at_rest and self._wakes == wakes:
             self.look_at += self.rest_seconds - TICK_SECONDS
         if due is not None:
