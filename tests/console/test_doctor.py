@@ -138,11 +138,11 @@ HEALTHY = {
     "sender": "shop@example.com may send",
     "workers": "none",
     "queues": "nothing waits to be sent",
-    "events": "not set up: what became of mail, bounces and complaints are not known",
+    "events": "not set up, so deliveries, bounces and complaints are not known",
 }
 CURES = {
-    "events": "sesq events setup makes what is needed, and prints the settings",
-    "workers": "start one before mail is queued: sesq worker",
+    "events": "if you want to know them: sesq events setup",
+    "workers": "start one: sesq worker. Until then, all mail waits in the queue",
 }
 
 

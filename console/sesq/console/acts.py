@@ -135,7 +135,7 @@ class Acts:
 
     def stop(self, id: str, by: str, now: float) -> bool:
         """Ends an act: after the current step if a process works on it, otherwise now. Returns False if its record was
-        damaged: then it is removed.
+        damaged: then it is removed. Raises WrongState if there is no such act any more.
         """
 
         def end(stored: Act, pipeline: Pipeline) -> Any:
@@ -145,7 +145,8 @@ class Acts:
             return pipeline.hset(self.key, id, stopped.packed())
 
         try:
-            self._while_open(id, end)
+            if not self._while_open(id, end):
+                raise WrongState("it has ended")
         except DamagedAct:
             self._remove(id, by, now)
             return False

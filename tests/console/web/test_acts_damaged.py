@@ -92,6 +92,16 @@ def test_a_program_removes_a_damaged_act(stage: Stage, console: Console) -> None
     assert stage.redis.hlen(stage.keys.acts) == 0
 
 
+def test_to_stop_an_act_that_has_ended_or_never_was_stops_nothing(stage: Stage, console: Console) -> None:
+    # Given no act, When somebody stops one, Then the page says that there was nothing to stop
+    stage.queue()
+    visit = console()
+    assert "Nothing was stopped: act gone has ended, or there was none." in visit.post("acts/gone/stop").text
+    # And a program is told that there is none
+    answer = visit.session.post(f"{visit.site}/api/v1/accounts/default/acts/gone/stop", timeout=20)
+    assert answer.status_code == 404
+
+
 ENTRIES: dict[str, Any] = {
     "empty": {},
     "no time": {"at": "soon", "by": "ada", "what": "x"},

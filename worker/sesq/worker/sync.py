@@ -14,6 +14,7 @@ from typing import Any
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.numbers import number_of
 from sesq.queue.batches import Batches
 from sesq.queue.envelope import VERSIONS
 from sesq.queue.fields import Fields
@@ -197,7 +198,7 @@ class AccountSync:
                 or (self.rules.satisfied(hold) and not doubted)
             ):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
-                log.info("account %s: %d messages freed that waited for a %s", self.account, freed, kind)
+                log.info("account %s: freed %s that waited for a %s", self.account, number_of(freed, "message"), kind)
 
     def _is_open(self, kind: str, unblocked: bool) -> bool:
         """Whether no known reason holds the messages any more.

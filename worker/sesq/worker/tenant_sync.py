@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from redis import Redis
 
 from sesq.config.connection import mapped
+from sesq.config.numbers import number_of
 from sesq.queue.keys import Keys
 from sesq.queue.messages import Messages
 from sesq.queue.replies import texts
@@ -96,9 +97,8 @@ class TenantSync:
         elif state.may_send and self._is_blocked(hold):
             if before is not None and before.is_stopped:
                 freed = self.messages.free(hold, f"SES says of the tenant {tenant}: {state.status}")
-                log.info(
-                    "account %s: %d messages freed that waited for tenant %s", self.account, freed, tenant
-                )
+                told = number_of(freed, "message")
+                log.info("account %s: freed %s that waited for tenant %s", self.account, told, tenant)
             else:
                 self.messages.try_one(hold, "trying whether SES takes it now")
 

@@ -18,8 +18,8 @@ from sesq.queue.snapshot import redis_now
 CHECK = "events"
 LATELY_SECONDS = 300
 """A reader asks at least every 20 s, or waits a minute after a failure."""
-NOT_SET_UP = "not set up: what became of mail, bounces and complaints are not known"
-SETUP_CURE = "sesq events setup makes what is needed, and prints the settings"
+NOT_SET_UP = "not set up, so deliveries, bounces and complaints are not known"
+SETUP_HINT = "if you want to know them: sesq events setup"
 READ_CURE = "keep sesq events running beside the workers (or sesq events endpoint, without a queue)"
 QUEUE_CURE = "set accounts.{account}.events.queue_url right, or sesq events setup"
 ASK_CURE = "nothing, if another host reads it; else allow sqs:GetQueueAttributes"
@@ -30,7 +30,7 @@ def check_events(redis: Redis, account: str, settings: Settings) -> Iterator[Che
     """Reads Redis, and asks SQS for the queue if one is set."""
     events = settings.account(account).events
     if not events.queue_url and not events.topic_arn:
-        yield Check(CHECK, Status.OK, NOT_SET_UP, SETUP_CURE)
+        yield Check(CHECK, Status.OK, NOT_SET_UP, SETUP_HINT)
         return
     yield judge_reading(events, Reputation(redis, account).events_read_at(), redis_now(redis))
     if events.queue_url:

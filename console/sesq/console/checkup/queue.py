@@ -117,7 +117,7 @@ def judge_workers(view: Overview) -> Check:
         return ok("workers", f"{len(view.workers)} alive")
     if waiting:
         return fail("workers", f"none, and {waiting:,} are queued", "start one: sesq worker")
-    return warn("workers", "none", "start one before mail is queued: sesq worker")
+    return warn("workers", "none", "start one: sesq worker. Until then, all mail waits in the queue")
 
 
 def judge_movement(view: Overview, still: Sequence[Still]) -> Check:

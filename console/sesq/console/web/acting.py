@@ -41,7 +41,7 @@ def go_on(room: Room, id: str) -> None:
 
 def stop(room: Room, id: str) -> bool:
     """Ends an act after its step, or now if no process works on it. Returns False if its record was damaged: then
-    it is removed."""
+    it is removed. Raises WrongState if it has ended."""
     was_good = Acts(room.redis, room.account).stop(id, room.by, redis_now(room.redis))
     room.log("stop an act" if was_good else "remove a damaged act")
     return was_good

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sesq.config.errors import WrongState
 from sesq.console import many
 from sesq.console.act import Act
@@ -97,7 +99,8 @@ def go_on(room: Operating, id: str) -> Json:
 @router.post("/acts/{id}/stop", **operation("stop_act", ActNow, 202))
 def stop(room: Operating, id: str) -> Json:
     """Ends an act after its step. What is done stays done. A damaged one is removed, and then unknown."""
-    acting.stop(room, id)
+    with suppress(WrongState):  # it has ended already, which the answer says
+        acting.stop(room, id)
     return show(room, id)
 
 

@@ -138,7 +138,11 @@ def go_on(room: Operating, id: str) -> Response:
 
 @router.post("/accounts/{account}/acts/{id}/stop")
 def stop(room: Operating, id: str) -> Response:
-    if acting.stop(room, id):
+    try:
+        was_good = acting.stop(room, id)
+    except WrongState:
+        return room.go("activity", f"Nothing was stopped: act {id} has ended, or there was none.")
+    if was_good:
         return room.go(f"acts/{id}", "Stopped. Finished steps stay finished.")
     return room.go("activity", f"Removed: the damaged record of act {id}.")
 
