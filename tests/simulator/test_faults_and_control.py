@@ -57,6 +57,15 @@ def test_refusing_faults_accept_nothing(ses, sesv2, mail, fault, status, code):
     assert ses.report()["refused"] == {fault: 1}
 
 
+def test_an_answer_of_the_control_is_one_line_also_if_it_is_an_error(ses):
+    # Given somebody who asks with curl, Then the prompt of the shell comes on a line of its own
+    with urllib.request.urlopen(ses.endpoint_url + "/_sim/clock", timeout=10) as reply:
+        assert reply.read().endswith(b"}\n")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(ses.endpoint_url + "/_sim/messages?since=soon", timeout=10)
+    assert refused.value.read().endswith(b"}\n")
+
+
 def test_messages_since_a_moment_are_those_of_it_and_later(ses, sesv2, mail, control):
     for _ in range(3):
         sesv2.send_email(**mail())

@@ -201,6 +201,30 @@ def test_when_ses_cannot_be_asked_the_last_word_counts_and_it_is_asked_again_soo
     assert "did not describe the account" in caplog.text
 
 
+def test_that_ses_cannot_be_asked_is_logged_at_first_and_then_ever_more_rarely(
+    stage: Stage, ses: Simulator, sync: AccountSync, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sesq.sync")
+
+    def logged() -> list[str]:
+        return [each.getMessage() for each in caplog.records if "the account" in each.getMessage()]
+
+    # Given SES does not answer, When it is asked nine times, Then the first, second, fourth and eighth are logged
+    address = ses.endpoint_url
+    ses.stop()
+    for asked, lines in enumerate([1, 2, 2, 3, 3, 3, 3, 4, 4], start=1):
+        assert sync.run_if_due()
+        assert (sync.failures, len(logged())) == (asked, lines)
+        stage.pass_time(RETRY_SECONDS)
+    assert logged()[0].endswith("It is asked every 5 s; `sesq doctor` tells more")
+    # And when SES answers again, that is logged, and the next failure is a first one again
+    with Simulator(port=int(address.rpartition(":")[2]), control_rate=None) as back:
+        assert back.endpoint_url == address
+        assert sync.run_if_due()
+    assert logged()[-1] == "account default: SES describes the account again"
+    assert sync.failures == 0
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -131,17 +131,24 @@ class Control:
         return self._cloud.account(ask.region).record.report()
 
 
+class _Line(JSONResponse):
+    """Writes JSON as one line, since people read it in a terminal."""
+
+    def render(self, content: Any) -> bytes:
+        return super().render(content) + b"\n"
+
+
 def _json(handler: Callable[[Ask], Any]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         query = request.query_params
         region = query.get("region", DEFAULT_REGION)
         ask = Ask(request.method, region, query, request.path_params, await _read_object(request))
         try:
-            return JSONResponse(handler(ask))
+            return _Line(handler(ask))
         except SesError as error:
-            return JSONResponse({"error": error.message}, 400)
+            return _Line({"error": error.message}, 400)
         except ValueError as error:
-            return JSONResponse({"error": explain(error)}, 400)
+            return _Line({"error": explain(error)}, 400)
 
     return endpoint
 

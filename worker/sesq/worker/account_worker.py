@@ -98,7 +98,7 @@ class AccountWorker:
     @property
     def can_send_nothing_now(self) -> bool:
         """Whether no more mail can go now by the gate's answer, or SES does not describe the account."""
-        return self.answer in NOTHING_NOW or (self.answer == "unsynced" and self.account.sync.failed)
+        return self.answer in NOTHING_NOW or (self.answer == "unsynced" and self.account.sync.failures > 0)
 
     @property
     def has_work(self) -> bool:

@@ -93,7 +93,8 @@ class AccountSync:
         self.borrowed = borrowed
         self.tenant = tenant
         self.bulk_window = bulk_window
-        self.failed = False
+        self.failures = 0
+        """How often in a row SES did not describe the account."""
         self._noted: dict[str, Any] = {}
         self._unlisted_before = False
 
@@ -104,13 +105,25 @@ class AccountSync:
         Messages(self.redis, self.account).prune()
         try:
             self.run()
-            self.failed = False
+            if self.failures:
+                log.info("account %s: SES describes the account again", self.account)
+            self.failures = 0
             self._read_suppression()
         except AccountUnavailable as error:
-            self.failed = True
-            log.warning("account %s: SES did not describe the account: %s", self.account, error)
+            self._count_failure(error)
             self._lease(min(RETRY_SECONDS, self.interval), anyway=True)
         return True
+
+    def _count_failure(self, error: AccountUnavailable) -> None:
+        """Logs the first failure in a row, the second, the fourth, and so on."""
+        self.failures += 1
+        if self.failures & (self.failures - 1) == 0:
+            log.warning(
+                "account %s: SES did not describe the account: %s. It is asked every %g s; `sesq doctor` tells more",
+                self.account,
+                error,
+                RETRY_SECONDS,
+            )
 
     def _lease(self, seconds: float, *, anyway: bool = False) -> bool:
         """Whether the account is due. If it is, or with `anyway`, no other process reads it for so many seconds."""
@@ -198,7 +211,12 @@ class AccountSync:
                 or (self.rules.satisfied(hold) and not doubted)
             ):
                 freed = messages.free(hold, f"{hold.replace(':', ' ')}: no longer in the way")
-                log.info("account %s: freed %s that waited for a %s", self.account, number_of(freed, "message"), kind)
+                log.info(
+                    "account %s: freed %s that waited for a %s",
+                    self.account,
+                    number_of(freed, "message"),
+                    kind,
+                )
 
     def _is_open(self, kind: str, unblocked: bool) -> bool:
         """Whether no known reason holds the messages any more.
