@@ -134,7 +134,7 @@ HEALTHY = {
     "permissions": "the account and its identities may be read",
     "mode": "sandbox: only verified recipients get mail",
     "sending": "healthy",
-    "quota": "1/second, 200/day, 0 sent in 24 hours",
+    "quota": "1/second, 200/day, 0 sent in 24 hours by SES's own count",
     "sender": "shop@example.com may send",
     "workers": "none",
     "queues": "nothing waits to be sent",

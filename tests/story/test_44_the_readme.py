@@ -77,6 +77,7 @@ def test_the_first_real_use_works_as_printed(
     # Given an empty folder with the settings of the page, and an SES in the sandbox
     (settings,) = code_on(README, "toml")
     (tmp_path / "sesq.toml").write_text(settings, "utf-8")
+    (tmp_path / "order.py").write_text(code_on(README, "python")[0], "utf-8")
     environment = environment_of(tmp_path) | {"SESQ_REDIS_URL": redis_server.url}
     with Simulator() as ses:
         script = as_script(commands()).replace("http://127.0.0.1:9797", ses.endpoint_url)
@@ -85,7 +86,7 @@ def test_the_first_real_use_works_as_printed(
         # Then the mail to the verified recipient has gone, and the other one waits for its recipient
         states = {record.envelope.recipients: record.state for record in Messages(redis).list()}
         assert states == {("ada@example.org",): "sent", ("bob@example.org",): "held"}
-        assert ses.report(region="eu-west-1")["accepted"] == 1
+        assert ses.report(region="eu-west-1")["accepted"] == 2
 
 
 def test_the_recipe_for_events_works_as_printed_beside_the_first_real_use(tmp_path: Path) -> None:

@@ -138,14 +138,17 @@ class Standing:
     @property
     def words(self) -> str:
         """For people: what was counted, and where Amazon acts."""
+        of_all = f"of {number_of(self.sent, 'recipient')} in a week"
+        if self.sent < LEAST_SENT:
+            counts = " and ".join(number_of(getattr(self, kind), ONE[kind]) for kind in REVIEW)
+            return f"too few to judge: {counts} {of_all} (rates count from {LEAST_SENT} on)"
         lines = {
             kind: f" (reviewed at {REVIEW[kind]:.1%}, paused at {PAUSE[kind]:.1%})"
             for kind in REVIEW
             if self.rate(kind) is not None
         }
         told = [self.told(kind) + lines.get(kind, "") for kind in REVIEW]
-        few = f"; below {LEAST_SENT} that says little" if self.sent < LEAST_SENT else "; Amazon acts on that"
-        return f"{' and '.join(told)} of {number_of(self.sent, 'recipient')} in a week" + few
+        return f"{' and '.join(told)} {of_all}; Amazon acts on that"
 
     def told(self, kind: str) -> str:
         """Tells the rate of `bounced` or `complained`, or their number and why there is no rate."""

@@ -115,7 +115,8 @@ def _sending(described: Description) -> Check:
 
 
 def _quota(described: Description) -> Check:
-    used = f"{format_rate(described.rate)}, {format_daily(described.daily)}, {described.sent:,.10g} sent in 24 hours"
+    limits = f"{format_rate(described.rate)}, {format_daily(described.daily)}"
+    used = f"{limits}, {described.sent:,.10g} sent in 24 hours by SES's own count"
     if 0 <= described.daily <= described.sent:
         return warn(
             "quota", f"{used}: the day is spent", "mail waits until recipients free up; or ask SES for more"
