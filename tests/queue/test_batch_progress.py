@@ -97,6 +97,37 @@ def test_however_long_it_lasts_no_more_cells_stay_and_they_are_spread_over_the_t
     assert 0 < min(gaps) <= max(gaps) <= looks * apart / 60
 
 
+@pytest.mark.parametrize(("after", "noted"), [(120, False), (121, True)])
+def test_between_the_newest_two_is_a_part_of_the_time_of_all(
+    stage: BatchStage, after: int, noted: bool
+) -> None:
+    # Given a batch that was noted twice, 14,520 seconds apart
+    id, seconds = stage.take(1).id, (0, 14_520, 14_520 + after)
+    begun = int(stage.now)
+    for look, second in enumerate(seconds):
+        # When it changes once more, Then that is noted from a 120th of that time on
+        stage.pass_time(begun + second - stage.now)
+        stage.redis.hset(stage.keys.batch(id), "n:taken", look)
+        note_progress(stage.redis, "default")
+    assert [cell[0] - begun for cell in cells(stage, id)] == list(seconds if noted else seconds[:2])
+
+
+@pytest.mark.parametrize(("before", "behind"), [(239, 240), (240, 121)])
+def test_when_there_is_no_place_every_second_one_is_dropped(
+    stage: BatchStage, before: int, behind: int
+) -> None:
+    # Given so many cells, one a minute
+    id, now = stage.take(1).id, int(stage.now)
+    given = [(now - 60 * (before - n), n, 0, 0, 0, 0) for n in range(before)]
+    stage.redis.set(stage.keys.progress(id), b"".join(CELL.pack(*cell) for cell in given))
+    # When one more is noted a while later, Then 240 at most stay, the first of them too
+    stage.pass_time(600)
+    note_progress(stage.redis, "default")
+    found = cells(stage, id)
+    assert found[:-1] == (given if behind == 240 else given[::2])
+    assert (len(found), found[-1][0]) == (behind, int(stage.now))
+
+
 def test_a_damaged_one_keeps_its_whole_cells_and_goes_on(stage: BatchStage) -> None:
     id = stage.take(2).id
     note_progress(stage.redis, "default")

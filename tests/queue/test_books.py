@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
+from batch_stage import BatchStage
 from books import assert_sum, minutes, total
 from redis_user import EVERYTHING, limited_client
 from sesq.config.embedded import EmbeddedRedis
@@ -148,6 +149,29 @@ def test_a_day_that_others_fill_is_not_waited_for_by_counts_of_a_former_day(stag
     stage.queue()
     claim, started = stage.claim()
     assert (started, claim.reason, claim.wait) == ([], "day", 60)
+
+
+def test_rows_of_a_batch_look_again_after_a_minute_where_others_fill_the_day(redis: Redis) -> None:
+    # Given a batch, and a day that other senders of the account have filled
+    stage = BatchStage(redis)
+    stage.take(3)
+    stage.sync(rate=100.0, daily=200.0, sent=240.0)
+    # When a worker asks, Then nobody knows when there is room, and it is told to ask again after a minute
+    claim, started = stage.claim()
+    assert (started, claim.reason, claim.wait) == ([], "day", 60)
+
+
+def test_rows_of_a_batch_wait_for_the_minute_that_frees_room(redis: Redis) -> None:
+    # Given a batch of two, and a day of one recipient
+    stage = BatchStage(redis)
+    stage.take(2)
+    stage.sync(rate=100.0, daily=1.0)
+    stage.send(2)
+    # When the second is asked for, Then it waits until all of the minute of the first is a day old, and one more
+    claim, started = stage.claim()
+    frees_at = (stage.now // 60 + 1442) * 60
+    assert (started, claim.reason) == ([], "day")
+    assert claim.wait == pytest.approx(frees_at - stage.now, abs=0.001)
 
 
 def test_after_a_throttle_people_see_a_tenth_less_to_one_digit(stage: Stage) -> None:

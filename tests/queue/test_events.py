@@ -381,15 +381,28 @@ def test_a_gap_of_one_who_has_read_nothing_begins_when_it_began_to_listen(stage:
     assert gap.since == pytest.approx(began, abs=0.01)
 
 
-def test_no_event_stays_longer_than_two_weeks(stage: BatchStage) -> None:
+def with_old_events(stage: BatchStage, age: int) -> int:
+    """Three events of that age (s). Returns the time of the first (ms)."""
     listen(stage.redis, "default", "crm")
-    old = (int(time.time()) - 15 * 86_400) * 1000
+    old = (int(time.time()) - age) * 1000
     stage.redis.delete(KEYS[1])
     for n in range(3):
         stage.redis.xadd(KEYS[1], {"e": "{}"}, id=f"{old + n}-0")
+    return old
+
+
+def test_no_event_stays_longer_than_two_weeks(stage: BatchStage) -> None:
+    old = with_old_events(stage, 14 * 86_400 + 1)
     stage.queue()
     assert len(stage.redis.xrange(KEYS[1])) == 1
     assert stage.redis.hget(KEYS[0], "lost") == f"{old + 2}-0".encode()
+
+
+def test_an_event_stays_for_two_weeks(stage: BatchStage) -> None:
+    with_old_events(stage, 14 * 86_400 - 60)
+    stage.queue()
+    assert len(stage.redis.xrange(KEYS[1])) == 4
+    assert stage.redis.hget(KEYS[0], "lost") is None
 
 
 def test_where_some_of_a_page_were_dropped_the_others_are_told_after_the_gap(stage: BatchStage) -> None:

@@ -66,6 +66,22 @@ def test_a_forecast_of_years_is_short_and_right(daily: float | None) -> None:
     assert min(told.minutes) == pytest.approx((NOW + 5 * 30 * DAY) / MINUTE, abs=15)
 
 
+def test_ten_years_are_told_and_not_a_second_more() -> None:
+    # Given one recipient a second, and as many as ten years have seconds, or one more
+    seconds = 10 * 366 * DAY
+    assert ends_after(seconds, daily=None) == seconds
+    assert ends_after(seconds - 1, 1, daily=None) == seconds
+    assert ends_after(seconds + 1, daily=None) is None
+    assert ends_after(seconds, 1, daily=None) is None
+
+
+def test_by_the_day_too_ten_years_are_told_and_no_recipient_more() -> None:
+    # Given a day of one recipient, who counts for 1442 minutes; ten years have room for 3655 of them
+    within = 10 * 366 * DAY // (SLOTS * MINUTE)
+    assert ends_after(within + 1, daily=1) == pytest.approx(within * SLOTS * MINUTE, abs=MINUTE)
+    assert ends_after(within + 2, daily=1) is None
+
+
 def test_what_has_no_room_at_all_never_ends() -> None:
     assert ends_after(1, reserve=200) is None
     assert ends_after(10_000_000) is None
