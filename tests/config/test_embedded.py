@@ -155,6 +155,22 @@ def test_a_server_that_does_not_come_up_says_why(short_path: Path) -> None:
         EmbeddedRedis(short_path, SERVER).start()
 
 
+def test_a_start_that_failed_keeps_no_share(short_path: Path) -> None:
+    # Given one that could not start, because of something that is there no longer
+    failed = EmbeddedRedis(short_path, SERVER)
+    failed.socket.mkdir()
+    with pytest.raises(QueueUnavailable):
+        failed.start()
+    failed.socket.rmdir()
+    # When another one is started and stopped, Then nobody uses the server any more, and it has ended
+    with EmbeddedRedis(short_path, SERVER) as other:
+        assert client(other).ping()
+    assert not other.socket.exists()
+    # and the first can be started too
+    with failed as again:
+        assert client(again).ping()
+
+
 def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="too long for a socket; allowed: 103 bytes"):
         EmbeddedRedis(tmp_path / ("x" * 100), SERVER).start()

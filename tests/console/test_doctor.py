@@ -309,6 +309,7 @@ def test_a_redis_that_forgets_and_does_not_save(run: Run, redis: Redis, aws: Sim
         ({}, "version", "ok"),
         ({"redis_version": "6.2.0"}, "version", "ok"),
         ({"redis_version": "6.0.16"}, "version", "fail"),
+        ({"redis_version": "6.1.240"}, "version", "fail"),  # the first candidate of 6.2
         ({"appendfsync": "always"}, "persistence", "ok"),
         ({"appendfsync": "no"}, "persistence", "warn"),
         ({"maxmemory": 1_000_000}, "memory", "fail"),
@@ -318,12 +319,21 @@ def test_a_redis_that_forgets_and_does_not_save(run: Run, redis: Redis, aws: Sim
         ({"maxmemory_policy": "volatile-ttl"}, "eviction", "fail"),
         ({"maxmemory_policy": ""}, "eviction", "warn"),
         ({"maxmemory": 1_100_000}, "memory", "warn"),
+        ({"maxmemory": 1000, "used_memory": 801}, "memory", "warn"),
+        ({"maxmemory": 1000, "used_memory": 999}, "memory", "warn"),
+        ({"maxmemory": 1000, "used_memory": 1000}, "memory", "fail"),
     ],
 )
 def test_what_info_tells(facts: dict[str, Any], name: str, status: str) -> None:
     checks = {check.name: check for check in check_info({**INFO, **facts})}
     assert checks[name].status.value == status
     assert bool(checks[name].cure) == (status != "ok")
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_of_memory_nothing_is_said_up_to_four_fifths_of_it_or_without_a_limit(limit: int) -> None:
+    checks = [check.name for check in check_info({**INFO, "maxmemory": limit, "used_memory": 800})]
+    assert "memory" not in checks
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,12 @@ def rights_check(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, ur
         (("-time",), "fail", "TIME on sesq:*"),
         (("-hincrby",), "fail", "HINCRBY on sesq:*, HINCRBY on rq:*"),
         (("resetkeys", "~sesq:*"), "fail", "APPEND on rq:*"),
+        (("-info",), "warn", "INFO on rq:*, INFO: a fail-over is not noticed"),
+        (("-role",), "warn", "may not use ROLE: nothing waits for a replica"),
+        (("-wait",), "warn", "may not use WAIT: nothing waits for a replica"),
         (("-evalsha",), "fail", "EVALSHA"),
+        (("-multi",), "fail", "may not use MULTI"),
+        (("-exec",), "fail", "may not use MULTI"),
         (("-eval",), "fail", "lacks rights that sesq needs"),
     ],
 )
@@ -68,6 +73,31 @@ def test_doctor_names_what_is_missing(
     assert found[0] == status
     assert named in found[1]
     assert not redis.exists("sesq:doctor", "rq:doctor")
+
+
+@pytest.mark.parametrize(
+    ("without", "named"),
+    [
+        (("-time", "-evalsha", "-multi", "-role", "-wait"), "EVALSHA, MULTI, ROLE, WAIT"),
+        (
+            ("-time", "-evalsha", "-multi", "-role", "-wait", "resetchannels", "&sesq:*"),
+            "PUBLISH on rq:*, TIME on rq:*, EVALSHA, MULTI, ROLE and 2 more",
+        ),
+    ],
+)
+def test_doctor_names_six_rights_at_most(
+    without: Sequence[str],
+    named: str,
+    run: Callable[..., Result],
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with redis_user(redis, redis_server.url, (*RIGHTS, *without)) as url:
+        found = rights_check(run, monkeypatch, url)
+    assert found[0] == "fail"
+    assert found[1].startswith("this user may not use TIME on sesq:*, ")
+    assert found[1].endswith(f", {named}")
 
 
 def test_such_a_user_is_enough_for_producers_and_workers(
