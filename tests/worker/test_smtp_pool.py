@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sesq.worker.transports.smtp_pool import REGROW_SECONDS, SmtpPool
+from sesq.worker.transports.smtp_pool import REGROW_SECONDS, AllBusy, SmtpPool
 from sesq.worker.verdicts.smtp import NotLetIn
 
 
@@ -26,9 +26,13 @@ class Scene:
         self.made: list[FakeSession] = []
         self.refusals: list[int] = []
         """The codes with which the next sessions are refused."""
+        self.cut: list[OSError] = []
+        """With what the next connections break off."""
         self.pool = SmtpPool(self.connect, 3, clock=lambda: self.now)
 
     def connect(self) -> Any:
+        if self.cut:
+            raise self.cut.pop()
         if self.refusals:
             raise NotLetIn(self.refusals.pop(0), "No.")
         self.made.append(FakeSession())
@@ -116,3 +120,33 @@ def test_a_session_that_is_refused_for_another_reason_lowers_nothing(scene: Scen
         with pytest.raises(NotLetIn), scene.pool.lend():
             pass
     assert scene.pool.limit == 3
+
+
+def test_a_session_that_cannot_be_opened_gives_its_place_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given three connections that break off, where there is room for three sessions
+    monkeypatch.setattr("sesq.worker.transports.smtp_pool.WAIT_SECONDS", 0)
+    for _ in range(3):
+        scene.cut = [ConnectionResetError()]
+        with pytest.raises(ConnectionResetError), scene.pool.lend():
+            pass
+    # When mail is to go, Then there is room for three as before, and no more
+    with scene.pool.lend(), scene.pool.lend(), scene.pool.lend(), pytest.raises(AllBusy), scene.pool.lend():
+        pass
+    assert len(scene.made) == 3
+
+
+def test_a_session_that_is_refused_gives_its_place_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given as many refusals as there is room for
+    monkeypatch.setattr("sesq.worker.transports.smtp_pool.WAIT_SECONDS", 0)
+    for _ in range(3):
+        scene.refusals = [454]
+        with pytest.raises(NotLetIn), scene.pool.lend():
+            pass
+    # When mail is to go, Then there is room
+    with scene.pool.lend(), scene.pool.lend(), scene.pool.lend():
+        pass
+    assert len(scene.made) == 3
