@@ -139,6 +139,12 @@ def test_each_error_of_redis_has_a_meaning(kind: type[Exception], meaning: str) 
     assert isinstance(raised.value.__cause__, kind)
 
 
+@pytest.mark.parametrize("size", [300, 301])
+def test_of_what_redis_says_300_characters_are_shown(size: int) -> None:
+    with pytest.raises(QueueUnavailable, match=f": {'x' * 300}$"), mapped():
+        raise redis_errors.ResponseError("x" * size)
+
+
 @contextmanager
 def full(redis: Redis) -> Iterator[None]:
     redis.config_set("maxmemory", 1)

@@ -184,6 +184,7 @@ def test_a_directory_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
         ("Redis 7.0.15", "Redis server v=7.0.2", True),
         ("Valkey 9.1.2", "Redis server v=8.0.0", False),
         ("Redis 7.2.4", "Valkey server v=9.1.2", True),
+        ("Redis 7.3.240", "Valkey server v=9.1.2", False),
         ("Redis 7.4.0", "Valkey server v=9.1.2", False),
         ("Valkey 9.1.2", "Valkey server v=8.1.0", False),
     ],
@@ -230,6 +231,7 @@ def test_the_first_server_that_reads_the_data_is_taken(
         ("Redis server v=7.0.15 sha=0", True),
         ("Valkey server v=9.1.2 sha=0", True),
         ("Redis server v=6.0.16 sha=0", False),
+        ("Redis server v=6.1.240 sha=0", False),
         ("hello", False),
     ],
 )

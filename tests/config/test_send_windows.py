@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sesq.config.errors import InvalidPolicy
-from sesq.config.send_windows import DAYS, both, parse_window
+from sesq.config.send_windows import DAYS, both, is_zone_like, parse_window, zone_of
 from wall_clock import shown_by_clock
 
 DAY = 86_400
@@ -131,6 +131,18 @@ def test_a_window_is_written_in_one_form(text: str, canonical: str) -> None:
 def test_what_is_none_is_refused_with_what_is_allowed(text: str, problem: str) -> None:
     with pytest.raises(InvalidPolicy, match=problem):
         parse_window(text)
+
+
+def test_twenty_parts_are_taken() -> None:
+    assert len(parse_window("; ".join(["Mon 09:00-10:00 UTC"] * 20)).parts) == 20
+
+
+def test_a_zone_has_a_name_of_64_characters_at_most() -> None:
+    assert is_zone_like("Z" * 64)
+    assert not is_zone_like("Z" * 65)
+    # of a longer name, an error shows so many
+    with pytest.raises(InvalidPolicy, match=f"'{'Z' * 64}' is no time zone"):
+        zone_of("Z" * 65)
 
 
 def test_the_same_hours_in_another_zone() -> None:

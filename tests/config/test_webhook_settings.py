@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -93,6 +94,16 @@ def test_the_secrets_come_from_the_file_or_the_environment_or_a_file_of_their_ow
     assert not any(each in repr(found) for each in (OTHER, URL))
     (tmp_path / "secret").write_text(f"{ONE}\n{OTHER}\n")
     assert load(file, {"url": URL, "secret_file": str(tmp_path / "secret")}).secrets() == (ONE, OTHER)
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(23, False), (24, True), (64, True), (65, False)])
+def test_a_secret_has_24_to_64_bytes(file: Path, size: int, is_taken: bool) -> None:
+    secret = f"whsec_{base64.b64encode(bytes(size)).decode()}"
+    if is_taken:
+        assert load(file, {"url": URL, "secret": secret}).secrets() == (secret,)
+    else:
+        with pytest.raises(SettingsError, match="24 to 64 random bytes"):
+            load(file, {"url": URL, "secret": secret})
 
 
 def test_a_secret_that_is_missing_is_said_when_it_is_needed(file: Path, tmp_path: Path) -> None:
