@@ -76,6 +76,36 @@ def test_check_says_who_goes_and_when_it_ends(run: Run, redis: Redis, news: Path
     assert Batches(redis).all() == []
 
 
+@pytest.mark.parametrize(("bad", "more"), [(20, []), (21, ["1"])])
+def test_twenty_rows_that_are_left_out_are_named(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, bad: int, more: list[str]
+) -> None:
+    # Given a file with one good row and so many others
+    sync(redis)
+    path = rows(tmp_path, b"email,name\nada@example.org,Ada\n" + b"nobody,X\n" * bad)
+    # When a person looks, Then twenty are named with their lines, and the others are counted
+    text = run("batch", "check", str(news), str(path), *FROM).stdout
+    assert re.findall(r"^ *(\d+) .*nobody", text, re.MULTILINE) == [str(line) for line in range(3, 23)]
+    assert re.findall(r"and (\d+) more;", text) == more
+    # and the same twenty when the batch is sent
+    told = run("batch", "send", str(news), str(path), *FROM).stderr
+    assert re.findall(r"^line (\d+): .*nobody", told, re.MULTILINE) == [str(line) for line in range(3, 23)]
+    assert f"{bad} of {bad + 1} rows are left out" in told
+
+
+@pytest.mark.parametrize(("days", "more"), [(31, []), (32, ["1"])])
+def test_a_month_of_days_is_drawn(
+    run: Run, redis: Redis, news: Path, tmp_path: Path, days: int, more: list[str]
+) -> None:
+    # Given so many recipients, and an account that sends to one a day
+    sync(redis, daily=1.0)
+    path = rows(tmp_path, ("email,name\n" + "".join(f"p{n}@example.org,P\n" for n in range(days))).encode())
+    # When a person looks, Then a line is drawn for each day of a month, and the others are counted
+    text = run("batch", "check", str(news), str(path), *FROM).stdout
+    assert len(re.findall(r"^[A-Z][a-z]{2} \d\d [A-Z][a-z]{2} ", text, re.MULTILINE)) == 31
+    assert re.findall(r"^… +(\d+) days more", text, re.MULTILINE) == more
+
+
 def test_the_rate_of_a_batch_is_that_of_the_time_in_which_it_went(
     run: Run, redis: Redis, news: Path, tmp_path: Path
 ) -> None:

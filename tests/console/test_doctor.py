@@ -470,6 +470,26 @@ def test_a_batch_that_is_lost_is_named_with_its_cure(run: Run, redis: Redis, aws
     assert "sesq doctor --deep --repair" in check["cure"]
 
 
+def test_twenty_damaged_keys_are_named_the_latest_ones(run: Run, redis: Redis, aws: Simulator) -> None:
+    keys = [f"sesq:default:message:{n:02}" for n in range(21)]
+    redis.hset(Keys("default").damaged, mapping={key: json.dumps([n, "x"]) for n, key in enumerate(keys)})
+    told = [each for each in json.loads(run("doctor", "--json").stdout) if each["name"] == "damaged"]
+    assert [check["detail"] for check in told] == [f"{key}: x" for key in reversed(keys[1:])]
+
+
+@pytest.mark.parametrize(("number", "more"), [(20, []), (21, ["1 more senders of tenants"])])
+def test_twenty_senders_of_tenants_that_ses_refuses_are_named(
+    run: Run, redis: Redis, aws: Simulator, number: int, more: list[str]
+) -> None:
+    holds = [f"tenant:acme/sender:p{n:02}@example.com" for n in range(number)]
+    redis.hset(
+        Keys("default").blocks, mapping={hold: json.dumps([1, "Not associated.", False]) for hold in holds}
+    )
+    checks = json.loads(run("doctor", "--json").stdout)
+    told = [check["detail"] for check in checks if check["name"] == "tenant"]
+    assert [line.split(": ")[0] for line in told] == [*holds[:20], *more]
+
+
 def test_workers_are_counted(run: Run, aws: Simulator, redis: Redis) -> None:
     queues = [
         Queue(Keys("default").queue(lane), connection=redis, serializer=JSONSerializer) for lane in Lane
