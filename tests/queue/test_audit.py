@@ -302,6 +302,36 @@ def test_a_damage_is_named_alone_and_mended_where_it_can_be(name: str, healthy: 
     assert found(healthy.redis, "other") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("a content of nobody", "sesq:default:content:x"),
+        ("a job of nobody", "rq:job:x"),
+        ("an entry of nobody", "rq:deferred:sesq.default.bulk"),
+    ],
+)
+def test_of_what_has_no_record_it_is_said_where_it_stands(name: str, place: str, healthy: Healthy) -> None:
+    DAMAGES[name].how(healthy)
+    (finding,) = found(healthy.redis)
+    assert finding.what == f"there is no record of it, but it stands in {place}"
+
+
+def test_how_far_it_is_is_told_up_to_the_end(healthy: Healthy) -> None:
+    # Given a healthy queue, When the auditor walks over it
+    told: list[tuple[str, int, int]] = []
+    audit(healthy.redis, sleep=lambda _: None, progress=lambda *step: told.append(step))
+    # Then it tells of the keys, of all messages, and of each batch
+    messages, batches = (number_of(told, what) for what in ("messages", "batches"))
+    assert told[0] == ("keys", 0, 0)
+    assert batches == [(done, len(healthy.batches)) for done in range(1, len(healthy.batches) + 1)]
+    assert messages[-1][0] == messages[-1][1] >= len(healthy.ids)
+
+
+def number_of(told: list[tuple[str, int, int]], what: str) -> list[tuple[int, int]]:
+    """How many of a kind were done, of how many, at each step."""
+    return [(done, total) for kind, done, total in told if kind == what]
+
+
 WRONG = ("abc", b"\xff\xfe", "1e300", None)
 """Values of a field that nobody can read; None: it is gone."""
 
