@@ -196,9 +196,6 @@ RETIRED_ALONE = {
 }
 """The same for ordinary words, which are refused as the whole name of a module, a class or a function."""
 
-CONTRACTS = {"knobs"}
-"""Fields of the HTTP API, whose names others use."""
-
 Named = tuple[str, bool]
 """A name, and whether it is that of a module, a class or a function."""
 
@@ -231,8 +228,6 @@ READERS = {".py": names_in_python, ".lua": names_in_lua}
 def refused(name: str, *, is_whole: bool) -> str | None:
     """Finds what to say instead of a name, where it is retired."""
     bare = name.strip("_")
-    if bare in CONTRACTS:
-        return None
     words = [bare, *(word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", bare))]
     hints = (RETIRED.get(word) or RETIRED.get(word.removesuffix("s")) for word in words)
     within = next(filter(None, hints), None)

@@ -230,27 +230,27 @@ class GateMachine(RuleBasedStateMachine):
         self._let_pass(seconds)
 
     @rule(
-        knob=st.sampled_from(["rate", "daily", "burst", "margin", "reserve"]),
+        limit=st.sampled_from(["rate", "daily", "burst", "margin", "reserve"]),
         value=st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0, 10.0, 40.0]),
     )
-    def tune(self, knob: str, value: float) -> None:
-        if knob == "margin":
+    def tune(self, limit: str, value: float) -> None:
+        if limit == "margin":
             value = min(value, 0.5)
-        if knob in ("daily", "burst"):
+        if limit in ("daily", "burst"):
             value = max(value, 1.0)
-        if knob == "reserve" and value > self.model.daily:
+        if limit == "reserve" and value > self.model.daily:
             return
         ramp = self.model.ramp
         day = min(value, ramp.cap(self.model.now)) if ramp else value
-        if knob == "daily" and self.model.policy.get("reserve", 0) > day:
+        if limit == "daily" and self.model.policy.get("reserve", 0) > day:
             return
-        if knob == "reserve" and value < 1:
-            self.policy.set({knob: f"{value:.0%}"}, by="test")
+        if limit == "reserve" and value < 1:
+            self.policy.set({limit: f"{value:.0%}"}, by="test")
         else:
-            self.policy.set({knob: str(value)}, by="test", force=True)
+            self.policy.set({limit: str(value)}, by="test", force=True)
         self.redis.hset(self.gate.keys.policy, "force", "")
-        self.model.policy[knob] = value
-        if knob in ("daily", "reserve"):
+        self.model.policy[limit] = value
+        if limit in ("daily", "reserve"):
             self.model.try_the_large_again()
 
     @rule()

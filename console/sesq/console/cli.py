@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
-"""The exit status that a shell gives for SIGINT."""
-
 
 def main() -> None:
     """Runs the command that `sys.argv` names, and ends the process: 0 done, 1 refused or failed, 2 wrong use."""
@@ -28,6 +25,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    from sesq.console.streams import INTERRUPTED
+
     try:
         from sesq.console.app import app
 

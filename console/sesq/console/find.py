@@ -35,6 +35,8 @@ IN_BATCHES = "batches:"
 NEAR, NEAR_IN_BATCHES, EVERYWHERE = "near:", "near:batches:", "all"
 """Cursors of a search by the time in a MessageId, each with the number of its step; and of the search that follows."""
 CHUNKS_AT_ONCE = 4
+PAGE_SECONDS = 0.05
+"""How long a page, or a call of the API, looks for messages (s). After that it shows how far the search is."""
 MOST_DIGITS = 10
 RECORD_GONE = frozenset({State.SENT, State.FAILED, State.CANCELLED})
 """States of recipients whose record has expired, or that were cancelled or lost before they had one."""

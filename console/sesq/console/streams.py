@@ -9,6 +9,8 @@ import sys
 
 ENDED_BY_PIPE = 141
 """The exit status that a shell gives for SIGPIPE: the program that read the output has ended."""
+INTERRUPTED = 130
+"""The exit status that a shell gives for SIGINT."""
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 

@@ -14,9 +14,8 @@ from redis import Redis
 
 from http_client import serving
 from sesq.config.settings import Settings
-from sesq.console.web.api import messages as api_messages
+from sesq.console import find
 from sesq.console.web.app import create_app
-from sesq.console.web.pages import messages as pages_messages
 from sesq.console.web.people import People
 from sesq.console.web.reread import Reread
 from sesq.console.web.site import Site
@@ -64,8 +63,7 @@ def console(redis: Redis, make_settings: Callable[..., Settings]) -> Iterator[Ca
     Its searches end in one step, however busy this machine is.
     """
     with ExitStack() as open_, pytest.MonkeyPatch.context() as patient:
-        for module in (pages_messages, api_messages):
-            patient.setattr(module, "SECONDS", 60.0)
+        patient.setattr(find, "PAGE_SECONDS", 60.0)
 
         def start(
             users: Path | None = None,

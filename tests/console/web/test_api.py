@@ -103,7 +103,7 @@ def test_whatever_is_changed_is_in_the_audit_trail_with_who_did_it(
             "release: 0 of 0 that are held, waiting for restore",
         ),
         ("PATCH", "/quota", {"rate": "1/second"}, "set rate"),
-        ("POST", "/quota/reset", {"knobs": ["rate"]}, "reset rate"),
+        ("POST", "/quota/reset", {"limits": ["rate"]}, "reset rate"),
         ("PUT", "/quota/ramp", {"from": "5", "to": "9", "over": "2d"}, "ramp"),
         ("DELETE", "/quota/ramp", None, "ramp"),
         ("POST", "/pause", {"reason": "a look"}, "pause all mail"),

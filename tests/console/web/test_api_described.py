@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[str, Any]] = {
     "show_quota": (f"{ACCOUNT}/quota", None),
     "set_quota": (f"{ACCOUNT}/quota", {"rate": "4/second", "for": "2h"}),
     "preview_quota": (f"{ACCOUNT}/quota/preview", {"rate": "1/second"}),
-    "reset_quota": (f"{ACCOUNT}/quota/reset", {"knobs": ["rate"]}),
+    "reset_quota": (f"{ACCOUNT}/quota/reset", {"limits": ["rate"]}),
     "start_ramp": (f"{ACCOUNT}/quota/ramp", {"from": "200", "to": "800", "over": "3d"}),
     "list_quota_changes": (f"{ACCOUNT}/quota/history?limit=3", None),
     "stop_ramp": (f"{ACCOUNT}/quota/ramp", None),

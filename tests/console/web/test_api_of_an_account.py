@@ -136,7 +136,7 @@ DONE: list[tuple[str, str, Any, str]] = [
     ("POST", "/messages/resolve/failed", {"ids": ["unknown"]}, '{"done":["UNKNOWN"],"problems":{}}'),
     ("POST", "/waiting/release", {"waiting": HOLD, "number": 1}, '"number":1,"complete":true,"done":1'),
     ("PATCH", "/quota", {"burst": "9"}, '"value":9,'),
-    ("POST", "/quota/reset", {"knobs": ["burst"]}, '"burst":{"value":500,"origin":"default"'),
+    ("POST", "/quota/reset", {"limits": ["burst"]}, '"burst":{"value":500,"origin":"default"'),
     ("POST", "/pause", {"reason": "a look"}, '{"paused":true,"bulk_paused":false}'),
     ("POST", "/resume", None, '{"paused":false,"bulk_paused":false}'),
     ("POST", "/batches/BATCH/pause", {"reason": "a look"}, '"state":"paused","reason":"a look"'),

@@ -12,7 +12,6 @@ from redis import Redis
 
 from busy_account import BusyAccount
 from sesq.console import find
-from sesq.console.web.pages import messages as page_of_messages
 
 Ids = Callable[[str], list[str]]
 
@@ -60,7 +59,7 @@ def test_none_is_said_when_all_were_looked_at(
     visit: Any, account: BusyAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given pages that have time for one step alone
-    monkeypatch.setattr(page_of_messages, "SECONDS", 0)
+    monkeypatch.setattr(find, "PAGE_SECONDS", 0)
     monkeypatch.setattr(find, "CHUNKS_AT_ONCE", 1)
     # When somebody looks for what is not there
     path, texts = "messages?q=nobody@nowhere.example", []
@@ -82,7 +81,7 @@ def test_none_is_said_when_all_were_looked_at(
 def test_a_search_for_a_message_id_says_where_it_has_looked(
     visit: Any, account: BusyAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_of_messages, "SECONDS", 0)
+    monkeypatch.setattr(find, "PAGE_SECONDS", 0)
     # Given a MessageId of 22:30 which no message has
     wanted = f"0102{int((account.now - 1800) * 1000):012x}-0123abcd-5678-4abc-8def-0123456789ab-000000"
     path, texts = f"messages?message_id={wanted}", []

@@ -134,7 +134,7 @@ def test_limits_and_their_history(call: Call) -> None:
         "rate": limit(10, "SES", ses=10),
         "burst": limit(3, "set", 3, until="2023-11-15T00:39:00.000Z"),
     }
-    assert call("POST /quota/reset", {"knobs": ["rate"]}) == (200, reset)
+    assert call("POST /quota/reset", {"limits": ["rate"]}) == (200, reset)
 
 
 def test_what_a_change_would_do(call: Call) -> None:

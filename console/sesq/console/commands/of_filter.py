@@ -21,14 +21,12 @@ from sesq.console.batch_options import is_agreed
 from sesq.console.context import asker
 from sesq.console.output import complain
 from sesq.console.progress import progress_of
-from sesq.console.streams import typed
+from sesq.console.streams import INTERRUPTED, typed
 from sesq.console.times import parse_duration, parse_past
 from sesq.console.web.search import Query, bare_message_id
 from sesq.queue.messages import Messages
 from sesq.queue.snapshot import redis_now
 from sesq.queue.states import State
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)

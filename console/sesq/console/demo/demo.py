@@ -17,14 +17,13 @@ from sesq.console.demo.patience import Interrupted, Patience
 from sesq.console.demo.screen import Screen
 from sesq.console.demo.story import Pace, Story
 from sesq.console.demo.view import View
+from sesq.console.streams import INTERRUPTED
 from sesq.producer import Outbox
 from sesq.queue.careful_redis import connect
 from sesq.simulator import Simulator
 
 SECONDS = 60.0
 WORKERS = 2
-INTERRUPTED = 130
-"""The exit status after a Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Limits(Given):
 class LimitNames(Given):
     """Changed limits to remove; all if none is named."""
 
-    knobs: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []
+    limits: list[Literal["rate", "daily", "burst", "margin", "reserve"]] = []
 
 
 class NewRamp(Given):

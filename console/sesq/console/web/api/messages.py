@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 
 from sesq.config.errors import WrongState
+from sesq.console import find
 from sesq.console.find import Finder
 from sesq.console.message_view import as_json as message_as_json
 from sesq.console.message_view import listed_as_json
@@ -23,8 +24,6 @@ from sesq.queue.explain import explain
 from sesq.queue.short_ids import find_message
 
 router = api_router("messages")
-SECONDS = 0.05
-"""How long one call looks for messages (s)."""
 
 
 @router.get("/messages", **operation("list_messages", MessagePage))
@@ -33,7 +32,9 @@ def messages(room: Viewing, given: Annotated[PageOfMessages, Query()]) -> Json:
 
     With a filter, recipients of batches that have no record follow the messages with a record.
     """
-    found = Finder(room.redis, room.account, given.query(given.after)).page(given.limit, seconds=SECONDS)
+    found = Finder(room.redis, room.account, given.query(given.after)).page(
+        given.limit, seconds=find.PAGE_SECONDS
+    )
     return {
         "messages": [listed_as_json(each) for each in found.records],
         "next": found.next,

@@ -49,7 +49,7 @@ def preview_quota(room: Viewing, limits: Limits) -> Json:
 @router.post("/quota/reset", **operation("reset_quota", Quota))
 def reset_quota(room: Operating, given: LimitNames) -> Json:
     """Removes changed limits: sesq.toml or SES gives them again."""
-    actions.reset_limits(room, [*given.knobs])
+    actions.reset_limits(room, [*given.limits])
     return quota(room)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
+from sesq.console import find
 from sesq.console.act import VERBS
 from sesq.console.find import Finder
 from sesq.console.subjects import Subjects
@@ -30,8 +31,6 @@ from sesq.queue.suppression import SuppressionList
 
 router = APIRouter()
 PROBLEMS_SHOWN = 3
-SECONDS = 0.05
-"""How long a page looks for messages (s). After that it shows its progress, and continues by itself."""
 
 
 @router.get("/accounts/{account}/messages")
@@ -42,7 +41,7 @@ def messages(room: Viewing, asked: Annotated[PageOfSearch, Query()]) -> Response
     if exact is not None:
         return room.go(f"messages/{exact.id}")
     finder = Finder(room.redis, room.account, replace(query, after=after))
-    found = finder.page(seconds=SECONDS)
+    found = finder.page(seconds=find.PAGE_SECONDS)
     given = as_given(query)
     return page(
         room,
