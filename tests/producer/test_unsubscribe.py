@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sesq.config.errors import InvalidMessage
-from sesq.producer import Message, rules, unsubscribe
+from sesq.producer import Message, header_rules, unsubscribe
 from sesq.producer.unsubscribe import MAX_URL_LENGTH, one_click
 
 URL = "https://shop.example/leave?who=7f3a"
@@ -79,4 +79,4 @@ def test_what_passes_is_two_headers_and_no_more(path: str, query: str | None) ->
 def test_the_longest_fits_what_ses_takes() -> None:
     url = URL + "a" * (MAX_URL_LENGTH - len(URL))
     headers = one_click(url, "leave@shop.example?subject=" + "a" * 77)
-    assert rules.fit_simple(rules.encoded_headers(rules.check_headers(headers)))
+    assert header_rules.fit_simple(header_rules.encoded_headers(header_rules.check_headers(headers)))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from sesq.config.errors import InvalidPolicy
-from sesq.queue.policy import HISTORY_LENGTH, LIMITS, Policy, Setting
+from sesq.queue.limit_values import LIMITS
+from sesq.queue.policy import HISTORY_LENGTH, Policy, Setting
 from stage import Stage
 
 

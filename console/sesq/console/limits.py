@@ -15,7 +15,8 @@ from sesq.console.times import utc
 from sesq.queue.conditions import Condition
 from sesq.queue.fields import Fields
 from sesq.queue.gate import Gate
-from sesq.queue.policy import LIMITS, Policy, Setting
+from sesq.queue.limit_values import LIMITS
+from sesq.queue.policy import Policy, Setting
 from sesq.queue.snapshot import read_snapshot
 from sesq.queue.usage import Usage
 from sesq.queue.windows import look_at, read_window

@@ -61,7 +61,7 @@ class Subjects:
 
 def _decide(template: TemplateRenderer, has_words: Callable[[str], bool]) -> Callable[[Row], bool]:
     """Returns what decides whether the subject of a row may have the words."""
-    from sesq.producer import rules
+    from sesq.producer import header_rules
     from sesq.worker.row_renderer import values_of
 
     own, joined = template.template.subject, _joined(template)
@@ -80,7 +80,7 @@ def _decide(template: TemplateRenderer, has_words: Callable[[str], bool]) -> Cal
         if has_words(subject):
             return True
         try:
-            rules.check_line(subject, "subject")
+            header_rules.check_line(subject, "subject")
         except InvalidMessage:  # then it shows the template's own subject
             return owns_words
         return False

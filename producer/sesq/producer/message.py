@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage
-from sesq.producer import moments, rules
+from sesq.producer import header_rules, moments, rules
 from sesq.producer.attachment import Attachment, attachments_of, check_attachments
 from sesq.producer.raw import BLIND, RawMail, digested
 from sesq.producer.serial import dump, load
@@ -36,8 +36,8 @@ class Message:
     ('ada@example.org',)
 
     `to`, `cc`, `bcc` and `reply_to` take one address or several, and keep them in wire form (ASCII). An address that is
-    in several of to, cc and bcc stays in the first. `headers` are the caller's own: `rules.OWN_HEADERS` lists those
-    that are not.
+    in several of to, cc and bcc stays in the first. `headers` are the caller's own; those that are
+    not are in `header_rules.OWN_HEADERS`.
     `send_at` and `expires_at` are aware datetimes, from 1970 to 9000, kept in UTC. A `send_at` that has passed means at
     once; an `expires_at` that has passed is refused.
     `on_unknown` says what to do if SES's answer is lost: "hold" for a person, or "resend"; None leaves it to the
@@ -116,7 +116,7 @@ class Message:
         keep(self, "text", _text_of(html) if text_from_html and text is None and html is not None else text)
         keep(self, "html", html)
         keep(self, "attachments", attachments_of(attachments))
-        keep(self, "headers", rules.check_headers(headers) if headers else {})
+        keep(self, "headers", header_rules.check_headers(headers) if headers else {})
         keep(self, "tags", rules.check_tags(tags) if tags else {})
         keep(self, "configuration_set", configuration_set)
         keep(self, "tenant", tenant)
@@ -233,7 +233,9 @@ class Message:
         """Makes the content: `SimpleContent` if SES builds the mail; else the whole mail (see `Envelope.kind`)."""
         if self.raw is not None:
             return self.raw
-        content = SimpleContent(self.subject, self.text, self.html, rules.encoded_headers(self.headers))
+        content = SimpleContent(
+            self.subject, self.text, self.html, header_rules.encoded_headers(self.headers)
+        )
         if self._is_simple():
             return content.to_bytes()
         from sesq.producer.mime import render  # plain mail never loads the email package
@@ -271,7 +273,7 @@ class Message:
     def _is_simple(self) -> bool:
         if self.raw is not None or self.attachments:
             return False
-        return not self.headers or rules.fit_simple(rules.encoded_headers(self.headers))
+        return not self.headers or header_rules.fit_simple(header_rules.encoded_headers(self.headers))
 
     def _check_options(self) -> None:
         rules.check_recipients(len(self.to) + len(self.cc) + len(self.bcc))
@@ -293,7 +295,7 @@ class Message:
             raise InvalidMessage("on_unknown", f"{shown(self.on_unknown)}: allowed are hold and resend")
 
     def _check_content(self) -> None:
-        rules.check_line(self.subject, "subject")
+        header_rules.check_line(self.subject, "subject")
         if self.text is None and self.html is None:
             raise InvalidMessage("text", "there is no body: give text=, html= or both")
         size = sum(rules.text_size(body, name) for name, body in (("text", self.text), ("html", self.html)))

@@ -11,9 +11,10 @@ from functools import lru_cache
 from itertools import islice
 
 from sesq.config.errors import InvalidMessage
+from sesq.producer.header_rules import SINGLE_HEADERS
 from sesq.producer.mail_domain import known_domain
 from sesq.producer.mend import MAX_ADDRESSES, SENDERS, Domain, has_long_line, mended
-from sesq.producer.rules import MAX_LINE_LENGTH, SINGLE_HEADERS, check_size
+from sesq.producer.rules import MAX_LINE_LENGTH, check_size
 from sesq.queue.addresses import decode_words, has_unsafe, parse_address, shown, spec_of, wire_form
 
 BLIND = ("bcc", "resent-bcc")

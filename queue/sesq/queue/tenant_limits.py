@@ -20,7 +20,8 @@ from sesq.queue.addresses import shown
 from sesq.queue.fields import Fields
 from sesq.queue.forecast import Step
 from sesq.queue.keys import Keys
-from sesq.queue.policy import BULK_PAUSE, HISTORY_LENGTH, LIMITS
+from sesq.queue.limit_values import LIMITS
+from sesq.queue.policy import BULK_PAUSE, HISTORY_LENGTH
 from sesq.queue.replies import read_hash, read_json, text, texts
 from sesq.queue.scripts import JOBS, compose, library
 from sesq.queue.snapshot import redis_now

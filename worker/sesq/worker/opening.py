@@ -18,7 +18,8 @@ from sesq.config.settings import AccountSettings, Settings
 from sesq.queue.gate import Gate
 from sesq.queue.identities import BorrowedIdentities
 from sesq.queue.layout import require_layout
-from sesq.queue.policy import LIMITS, Policy
+from sesq.queue.limit_values import LIMITS
+from sesq.queue.policy import Policy
 from sesq.queue.states import Lane
 from sesq.queue.transport import note_transport
 from sesq.worker.aws_clients import open_clients

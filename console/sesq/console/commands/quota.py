@@ -33,7 +33,8 @@ from sesq.console.limits import (
 from sesq.console.output import print_json, show
 from sesq.console.tables import printable, table, wrapped
 from sesq.console.times import local, local_cell, parse_duration
-from sesq.queue.policy import LIMITS, Policy
+from sesq.queue.limit_values import LIMITS
+from sesq.queue.policy import Policy
 from sesq.queue.snapshot import read_snapshot, redis_now
 from sesq.queue.tenant_limits import TenantLimits
 from sesq.queue.usage import read_usage

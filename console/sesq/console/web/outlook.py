@@ -15,7 +15,7 @@ from sesq.queue.by_window import groups
 from sesq.queue.depth_history import DepthHistory
 from sesq.queue.gate import Gate
 from sesq.queue.keys import Keys
-from sesq.queue.policy import LIMITS
+from sesq.queue.limit_values import LIMITS
 from sesq.queue.states import State
 from sesq.queue.usage import Usage, cap_of, reserve_of
 from sesq.queue.window_forecast import Waiting, forecast_windows

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sesq.config.errors import InvalidMessage, InvalidTemplate
 from sesq.config.parts import part
-from sesq.producer import rules
+from sesq.producer import header_rules, rules
 from sesq.producer.attachment import Attachment
 from sesq.producer.batch.csv_rows import RECIPIENT
 from sesq.queue.envelope import VERSIONS, Envelope, SimpleContent, encode_json, read_versioned
@@ -54,7 +54,7 @@ class Template:
     """Files in the folder that are not a part of the mail, to show at a check."""
 
     def __post_init__(self) -> None:
-        rules.check_headers(self.headers)
+        header_rules.check_headers(self.headers)
         if self.text is None and self.html is None:
             raise InvalidTemplate(f"{self.name}: there is no body: write body.txt, body.html or both")
         self.renderer  # noqa: B018 - it raises the errors of the text
@@ -139,7 +139,7 @@ class TemplateRenderer:
     def subject(self, values: dict[str, Any]) -> str:
         """Renders the subject for one row, whose variables include `email`. Raises InvalidMessage."""
         subject = self._subject.render(values).strip()
-        rules.check_line(subject, "subject")
+        header_rules.check_line(subject, "subject")
         return subject
 
     def content(self, values: dict[str, Any]) -> SimpleContent:
@@ -152,15 +152,17 @@ class TemplateRenderer:
         )
         headers = {name: value.render(values).strip() for name, value in self._headers}
         if headers:
-            rules.check_headers(headers)
-        return SimpleContent(subject, text, html, rules.encoded_headers(headers))
+            header_rules.check_headers(headers)
+        return SimpleContent(subject, text, html, header_rules.encoded_headers(headers))
 
     def mail(self, envelope: Envelope, content: SimpleContent) -> SimpleContent | bytes:
         """Makes what SES gets: the content, or a whole mail if SES's Simple content cannot carry it.
 
         Raises InvalidMessage.
         """
-        if not self.template.attachments and (not content.headers or rules.fit_simple(content.headers)):
+        if not self.template.attachments and (
+            not content.headers or header_rules.fit_simple(content.headers)
+        ):
             return content
         from sesq.producer.mime import render
 

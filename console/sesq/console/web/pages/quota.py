@@ -15,7 +15,7 @@ from sesq.console.web import actions
 from sesq.console.web.outlook import changed, look_ahead
 from sesq.console.web.render import page
 from sesq.console.web.site import Operating, Room, Viewing
-from sesq.queue.policy import LIMITS
+from sesq.queue.limit_values import LIMITS
 from sesq.worker.account import AccountUnavailable
 
 router = APIRouter()
