@@ -156,6 +156,52 @@ def test_while_one_message_waits_its_later_events_do_and_other_messages_pass(
     assert (h.store.health().waiting, h.store.next_due()) == (0, None)
 
 
+def test_a_series_of_failures_is_logged_once_and_its_end_once(
+    hook: MakeHook, send: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = "it is tried again|it takes events again"
+    h = hook()
+    # Given an endpoint that takes the first event, When it does, Then nothing is said
+    send()
+    h.step()
+    assert re.findall(said, caplog.text) == []
+    # When it fails twice, and takes events again, Then that is said once each
+    for _ in range(2):
+        send()
+        stub.plays.append(stub.reply(500))
+        h.step()
+    assert re.findall(said, caplog.text) == ["it is tried again"]
+    send()
+    send()
+    h.step()
+    assert re.findall(said, caplog.text) == ["it is tried again", "it takes events again"]
+
+
+def test_the_first_failure_of_a_process_is_logged(
+    hook: MakeHook, send: Any, stub: StubEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    h = hook()
+    send()
+    stub.plays.append(stub.reply(500))
+    h.step()
+    assert caplog.text.count("it is tried again") == 1
+
+
+def test_an_endpoint_that_fails_for_three_messages_rests_twice_as_long_each_time(
+    hook: MakeHook, send: Any, stub: StubEndpoint, clock: Clock
+) -> None:
+    # Given an endpoint that fails for one message after the other
+    h, rests = hook(), []
+    for _ in range(5):
+        send()
+        stub.plays.append(stub.reply(500))
+        # When it is not asked before its rest is over, and fails again
+        h.step(after=max(0.0, h.endpoint._rest_until - clock.now))
+        rests.append(round(max(0.0, h.endpoint._rest_until - clock.now)))
+    # Then it rests from the third message on
+    assert rests == [0, 0, 1, 2, 4]
+
+
 def test_the_pauses_grow_up_to_an_hour(hook: MakeHook, send: Any, stub: StubEndpoint, clock: Clock) -> None:
     h = hook()
     send()
