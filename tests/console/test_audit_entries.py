@@ -27,6 +27,22 @@ def test_ids_are_whole_and_the_others_are_counted(redis: Redis, number: int) -> 
     assert len(shown) >= min(number, 16)
 
 
+def test_a_thousand_entries_stay_the_newest(redis: Redis) -> None:
+    audit = Audit(redis, "default")
+    redis.rpush(audit.key, *(f"old {n}" for n in range(1000)))
+    audit.note("ada", "the newest")
+    assert redis.llen(audit.key) == 1000
+    assert [entry["what"] for entry in audit.entries()] == ["the newest"]
+    assert redis.lindex(audit.key, -1) == b"old 998"
+
+
+@pytest.mark.parametrize(("size", "kept"), [(500, "x" * 500), (501, "x" * 499 + "…")])
+def test_an_entry_has_500_characters_at_most(redis: Redis, size: int, kept: str) -> None:
+    Audit(redis, "default").note("ada", "x" * size)
+    (entry,) = Audit(redis, "default").entries()
+    assert entry["what"] == kept
+
+
 def test_a_long_text_ends_visibly(redis: Redis) -> None:
     Audit(redis, "default").note("ada", "x" * (LONGEST + 1))
     (entry,) = Audit(redis, "default").entries()

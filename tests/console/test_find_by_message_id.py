@@ -131,8 +131,13 @@ def test_none_is_said_when_each_was_looked_at_once(run: Run, redis: Redis, stage
     assert run("messages", "list", "--message-id", wanted).stdout == "no message matches\n"
 
 
-@pytest.mark.parametrize("after", ["near:x", "near:-1", "near:batches:", "near:99999999999"])
+@pytest.mark.parametrize("after", ["near:x", "near:-1", "near:batches:", "near:9999999999"])
 def test_a_cursor_that_is_none_is_refused(run: Run, redis: Redis, after: str) -> None:
     query = Query(message_id=message_id(BEGAN, 1), after=after)
     with pytest.raises(Exception, match="is not where a page ended"):
         Finder(redis, "default", query).page(seconds=0)
+
+
+def test_a_cursor_has_a_number_of_nine_digits_at_most(redis: Redis) -> None:
+    query = Query(message_id=message_id(BEGAN, 1), after="near:999999999")
+    assert Finder(redis, "default", query).page(seconds=0).records == []

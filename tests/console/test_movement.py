@@ -42,6 +42,13 @@ def test_mail_that_could_go_and_does_not_is_an_alarm(stage: BatchStage) -> None:
     assert still(stage) == {Lane.TRANSACTIONAL: LONG}
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(60, {}), (60.5, {Lane.TRANSACTIONAL: 60.5})])
+def test_a_minute_is_no_alarm(stage: BatchStage, seconds: float, found: dict[Lane, float]) -> None:
+    stage.queue()
+    stage.pass_time(seconds)
+    assert still(stage) == found
+
+
 def test_a_batch_of_which_nothing_leaves_is_an_alarm(stage: BatchStage) -> None:
     stage.take(5)
     stage.pass_time(LONG)

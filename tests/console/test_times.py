@@ -156,4 +156,4 @@ def test_a_time_that_is_over_is_refused_beyond_a_minute() -> None:
     now = datetime.now(timezone.utc)
     assert ahead(now - timedelta(seconds=50), "--at")
     with pytest.raises(InputError, match=r"--at: .* is over already; leave --at out"):
-        ahead(now - timedelta(seconds=70), "--at")
+        ahead(now - timedelta(seconds=60), "--at")

@@ -1143,6 +1143,26 @@ def test_after_a_mail_silence_is_waited_for_as_before_it(redis: Redis) -> None:
         assert line.reply().startswith("421 4.4.2")
 
 
+@pytest.mark.parametrize(("size", "reply"), [(16_383, "501 5.5.2"), (16_384, "500 5.5.2")])
+def test_a_password_is_read_if_it_has_less_than_16_kilobytes(
+    with_users: SubmissionServer, size: int, reply: str
+) -> None:
+    with Line(port(with_users)) as line:
+        line.say(b"EHLO test\r\n")
+        assert line.say(b"AUTH LOGIN\r\n").startswith("334")
+        # When a client gives a name that is no base64, Then that is said; if the line is longer, that is said
+        assert line.say(b"A" * size + b"\r\n").startswith(reply)
+
+
+@pytest.mark.parametrize(("size", "reply"), [(2048, "250"), (2049, "500 5.5.2 Command line too long")])
+def test_a_command_has_2048_bytes_at_most_before_the_end_of_its_line(
+    server: SubmissionServer, size: int, reply: str
+) -> None:
+    with Line(port(server)) as line:
+        line.say(b"EHLO test\r\n")
+        assert line.say(b"NOOP " + b"A" * (size - 5) + b"\r\n").startswith(reply)
+
+
 def test_addresses_are_tried_twenty_times_a_connection(server: Any) -> None:
     # Given a client that asks whether an address is known, again and again
     with Line(port(server)) as line:

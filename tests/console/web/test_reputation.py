@@ -161,6 +161,7 @@ def test_the_rates_stand_beside_the_lines(stage: Stage, clicker: Clicker) -> Non
         ((10_000, 0, 10), [("warn", "0.10% complaints")]),
         ((10_000, 0, 40), [("fail", "0.40% complaints")]),
         ((10_000, 500, 10), [("warn", "5.00% bounces"), ("warn", "0.10% complaints")]),
+        ((500, 25, 0), [("warn", "5.00% bounces")]),
         ((499, 400, 400), []),
     ],
 )
